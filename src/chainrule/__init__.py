@@ -1,0 +1,62 @@
+"""chainrule trains neural networks on NumPy arrays: backpropagation, fast, verified and visible."""
+
+from chainrule import initializers, layers, losses, metrics, optimizers
+from chainrule._version import __version__
+from chainrule.errors import GradientMismatch, NonFiniteError
+
+from chainrule.layers import (
+    ELU,
+    GELU,
+    Flatten,
+    Identity,
+    LeakyReLU,
+    Linear,
+    LogSoftmax,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
+from chainrule.losses import BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, MSELoss
+from chainrule.network import Sequential
+from chainrule.optimizers import SGD, Adam, AdamW
+from chainrule.training import History, fit
+
+__all__ = [
+    "ELU",
+    "GELU",
+    "SGD",
+    "Adam",
+    "AdamW",
+    "BCEWithLogitsLoss",
+    "CrossEntropyLoss",
+    "Flatten",
+    "GradientMismatch",
+    "GradientReport",
+    "History",
+    "HuberLoss",
+    "Identity",
+    "LeakyReLU",
+    "Linear",
+    "LogSoftmax",
+    "MSELoss",
+    "NonFiniteError",
+    "ReLU",
+    "Sequential",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Tanh",
+    "__version__",
+    "datasets",
+    "fit",
+    "gradcheck",
+    "initializers",
+    "layers",
+    "losses",
+    "metrics",
+    "optimizers",
+]

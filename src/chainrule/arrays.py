@@ -1,0 +1,122 @@
+"""The door: whatever comes in as an array is checked and put into one form here, once.
+
+Compiled code sees C-contiguous arrays of one dtype only. Integers, booleans and other floats are
+converted to the network's dtype; anything else is refused.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+FLOATS = ("float32", "float64")
+FloatArray = NDArray[Any]
+
+
+def float_dtype(dtype: DTypeLike) -> np.dtype:
+    """Return ``dtype`` as a NumPy dtype; ValueError unless it is float32 or float64."""
+    try:
+        result = np.dtype(dtype)
+    except TypeError:
+        result = None
+    if result is None or result.name not in FLOATS:
+        raise ValueError(f"dtype must be {' or '.join(FLOATS)}, not {dtype!r}.")
+    return result
+
+
+def real_array(value: ArrayLike, name: str, dtype: np.dtype) -> FloatArray:
+    """Return ``value`` as a contiguous array of ``dtype`` with finite elements.
+
+    Raises
+    ------
+    TypeError
+        If it holds anything but real numbers.
+    ValueError
+        If it holds NaN or infinity, also after the conversion, or is ragged.
+    """
+    array = _as_array(value, name)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold real numbers, but its dtype is {array.dtype}.")
+    with np.errstate(over="ignore"):
+        converted = np.ascontiguousarray(array, dtype=dtype).reshape(array.shape)
+    finite = np.isfinite(converted)
+    if not finite.all():
+        where = np.unravel_index(int(np.argmin(finite)), finite.shape)
+        index = ", ".join(str(int(i)) for i in where)
+        cause = (
+            f" ({array[where]!s} does not fit into {dtype.name})" if np.isfinite(array[where]) else ""
+        )
+        raise ValueError(
+            f"{name} must be finite, but {name}[{index}] is {converted[where]!s}{cause}."
+        )
+    return converted
+
+
+def batch_array(value: ArrayLike, name: str, dtype: np.dtype) -> FloatArray:
+    """Return ``value`` as :func:`real_array` does, of at least two dimensions and one row."""
+    array = real_array(value, name, dtype)
+    if array.ndim < 2:
+        hint = " A single sample is X[None]." if array.ndim == 1 else ""
+        raise ValueError(
+            f"{name} must have shape (n, features), batch first, but its shape is {array.shape}.{hint}"
+        )
+    if array.shape[0] == 0:
+        raise ValueError(f"{name} must have at least one row, but its shape is {array.shape}.")
+    return array
+
+
+def label_array(value: ArrayLike, rows: int, classes: int, name: str = "y") -> NDArray[np.int64]:
+    """Return class labels as int64 of shape ``(rows,)``, each in ``range(classes)``."""
+    array = _as_array(value, name)
+    if array.dtype.kind not in "iu":
+        hint = " Use y.astype(int) if they are whole numbers." if array.dtype.kind == "f" else ""
+        raise TypeError(
+            f"{name} must hold integer class labels, but its dtype is {array.dtype}.{hint}"
+        )
+    if array.shape != (rows,):
+        raise ValueError(
+            f"{name} must have shape ({rows},), one label a row, but its shape is {array.shape}."
+        )
+    wrong = (array < 0) | (array >= classes)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise ValueError(
+            f"{name} has label {array[row]} at row {row}, but the network has {classes} outputs "
+            f"(labels 0 to {classes - 1})."
+        )
+    return np.ascontiguousarray(array, dtype=np.int64)
+
+
+def target_array(
+    value: ArrayLike, shape: tuple[int, ...], dtype: np.dtype, name: str = "y"
+) -> FloatArray:
+    """Return targets of the output's ``shape``; ``(n,)`` is taken for one output, ``(n, 1)``."""
+    array = real_array(value, name, dtype)
+    if array.shape != shape and (*array.shape, 1) != shape:
+        raise ValueError(
+            f"{name} must have the shape of the output, {shape}, but its shape is {array.shape}."
+        )
+    return array.reshape(shape)
+
+
+def weight_array(value: ArrayLike | None, rows: int, dtype: np.dtype) -> FloatArray:
+    """Return the samples' weights, shape ``(rows,)`` and not negative; empty for None."""
+    name = "sample_weight"
+    if value is None:
+        return np.empty(0, dtype)
+    array = real_array(value, name, dtype)
+    if array.shape != (rows,):
+        raise ValueError(
+            f"{name} must have shape ({rows},), one weight a row, but its shape is {array.shape}."
+        )
+    if (array < 0).any():
+        row = int(np.argmax(array < 0))
+        raise ValueError(f"{name} must not be negative, but {name}[{row}] is {array[row]}.")
+    return array
+
+
+def _as_array(value: ArrayLike, name: str) -> NDArray[Any]:
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} is not an array of one shape: {error}") from None

@@ -1,0 +1,1 @@
+"""The machine that runs plans: its instruction set, and the interpreter."""

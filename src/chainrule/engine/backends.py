@@ -1,0 +1,47 @@
+"""Two ways to run a plan: compiled with Numba, or the same source on the NumPy twins."""
+
+import sys
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from types import FunctionType
+
+BACKENDS = ("numba", "numpy")
+
+
+def check_backend(backend: str) -> str:
+    """Return ``backend``; raise ValueError if there is none of that name."""
+    if backend not in BACKENDS:
+        raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, not {backend!r}.")
+    return backend
+
+
+@cache
+def get_run(backend: str) -> Callable[..., int]:
+    """Return the interpreter's ``run`` for a backend; the first call loads Numba."""
+    from chainrule.engine import interpreter
+
+    if check_backend(backend) == "numba":
+        return interpreter.run
+    return _with_twins(vars(interpreter))["run"]
+
+
+def _with_twins(interpreter: dict) -> dict:
+    """Return the interpreter's functions as plain Python whose kernels are the NumPy twins."""
+    namespace = dict(interpreter)
+    for name, value in interpreter.items():
+        module = getattr(value, "__module__", "") or ""
+        function = getattr(value, "py_func", value)
+        if not isinstance(function, FunctionType):
+            continue
+        if module == interpreter["__name__"]:
+            namespace[name] = FunctionType(function.__code__, namespace, name)
+        elif module.startswith("chainrule.kernels.") and name != "kernel":
+            twin = import_module(module.replace(".kernels.", ".reference."))
+            namespace[name] = getattr(twin, name)
+    return namespace
+
+
+def announce_compilation(dtype: str) -> None:
+    """Tell the user, on stderr, why the first call takes long."""
+    print(f"chainrule: compiling for {dtype}, once for all networks ...", file=sys.stderr)

@@ -1,0 +1,98 @@
+"""The instruction set: which operations there are, and what one row of a plan says.
+
+This module is light (no Numba), so that layers can name their operations without loading the engine.
+"""
+
+from enum import IntEnum
+
+import numpy as np
+
+
+class Op(IntEnum):
+    """What an instruction does. Elementwise activations come first, losses and updates last."""
+
+    NONE = 0
+    RELU = 1
+    LEAKY_RELU = 2
+    TANH = 3
+    SIGMOID = 4
+    SOFTPLUS = 5
+    ELU = 6
+    SILU = 7
+    GELU = 8
+    GELU_TANH = 9
+
+    LINEAR = 20
+    SOFTMAX = 21
+    LOG_SOFTMAX = 22
+
+    MSE = 40
+    HUBER = 41
+    BCE_WITH_LOGITS = 42
+    CROSS_ENTROPY = 43
+
+    SGD = 60
+    ADAM = 61
+    ADAMW = 62
+
+
+class Phase:
+    """What ``run`` shall do for each batch: a sum of these."""
+
+    FORWARD = 1  # gather the rows, and walk the plan forward, the loss included
+    OUTPUT = 2  # copy the network's output out
+    BACKWARD = 4  # walk the plan backward
+    INPUT_GRADIENT = 8  # ... down to the network's input
+    UPDATE = 16  # let the optimizer step
+
+
+# All offsets count elements: x, y, dx, dy and saved in the arena, weight and bias in the
+# parameter (and gradient) vector; -1 stands for "none".
+INSTRUCTION = np.dtype(
+    [
+        ("op", np.int64),
+        ("activation", np.int64),  # an elementwise Op fused into this one, applied to y in place
+        ("repeat", np.int64),  # rows of x and y for each row of the batch
+        ("inputs", np.int64),  # columns of x
+        ("outputs", np.int64),  # columns of y
+        ("x", np.int64),
+        ("y", np.int64),
+        ("dx", np.int64),
+        ("dy", np.int64),
+        ("saved", np.int64),  # what an activation's derivative reads: its x or its y
+        ("weight", np.int64),
+        ("bias", np.int64),
+        ("scratch", np.int64),
+        ("alpha", np.float64),  # the operation's one number: slope, alpha, delta, smoothing
+    ]
+)
+
+# Where the arena holds what enters and leaves the chain.
+LAYOUT = np.dtype(
+    [
+        ("input", np.int64),
+        ("d_input", np.int64),
+        ("input_size", np.int64),  # elements a row
+        ("output", np.int64),
+        ("d_output", np.int64),
+        ("output_size", np.int64),
+        ("target", np.int64),
+        ("target_size", np.int64),  # 0 where the loss takes labels, or there is no loss
+        ("weight", np.int64),  # one number a row
+        ("batch", np.int64),  # rows that there is room for
+    ]
+)
+
+# An optimizer's rule. Momentum stands in beta1.
+UPDATE = np.dtype(
+    [
+        ("op", np.int64),
+        ("step", np.int64),  # steps taken so far
+        ("nesterov", np.int64),
+        ("lr", np.float64),
+        ("beta1", np.float64),
+        ("beta2", np.float64),
+        ("eps", np.float64),
+        ("weight_decay", np.float64),
+    ]
+)

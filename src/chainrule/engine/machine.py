@@ -1,0 +1,95 @@
+"""A machine: the interpreter with the memory that one plan needs."""
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.engine.backends import get_run
+from chainrule.engine.instructions import UPDATE
+
+Array = NDArray[Any]
+
+
+class PlanLike(Protocol):
+    """What the machine needs to know of a plan; ``chainrule.plan.Plan`` has it."""
+
+    @property
+    def instructions(self) -> Array: ...
+    @property
+    def loss(self) -> Array: ...
+    @property
+    def layout(self) -> Array: ...
+    @property
+    def arena_size(self) -> int: ...
+
+
+class Machine:
+    """Runs one plan, with an arena of its own.
+
+    Parameters
+    ----------
+    plan : Plan
+    dtype : float32 or float64
+    backend : "numba" or "numpy"
+    """
+
+    def __init__(self, plan: PlanLike, dtype: np.dtype, backend: str) -> None:
+        self.plan, self.dtype = plan, dtype
+        self._run = get_run(backend)
+        self._layout = {name: int(plan.layout[name][0]) for name in plan.layout.dtype.names or ()}
+        self.arena = _aligned_zeros(plan.arena_size, dtype)
+        self._label = np.zeros(self._layout["batch"], np.int64)
+        self._no_vector, self._no_matrix = np.empty(0, dtype), np.empty((0, 0), dtype)
+        self._no_labels, self._no_update = np.empty(0, np.int64), np.zeros(1, UPDATE)
+        self._no_losses = np.empty((0, 2))
+
+    def run(
+        self,
+        phases: int,
+        order: NDArray[np.int64],
+        *,
+        params: Array,
+        grads: Array | None = None,
+        inputs: Array | None = None,
+        targets: Array | None = None,
+        labels: Array | None = None,
+        weights: Array | None = None,
+        outputs: Array | None = None,
+        losses: Array | None = None,
+        update: Array | None = None,
+        state: Array | None = None,
+    ) -> int:
+        """Do ``phases`` for the rows in ``order``; see ``interpreter.run``."""
+        return self._run(
+            phases,
+            self.plan.instructions,
+            self.plan.loss,
+            self.plan.layout,
+            self._no_update if update is None else update,
+            params,
+            self._no_vector if grads is None else grads,
+            self._no_matrix if state is None else state,
+            self.arena,
+            self._label,
+            self._no_matrix if inputs is None else inputs,
+            self._no_matrix if targets is None else targets,
+            self._no_labels if labels is None else labels,
+            self._no_vector if weights is None else weights,
+            order,
+            self._no_matrix if outputs is None else outputs,
+            self._no_losses if losses is None else losses,
+        )
+
+    def rows_at(self, place: str, rows: int) -> Array:
+        """Return the arena's view of ``rows`` rows: of the output, d_output, input or d_input."""
+        width = self._layout[place.removeprefix("d_") + "_size"]
+        start = self._layout[place]
+        return self.arena[start : start + rows * width].reshape(rows, width)
+
+
+def _aligned_zeros(size: int, dtype: np.dtype, alignment: int = 64) -> Array:
+    """Return zeros that begin at a cache line."""
+    padded = np.zeros(size + alignment // dtype.itemsize, dtype)
+    start = -padded.ctypes.data % alignment // dtype.itemsize
+    return padded[start : start + size]

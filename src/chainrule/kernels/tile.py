@@ -1,0 +1,168 @@
+"""The register tile: a small block of a matrix product, held in vector registers from start to end.
+
+Sizes are literals, so that each use compiles to straight code and stays cacheable. Vectors are as
+wide as the CPU's registers; LLVM lowers them to whatever the machine has, fused multiply-add or not.
+"""
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.registry import cpu_target
+from numba.extending import intrinsic
+
+INDEX = ir.IntType(64)
+LANE = ir.IntType(32)
+
+
+def _vector_bytes() -> int:
+    """Ask LLVM how wide this target's registers are: compile a wide sum and look what it used."""
+    codegen = cpu_target.target_context.codegen()
+    name, features = codegen.magic_tuple()[1:]
+    triple = llvm.get_process_triple()
+    machine = llvm.Target.from_triple(triple).create_target_machine(cpu=name, features=features)
+    wide = ir.VectorType(ir.FloatType(), 16)
+    module = ir.Module()
+    function = ir.Function(module, ir.FunctionType(wide, [wide, wide]), "probe")
+    builder = ir.IRBuilder(function.append_basic_block())
+    builder.ret(builder.fadd(*function.args))
+    assembly = machine.emit_assembly(llvm.parse_assembly(str(module)))
+    if "zmm" in assembly:
+        return 64
+    return 32 if "ymm" in assembly else 16
+
+
+VECTOR_BYTES = _vector_bytes()
+
+# Two vectors wide; as many rows as leave registers for the operands: 32 registers with AVX-512
+# and NEON, 16 with AVX2 and SSE.
+_MANY_REGISTERS = VECTOR_BYTES == 64 or not llvm.get_process_triple().startswith(("x86", "i"))
+ROWS_1, ROWS_2, ROWS_3, ROWS_4 = (12, 8, 4, 2) if _MANY_REGISTERS else (6, 4, 3, 2)
+
+
+TILE_VECTORS = 2
+
+
+@intrinsic(prefer_literal=True)
+def tile(typing_context, rows, like, a, a_row, a_k, b, b_row, c, c_row, depth, columns, bias):
+    """``c = a @ b + bias`` for a block of ``rows`` rows and at most ``TILE_VECTORS`` vectors.
+
+    ``rows`` is a literal and ``like`` any number of the element type; ``a``, ``b``, ``c`` and
+    ``bias`` are addresses (bias 0: none), ``a_row`` and ``a_k`` how many elements apart the rows
+    and the columns of ``a`` lie, ``b_row`` and ``c_row`` the same for rows; ``depth`` is the
+    length of the sums, and ``columns`` how many columns of the block are there.
+    """
+    if not isinstance(rows, types.IntegerLiteral):
+        return None
+    arguments = (a, a_row, a_k, b, b_row, c, c_row, depth, columns, bias)
+    signature = types.void(rows, like, *[types.int64] * len(arguments))
+    width = VECTOR_BYTES // (like.bitwidth // 8)
+
+    def codegen(context, builder, signature, values):
+        vectors = _Vectors(builder, context.get_value_type(like), width)
+        operands = values[2:]
+        columns = values[-2]
+
+        def at_least(count):
+            return builder.icmp_signed(">=", columns, ir.Constant(INDEX, count))
+
+        # Edges pay for masks, narrow outputs (ten classes) for one vector only.
+        with builder.if_else(at_least(TILE_VECTORS * width)) as (whole, edge):
+            with whole:
+                _emit_block(vectors, rows.literal_value, TILE_VECTORS, False, *operands)
+            with edge, builder.if_else(at_least(width + 1)) as (wide, narrow):
+                with wide:
+                    _emit_block(vectors, rows.literal_value, TILE_VECTORS, True, *operands)
+                with narrow:
+                    _emit_block(vectors, rows.literal_value, 1, True, *operands)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+def _emit_block(
+    vectors, rows, count, masked, a, a_row, a_k, b, b_row, c, c_row, depth, columns, bias
+):
+    """Emit the product for ``rows`` rows and ``count`` vectors of columns."""
+    builder, width = vectors.builder, vectors.width
+    a, b, c, bias_start = (builder.inttoptr(x, vectors.pointer) for x in (a, b, c, bias))
+    masks = [vectors.lanes_below(columns, v * width) if masked else None for v in range(count)]
+
+    # Sums live in stack slots that LLVM turns into registers.
+    sums = [[cgutils.alloca_once_value(builder, vectors.zero) for _ in masks] for _ in range(rows)]
+    for row in sums:  # a tile inside a loop starts anew each time
+        for slot in row:
+            builder.store(vectors.zero, slot)
+    with builder.if_then(builder.icmp_signed("!=", bias, ir.Constant(INDEX, 0))):
+        for v, mask in enumerate(masks):
+            start = vectors.load(bias_start, v * width, mask)
+            for row in sums:
+                builder.store(start, row[v])
+
+    with cgutils.for_range(builder, depth) as loop:
+        b_k = builder.gep(b, [builder.mul(loop.index, b_row)])
+        b_vectors = [vectors.load(b_k, v * width, mask) for v, mask in enumerate(masks)]
+        a_k_offset = builder.mul(loop.index, a_k)
+        for r, row in enumerate(sums):
+            offset = builder.add(builder.mul(a_row, ir.Constant(INDEX, r)), a_k_offset)
+            factor = vectors.splat(builder.load(builder.gep(a, [offset])))
+            for slot, b_vector in zip(row, b_vectors, strict=True):
+                builder.store(vectors.multiply_add(factor, b_vector, builder.load(slot)), slot)
+
+    for r, row in enumerate(sums):
+        c_r = builder.gep(c, [builder.mul(c_row, ir.Constant(INDEX, r))])
+        for v, mask in enumerate(masks):
+            vectors.store(builder.load(row[v]), c_r, v * width, mask)
+
+
+class _Vectors:
+    """Vector operations of one width, written into the function that ``builder`` builds."""
+
+    def __init__(self, builder, element, width):
+        self.builder, self.width = builder, width
+        self.pointer = element.as_pointer()
+        self.vector = ir.VectorType(element, width)
+        self.zero = ir.Constant(self.vector, [0.0] * width)
+        self.alignment = 4 if isinstance(element, ir.FloatType) else 8
+        self.suffix = f"v{width}f{8 * self.alignment}"
+
+    def _call(self, name, result, *arguments):
+        kind = ir.FunctionType(result, [argument.type for argument in arguments])
+        function = cgutils.get_or_insert_function(self.builder.module, kind, name)
+        return self.builder.call(function, arguments)
+
+    def _at(self, pointer, offset):
+        element = self.builder.gep(pointer, [ir.Constant(INDEX, offset)])
+        return self.builder.bitcast(element, self.vector.as_pointer())
+
+    def splat(self, value):
+        undefined = ir.Constant(ir.VectorType(value.type, self.width), ir.Undefined)
+        first = self.builder.insert_element(undefined, value, ir.Constant(LANE, 0))
+        everywhere = ir.Constant(ir.VectorType(LANE, self.width), [0] * self.width)
+        return self.builder.shuffle_vector(first, undefined, everywhere)
+
+    def lanes_below(self, count, first):
+        """Return the mask of the lanes whose column, ``first + lane``, is less than ``count``."""
+        kind = ir.VectorType(INDEX, self.width)
+        numbers = ir.Constant(kind, [first + lane for lane in range(self.width)])
+        return self.builder.icmp_signed("<", numbers, self.splat(count))
+
+    def multiply_add(self, x, y, z):
+        return self._call(f"llvm.fmuladd.{self.suffix}", self.vector, x, y, z)
+
+    def load(self, pointer, offset, mask):
+        address = self._at(pointer, offset)
+        if mask is None:
+            return self.builder.load(address, align=self.alignment)
+        alignment = ir.Constant(LANE, self.alignment)
+        name = f"llvm.masked.load.{self.suffix}.p0"
+        return self._call(name, self.vector, address, alignment, mask, self.zero)
+
+    def store(self, value, pointer, offset, mask):
+        address = self._at(pointer, offset)
+        if mask is None:
+            self.builder.store(value, address, align=self.alignment)
+        else:
+            alignment = ir.Constant(LANE, self.alignment)
+            name = f"llvm.masked.store.{self.suffix}.p0"
+            self._call(name, ir.VoidType(), value, address, alignment, mask)

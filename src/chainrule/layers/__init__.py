@@ -1,0 +1,34 @@
+"""Layers: small immutable specs. They know shapes and parameters, and compute nothing."""
+
+from chainrule.layers.activation import (
+    ELU,
+    GELU,
+    Identity,
+    LeakyReLU,
+    LogSoftmax,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
+from chainrule.layers.layer import Layer, Parameter
+from chainrule.layers.linear import Linear
+from chainrule.layers.shape import Flatten
+
+__all__ = [
+    "ELU",
+    "GELU",
+    "Flatten",
+    "Identity",
+    "LeakyReLU",
+    "Linear",
+    "LogSoftmax",
+    "ReLU",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Tanh",
+]

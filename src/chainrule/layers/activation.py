@@ -1,0 +1,287 @@
+"""Activations: elementwise functions, and the softmaxes along the last axis."""
+
+from dataclasses import dataclass
+from math import isfinite
+from typing import ClassVar, Literal
+
+from chainrule.engine.instructions import Op
+from chainrule.layers.layer import Layer
+from chainrule.plan.builder import PlanBuilder, Shape, Tensor
+
+
+@dataclass(frozen=True)
+class Elementwise(Layer):
+    """A function of each element by itself; shapes stay as they are."""
+
+    op: ClassVar[Op]
+    # Where the derivative is a function of the output, the input need not be kept, and the
+    # layer can be fused into a linear one before it.
+    saves_output: ClassVar[bool] = True
+
+    def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
+        return plan.elementwise(self.op, x, saves_output=self.saves_output)
+
+
+@dataclass(frozen=True)
+class ReLU(Elementwise):
+    """Rectifier: ``relu(x) = max(x, 0)``, elementwise; its derivative at 0 is taken as 0.
+
+    Shapes: input ``(n, *)``, output the same.
+
+    References
+    ----------
+    Nair and Hinton, *Rectified Linear Units Improve Restricted Boltzmann Machines*, ICML 2010.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> cr.Sequential(cr.ReLU()).predict([[-1.0, 2.0]])
+    array([[0., 2.]], dtype=float32)
+    """
+
+    op = Op.RELU
+
+
+@dataclass(frozen=True)
+class LeakyReLU(Elementwise):
+    """Leaky rectifier: x where it is positive, else ``negative_slope * x``, elementwise.
+
+    Shapes: input ``(n, *)``, output the same.
+
+    Parameters
+    ----------
+    negative_slope : float
+        At least 0. (PyTorch also takes negative ones.)
+
+    References
+    ----------
+    Maas et al., *Rectifier Nonlinearities Improve Neural Network Acoustic Models*, ICML 2013.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> cr.Sequential(cr.LeakyReLU(0.5)).predict([[-1.0, 2.0]])
+    array([[-0.5,  2. ]], dtype=float32)
+    """
+
+    op = Op.LEAKY_RELU
+    negative_slope: float = 0.01
+
+    def __post_init__(self) -> None:
+        # The output's sign must be the input's: the backward pass sees the output only.
+        if not (isfinite(self.negative_slope) and self.negative_slope >= 0):
+            raise ValueError(
+                f"LeakyReLU's negative_slope must be 0 or more, not {self.negative_slope}."
+            )
+
+    def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
+        return plan.elementwise(self.op, x, saves_output=True, alpha=self.negative_slope)
+
+
+@dataclass(frozen=True)
+class Tanh(Elementwise):
+    """Hyperbolic tangent, elementwise.
+
+    Shapes: input ``(n, *)``, output the same.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> cr.Sequential(cr.Tanh()).predict([[0.0, 100.0]])
+    array([[0., 1.]], dtype=float32)
+    """
+
+    op = Op.TANH
+
+
+@dataclass(frozen=True)
+class Sigmoid(Elementwise):
+    """Logistic function: ``sigmoid(x) = 1 / (1 + exp(-x))``, elementwise.
+
+    Shapes: input ``(n, *)``, output the same.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> cr.Sequential(cr.Sigmoid()).predict([[0.0, 1000.0, -1000.0]])
+    array([[0.5, 1. , 0. ]], dtype=float32)
+    """
+
+    op = Op.SIGMOID
+
+
+@dataclass(frozen=True)
+class Softplus(Elementwise):
+    """Smooth rectifier: ``softplus(x) = log(1 + exp(x))``, elementwise.
+
+    Shapes: input ``(n, *)``, output the same. (PyTorch's is linear above 20; this one is exact.)
+
+    References
+    ----------
+    Dugas et al., *Incorporating Second-Order Functional Knowledge for Better Option Pricing*,
+    NIPS 2000.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> cr.Sequential(cr.Softplus()).predict([[-1000.0, 0.0, 1000.0]]).round(3)
+    array([[0.000e+00, 6.930e-01, 1.000e+03]], dtype=float32)
+    """
+
+    op = Op.SOFTPLUS
+
+
+@dataclass(frozen=True)
+class ELU(Elementwise):
+    """Exponential linear unit: x where it is positive, else ``alpha * (exp(x) - 1)``.
+
+    Shapes: input ``(n, *)``, output the same.
+
+    Parameters
+    ----------
+    alpha : float
+        At least 0. (PyTorch also takes negative ones.)
+
+    References
+    ----------
+    Clevert et al., *Fast and Accurate Deep Network Learning by Exponential Linear Units*,
+    ICLR 2016.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> cr.Sequential(cr.ELU()).predict([[-1000.0, 2.0]])
+    array([[-1.,  2.]], dtype=float32)
+    """
+
+    op = Op.ELU
+    alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (isfinite(self.alpha) and self.alpha >= 0):
+            raise ValueError(f"ELU's alpha must be 0 or more, not {self.alpha}.")
+
+    def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
+        return plan.elementwise(self.op, x, saves_output=True, alpha=self.alpha)
+
+
+@dataclass(frozen=True)
+class SiLU(Elementwise):
+    """Sigmoid linear unit, also called swish: ``silu(x) = x * sigmoid(x)``, elementwise.
+
+    Shapes: input ``(n, *)``, output the same.
+
+    References
+    ----------
+    Elfwing et al., *Sigmoid-Weighted Linear Units for Neural Network Function Approximation in
+    Reinforcement Learning*, Neural Networks 107, 2018.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> cr.Sequential(cr.SiLU()).predict([[0.0, 100.0]])
+    array([[  0., 100.]], dtype=float32)
+    """
+
+    op = Op.SILU
+    saves_output = False
+
+
+@dataclass(frozen=True)
+class GELU(Layer):
+    """Gaussian error linear unit: x times the normal distribution's cumulative at x, elementwise.
+
+    Shapes: input ``(n, *)``, output the same.
+
+    Parameters
+    ----------
+    approximate : {"none", "tanh"}
+        Exact, by the error function, or approximated by a hyperbolic tangent.
+
+    References
+    ----------
+    Hendrycks and Gimpel, *Gaussian Error Linear Units*, arXiv:1606.08415, 2016.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> cr.Sequential(cr.GELU()).predict([[0.0, 100.0]])
+    array([[  0., 100.]], dtype=float32)
+    """
+
+    approximate: Literal["none", "tanh"] = "none"
+
+    def __post_init__(self) -> None:
+        if self.approximate not in ("none", "tanh"):
+            raise ValueError(
+                f"GELU's approximate must be 'none' or 'tanh', not {self.approximate!r}."
+            )
+
+    def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
+        op = Op.GELU_TANH if self.approximate == "tanh" else Op.GELU
+        return plan.elementwise(op, x, saves_output=False)
+
+
+@dataclass(frozen=True)
+class Rowwise(Layer):
+    """A function of the vectors along the last axis; shapes stay as they are."""
+
+    op: ClassVar[Op]
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        if not input_shape:
+            raise ValueError("expects at least one axis after the batch")
+        return input_shape
+
+    def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
+        return plan.rowwise(self.op, x)
+
+
+@dataclass(frozen=True)
+class Softmax(Rowwise):
+    """Probabilities along the last axis: ``softmax(x) = exp(x) / sum(exp(x))``.
+
+    Shapes: input ``(n, *, classes)``, output the same. ``CrossEntropyLoss`` contains it: a
+    network trained with that loss ends in logits, without this layer.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> cr.Sequential(cr.Softmax()).predict([[1000.0, 1000.0]])
+    array([[0.5, 0.5]], dtype=float32)
+    """
+
+    op = Op.SOFTMAX
+
+
+@dataclass(frozen=True)
+class LogSoftmax(Rowwise):
+    """Logarithms of the probabilities along the last axis: ``x - log(sum(exp(x)))``.
+
+    Shapes: input ``(n, *, classes)``, output the same.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> cr.Sequential(cr.LogSoftmax()).predict([[1000.0, 0.0]])
+    array([[    0., -1000.]], dtype=float32)
+    """
+
+    op = Op.LOG_SOFTMAX
+
+
+@dataclass(frozen=True)
+class Identity(Layer):
+    """What comes in goes out.
+
+    Shapes: input ``(n, *)``, output the same.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> cr.Sequential(cr.Identity()).predict([[1.0, 2.0]])
+    array([[1., 2.]], dtype=float32)
+    """
+
+    def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
+        return x

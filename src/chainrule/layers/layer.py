@@ -1,0 +1,40 @@
+"""What a layer is."""
+
+from dataclasses import dataclass
+
+from chainrule.initializers import Initializer
+from chainrule.plan.builder import PlanBuilder, Shape, Tensor
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A trainable array of a layer: its shape, and how it begins."""
+
+    shape: Shape
+    initializer: Initializer
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A link of the chain, described.
+
+    A subclass says what comes out for what goes in (:meth:`output_shape`), which parameters it
+    has, and which instructions it becomes (:meth:`lower`). Shapes leave out the batch.
+    """
+
+    @property
+    def expected_shape(self) -> Shape | None:
+        """The input shape that the layer asks for; None if any will do."""
+        return None
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Return the output's shape; ValueError, saying what is expected, if the input's is wrong."""
+        return input_shape
+
+    def parameters(self) -> dict[str, Parameter]:
+        """Return the layer's parameters by name."""
+        return {}
+
+    def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
+        """Append the layer's instructions to ``plan``; return the tensor that leaves it."""
+        raise NotImplementedError

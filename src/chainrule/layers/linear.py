@@ -1,0 +1,76 @@
+"""The linear layer."""
+
+from dataclasses import dataclass
+
+from chainrule.initializers import Initializer, KaimingUniform, UniformByFanIn
+from chainrule.layers.layer import Layer, Parameter
+from chainrule.plan.builder import PlanBuilder, Shape, Tensor
+
+
+@dataclass(frozen=True)
+class Linear(Layer):
+    """Weighted sums of the inputs: ``y = x @ weight + bias``.
+
+    Shapes: input ``(n, *, in_features)``, output ``(n, *, out_features)``; weight
+    ``(in_features, out_features)``, the transpose of PyTorch's; bias ``(out_features,)``.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+        Lengths of the last axis, both at least 1.
+    bias : bool
+        Whether there is a bias.
+    weight_init, bias_init : Initializer, optional
+        How weight and bias begin; by default as in PyTorch, uniform within
+        ``1 / sqrt(in_features)``.
+
+    Raises
+    ------
+    ValueError
+        If a size is less than 1.
+    TypeError
+        If a size is no integer.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> net = cr.Sequential(cr.Linear(2, 3), seed=0)
+    >>> net.parameters()["0.weight"].shape
+    (2, 3)
+    """
+
+    in_features: int
+    out_features: int
+    bias: bool = True
+    weight_init: Initializer = KaimingUniform(a=5**0.5)
+    bias_init: Initializer = UniformByFanIn()
+
+    def __post_init__(self) -> None:
+        for name in ("in_features", "out_features"):
+            size = getattr(self, name)
+            if isinstance(size, bool) or not hasattr(size, "__index__"):
+                raise TypeError(f"Linear's {name} must be an integer, not {size!r}.")
+            if size < 1:
+                raise ValueError(f"Linear's {name} must be at least 1, not {size}.")
+            object.__setattr__(self, name, int(size))
+
+    def __repr__(self) -> str:
+        return f"Linear({self.in_features}, {self.out_features}{'' if self.bias else ', bias=False'})"
+
+    @property
+    def expected_shape(self) -> Shape:
+        return (self.in_features,)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        if not input_shape or input_shape[-1] != self.in_features:
+            raise ValueError(f"expects {self.in_features} input features")
+        return (*input_shape[:-1], self.out_features)
+
+    def parameters(self) -> dict[str, Parameter]:
+        weight = Parameter((self.in_features, self.out_features), self.weight_init)
+        if not self.bias:
+            return {"weight": weight}
+        return {"weight": weight, "bias": Parameter((self.out_features,), self.bias_init)}
+
+    def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
+        return plan.linear(x, self.out_features, bias=self.bias)

@@ -1,0 +1,29 @@
+"""Layers that only change shapes."""
+
+from dataclasses import dataclass
+from math import prod
+
+from chainrule.layers.layer import Layer
+from chainrule.plan.builder import PlanBuilder, Shape, Tensor
+
+
+@dataclass(frozen=True)
+class Flatten(Layer):
+    """All axes but the batch in one.
+
+    Shapes: input ``(n, *)``, output ``(n, product of *)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import chainrule as cr
+    >>> net = cr.Sequential(cr.Flatten(), cr.Linear(6, 2), seed=0)
+    >>> net.predict(np.zeros((5, 2, 3))).shape
+    (5, 2)
+    """
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return (prod(input_shape),)
+
+    def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
+        return plan.reshape(x, self.output_shape(x.shape))

@@ -1,0 +1,231 @@
+"""Losses: how far the output is from what it should be, as one number and its gradient."""
+
+from abc import ABC
+from dataclasses import dataclass
+from functools import lru_cache
+from math import isfinite
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chainrule import arrays
+from chainrule.arrays import FloatArray
+from chainrule.engine.instructions import Op, Phase
+from chainrule.engine.machine import Machine
+from chainrule.plan import Plan, PlanBuilder, Tensor, make_plan
+
+__all__ = ["BCEWithLogitsLoss", "CrossEntropyLoss", "HuberLoss", "MSELoss"]
+
+
+@dataclass(frozen=True)
+class Loss(ABC):
+    """A mean over the batch, with a weight for each sample where they are given.
+
+    Calling it with an output and its targets gives the loss as a float, and its gradient by the
+    output as an array of the output's shape. The mean is ``sum(w * row_loss) / sum(w)``: a weight
+    of 2 counts a row twice, a weight of 0 leaves it out.
+    """
+
+    op: ClassVar[Op]
+    takes_labels: ClassVar[bool] = False
+
+    @property
+    def number(self) -> float:
+        """The operation's one number, where it has one."""
+        return 0.0
+
+    def check_target(
+        self, y: ArrayLike, output_shape: tuple[int, ...], dtype: np.dtype, name: str = "y"
+    ) -> NDArray[Any]:
+        """Return ``y`` in the form that the engine takes: a row for each row of the output."""
+        target = arrays.target_array(y, output_shape, dtype, name)
+        return target.reshape(output_shape[0], -1)
+
+    def __call__(
+        self, output: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> tuple[float, FloatArray]:
+        """Return the loss and its gradient by ``output``.
+
+        Parameters
+        ----------
+        output : array of shape (n, *)
+            float32 stays float32; anything else is computed in float64.
+        y : array
+            Targets of the output's shape, or class labels of shape (n,).
+        sample_weight : array of shape (n,), optional
+            One weight a row, not negative.
+
+        Returns
+        -------
+        value : float
+        d_output : array of the output's shape and dtype
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a shape, a dtype, a label or a value is wrong.
+        """
+        dtype = np.dtype("float32" if getattr(output, "dtype", None) == "float32" else "float64")
+        out = arrays.batch_array(output, "output", dtype)
+        rows = out.shape[0]
+        target = self.check_target(y, out.shape, dtype)
+        machine = Machine(_plan_of_loss(self, out.shape, dtype), dtype, "numba")
+        losses = np.empty((1, 2))
+        machine.run(
+            Phase.FORWARD,
+            np.arange(rows),
+            params=np.empty(0, dtype),
+            inputs=out.reshape(rows, -1),
+            **{"labels" if self.takes_labels else "targets": target},
+            weights=arrays.weight_array(sample_weight, rows, dtype),
+            losses=losses,
+        )
+        return float(losses[0, 0]), machine.rows_at("d_output", rows).reshape(out.shape).copy()
+
+
+@lru_cache(maxsize=64)
+def _plan_of_loss(loss: Loss, shape: tuple[int, ...], dtype: np.dtype) -> Plan:
+    """Return the plan of a chain that is nothing but its loss."""
+    output = Tensor(shape[1:])
+    return make_plan(
+        PlanBuilder(),
+        output,
+        output,
+        offsets={},
+        batch=shape[0],
+        dtype=dtype,
+        loss=(loss.op, loss.number),
+    )
+
+
+@dataclass(frozen=True)
+class MSELoss(Loss):
+    """Mean squared error: the mean over rows and outputs of ``(output - y)**2``.
+
+    Shapes: output ``(n, *)``, y the same; or output ``(n, 1)``, y ``(n,)``.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> value, d_output = cr.MSELoss()([[1.0], [3.0]], [1.0, 1.0])
+    >>> value, d_output.tolist()
+    (2.0, [[0.0], [2.0]])
+    """
+
+    op = Op.MSE
+
+
+@dataclass(frozen=True)
+class HuberLoss(Loss):
+    """Huber loss: ``e**2 / 2`` where ``|e| < delta``, else ``delta * (|e| - delta / 2)``.
+
+    Shapes: output ``(n, *)``, y the same; or output ``(n, 1)``, y ``(n,)``.
+
+    Parameters
+    ----------
+    delta : float
+        Where the square turns into a line; more than 0.
+
+    References
+    ----------
+    Huber, *Robust Estimation of a Location Parameter*, Annals of Mathematical Statistics 35, 1964.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> value, d_output = cr.HuberLoss()([[1.5], [5.0]], [1.0, 1.0])
+    >>> value, d_output.tolist()
+    (1.8125, [[0.25], [0.5]])
+    """
+
+    op = Op.HUBER
+    delta: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (isfinite(self.delta) and self.delta > 0):
+            raise ValueError(f"HuberLoss's delta must be more than 0, not {self.delta}.")
+
+    @property
+    def number(self) -> float:
+        return self.delta
+
+
+@dataclass(frozen=True)
+class BCEWithLogitsLoss(Loss):
+    """Binary cross-entropy of ``sigmoid(output)``, computed from the logits without overflow.
+
+    Shapes: output ``(n, *)``, y the same, with values between 0 and 1; or output ``(n, 1)``,
+    y ``(n,)``.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> value, d_output = cr.BCEWithLogitsLoss()([[0.0], [0.0]], [0, 1])
+    >>> round(value, 4), d_output.tolist()
+    (0.6931, [[0.25], [-0.25]])
+    """
+
+    op = Op.BCE_WITH_LOGITS
+
+    def check_target(
+        self, y: ArrayLike, output_shape: tuple[int, ...], dtype: np.dtype, name: str = "y"
+    ) -> NDArray[Any]:
+        target = super().check_target(y, output_shape, dtype, name)
+        wrong = (target < 0) | (target > 1)
+        if wrong.any():
+            row = int(np.argmax(wrong.any(axis=1)))
+            raise ValueError(
+                f"{name} must lie between 0 and 1 for BCEWithLogitsLoss, but row {row} has "
+                f"{target[row][wrong[row]][0]}."
+            )
+        return target
+
+
+@dataclass(frozen=True)
+class CrossEntropyLoss(Loss):
+    """Cross-entropy of ``softmax(output)`` with class labels, fused into one pass.
+
+    Shapes: output ``(n, classes)``, y ``(n,)`` of integers from 0 to classes - 1.
+
+    Parameters
+    ----------
+    label_smoothing : float
+        The share of the target distribution that is spread evenly over all classes; 0 to 1.
+
+    References
+    ----------
+    Szegedy et al., *Rethinking the Inception Architecture for Computer Vision*, CVPR 2016 (label
+    smoothing).
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> value, d_output = cr.CrossEntropyLoss()([[0.0, 0.0]], [1])
+    >>> round(value, 4), d_output.tolist()
+    (0.6931, [[0.5, -0.5]])
+    """
+
+    op = Op.CROSS_ENTROPY
+    takes_labels = True
+    label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.label_smoothing <= 1:
+            raise ValueError(
+                f"CrossEntropyLoss's label_smoothing must lie between 0 and 1, "
+                f"not {self.label_smoothing}."
+            )
+
+    @property
+    def number(self) -> float:
+        return self.label_smoothing
+
+    def check_target(
+        self, y: ArrayLike, output_shape: tuple[int, ...], dtype: np.dtype, name: str = "y"
+    ) -> NDArray[Any]:
+        if len(output_shape) != 2:
+            raise ValueError(
+                f"CrossEntropyLoss takes an output of shape (n, classes), not {output_shape}."
+            )
+        return arrays.label_array(y, output_shape[0], output_shape[1], name)

@@ -1,0 +1,369 @@
+"""Networks: layers meet one flat vector of parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from chainrule import arrays
+from chainrule.arrays import FloatArray
+from chainrule.engine.backends import check_backend
+from chainrule.engine.instructions import Phase
+from chainrule.engine.machine import Machine
+from chainrule.layers.layer import Layer
+from chainrule.losses import Loss
+from chainrule.optimizers import OptimizerState
+from chainrule.plan import Plan, PlanBuilder, Tensor, make_plan
+from chainrule.plan.builder import Shape
+from chainrule.summary import Summary, SummaryRow
+
+PREDICT_ROWS = 256  # a block whose activations stay in cache
+
+
+class Sequential:
+    """Layers in a row, each fed by the one before.
+
+    Parameters
+    ----------
+    *layers : Layer or Sequential
+        At least one. A network among them brings a copy of its parameters.
+    seed : int, optional
+        Seed of the parameters' first values; None draws one from the system.
+    dtype : "float32" or "float64"
+        Of parameters and computation.
+    backend : "numba" or "numpy"
+        Compiled kernels, or their plain NumPy twins (slow, to compare with).
+
+    Attributes
+    ----------
+    layers : tuple of Layer
+    dtype : numpy.dtype
+    params, grads : arrays of shape (number of parameters,)
+        All parameters and all gradients in one vector each. The vectors stay the same arrays for
+        the life of the network: write into them, or assign to ``net.params``, which copies.
+
+    Raises
+    ------
+    ValueError
+        If layers do not fit together.
+    TypeError
+        If something is no layer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import chainrule as cr
+    >>> net = cr.Sequential(cr.Linear(64, 32), cr.ReLU(), cr.Linear(32, 10), seed=0)
+    >>> net.predict(np.zeros((5, 64))).shape
+    (5, 10)
+    >>> {name: view.shape for name, view in net.parameters().items()}
+    {'0.weight': (64, 32), '0.bias': (32,), '2.weight': (32, 10), '2.bias': (10,)}
+    """
+
+    def __init__(
+        self,
+        *layers: Layer | Sequential,
+        seed: int | None = None,
+        dtype: DTypeLike = "float32",
+        backend: str = "numba",
+    ) -> None:
+        if not layers:
+            raise ValueError("Sequential needs at least one layer.")
+        for position, layer in enumerate(layers):
+            if not isinstance(layer, Layer | Sequential):
+                hint = " Did you forget the brackets?" if isinstance(layer, type) else ""
+                raise TypeError(f"Layer {position} is no layer but {layer!r}.{hint}")
+        self.dtype = arrays.float_dtype(dtype)
+        self.backend = check_backend(backend)
+        self.layers = layers
+        self._chain: list[tuple[str, Layer]] = list(_flatten(layers))
+        self._check_shapes(None)
+
+        self._shapes: dict[str, Shape] = {}
+        for path, layer in self._chain:
+            for name, parameter in layer.parameters().items():
+                self._shapes[f"{path}.{name}"] = parameter.shape
+        sizes = [prod(shape) for shape in self._shapes.values()]
+        ends = np.cumsum([0, *sizes])
+        self._offsets = dict(zip(self._shapes, map(int, ends[:-1]), strict=True))
+        self._params = np.zeros(int(ends[-1]), self.dtype)
+        self.grads = np.zeros_like(self._params)
+        self._initialize(np.random.default_rng(seed))
+
+        self._manual: tuple[Plan, Machine] | None = None  # of forward and backward
+        self._rows_forward = 0  # rows of a forward that no backward has followed
+
+    def _initialize(self, rng: np.random.Generator) -> None:
+        views = self.parameters()
+        for path, layer in self._chain:
+            parameters = layer.parameters()
+            for name, parameter in parameters.items():
+                fan_in = parameters["weight"].shape[0] if "weight" in parameters else 1
+                views[f"{path}.{name}"][...] = parameter.initializer(parameter.shape, fan_in, rng)
+        for position, layer in enumerate(self.layers):
+            if isinstance(layer, Sequential):
+                for name, view in layer.parameters().items():
+                    views[f"{position}.{name}"][...] = view
+
+    # Parameters
+
+    @property
+    def params(self) -> FloatArray:
+        return self._params
+
+    @params.setter
+    def params(self, value: ArrayLike) -> None:
+        vector = arrays.real_array(value, "params", self.dtype)
+        if vector.shape != self._params.shape:
+            raise ValueError(
+                f"params must have shape {self._params.shape}, but its shape is {vector.shape}."
+            )
+        self._params[:] = vector
+
+    def parameters(self) -> dict[str, FloatArray]:
+        """Return each parameter by name, as a writable view into ``params``."""
+        return self._views(self._params)
+
+    def gradients(self) -> dict[str, FloatArray]:
+        """Return each parameter's gradient by name, as a view into ``grads``."""
+        return self._views(self.grads)
+
+    def _views(self, vector: FloatArray) -> dict[str, FloatArray]:
+        views = {}
+        for name, shape in self._shapes.items():
+            start = self._offsets[name]
+            views[name] = vector[start : start + prod(shape)].reshape(shape)
+        return views
+
+    # Computation
+
+    def predict(self, X: ArrayLike) -> FloatArray:
+        """Return the outputs for the rows of X, without keeping anything for a backward pass.
+
+        Parameters
+        ----------
+        X : array of shape (n, \\*)
+            Real numbers; converted to the network's dtype.
+
+        Returns
+        -------
+        array of shape (n, \\*), of the network's dtype
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X has the wrong shape or dtype, or holds NaN or infinity.
+        """
+        x = self.check_input(X, "X")
+        rows = x.shape[0]
+        plan = self.make_plan(x.shape[1:], min(rows, PREDICT_ROWS), backward=False)
+        machine = Machine(plan, self.dtype, self.backend)
+        outputs = np.empty((rows, prod(plan.output_shape)), self.dtype)
+        machine.run(
+            Phase.FORWARD | Phase.OUTPUT,
+            np.arange(rows),
+            params=self._params,
+            inputs=x.reshape(rows, -1),
+            outputs=outputs,
+        )
+        return outputs.reshape(rows, *plan.output_shape)
+
+    def forward(self, x: ArrayLike) -> FloatArray:
+        """Return the outputs for one batch, and keep what :meth:`backward` needs.
+
+        Parameters and errors are those of :meth:`predict`.
+
+        Examples
+        --------
+        A training step by hand:
+
+        >>> import numpy as np
+        >>> import chainrule as cr
+        >>> x, y = np.ones((4, 3)), np.zeros((4, 2))
+        >>> net, loss, optimizer = cr.Sequential(cr.Linear(3, 2), seed=0), cr.MSELoss(), cr.SGD()
+        >>> out = net.forward(x)
+        >>> value, d_out = loss(out, y)
+        >>> dx = net.backward(d_out)
+        >>> optimizer.step(net)
+        """
+        batch = self.check_input(x, "x")
+        rows, shape = batch.shape[0], batch.shape[1:]
+        self._rows_forward = 0
+        if (
+            self._manual is None
+            or self._manual[0].input_shape != shape
+            or self._manual[0].batch < rows
+        ):
+            plan = self.make_plan(shape, rows)
+            self._manual = plan, Machine(plan, self.dtype, self.backend)
+        plan, machine = self._manual
+        machine.run(
+            Phase.FORWARD, np.arange(rows), params=self._params, inputs=batch.reshape(rows, -1)
+        )
+        self._rows_forward = rows
+        return machine.rows_at("output", rows).reshape(rows, *plan.output_shape).copy()
+
+    def backward(self, d_out: ArrayLike) -> FloatArray:
+        """Carry the loss's gradient back through the chain, from the output to the input.
+
+        It belongs to the latest :meth:`forward`, and follows it once. The parameters' gradients
+        replace what was in ``grads``; they are not added up.
+
+        Parameters
+        ----------
+        d_out : array of the output's shape
+            The loss's gradient by the output.
+
+        Returns
+        -------
+        dx : array of the input's shape
+            The loss's gradient by the input.
+
+        Raises
+        ------
+        RuntimeError
+            If no forward came before.
+        ValueError, TypeError
+            If d_out has the wrong shape or dtype, or holds NaN or infinity.
+        """
+        rows = self._rows_forward
+        if rows == 0 or self._manual is None:
+            raise RuntimeError("backward needs a forward before it, one for each backward.")
+        plan, machine = self._manual
+        gradient = arrays.real_array(d_out, "d_out", self.dtype)
+        shape = (rows, *plan.output_shape)
+        if gradient.shape != shape:
+            raise ValueError(
+                f"d_out must have the output's shape, {shape}, but its shape is {gradient.shape}."
+            )
+        machine.rows_at("d_output", rows)[:] = gradient.reshape(rows, -1)
+        self._rows_forward = 0
+        machine.run(
+            Phase.BACKWARD | Phase.INPUT_GRADIENT,
+            np.arange(rows),
+            params=self._params,
+            grads=self.grads,
+        )
+        return machine.rows_at("d_input", rows).reshape(rows, *plan.input_shape).copy()
+
+    def apply_update(self, state: OptimizerState) -> None:
+        """Change the parameters by the gradients, as ``state``'s rule says."""
+        nothing = Tensor((1,))
+        plan = make_plan(PlanBuilder(), nothing, nothing, offsets={}, batch=1, dtype=self.dtype)
+        Machine(plan, self.dtype, self.backend).run(
+            Phase.UPDATE,
+            np.arange(1),
+            params=self._params,
+            grads=self.grads,
+            update=state.rule,
+            state=state.vectors,
+        )
+
+    # Shapes and plans
+
+    def check_input(self, x: ArrayLike, name: str) -> FloatArray:
+        """Return ``x`` as a contiguous array of the network's dtype that fits the first layer."""
+        batch = arrays.batch_array(x, name, self.dtype)
+        self._check_shapes(batch.shape[1:], name)
+        return batch
+
+    def make_plan(
+        self, input_shape: Shape, batch: int, *, loss: Loss | None = None, backward: bool = True
+    ) -> Plan:
+        """Return the plan for batches of up to ``batch`` rows of ``input_shape``."""
+        builder = PlanBuilder()
+        first = tensor = Tensor(input_shape)
+        for position, (path, layer) in enumerate(self._chain):
+            builder.layer, builder.prefix = position, f"{path}."
+            tensor = layer.lower(builder, tensor)
+        return make_plan(
+            builder,
+            first,
+            tensor,
+            offsets=self._offsets,
+            batch=batch,
+            dtype=self.dtype,
+            loss=None if loss is None else (loss.op, loss.number),
+            backward=backward,
+        )
+
+    def layer_name(self, positions: tuple[int, ...]) -> str:
+        """Return how messages call the layers at these places of the chain."""
+        kinds = " + ".join(type(self._chain[position][1]).__name__ for position in positions)
+        return f"{kinds} (layer {self._chain[positions[0]][0]})"
+
+    def _check_shapes(self, shape: Shape | None, source: str = "") -> list[Shape | None]:
+        """Return every layer's output shape, as far as they follow from the input's ``shape``."""
+        shapes = []
+        giver = f"{source} has"
+        for path, layer in self._chain:
+            shape = layer.expected_shape if shape is None else shape
+            if shape is not None:
+                try:
+                    result = layer.output_shape(shape)
+                except ValueError as error:
+                    raise ValueError(
+                        f"{layer!r} (layer {path}) {error}, but {giver} shape (n, "
+                        f"{', '.join(map(str, shape))})."
+                    ) from None
+                shape = result
+            shapes.append(shape)
+            giver = f"{layer!r} (layer {path}) gives"
+        return shapes
+
+    def summary(self) -> Summary:
+        """Return a table of the layers, their output shapes and numbers of parameters.
+
+        Examples
+        --------
+        >>> import chainrule as cr
+        >>> print(cr.Sequential(cr.Linear(64, 10), cr.ReLU(), seed=0).summary())
+        layer            output shape   parameters
+        0 Linear(64, 10) (n, 10)        650
+        1 ReLU()         (n, 10)        0
+        650 parameters, float32, 2.5 KiB
+        """
+        shapes = self._check_shapes(None)
+        rows = []
+        for (path, layer), shape in zip(self._chain, shapes, strict=True):
+            count = sum(prod(parameter.shape) for parameter in layer.parameters().values())
+            rows.append(SummaryRow(path, repr(layer), shape, count))
+        return Summary(tuple(rows), self.dtype.name, self._params.nbytes)
+
+    # Copies and the like
+
+    def copy(self, dtype: DTypeLike | None = None, backend: str | None = None) -> Sequential:
+        """Return an independent network with the same parameters, of another dtype if given."""
+        twin = Sequential(
+            *self.layers,
+            seed=0,
+            dtype=self.dtype if dtype is None else dtype,
+            backend=self.backend if backend is None else backend,
+        )
+        twin._params[:] = self._params
+        return twin
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Sequential:
+        return self.copy()
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __getitem__(self, position: int) -> Layer | Sequential:
+        return self.layers[position]
+
+    def __repr__(self) -> str:
+        return f"Sequential({', '.join(map(repr, self.layers))})"
+
+
+def _flatten(layers: tuple[Layer | Sequential, ...], prefix: str = "") -> Iterator[tuple[str, Layer]]:
+    """Yield every layer with its path, such as ``"0.2"``."""
+    for position, layer in enumerate(layers):
+        if isinstance(layer, Sequential):
+            yield from _flatten(layer.layers, f"{prefix}{position}.")
+        else:
+            yield f"{prefix}{position}", layer

@@ -1,0 +1,245 @@
+"""Optimizers: rules that turn gradients into steps. Formulas and defaults are torch.optim's."""
+
+from __future__ import annotations
+
+from abc import ABC
+from math import isfinite
+from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.engine.instructions import UPDATE, Op
+
+if TYPE_CHECKING:
+    from chainrule.network import Sequential
+
+__all__ = ["SGD", "Adam", "AdamW"]
+
+
+class OptimizerState:
+    """What an optimizer remembers of one network: its steps, and flat vectors like the parameters.
+
+    Attributes
+    ----------
+    rule : structured array of dtype ``UPDATE``, one row: the rule's numbers and the steps taken.
+    vectors : array of shape (state vectors, parameters).
+    """
+
+    def __init__(self, rule: NDArray[Any], vectors: NDArray[Any]) -> None:
+        self.rule, self.vectors = rule, vectors
+
+    @property
+    def step(self) -> int:
+        """Steps taken so far."""
+        return int(self.rule["step"][0])
+
+    def copy(self) -> OptimizerState:
+        """Return an independent copy."""
+        return OptimizerState(self.rule.copy(), self.vectors.copy())
+
+    def restore(self, earlier: OptimizerState) -> None:
+        """Go back to what :meth:`copy` returned."""
+        self.rule[:] = earlier.rule
+        self.vectors[:] = earlier.vectors
+
+
+class Optimizer(ABC):
+    """A rule with its numbers. It keeps one state for each network that it steps."""
+
+    op: ClassVar[Op]
+    state_vectors: ClassVar[int]
+
+    def __init__(self, lr: float, weight_decay: float) -> None:
+        self.lr = _at_least_zero(self, "lr", lr)
+        self.weight_decay = _at_least_zero(self, "weight_decay", weight_decay)
+        self._states: WeakKeyDictionary[Sequential, OptimizerState] = WeakKeyDictionary()
+
+    def step(self, network: Sequential) -> None:
+        """Change the network's parameters in place, by its gradients."""
+        network.apply_update(self.state(network))
+
+    def state(self, network: Sequential) -> OptimizerState:
+        """Return what is remembered of ``network``, with the rule's numbers as they are now."""
+        state = self._states.get(network)
+        if state is None:
+            params = network.params
+            vectors = np.zeros((self.state_vectors, params.size), params.dtype)
+            state = self._states[network] = OptimizerState(np.zeros(1, UPDATE), vectors)
+        for name, value in self._numbers().items():
+            state.rule[name] = value
+        return state
+
+    def _numbers(self) -> dict[str, float]:
+        return {"op": self.op, "lr": self.lr, "weight_decay": self.weight_decay}
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent, with momentum if wanted.
+
+    ``g = gradient + weight_decay * w``, ``v = momentum * v + g``, ``w = w - lr * v``; with
+    nesterov, ``w = w - lr * (g + momentum * v)``.
+
+    Parameters
+    ----------
+    lr : float
+        Learning rate, 0 or more.
+    momentum : float
+        What is kept of the velocity v, from 0 to 1 (without 1).
+    weight_decay : float
+        Factor of the L2 penalty, 0 or more.
+    nesterov : bool
+        Look ahead along the momentum; needs one.
+
+    References
+    ----------
+    Sutskever et al., *On the importance of initialization and momentum in deep learning*,
+    ICML 2013.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> cr.SGD(lr=0.1, momentum=0.9)
+    SGD(lr=0.1, momentum=0.9, weight_decay=0.0, nesterov=False)
+    """
+
+    op = Op.SGD
+    state_vectors = 1
+
+    def __init__(
+        self,
+        lr: float = 1e-3,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+    ) -> None:
+        super().__init__(lr, weight_decay)
+        self.momentum = _fraction(self, "momentum", momentum)
+        if nesterov and momentum == 0:
+            raise ValueError("SGD's nesterov needs a momentum above 0.")
+        self.nesterov = bool(nesterov)
+
+    def __repr__(self) -> str:
+        return (
+            f"SGD(lr={self.lr}, momentum={self.momentum}, weight_decay={self.weight_decay}, "
+            f"nesterov={self.nesterov})"
+        )
+
+    def _numbers(self) -> dict[str, float]:
+        return super()._numbers() | {"beta1": self.momentum, "nesterov": self.nesterov}
+
+
+class Adam(Optimizer):
+    """Steps by the gradient's running mean over the root of its running square.
+
+    ``m = beta1 * m + (1 - beta1) * g``, ``s = beta2 * s + (1 - beta2) * g**2``, both corrected for
+    their start at 0, and ``w = w - lr * m / (sqrt(s) + eps)``.
+
+    Parameters
+    ----------
+    lr : float
+        Learning rate, 0 or more.
+    betas : (float, float)
+        What is kept of the running mean and the running square, from 0 to 1 (without 1).
+    eps : float
+        Keeps the division finite, more than 0.
+    weight_decay : float
+        Factor of the L2 penalty, added to the gradient, 0 or more.
+
+    References
+    ----------
+    Kingma and Ba, *Adam: A Method for Stochastic Optimization*, ICLR 2015.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> cr.Adam()
+    Adam(lr=0.001, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.0)
+    """
+
+    op = Op.ADAM
+    state_vectors = 2
+
+    def __init__(
+        self,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(lr, weight_decay)
+        if len(betas) != 2:
+            raise ValueError(f"{type(self).__name__}'s betas must be two numbers, not {betas!r}.")
+        self.betas = (_fraction(self, "betas[0]", betas[0]), _fraction(self, "betas[1]", betas[1]))
+        self.eps = _at_least_zero(self, "eps", eps)
+        if self.eps == 0:
+            raise ValueError(f"{type(self).__name__}'s eps must be more than 0.")
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(lr={self.lr}, betas={self.betas}, eps={self.eps}, "
+            f"weight_decay={self.weight_decay})"
+        )
+
+    def _numbers(self) -> dict[str, float]:
+        beta1, beta2 = self.betas
+        return super()._numbers() | {"beta1": beta1, "beta2": beta2, "eps": self.eps}
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay: before each step, ``w = w * (1 - lr * weight_decay)``.
+
+    Parameters
+    ----------
+    lr, betas, eps
+        As in :class:`Adam`.
+    weight_decay : float
+        Share of the weights, times lr, that each step takes away; 0 or more.
+
+    References
+    ----------
+    Loshchilov and Hutter, *Decoupled Weight Decay Regularization*, ICLR 2019.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> cr.AdamW(lr=0.01)
+    AdamW(lr=0.01, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.01)
+    """
+
+    op = Op.ADAMW
+
+    def __init__(
+        self,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+    ) -> None:
+        super().__init__(lr, betas, eps, weight_decay)
+
+
+def _number(optimizer: Optimizer, name: str, value: float) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"{type(optimizer).__name__}'s {name} must be a number, not {value!r}."
+        ) from None
+
+
+def _at_least_zero(optimizer: Optimizer, name: str, value: float) -> float:
+    number = _number(optimizer, name, value)
+    if not (isfinite(number) and number >= 0):
+        raise ValueError(f"{type(optimizer).__name__}'s {name} must be 0 or more, not {value}.")
+    return number
+
+
+def _fraction(optimizer: Optimizer, name: str, value: float) -> float:
+    number = _number(optimizer, name, value)
+    if not 0 <= number < 1:
+        raise ValueError(
+            f"{type(optimizer).__name__}'s {name} must be at least 0 and less than 1, not {value}."
+        )
+    return number

@@ -1,0 +1,90 @@
+"""What layers write while they are lowered: tensors and instructions, as plain Python objects."""
+
+from dataclasses import dataclass, field
+from math import prod
+
+from chainrule.engine.instructions import Op
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A value that flows along the chain; its shape leaves out the batch.
+
+    Tensors of one ``buffer`` share their memory: a reshape computes nothing.
+    """
+
+    shape: Shape
+    buffer: object = field(default_factory=object)
+
+    @property
+    def size(self) -> int:
+        """Elements for each row of the batch."""
+        return prod(self.shape)
+
+
+@dataclass(eq=False)
+class Instruction:
+    """One step of the plan, before its tensors have addresses."""
+
+    op: Op
+    x: Tensor
+    y: Tensor
+    repeat: int  # rows for each row of the batch
+    inputs: int
+    outputs: int
+    layers: list[int]  # positions of the layers that it carries out
+    saves_output: bool = True  # whether the derivative reads y, or x
+    alpha: float = 0.0
+    weight: str | None = None
+    bias: str | None = None
+    activation: Op = Op.NONE
+
+
+@dataclass
+class PlanBuilder:
+    """Collects the instructions of one network, layer by layer."""
+
+    instructions: list[Instruction] = field(default_factory=list)
+    layer: int = 0  # position of the layer that is being lowered
+    prefix: str = ""  # of its parameters' names
+
+    def elementwise(self, op: Op, x: Tensor, *, saves_output: bool, alpha: float = 0.0) -> Tensor:
+        """Append an activation that works on each element by itself."""
+        y = Tensor(x.shape)
+        self.instructions.append(
+            Instruction(op, x, y, 1, x.size, x.size, [self.layer], saves_output, alpha)
+        )
+        return y
+
+    def rowwise(self, op: Op, x: Tensor) -> Tensor:
+        """Append an operation along the last axis."""
+        y = Tensor(x.shape)
+        columns = x.shape[-1]
+        self.instructions.append(
+            Instruction(op, x, y, x.size // columns, columns, columns, [self.layer])
+        )
+        return y
+
+    def linear(self, x: Tensor, outputs: int, *, bias: bool) -> Tensor:
+        """Append ``y = x @ weight + bias`` along the last axis."""
+        y = Tensor((*x.shape[:-1], outputs))
+        self.instructions.append(
+            Instruction(
+                Op.LINEAR,
+                x,
+                y,
+                x.size // x.shape[-1],
+                x.shape[-1],
+                outputs,
+                [self.layer],
+                weight=self.prefix + "weight",
+                bias=self.prefix + "bias" if bias else None,
+            )
+        )
+        return y
+
+    def reshape(self, x: Tensor, shape: Shape) -> Tensor:
+        """Give x another shape, and append nothing."""
+        return Tensor(shape, x.buffer)

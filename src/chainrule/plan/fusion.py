@@ -1,0 +1,33 @@
+"""Fusion: neighbouring instructions that can be one step become one."""
+
+from chainrule.engine.instructions import Op
+from chainrule.plan.builder import Instruction
+
+
+def fuse(instructions: list[Instruction]) -> list[Instruction]:
+    """Fuse each activation into the linear instruction before it, where its backward allows.
+
+    The activation then overwrites the linear output, so its derivative must be computable from
+    the activation's own output: that holds for ReLU, Tanh and Sigmoid, not for GELU and SiLU.
+    """
+    fused: list[Instruction] = []
+    for instruction in instructions:
+        before = fused[-1] if fused else None
+        if before is not None and _can_fuse(before, instruction):
+            before.activation = instruction.op
+            before.alpha = instruction.alpha
+            before.y = instruction.y
+            before.layers += instruction.layers
+        else:
+            fused.append(instruction)
+    return fused
+
+
+def _can_fuse(before: Instruction, instruction: Instruction) -> bool:
+    return (
+        before.op == Op.LINEAR
+        and before.activation == Op.NONE
+        and Op.NONE < instruction.op < Op.LINEAR
+        and instruction.saves_output
+        and instruction.x.buffer is before.y.buffer
+    )

@@ -1,0 +1,152 @@
+"""A plan: everything that the interpreter needs to know of a network, a batch size and a dtype."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+import numpy as np
+
+from chainrule.engine.instructions import INSTRUCTION, LAYOUT, Op
+from chainrule.plan.arena import Lifetime, arrange
+from chainrule.plan.builder import Instruction, PlanBuilder, Tensor
+from chainrule.plan.fusion import fuse
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A network as data.
+
+    Attributes
+    ----------
+    instructions : structured array of dtype ``INSTRUCTION``, one row a step.
+    loss : one more row: the loss, or ``Op.NONE``.
+    layout : one row of dtype ``LAYOUT``: where input, output, target and weights lie.
+    arena_size : elements of the arena.
+    input_shape, output_shape : shapes without the batch.
+    layers : for each instruction, the positions of the layers that it carries out.
+    """
+
+    instructions: np.ndarray
+    loss: np.ndarray
+    layout: np.ndarray
+    arena_size: int
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    layers: tuple[tuple[int, ...], ...]
+
+    @property
+    def batch(self) -> int:
+        """The largest number of rows that one pass takes."""
+        return int(self.layout["batch"][0])
+
+
+def make_plan(
+    builder: PlanBuilder,
+    input_tensor: Tensor,
+    output_tensor: Tensor,
+    *,
+    offsets: dict[str, int],
+    batch: int,
+    dtype: np.dtype,
+    loss: tuple[Op, float] | None = None,
+    backward: bool = True,
+) -> Plan:
+    """Lay out what ``builder`` holds.
+
+    Parameters
+    ----------
+    builder : the lowered layers.
+    input_tensor, output_tensor : where the chain begins and ends.
+    offsets : name of a parameter -> its offset in the parameter vector.
+    batch : rows of the largest batch.
+    dtype : float32 or float64.
+    loss : the loss's operation and its number, if the plan ends in one.
+    backward : whether the plan will be walked backward; if not, values live shorter.
+    """
+    instructions = fuse(builder.instructions)
+    target_size = 0
+    if loss is not None and loss[0] != Op.CROSS_ENTROPY:
+        target_size = output_tensor.size
+    item = np.dtype(dtype).itemsize
+    lifetimes = _lifetimes(
+        instructions, input_tensor, output_tensor, target_size * batch, batch, backward
+    )
+    addresses, size = arrange(
+        {key: Lifetime(life.size * item, life.first, life.last) for key, life in lifetimes.items()}
+    )
+    place = {key: address // item for key, address in addresses.items()}
+
+    table = np.zeros(len(instructions), INSTRUCTION)
+    for row, step in zip(table, instructions, strict=True):
+        row["op"], row["activation"], row["repeat"] = step.op, step.activation, step.repeat
+        row["inputs"], row["outputs"], row["alpha"] = step.inputs, step.outputs, step.alpha
+        x, y = step.x.buffer, step.y.buffer
+        row["x"], row["y"] = place[x], place[y]
+        row["dx"], row["dy"] = place.get(("d", x), 0), place.get(("d", y), 0)
+        row["saved"] = row["y"] if step.saves_output else row["x"]
+        row["weight"] = offsets[step.weight] if step.weight else -1
+        row["bias"] = offsets[step.bias] if step.bias else -1
+        row["scratch"] = place.get("scratch", 0)
+
+    layout = np.zeros(1, LAYOUT)
+    x, y = input_tensor.buffer, output_tensor.buffer
+    layout["input"], layout["output"] = place[x], place[y]
+    layout["d_input"], layout["d_output"] = place.get(("d", x), 0), place.get(("d", y), 0)
+    layout["input_size"], layout["output_size"] = input_tensor.size, output_tensor.size
+    layout["target"], layout["target_size"] = place.get("target", 0), target_size
+    layout["weight"], layout["batch"] = place.get("weight", 0), batch
+
+    loss_row = np.zeros(1, INSTRUCTION)
+    if loss is not None:
+        loss_row["op"], loss_row["alpha"] = loss
+    return Plan(
+        table,
+        loss_row,
+        layout,
+        -(-size // item),
+        input_tensor.shape,
+        output_tensor.shape,
+        tuple(tuple(step.layers) for step in instructions),
+    )
+
+
+def _lifetimes(
+    instructions: list[Instruction],
+    input_tensor: Tensor,
+    output_tensor: Tensor,
+    target_size: int,
+    batch: int,
+    backward: bool,
+) -> dict[Hashable, Lifetime]:
+    """Return what must exist from when to when, in elements.
+
+    Step i goes forward at moment i; the loss comes at moment n; step i goes backward at 2 n - i.
+    """
+    n = len(instructions)
+    sizes = {input_tensor.buffer: input_tensor.size * batch}
+    born: dict[object, int] = {input_tensor.buffer: 0}
+    used: dict[object, int] = {input_tensor.buffer: 0}
+    for moment, step in enumerate(instructions):
+        sizes[step.y.buffer] = step.y.size * batch
+        born[step.y.buffer] = moment
+        used[step.x.buffer] = used[step.y.buffer] = moment
+    used[output_tensor.buffer] = n
+
+    lifetimes: dict[Hashable, Lifetime] = {
+        "target": Lifetime(target_size, 0, n),
+        "weight": Lifetime(batch, 0, n),
+    }
+    for buffer, size in sizes.items():
+        if backward:
+            lifetimes[buffer] = Lifetime(size, born[buffer], 2 * n - born[buffer])
+            # A gradient exists from where its value was used last to where that was made;
+            # the input's stays for the caller.
+            end = 2 * n + 1 if buffer is input_tensor.buffer else 2 * n - born[buffer]
+            lifetimes["d", buffer] = Lifetime(size, 2 * n - used[buffer], end)
+        else:
+            lifetimes[buffer] = Lifetime(size, born[buffer], used[buffer])
+    if backward:
+        # Linear steps transpose their weight before they pass a gradient on.
+        linear = [step for step in instructions if step.op == Op.LINEAR]
+        scratch = max((step.inputs * step.outputs for step in linear), default=0)
+        lifetimes["scratch"] = Lifetime(scratch, n, 2 * n + 1)
+    return lifetimes

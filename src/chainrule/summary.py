@@ -1,0 +1,46 @@
+"""The table that ``net.summary()`` shows."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class SummaryRow:
+    """One layer: its path, how it was written, its output shape if known, its parameters."""
+
+    path: str
+    layer: str
+    output_shape: tuple[int, ...] | None
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A network's layers as a table; printing it, or showing it in a shell, gives text."""
+
+    rows: tuple[SummaryRow, ...]
+    dtype: str
+    nbytes: int
+
+    @property
+    def parameters(self) -> int:
+        """All parameters together."""
+        return sum(row.parameters for row in self.rows)
+
+    def __str__(self) -> str:
+        cells = [("layer", "output shape", "parameters")]
+        for row in self.rows:
+            cells.append(
+                (f"{row.path} {row.layer}", _shape_text(row.output_shape), f"{row.parameters:,}")
+            )
+        widths = [max(len(line[column]) for line in cells) for column in range(2)]
+        lines = [f"{a:<{widths[0]}}   {b:<{widths[1]}}   {c}" for a, b, c in cells]
+        total = f"{self.parameters:,} parameters, {self.dtype}, {self.nbytes / 1024:.1f} KiB"
+        return "\n".join([*lines, total])
+
+    __repr__ = __str__
+
+
+def _shape_text(shape: tuple[int, ...] | None) -> str:
+    if shape is None:
+        return "depends on the input"
+    return f"(n, {', '.join(map(str, shape))})" if shape else "(n,)"

@@ -1,0 +1,330 @@
+"""fit: trains a network, whole slices of an epoch at a time inside compiled code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import prod
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chainrule import arrays
+from chainrule.arrays import FloatArray
+from chainrule.engine.backends import check_backend
+from chainrule.engine.instructions import Op, Phase
+from chainrule.engine.machine import Machine
+from chainrule.errors import NonFiniteError
+from chainrule.interruption import Interruption, interruption
+from chainrule.losses import Loss
+from chainrule.metrics import accuracy
+from chainrule.network import Sequential
+from chainrule.optimizers import Adam, Optimizer, OptimizerState
+from chainrule.progress import TrainingProgress
+from chainrule.rollback import Rollback
+
+SLICE_SECONDS = 0.1  # how long compiled code runs before the progress bar and Ctrl-C have a turn
+MOST_STEPS = 1 << 16  # in a slice, so that the buffer of losses stays small
+
+STEP = Phase.FORWARD | Phase.BACKWARD | Phase.UPDATE
+
+
+@dataclass
+class History:
+    """What happened during :func:`fit`.
+
+    Attributes
+    ----------
+    loss : list of float
+        Mean training loss of each finished epoch, as seen while training.
+    batch_loss : list of float
+        Loss of every step, in order.
+    validation_loss, validation_accuracy : list of float
+        After each epoch, where validation data was given; accuracy for classification only.
+    seconds : list of float
+        Time of each epoch, validation left out.
+    interrupted : bool
+        Whether Ctrl-C ended the training early.
+    """
+
+    loss: list[float] = field(default_factory=list)
+    batch_loss: list[float] = field(default_factory=list, repr=False)
+    validation_loss: list[float] = field(default_factory=list)
+    validation_accuracy: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list, repr=False)
+    interrupted: bool = False
+
+
+def fit(
+    net: Sequential,
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    loss: Loss,
+    optimizer: Optimizer | None = None,
+    epochs: int = 10,
+    batch_size: int = 32,
+    shuffle: bool = True,
+    seed: int = 0,
+    sample_weight: ArrayLike | None = None,
+    validation: tuple[ArrayLike, ArrayLike] | None = None,
+    progress: bool = True,
+    backend: str | None = None,
+) -> History:
+    """Train ``net`` on the rows of X and y.
+
+    The same seed gives the same bits. Ctrl-C ends the training after the current slice of a
+    tenth of a second; what was trained until then stays, and the history says ``interrupted``.
+
+    Parameters
+    ----------
+    net : Sequential
+        Its parameters are changed in place.
+    X : array of shape (n, \\*)
+        Real numbers; converted to the network's dtype if they have another.
+    y : array
+        Class labels of shape (n,) for ``CrossEntropyLoss``, else targets of the output's shape.
+    loss : Loss
+    optimizer : Optimizer, optional
+        ``Adam()`` by default. It goes on from where it was, if it has stepped this network before.
+    epochs : int
+        How often each row is seen, at least 1.
+    batch_size : int
+        Rows a step, from 1 to n. The last batch of an epoch may be shorter.
+    shuffle : bool
+        Whether each epoch has an order of its own.
+    seed : int
+        Seed of the orders, 0 or more.
+    sample_weight : array of shape (n,), optional
+        One weight a row, not negative; see :class:`Loss`.
+    validation : (X, y), optional
+        Data to measure loss and accuracy on after each epoch.
+    progress : bool
+        Whether to show a progress bar.
+    backend : "numba" or "numpy", optional
+        Instead of the network's.
+
+    Returns
+    -------
+    History
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is wrong; nothing has been changed then.
+    NonFiniteError
+        If the loss becomes NaN or infinite; the network keeps its last finite parameters.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import chainrule as cr
+    >>> X = np.linspace(-1, 1, 64).reshape(-1, 1)
+    >>> net = cr.Sequential(cr.Linear(1, 16), cr.Tanh(), cr.Linear(16, 1), seed=0)
+    >>> history = cr.fit(net, X, X**2, loss=cr.MSELoss(), epochs=200, progress=False)
+    >>> history.loss[-1] < 0.05 * history.loss[0]
+    True
+    """
+    if not isinstance(net, Sequential):
+        raise TypeError(f"net must be a Sequential, not {net!r}.")
+    if not isinstance(loss, Loss):
+        raise TypeError(f"loss must be a loss such as cr.MSELoss(), not {loss!r}.")
+    optimizer = Adam() if optimizer is None else optimizer
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"optimizer must be an optimizer such as cr.Adam(), not {optimizer!r}.")
+    data = _Data.checked(net, loss, X, y, sample_weight, "")
+    held_out = None
+    if validation is not None:
+        if not isinstance(validation, tuple | list) or len(validation) != 2:
+            raise ValueError("validation must be a pair (X, y).")
+        held_out = _Data.checked(net, loss, *validation, None, "validation ")
+    epochs = _at_least_one("epochs", epochs)
+    batch_size = _at_least_one("batch_size", batch_size)
+    if batch_size > data.rows:
+        raise ValueError(f"batch_size is {batch_size}, but X has only {data.rows} rows.")
+    np.random.default_rng((seed, 0))  # a wrong seed is an error before anything happens
+
+    trainer = _Trainer(
+        net, loss, optimizer, data, batch_size, check_backend(backend or net.backend)
+    )
+    history = History()
+    with (
+        TrainingProgress(epochs, data.rows, shown=progress) as bar,
+        interruption() as stop,
+    ):
+        for epoch in range(epochs):
+            # By epoch, so that a resumed training shuffles as an uninterrupted one.
+            order = np.arange(data.rows)
+            if shuffle:
+                np.random.default_rng((seed, epoch)).shuffle(order)
+            started = perf_counter()
+            mean = trainer.run_epoch(epoch, order, history, bar, stop)
+            if stop.requested:
+                history.interrupted = True
+                break
+            history.seconds.append(perf_counter() - started)
+            history.loss.append(mean)
+            if held_out is not None:
+                value, correct = trainer.evaluate(held_out)
+                history.validation_loss.append(value)
+                if correct is not None:
+                    history.validation_accuracy.append(correct)
+                bar.validated(value, correct)
+    return history
+
+
+@dataclass(frozen=True)
+class _Data:
+    """Checked arrays in the form that the engine takes."""
+
+    inputs: FloatArray  # (n, features)
+    shape: tuple[int, ...]  # of a row
+    target: NDArray[Any]
+    weights: FloatArray
+
+    @property
+    def rows(self) -> int:
+        return self.inputs.shape[0]
+
+    @classmethod
+    def checked(
+        cls,
+        net: Sequential,
+        loss: Loss,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None,
+        kind: str,
+    ) -> _Data:
+        x = net.check_input(X, f"{kind}X")
+        rows = x.shape[0]
+        output_shape = net.make_plan(x.shape[1:], 1, backward=False).output_shape
+        target = loss.check_target(y, (rows, *output_shape), net.dtype, f"{kind}y")
+        weights = arrays.weight_array(sample_weight, rows, net.dtype)
+        return cls(x.reshape(rows, -1), x.shape[1:], target, weights)
+
+    def arguments(self) -> dict[str, NDArray[Any]]:
+        """Return what the machine reads batches from."""
+        name = "labels" if self.target.ndim == 1 else "targets"
+        return {"inputs": self.inputs, name: self.target, "weights": self.weights}
+
+
+class _Trainer:
+    """One training: a network, a loss, an optimizer's state and a machine that joins them."""
+
+    def __init__(
+        self,
+        net: Sequential,
+        loss: Loss,
+        optimizer: Optimizer,
+        data: _Data,
+        batch_size: int,
+        backend: str,
+    ) -> None:
+        self.net, self.loss, self.data, self.batch = net, loss, data, batch_size
+        self.plan = net.make_plan(data.shape, batch_size, loss=loss)
+        self.machine = Machine(self.plan, net.dtype, backend)
+        self.state: OptimizerState = optimizer.state(net)
+        self.losses = np.empty((1, 2))
+        self.steps_in_slice = 1
+        self.rollback = Rollback(net, self.state, self._run)
+
+    def _run(self, order: NDArray[np.int64], phases: int = STEP) -> int:
+        return self.machine.run(
+            phases,
+            order,
+            params=self.net.params,
+            grads=self.net.grads,
+            losses=self.losses,
+            update=self.state.rule,
+            state=self.state.vectors,
+            **self.data.arguments(),
+        )
+
+    def run_epoch(
+        self,
+        epoch: int,
+        order: NDArray[np.int64],
+        history: History,
+        bar: TrainingProgress,
+        stop: Interruption,
+    ) -> float:
+        """Train on all rows in ``order``, slice by slice; return the mean loss."""
+        total = weight = 0.0
+        start = 0
+        while start < order.size and not stop.requested:
+            chosen = order[start : start + self.steps_in_slice * self.batch]
+            steps = -(-chosen.size // self.batch)
+            if len(self.losses) < steps:
+                self.losses = np.empty((steps, 2))
+            self.rollback.before(chosen, self.batch)
+            started = perf_counter()
+            done = self._run(chosen)
+            seconds = perf_counter() - started
+            history.batch_loss += self.losses[:done, 0].tolist()
+            if done < steps or not np.isfinite(self.net.params).all():
+                failed = min(done, steps - 1)
+                rows = chosen[failed * self.batch : (failed + 1) * self.batch]
+                raise self._non_finite(epoch, start // self.batch + failed, rows)
+            total += float(self.losses[:done, 0] @ self.losses[:done, 1])
+            weight += float(self.losses[:done, 1].sum())
+            start += chosen.size
+            self._aim_for_slice_seconds(done, seconds)
+            bar.advance(epoch, start, total / weight if weight else 0.0)
+        return total / weight if weight else 0.0
+
+    def _aim_for_slice_seconds(self, steps: int, seconds: float) -> None:
+        # Growing tenfold at the most keeps one quick measurement from making a slice too long.
+        wanted = int(steps * min(10.0, SLICE_SECONDS / max(seconds, 1e-9)))
+        self.steps_in_slice = min(MOST_STEPS, max(1, wanted))
+
+    def _non_finite(self, epoch: int, step: int, rows: NDArray[np.int64]) -> NonFiniteError:
+        """Return the error for a batch that went wrong, and restore the last finite parameters."""
+        self._run(rows, Phase.FORWARD)
+        layer = self._first_non_finite_layer(rows.size)
+        if not np.isfinite(self.net.params).all():
+            self.rollback.to_last_finite()
+        return NonFiniteError(
+            f"The loss is not finite in epoch {epoch + 1}, step {step + 1}; the first output that "
+            f"is not finite is that of {layer}. The network keeps its last finite parameters. "
+            "A smaller learning rate may help.",
+            epoch=epoch + 1,
+            step=step + 1,
+            layer=layer,
+        )
+
+    def _first_non_finite_layer(self, rows: int) -> str:
+        for step, positions in zip(self.plan.instructions, self.plan.layers, strict=True):
+            size = rows * int(step["repeat"]) * int(step["outputs"])
+            y = self.machine.arena[step["y"] : step["y"] + size]
+            if not np.isfinite(y).all():
+                return self.net.layer_name(positions)
+        return "the loss"
+
+    def evaluate(self, data: _Data) -> tuple[float, float | None]:
+        """Return the mean loss on ``data``, and the accuracy if it is a classification."""
+        outputs = np.empty((data.rows, prod(self.plan.output_shape)), self.net.dtype)
+        losses = np.empty((-(-data.rows // self.batch), 2))
+        self.machine.run(
+            Phase.FORWARD | Phase.OUTPUT,
+            np.arange(data.rows),
+            params=self.net.params,
+            outputs=outputs,
+            losses=losses,
+            **data.arguments(),
+        )
+        mean = float(losses[:, 0] @ losses[:, 1] / losses[:, 1].sum())
+        if self.loss.op == Op.CROSS_ENTROPY:
+            return mean, accuracy(outputs, data.target)
+        if self.loss.op == Op.BCE_WITH_LOGITS:
+            return mean, float(np.mean((outputs > 0) == (data.target > 0.5)))
+        return mean, None
+
+
+def _at_least_one(name: str, value: int) -> int:
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name} must be an integer, not {value!r}.")
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1, not {value}.")
+    return int(value)

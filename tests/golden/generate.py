@@ -1,0 +1,233 @@
+"""Write golden.npz: gradients and optimizer steps of every case, computed by PyTorch in float64.
+
+Before anything is written, every case is computed a second time in plain NumPy, with gradients
+by central differences, and compared.
+"""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+from cases import CASES, STEPS
+
+
+def main():
+    torch.set_default_dtype(torch.float64)
+    golden = {}
+    for case in CASES:
+        values = compute(case)
+        check(case, values)
+        golden |= {f"{case.name}/{key}": value for key, value in values.items()}
+    np.savez_compressed(Path(__file__).with_name("golden.npz"), **golden)
+    print(f"{len(CASES)} cases, {len(golden)} arrays, PyTorch {torch.__version__}")
+
+
+# PyTorch
+
+
+def compute(case):
+    """The golden values of a case: a dictionary of arrays."""
+    rng = np.random.default_rng(case.seed)
+    net = torch.nn.Sequential(*(torch_layer(*layer) for layer in case.layers))
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.copy_(torch.from_numpy(rng.normal(scale=0.6, size=parameter.shape)))
+    x = torch.from_numpy(rng.normal(size=case.shape)).requires_grad_()
+    y = torch.from_numpy(draw_targets(rng, case.loss[0], net(x).shape))
+    w = torch.from_numpy(draw_weights(rng, len(x))) if case.weighted else None
+    name, args, kwargs = case.optimizer
+    optimizer = getattr(torch.optim, name)(net.parameters(), *args, **kwargs)
+
+    losses, history, values = [], [snapshot(net)], {}
+    for step in range(STEPS):
+        optimizer.zero_grad()
+        output = net(x)
+        output.retain_grad()
+        loss = weighted_mean(torch_row_losses(case.loss, output, y), w)
+        loss.backward()
+        if step == 0:
+            values = {"x": x, "y": y, "output": output, "d_output": output.grad, "d_x": x.grad}
+            values = {key: value.detach().numpy().copy() for key, value in values.items()}
+            values |= {f"gradients/{key}": value for key, value in snapshot(net, "grad").items()}
+        optimizer.step()
+        losses.append(loss.item())
+        history.append(snapshot(net))
+
+    if w is not None:
+        values["sample_weight"] = w.numpy()
+    values["losses"] = np.array(losses)
+    for key in history[0]:
+        values[f"parameters/{key}"] = np.stack([parameters[key] for parameters in history])
+    return values
+
+
+def torch_layer(name, args, kwargs):
+    if name in ("Softmax", "LogSoftmax"):
+        kwargs = kwargs | {"dim": -1}
+    return getattr(torch.nn, name)(*args, **kwargs)
+
+
+def torch_row_losses(loss, output, y):
+    name, args, kwargs = loss
+    losses = getattr(torch.nn, name)(*args, **kwargs, reduction="none")(output, y)
+    return losses.reshape(len(y), -1).mean(dim=1)
+
+
+def weighted_mean(losses, w):
+    return losses.mean() if w is None else (w * losses).sum() / w.sum()
+
+
+def snapshot(net, attribute="data"):
+    """Copies of all parameters (or their ``grad``) by name, weights as (in, out)."""
+    return {
+        key: getattr(parameter, attribute).numpy().T.copy()
+        for key, parameter in net.named_parameters()
+    }
+
+
+def draw_targets(rng, loss, shape):
+    if loss == "CrossEntropyLoss":
+        return rng.integers(shape[-1], size=shape[0])
+    if loss == "BCEWithLogitsLoss":
+        return rng.integers(2, size=shape).astype(float)
+    return rng.normal(size=shape)
+
+
+def draw_weights(rng, n):
+    """Uneven weights, one of them zero."""
+    w = rng.uniform(0.2, 3.0, size=n)
+    w[1] = 0.0
+    return w
+
+
+# The same once more in NumPy, sharing nothing with the above
+
+
+def check(case, values):
+    """Compare PyTorch's values of a case with textbook NumPy and central differences."""
+    x, y = values["x"].copy(), values["y"]
+    w = values.get("sample_weight", np.ones(len(x)))
+    keys = [key for key in values if key.startswith("parameters/")]
+    parameters = {key.removeprefix("parameters/"): values[key][0].copy() for key in keys}
+    state = {key: (0.0, 0.0) for key in parameters}
+
+    def loss_of(output):
+        return (w * row_losses(case.loss, output, y)).sum() / w.sum()
+
+    def loss_now():
+        return loss_of(forward(case.layers, parameters, x))
+
+    output = forward(case.layers, parameters, x)
+    agree(values["output"], output, 1e-12)
+    agree(values["d_output"], differences(lambda: loss_of(output), output), 1e-8)
+    agree(values["d_x"], differences(loss_now, x), 1e-8)
+    for step in range(1, STEPS + 1):
+        agree(values["losses"][step - 1], loss_now(), 1e-6 if step > 1 else 1e-12)
+        gradients = {key: differences(loss_now, p) for key, p in parameters.items()}
+        for key, p in parameters.items():
+            if step == 1:
+                agree(values[f"gradients/{key}"], gradients[key], 1e-8)
+            p[...], state[key] = update(case.optimizer, p, gradients[key], state[key], step)
+            agree(values[f"parameters/{key}"][step], p, 1e-6)
+
+
+def agree(golden, expected, tolerance):
+    np.testing.assert_allclose(golden, expected, rtol=tolerance, atol=tolerance)
+
+
+def differences(function, array, h=1e-5):
+    """The gradient of ``function()`` by ``array``, which is perturbed in place."""
+    gradient = np.empty_like(array)
+    for i in np.ndindex(array.shape):
+        value = array[i]
+        array[i] = value + h
+        above = function()
+        array[i] = value - h
+        below = function()
+        array[i] = value
+        gradient[i] = (above - below) / (2 * h)
+    return gradient
+
+
+def forward(layers, parameters, x):
+    for i, (name, args, kwargs) in enumerate(layers):
+        if name == "Linear":
+            x = x @ parameters[f"{i}.weight"] + parameters.get(f"{i}.bias", 0.0)
+        else:
+            x = FUNCTIONS[name](x, *args, **kwargs)
+    return x
+
+
+def log_softmax(z):
+    return z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def gelu(z, approximate="none"):
+    if approximate == "tanh":
+        return z / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3)))
+    return z / 2 * (1 + np.vectorize(math.erf)(z / np.sqrt(2)))
+
+
+FUNCTIONS = {
+    "ReLU": lambda z: np.maximum(z, 0),
+    "LeakyReLU": lambda z, negative_slope=0.01: np.where(z > 0, z, negative_slope * z),
+    "Tanh": np.tanh,
+    "Sigmoid": sigmoid,
+    "GELU": gelu,
+    "SiLU": lambda z: z * sigmoid(z),
+    "Softplus": lambda z: np.log(1 + np.exp(z)),
+    "ELU": lambda z, alpha=1.0: np.where(z > 0, z, alpha * (np.exp(z) - 1)),
+    "Softmax": lambda z: np.exp(log_softmax(z)),
+    "LogSoftmax": log_softmax,
+    "Identity": lambda z: z,
+    "Flatten": lambda z: z.reshape(len(z), -1),
+}
+
+
+def row_losses(loss, output, y):
+    name, _, options = loss
+    if name == "CrossEntropyLoss":
+        smoothing = options.get("label_smoothing", 0.0)
+        classes = output.shape[1]
+        target = (1 - smoothing) * np.eye(classes)[y] + smoothing / classes
+        return -(target * log_softmax(output)).sum(axis=1)
+    if name == "BCEWithLogitsLoss":
+        p = sigmoid(output)
+        losses = -y * np.log(p) - (1 - y) * np.log(1 - p)
+    elif name == "MSELoss":
+        losses = (output - y) ** 2
+    elif name == "HuberLoss":
+        delta = options.get("delta", 1.0)
+        r = np.abs(output - y)
+        losses = np.where(r < delta, r**2 / 2, delta * (r - delta / 2))
+    return losses.mean(axis=1)
+
+
+def update(optimizer, p, g, state, step):
+    """The parameter and the optimizer's state after a step."""
+    name, _, options = optimizer
+    lr = options.get("lr", 1e-3)
+    decay = options.get("weight_decay", 0.01 if name == "AdamW" else 0.0)
+    if name == "AdamW":
+        p = p - lr * decay * p
+    else:
+        g = g + decay * p
+    m, v = state
+    if name == "SGD":
+        momentum = options.get("momentum", 0.0)
+        m = momentum * m + g
+        return p - lr * (g + momentum * m if options.get("nesterov") else m), (m, v)
+    beta1, beta2 = options.get("betas", (0.9, 0.999))
+    m = beta1 * m + (1 - beta1) * g
+    v = beta2 * v + (1 - beta2) * g**2
+    scale = np.sqrt(v / (1 - beta2**step)) + options.get("eps", 1e-8)
+    return p - lr * m / (1 - beta1**step) / scale, (m, v)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""chainrule computes what PyTorch computes: golden/README.md tells what is compared."""
+
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+
+FOLDER = Path(__file__).parent / "golden"
+DATA = runpy.run_path(str(FOLDER / "cases.py"))
+CASES, STEPS = DATA["CASES"], DATA["STEPS"]
+TOLERANCE = 1e-10
+
+with np.load(FOLDER / "golden.npz") as file:
+    GOLDEN = dict(file)
+
+each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+each_backend = pytest.mark.parametrize("backend", ["numba", "numpy"])
+
+
+def golden_of(case, prefix=""):
+    """The golden arrays of a case whose key starts with the prefix, by the rest of the key."""
+    prefix = f"{case.name}/{prefix}"
+    return {key.removeprefix(prefix): GOLDEN[key] for key in GOLDEN if key.startswith(prefix)}
+
+
+def make(spec):
+    name, args, kwargs = spec
+    return getattr(cr, name)(*args, **kwargs)
+
+
+def build(case, backend):
+    """The network of a case with its golden initial parameters, its loss and its optimizer."""
+    layers = [make(layer) for layer in case.layers]
+    net = cr.Sequential(*layers, seed=0, dtype="float64", backend=backend)
+    initial = {key: values[0] for key, values in golden_of(case, "parameters/").items()}
+    parameters = net.parameters()
+    assert parameters.keys() == initial.keys()
+    for key, value in initial.items():
+        assert parameters[key].shape == value.shape
+        parameters[key][...] = value
+    return net, make(case.loss), make(case.optimizer)
+
+
+def agree(actual, expected, what):
+    np.testing.assert_allclose(actual, expected, rtol=TOLERANCE, atol=TOLERANCE, err_msg=what)
+
+
+def agree_by_name(actual, expected):
+    assert actual.keys() == expected.keys()
+    for key, value in expected.items():
+        agree(actual[key], value, key)
+
+
+def parameters_after(case, step):
+    return {key: values[step] for key, values in golden_of(case, "parameters/").items()}
+
+
+@each_backend
+@each_case
+def test_gradients(case, backend):
+    net, loss, _ = build(case, backend)
+    golden = golden_of(case)
+    out = net.forward(golden["x"])
+    agree(out, golden["output"], "output")
+    value, d_out = loss(out, golden["y"], sample_weight=golden.get("sample_weight"))
+    assert value == pytest.approx(golden["losses"][0], rel=TOLERANCE, abs=TOLERANCE)
+    agree(d_out, golden["d_output"], "gradient by output")
+    agree(net.backward(d_out), golden["d_x"], "gradient by x")
+    agree_by_name(net.gradients(), golden_of(case, "gradients/"))
+
+
+@each_backend
+@each_case
+def test_optimizer_steps(case, backend):
+    net, loss, optimizer = build(case, backend)
+    golden = golden_of(case)
+    for step in range(STEPS):
+        out = net.forward(golden["x"])
+        value, d_out = loss(out, golden["y"], sample_weight=golden.get("sample_weight"))
+        net.backward(d_out)
+        optimizer.step(net)
+        assert value == pytest.approx(golden["losses"][step], rel=TOLERANCE, abs=TOLERANCE)
+        agree_by_name(net.parameters(), parameters_after(case, step + 1))
+
+
+@each_backend
+@each_case
+def test_fit(case, backend):
+    """fit() on the full batch takes the same steps."""
+    net, loss, optimizer = build(case, backend)
+    golden = golden_of(case)
+    cr.fit(
+        net,
+        golden["x"],
+        golden["y"],
+        loss=loss,
+        optimizer=optimizer,
+        epochs=STEPS,
+        batch_size=len(golden["x"]),
+        shuffle=False,
+        sample_weight=golden.get("sample_weight"),
+        progress=False,
+    )
+    agree_by_name(net.parameters(), parameters_after(case, STEPS))
+
+
+def test_cases_cover_every_layer_loss_and_optimizer():
+    used = {name for case in CASES for name, *_ in (*case.layers, case.loss, case.optimizer)}
+    public = {*cr.layers.__all__, *cr.losses.__all__, *cr.optimizers.__all__}
+    assert public - used == set()
+
+
+def test_cases_cover_every_loss_with_sample_weights():
+    weighted = {case.loss[0] for case in CASES if case.weighted}
+    assert set(cr.losses.__all__) - weighted == set()
