@@ -3,7 +3,7 @@
 from chainrule import initializers, layers, losses, metrics, optimizers
 from chainrule._version import __version__
 from chainrule.errors import GradientMismatch, NonFiniteError
-
+from chainrule.gradcheck import GradientReport, gradcheck
 from chainrule.layers import (
     ELU,
     GELU,

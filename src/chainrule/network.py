@@ -19,7 +19,7 @@ from chainrule.losses import Loss
 from chainrule.optimizers import OptimizerState
 from chainrule.plan import Plan, PlanBuilder, Tensor, make_plan
 from chainrule.plan.builder import Shape
-from chainrule.summary import Summary, SummaryRow
+from chainrule.summary import Summary, SummaryRow, shape_text
 
 PREDICT_ROWS = 256  # a block whose activations stay in cache
 
@@ -297,8 +297,13 @@ class Sequential:
         return f"{kinds} (layer {self._chain[positions[0]][0]})"
 
     def _check_shapes(self, shape: Shape | None, source: str = "") -> list[Shape | None]:
-        """Return every layer's output shape, as far as they follow from the input's ``shape``."""
-        shapes = []
+        """Return every layer's output shape, as far as they follow from the input's ``shape``.
+
+        Without one, the first linear layer tells; but its input may have more axes than it asks
+        for, so what a Flatten makes of them stays open.
+        """
+        shapes: list[Shape | None] = []
+        assumed = shape is None
         giver = f"{source} has"
         for path, layer in self._chain:
             shape = layer.expected_shape if shape is None else shape
@@ -307,10 +312,10 @@ class Sequential:
                     result = layer.output_shape(shape)
                 except ValueError as error:
                     raise ValueError(
-                        f"{layer!r} (layer {path}) {error}, but {giver} shape (n, "
-                        f"{', '.join(map(str, shape))})."
+                        f"{layer!r} (layer {path}) {error}, but {giver} shape "
+                        f"{shape_text(shape)}."
                     ) from None
-                shape = result
+                shape = None if assumed and not layer.by_last_axis else result
             shapes.append(shape)
             giver = f"{layer!r} (layer {path}) gives"
         return shapes

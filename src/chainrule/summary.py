@@ -30,7 +30,7 @@ class Summary:
         cells = [("layer", "output shape", "parameters")]
         for row in self.rows:
             cells.append(
-                (f"{row.path} {row.layer}", _shape_text(row.output_shape), f"{row.parameters:,}")
+                (f"{row.path} {row.layer}", shape_text(row.output_shape), f"{row.parameters:,}")
             )
         widths = [max(len(line[column]) for line in cells) for column in range(2)]
         lines = [f"{a:<{widths[0]}}   {b:<{widths[1]}}   {c}" for a, b, c in cells]
@@ -40,7 +40,8 @@ class Summary:
     __repr__ = __str__
 
 
-def _shape_text(shape: tuple[int, ...] | None) -> str:
+def shape_text(shape: tuple[int, ...] | None) -> str:
+    """Return a shape as messages show it, the batch in front."""
     if shape is None:
         return "depends on the input"
     return f"(n, {', '.join(map(str, shape))})" if shape else "(n,)"

@@ -1,6 +1,5 @@
 """Two ways to run a plan: compiled with Numba, or the same source on the NumPy twins."""
 
-import sys
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
@@ -36,12 +35,8 @@ def _with_twins(interpreter: dict) -> dict:
             continue
         if module == interpreter["__name__"]:
             namespace[name] = FunctionType(function.__code__, namespace, name)
-        elif module.startswith("chainrule.kernels.") and name != "kernel":
+        elif module.startswith("chainrule.kernels.") and name not in ("kernel", "entry_point"):
             twin = import_module(module.replace(".kernels.", ".reference."))
             namespace[name] = getattr(twin, name)
     return namespace
 
-
-def announce_compilation(dtype: str) -> None:
-    """Tell the user, on stderr, why the first call takes long."""
-    print(f"chainrule: compiling for {dtype}, once for all networks ...", file=sys.stderr)

@@ -31,15 +31,15 @@ from chainrule.kernels.activation import (
     tanh,
     tanh_backward,
 )
-from chainrule.kernels.gather import gather_rows, gather_values
-from chainrule.kernels.jit import kernel
+from chainrule.kernels.gather import copy_rows, gather_rows, gather_values
+from chainrule.kernels.jit import entry_point, kernel
 from chainrule.kernels.linear import (
     linear,
     linear_backward_bias,
     linear_backward_input,
     linear_backward_weight,
 )
-from chainrule.kernels.loss import bce_with_logits, cross_entropy, huber, mse
+from chainrule.kernels.loss import bce_with_logits, cross_entropy, huber, mse, total_weight
 from chainrule.kernels.update import adam_update, adamw_update, sgd_update
 
 FORWARD, OUTPUT, BACKWARD = Phase.FORWARD, Phase.OUTPUT, Phase.BACKWARD
@@ -174,7 +174,7 @@ def update_parameters(update, params, grads, state):
         adamw_update(params, grads, state[0], state[1], lr, beta1, beta2, eps, decay, step)
 
 
-@kernel
+@entry_point
 def run(
     phases,
     plan,
@@ -221,13 +221,13 @@ def run(
                 else:
                     gather_values(labels, chosen, label[:rows])
                 losses[i, 0] = evaluate_loss(loss_step, place, arena, label, rows)
-                losses[i, 1] = weight.sum()
+                losses[i, 1] = total_weight(weight)
                 if not math.isfinite(losses[i, 0]):
                     return i
         if phases & OUTPUT:
             n = place["output_size"]
             output = arena[place["output"] : place["output"] + rows * n]
-            outputs[i * batch : i * batch + rows] = output.reshape((rows, n))
+            copy_rows(output.reshape((rows, n)), outputs[i * batch : i * batch + rows])
         if phases & BACKWARD:
             backward(plan, params, grads, arena, rows, phases & INPUT_GRADIENT != 0)
         if phases & UPDATE:

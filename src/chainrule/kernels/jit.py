@@ -39,6 +39,14 @@ def kernel(function):
     return dispatcher
 
 
+def entry_point(function):
+    """Do as :func:`kernel`, and tell the user when compiling it makes a call take long."""
+    dispatcher = kernel(function)
+    if not JIT_DISABLED:
+        dispatcher._cache = _Announcing(dispatcher._cache)
+    return dispatcher
+
+
 @cache
 def cache_folder() -> Path | None:
     """Return the folder that holds the compiled code; None, after one warning, if there is none.
@@ -120,10 +128,9 @@ class _PackageCache(caching.FunctionCache):
 
     def load_overload(self, signature, target_context):
         try:
-            compiled = super().load_overload(signature, target_context)
+            return super().load_overload(signature, target_context)
         except Exception:  # a damaged entry may raise anything while it is unpickled
-            compiled = None
-        return compiled
+            return None
 
     def save_overload(self, signature, data):
         try:
@@ -131,3 +138,20 @@ class _PackageCache(caching.FunctionCache):
         except OSError as error:
             warnings.warn(f"chainrule could not keep its compiled code: {error}", RuntimeWarning, 2)
             self.disable()
+
+
+class _Announcing:
+    """A cache that says on stderr what takes so long when it does not have an entry."""
+
+    def __init__(self, cache):
+        self._cache = cache
+
+    def load_overload(self, signature, target_context):
+        compiled = self._cache.load_overload(signature, target_context)
+        if compiled is None:
+            message = "chainrule: compiling, once for all networks of this dtype (some 10 s) ..."
+            print(message, file=sys.stderr, flush=True)
+        return compiled
+
+    def __getattr__(self, name):
+        return getattr(self._cache, name)

@@ -12,11 +12,17 @@ from chainrule.kernels.scalar import exp, sigmoid
 
 
 @kernel
-def row_scale(weight, columns):
-    """Return the share of one entry in the mean, before its row's weight; 0 if all weights are."""
+def total_weight(weight):
     total = 0.0
     for i in range(weight.size):
         total += weight[i]
+    return total
+
+
+@kernel
+def row_scale(weight, columns):
+    """Return the share of one entry in the mean, before its row's weight; 0 if all weights are."""
+    total = total_weight(weight)
     return 1.0 / (total * columns) if total > 0.0 else 0.0
 
 

@@ -1,6 +1,7 @@
 """What a layer is."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from chainrule.initializers import Initializer
 from chainrule.plan.builder import PlanBuilder, Shape, Tensor
@@ -22,9 +23,12 @@ class Layer:
     has, and which instructions it becomes (:meth:`lower`). Shapes leave out the batch.
     """
 
+    # Whether the output's last axis follows from the input's last axis alone.
+    by_last_axis: ClassVar[bool] = True
+
     @property
     def expected_shape(self) -> Shape | None:
-        """The input shape that the layer asks for; None if any will do."""
+        """The shortest input shape that the layer asks for; None if any will do."""
         return None
 
     def output_shape(self, input_shape: Shape) -> Shape:

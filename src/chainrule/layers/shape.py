@@ -22,6 +22,8 @@ class Flatten(Layer):
     (5, 2)
     """
 
+    by_last_axis = False
+
     def output_shape(self, input_shape: Shape) -> Shape:
         return (prod(input_shape),)
 

@@ -1,4 +1,4 @@
-"""Copy the rows of a mini-batch to where the plan expects them."""
+"""Copy rows: those of a mini-batch to where the plan expects them, and outputs to the caller."""
 
 
 def gather_rows(source, order, out):
@@ -9,3 +9,8 @@ def gather_rows(source, order, out):
 def gather_values(source, order, out):
     """``out = source[order]``, for vectors."""
     out[...] = source[order]
+
+
+def copy_rows(source, out):
+    """``out = source``."""
+    out[...] = source

@@ -5,9 +5,14 @@ import numpy as np
 from chainrule.reference.scalar import sigmoid
 
 
+def total_weight(weight):
+    """Return the sum of the weights, in float64."""
+    return weight.sum(dtype=float)
+
+
 def row_scale(weight, columns):
     """Return the share of one entry in the mean, before its row's weight; 0 if all weights are."""
-    total = weight.sum()
+    total = total_weight(weight)
     return 1 / (total * columns) if total > 0 else 0.0
 
 

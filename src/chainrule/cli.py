@@ -1,0 +1,213 @@
+"""The command line: ``chainrule train`` and ``chainrule info``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+import chainrule as cr
+from chainrule.engine.backends import BACKENDS
+
+if TYPE_CHECKING:
+    from chainrule.arrays import FloatArray
+
+ACTIVATIONS = {
+    "relu": cr.ReLU,
+    "leaky_relu": cr.LeakyReLU,
+    "tanh": cr.Tanh,
+    "sigmoid": cr.Sigmoid,
+    "gelu": cr.GELU,
+    "silu": cr.SiLU,
+    "softplus": cr.Softplus,
+    "elu": cr.ELU,
+}
+TEST_SHARE, VALIDATION_SHARE = 0.2, 0.1
+MOST_CLASSES_SHOWN = 20  # in the confusion table
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code: 0 done, 2 wrong input, 130 interrupted."""
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except (ValueError, TypeError, OSError, cr.NonFiniteError) as error:
+        print(f"chainrule: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="chainrule", description="Train neural networks by backpropagation, on NumPy arrays."
+    )
+    parser.add_argument("--version", action="version", version=f"chainrule {cr.__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    train = commands.add_parser(
+        "train",
+        help="train a classifier and test it",
+        description="Train a classifier on handwritten digits, or on a file of your own; "
+        "then test it on a fifth of the data that it has not seen.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    train.add_argument(
+        "--data",
+        type=Path,
+        metavar="FILE",
+        help=".npz with images and labels, or .csv with the label last (default: built-in digits)",
+    )
+    train.add_argument("--hidden", type=_sizes, default=(64, 32), help="sizes of hidden layers")
+    train.add_argument("--activation", choices=ACTIVATIONS, default="relu", help="between layers")
+    train.add_argument("--epochs", type=int, default=40, help="how often each row is seen")
+    train.add_argument("--batch-size", type=int, default=32, help="rows a step")
+    train.add_argument("--lr", type=float, default=2e-3, help="learning rate")
+    train.add_argument("--seed", type=int, default=0, help="of split, parameters and order")
+    train.add_argument("--backend", choices=BACKENDS, default="numba", help="what computes")
+    train.set_defaults(command=_train)
+
+    info = commands.add_parser("info", help="show versions, CPU, threads and cache")
+    info.set_defaults(command=_info)
+    return parser
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    """Parse ``"64,32"``; an empty text is no hidden layer."""
+    try:
+        sizes = tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        sizes = (0,)
+    if any(size < 1 for size in sizes):
+        raise argparse.ArgumentTypeError(f"expected sizes such as 64,32, not {text!r}")
+    return sizes
+
+
+def _train(options: argparse.Namespace) -> int:
+    console = Console()
+    X, y = cr.datasets.load_digits() if options.data is None else cr.datasets.load(options.data)
+    test, validation, training = _split(len(X), options.seed)
+    # Scaled as the training rows are; constant columns, such as a digit's margin, stay as they are.
+    mean, deviation = X[training].mean(axis=0), X[training].std(axis=0)
+    X = (X - mean) / np.where(deviation > 0, deviation, 1)
+    classes = int(y.max()) + 1
+
+    layers: list[cr.layers.Layer] = []
+    inputs = X.shape[1]
+    for size in options.hidden:
+        layers += [cr.Linear(inputs, size), ACTIVATIONS[options.activation]()]
+        inputs = size
+    net = cr.Sequential(
+        *layers, cr.Linear(inputs, classes), seed=options.seed, backend=options.backend
+    )
+    console.print(str(net.summary()), highlight=False)
+
+    loss = cr.CrossEntropyLoss(label_smoothing=0.1)
+    history = cr.fit(
+        net,
+        X[training],
+        y[training],
+        loss=loss,
+        optimizer=cr.AdamW(lr=options.lr),
+        epochs=options.epochs,
+        batch_size=min(options.batch_size, len(training)),
+        seed=options.seed,
+        validation=(X[validation], y[validation]),
+    )
+    if history.interrupted:
+        console.print("Interrupted; testing what was trained so far.")
+
+    output = net.predict(X[test])
+    console.print(_confusion_table(output, y[test]))
+    _print_result(console, history, cr.metrics.accuracy(output, y[test]), len(test))
+    _print_gradient_check(console, net, loss, X[training][:16], y[training][:16])
+    return 130 if history.interrupted else 0
+
+
+def _split(rows: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows for test, validation and training, drawn at random."""
+    order = np.random.default_rng(seed).permutation(rows)
+    test = round(rows * TEST_SHARE)
+    validation = test + round(rows * VALIDATION_SHARE)
+    if test == 0 or validation == test or validation == rows:
+        raise ValueError(f"The data has only {rows} rows; a test needs at least 10.")
+    return order[:test], order[test:validation], order[validation:]
+
+
+def _confusion_table(output: FloatArray, labels: NDArray[np.int64]) -> Table | str:
+    matrix = cr.metrics.confusion_matrix(output, labels)
+    if len(matrix) > MOST_CLASSES_SHOWN:
+        return f"{len(matrix)} classes: too many for a confusion table."
+    table = Table(title="Confusion: rows are labels, columns predictions")
+    table.add_column("", justify="right")
+    for column in range(len(matrix)):
+        table.add_column(str(column), justify="right")
+    for label, row in enumerate(matrix):
+        table.add_row(str(label), *(str(count) if count else "." for count in row))
+    return table
+
+
+def _print_result(console: Console, history: cr.History, accuracy: float, rows: int) -> None:
+    steps = len(history.batch_loss)
+    if history.seconds:
+        a_step = sum(history.seconds) / (steps / len(history.loss)) / len(history.loss)
+        console.print(
+            f"Time: {a_step * 1e6:.1f} us a step, {steps} steps, {sum(history.seconds):.2f} s "
+            "(validation and compilation left out).",
+            highlight=False,
+        )
+    console.print(f"Test accuracy: {accuracy:.2%} of {rows} rows.", highlight=False)
+
+
+def _print_gradient_check(
+    console: Console, net: cr.Sequential, loss: cr.CrossEntropyLoss, x: FloatArray, y: FloatArray
+) -> None:
+    try:
+        report = cr.gradcheck(net, loss, x, y)
+    except cr.GradientMismatch as mismatch:
+        console.print(str(mismatch), highlight=False)
+        raise ValueError("the gradient check failed") from None
+    checked = sum(parameter.checked for parameter in report.parameters)
+    console.print(
+        f"Gradient check: passed, {checked} entries, worst relative error {report.error:.1e}.",
+        highlight=False,
+    )
+
+
+def _info(options: argparse.Namespace) -> int:
+    import llvmlite.binding as llvm
+    import numba
+
+    from chainrule.kernels.jit import cache_folder
+    from chainrule.kernels.tile import VECTOR_BYTES
+
+    features = llvm.get_host_cpu_features()
+    telling = ("avx2", "fma", "avx512f", "avx512bf16", "amx-bf16", "neon", "sve")
+    folder = cache_folder()
+    entries = len(list(folder.glob("*.nbc"))) if folder else 0
+    rows = {
+        "chainrule": cr.__version__,
+        "Python": platform.python_version(),
+        **{name: version(name) for name in ("numpy", "numba", "llvmlite")},
+        "CPU": llvm.get_host_cpu_name(),
+        "features": ", ".join(name for name in telling if features.get(name)),
+        "vector": f"{VECTOR_BYTES} bytes",
+        "cores": str(os.cpu_count()),
+        "threads": f"1 in use; Numba would use {numba.config.NUMBA_NUM_THREADS}",
+        "threading layer": f"{numba.config.THREADING_LAYER} (not started)",
+        "compiled code": f"{folder} ({entries} entries)" if folder else "nowhere to keep it",
+    }
+    table = Table(show_header=False, box=None)
+    for name, value in rows.items():
+        table.add_row(name, value)
+    Console().print(table, highlight=False)
+    return 0

@@ -1,0 +1,146 @@
+"""Every public layer and loss by central differences; the analytic twins by the complex step."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+
+from chainrule.reference import activation as reference_activation
+from chainrule.reference import linear as reference_linear
+from chainrule.reference import loss as reference_loss
+
+WITH_ARGUMENTS = {
+    "Linear": [(4, 3), (4, 3, False)],
+    "GELU": [("none",), ("tanh",)],
+    "LeakyReLU": [(0.01,), (0.0,), (0.5,)],
+    "ELU": [(1.0,), (0.3,), (0.0,)],
+}
+LAYERS = [
+    getattr(cr, name)(*arguments)
+    for name in cr.layers.__all__
+    for arguments in WITH_ARGUMENTS.get(name, [()])
+]
+LOSSES = [getattr(cr, name)() for name in cr.losses.__all__] + [
+    cr.CrossEntropyLoss(label_smoothing=0.3),
+    cr.HuberLoss(delta=0.2),
+]
+
+
+def batch(shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+@pytest.mark.parametrize("layer", LAYERS, ids=repr)
+def test_layer_alone(layer, backend):
+    net = cr.Sequential(layer, seed=0, dtype="float64", backend=backend)
+    x = batch((5, 4))
+    y = batch(net.predict(x).shape, seed=1)
+    assert cr.gradcheck(net, cr.MSELoss(), x, y).error < 1e-6
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=repr)
+def test_layer_fused_and_between_others(layer):
+    net = cr.Sequential(cr.Linear(3, 4), layer, cr.Tanh(), layer, seed=1) if _keeps_shape(
+        layer
+    ) else cr.Sequential(cr.Linear(3, 4), layer, cr.Tanh(), seed=1)
+    x = batch((5, 3))
+    y = batch(net.predict(x).shape, seed=1)
+    assert cr.gradcheck(net, cr.MSELoss(), x, y).error < 1e-6
+
+
+def _keeps_shape(layer):
+    return layer.output_shape((4,)) == (4,)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("loss", LOSSES, ids=repr)
+def test_loss(loss, weighted):
+    net = cr.Sequential(cr.Linear(4, 6), cr.Tanh(), cr.Linear(6, 3), seed=0)
+    rng = np.random.default_rng(2)
+    y = rng.integers(0, 3, 7) if loss.takes_labels else rng.uniform(size=(7, 3))
+    weights = rng.uniform(0, 2, 7) if weighted else None
+    assert cr.gradcheck(net, loss, batch((7, 4)), y, sample_weight=weights).error < 1e-6
+
+
+# Complex step: the imaginary part of f(x + ih) / h is the derivative to full precision.
+
+H = 1e-30
+
+
+def complex_step(forward, x, dy):
+    """Return ``dy . df/dx`` for each entry of x."""
+    dx = np.empty_like(x)
+    for index in np.ndindex(x.shape):
+        moved = x.astype(complex)
+        moved[index] += 1j * H
+        y = np.empty(dy.shape, complex)
+        forward(moved, y)
+        dx[index] = (dy * y.imag).sum() / H
+    return dx
+
+
+@pytest.mark.parametrize("name", ["tanh", "gelu_tanh", "softmax", "log_softmax"])
+def test_reference_activation_by_complex_step(name):
+    forward = getattr(reference_activation, name)
+    backward = getattr(reference_activation, f"{name}_backward")
+    x, dy = batch((3, 4)), batch((3, 4), seed=1)
+    y, dx = np.empty_like(x), np.empty_like(x)
+    forward(x, y)
+    saved = next(iter(list(inspect.signature(backward).parameters)[1:]))
+    backward(dy, x if saved == "x" else y, dx)
+    np.testing.assert_allclose(dx, complex_step(forward, x, dy), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("name", "formula"),
+    [
+        ("sigmoid", lambda x: 1 / (1 + np.exp(-x))),
+        ("silu", lambda x: x / (1 + np.exp(-x))),
+        ("softplus", lambda x: np.log(1 + np.exp(x))),
+    ],
+)
+def test_reference_that_avoids_overflow_by_complex_step_of_its_formula(name, formula):
+    def forward(x, y):
+        y[...] = formula(x)
+
+    x, dy = batch((3, 4)), batch((3, 4), seed=1)
+    y, dx = np.empty_like(x), np.empty_like(x)
+    getattr(reference_activation, name)(x, y)
+    np.testing.assert_allclose(y, formula(x), rtol=1e-13)
+    backward = getattr(reference_activation, f"{name}_backward")
+    saved = next(iter(list(inspect.signature(backward).parameters)[1:]))
+    backward(dy, x if saved == "x" else y, dx)
+    np.testing.assert_allclose(dx, complex_step(forward, x, dy), rtol=1e-12, atol=1e-14)
+
+
+def test_reference_linear_by_complex_step():
+    x, w, b, dy = batch((5, 3)), batch((3, 4), 1), batch((4,), 2), batch((5, 4), 3)
+    dx, dw, db = np.empty_like(x), np.empty_like(w), np.empty_like(b)
+    reference_linear.linear_backward_input(dy, w, np.empty(0), dx)
+    reference_linear.linear_backward_weight(x, dy, dw)
+    reference_linear.linear_backward_bias(dy, db)
+    linear = reference_linear.linear
+    by_x = complex_step(lambda v, y: linear(v, w, b, y), x, dy)
+    by_w = complex_step(lambda v, y: linear(x, v, b, y), w, dy)
+    by_b = complex_step(lambda v, y: linear(x, w, v, y), b, dy)
+    for mine, exact in ((dx, by_x), (dw, by_w), (db, by_b)):
+        np.testing.assert_allclose(mine, exact, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", ["mse", "cross_entropy"])
+def test_reference_loss_by_complex_step(name):
+    function = getattr(reference_loss, name)
+    output, weight = batch((4, 3)), np.array([1.0, 0.5, 0.0, 2.0])
+    rest = (np.array([0, 2, 1, 1]), weight) if name == "cross_entropy" else (batch((4, 3), 1), weight)
+    number = (0.1,) if name == "cross_entropy" else ()
+    gradient = np.empty_like(output)
+    function(output, *rest, gradient, *number)
+    exact = np.empty_like(output)
+    for index in np.ndindex(output.shape):
+        moved = output.astype(complex)
+        moved[index] += 1j * H
+        exact[index] = function(moved, *rest, np.empty_like(moved), *number).imag / H
+    np.testing.assert_allclose(gradient, exact, rtol=1e-12, atol=1e-14)

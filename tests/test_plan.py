@@ -1,0 +1,97 @@
+"""Plans: what is fused, where buffers lie, what a plan holds."""
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.engine.instructions import INSTRUCTION, Op
+from chainrule.plan.arena import Lifetime, arrange
+
+
+def ops(net, shape, **options):
+    plan = net.make_plan(shape, 8, **options)
+    return [(Op(row["op"]), Op(row["activation"])) for row in plan.instructions]
+
+
+def test_a_plan_is_a_structured_array():
+    plan = cr.Sequential(cr.Linear(4, 3), cr.ReLU(), seed=0).make_plan((4,), 8)
+    assert plan.instructions.dtype == INSTRUCTION
+    assert (plan.input_shape, plan.output_shape, plan.batch) == ((4,), (3,), 8)
+
+
+@pytest.mark.parametrize(
+    ("layer", "op"),
+    [
+        (cr.ReLU(), Op.RELU),
+        (cr.LeakyReLU(), Op.LEAKY_RELU),
+        (cr.Tanh(), Op.TANH),
+        (cr.Sigmoid(), Op.SIGMOID),
+        (cr.Softplus(), Op.SOFTPLUS),
+        (cr.ELU(), Op.ELU),
+    ],
+)
+def test_activation_with_a_derivative_by_its_output_is_fused(layer, op):
+    assert ops(cr.Sequential(cr.Linear(4, 3), layer), (4,)) == [(Op.LINEAR, op)]
+
+
+@pytest.mark.parametrize("layer", [cr.GELU(), cr.SiLU(), cr.Softmax()])
+def test_activation_that_needs_its_input_is_not_fused(layer):
+    assert len(ops(cr.Sequential(cr.Linear(4, 3), layer), (4,))) == 2
+
+
+def test_only_one_activation_is_fused():
+    net = cr.Sequential(cr.Linear(4, 3), cr.Tanh(), cr.ReLU())
+    assert ops(net, (4,)) == [(Op.LINEAR, Op.TANH), (Op.RELU, Op.NONE)]
+
+
+def test_flatten_and_identity_cost_nothing():
+    net = cr.Sequential(cr.Flatten(), cr.Identity(), cr.Linear(6, 2), cr.Identity(), cr.ReLU())
+    assert ops(net, (2, 3)) == [(Op.LINEAR, Op.RELU)]
+
+
+def test_fused_and_unfused_agree():
+    x = np.random.default_rng(0).normal(size=(8, 4))
+    fused = cr.Sequential(cr.Linear(4, 3), cr.Tanh(), cr.Linear(3, 2), seed=0, dtype="float64")
+    first = cr.Sequential(cr.Linear(4, 3), seed=0, dtype="float64")
+    second = cr.Sequential(cr.Tanh(), cr.Linear(3, 2), seed=0, dtype="float64")
+    first.params = fused.params[:15]
+    second.params = fused.params[15:]
+    out = fused.forward(x)
+    assert np.array_equal(out, second.forward(first.forward(x)))
+    dx = fused.backward(out)
+    assert np.array_equal(dx, first.backward(second.backward(out)))
+    assert np.array_equal(fused.grads, np.concatenate([first.grads, second.grads]))
+
+
+def test_buffers_alive_together_never_overlap():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        lives = {}
+        for key in range(12):
+            first, last = sorted(rng.integers(0, 10, 2).tolist())
+            lives[key] = Lifetime(int(rng.integers(1, 500)), first, last)
+        offsets, size = arrange(lives)
+        for a, life in lives.items():
+            assert offsets[a] % 64 == 0
+            assert offsets[a] + life.size <= size
+            for b, other in lives.items():
+                if a < b and life.first <= other.last and other.first <= life.last:
+                    end, start = offsets[a] + life.size, offsets[b]
+                    assert end <= start or start + other.size <= offsets[a]
+
+
+def test_prediction_needs_less_memory_than_training():
+    net = cr.Sequential(*[cr.Linear(64, 64) for _ in range(10)], seed=0)
+    training, prediction = (net.make_plan((64,), 32, backward=b) for b in (True, False))
+    assert prediction.arena_size <= 3 * 32 * 64
+    assert training.arena_size < 2 * 11 * 32 * 64  # gradients share two places
+
+
+def test_gradients_survive_in_a_deep_network_of_mixed_widths():
+    widths = [3, 17, 2, 29, 5, 1, 11, 4]
+    layers = []
+    for a, b in zip(widths, widths[1:], strict=False):
+        layers += [cr.Linear(a, b), cr.SiLU(), cr.Softplus()]
+    net = cr.Sequential(*layers, seed=0)
+    x = np.random.default_rng(0).normal(size=(6, 3))
+    assert cr.gradcheck(net, cr.MSELoss(), x, np.ones((6, 4))).passed

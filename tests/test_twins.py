@@ -1,0 +1,191 @@
+"""Every kernel against its NumPy twin: same names, same arguments, same results."""
+
+import inspect
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from types import FunctionType
+
+import numpy as np
+import pytest
+
+import chainrule.kernels
+import chainrule.reference
+from chainrule.kernels import jit
+
+WITHOUT_TWIN = {"jit", "tile"}  # the decorator, and machine code that only gemm uses
+DTYPES = (np.float32, np.float64)
+ROWS_AND_COLUMNS = [(1, 1), (1, 10), (3, 2), (7, 5), (13, 33), (64, 10), (37, 53)]
+
+
+def public_functions(module):
+    """Return what ``module`` itself defines, compiled or not."""
+    found = {}
+    for name, value in vars(module).items():
+        function = getattr(value, "py_func", value)
+        if isinstance(function, FunctionType) and function.__module__ == module.__name__:
+            found[name] = value
+    return {name: value for name, value in found.items() if not name.startswith("_")}
+
+
+def modules(package):
+    return {name for _, name, _ in iter_modules(package.__path__)}
+
+
+SUBJECTS = sorted(modules(chainrule.kernels) - WITHOUT_TWIN)
+PAIRS = [
+    (subject, name)
+    for subject in SUBJECTS
+    for name in public_functions(import_module(f"chainrule.kernels.{subject}"))
+]
+
+
+def pair(subject, name):
+    return (
+        getattr(import_module(f"chainrule.{package}.{subject}"), name)
+        for package in ("kernels", "reference")
+    )
+
+
+def test_every_file_has_its_twin():
+    assert set(SUBJECTS) == modules(chainrule.reference)
+
+
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_every_function_has_its_twin(subject):
+    kernels = public_functions(import_module(f"chainrule.kernels.{subject}"))
+    references = public_functions(import_module(f"chainrule.reference.{subject}"))
+    assert kernels.keys() == references.keys()
+    for name, kernel in kernels.items():
+        function = getattr(kernel, "py_func", kernel)
+        assert inspect.signature(function) == inspect.signature(references[name]), name
+
+
+def test_nobody_else_writes_njit():
+    package = Path(chainrule.kernels.__file__).parent.parent
+    for source in package.rglob("*.py"):
+        assert "njit(" not in source.read_text() or source.name == Path(jit.__file__).name, source
+
+
+# What a twin is called with: made from the names of its parameters.
+
+
+def arguments(function, rows, columns, dtype, rng):
+    """Return arrays and numbers for each of a function's parameters, by the project's names."""
+    inner = 6
+    shapes = {
+        "a": (rows, inner),
+        "b": (inner, columns),
+        "bias": (columns,),
+        "w": (inner, columns),
+        "db": (columns,),
+        "dw": (inner, columns),
+        "scratch": (inner * columns,),
+        "weight": (rows,),
+        "source": (rows + 3, columns),
+        "out": (rows, columns),
+        "c": (rows, columns),
+    }
+    numbers = {
+        "slope": 0.1,
+        "alpha": 0.7,
+        "delta": 0.8,
+        "smoothing": 0.2,
+        "columns": 3,
+        "lr": 0.01,
+        "momentum": 0.9,
+        "weight_decay": 0.1,
+        "nesterov": True,
+        "beta1": 0.9,
+        "beta2": 0.999,
+        "eps": 1e-8,
+        "step": 3,
+    }
+    name = function.__name__
+    if name in ("linear", "linear_backward_weight"):
+        shapes["x"] = (rows, inner)
+    if name == "linear":
+        shapes["b"] = (columns,)
+    if name == "linear_backward_input":
+        shapes["dx"] = (rows, inner)
+    if name == "multiply_transposed":
+        shapes["a"] = (inner, rows)
+    if name == "transpose":
+        shapes["out"] = (inner, rows)
+    if name == "gather_values":
+        shapes["source"], shapes["out"] = (rows + 3,), (rows,)
+    if name == "copy_rows":
+        shapes["source"] = (rows, columns)
+    values = []
+    for parameter in inspect.signature(function).parameters:
+        if parameter in numbers:
+            values.append(numbers[parameter])
+        elif parameter == "label":
+            values.append(rng.integers(0, columns, rows))
+        elif parameter == "order":
+            values.append(rng.permutation(rows + 3)[:rows])
+        elif parameter in ("square", "weight"):
+            values.append(rng.uniform(0.1, 2, shapes.get(parameter, (rows, columns))).astype(dtype))
+        elif parameter == "target" and name == "bce_with_logits":
+            values.append(rng.uniform(0, 1, (rows, columns)).astype(dtype))
+        else:
+            values.append(rng.normal(size=shapes.get(parameter, (rows, columns))).astype(dtype))
+    flat = "activation" in function.__module__ and "softmax" not in name
+    if flat or "update" in function.__module__:
+        values = [v.reshape(-1) if isinstance(v, np.ndarray) else v for v in values]
+    return values
+
+
+def tolerance(dtype):
+    return {"rtol": 64 * np.finfo(dtype).eps, "atol": 64 * np.finfo(dtype).eps}
+
+
+ARRAY_PAIRS = [(subject, name) for subject, name in PAIRS if subject != "scalar"]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("subject", "name"), ARRAY_PAIRS)
+def test_kernel_equals_its_twin(subject, name, dtype):
+    kernel, reference = pair(subject, name)
+    rng = np.random.default_rng(0)
+    for rows, columns in ROWS_AND_COLUMNS:
+        given = arguments(reference, rows, columns, dtype, rng)
+        mine = [v.copy() if isinstance(v, np.ndarray) else v for v in given]
+        result, expected = kernel(*mine), reference(*given)
+        names = inspect.signature(reference).parameters
+        for parameter, compiled, plain in zip(names, mine, given, strict=True):
+            if parameter != "scratch":
+                np.testing.assert_allclose(compiled, plain, **tolerance(dtype), err_msg=parameter)
+        if expected is not None:
+            assert result == pytest.approx(expected, rel=float(64 * np.finfo(dtype).eps))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", [name for subject, name in PAIRS if subject == "scalar"])
+def test_scalar_function_is_within_3_ulp(name, dtype):
+    scalar, reference = pair("scalar", name)
+
+    @jit.kernel
+    def each(x, y):
+        for i in range(x.size):
+            y[i] = scalar(x[i])
+
+    rng = np.random.default_rng(0)
+    top = 100 if dtype == np.float32 else 800
+    tiny = np.exp(rng.uniform(-80, 0, 20_000))
+    special = [0.0, np.inf, -np.inf]
+    x = np.concatenate([rng.uniform(-top, top, 50_000), rng.normal(size=20_000), tiny, -tiny])
+    x = np.concatenate([x, special]).astype(dtype)
+    y = np.empty_like(x)
+    each(x, y)
+    with np.errstate(over="ignore", under="ignore"):
+        exact = reference(x.astype(np.longdouble))
+        rounded = exact.astype(dtype)
+    finite = np.isfinite(rounded)
+    assert np.array_equal(y[~finite], rounded[~finite])
+    with np.errstate(under="ignore"):
+        error = np.abs(y[finite] - exact[finite]) / np.spacing(np.abs(rounded[finite]))
+    assert error.max() <= 3
+    nan = np.array([np.nan], dtype)
+    each(nan.copy(), nan)
+    assert np.isnan(nan[0])
