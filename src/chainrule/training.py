@@ -161,8 +161,8 @@ def fit(
                 np.random.default_rng((seed, epoch)).shuffle(order)
             started = perf_counter()
             mean = trainer.run_epoch(epoch, order, history, bar, stop)
-            if stop.requested:
-                history.interrupted = True
+            history.interrupted = stop.requested
+            if mean is None:
                 break
             history.seconds.append(perf_counter() - started)
             history.loss.append(mean)
@@ -172,6 +172,8 @@ def fit(
                 if correct is not None:
                     history.validation_accuracy.append(correct)
                 bar.validated(value, correct)
+            if history.interrupted:
+                break
     return history
 
 
@@ -250,11 +252,13 @@ class _Trainer:
         history: History,
         bar: TrainingProgress,
         stop: Interruption,
-    ) -> float:
-        """Train on all rows in ``order``, slice by slice; return the mean loss."""
+    ) -> float | None:
+        """Train on all rows in ``order``, slice by slice; return the mean loss, None if stopped."""
         total = weight = 0.0
         start = 0
-        while start < order.size and not stop.requested:
+        while start < order.size:
+            if stop.requested:
+                return None
             chosen = order[start : start + self.steps_in_slice * self.batch]
             steps = -(-chosen.size // self.batch)
             if len(self.losses) < steps:
