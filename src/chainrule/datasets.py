@@ -80,7 +80,15 @@ def load_digits() -> Dataset:
     >>> y[:10]
     array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
     >>> for row in X[1].reshape(8, 8):
-    ...     print("".join(".+#"[round(2 * pixel)] for pixel in row))
+    ...     print("".join("-+#"[round(2 * pixel)] for pixel in row))
+    ---##+--
+    ---+#+--
+    ---##+--
+    -+###---
+    ---##---
+    ---##+--
+    ---##+--
+    ---+#+--
     """
     packed = files("chainrule").joinpath("data", "digits.csv.gz").read_bytes()
     lines = gzip.decompress(packed).decode("ascii").splitlines()
@@ -200,7 +208,7 @@ def load_table(path: PathOrName) -> Dataset:
             values.extend(map(float, cells))
         except ValueError:
             column = next(i for i, cell in enumerate(cells) if not _is_number(cell))
-            _refuse(path, line, column, "a number", cells[column])
+            _refuse(path, line, column, "a number", repr(cells[column]))
         lines.append(line)
     if not lines:
         raise ValueError(f"{path} must have at least one row of numbers, but it has none.")
@@ -210,12 +218,12 @@ def load_table(path: PathOrName) -> Dataset:
         X = table[:, :-1].astype(np.float32)
     if not np.isfinite(X).all():
         row, column = np.argwhere(~np.isfinite(X))[0]
-        _refuse(path, lines[row], column, "a finite float32 number", table[row, column])
+        _refuse(path, lines[row], column, "a finite float32 number", str(table[row, column]))
     y = table[:, -1]
     whole = (np.abs(y) <= LARGEST_LABEL) & (y == np.round(y))
     if not whole.all():
         row = int(np.argmin(whole))
-        _refuse(path, lines[row], columns - 1, "a whole number, the label", y[row])
+        _refuse(path, lines[row], columns - 1, "a whole number, the label", str(y[row]))
     return X, y.astype(np.int64)
 
 
@@ -262,7 +270,7 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _refuse(path: PathOrName, line: int, column: int, expected: str, came: object) -> NoReturn:
+def _refuse(path: PathOrName, line: int, column: int, expected: str, came: str) -> NoReturn:
     raise ValueError(
-        f"{path}, line {line}, column {column + 1}: expected {expected}, but it is {came!s}."
+        f"{path}, line {line}, column {column + 1}: expected {expected}, but it is {came}."
     )

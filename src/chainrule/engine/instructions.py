@@ -46,12 +46,12 @@ class Phase:
     UPDATE = 16  # let the optimizer step
 
 
-# All offsets count elements: x, y, dx, dy and saved in the arena, weight and bias in the
-# parameter (and gradient) vector; -1 stands for "none".
+# All offsets count elements: weight and bias in the parameter (and gradient) vector, where -1
+# stands for "none"; all others in the arena.
 INSTRUCTION = np.dtype(
     [
         ("op", np.int64),
-        ("activation", np.int64),  # an elementwise Op fused into this one, applied to y in place
+        ("activation", np.int64),  # an elementwise Op fused into a linear one
         ("repeat", np.int64),  # rows of x and y for each row of the batch
         ("inputs", np.int64),  # columns of x
         ("outputs", np.int64),  # columns of y
@@ -60,6 +60,8 @@ INSTRUCTION = np.dtype(
         ("dx", np.int64),
         ("dy", np.int64),
         ("saved", np.int64),  # what an activation's derivative reads: its x or its y
+        ("z", np.int64),  # a linear step's sums, before a fused activation makes y of them
+        ("dz", np.int64),
         ("weight", np.int64),
         ("bias", np.int64),
         ("scratch", np.int64),

@@ -102,8 +102,9 @@ def forward(plan, params, arena, rows):
         if op == Op.LINEAR:
             w = params[step["weight"] : step["weight"] + k * n].reshape((k, n))
             b = params[step["bias"] : step["bias"] + n] if step["bias"] >= 0 else params[:0]
-            linear(x.reshape((m, k)), w, b, y.reshape((m, n)))
-            activate(step["activation"], y, y, step["alpha"])
+            z = arena[step["z"] : step["z"] + m * n]
+            linear(x.reshape((m, k)), w, b, z.reshape((m, n)))
+            activate(step["activation"], z, y, step["alpha"])
         elif op == Op.SOFTMAX:
             softmax(x.reshape((m, k)), y.reshape((m, n)))
         elif op == Op.LOG_SOFTMAX:
@@ -126,8 +127,9 @@ def backward(plan, params, grads, arena, rows, to_input):
         if op == Op.LINEAR:
             w = params[step["weight"] : step["weight"] + k * n].reshape((k, n))
             dw = grads[step["weight"] : step["weight"] + k * n].reshape((k, n))
-            dz = dy.reshape((m, n))
-            activate_backward(step["activation"], dy, y, dy, step["alpha"])
+            sums = arena[step["dz"] : step["dz"] + m * n]
+            activate_backward(step["activation"], dy, y, sums, step["alpha"])
+            dz = sums.reshape((m, n))
             linear_backward_weight(x.reshape((m, k)), dz, dw)
             if step["bias"] >= 0:
                 linear_backward_bias(dz, grads[step["bias"] : step["bias"] + n])

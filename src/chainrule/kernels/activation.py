@@ -1,6 +1,6 @@
 """Activations and their derivatives, elementwise over flat vectors, and row by row for softmax.
 
-``y`` may be the same memory as ``x``, and ``dx`` the same as ``dy``.
+They must not work in place: where input and output may overlap, LLVM falls back to scalar code.
 """
 
 import math

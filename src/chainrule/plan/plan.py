@@ -83,6 +83,9 @@ def make_plan(
         row["x"], row["y"] = place[x], place[y]
         row["dx"], row["dy"] = place.get(("d", x), 0), place.get(("d", y), 0)
         row["saved"] = row["y"] if step.saves_output else row["x"]
+        fused = step.activation != Op.NONE
+        row["z"] = place["sums"] if fused else row["y"]
+        row["dz"] = place["sums"] if fused else row["dy"]
         row["weight"] = offsets[step.weight] if step.weight else -1
         row["bias"] = offsets[step.bias] if step.bias else -1
         row["scratch"] = place.get("scratch", 0)
@@ -144,9 +147,12 @@ def _lifetimes(
             lifetimes["d", buffer] = Lifetime(size, 2 * n - used[buffer], end)
         else:
             lifetimes[buffer] = Lifetime(size, born[buffer], used[buffer])
+    linear = [step for step in instructions if step.op == Op.LINEAR]
+    fused = [step for step in linear if step.activation != Op.NONE]
+    sums = max((step.y.size * batch for step in fused), default=0)
+    lifetimes["sums"] = Lifetime(sums, 0, 2 * n + 1)
     if backward:
         # Linear steps transpose their weight before they pass a gradient on.
-        linear = [step for step in instructions if step.op == Op.LINEAR]
         scratch = max((step.inputs * step.outputs for step in linear), default=0)
         lifetimes["scratch"] = Lifetime(scratch, n, 2 * n + 1)
     return lifetimes
