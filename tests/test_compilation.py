@@ -29,12 +29,14 @@ def train_many_networks(dtype):
         (10, 7, cr.CrossEntropyLoss()),
     ]:
         for layer in (cr.ReLU(), cr.GELU(), cr.LogSoftmax()):
-            net = cr.Sequential(cr.Linear(4, width), layer, cr.Linear(width, 2), seed=0, dtype=dtype)
+            net = cr.Sequential(
+                cr.Linear(4, width), layer, cr.Linear(width, 2), seed=0, dtype=dtype
+            )
             X = rng.normal(size=(rows, 4))
             y = rng.integers(0, 2, rows) if loss.takes_labels else rng.uniform(size=(rows, 2))
             for optimizer in (cr.SGD(), cr.AdamW()):
                 cr.fit(net, X, y, loss=loss, optimizer=optimizer, batch_size=3, progress=False)
-            value, d_out = loss(net.forward(X), y)
+            _, d_out = loss(net.forward(X), y)
             net.backward(d_out)
             optimizer.step(net)
             net.predict(X)
@@ -81,7 +83,9 @@ def test_damaged_cache_is_compiled_anew(tmp_path):
 def test_no_place_for_a_cache_warns_once_and_goes_on(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("")
-    code = TRAIN.replace("import numpy", "import warnings; warnings.simplefilter('always')\nimport numpy")
+    code = TRAIN.replace(
+        "import numpy", "import warnings; warnings.simplefilter('always')\nimport numpy"
+    )
     result = run_python(code, CHAINRULE_CACHE_DIR=str(blocked))
     assert result.returncode == 0, result.stderr
     assert result.stderr.count("nowhere to keep") == 1

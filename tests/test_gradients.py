@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-
 from chainrule.reference import activation as reference_activation
 from chainrule.reference import linear as reference_linear
 from chainrule.reference import loss as reference_loss
@@ -43,9 +42,11 @@ def test_layer_alone(layer, backend):
 
 @pytest.mark.parametrize("layer", LAYERS, ids=repr)
 def test_layer_fused_and_between_others(layer):
-    net = cr.Sequential(cr.Linear(3, 4), layer, cr.Tanh(), layer, seed=1) if _keeps_shape(
-        layer
-    ) else cr.Sequential(cr.Linear(3, 4), layer, cr.Tanh(), seed=1)
+    net = (
+        cr.Sequential(cr.Linear(3, 4), layer, cr.Tanh(), layer, seed=1)
+        if _keeps_shape(layer)
+        else cr.Sequential(cr.Linear(3, 4), layer, cr.Tanh(), seed=1)
+    )
     x = batch((5, 3))
     y = batch(net.predict(x).shape, seed=1)
     assert cr.gradcheck(net, cr.MSELoss(), x, y).error < 1e-6
@@ -134,7 +135,9 @@ def test_reference_linear_by_complex_step():
 def test_reference_loss_by_complex_step(name):
     function = getattr(reference_loss, name)
     output, weight = batch((4, 3)), np.array([1.0, 0.5, 0.0, 2.0])
-    rest = (np.array([0, 2, 1, 1]), weight) if name == "cross_entropy" else (batch((4, 3), 1), weight)
+    rest = (
+        (np.array([0, 2, 1, 1]), weight) if name == "cross_entropy" else (batch((4, 3), 1), weight)
+    )
     number = (0.1,) if name == "cross_entropy" else ()
     gradient = np.empty_like(output)
     function(output, *rest, gradient, *number)

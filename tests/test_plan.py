@@ -1,5 +1,7 @@
 """Plans: what is fused, where buffers lie, what a plan holds."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -90,7 +92,7 @@ def test_prediction_needs_less_memory_than_training():
 def test_gradients_survive_in_a_deep_network_of_mixed_widths():
     widths = [3, 17, 2, 29, 5, 1, 11, 4]
     layers = []
-    for a, b in zip(widths, widths[1:], strict=False):
+    for a, b in pairwise(widths):
         layers += [cr.Linear(a, b), cr.SiLU(), cr.Softplus()]
     net = cr.Sequential(*layers, seed=0)
     x = np.random.default_rng(0).normal(size=(6, 3))

@@ -37,11 +37,15 @@ def test_it_learns():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("optimizer", [cr.SGD(lr=0.1, momentum=0.9), cr.Adam(), cr.AdamW()], ids=repr)
+@pytest.mark.parametrize(
+    "optimizer", [cr.SGD(lr=0.1, momentum=0.9), cr.Adam(), cr.AdamW()], ids=repr
+)
 def test_both_backends_agree_at_every_step(dtype, optimizer):
     X, y = digits_like()
     weights = np.random.default_rng(1).uniform(0, 2, len(X))
-    tolerance = {"rtol": 1e-4, "atol": 1e-6} if dtype == "float32" else {"rtol": 1e-11, "atol": 1e-13}
+    tolerance = (
+        {"rtol": 1e-4, "atol": 1e-6} if dtype == "float32" else {"rtol": 1e-11, "atol": 1e-13}
+    )
     nets = {backend: network(dtype=dtype, backend=backend) for backend in ("numba", "numpy")}
     for epoch in range(5):  # one step each
         rows = slice(12 * epoch, 12 * epoch + 12)

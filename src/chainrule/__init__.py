@@ -1,6 +1,6 @@
 """chainrule trains neural networks on NumPy arrays: backpropagation, fast, verified and visible."""
 
-from chainrule import initializers, layers, losses, metrics, optimizers
+from chainrule import datasets, initializers, layers, losses, metrics, optimizers
 from chainrule._version import __version__
 from chainrule.errors import GradientMismatch, NonFiniteError
 from chainrule.gradcheck import GradientReport, gradcheck

@@ -44,7 +44,9 @@ def real_array(value: ArrayLike, name: str, dtype: np.dtype) -> FloatArray:
         where = np.unravel_index(int(np.argmin(finite)), finite.shape)
         index = ", ".join(str(int(i)) for i in where)
         cause = (
-            f" ({array[where]!s} does not fit into {dtype.name})" if np.isfinite(array[where]) else ""
+            f" ({array[where]!s} does not fit into {dtype.name})"
+            if np.isfinite(array[where])
+            else ""
         )
         raise ValueError(
             f"{name} must be finite, but {name}[{index}] is {converted[where]!s}{cause}."
@@ -58,7 +60,8 @@ def batch_array(value: ArrayLike, name: str, dtype: np.dtype) -> FloatArray:
     if array.ndim < 2:
         hint = " A single sample is X[None]." if array.ndim == 1 else ""
         raise ValueError(
-            f"{name} must have shape (n, features), batch first, but its shape is {array.shape}.{hint}"
+            f"{name} must have shape (n, features), batch first, but its shape is "
+            f"{array.shape}.{hint}"
         )
     if array.shape[0] == 0:
         raise ValueError(f"{name} must have at least one row, but its shape is {array.shape}.")

@@ -220,7 +220,7 @@ class _Check:
         flat[entry] = before + left
         low, left_point = self.value(), flat[entry]
         flat[entry] = before
-        return (high - low) / (right_point - left_point)
+        return float((high - low) / (right_point - left_point))
 
     def _is_kink(self, flat: Float64, entry: int, analytic: float, scale: float) -> bool:
         """Tell whether the slopes left and right differ, however near, with the gradient between.

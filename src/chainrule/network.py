@@ -104,9 +104,9 @@ class Sequential:
             for name, parameter in parameters.items():
                 fan_in = parameters["weight"].shape[0] if "weight" in parameters else 1
                 views[f"{path}.{name}"][...] = parameter.initializer(parameter.shape, fan_in, rng)
-        for position, layer in enumerate(self.layers):
-            if isinstance(layer, Sequential):
-                for name, view in layer.parameters().items():
+        for position, element in enumerate(self.layers):
+            if isinstance(element, Sequential):
+                for name, view in element.parameters().items():
                     views[f"{position}.{name}"][...] = view
 
     # Parameters
@@ -146,12 +146,12 @@ class Sequential:
 
         Parameters
         ----------
-        X : array of shape (n, \\*)
+        X : array of shape (n, ...)
             Real numbers; converted to the network's dtype.
 
         Returns
         -------
-        array of shape (n, \\*), of the network's dtype
+        array of shape (n, ...), of the network's dtype
 
         Raises
         ------
@@ -312,8 +312,7 @@ class Sequential:
                     result = layer.output_shape(shape)
                 except ValueError as error:
                     raise ValueError(
-                        f"{layer!r} (layer {path}) {error}, but {giver} shape "
-                        f"{shape_text(shape)}."
+                        f"{layer!r} (layer {path}) {error}, but {giver} shape {shape_text(shape)}."
                     ) from None
                 shape = None if assumed and not layer.by_last_axis else result
             shapes.append(shape)
@@ -365,7 +364,9 @@ class Sequential:
         return f"Sequential({', '.join(map(repr, self.layers))})"
 
 
-def _flatten(layers: tuple[Layer | Sequential, ...], prefix: str = "") -> Iterator[tuple[str, Layer]]:
+def _flatten(
+    layers: tuple[Layer | Sequential, ...], prefix: str = ""
+) -> Iterator[tuple[str, Layer]]:
     """Yield every layer with its path, such as ``"0.2"``."""
     for position, layer in enumerate(layers):
         if isinstance(layer, Sequential):

@@ -81,7 +81,7 @@ def fit(
     ----------
     net : Sequential
         Its parameters are changed in place.
-    X : array of shape (n, \\*)
+    X : array of shape (n, ...)
         Real numbers; converted to the network's dtype if they have another.
     y : array
         Class labels of shape (n,) for ``CrossEntropyLoss``, else targets of the output's shape.
@@ -122,8 +122,8 @@ def fit(
     >>> import chainrule as cr
     >>> X = np.linspace(-1, 1, 64).reshape(-1, 1)
     >>> net = cr.Sequential(cr.Linear(1, 16), cr.Tanh(), cr.Linear(16, 1), seed=0)
-    >>> adam = cr.Adam(lr=0.01)
-    >>> history = cr.fit(net, X, X**2, loss=cr.MSELoss(), optimizer=adam, epochs=100, progress=False)
+    >>> options = {"loss": cr.MSELoss(), "optimizer": cr.Adam(lr=0.01), "progress": False}
+    >>> history = cr.fit(net, X, X**2, epochs=100, **options)
     >>> history.loss[-1] < 0.01 * history.loss[0]
     True
     """
@@ -188,7 +188,7 @@ class _Data:
 
     @property
     def rows(self) -> int:
-        return self.inputs.shape[0]
+        return len(self.inputs)
 
     @classmethod
     def checked(
@@ -234,7 +234,7 @@ class _Trainer:
         self.rollback = Rollback(net, self.state, self._run)
 
     def _run(self, order: NDArray[np.int64], phases: int = STEP) -> int:
-        return self.machine.run(
+        batches: int = self.machine.run(
             phases,
             order,
             params=self.net.params,
@@ -244,6 +244,7 @@ class _Trainer:
             state=self.state.vectors,
             **self.data.arguments(),
         )
+        return batches
 
     def run_epoch(
         self,

@@ -110,7 +110,7 @@ def check(case, values):
     w = values.get("sample_weight", np.ones(len(x)))
     keys = [key for key in values if key.startswith("parameters/")]
     parameters = {key.removeprefix("parameters/"): values[key][0].copy() for key in keys}
-    state = {key: (0.0, 0.0) for key in parameters}
+    state = dict.fromkeys(parameters, (0.0, 0.0))
 
     def loss_of(output):
         return (w * row_losses(case.loss, output, y)).sum() / w.sum()

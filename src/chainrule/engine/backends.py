@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from types import FunctionType
+from typing import Any
 
 BACKENDS = ("numba", "numpy")
 
@@ -20,12 +21,13 @@ def get_run(backend: str) -> Callable[..., int]:
     """Return the interpreter's ``run`` for a backend; the first call loads Numba."""
     from chainrule.engine import interpreter
 
-    if check_backend(backend) == "numba":
-        return interpreter.run
-    return _with_twins(vars(interpreter))["run"]
+    run: Callable[..., int] = interpreter.run
+    if check_backend(backend) == "numpy":
+        run = _with_twins(vars(interpreter))["run"]
+    return run
 
 
-def _with_twins(interpreter: dict) -> dict:
+def _with_twins(interpreter: dict[str, Any]) -> dict[str, Any]:
     """Return the interpreter's functions as plain Python whose kernels are the NumPy twins."""
     namespace = dict(interpreter)
     for name, value in interpreter.items():
@@ -39,4 +41,3 @@ def _with_twins(interpreter: dict) -> dict:
             twin = import_module(module.replace(".kernels.", ".reference."))
             namespace[name] = getattr(twin, name)
     return namespace
-

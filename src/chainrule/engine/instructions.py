@@ -1,6 +1,6 @@
 """The instruction set: which operations there are, and what one row of a plan says.
 
-This module is light (no Numba), so that layers can name their operations without loading the engine.
+Without Numba, so that layers can name their operations before the engine is loaded.
 """
 
 from enum import IntEnum

@@ -196,7 +196,7 @@ def run(
     outputs,
     losses,
 ):
-    """Do ``phases`` for the rows in ``order``, a batch at a time; return how many batches went well.
+    """Do ``phases`` for the rows in ``order``, batch by batch; return how many batches went well.
 
     A batch whose loss is not finite ends the run before it changes anything. ``losses[i]`` gets
     the loss of batch i and the sum of its rows' weights.

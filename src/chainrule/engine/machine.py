@@ -61,7 +61,7 @@ class Machine:
         state: Array | None = None,
     ) -> int:
         """Do ``phases`` for the rows in ``order``; see ``interpreter.run``."""
-        return self._run(
+        batches: int = self._run(
             phases,
             self.plan.instructions,
             self.plan.loss,
@@ -80,6 +80,7 @@ class Machine:
             self._no_matrix if outputs is None else outputs,
             self._no_losses if losses is None else losses,
         )
+        return batches
 
     def rows_at(self, place: str, rows: int) -> Array:
         """Return the arena's view of ``rows`` rows: of the output, d_output, input or d_input."""

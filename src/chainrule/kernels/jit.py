@@ -16,15 +16,13 @@ from pathlib import Path
 import numba
 from numba.core import caching
 
-FLAGS = {
-    "nogil": True,
-    "error_model": "numpy",
-    # No "nnan" and no "ninf": a NaN must stay visible to the user.
-    "fastmath": {"contract", "reassoc", "nsz", "arcp"},
-}
+COMMON_FLAGS = {"nogil": True, "error_model": "numpy"}
+# No "nnan" and no "ninf": a NaN must stay visible to the user.
+FAST_MATH = {"contract", "reassoc", "nsz", "arcp"}
 
-# Range reductions and compensated sums are wrong when reordered.
-EXACT_FLAGS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+FLAGS = COMMON_FLAGS | {"fastmath": FAST_MATH}
+# Range reductions are wrong when reordered.
+EXACT_FLAGS = COMMON_FLAGS | {"fastmath": {"contract"}}
 
 JIT_DISABLED = bool(numba.config.DISABLE_JIT)
 
@@ -81,8 +79,8 @@ def _user_cache_folder() -> Path:
 
 def _compilation_key() -> str:
     """Hash the sources, the flags and Numba's version."""
-    flags = FLAGS | {"fastmath": sorted(FLAGS["fastmath"])}  # a set's order changes by process
-    digest = hashlib.sha256(repr((numba.__version__, flags, numba.config.BOUNDSCHECK)).encode())
+    flags = sorted(FAST_MATH), COMMON_FLAGS, numba.config.BOUNDSCHECK
+    digest = hashlib.sha256(repr((numba.__version__, flags)).encode())
     loader = globals()["__spec__"].loader
     package = Path(__file__).parent.parent
     for name in _COMPILED_PACKAGES:
@@ -118,7 +116,7 @@ class _PackageLocator(caching._CacheLocator):
 
 
 class _PackageCacheImpl(caching.CompileResultCacheImpl):
-    _locator_classes = [_PackageLocator]
+    _locator_classes = (_PackageLocator,)
 
 
 class _PackageCache(caching.FunctionCache):

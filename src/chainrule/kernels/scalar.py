@@ -1,4 +1,4 @@
-"""Elementary functions of one number, without branches and calls, so that loops over them vectorise.
+"""Elementary functions of one number, without branches and calls: loops over them vectorise.
 
 Each is an ordinary Python function on NumPy numbers; compiled code takes the version that is
 registered for it here. Both precisions share one formula and differ in their constants.
@@ -43,8 +43,8 @@ def sigmoid(x):
 class _Precision(NamedTuple):
     """What the formulas need to know of a floating-point format."""
 
-    float: type
-    int: type
+    float_type: type
+    int_type: type
     mantissa_bits: int
     exponent_bias: int
     exp_range: tuple[float, float]  # outside, exp is 0 or inf
@@ -91,7 +91,7 @@ def _polynomial(coefficients):
 
 def _compiled_expm1_parts(precision):
     """Return functions that split exp into ``2**n * (1 + e)`` and put powers of two together."""
-    number, integer = precision.float, precision.int
+    number, integer = precision.float_type, precision.int_type
     low, high = number(precision.exp_range[0]), number(precision.exp_range[1])
     log2_e = number(1 / math.log(2))
     # Adding 1.5 * 2**mantissa_bits rounds to an integer, which then stands in the low bits.
@@ -123,7 +123,7 @@ def _jit(function):
 
 def _make_exp(precision):
     reduce, power_of_two = map(_jit, _compiled_expm1_parts(precision))
-    one, integer = precision.float(1), precision.int
+    one, integer = precision.float_type(1), precision.int_type
 
     def exp_compiled(x):
         e, n = reduce(x)
@@ -136,7 +136,7 @@ def _make_exp(precision):
 
 def _make_expm1(precision):
     reduce, power_of_two = map(_jit, _compiled_expm1_parts(precision))
-    integer = precision.int
+    integer = precision.int_type
 
     def expm1_compiled(x):
         e, n = reduce(x)
@@ -150,7 +150,7 @@ def _make_expm1(precision):
 
 def _make_tanh(precision):
     expm1_compiled = _jit(_make_expm1(precision))
-    limit, two = precision.float(precision.tanh_limit), precision.float(2)
+    limit, two = precision.float_type(precision.tanh_limit), precision.float_type(2)
 
     def tanh_compiled(x):
         magnitude = abs(x)
@@ -163,7 +163,7 @@ def _make_tanh(precision):
 
 def _make_sigmoid(precision):
     exp_compiled = _jit(_make_exp(precision))
-    one, zero = precision.float(1), precision.float(0)
+    one, zero = precision.float_type(1), precision.float_type(0)
 
     def sigmoid_compiled(x):
         small = exp_compiled(-abs(x))

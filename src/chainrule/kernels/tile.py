@@ -1,7 +1,7 @@
 """The register tile: a small block of a matrix product, held in vector registers from start to end.
 
 Sizes are literals, so that each use compiles to straight code and stays cacheable. Vectors are as
-wide as the CPU's registers; LLVM lowers them to whatever the machine has, fused multiply-add or not.
+wide as the CPU's registers; LLVM lowers them to what the machine has, fused multiply-add or not.
 """
 
 import llvmlite.binding as llvm

@@ -13,7 +13,8 @@ from chainrule.layers.activation import (
     Softplus,
     Tanh,
 )
-from chainrule.layers.layer import Layer, Parameter
+from chainrule.layers.layer import Layer as Layer
+from chainrule.layers.layer import Parameter as Parameter
 from chainrule.layers.linear import Linear
 from chainrule.layers.shape import Flatten
 

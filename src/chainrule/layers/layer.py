@@ -32,7 +32,7 @@ class Layer:
         return None
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """Return the output's shape; ValueError, saying what is expected, if the input's is wrong."""
+        """Return the output's shape; ValueError, naming what is expected, if it does not fit."""
         return input_shape
 
     def parameters(self) -> dict[str, Parameter]:

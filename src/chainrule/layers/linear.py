@@ -55,7 +55,9 @@ class Linear(Layer):
             object.__setattr__(self, name, int(size))
 
     def __repr__(self) -> str:
-        return f"Linear({self.in_features}, {self.out_features}{'' if self.bias else ', bias=False'})"
+        return (
+            f"Linear({self.in_features}, {self.out_features}{'' if self.bias else ', bias=False'})"
+        )
 
     @property
     def expected_shape(self) -> Shape:

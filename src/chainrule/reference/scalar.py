@@ -4,14 +4,17 @@ import numpy as np
 
 
 def exp(x):
+    """E to the power of x."""
     return np.exp(x)
 
 
 def expm1(x):
+    """``exp(x) - 1``, precise also near zero."""
     return np.expm1(x)
 
 
 def tanh(x):
+    """Hyperbolic tangent."""
     return np.tanh(x)
 
 
