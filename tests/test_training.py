@@ -176,6 +176,7 @@ def test_ctrl_c_stops_between_steps_and_keeps_everything():
     assert len(history.loss) == whole
 
 
+@pytest.mark.skipif(JIT_DISABLED, reason="plain Python holds the GIL")
 def test_fit_works_outside_the_main_thread_and_holds_no_gil():
     X, y = digits_like(rows=2000)
     net, twin = network(), network()

@@ -177,8 +177,8 @@ def test_scalar_function_is_within_3_ulp(name, dtype):
     x = np.concatenate([rng.uniform(-top, top, 50_000), rng.normal(size=20_000), tiny, -tiny])
     x = np.concatenate([x, special]).astype(dtype)
     y = np.empty_like(x)
-    each(x, y)
-    with np.errstate(over="ignore", under="ignore"):
+    with np.errstate(all="ignore"):  # NumPy's own functions stand in where the JIT is off
+        each(x, y)
         exact = reference(x.astype(np.longdouble))
         rounded = exact.astype(dtype)
     finite = np.isfinite(rounded)

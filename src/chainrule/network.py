@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -252,9 +253,7 @@ class Sequential:
 
     def apply_update(self, state: OptimizerState) -> None:
         """Change the parameters by the gradients, as ``state``'s rule says."""
-        nothing = Tensor((1,))
-        plan = make_plan(PlanBuilder(), nothing, nothing, offsets={}, batch=1, dtype=self.dtype)
-        Machine(plan, self.dtype, self.backend).run(
+        self._updater.run(
             Phase.UPDATE,
             np.arange(1),
             params=self._params,
@@ -262,6 +261,13 @@ class Sequential:
             update=state.rule,
             state=state.vectors,
         )
+
+    @cached_property
+    def _updater(self) -> Machine:
+        """A machine that only updates: its plan is empty."""
+        nothing = Tensor((1,))
+        plan = make_plan(PlanBuilder(), nothing, nothing, offsets={}, batch=1, dtype=self.dtype)
+        return Machine(plan, self.dtype, self.backend)
 
     # Shapes and plans
 
