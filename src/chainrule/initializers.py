@@ -22,6 +22,7 @@ __all__ = [
     "Normal",
     "Orthogonal",
     "Uniform",
+    "UniformByFanIn",
     "XavierNormal",
     "XavierUniform",
     "Zeros",

@@ -19,10 +19,12 @@ class Interruption:
 def interruption() -> Iterator[Interruption]:
     """Turn SIGINT into a request while the block runs; a second one interrupts at once.
 
-    Outside the main thread nothing changes: Python delivers signals to the main thread only.
+    Nothing changes outside the main thread, to which Python delivers signals, nor where the
+    program ignores SIGINT or handles it outside Python.
     """
     state = Interruption()
-    if threading.current_thread() is not threading.main_thread():
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or signal.getsignal(signal.SIGINT) in (None, signal.SIG_IGN):
         yield state
         return
 

@@ -19,7 +19,7 @@ COPY_SHARE = 0.02  # of the time, at most, goes into copies
 
 
 class Rollback:
-    """Copies of a network's parameters and optimizer state, and the batches trained since.
+    """A copy of a network's parameters and optimizer state, and the rows trained on since.
 
     Parameters
     ----------
@@ -27,6 +27,8 @@ class Rollback:
         What is copied and restored.
     step : function
         Trains the network on the rows of one batch.
+    batch : int
+        Rows of a batch.
     """
 
     def __init__(
@@ -34,32 +36,34 @@ class Rollback:
         network: Sequential,
         state: OptimizerState,
         step: Callable[[NDArray[np.int64]], object],
+        batch: int,
     ) -> None:
-        self._network, self._state, self._step = network, state, step
-        self._batches: list[NDArray[np.int64]] = []
+        self._network, self._state, self._step, self._batch = network, state, step, batch
+        self._slices: list[NDArray[np.int64]] = []
         self._copy()
 
     def _copy(self) -> None:
         started = perf_counter()
         self._params, self._earlier = self._network.params.copy(), self._state.copy()
-        self._batches.clear()
+        self._slices.clear()
         self._copied = perf_counter()
         self._next_copy = self._copied + (self._copied - started) / COPY_SHARE
 
-    def before(self, rows: NDArray[np.int64], batch: int) -> None:
-        """Note that batches of ``batch`` of these rows come next."""
-        if self._batches and perf_counter() > self._next_copy:
+    def before(self, rows: NDArray[np.int64]) -> None:
+        """Note that batches of these rows come next."""
+        if self._slices and perf_counter() > self._next_copy:
             self._copy()
-        self._batches += [rows[i : i + batch] for i in range(0, rows.size, batch)]
+        self._slices.append(rows)
 
     def to_last_finite(self) -> None:
         """Leave network and state as they were after the last step that kept them finite."""
         self._network.params = self._params
         self._state.restore(self._earlier)
-        for rows in list(self._batches):
-            params, state = self._network.params.copy(), self._state.copy()
-            self._step(rows)
-            if not np.isfinite(self._network.params).all():
-                self._network.params[:] = params
-                self._state.restore(state)
-                return
+        for rows in self._slices:
+            for start in range(0, rows.size, self._batch):
+                params, state = self._network.params.copy(), self._state.copy()
+                self._step(rows[start : start + self._batch])
+                if not np.isfinite(self._network.params).all():
+                    self._network.params[:] = params
+                    self._state.restore(state)
+                    return

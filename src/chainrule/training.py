@@ -134,6 +134,8 @@ def fit(
     optimizer = Adam() if optimizer is None else optimizer
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer must be an optimizer such as cr.Adam(), not {optimizer!r}.")
+    if not np.isfinite(net.params).all():
+        raise ValueError("net.params must be finite before the training starts.")
     data = _Data.checked(net, loss, X, y, sample_weight, "")
     held_out = None
     if validation is not None:
@@ -231,7 +233,7 @@ class _Trainer:
         self.state: OptimizerState = optimizer.state(net)
         self.losses = np.empty((1, 2))
         self.steps_in_slice = 1
-        self.rollback = Rollback(net, self.state, self._run)
+        self.rollback = Rollback(net, self.state, self._run, batch_size)
 
     def _run(self, order: NDArray[np.int64], phases: int = STEP) -> int:
         batches: int = self.machine.run(
@@ -264,7 +266,7 @@ class _Trainer:
             steps = -(-chosen.size // self.batch)
             if len(self.losses) < steps:
                 self.losses = np.empty((steps, 2))
-            self.rollback.before(chosen, self.batch)
+            self.rollback.before(chosen)
             started = perf_counter()
             done = self._run(chosen)
             seconds = perf_counter() - started
