@@ -1,0 +1,70 @@
+"""What a new process waits for: the import, loading compiled code, and compiling it, once."""
+
+import os
+import subprocess
+import sys
+from tempfile import TemporaryDirectory
+from time import perf_counter
+
+import chainrule as cr
+from benchmarks.workloads import WORKLOADS
+
+FIRST_EPOCH = """
+import chainrule as cr
+X, y = cr.datasets.load_digits()
+net = cr.Sequential(cr.Linear(64, 64), cr.ReLU(), cr.Linear(64, 10), seed=0, dtype="{dtype}")
+cr.fit(net, X, y, loss=cr.CrossEntropyLoss(), epochs=1, progress=False)
+"""
+DTYPES = ["float32", "float64"]
+
+
+def run_first_epoch(dtype, **environment):
+    subprocess.run(
+        [sys.executable, "-c", FIRST_EPOCH.format(dtype=dtype)],
+        env=os.environ | environment,
+        check=True,
+        capture_output=True,
+    )
+
+
+class Startup:
+    """Whole processes, the start of Python included."""
+
+    def setup(self):
+        run_first_epoch("float32")
+
+    def time_python_alone(self):
+        subprocess.run([sys.executable, "-c", ""], check=True)
+
+    def time_import(self):
+        subprocess.run([sys.executable, "-c", "import chainrule"], check=True)
+
+    def time_first_epoch_with_warm_cache(self):
+        run_first_epoch("float32")
+
+
+class Compilation:
+    params = (DTYPES,)
+    param_names = ("dtype",)
+    timeout = 300
+
+    def track_seconds_of_first_epoch_without_cache(self, dtype):
+        with TemporaryDirectory() as folder:
+            started = perf_counter()
+            run_first_epoch(dtype, CHAINRULE_CACHE_DIR=folder)
+            return perf_counter() - started
+
+    track_seconds_of_first_epoch_without_cache.unit = "s"
+
+    def track_compilations_for_all_workloads(self, dtype):
+        from chainrule.engine.interpreter import run
+
+        before = len(run.signatures)
+        for workload in WORKLOADS.values():
+            X, y = workload.data()
+            net, rows = workload.network(dtype), workload.batch
+            cr.fit(net, X, y, loss=workload.loss, epochs=1, batch_size=rows, progress=False)
+            net.predict(X)
+        return len(run.signatures) - before
+
+    track_compilations_for_all_workloads.unit = "compilations"
