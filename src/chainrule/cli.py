@@ -18,11 +18,14 @@ from rich.table import Table
 
 import chainrule as cr
 from chainrule import datasets
+from chainrule.arguments import integer
 from chainrule.engine.backends import BACKENDS
 from chainrule.layers.layer import Layer
 
 if TYPE_CHECKING:
     from chainrule.arrays import FloatArray
+
+Labels = NDArray[np.int64]
 
 ACTIVATIONS = {
     "relu": cr.ReLU,
@@ -96,12 +99,11 @@ def _sizes(text: str) -> tuple[int, ...]:
 
 def _train(options: argparse.Namespace) -> int:
     console = Console()
-    X, y = datasets.load_digits() if options.data is None else datasets.load(options.data)
-    test, validation, training = _split(len(X), options.seed)
+    X, labels = datasets.load_digits() if options.data is None else datasets.load(options.data)
+    classes, y = _classes(labels)
+    test, validation, training = _split(len(X), integer(options.seed, "seed", least=0))
     if X.min() < 0 or X.max() > 1:  # no pixels: columns of a table may differ by any factor
-        mean, deviation = X[training].mean(axis=0), X[training].std(axis=0)
-        X = (X - mean) / np.where(deviation > 0, deviation, 1)
-    classes = int(y.max()) + 1
+        X = _standardized(X, training)
 
     layers: list[Layer] = []
     inputs = X.shape[1]
@@ -109,7 +111,7 @@ def _train(options: argparse.Namespace) -> int:
         layers += [cr.Linear(inputs, size), ACTIVATIONS[options.activation]()]
         inputs = size
     net = cr.Sequential(
-        *layers, cr.Linear(inputs, classes), seed=options.seed, backend=options.backend
+        *layers, cr.Linear(inputs, len(classes)), seed=options.seed, backend=options.backend
     )
     console.print(str(net.summary()), highlight=False)
 
@@ -129,13 +131,26 @@ def _train(options: argparse.Namespace) -> int:
         console.print("Interrupted; testing what was trained so far.")
 
     output = net.predict(X[test])
-    console.print(_confusion_table(output, y[test]))
+    _print_confusion(console, classes, cr.metrics.confusion_matrix(output, y[test]))
     _print_result(console, history, cr.metrics.accuracy(output, y[test]), len(test))
     _print_gradient_check(console, net, loss, X[training][:16], y[training][:16])
     return 130 if history.interrupted else 0
 
 
-def _split(rows: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+def _classes(labels: Labels) -> tuple[Labels, Labels]:
+    """Return the different labels, and for each row the number of its label among them."""
+    classes, y = np.unique(labels, return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(f"All labels are {classes[0]}; a classifier needs two classes or more.")
+    if len(classes) > len(labels) / 2:
+        raise ValueError(
+            f"There are {len(classes)} different labels in {len(labels)} rows; classes are "
+            "expected to have several rows each."
+        )
+    return classes, y
+
+
+def _split(rows: int, seed: int) -> tuple[Labels, Labels, Labels]:
     """Return the rows for test, validation and training, drawn at random."""
     order = np.random.default_rng(seed).permutation(rows)
     test = round(rows * TEST_SHARE)
@@ -145,17 +160,24 @@ def _split(rows: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64], 
     return order[:test], order[test:validation], order[validation:]
 
 
-def _confusion_table(output: FloatArray, labels: NDArray[np.int64]) -> Table | str:
-    matrix = cr.metrics.confusion_matrix(output, labels)
-    if len(matrix) > MOST_CLASSES_SHOWN:
-        return f"{len(matrix)} classes: too many for a confusion table."
-    table = Table(title="Confusion: rows are labels, columns predictions")
-    table.add_column("", justify="right")
-    for column in range(len(matrix)):
-        table.add_column(str(column), justify="right")
-    for label, row in enumerate(matrix):
+def _standardized(X: FloatArray, rows: Labels) -> FloatArray:
+    """Return X with every column of mean 0 and deviation 1 in these rows, as far as it varies."""
+    seen = X[rows].astype(float)
+    constant = np.ptp(seen, axis=0) == 0
+    return (X - seen.mean(axis=0)) / np.where(constant, 1, seen.std(axis=0))
+
+
+def _print_confusion(console: Console, classes: Labels, matrix: Labels) -> None:
+    if len(classes) > MOST_CLASSES_SHOWN:
+        console.print(f"{len(classes)} classes: too many for a confusion table.")
+        return
+    table = Table()
+    for name in ("", *map(str, classes)):
+        table.add_column(name, justify="right")
+    for label, row in zip(classes, matrix, strict=True):
         table.add_row(str(label), *(str(count) if count else "." for count in row))
-    return table
+    console.print("Confusion: rows are labels, columns predictions.")
+    console.print(table)
 
 
 def _print_result(console: Console, history: cr.History, accuracy: float, rows: int) -> None:

@@ -16,7 +16,7 @@ class NonFiniteError(ArithmeticError):
     epoch, step : int
         Where it happened, both counted from 1.
     layer : str
-        The first layer whose output was not finite, or ``"loss"``.
+        The first layer whose output was not finite, or ``"the loss"``.
     """
 
     def __init__(self, message: str, *, epoch: int, step: int, layer: str) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule import arrays
+from chainrule.arguments import above_zero, integer
 from chainrule.arrays import FloatArray
 from chainrule.errors import GradientMismatch
 from chainrule.losses import Loss
@@ -161,6 +162,7 @@ def gradcheck(
     parameter        checked kinks    error  worst entry
     x                    2/2     0  3.3e-01  [1] gradient 8, differences 12  <-- wrong
     """
+    tolerance, seed = above_zero(tolerance, "tolerance"), integer(seed, "seed", least=0)
     if isinstance(function, Sequential):
         if not isinstance(gradient, Loss):
             raise TypeError(f"gradcheck(net, loss, x, y) needs a loss, not {gradient!r}.")

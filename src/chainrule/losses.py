@@ -3,13 +3,12 @@
 from abc import ABC
 from dataclasses import dataclass
 from functools import lru_cache
-from math import isfinite
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule import arrays
+from chainrule import arguments, arrays
 from chainrule.arrays import FloatArray
 from chainrule.engine.instructions import Op, Phase
 from chainrule.engine.machine import Machine
@@ -143,8 +142,7 @@ class HuberLoss(Loss):
     delta: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (isfinite(self.delta) and self.delta > 0):
-            raise ValueError(f"HuberLoss's delta must be more than 0, not {self.delta}.")
+        arguments.above_zero(self.delta, "HuberLoss's delta")
 
     @property
     def number(self) -> float:
@@ -211,11 +209,7 @@ class CrossEntropyLoss(Loss):
     label_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.label_smoothing <= 1:
-            raise ValueError(
-                f"CrossEntropyLoss's label_smoothing must lie between 0 and 1, "
-                f"not {self.label_smoothing}."
-            )
+        arguments.share(self.label_smoothing, "CrossEntropyLoss's label_smoothing")
 
     @property
     def number(self) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from chainrule import arrays
+from chainrule.arguments import integer
 from chainrule.arrays import FloatArray
 from chainrule.engine.backends import check_backend
 from chainrule.engine.instructions import Phase
@@ -78,6 +79,8 @@ class Sequential:
             if not isinstance(layer, Layer | Sequential):
                 hint = " Did you forget the brackets?" if isinstance(layer, type) else ""
                 raise TypeError(f"Layer {position} is no layer but {layer!r}.{hint}")
+        if seed is not None:
+            seed = integer(seed, "seed", least=0)
         self.dtype = arrays.float_dtype(dtype)
         self.backend = check_backend(backend)
         self.layers = layers

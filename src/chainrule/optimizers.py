@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC
-from math import isfinite
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.arguments import above_zero, at_least_zero, share_below_one
 from chainrule.engine.instructions import UPDATE, Op
 
 if TYPE_CHECKING:
@@ -45,15 +46,37 @@ class OptimizerState:
         self.vectors[:] = earlier.vectors
 
 
+T = TypeVar("T")
+
+
+class _Checked(Generic[T]):
+    """An attribute that is checked whenever it is set."""
+
+    def __init__(self, check: Callable[[Any, str], T]) -> None:
+        self._check = check
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, optimizer: Optimizer, owner: type) -> T:
+        value: T = optimizer.__dict__[self._name]
+        return value
+
+    def __set__(self, optimizer: Optimizer, value: T) -> None:
+        name = f"{type(optimizer).__name__}'s {self._name}"
+        optimizer.__dict__[self._name] = self._check(value, name)
+
+
 class Optimizer(ABC):
     """A rule with its numbers. It keeps one state for each network that it steps."""
 
     op: ClassVar[Op]
     state_vectors: ClassVar[int]
+    lr = _Checked(at_least_zero)
+    weight_decay = _Checked(at_least_zero)
 
     def __init__(self, lr: float, weight_decay: float) -> None:
-        self.lr = _at_least_zero(self, "lr", lr)
-        self.weight_decay = _at_least_zero(self, "weight_decay", weight_decay)
+        self.lr, self.weight_decay = lr, weight_decay
         self._states: WeakKeyDictionary[Sequential, OptimizerState] = WeakKeyDictionary()
 
     def step(self, network: Sequential) -> None:
@@ -106,6 +129,7 @@ class SGD(Optimizer):
 
     op = Op.SGD
     state_vectors = 1
+    momentum = _Checked(share_below_one)
 
     def __init__(
         self,
@@ -115,7 +139,7 @@ class SGD(Optimizer):
         nesterov: bool = False,
     ) -> None:
         super().__init__(lr, weight_decay)
-        self.momentum = _fraction(self, "momentum", momentum)
+        self.momentum = momentum
         if nesterov and momentum == 0:
             raise ValueError("SGD's nesterov needs a momentum above 0.")
         self.nesterov = bool(nesterov)
@@ -128,6 +152,14 @@ class SGD(Optimizer):
 
     def _numbers(self) -> dict[str, float]:
         return super()._numbers() | {"beta1": self.momentum, "nesterov": self.nesterov}
+
+
+def _two_shares(value: Any, name: str) -> tuple[float, float]:
+    try:
+        first, second = value
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be two numbers, not {value!r}.") from None
+    return share_below_one(first, f"{name}[0]"), share_below_one(second, f"{name}[1]")
 
 
 class Adam(Optimizer):
@@ -160,6 +192,8 @@ class Adam(Optimizer):
 
     op = Op.ADAM
     state_vectors = 2
+    betas = _Checked(_two_shares)
+    eps = _Checked(above_zero)
 
     def __init__(
         self,
@@ -169,12 +203,7 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(lr, weight_decay)
-        if len(betas) != 2:
-            raise ValueError(f"{type(self).__name__}'s betas must be two numbers, not {betas!r}.")
-        self.betas = (_fraction(self, "betas[0]", betas[0]), _fraction(self, "betas[1]", betas[1]))
-        self.eps = _at_least_zero(self, "eps", eps)
-        if self.eps == 0:
-            raise ValueError(f"{type(self).__name__}'s eps must be more than 0.")
+        self.betas, self.eps = betas, eps
 
     def __repr__(self) -> str:
         return (
@@ -218,28 +247,3 @@ class AdamW(Adam):
         weight_decay: float = 1e-2,
     ) -> None:
         super().__init__(lr, betas, eps, weight_decay)
-
-
-def _number(optimizer: Optimizer, name: str, value: float) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise TypeError(
-            f"{type(optimizer).__name__}'s {name} must be a number, not {value!r}."
-        ) from None
-
-
-def _at_least_zero(optimizer: Optimizer, name: str, value: float) -> float:
-    number = _number(optimizer, name, value)
-    if not (isfinite(number) and number >= 0):
-        raise ValueError(f"{type(optimizer).__name__}'s {name} must be 0 or more, not {value}.")
-    return number
-
-
-def _fraction(optimizer: Optimizer, name: str, value: float) -> float:
-    number = _number(optimizer, name, value)
-    if not 0 <= number < 1:
-        raise ValueError(
-            f"{type(optimizer).__name__}'s {name} must be at least 0 and less than 1, not {value}."
-        )
-    return number

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule import arrays
+from chainrule.arguments import integer
 from chainrule.arrays import FloatArray
 from chainrule.engine.backends import check_backend
 from chainrule.engine.instructions import Op, Phase
@@ -142,11 +143,11 @@ def fit(
         if not isinstance(validation, tuple | list) or len(validation) != 2:
             raise ValueError("validation must be a pair (X, y).")
         held_out = _Data.checked(net, loss, *validation, None, "validation ")
-    epochs = _at_least_one("epochs", epochs)
-    batch_size = _at_least_one("batch_size", batch_size)
+    epochs = integer(epochs, "epochs", least=1)
+    batch_size = integer(batch_size, "batch_size", least=1)
     if batch_size > data.rows:
         raise ValueError(f"batch_size is {batch_size}, but X has only {data.rows} rows.")
-    np.random.default_rng((seed, 0))  # a wrong seed is an error before anything happens
+    seed = integer(seed, "seed", least=0)
 
     trainer = _Trainer(
         net, loss, optimizer, data, batch_size, check_backend(backend or net.backend)
@@ -328,11 +329,3 @@ class _Trainer:
         if self.loss.op == Op.BCE_WITH_LOGITS:
             return mean, float(np.mean((outputs > 0) == (data.target > 0.5)))
         return mean, None
-
-
-def _at_least_one(name: str, value: int) -> int:
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name} must be an integer, not {value!r}.")
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1, not {value}.")
-    return int(value)

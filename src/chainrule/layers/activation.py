@@ -1,9 +1,9 @@
 """Activations: elementwise functions, and the softmaxes along the last axis."""
 
 from dataclasses import dataclass
-from math import isfinite
 from typing import ClassVar, Literal
 
+from chainrule.arguments import at_least_zero
 from chainrule.engine.instructions import Op
 from chainrule.layers.layer import Layer
 from chainrule.plan.builder import PlanBuilder, Shape, Tensor
@@ -69,10 +69,7 @@ class LeakyReLU(Elementwise):
 
     def __post_init__(self) -> None:
         # The output's sign must be the input's: the backward pass sees the output only.
-        if not (isfinite(self.negative_slope) and self.negative_slope >= 0):
-            raise ValueError(
-                f"LeakyReLU's negative_slope must be 0 or more, not {self.negative_slope}."
-            )
+        at_least_zero(self.negative_slope, "LeakyReLU's negative_slope")
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
         return plan.elementwise(self.op, x, saves_output=True, alpha=self.negative_slope)
@@ -158,8 +155,7 @@ class ELU(Elementwise):
     alpha: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (isfinite(self.alpha) and self.alpha >= 0):
-            raise ValueError(f"ELU's alpha must be 0 or more, not {self.alpha}.")
+        at_least_zero(self.alpha, "ELU's alpha")
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
         return plan.elementwise(self.op, x, saves_output=True, alpha=self.alpha)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from chainrule.arguments import integer
 from chainrule.initializers import Initializer, KaimingUniform, UniformByFanIn
 from chainrule.layers.layer import Layer, Parameter
 from chainrule.plan.builder import PlanBuilder, Shape, Tensor
@@ -29,7 +30,7 @@ class Linear(Layer):
     ValueError
         If a size is less than 1.
     TypeError
-        If a size is no integer.
+        If a size is no integer, or an initializer none.
 
     Examples
     --------
@@ -47,12 +48,14 @@ class Linear(Layer):
 
     def __post_init__(self) -> None:
         for name in ("in_features", "out_features"):
-            size = getattr(self, name)
-            if isinstance(size, bool) or not hasattr(size, "__index__"):
-                raise TypeError(f"Linear's {name} must be an integer, not {size!r}.")
-            if size < 1:
-                raise ValueError(f"Linear's {name} must be at least 1, not {size}.")
-            object.__setattr__(self, name, int(size))
+            size = integer(getattr(self, name), f"Linear's {name}", least=1)
+            object.__setattr__(self, name, size)
+        for name in ("weight_init", "bias_init"):
+            if not isinstance(getattr(self, name), Initializer):
+                raise TypeError(
+                    f"Linear's {name} must be an initializer such as cr.initializers.Zeros(), "
+                    f"not {getattr(self, name)!r}."
+                )
 
     def __repr__(self) -> str:
         return (

@@ -1,0 +1,348 @@
+"""Wrong arguments: the message says what, expected and came; and nothing has changed."""
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+
+X = np.random.default_rng(0).normal(size=(12, 4))
+Y = np.random.default_rng(1).integers(0, 3, 12)
+TARGETS = np.random.default_rng(2).normal(size=(12, 3))
+
+
+def network(**options):
+    return cr.Sequential(cr.Linear(4, 8), cr.Tanh(), cr.Linear(8, 3), seed=0, **options)
+
+
+def with_value(array, index, value):
+    changed = array.astype(object if isinstance(value, str) else array.dtype)
+    changed[index] = value
+    return changed
+
+
+BAD_X = {
+    "one feature too many": (
+        np.zeros((12, 5)),
+        ValueError,
+        r"Linear\(4, 8\) \(layer 0\) expects 4 input features, but {name} has shape \(n, 5\)\.",
+    ),
+    "a single sample": (
+        np.zeros(4),
+        ValueError,
+        r"{name} must have shape \(n, features\), batch first, but its shape is \(4,\)\. "
+        r"A single sample is X\[None\]\.",
+    ),
+    "a number": (3.0, ValueError, r"{name} must have shape \(n, features\).*its shape is \(\)\."),
+    "no rows": (
+        np.empty((0, 4)),
+        ValueError,
+        r"{name} must have at least one row, but its shape is \(0, 4\)\.",
+    ),
+    "no features": (np.empty((12, 0)), ValueError, r"expects 4 input features.*\(n, 0\)"),
+    "empty list": ([], ValueError, r"{name} must have shape \(n, features\).*\(0,\)"),
+    "NaN": (
+        with_value(X, (7, 2), np.nan),
+        ValueError,
+        r"{name} must be finite, but {name}\[7, 2\] is nan\.",
+    ),
+    "infinity": (
+        with_value(X, (0, 1), -np.inf),
+        ValueError,
+        r"{name} must be finite, but {name}\[0, 1\] is -inf\.",
+    ),
+    "too large for float32": (
+        with_value(X, (3, 0), 1e300),
+        ValueError,
+        r"{name}\[3, 0\] is inf \(1e\+300 does not fit into float32\)",
+    ),
+    "objects": (
+        X.astype(object),
+        TypeError,
+        r"{name} must hold real numbers, but its dtype is object\.",
+    ),
+    "complex": (X + 1j, TypeError, r"{name} must hold real numbers, but its dtype is complex128"),
+    "strings": (X.astype(str), TypeError, r"{name} must hold real numbers, but its dtype is <U"),
+    "None": (None, TypeError, r"{name} must hold real numbers, but its dtype is object"),
+    "dates": (
+        np.zeros((12, 4), "datetime64[s]"),
+        TypeError,
+        r"{name} must hold real numbers, but its dtype is datetime64",
+    ),
+    "rows of different lengths": (
+        [[1.0, 2.0], [3.0]],
+        ValueError,
+        r"{name} is not an array of one shape",
+    ),
+}
+
+BAD_LABELS = {
+    "too large": (
+        with_value(Y, 5, 3),
+        ValueError,
+        r"y has label 3 at row 5, but the network has 3 outputs \(labels 0 to 2\)\.",
+    ),
+    "negative": (with_value(Y, 0, -1), ValueError, r"y has label -1 at row 0"),
+    "floats": (
+        Y.astype(float),
+        TypeError,
+        r"y must hold integer class labels, but its dtype is float64\. Use y\.astype\(int\)",
+    ),
+    "strings": (
+        np.full(12, "three"),
+        TypeError,
+        r"y must hold integer class labels, but its dtype is <U5",
+    ),
+    "booleans": (Y > 0, TypeError, r"y must hold integer class labels, but its dtype is bool"),
+    "too few": (
+        Y[:-1],
+        ValueError,
+        r"y must have shape \(12,\), one label a row, but its shape is \(11,\)\.",
+    ),
+    "one-hot": (np.eye(3, dtype=int)[Y], ValueError, r"y must have shape \(12,\).*\(12, 3\)"),
+    "a column": (Y[:, None], ValueError, r"y must have shape \(12,\).*\(12, 1\)"),
+}
+
+BAD_TARGETS = {
+    "too few columns": (
+        TARGETS[:, :2],
+        ValueError,
+        r"y must have the shape of the output, \(12, 3\), but its shape is \(12, 2\)\.",
+    ),
+    "one dimension": (TARGETS[:, 0], ValueError, r"\(12, 3\), but its shape is \(12,\)\."),
+    "NaN": (
+        with_value(TARGETS, (2, 0), np.nan),
+        ValueError,
+        r"y must be finite, but y\[2, 0\] is nan",
+    ),
+    "strings": (TARGETS.astype(str), TypeError, r"y must hold real numbers"),
+}
+
+BAD_OPTIONS = {
+    "batch larger than the data": (
+        {"batch_size": 13},
+        ValueError,
+        r"batch_size is 13, but X has only 12 rows\.",
+    ),
+    "no batch": ({"batch_size": 0}, ValueError, r"batch_size must be at least 1, not 0\."),
+    "part of a row": (
+        {"batch_size": 2.5},
+        TypeError,
+        r"batch_size must be an integer, not 2\.5\.",
+    ),
+    "no epochs": ({"epochs": 0}, ValueError, r"epochs must be at least 1, not 0\."),
+    "epochs in words": ({"epochs": "ten"}, TypeError, r"epochs must be an integer, not 'ten'\."),
+    "a truth for epochs": ({"epochs": True}, TypeError, r"epochs must be an integer, not True\."),
+    "negative seed": ({"seed": -1}, ValueError, r"seed must be at least 0, not -1\."),
+    "a seed in words": ({"seed": "lucky"}, TypeError, r"seed must be an integer, not 'lucky'\."),
+    "loss as a class": (
+        {"loss": cr.CrossEntropyLoss},
+        TypeError,
+        r"loss must be a loss such as cr\.MSELoss\(\), not <class",
+    ),
+    "loss by name": ({"loss": "mse"}, TypeError, r"loss must be a loss .* not 'mse'\."),
+    "optimizer by name": (
+        {"optimizer": "adam"},
+        TypeError,
+        r"optimizer must be an optimizer such as cr\.Adam\(\), not 'adam'\.",
+    ),
+    "unknown backend": (
+        {"backend": "cuda"},
+        ValueError,
+        r"backend must be one of numba, numpy, not 'cuda'\.",
+    ),
+    "negative weight": (
+        {"sample_weight": with_value(np.ones(12), 4, -1.0)},
+        ValueError,
+        r"sample_weight must not be negative, but sample_weight\[4\] is -1\.0\.",
+    ),
+    "too few weights": (
+        {"sample_weight": np.ones(11)},
+        ValueError,
+        r"sample_weight must have shape \(12,\), one weight a row, but its shape is \(11,\)\.",
+    ),
+    "validation without y": ({"validation": X}, ValueError, r"validation must be a pair \(X, y\)"),
+    "validation of another shape": (
+        {"validation": (X[:, :3], Y)},
+        ValueError,
+        r"expects 4 input features, but validation X has shape \(n, 3\)\.",
+    ),
+    "validation labels out of range": (
+        {"validation": (X, Y + 1)},
+        ValueError,
+        r"validation y has label 3 at row",
+    ),
+}
+
+BAD_OPTIMIZERS = {
+    "negative lr": (
+        lambda: cr.SGD(lr=-0.1),
+        ValueError,
+        r"SGD's lr must be 0 or more, not -0\.1\.",
+    ),
+    "NaN for lr": (lambda: cr.Adam(lr=np.nan), ValueError, r"Adam's lr must be 0 or more, not nan"),
+    "lr in words": (
+        lambda: cr.AdamW(lr="fast"),
+        TypeError,
+        r"AdamW's lr must be a number, not 'fast'\.",
+    ),
+}
+
+
+def cases(table):
+    return pytest.mark.parametrize(("bad", "error", "message"), table.values(), ids=table)
+
+
+def fit(net, **changed):
+    arguments = {"X": X, "y": Y, "loss": cr.CrossEntropyLoss(), "epochs": 1, "progress": False}
+    arguments = arguments | {"batch_size": 4} | changed
+    return cr.fit(net, arguments.pop("X"), arguments.pop("y"), **arguments)
+
+
+@pytest.fixture
+def net():
+    """A network that must be the same after the test, and so must its optimizer's state."""
+    net = network()
+    net.grads[:] = 1.0
+    params, grads = net.params.copy(), net.grads.copy()
+    yield net
+    assert np.array_equal(net.params, params)
+    assert np.array_equal(net.grads, grads)
+
+
+@cases(BAD_X)
+def test_x(net, bad, error, message):
+    with pytest.raises(error, match=message.replace("{name}", "X")):
+        fit(net, X=bad)
+    with pytest.raises(error, match=message.replace("{name}", "X")):
+        net.predict(bad)
+    with pytest.raises(error, match=message.replace("{name}", "x")):
+        net.forward(bad)
+
+
+@cases(BAD_LABELS)
+def test_labels(net, bad, error, message):
+    for call in (
+        lambda: fit(net, y=bad),
+        lambda: cr.CrossEntropyLoss()(np.zeros((12, 3)), bad),
+        lambda: cr.gradcheck(net, cr.CrossEntropyLoss(), X, bad),
+    ):
+        with pytest.raises(error, match=message):
+            call()
+
+
+@cases(BAD_TARGETS)
+@pytest.mark.parametrize("loss", [cr.MSELoss(), cr.HuberLoss(), cr.BCEWithLogitsLoss()], ids=repr)
+def test_targets(net, loss, bad, error, message):
+    for call in (lambda: fit(net, y=bad, loss=loss), lambda: loss(np.zeros((12, 3)), bad)):
+        with pytest.raises(error, match=message):
+            call()
+
+
+@cases(BAD_OPTIONS)
+def test_options_of_fit(net, bad, error, message):
+    optimizer = cr.Adam()
+    with pytest.raises(error, match=message):
+        fit(net, **{"optimizer": optimizer} | bad)
+    assert optimizer.state(net).step == 0
+
+
+@cases(BAD_OPTIMIZERS)
+def test_optimizers(bad, error, message):
+    with pytest.raises(error, match=message):
+        bad()
+
+
+def test_net_of_fit():
+    with pytest.raises(TypeError, match=r"net must be a Sequential, not \[Linear\(4, 3\)\]"):
+        fit([cr.Linear(4, 3)])
+
+
+@cases(
+    {
+        "too short": (np.zeros(66), ValueError, r"params must have shape \(67,\).*is \(66,\)\."),
+        "a matrix": (np.zeros((67, 1)), ValueError, r"params must have shape \(67,\).*\(67, 1\)"),
+        "a number": (0.0, ValueError, r"params must have shape \(67,\), but its shape is \(\)\."),
+        "NaN": (np.full(67, np.nan), ValueError, r"params must be finite, but params\[0\] is nan"),
+        "complex": (np.zeros(67, complex), TypeError, r"params must hold real numbers"),
+    }
+)
+def test_params(net, bad, error, message):
+    with pytest.raises(error, match=message):
+        net.params = bad
+
+
+def test_params_that_are_not_finite_are_refused_before_training():
+    net = network()
+    net.params[3] = np.inf
+    with pytest.raises(ValueError, match=r"net\.params must be finite before the training"):
+        fit(net)
+
+
+@cases(
+    {
+        "wrong shape": (np.zeros((12, 2)), ValueError, r"d_out must have the output's shape, "),
+        "too few rows": (np.zeros((11, 3)), ValueError, r"\(12, 3\), but its shape is \(11, 3\)"),
+        "NaN": (np.full((12, 3), np.nan), ValueError, r"d_out must be finite"),
+        "strings": (np.full((12, 3), "a"), TypeError, r"d_out must hold real numbers"),
+    }
+)
+def test_d_out(net, bad, error, message):
+    out = net.forward(X)
+    with pytest.raises(error, match=message):
+        net.backward(bad)
+    kept = net.grads.copy()
+    assert net.backward(out).shape == X.shape  # the forward is not lost
+    net.grads[:] = kept
+
+
+def as_read_only(array):
+    array = array.copy()
+    array.flags.writeable = False
+    return array
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        as_read_only,
+        np.asfortranarray,
+        lambda array: np.repeat(array, 2, axis=0)[::2],
+        lambda array: array[::-1].copy()[::-1],
+        lambda array: array.astype(array.dtype.newbyteorder()),
+        lambda array: array.tolist(),
+        lambda array: (
+            np.frombuffer(b"0" + array.tobytes(), np.uint8)[1:]
+            .view(array.dtype)
+            .reshape(array.shape)
+        ),
+    ],
+    ids=["read-only", "Fortran", "every second", "reversed", "big-endian", "list", "unaligned"],
+)
+def test_any_layout_gives_the_same_bits(variant):
+    for loss, y in ((cr.CrossEntropyLoss(), Y), (cr.MSELoss(), TARGETS)):
+        plain, other = network(), network()
+        fit(plain, X=X, y=y, loss=loss)
+        fit(other, X=variant(X), y=variant(y), loss=loss, sample_weight=variant(np.ones(12)))
+        assert np.array_equal(plain.params, other.params)
+        assert np.array_equal(plain.predict(X), other.predict(variant(X)))
+        value, d_out = loss(plain.forward(X), y)
+        dx = plain.backward(d_out)
+        other.forward(variant(X))
+        assert np.array_equal(dx, other.backward(variant(d_out)))
+        assert np.array_equal(plain.grads, other.grads)
+        assert loss(variant(plain.predict(X)), variant(y))[0] == pytest.approx(value, rel=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint64", "bool", "float16", "longdouble"])
+def test_other_real_dtypes_are_converted(dtype):
+    rows = np.arange(48).reshape(12, 4).astype(dtype)
+    net = network()
+    assert np.array_equal(net.predict(rows), net.predict(rows.astype("float32")))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "uint64", ">i8"])
+def test_labels_of_any_integer_dtype(dtype):
+    a, b = network(), network()
+    fit(a)
+    fit(b, y=Y.astype(dtype))
+    assert np.array_equal(a.params, b.params)

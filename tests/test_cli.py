@@ -1,0 +1,173 @@
+"""The command line, as a user types it."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import cli
+from chainrule.kernels.jit import JIT_DISABLED
+
+MNIST = Path(__file__).parents[2] / "shared" / "data" / "mnist_5k.npz"
+QUICK = ["--epochs", "3", "--hidden", "16"]
+
+
+def run(*arguments):
+    return cli.main(["train", *arguments])
+
+
+@pytest.fixture
+def table(tmp_path):
+    """A .csv file with two well separated classes, and a column that is always the same."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 200)
+    columns = rng.normal(size=(200, 2)) + 6 * labels[:, None], np.full(200, 1000.0), labels
+    path = tmp_path / "points.csv"
+    np.savetxt(path, np.column_stack(columns), "%.6g", ",", header="a,b,c,label", comments="")
+    return path
+
+
+@pytest.mark.skipif(JIT_DISABLED, reason="takes minutes")
+def test_main_job(capsys):
+    assert run() == 0
+    shown = capsys.readouterr().out
+    assert "6,570 parameters, float32" in shown
+    assert "epoch 60/60" in shown
+    assert re.search(r"validation loss [\d.]+, accuracy \d", shown)
+    assert "Confusion: rows are labels" in shown
+    assert re.search(r"Time: [\d.]+ us a step", shown)
+    accuracy = re.search(r"Test accuracy: ([\d.]+)% of 359 rows\.", shown)
+    assert float(accuracy[1]) >= 97
+    assert re.search(
+        r"Gradient check: passed, \d+ entries, worst relative error \d\.\de-\d\d", shown
+    )
+
+
+def test_confusion_table_counts_the_test_rows(capsys, table):
+    assert run("--data", str(table), *QUICK) == 0
+    cells = [
+        int(count)
+        for line in capsys.readouterr().out.splitlines()
+        if re.match(r"[│|] *\d+ [│|┃]", line)
+        for count in re.findall(r"\d+", line)[1:]
+    ]
+    assert sum(cells) == 40
+
+
+def test_table_of_any_scale_is_learned(capsys, table):
+    assert run("--data", str(table), "--hidden", "", "--batch-size", "8") == 0
+    assert "Test accuracy: 100.00% of 40 rows." in capsys.readouterr().out
+
+
+def test_labels_may_be_any_whole_numbers(capsys, table):
+    table.write_text(table.read_text().replace(",1\n", ",-1000000000\n"))
+    assert run("--data", str(table), *QUICK) == 0
+    assert "-1000000000" in capsys.readouterr().out
+
+
+def test_images(capsys, tmp_path):
+    X, y = cr.datasets.load_digits()
+    path = tmp_path / "some.npz"
+    np.savez(path, images=(255 * X[:300]).astype(np.uint8).reshape(-1, 8, 8), labels=y[:300])
+    assert run("--data", str(path), "--activation", "tanh", *QUICK) == 0
+    assert "of 60 rows" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not MNIST.exists(), reason="this data is not part of the project")
+@pytest.mark.skipif(JIT_DISABLED, reason="takes minutes")
+def test_mnist(capsys):
+    assert run("--data", str(MNIST), "--epochs", "15", "--batch-size", "64", "--lr", "2e-3") == 0
+    shown = capsys.readouterr().out
+    assert float(re.search(r"Test accuracy: ([\d.]+)%", shown)[1]) > 90
+
+
+def test_same_seed_same_result_on_both_backends(capsys):
+    results = []
+    for options in (["--seed", "1"], ["--seed", "1"], ["--seed", "1", "--backend", "numpy"]):
+        run(*QUICK, *options)
+        results.append(re.search(r"Test accuracy: .*", capsys.readouterr().out)[0])
+    assert results[0] == results[1] == results[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--epochs", "0"], r"epochs must be at least 1, not 0\."),
+        (["--lr", "-1"], r"AdamW's lr must be 0 or more, not -1\.0\."),
+        (["--batch-size", "0"], r"batch_size must be at least 1, not 0\."),
+        (["--seed", "-1"], r"seed must be at least 0, not -1\."),
+        (["--data", "nowhere.csv"], r"No such file or directory: 'nowhere\.csv'"),
+        (["--data", "digits.txt"], r"must end in \.npz or \.csv, but it is 'digits\.txt'\."),
+        (["--lr", "1e30", "--epochs", "1"], r"The loss is not finite in epoch 1, step \d+;"),
+    ],
+)
+def test_wrong_input_is_one_line_and_exit_code_2(capsys, arguments, message):
+    assert run(*arguments) == 2
+    error = capsys.readouterr().err
+    last = error.splitlines()[-1]
+    assert re.match("chainrule: .*" + message, last)
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--hidden", "64,none"], "argument --hidden: expected sizes such as 64,32"),
+        (["--hidden", "0"], "expected sizes such as 64,32, not '0'"),
+        (["--activation", "step"], "argument --activation: invalid choice: 'step'"),
+        (["--lr", "fast"], "argument --lr: invalid float value: 'fast'"),
+    ],
+)
+def test_what_cannot_be_parsed(capsys, arguments, message):
+    with pytest.raises(SystemExit) as caught:
+        run(*arguments)
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("1,2,0\n3,4,1\n" * 2, r"The data has only 4 rows; a test needs at least 10\."),
+        ("1,2,0\n" * 20, r"All labels are 0; a classifier needs two classes or more\."),
+        ("1,two,0\n" * 20, r"line 1, column 2: expected a number, but it is 'two'\."),
+        ("", r"must have at least one row of numbers"),
+        (
+            "".join(f"1,2,{row}\n" for row in range(20)),
+            r"There are 20 different labels in 20 rows; classes are expected to have several",
+        ),
+    ],
+)
+def test_wrong_tables(capsys, tmp_path, content, message):
+    path = tmp_path / "wrong.csv"
+    path.write_text(content)
+    assert run("--data", str(path)) == 2
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_info(capsys):
+    assert cli.main(["info"]) == 0
+    shown = capsys.readouterr().out
+    for row in ("numba", "numpy", "CPU", "features", "threads", "threading layer"):
+        assert re.search(rf"^ *{row} ", shown, re.MULTILINE), row
+    assert cr.__version__ in shown
+
+
+def test_python_m():
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "chainrule", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout == f"chainrule {cr.__version__}\n"
+
+
+def test_no_command_shows_the_usage(capsys):
+    with pytest.raises(SystemExit):
+        cli.main([])
+    assert "usage: chainrule" in capsys.readouterr().err

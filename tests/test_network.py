@@ -1,0 +1,300 @@
+"""Networks: how they are built, their parameters, predict, forward and backward, copies."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+
+
+def network(**options):
+    return cr.Sequential(cr.Linear(4, 8), cr.Tanh(), cr.Linear(8, 3), **{"seed": 0} | options)
+
+
+def batch(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+# Building
+
+
+@pytest.mark.parametrize(
+    ("build", "error", "message"),
+    [
+        (lambda: cr.Sequential(), ValueError, r"Sequential needs at least one layer\."),
+        (
+            lambda: cr.Sequential(cr.Linear(64, 16), cr.Linear(32, 10)),
+            ValueError,
+            r"Linear\(32, 10\) \(layer 1\) expects 32 input features, "
+            r"but Linear\(64, 16\) \(layer 0\) gives shape \(n, 16\)\.",
+        ),
+        (
+            lambda: cr.Sequential(
+                cr.Linear(4, 5), cr.Sequential(cr.ReLU(), cr.Linear(4, 2, bias=False))
+            ),
+            ValueError,
+            r"Linear\(4, 2, bias=False\) \(layer 1\.1\) expects 4 input features, "
+            r"but ReLU\(\) \(layer 1\.0\) gives shape \(n, 5\)\.",
+        ),
+        (
+            lambda: cr.Sequential(cr.Linear(4, 5), cr.ReLU),
+            TypeError,
+            r"Layer 1 is no layer but <class .*ReLU'>\. Did you forget the brackets\?",
+        ),
+        (
+            lambda: cr.Sequential(np.tanh),
+            TypeError,
+            r"Layer 0 is no layer but <ufunc 'tanh'>\.",
+        ),
+        (lambda: cr.Sequential([cr.ReLU()]), TypeError, r"Layer 0 is no layer but \[ReLU\(\)\]"),
+        (lambda: cr.Linear(0, 3), ValueError, r"Linear's in_features must be at least 1, not 0\."),
+        (
+            lambda: cr.Linear(3, -2),
+            ValueError,
+            r"Linear's out_features must be at least 1, not -2\.",
+        ),
+        (
+            lambda: cr.Linear(3.0, 2),
+            TypeError,
+            r"Linear's in_features must be an integer, not 3\.0\.",
+        ),
+        (
+            lambda: cr.Linear(3, 2, weight_init="zeros"),
+            TypeError,
+            r"Linear's weight_init must be an initializer .* not 'zeros'\.",
+        ),
+        (
+            lambda: cr.LeakyReLU(-0.1),
+            ValueError,
+            r"LeakyReLU's negative_slope must be 0 or more, not -0\.1\.",
+        ),
+        (lambda: cr.ELU(float("nan")), ValueError, r"ELU's alpha must be 0 or more, not nan\."),
+        (lambda: cr.GELU("erf"), ValueError, r"GELU's approximate must be .* not 'erf'\."),
+        (
+            lambda: network(dtype="float16"),
+            ValueError,
+            r"dtype must be float32 or float64, not 'float16'\.",
+        ),
+        (lambda: network(dtype="single bits"), ValueError, r"dtype must be .* not 'single bits'"),
+        (lambda: network(backend="gpu"), ValueError, r"backend must be one of numba, numpy, not"),
+        (lambda: network(seed=-1), ValueError, r"seed must be at least 0, not -1\."),
+        (lambda: network(seed="lucky"), TypeError, r"seed must be an integer, not 'lucky'\."),
+    ],
+)
+def test_what_cannot_be_built(build, error, message):
+    with pytest.raises(error, match=message):
+        build()
+
+
+def test_same_seed_same_parameters():
+    assert np.array_equal(network(seed=3).params, network(seed=3).params)
+    assert not np.array_equal(network(seed=3).params, network(seed=4).params)
+    assert not np.array_equal(network(seed=None).params, network(seed=None).params)
+
+
+def test_both_dtypes_begin_alike():
+    assert np.array_equal(network().params, network(dtype="float64").params.astype("float32"))
+
+
+def test_layers_can_be_shared_between_networks():
+    layer = cr.Linear(4, 4)
+    net = cr.Sequential(layer, layer, seed=0)
+    views = net.parameters()
+    assert not np.array_equal(views["0.weight"], views["1.weight"])
+
+
+def test_a_network_within_a_network_brings_its_parameters():
+    inner = cr.Sequential(cr.Linear(4, 8), cr.Tanh(), seed=1)
+    net = cr.Sequential(inner, cr.Sequential(cr.Sequential(cr.Linear(8, 3))), seed=0)
+    assert list(net.parameters()) == ["0.0.weight", "0.0.bias", "1.0.0.weight", "1.0.0.bias"]
+    assert np.array_equal(net.parameters()["0.0.weight"], inner.parameters()["0.weight"])
+    inner.params[:] = 0
+    assert net.parameters()["0.0.weight"].any()
+
+
+def test_layers_by_position():
+    net = network()
+    assert len(net) == 3
+    assert net[0] == cr.Linear(4, 8)
+    assert net[-1] == cr.Linear(8, 3)
+    assert repr(net) == "Sequential(Linear(4, 8), Tanh(), Linear(8, 3))"
+
+
+# Parameters
+
+
+def test_parameters_are_views_in_one_vector():
+    net = network()
+    flat = net.params
+    net.parameters()["0.bias"][:] = 7
+    assert (flat[32:40] == 7).all()
+    flat[:] = 0
+    assert not any(view.any() for view in net.parameters().values())
+    assert not net.predict(batch(2, 4)).any()
+
+
+def test_gradients_are_views_in_one_vector():
+    net = network()
+    out = net.forward(batch(5, 4))
+    net.backward(out)
+    assert [v.shape for v in net.gradients().values()] == [(4, 8), (8,), (8, 3), (3,)]
+    np.testing.assert_allclose(net.gradients()["2.bias"], out.sum(axis=0), rtol=1e-5)
+    net.grads[:] = 0
+    assert not net.gradients()["0.weight"].any()
+
+
+def test_assigned_params_are_copied():
+    net, source = network(), np.ones(67)
+    flat = net.params
+    net.params = source
+    source[:] = 2
+    assert net.params is flat
+    assert (flat == 1).all()
+
+
+def test_network_without_parameters():
+    net = cr.Sequential(cr.ReLU())
+    assert net.params.shape == (0,)
+    assert net.parameters() == {}
+    out = net.forward([[-1.0, 2.0]])
+    assert net.backward(out).tolist() == [[0.0, 2.0]]
+    cr.Adam().step(net)
+    history = cr.fit(net, [[-1.0]], [1.0], loss=cr.MSELoss(), batch_size=1, progress=False)
+    assert history.loss == [1.0] * 10
+
+
+# Computation
+
+
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+@pytest.mark.parametrize("rows", [1, 2, 255, 256, 257, 1000])
+def test_predict_any_number_of_rows(rows, backend):
+    net, X = network(dtype="float64", backend=backend), batch(rows, 4)
+    p = net.parameters()
+    expected = np.tanh(X @ p["0.weight"] + p["0.bias"]) @ p["2.weight"] + p["2.bias"]
+    np.testing.assert_allclose(net.predict(X), expected, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(net.forward(X), expected, rtol=1e-12, atol=1e-14)
+
+
+def test_linear_works_along_the_last_axis():
+    net, X = network(dtype="float64"), batch(6, 5, 2, 4)
+    out = net.forward(X)
+    assert out.shape == (6, 5, 2, 3)
+    np.testing.assert_allclose(out, net.predict(X.reshape(-1, 4)).reshape(out.shape), rtol=1e-12)
+    assert net.backward(out).shape == X.shape
+    assert cr.gradcheck(net, cr.MSELoss(), X, np.zeros(out.shape)).passed
+
+
+def test_images_flattened():
+    net = cr.Sequential(cr.Flatten(), cr.Linear(3 * 5 * 2, 4), seed=0)
+    X = batch(7, 3, 5, 2)
+    assert np.array_equal(net.predict(X), net.predict(X.reshape(7, -1)))
+    assert net.backward(net.forward(X)).shape == X.shape
+
+
+def test_a_smaller_batch_after_a_larger_one():
+    net, fresh, X = network(), network(), batch(9, 4)
+    net.backward(net.forward(X))
+    out = net.forward(X[:4])
+    dx = net.backward(out)
+    assert np.array_equal(out, fresh.forward(X[:4]))
+    assert np.array_equal(dx, fresh.backward(out))
+    assert np.array_equal(net.grads, fresh.grads)
+
+
+def test_backward_replaces_the_gradients():
+    net, X = network(), batch(5, 4)
+    net.grads[:] = np.nan
+    out = net.forward(X)
+    net.backward(out)
+    first = net.grads.copy()
+    net.forward(X)
+    net.backward(out)
+    assert np.array_equal(net.grads, first)
+
+
+def test_backward_follows_one_forward_once():
+    net, X = network(), batch(5, 4)
+    message = "backward needs a forward before it, one for each backward"
+    with pytest.raises(RuntimeError, match=message):
+        net.backward(np.zeros((5, 3)))
+    out = net.forward(X)
+    net.backward(out)
+    with pytest.raises(RuntimeError, match=message):
+        net.backward(out)
+
+
+def test_predict_between_forward_and_backward_disturbs_nothing():
+    net, fresh, X = network(), network(), batch(5, 4)
+    out = net.forward(X)
+    net.predict(batch(300, 4, seed=1))
+    assert np.array_equal(net.backward(out), fresh.backward(fresh.forward(X)))
+
+
+def test_results_belong_to_the_caller():
+    net, X = network(), batch(5, 4)
+    out = net.forward(X)
+    kept = out.copy()
+    dx = net.backward(out)
+    kept_dx = dx.copy()
+    net.backward(net.forward(2 * X))
+    assert np.array_equal(out, kept)
+    assert np.array_equal(dx, kept_dx)
+    out[:] = dx[:] = np.nan
+    assert np.isfinite(net.predict(X)).all()
+
+
+def test_input_is_not_changed():
+    X = batch(5, 4).astype("float32")
+    kept = X.copy()
+    net = cr.Sequential(cr.ReLU(), cr.Softmax())
+    net.backward(net.forward(X))
+    net.predict(X)
+    assert np.array_equal(X, kept)
+
+
+# Summary and copies
+
+
+def test_summary():
+    text = str(network().summary())
+    assert text.splitlines() == [
+        "layer            output shape   parameters",
+        "0 Linear(4, 8)   (n, 8)         40",
+        "1 Tanh()         (n, 8)         0",
+        "2 Linear(8, 3)   (n, 3)         27",
+        "67 parameters, float32, 0.3 KiB",
+    ]
+
+
+def test_summary_where_shapes_depend_on_the_input():
+    summary = cr.Sequential(cr.Flatten(), cr.ReLU()).summary()
+    assert summary.parameters == 0
+    assert [row.output_shape for row in summary.rows] == [None, None]
+    assert "depends on the input" in str(summary)
+
+
+@pytest.mark.parametrize("make", [cr.Sequential.copy, copy.deepcopy])
+def test_copy_is_independent(make):
+    net = network()
+    twin = make(net)
+    assert np.array_equal(twin.params, net.params)
+    twin.params[:] = 0
+    assert net.params.any()
+
+
+def test_copy_of_another_dtype_and_backend():
+    twin = network().copy(dtype="float64", backend="numpy")
+    assert (twin.dtype, twin.backend) == (np.dtype("float64"), "numpy")
+    assert np.array_equal(twin.params, network().params)
+
+
+def test_pickle():
+    net, X = network(), batch(5, 4)
+    net.forward(X)
+    twin = pickle.loads(pickle.dumps(net))
+    assert np.array_equal(twin.predict(X), net.predict(X))
+    twin.parameters()["0.weight"][:] = 0
+    assert not np.array_equal(twin.predict(X), net.predict(X))
