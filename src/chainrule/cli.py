@@ -164,7 +164,8 @@ def _standardized(X: FloatArray, rows: Labels) -> FloatArray:
     """Return X with every column of mean 0 and deviation 1 in these rows, as far as it varies."""
     seen = X[rows].astype(float)
     constant = np.ptp(seen, axis=0) == 0
-    return (X - seen.mean(axis=0)) / np.where(constant, 1, seen.std(axis=0))
+    result: FloatArray = (X - seen.mean(axis=0)) / np.where(constant, 1, seen.std(axis=0))
+    return result
 
 
 def _print_confusion(console: Console, classes: Labels, matrix: Labels) -> None:
