@@ -18,9 +18,15 @@ class Steps:
         chosen = WORKLOADS[workload]
         X, y = chosen.data()
         self.network = chosen.network()
-        self.data = {"inputs": X, "labels" if chosen.loss.takes_labels else "targets": y}
+        shape, dtype = (len(X), chosen.sizes[-1]), self.network.dtype
+        self.data = {
+            "inputs": self.network.check_input(X, "X"),
+            "labels" if chosen.loss.takes_labels else "targets": chosen.loss.check_target(
+                y, shape, dtype
+            ),
+        }
         plan = self.network.make_plan(X.shape[1:], chosen.batch, loss=chosen.loss)
-        self.machine = Machine(plan, self.network.dtype, "numba")
+        self.machine = Machine(plan, dtype, "numba")
         self.state = cr.Adam().state(self.network)
         self.losses = np.empty((STEPS, 2))
         self.order = np.random.default_rng(0).integers(0, len(X), STEPS * chosen.batch)

@@ -39,10 +39,23 @@ def train_many_networks(dtype):
             _, d_out = loss(net.forward(X), y)
             net.backward(d_out)
             optimizer.step(net)
-            net.predict(X)
+            for layout in (np.asfortranarray, read_only, unaligned):
+                net.predict(layout(X))
+                loss(layout(net.forward(X)), layout(y), layout(np.ones(rows)))
 
 
-def test_no_compilation_for_a_new_network_batch_size_or_loss():
+def read_only(array):
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def unaligned(array):
+    memory = np.frombuffer(b"0" + array.tobytes(), np.uint8)
+    return memory[1:].view(array.dtype).reshape(array.shape)
+
+
+def test_no_compilation_for_a_new_network_batch_size_loss_or_layout():
     for dtype in ("float32", "float64"):
         train_many_networks(dtype)
     assert len(interpreter.run.signatures) == 2

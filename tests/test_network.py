@@ -291,10 +291,16 @@ def test_copy_of_another_dtype_and_backend():
     assert np.array_equal(twin.params, network().params)
 
 
-def test_pickle():
-    net, X = network(), batch(5, 4)
-    net.forward(X)
-    twin = pickle.loads(pickle.dumps(net))
-    assert np.array_equal(twin.predict(X), net.predict(X))
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+def test_pickle_goes_on_as_the_original(backend):
+    net, optimizer, X = network(backend=backend), cr.Adam(), batch(5, 4)
+    net.backward(net.forward(X))
+    optimizer.step(net)
+    twin, its_optimizer = pickle.loads(pickle.dumps((net, optimizer)))
+    for n, o in ((net, optimizer), (twin, its_optimizer)):
+        n.backward(n.forward(X))
+        o.step(n)
+    assert its_optimizer.state(twin).step == 2
+    assert np.array_equal(twin.params, net.params)
     twin.parameters()["0.weight"][:] = 0
     assert not np.array_equal(twin.predict(X), net.predict(X))

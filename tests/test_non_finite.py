@@ -45,7 +45,6 @@ def last_finite(net, optimizer, X, y, batch, epochs):
     [lambda: cr.SGD(lr=3.0), lambda: cr.SGD(lr=1.0, momentum=0.9), lambda: cr.Adam(lr=1e12)],
     ids=["sgd", "momentum", "adam"],
 )
-@pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered:RuntimeWarning")
 def test_network_keeps_its_last_finite_parameters(monkeypatch, make_optimizer, backend, copies):
     if copies:
         monkeypatch.setattr(rollback, "COPY_SHARE", copies)

@@ -1,7 +1,8 @@
 """The door: whatever comes in as an array is checked and put into one form here, once.
 
-Compiled code sees C-contiguous arrays of one dtype only. Integers, booleans and other floats are
-converted to the network's dtype; anything else is refused.
+Compiled code sees arrays of one dtype, C-contiguous, aligned and read-only: each other form would
+be compiled for by itself. Integers, booleans and other floats are converted to the network's
+dtype; anything else is refused. Nothing is copied that has the form already.
 """
 
 from typing import Any
@@ -25,7 +26,7 @@ def float_dtype(dtype: DTypeLike) -> np.dtype:
 
 
 def real_array(value: ArrayLike, name: str, dtype: np.dtype) -> FloatArray:
-    """Return ``value`` as a contiguous array of ``dtype`` with finite elements.
+    """Return ``value`` as a read-only array of ``dtype`` with finite elements.
 
     Raises
     ------
@@ -38,7 +39,7 @@ def real_array(value: ArrayLike, name: str, dtype: np.dtype) -> FloatArray:
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name} must hold real numbers, but its dtype is {array.dtype}.")
     with np.errstate(over="ignore"):
-        converted = np.ascontiguousarray(array, dtype=dtype).reshape(array.shape)
+        converted = _in_one_form(array, dtype)
     finite = np.isfinite(converted)
     if not finite.all():
         where = np.unravel_index(int(np.argmin(finite)), finite.shape)
@@ -87,7 +88,7 @@ def label_array(value: ArrayLike, rows: int, classes: int, name: str = "y") -> N
             f"{name} has label {array[row]} at row {row}, but the network has {classes} outputs "
             f"(labels 0 to {classes - 1})."
         )
-    return np.ascontiguousarray(array, dtype=np.int64)
+    return _in_one_form(array, np.dtype(np.int64))
 
 
 def target_array(
@@ -106,7 +107,7 @@ def weight_array(value: ArrayLike | None, rows: int, dtype: np.dtype) -> FloatAr
     """Return the samples' weights, shape ``(rows,)`` and not negative; empty for None."""
     name = "sample_weight"
     if value is None:
-        return np.empty(0, dtype)
+        return _in_one_form(np.empty(0), dtype)
     array = real_array(value, name, dtype)
     if array.shape != (rows,):
         raise ValueError(
@@ -123,3 +124,10 @@ def _as_array(value: ArrayLike, name: str) -> NDArray[Any]:
         return np.asarray(value)
     except ValueError as error:
         raise ValueError(f"{name} is not an array of one shape: {error}") from None
+
+
+def _in_one_form(array: NDArray[Any], dtype: np.dtype) -> NDArray[Any]:
+    contiguous = np.ascontiguousarray(array, dtype).reshape(array.shape)  # 0-d would become 1-d
+    view = contiguous.view() if contiguous.flags.aligned else contiguous.copy()
+    view.flags.writeable = False
+    return view

@@ -151,8 +151,8 @@ def load_images(path: PathOrName) -> Dataset:
         )
     X = real_array(images.reshape(len(images), -1), "images", np.dtype(np.float32))
     if images.dtype == np.uint8:
-        X /= 255
-    return X, labels.astype(np.int64)
+        X = X / np.float32(255)
+    return X.copy(), labels.astype(np.int64)
 
 
 def load_table(path: PathOrName) -> Dataset:

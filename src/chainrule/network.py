@@ -360,6 +360,12 @@ class Sequential:
         twin._params[:] = self._params
         return twin
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is made again when it is needed: machines, with their memory."""
+        state = self.__dict__ | {"_manual": None, "_rows_forward": 0}
+        state.pop("_updater", None)
+        return state
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Sequential:
         return self.copy()
 

@@ -94,6 +94,13 @@ class Optimizer(ABC):
             state.rule[name] = value
         return state
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Weak references cannot be pickled: keep the networks beside their states."""
+        return self.__dict__ | {"_states": list(self._states.items())}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _states=WeakKeyDictionary(state["_states"]))
+
     def _numbers(self) -> dict[str, float]:
         return {"op": self.op, "lr": self.lr, "weight_decay": self.weight_decay}
 

@@ -41,8 +41,10 @@ class Machine:
         self.arena = _aligned_zeros(plan.arena_size, dtype)
         self._label = np.zeros(self._layout["batch"], np.int64)
         self._no_vector, self._no_matrix = np.empty(0, dtype), np.empty((0, 0), dtype)
-        self._no_labels, self._no_update = np.empty(0, np.int64), np.zeros(1, UPDATE)
-        self._no_losses = np.empty((0, 2))
+        self._no_update, self._no_losses = np.zeros(1, UPDATE), np.empty((0, 2))
+        self._no_data = _read_only(np.empty((0, 0), dtype))
+        self._no_labels = _read_only(np.empty(0, np.int64))
+        self._no_weights = _read_only(np.empty(0, dtype))
 
     def run(
         self,
@@ -60,7 +62,10 @@ class Machine:
         update: Array | None = None,
         state: Array | None = None,
     ) -> int:
-        """Do ``phases`` for the rows in ``order``; see ``interpreter.run``."""
+        """Do ``phases`` for the rows in ``order``; see ``interpreter.run``.
+
+        Inputs, targets, labels and weights are as ``chainrule.arrays`` returns them: read-only.
+        """
         batches: int = self._run(
             phases,
             self.plan.instructions,
@@ -72,10 +77,10 @@ class Machine:
             self._no_matrix if state is None else state,
             self.arena,
             self._label,
-            self._no_matrix if inputs is None else inputs,
-            self._no_matrix if targets is None else targets,
+            self._no_data if inputs is None else inputs,
+            self._no_data if targets is None else targets,
             self._no_labels if labels is None else labels,
-            self._no_vector if weights is None else weights,
+            self._no_weights if weights is None else weights,
             order,
             self._no_matrix if outputs is None else outputs,
             self._no_losses if losses is None else losses,
@@ -87,6 +92,11 @@ class Machine:
         width = self._layout[place.removeprefix("d_") + "_size"]
         start = self._layout[place]
         return self.arena[start : start + rows * width].reshape(rows, width)
+
+
+def _read_only(array: Array) -> Array:
+    array.flags.writeable = False
+    return array
 
 
 def _aligned_zeros(size: int, dtype: np.dtype, alignment: int = 64) -> Array:
