@@ -1,0 +1,190 @@
+"""Optimizers: their formulas in a few lines of NumPy, what they remember, what they refuse."""
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+
+
+def network(**options):
+    return cr.Sequential(cr.Linear(5, 4), **{"seed": 0, "dtype": "float64"} | options)
+
+
+def steps(optimizer, net, count=5):
+    """Take steps with given gradients; return the gradients, and the parameters after each."""
+    rng = np.random.default_rng(1)
+    gradients = rng.normal(size=(count, net.params.size)) * 10.0 ** rng.integers(-3, 3, (count, 1))
+    path = []
+    for gradient in gradients:
+        net.grads[:] = gradient
+        optimizer.step(net)
+        path.append(net.params.copy())
+    return gradients, np.array(path)
+
+
+def sgd(w, gradients, lr, momentum=0.0, weight_decay=0.0, nesterov=False):
+    velocity = None
+    for g in gradients:
+        g = g + weight_decay * w
+        velocity = g if velocity is None else momentum * velocity + g
+        w = w - lr * (g + momentum * velocity if nesterov else velocity)
+        yield w
+
+
+def adam(w, gradients, lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, decoupled=False):
+    m = s = 0.0
+    for t, g in enumerate(gradients, start=1):
+        if decoupled:
+            w = w - lr * weight_decay * w
+        else:
+            g = g + weight_decay * w
+        m = betas[0] * m + (1 - betas[0]) * g
+        s = betas[1] * s + (1 - betas[1]) * g**2
+        corrected_m, corrected_s = m / (1 - betas[0] ** t), s / (1 - betas[1] ** t)
+        w = w - lr * corrected_m / (np.sqrt(corrected_s) + eps)
+        yield w
+
+
+CASES = [
+    (cr.SGD(), sgd, {"lr": 1e-3}),
+    (cr.SGD(lr=0.1, momentum=0.9), sgd, {"lr": 0.1, "momentum": 0.9}),
+    (
+        cr.SGD(lr=0.1, momentum=0.5, nesterov=True),
+        sgd,
+        {"lr": 0.1, "momentum": 0.5, "nesterov": True},
+    ),
+    (
+        cr.SGD(lr=0.1, momentum=0.9, weight_decay=0.2, nesterov=True),
+        sgd,
+        {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.2, "nesterov": True},
+    ),
+    (cr.Adam(), adam, {"lr": 1e-3}),
+    (
+        cr.Adam(lr=0.1, betas=(0.5, 0.9), eps=1e-2, weight_decay=0.3),
+        adam,
+        {"lr": 0.1, "betas": (0.5, 0.9), "eps": 1e-2, "weight_decay": 0.3},
+    ),
+    (cr.Adam(lr=0.1, betas=(0.0, 0.0)), adam, {"lr": 0.1, "betas": (0.0, 0.0)}),
+    (cr.AdamW(), adam, {"lr": 1e-3, "weight_decay": 1e-2, "decoupled": True}),
+    (
+        cr.AdamW(lr=0.1, weight_decay=0.5),
+        adam,
+        {"lr": 0.1, "weight_decay": 0.5, "decoupled": True},
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("backend", "dtype", "tolerance"),
+    [("numba", "float64", 1e-12), ("numpy", "float64", 1e-12), ("numba", "float32", 1e-5)],
+)
+@pytest.mark.parametrize(("optimizer", "formula", "numbers"), CASES, ids=repr)
+def test_steps_follow_the_formula(optimizer, formula, numbers, backend, dtype, tolerance):
+    net = network(dtype=dtype, backend=backend)
+    start = net.params.astype("float64")
+    gradients, path = steps(optimizer, net)
+    expected = np.array(list(formula(start, gradients, **numbers)))
+    np.testing.assert_allclose(path, expected, rtol=tolerance, atol=tolerance * np.abs(path).max())
+
+
+def test_parameters_are_changed_in_place_and_gradients_not():
+    net = network()
+    params, view = net.params, net.parameters()["0.weight"]
+    before = view.copy()
+    net.grads[:] = 1
+    cr.Adam().step(net)
+    assert net.params is params
+    np.testing.assert_allclose(view, before - 1e-3)
+    assert (net.grads == 1).all()
+
+
+def test_two_networks_do_not_mix():
+    optimizer = cr.Adam()
+    a, b, alone = network(), network(), network()
+    _, expected = steps(cr.Adam(), alone)
+    for _ in range(3):
+        b.grads[:] = 7
+        optimizer.step(b)
+    _, path = steps(optimizer, a)
+    assert np.array_equal(path, expected)
+    assert (optimizer.state(a).step, optimizer.state(b).step) == (5, 3)
+
+
+def test_state_goes_with_its_network():
+    optimizer, net = cr.Adam(), network()
+    optimizer.step(net)
+    state, gone = weakref.ref(optimizer.state(net)), weakref.ref(net)
+    del net
+    gc.collect()
+    assert gone() is None
+    assert state() is None
+
+
+def test_learning_rate_can_be_changed_between_steps():
+    optimizer, net = cr.SGD(lr=1.0), network()
+    net.grads[:] = 1
+    start = net.params.copy()
+    optimizer.step(net)
+    optimizer.lr = 0.5
+    optimizer.step(net)
+    np.testing.assert_allclose(net.params, start - 1.5)
+
+
+def test_learning_rate_of_zero_changes_nothing():
+    for optimizer in (cr.SGD(lr=0), cr.Adam(lr=0), cr.AdamW(lr=0, weight_decay=1)):
+        net = network()
+        start = net.params.copy()
+        net.grads[:] = 1
+        optimizer.step(net)
+        assert np.array_equal(net.params, start)
+
+
+def test_gradients_of_zero_divide_nothing_by_zero():
+    net = network()
+    start = net.params.copy()
+    cr.Adam().step(net)
+    assert np.array_equal(net.params, start)
+
+
+WRONG = {
+    "lr": [(-0.1, ValueError, "0 or more, not -0.1"), (np.inf, ValueError, "0 or more, not inf")],
+    "weight_decay": [
+        (-1, ValueError, "0 or more, not -1"),
+        (None, TypeError, "a number, not None"),
+    ],
+    "momentum": [
+        (1.0, ValueError, "at least 0 and less than 1, not 1.0"),
+        (-0.5, ValueError, "at least 0 and less than 1, not -0.5"),
+    ],
+    "betas": [
+        (0.9, ValueError, "two numbers, not 0.9"),
+        ((0.9, 0.99, 0.999), ValueError, "two numbers, not"),
+    ],
+    "betas[1]": [((0.9, 1.0), ValueError, "at least 0 and less than 1, not 1.0")],
+    "eps": [(0, ValueError, "more than 0, not 0"), ("tiny", TypeError, "a number, not 'tiny'")],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error", "expected"),
+    [(name, *case) for name, cases in WRONG.items() for case in cases],
+)
+def test_wrong_numbers(name, value, error, expected):
+    attribute = name.split("[")[0]
+    made = cr.SGD if name == "momentum" else cr.AdamW
+    message = rf"^{made.__name__}'s {name} must be {expected}".replace("[1]", r"\[1\]")
+    with pytest.raises(error, match=message):
+        made(**{attribute: value})
+    optimizer = made()
+    before = repr(optimizer)
+    with pytest.raises(error, match=message):
+        setattr(optimizer, attribute, value)
+    assert repr(optimizer) == before
+
+
+def test_nesterov_needs_a_momentum():
+    with pytest.raises(ValueError, match=r"SGD's nesterov needs a momentum above 0\."):
+        cr.SGD(nesterov=True)
