@@ -152,7 +152,7 @@ def test_wrong_tables(capsys, tmp_path, content, message):
 def test_info(capsys):
     assert cli.main(["info"]) == 0
     shown = capsys.readouterr().out
-    for row in ("numba", "numpy", "CPU", "features", "threads", "threading layer"):
+    for row in ("numba", "numpy", "CPU", "features", "threads", "threading layer", "cache folder"):
         assert re.search(rf"^ *{row} ", shown, re.MULTILINE), row
     assert cr.__version__ in shown
 

@@ -226,7 +226,8 @@ def _info(options: argparse.Namespace) -> int:
         "cores": str(os.cpu_count()),
         "threads": f"1 in use; Numba would use {numba.config.NUMBA_NUM_THREADS}",
         "threading layer": f"{numba.config.THREADING_LAYER} (not started)",
-        "compiled code": f"{folder} ({entries} entries)" if folder else "nowhere to keep it",
+        "cache folder": str(folder) if folder else "none: nowhere to keep compiled code",
+        "cache entries": str(entries),
     }
     table = Table(show_header=False, box=None)
     for name, value in rows.items():
