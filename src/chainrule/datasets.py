@@ -149,10 +149,10 @@ def load_images(path: PathOrName) -> Dataset:
             f"labels in {path} must have shape ({len(images)},), one label an image, "
             f"but their shape is {labels.shape}."
         )
-    X = real_array(images.reshape(len(images), -1), "images", np.dtype(np.float32))
+    X = real_array(images.reshape(len(images), -1), "images", np.dtype(np.float32)).copy()
     if images.dtype == np.uint8:
-        X = X / np.float32(255)
-    return X.copy(), labels.astype(np.int64)
+        X /= 255
+    return X, labels.astype(np.int64)
 
 
 def load_table(path: PathOrName) -> Dataset:
