@@ -210,7 +210,7 @@ def _info(options: argparse.Namespace) -> int:
     import numba
 
     from chainrule.kernels.jit import cache_folder
-    from chainrule.kernels.tile import VECTOR_BYTES
+    from chainrule.kernels.vectors import VECTOR_BYTES
 
     features = llvm.get_host_cpu_features()
     telling = ("avx2", "fma", "avx512f", "avx512bf16", "amx-bf16", "neon", "sve")

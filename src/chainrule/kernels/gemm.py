@@ -12,9 +12,9 @@ from chainrule.kernels.tile import (
     ROWS_3,
     ROWS_4,
     TILE_VECTORS,
-    VECTOR_BYTES,
     tile,
 )
+from chainrule.kernels.vectors import VECTOR_BYTES
 
 
 @kernel
@@ -58,17 +58,6 @@ def _tile_product(a, a_row, a_k, b, bias, c, m, k):
             else:
                 tile(1, like, a_i, a_row, a_k, b_j, n, c_ij, n, k, columns, bias_j)
                 i += 1
-
-
-@kernel
-def transpose(a, out):
-    block = 16  # so that both sides stay in few cache lines
-    rows, columns = a.shape
-    for i in range(0, rows, block):
-        for j in range(0, columns, block):
-            for jj in range(j, min(j + block, columns)):
-                for ii in range(i, min(i + block, rows)):
-                    out[jj, ii] = a[ii, jj]
 
 
 if JIT_DISABLED:  # a tile exists only as machine code

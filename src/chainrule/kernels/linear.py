@@ -1,7 +1,8 @@
 """The linear layer ``y = x @ w + b``, and its three derivatives."""
 
-from chainrule.kernels.gemm import multiply, multiply_transposed, transpose
+from chainrule.kernels.gemm import multiply, multiply_transposed
 from chainrule.kernels.jit import kernel
+from chainrule.kernels.transpose import transpose
 
 
 @kernel

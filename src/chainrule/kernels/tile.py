@@ -1,44 +1,18 @@
 """The register tile: a small block of a matrix product, held in vector registers from start to end.
 
-Sizes are literals, so that each use compiles to straight code and stays cacheable. Vectors are as
-wide as the CPU's registers; LLVM lowers them to what the machine has, fused multiply-add or not.
+Sizes are literals, so that each use compiles to straight code and stays cacheable.
 """
 
-import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
-INDEX = ir.IntType(64)
-LANE = ir.IntType(32)
+from chainrule.kernels.vectors import INDEX, MANY_REGISTERS, VECTOR_BYTES, Vectors
 
-
-def _vector_bytes() -> int:
-    """Ask LLVM how wide this target's registers are: compile a wide sum and look what it used."""
-    codegen = cpu_target.target_context.codegen()
-    name, features = codegen.magic_tuple()[1:]
-    triple = llvm.get_process_triple()
-    machine = llvm.Target.from_triple(triple).create_target_machine(cpu=name, features=features)
-    wide = ir.VectorType(ir.FloatType(), 16)
-    module = ir.Module()
-    function = ir.Function(module, ir.FunctionType(wide, [wide, wide]), "probe")
-    builder = ir.IRBuilder(function.append_basic_block())
-    builder.ret(builder.fadd(*function.args))
-    assembly = machine.emit_assembly(llvm.parse_assembly(str(module)))
-    if "zmm" in assembly:
-        return 64
-    return 32 if "ymm" in assembly else 16
-
-
-VECTOR_BYTES = _vector_bytes()
-
-# Two vectors wide, and rows that leave registers for the operands: there are 32 with AVX-512 and
-# NEON, 16 with AVX2 and SSE. Twelve rows would fit into 32, but their addresses not into x86's 16
-# integer registers: 95 instead of 255 GFLOP/s.
-_MANY_REGISTERS = VECTOR_BYTES == 64 or not llvm.get_process_triple().startswith(("x86", "i"))
-ROWS_1, ROWS_2, ROWS_3, ROWS_4 = (8, 5, 3, 2) if _MANY_REGISTERS else (6, 4, 3, 2)
+# Two vectors wide, and rows that leave registers for the operands. Twelve rows would fit into 32
+# registers, but their addresses not into x86's 16 integer registers: 95 instead of 255 GFLOP/s.
+ROWS_1, ROWS_2, ROWS_3, ROWS_4 = (8, 5, 3, 2) if MANY_REGISTERS else (6, 4, 3, 2)
 TILE_VECTORS = 2
 
 
@@ -58,7 +32,7 @@ def tile(typing_context, rows, like, a, a_row, a_k, b, b_row, c, c_row, depth, c
     width = VECTOR_BYTES // (like.bitwidth // 8)
 
     def codegen(context, builder, signature, values):
-        vectors = _Vectors(builder, context.get_value_type(like), width)
+        vectors = Vectors(builder, context.get_value_type(like), width)
         operands = values[2:]
         columns = values[-2]
 
@@ -112,56 +86,3 @@ def _emit_block(
         c_r = builder.gep(c, [builder.mul(c_row, ir.Constant(INDEX, r))])
         for v, mask in enumerate(masks):
             vectors.store(builder.load(row[v]), c_r, v * width, mask)
-
-
-class _Vectors:
-    """Vector operations of one width, written into the function that ``builder`` builds."""
-
-    def __init__(self, builder, element, width):
-        self.builder, self.width = builder, width
-        self.pointer = element.as_pointer()
-        self.vector = ir.VectorType(element, width)
-        self.zero = ir.Constant(self.vector, [0.0] * width)
-        self.alignment = 4 if isinstance(element, ir.FloatType) else 8
-        self.suffix = f"v{width}f{8 * self.alignment}"
-
-    def _call(self, name, result, *arguments):
-        kind = ir.FunctionType(result, [argument.type for argument in arguments])
-        function = cgutils.get_or_insert_function(self.builder.module, kind, name)
-        return self.builder.call(function, arguments)
-
-    def _at(self, pointer, offset):
-        element = self.builder.gep(pointer, [ir.Constant(INDEX, offset)])
-        return self.builder.bitcast(element, self.vector.as_pointer())
-
-    def splat(self, value):
-        undefined = ir.Constant(ir.VectorType(value.type, self.width), ir.Undefined)
-        first = self.builder.insert_element(undefined, value, ir.Constant(LANE, 0))
-        everywhere = ir.Constant(ir.VectorType(LANE, self.width), [0] * self.width)
-        return self.builder.shuffle_vector(first, undefined, everywhere)
-
-    def lanes_below(self, count, first):
-        """Return the mask of the lanes whose column, ``first + lane``, is less than ``count``."""
-        kind = ir.VectorType(INDEX, self.width)
-        numbers = ir.Constant(kind, [first + lane for lane in range(self.width)])
-        return self.builder.icmp_signed("<", numbers, self.splat(count))
-
-    def multiply_add(self, x, y, z):
-        return self._call(f"llvm.fmuladd.{self.suffix}", self.vector, x, y, z)
-
-    def load(self, pointer, offset, mask):
-        address = self._at(pointer, offset)
-        if mask is None:
-            return self.builder.load(address, align=self.alignment)
-        alignment = ir.Constant(LANE, self.alignment)
-        name = f"llvm.masked.load.{self.suffix}.p0"
-        return self._call(name, self.vector, address, alignment, mask, self.zero)
-
-    def store(self, value, pointer, offset, mask):
-        address = self._at(pointer, offset)
-        if mask is None:
-            self.builder.store(value, address, align=self.alignment)
-        else:
-            alignment = ir.Constant(LANE, self.alignment)
-            name = f"llvm.masked.store.{self.suffix}.p0"
-            self._call(name, ir.VoidType(), value, address, alignment, mask)

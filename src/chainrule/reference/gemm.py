@@ -13,8 +13,3 @@ def multiply(a, b, bias, c):
 def multiply_transposed(a, b, c):
     """``c = a.T @ b``."""
     np.matmul(a.T, b, out=c)
-
-
-def transpose(a, out):
-    """``out = a.T``."""
-    out[...] = a.T

@@ -1,0 +1,6 @@
+"""The transpose of a matrix."""
+
+
+def transpose(a, out):
+    """``out = a.T``."""
+    out[...] = a.T
