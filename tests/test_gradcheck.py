@@ -64,6 +64,12 @@ def test_nan_is_a_mismatch(monkeypatch):
         cr.gradcheck(network(), cr.MSELoss(), X, Y)
 
 
+def test_nan_is_marked(monkeypatch):
+    spoil(monkeypatch, "0.bias", lambda gradient: gradient * np.nan)
+    with pytest.raises(cr.GradientMismatch, match=r"0\.bias .*gradient nan, .*<-- wrong"):
+        cr.gradcheck(network(), cr.MSELoss(), X, Y)
+
+
 def test_right_gradients_pass_and_the_report_says_what_was_checked():
     report = cr.gradcheck(network(), cr.MSELoss(), X, Y)
     assert report.passed
@@ -119,6 +125,28 @@ def test_trained_to_the_end_where_all_gradients_are_rounding():
     for _ in range(30):
         cr.fit(net, X[:2], Y[:2], loss=cr.MSELoss(), epochs=100, batch_size=2, progress=False)
     assert cr.gradcheck(net, cr.MSELoss(), X[:2], Y[:2]).passed
+
+
+@pytest.mark.parametrize(("off", "passes"), [(5e-10, True), (2e-9, False)])
+def test_small_entries_are_judged_by_a_thousandth_of_the_largest(off, passes):
+    def check():
+        cr.gradcheck(lambda x: x[0] + 1e-9 * x[1], lambda x: [1.0, 1e-9 + off], [0.1, 0.1])
+
+    if passes:
+        check()
+    else:
+        with pytest.raises(cr.GradientMismatch, match=r"\[1\] gradient .*<-- wrong"):
+            check()
+
+
+def test_rounding_of_a_large_value_is_no_error_and_no_kink():
+    report = cr.gradcheck(lambda x: 1e6 + np.sin(x[0]), np.cos, [0.5])
+    assert report.parameters[0].kinks == 0
+
+
+def test_rounding_of_a_large_value_hides_no_larger_error():
+    with pytest.raises(cr.GradientMismatch):
+        cr.gradcheck(lambda x: 1e6 + np.sin(x[0]), lambda x: np.cos(x) + 1e-3, [0.5])
 
 
 # Kinks
@@ -211,6 +239,11 @@ def test_tolerance():
             lambda: cr.gradcheck(np.sum, lambda x: x[:2], np.ones(3)),
             ValueError,
             r"gradient must have x's shape, \(3,\), but its shape is \(2,\)\.",
+        ),
+        (
+            lambda: cr.gradcheck(np.sum, lambda x: x.T, np.ones((2, 3))),
+            ValueError,
+            r"gradient must have x's shape, \(2, 3\), but its shape is \(3, 2\)\.",
         ),
         (
             lambda: cr.gradcheck(np.sum, np.ones_like, [np.nan]),

@@ -128,6 +128,25 @@ def test_other_outputs_are_computed_in_float64(output):
     assert d_output.dtype == "float64"
 
 
+def as_read_only(array):
+    array = array.copy()
+    array.flags.writeable = False
+    return array
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [np.asfortranarray, as_read_only, lambda array: np.repeat(array, 2, axis=0)[::2]],
+    ids=["Fortran", "read-only", "every second"],
+)
+@each_case
+def test_any_layout_gives_the_same_bits(loss, y, formula, numbers, layout):
+    value, d_output = loss(OUTPUT, y, WEIGHTS)
+    same, d_same = loss(layout(OUTPUT), layout(y), layout(WEIGHTS))
+    assert same == value
+    assert np.array_equal(d_same, d_output)
+
+
 def test_arguments_are_not_changed_and_the_gradient_is_the_callers():
     output, target = OUTPUT.copy(), TARGET.copy()
     loss = cr.MSELoss()
@@ -154,11 +173,27 @@ def test_losses_are_values():
             r"HuberLoss's delta must be more than 0, not 0\.",
         ),
         (lambda: cr.HuberLoss(delta=np.nan), ValueError, r"delta must be more than 0, not nan\."),
+        (lambda: cr.HuberLoss(delta=-1), ValueError, r"delta must be more than 0, not -1\."),
         (lambda: cr.HuberLoss(delta="1"), TypeError, r"delta must be a number, not '1'\."),
         (
             lambda: cr.CrossEntropyLoss(label_smoothing=1.5),
             ValueError,
             r"CrossEntropyLoss's label_smoothing must be from 0 to 1, not 1\.5\.",
+        ),
+        (
+            lambda: cr.CrossEntropyLoss(label_smoothing=-0.1),
+            ValueError,
+            r"label_smoothing must be from 0 to 1, not -0\.1\.",
+        ),
+        (
+            lambda: cr.BCEWithLogitsLoss()(np.zeros((2, 1)), [0, -0.5]),
+            ValueError,
+            r"y must lie between 0 and 1 for BCEWithLogitsLoss, but row 1 has -0\.5\.",
+        ),
+        (
+            lambda: cr.MSELoss()([[0.0], [np.nan]], [0, 0]),
+            ValueError,
+            r"output must be finite, but output\[1, 0\] is nan\.",
         ),
         (
             lambda: cr.BCEWithLogitsLoss()(OUTPUT, TARGET + 0.5),

@@ -185,6 +185,11 @@ def test_wrong_numbers(name, value, error, expected):
     assert repr(optimizer) == before
 
 
+def test_first_beta_is_checked_like_the_second():
+    with pytest.raises(ValueError, match=r"^Adam's betas\[0\] must be at least 0 .*, not 1\.0\."):
+        cr.Adam(betas=(1.0, 0.999))
+
+
 def test_nesterov_needs_a_momentum():
     with pytest.raises(ValueError, match=r"SGD's nesterov needs a momentum above 0\."):
         cr.SGD(nesterov=True)
