@@ -121,12 +121,12 @@ def test_reference_linear_by_complex_step():
     x, w, b, dy = batch((5, 3)), batch((3, 4), 1), batch((4,), 2), batch((5, 4), 3)
     dx, dw, db = np.empty_like(x), np.empty_like(w), np.empty_like(b)
     reference_linear.linear_backward_input(dy, w, np.empty(0), dx)
-    reference_linear.linear_backward_weight(x, dy, dw)
-    reference_linear.linear_backward_bias(dy, db)
+    reference_linear.linear_backward_weight(x, dy, 0, np.empty(0), dw)
+    reference_linear.linear_backward_bias(dy, 0, db)
     linear = reference_linear.linear
-    by_x = complex_step(lambda v, y: linear(v, w, b, y), x, dy)
-    by_w = complex_step(lambda v, y: linear(x, v, b, y), w, dy)
-    by_b = complex_step(lambda v, y: linear(x, w, v, y), b, dy)
+    by_x = complex_step(lambda v, y: linear(v, w, b, np.empty(0), y), x, dy)
+    by_w = complex_step(lambda v, y: linear(x, v, b, np.empty(0), y), w, dy)
+    by_b = complex_step(lambda v, y: linear(x, w, v, np.empty(0), y), b, dy)
     for mine, exact in ((dx, by_x), (dw, by_w), (db, by_b)):
         np.testing.assert_allclose(mine, exact, rtol=1e-12, atol=1e-14)
 
@@ -135,9 +135,8 @@ def test_reference_linear_by_complex_step():
 def test_reference_loss_by_complex_step(name):
     function = getattr(reference_loss, name)
     output, weight = batch((4, 3)), np.array([1.0, 0.5, 0.0, 2.0])
-    rest = (
-        (np.array([0, 2, 1, 1]), weight) if name == "cross_entropy" else (batch((4, 3), 1), weight)
-    )
+    target = np.array([0, 2, 1, 1]) if name == "cross_entropy" else batch((4, 3), 1)
+    rest = (target, weight, weight.sum())
     number = (0.1,) if name == "cross_entropy" else ()
     gradient = np.empty_like(output)
     function(output, *rest, gradient, *number)

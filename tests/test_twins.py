@@ -12,8 +12,10 @@ import pytest
 import chainrule.kernels
 import chainrule.reference
 from chainrule.kernels import jit
+from chainrule.kernels.blocks import PACKED_BYTES
 
-WITHOUT_TWIN = {"jit", "tile", "vectors"}  # the decorator, and what products are made of
+# The decorator, and what products are made of.
+WITHOUT_TWIN = {"blocks", "copy", "jit", "tile", "transpose", "vectors"}
 DTYPES = (np.float32, np.float64)
 ROWS_AND_COLUMNS = [(1, 1), (1, 10), (3, 2), (7, 5), (13, 33), (64, 10), (37, 53)]
 
@@ -80,7 +82,7 @@ def arguments(function, rows, columns, dtype, rng):
         "w": (inner, columns),
         "db": (columns,),
         "dw": (inner, columns),
-        "scratch": (inner * columns,),
+        "scratch": (PACKED_BYTES // 4,),
         "weight": (rows,),
         "source": (rows + 3, columns),
         "out": (rows, columns),
@@ -100,18 +102,22 @@ def arguments(function, rows, columns, dtype, rng):
         "beta2": 0.999,
         "eps": 1e-8,
         "step": 3,
+        "total": 2.5,
+        "floor": dtype(-0.5),
+        "first": 0,
+        "members": 1,
     }
     name = function.__name__
-    if name in ("linear", "linear_backward_weight"):
+    if name in ("linear", "linear_relu", "linear_backward_weight"):
         shapes["x"] = (rows, inner)
-    if name == "linear":
+    if name in ("linear", "linear_relu"):
         shapes["b"] = (columns,)
     if name == "linear_backward_input":
         shapes["dx"] = (rows, inner)
+    if name == "multiply_by_transposed":
+        shapes["b"] = (columns, inner)
     if name == "multiply_transposed":
         shapes["a"] = (inner, rows)
-    if name == "transpose":
-        shapes["out"] = (inner, rows)
     if name == "gather_values":
         shapes["source"], shapes["out"] = (rows + 3,), (rows,)
     if name == "copy_rows":
@@ -122,6 +128,8 @@ def arguments(function, rows, columns, dtype, rng):
             values.append(numbers[parameter])
         elif parameter == "label":
             values.append(rng.integers(0, columns, rows))
+        elif parameter == "team":
+            values.append(np.zeros(16, np.int64))
         elif parameter == "order":
             values.append(rng.permutation(rows + 3)[:rows])
         elif parameter in ("square", "weight"):

@@ -70,7 +70,7 @@ class Loss(ABC):
         rows = out.shape[0]
         target = self.check_target(y, out.shape, dtype)
         machine = Machine(_plan_of_loss(self, out.shape, dtype), dtype, "numba")
-        losses = np.empty((1, 2))
+        losses = machine.losses_for(1)
         machine.run(
             Phase.FORWARD,
             np.arange(rows),
@@ -80,7 +80,7 @@ class Loss(ABC):
             weights=arrays.weight_array(sample_weight, rows, dtype),
             losses=losses,
         )
-        return float(losses[0, 0]), machine.rows_at("d_output", rows).reshape(out.shape).copy()
+        return float(losses[0, 1]), machine.rows_at("d_output", rows).reshape(out.shape).copy()
 
 
 @lru_cache(maxsize=64)

@@ -232,7 +232,7 @@ class _Trainer:
         self.plan = net.make_plan(data.shape, batch_size, loss=loss)
         self.machine = Machine(self.plan, net.dtype, backend)
         self.state: OptimizerState = optimizer.state(net)
-        self.losses = np.empty((1, 2))
+        self.losses = self.machine.losses_for(1)
         self.steps_in_slice = 1
         self.rollback = Rollback(net, self.state, self._run, batch_size)
 
@@ -266,18 +266,19 @@ class _Trainer:
             chosen = order[start : start + self.steps_in_slice * self.batch]
             steps = -(-chosen.size // self.batch)
             if len(self.losses) < steps:
-                self.losses = np.empty((steps, 2))
+                self.losses = self.machine.losses_for(steps)
             self.rollback.before(chosen)
             started = perf_counter()
             done = self._run(chosen)
             seconds = perf_counter() - started
-            history.batch_loss += self.losses[:done, 0].tolist()
+            weights, losses = self.losses[:done, 0], self.losses[:done, 1:].sum(axis=1)
+            history.batch_loss += losses.tolist()
             if done < steps or not np.isfinite(self.net.params).all():
                 failed = min(done, steps - 1)
                 rows = chosen[failed * self.batch : (failed + 1) * self.batch]
                 raise self._non_finite(epoch, start // self.batch + failed, rows)
-            total += float(self.losses[:done, 0] @ self.losses[:done, 1])
-            weight += float(self.losses[:done, 1].sum())
+            total += float(losses @ weights)
+            weight += float(weights.sum())
             start += chosen.size
             self._aim_for_slice_seconds(done, seconds)
             bar.advance(epoch, start, total / weight if weight else 0.0)
@@ -314,7 +315,7 @@ class _Trainer:
     def evaluate(self, data: _Data) -> tuple[float, float | None]:
         """Return the mean loss on ``data``, and the accuracy if it is a classification."""
         outputs = np.empty((data.rows, prod(self.plan.output_shape)), self.net.dtype)
-        losses = np.empty((-(-data.rows // self.batch), 2))
+        losses = self.machine.losses_for(-(-data.rows // self.batch))
         self.machine.run(
             Phase.FORWARD | Phase.OUTPUT,
             np.arange(data.rows),
@@ -323,7 +324,7 @@ class _Trainer:
             losses=losses,
             **data.arguments(),
         )
-        mean = float(losses[:, 0] @ losses[:, 1] / losses[:, 1].sum())
+        mean = float(losses[:, 0] @ losses[:, 1:].sum(axis=1) / losses[:, 0].sum())
         if self.loss.op == Op.CROSS_ENTROPY:
             return mean, accuracy(outputs, data.target)
         if self.loss.op == Op.BCE_WITH_LOGITS:

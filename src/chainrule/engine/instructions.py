@@ -46,6 +46,11 @@ class Phase:
     UPDATE = 16  # let the optimizer step
 
 
+# A team of threads is an array of so many int64 zeros, in which its members count when they meet;
+# filled with TEAM_FAILED, it lets nobody wait any longer.
+TEAM_SIZE = 16
+TEAM_FAILED = -(1 << 62)
+
 # All offsets count elements: weight and bias in the parameter (and gradient) vector, where -1
 # stands for "none"; all others in the arena.
 INSTRUCTION = np.dtype(
@@ -64,7 +69,6 @@ INSTRUCTION = np.dtype(
         ("dz", np.int64),
         ("weight", np.int64),
         ("bias", np.int64),
-        ("scratch", np.int64),
         ("alpha", np.float64),  # the operation's one number: slope, alpha, delta, smoothing
     ]
 )
@@ -82,6 +86,9 @@ LAYOUT = np.dtype(
         ("target_size", np.int64),  # 0 where the loss takes labels, or there is no loss
         ("weight", np.int64),  # one number a row
         ("batch", np.int64),  # rows that there is room for
+        ("members", np.int64),  # threads that share the work
+        ("scratch", np.int64),
+        ("scratch_size", np.int64),  # for each member
     ]
 )
 

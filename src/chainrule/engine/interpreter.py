@@ -1,7 +1,12 @@
 """The interpreter: walks a plan forward and backward, batch after batch, in one compiled call.
 
-Compiled once for each dtype, it runs every network. It names kernels only; where these names
-mean their NumPy twins, the same source is the reference backend (see ``engine.backends``).
+Compiled once for each dtype, it runs every network. Several threads may run it together, as a team:
+forward, loss and the errors' way back are each member's own rows; then the team meets, since a
+parameter's gradient is a sum over all rows, and each member computes its share of the gradients,
+and after another meeting its share of the update. No sum depends on how the work is shared.
+
+It names kernels only; where these names mean their NumPy twins, the same source is the reference
+backend (see ``engine.backends``).
 """
 
 import math
@@ -38,8 +43,10 @@ from chainrule.kernels.linear import (
     linear_backward_bias,
     linear_backward_input,
     linear_backward_weight,
+    linear_relu,
 )
-from chainrule.kernels.loss import bce_with_logits, cross_entropy, huber, mse, total_weight
+from chainrule.kernels.loss import bce_with_logits, cross_entropy, huber, mse
+from chainrule.kernels.team import meet
 from chainrule.kernels.update import adam_update, adamw_update, sgd_update
 
 FORWARD, OUTPUT, BACKWARD = Phase.FORWARD, Phase.OUTPUT, Phase.BACKWARD
@@ -91,20 +98,33 @@ def activate_backward(op, dy, saved, dx, alpha):
 
 
 @kernel
-def forward(plan, params, arena, rows):
-    """Walk the plan from the input to the output."""
+def share(total, member, members, multiple):
+    """Return where a member's share of ``total`` things begins and ends, in whole multiples."""
+    size = (total + members * multiple - 1) // (members * multiple) * multiple
+    return min(member * size, total), min((member + 1) * size, total)
+
+
+@kernel
+def forward(plan, params, arena, scratch, first, last):
+    """Walk the plan from the input to the output, for the rows from ``first`` to ``last``."""
     for i in range(plan.size):
         step = plan[i]
-        op, m, k, n = step["op"], rows * step["repeat"], step["inputs"], step["outputs"]
+        op, k, n = step["op"], step["inputs"], step["outputs"]
+        begin, end = first * step["repeat"], last * step["repeat"]
+        m = end - begin
         # Kernels get views: a computed offset inside their loops would stop vectorisation.
-        x = arena[step["x"] : step["x"] + m * k]
-        y = arena[step["y"] : step["y"] + m * n]
+        x = arena[step["x"] + begin * k : step["x"] + end * k]
+        y = arena[step["y"] + begin * n : step["y"] + end * n]
         if op == Op.LINEAR:
+            x = x.reshape((m, k))
             w = params[step["weight"] : step["weight"] + k * n].reshape((k, n))
             b = params[step["bias"] : step["bias"] + n] if step["bias"] >= 0 else params[:0]
-            z = arena[step["z"] : step["z"] + m * n]
-            linear(x.reshape((m, k)), w, b, z.reshape((m, n)))
-            activate(step["activation"], z, y, step["alpha"])
+            if step["activation"] == Op.RELU:
+                linear_relu(x, w, b, scratch, y.reshape((m, n)))
+            else:
+                z = arena[step["z"] + begin * n : step["z"] + end * n]
+                linear(x, w, b, scratch, z.reshape((m, n)))
+                activate(step["activation"], z, y, step["alpha"])
         elif op == Op.SOFTMAX:
             softmax(x.reshape((m, k)), y.reshape((m, n)))
         elif op == Op.LOG_SOFTMAX:
@@ -114,66 +134,111 @@ def forward(plan, params, arena, rows):
 
 
 @kernel
-def backward(plan, params, grads, arena, rows, to_input):
+def pass_error_back(step, params, arena, scratch, first, last, to_input):
+    """Carry the gradient of the rows from ``first`` to ``last`` from one step's y to its x."""
+    op, k, n = step["op"], step["inputs"], step["outputs"]
+    begin, end = first * step["repeat"], last * step["repeat"]
+    m = end - begin
+    y = arena[step["y"] + begin * n : step["y"] + end * n]
+    dx = arena[step["dx"] + begin * k : step["dx"] + end * k]
+    dy = arena[step["dy"] + begin * n : step["dy"] + end * n]
+    if op == Op.LINEAR:
+        w = params[step["weight"] : step["weight"] + k * n].reshape((k, n))
+        dz = arena[step["dz"] + begin * n : step["dz"] + end * n]
+        activate_backward(step["activation"], dy, y, dz, step["alpha"])
+        if to_input:
+            linear_backward_input(dz.reshape((m, n)), w, scratch, dx.reshape((m, k)))
+    elif op == Op.SOFTMAX:
+        softmax_backward(dy.reshape((m, n)), y.reshape((m, n)), dx.reshape((m, k)))
+    elif op == Op.LOG_SOFTMAX:
+        log_softmax_backward(dy.reshape((m, n)), y.reshape((m, n)), dx.reshape((m, k)))
+    else:
+        saved = arena[step["saved"] + begin * n : step["saved"] + end * n]
+        activate_backward(op, dy, saved, dx, step["alpha"])
+
+
+@kernel
+def differentiate_parameters(step, grads, arena, scratch, rows, member, members):
+    """Compute a member's share of the gradients of one step's parameters, from all rows."""
+    if step["op"] != Op.LINEAR:
+        return
+    m, k, n = rows * step["repeat"], step["inputs"], step["outputs"]
+    x = arena[step["x"] : step["x"] + m * k].reshape((m, k))
+    dz = arena[step["dz"] : step["dz"] + m * n].reshape((m, n))
+    first, last = share(k, member, members, 8)
+    if first < last:
+        dw = grads[step["weight"] + first * n : step["weight"] + last * n]
+        linear_backward_weight(x, dz, first, scratch, dw.reshape((last - first, n)))
+    first, last = share(n, member, members, 16)
+    if step["bias"] >= 0 and first < last:
+        linear_backward_bias(dz, first, grads[step["bias"] + first : step["bias"] + last])
+
+
+@kernel
+def backward(plan, params, grads, arena, scratch, rows, member, members, team, to_input):
     """Walk the plan from the output's gradient to the input's, or to the first parameters'."""
+    first, last = share(rows, member, members, 8)
     for i in range(plan.size - 1, -1, -1):
-        step = plan[i]
-        op, m, k, n = step["op"], rows * step["repeat"], step["inputs"], step["outputs"]
-        x = arena[step["x"] : step["x"] + m * k]
-        y = arena[step["y"] : step["y"] + m * n]
-        dx = arena[step["dx"] : step["dx"] + m * k]
-        dy = arena[step["dy"] : step["dy"] + m * n]
-        saved = arena[step["saved"] : step["saved"] + m * n]
-        if op == Op.LINEAR:
-            w = params[step["weight"] : step["weight"] + k * n].reshape((k, n))
-            dw = grads[step["weight"] : step["weight"] + k * n].reshape((k, n))
-            sums = arena[step["dz"] : step["dz"] + m * n]
-            activate_backward(step["activation"], dy, y, sums, step["alpha"])
-            dz = sums.reshape((m, n))
-            linear_backward_weight(x.reshape((m, k)), dz, dw)
-            if step["bias"] >= 0:
-                linear_backward_bias(dz, grads[step["bias"] : step["bias"] + n])
-            if i > 0 or to_input:
-                scratch = arena[step["scratch"] : step["scratch"] + k * n]
-                linear_backward_input(dz, w, scratch, dx.reshape((m, k)))
-        elif op == Op.SOFTMAX:
-            softmax_backward(dy.reshape((m, n)), y.reshape((m, n)), dx.reshape((m, k)))
-        elif op == Op.LOG_SOFTMAX:
-            log_softmax_backward(dy.reshape((m, n)), y.reshape((m, n)), dx.reshape((m, k)))
-        else:
-            activate_backward(op, dy, saved, dx, step["alpha"])
+        pass_error_back(plan[i], params, arena, scratch, first, last, i > 0 or to_input)
+        if members == 1:  # at once, while both factors are in cache
+            differentiate_parameters(plan[i], grads, arena, scratch, rows, 0, 1)
+    if members > 1:
+        meet(team, members)
+        for i in range(plan.size):
+            differentiate_parameters(plan[i], grads, arena, scratch, rows, member, members)
+        meet(team, members)
 
 
 @kernel
-def evaluate_loss(loss, layout, arena, label, rows):
-    """Return the batch's loss, and write its gradient where ``backward`` starts."""
-    op, alpha, n = loss["op"], loss["alpha"], layout["output_size"]
-    output = arena[layout["output"] : layout["output"] + rows * n].reshape((rows, n))
-    d_output = arena[layout["d_output"] : layout["d_output"] + rows * n].reshape((rows, n))
-    weight = arena[layout["weight"] : layout["weight"] + rows]
-    t = layout["target_size"]
-    target = arena[layout["target"] : layout["target"] + rows * t].reshape((rows, t))
+def evaluate_loss(loss, layout, arena, label, total, first, last):
+    """Return these rows' part of the loss, and write its gradient where ``backward`` starts.
+
+    ``total`` is the weight of the whole batch.
+    """
+    op, alpha, n, t = loss["op"], loss["alpha"], layout["output_size"], layout["target_size"]
+    rows = last - first
+    output_at, d_output_at = layout["output"] + first * n, layout["d_output"] + first * n
+    output = arena[output_at : output_at + rows * n].reshape((rows, n))
+    d_output = arena[d_output_at : d_output_at + rows * n].reshape((rows, n))
+    weight = arena[layout["weight"] + first : layout["weight"] + last]
+    target_at = layout["target"] + first * t
+    target = arena[target_at : target_at + rows * t].reshape((rows, t))
     if op == Op.CROSS_ENTROPY:
-        return cross_entropy(output, label[:rows], weight, d_output, alpha)
+        return cross_entropy(output, label[first:last], weight, total, d_output, alpha)
     if op == Op.MSE:
-        return mse(output, target, weight, d_output)
+        return mse(output, target, weight, total, d_output)
     if op == Op.HUBER:
-        return huber(output, target, weight, d_output, alpha)
-    return bce_with_logits(output, target, weight, d_output)
+        return huber(output, target, weight, total, d_output, alpha)
+    return bce_with_logits(output, target, weight, total, d_output)
 
 
 @kernel
-def update_parameters(update, params, grads, state):
-    """Let the optimizer take one step."""
-    update["step"] += 1
+def sum_of_weights(weights, chosen):
+    """Return the weight of the chosen rows; each weighs 1 where there are no weights."""
+    if weights.size == 0:
+        return float(chosen.size)
+    total = 0.0
+    for i in range(chosen.size):
+        total += weights[chosen[i]]
+    return total
+
+
+@kernel
+def update_parameters(update, step, params, grads, state, member, members):
+    """Let the optimizer take its step number ``step``, for a member's share of the parameters."""
+    first, last = share(params.size, member, members, 16)
+    params, grads = params[first:last], grads[first:last]
     op, lr, decay = update["op"], update["lr"], update["weight_decay"]
-    beta1, beta2, eps, step = update["beta1"], update["beta2"], update["eps"], update["step"]
+    beta1, beta2, eps = update["beta1"], update["beta2"], update["eps"]
     if op == Op.SGD:
-        sgd_update(params, grads, state[0], lr, beta1, decay, update["nesterov"] != 0)
-    elif op == Op.ADAM:
-        adam_update(params, grads, state[0], state[1], lr, beta1, beta2, eps, decay, step)
+        velocity = state[0, first:last]
+        sgd_update(params, grads, velocity, lr, beta1, decay, update["nesterov"] != 0)
+        return
+    mean, square = state[0, first:last], state[1, first:last]
+    if op == Op.ADAM:
+        adam_update(params, grads, mean, square, lr, beta1, beta2, eps, decay, step)
     elif op == Op.ADAMW:
-        adamw_update(params, grads, state[0], state[1], lr, beta1, beta2, eps, decay, step)
+        adamw_update(params, grads, mean, square, lr, beta1, beta2, eps, decay, step)
 
 
 @entry_point
@@ -195,43 +260,62 @@ def run(
     order,
     outputs,
     losses,
+    team,
+    member,
 ):
     """Do ``phases`` for the rows in ``order``, batch by batch; return how many batches went well.
 
-    A batch whose loss is not finite ends the run before it changes anything. ``losses[i]`` gets
-    the loss of batch i and the sum of its rows' weights.
+    All members of the team call it with the same arguments, but for their own number. A batch whose
+    loss is not finite ends the run before it changes anything. ``losses[i]`` gets the weight of
+    batch i, and each member's part of its loss.
     """
     place, rule, loss_step = layout[0], update[0], loss[0]
-    batch, width, t = place["batch"], place["input_size"], place["target_size"]
+    batch, members = place["batch"], place["members"]
+    width, t = place["input_size"], place["target_size"]
+    scratch_at = place["scratch"] + member * place["scratch_size"]
+    scratch = arena[scratch_at : scratch_at + place["scratch_size"]]
+    steps_before = rule["step"]
     batches = (order.size + batch - 1) // batch
     for i in range(batches):
         chosen = order[i * batch : min((i + 1) * batch, order.size)]
         rows = chosen.size
+        first, last = share(rows, member, members, 8)
+        mine = chosen[first:last]
         if phases & FORWARD:
-            x = arena[place["input"] : place["input"] + rows * width].reshape((rows, width))
-            gather_rows(inputs, chosen, x)
-            forward(plan, params, arena, rows)
-            if loss_step["op"] != Op.NONE:
-                weight = arena[place["weight"] : place["weight"] + rows]
-                if weights.size > 0:
-                    gather_values(weights, chosen, weight)
-                else:
-                    weight[:] = 1
-                if t > 0:
-                    target = arena[place["target"] : place["target"] + rows * t]
-                    gather_rows(targets, chosen, target.reshape((rows, t)))
-                else:
-                    gather_values(labels, chosen, label[:rows])
-                losses[i, 0] = evaluate_loss(loss_step, place, arena, label, rows)
-                losses[i, 1] = total_weight(weight)
-                if not math.isfinite(losses[i, 0]):
+            x_at = place["input"] + first * width
+            x = arena[x_at : x_at + mine.size * width]
+            gather_rows(inputs, mine, x.reshape((mine.size, width)))
+            forward(plan, params, arena, scratch, first, last)
+        if phases & FORWARD and loss_step["op"] != Op.NONE:
+            weight = arena[place["weight"] + first : place["weight"] + last]
+            if weights.size > 0:
+                gather_values(weights, mine, weight)
+            else:
+                weight[:] = 1
+            if t > 0:
+                target_at = place["target"] + first * t
+                target = arena[target_at : target_at + mine.size * t]
+                gather_rows(targets, mine, target.reshape((mine.size, t)))
+            else:
+                gather_values(labels, mine, label[first:last])
+            total = sum_of_weights(weights, chosen)
+            part = evaluate_loss(loss_step, place, arena, label, total, first, last)
+            losses[i, 0], losses[i, 1 + member] = total, part
+            meet(team, members)
+            for other in range(members):
+                if not math.isfinite(losses[i, 1 + other]):
                     return i
         if phases & OUTPUT:
             n = place["output_size"]
-            output = arena[place["output"] : place["output"] + rows * n]
-            copy_rows(output.reshape((rows, n)), outputs[i * batch : i * batch + rows])
+            output = arena[place["output"] + first * n : place["output"] + last * n]
+            copied = outputs[i * batch + first : i * batch + last]
+            copy_rows(output.reshape((last - first, n)), copied)
         if phases & BACKWARD:
-            backward(plan, params, grads, arena, rows, phases & INPUT_GRADIENT != 0)
+            to_input = phases & INPUT_GRADIENT != 0
+            backward(plan, params, grads, arena, scratch, rows, member, members, team, to_input)
         if phases & UPDATE:
-            update_parameters(rule, params, grads, state)
+            update_parameters(rule, steps_before + i + 1, params, grads, state, member, members)
+            meet(team, members)
+            if member == 0:
+                rule["step"] = steps_before + i + 1
     return batches

@@ -1,12 +1,13 @@
 """A machine: the interpreter with the memory that one plan needs."""
 
+from threading import Thread
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.engine.backends import get_run
-from chainrule.engine.instructions import UPDATE
+from chainrule.engine.instructions import TEAM_FAILED, TEAM_SIZE, UPDATE
 
 Array = NDArray[Any]
 
@@ -22,6 +23,8 @@ class PlanLike(Protocol):
     def layout(self) -> Array: ...
     @property
     def arena_size(self) -> int: ...
+    @property
+    def members(self) -> int: ...
 
 
 class Machine:
@@ -41,7 +44,8 @@ class Machine:
         self.arena = _aligned_zeros(plan.arena_size, dtype)
         self._label = np.zeros(self._layout["batch"], np.int64)
         self._no_vector, self._no_matrix = np.empty(0, dtype), np.empty((0, 0), dtype)
-        self._no_update, self._no_losses = np.zeros(1, UPDATE), np.empty((0, 2))
+        self._no_update, self._no_losses = np.zeros(1, UPDATE), self.losses_for(0)
+        self._team = _aligned_zeros(TEAM_SIZE, np.dtype(np.int64))
         self._no_data = _read_only(np.empty((0, 0), dtype))
         self._no_labels = _read_only(np.empty(0, np.int64))
         self._no_weights = _read_only(np.empty(0, dtype))
@@ -66,7 +70,7 @@ class Machine:
 
         Inputs, targets, labels and weights are as ``chainrule.arrays`` returns them: read-only.
         """
-        batches: int = self._run(
+        arguments = (
             phases,
             self.plan.instructions,
             self.plan.loss,
@@ -84,8 +88,41 @@ class Machine:
             order,
             self._no_matrix if outputs is None else outputs,
             self._no_losses if losses is None else losses,
+            self._team,
         )
+        return self._run_by_all(arguments)
+
+    def _run_by_all(self, arguments: tuple[Any, ...]) -> int:
+        """Let every member of the team run, and return what the first one returns."""
+        self._team[:] = 0
+        errors: list[BaseException] = []
+
+        def work(member: int) -> None:
+            try:
+                self._run(*arguments, member)
+            except BaseException as error:
+                errors.append(error)
+                self._team[:] = TEAM_FAILED
+
+        others = [Thread(target=work, args=(member,)) for member in range(1, self.plan.members)]
+        batches = 0
+        try:
+            for thread in others:
+                thread.start()
+            batches = self._run(*arguments, 0)
+        except BaseException:
+            self._team[:] = TEAM_FAILED
+            raise
+        finally:
+            for thread in others:
+                thread.join()
+        if errors:
+            raise errors[0]
         return batches
+
+    def losses_for(self, batches: int) -> NDArray[np.float64]:
+        """Return room for what ``run`` tells of each batch's loss."""
+        return np.zeros((batches, 1 + self.plan.members))
 
     def rows_at(self, place: str, rows: int) -> Array:
         """Return the arena's view of ``rows`` rows: of the output, d_output, input or d_input."""

@@ -1,71 +1,169 @@
 """Products of C-contiguous matrices, cut into register tiles.
 
-``multiply`` and ``multiply_transposed`` differ only in how they walk their first factor.
+Small factors are read where they lie. Of larger ones, blocks are first copied together, so that
+they stay in cache and rows do not displace each other (Goto and van de Geijn, *Anatomy of
+High-Performance Matrix Multiplication*, 2008). Each element of a product is one sum, added up
+from first to last by any path and any tile: all give the same bits.
 """
 
 import numpy as np
 
+from chainrule.kernels import blocks
+from chainrule.kernels.copy import copy_block
 from chainrule.kernels.jit import JIT_DISABLED, kernel
-from chainrule.kernels.tile import (
-    ROWS_1,
-    ROWS_2,
-    ROWS_3,
-    ROWS_4,
-    TILE_VECTORS,
-    tile,
-)
+from chainrule.kernels.tile import ROWS_1, ROWS_2, ROWS_3, ROWS_4, TILE_VECTORS, tile
+from chainrule.kernels.transpose import transpose_block
 from chainrule.kernels.vectors import VECTOR_BYTES
 
+LEFT_BYTES, BLOCK_BYTES = blocks.LEFT_BYTES, blocks.BLOCK_BYTES
+DEPTH_BYTES, PADDING_BYTES = blocks.DEPTH_BYTES, blocks.PADDING_BYTES
 
-@kernel
-def multiply(a, b, bias, c):
-    m, k = a.shape
-    _tile_product(a.ctypes.data, k, 1, b, bias, c, m, k)
-
-
-@kernel
-def multiply_transposed(a, b, c):
-    k, m = a.shape
-    _tile_product(a.ctypes.data, 1, m, b, b[0, :0], c, m, k)
+is_direct = kernel(blocks.is_direct)
 
 
 @kernel
-def _tile_product(a, a_row, a_k, b, bias, c, m, k):
-    """``c = a @ b + bias``, with ``a`` given by its address and its strides in elements."""
-    like, size, n = c.dtype.type(0), c.itemsize, c.shape[1]
+def multiply(a, b, bias, floor, scratch, c):
+    k, size = a.shape[1], c.itemsize
+    bias_at = bias.ctypes.data if bias.size > 0 else 0
+    if is_direct(k, c.shape[1], size):
+        _direct(a.ctypes.data, k, 1, b.ctypes.data, bias_at, floor, c, k)
+    else:
+        _packed(a.ctypes.data, k, 1, b.ctypes.data, c.shape[1], 1, bias_at, floor, scratch, c, k)
+
+
+@kernel
+def multiply_transposed(a, first, b, scratch, c):
+    k, columns = a.shape
+    n, size = c.shape[1], c.itemsize
+    a_at, no_floor = a.ctypes.data + first * size, c.dtype.type(-np.inf)
+    if is_direct(k, n, size):
+        _direct(a_at, 1, columns, b.ctypes.data, 0, no_floor, c, k)
+    else:
+        _packed(a_at, 1, columns, b.ctypes.data, n, 1, 0, no_floor, scratch, c, k)
+
+
+@kernel
+def multiply_by_transposed(a, b, scratch, c):
+    k, n, size = a.shape[1], c.shape[1], c.itemsize
+    no_floor = c.dtype.type(-np.inf)
+    if is_direct(k, n, size):
+        like, b_transposed = no_floor, scratch.ctypes.data
+        transpose_block(like, size, b.ctypes.data, k, b_transposed, n, n, k)
+        _direct(a.ctypes.data, k, 1, b_transposed, 0, no_floor, c, k)
+    else:
+        _packed(a.ctypes.data, k, 1, b.ctypes.data, 1, k, 0, no_floor, scratch, c, k)
+
+
+@kernel
+def _direct(a, a_row, a_k, b, bias, floor, c, k):
+    """``c = max(a @ b + bias, floor)``, with a, b and bias given by addresses."""
+    m, n, size = c.shape[0], c.shape[1], c.itemsize
     block = TILE_VECTORS * VECTOR_BYTES // size
     for j in range(0, n, block):
         columns = min(block, n - j)
-        b_j = b.ctypes.data + j * size
-        bias_j = bias.ctypes.data + j * size if bias.size > 0 else 0
+        bias_j = bias + j * size if bias != 0 else 0
+        c_j = c.ctypes.data + j * size
         i = 0
         while i < m:
-            a_i = a + i * a_row * size
-            c_ij = c.ctypes.data + (i * n + j) * size
-            left = m - i
-            if left >= ROWS_1:
-                tile(ROWS_1, like, a_i, a_row, a_k, b_j, n, c_ij, n, k, columns, bias_j)
-                i += ROWS_1
-            elif left >= ROWS_2:
-                tile(ROWS_2, like, a_i, a_row, a_k, b_j, n, c_ij, n, k, columns, bias_j)
-                i += ROWS_2
-            elif left >= ROWS_3:
-                tile(ROWS_3, like, a_i, a_row, a_k, b_j, n, c_ij, n, k, columns, bias_j)
-                i += ROWS_3
-            elif left >= ROWS_4:
-                tile(ROWS_4, like, a_i, a_row, a_k, b_j, n, c_ij, n, k, columns, bias_j)
-                i += ROWS_4
-            else:
-                tile(1, like, a_i, a_row, a_k, b_j, n, c_ij, n, k, columns, bias_j)
-                i += 1
+            rows = _tile_rows(m - i)
+            a_i, c_ij = a + i * a_row * size, c_j + i * n * size
+            _tile(rows, floor, a_i, a_row, a_k, b + j * size, n, bias_j, 0, c_ij, n, k, columns)
+            i += rows
+
+
+@kernel
+def _packed(a, a_row, a_k, b, b_k, b_column, bias, floor, scratch, c, k):
+    """Do as ``_direct``, block by block; ``b_k`` and ``b_column`` are the strides of b."""
+    like, m, n, size = floor, c.shape[0], c.shape[1], c.itemsize
+    no_floor = c.dtype.type(-np.inf)
+    block = TILE_VECTORS * VECTOR_BYTES // size
+    most_columns = BLOCK_BYTES // DEPTH_BYTES // block * block
+    cuts = (k * size + DEPTH_BYTES - 1) // DEPTH_BYTES
+    most_depth = (k + cuts - 1) // cuts
+    left = scratch.ctypes.data
+    right = left + LEFT_BYTES
+    for j_block in range(0, n, most_columns):
+        j_end = min(n, j_block + most_columns)
+        for k_block in range(0, k, most_depth):
+            depth = min(most_depth, k - k_block)
+            is_first, is_last = k_block == 0, k_block + depth == k
+            source = b + (k_block * b_k + j_block * b_column) * size
+            _pack(like, size, source, b_k, b_column, depth, j_end - j_block, right)
+            i = 0
+            while i < m:
+                rows = _tile_rows(m - i)
+                source = a + (i * a_row + k_block * a_k) * size
+                if a_k == 1:
+                    left_row, left_k = depth + PADDING_BYTES // size, 1
+                    copy_block(like, source, a_row, left, left_row, rows, depth)
+                else:
+                    left_row, left_k = 1, ROWS_1
+                    copy_block(like, source, a_k, left, left_k, depth, rows)
+                for j in range(j_block, j_end, block):
+                    right_j = right + (j - j_block) * depth * size
+                    c_ij = c.ctypes.data + (i * n + j) * size
+                    start, start_row = c_ij, n
+                    if is_first:
+                        start, start_row = bias + j * size if bias != 0 else 0, 0
+                    _tile(
+                        rows, floor if is_last else no_floor, left, left_row, left_k,
+                        right_j, block, start, start_row, c_ij, n, depth, min(block, n - j),
+                    )  # fmt: skip
+                i += rows
+
+
+@kernel
+def _pack(like, size, b, b_k, b_column, depth, columns, packed):
+    """Copy a block of b: panels as wide as a tile one after the other, each row by row."""
+    block = TILE_VECTORS * VECTOR_BYTES // size
+    for j in range(0, columns, block):
+        panel = packed + j * depth * size
+        here = min(block, columns - j)
+        if b_column == 1:
+            copy_block(like, b + j * size, b_k, panel, block, depth, here)
+        else:
+            transpose_block(
+                like, size, b + j * b_column * size, b_column, panel, block, here, depth
+            )
+
+
+@kernel
+def _tile_rows(left):
+    """Return the rows of the next tile, of ``left`` rows that are to do."""
+    if left >= ROWS_1:
+        return ROWS_1
+    if left >= ROWS_2:
+        return ROWS_2
+    if left >= ROWS_3:
+        return ROWS_3
+    return ROWS_4 if left >= ROWS_4 else 1
+
+
+@kernel
+def _tile(rows, floor, a, a_row, a_k, b, b_row, start, start_row, c, c_row, depth, columns):
+    """Choose the tile that is compiled for so many rows."""
+    if rows == ROWS_1:
+        tile(ROWS_1, floor, a, a_row, a_k, b, b_row, start, start_row, c, c_row, depth, columns)
+    elif rows == ROWS_2:
+        tile(ROWS_2, floor, a, a_row, a_k, b, b_row, start, start_row, c, c_row, depth, columns)
+    elif rows == ROWS_3:
+        tile(ROWS_3, floor, a, a_row, a_k, b, b_row, start, start_row, c, c_row, depth, columns)
+    elif rows == ROWS_4:
+        tile(ROWS_4, floor, a, a_row, a_k, b, b_row, start, start_row, c, c_row, depth, columns)
+    else:
+        tile(1, floor, a, a_row, a_k, b, b_row, start, start_row, c, c_row, depth, columns)
 
 
 if JIT_DISABLED:  # a tile exists only as machine code
 
-    def multiply(a, b, bias, c):
+    def multiply(a, b, bias, floor, scratch, c):
         np.matmul(a, b, out=c)
         if bias.size > 0:
             c += bias
+        np.maximum(c, floor, out=c)
 
-    def multiply_transposed(a, b, c):
-        np.matmul(a.T, b, out=c)
+    def multiply_transposed(a, first, b, scratch, c):
+        np.matmul(a[:, first : first + c.shape[0]].T, b, out=c)
+
+    def multiply_by_transposed(a, b, scratch, c):
+        np.matmul(a, b.T, out=c)

@@ -1,8 +1,9 @@
 """Losses, each with its gradient in the same pass.
 
-All take the network's output, what it should have been, and a weight for each row; all write
-the gradient by the output and return the weighted mean over the rows,
-``sum(weight * row_loss) / sum(weight)``, accumulated in float64; 0 when all weights are 0.
+All take some rows of the network's output, what they should have been, a weight for each row, and
+the total weight of the batch; all write the gradient by the output and return these rows' part of
+the batch's weighted mean, ``sum(weight * row_loss) / total``, accumulated in float64; 0 when the
+total is 0.
 """
 
 import math
@@ -12,24 +13,14 @@ from chainrule.kernels.scalar import exp, sigmoid
 
 
 @kernel
-def total_weight(weight):
-    total = 0.0
-    for i in range(weight.size):
-        total += weight[i]
-    return total
-
-
-@kernel
-def row_scale(weight, columns):
-    """Return the share of one entry in the mean, before its row's weight; 0 if all weights are."""
-    total = total_weight(weight)
+def row_scale(total, columns):
     return 1.0 / (total * columns) if total > 0.0 else 0.0
 
 
 @kernel
-def mse(output, target, weight, d_output):
+def mse(output, target, weight, total, d_output):
     rows, columns = output.shape
-    scale = row_scale(weight, columns)
+    scale = row_scale(total, columns)
     two = output.dtype.type(2)
     loss = 0.0
     for i in range(rows):
@@ -45,9 +36,9 @@ def mse(output, target, weight, d_output):
 
 
 @kernel
-def huber(output, target, weight, d_output, delta):
+def huber(output, target, weight, total, d_output, delta):
     rows, columns = output.shape
-    scale = row_scale(weight, columns)
+    scale = row_scale(total, columns)
     delta = output.dtype.type(delta)
     half = output.dtype.type(0.5)
     loss = 0.0
@@ -66,9 +57,9 @@ def huber(output, target, weight, d_output, delta):
 
 
 @kernel
-def bce_with_logits(output, target, weight, d_output):
+def bce_with_logits(output, target, weight, total, d_output):
     rows, columns = output.shape
-    scale = row_scale(weight, columns)
+    scale = row_scale(total, columns)
     zero = output.dtype.type(0)
     loss = 0.0
     for i in range(rows):
@@ -84,9 +75,9 @@ def bce_with_logits(output, target, weight, d_output):
 
 
 @kernel
-def cross_entropy(output, label, weight, d_output, smoothing):
+def cross_entropy(output, label, weight, total, d_output, smoothing):
     rows, classes = output.shape
-    scale = row_scale(weight, 1)
+    scale = row_scale(total, 1)
     uniform = smoothing / classes
     loss = 0.0
     for i in range(rows):

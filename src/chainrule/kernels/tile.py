@@ -17,24 +17,28 @@ TILE_VECTORS = 2
 
 
 @intrinsic(prefer_literal=True)
-def tile(typing_context, rows, like, a, a_row, a_k, b, b_row, c, c_row, depth, columns, bias):
-    """``c = a @ b + bias`` for a block of ``rows`` rows and at most ``TILE_VECTORS`` vectors.
+def tile(
+    typing_context,
+    rows, floor, a, a_row, a_k, b, b_row, start, start_row, c, c_row, depth, columns,
+):  # fmt: skip
+    """``c = max(start + a @ b, floor)``, for ``rows`` rows and up to ``TILE_VECTORS`` vectors.
 
-    ``rows`` is a literal and ``like`` any number of the element type; ``a``, ``b``, ``c`` and
-    ``bias`` are addresses (bias 0: none), ``a_row`` and ``a_k`` how many elements apart the rows
-    and the columns of ``a`` lie, ``b_row`` and ``c_row`` the same for rows; ``depth`` is the
-    length of the sums, and ``columns`` how many columns of the block are there.
+    ``rows`` is a literal, and ``floor`` a number of the element type: 0 makes a ReLU of the
+    product, -inf leaves it as it is. ``a``, ``b``, ``c`` and ``start`` are addresses (start 0:
+    zeros), ``a_row`` and ``a_k`` how many elements apart the rows and the columns of ``a`` lie,
+    and so on (start_row 0: the same for all rows, a bias); ``depth`` is the length of the sums,
+    and ``columns`` how many columns of the block are there.
     """
     if not isinstance(rows, types.IntegerLiteral):
         return None
-    arguments = (a, a_row, a_k, b, b_row, c, c_row, depth, columns, bias)
-    signature = types.void(rows, like, *[types.int64] * len(arguments))
-    width = VECTOR_BYTES // (like.bitwidth // 8)
+    arguments = (a, a_row, a_k, b, b_row, start, start_row, c, c_row, depth, columns)
+    signature = types.void(rows, floor, *[types.int64] * len(arguments))
+    width = VECTOR_BYTES // (floor.bitwidth // 8)
 
     def codegen(context, builder, signature, values):
-        vectors = Vectors(builder, context.get_value_type(like), width)
-        operands = values[2:]
-        columns = values[-2]
+        vectors = Vectors(builder, context.get_value_type(floor), width)
+        operands = values[1:]
+        columns = values[-1]
 
         def at_least(count):
             return builder.icmp_signed(">=", columns, ir.Constant(INDEX, count))
@@ -54,23 +58,28 @@ def tile(typing_context, rows, like, a, a_row, a_k, b, b_row, c, c_row, depth, c
 
 
 def _emit_block(
-    vectors, rows, count, masked, a, a_row, a_k, b, b_row, c, c_row, depth, columns, bias
-):
+    vectors, rows, count, masked,
+    floor, a, a_row, a_k, b, b_row, start, start_row, c, c_row, depth, columns,
+):  # fmt: skip
     """Emit the product for ``rows`` rows and ``count`` vectors of columns."""
     builder, width = vectors.builder, vectors.width
-    a, b, c, bias_start = (builder.inttoptr(x, vectors.pointer) for x in (a, b, c, bias))
+    has_start = builder.icmp_signed("!=", start, ir.Constant(INDEX, 0))
+    a, b, c, start = (builder.inttoptr(x, vectors.pointer) for x in (a, b, c, start))
     masks = [vectors.lanes_below(columns, v * width) if masked else None for v in range(count)]
+
+    def row_of(matrix, stride, number):
+        return builder.gep(matrix, [builder.mul(stride, ir.Constant(INDEX, number))])
 
     # Sums live in stack slots that LLVM turns into registers.
     sums = [[cgutils.alloca_once_value(builder, vectors.zero) for _ in masks] for _ in range(rows)]
     for row in sums:  # a tile inside a loop starts anew each time
         for slot in row:
             builder.store(vectors.zero, slot)
-    with builder.if_then(builder.icmp_signed("!=", bias, ir.Constant(INDEX, 0))):
-        for v, mask in enumerate(masks):
-            start = vectors.load(bias_start, v * width, mask)
-            for row in sums:
-                builder.store(start, row[v])
+    with builder.if_then(has_start):
+        for r, row in enumerate(sums):
+            start_r = row_of(start, start_row, r)
+            for v, mask in enumerate(masks):
+                builder.store(vectors.load(start_r, v * width, mask), row[v])
 
     with cgutils.for_range(builder, depth) as loop:
         b_k = builder.gep(b, [builder.mul(loop.index, b_row)])
@@ -82,7 +91,8 @@ def _emit_block(
             for slot, b_vector in zip(row, b_vectors, strict=True):
                 builder.store(vectors.multiply_add(factor, b_vector, builder.load(slot)), slot)
 
+    floors = vectors.splat(floor)
     for r, row in enumerate(sums):
-        c_r = builder.gep(c, [builder.mul(c_row, ir.Constant(INDEX, r))])
+        c_r = row_of(c, c_row, r)
         for v, mask in enumerate(masks):
-            vectors.store(builder.load(row[v]), c_r, v * width, mask)
+            vectors.store(vectors.at_least(builder.load(row[v]), floors), c_r, v * width, mask)

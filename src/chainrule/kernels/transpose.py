@@ -1,60 +1,75 @@
-"""The transpose of a matrix, square block by square block in vector registers."""
+"""Transposes from address to address, square block by square block in vector registers."""
 
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from chainrule.kernels.jit import JIT_DISABLED, kernel
+from chainrule.kernels.jit import kernel
 from chainrule.kernels.vectors import INDEX, LANE, VECTOR_BYTES, Vectors
 
 
 @kernel
-def transpose(a, out):
-    like, size = a.dtype.type(0), a.itemsize
+def transpose_block(like, size, source, source_row, target, target_row, rows, columns):
+    """Transpose a block of ``rows`` rows from address to address.
+
+    ``like`` is a number of the element type, of ``size`` bytes; rows lie ``source_row`` and
+    ``target_row`` elements apart.
+    """
     width = VECTOR_BYTES // size
-    rows, columns = a.shape
-    whole_rows, whole_columns = rows - rows % width, columns - columns % width
-    for i in range(0, whole_rows, width):
-        for j in range(0, whole_columns, width):
-            source = a.ctypes.data + (i * columns + j) * size
-            target = out.ctypes.data + (j * rows + i) * size
-            transpose_block(like, source, columns, target, rows)
-        for j in range(whole_columns, columns):
-            for ii in range(i, i + width):
-                out[j, ii] = a[ii, j]
-    for i in range(whole_rows, rows):
-        for j in range(columns):
-            out[j, i] = a[i, j]
+    for i in range(0, rows, width):
+        for j in range(0, columns, width):
+            from_square = source + (i * source_row + j) * size
+            to_square = target + (j * target_row + i) * size
+            height, length = min(width, rows - i), min(width, columns - j)
+            _transpose_square(like, from_square, source_row, to_square, target_row, height, length)
 
 
 @intrinsic
-def transpose_block(typing_context, like, source, source_row, target, target_row):
-    """Transpose a block as wide and as high as a vector is long, from address to address.
-
-    ``like`` is any number of the element type; rows lie ``source_row`` and ``target_row`` elements
-    apart.
-    """
-    signature = types.void(like, *[types.int64] * 4)
+def _transpose_square(typing_context, like, source, source_row, target, target_row, rows, columns):
+    """Transpose a block that is at most as wide and as high as a vector is long."""
+    signature = types.void(like, *[types.int64] * 6)
     width = VECTOR_BYTES // (like.bitwidth // 8)
 
     def codegen(context, builder, signature, values):
         vectors = Vectors(builder, context.get_value_type(like), width)
-        source, source_row, target, target_row = values[1:]
+        source, source_row, target, target_row, rows, columns = values[1:]
         source, target = (builder.inttoptr(x, vectors.pointer) for x in (source, target))
 
-        def row(start, stride, number):
-            return builder.gep(start, [builder.mul(stride, ir.Constant(INDEX, number))])
+        def emit(masked):
+            def mask(number, count, length):
+                if not masked:
+                    return None
+                is_there = builder.icmp_signed("<", ir.Constant(INDEX, number), count)
+                return vectors.lanes_below(builder.select(is_there, length, zero), 0)
 
-        rows = [vectors.load(row(source, source_row, i), 0, None) for i in range(width)]
-        # Blocks of the upper right and the lower left change places, ever smaller ones.
-        step = width // 2
-        while step:
-            for i in range(width):
-                if i & step == 0:
-                    rows[i], rows[i + step] = _exchange(builder, rows[i], rows[i + step], step)
-            step //= 2
-        for i, vector in enumerate(rows):
-            vectors.store(vector, row(target, target_row, i), 0, None)
+            def at(start, stride, number):
+                return builder.gep(start, [builder.mul(stride, ir.Constant(INDEX, number))])
+
+            square = [
+                vectors.load(at(source, source_row, i), 0, mask(i, rows, columns))
+                for i in range(width)
+            ]
+            # Blocks of the upper right and the lower left change places, ever smaller ones.
+            step = width // 2
+            while step:
+                for i in range(width):
+                    if i & step == 0:
+                        pair = _exchange(builder, square[i], square[i + step], step)
+                        square[i], square[i + step] = pair
+                step //= 2
+            for j, vector in enumerate(square):
+                vectors.store(vector, at(target, target_row, j), 0, mask(j, columns, rows))
+
+        zero = ir.Constant(INDEX, 0)
+        whole = builder.and_(
+            builder.icmp_signed("==", rows, ir.Constant(INDEX, width)),
+            builder.icmp_signed("==", columns, ir.Constant(INDEX, width)),
+        )
+        with builder.if_else(whole) as (then, otherwise):
+            with then:
+                emit(masked=False)
+            with otherwise:
+                emit(masked=True)
         return context.get_dummy_value()
 
     return signature, codegen
@@ -71,9 +86,3 @@ def _exchange(builder, upper, lower, step):
         builder.shuffle_vector(upper, lower, ir.Constant(kind, first)),
         builder.shuffle_vector(upper, lower, ir.Constant(kind, second)),
     )
-
-
-if JIT_DISABLED:  # a block exists only as machine code
-
-    def transpose(a, out):
-        out[...] = a.T

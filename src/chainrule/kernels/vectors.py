@@ -70,6 +70,10 @@ class Vectors:
     def multiply_add(self, x, y, z):
         return self._call(f"llvm.fmuladd.{self.suffix}", self.vector, x, y, z)
 
+    def at_least(self, x, floor):
+        """Return the larger of the two, lane by lane; a NaN in ``x`` stays."""
+        return self.builder.select(self.builder.fcmp_ordered("<", x, floor), floor, x)
+
     def load(self, pointer, offset, mask):
         address = self._at(pointer, offset)
         if mask is None:

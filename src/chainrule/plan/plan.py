@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from chainrule.engine.instructions import INSTRUCTION, LAYOUT, Op
-from chainrule.plan.arena import Lifetime, arrange
+from chainrule.kernels.blocks import DIRECT_BYTES, PACKED_BYTES, is_direct
+from chainrule.plan.arena import ALIGNMENT, Lifetime, arrange
 from chainrule.plan.builder import Instruction, PlanBuilder, Tensor
 from chainrule.plan.fusion import fuse
 
@@ -38,6 +39,11 @@ class Plan:
         """The largest number of rows that one pass takes."""
         return int(self.layout["batch"][0])
 
+    @property
+    def members(self) -> int:
+        """How many threads share the work."""
+        return int(self.layout["members"][0])
+
 
 def make_plan(
     builder: PlanBuilder,
@@ -49,6 +55,7 @@ def make_plan(
     dtype: np.dtype,
     loss: tuple[Op, float] | None = None,
     backward: bool = True,
+    members: int = 1,
 ) -> Plan:
     """Lay out what ``builder`` holds.
 
@@ -61,6 +68,7 @@ def make_plan(
     dtype : float32 or float64.
     loss : the loss's operation and its number, if the plan ends in one.
     backward : whether the plan will be walked backward; if not, values live shorter.
+    members : how many threads will share the work.
     """
     instructions = fuse(builder.instructions)
     target_size = 0
@@ -68,8 +76,11 @@ def make_plan(
         target_size = output_tensor.size
     item = np.dtype(dtype).itemsize
     lifetimes = _lifetimes(
-        instructions, input_tensor, output_tensor, target_size * batch, batch, backward
+        instructions, input_tensor, output_tensor, target_size, batch, backward, members
     )
+    scratch_bytes = _scratch_bytes(instructions, batch, item, backward)
+    scratch = -(-scratch_bytes // ALIGNMENT) * ALIGNMENT // item
+    lifetimes["scratch"] = Lifetime(scratch * members, 0, 2 * len(instructions) + 1)
     addresses, size = arrange(
         {key: Lifetime(life.size * item, life.first, life.last) for key, life in lifetimes.items()}
     )
@@ -83,12 +94,10 @@ def make_plan(
         row["x"], row["y"] = place[x], place[y]
         row["dx"], row["dy"] = place.get(("d", x), 0), place.get(("d", y), 0)
         row["saved"] = row["y"] if step.saves_output else row["x"]
-        fused = step.activation != Op.NONE
-        row["z"] = place["sums"] if fused else row["y"]
-        row["dz"] = place["sums"] if fused else row["dy"]
+        row["z"] = place["sums"] if _needs_sums(step) else row["y"]
+        row["dz"] = place.get(("dz", y), row["dy"])
         row["weight"] = offsets[step.weight] if step.weight else -1
         row["bias"] = offsets[step.bias] if step.bias else -1
-        row["scratch"] = place.get("scratch", 0)
 
     layout = np.zeros(1, LAYOUT)
     x, y = input_tensor.buffer, output_tensor.buffer
@@ -96,7 +105,9 @@ def make_plan(
     layout["d_input"], layout["d_output"] = place.get(("d", x), 0), place.get(("d", y), 0)
     layout["input_size"], layout["output_size"] = input_tensor.size, output_tensor.size
     layout["target"], layout["target_size"] = place.get("target", 0), target_size
-    layout["weight"], layout["batch"] = place.get("weight", 0), batch
+    layout["weight"], layout["batch"] = place["weight"], batch
+    layout["members"] = members
+    layout["scratch"], layout["scratch_size"] = place["scratch"], scratch
 
     loss_row = np.zeros(1, INSTRUCTION)
     if loss is not None:
@@ -119,6 +130,7 @@ def _lifetimes(
     target_size: int,
     batch: int,
     backward: bool,
+    members: int,
 ) -> dict[Hashable, Lifetime]:
     """Return what must exist from when to when, in elements.
 
@@ -135,7 +147,7 @@ def _lifetimes(
     used[output_tensor.buffer] = n
 
     lifetimes: dict[Hashable, Lifetime] = {
-        "target": Lifetime(target_size, 0, n),
+        "target": Lifetime(target_size * batch, 0, n),
         "weight": Lifetime(batch, 0, n),
     }
     for buffer, size in sizes.items():
@@ -147,12 +159,50 @@ def _lifetimes(
             lifetimes["d", buffer] = Lifetime(size, 2 * n - used[buffer], end)
         else:
             lifetimes[buffer] = Lifetime(size, born[buffer], used[buffer])
-    linear = [step for step in instructions if step.op == Op.LINEAR]
-    fused = [step for step in linear if step.activation != Op.NONE]
-    sums = max((step.y.size * batch for step in fused), default=0)
-    lifetimes["sums"] = Lifetime(sums, 0, 2 * n + 1)
+    sums = max((step.y.size * batch for step in instructions if _needs_sums(step)), default=0)
+    lifetimes["sums"] = Lifetime(sums, 0, n)
     if backward:
-        # Linear steps transpose their weight before they pass a gradient on.
-        scratch = max((step.inputs * step.outputs for step in linear), default=0)
-        lifetimes["scratch"] = Lifetime(scratch, n, 2 * n + 1)
+        _add_errors(lifetimes, instructions, batch, together=members > 1)
     return lifetimes
+
+
+def _needs_sums(step: Instruction) -> bool:
+    """Tell whether a fused activation needs the linear step's sums in memory."""
+    return step.activation not in (Op.NONE, Op.RELU)
+
+
+def _add_errors(
+    lifetimes: dict[Hashable, Lifetime],
+    instructions: list[Instruction],
+    batch: int,
+    *,
+    together: bool,
+) -> None:
+    """Add dz, the gradient of each linear step's sums; a team needs all of them at the end."""
+    n = len(instructions)
+    for moment, step in enumerate(instructions):
+        if step.op != Op.LINEAR:
+            continue
+        made = 2 * n - moment
+        last = 2 * n + 1 if together else made
+        if step.activation != Op.NONE:
+            lifetimes["dz", step.y.buffer] = Lifetime(step.y.size * batch, made, last)
+        else:
+            dy = lifetimes["d", step.y.buffer]
+            lifetimes["d", step.y.buffer] = Lifetime(dy.size, dy.first, max(dy.last, last))
+
+
+def _scratch_bytes(
+    instructions: list[Instruction], batch: int, itemsize: int, backward: bool
+) -> int:
+    """Return the room that one thread needs for products."""
+    most = 0
+    for step in instructions:
+        if step.op == Op.LINEAR:
+            right_factors = [(step.inputs, step.outputs)]
+            if backward:
+                right_factors.append((batch * step.repeat, step.outputs))
+                most = max(most, min(step.inputs * step.outputs * itemsize, DIRECT_BYTES))
+            if not all(is_direct(*shape, itemsize) for shape in right_factors):
+                most = max(most, PACKED_BYTES)
+    return most

@@ -1,25 +1,35 @@
-"""The linear layer ``y = x @ w + b``, and its three derivatives."""
+"""The linear layer ``y = x @ w + b``, and its three derivatives.
+
+``scratch`` is room that the compiled twins need. The derivatives by weight and bias can be computed
+in parts, by several threads: ``first`` is the first input, or output, that a part is about.
+"""
 
 import numpy as np
 
 
-def linear(x, w, b, y):
+def linear(x, w, b, scratch, y):
     """``y = x @ w + b``; an empty b is none."""
     np.matmul(x, w, out=y)
     if b.size > 0:
         y += b
 
 
-def linear_backward_weight(x, dy, dw):
+def linear_relu(x, w, b, scratch, y):
+    """``y = max(x @ w + b, 0)``."""
+    linear(x, w, b, scratch, y)
+    np.maximum(y, 0, out=y)
+
+
+def linear_backward_weight(x, dy, first, scratch, dw):
     """``dw = x.T @ dy``: a weight's gradient is its input times its output's gradient, summed."""
-    np.matmul(x.T, dy, out=dw)
+    np.matmul(x.T[first : first + len(dw)], dy, out=dw)
 
 
-def linear_backward_bias(dy, db):
+def linear_backward_bias(dy, first, db):
     """``db = sum(dy)`` over the rows."""
-    np.sum(dy, axis=0, out=db)
+    np.sum(dy[:, first : first + len(db)], axis=0, out=db)
 
 
 def linear_backward_input(dy, w, scratch, dx):
-    """``dx = dy @ w.T``; scratch is room that the compiled twin needs."""
+    """``dx = dy @ w.T``."""
     np.matmul(dy, w.T, out=dx)

@@ -1,53 +1,50 @@
-"""Losses with their gradients, as weighted means over the rows: ``sum(w * row) / sum(w)``."""
+"""Losses with their gradients: some rows' part of a weighted mean, ``sum(w * row) / total``.
+
+``total`` is the weight of all rows of the batch.
+"""
 
 import numpy as np
 
 from chainrule.reference.scalar import sigmoid
 
 
-def total_weight(weight):
-    """Return the sum of the weights, in float64."""
-    return weight.sum(dtype=float)
-
-
-def row_scale(weight, columns):
-    """Return the share of one entry in the mean, before its row's weight; 0 if all weights are."""
-    total = total_weight(weight)
+def row_scale(total, columns):
+    """Return the share of one entry in the mean, before its row's weight; 0 without any weight."""
     return 1 / (total * columns) if total > 0 else 0.0
 
 
-def mse(output, target, weight, d_output):
+def mse(output, target, weight, total, d_output):
     """Mean of ``(output - target)**2``; gradient ``2 * (output - target)``, by its share."""
-    share = row_scale(weight, output.shape[1]) * weight[:, np.newaxis]
+    share = row_scale(total, output.shape[1]) * weight[:, np.newaxis]
     error = output - target
     d_output[...] = share * 2 * error
     return (share * error**2).sum()
 
 
-def huber(output, target, weight, d_output, delta):
+def huber(output, target, weight, total, d_output, delta):
     """Mean of ``e**2 / 2`` where ``|e| < delta``, else ``delta * (|e| - delta / 2)``."""
-    share = row_scale(weight, output.shape[1]) * weight[:, np.newaxis]
+    share = row_scale(total, output.shape[1]) * weight[:, np.newaxis]
     error = output - target
     clipped = np.clip(error, -delta, delta)
     d_output[...] = share * clipped
     return (share * clipped * (error - clipped / 2)).sum()
 
 
-def bce_with_logits(output, target, weight, d_output):
+def bce_with_logits(output, target, weight, total, d_output):
     """Mean of ``-t * log(p) - (1 - t) * log(1 - p)``, ``p = sigmoid(output)``; gradient p - t."""
-    share = row_scale(weight, output.shape[1]) * weight[:, np.newaxis]
+    share = row_scale(total, output.shape[1]) * weight[:, np.newaxis]
     d_output[...] = share * (sigmoid(output) - target)
     softplus = np.maximum(output, 0) + np.log1p(np.exp(-abs(output)))
     return (share * (softplus - output * target)).sum()
 
 
-def cross_entropy(output, label, weight, d_output, smoothing):
+def cross_entropy(output, label, weight, total, d_output, smoothing):
     """Mean of ``-sum(q * log(softmax(output)))``; gradient ``softmax(output) - q``.
 
     q is ``1 - smoothing`` for the row's label, plus ``smoothing / classes`` for every class.
     """
     rows, classes = output.shape
-    share = row_scale(weight, 1) * weight[:, np.newaxis]
+    share = row_scale(total, 1) * weight[:, np.newaxis]
     q = np.full(output.shape, smoothing / classes)
     q[np.arange(rows), label] += 1 - smoothing
     shifted = output - output.max(axis=1, keepdims=True)

@@ -1,0 +1,69 @@
+"""Threads that work together: each runs the same code on its share, and they wait for each other.
+
+The members are threads of Python's own, inside one compiled function each, without the GIL; so
+Numba's threading layers, with their restrictions, are not needed.
+"""
+
+import sys
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from chainrule.kernels.jit import JIT_DISABLED, kernel
+
+# Where the array that all members see counts, a cache line apart: how many of them wait, and how
+# often all have met. A team that has failed has met a negative number of times.
+WAITING, MEETINGS = 0, 64
+
+# So often a member looks whether the others have come, before it lets other programs run.
+PATIENCE = 1 << 14
+
+_give_way = types.ExternalFunction(
+    "SwitchToThread" if sys.platform == "win32" else "sched_yield", types.int32()
+)
+
+
+@kernel
+def meet(team, members):
+    if members == 1:
+        return
+    address = team.ctypes.data
+    meetings = _load(address + MEETINGS)
+    if _add(address + WAITING, 1) == members - 1:
+        _add(address + WAITING, -members)
+        _add(address + MEETINGS, 1)
+        return
+    looks = 0
+    while meetings >= 0 and _load(address + MEETINGS) == meetings:
+        looks += 1
+        if looks > PATIENCE:
+            _give_way()
+
+
+@intrinsic
+def _load(typing_context, address):
+    """Return the int64 at ``address``, and see all that was written before it."""
+
+    def codegen(context, builder, signature, values):
+        pointer = builder.inttoptr(values[0], ir.IntType(64).as_pointer())
+        return builder.load_atomic(pointer, "acquire", 8)
+
+    return types.int64(types.int64), codegen
+
+
+@intrinsic
+def _add(typing_context, address, number):
+    """Add ``number`` to the int64 at ``address`` as one indivisible step; return what it was."""
+
+    def codegen(context, builder, signature, values):
+        pointer = builder.inttoptr(values[0], ir.IntType(64).as_pointer())
+        return builder.atomic_rmw("add", pointer, values[1], "acq_rel")
+
+    return types.int64(types.int64, types.int64), codegen
+
+
+if JIT_DISABLED:  # plain Python runs in one thread
+
+    def meet(team, members):
+        pass
