@@ -22,6 +22,7 @@ from chainrule.layers import (
 from chainrule.losses import BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, MSELoss
 from chainrule.network import Sequential
 from chainrule.optimizers import SGD, Adam, AdamW
+from chainrule.threads import get_num_threads, set_num_threads, threads
 from chainrule.training import History, fit
 
 __all__ = [
@@ -53,10 +54,13 @@ __all__ = [
     "__version__",
     "datasets",
     "fit",
+    "get_num_threads",
     "gradcheck",
     "initializers",
     "layers",
     "losses",
     "metrics",
     "optimizers",
+    "set_num_threads",
+    "threads",
 ]

@@ -207,7 +207,6 @@ def _print_gradient_check(
 
 def _info(options: argparse.Namespace) -> int:
     import llvmlite.binding as llvm
-    import numba
 
     from chainrule.kernels.jit import cache_folder
     from chainrule.kernels.vectors import VECTOR_BYTES
@@ -224,8 +223,7 @@ def _info(options: argparse.Namespace) -> int:
         "features": ", ".join(name for name in telling if features.get(name)),
         "vector": f"{VECTOR_BYTES} bytes",
         "cores": str(os.cpu_count()),
-        "threads": f"1 in use; Numba would use {numba.config.NUMBA_NUM_THREADS}",
-        "threading layer": f"{numba.config.THREADING_LAYER} (not started)",
+        "threads": f"up to {cr.get_num_threads()}",
         "cache folder": str(folder) if folder else "none: nowhere to keep compiled code",
         "cache entries": str(entries),
     }

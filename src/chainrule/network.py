@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from chainrule import arrays
 from chainrule.arguments import integer
 from chainrule.arrays import FloatArray
-from chainrule.engine.backends import check_backend
+from chainrule.engine.backends import check_backend, threads_for
 from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
 from chainrule.layers.layer import Layer
@@ -164,7 +164,10 @@ class Sequential:
         """
         x = self.check_input(X, "X")
         rows = x.shape[0]
-        plan = self.make_plan(x.shape[1:], min(rows, PREDICT_ROWS), backward=False)
+        threads = threads_for(self.backend)
+        block = min(rows, PREDICT_ROWS * threads)
+        steps = -(-rows // block)
+        plan = self.make_plan(x.shape[1:], block, backward=False, steps=steps, threads=threads)
         machine = Machine(plan, self.dtype, self.backend)
         outputs = np.empty((rows, prod(plan.output_shape)), self.dtype)
         machine.run(
@@ -202,7 +205,7 @@ class Sequential:
             or self._manual[0].input_shape != shape
             or self._manual[0].batch < rows
         ):
-            plan = self.make_plan(shape, rows)
+            plan = self.make_plan(shape, rows, threads=threads_for(self.backend))
             self._manual = plan, Machine(plan, self.dtype, self.backend)
         plan, machine = self._manual
         machine.run(
@@ -281,9 +284,19 @@ class Sequential:
         return batch
 
     def make_plan(
-        self, input_shape: Shape, batch: int, *, loss: Loss | None = None, backward: bool = True
+        self,
+        input_shape: Shape,
+        batch: int,
+        *,
+        loss: Loss | None = None,
+        backward: bool = True,
+        steps: int = 1,
+        threads: int = 1,
     ) -> Plan:
-        """Return the plan for batches of up to ``batch`` rows of ``input_shape``."""
+        """Return the plan for batches of up to ``batch`` rows of ``input_shape``.
+
+        See :func:`chainrule.plan.make_plan`.
+        """
         builder = PlanBuilder()
         first = tensor = Tensor(input_shape)
         for position, (path, layer) in enumerate(self._chain):
@@ -298,6 +311,8 @@ class Sequential:
             dtype=self.dtype,
             loss=None if loss is None else (loss.op, loss.number),
             backward=backward,
+            steps=steps,
+            threads=threads,
         )
 
     def layer_name(self, positions: tuple[int, ...]) -> str:

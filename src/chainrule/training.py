@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule import arrays
 from chainrule.arguments import integer
 from chainrule.arrays import FloatArray
-from chainrule.engine.backends import check_backend
+from chainrule.engine.backends import check_backend, threads_for
 from chainrule.engine.instructions import Op, Phase
 from chainrule.engine.machine import Machine
 from chainrule.errors import NonFiniteError
@@ -229,7 +229,9 @@ class _Trainer:
         backend: str,
     ) -> None:
         self.net, self.loss, self.data, self.batch = net, loss, data, batch_size
-        self.plan = net.make_plan(data.shape, batch_size, loss=loss)
+        self.plan = net.make_plan(
+            data.shape, batch_size, loss=loss, steps=MOST_STEPS, threads=threads_for(backend)
+        )
         self.machine = Machine(self.plan, net.dtype, backend)
         self.state: OptimizerState = optimizer.state(net)
         self.losses = self.machine.losses_for(1)

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.threads import get_num_threads
+
 BACKENDS = ("numba", "numpy")
 
 
@@ -29,6 +31,11 @@ def get_run(backend: str) -> Callable[..., int]:
     if isinstance(run, FunctionType):  # plain Python: as silent about overflow as compiled code
         run = np.errstate(divide="ignore", over="ignore", invalid="ignore")(run)
     return run
+
+
+def threads_for(backend: str) -> int:
+    """Return how many threads may run a plan: plain Python uses one."""
+    return 1 if isinstance(get_run(backend), FunctionType) else get_num_threads()
 
 
 def _with_twins(interpreter: dict[str, Any]) -> dict[str, Any]:

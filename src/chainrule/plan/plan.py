@@ -10,6 +10,7 @@ from chainrule.kernels.blocks import DIRECT_BYTES, PACKED_BYTES, is_direct
 from chainrule.plan.arena import ALIGNMENT, Lifetime, arrange
 from chainrule.plan.builder import Instruction, PlanBuilder, Tensor
 from chainrule.plan.fusion import fuse
+from chainrule.plan.team import choose_members, work_of
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,8 @@ def make_plan(
     dtype: np.dtype,
     loss: tuple[Op, float] | None = None,
     backward: bool = True,
-    members: int = 1,
+    steps: int = 1,
+    threads: int = 1,
 ) -> Plan:
     """Lay out what ``builder`` holds.
 
@@ -68,19 +70,23 @@ def make_plan(
     dtype : float32 or float64.
     loss : the loss's operation and its number, if the plan ends in one.
     backward : whether the plan will be walked backward; if not, values live shorter.
-    members : how many threads will share the work.
+    steps : how many batches one call will do, or more.
+    threads : how many threads may share the work; the plan takes fewer where they would not pay.
     """
     instructions = fuse(builder.instructions)
+    work = work_of(instructions, batch, backward=backward)
+    members = choose_members(work, batch, steps, threads)
     target_size = 0
     if loss is not None and loss[0] != Op.CROSS_ENTROPY:
         target_size = output_tensor.size
     item = np.dtype(dtype).itemsize
-    lifetimes = _lifetimes(
-        instructions, input_tensor, output_tensor, target_size, batch, backward, members
-    )
+    lifetimes = _lifetimes(instructions, input_tensor, output_tensor, target_size, batch, backward)
     scratch_bytes = _scratch_bytes(instructions, batch, item, backward)
     scratch = -(-scratch_bytes // ALIGNMENT) * ALIGNMENT // item
-    lifetimes["scratch"] = Lifetime(scratch * members, 0, 2 * len(instructions) + 1)
+    end = 2 * len(instructions) + 1
+    lifetimes["scratch"] = Lifetime(scratch * members, 0, end)
+    if members > 1:  # they need not be at the same step at the same time
+        lifetimes = {key: Lifetime(life.size, 0, end) for key, life in lifetimes.items()}
     addresses, size = arrange(
         {key: Lifetime(life.size * item, life.first, life.last) for key, life in lifetimes.items()}
     )
@@ -94,7 +100,7 @@ def make_plan(
         row["x"], row["y"] = place[x], place[y]
         row["dx"], row["dy"] = place.get(("d", x), 0), place.get(("d", y), 0)
         row["saved"] = row["y"] if step.saves_output else row["x"]
-        row["z"] = place["sums"] if _needs_sums(step) else row["y"]
+        row["z"] = place.get(("z", y), row["y"])
         row["dz"] = place.get(("dz", y), row["dy"])
         row["weight"] = offsets[step.weight] if step.weight else -1
         row["bias"] = offsets[step.bias] if step.bias else -1
@@ -130,7 +136,6 @@ def _lifetimes(
     target_size: int,
     batch: int,
     backward: bool,
-    members: int,
 ) -> dict[Hashable, Lifetime]:
     """Return what must exist from when to when, in elements.
 
@@ -159,37 +164,13 @@ def _lifetimes(
             lifetimes["d", buffer] = Lifetime(size, 2 * n - used[buffer], end)
         else:
             lifetimes[buffer] = Lifetime(size, born[buffer], used[buffer])
-    sums = max((step.y.size * batch for step in instructions if _needs_sums(step)), default=0)
-    lifetimes["sums"] = Lifetime(sums, 0, n)
-    if backward:
-        _add_errors(lifetimes, instructions, batch, together=members > 1)
-    return lifetimes
-
-
-def _needs_sums(step: Instruction) -> bool:
-    """Tell whether a fused activation needs the linear step's sums in memory."""
-    return step.activation not in (Op.NONE, Op.RELU)
-
-
-def _add_errors(
-    lifetimes: dict[Hashable, Lifetime],
-    instructions: list[Instruction],
-    batch: int,
-    *,
-    together: bool,
-) -> None:
-    """Add dz, the gradient of each linear step's sums; a team needs all of them at the end."""
-    n = len(instructions)
     for moment, step in enumerate(instructions):
-        if step.op != Op.LINEAR:
-            continue
-        made = 2 * n - moment
-        last = 2 * n + 1 if together else made
-        if step.activation != Op.NONE:
-            lifetimes["dz", step.y.buffer] = Lifetime(step.y.size * batch, made, last)
-        else:
-            dy = lifetimes["d", step.y.buffer]
-            lifetimes["d", step.y.buffer] = Lifetime(dy.size, dy.first, max(dy.last, last))
+        size = step.y.size * batch
+        if step.activation not in (Op.NONE, Op.RELU):  # ReLU is applied while sums are stored
+            lifetimes["z", step.y.buffer] = Lifetime(size, moment, moment)
+        if step.activation != Op.NONE and backward:
+            lifetimes["dz", step.y.buffer] = Lifetime(size, 2 * n - moment, 2 * n - moment)
+    return lifetimes
 
 
 def _scratch_bytes(

@@ -1,0 +1,257 @@
+"""Threads: how many, and that their number changes nothing but the time."""
+
+import os
+import subprocess
+import sys
+from itertools import pairwise
+from threading import Thread
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import chainrule as cr
+from chainrule.engine.machine import Machine
+from chainrule.kernels.jit import JIT_DISABLED
+from chainrule.plan import team
+
+compiled = pytest.mark.skipif(JIT_DISABLED, reason="plain Python runs in one thread")
+
+
+@pytest.fixture
+def eager_teams(monkeypatch):
+    """Let as many threads as are allowed share even the smallest work."""
+    monkeypatch.setattr(team, "LEAST_OF_A_STEP", 1)
+    monkeypatch.setattr(team, "LEAST_OF_A_CALL", 0)
+    monkeypatch.setattr(team, "ROWS_OF_A_MEMBER", 1)
+
+
+# The limit
+
+
+def test_set_and_get():
+    before = cr.get_num_threads()
+    cr.set_num_threads(3)
+    assert cr.get_num_threads() == 3
+    cr.set_num_threads(before)
+
+
+def test_block_ends_with_the_limit_of_before():
+    before = cr.get_num_threads()
+    with cr.threads(5):
+        assert cr.get_num_threads() == 5
+        with cr.threads(2):
+            assert cr.get_num_threads() == 2
+        assert cr.get_num_threads() == 5
+    with pytest.raises(ZeroDivisionError), cr.threads(7):
+        _ = 1 / 0
+    assert cr.get_num_threads() == before
+
+
+def test_block_is_about_its_own_thread_only():
+    seen = []
+    with cr.threads(9):
+        other = Thread(target=lambda: seen.append(cr.get_num_threads()))
+        other.start()
+        other.join()
+    assert seen == [cr.get_num_threads()]
+
+
+@pytest.mark.parametrize(("n", "error"), [(0, ValueError), (-1, ValueError), (1.5, TypeError)])
+def test_wrong_numbers(n, error):
+    before = cr.get_num_threads()
+    with pytest.raises(error, match=r"^n must be "):
+        cr.set_num_threads(n)
+    with pytest.raises(error, match=r"^n must be "), cr.threads(n):
+        pass
+    assert cr.get_num_threads() == before
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({"NUMBA_NUM_THREADS": "3", "OMP_NUM_THREADS": "2"}, 3),
+        ({"OMP_NUM_THREADS": "2"}, 2),
+        ({"OMP_NUM_THREADS": "4,2"}, None),  # levels of nested OpenMP regions: not for us
+        ({}, None),
+    ],
+)
+def test_environment(environment, expected):
+    code = "import chainrule as cr; print(cr.get_num_threads())"
+    others = {
+        k: v for k, v in os.environ.items() if k not in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS")
+    }
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=others | environment, capture_output=True, check=True
+    )
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert int(result.stdout) == (expected or cores)
+
+
+# The choice
+
+
+@pytest.mark.parametrize(
+    ("sizes", "batch", "members"),
+    [
+        ((4, 32, 32, 2), 32, 1),
+        ((64, 64, 32, 10), 64, 1),
+        ((784, 128, 64, 10), 128, 2),
+        ((30, 256, 256, 1), 512, 2),
+        ((4, 32, 16, 4), 200, 1),
+    ],
+)
+@compiled
+def test_small_networks_stay_with_one_thread(sizes, batch, members):
+    layers = [cr.Linear(*pair) for pair in pairwise(sizes)]
+    net = cr.Sequential(*layers, seed=0)
+    plan = net.make_plan(sizes[:1], batch, loss=cr.MSELoss(), steps=100, threads=2)
+    assert plan.members == members
+
+
+def test_work_that_grows_by_one_unit_never_jumps():
+    chosen = [
+        team.choose_members(work, 1024, 100, limit=64) for work in range(0, 80_000_000, 250_000)
+    ]
+    assert chosen[0] == 1
+    assert chosen[-1] == 64
+    assert max(np.diff(chosen)) == 1
+    assert min(np.diff(chosen)) == 0
+
+
+def test_one_short_call_starts_no_thread():
+    assert team.choose_members(3_000_000, 1024, 1, limit=8) == 1
+
+
+# The results
+
+LAYERS = st.sampled_from(
+    [cr.ReLU(), cr.Tanh(), cr.GELU(), cr.Softmax(), cr.LogSoftmax(), cr.ELU(), cr.Identity()]
+)
+
+
+@given(
+    widths=st.lists(st.integers(1, 40), min_size=2, max_size=5),
+    layers=st.lists(LAYERS, min_size=4, max_size=4),
+    batch=st.integers(1, 50),
+    rows=st.integers(50, 70),
+    dtype=st.sampled_from(["float32", "float64"]),
+    weighted=st.booleans(),
+    members=st.integers(2, 5),
+)
+@settings(max_examples=60, deadline=None)
+def test_training_gives_the_same_bits(widths, layers, batch, rows, dtype, weighted, members):
+    rng = np.random.default_rng(0)
+    chain = []
+    for pair, layer in zip(pairwise(widths), layers, strict=False):
+        chain += [cr.Linear(*pair), layer]
+    X, y = rng.normal(size=(rows, widths[0])), rng.normal(size=(rows, widths[-1]))
+    weight = rng.uniform(0, 2, rows) if weighted else None
+
+    def train(threads):
+        net = cr.Sequential(*chain, seed=0, dtype=dtype)
+        with cr.threads(threads), pytest.MonkeyPatch.context() as patch:
+            patch.setattr(team, "LEAST_OF_A_STEP", 1)
+            patch.setattr(team, "LEAST_OF_A_CALL", 0)
+            patch.setattr(team, "ROWS_OF_A_MEMBER", 1)
+            history = cr.fit(
+                net, X, y, loss=cr.MSELoss(), epochs=2, batch_size=batch, sample_weight=weight,
+                progress=False,
+            )  # fmt: skip
+            _, d_out = cr.MSELoss()(net.forward(X), y)
+            dx = net.backward(d_out)
+            return history, net.params, net.grads, dx, net.predict(X)
+
+    alone, together = train(1), train(members)
+    for mine, theirs in zip(alone[1:], together[1:], strict=True):
+        assert np.array_equal(mine, theirs)
+    np.testing.assert_allclose(alone[0].batch_loss, together[0].batch_loss, rtol=1e-12)
+
+
+@compiled
+@pytest.mark.usefixtures("eager_teams")
+def test_classification_gives_the_same_bits_again_and_again():
+    X, y = cr.datasets.load_digits()
+    results = []
+    for threads in (1, 2, 2, 2, 3, 8):
+        net = cr.Sequential(cr.Linear(64, 32), cr.ReLU(), cr.Linear(32, 10), seed=0)
+        with cr.threads(threads):
+            cr.fit(net, X, y, loss=cr.CrossEntropyLoss(), epochs=3, progress=False)
+        results.append(net.params.copy())
+    for other in results[1:]:
+        assert np.array_equal(results[0], other)
+
+
+@compiled
+@pytest.mark.usefixtures("eager_teams")
+def test_large_factors_give_the_same_bits():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 700)).astype("f"), rng.normal(size=(40, 513)).astype("f")
+    results = []
+    for threads in (1, 2, 3):
+        net = cr.Sequential(cr.Linear(700, 601), cr.Tanh(), cr.Linear(601, 513), seed=0)
+        with cr.threads(threads):
+            cr.fit(net, X, y, loss=cr.MSELoss(), epochs=2, batch_size=20, progress=False)
+        results.append(net.params.copy())
+    assert np.array_equal(results[0], results[1])
+    assert np.array_equal(results[0], results[2])
+
+
+@compiled
+@pytest.mark.usefixtures("eager_teams")
+def test_two_fits_at_once():
+    X, y = cr.datasets.load_digits()
+
+    def train(seed, results):
+        net = cr.Sequential(cr.Linear(64, 32), cr.Tanh(), cr.Linear(32, 10), seed=seed)
+        with cr.threads(2):
+            cr.fit(net, X, y, loss=cr.CrossEntropyLoss(), epochs=3, progress=False)
+        results[seed] = net.params.copy()
+
+    one_by_one, at_once = {}, {}
+    for seed in (0, 1, 2):
+        train(seed, one_by_one)
+    fits = [Thread(target=train, args=(seed, at_once)) for seed in (0, 1, 2)]
+    for thread in fits:
+        thread.start()
+    for thread in fits:
+        thread.join()
+    for seed, params in one_by_one.items():
+        assert np.array_equal(params, at_once[seed])
+
+
+@compiled
+@pytest.mark.usefixtures("eager_teams")
+def test_non_finite_loss_is_found_by_all():
+    X = np.ones((64, 3))
+    net = cr.Sequential(cr.Linear(3, 4), cr.Linear(4, 2), seed=0)
+    with cr.threads(2), pytest.raises(cr.NonFiniteError):
+        cr.fit(
+            net, X, np.full((64, 2), 1e30), loss=cr.MSELoss(), optimizer=cr.SGD(lr=1e30),
+            batch_size=16, progress=False,
+        )  # fmt: skip
+    assert np.isfinite(net.params).all()
+
+
+@compiled
+@pytest.mark.usefixtures("eager_teams")
+@pytest.mark.parametrize("failing", [0, 1])
+def test_member_that_fails_keeps_nobody_waiting(monkeypatch, failing):
+    run = Machine.__init__
+
+    def broken(self, *arguments):
+        run(self, *arguments)
+        right = self._run
+
+        def fail(*values):
+            if values[-1] == failing:
+                raise MemoryError("no room")
+            return right(*values)
+
+        self._run = fail
+
+    net = cr.Sequential(cr.Linear(3, 4), cr.Tanh(), cr.Linear(4, 2), seed=0)
+    monkeypatch.setattr(Machine, "__init__", broken)
+    with cr.threads(2), pytest.raises(MemoryError, match="no room"):
+        cr.fit(net, np.ones((64, 3)), np.ones((64, 2)), loss=cr.MSELoss(), progress=False)
