@@ -10,6 +10,7 @@ import numpy as np
 
 from chainrule.kernels import blocks
 from chainrule.kernels.copy import copy_block
+from chainrule.kernels.dot import DOT_ROWS, dot
 from chainrule.kernels.jit import JIT_DISABLED, kernel
 from chainrule.kernels.tile import ROWS_1, ROWS_2, ROWS_3, ROWS_4, TILE_VECTORS, tile
 from chainrule.kernels.transpose import transpose_block
@@ -23,51 +24,88 @@ is_direct = kernel(blocks.is_direct)
 
 @kernel
 def multiply(a, b, bias, floor, scratch, c):
-    k, size = a.shape[1], c.itemsize
-    bias_at = bias.ctypes.data if bias.size > 0 else 0
-    if is_direct(k, c.shape[1], size):
-        _direct(a.ctypes.data, k, 1, b.ctypes.data, bias_at, floor, c, k)
+    m, k, n, size = c.shape[0], b.shape[0], b.shape[1], c.itemsize
+    a_at, bias_at = a.ctypes.data, bias.ctypes.data if bias.size > 0 else 0
+    if _is_narrow(k, n, size):
+        b_transposed = scratch[: k * n].reshape((n, k))
+        transpose_block(floor, size, b.ctypes.data, n, b_transposed.ctypes.data, k, k, n)
+        _narrow(a, b_transposed, bias, floor, c)
+    elif is_direct(k, n, size):
+        _direct(size, a_at, k, 1, b.ctypes.data, n, bias_at, floor, c.ctypes.data, m, n, k)
     else:
-        _packed(a.ctypes.data, k, 1, b.ctypes.data, c.shape[1], 1, bias_at, floor, scratch, c, k)
+        _packed(a_at, k, 1, b.ctypes.data, n, 1, bias_at, floor, scratch, c, k)
 
 
 @kernel
 def multiply_transposed(a, first, b, scratch, c):
     k, columns = a.shape
-    n, size = c.shape[1], c.itemsize
+    m, n, size = c.shape[0], c.shape[1], c.itemsize
     a_at, no_floor = a.ctypes.data + first * size, c.dtype.type(-np.inf)
-    if is_direct(k, n, size):
-        _direct(a_at, 1, columns, b.ctypes.data, 0, no_floor, c, k)
+    if _is_narrow(columns, n, size):  # the transpose of the result has full rows
+        c_transposed = scratch.ctypes.data
+        _direct(size, b.ctypes.data, 1, n, a_at, columns, 0, no_floor, c_transposed, n, m, k)
+        transpose_block(no_floor, size, c_transposed, m, c.ctypes.data, n, n, m)
+    elif is_direct(k, n, size):
+        _direct(size, a_at, 1, columns, b.ctypes.data, n, 0, no_floor, c.ctypes.data, m, n, k)
     else:
         _packed(a_at, 1, columns, b.ctypes.data, n, 1, 0, no_floor, scratch, c, k)
 
 
 @kernel
 def multiply_by_transposed(a, b, scratch, c):
-    k, n, size = a.shape[1], c.shape[1], c.itemsize
+    m, k, n, size = c.shape[0], a.shape[1], c.shape[1], c.itemsize
     no_floor = c.dtype.type(-np.inf)
-    if is_direct(k, n, size):
-        like, b_transposed = no_floor, scratch.ctypes.data
-        transpose_block(like, size, b.ctypes.data, k, b_transposed, n, n, k)
-        _direct(a.ctypes.data, k, 1, b_transposed, 0, no_floor, c, k)
+    if _is_narrow(k, n, size):
+        _narrow(a, b, scratch[:0], no_floor, c)
+    elif is_direct(k, n, size):
+        b_transposed = scratch.ctypes.data
+        transpose_block(no_floor, size, b.ctypes.data, k, b_transposed, n, n, k)
+        _direct(size, a.ctypes.data, k, 1, b_transposed, n, 0, no_floor, c.ctypes.data, m, n, k)
     else:
         _packed(a.ctypes.data, k, 1, b.ctypes.data, 1, k, 0, no_floor, scratch, c, k)
 
 
 @kernel
-def _direct(a, a_row, a_k, b, bias, floor, c, k):
-    """``c = max(a @ b + bias, floor)``, with a, b and bias given by addresses."""
-    m, n, size = c.shape[0], c.shape[1], c.itemsize
+def _is_narrow(k, n, size):
+    """Tell whether sums of k terms for n columns are quicker with vectors along the sums.
+
+    Along the columns, each term takes a vector, however few of its lanes are used; along the sums,
+    each column takes its share of the terms, and about eight vectors' time to add up lanes.
+    """
+    lanes = VECTOR_BYTES // size
+    return is_direct(k, n, size) and n * (k + 8 * lanes) <= lanes * k
+
+
+@kernel
+def _narrow(a, b_transposed, bias, floor, c):
+    """``c = max(a @ b_transposed.T + bias, floor)``, sum by sum."""
+    m, k, n, size = a.shape[0], a.shape[1], c.shape[1], c.itemsize
+    for j in range(n):
+        b_j = b_transposed.ctypes.data + j * k * size
+        start = bias[j] if bias.size > 0 else c.dtype.type(0)
+        i = 0
+        while i < m:
+            a_i, c_ij = a.ctypes.data + i * k * size, c.ctypes.data + (i * n + j) * size
+            if m - i >= DOT_ROWS:
+                dot(DOT_ROWS, floor, a_i, k, b_j, start, c_ij, n, k)
+                i += DOT_ROWS
+            else:
+                dot(1, floor, a_i, k, b_j, start, c_ij, n, k)
+                i += 1
+
+
+@kernel
+def _direct(size, a, a_row, a_k, b, b_row, bias, floor, c, m, n, k):
+    """``c = max(a @ b + bias, floor)``, with all given by addresses; rows of c are n long."""
     block = TILE_VECTORS * VECTOR_BYTES // size
     for j in range(0, n, block):
         columns = min(block, n - j)
         bias_j = bias + j * size if bias != 0 else 0
-        c_j = c.ctypes.data + j * size
         i = 0
         while i < m:
             rows = _tile_rows(m - i)
-            a_i, c_ij = a + i * a_row * size, c_j + i * n * size
-            _tile(rows, floor, a_i, a_row, a_k, b + j * size, n, bias_j, 0, c_ij, n, k, columns)
+            a_i, c_ij = a + i * a_row * size, c + (i * n + j) * size
+            _tile(rows, floor, a_i, a_row, a_k, b + j * size, b_row, bias_j, 0, c_ij, n, k, columns)
             i += rows
 
 

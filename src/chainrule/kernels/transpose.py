@@ -2,10 +2,11 @@
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from chainrule.kernels.jit import kernel
-from chainrule.kernels.vectors import INDEX, LANE, VECTOR_BYTES, Vectors
+from chainrule.kernels.vectors import INDEX, VECTOR_BYTES, Vectors
 
 
 @kernel
@@ -35,54 +36,51 @@ def _transpose_square(typing_context, like, source, source_row, target, target_r
         source, source_row, target, target_row, rows, columns = values[1:]
         source, target = (builder.inttoptr(x, vectors.pointer) for x in (source, target))
 
-        def emit(masked):
-            def mask(number, count, length):
-                if not masked:
-                    return None
-                is_there = builder.icmp_signed("<", ir.Constant(INDEX, number), count)
-                return vectors.lanes_below(builder.select(is_there, length, zero), 0)
+        def at(start, stride, number):
+            return builder.gep(start, [builder.mul(stride, ir.Constant(INDEX, number))])
 
-            def at(start, stride, number):
-                return builder.gep(start, [builder.mul(stride, ir.Constant(INDEX, number))])
+        def is_there(number, count):
+            return builder.icmp_signed("<", ir.Constant(INDEX, number), count)
 
-            square = [
-                vectors.load(at(source, source_row, i), 0, mask(i, rows, columns))
-                for i in range(width)
-            ]
+        def exchange_all(square):
             # Blocks of the upper right and the lower left change places, ever smaller ones.
             step = width // 2
             while step:
                 for i in range(width):
                     if i & step == 0:
-                        pair = _exchange(builder, square[i], square[i + step], step)
+                        pair = vectors.exchange(square[i], square[i + step], step)
                         square[i], square[i + step] = pair
                 step //= 2
-            for j, vector in enumerate(square):
-                vectors.store(vector, at(target, target_row, j), 0, mask(j, columns, rows))
 
-        zero = ir.Constant(INDEX, 0)
+        def emit_whole():
+            square = [vectors.load(at(source, source_row, i), 0, None) for i in range(width)]
+            exchange_all(square)
+            for j, vector in enumerate(square):
+                vectors.store(vector, at(target, target_row, j), 0, None)
+
+        def emit_part():
+            # Rows that are not there are not touched, for a mask without lanes is slow.
+            row_mask, column_mask = (vectors.lanes_below(n, 0) for n in (columns, rows))
+            slots = [cgutils.alloca_once_value(builder, vectors.zero) for _ in range(width)]
+            for i, slot in enumerate(slots):
+                builder.store(vectors.zero, slot)
+                with builder.if_then(is_there(i, rows)):
+                    builder.store(vectors.load(at(source, source_row, i), 0, row_mask), slot)
+            square = [builder.load(slot) for slot in slots]
+            exchange_all(square)
+            for j, vector in enumerate(square):
+                with builder.if_then(is_there(j, columns)):
+                    vectors.store(vector, at(target, target_row, j), 0, column_mask)
+
         whole = builder.and_(
             builder.icmp_signed("==", rows, ir.Constant(INDEX, width)),
             builder.icmp_signed("==", columns, ir.Constant(INDEX, width)),
         )
         with builder.if_else(whole) as (then, otherwise):
             with then:
-                emit(masked=False)
+                emit_whole()
             with otherwise:
-                emit(masked=True)
+                emit_part()
         return context.get_dummy_value()
 
     return signature, codegen
-
-
-def _exchange(builder, upper, lower, step):
-    """Swap the lanes of ``upper`` that have the bit ``step`` with those of ``lower`` without it."""
-    lanes = range(upper.type.count)
-    width = upper.type.count
-    first = [lane if lane & step == 0 else width + lane - step for lane in lanes]
-    second = [lane + step if lane & step == 0 else width + lane for lane in lanes]
-    kind = ir.VectorType(LANE, width)
-    return (
-        builder.shuffle_vector(upper, lower, ir.Constant(kind, first)),
-        builder.shuffle_vector(upper, lower, ir.Constant(kind, second)),
-    )

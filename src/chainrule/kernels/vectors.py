@@ -90,3 +90,14 @@ class Vectors:
             alignment = ir.Constant(LANE, self.alignment)
             name = f"llvm.masked.store.{self.suffix}.p0"
             self._call(name, ir.VoidType(), value, address, alignment, mask)
+
+    def exchange(self, upper, lower, step):
+        """Swap lanes with the bit ``step`` of ``upper`` for those without it of ``lower``."""
+        lanes = range(self.width)
+        first = [lane if lane & step == 0 else self.width + lane - step for lane in lanes]
+        second = [lane + step if lane & step == 0 else self.width + lane for lane in lanes]
+        kind = ir.VectorType(LANE, self.width)
+        return (
+            self.builder.shuffle_vector(upper, lower, ir.Constant(kind, first)),
+            self.builder.shuffle_vector(upper, lower, ir.Constant(kind, second)),
+        )

@@ -176,14 +176,13 @@ def _lifetimes(
 def _scratch_bytes(
     instructions: list[Instruction], batch: int, itemsize: int, backward: bool
 ) -> int:
-    """Return the room that one thread needs for products."""
+    """Return the room that one thread needs for products: for a transpose, or for blocks."""
     most = 0
     for step in instructions:
         if step.op == Op.LINEAR:
-            right_factors = [(step.inputs, step.outputs)]
-            if backward:
-                right_factors.append((batch * step.repeat, step.outputs))
-                most = max(most, min(step.inputs * step.outputs * itemsize, DIRECT_BYTES))
-            if not all(is_direct(*shape, itemsize) for shape in right_factors):
+            most = max(most, min(step.inputs * step.outputs * itemsize, DIRECT_BYTES))
+            rights = [(step.inputs, step.outputs)]
+            rights += [(batch * step.repeat, step.outputs)] if backward else []
+            if not all(is_direct(*right, itemsize) for right in rights):
                 most = max(most, PACKED_BYTES)
     return most

@@ -1,0 +1,161 @@
+"""Matrix products: all paths, over shapes, layouts and parts, against NumPy."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from chainrule.kernels import blocks, gemm
+from chainrule.kernels.jit import JIT_DISABLED
+from chainrule.kernels.linear import linear_backward_bias
+
+compiled = pytest.mark.skipif(JIT_DISABLED, reason="plain Python leaves products to NumPy")
+
+DTYPES = st.sampled_from([np.float32, np.float64])
+SIZES = st.one_of(st.integers(1, 20), st.integers(1, 140))
+
+
+def scratch(dtype):
+    return np.full(
+        max(blocks.PACKED_BYTES, blocks.DIRECT_BYTES) // np.dtype(dtype).itemsize, np.nan, dtype
+    )
+
+
+def random(rng, shape, dtype):
+    return rng.uniform(-1, 1, shape).astype(dtype)
+
+
+def assert_product(c, left, right, start=0.0, floor=-np.inf):
+    """Compare with the exact product, within the bound of k rounded sums."""
+    exact = np.maximum(left.astype(np.longdouble) @ right + start, floor)
+    bound = abs(left.astype(float)) @ abs(right.astype(float)) + abs(start)
+    eps = np.finfo(c.dtype).eps
+    assert (abs(c - exact) <= (left.shape[1] + 2) * eps * bound).all()
+
+
+@given(m=SIZES, k=SIZES, n=SIZES, dtype=DTYPES, bias=st.booleans(), relu=st.booleans())
+@example(m=9, k=300, n=3, dtype=np.float32, bias=True, relu=True)
+@example(m=1, k=784, n=1, dtype=np.float64, bias=True, relu=False)
+@settings(max_examples=150, deadline=None)
+def test_multiply(m, k, n, dtype, bias, relu):
+    rng = np.random.default_rng(m * k * n)
+    a, b = random(rng, (m, k), dtype), random(rng, (k, n), dtype)
+    start = random(rng, n, dtype)[: n if bias else 0]
+    floor = dtype(0 if relu else -np.inf)
+    c = np.full((m, n), np.nan, dtype)
+    gemm.multiply(a, b, start, floor, scratch(dtype), c)
+    assert_product(c, a, b, start if bias else 0.0, floor)
+
+
+@given(m=SIZES, k=SIZES, n=SIZES, dtype=DTYPES, cut=st.integers(0, 140))
+@settings(max_examples=150, deadline=None)
+def test_multiply_transposed_in_two_parts(m, k, n, dtype, cut):
+    rng = np.random.default_rng(m * k * n)
+    a, b = random(rng, (k, m), dtype), random(rng, (k, n), dtype)
+    c = np.full((m, n), np.nan, dtype)
+    cut = min(cut, m)
+    for first, last in ((0, cut), (cut, m)):
+        if first < last:
+            gemm.multiply_transposed(a, first, b, scratch(dtype), c[first:last])
+    assert_product(c, a.T, b)
+    whole = np.empty_like(c)
+    gemm.multiply_transposed(a, 0, b, scratch(dtype), whole)
+    if not JIT_DISABLED:
+        assert np.array_equal(whole, c)
+
+
+@given(m=SIZES, k=SIZES, n=SIZES, dtype=DTYPES, cut=st.integers(1, 140))
+@settings(max_examples=150, deadline=None)
+def test_multiply_by_transposed_in_two_parts(m, k, n, dtype, cut):
+    rng = np.random.default_rng(m * k * n)
+    a, b = random(rng, (m, k), dtype), random(rng, (n, k), dtype)
+    c, whole = np.full((m, n), np.nan, dtype), np.empty((m, n), dtype)
+    for rows in (slice(0, cut), slice(cut, None)):
+        gemm.multiply_by_transposed(a[rows], b, scratch(dtype), c[rows])
+    assert_product(c, a, b.T)
+    gemm.multiply_by_transposed(a, b, scratch(dtype), whole)
+    if not JIT_DISABLED:
+        assert np.array_equal(whole, c)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("m", "k", "n"),
+    [(8, 1100, 530), (37, 600, 1000), (3, 2000, 333), (50, 513, 1025), (1, 600, 999)],
+)
+def test_factors_too_large_for_the_cache(m, k, n, dtype):
+    while blocks.is_direct(k, n, np.dtype(dtype).itemsize):  # on a machine with a larger cache
+        k *= 2
+    rng = np.random.default_rng(0)
+    a, b, bias = random(rng, (m, k), dtype), random(rng, (k, n), dtype), random(rng, n, dtype)
+    c = np.full((m, n), np.nan, dtype)
+    gemm.multiply(a, b, bias, dtype(0), scratch(dtype), c)
+    assert_product(c, a, b, bias, 0)
+    gemm.multiply_by_transposed(a, np.ascontiguousarray(b.T), scratch(dtype), c)
+    assert_product(c, a, b)
+    gemm.multiply_transposed(np.ascontiguousarray(a.T), 0, b, scratch(dtype), c)
+    assert_product(c, a, b)
+
+
+@given(rows=st.integers(1, 40), columns=SIZES, cut=st.integers(0, 140), dtype=DTYPES)
+@settings(max_examples=50, deadline=None)
+def test_sums_of_columns_in_two_parts(rows, columns, cut, dtype):
+    dy = random(np.random.default_rng(rows), (rows, columns), dtype)
+    db = np.full(columns, np.nan, dtype)
+    cut = min(cut, columns)
+    for first, last in ((0, cut), (cut, columns)):
+        linear_backward_bias(dy, first, db[first:last])
+    np.testing.assert_allclose(db, dy.sum(axis=0, dtype=float), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("n", [1, 10, 40])
+def test_what_is_not_finite_stays_visible(bad, n):
+    a, b = np.ones((9, 64), np.float32), np.ones((64, n), np.float32)
+    a[4, 60] = bad
+    c = np.empty((9, n), np.float32)
+    gemm.multiply(a, b, np.empty(0, np.float32), np.float32(0), scratch(np.float32), c)
+    expected = 0 if bad == -np.inf else bad  # ReLU of -inf is 0
+    np.testing.assert_array_equal(c[4], expected)
+    assert (np.delete(c, 4, axis=0) == 64).all()
+
+
+def test_narrow_products_are_those_with_few_columns():
+    narrow = [n for n in range(1, 100) if gemm._is_narrow(256, n, 4)] if not JIT_DISABLED else [1]
+    assert narrow == list(range(1, len(narrow) + 1))
+    assert 1 <= len(narrow) < 16
+
+
+@compiled
+@pytest.mark.parametrize("cpu", ["generic", "haswell"])
+def test_other_vector_widths(cpu):
+    code = """
+import numpy as np
+from chainrule.kernels import gemm
+from chainrule.kernels.blocks import PACKED_BYTES
+from chainrule.kernels.vectors import VECTOR_BYTES
+rng = np.random.default_rng(0)
+print(VECTOR_BYTES)
+room = np.empty(PACKED_BYTES // 4, "f")
+for m, k, n in [(9, 64, 1), (37, 53, 29), (16, 16, 16), (5, 700, 600)]:
+    a, b, c = rng.random((m, k), "f"), rng.random((k, n), "f"), np.empty((m, n), "f")
+    gemm.multiply(a, b, b[0], np.float32(0), room, c)
+    assert np.allclose(c, a @ b + b[0], rtol=1e-4)
+    gemm.multiply_by_transposed(a, np.ascontiguousarray(b.T), room, c)
+    assert np.allclose(c, a @ b, rtol=1e-4)
+    gemm.multiply_transposed(np.ascontiguousarray(a.T), 0, b, room, c)
+    assert np.allclose(c, a @ b, rtol=1e-4)
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"NUMBA_CPU_NAME": cpu, "NUMBA_CPU_FEATURES": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert int(result.stdout) in (16, 32)
