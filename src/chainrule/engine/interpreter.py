@@ -181,7 +181,7 @@ def backward(plan, params, grads, arena, scratch, rows, member, members, team, t
     for i in range(plan.size - 1, -1, -1):
         pass_error_back(plan[i], params, arena, scratch, first, last, i > 0 or to_input)
         if members == 1:  # at once, while both factors are in cache
-            differentiate_parameters(plan[i], grads, arena, scratch, rows, 0, 1)
+            differentiate_parameters(plan[i], grads, arena, scratch, rows, member, members)
     if members > 1:
         meet(team, members)
         for i in range(plan.size):

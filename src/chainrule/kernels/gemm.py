@@ -19,36 +19,51 @@ from chainrule.kernels.vectors import VECTOR_BYTES
 LEFT_BYTES, BLOCK_BYTES = blocks.LEFT_BYTES, blocks.BLOCK_BYTES
 DEPTH_BYTES, PADDING_BYTES = blocks.DEPTH_BYTES, blocks.PADDING_BYTES
 
+# Numbers, not literals: each combination of literals would be compiled for by itself.
+ADJACENT = np.int64(1)  # the stride between neighbours
+NO_STRIDE = np.int64(0)  # the same for all
+NOWHERE = np.int64(0)  # the address of what is not there
+
 is_direct = kernel(blocks.is_direct)
+
+
+@kernel
+def _address(array):
+    """Return where the array begins: of one type, else each mixture would be compiled for."""
+    return np.int64(array.ctypes.data)
 
 
 @kernel
 def multiply(a, b, bias, floor, scratch, c):
     m, k, n, size = c.shape[0], b.shape[0], b.shape[1], c.itemsize
-    a_at, bias_at = a.ctypes.data, bias.ctypes.data if bias.size > 0 else 0
+    a_at, bias_at = _address(a), _address(bias) if bias.size > 0 else NOWHERE
     if _is_narrow(k, n, size):
         b_transposed = scratch[: k * n].reshape((n, k))
-        transpose_block(floor, size, b.ctypes.data, n, b_transposed.ctypes.data, k, k, n)
+        transpose_block(floor, size, _address(b), n, _address(b_transposed), k, k, n)
         _narrow(a, b_transposed, bias, floor, c)
     elif is_direct(k, n, size):
-        _direct(size, a_at, k, 1, b.ctypes.data, n, bias_at, floor, c.ctypes.data, m, n, k)
+        _direct(size, a_at, k, ADJACENT, _address(b), n, bias_at, floor, _address(c), m, n, k)
     else:
-        _packed(a_at, k, 1, b.ctypes.data, n, 1, bias_at, floor, scratch, c, k)
+        _packed(a_at, k, ADJACENT, _address(b), n, ADJACENT, bias_at, floor, scratch, c, k)
 
 
 @kernel
 def multiply_transposed(a, first, b, scratch, c):
     k, columns = a.shape
     m, n, size = c.shape[0], c.shape[1], c.itemsize
-    a_at, no_floor = a.ctypes.data + first * size, c.dtype.type(-np.inf)
+    a_at, no_floor = _address(a) + first * size, c.dtype.type(-np.inf)
     if _is_narrow(columns, n, size):  # the transpose of the result has full rows
-        c_transposed = scratch.ctypes.data
-        _direct(size, b.ctypes.data, 1, n, a_at, columns, 0, no_floor, c_transposed, n, m, k)
-        transpose_block(no_floor, size, c_transposed, m, c.ctypes.data, n, n, m)
+        c_transposed = _address(scratch)
+        _direct(
+            size, _address(b), ADJACENT, n, a_at, columns, NOWHERE, no_floor, c_transposed, n, m, k
+        )
+        transpose_block(no_floor, size, c_transposed, m, _address(c), n, n, m)
     elif is_direct(k, n, size):
-        _direct(size, a_at, 1, columns, b.ctypes.data, n, 0, no_floor, c.ctypes.data, m, n, k)
+        _direct(
+            size, a_at, ADJACENT, columns, _address(b), n, NOWHERE, no_floor, _address(c), m, n, k
+        )
     else:
-        _packed(a_at, 1, columns, b.ctypes.data, n, 1, 0, no_floor, scratch, c, k)
+        _packed(a_at, ADJACENT, columns, _address(b), n, ADJACENT, NOWHERE, no_floor, scratch, c, k)
 
 
 @kernel
@@ -58,11 +73,15 @@ def multiply_by_transposed(a, b, scratch, c):
     if _is_narrow(k, n, size):
         _narrow(a, b, scratch[:0], no_floor, c)
     elif is_direct(k, n, size):
-        b_transposed = scratch.ctypes.data
-        transpose_block(no_floor, size, b.ctypes.data, k, b_transposed, n, n, k)
-        _direct(size, a.ctypes.data, k, 1, b_transposed, n, 0, no_floor, c.ctypes.data, m, n, k)
+        b_transposed = _address(scratch)
+        transpose_block(no_floor, size, _address(b), k, b_transposed, n, n, k)
+        _direct(
+            size, _address(a), k, ADJACENT, b_transposed, n, NOWHERE, no_floor, _address(c), m, n, k
+        )
     else:
-        _packed(a.ctypes.data, k, 1, b.ctypes.data, 1, k, 0, no_floor, scratch, c, k)
+        _packed(
+            _address(a), k, ADJACENT, _address(b), ADJACENT, k, NOWHERE, no_floor, scratch, c, k
+        )
 
 
 @kernel
@@ -81,11 +100,11 @@ def _narrow(a, b_transposed, bias, floor, c):
     """``c = max(a @ b_transposed.T + bias, floor)``, sum by sum."""
     m, k, n, size = a.shape[0], a.shape[1], c.shape[1], c.itemsize
     for j in range(n):
-        b_j = b_transposed.ctypes.data + j * k * size
+        b_j = _address(b_transposed) + j * k * size
         start = bias[j] if bias.size > 0 else c.dtype.type(0)
         i = 0
         while i < m:
-            a_i, c_ij = a.ctypes.data + i * k * size, c.ctypes.data + (i * n + j) * size
+            a_i, c_ij = _address(a) + i * k * size, _address(c) + (i * n + j) * size
             if m - i >= DOT_ROWS:
                 dot(DOT_ROWS, floor, a_i, k, b_j, start, c_ij, n, k)
                 i += DOT_ROWS
@@ -100,12 +119,14 @@ def _direct(size, a, a_row, a_k, b, b_row, bias, floor, c, m, n, k):
     block = TILE_VECTORS * VECTOR_BYTES // size
     for j in range(0, n, block):
         columns = min(block, n - j)
-        bias_j = bias + j * size if bias != 0 else 0
+        b_j, bias_j = b + j * size, bias + j * size if bias != NOWHERE else NOWHERE
         i = 0
         while i < m:
             rows = _tile_rows(m - i)
             a_i, c_ij = a + i * a_row * size, c + (i * n + j) * size
-            _tile(rows, floor, a_i, a_row, a_k, b + j * size, b_row, bias_j, 0, c_ij, n, k, columns)
+            _tile(
+                rows, floor, a_i, a_row, a_k, b_j, b_row, bias_j, NO_STRIDE, c_ij, n, k, columns
+            )  # fmt: skip
             i += rows
 
 
@@ -118,7 +139,7 @@ def _packed(a, a_row, a_k, b, b_k, b_column, bias, floor, scratch, c, k):
     most_columns = BLOCK_BYTES // DEPTH_BYTES // block * block
     cuts = (k * size + DEPTH_BYTES - 1) // DEPTH_BYTES
     most_depth = (k + cuts - 1) // cuts
-    left = scratch.ctypes.data
+    left = _address(scratch)
     right = left + LEFT_BYTES
     for j_block in range(0, n, most_columns):
         j_end = min(n, j_block + most_columns)
@@ -132,17 +153,17 @@ def _packed(a, a_row, a_k, b, b_k, b_column, bias, floor, scratch, c, k):
                 rows = _tile_rows(m - i)
                 source = a + (i * a_row + k_block * a_k) * size
                 if a_k == 1:
-                    left_row, left_k = depth + PADDING_BYTES // size, 1
+                    left_row, left_k = depth + PADDING_BYTES // size, ADJACENT
                     copy_block(like, source, a_row, left, left_row, rows, depth)
                 else:
-                    left_row, left_k = 1, ROWS_1
+                    left_row, left_k = ADJACENT, np.int64(ROWS_1)
                     copy_block(like, source, a_k, left, left_k, depth, rows)
                 for j in range(j_block, j_end, block):
                     right_j = right + (j - j_block) * depth * size
-                    c_ij = c.ctypes.data + (i * n + j) * size
+                    c_ij = _address(c) + (i * n + j) * size
                     start, start_row = c_ij, n
                     if is_first:
-                        start, start_row = bias + j * size if bias != 0 else 0, 0
+                        start, start_row = bias + j * size if bias != NOWHERE else NOWHERE, 0
                     _tile(
                         rows, floor if is_last else no_floor, left, left_row, left_k,
                         right_j, block, start, start_row, c_ij, n, depth, min(block, n - j),
