@@ -36,8 +36,14 @@ class Startup:
     def time_python_alone(self):
         subprocess.run([sys.executable, "-c", ""], check=True)
 
+    def time_import_numpy_alone(self):
+        subprocess.run([sys.executable, "-c", "import numpy"], check=True)
+
     def time_import(self):
         subprocess.run([sys.executable, "-c", "import chainrule"], check=True)
+
+    def time_import_numba_alone(self):
+        subprocess.run([sys.executable, "-c", "import numba"], check=True)
 
     def time_first_epoch_with_warm_cache(self):
         run_first_epoch("float32")

@@ -14,8 +14,8 @@ import chainrule.reference
 from chainrule.kernels import jit
 from chainrule.kernels.blocks import PACKED_BYTES
 
-# The decorator, and what products are made of.
-WITHOUT_TWIN = {"blocks", "copy", "dot", "jit", "tile", "transpose", "vectors"}
+# Not kernels, but what they are made with.
+WITHOUT_TWIN = {"blocks", "cache", "copy", "dot", "jit", "tile", "transpose", "vectors"}
 DTYPES = (np.float32, np.float64)
 ROWS_AND_COLUMNS = [(1, 1), (9, 2), (1, 10), (3, 2), (7, 5), (13, 33), (64, 10), (37, 53)]
 

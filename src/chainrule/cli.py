@@ -208,7 +208,7 @@ def _print_gradient_check(
 def _info(options: argparse.Namespace) -> int:
     import llvmlite.binding as llvm
 
-    from chainrule.kernels.jit import cache_folder
+    from chainrule.kernels.cache import cache_folder
     from chainrule.kernels.vectors import VECTOR_BYTES
 
     features = llvm.get_host_cpu_features()

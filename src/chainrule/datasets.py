@@ -9,7 +9,6 @@ import gzip
 import zlib
 from array import array
 from collections.abc import Iterator
-from importlib.resources import files
 from os import PathLike
 from pathlib import Path
 from typing import Any, NoReturn
@@ -90,6 +89,8 @@ def load_digits() -> Dataset:
     ---##+--
     ---+#+--
     """
+    from importlib.resources import files  # takes longer to load than all of chainrule's layers
+
     packed = files("chainrule").joinpath("data", "digits.csv.gz").read_bytes()
     lines = gzip.decompress(packed).decode("ascii").splitlines()
     table = np.loadtxt(lines, delimiter=",", dtype=np.float32)

@@ -4,6 +4,8 @@ Each is a small spec that a layer takes, as in ``Linear(3, 2, weight_init=Orthog
 weight of shape ``(in, out)``, the fan-in is ``in`` and the fan-out is ``out``.
 """
 
+from __future__ import annotations  # naming np.random.Generator would load numpy.random
+
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from math import prod, sqrt

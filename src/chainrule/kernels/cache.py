@@ -1,0 +1,225 @@
+"""Compiled code on disk: never stale, never garbled, compiled by one process for all.
+
+Numba's own cache looks only at the file of the cached function, so a change in a kernel would
+leave a stale interpreter behind (numba issues 1833, 3588); it does not know the compile flags
+(10821); and processes that compile at the same time overwrite each other's index (2028, 4807,
+10128, 10434). Here a folder is named by a hash of everything that all machine code depends on.
+In it each version of a function is one file, named by a hash of its types and of the CPU, which
+is written beside and renamed.
+"""
+
+import hashlib
+import os
+import pickle
+import shutil
+import sys
+import time
+import uuid
+import warnings
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+
+import llvmlite
+import llvmlite.binding as llvm
+import numba
+from numba.core import caching
+from numba.core.compiler import CompileResult
+from numba.core.serialize import dumps
+
+_PACKAGE = __name__.partition(".")[0]
+_COMPILED_PACKAGES = ("kernels", "engine")
+# Numba takes these from the environment.
+_NUMBA_SETTINGS = (
+    "OPT",
+    "LOOP_VECTORIZE",
+    "SLP_VECTORIZE",
+    "BOUNDSCHECK",
+    "DEBUGINFO_DEFAULT",
+    "USING_SVML",
+)
+_CHECKSUM = hashlib.sha256
+
+SECONDS_UNUSED = 30 * 24 * 3600.0  # after which another version's folder goes
+LONGEST_WAIT = 120.0  # seconds for a process that compiles, should it hang
+
+
+class FunctionCache(caching.NullCache):
+    """Where a dispatcher looks for its function's compiled versions, and leaves new ones."""
+
+    def __init__(self, function):
+        self._name = f"{function.__module__}.{function.__qualname__}"
+        self._line = function.__code__.co_firstlineno
+        # The folder's name knows no other sources than the package's, nor what a closure holds.
+        self._kept = self._name.startswith(f"{_PACKAGE}.") and "<locals>" not in self._name
+
+    def load_overload(self, signature, target_context):
+        # Numba would first load what compiling needs, 0.4 s, and its runtime. Ours needs neither.
+        path = self._path(signature, target_context.codegen())
+        if path is None:
+            return None
+        try:
+            content = path.read_bytes()
+            size = _CHECKSUM().digest_size
+            if _CHECKSUM(content[size:]).digest() != content[:size]:
+                return None
+            return CompileResult._rebuild(target_context, *pickle.loads(content[size:]))
+        except OSError:
+            return None
+
+    def save_overload(self, signature, compiled):
+        path = self._path(signature, compiled.codegen)
+        if path is None:
+            return
+        if compiled.library.has_dynamic_globals:
+            raise RuntimeError(f"{self._name} holds an address, which is another in each process.")
+        content = dumps(_reduced(compiled))
+        beside = path.with_suffix(f".{uuid.uuid4().hex}.tmp")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            beside.write_bytes(_CHECKSUM(content).digest() + content)
+            beside.replace(path)
+        except OSError as error:
+            with suppress(OSError):
+                beside.unlink()
+            _warn_once(f"{path.parent}: {error.strerror}")
+
+    def _path(self, signature, codegen):
+        folder = cache_folder() if self._kept else None
+        if folder is None:
+            return None
+        # The tuple names the CPU and its features.
+        key = repr((self._line, signature, codegen.magic_tuple()))
+        return folder / f"{self._name}-{_CHECKSUM(key.encode()).hexdigest()[:16]}.nbc"
+
+
+def _reduced(compiled):
+    """Return what Numba would pickle, less what a process that only runs it has no use for."""
+    (name, kind, (machine_code, _)), description, *rest, environments = compiled._reduce()
+    # LLVM code is for linking, and nothing is linked with what Python calls. Its name is enough.
+    name_only = f'define void @"{description.llvm_cpython_wrapper_name}"() {{ unreachable }}'
+    library = name, kind, (machine_code, llvm.parse_assembly(name_only).as_bitcode())
+    # Those of Numba's own functions would load much of its compiler.
+    ours = tuple(e for e in environments if e.globals["__name__"].startswith(f"{_PACKAGE}."))
+    return library, description, *rest, ours
+
+
+class SharedCache(FunctionCache):
+    """A cache for what takes long to compile: one process does, and says so; others wait for it."""
+
+    def __init__(self, function):
+        super().__init__(function)
+        self._lock = None
+
+    def load_overload(self, signature, target_context):
+        compiled = super().load_overload(signature, target_context)
+        if compiled is None:
+            self._wait(self._path(signature, target_context.codegen()))
+            compiled = super().load_overload(signature, target_context)
+        if compiled is None:
+            _say("compiling, once for all networks of this dtype (some 10 s) ...")
+        return compiled
+
+    @contextmanager
+    def turn(self):
+        """Within it, ``load_overload`` may take this process's turn to compile."""
+        try:
+            yield
+        finally:
+            if self._lock is not None:
+                self._lock.release()
+                self._lock = None
+
+    def _wait(self, path):
+        """Wait until no other process compiles; or go on, where files have no locks."""
+        if path is None:
+            return
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(path.with_suffix(".lock"))
+        try:
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                _say("waiting for another process that compiles ...")
+                lock.acquire(timeout=LONGEST_WAIT)
+        except (OSError, NotImplementedError):
+            return
+        self._lock = lock
+
+
+def _say(message):
+    print(f"chainrule: {message}", file=sys.stderr, flush=True)
+
+
+@cache
+def cache_folder() -> Path | None:
+    """Return the folder that holds the compiled code; None, after one warning, if there is none.
+
+    It lies below ``CHAINRULE_CACHE_DIR`` if that is set, else below the user's cache folder.
+    """
+    root = os.environ.get("CHAINRULE_CACHE_DIR")
+    try:
+        base = Path(root) if root else _user_cache_folder()
+        folder = base / f"numba-{_compilation_key()}"
+        if not folder.is_dir():
+            folder.mkdir(parents=True, exist_ok=True)
+            _remove_unused(base)
+    except (OSError, RuntimeError) as error:
+        _warn_once(str(error))
+        return None
+    with suppress(OSError):  # a folder that was filled before may be read-only
+        os.utime(folder)
+    return folder
+
+
+@cache
+def _warn_once(reason):
+    warnings.warn(
+        f"chainrule has nowhere to keep its compiled code ({reason}), so every process "
+        "compiles it again. Set CHAINRULE_CACHE_DIR to a writable folder.",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+
+def _user_cache_folder() -> Path:
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home()) / "chainrule" / "cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "chainrule"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "chainrule"
+
+
+def _compilation_key() -> str:
+    """Hash what all machine code depends on: versions, settings and sources."""
+    settings = {name: getattr(numba.config, name) for name in _NUMBA_SETTINGS}
+    settings |= {
+        name: value
+        for name, value in sorted(os.environ.items())
+        if name.startswith("CHAINRULE_") and name != "CHAINRULE_CACHE_DIR"
+    }
+    versions = sys.version, numba.__version__, llvmlite.__version__
+    digest = hashlib.sha256(repr((versions, settings)).encode())
+    for source in _sources():
+        digest.update(source.name.encode() + source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _sources() -> list[Path]:
+    package = Path(__file__).parent.parent
+    files = [file for name in _COMPILED_PACKAGES for file in sorted((package / name).glob("*.py"))]
+    if files:
+        return files
+    archive = getattr(__spec__.loader, "archive", None)  # the zip that the package lies in
+    if archive is None:
+        raise FileNotFoundError(f"no sources in {package}")
+    return [Path(archive)]
+
+
+def _remove_unused(base):
+    """Remove the folders of versions that nobody has used for long."""
+    for folder in base.glob(f"numba-{'[0-9a-f]' * 16}"):
+        with suppress(OSError):
+            if time.time() - folder.stat().st_mtime > SECONDS_UNUSED:
+                shutil.rmtree(folder)
