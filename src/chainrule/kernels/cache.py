@@ -27,6 +27,8 @@ from numba.core import caching
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
+from chainrule.kernels import blocks
+
 _PACKAGE = __name__.partition(".")[0]
 _COMPILED_PACKAGES = ("kernels", "engine")
 # Numba takes these from the environment.
@@ -192,7 +194,7 @@ def _user_cache_folder() -> Path:
 
 
 def _compilation_key() -> str:
-    """Hash what all machine code depends on: versions, settings and sources."""
+    """Hash what all machine code depends on: versions, settings, sizes of blocks, and sources."""
     settings = {name: getattr(numba.config, name) for name in _NUMBA_SETTINGS}
     settings |= {
         name: value
@@ -200,7 +202,8 @@ def _compilation_key() -> str:
         if name.startswith("CHAINRULE_") and name != "CHAINRULE_CACHE_DIR"
     }
     versions = sys.version, numba.__version__, llvmlite.__version__
-    digest = hashlib.sha256(repr((versions, settings)).encode())
+    block_sizes = blocks.L2_BYTES, blocks.L3_BYTES
+    digest = hashlib.sha256(repr((versions, settings, block_sizes)).encode())
     for source in _sources():
         digest.update(source.name.encode() + source.read_bytes())
     return digest.hexdigest()[:16]
