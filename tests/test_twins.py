@@ -13,7 +13,8 @@ import chainrule.kernels
 import chainrule.reference
 from chainrule.kernels import jit
 
-WITHOUT_TWIN = {"jit", "tile", "vectors"}  # the decorator, and what products are made of
+# The decorator, and what products and elementary functions are made of.
+WITHOUT_TWIN = {"jit", "tile", "vectors", "formats", "values"}
 DTYPES = (np.float32, np.float64)
 ROWS_AND_COLUMNS = [(1, 1), (1, 10), (3, 2), (7, 5), (13, 33), (64, 10), (37, 53)]
 
@@ -100,6 +101,7 @@ def arguments(function, rows, columns, dtype, rng):
         "beta2": 0.999,
         "eps": 1e-8,
         "step": 3,
+        "scale": 0.3,
     }
     name = function.__name__
     if name in ("linear", "linear_backward_weight"):
@@ -140,7 +142,8 @@ def tolerance(dtype):
     return {"rtol": 64 * np.finfo(dtype).eps, "atol": 64 * np.finfo(dtype).eps}
 
 
-ARRAY_PAIRS = [(subject, name) for subject, name in PAIRS if subject != "scalar"]
+# Those that take numbers instead have tests/test_elementary.py.
+ARRAY_PAIRS = [(subject, name) for subject, name in PAIRS if subject != "elementary"]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -158,34 +161,3 @@ def test_kernel_equals_its_twin(subject, name, dtype):
                 np.testing.assert_allclose(compiled, plain, **tolerance(dtype), err_msg=parameter)
         if expected is not None:
             assert result == pytest.approx(expected, rel=float(64 * np.finfo(dtype).eps))
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", [name for subject, name in PAIRS if subject == "scalar"])
-def test_scalar_function_is_within_3_ulp(name, dtype):
-    scalar, reference = pair("scalar", name)
-
-    @jit.kernel
-    def each(x, y):
-        for i in range(x.size):
-            y[i] = scalar(x[i])
-
-    rng = np.random.default_rng(0)
-    top = 100 if dtype == np.float32 else 800
-    tiny = np.exp(rng.uniform(-80, 0, 20_000))
-    special = [0.0, np.inf, -np.inf]
-    x = np.concatenate([rng.uniform(-top, top, 50_000), rng.normal(size=20_000), tiny, -tiny])
-    x = np.concatenate([x, special]).astype(dtype)
-    y = np.empty_like(x)
-    with np.errstate(all="ignore"):  # NumPy's own functions stand in where the JIT is off
-        each(x, y)
-        exact = reference(x.astype(np.longdouble))
-        rounded = exact.astype(dtype)
-    finite = np.isfinite(rounded)
-    assert np.array_equal(y[~finite], rounded[~finite])
-    with np.errstate(under="ignore"):
-        error = np.abs(y[finite] - exact[finite]) / np.spacing(np.abs(rounded[finite]))
-    assert error.max() <= 3
-    nan = np.array([np.nan], dtype)
-    each(nan.copy(), nan)
-    assert np.isnan(nan[0])

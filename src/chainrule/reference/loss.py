@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from chainrule.reference.scalar import sigmoid
+from chainrule.reference.elementary import sigmoid, softplus
 
 
 def total_weight(weight):
@@ -37,8 +37,7 @@ def bce_with_logits(output, target, weight, d_output):
     """Mean of ``-t * log(p) - (1 - t) * log(1 - p)``, ``p = sigmoid(output)``; gradient p - t."""
     share = row_scale(weight, output.shape[1]) * weight[:, np.newaxis]
     d_output[...] = share * (sigmoid(output) - target)
-    softplus = np.maximum(output, 0) + np.log1p(np.exp(-abs(output)))
-    return (share * (softplus - output * target)).sum()
+    return (share * (softplus(output) - output * target)).sum()
 
 
 def cross_entropy(output, label, weight, d_output, smoothing):
