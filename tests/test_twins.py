@@ -13,8 +13,8 @@ import chainrule.kernels
 import chainrule.reference
 from chainrule.kernels import jit
 
-# The decorator, and what products and elementary functions are made of.
-WITHOUT_TWIN = {"jit", "tile", "vectors", "formats", "values"}
+# The decorator, and what products, elementary functions and views are made of.
+WITHOUT_TWIN = {"jit", "tile", "vectors", "formats", "values", "views"}
 DTYPES = (np.float32, np.float64)
 ROWS_AND_COLUMNS = [(1, 1), (1, 10), (3, 2), (7, 5), (13, 33), (64, 10), (37, 53)]
 

@@ -9,6 +9,7 @@ from chainrule.kernels import elementary
 from chainrule.kernels.elementary import erf, exp, expm1, log
 from chainrule.kernels.jit import kernel
 from chainrule.kernels.rows import ELEMENTS_AT_ONCE, subtract_largest
+from chainrule.kernels.views import flat
 
 SQRT_HALF = math.sqrt(0.5)
 SQRT_2_OVER_PI = math.sqrt(2.0 / math.pi)
@@ -152,9 +153,9 @@ def softmax(x, y):
     for first in range(0, x.shape[0], block):
         part = y[first : first + block]
         subtract_largest(x[first : first + block], part)
-        flat = part.ravel()
-        for k in range(flat.size):
-            flat[k] = exp(flat[k])
+        vector = flat(part)
+        for k in range(vector.size):
+            vector[k] = exp(vector[k])
         for i in range(part.shape[0]):
             row = part[i]
             total = x.dtype.type(0)

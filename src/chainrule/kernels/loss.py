@@ -8,6 +8,7 @@ the gradient by the output and return the weighted mean over the rows,
 from chainrule.kernels.elementary import exp, log, sigmoid, softplus
 from chainrule.kernels.jit import kernel
 from chainrule.kernels.rows import ELEMENTS_AT_ONCE, scale_rows, subtract_largest, weighted_sum
+from chainrule.kernels.views import flat
 
 
 @kernel
@@ -68,7 +69,7 @@ def huber(output, target, weight, d_output, delta):
 def bce_with_logits(output, target, weight, d_output):
     zero = output.dtype.type(0)
     scale = row_scale(weight, output.shape[1])
-    z, t, gradient = output.ravel(), target.ravel(), d_output.ravel()
+    z, t, gradient = flat(output), flat(target), flat(d_output)
     for k in range(z.size):  # the losses, where their gradients will be
         gradient[k] = (zero if z[k] < zero else z[k]) - z[k] * t[k] + softplus(-abs(z[k]))
     loss = weighted_sum(d_output, weight)
@@ -93,9 +94,9 @@ def cross_entropy(output, label, weight, d_output, smoothing):
             loss -= weight[first + i] * on_label * part[i, label[first + i]]
         if smoothing > 0.0:
             loss -= on_each * weighted_sum(part, weight[first : first + block])
-        flat = part.ravel()
-        for k in range(flat.size):
-            flat[k] = exp(flat[k])
+        vector = flat(part)
+        for k in range(vector.size):
+            vector[k] = exp(vector[k])
         # ... and from the second, with the gradient: softmax minus the target distribution.
         for i in range(part.shape[0]):
             row, share = part[i], scale * weight[first + i]

@@ -130,7 +130,14 @@ def where(condition, yes, no):
 
 
 def polynomial(coefficients, x):
-    """Evaluate by Horner's scheme; coefficients stand in the order of their powers."""
+    """Evaluate by Horner's scheme; coefficients stand in the order of their powers.
+
+    A long one would wait for each multiply-add longer than they all take. It is two in ``x**2``
+    therefore, of the even and of the odd powers; float32 has no bits to spare for that.
+    """
+    if len(coefficients) > 6 and isinstance(x.llvm.type, ir.DoubleType):
+        square = x * x
+        return polynomial(coefficients[::2], square) + x * polynomial(coefficients[1::2], square)
     result = x.like(coefficients[-1])
     for coefficient in reversed(coefficients[:-1]):
         result = result * x + coefficient
