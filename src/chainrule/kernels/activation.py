@@ -5,10 +5,11 @@ They must not work in place: where input and output may overlap, LLVM falls back
 
 import math
 
+from chainrule.kernels import elementary
+from chainrule.kernels.elementary import erf, exp, expm1, log
 from chainrule.kernels.jit import kernel
-from chainrule.kernels.scalar import exp, expm1
-from chainrule.kernels.scalar import sigmoid as sigmoid_scalar
-from chainrule.kernels.scalar import tanh as tanh_scalar
+from chainrule.kernels.rows import ELEMENTS_AT_ONCE, subtract_largest
+from chainrule.kernels.views import flat
 
 SQRT_HALF = math.sqrt(0.5)
 SQRT_2_OVER_PI = math.sqrt(2.0 / math.pi)
@@ -47,7 +48,7 @@ def leaky_relu_backward(dy, y, dx, slope):
 @kernel
 def tanh(x, y):
     for i in range(x.size):
-        y[i] = tanh_scalar(x[i])
+        y[i] = elementary.tanh(x[i])
 
 
 @kernel
@@ -60,7 +61,7 @@ def tanh_backward(dy, y, dx):
 @kernel
 def sigmoid(x, y):
     for i in range(x.size):
-        y[i] = sigmoid_scalar(x[i])
+        y[i] = elementary.sigmoid(x[i])
 
 
 @kernel
@@ -72,9 +73,8 @@ def sigmoid_backward(dy, y, dx):
 
 @kernel
 def softplus(x, y):
-    zero = x.dtype.type(0)
     for i in range(x.size):
-        y[i] = (x[i] if x[i] > zero else zero) + math.log1p(exp(-abs(x[i])))
+        y[i] = elementary.softplus(x[i])
 
 
 @kernel
@@ -100,14 +100,14 @@ def elu_backward(dy, y, dx, alpha):
 @kernel
 def silu(x, y):
     for i in range(x.size):
-        y[i] = x[i] * sigmoid_scalar(x[i])
+        y[i] = x[i] * elementary.sigmoid(x[i])
 
 
 @kernel
 def silu_backward(dy, x, dx):
     one = x.dtype.type(1)
     for i in range(x.size):
-        s = sigmoid_scalar(x[i])
+        s = elementary.sigmoid(x[i])
         dx[i] = dy[i] * s * (one + x[i] * (one - s))
 
 
@@ -115,7 +115,7 @@ def silu_backward(dy, x, dx):
 def gelu(x, y):
     half, one, scale = x.dtype.type(0.5), x.dtype.type(1), x.dtype.type(SQRT_HALF)
     for i in range(x.size):
-        y[i] = half * x[i] * (one + math.erf(x[i] * scale))
+        y[i] = half * x[i] * (one + erf(x[i] * scale))
 
 
 @kernel
@@ -123,43 +123,46 @@ def gelu_backward(dy, x, dx):
     half, one, scale = x.dtype.type(0.5), x.dtype.type(1), x.dtype.type(SQRT_HALF)
     density_at_zero = x.dtype.type(INVERSE_SQRT_2PI)
     for i in range(x.size):
-        cumulative = half * (one + math.erf(x[i] * scale))
+        cumulative = half * (one + erf(x[i] * scale))
         dx[i] = dy[i] * (cumulative + x[i] * density_at_zero * exp(-half * x[i] * x[i]))
 
 
 @kernel
 def gelu_tanh(x, y):
-    half, one = x.dtype.type(0.5), x.dtype.type(1)
-    scale, cubic = x.dtype.type(SQRT_2_OVER_PI), x.dtype.type(GELU_CUBIC)
+    # (1 + tanh(u)) / 2 = sigmoid(2 * u), which is precise also where it is small
+    one = x.dtype.type(1)
+    scale, cubic = x.dtype.type(2.0 * SQRT_2_OVER_PI), x.dtype.type(GELU_CUBIC)
     for i in range(x.size):
-        inner = scale * x[i] * (one + cubic * x[i] * x[i])
-        y[i] = half * x[i] * (one + tanh_scalar(inner))
+        y[i] = x[i] * elementary.sigmoid(scale * x[i] * (one + cubic * x[i] * x[i]))
 
 
 @kernel
 def gelu_tanh_backward(dy, x, dx):
-    half, one, three = x.dtype.type(0.5), x.dtype.type(1), x.dtype.type(3)
-    scale, cubic = x.dtype.type(SQRT_2_OVER_PI), x.dtype.type(GELU_CUBIC)
+    one, three = x.dtype.type(1), x.dtype.type(3)
+    scale, cubic = x.dtype.type(2.0 * SQRT_2_OVER_PI), x.dtype.type(GELU_CUBIC)
     for i in range(x.size):
         square = cubic * x[i] * x[i]
-        t = tanh_scalar(scale * x[i] * (one + square))
-        slope = (one - t * t) * scale * (one + three * square)
-        dx[i] = dy[i] * half * (one + t + x[i] * slope)
+        s = elementary.sigmoid(scale * x[i] * (one + square))
+        dx[i] = dy[i] * s * (one + (one - s) * scale * x[i] * (one + three * square))
 
 
 @kernel
 def softmax(x, y):
-    for i in range(x.shape[0]):
-        source, row = x[i], y[i]
-        largest = source[0]
-        for j in range(source.size):
-            largest = source[j] if source[j] > largest else largest
-        total = x.dtype.type(0)
-        for j in range(source.size):
-            row[j] = exp(source[j] - largest)
-            total += row[j]
-        for j in range(source.size):
-            row[j] /= total
+    columns = x.shape[1]
+    block = max(1, ELEMENTS_AT_ONCE // columns)
+    for first in range(0, x.shape[0], block):
+        part = y[first : first + block]
+        subtract_largest(x[first : first + block], part)
+        vector = flat(part)
+        for k in range(vector.size):
+            vector[k] = exp(vector[k])
+        for i in range(part.shape[0]):
+            row = part[i]
+            total = x.dtype.type(0)
+            for j in range(columns):
+                total += row[j]
+            for j in range(columns):
+                row[j] /= total
 
 
 @kernel
@@ -175,17 +178,15 @@ def softmax_backward(dy, y, dx):
 
 @kernel
 def log_softmax(x, y):
-    for i in range(x.shape[0]):
-        source, row = x[i], y[i]
-        largest = source[0]
-        for j in range(source.size):
-            largest = source[j] if source[j] > largest else largest
+    subtract_largest(x, y)
+    for i in range(y.shape[0]):
+        row = y[i]
         total = x.dtype.type(0)
-        for j in range(source.size):
-            total += exp(source[j] - largest)
-        shift = largest + math.log(total)
-        for j in range(source.size):
-            row[j] = source[j] - shift
+        for j in range(row.size):
+            total += exp(row[j])
+        log_total = log(total)
+        for j in range(row.size):
+            row[j] -= log_total
 
 
 @kernel

@@ -6,10 +6,10 @@ the batch's weighted mean, ``sum(weight * row_loss) / total``, accumulated in fl
 total is 0.
 """
 
-import math
-
+from chainrule.kernels.elementary import exp, log, sigmoid, softplus
 from chainrule.kernels.jit import kernel
-from chainrule.kernels.scalar import exp, sigmoid
+from chainrule.kernels.rows import ELEMENTS_AT_ONCE, scale_rows, subtract_largest, weighted_sum
+from chainrule.kernels.views import flat
 
 
 @kernel
@@ -58,19 +58,15 @@ def huber(output, target, weight, total, d_output, delta):
 
 @kernel
 def bce_with_logits(output, target, weight, total, d_output):
-    rows, columns = output.shape
-    scale = row_scale(total, columns)
     zero = output.dtype.type(0)
-    loss = 0.0
-    for i in range(rows):
-        out, aim, gradient = output[i], target[i], d_output[i]
-        factor = output.dtype.type(scale * weight[i])
-        row_loss = 0.0
-        for j in range(columns):
-            z = out[j]
-            row_loss += (zero if z < zero else z) - z * aim[j] + math.log1p(exp(-abs(z)))
-            gradient[j] = factor * (sigmoid(z) - aim[j])
-        loss += weight[i] * row_loss
+    scale = row_scale(total, output.shape[1])
+    z, t, gradient = flat(output), flat(target), flat(d_output)
+    for k in range(z.size):  # the losses, where their gradients will be
+        gradient[k] = (zero if z[k] < zero else z[k]) - z[k] * t[k] + softplus(-abs(z[k]))
+    loss = weighted_sum(d_output, weight)
+    for k in range(z.size):
+        gradient[k] = sigmoid(z[k]) - t[k]
+    scale_rows(d_output, weight, scale)
     return loss * scale
 
 
@@ -78,30 +74,30 @@ def bce_with_logits(output, target, weight, total, d_output):
 def cross_entropy(output, label, weight, total, d_output, smoothing):
     rows, classes = output.shape
     scale = row_scale(total, 1)
-    uniform = smoothing / classes
+    on_label, on_each = 1.0 - smoothing, smoothing / classes
+    block = max(1, ELEMENTS_AT_ONCE // classes)
     loss = 0.0
-    for i in range(rows):
-        logits, gradient, true_class = output[i], d_output[i], label[i]
-        largest = logits[0]
-        for j in range(classes):
-            largest = logits[j] if logits[j] > largest else largest
-        total = output.dtype.type(0)
-        for j in range(classes):
-            gradient[j] = exp(logits[j] - largest)
-            total += gradient[j]
-        log_total = math.log(total) + largest
-        row_loss = (1.0 - smoothing) * (log_total - logits[true_class])
+    for first in range(0, rows, block):
+        # log(softmax) = x - log(sum(exp(x))) with x = output - max(output): from the first term ...
+        part = d_output[first : first + block]
+        subtract_largest(output[first : first + block], part)
+        for i in range(part.shape[0]):
+            loss -= weight[first + i] * on_label * part[i, label[first + i]]
         if smoothing > 0.0:
-            mean_logit = 0.0
+            loss -= on_each * weighted_sum(part, weight[first : first + block])
+        vector = flat(part)
+        for k in range(vector.size):
+            vector[k] = exp(vector[k])
+        # ... and from the second, with the gradient: softmax minus the target distribution.
+        for i in range(part.shape[0]):
+            row, share = part[i], scale * weight[first + i]
+            denominator = output.dtype.type(0)
             for j in range(classes):
-                mean_logit += logits[j]
-            row_loss += smoothing * (log_total - mean_logit / classes)
-        loss += weight[i] * row_loss
-        # The fused derivative: softmax minus the target distribution.
-        weighted = scale * weight[i]
-        factor = output.dtype.type(weighted / total)
-        offset = output.dtype.type(weighted * uniform)
-        for j in range(classes):
-            gradient[j] = gradient[j] * factor - offset
-        gradient[true_class] -= output.dtype.type(weighted * (1.0 - smoothing))
+                denominator += row[j]
+            loss += weight[first + i] * log(denominator)
+            factor = output.dtype.type(share / denominator)
+            offset = output.dtype.type(share * on_each)
+            for j in range(classes):
+                row[j] = row[j] * factor - offset
+            row[label[first + i]] -= output.dtype.type(share * on_label)
     return loss * scale

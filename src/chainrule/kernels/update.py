@@ -18,32 +18,29 @@ def sgd_update(params, grads, velocity, lr, momentum, weight_decay, nesterov):
 
 @kernel
 def adam_update(params, grads, mean, square, lr, beta1, beta2, eps, weight_decay, step):
-    number = params.dtype.type
-    rate, root_correction = number(lr / (1.0 - beta1**step)), number(math.sqrt(1.0 - beta2**step))
-    keep1, take1 = number(beta1), number(1.0 - beta1)
-    keep2, take2 = number(beta2), number(1.0 - beta2)
-    eps, weight_decay = number(eps), number(weight_decay)
-    for i in range(params.size):
-        g = grads[i] + weight_decay * params[i]
-        m = keep1 * mean[i] + take1 * g
-        s = keep2 * square[i] + take2 * g * g
-        mean[i] = m
-        square[i] = s
-        params[i] -= rate * m / (math.sqrt(s) / root_correction + eps)
+    _adam(params, grads, mean, square, lr, beta1, beta2, eps, weight_decay, 1.0, step)
 
 
 @kernel
 def adamw_update(params, grads, mean, square, lr, beta1, beta2, eps, weight_decay, step):
-    # Adam's loop once more: the decay in the same pass saves a read and a write of every weight.
+    shrink = 1.0 - lr * weight_decay
+    _adam(params, grads, mean, square, lr, beta1, beta2, eps, 0.0, shrink, step)
+
+
+@kernel
+def _adam(params, grads, mean, square, lr, beta1, beta2, eps, penalty, shrink, step):
+    # lr * (m / correction1) / (sqrt(s / correction2) + eps), both sides times sqrt(correction2):
+    # the corrections cost nothing in the loop, which its one root and its one division bound.
     number = params.dtype.type
-    rate, root_correction = number(lr / (1.0 - beta1**step)), number(math.sqrt(1.0 - beta2**step))
+    root = math.sqrt(1.0 - beta2**step)
+    rate, eps = number(lr * root / (1.0 - beta1**step)), number(eps * root)
     keep1, take1 = number(beta1), number(1.0 - beta1)
     keep2, take2 = number(beta2), number(1.0 - beta2)
-    eps, shrink = number(eps), number(1.0 - lr * weight_decay)
+    penalty, shrink = number(penalty), number(shrink)
     for i in range(params.size):
-        g = grads[i]
+        g = grads[i] + penalty * params[i]
         m = keep1 * mean[i] + take1 * g
         s = keep2 * square[i] + take2 * g * g
         mean[i] = m
         square[i] = s
-        params[i] = shrink * params[i] - rate * m / (math.sqrt(s) / root_correction + eps)
+        params[i] = shrink * params[i] - rate * m / (math.sqrt(s) + eps)

@@ -8,9 +8,7 @@ import math
 
 import numpy as np
 
-from chainrule.reference.scalar import sigmoid as sigmoid_of
-
-erf = np.vectorize(math.erf, otypes=[float])
+from chainrule.reference import elementary
 
 
 def relu(x, y):
@@ -45,7 +43,7 @@ def tanh_backward(dy, y, dx):
 
 def sigmoid(x, y):
     """``y = 1 / (1 + exp(-x))``."""
-    y[...] = sigmoid_of(x)
+    y[...] = elementary.sigmoid(x)
 
 
 def sigmoid_backward(dy, y, dx):
@@ -55,7 +53,7 @@ def sigmoid_backward(dy, y, dx):
 
 def softplus(x, y):
     """``y = log(1 + exp(x))``."""
-    y[...] = np.maximum(x, 0) + np.log1p(np.exp(-abs(x)))
+    y[...] = elementary.softplus(x)
 
 
 def softplus_backward(dy, y, dx):
@@ -75,23 +73,23 @@ def elu_backward(dy, y, dx, alpha):
 
 def silu(x, y):
     """``y = x * sigmoid(x)``."""
-    y[...] = x * sigmoid_of(x)
+    y[...] = x * elementary.sigmoid(x)
 
 
 def silu_backward(dy, x, dx):
     """``dx = dy * (s + x * s * (1 - s))`` with ``s = sigmoid(x)``."""
-    s = sigmoid_of(x)
+    s = elementary.sigmoid(x)
     dx[...] = dy * s * (1 + x * (1 - s))
 
 
 def gelu(x, y):
     """``y = x * Phi(x)``, Phi the normal distribution's cumulative."""
-    y[...] = x * (1 + erf(x / math.sqrt(2))) / 2
+    y[...] = x * (1 + elementary.erf(x / math.sqrt(2))) / 2
 
 
 def gelu_backward(dy, x, dx):
     """``dx = dy * (Phi(x) + x * phi(x))``, phi the normal density."""
-    cumulative = (1 + erf(x / math.sqrt(2))) / 2
+    cumulative = (1 + elementary.erf(x / math.sqrt(2))) / 2
     density = np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
     dx[...] = dy * (cumulative + x * density)
 

@@ -5,7 +5,7 @@
 
 import numpy as np
 
-from chainrule.reference.scalar import sigmoid
+from chainrule.reference.elementary import sigmoid, softplus
 
 
 def row_scale(total, columns):
@@ -34,8 +34,7 @@ def bce_with_logits(output, target, weight, total, d_output):
     """Mean of ``-t * log(p) - (1 - t) * log(1 - p)``, ``p = sigmoid(output)``; gradient p - t."""
     share = row_scale(total, output.shape[1]) * weight[:, np.newaxis]
     d_output[...] = share * (sigmoid(output) - target)
-    softplus = np.maximum(output, 0) + np.log1p(np.exp(-abs(output)))
-    return (share * (softplus - output * target)).sum()
+    return (share * (softplus(output) - output * target)).sum()
 
 
 def cross_entropy(output, label, weight, total, d_output, smoothing):

@@ -1,0 +1,42 @@
+"""What softmax and losses do row by row.
+
+Rows are mostly short: ten classes do not fill a vector. Whatever needs an elementary function is
+therefore computed over many rows at once, as one flat vector, and only the rest row by row.
+"""
+
+from chainrule.kernels.jit import kernel
+
+# Rows with so many elements together stay in the fastest cache between one pass and the next.
+ELEMENTS_AT_ONCE = 1024
+
+
+@kernel
+def subtract_largest(x, y):
+    for i in range(x.shape[0]):
+        source, row = x[i], y[i]
+        largest = source[0]
+        for j in range(source.size):
+            largest = source[j] if source[j] > largest else largest
+        for j in range(source.size):
+            row[j] = source[j] - largest
+
+
+@kernel
+def weighted_sum(x, weight):
+    total = 0.0
+    for i in range(x.shape[0]):
+        row = x[i]
+        row_total = 0.0
+        for j in range(row.size):
+            row_total += row[j]
+        total += weight[i] * row_total
+    return total
+
+
+@kernel
+def scale_rows(x, weight, scale):
+    for i in range(x.shape[0]):
+        row = x[i]
+        factor = x.dtype.type(scale * weight[i])
+        for j in range(row.size):
+            row[j] *= factor
