@@ -13,7 +13,8 @@ import chainrule.kernels
 import chainrule.reference
 from chainrule.kernels import jit
 
-WITHOUT_TWIN = {"jit", "tile", "vectors"}  # the decorator, and what products are made of
+# The decorator, and what products and the gather are made of.
+WITHOUT_TWIN = {"conversion", "jit", "tile", "vectors"}
 DTYPES = (np.float32, np.float64)
 ROWS_AND_COLUMNS = [(1, 1), (1, 10), (3, 2), (7, 5), (13, 33), (64, 10), (37, 53)]
 
@@ -100,6 +101,11 @@ def arguments(function, rows, columns, dtype, rng):
         "beta2": 0.999,
         "eps": 1e-8,
         "step": 3,
+        "scale": 0.3,
+        "offset": -0.7,
+        "dtype": ord("h"),  # int16
+        "first": 1,
+        "stride": 2 * columns + 3,
     }
     name = function.__name__
     if name in ("linear", "linear_backward_weight"):
@@ -122,6 +128,9 @@ def arguments(function, rows, columns, dtype, rng):
             values.append(numbers[parameter])
         elif parameter == "label":
             values.append(rng.integers(0, columns, rows))
+        elif parameter == "memory":
+            size = numbers["first"] + (rows + 3) * numbers["stride"]
+            values.append(rng.integers(0, 256, size, np.uint8))
         elif parameter == "order":
             values.append(rng.permutation(rows + 3)[:rows])
         elif parameter in ("square", "weight"):
@@ -130,8 +139,8 @@ def arguments(function, rows, columns, dtype, rng):
             values.append(rng.uniform(0, 1, (rows, columns)).astype(dtype))
         else:
             values.append(rng.normal(size=shapes.get(parameter, (rows, columns))).astype(dtype))
-    flat = "activation" in function.__module__ and "softmax" not in name
-    if flat or "update" in function.__module__:
+    subject = function.__module__.rpartition(".")[2]
+    if subject in ("activation", "rescale", "update") and "softmax" not in name:
         values = [v.reshape(-1) if isinstance(v, np.ndarray) else v for v in values]
     return values
 

@@ -8,7 +8,7 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from chainrule import arrays
 from chainrule.arguments import integer
@@ -151,7 +151,7 @@ class Sequential:
         Parameters
         ----------
         X : array of shape (n, ...)
-            Real numbers; converted to the network's dtype.
+            Real numbers, read as those of :func:`fit`.
 
         Returns
         -------
@@ -171,7 +171,7 @@ class Sequential:
             Phase.FORWARD | Phase.OUTPUT,
             np.arange(rows),
             params=self._params,
-            inputs=x.reshape(rows, -1),
+            inputs=x,
             outputs=outputs,
         )
         return outputs.reshape(rows, *plan.output_shape)
@@ -205,9 +205,7 @@ class Sequential:
             plan = self.make_plan(shape, rows)
             self._manual = plan, Machine(plan, self.dtype, self.backend)
         plan, machine = self._manual
-        machine.run(
-            Phase.FORWARD, np.arange(rows), params=self._params, inputs=batch.reshape(rows, -1)
-        )
+        machine.run(Phase.FORWARD, np.arange(rows), params=self._params, inputs=batch)
         self._rows_forward = rows
         return machine.rows_at("output", rows).reshape(rows, *plan.output_shape).copy()
 
@@ -274,8 +272,8 @@ class Sequential:
 
     # Shapes and plans
 
-    def check_input(self, x: ArrayLike, name: str) -> FloatArray:
-        """Return ``x`` as a contiguous array of the network's dtype that fits the first layer."""
+    def check_input(self, x: ArrayLike, name: str) -> NDArray[Any]:
+        """Return ``x`` as an array that can be gathered from and fits the first layer."""
         batch = arrays.batch_array(x, name, self.dtype)
         self._check_shapes(batch.shape[1:], name)
         return batch

@@ -31,7 +31,7 @@ from chainrule.kernels.activation import (
     tanh,
     tanh_backward,
 )
-from chainrule.kernels.gather import copy_rows, gather_rows, gather_values
+from chainrule.kernels.gather import copy_rows, gather_rescaled, gather_rows, gather_values
 from chainrule.kernels.jit import entry_point, kernel
 from chainrule.kernels.linear import (
     linear,
@@ -40,6 +40,7 @@ from chainrule.kernels.linear import (
     linear_backward_weight,
 )
 from chainrule.kernels.loss import bce_with_logits, cross_entropy, huber, mse, total_weight
+from chainrule.kernels.rescale import rescale, rescale_backward
 from chainrule.kernels.update import adam_update, adamw_update, sgd_update
 
 FORWARD, OUTPUT, BACKWARD = Phase.FORWARD, Phase.OUTPUT, Phase.BACKWARD
@@ -109,6 +110,8 @@ def forward(plan, params, arena, rows):
             softmax(x.reshape((m, k)), y.reshape((m, n)))
         elif op == Op.LOG_SOFTMAX:
             log_softmax(x.reshape((m, k)), y.reshape((m, n)))
+        elif op == Op.RESCALE:
+            rescale(x, y, step["alpha"], step["beta"])
         else:
             activate(op, x, y, step["alpha"])
 
@@ -140,6 +143,8 @@ def backward(plan, params, grads, arena, rows, to_input):
             softmax_backward(dy.reshape((m, n)), y.reshape((m, n)), dx.reshape((m, k)))
         elif op == Op.LOG_SOFTMAX:
             log_softmax_backward(dy.reshape((m, n)), y.reshape((m, n)), dx.reshape((m, k)))
+        elif op == Op.RESCALE:
+            rescale_backward(dy, dx, step["alpha"])
         else:
             activate_backward(op, dy, saved, dx, step["alpha"])
 
@@ -202,6 +207,7 @@ def run(
     the loss of batch i and the sum of its rows' weights.
     """
     place, rule, loss_step = layout[0], update[0], loss[0]
+    memory, element, first, stride = inputs  # see engine.rows
     batch, width, t = place["batch"], place["input_size"], place["target_size"]
     batches = (order.size + batch - 1) // batch
     for i in range(batches):
@@ -209,7 +215,9 @@ def run(
         rows = chosen.size
         if phases & FORWARD:
             x = arena[place["input"] : place["input"] + rows * width].reshape((rows, width))
-            gather_rows(inputs, chosen, x)
+            gather_rescaled(
+                memory, element, first, stride, chosen, place["scale"], place["offset"], x
+            )
             forward(plan, params, arena, rows)
             if loss_step["op"] != Op.NONE:
                 weight = arena[place["weight"] : place["weight"] + rows]
@@ -232,6 +240,9 @@ def run(
             copy_rows(output.reshape((rows, n)), outputs[i * batch : i * batch + rows])
         if phases & BACKWARD:
             backward(plan, params, grads, arena, rows, phases & INPUT_GRADIENT != 0)
+            if phases & INPUT_GRADIENT:
+                dx = arena[place["d_input"] : place["d_input"] + rows * width]
+                rescale_backward(dx, dx, place["scale"])
         if phases & UPDATE:
             update_parameters(rule, params, grads, state)
     return batches

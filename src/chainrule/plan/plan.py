@@ -8,7 +8,7 @@ import numpy as np
 from chainrule.engine.instructions import INSTRUCTION, LAYOUT, Op
 from chainrule.plan.arena import Lifetime, arrange
 from chainrule.plan.builder import Instruction, PlanBuilder, Tensor
-from chainrule.plan.fusion import fuse
+from chainrule.plan.fusion import fuse, take_rescale
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Plan:
     arena_size : elements of the arena.
     input_shape, output_shape : shapes without the batch.
     layers : for each instruction, the positions of the layers that it carries out.
+    gathered : the positions of the layers that the gather carries out.
     """
 
     instructions: np.ndarray
@@ -32,6 +33,7 @@ class Plan:
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
     layers: tuple[tuple[int, ...], ...]
+    gathered: tuple[int, ...]
 
     @property
     def batch(self) -> int:
@@ -63,13 +65,13 @@ def make_plan(
     backward : whether the plan will be walked backward; if not, values live shorter.
     """
     instructions = fuse(builder.instructions)
+    rescale = take_rescale(instructions)
+    first = input_tensor if rescale is None else rescale.y
     target_size = 0
     if loss is not None and loss[0] != Op.CROSS_ENTROPY:
         target_size = output_tensor.size
     item = np.dtype(dtype).itemsize
-    lifetimes = _lifetimes(
-        instructions, input_tensor, output_tensor, target_size * batch, batch, backward
-    )
+    lifetimes = _lifetimes(instructions, first, output_tensor, target_size * batch, batch, backward)
     addresses, size = arrange(
         {key: Lifetime(life.size * item, life.first, life.last) for key, life in lifetimes.items()}
     )
@@ -78,7 +80,8 @@ def make_plan(
     table = np.zeros(len(instructions), INSTRUCTION)
     for row, step in zip(table, instructions, strict=True):
         row["op"], row["activation"], row["repeat"] = step.op, step.activation, step.repeat
-        row["inputs"], row["outputs"], row["alpha"] = step.inputs, step.outputs, step.alpha
+        row["inputs"], row["outputs"] = step.inputs, step.outputs
+        row["alpha"], row["beta"] = step.alpha, step.beta
         x, y = step.x.buffer, step.y.buffer
         row["x"], row["y"] = place[x], place[y]
         row["dx"], row["dy"] = place.get(("d", x), 0), place.get(("d", y), 0)
@@ -91,10 +94,13 @@ def make_plan(
         row["scratch"] = place.get("scratch", 0)
 
     layout = np.zeros(1, LAYOUT)
-    x, y = input_tensor.buffer, output_tensor.buffer
+    x, y = first.buffer, output_tensor.buffer
     layout["input"], layout["output"] = place[x], place[y]
     layout["d_input"], layout["d_output"] = place.get(("d", x), 0), place.get(("d", y), 0)
-    layout["input_size"], layout["output_size"] = input_tensor.size, output_tensor.size
+    layout["input_size"], layout["output_size"] = first.size, output_tensor.size
+    # Adding -0.0 leaves every number as it is; adding 0.0 would lose the sign of a zero.
+    layout["scale"] = 1.0 if rescale is None else rescale.alpha
+    layout["offset"] = -0.0 if rescale is None else rescale.beta
     layout["target"], layout["target_size"] = place.get("target", 0), target_size
     layout["weight"], layout["batch"] = place.get("weight", 0), batch
 
@@ -109,6 +115,7 @@ def make_plan(
         input_tensor.shape,
         output_tensor.shape,
         tuple(tuple(step.layers) for step in instructions),
+        () if rescale is None else tuple(rescale.layers),
     )
 
 
