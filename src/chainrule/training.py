@@ -187,7 +187,7 @@ def fit(
 class _Data:
     """Checked arrays in the form that the engine takes."""
 
-    inputs: NDArray[Any]
+    inputs: NDArray[Any]  # X as it came, mostly
     target: NDArray[Any]
     weights: FloatArray
 
