@@ -33,9 +33,9 @@ class Rescale(Layer):
     --------
     >>> import numpy as np
     >>> import chainrule as cr
-    >>> pixels = np.array([[0, 51, 255]], np.uint8)
-    >>> cr.Sequential(cr.Rescale(2 / 255, offset=-1)).predict(pixels)
-    array([[-1. , -0.6,  1. ]], dtype=float32)
+    >>> pixels = np.array([[0, 64, 192]], np.uint8)
+    >>> cr.Sequential(cr.Rescale(1 / 128, offset=-1)).predict(pixels)
+    array([[-1. , -0.5,  0.5]], dtype=float32)
     """
 
     scale: float
