@@ -12,6 +12,7 @@ import pytest
 from numba import TypingError
 
 import chainrule as cr
+from chainrule.arrays import GATHERED
 from chainrule.engine import interpreter
 from chainrule.kernels import jit
 from chainrule.kernels.cache import SECONDS_UNUSED
@@ -55,7 +56,7 @@ def train_many_networks(dtype):
             _, d_out = loss(net.forward(X), y)
             net.backward(d_out)
             optimizer.step(net)
-            for layout in (np.asfortranarray, read_only, unaligned):
+            for layout in (np.asfortranarray, read_only, unaligned, every_second_row):
                 net.predict(layout(X))
                 loss(layout(net.forward(X)), layout(y), layout(np.ones(rows)))
 
@@ -71,9 +72,16 @@ def unaligned(array):
     return memory[1:].view(array.dtype).reshape(array.shape)
 
 
-def test_no_compilation_for_a_new_network_batch_size_loss_or_layout():
+def every_second_row(array):
+    return np.repeat(array, 2, axis=0)[::2]
+
+
+def test_no_compilation_for_a_new_network_batch_size_loss_layout_or_dtype_of_x():
     for dtype in ("float32", "float64"):
         train_many_networks(dtype)
+        net = cr.Sequential(cr.Rescale(0.5), cr.Linear(4, 2), seed=0, dtype=dtype)
+        for data_dtype in GATHERED | {np.dtype("longdouble"), np.dtype(">f4")}:
+            net.predict(np.ones((3, 4), data_dtype))
     assert len(interpreter.run.signatures) == 2
 
 

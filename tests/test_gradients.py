@@ -15,6 +15,7 @@ WITH_ARGUMENTS = {
     "GELU": [("none",), ("tanh",)],
     "LeakyReLU": [(0.01,), (0.0,), (0.5,)],
     "ELU": [(1.0,), (0.3,), (0.0,)],
+    "Rescale": [(0.5,), (-2.0, 3.0)],
 }
 LAYERS = [
     getattr(cr, name)(*arguments)

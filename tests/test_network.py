@@ -71,6 +71,8 @@ def batch(*shape, seed=0):
             r"LeakyReLU's negative_slope must be 0 or more, not -0\.1\.",
         ),
         (lambda: cr.ELU(float("nan")), ValueError, r"ELU's alpha must be 0 or more, not nan\."),
+        (lambda: cr.Rescale(np.inf), ValueError, r"Rescale's scale must be finite, not inf\."),
+        (lambda: cr.Rescale(1, "0"), TypeError, r"Rescale's offset must be a number, not '0'\."),
         (lambda: cr.GELU("erf"), ValueError, r"GELU's approximate must be .* not 'erf'\."),
         (
             lambda: network(dtype="float16"),

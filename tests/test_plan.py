@@ -51,6 +51,14 @@ def test_flatten_and_identity_cost_nothing():
     assert ops(net, (2, 3)) == [(Op.LINEAR, Op.RELU)]
 
 
+def test_the_gather_takes_a_first_rescale_in():
+    net = cr.Sequential(cr.Flatten(), cr.Rescale(2.0, offset=3.0), cr.Linear(6, 2), cr.Rescale(0.5))
+    plan = net.make_plan((2, 3), 8)
+    assert [Op(row["op"]) for row in plan.instructions] == [Op.LINEAR, Op.RESCALE]
+    assert (plan.layout["scale"][0], plan.layout["offset"][0]) == (2.0, 3.0)
+    assert (plan.gathered, plan.layers, plan.input_shape) == ((1,), ((2,), (3,)), (2, 3))
+
+
 def test_fused_and_unfused_agree():
     x = np.random.default_rng(0).normal(size=(8, 4))
     fused = cr.Sequential(cr.Linear(4, 3), cr.Tanh(), cr.Linear(3, 2), seed=0, dtype="float64")

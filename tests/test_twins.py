@@ -16,8 +16,8 @@ from chainrule.kernels.blocks import PACKED_BYTES
 
 # Not kernels, but what they are made with.
 WITHOUT_TWIN = {
-    *("blocks", "cache", "copy", "dot", "formats", "jit", "tile", "transpose", "values"),
-    *("vectors", "views"),
+    *("blocks", "cache", "conversion", "copy", "dot", "formats", "jit", "tile", "transpose"),
+    *("values", "vectors", "views"),
 }
 DTYPES = (np.float32, np.float64)
 ROWS_AND_COLUMNS = [(1, 1), (9, 2), (1, 10), (3, 2), (7, 5), (13, 33), (64, 10), (37, 53)]
@@ -107,9 +107,12 @@ def arguments(function, rows, columns, dtype, rng):
         "step": 3,
         "total": 2.5,
         "floor": dtype(-0.5),
-        "first": 0,
         "members": 1,
         "scale": 0.3,
+        "offset": -0.7,
+        "dtype": ord("h"),  # int16
+        "first": 1 if "gather" in function.__module__ else 0,
+        "stride": 2 * columns + 3,
     }
     name = function.__name__
     if name in ("linear", "linear_relu", "linear_backward_weight"):
@@ -134,6 +137,9 @@ def arguments(function, rows, columns, dtype, rng):
             values.append(rng.integers(0, columns, rows))
         elif parameter == "team":
             values.append(np.zeros(16, np.int64))
+        elif parameter == "memory":
+            size = numbers["first"] + (rows + 3) * numbers["stride"]
+            values.append(rng.integers(0, 256, size, np.uint8))
         elif parameter == "order":
             values.append(rng.permutation(rows + 3)[:rows])
         elif parameter in ("square", "weight"):
@@ -142,8 +148,8 @@ def arguments(function, rows, columns, dtype, rng):
             values.append(rng.uniform(0, 1, (rows, columns)).astype(dtype))
         else:
             values.append(rng.normal(size=shapes.get(parameter, (rows, columns))).astype(dtype))
-    flat = "activation" in function.__module__ and "softmax" not in name
-    if flat or "update" in function.__module__:
+    subject = function.__module__.rpartition(".")[2]
+    if subject in ("activation", "rescale", "update") and "softmax" not in name:
         values = [v.reshape(-1) if isinstance(v, np.ndarray) else v for v in values]
     return values
 

@@ -14,6 +14,11 @@ def integer(value: Any, name: str, *, least: int) -> int:
     return int(value)
 
 
+def real(value: Any, name: str) -> float:
+    """Return ``value`` as a finite float."""
+    return _number(value, name, "finite", lambda number: True)
+
+
 def at_least_zero(value: Any, name: str) -> float:
     """Return ``value`` as a finite float of 0 or more."""
     return _number(value, name, "0 or more", lambda number: number >= 0)

@@ -2,7 +2,8 @@
 
 Compiled code sees arrays of one dtype, C-contiguous, aligned and read-only: each other form would
 be compiled for by itself. Integers, booleans and other floats are converted to the network's
-dtype; anything else is refused. Nothing is copied that has the form already.
+dtype; anything else is refused. Nothing is copied that has the form already. X, which may be
+large or memory-mapped, mostly stays as it is: the engine converts its rows when it gathers them.
 """
 
 from typing import Any
@@ -11,6 +12,14 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 FLOATS = ("float32", "float64")
+GATHERED = frozenset(  # dtypes that compiled code converts itself
+    np.dtype(name)
+    for name in (
+        "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+        "float16", "float32", "float64",
+    )
+)  # fmt: skip
+BLOCK = 1 << 16  # elements that are checked at a time, so that what is made of them stays in cache
 FloatArray = NDArray[Any]
 
 
@@ -36,28 +45,18 @@ def real_array(value: ArrayLike, name: str, dtype: np.dtype) -> FloatArray:
         If it holds NaN or infinity, also after the conversion, or is ragged.
     """
     array = _as_array(value, name)
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"{name} must hold real numbers, but its dtype is {array.dtype}.")
-    with np.errstate(over="ignore"):
-        converted = _in_one_form(array, dtype)
-    finite = np.isfinite(converted)
-    if not finite.all():
-        where = np.unravel_index(int(np.argmin(finite)), finite.shape)
-        index = ", ".join(str(int(i)) for i in where)
-        cause = (
-            f" ({array[where]!s} does not fit into {dtype.name})"
-            if np.isfinite(array[where])
-            else ""
-        )
-        raise ValueError(
-            f"{name} must be finite, but {name}[{index}] is {converted[where]!s}{cause}."
-        )
-    return converted
+    _check_real(array, name, dtype)
+    return _in_one_form(array, dtype)
 
 
-def batch_array(value: ArrayLike, name: str, dtype: np.dtype) -> FloatArray:
-    """Return ``value`` as :func:`real_array` does, of at least two dimensions and one row."""
-    array = real_array(value, name, dtype)
+def batch_array(value: ArrayLike, name: str, dtype: np.dtype) -> NDArray[Any]:
+    """Return ``value`` as an array of at least two dimensions and one row, for the gather.
+
+    It is not copied, unless its rows are not contiguous or its dtype is none of ``GATHERED``.
+    Errors are those of :func:`real_array`.
+    """
+    array = _as_array(value, name)
+    _check_real(array, name, dtype)
     if array.ndim < 2:
         hint = " A single sample is X[None]." if array.ndim == 1 else ""
         raise ValueError(
@@ -66,7 +65,8 @@ def batch_array(value: ArrayLike, name: str, dtype: np.dtype) -> FloatArray:
         )
     if array.shape[0] == 0:
         raise ValueError(f"{name} must have at least one row, but its shape is {array.shape}.")
-    return array
+    in_place = array.dtype in GATHERED and array[0].flags.c_contiguous
+    return array if in_place else _in_one_form(array, dtype)
 
 
 def label_array(value: ArrayLike, rows: int, classes: int, name: str = "y") -> NDArray[np.int64]:
@@ -117,6 +117,36 @@ def weight_array(value: ArrayLike | None, rows: int, dtype: np.dtype) -> FloatAr
         row = int(np.argmax(array < 0))
         raise ValueError(f"{name} must not be negative, but {name}[{row}] is {array[row]}.")
     return array
+
+
+def _check_real(array: NDArray[Any], name: str, dtype: np.dtype) -> None:
+    """Raise an error unless ``array`` holds real numbers that are finite, also as ``dtype``."""
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold real numbers, but its dtype is {array.dtype}.")
+    if array.dtype.kind != "f" or array.size == 0:
+        return
+    rows = np.atleast_1d(array)
+    step = max(1, BLOCK * len(rows) // rows.size)
+    for start in range(0, len(rows), step):
+        block = rows[start : start + step]
+        converted = block if block.dtype == dtype else _narrowed(block, dtype)
+        finite = np.isfinite(converted)
+        if not finite.all():
+            where = np.unravel_index(int(np.argmin(finite)), finite.shape)
+            index = ", ".join(str(int(i)) for i in (start + where[0], *where[1:]))
+            cause = (
+                f" ({block[where]!s} does not fit into {dtype.name})"
+                if np.isfinite(block[where])
+                else ""
+            )
+            raise ValueError(
+                f"{name} must be finite, but {name}[{index}] is {converted[where]!s}{cause}."
+            )
+
+
+def _narrowed(array: NDArray[Any], dtype: np.dtype) -> FloatArray:
+    with np.errstate(over="ignore"):
+        return array.astype(dtype)
 
 
 def _as_array(value: ArrayLike, name: str) -> NDArray[Any]:

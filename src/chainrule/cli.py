@@ -224,6 +224,7 @@ def _info(options: argparse.Namespace) -> int:
         "vector": f"{VECTOR_BYTES} bytes",
         "cores": str(os.cpu_count()),
         "threads": f"up to {cr.get_num_threads()}",
+        "threading layer": "none of Numba's: threads of our own",
         "cache folder": str(folder) if folder else "none: nowhere to keep compiled code",
         "cache entries": str(entries),
     }

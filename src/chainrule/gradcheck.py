@@ -279,7 +279,7 @@ def _network_checks(
     seed: int,
 ) -> list[_Check]:
     twin = net.copy(dtype="float64")
-    batch = twin.check_input(x, "x").copy()
+    batch = twin.check_input(x, "x").astype(twin.dtype, order="C")
 
     def value() -> float:
         return loss(twin.forward(batch), y, sample_weight)[0]

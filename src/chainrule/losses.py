@@ -75,7 +75,7 @@ class Loss(ABC):
             Phase.FORWARD,
             np.arange(rows),
             params=np.empty(0, dtype),
-            inputs=out.reshape(rows, -1),
+            inputs=out,
             **{"labels" if self.takes_labels else "targets": target},
             weights=arrays.weight_array(sample_weight, rows, dtype),
             losses=losses,

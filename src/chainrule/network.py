@@ -8,7 +8,7 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from chainrule import arrays
 from chainrule.arguments import integer
@@ -24,6 +24,7 @@ from chainrule.plan.builder import Shape
 from chainrule.summary import Summary, SummaryRow, shape_text
 
 PREDICT_ROWS = 256  # a block whose activations stay in cache
+MOST_PREDICTORS = 8  # that are kept for the next call
 
 
 class Sequential:
@@ -98,6 +99,8 @@ class Sequential:
         self.grads = np.zeros_like(self._params)
         self._initialize(np.random.default_rng(seed))
 
+        self._fitting_shapes: set[Shape] = set()
+        self._predictors: dict[tuple[Any, ...], Machine] = {}
         self._manual: tuple[Plan, Machine] | None = None  # of forward and backward
         self._rows_forward = 0  # rows of a forward that no backward has followed
 
@@ -151,7 +154,7 @@ class Sequential:
         Parameters
         ----------
         X : array of shape (n, ...)
-            Real numbers; converted to the network's dtype.
+            Real numbers, read as those of :func:`fit`.
 
         Returns
         -------
@@ -164,20 +167,35 @@ class Sequential:
         """
         x = self.check_input(X, "X")
         rows = x.shape[0]
-        threads = threads_for(self.backend)
-        block = min(rows, PREDICT_ROWS * threads)
-        steps = -(-rows // block)
-        plan = self.make_plan(x.shape[1:], block, backward=False, steps=steps, threads=threads)
-        machine = Machine(plan, self.dtype, self.backend)
-        outputs = np.empty((rows, prod(plan.output_shape)), self.dtype)
+        key, machine = self._take_predictor(x.shape[1:], rows)
+        outputs = np.empty((rows, prod(machine.plan.output_shape)), self.dtype)
         machine.run(
             Phase.FORWARD | Phase.OUTPUT,
             np.arange(rows),
             params=self._params,
-            inputs=x.reshape(rows, -1),
+            inputs=x,
             outputs=outputs,
         )
-        return outputs.reshape(rows, *plan.output_shape)
+        self._predictors[key] = machine
+        return outputs.reshape(rows, *machine.plan.output_shape)
+
+    def _take_predictor(self, shape: Shape, rows: int) -> tuple[tuple[Any, ...], Machine]:
+        """Return a machine that predicts, and the key to put it back under.
+
+        It is taken out while it is in use, since several threads may predict at once.
+        """
+        threads = threads_for(self.backend)
+        # Powers of two: small batches share a few machines, and so do large ones.
+        block = min(_power_of_two(rows), PREDICT_ROWS * threads)
+        steps = _power_of_two(-(-rows // block))
+        key = shape, block, steps, threads
+        machine = self._predictors.pop(key, None)
+        if machine is None:
+            plan = self.make_plan(shape, block, backward=False, steps=steps, threads=threads)
+            machine = Machine(plan, self.dtype, self.backend)
+            if len(self._predictors) >= MOST_PREDICTORS:
+                self._predictors.clear()
+        return key, machine
 
     def forward(self, x: ArrayLike) -> FloatArray:
         """Return the outputs for one batch, and keep what :meth:`backward` needs.
@@ -208,9 +226,7 @@ class Sequential:
             plan = self.make_plan(shape, rows, threads=threads_for(self.backend))
             self._manual = plan, Machine(plan, self.dtype, self.backend)
         plan, machine = self._manual
-        machine.run(
-            Phase.FORWARD, np.arange(rows), params=self._params, inputs=batch.reshape(rows, -1)
-        )
+        machine.run(Phase.FORWARD, np.arange(rows), params=self._params, inputs=batch)
         self._rows_forward = rows
         return machine.rows_at("output", rows).reshape(rows, *plan.output_shape).copy()
 
@@ -277,10 +293,12 @@ class Sequential:
 
     # Shapes and plans
 
-    def check_input(self, x: ArrayLike, name: str) -> FloatArray:
-        """Return ``x`` as a contiguous array of the network's dtype that fits the first layer."""
+    def check_input(self, x: ArrayLike, name: str) -> NDArray[Any]:
+        """Return ``x`` as an array that can be gathered from and fits the first layer."""
         batch = arrays.batch_array(x, name, self.dtype)
-        self._check_shapes(batch.shape[1:], name)
+        if batch.shape[1:] not in self._fitting_shapes:
+            self._check_shapes(batch.shape[1:], name)
+            self._fitting_shapes.add(batch.shape[1:])
         return batch
 
     def make_plan(
@@ -377,7 +395,7 @@ class Sequential:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is made again when it is needed: machines, with their memory."""
-        state = self.__dict__ | {"_manual": None, "_rows_forward": 0}
+        state = self.__dict__ | {"_predictors": {}, "_manual": None, "_rows_forward": 0}
         state.pop("_updater", None)
         return state
 
@@ -392,6 +410,11 @@ class Sequential:
 
     def __repr__(self) -> str:
         return f"Sequential({', '.join(map(repr, self.layers))})"
+
+
+def _power_of_two(least: int) -> int:
+    """Return the smallest power of two that is at least ``least``."""
+    return 1 << (least - 1).bit_length()
 
 
 def _flatten(

@@ -83,7 +83,10 @@ def fit(
     net : Sequential
         Its parameters are changed in place.
     X : array of shape (n, ...)
-        Real numbers; converted to the network's dtype if they have another.
+        Real numbers: floats, integers or booleans, in memory or memory-mapped. Each batch is
+        converted to the network's dtype when its turn comes; X itself is not copied, unless the
+        numbers of a row do not lie side by side (as in Fortran order), or are longdouble or not
+        in the machine's byte order.
     y : array
         Class labels of shape (n,) for ``CrossEntropyLoss``, else targets of the output's shape.
     loss : Loss
@@ -184,8 +187,7 @@ def fit(
 class _Data:
     """Checked arrays in the form that the engine takes."""
 
-    inputs: FloatArray  # (n, features)
-    shape: tuple[int, ...]  # of a row
+    inputs: NDArray[Any]  # X as it came, mostly
     target: NDArray[Any]
     weights: FloatArray
 
@@ -208,7 +210,7 @@ class _Data:
         output_shape = net.make_plan(x.shape[1:], 1, backward=False).output_shape
         target = loss.check_target(y, (rows, *output_shape), net.dtype, f"{kind}y")
         weights = arrays.weight_array(sample_weight, rows, net.dtype)
-        return cls(x.reshape(rows, -1), x.shape[1:], target, weights)
+        return cls(x, target, weights)
 
     def arguments(self) -> dict[str, NDArray[Any]]:
         """Return what the machine reads batches from."""
@@ -230,7 +232,11 @@ class _Trainer:
     ) -> None:
         self.net, self.loss, self.data, self.batch = net, loss, data, batch_size
         self.plan = net.make_plan(
-            data.shape, batch_size, loss=loss, steps=MOST_STEPS, threads=threads_for(backend)
+            data.inputs.shape[1:],
+            batch_size,
+            loss=loss,
+            steps=MOST_STEPS,
+            threads=threads_for(backend),
         )
         self.machine = Machine(self.plan, net.dtype, backend)
         self.state: OptimizerState = optimizer.state(net)
@@ -307,6 +313,8 @@ class _Trainer:
         )
 
     def _first_non_finite_layer(self, rows: int) -> str:
+        if self.plan.gathered and not np.isfinite(self.machine.rows_at("input", rows)).all():
+            return self.net.layer_name(self.plan.gathered)
         for step, positions in zip(self.plan.instructions, self.plan.layers, strict=True):
             size = rows * int(step["repeat"]) * int(step["outputs"])
             y = self.machine.arena[step["y"] : step["y"] + size]

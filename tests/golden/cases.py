@@ -214,4 +214,18 @@ CASES = [
         shape=(1, 3),
         seed=20,
     ),
+    Case(
+        "rescale_first_and_later",
+        [
+            spec("Rescale", 0.5, offset=-0.25),
+            spec("Linear", 3, 4),
+            spec("Rescale", -1.5),
+            spec("Tanh"),
+            spec("Linear", 4, 2),
+        ],
+        spec("MSELoss"),
+        spec("SGD", lr=0.1),
+        shape=(6, 3),
+        seed=21,
+    ),
 ]

@@ -62,7 +62,20 @@ def compute(case):
     return values
 
 
+class Rescale(torch.nn.Module):
+    """What PyTorch does not have as a layer."""
+
+    def __init__(self, scale, offset=0.0):
+        super().__init__()
+        self.scale, self.offset = scale, offset
+
+    def forward(self, x):
+        return x * self.scale + self.offset
+
+
 def torch_layer(name, args, kwargs):
+    if name == "Rescale":
+        return Rescale(*args, **kwargs)
     if name in ("Softmax", "LogSoftmax"):
         kwargs = kwargs | {"dim": -1}
     return getattr(torch.nn, name)(*args, **kwargs)
@@ -186,6 +199,7 @@ FUNCTIONS = {
     "LogSoftmax": log_softmax,
     "Identity": lambda z: z,
     "Flatten": lambda z: z.reshape(len(z), -1),
+    "Rescale": lambda z, scale, offset=0.0: scale * z + offset,
 }
 
 

@@ -25,6 +25,7 @@ class Op(IntEnum):
     LINEAR = 20
     SOFTMAX = 21
     LOG_SOFTMAX = 22
+    RESCALE = 23
 
     MSE = 40
     HUBER = 41
@@ -69,7 +70,8 @@ INSTRUCTION = np.dtype(
         ("dz", np.int64),
         ("weight", np.int64),
         ("bias", np.int64),
-        ("alpha", np.float64),  # the operation's one number: slope, alpha, delta, smoothing
+        ("alpha", np.float64),  # the operation's number: slope, alpha, delta, smoothing, scale
+        ("beta", np.float64),  # its second one: offset
     ]
 )
 
@@ -79,6 +81,8 @@ LAYOUT = np.dtype(
         ("input", np.int64),
         ("d_input", np.int64),
         ("input_size", np.int64),  # elements a row
+        ("scale", np.float64),  # what the gather multiplies X by, and then adds
+        ("offset", np.float64),
         ("output", np.int64),
         ("d_output", np.int64),
         ("output_size", np.int64),

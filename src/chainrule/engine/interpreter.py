@@ -36,7 +36,7 @@ from chainrule.kernels.activation import (
     tanh,
     tanh_backward,
 )
-from chainrule.kernels.gather import copy_rows, gather_rows, gather_values
+from chainrule.kernels.gather import copy_rows, gather_rescaled, gather_rows, gather_values
 from chainrule.kernels.jit import entry_point, kernel
 from chainrule.kernels.linear import (
     linear,
@@ -46,6 +46,7 @@ from chainrule.kernels.linear import (
     linear_relu,
 )
 from chainrule.kernels.loss import bce_with_logits, cross_entropy, huber, mse
+from chainrule.kernels.rescale import rescale, rescale_backward
 from chainrule.kernels.team import meet
 from chainrule.kernels.update import adam_update, adamw_update, sgd_update
 
@@ -129,6 +130,8 @@ def forward(plan, params, arena, scratch, first, last):
             softmax(x.reshape((m, k)), y.reshape((m, n)))
         elif op == Op.LOG_SOFTMAX:
             log_softmax(x.reshape((m, k)), y.reshape((m, n)))
+        elif op == Op.RESCALE:
+            rescale(x, y, step["alpha"], step["beta"])
         else:
             activate(op, x, y, step["alpha"])
 
@@ -152,6 +155,8 @@ def pass_error_back(step, params, arena, scratch, first, last, to_input):
         softmax_backward(dy.reshape((m, n)), y.reshape((m, n)), dx.reshape((m, k)))
     elif op == Op.LOG_SOFTMAX:
         log_softmax_backward(dy.reshape((m, n)), y.reshape((m, n)), dx.reshape((m, k)))
+    elif op == Op.RESCALE:
+        rescale_backward(dy, dx, step["alpha"])
     else:
         saved = arena[step["saved"] + begin * n : step["saved"] + end * n]
         activate_backward(op, dy, saved, dx, step["alpha"])
@@ -270,6 +275,7 @@ def run(
     batch i, and each member's part of its loss.
     """
     place, rule, loss_step = layout[0], update[0], loss[0]
+    memory, element, start, stride = inputs  # see engine.rows
     batch, members = place["batch"], place["members"]
     width, t = place["input_size"], place["target_size"]
     scratch_at = place["scratch"] + member * place["scratch_size"]
@@ -284,7 +290,9 @@ def run(
         if phases & FORWARD:
             x_at = place["input"] + first * width
             x = arena[x_at : x_at + mine.size * width]
-            gather_rows(inputs, mine, x.reshape((mine.size, width)))
+            x = x.reshape((mine.size, width))
+            scale, offset = place["scale"], place["offset"]
+            gather_rescaled(memory, element, start, stride, mine, scale, offset, x)
             forward(plan, params, arena, scratch, first, last)
         if phases & FORWARD and loss_step["op"] != Op.NONE:
             weight = arena[place["weight"] + first : place["weight"] + last]
@@ -313,6 +321,10 @@ def run(
         if phases & BACKWARD:
             to_input = phases & INPUT_GRADIENT != 0
             backward(plan, params, grads, arena, scratch, rows, member, members, team, to_input)
+            if to_input:
+                dx_at = place["d_input"] + first * width
+                dx = arena[dx_at : dx_at + mine.size * width]
+                rescale_backward(dx, dx, place["scale"])
         if phases & UPDATE:
             update_parameters(rule, steps_before + i + 1, params, grads, state, member, members)
             meet(team, members)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from chainrule.engine.backends import get_run
 from chainrule.engine.instructions import TEAM_FAILED, TEAM_SIZE, UPDATE
+from chainrule.engine.rows import as_rows
 
 Array = NDArray[Any]
 
@@ -23,6 +24,8 @@ class PlanLike(Protocol):
     def layout(self) -> Array: ...
     @property
     def arena_size(self) -> int: ...
+    @property
+    def output_shape(self) -> tuple[int, ...]: ...
     @property
     def members(self) -> int: ...
 
@@ -40,13 +43,16 @@ class Machine:
     def __init__(self, plan: PlanLike, dtype: np.dtype, backend: str) -> None:
         self.plan, self.dtype = plan, dtype
         self._run = get_run(backend)
-        self._layout = {name: int(plan.layout[name][0]) for name in plan.layout.dtype.names or ()}
+        self._layout: dict[str, Any] = {
+            name: plan.layout[name][0].item() for name in plan.layout.dtype.names or ()
+        }
         self.arena = _aligned_zeros(plan.arena_size, dtype)
         self._label = np.zeros(self._layout["batch"], np.int64)
         self._no_vector, self._no_matrix = np.empty(0, dtype), np.empty((0, 0), dtype)
         self._no_update, self._no_losses = np.zeros(1, UPDATE), self.losses_for(0)
         self._team = _aligned_zeros(TEAM_SIZE, np.dtype(np.int64))
-        self._no_data = _read_only(np.empty((0, 0), dtype))
+        self._no_rows = as_rows(np.empty((1, 0), dtype))
+        self._no_targets = _read_only(np.empty((0, 0), dtype))
         self._no_labels = _read_only(np.empty(0, np.int64))
         self._no_weights = _read_only(np.empty(0, dtype))
 
@@ -68,7 +74,7 @@ class Machine:
     ) -> int:
         """Do ``phases`` for the rows in ``order``; see ``interpreter.run``.
 
-        Inputs, targets, labels and weights are as ``chainrule.arrays`` returns them: read-only.
+        Inputs, targets, labels and weights are as ``chainrule.arrays`` returns them.
         """
         arguments = (
             phases,
@@ -81,8 +87,8 @@ class Machine:
             self._no_matrix if state is None else state,
             self.arena,
             self._label,
-            self._no_data if inputs is None else inputs,
-            self._no_data if targets is None else targets,
+            self._no_rows if inputs is None else as_rows(inputs),
+            self._no_targets if targets is None else targets,
             self._no_labels if labels is None else labels,
             self._no_weights if weights is None else weights,
             order,
@@ -90,6 +96,9 @@ class Machine:
             self._no_losses if losses is None else losses,
             self._team,
         )
+        if self.plan.members == 1:
+            batches: int = self._run(*arguments, 0)
+            return batches
         return self._run_by_all(arguments)
 
     def _run_by_all(self, arguments: tuple[Any, ...]) -> int:

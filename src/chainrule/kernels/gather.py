@@ -1,6 +1,22 @@
 """Copy rows: those of a mini-batch to where the plan expects them, and outputs to the caller."""
 
-from chainrule.kernels.jit import kernel
+import numpy as np
+
+from chainrule.kernels.conversion import AHEAD, convert_row, prefetch
+from chainrule.kernels.jit import JIT_DISABLED, kernel
+
+
+@kernel
+def gather_rescaled(memory, dtype, first, stride, order, scale, offset, out):
+    scale, offset = out.dtype.type(scale), out.dtype.type(offset)
+    rows, columns = out.shape
+    start, far = memory.ctypes.data + first, abs(stride) >= AHEAD
+    for i in range(rows):
+        if far:
+            prefetch(start + order[min(i + 1, rows - 1)] * stride)
+        source = start + order[i] * stride
+        destination = out.ctypes.data + i * columns * out.itemsize
+        convert_row(dtype, source, destination, columns, scale, offset)
 
 
 @kernel
@@ -23,3 +39,14 @@ def copy_rows(source, out):
         row, destination = source[i], out[i]
         for j in range(row.size):
             destination[j] = row[j]
+
+
+if JIT_DISABLED:  # addresses are for machine code
+
+    def gather_rescaled(memory, dtype, first, stride, order, scale, offset, out):
+        scale, offset = out.dtype.type(scale), out.dtype.type(offset)
+        size = out.shape[1] * np.dtype(chr(dtype)).itemsize
+        for i in range(order.size):
+            start = first + order[i] * stride
+            row = memory[start : start + size].view(np.dtype(chr(dtype)))
+            out[i] = row.astype(out.dtype) * scale + offset

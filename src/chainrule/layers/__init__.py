@@ -16,6 +16,7 @@ from chainrule.layers.activation import (
 from chainrule.layers.layer import Layer as Layer
 from chainrule.layers.layer import Parameter as Parameter
 from chainrule.layers.linear import Linear
+from chainrule.layers.rescale import Rescale
 from chainrule.layers.shape import Flatten
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Linear",
     "LogSoftmax",
     "ReLU",
+    "Rescale",
     "SiLU",
     "Sigmoid",
     "Softmax",

@@ -37,6 +37,7 @@ class Instruction:
     layers: list[int]  # positions of the layers that it carries out
     saves_output: bool = True  # whether the derivative reads y, or x
     alpha: float = 0.0
+    beta: float = 0.0
     weight: str | None = None
     bias: str | None = None
     activation: Op = Op.NONE
@@ -50,11 +51,13 @@ class PlanBuilder:
     layer: int = 0  # position of the layer that is being lowered
     prefix: str = ""  # of its parameters' names
 
-    def elementwise(self, op: Op, x: Tensor, *, saves_output: bool, alpha: float = 0.0) -> Tensor:
-        """Append an activation that works on each element by itself."""
+    def elementwise(
+        self, op: Op, x: Tensor, *, saves_output: bool, alpha: float = 0.0, beta: float = 0.0
+    ) -> Tensor:
+        """Append an operation that works on each element by itself."""
         y = Tensor(x.shape)
         self.instructions.append(
-            Instruction(op, x, y, 1, x.size, x.size, [self.layer], saves_output, alpha)
+            Instruction(op, x, y, 1, x.size, x.size, [self.layer], saves_output, alpha, beta)
         )
         return y
 

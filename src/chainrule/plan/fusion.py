@@ -23,6 +23,13 @@ def fuse(instructions: list[Instruction]) -> list[Instruction]:
     return fused
 
 
+def take_rescale(instructions: list[Instruction]) -> Instruction | None:
+    """Take a Rescale off the head of the chain: the gather does it while it converts."""
+    if instructions and instructions[0].op == Op.RESCALE:
+        return instructions.pop(0)
+    return None
+
+
 def _can_fuse(before: Instruction, instruction: Instruction) -> bool:
     return (
         before.op == Op.LINEAR

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from chainrule.engine.instructions import INSTRUCTION, LAYOUT, Op
-from chainrule.kernels.blocks import DIRECT_BYTES, PACKED_BYTES, is_direct
+from chainrule.kernels.blocks import DIRECT_BYTES, MOST_NARROW, PACKED_BYTES, is_direct
 from chainrule.plan.arena import ALIGNMENT, Lifetime, arrange
 from chainrule.plan.builder import Instruction, PlanBuilder, Tensor
-from chainrule.plan.fusion import fuse
+from chainrule.plan.fusion import fuse, take_rescale
 from chainrule.plan.team import choose_members, work_of
 
 
@@ -25,6 +25,7 @@ class Plan:
     arena_size : elements of the arena.
     input_shape, output_shape : shapes without the batch.
     layers : for each instruction, the positions of the layers that it carries out.
+    gathered : the positions of the layers that the gather carries out.
     """
 
     instructions: np.ndarray
@@ -34,6 +35,7 @@ class Plan:
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
     layers: tuple[tuple[int, ...], ...]
+    gathered: tuple[int, ...]
 
     @property
     def batch(self) -> int:
@@ -76,11 +78,13 @@ def make_plan(
     instructions = fuse(builder.instructions)
     work = work_of(instructions, batch, backward=backward)
     members = choose_members(work, batch, steps, threads)
+    rescale = take_rescale(instructions)
+    first = input_tensor if rescale is None else rescale.y
     target_size = 0
     if loss is not None and loss[0] != Op.CROSS_ENTROPY:
         target_size = output_tensor.size
     item = np.dtype(dtype).itemsize
-    lifetimes = _lifetimes(instructions, input_tensor, output_tensor, target_size, batch, backward)
+    lifetimes = _lifetimes(instructions, first, output_tensor, target_size, batch, backward)
     scratch_bytes = _scratch_bytes(instructions, batch, item, backward)
     scratch = -(-scratch_bytes // ALIGNMENT) * ALIGNMENT // item
     end = 2 * len(instructions) + 1
@@ -95,7 +99,8 @@ def make_plan(
     table = np.zeros(len(instructions), INSTRUCTION)
     for row, step in zip(table, instructions, strict=True):
         row["op"], row["activation"], row["repeat"] = step.op, step.activation, step.repeat
-        row["inputs"], row["outputs"], row["alpha"] = step.inputs, step.outputs, step.alpha
+        row["inputs"], row["outputs"] = step.inputs, step.outputs
+        row["alpha"], row["beta"] = step.alpha, step.beta
         x, y = step.x.buffer, step.y.buffer
         row["x"], row["y"] = place[x], place[y]
         row["dx"], row["dy"] = place.get(("d", x), 0), place.get(("d", y), 0)
@@ -106,10 +111,13 @@ def make_plan(
         row["bias"] = offsets[step.bias] if step.bias else -1
 
     layout = np.zeros(1, LAYOUT)
-    x, y = input_tensor.buffer, output_tensor.buffer
+    x, y = first.buffer, output_tensor.buffer
     layout["input"], layout["output"] = place[x], place[y]
     layout["d_input"], layout["d_output"] = place.get(("d", x), 0), place.get(("d", y), 0)
-    layout["input_size"], layout["output_size"] = input_tensor.size, output_tensor.size
+    layout["input_size"], layout["output_size"] = first.size, output_tensor.size
+    # Adding -0.0 leaves every number as it is; adding 0.0 would lose the sign of a zero.
+    layout["scale"] = 1.0 if rescale is None else rescale.alpha
+    layout["offset"] = -0.0 if rescale is None else rescale.beta
     layout["target"], layout["target_size"] = place.get("target", 0), target_size
     layout["weight"], layout["batch"] = place["weight"], batch
     layout["members"] = members
@@ -126,6 +134,7 @@ def make_plan(
         input_tensor.shape,
         output_tensor.shape,
         tuple(tuple(step.layers) for step in instructions),
+        () if rescale is None else tuple(rescale.layers),
     )
 
 
@@ -180,7 +189,8 @@ def _scratch_bytes(
     most = 0
     for step in instructions:
         if step.op == Op.LINEAR:
-            most = max(most, min(step.inputs * step.outputs * itemsize, DIRECT_BYTES))
+            if backward or step.outputs <= MOST_NARROW:
+                most = max(most, min(step.inputs * step.outputs * itemsize, DIRECT_BYTES))
             rights = [(step.inputs, step.outputs)]
             rights += [(batch * step.repeat, step.outputs)] if backward else []
             if not all(is_direct(*right, itemsize) for right in rights):

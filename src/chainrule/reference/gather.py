@@ -1,5 +1,20 @@
 """Copy rows: those of a mini-batch to where the plan expects them, and outputs to the caller."""
 
+import numpy as np
+
+
+def gather_rescaled(memory, dtype, first, stride, order, scale, offset, out):
+    """``out = x[order] * scale + offset``, computed in out's dtype.
+
+    Row i of x begins ``first + i * stride`` bytes into ``memory``; ``dtype`` is the number of x's
+    dtype, the code of its character in NumPy: ``ord(x.dtype.char)``.
+    """
+    element = np.dtype(chr(dtype))
+    starts = first + stride * order
+    rows = memory[starts[:, None] + np.arange(out.shape[1] * element.itemsize)].view(element)
+    number = out.dtype.type
+    out[...] = rows.astype(number) * number(scale) + number(offset)
+
 
 def gather_rows(source, order, out):
     """``out = source[order]``, for matrices."""

@@ -1,0 +1,32 @@
+"""Rows of X as compiled code takes them: as bytes, whatever their dtype and their distance.
+
+Each dtype and each layout as a type of its own would be compiled for by itself.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+from numpy.typing import NDArray
+
+from chainrule.arrays import GATHERED
+
+CODES = {dtype: ord(dtype.char) for dtype in GATHERED}
+
+# The memory from the first to the last row, the code of the dtype of what lies there, and,
+# in bytes, where row 0 begins and how far it is from one row to the next.
+Rows = tuple[NDArray[np.uint8], int, int, int]
+
+
+def as_rows(array: NDArray[Any]) -> Rows:
+    """Return the rows of an array that ``chainrule.arrays.batch_array`` has let in."""
+    if array.flags.c_contiguous:
+        memory, first, stride = array.reshape(-1).view(np.uint8), 0, array[0].nbytes
+    else:
+        stride = array.strides[0]
+        between = stride * (len(array) - 1)
+        first, lowest = (0, array[0]) if stride >= 0 else (-between, array[-1])
+        lowest = lowest.reshape(-1).view(np.uint8)
+        memory = as_strided(lowest, (abs(between) + lowest.size,), (1,))
+    memory.flags.writeable = False
+    return memory, CODES[array.dtype], first, stride

@@ -1,0 +1,51 @@
+"""Data on another scale."""
+
+from dataclasses import dataclass
+
+from chainrule.arguments import real
+from chainrule.engine.instructions import Op
+from chainrule.layers.layer import Layer
+from chainrule.plan.builder import PlanBuilder, Tensor
+
+
+@dataclass(frozen=True)
+class Rescale(Layer):
+    """Another unit, another zero: ``y = x * scale + offset``, elementwise.
+
+    At the head of a network it costs nothing, and X may stay as it was recorded: pixels as uint8,
+    say. As it is part of the network, ``predict`` does to X what ``fit`` did.
+
+    Shapes: input ``(n, *)``, output the same. Nothing is trained.
+
+    Parameters
+    ----------
+    scale, offset : float
+        Finite numbers.
+
+    Raises
+    ------
+    ValueError
+        If one of them is not finite.
+    TypeError
+        If one of them is no number.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import chainrule as cr
+    >>> pixels = np.array([[0, 64, 192]], np.uint8)
+    >>> cr.Sequential(cr.Rescale(1 / 128, offset=-1)).predict(pixels)
+    array([[-1. , -0.5,  0.5]], dtype=float32)
+    """
+
+    scale: float
+    offset: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("scale", "offset"):
+            object.__setattr__(self, name, real(getattr(self, name), f"Rescale's {name}"))
+
+    def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
+        return plan.elementwise(
+            Op.RESCALE, x, saves_output=True, alpha=self.scale, beta=self.offset
+        )
