@@ -8,7 +8,7 @@ import math
 from chainrule.kernels import elementary
 from chainrule.kernels.elementary import erf, exp, expm1, log
 from chainrule.kernels.jit import kernel
-from chainrule.kernels.rows import ELEMENTS_AT_ONCE, subtract_largest
+from chainrule.kernels.rows import subtract_largest
 from chainrule.kernels.views import flat
 
 SQRT_HALF = math.sqrt(0.5)
@@ -148,21 +148,17 @@ def gelu_tanh_backward(dy, x, dx):
 
 @kernel
 def softmax(x, y):
-    columns = x.shape[1]
-    block = max(1, ELEMENTS_AT_ONCE // columns)
-    for first in range(0, x.shape[0], block):
-        part = y[first : first + block]
-        subtract_largest(x[first : first + block], part)
-        vector = flat(part)
-        for k in range(vector.size):
-            vector[k] = exp(vector[k])
-        for i in range(part.shape[0]):
-            row = part[i]
-            total = x.dtype.type(0)
-            for j in range(columns):
-                total += row[j]
-            for j in range(columns):
-                row[j] /= total
+    subtract_largest(x, y)
+    vector = flat(y)
+    for k in range(vector.size):
+        vector[k] = exp(vector[k])
+    for i in range(y.shape[0]):
+        row = y[i]
+        total = x.dtype.type(0)
+        for j in range(row.size):
+            total += row[j]
+        for j in range(row.size):
+            row[j] /= total
 
 
 @kernel

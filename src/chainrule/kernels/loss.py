@@ -8,7 +8,7 @@ total is 0.
 
 from chainrule.kernels.elementary import exp, log, sigmoid, softplus
 from chainrule.kernels.jit import kernel
-from chainrule.kernels.rows import ELEMENTS_AT_ONCE, scale_rows, subtract_largest, weighted_sum
+from chainrule.kernels.rows import scale_rows, subtract_largest, weighted_sum
 from chainrule.kernels.views import flat
 
 
@@ -75,29 +75,27 @@ def cross_entropy(output, label, weight, total, d_output, smoothing):
     rows, classes = output.shape
     scale = row_scale(total, 1)
     on_label, on_each = 1.0 - smoothing, smoothing / classes
-    block = max(1, ELEMENTS_AT_ONCE // classes)
+    # log(softmax) = x - log(sum(exp(x))) with x = output - max(output): the loss has the mean of
+    # the first term over the target distribution ...
     loss = 0.0
-    for first in range(0, rows, block):
-        # log(softmax) = x - log(sum(exp(x))) with x = output - max(output): from the first term ...
-        part = d_output[first : first + block]
-        subtract_largest(output[first : first + block], part)
-        for i in range(part.shape[0]):
-            loss -= weight[first + i] * on_label * part[i, label[first + i]]
-        if smoothing > 0.0:
-            loss -= on_each * weighted_sum(part, weight[first : first + block])
-        vector = flat(part)
-        for k in range(vector.size):
-            vector[k] = exp(vector[k])
-        # ... and from the second, with the gradient: softmax minus the target distribution.
-        for i in range(part.shape[0]):
-            row, share = part[i], scale * weight[first + i]
-            denominator = output.dtype.type(0)
-            for j in range(classes):
-                denominator += row[j]
-            loss += weight[first + i] * log(denominator)
-            factor = output.dtype.type(share / denominator)
-            offset = output.dtype.type(share * on_each)
-            for j in range(classes):
-                row[j] = row[j] * factor - offset
-            row[label[first + i]] -= output.dtype.type(share * on_label)
+    subtract_largest(output, d_output)
+    for i in range(rows):
+        loss -= weight[i] * on_label * d_output[i, label[i]]
+    if smoothing > 0.0:
+        loss -= on_each * weighted_sum(d_output, weight)
+    vector = flat(d_output)
+    for k in range(vector.size):
+        vector[k] = exp(vector[k])
+    # ... and the second one; its gradient is softmax minus the target distribution.
+    for i in range(rows):
+        row, share = d_output[i], scale * weight[i]
+        denominator = output.dtype.type(0)
+        for j in range(classes):
+            denominator += row[j]
+        loss += weight[i] * log(denominator)
+        factor = output.dtype.type(share / denominator)
+        offset = output.dtype.type(share * on_each)
+        for j in range(classes):
+            row[j] = row[j] * factor - offset
+        row[label[i]] -= output.dtype.type(share * on_label)
     return loss * scale
