@@ -1,20 +1,21 @@
-"""A training step and its parts, as the compiled engine does them; each call does 100 steps."""
+"""A training step and its parts, as the compiled engine does them; each call does an epoch."""
 
 import numpy as np
 
 import chainrule as cr
-from benchmarks.workloads import WORKLOADS
+from benchmarks.threads import THREADS, use_threads
+from benchmarks.workloads import MEDIUM, WORKLOADS
 from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
 
-STEPS = 100
+WHOLE = Phase.FORWARD | Phase.BACKWARD | Phase.UPDATE
 
 
-class Steps:
-    params = (list(WORKLOADS),)
-    param_names = ("workload",)
+class Engine:
+    param_names = ("workload", "threads")
 
-    def setup(self, workload):
+    def setup(self, workload, threads):
+        use_threads(threads)
         chosen = WORKLOADS[workload]
         X, y = chosen.data()
         self.network = chosen.network()
@@ -28,14 +29,14 @@ class Steps:
         plan = self.network.make_plan(X.shape[1:], chosen.batch, loss=chosen.loss)
         self.machine = Machine(plan, dtype, "numba")
         self.state = cr.Adam().state(self.network)
-        self.losses = np.empty((STEPS, 2))
-        self.order = np.random.default_rng(0).integers(0, len(X), STEPS * chosen.batch)
-        self.run(Phase.FORWARD | Phase.BACKWARD | Phase.UPDATE)  # compiles or loads
+        self.losses = np.empty((chosen.steps, 2))
+        self.order = np.random.default_rng(0).permutation(len(X))
+        self.run(WHOLE, chosen.batch)  # compiles or loads
 
-    def run(self, phases):
+    def run(self, phases, rows=None):
         self.machine.run(
             phases,
-            self.order,
+            self.order[:rows],
             params=self.network.params,
             grads=self.network.grads,
             losses=self.losses,
@@ -44,14 +45,28 @@ class Steps:
             **self.data,
         )
 
-    def time_forward(self, workload):
+
+class Steps(Engine):
+    params = (MEDIUM, THREADS)
+
+    def time_forward(self, workload, threads):
         self.run(Phase.FORWARD)
 
-    def time_backward(self, workload):
+    def time_backward(self, workload, threads):
         self.run(Phase.BACKWARD)
 
-    def time_update(self, workload):
+    def time_update(self, workload, threads):
         self.run(Phase.UPDATE)
 
-    def time_whole(self, workload):
-        self.run(Phase.FORWARD | Phase.BACKWARD | Phase.UPDATE)
+    def time_whole(self, workload, threads):
+        self.run(WHOLE)
+
+
+class LargeStep(Engine):
+    """One step, because it takes seconds."""
+
+    params = (["large"], THREADS)
+    warmup_time = 0
+
+    def time_step(self, workload, threads):
+        self.run(WHOLE, WORKLOADS[workload].batch)

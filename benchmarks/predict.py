@@ -1,0 +1,21 @@
+"""Outputs for one row and for all, from Python."""
+
+from benchmarks.threads import THREADS, use_threads
+from benchmarks.workloads import MEDIUM, WORKLOADS
+
+
+class Predict:
+    params = (MEDIUM, THREADS)
+    param_names = ("workload", "threads")
+
+    def setup(self, workload, threads):
+        use_threads(threads)
+        self.X, _ = WORKLOADS[workload].data()
+        self.network = WORKLOADS[workload].network()
+        self.network.predict(self.X[:1])  # compiles or loads
+
+    def time_one_row(self, workload, threads):
+        self.network.predict(self.X[:1])
+
+    def time_all_rows(self, workload, threads):
+        self.network.predict(self.X)
