@@ -1,11 +1,11 @@
 """Outputs for one row and for all, from Python."""
 
 from benchmarks.threads import THREADS, use_threads
-from benchmarks.workloads import MEDIUM, WORKLOADS
+from benchmarks.workloads import SMALL, WORKLOADS
 
 
 class Predict:
-    params = (MEDIUM, THREADS)
+    params = ((*SMALL, "wide"), THREADS)
     param_names = ("workload", "threads")
 
     def setup(self, workload, threads):

@@ -1,4 +1,7 @@
-"""A training step and its parts, as the compiled engine does them; each call does an epoch."""
+"""A training step and its parts, as the compiled engine does them.
+
+Each call does a hundred steps, or fewer where they are long, but always as many for a workload.
+"""
 
 import numpy as np
 
@@ -8,6 +11,7 @@ from benchmarks.workloads import MEDIUM, WORKLOADS
 from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
 
+FLOPS = 2e9  # a call, at most, unless one step has more
 WHOLE = Phase.FORWARD | Phase.BACKWARD | Phase.UPDATE
 
 
@@ -29,14 +33,15 @@ class Engine:
         plan = self.network.make_plan(X.shape[1:], chosen.batch, loss=chosen.loss)
         self.machine = Machine(plan, dtype, "numba")
         self.state = cr.Adam().state(self.network)
-        self.losses = np.empty((chosen.steps, 2))
-        self.order = np.random.default_rng(0).permutation(len(X))
-        self.run(WHOLE, chosen.batch)  # compiles or loads
+        steps = max(1, min(100, int(FLOPS / chosen.flops)))
+        self.losses = np.empty((steps, 2))
+        self.order = np.random.default_rng(0).integers(0, len(X), steps * chosen.batch)
+        self.run(WHOLE)  # compiles or loads
 
-    def run(self, phases, rows=None):
+    def run(self, phases):
         self.machine.run(
             phases,
-            self.order[:rows],
+            self.order,
             params=self.network.params,
             grads=self.network.grads,
             losses=self.losses,
@@ -46,8 +51,8 @@ class Engine:
         )
 
 
-class Steps(Engine):
-    params = (MEDIUM, THREADS)
+class Parts(Engine):
+    params = (MEDIUM, THREADS[:1])
 
     def time_forward(self, workload, threads):
         self.run(Phase.FORWARD)
@@ -58,15 +63,17 @@ class Steps(Engine):
     def time_update(self, workload, threads):
         self.run(Phase.UPDATE)
 
+
+class Steps(Engine):
+    params = (MEDIUM, THREADS)
+
     def time_whole(self, workload, threads):
         self.run(WHOLE)
 
 
-class LargeStep(Engine):
-    """One step, because it takes seconds."""
+class LargeStep(Steps):
+    """It takes seconds."""
 
     params = (["large"], THREADS)
     warmup_time = 0
-
-    def time_step(self, workload, threads):
-        self.run(WHOLE, WORKLOADS[workload].batch)
+    timeout = 300
