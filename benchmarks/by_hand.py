@@ -1,7 +1,6 @@
 """What a hand-written loop calls, one batch at a time."""
 
 import chainrule as cr
-from benchmarks.threads import use_threads
 from benchmarks.workloads import SMALL, WORKLOADS
 
 
@@ -10,7 +9,6 @@ class ByHand:
     param_names = ("workload",)
 
     def setup(self, workload):
-        use_threads(1)
         chosen = WORKLOADS[workload]
         X, y = chosen.data()
         self.x, self.y = X[: chosen.batch], y[: chosen.batch]
@@ -42,7 +40,6 @@ class GradientCheck:
     param_names = ("workload",)
 
     def setup(self, workload):
-        use_threads(1)
         chosen = WORKLOADS[workload]
         X, y = chosen.data()
         self.arguments = chosen.network(), chosen.loss, X[:8], y[:8]

@@ -4,7 +4,7 @@ import tracemalloc
 from dataclasses import replace
 
 import chainrule as cr
-from benchmarks.threads import THREADS, use_threads
+from benchmarks.threads import THREADS
 from benchmarks.workloads import WORKLOADS, Workload
 
 
@@ -51,7 +51,7 @@ class Memory:
     param_names = ("threads",)
 
     def setup(self, threads):
-        use_threads(threads)
+        cr.set_num_threads(threads)
         self.workload = WORKLOADS["mnist"]
         self.arguments = self.workload, self.workload.network(), *self.workload.data()
 

@@ -1,6 +1,7 @@
 """Outputs for one row and for all, from Python."""
 
-from benchmarks.threads import THREADS, use_threads
+import chainrule as cr
+from benchmarks.threads import THREADS
 from benchmarks.workloads import SMALL, WORKLOADS
 
 
@@ -9,7 +10,7 @@ class Predict:
     param_names = ("workload", "threads")
 
     def setup(self, workload, threads):
-        use_threads(threads)
+        cr.set_num_threads(threads)
         self.X, _ = WORKLOADS[workload].data()
         self.network = WORKLOADS[workload].network()
         self.network.predict(self.X[:1])  # compiles or loads

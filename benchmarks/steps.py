@@ -6,7 +6,7 @@ Each call does a hundred steps, or fewer where they are long, but always as many
 import numpy as np
 
 import chainrule as cr
-from benchmarks.threads import THREADS, use_threads
+from benchmarks.threads import THREADS
 from benchmarks.workloads import MEDIUM, WORKLOADS
 from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
@@ -19,7 +19,7 @@ class Engine:
     param_names = ("workload", "threads")
 
     def setup(self, workload, threads):
-        use_threads(threads)
+        cr.set_num_threads(threads)
         chosen = WORKLOADS[workload]
         X, y = chosen.data()
         self.network = chosen.network()

@@ -8,6 +8,7 @@ import argparse
 import shlex
 import sys
 from pathlib import Path
+from time import perf_counter
 
 from benchmarks.peers import PEERS
 from benchmarks.peers.measure import measure
@@ -37,13 +38,15 @@ def main() -> None:
 
     peers = ["chainrule", *(peer for peer in options.peers if peer != "chainrule")]
     results = []
+    started = perf_counter()
     for threads in options.threads:
         for workload in options.workloads:
             result = measure(workload, peers, threads, options.rounds)
             times = ", ".join(f"{name} {digits(us)}" for name, us in result.microseconds.items())
             print(f"{workload}, {threads} threads: {times}", file=sys.stderr, flush=True)
             results.append(result)
-    text = markdown(results, f"{parser.prog} {shlex.join(sys.argv[1:])}".strip())
+    command = f"{parser.prog} {shlex.join(sys.argv[1:])}".strip()
+    text = markdown(results, command, (perf_counter() - started) / 60)
     print(text)
     if options.output is not None:
         options.output.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,5 @@
 """Let peers do one workload in turn, in a process of its own, and take the least time of each."""
 
-import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from importlib import import_module
@@ -10,6 +9,7 @@ from time import perf_counter, sleep
 import numpy as np
 
 from benchmarks.peers import PEERS
+from benchmarks.threads import limit_threads, pin_to_cores
 from benchmarks.workloads import WORKLOADS, Workload
 
 # Relative, in units of the dtype's rounding, which grows over the steps that are compared.
@@ -36,12 +36,7 @@ def measure(workload: str, peers: list[str], threads: int, rounds: int) -> Measu
 
     Nothing is left of what other workloads loaded, compiled or allocated.
     """
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = str(threads)
-    several = "true" if threads > 1 else "false"
-    os.environ["XLA_FLAGS"] = (
-        f"--xla_cpu_multi_thread_eigen={several} intra_op_parallelism_threads={threads}"
-    )
+    limit_threads(threads)
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         return pool.submit(measure_here, workload, peers, threads, rounds).result()
 
@@ -72,12 +67,6 @@ def measure_here(name: str, peers: list[str], threads: int, rounds: int) -> Meas
             microseconds = 1e6 * (perf_counter() - before) / steps
             least[peer.name] = min(least[peer.name], microseconds)
     return Measured(name, threads, least, refusals)
-
-
-def pin_to_cores(cores: int) -> None:
-    """Keep this process to so many cores, where the system can: XLA also has threads of its own."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-cores:])
 
 
 def load(peer: str) -> type:

@@ -12,13 +12,13 @@ PACKAGES = ("numba", "numpy", "torch", "jax", "scikit-learn")
 GREY = "#808080"  # legible on white and on black
 
 
-def markdown(results: list[Measured], command: str) -> str:
+def markdown(results: list[Measured], command: str, minutes: float) -> str:
     """Return all tables: for each number of threads training, and value and gradient; then flops.
 
     ``results`` hold one or more workloads for each number of threads; the first peer of each is
     what the others are compared with.
     """
-    parts = [f"`{command}`, on {describe_machine()}"]
+    parts = [f"`{command}`, in {digits(minutes)} minutes, on {describe_machine()}"]
     for threads in sorted({result.threads for result in results}):
         for updates, kind in ((True, "a training step"), (False, "a value and its gradient")):
             chosen = [

@@ -70,8 +70,7 @@ class PyTorch(Peer):
 class CompiledPyTorch(PyTorch):
     """Forward, backward and Adam in one graph, called from C++: the fastest of what was tried.
 
-    Compiling forward and loss alone, with the fused Adam, takes four times as long for small
-    networks, and as long for others.
+    Compiling forward and loss alone, with the fused Adam, takes four times as long for "tiny".
     """
 
     name = "torch.compile"
