@@ -1,17 +1,17 @@
 """What a hand-written loop calls, one batch at a time."""
 
 import chainrule as cr
-from benchmarks.workloads import WORKLOADS
+from benchmarks.workloads import SMALL, WORKLOADS
 
 
 class ByHand:
-    params = (list(WORKLOADS),)
+    params = (SMALL,)
     param_names = ("workload",)
 
     def setup(self, workload):
         chosen = WORKLOADS[workload]
         X, y = chosen.data()
-        self.X, self.x, self.y = X, X[: chosen.batch], y[: chosen.batch]
+        self.x, self.y = X[: chosen.batch], y[: chosen.batch]
         self.network, self.loss, self.optimizer = chosen.network(), chosen.loss, cr.Adam()
         self.time_step(workload)  # compiles or loads
         self.output = self.network.predict(self.x)
@@ -31,18 +31,12 @@ class ByHand:
         self.network.backward(d_output)
         self.optimizer.step(self.network)
 
-    def time_predict_one_row(self, workload):
-        self.network.predict(self.x[:1])
-
-    def time_predict_all_rows(self, workload):
-        self.network.predict(self.X)
-
     def time_plan(self, workload):
         self.network.make_plan(self.x.shape[1:], len(self.x), loss=self.loss)
 
 
 class GradientCheck:
-    params = (list(WORKLOADS),)
+    params = (SMALL,)
     param_names = ("workload",)
 
     def setup(self, workload):

@@ -1,20 +1,25 @@
-"""A training step and its parts, as the compiled engine does them; each call does 100 steps."""
+"""A training step and its parts, as the compiled engine does them.
+
+Each call does a hundred steps, or fewer where they are long, but always as many for a workload.
+"""
 
 import numpy as np
 
 import chainrule as cr
-from benchmarks.workloads import WORKLOADS
+from benchmarks.threads import THREADS
+from benchmarks.workloads import MEDIUM, WORKLOADS
 from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
 
-STEPS = 100
+FLOPS = 2e9  # a call, at most, unless one step has more
+WHOLE = Phase.FORWARD | Phase.BACKWARD | Phase.UPDATE
 
 
-class Steps:
-    params = (list(WORKLOADS),)
-    param_names = ("workload",)
+class Engine:
+    param_names = ("workload", "threads")
 
-    def setup(self, workload):
+    def setup(self, workload, threads):
+        cr.set_num_threads(threads)
         chosen = WORKLOADS[workload]
         X, y = chosen.data()
         self.network = chosen.network()
@@ -28,9 +33,10 @@ class Steps:
         plan = self.network.make_plan(X.shape[1:], chosen.batch, loss=chosen.loss)
         self.machine = Machine(plan, dtype, "numba")
         self.state = cr.Adam().state(self.network)
-        self.losses = np.empty((STEPS, 2))
-        self.order = np.random.default_rng(0).integers(0, len(X), STEPS * chosen.batch)
-        self.run(Phase.FORWARD | Phase.BACKWARD | Phase.UPDATE)  # compiles or loads
+        steps = max(1, min(100, int(FLOPS / chosen.flops)))
+        self.losses = np.empty((steps, 2))
+        self.order = np.random.default_rng(0).integers(0, len(X), steps * chosen.batch)
+        self.run(WHOLE)  # compiles or loads
 
     def run(self, phases):
         self.machine.run(
@@ -44,14 +50,30 @@ class Steps:
             **self.data,
         )
 
-    def time_forward(self, workload):
+
+class Parts(Engine):
+    params = (MEDIUM, THREADS[:1])
+
+    def time_forward(self, workload, threads):
         self.run(Phase.FORWARD)
 
-    def time_backward(self, workload):
+    def time_backward(self, workload, threads):
         self.run(Phase.BACKWARD)
 
-    def time_update(self, workload):
+    def time_update(self, workload, threads):
         self.run(Phase.UPDATE)
 
-    def time_whole(self, workload):
-        self.run(Phase.FORWARD | Phase.BACKWARD | Phase.UPDATE)
+
+class Steps(Engine):
+    params = (MEDIUM, THREADS)
+
+    def time_whole(self, workload, threads):
+        self.run(WHOLE)
+
+
+class LargeStep(Steps):
+    """It takes seconds."""
+
+    params = (["large"], THREADS)
+    warmup_time = 0
+    timeout = 300

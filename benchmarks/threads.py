@@ -2,6 +2,8 @@
 
 import os
 
+THREADS = (1, 2)  # what the suites measure
+
 
 def limit_threads(threads: int) -> None:
     """Set what BLAS, OpenMP and XLA read when they are loaded; call it before NumPy is imported."""

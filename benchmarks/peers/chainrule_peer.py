@@ -1,11 +1,19 @@
-"""chainrule, as its users call it."""
+"""chainrule, as its users call it, and its engine alone."""
+
+import numpy as np
 
 import chainrule as cr
 from benchmarks.peers.peer import BETAS, EPS, LEARNING_RATE, Peer
+from chainrule.engine.instructions import Phase
+from chainrule.engine.machine import Machine
 
 
 class Chainrule(Peer):
     name = "chainrule"
+
+    @staticmethod
+    def use_threads(threads):
+        cr.set_num_threads(threads)
 
     def start(self, parameters):
         self.network = self.workload.network()
@@ -20,7 +28,42 @@ class Chainrule(Peer):
             optimizer=self.optimizer,
             epochs=epochs,
             batch_size=self.workload.batch,
+            shuffle=not self.workload.full_batch,
             seed=seed,
             progress=False,
         )
         return history.loss
+
+    def gradient(self, times):
+        for _ in range(times):
+            output = self.network.forward(self.X)
+            value, d_output = self.workload.loss(output, self.y)
+            self.network.backward(d_output)
+        return [value, float(np.linalg.norm(self.network.grads))]
+
+
+class ChainruleEngine(Chainrule):
+    """Values and gradients in one compiled call, as ``fit`` makes them; no public function yet."""
+
+    name = "chainrule engine"
+
+    @staticmethod
+    def refusal(workload):
+        return "for training, it is what `fit` runs" if workload.updates else ""
+
+    def gradient(self, times):
+        loss, rows = self.workload.loss, self.workload.rows
+        x = self.network.check_input(self.X, "X")
+        y = loss.check_target(self.y, (rows, self.workload.sizes[-1]), self.network.dtype)
+        plan = self.network.make_plan(x.shape[1:], rows, loss=loss)
+        losses = np.empty((times, 2))
+        Machine(plan, self.network.dtype, "numba").run(
+            Phase.FORWARD | Phase.BACKWARD,
+            np.tile(np.arange(rows), times),
+            params=self.network.params,
+            grads=self.network.grads,
+            inputs=x,
+            losses=losses,
+            **{"labels" if loss.takes_labels else "targets": y},
+        )
+        return [float(losses[-1, 0]), float(np.linalg.norm(self.network.grads))]

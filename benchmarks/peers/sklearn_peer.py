@@ -1,32 +1,48 @@
 """scikit-learn's MLPClassifier and MLPRegressor."""
 
+import warnings
+
 import numpy as np
 
+import chainrule as cr
 from benchmarks.peers.peer import BETAS, EPS, LEARNING_RATE, Peer
-from chainrule import Tanh
 
 
 class ScikitLearn(Peer):
     name = "scikit-learn"
 
+    @staticmethod
+    def refusal(workload):
+        return "" if workload.updates else "it has no public function that returns a gradient"
+
     def start(self, parameters):
+        from sklearn.exceptions import ConvergenceWarning
         from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-        labels = self.workload.loss.takes_labels
-        self.model = (MLPClassifier if labels else MLPRegressor)(
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        squares = isinstance(self.workload.loss, cr.MSELoss)
+        outputs = self.workload.sizes[-1]
+        # Its squared loss is half of the mean, but its gradient that of half of the sum over
+        # outputs. Adam does not see such a factor in the gradient if eps has it too.
+        self.loss_factor, gradient_factor = (2, outputs / 2) if squares else (1, 1)
+        self.y = self.y if outputs > 1 else self.y[:, 0]
+        self.model = (MLPRegressor if squares else MLPClassifier)(
             hidden_layer_sizes=self.workload.sizes[1:-1],
-            activation="tanh" if isinstance(self.workload.activation, Tanh) else "relu",
+            activation="tanh" if isinstance(self.workload.activation, cr.Tanh) else "relu",
             batch_size=self.workload.batch,
             learning_rate_init=LEARNING_RATE,
             beta_1=BETAS[0],
             beta_2=BETAS[1],
-            epsilon=EPS,
+            epsilon=EPS * gradient_factor,
             alpha=0.0,
             shuffle=False,  # the orders come from outside
+            max_iter=self.workload.epochs,
+            n_iter_no_change=np.inf,
+            warm_start=True,
         )
-        self.classes = {"classes": np.arange(self.workload.sizes[-1])} if labels else {}
         # The first call makes the model's arrays; then training begins again with ours.
-        self.model.partial_fit(self.X, self.y, **self.classes)
+        classes = {} if squares else {"classes": np.unique(self.y)}
+        self.model.partial_fit(self.X, self.y, **classes)
         for mine, weight in zip(self.model.coefs_, parameters[::2], strict=True):
             mine[...] = weight
         for mine, bias in zip(self.model.intercepts_, parameters[1::2], strict=True):
@@ -37,12 +53,10 @@ class ScikitLearn(Peer):
             moment[...] = 0
 
     def train(self, seed, epochs):
-        # Its squared loss is half of the mean over rows and outputs. For the two outputs of the
-        # workload "tiny", the gradients are the same.
-        factor = 1 if self.classes else 2
-        means = []
-        for batches in self.orders(seed, epochs):
-            order = batches.ravel()
-            self.model.partial_fit(self.X[order], self.y[order])
-            means.append(factor * self.model.loss_)
-        return means
+        if self.workload.full_batch:  # all epochs in one call
+            self.model.fit(self.X, self.y)
+        else:
+            for batches in self.orders(seed, epochs):
+                order = batches.ravel()
+                self.model.partial_fit(self.X[order], self.y[order])
+        return [self.loss_factor * loss for loss in self.model.loss_curve_[-epochs:]]

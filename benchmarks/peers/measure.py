@@ -1,0 +1,88 @@
+"""Let peers do one workload in turn, in a process of its own, and take the least time of each."""
+
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from importlib import import_module
+from multiprocessing import get_context
+from time import perf_counter, sleep
+
+import numpy as np
+
+from benchmarks.peers import PEERS
+from benchmarks.threads import limit_threads, pin_to_cores
+from benchmarks.workloads import WORKLOADS, Workload
+
+# Relative, in units of the dtype's rounding, which grows over the steps that are compared.
+SAME = 1e4
+COMPARED_STEPS = 300
+# Threads spin before they sleep, OpenBLAS's for 0.11 s: nobody shall suffer from the peer before.
+PAUSE_SECONDS = 0.15
+# When a workload has taken so long, it need not be measured more often than that.
+LONG_SECONDS, FEW_ROUNDS = 60, 3
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What came out for a workload."""
+
+    workload: str
+    threads: int
+    microseconds: dict[str, float]  # a step, by the name of the peer
+    refusals: dict[str, str]  # why a peer does not do it
+
+
+def measure(workload: str, peers: list[str], threads: int, rounds: int) -> Measured:
+    """Measure in a new process, which reads how many threads there may be when it begins.
+
+    Nothing is left of what other workloads loaded, compiled or allocated.
+    """
+    limit_threads(threads)
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(measure_here, workload, peers, threads, rounds).result()
+
+
+def measure_here(name: str, peers: list[str], threads: int, rounds: int) -> Measured:
+    pin_to_cores(threads)
+    workload = WORKLOADS[name]
+    kinds = [load(peer) for peer in peers]
+    refusals = {kind.name: kind.refusal(workload) for kind in kinds if kind.refusal(workload)}
+    started = perf_counter()
+    working = []
+    for kind in kinds:
+        if kind.name not in refusals:
+            kind.use_threads(threads)
+            working.append(kind(workload))
+    # This also compiles.
+    assert_same(workload, {peer.name: peer.run(seed=0) for peer in working})
+
+    steps = workload.epochs * workload.steps
+    least = {peer.name: float("inf") for peer in working}
+    for done in range(rounds):
+        if done >= FEW_ROUNDS and perf_counter() - started > LONG_SECONDS:
+            break
+        for peer in working:
+            sleep(PAUSE_SECONDS if threads > 1 else 0)
+            before = perf_counter()
+            peer.run(seed=done)
+            microseconds = 1e6 * (perf_counter() - before) / steps
+            least[peer.name] = min(least[peer.name], microseconds)
+    return Measured(name, threads, least, refusals)
+
+
+def load(peer: str) -> type:
+    module, name = PEERS[peer].split(":")
+    return getattr(import_module(f"benchmarks.peers.{module}"), name)
+
+
+def assert_same(workload: Workload, results: dict[str, list[float]]) -> None:
+    """Stop if somebody does not compute what the first one computes."""
+    compared = max(2, COMPARED_STEPS // workload.steps)
+    tolerance = SAME * float(np.finfo(workload.dtype).eps)
+    (first, expected), *others = results.items()
+    for name, result in others:
+        difference = np.abs(np.divide(result, expected) - 1)[:compared].max()
+        if not difference <= tolerance:
+            raise AssertionError(
+                f"{name} does not do the same computation as {first}: what it computed differs by "
+                f"{difference:.1e}, more than {tolerance:.1e}."
+            )

@@ -1,0 +1,24 @@
+"""The benchmarks compare what is the same: chainrule and NumPy by hand, workload by workload."""
+
+from dataclasses import replace
+
+import pytest
+from benchmarks.peers.chainrule_peer import Chainrule, ChainruleEngine
+from benchmarks.peers.measure import assert_same
+from benchmarks.peers.numpy_peer import NumPy
+from benchmarks.workloads import MEDIUM, WORKLOADS
+
+
+@pytest.mark.parametrize("name", [name for name in MEDIUM if name != "wide"])
+def test_chainrule_does_what_numpy_does(name):
+    workload = WORKLOADS[name]
+    workload = replace(workload, epochs=2, steps=min(workload.steps, 2))
+    peers = [peer for peer in (Chainrule, ChainruleEngine, NumPy) if not peer.refusal(workload)]
+    results = {peer.name: peer(workload).run(seed=0) for peer in peers}
+    assert_same(workload, results)
+
+
+def test_another_computation_is_refused():
+    workload = WORKLOADS["tiny"]
+    with pytest.raises(AssertionError, match="other does not do the same computation as mine"):
+        assert_same(workload, {"mine": [1.0, 0.5], "other": [1.0, 0.51]})
