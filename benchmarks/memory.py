@@ -38,7 +38,13 @@ def share_of_allowance(workload: Workload) -> float:
         peak = X.nbytes + y.nbytes + tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    plan = network.make_plan(X.shape[1:], workload.batch, loss=workload.loss)
+    plan = network.make_plan(
+        X.shape[1:],
+        workload.batch,
+        loss=workload.loss,
+        steps=workload.steps,
+        threads=cr.get_num_threads(),
+    )
     vectors = 1 + cr.Adam.state_vectors
     own = 3 * vectors * network.params.nbytes + plan.arena_size * network.dtype.itemsize
     return peak / (X.nbytes + y.nbytes + own)

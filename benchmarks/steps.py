@@ -30,11 +30,13 @@ class Engine:
                 y, shape, dtype
             ),
         }
-        plan = self.network.make_plan(X.shape[1:], chosen.batch, loss=chosen.loss)
+        steps = max(1, min(100, int(FLOPS / chosen.flops)))
+        plan = self.network.make_plan(
+            X.shape[1:], chosen.batch, loss=chosen.loss, steps=steps, threads=threads
+        )
         self.machine = Machine(plan, dtype, "numba")
         self.state = cr.Adam().state(self.network)
-        steps = max(1, min(100, int(FLOPS / chosen.flops)))
-        self.losses = np.empty((steps, 2))
+        self.losses = self.machine.losses_for(steps)
         self.order = np.random.default_rng(0).integers(0, len(X), steps * chosen.batch)
         self.run(WHOLE)  # compiles or loads
 

@@ -55,9 +55,12 @@ class ChainruleEngine(Chainrule):
         loss, rows = self.workload.loss, self.workload.rows
         x = self.network.check_input(self.X, "X")
         y = loss.check_target(self.y, (rows, self.workload.sizes[-1]), self.network.dtype)
-        plan = self.network.make_plan(x.shape[1:], rows, loss=loss)
-        losses = np.empty((times, 2))
-        Machine(plan, self.network.dtype, "numba").run(
+        plan = self.network.make_plan(
+            x.shape[1:], rows, loss=loss, steps=times, threads=cr.get_num_threads()
+        )
+        machine = Machine(plan, self.network.dtype, "numba")
+        losses = machine.losses_for(times)
+        machine.run(
             Phase.FORWARD | Phase.BACKWARD,
             np.tile(np.arange(rows), times),
             params=self.network.params,
@@ -66,4 +69,4 @@ class ChainruleEngine(Chainrule):
             losses=losses,
             **{"labels" if loss.takes_labels else "targets": y},
         )
-        return [float(losses[-1, 0]), float(np.linalg.norm(self.network.grads))]
+        return [float(losses[-1, 1:].sum()), float(np.linalg.norm(self.network.grads))]
