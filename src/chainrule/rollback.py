@@ -49,11 +49,11 @@ class Rollback:
         self._copied = perf_counter()
         self._next_copy = self._copied + (self._copied - started) / COPY_SHARE
 
-    def before(self, rows: NDArray[np.int64]) -> None:
-        """Note that batches of these rows come next."""
+    def before(self, orders: NDArray[np.int64]) -> None:
+        """Note that batches of these rows come next, a vector of them for each epoch."""
         if self._slices and perf_counter() > self._next_copy:
             self._copy()
-        self._slices.append(rows)
+        self._slices += list(orders)
 
     def to_last_finite(self) -> None:
         """Leave network and state as they were after the last step that kept them finite."""

@@ -160,27 +160,31 @@ def fit(
         TrainingProgress(epochs, data.rows, shown=progress) as bar,
         interruption() as stop,
     ):
-        for epoch in range(epochs):
-            # By epoch, so that a resumed training shuffles as an uninterrupted one.
-            order = np.arange(data.rows)
-            if shuffle:
-                np.random.default_rng((seed, epoch)).shuffle(order)
-            started = perf_counter()
-            mean = trainer.run_epoch(epoch, order, history, bar, stop)
-            history.interrupted = stop.requested
-            if mean is None:
-                break
-            history.seconds.append(perf_counter() - started)
-            history.loss.append(mean)
-            if held_out is not None:
+        epoch = 0
+        while epoch < epochs and not stop.requested:
+            # Validation comes after each epoch; without it, short epochs go together.
+            count = 1 if held_out is not None else trainer.epochs_in_slice(epochs - epoch)
+            orders = np.stack(
+                [_order(data.rows, shuffle, seed, number) for number in range(epoch, epoch + count)]
+            )
+            finished = trainer.run_epochs(epoch, orders, history, bar, stop)
+            if finished and held_out is not None:
                 value, correct = trainer.evaluate(held_out)
                 history.validation_loss.append(value)
                 if correct is not None:
                     history.validation_accuracy.append(correct)
                 bar.validated(value, correct)
-            if history.interrupted:
-                break
+            epoch += count
+        history.interrupted = stop.requested
     return history
+
+
+def _order(rows: int, shuffle: bool, seed: int, epoch: int) -> NDArray[np.int64]:
+    """Return the order of an epoch: by its number, so that a resumed training has the same."""
+    order = np.arange(rows)
+    if shuffle:
+        np.random.default_rng((seed, epoch)).shuffle(order)
+    return order
 
 
 @dataclass(frozen=True)
@@ -216,6 +220,14 @@ class _Data:
         """Return what the machine reads batches from."""
         name = "labels" if self.target.ndim == 1 else "targets"
         return {"inputs": self.inputs, name: self.target, "weights": self.weights}
+
+
+def _mean(losses: NDArray[np.float64], weights: NDArray[np.float64]) -> list[float]:
+    """Return the weighted mean of each row; 0 where nothing has a weight."""
+    totals = weights.sum(axis=1)
+    sums = (losses * weights).sum(axis=1)
+    means: list[float] = (sums / np.where(totals > 0, totals, 1)).tolist()
+    return means
 
 
 class _Trainer:
@@ -257,40 +269,60 @@ class _Trainer:
         )
         return batches
 
-    def run_epoch(
+    def epochs_in_slice(self, most: int) -> int:
+        """Return how many whole epochs, one at least, shall run without a pause."""
+        return max(1, min(most, self.steps_in_slice // -(-self.data.rows // self.batch)))
+
+    def run_epochs(
         self,
         epoch: int,
-        order: NDArray[np.int64],
+        orders: NDArray[np.int64],
         history: History,
         bar: TrainingProgress,
         stop: Interruption,
-    ) -> float | None:
-        """Train on all rows in ``order``, slice by slice; return the mean loss, None if stopped."""
-        total = weight = 0.0
+    ) -> bool:
+        """Train in these orders: one epoch slice by slice, or several in one slice.
+
+        ``epoch`` is the number of the first. Returns whether they were finished.
+        """
+        started = perf_counter()
+        epochs, rows = orders.shape
+        length = rows if epochs > 1 else self.steps_in_slice * self.batch
+        weights, losses = [], []
         start = 0
-        while start < order.size:
+        while start < rows:
             if stop.requested:
-                return None
-            chosen = order[start : start + self.steps_in_slice * self.batch]
-            steps = -(-chosen.size // self.batch)
-            if len(self.losses) < steps:
-                self.losses = self.machine.losses_for(steps)
-            self.rollback.before(chosen)
-            started = perf_counter()
-            done = self._run(chosen)
-            seconds = perf_counter() - started
-            weights, losses = self.losses[:done, 0], self.losses[:done, 1:].sum(axis=1)
-            history.batch_loss += losses.tolist()
-            if done < steps or not np.isfinite(self.net.params).all():
-                failed = min(done, steps - 1)
-                rows = chosen[failed * self.batch : (failed + 1) * self.batch]
-                raise self._non_finite(epoch, start // self.batch + failed, rows)
-            total += float(losses @ weights)
-            weight += float(weights.sum())
-            start += chosen.size
-            self._aim_for_slice_seconds(done, seconds)
-            bar.advance(epoch, start, total / weight if weight else 0.0)
-        return total / weight if weight else 0.0
+                return False
+            chosen = orders[:, start : start + length]
+            weight, loss = self._run_slice(epoch, start, chosen, history)
+            weights.append(weight)
+            losses.append(loss)
+            start += chosen.shape[1]
+            length = self.steps_in_slice * self.batch
+            bar.advance(epoch + epochs - 1, start, _mean(np.hstack(losses), np.hstack(weights))[-1])
+        history.seconds += [(perf_counter() - started) / epochs] * epochs
+        history.loss += _mean(np.hstack(losses), np.hstack(weights))
+        return True
+
+    def _run_slice(
+        self, epoch: int, start: int, orders: NDArray[np.int64], history: History
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Train in these orders without a pause; return weight and loss of each epoch's steps."""
+        epochs, rows = orders.shape
+        steps = -(-rows // self.batch)
+        if len(self.losses) < epochs * steps:
+            self.losses = self.machine.losses_for(epochs * steps)
+        self.rollback.before(orders)
+        started = perf_counter()
+        done = self._run(orders)
+        self._aim_for_slice_seconds(done, perf_counter() - started)
+        weights, losses = self.losses[:done, 0], self.losses[:done, 1:].sum(axis=1)
+        history.batch_loss += losses.tolist()
+        if done < epochs * steps or not np.isfinite(self.net.params).all():
+            failed_epoch, failed = divmod(min(done, epochs * steps - 1), steps)
+            batch = orders[failed_epoch, failed * self.batch : (failed + 1) * self.batch]
+            raise self._non_finite(epoch + failed_epoch, start // self.batch + failed, batch)
+        return weights.reshape(epochs, steps).copy(), losses.reshape(epochs, steps)
 
     def _aim_for_slice_seconds(self, steps: int, seconds: float) -> None:
         # Growing tenfold at the most keeps one quick measurement from making a slice too long.

@@ -270,7 +270,8 @@ def run(
 ):
     """Do ``phases`` for the rows in ``order``, batch by batch; return how many batches went well.
 
-    All members of the team call it with the same arguments, but for their own number. A batch whose
+    Each row of ``order`` is an epoch: the numbers of its rows of data, one after the other. All
+    members of the team call it with the same arguments, but for their own number. A batch whose
     loss is not finite ends the run before it changes anything. ``losses[i]`` gets the weight of
     batch i, and each member's part of its loss.
     """
@@ -281,9 +282,11 @@ def run(
     scratch_at = place["scratch"] + member * place["scratch_size"]
     scratch = arena[scratch_at : scratch_at + place["scratch_size"]]
     steps_before = rule["step"]
-    batches = (order.size + batch - 1) // batch
-    for i in range(batches):
-        chosen = order[i * batch : min((i + 1) * batch, order.size)]
+    epochs, length = order.shape
+    batches = (length + batch - 1) // batch  # the last of each epoch may be shorter
+    for i in range(epochs * batches):
+        begin = i % batches * batch
+        chosen = order[i // batches, begin : min(begin + batch, length)]
         rows = chosen.size
         first, last = share(rows, member, members, 8)
         mine = chosen[first:last]
@@ -316,7 +319,7 @@ def run(
         if phases & OUTPUT:
             n = place["output_size"]
             output = arena[place["output"] + first * n : place["output"] + last * n]
-            copied = outputs[i * batch + first : i * batch + last]
+            copied = outputs[begin + first : begin + last]
             copy_rows(output.reshape((last - first, n)), copied)
         if phases & BACKWARD:
             to_input = phases & INPUT_GRADIENT != 0
@@ -330,4 +333,4 @@ def run(
             meet(team, members)
             if member == 0:
                 rule["step"] = steps_before + i + 1
-    return batches
+    return epochs * batches

@@ -74,7 +74,8 @@ class Machine:
     ) -> int:
         """Do ``phases`` for the rows in ``order``; see ``interpreter.run``.
 
-        Inputs, targets, labels and weights are as ``chainrule.arrays`` returns them.
+        One epoch's order may be a vector. Inputs, targets, labels and weights are as
+        ``chainrule.arrays`` returns them.
         """
         arguments = (
             phases,
@@ -91,7 +92,7 @@ class Machine:
             self._no_targets if targets is None else targets,
             self._no_labels if labels is None else labels,
             self._no_weights if weights is None else weights,
-            order,
+            order if order.ndim == 2 else order[np.newaxis],
             self._no_matrix if outputs is None else outputs,
             self._no_losses if losses is None else losses,
             self._team,
