@@ -2,7 +2,6 @@
 
 from abc import ABC
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,7 +11,7 @@ from chainrule import arguments, arrays
 from chainrule.arrays import FloatArray
 from chainrule.engine.instructions import Op, Phase
 from chainrule.engine.machine import Machine
-from chainrule.plan import Plan, PlanBuilder, Tensor, make_plan
+from chainrule.plan import PlanBuilder, Tensor, make_plan
 
 __all__ = ["BCEWithLogitsLoss", "CrossEntropyLoss", "HuberLoss", "MSELoss"]
 
@@ -69,7 +68,9 @@ class Loss(ABC):
         out = arrays.batch_array(output, "output", dtype)
         rows = out.shape[0]
         target = self.check_target(y, out.shape, dtype)
-        machine = Machine(_plan_of_loss(self, out.shape, dtype), dtype, "numba")
+        key = self, out.shape, dtype
+        # Out of the dictionary while it is in use: several threads may ask at once.
+        machine = _machines.pop(key, None) or _machine_of_loss(*key)
         losses = machine.losses_for(1)
         machine.run(
             Phase.FORWARD,
@@ -80,14 +81,21 @@ class Loss(ABC):
             weights=arrays.weight_array(sample_weight, rows, dtype),
             losses=losses,
         )
-        return float(losses[0, 1]), machine.rows_at("d_output", rows).reshape(out.shape).copy()
+        d_output = machine.rows_at("d_output", rows).reshape(out.shape).copy()
+        _machines[key] = machine
+        return float(losses[0, 1]), d_output
 
 
-@lru_cache(maxsize=64)
-def _plan_of_loss(loss: Loss, shape: tuple[int, ...], dtype: np.dtype) -> Plan:
-    """Return the plan of a chain that is nothing but its loss."""
+MOST_MACHINES = 16  # that are kept for the next call with the same shape
+_machines: dict[tuple[Loss, tuple[int, ...], np.dtype], Machine] = {}
+
+
+def _machine_of_loss(loss: Loss, shape: tuple[int, ...], dtype: np.dtype) -> Machine:
+    """Return a machine for a chain that is nothing but its loss."""
+    if len(_machines) >= MOST_MACHINES:
+        _machines.clear()
     output = Tensor(shape[1:])
-    return make_plan(
+    plan = make_plan(
         PlanBuilder(),
         output,
         output,
@@ -96,6 +104,7 @@ def _plan_of_loss(loss: Loss, shape: tuple[int, ...], dtype: np.dtype) -> Plan:
         dtype=dtype,
         loss=(loss.op, loss.number),
     )
+    return Machine(plan, dtype, "numba")
 
 
 @dataclass(frozen=True)
