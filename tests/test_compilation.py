@@ -27,14 +27,17 @@ cr.fit(net, np.ones((4, 2)), np.ones(4), loss=cr.MSELoss(), epochs=1, batch_size
 print(net.params.tolist())
 """
 
-# What the interpreter is kept by, with a kernel that compiles in no time; it calls total_weight.
+# What the interpreter is kept by, with a kernel that compiles in no time; it calls row_scale.
 SMALL = """
 import numpy as np
 from chainrule.kernels.jit import entry_point
-from chainrule.kernels.loss import row_scale
-print(entry_point(row_scale.py_func)(np.ones(4), 2))
+from chainrule.kernels.loss import mse
+def mean_of_squares(dtype):
+    x, zeros, ones = np.ones((4, 2), dtype), np.zeros((4, 2), dtype), np.ones(4, dtype)
+    return entry_point(mse.py_func)(x, zeros, ones, 4.0, np.empty_like(x))
+print(mean_of_squares("float64"))
 """
-SMALL_RESULT = "0.125\n"
+SMALL_RESULT = "1.0\n"
 
 
 def train_many_networks(dtype):
@@ -109,7 +112,7 @@ def run_small(code=SMALL, result=SMALL_RESULT, **environment):
 
 
 def the_entry(folder):
-    (entry,) = folder.glob("numba-*/chainrule.kernels.loss.row_scale-*.nbc")
+    (entry,) = folder.glob("numba-*/chainrule.kernels.loss.mse-*.nbc")
     return entry
 
 
@@ -130,15 +133,15 @@ def package(tmp_path):
     return copy
 
 
-def double_the_weights(package):
+def halve_the_scale(package):
     """Change a kernel that SMALL does not call itself: its result is half of what it was."""
     source = package / "kernels" / "loss.py"
     text = source.read_text()
-    assert "total += weight[i]" in text
-    source.write_text(text.replace("total += weight[i]", "total += 2 * weight[i]"))
+    assert "1.0 / (total" in text
+    source.write_text(text.replace("1.0 / (total", "0.5 / (total"))
 
 
-HALF_RESULT = "0.0625\n"
+HALF_RESULT = "0.5\n"
 
 
 def test_import_loads_neither_numba_nor_rich():
@@ -200,7 +203,7 @@ def test_other_cpu_or_setting_is_compiled_for_itself(filled, setting):
 def test_changed_source_is_compiled_anew(tmp_path, package):
     environment = {"CHAINRULE_CACHE_DIR": tmp_path / "cache", "PYTHONPATH": package.parent}
     run_small(**environment)
-    double_the_weights(package)
+    halve_the_scale(package)
     assert "compiling" in run_small(result=HALF_RESULT, **environment)
     assert run_small(result=HALF_RESULT, **environment) == ""
 
@@ -212,7 +215,7 @@ def test_package_in_a_zip_is_cached_and_never_stale(tmp_path, package):
     environment = {"CHAINRULE_CACHE_DIR": tmp_path / "cache", "PYTHONPATH": zipped()}
     run_small(**environment)
     assert run_small(**environment) == ""
-    double_the_weights(package)
+    halve_the_scale(package)
     zipped()
     assert "compiling" in run_small(result=HALF_RESULT, **environment)
 
@@ -246,7 +249,7 @@ TWICE = f"""
 import warnings
 warnings.simplefilter("always")
 {SMALL}
-print(entry_point(row_scale.py_func)(np.ones(4, np.float32), 2))
+print(mean_of_squares("float32"))
 """
 DISK_FULL = """
 from pathlib import Path
