@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import chainrule as cr
+from chainrule import network
 from chainrule.engine.machine import Machine
 from chainrule.kernels.jit import JIT_DISABLED
 from chainrule.plan import team
@@ -200,6 +201,44 @@ def test_large_factors_give_the_same_bits():
 
 @compiled
 @pytest.mark.usefixtures("eager_teams")
+def test_blocks_of_several_sizes_follow_each_other(monkeypatch):
+    # With a shorter last block, a member's rows lie where another's were.
+    monkeypatch.setattr(network, "PREDICT_ROWS", 32)
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(75, 200)), rng.integers(0, 10, 75)
+    net = cr.Sequential(cr.Linear(200, 300), cr.Tanh(), cr.Linear(300, 10), seed=0)
+    with cr.threads(1):
+        expected = net.predict(X)
+    for _ in range(300):
+        with cr.threads(2):
+            assert np.array_equal(net.predict(X), expected)
+    accuracies = []
+    for threads in (1, 2):
+        twin = net.copy()
+        with cr.threads(threads):
+            history = cr.fit(
+                twin, X, y, loss=cr.CrossEntropyLoss(), epochs=30, batch_size=32,
+                validation=(X, y), progress=False,
+            )  # fmt: skip
+        accuracies.append(history.validation_accuracy)
+    assert accuracies[0] == accuracies[1]
+
+
+@compiled
+@pytest.mark.usefixtures("eager_teams")
+def test_lower_limit_holds_for_a_network_that_ran_before(monkeypatch):
+    net, x = cr.Sequential(cr.Linear(3, 4), seed=0), np.ones((64, 3))
+    with cr.threads(3):
+        net.forward(x)
+    started = []
+    monkeypatch.setattr(Thread, "start", lambda thread: started.append(thread))
+    with cr.threads(1):
+        net.forward(x)
+    assert started == []
+
+
+@compiled
+@pytest.mark.usefixtures("eager_teams")
 def test_two_fits_at_once():
     X, y = cr.datasets.load_digits()
 
@@ -252,6 +291,20 @@ def test_member_that_fails_keeps_nobody_waiting(monkeypatch, failing):
         self._run = fail
 
     net = cr.Sequential(cr.Linear(3, 4), cr.Tanh(), cr.Linear(4, 2), seed=0)
+    before = net.params.copy()
     monkeypatch.setattr(Machine, "__init__", broken)
     with cr.threads(2), pytest.raises(MemoryError, match="no room"):
         cr.fit(net, np.ones((64, 3)), np.ones((64, 2)), loss=cr.MSELoss(), progress=False)
+    assert np.array_equal(net.params, before)  # the others did not go on alone
+
+
+@compiled
+@pytest.mark.usefixtures("eager_teams")
+def test_thread_that_cannot_be_started(monkeypatch):
+    def start(thread):
+        raise RuntimeError("can't start new thread")
+
+    net = cr.Sequential(cr.Linear(3, 4), seed=0)
+    monkeypatch.setattr(Thread, "start", start)
+    with cr.threads(3), pytest.raises(RuntimeError, match="can't start new thread"):
+        net.forward(np.ones((64, 3)))

@@ -82,11 +82,13 @@ class Loss(ABC):
             losses=losses,
         )
         d_output = machine.rows_at("d_output", rows).reshape(out.shape).copy()
-        _machines[key] = machine
+        if machine.arena.nbytes <= MOST_BYTES:
+            _machines[key] = machine
         return float(losses[0, 1]), d_output
 
 
-MOST_MACHINES = 16  # that are kept for the next call with the same shape
+# What is kept for the next call with the same shape: making it anew costs large ones little.
+MOST_MACHINES, MOST_BYTES = 16, 1 << 20
 _machines: dict[tuple[Loss, tuple[int, ...], np.dtype], Machine] = {}
 
 

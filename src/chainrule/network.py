@@ -101,7 +101,7 @@ class Sequential:
 
         self._fitting_shapes: set[Shape] = set()
         self._predictors: dict[tuple[Any, ...], Machine] = {}
-        self._manual: tuple[Plan, Machine] | None = None  # of forward and backward
+        self._manual: tuple[Plan, Machine, int] | None = None  # of forward and backward
         self._rows_forward = 0  # rows of a forward that no backward has followed
 
     def _initialize(self, rng: np.random.Generator) -> None:
@@ -218,14 +218,16 @@ class Sequential:
         batch = self.check_input(x, "x")
         rows, shape = batch.shape[0], batch.shape[1:]
         self._rows_forward = 0
+        threads = threads_for(self.backend)
         if (
             self._manual is None
             or self._manual[0].input_shape != shape
             or self._manual[0].batch < rows
+            or self._manual[2] != threads
         ):
-            plan = self.make_plan(shape, rows, threads=threads_for(self.backend))
-            self._manual = plan, Machine(plan, self.dtype, self.backend)
-        plan, machine = self._manual
+            plan = self.make_plan(shape, rows, threads=threads)
+            self._manual = plan, Machine(plan, self.dtype, self.backend), threads
+        plan, machine, _ = self._manual
         machine.run(Phase.FORWARD, np.arange(rows), params=self._params, inputs=batch)
         self._rows_forward = rows
         return machine.rows_at("output", rows).reshape(rows, *plan.output_shape).copy()
@@ -256,7 +258,7 @@ class Sequential:
         rows = self._rows_forward
         if rows == 0 or self._manual is None:
             raise RuntimeError("backward needs a forward before it, one for each backward.")
-        plan, machine = self._manual
+        plan, machine, _ = self._manual
         gradient = arrays.real_array(d_out, "d_out", self.dtype)
         shape = (rows, *plan.output_shape)
         if gradient.shape != shape:

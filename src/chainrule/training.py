@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import prod
+from math import nan, prod
 from time import perf_counter
 from typing import Any
 
@@ -44,7 +44,7 @@ class History:
     validation_loss, validation_accuracy : list of float
         After each epoch, where validation data was given; accuracy for classification only.
     seconds : list of float
-        Time of each epoch, validation left out.
+        Time of each epoch, validation left out; the mean where short epochs ran together.
     interrupted : bool
         Whether Ctrl-C ended the training early.
     """
@@ -75,8 +75,9 @@ def fit(
 ) -> History:
     """Train ``net`` on the rows of X and y.
 
-    The same seed gives the same bits. Ctrl-C ends the training after the current slice of a
-    tenth of a second; what was trained until then stays, and the history says ``interrupted``.
+    The same seed gives the same parameters to the bit, with any number of threads. Ctrl-C ends the
+    training after the current slice of a tenth of a second; what was trained until then stays, and
+    the history says ``interrupted``.
 
     Parameters
     ----------
@@ -358,7 +359,7 @@ class _Trainer:
         """Return the mean loss on ``data``, and the accuracy if it is a classification."""
         outputs = np.empty((data.rows, prod(self.plan.output_shape)), self.net.dtype)
         losses = self.machine.losses_for(-(-data.rows // self.batch))
-        self.machine.run(
+        done = self.machine.run(
             Phase.FORWARD | Phase.OUTPUT,
             np.arange(data.rows),
             params=self.net.params,
@@ -367,6 +368,8 @@ class _Trainer:
             **data.arguments(),
         )
         mean = float(losses[:, 0] @ losses[:, 1:].sum(axis=1) / losses[:, 0].sum())
+        if done < len(losses) and self.loss.op in (Op.CROSS_ENTROPY, Op.BCE_WITH_LOGITS):
+            return mean, nan  # a loss that is not finite has ended the run
         if self.loss.op == Op.CROSS_ENTROPY:
             return mean, accuracy(outputs, data.target)
         if self.loss.op == Op.BCE_WITH_LOGITS:

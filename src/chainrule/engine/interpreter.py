@@ -3,7 +3,8 @@
 Compiled once for each dtype, it runs every network. Several threads may run it together, as a team:
 forward, loss and the errors' way back are each member's own rows; then the team meets, since a
 parameter's gradient is a sum over all rows, and each member computes its share of the gradients,
-and after another meeting its share of the update. No sum depends on how the work is shared.
+and after another meeting its share of the update. How the work is shared changes no sum but the
+loss's, which nothing else depends on.
 
 It names kernels only; where these names mean their NumPy twins, the same source is the reference
 backend (see ``engine.backends``).
@@ -99,8 +100,8 @@ def activate_backward(op, dy, saved, dx, alpha):
 
 
 @kernel
-def share(total, member, members, multiple):
-    """Return where a member's share of ``total`` things begins and ends, in whole multiples."""
+def part_of(total, member, members, multiple):
+    """Return where a member's part of ``total`` things begins and ends, in whole multiples."""
     size = (total + members * multiple - 1) // (members * multiple) * multiple
     return min(member * size, total), min((member + 1) * size, total)
 
@@ -170,28 +171,33 @@ def differentiate_parameters(step, grads, arena, scratch, rows, member, members)
     m, k, n = rows * step["repeat"], step["inputs"], step["outputs"]
     x = arena[step["x"] : step["x"] + m * k].reshape((m, k))
     dz = arena[step["dz"] : step["dz"] + m * n].reshape((m, n))
-    first, last = share(k, member, members, 8)
+    first, last = part_of(k, member, members, 8)
     if first < last:
         dw = grads[step["weight"] + first * n : step["weight"] + last * n]
         linear_backward_weight(x, dz, first, scratch, dw.reshape((last - first, n)))
-    first, last = share(n, member, members, 16)
+    first, last = part_of(n, member, members, 16)
     if step["bias"] >= 0 and first < last:
         linear_backward_bias(dz, first, grads[step["bias"] + first : step["bias"] + last])
 
 
 @kernel
 def backward(plan, params, grads, arena, scratch, rows, member, members, team, to_input):
-    """Walk the plan from the output's gradient to the input's, or to the first parameters'."""
-    first, last = share(rows, member, members, 8)
+    """Walk the plan from the output's gradient to the input's, or to the first parameters'.
+
+    Returns whether the team is well.
+    """
+    first, last = part_of(rows, member, members, 8)
     for i in range(plan.size - 1, -1, -1):
         pass_error_back(plan[i], params, arena, scratch, first, last, i > 0 or to_input)
         if members == 1:  # at once, while both factors are in cache
             differentiate_parameters(plan[i], grads, arena, scratch, rows, member, members)
-    if members > 1:
-        meet(team, members)
-        for i in range(plan.size):
-            differentiate_parameters(plan[i], grads, arena, scratch, rows, member, members)
-        meet(team, members)
+    if members == 1:
+        return True
+    if not meet(team, members):
+        return False
+    for i in range(plan.size):
+        differentiate_parameters(plan[i], grads, arena, scratch, rows, member, members)
+    return meet(team, members)
 
 
 @kernel
@@ -231,7 +237,7 @@ def sum_of_weights(weights, chosen):
 @kernel
 def update_parameters(update, step, params, grads, state, member, members):
     """Let the optimizer take its step number ``step``, for a member's share of the parameters."""
-    first, last = share(params.size, member, members, 16)
+    first, last = part_of(params.size, member, members, 16)
     params, grads = params[first:last], grads[first:last]
     op, lr, decay = update["op"], update["lr"], update["weight_decay"]
     beta1, beta2, eps = update["beta1"], update["beta2"], update["eps"]
@@ -288,7 +294,7 @@ def run(
         begin = i % batches * batch
         chosen = order[i // batches, begin : min(begin + batch, length)]
         rows = chosen.size
-        first, last = share(rows, member, members, 8)
+        first, last = part_of(rows, member, members, 8)
         mine = chosen[first:last]
         if phases & FORWARD:
             x_at = place["input"] + first * width
@@ -312,7 +318,8 @@ def run(
             total = sum_of_weights(weights, chosen)
             part = evaluate_loss(loss_step, place, arena, label, total, first, last)
             losses[i, 0], losses[i, 1 + member] = total, part
-            meet(team, members)
+            if not meet(team, members):
+                return i
             for other in range(members):
                 if not math.isfinite(losses[i, 1 + other]):
                     return i
@@ -321,16 +328,22 @@ def run(
             output = arena[place["output"] + first * n : place["output"] + last * n]
             copied = outputs[begin + first : begin + last]
             copy_rows(output.reshape((last - first, n)), copied)
+            if not meet(team, members):  # a member's rows of a shorter batch lie elsewhere
+                return i
         if phases & BACKWARD:
             to_input = phases & INPUT_GRADIENT != 0
-            backward(plan, params, grads, arena, scratch, rows, member, members, team, to_input)
-            if to_input:
+            if not backward(
+                plan, params, grads, arena, scratch, rows, member, members, team, to_input
+            ):
+                return i
+            if to_input and place["scale"] != 1.0:
                 dx_at = place["d_input"] + first * width
                 dx = arena[dx_at : dx_at + mine.size * width]
                 rescale_backward(dx, dx, place["scale"])
         if phases & UPDATE:
             update_parameters(rule, steps_before + i + 1, params, grads, state, member, members)
-            meet(team, members)
+            if not meet(team, members):
+                return i
             if member == 0:
                 rule["step"] = steps_before + i + 1
     return epochs * batches

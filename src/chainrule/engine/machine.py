@@ -125,7 +125,8 @@ class Machine:
             raise
         finally:
             for thread in others:
-                thread.join()
+                if thread.ident is not None:  # it was started
+                    thread.join()
         if errors:
             raise errors[0]
         return batches

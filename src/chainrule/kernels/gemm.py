@@ -2,8 +2,8 @@
 
 Small factors are read where they lie. Of larger ones, blocks are first copied together, so that
 they stay in cache and rows do not displace each other (Goto and van de Geijn, *Anatomy of
-High-Performance Matrix Multiplication*, 2008). Each element of a product is one sum, added up
-from first to last by any path and any tile: all give the same bits.
+High-Performance Matrix Multiplication*, 2008). Each element of a product is one sum in one order,
+whatever tile it falls into and however many rows there are: its bits do not depend on them.
 """
 
 import numpy as np

@@ -94,7 +94,3 @@ class _PartLibrary(JITCodeLibrary):
 
     def _finalize_final_module(self):
         self._finalized = True
-
-
-# Range reductions are wrong when reordered.
-EXACT_FLAGS = _COMMON_FLAGS | {"fastmath": {"contract"}, "pipeline_class": _Part}

@@ -12,9 +12,9 @@ from numba.extending import intrinsic
 
 from chainrule.kernels.jit import JIT_DISABLED, kernel
 
-# Where the array that all members see counts, a cache line apart: how many of them wait, and how
-# often all have met. A team that has failed has met a negative number of times.
-WAITING, MEETINGS = 0, 64
+# Where the array that all members see counts, in int64s, a cache line apart: how many of them wait,
+# and how often all have met. A team that has failed has met a negative number of times.
+WAITING, MEETINGS = 0, 8
 
 # So often a member looks whether the others have come, before it lets other programs run.
 PATIENCE = 1 << 14
@@ -27,18 +27,21 @@ _give_way = types.ExternalFunction(
 @kernel
 def meet(team, members):
     if members == 1:
-        return
-    address = team.ctypes.data
-    meetings = _load(address + MEETINGS)
-    if _add(address + WAITING, 1) == members - 1:
-        _add(address + WAITING, -members)
-        _add(address + MEETINGS, 1)
-        return
+        return True
+    waiting, meetings = team[WAITING:].ctypes.data, team[MEETINGS:].ctypes.data
+    before = _load(meetings)
+    if before < 0:
+        return False
+    if _add(waiting, 1) == members - 1:
+        _add(waiting, -members)
+        _add(meetings, 1)
+        return True
     looks = 0
-    while meetings >= 0 and _load(address + MEETINGS) == meetings:
+    while _load(meetings) == before:
         looks += 1
         if looks > PATIENCE:
             _give_way()
+    return _load(meetings) > before
 
 
 @intrinsic
@@ -66,4 +69,4 @@ def _add(typing_context, address, number):
 if JIT_DISABLED:  # plain Python runs in one thread
 
     def meet(team, members):
-        pass
+        return True

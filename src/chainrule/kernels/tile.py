@@ -8,11 +8,12 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from chainrule.kernels.blocks import MOST_ROWS
 from chainrule.kernels.vectors import INDEX, MANY_REGISTERS, VECTOR_BYTES, Vectors
 
 # Two vectors wide, and rows that leave registers for the operands. Twelve rows would fit into 32
 # registers, but their addresses not into x86's 16 integer registers: 95 instead of 255 GFLOP/s.
-ROWS_1, ROWS_2, ROWS_3, ROWS_4 = (8, 5, 3, 2) if MANY_REGISTERS else (6, 4, 3, 2)
+ROWS_1, ROWS_2, ROWS_3, ROWS_4 = (MOST_ROWS, 5, 3, 2) if MANY_REGISTERS else (6, 4, 3, 2)
 TILE_VECTORS = 2
 
 

@@ -9,8 +9,8 @@ LEAST_OF_A_STEP = 1_000_000  # for each member
 LEAST_OF_A_CALL = 10_000_000
 
 ROWS_OF_A_MEMBER = 8  # a tile
-ELEMENTWISE = 16  # an activation and its derivative, for one element
-UPDATE = 16  # an optimizer's step, for one parameter: it waits for memory
+ELEMENTWISE_COST = 16  # an activation and its derivative, for one element
+UPDATE_COST = 16  # an optimizer's step, for one parameter: it waits for memory
 
 
 def work_of(instructions: list[Instruction], batch: int, *, backward: bool) -> int:
@@ -19,10 +19,10 @@ def work_of(instructions: list[Instruction], batch: int, *, backward: bool) -> i
     work = 0
     for step in instructions:
         outputs = batch * step.repeat * step.outputs
-        work += ELEMENTWISE * outputs
+        work += ELEMENTWISE_COST * outputs
         if step.op == Op.LINEAR:
             work += passes * outputs * step.inputs
-            work += UPDATE * step.inputs * step.outputs if backward else 0
+            work += UPDATE_COST * step.inputs * step.outputs if backward else 0
     return work
 
 

@@ -2,4 +2,5 @@
 
 
 def meet(team, members):
-    """Wait until all members are here; the NumPy backend has one."""
+    """Wait until all members are here, and tell whether none has failed; here, there is one."""
+    return True
