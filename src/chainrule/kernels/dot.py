@@ -33,10 +33,7 @@ def dot(typing_context, rows, floor, a, a_row, b, start, c, c_row, depth):
         a, b, c = (builder.inttoptr(x, vectors.pointer) for x in (a, b, c))
         step = ir.Constant(INDEX, width)
 
-        def row_of(matrix, stride, number):
-            return builder.gep(matrix, [builder.mul(stride, ir.Constant(INDEX, number))])
-
-        a_rows = [row_of(a, a_row, r) for r in range(rows.literal_value)]
+        a_rows = [vectors.row(a, a_row, r) for r in range(rows.literal_value)]
         sums = [cgutils.alloca_once_value(builder, vectors.zero) for _ in a_rows]
         for slot in sums:
             builder.store(vectors.zero, slot)
@@ -75,7 +72,7 @@ def dot(typing_context, rows, floor, a, a_row, b, start, c, c_row, depth):
             # The first pairing, by the highest bit of the row, went into the lanes' lowest bit.
             lane = int(f"{r:0{max(bits, 1)}b}"[::-1], 2)
             value = builder.extract_element(total, ir.Constant(LANE, lane))
-            builder.store(value, row_of(c, c_row, r))
+            builder.store(value, vectors.row(c, c_row, r))
         return context.get_dummy_value()
 
     return signature, codegen

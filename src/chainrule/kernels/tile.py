@@ -68,9 +68,6 @@ def _emit_block(
     a, b, c, start = (builder.inttoptr(x, vectors.pointer) for x in (a, b, c, start))
     masks = [vectors.lanes_below(columns, v * width) if masked else None for v in range(count)]
 
-    def row_of(matrix, stride, number):
-        return builder.gep(matrix, [builder.mul(stride, ir.Constant(INDEX, number))])
-
     # Sums live in stack slots that LLVM turns into registers.
     sums = [[cgutils.alloca_once_value(builder, vectors.zero) for _ in masks] for _ in range(rows)]
     for row in sums:  # a tile inside a loop starts anew each time
@@ -78,7 +75,7 @@ def _emit_block(
             builder.store(vectors.zero, slot)
     with builder.if_then(has_start):
         for r, row in enumerate(sums):
-            start_r = row_of(start, start_row, r)
+            start_r = vectors.row(start, start_row, r)
             for v, mask in enumerate(masks):
                 builder.store(vectors.load(start_r, v * width, mask), row[v])
 
@@ -94,6 +91,6 @@ def _emit_block(
 
     floors = vectors.splat(floor)
     for r, row in enumerate(sums):
-        c_r = row_of(c, c_row, r)
+        c_r = vectors.row(c, c_row, r)
         for v, mask in enumerate(masks):
             vectors.store(vectors.at_least(builder.load(row[v]), floors), c_r, v * width, mask)

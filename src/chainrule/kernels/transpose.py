@@ -36,9 +36,6 @@ def _transpose_square(typing_context, like, source, source_row, target, target_r
         source, source_row, target, target_row, rows, columns = values[1:]
         source, target = (builder.inttoptr(x, vectors.pointer) for x in (source, target))
 
-        def at(start, stride, number):
-            return builder.gep(start, [builder.mul(stride, ir.Constant(INDEX, number))])
-
         def is_there(number, count):
             return builder.icmp_signed("<", ir.Constant(INDEX, number), count)
 
@@ -53,10 +50,12 @@ def _transpose_square(typing_context, like, source, source_row, target, target_r
                 step //= 2
 
         def emit_whole():
-            square = [vectors.load(at(source, source_row, i), 0, None) for i in range(width)]
+            square = [
+                vectors.load(vectors.row(source, source_row, i), 0, None) for i in range(width)
+            ]
             exchange_all(square)
             for j, vector in enumerate(square):
-                vectors.store(vector, at(target, target_row, j), 0, None)
+                vectors.store(vector, vectors.row(target, target_row, j), 0, None)
 
         def emit_part():
             # Rows that are not there are not touched, for a mask without lanes is slow.
@@ -65,12 +64,14 @@ def _transpose_square(typing_context, like, source, source_row, target, target_r
             for i, slot in enumerate(slots):
                 builder.store(vectors.zero, slot)
                 with builder.if_then(is_there(i, rows)):
-                    builder.store(vectors.load(at(source, source_row, i), 0, row_mask), slot)
+                    builder.store(
+                        vectors.load(vectors.row(source, source_row, i), 0, row_mask), slot
+                    )
             square = [builder.load(slot) for slot in slots]
             exchange_all(square)
             for j, vector in enumerate(square):
                 with builder.if_then(is_there(j, columns)):
-                    vectors.store(vector, at(target, target_row, j), 0, column_mask)
+                    vectors.store(vector, vectors.row(target, target_row, j), 0, column_mask)
 
         whole = builder.and_(
             builder.icmp_signed("==", rows, ir.Constant(INDEX, width)),

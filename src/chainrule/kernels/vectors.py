@@ -55,6 +55,10 @@ class Vectors:
         element = self.builder.gep(pointer, [ir.Constant(INDEX, offset)])
         return self.builder.bitcast(element, self.vector.as_pointer())
 
+    def row(self, matrix, stride, number):
+        """Return where a row of a matrix begins, whose rows lie ``stride`` elements apart."""
+        return self.builder.gep(matrix, [self.builder.mul(stride, ir.Constant(INDEX, number))])
+
     def splat(self, value):
         undefined = ir.Constant(ir.VectorType(value.type, self.width), ir.Undefined)
         first = self.builder.insert_element(undefined, value, ir.Constant(LANE, 0))

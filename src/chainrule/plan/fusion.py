@@ -7,8 +7,8 @@ from chainrule.plan.builder import Instruction
 def fuse(instructions: list[Instruction]) -> list[Instruction]:
     """Fuse each activation into the linear instruction before it, where its backward allows.
 
-    The activation then overwrites the linear output, so its derivative must be computable from
-    the activation's own output: that holds for ReLU, Tanh and Sigmoid, not for GELU and SiLU.
+    Only the activation's output is kept then, so its derivative must be computable from that: so it
+    is for ReLU, Tanh and Sigmoid, not for GELU and SiLU.
     """
     fused: list[Instruction] = []
     for instruction in instructions:
