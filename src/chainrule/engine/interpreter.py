@@ -2,9 +2,9 @@
 
 Compiled once for each dtype, it runs every network. Several threads may run it together, as a team:
 forward, loss and the errors' way back are each member's own rows; then the team meets, since a
-parameter's gradient is a sum over all rows, and each member computes its share of the gradients,
-and after another meeting its share of the update. How the work is shared changes no sum but the
-loss's, which nothing else depends on.
+parameter's gradient is a sum over all rows, and each member computes the gradients of its share of
+the parameters, and updates them. How the work is shared changes no sum but the loss's, which
+nothing else depends on.
 
 It names kernels only; where these names mean their NumPy twins, the same source is the reference
 backend (see ``engine.backends``).
@@ -164,40 +164,42 @@ def pass_error_back(step, params, arena, scratch, first, last, to_input):
 
 
 @kernel
-def differentiate_parameters(step, grads, arena, scratch, rows, member, members):
-    """Compute a member's share of the gradients of one step's parameters, from all rows."""
+def differentiate_parameters(step, grads, arena, scratch, rows, first, last):
+    """Compute those gradients of one step's parameters that lie from ``first`` to ``last``."""
     if step["op"] != Op.LINEAR:
         return
     m, k, n = rows * step["repeat"], step["inputs"], step["outputs"]
     x = arena[step["x"] : step["x"] + m * k].reshape((m, k))
     dz = arena[step["dz"] : step["dz"] + m * n].reshape((m, n))
-    first, last = part_of(k, member, members, 8)
-    if first < last:
-        dw = grads[step["weight"] + first * n : step["weight"] + last * n]
-        linear_backward_weight(x, dz, first, scratch, dw.reshape((last - first, n)))
-    first, last = part_of(n, member, members, 16)
-    if step["bias"] >= 0 and first < last:
-        linear_backward_bias(dz, first, grads[step["bias"] + first : step["bias"] + last])
+    begin, end = step["weight"], step["weight"] + k * n
+    row, end_row = (max(begin, first) - begin) // n, (min(end, last) - begin) // n
+    if row < end_row:
+        dw = grads[begin + row * n : begin + end_row * n].reshape((end_row - row, n))
+        linear_backward_weight(x, dz, row, scratch, dw)
+    begin = step["bias"]
+    if first <= begin < last:
+        linear_backward_bias(dz, grads[begin : begin + n])
 
 
 @kernel
-def backward(plan, params, grads, arena, scratch, rows, member, members, team, to_input):
+def backward(plan, params, grads, arena, scratch, rows, share, member, members, team, to_input):
     """Walk the plan from the output's gradient to the input's, or to the first parameters'.
 
-    Returns whether the team is well.
+    A member's share of the parameters lies from ``share[0]`` to ``share[1]``. Returns whether the
+    team is well.
     """
     first, last = part_of(rows, member, members, 8)
     for i in range(plan.size - 1, -1, -1):
         pass_error_back(plan[i], params, arena, scratch, first, last, i > 0 or to_input)
         if members == 1:  # at once, while both factors are in cache
-            differentiate_parameters(plan[i], grads, arena, scratch, rows, member, members)
+            differentiate_parameters(plan[i], grads, arena, scratch, rows, share[0], share[1])
     if members == 1:
         return True
     if not meet(team, members):
         return False
     for i in range(plan.size):
-        differentiate_parameters(plan[i], grads, arena, scratch, rows, member, members)
-    return meet(team, members)
+        differentiate_parameters(plan[i], grads, arena, scratch, rows, share[0], share[1])
+    return True
 
 
 @kernel
@@ -235,9 +237,8 @@ def sum_of_weights(weights, chosen):
 
 
 @kernel
-def update_parameters(update, step, params, grads, state, member, members):
-    """Let the optimizer take its step number ``step``, for a member's share of the parameters."""
-    first, last = part_of(params.size, member, members, 16)
+def update_parameters(update, step, params, grads, state, first, last):
+    """Let the optimizer take its step number ``step``, for parameters from ``first`` to ``last``."""
     params, grads = params[first:last], grads[first:last]
     op, lr, decay = update["op"], update["lr"], update["weight_decay"]
     beta1, beta2, eps = update["beta1"], update["beta2"], update["eps"]
@@ -271,6 +272,7 @@ def run(
     order,
     outputs,
     losses,
+    shares,
     team,
     member,
 ):
@@ -288,6 +290,7 @@ def run(
     scratch_at = place["scratch"] + member * place["scratch_size"]
     scratch = arena[scratch_at : scratch_at + place["scratch_size"]]
     steps_before = rule["step"]
+    share = shares[member : member + 2]
     epochs, length = order.shape
     batches = (length + batch - 1) // batch  # the last of each epoch may be shorter
     for i in range(epochs * batches):
@@ -333,7 +336,7 @@ def run(
         if phases & BACKWARD:
             to_input = phases & INPUT_GRADIENT != 0
             if not backward(
-                plan, params, grads, arena, scratch, rows, member, members, team, to_input
+                plan, params, grads, arena, scratch, rows, share, member, members, team, to_input
             ):
                 return i
             if to_input and place["scale"] != 1.0:
@@ -341,9 +344,10 @@ def run(
                 dx = arena[dx_at : dx_at + mine.size * width]
                 rescale_backward(dx, dx, place["scale"])
         if phases & UPDATE:
-            update_parameters(rule, steps_before + i + 1, params, grads, state, member, members)
-            if not meet(team, members):
-                return i
-            if member == 0:
-                rule["step"] = steps_before + i + 1
+            number = steps_before + i + 1
+            update_parameters(rule, number, params, grads, state, share[0], share[1])
+        if phases & (BACKWARD | UPDATE) and not meet(team, members):
+            return i
+        if phases & UPDATE and member == 0:
+            rule["step"] = steps_before + i + 1
     return epochs * batches

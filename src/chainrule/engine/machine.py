@@ -28,6 +28,8 @@ class PlanLike(Protocol):
     def output_shape(self) -> tuple[int, ...]: ...
     @property
     def members(self) -> int: ...
+    @property
+    def shares(self) -> Array: ...
 
 
 class Machine:
@@ -95,6 +97,7 @@ class Machine:
             order if order.ndim == 2 else order[np.newaxis],
             self._no_matrix if outputs is None else outputs,
             self._no_losses if losses is None else losses,
+            self.plan.shares,
             self._team,
         )
         if self.plan.members == 1:

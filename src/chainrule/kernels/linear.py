@@ -22,10 +22,10 @@ def linear_backward_weight(x, dy, first, scratch, dw):
 
 
 @kernel
-def linear_backward_bias(dy, first, db):
+def linear_backward_bias(dy, db):
     db[:] = 0
     for i in range(dy.shape[0]):
-        row = dy[i, first : first + db.size]
+        row = dy[i]
         for j in range(db.size):
             db[j] += row[j]
 

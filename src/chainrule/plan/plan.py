@@ -10,7 +10,7 @@ from chainrule.kernels.blocks import DIRECT_BYTES, MOST_NARROW, PACKED_BYTES, is
 from chainrule.plan.arena import ALIGNMENT, Lifetime, arrange
 from chainrule.plan.builder import Instruction, PlanBuilder, Tensor
 from chainrule.plan.fusion import fuse, take_rescale
-from chainrule.plan.team import choose_members, work_of
+from chainrule.plan.team import choose_members, share_out, work_of
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Plan:
     loss : one more row: the loss, or ``Op.NONE``.
     layout : one row of dtype ``LAYOUT``: where input, output, target and weights lie.
     arena_size : elements of the arena.
+    shares : member i of the team owns the parameters from ``shares[i]`` to ``shares[i + 1]``.
     input_shape, output_shape : shapes without the batch.
     layers : for each instruction, the positions of the layers that it carries out.
     gathered : the positions of the layers that the gather carries out.
@@ -32,6 +33,7 @@ class Plan:
     loss: np.ndarray
     layout: np.ndarray
     arena_size: int
+    shares: np.ndarray
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
     layers: tuple[tuple[int, ...], ...]
@@ -131,6 +133,7 @@ def make_plan(
         loss_row,
         layout,
         -(-size // item),
+        share_out(instructions, offsets, batch, members),
         input_tensor.shape,
         output_tensor.shape,
         tuple(tuple(step.layers) for step in instructions),

@@ -1,5 +1,7 @@
 """How many threads share a plan's work: as many as pay for the time in which they wait."""
 
+import numpy as np
+
 from chainrule.engine.instructions import Op
 from chainrule.plan.builder import Instruction
 
@@ -10,6 +12,8 @@ LEAST_OF_A_CALL = 10_000_000
 
 ROWS_OF_A_MEMBER = 8  # a tile
 ELEMENTWISE_COST = 16  # an activation and its derivative, for one element
+ALL_PARAMETERS = 1 << 62  # more than there are
+
 UPDATE_COST = 16  # an optimizer's step, for one parameter: it waits for memory
 
 
@@ -39,3 +43,26 @@ def choose_members(work: int, rows: int, steps: int, limit: int) -> int:
     if work * steps < LEAST_OF_A_CALL:
         return 1
     return max(1, min(limit, work // LEAST_OF_A_STEP, rows // ROWS_OF_A_MEMBER))
+
+
+def share_out(
+    instructions: list[Instruction], offsets: dict[str, int], batch: int, members: int
+) -> np.ndarray:
+    """Return where each member's share of the parameters begins, and where the last one ends.
+
+    Shares are equal by the work for gradients and updates, and are cut between rows of a weight.
+    """
+    weights = [step for step in instructions if step.weight is not None]
+    row_costs = [step.outputs * (batch * step.repeat + UPDATE_COST) for step in weights]
+    costs = [cost * step.inputs for cost, step in zip(row_costs, weights, strict=True)]
+    cuts = []
+    done, member = 0, 1
+    for step, row_cost, cost in zip(weights, row_costs, costs, strict=True):
+        while member < members and done + cost >= sum(costs) * member // members:
+            wanted = (sum(costs) * member // members - done) / row_cost
+            row = min(round(wanted / ROWS_OF_A_MEMBER) * ROWS_OF_A_MEMBER, step.inputs)
+            cuts.append(offsets[step.weight or ""] + row * step.outputs)
+            member += 1
+        done += cost
+    rest = [ALL_PARAMETERS] * (members - len(cuts))
+    return np.array([0, *cuts, *rest], np.int64)

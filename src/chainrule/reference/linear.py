@@ -1,7 +1,7 @@
 """The linear layer ``y = x @ w + b``, and its three derivatives.
 
-``scratch`` is room that the compiled twins need. The derivatives by weight and bias can be computed
-in parts, by several threads: ``first`` is the first input, or output, that a part is about.
+``scratch`` is room that the compiled twins need. The derivative by the weight can be computed in
+parts, by several threads: ``first`` is the first input that a part is about.
 """
 
 import numpy as np
@@ -25,9 +25,9 @@ def linear_backward_weight(x, dy, first, scratch, dw):
     np.matmul(x.T[first : first + len(dw)], dy, out=dw)
 
 
-def linear_backward_bias(dy, first, db):
+def linear_backward_bias(dy, db):
     """``db = sum(dy)`` over the rows."""
-    np.sum(dy[:, first : first + len(db)], axis=0, out=db)
+    np.sum(dy, axis=0, out=db)
 
 
 def linear_backward_input(dy, w, scratch, dx):
