@@ -119,6 +119,17 @@ def weight_array(value: ArrayLike | None, rows: int, dtype: np.dtype) -> FloatAr
     return array
 
 
+def all_finite(array: FloatArray) -> bool:
+    """Tell whether there is no NaN and no infinity in ``array``.
+
+    >>> all_finite(np.array([1.0, 2.0])), all_finite(np.array([1.0, np.inf]))
+    (True, False)
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        # One pass, and no array of bools; but a sum of large numbers may overflow.
+        return bool(np.isfinite(array.sum()) or np.isfinite(array).all())
+
+
 def _check_real(array: NDArray[Any], name: str, dtype: np.dtype) -> None:
     """Raise an error unless ``array`` holds real numbers that are finite, also as ``dtype``."""
     if array.dtype.kind not in "biuf":
@@ -130,9 +141,9 @@ def _check_real(array: NDArray[Any], name: str, dtype: np.dtype) -> None:
     for start in range(0, len(rows), step):
         block = rows[start : start + step]
         converted = block if block.dtype == dtype else _narrowed(block, dtype)
-        finite = np.isfinite(converted)
-        if not finite.all():
-            where = np.unravel_index(int(np.argmin(finite)), finite.shape)
+        if not all_finite(converted):
+            first = int(np.argmin(np.isfinite(converted)))
+            where = np.unravel_index(first, converted.shape)
             index = ", ".join(str(int(i)) for i in (start + where[0], *where[1:]))
             cause = (
                 f" ({block[where]!s} does not fit into {dtype.name})"

@@ -12,6 +12,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.arrays import all_finite
 from chainrule.network import Sequential
 from chainrule.optimizers import OptimizerState
 
@@ -63,7 +64,7 @@ class Rollback:
             for start in range(0, rows.size, self._batch):
                 params, state = self._network.params.copy(), self._state.copy()
                 self._step(rows[start : start + self._batch])
-                if not np.isfinite(self._network.params).all():
+                if not all_finite(self._network.params):
                     self._network.params[:] = params
                     self._state.restore(state)
                     return

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule import arrays
 from chainrule.arguments import integer
-from chainrule.arrays import FloatArray
+from chainrule.arrays import FloatArray, all_finite
 from chainrule.engine.backends import check_backend, threads_for
 from chainrule.engine.instructions import Op, Phase
 from chainrule.engine.machine import Machine
@@ -139,7 +139,7 @@ def fit(
     optimizer = Adam() if optimizer is None else optimizer
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer must be an optimizer such as cr.Adam(), not {optimizer!r}.")
-    if not np.isfinite(net.params).all():
+    if not all_finite(net.params):
         raise ValueError("net.params must be finite before the training starts.")
     data = _Data.checked(net, loss, X, y, sample_weight, "")
     held_out = None
@@ -319,7 +319,7 @@ class _Trainer:
         self._aim_for_slice_seconds(done, perf_counter() - started)
         weights, losses = self.losses[:done, 0], self.losses[:done, 1:].sum(axis=1)
         history.batch_loss += losses.tolist()
-        if done < epochs * steps or not np.isfinite(self.net.params).all():
+        if done < epochs * steps or not all_finite(self.net.params):
             failed_epoch, failed = divmod(min(done, epochs * steps - 1), steps)
             batch = orders[failed_epoch, failed * self.batch : (failed + 1) * self.batch]
             raise self._non_finite(epoch + failed_epoch, start // self.batch + failed, batch)
@@ -334,7 +334,7 @@ class _Trainer:
         """Return the error for a batch that went wrong, and restore the last finite parameters."""
         self._run(rows, Phase.FORWARD)
         layer = self._first_non_finite_layer(rows.size)
-        if not np.isfinite(self.net.params).all():
+        if not all_finite(self.net.params):
             self.rollback.to_last_finite()
         return NonFiniteError(
             f"The loss is not finite in epoch {epoch + 1}, step {step + 1}; the first output that "
