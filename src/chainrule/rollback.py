@@ -8,15 +8,20 @@ the one that did it.
 
 from collections.abc import Callable
 from time import perf_counter
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.arrays import all_finite
+from chainrule.arrays import FloatArray, all_finite
 from chainrule.network import Sequential
 from chainrule.optimizers import OptimizerState
 
 COPY_SHARE = 0.02  # of the time, at most, goes into copies
+
+# Parameters and state as they were, kept for the next training with the same state: to be given
+# memory by the system, page by page, takes many times as long as to copy into it.
+_copies: WeakKeyDictionary[OptimizerState, tuple[FloatArray, OptimizerState]] = WeakKeyDictionary()
 
 
 class Rollback:
@@ -45,7 +50,12 @@ class Rollback:
 
     def _copy(self) -> None:
         started = perf_counter()
-        self._params, self._earlier = self._network.params.copy(), self._state.copy()
+        if self._state in _copies:
+            params, earlier = _copies[self._state]
+            params[:] = self._network.params
+            earlier.restore(self._state)
+        else:
+            _copies[self._state] = self._network.params.copy(), self._state.copy()
         self._slices.clear()
         self._copied = perf_counter()
         self._next_copy = self._copied + (self._copied - started) / COPY_SHARE
@@ -58,8 +68,8 @@ class Rollback:
 
     def to_last_finite(self) -> None:
         """Leave network and state as they were after the last step that kept them finite."""
-        self._network.params = self._params
-        self._state.restore(self._earlier)
+        self._network.params, earlier = _copies[self._state]
+        self._state.restore(earlier)
         for rows in self._slices:
             for start in range(0, rows.size, self._batch):
                 params, state = self._network.params.copy(), self._state.copy()
