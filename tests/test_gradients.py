@@ -123,7 +123,7 @@ def test_reference_linear_by_complex_step():
     dx, dw, db = np.empty_like(x), np.empty_like(w), np.empty_like(b)
     reference_linear.linear_backward_input(dy, w, np.empty(0), dx)
     reference_linear.linear_backward_weight(x, dy, 0, np.empty(0), dw)
-    reference_linear.linear_backward_bias(dy, 0, db)
+    reference_linear.linear_backward_bias(dy, db)
     linear = reference_linear.linear
     by_x = complex_step(lambda v, y: linear(v, w, b, np.empty(0), y), x, dy)
     by_w = complex_step(lambda v, y: linear(x, v, b, np.empty(0), y), w, dy)

@@ -101,14 +101,12 @@ def test_factors_too_large_for_the_cache(m, k, n, dtype):
     assert_product(c, a, b)
 
 
-@given(rows=st.integers(1, 40), columns=SIZES, cut=st.integers(0, 140), dtype=DTYPES)
+@given(rows=st.integers(1, 40), columns=SIZES, dtype=DTYPES)
 @settings(max_examples=50, deadline=None)
-def test_sums_of_columns_in_two_parts(rows, columns, cut, dtype):
+def test_sums_of_columns(rows, columns, dtype):
     dy = random(np.random.default_rng(rows), (rows, columns), dtype)
     db = np.full(columns, np.nan, dtype)
-    cut = min(cut, columns)
-    for first, last in ((0, cut), (cut, columns)):
-        linear_backward_bias(dy, first, db[first:last])
+    linear_backward_bias(dy, db)
     np.testing.assert_allclose(db, dy.sum(axis=0, dtype=float), rtol=1e-5, atol=1e-5)
 
 

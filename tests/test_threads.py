@@ -16,6 +16,7 @@ from chainrule import network
 from chainrule.engine.machine import Machine
 from chainrule.kernels.jit import JIT_DISABLED
 from chainrule.plan import team
+from chainrule.plan.builder import PlanBuilder, Tensor
 
 compiled = pytest.mark.skipif(JIT_DISABLED, reason="plain Python runs in one thread")
 
@@ -123,6 +124,35 @@ def test_work_that_grows_by_one_unit_never_jumps():
 
 def test_one_short_call_starts_no_thread():
     assert team.choose_members(3_000_000, 1024, 1, limit=8) == 1
+
+
+@pytest.mark.parametrize("members", [1, 2, 3, 7])
+@pytest.mark.parametrize("sizes", [(784, 128, 64, 10), (3, 500, 1), (128,) * 20, (5, 5)])
+def test_shares_of_the_parameters_are_equal_and_cut_between_rows(sizes, members):
+    net = cr.Sequential(*[cr.Linear(*pair) for pair in pairwise(sizes)], seed=0)
+    builder = PlanBuilder()
+    tensor = Tensor(sizes[:1])
+    for position, layer in enumerate(net.layers):
+        builder.layer, builder.prefix = position, f"{position}."
+        tensor = layer.lower(builder, tensor)
+    offsets, cut_between, start = {}, set(), 0
+    for name, parameter in net.parameters().items():
+        offsets[name] = start
+        width = parameter.shape[1] if parameter.ndim == 2 else parameter.size
+        cut_between |= set(range(start, start + parameter.size + 1, width))
+        start += parameter.size
+    shares = team.share_out(builder.instructions, offsets, 64, members)
+    assert shares[0] == 0
+    assert shares[-1] >= start
+    assert set(shares[:-1]) <= cut_between
+    part = start / members
+    widest = team.ROWS_OF_A_MEMBER * max(sizes[1:]) + sum(sizes[1:])
+    sizes_of_shares = np.diff(np.minimum(shares, start))
+    assert (abs(sizes_of_shares - part) <= widest).all()
+
+
+def test_a_team_without_parameters_has_one_share():
+    assert list(team.share_out([], {}, 64, 2)) == [0, team.ALL_PARAMETERS, team.ALL_PARAMETERS]
 
 
 # The results

@@ -238,7 +238,7 @@ def sum_of_weights(weights, chosen):
 
 @kernel
 def update_parameters(update, step, params, grads, state, first, last):
-    """Let the optimizer take its step number ``step``, for parameters from ``first`` to ``last``."""
+    """Let the optimizer take step ``step`` for the parameters from ``first`` to ``last``."""
     params, grads = params[first:last], grads[first:last]
     op, lr, decay = update["op"], update["lr"], update["weight_decay"]
     beta1, beta2, eps = update["beta1"], update["beta2"], update["eps"]
