@@ -82,10 +82,10 @@ def make_plan(
     members = choose_members(work, batch, steps, threads)
     rescale = take_rescale(instructions)
     first = input_tensor if rescale is None else rescale.y
-    target_size = 0
-    if loss is not None and loss[0] != Op.CROSS_ENTROPY:
-        target_size = output_tensor.size
+    op, alpha = loss or (Op.NONE, 0.0)
+    target_size = 0 if op in (Op.NONE, Op.CROSS_ENTROPY) else output_tensor.size
     item = np.dtype(dtype).itemsize
+
     lifetimes = _lifetimes(instructions, first, output_tensor, target_size, batch, backward)
     scratch_bytes = _scratch_bytes(instructions, batch, item, backward)
     scratch = -(-scratch_bytes // ALIGNMENT) * ALIGNMENT // item
@@ -98,6 +98,28 @@ def make_plan(
     )
     place = {key: address // item for key, address in addresses.items()}
 
+    loss_row = np.zeros(1, INSTRUCTION)
+    loss_row["op"], loss_row["alpha"] = op, alpha
+    layout = _layout(place, first, output_tensor, rescale)
+    layout["target_size"], layout["batch"] = target_size, batch
+    layout["members"], layout["scratch_size"] = members, scratch
+    return Plan(
+        _table(instructions, place, offsets),
+        loss_row,
+        layout,
+        -(-size // item),
+        share_out(instructions, offsets, batch, members),
+        input_tensor.shape,
+        output_tensor.shape,
+        tuple(tuple(step.layers) for step in instructions),
+        () if rescale is None else tuple(rescale.layers),
+    )
+
+
+def _table(
+    instructions: list[Instruction], place: dict[Hashable, int], offsets: dict[str, int]
+) -> np.ndarray:
+    """Return the instructions as rows of numbers."""
     table = np.zeros(len(instructions), INSTRUCTION)
     for row, step in zip(table, instructions, strict=True):
         row["op"], row["activation"], row["repeat"] = step.op, step.activation, step.repeat
@@ -111,34 +133,27 @@ def make_plan(
         row["dz"] = place.get(("dz", y), row["dy"])
         row["weight"] = offsets[step.weight] if step.weight else -1
         row["bias"] = offsets[step.bias] if step.bias else -1
+    return table
 
+
+def _layout(
+    place: dict[Hashable, int],
+    input_tensor: Tensor,
+    output_tensor: Tensor,
+    rescale: Instruction | None,
+) -> np.ndarray:
+    """Return where the arena holds what enters and leaves, and how the gather rescales."""
     layout = np.zeros(1, LAYOUT)
-    x, y = first.buffer, output_tensor.buffer
+    x, y = input_tensor.buffer, output_tensor.buffer
     layout["input"], layout["output"] = place[x], place[y]
     layout["d_input"], layout["d_output"] = place.get(("d", x), 0), place.get(("d", y), 0)
-    layout["input_size"], layout["output_size"] = first.size, output_tensor.size
+    layout["input_size"], layout["output_size"] = input_tensor.size, output_tensor.size
     # Adding -0.0 leaves every number as it is; adding 0.0 would lose the sign of a zero.
     layout["scale"] = 1.0 if rescale is None else rescale.alpha
     layout["offset"] = -0.0 if rescale is None else rescale.beta
-    layout["target"], layout["target_size"] = place.get("target", 0), target_size
-    layout["weight"], layout["batch"] = place["weight"], batch
-    layout["members"] = members
-    layout["scratch"], layout["scratch_size"] = place["scratch"], scratch
-
-    loss_row = np.zeros(1, INSTRUCTION)
-    if loss is not None:
-        loss_row["op"], loss_row["alpha"] = loss
-    return Plan(
-        table,
-        loss_row,
-        layout,
-        -(-size // item),
-        share_out(instructions, offsets, batch, members),
-        input_tensor.shape,
-        output_tensor.shape,
-        tuple(tuple(step.layers) for step in instructions),
-        () if rescale is None else tuple(rescale.layers),
-    )
+    layout["target"], layout["weight"] = place.get("target", 0), place["weight"]
+    layout["scratch"] = place["scratch"]
+    return layout
 
 
 def _lifetimes(
