@@ -3,6 +3,7 @@
 from chainrule import datasets, initializers, layers, losses, metrics, optimizers
 from chainrule._version import __version__
 from chainrule.errors import GradientMismatch, NonFiniteError
+from chainrule.explain import explain
 from chainrule.gradcheck import GradientReport, gradcheck
 from chainrule.layers import (
     ELU,
@@ -55,6 +56,7 @@ __all__ = [
     "Tanh",
     "__version__",
     "datasets",
+    "explain",
     "fit",
     "get_num_threads",
     "gradcheck",

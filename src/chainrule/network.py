@@ -86,6 +86,7 @@ class Sequential:
         self.backend = check_backend(backend)
         self.layers = layers
         self._chain: list[tuple[str, Layer]] = list(_flatten(layers))
+        self._check_names()
         self._check_shapes(None)
 
         self._shapes: dict[str, Shape] = {}
@@ -145,6 +146,11 @@ class Sequential:
             start = self._offsets[name]
             views[name] = vector[start : start + prod(shape)].reshape(shape)
         return views
+
+    @property
+    def chain(self) -> tuple[tuple[str, Layer], ...]:
+        """Every layer with its path, such as ``"0.2"`` for one in a Sequential at 0."""
+        return tuple(self._chain)
 
     # Computation
 
@@ -337,8 +343,21 @@ class Sequential:
 
     def layer_name(self, positions: tuple[int, ...]) -> str:
         """Return how messages call the layers at these places of the chain."""
-        kinds = " + ".join(type(self._chain[position][1]).__name__ for position in positions)
+        layers = [self._chain[position][1] for position in positions]
+        kinds = " + ".join(map(_kind, layers))
         return f"{kinds} (layer {self._chain[positions[0]][0]})"
+
+    def _check_names(self) -> None:
+        paths: dict[str, str] = {}
+        for path, layer in self._chain:
+            name = layer.name
+            if name is None:
+                continue
+            if not isinstance(name, str) or not name:
+                raise TypeError(f"The name of layer {path} must be a text, not {name!r}.")
+            if name in paths:
+                raise ValueError(f"Layers {paths[name]} and {path} are both named {name!r}.")
+            paths[name] = path
 
     def _check_shapes(self, shape: Shape | None, source: str = "") -> list[Shape | None]:
         """Return every layer's output shape, as far as they follow from the input's ``shape``.
@@ -379,7 +398,8 @@ class Sequential:
         rows = []
         for (path, layer), shape in zip(self._chain, shapes, strict=True):
             count = sum(prod(parameter.shape) for parameter in layer.parameters().values())
-            rows.append(SummaryRow(path, repr(layer), shape, count))
+            named = f" {layer.name!r}" if layer.name else ""
+            rows.append(SummaryRow(path, repr(layer) + named, shape, count))
         return Summary(tuple(rows), self.dtype.name, self._params.nbytes)
 
     # Copies and the like
@@ -412,6 +432,11 @@ class Sequential:
 
     def __repr__(self) -> str:
         return f"Sequential({', '.join(map(repr, self.layers))})"
+
+
+def _kind(layer: Layer) -> str:
+    """Return a layer's class, and its name if it has one: ``Linear 'H'``."""
+    return type(layer).__name__ + (f" {layer.name!r}" if layer.name else "")
 
 
 def _power_of_two(least: int) -> int:

@@ -1,6 +1,6 @@
 """What a layer is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from chainrule.initializers import Initializer
@@ -21,7 +21,14 @@ class Layer:
 
     A subclass says what comes out for what goes in (:meth:`output_shape`), which parameters it
     has, and which instructions it becomes (:meth:`lower`). Shapes leave out the batch.
+
+    Parameters
+    ----------
+    name : str, optional
+        What messages and :func:`chainrule.explain` call it; a network has each name once.
     """
+
+    name: str | None = field(default=None, kw_only=True, repr=False)
 
     # Whether the output's last axis follows from the input's last axis alone.
     by_last_axis: ClassVar[bool] = True

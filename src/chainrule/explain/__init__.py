@@ -1,0 +1,7 @@
+"""The chain rule made visible, on the user's own network and numbers."""
+
+from chainrule.explain.chain import Chain, Link, explain
+from chainrule.explain.compression import Compression
+from chainrule.explain.path import Factor, Path
+
+__all__ = ["Chain", "Compression", "Factor", "Link", "Path", "explain"]

@@ -1,0 +1,64 @@
+"""The chain rule compressed to one fraction: neighbours cancel, until one derivative is left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from chainrule.explain import notation
+from chainrule.explain.path import Path
+from chainrule.explain.text import paragraph
+
+
+@dataclass(frozen=True)
+class Compression:
+    """What :meth:`Chain.compress` found. Printing it shows each step, and the proof.
+
+    Attributes
+    ----------
+    paths : tuple of Path
+        The path as it was, and after each cancellation; the last one has a single factor.
+    difference : float
+        The largest difference between an entry of the product and of the engine's gradient.
+    ulp : float
+        The same in units in the last place of the gradient's largest entry, in the engine's dtype.
+    explicit : bool
+        Whether the product is one of explicit Jacobians. Where one of them was too large, each
+        factor acted on the product to the left of it instead.
+    """
+
+    paths: tuple[Path, ...]
+    difference: float
+    ulp: float
+    explicit: bool
+
+    def __str__(self) -> str:
+        signs = notation.of_terminal()
+        lines = [self.paths[0].written(signs)]
+        for before, after in zip(self.paths, self.paths[1:], strict=False):
+            gone = signs.d + signs.symbol(before.factors[0].by)
+            lines.append(f"  {gone} cancels: {after.written(signs)}")
+        way = "The explicit Jacobians, multiplied," if self.explicit else "The factors' actions"
+        engine = self.paths[0].engine
+        lines += ["", *paragraph(
+            f"{way} in float64 and the engine's one pass in {engine.dtype.name} differ by at most "
+            f"{self.difference:.1e}: {self.ulp:.2g} ulp of the largest entry, "
+            f"{np.abs(engine).max(initial=0):.4g}."
+        )]  # fmt: skip
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+def compress(path: Path) -> Compression:
+    """Cancel the path's neighbours from the left, and compare the result with the engine's."""
+    paths = [path]
+    while len(paths[-1].factors) > 1:
+        paths.append(paths[-1].merge(0))
+    product = path.product()
+    explicit = product is not None
+    compared = path.gradient if product is None else product
+    difference = float(np.abs(compared - path.engine).max(initial=0))
+    largest = np.abs(path.engine).max(initial=0)
+    return Compression(tuple(paths), difference, difference / float(np.spacing(largest)), explicit)

@@ -1,0 +1,56 @@
+"""How derivatives are written: with real symbols where the terminal can show them."""
+
+import sys
+from dataclasses import dataclass
+
+_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
+
+@dataclass(frozen=True)
+class Notation:
+    """The signs of one style of writing.
+
+    Examples
+    --------
+    >>> PLAIN.product([("L", "O"), ("O", "W1")])
+    'dL/dO . dO/dW1'
+    >>> print(SYMBOLS.product([("L", "O"), ("O", "W1")]))
+    ∂L/∂O · ∂O/∂W₁
+    """
+
+    d: str
+    times: str
+    by: str  # in sizes
+    subscripts: bool
+
+    def symbol(self, name: str) -> str:
+        """Return a name as it is written: with a number at its end as subscript."""
+        digits = len(name) - len(name.rstrip("0123456789"))
+        if not self.subscripts or digits in (0, len(name)):
+            return name
+        return name[:-digits] + name[-digits:].translate(_SUBSCRIPTS)
+
+    def derivative(self, of: str, by: str) -> str:
+        """Return ``of``'s derivative by ``by``, as a fraction."""
+        return f"{self.d}{self.symbol(of)}/{self.d}{self.symbol(by)}"
+
+    def product(self, factors: list[tuple[str, str]]) -> str:
+        """Return the product of derivatives, each given as (of, by)."""
+        return f" {self.times} ".join(self.derivative(*factor) for factor in factors)
+
+    def sizes(self, *sizes: int) -> str:
+        """Return the shape of a matrix."""
+        return f" {self.by} ".join(f"{size:,}" for size in sizes)
+
+
+PLAIN = Notation("d", ".", "x", False)
+SYMBOLS = Notation("∂", "·", "\N{MULTIPLICATION SIGN}", True)
+
+
+def of_terminal() -> Notation:
+    """Return the notation that standard output can show."""
+    try:
+        "∂·₀".encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except (LookupError, UnicodeEncodeError):
+        return PLAIN
+    return SYMBOLS

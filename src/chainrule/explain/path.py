@@ -1,0 +1,167 @@
+"""The chain rule for one parameter: the factors from the loss to it, and what they multiply to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import prod
+
+import numpy as np
+
+from chainrule.arrays import FloatArray
+from chainrule.explain import notation
+from chainrule.explain.notation import Notation
+from chainrule.explain.step import Float64
+from chainrule.explain.text import number, numbers, paragraph, table
+
+MOST_NUMBERS = 40  # of a factor that are shown
+
+
+@dataclass(frozen=True)
+class Factor:
+    """One fraction of the chain: a derivative, as a matrix for each row of the batch.
+
+    Attributes
+    ----------
+    of, by : str
+        Symbols: the factor is d(of)/d(by).
+    shape : tuple of int
+        (rows, size of ``of``, size of ``by``).
+    value : float64 array of that shape, or None
+        None where it would be larger than the limit given to :func:`explain`; only its action, on
+        the product to the left of it, is known then.
+    """
+
+    of: str
+    by: str
+    shape: tuple[int, int, int]
+    value: Float64 | None
+
+    @property
+    def norm(self) -> float | None:
+        """Frobenius norm, over all rows; None if the factor is not built."""
+        return None if self.value is None else float(np.linalg.norm(self.value))
+
+
+@dataclass(frozen=True)
+class Path:
+    """The chain rule for one parameter. Printing it shows every factor.
+
+    Attributes
+    ----------
+    symbol, name : str
+        The parameter's, such as ``"W1"`` and ``"0.weight"``.
+    factors : tuple of Factor
+        From the loss to the parameter.
+    running : tuple of float64 arrays
+        After each factor, the product so far: dL/d(by). For a link of shape (rows, size); for the
+        parameter, of its shape.
+    engine : array
+        What the engine's one pass gave for the gradient.
+    """
+
+    symbol: str
+    name: str
+    factors: tuple[Factor, ...]
+    running: tuple[Float64, ...]
+    engine: FloatArray
+
+    @property
+    def gradient(self) -> Float64:
+        """The last running product: the gradient, of the parameter's shape."""
+        return self.running[-1]
+
+    @property
+    def equation(self) -> str:
+        """The chain rule as one line."""
+        return self.written(notation.of_terminal())
+
+    def written(self, signs: Notation) -> str:
+        """Return the chain rule as one line, in a notation."""
+        product = signs.product([(factor.of, factor.by) for factor in self.factors])
+        return f"{signs.derivative('L', self.symbol)} = {product}"
+
+    def merge(self, position: int) -> Path:
+        """Return the same path with the factors at ``position`` and after it multiplied to one.
+
+        What stands between them cancels: dO/dH . dH/dX = dO/dX. Where one of them is not built,
+        neither is their product.
+
+        Raises
+        ------
+        IndexError
+            If there are no two factors there.
+        """
+        if not 0 <= position < len(self.factors) - 1:
+            raise IndexError(
+                f"position must be from 0 to {len(self.factors) - 2}, not {position}: it takes two "
+                "factors to merge."
+            )
+        left, right = self.factors[position : position + 2]
+        merged = Factor(
+            left.of,
+            right.by,
+            (left.shape[0], left.shape[1], right.shape[2]),
+            None if left.value is None or right.value is None else left.value @ right.value,
+        )
+        factors = (*self.factors[:position], merged, *self.factors[position + 2 :])
+        return replace(
+            self,
+            factors=factors,
+            running=(*self.running[:position], *self.running[position + 1 :]),
+        )
+
+    def product(self) -> Float64 | None:
+        """Return the product of the explicit factors, of the gradient's shape; None if not built.
+
+        A parameter acts in every row, so its rows are added up; the input's rows stay apart.
+        """
+        path = self
+        while len(path.factors) > 1:
+            path = path.merge(0)
+        value = path.factors[0].value
+        if value is None:
+            return None
+        rows, _, size = value.shape
+        shape = self.gradient.shape
+        by_rows = value.reshape(rows, size)
+        return (by_rows if prod(shape) == rows * size else by_rows.sum(axis=0)).reshape(shape)
+
+    def __str__(self) -> str:
+        signs = notation.of_terminal()
+        rows = self.factors[0].shape[0]
+        lines = [self.written(signs), "", *paragraph(_about_rows(rows))]
+        if any(factor.value is None for factor in self.factors):
+            lines += paragraph(
+                "A dash: too large to build (see max_elements); the product is carried on by the "
+                "factor's action on what is left of it."
+            )
+        cells = []
+        for factor, product in zip(self.factors, self.running, strict=True):
+            cells.append(
+                [
+                    signs.derivative(factor.of, factor.by),
+                    signs.sizes(*factor.shape[1:]),
+                    number(factor.norm),
+                    signs.derivative("L", factor.by),
+                    number(float(np.linalg.norm(product))),
+                ]
+            )
+        lines += ["", *table(["factor", "shape", "norm", "product so far", "norm"], cells)]
+        for factor in self.factors:
+            if factor.value is not None and factor.value.size <= MOST_NUMBERS:
+                lines += ["", f"{signs.derivative(factor.of, factor.by)} ="]
+                lines += numbers(factor.value[0] if rows == 1 else factor.value)
+        if self.gradient.size <= MOST_NUMBERS:
+            lines += ["", f"{signs.derivative('L', self.symbol)} =", *numbers(self.gradient)]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+def _about_rows(rows: int) -> str:
+    if rows == 1:
+        return "One row of data: each factor is a matrix, and the product is taken from the left."
+    return (
+        f"{rows} rows of data: each factor is a matrix for each row, the product is taken from the "
+        "left, and what the rows say of a parameter is added up."
+    )

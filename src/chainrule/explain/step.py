@@ -1,0 +1,89 @@
+"""One layer of the chain by itself: its value, and its derivatives as matrices.
+
+Computed in float64 from the NumPy twins, layer by layer, with nothing fused: an independent second
+way to what the engine computes in one pass.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.layers.layer import Layer
+from chainrule.network import Sequential
+
+Float64 = NDArray[np.float64]
+
+
+class Step:
+    """A layer, with what went in and what came out.
+
+    Attributes
+    ----------
+    path, layer
+        The layer, and where the network has it.
+    x, y : arrays of shape (rows, size)
+        Input and output, flat.
+    gradient : array of y's shape
+        The loss's derivative by ``y``; whoever walks the chain backward sets it.
+    """
+
+    def __init__(self, path: str, layer: Layer, parameters: dict[str, Float64], x: Float64) -> None:
+        self.path, self.layer = path, layer
+        self._net = Sequential(layer, seed=0, dtype="float64", backend="numpy")
+        for name, parameter in parameters.items():
+            self._net.parameters()[f"0.{name}"][...] = parameter
+        self._input_shape = x.shape[1:]
+        self.x = x.reshape(len(x), -1)
+        output = self._net.forward(x)
+        self.output_shape = output.shape[1:]
+        self.y: Float64 = output.reshape(len(output), -1)
+        self.gradient = np.zeros_like(self.y)
+
+    @property
+    def rows(self) -> int:
+        """Rows of the batch."""
+        return len(self.x)
+
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the layer's parameters by name."""
+        return {name: parameter.shape for name, parameter in self.layer.parameters().items()}
+
+    def jacobian_shape(self, parameter: str | None = None) -> tuple[int, int, int]:
+        """Return the shape of :meth:`jacobian`, or of :meth:`parameter_jacobian`."""
+        columns = prod(self.parameter_shapes()[parameter]) if parameter else self.x.shape[1]
+        return self.rows, self.y.shape[1], columns
+
+    def carry_back(self, dy: Float64) -> Float64:
+        """Return ``dy @ jacobian`` for each row, without building the Jacobian."""
+        return self._run_back(self.x, dy).reshape(self.x.shape)
+
+    def jacobian(self) -> Float64:
+        """Return dy/dx of each row: shape (rows, size of y, size of x)."""
+        rows, size, _ = self.jacobian_shape()
+        # Each row as often as it has outputs, each time with the gradient of another output.
+        each_output = np.tile(np.eye(size), (rows, 1))
+        dx = self._run_back(np.repeat(self.x, size, axis=0), each_output)
+        return dx.reshape(self.jacobian_shape())
+
+    def parameter_gradient(self, parameter: str, dy: Float64, rows: slice = slice(None)) -> Float64:
+        """Return ``dy @ parameter_jacobian``, summed over the rows."""
+        self._run_back(self.x[rows], dy)
+        return self._net.gradients()[f"0.{parameter}"].copy()
+
+    def parameter_jacobian(self, parameter: str) -> Float64:
+        """Return dy/dparameter of each row: shape (rows, size of y, size of the parameter)."""
+        result = np.empty(self.jacobian_shape(parameter))
+        each_output = np.eye(self.y.shape[1])
+        for row in range(self.rows):
+            for output in range(self.y.shape[1]):
+                dy = each_output[output : output + 1]
+                gradient = self.parameter_gradient(parameter, dy, slice(row, row + 1))
+                result[row, output] = gradient.reshape(-1)
+        return result
+
+    def _run_back(self, x: Float64, dy: Float64) -> Float64:
+        output = self._net.forward(x.reshape(len(x), *self._input_shape))
+        return self._net.backward(dy.reshape(output.shape))

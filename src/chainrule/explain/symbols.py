@@ -1,0 +1,57 @@
+"""Which layers are looked at as one link, and what links and parameters are called."""
+
+from chainrule.explain.step import Step
+
+
+def group(steps: list[Step], *, merge: bool) -> list[list[Step]]:
+    """Return the layers of each link.
+
+    Merged, what has neither parameters nor a name belongs to the layer with parameters before it,
+    and at the head of the chain to the one after it.
+    """
+    if not merge:
+        return [[step] for step in steps]
+    groups: list[list[Step]] = [[]]
+    for step in steps:
+        opens = bool(step.layer.name or step.layer.parameters())
+        if opens and any(s.layer.name or s.layer.parameters() for s in groups[-1]):
+            groups.append([])
+        groups[-1].append(step)
+    return groups
+
+
+def name_links(groups: list[list[Step]]) -> list[str]:
+    """Return the symbols of the input and of all links.
+
+    A link has the name of one of its layers; else it is O at the end, and H before, with a number
+    where there are several.
+    """
+    given = [next((step.layer.name for step in group if step.layer.name), None) for group in groups]
+    hidden = len(groups) - 1
+    symbols: list[str] = []
+    for position, name in enumerate([None, *given]):
+        if position == 0:
+            symbol = "X"
+        elif name:
+            symbol = name
+        elif position == len(groups):
+            symbol = "O"
+        else:
+            symbol = "H" if hidden == 1 else f"H{position}"
+        while not (name and position) and symbol in [*given, *symbols, "L"]:
+            symbol += "'"
+        symbols.append(symbol)
+    return symbols
+
+
+def name_parameters(steps: list[Step]) -> dict[str, str]:
+    """Return the symbol of each parameter: W1 and b1 for the first layer that has any."""
+    letters = {"weight": "W", "bias": "b"}
+    symbols = {}
+    number = 0
+    for step in steps:
+        parameters = step.layer.parameters()
+        number += bool(parameters)
+        for name in parameters:
+            symbols[f"{step.path}.{name}"] = f"{letters.get(name, name)}{number}"
+    return symbols

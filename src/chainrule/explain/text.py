@@ -1,0 +1,46 @@
+"""Plain text for terminals: tables, and the numbers of small arrays, within 80 columns."""
+
+from collections.abc import Sequence
+from textwrap import wrap
+
+import numpy as np
+
+from chainrule.explain.step import Float64
+
+WIDTH = 80
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the lines of a table whose columns are as wide as they must be.
+
+    >>> table(["name", "size"], [["W1", "2"], ["bias", "10"]])
+    ['name  size', 'W1    2', 'bias  10']
+    """
+    lines = [header, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    return [
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]
+
+
+def paragraph(text: str) -> list[str]:
+    """Return a sentence or several, broken into lines."""
+    return wrap(text, WIDTH)
+
+
+def numbers(array: Float64) -> list[str]:
+    """Return the numbers of an array, to four digits."""
+    text = np.array2string(
+        array, max_line_width=WIDTH - 2, formatter={"float_kind": lambda x: f"{x:.4g}"}
+    )
+    return [f"  {line}".rstrip() for line in text.splitlines()]
+
+
+def number(value: float | None) -> str:
+    """Return a number to four digits; a dash for None.
+
+    >>> number(1234.5678), number(None)
+    ('1235', '-')
+    """
+    return "-" if value is None else f"{value:.4g}"
