@@ -99,14 +99,27 @@ def _repeat_backward_input(times, dy, w, scratch, dx):
         linear_backward_input(dy, w, scratch, dx)
 
 
-def products(m, k, n, dtype=np.float32):
-    """Return, by name, functions that do each product of a linear layer so many times."""
+def aligned(shape, dtype):
+    """Return an array that begins with a cache line, as those of a plan's arena do."""
+    size = int(np.prod(shape))
+    room = np.empty(size + 64 // np.dtype(dtype).itemsize, dtype)
+    first = -room.ctypes.data % 64 // room.itemsize
+    return room[first : first + size].reshape(shape)
+
+
+def operands(m, k, n, dtype=np.float32):
+    """Return x, w and dy of a linear layer."""
     rng = np.random.default_rng(0)
-    x, w, dy = (rng.random(shape).astype(dtype) for shape in ((m, k), (k, n), (m, n)))
-    y, dw, dx, b = np.empty_like(dy), np.empty_like(w), np.empty_like(x), np.empty(0, dtype)
-    room = PACKED_BYTES // x.itemsize + 16
-    scratch = np.empty(room + 16, dtype)
-    scratch = scratch[-scratch.ctypes.data % 64 // x.itemsize :]
+    arrays = [aligned(shape, dtype) for shape in ((m, k), (k, n), (m, n))]
+    for array in arrays:
+        array[...] = rng.random(array.shape)
+    return arrays
+
+
+def products(x, w, dy):
+    """Return, by name, functions that do each product of a linear layer so many times."""
+    y, dw, dx = (aligned(array.shape, x.dtype) for array in (dy, w, x))
+    b, scratch = np.empty(0, x.dtype), aligned(PACKED_BYTES // x.itemsize, x.dtype)
     return {
         "x @ w": lambda times: _repeat_linear(times, x, w, b, scratch, y),
         "x.T @ dy": lambda times: _repeat_backward_weight(times, x, dy, scratch, dw),
@@ -114,12 +127,11 @@ def products(m, k, n, dtype=np.float32):
     }
 
 
-def blas_products(m, k, n):
+def blas_products(x, w, dy):
     """Return the same by NumPy's BLAS, called from compiled code too; float32."""
     sgemm = _find_sgemm()
-    rng = np.random.default_rng(0)
-    x, w, dy = (rng.random(shape, np.float32) for shape in ((m, k), (k, n), (m, n)))
-    y, dw, dx = np.empty_like(dy), np.empty_like(w), np.empty_like(x)
+    (m, k), n = x.shape, w.shape[1]
+    y, dw, dx = (aligned(array.shape, x.dtype) for array in (dy, w, x))
 
     @njit(nogil=True)
     def repeat(times, left, right, m, n, k, a, a_row, b, b_row, c):
@@ -179,7 +191,7 @@ class Products:
     def _fraction(self, shape, dtype):
         flops = 2 * np.prod(shape)
         guess = flops / 50e9
-        seconds = sum(least_seconds(f, guess) for f in products(*shape, dtype).values())
+        seconds = sum(least_seconds(f, guess) for f in products(*operands(*shape, dtype)).values())
         return 3 * flops / seconds / 1e9 / measure_peak(dtype)
 
 
@@ -193,13 +205,14 @@ class Peak:
 def main() -> None:
     peak = measure_peak()
     print(f"Multiply-adds in registers: {peak:.1f} GFLOP/s. In brackets: NumPy's BLAS.\n")
-    names = list(products(1, 1, 1))
+    names = list(products(*operands(1, 1, 1)))
     print("| m, k, n |", " | ".join(names), "| of peak | of BLAS's time |")
     print("|---|" + "---:|" * (len(names) + 2))
     behind = 0
     for shape in SHAPES:
         flops = 2 * np.prod(shape)
-        ours, blas = products(*shape), blas_products(*shape)
+        given = operands(*shape)
+        ours, blas = products(*given), blas_products(*given)
         cells, worst, seconds = [], 0.0, 0.0
         for name in names:
             mine, theirs = (least_seconds(f[name], flops / 50e9) for f in (ours, blas))

@@ -1,11 +1,13 @@
 """The benchmarks compare what is the same: chainrule and NumPy by hand, workload by workload."""
 
+import sys
 from dataclasses import replace
 
 import pytest
 from benchmarks.peers.chainrule_peer import Chainrule, ChainruleEngine
 from benchmarks.peers.measure import assert_same
 from benchmarks.peers.numpy_peer import NumPy
+from benchmarks.peers.xsmm import load_libxsmm
 from benchmarks.workloads import MEDIUM, WORKLOADS
 
 
@@ -22,3 +24,10 @@ def test_another_computation_is_refused():
     workload = WORKLOADS["tiny"]
     with pytest.raises(AssertionError, match="other does not do the same computation as mine"):
         assert_same(workload, {"mine": [1.0, 0.5], "other": [1.0, 0.51]})
+
+
+@pytest.mark.parametrize("compiler", ["no-such-compiler", sys.executable])
+def test_without_libxsmm_it_says_what_to_install(compiler, monkeypatch):
+    monkeypatch.setenv("CC", compiler)
+    with pytest.raises(SystemExit, match=r"apt install gcc libxsmm-dev.*: .+"):
+        load_libxsmm()
