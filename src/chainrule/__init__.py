@@ -3,7 +3,7 @@
 from chainrule import datasets, initializers, layers, losses, metrics, optimizers
 from chainrule._version import __version__
 from chainrule.errors import GradientMismatch, NonFiniteError
-from chainrule.explain import explain
+from chainrule.explain import explain, nudge
 from chainrule.gradcheck import GradientReport, gradcheck
 from chainrule.layers import (
     ELU,
@@ -64,6 +64,7 @@ __all__ = [
     "layers",
     "losses",
     "metrics",
+    "nudge",
     "optimizers",
     "set_num_threads",
     "threads",

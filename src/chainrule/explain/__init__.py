@@ -2,6 +2,7 @@
 
 from chainrule.explain.chain import Chain, Link, explain
 from chainrule.explain.compression import Compression
+from chainrule.explain.nudge import Nudge, nudge
 from chainrule.explain.path import Factor, Path
 
-__all__ = ["Chain", "Compression", "Factor", "Link", "Path", "explain"]
+__all__ = ["Chain", "Compression", "Factor", "Link", "Nudge", "Path", "explain", "nudge"]

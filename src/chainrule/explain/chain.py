@@ -18,7 +18,7 @@ from chainrule.explain import notation
 from chainrule.explain.compression import Compression, compress
 from chainrule.explain.path import Factor, Path
 from chainrule.explain.step import Float64, Step
-from chainrule.explain.symbols import group, name_links, name_parameters
+from chainrule.explain.symbols import find, group, name_links, name_parameters
 from chainrule.explain.text import number, paragraph, table
 from chainrule.layers import Identity
 from chainrule.losses import Loss
@@ -131,7 +131,7 @@ class Chain:
             last = members[-1]
             links.append(Link(symbol, tuple(members), last.y, last.gradient, max_elements))
         self.links = tuple(links)
-        self.symbols = name_parameters(steps)
+        self.symbols = name_parameters(self.network)
 
     def _walk_forward(self) -> list[Step]:
         parameters = self.network.parameters()
@@ -235,17 +235,7 @@ class Chain:
 
     def find(self, name: str) -> str:
         """Return the name, such as ``"0.weight"``, of what a name or a symbol stands for."""
-        if name in ("x", self.links[0].symbol):
-            return "x"
-        paths = {step.layer.name: step.path for link in self.links for step in link.steps}
-        layer, _, parameter = name.rpartition(".")
-        candidates = [name, f"{paths.get(layer)}.{parameter}"]
-        candidates += [found for found, symbol in self.symbols.items() if symbol == name]
-        for candidate in candidates:
-            if candidate in self.symbols:
-                return candidate
-        known = ", ".join(f"{found} ({symbol})" for found, symbol in self.symbols.items())
-        raise ValueError(f"There is no parameter {name!r}; there are: {known or 'none'}, and x.")
+        return find(self.network, name)
 
     def link_of(self, name: str) -> int:
         """Return the position of the link that a parameter belongs to."""

@@ -1,6 +1,7 @@
 """Which layers are looked at as one link, and what links and parameters are called."""
 
 from chainrule.explain.step import Step
+from chainrule.network import Sequential
 
 
 def group(steps: list[Step], *, merge: bool) -> list[list[Step]]:
@@ -44,14 +45,38 @@ def name_links(groups: list[list[Step]]) -> list[str]:
     return symbols
 
 
-def name_parameters(steps: list[Step]) -> dict[str, str]:
-    """Return the symbol of each parameter: W1 and b1 for the first layer that has any."""
+def name_parameters(net: Sequential) -> dict[str, str]:
+    """Return each parameter's symbol: W1 and b1 for those of the first layer that has any."""
     letters = {"weight": "W", "bias": "b"}
     symbols = {}
     number = 0
-    for step in steps:
-        parameters = step.layer.parameters()
+    for path, layer in net.chain:
+        parameters = layer.parameters()
         number += bool(parameters)
         for name in parameters:
-            symbols[f"{step.path}.{name}"] = f"{letters.get(name, name)}{number}"
+            symbols[f"{path}.{name}"] = f"{letters.get(name, name)}{number}"
     return symbols
+
+
+def find(net: Sequential, name: str) -> str:
+    """Return the name, such as ``"0.weight"``, of the parameter that a name or symbol stands for.
+
+    The input's is ``"x"``.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    if name in ("x", "X"):
+        return "x"
+    symbols = name_parameters(net)
+    paths = {layer.name: path for path, layer in net.chain if layer.name}
+    layer, _, parameter = name.rpartition(".")
+    candidates = [name, f"{paths.get(layer)}.{parameter}"]
+    candidates += [found for found, symbol in symbols.items() if symbol == name]
+    for candidate in candidates:
+        if candidate in symbols:
+            return candidate
+    known = ", ".join(f"{found} ({symbol})" for found, symbol in symbols.items())
+    raise ValueError(f"There is no parameter {name!r}; there are: {known or 'none'}, and x.")

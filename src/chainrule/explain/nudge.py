@@ -1,0 +1,194 @@
+"""nudge: change one ingredient a little, and see whether the loss moves as the gradient says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from chainrule.explain import notation
+from chainrule.explain.step import Float64
+from chainrule.explain.symbols import find, name_parameters
+from chainrule.explain.text import number, paragraph, table
+from chainrule.losses import Loss
+from chainrule.network import Sequential
+
+STEP = 1e-4  # for the curvature, a difference of gradients: near float64's cube root of epsilon
+
+
+@dataclass(frozen=True)
+class Nudge:
+    """What :func:`nudge` found. Printing it compares prediction and reality.
+
+    Attributes
+    ----------
+    symbol, name : str
+        What was changed, such as ``"W1"`` and ``"0.weight"``.
+    index : tuple of int, or None
+        Which entry of it; None for all of it, along its gradient.
+    delta : float
+        By how much: added to the entry, or the length of the step along the gradient.
+    loss : float
+        Before.
+    slope : float
+        The loss's derivative in this direction: the gradient's entry, or the gradient's norm.
+    curvature : float
+        The second derivative in this direction.
+    actual : float
+        By how much the loss really moved.
+    """
+
+    symbol: str
+    name: str
+    index: tuple[int, ...] | None
+    delta: float
+    loss: float
+    slope: float
+    curvature: float
+    actual: float
+
+    @property
+    def predicted(self) -> float:
+        """The move that the gradient predicts: ``slope * delta``."""
+        return self.slope * self.delta
+
+    @property
+    def predicted_to_second_order(self) -> float:
+        """The same with the curvature: ``slope * delta + curvature * delta**2 / 2``."""
+        return self.predicted + self.curvature * self.delta**2 / 2
+
+    def __str__(self) -> str:
+        signs = notation.of_terminal()
+        symbol = signs.symbol(self.symbol)
+        if self.index is None:
+            what = f"{symbol} moves by {number(self.delta)} along its gradient"
+        else:
+            what = f"{symbol}[{', '.join(map(str, self.index))}] changes by {number(self.delta)}"
+        rows = [
+            ["the gradient predicts", number(self.predicted), ""],
+            ["really", number(self.actual), number(self.actual - self.predicted)],
+            [
+                "with the curvature",
+                number(self.predicted_to_second_order),
+                number(self.actual - self.predicted_to_second_order),
+            ],
+        ]
+        return "\n".join(
+            [
+                *paragraph(f"{what}; the loss was {number(self.loss)}."),
+                "",
+                *table(["", "the loss moves by", "gap"], rows),
+            ]
+        )
+
+    __repr__ = __str__
+
+
+def nudge(
+    net: Sequential,
+    loss: Loss,
+    x: ArrayLike,
+    y: ArrayLike,
+    name: str,
+    index: Sequence[int] | int | None,
+    delta: float,
+) -> Nudge:
+    """Change one entry of a parameter by ``delta``, or all of it along its gradient.
+
+    On a float64 copy: the network is not changed.
+
+    Parameters
+    ----------
+    net, loss, x, y
+        As in :func:`explain`.
+    name : str
+        A parameter, as in :meth:`Chain.path`; ``"x"`` for the input.
+    index : tuple of int, int, or None
+        The entry; None for a step of length ``delta`` along the gradient of the whole parameter.
+    delta : float
+        Not 0; finite.
+
+    Returns
+    -------
+    Nudge
+
+    Raises
+    ------
+    IndexError
+        If the parameter has no such entry.
+    ValueError, TypeError
+        If another argument is wrong.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> net = cr.Sequential(cr.Linear(2, 1), seed=0)
+    >>> result = cr.nudge(net, cr.MSELoss(), [[1.0, -1.0]], [[0.5]], "W1", (0, 0), 0.1)
+    >>> bool(abs(result.actual - result.predicted) < 0.011)  # the square of 0.1, and rounding
+    True
+    >>> bool(abs(result.actual - result.predicted_to_second_order) < 1e-8)
+    True
+    """
+    if not isfinite(delta) or delta == 0:
+        raise ValueError(f"delta must be finite and not 0, not {delta}.")
+    ray = Ray(net, loss, x, y, name, index)
+    value, slope = ray.loss_and_slope(0.0)
+    curvature = (ray.loss_and_slope(STEP)[1] - ray.loss_and_slope(-STEP)[1]) / (2 * STEP)
+    actual = ray.loss_and_slope(float(delta))[0] - value
+    return Nudge(ray.symbol, ray.name, ray.index, float(delta), value, slope, curvature, actual)
+
+
+class Ray:
+    """The loss along one direction from where the network stands.
+
+    The direction is one entry of a parameter, or for index None the gradient of all of it, scaled
+    to length 1. Arguments and errors are those of :func:`nudge`.
+    """
+
+    def __init__(
+        self,
+        net: Sequential,
+        loss: Loss,
+        x: ArrayLike,
+        y: ArrayLike,
+        name: str,
+        index: Sequence[int] | int | None,
+    ) -> None:
+        self.name = find(net, name)
+        self.symbol = name_parameters(net).get(self.name, "X")
+        self._twin, self._loss, self._y = net.copy("float64"), loss, y
+        self._x: Float64 = self._twin.check_input(x, "x").astype(float, order="C")
+        self._array = self._x if self.name == "x" else self._twin.parameters()[self.name]
+        self._start = self._array.copy()
+        _, gradient = self._loss_and_gradient()
+        self._direction = np.zeros_like(gradient)
+        if index is None:
+            self.index = None
+            length = float(np.linalg.norm(gradient))
+            if length == 0:
+                raise ValueError(f"The gradient of {self.name} is 0: it has no direction.")
+            self._direction[...] = gradient / length
+        else:
+            self.index = (index,) if isinstance(index, int | np.integer) else tuple(index)
+            shape = self._array.shape
+            if len(self.index) != len(shape) or not all(
+                -size <= i < size for i, size in zip(self.index, shape, strict=True)
+            ):
+                raise IndexError(
+                    f"index must be an entry of {self.name}, of shape {shape}, not {self.index}."
+                )
+            self._direction[self.index] = 1
+
+    def loss_and_slope(self, delta: float) -> tuple[float, float]:
+        """Return the loss at a distance from the start, and its derivative along the way there."""
+        self._array[...] = self._start + delta * self._direction
+        value, gradient = self._loss_and_gradient()
+        return value, float(np.sum(gradient * self._direction))
+
+    def _loss_and_gradient(self) -> tuple[float, Float64]:
+        value, d_output = self._loss(self._twin.forward(self._x), self._y)
+        d_x = self._twin.backward(d_output)
+        return value, d_x if self.name == "x" else self._twin.gradients()[self.name]

@@ -1,0 +1,88 @@
+"""nudge: the gradient's prediction against what the loss really does."""
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+
+
+def batch(shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+@pytest.fixture
+def case():
+    net = cr.Sequential(
+        cr.Linear(3, 4, name="H"), cr.Tanh(), cr.Linear(4, 2), seed=0, dtype="float64"
+    )
+    return net, cr.MSELoss(), batch((5, 3)), batch((5, 2), 1)
+
+
+def real_loss(net, loss, x, y):
+    return loss(net.forward(x), y)[0]
+
+
+@pytest.mark.parametrize(("name", "index"), [("W1", (2, 3)), ("H.bias", 1), ("2.weight", None)])
+def test_what_really_happens(case, name, index):
+    net, loss, x, y = case
+    before, params = real_loss(*case), net.params.copy()
+    result = cr.nudge(*case, name, index, 0.01)
+    np.testing.assert_array_equal(net.params, params)
+    _, d_output = loss(net.forward(x), y)
+    net.backward(d_output)
+    gradient = net.gradients()[result.name]
+    parameter = net.parameters()[result.name]
+    if index is None:
+        assert result.slope == pytest.approx(np.linalg.norm(gradient))
+        parameter += 0.01 * gradient / np.linalg.norm(gradient)
+    else:
+        assert result.slope == pytest.approx(gradient[index])
+        parameter[index] += 0.01
+    assert result.loss == pytest.approx(before)
+    assert result.actual == pytest.approx(real_loss(net, loss, x, y) - before, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", ["W1", "b1", "x"])
+def test_gaps_shrink_with_the_second_and_the_third_power(case, name):
+    gaps = []
+    for delta in (1e-2, 1e-3):
+        result = cr.nudge(*case, name, None, delta)
+        gaps.append(
+            (
+                abs(result.actual - result.predicted),
+                abs(result.actual - result.predicted_to_second_order),
+            )
+        )
+    (first, second), (smaller_first, smaller_second) = gaps
+    assert first / smaller_first == pytest.approx(100, rel=0.1)
+    assert second / smaller_second > 300
+
+
+def test_an_input_can_be_nudged(case):
+    result = cr.nudge(*case, "x", (0, 2), -0.05)
+    assert (result.symbol, result.name) == ("X", "x")
+    assert abs(result.actual - result.predicted_to_second_order) < 1e-3 * abs(result.actual)
+
+
+def test_bad_input_is_named(case):
+    with pytest.raises(ValueError, match="delta must be finite and not 0"):
+        cr.nudge(*case, "W1", (0, 0), 0.0)
+    with pytest.raises(ValueError, match="delta must be finite"):
+        cr.nudge(*case, "W1", (0, 0), float("nan"))
+    with pytest.raises(IndexError, match=r"entry of 0.weight, of shape \(3, 4\), not \(3, 0\)"):
+        cr.nudge(*case, "W1", (3, 0), 0.1)
+    with pytest.raises(IndexError, match=r"not \(1,\)"):
+        cr.nudge(*case, "W1", 1, 0.1)
+    with pytest.raises(ValueError, match="no parameter 'W9'"):
+        cr.nudge(*case, "W9", (0, 0), 0.1)
+    net, loss, x, y = case
+    net.params[:] = 0
+    with pytest.raises(ValueError, match=r"gradient of 0\.weight is 0"):
+        cr.nudge(net, loss, x, y, "W1", None, 0.1)
+
+
+def test_text(case):
+    text = str(cr.nudge(*case, "W1", (0, 0), 0.1))
+    assert "changes by 0.1" in text
+    assert max(map(len, text.splitlines())) <= 80
+    assert "along its gradient" in str(cr.nudge(*case, "W1", None, 0.1))
