@@ -2,7 +2,7 @@
 
 from chainrule import datasets, initializers, layers, losses, metrics, optimizers
 from chainrule._version import __version__
-from chainrule.errors import GradientMismatch, NonFiniteError
+from chainrule.errors import GradientMismatch, ModelFileError, NonFiniteError
 from chainrule.explain import explain, nudge
 from chainrule.gradcheck import GradientReport, gradcheck
 from chainrule.layers import (
@@ -24,6 +24,7 @@ from chainrule.layers import (
 from chainrule.losses import BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, MSELoss
 from chainrule.network import Sequential
 from chainrule.optimizers import SGD, Adam, AdamW
+from chainrule.saving import load
 from chainrule.threads import get_num_threads, set_num_threads, threads
 from chainrule.training import History, fit
 
@@ -45,6 +46,7 @@ __all__ = [
     "Linear",
     "LogSoftmax",
     "MSELoss",
+    "ModelFileError",
     "NonFiniteError",
     "ReLU",
     "Rescale",
@@ -62,6 +64,7 @@ __all__ = [
     "gradcheck",
     "initializers",
     "layers",
+    "load",
     "losses",
     "metrics",
     "nudge",

@@ -30,3 +30,7 @@ class GradientMismatch(AssertionError):  # noqa: N818 - named for what was found
     def __init__(self, report: GradientReport) -> None:
         super().__init__(str(report))
         self.report = report
+
+
+class ModelFileError(ValueError):
+    """A file is not a saved model that can be loaded; the message says why."""

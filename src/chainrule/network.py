@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from functools import cached_property
 from math import prod
@@ -18,6 +19,7 @@ from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
 from chainrule.layers.layer import Layer
 from chainrule.losses import Loss
+from chainrule.model_file import write_model
 from chainrule.optimizers import OptimizerState
 from chainrule.plan import Plan, PlanBuilder, Tensor, make_plan
 from chainrule.plan.builder import Shape
@@ -403,6 +405,18 @@ class Sequential:
         return Summary(tuple(rows), self.dtype.name, self._params.nbytes)
 
     # Copies and the like
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write layers and parameters into a safetensors file, for :func:`chainrule.load`.
+
+        Raises
+        ------
+        ValueError
+            If a layer is none of this package's.
+        OSError
+            If the file cannot be written; one that was there before stays.
+        """
+        write_model(path, self.layers, self.dtype, self.parameters())
 
     def copy(self, dtype: DTypeLike | None = None, backend: str | None = None) -> Sequential:
         """Return an independent network with the same parameters, of another dtype if given."""

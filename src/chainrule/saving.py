@@ -1,0 +1,54 @@
+"""load: a network from a file that ``net.save`` wrote."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from chainrule.architecture import Elements
+from chainrule.errors import ModelFileError
+from chainrule.layers.layer import Layer
+from chainrule.model_file import read_model
+from chainrule.network import Sequential
+
+
+def load(path: str | os.PathLike[str], *, backend: str = "numba") -> Sequential:
+    """Return the network that :meth:`Sequential.save` wrote. No code from the file is run.
+
+    Parameters
+    ----------
+    path : path of the file
+    backend : "numba" or "numpy"
+        What computes it.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is no saved model, or a damaged one.
+    OSError
+        If it cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import chainrule as cr
+    >>> net = cr.Sequential(cr.Linear(2, 3, name="H"), cr.Tanh(), cr.Linear(3, 1), seed=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     net.save(f"{folder}/model.safetensors")
+    ...     same = cr.load(f"{folder}/model.safetensors")
+    >>> bool((same.params == net.params).all()), same[0].name
+    (True, 'H')
+    """
+    elements, dtype, parameters = read_model(path)
+    try:
+        net = _network(elements, dtype=dtype, backend=backend)
+    except ValueError as error:
+        raise ModelFileError(f"{path} holds layers that do not fit together: {error}") from None
+    for name, view in net.parameters().items():
+        view[...] = parameters[name]
+    return net
+
+
+def _network(elements: Elements, **options: Any) -> Sequential:
+    inner = [e if isinstance(e, Layer) else _network(e, **options) for e in elements]
+    return Sequential(*inner, seed=0, **options)

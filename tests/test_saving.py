@@ -1,0 +1,155 @@
+"""Saved models: they come back as they were, and a bad file is refused before anything happens."""
+
+import json
+import os
+import random
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import save as as_bytes
+
+import chainrule as cr
+from chainrule.architecture import KNOWN, build, describe
+from chainrule.model_file import FORMAT, KEY
+
+ARGUMENTS = {
+    "Linear": {"in_features": 3, "out_features": 3, "bias": False},
+    "GELU": {"approximate": "tanh"},
+    "LeakyReLU": {"negative_slope": 0.5},
+    "ELU": {"alpha": 0.25},
+    "Rescale": {"scale": 0.5, "offset": -1.0},
+}
+
+
+@pytest.mark.parametrize("kind", KNOWN)
+def test_every_layer_comes_back(kind):
+    layer = KNOWN[kind](**ARGUMENTS.get(kind, {}), name="it")
+    (same,) = build(json.loads(json.dumps(describe([layer]))))
+    assert same == layer
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_network_comes_back(tmp_path, dtype):
+    inner = cr.Sequential(cr.Linear(4, 5, weight_init=cr.initializers.Zeros()), cr.GELU(), seed=2)
+    net = cr.Sequential(
+        cr.Rescale(0.5), cr.Linear(3, 4, name="H"), inner, cr.Linear(5, 2), seed=1, dtype=dtype
+    )
+    path = tmp_path / "model.safetensors"
+    net.save(path)
+    same = cr.load(path)
+    assert same.dtype == net.dtype
+    assert list(same.parameters()) == list(net.parameters())
+    assert same[1].name == "H"
+    np.testing.assert_array_equal(same.params, net.params)
+    x = np.random.default_rng(0).normal(size=(7, 3))
+    np.testing.assert_array_equal(same.predict(x), net.predict(x))
+    assert cr.load(path, backend="numpy").backend == "numpy"
+    assert os.listdir(tmp_path) == ["model.safetensors"]
+
+
+def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
+    net = cr.Sequential(cr.Linear(3, 2), seed=0)
+    path = tmp_path / "model.safetensors"
+    net.save(path)
+    before = path.read_bytes()
+
+    def fail(*arguments):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("os.fsync", fail)
+    net.params[:] = 1
+    with pytest.raises(OSError, match="disk full"):
+        net.save(path)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["model.safetensors"]
+
+
+def test_a_layer_of_ones_own_is_not_saved(tmp_path):
+    class Mine(cr.ReLU):
+        pass
+
+    with pytest.raises(ValueError, match=r"cannot be saved: only chainrule's own layers"):
+        cr.Sequential(Mine()).save(tmp_path / "model.safetensors")
+    assert os.listdir(tmp_path) == []
+
+
+# Bad files
+
+
+def file_with(path, about, **tensors):
+    metadata = (
+        None if about is None else {KEY: about if isinstance(about, str) else json.dumps(about)}
+    )
+    path.write_bytes(as_bytes(tensors, metadata=metadata))
+    return path
+
+
+WEIGHT, BIAS = np.ones((3, 2), np.float32), np.ones(2, np.float32)
+LINEAR = {"layer": "Linear", "in_features": 3, "out_features": 2}
+GOOD = {"format": FORMAT, "dtype": "float32", "layers": [LINEAR]}
+PARAMETERS = {"0.weight": WEIGHT, "0.bias": BIAS}
+
+
+@pytest.mark.parametrize(
+    ("about", "parameters", "message"),
+    [
+        (None, PARAMETERS, "was not saved by chainrule"),
+        ("{", PARAMETERS, "not readable"),
+        ("[" * 100_000, PARAMETERS, "not readable"),
+        ("[]", PARAMETERS, "not readable"),
+        (GOOD | {"format": 99}, PARAMETERS, "format 99"),
+        (GOOD | {"dtype": "int8"}, PARAMETERS, "dtype 'int8'"),
+        (GOOD | {"layers": 3}, PARAMETERS, "a list of layers was expected"),
+        (GOOD | {"layers": [{"layer": "os.system"}]}, PARAMETERS, "there is no layer"),
+        (GOOD | {"layers": [{"layer": ["Linear"]}]}, PARAMETERS, "there is no layer"),
+        (GOOD | {"layers": [LINEAR | {"speed": 3}]}, PARAMETERS, "does not describe a Linear"),
+        (GOOD | {"layers": [LINEAR | {"bias": {}}]}, PARAMETERS, "does not describe a Linear"),
+        (GOOD | {"layers": [LINEAR | {"in_features": -3}]}, PARAMETERS, "at least 1"),
+        (GOOD | {"layers": [LINEAR | {"in_features": 10**15}]}, PARAMETERS, "should hold 0.weight"),
+        (GOOD | {"layers": [LINEAR, LINEAR]}, PARAMETERS, "lacks parameters"),
+        (GOOD | {"layers": []}, {}, "do not fit together"),
+        (GOOD, PARAMETERS | {"more": BIAS}, r"too many: \['more'\]"),
+        (GOOD, PARAMETERS | {"0.bias": BIAS.astype(float)}, "dtype F64"),
+        (GOOD, PARAMETERS | {"0.weight": WEIGHT.T.copy()}, r"shape \(2, 3\)"),
+        (GOOD, PARAMETERS | {"0.bias": BIAS * np.nan}, "NaN or infinity in 0.bias"),
+        (
+            GOOD | {"layers": [LINEAR, LINEAR]},
+            PARAMETERS | {"1.weight": WEIGHT, "1.bias": BIAS},
+            "do not fit together",
+        ),
+    ],
+)
+def test_a_wrong_file_is_refused(tmp_path, about, parameters, message):
+    path = file_with(tmp_path / "bad.safetensors", about, **parameters)
+    with pytest.raises(cr.ModelFileError, match=message):
+        cr.load(path)
+
+
+def test_a_missing_file_is_an_os_error(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        cr.load(tmp_path / "none.safetensors")
+
+
+@given(data=st.data())
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_damaged_files_are_refused_or_the_same_network(tmp_path, data):
+    net = cr.Sequential(cr.Linear(3, 2), cr.Tanh(), cr.Linear(2, 1), seed=0)
+    path = tmp_path / "model.safetensors"
+    net.save(path)
+    content = bytearray(path.read_bytes())
+    rng = random.Random(data.draw(st.integers(0, 2**32)))
+    for _ in range(rng.randint(1, 4)):
+        content[rng.randrange(len(content))] = rng.randrange(256)
+    if rng.random() < 0.3:
+        del content[rng.randrange(len(content)) :]
+    path.write_bytes(content)
+    try:
+        same = cr.load(path)
+    except cr.ModelFileError:
+        return
+    assert same.params.size == net.params.size
+    assert np.isfinite(same.params).all()
