@@ -1,4 +1,4 @@
-"""The command line: ``chainrule train`` and ``chainrule info``."""
+"""The command line: ``chainrule train``, ``chainrule explain`` and ``chainrule info``."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,9 @@ from rich.table import Table
 import chainrule as cr
 from chainrule import datasets
 from chainrule.arguments import integer
+from chainrule.arrays import FloatArray
 from chainrule.engine.backends import BACKENDS
 from chainrule.layers.layer import Layer
-
-if TYPE_CHECKING:
-    from chainrule.arrays import FloatArray
 
 Labels = NDArray[np.int64]
 
@@ -38,6 +36,7 @@ ACTIVATIONS = {
     "elu": cr.ELU,
 }
 TEST_SHARE, VALIDATION_SHARE = 0.2, 0.1
+INFLUENCE_ROWS = 64
 MOST_CLASSES_SHOWN = 20  # in the confusion table
 
 
@@ -66,24 +65,51 @@ def _parser() -> argparse.ArgumentParser:
         "then test it on a fifth of the data that it has not seen.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    train.add_argument(
+    _add_data_and_network(train, hidden=(64, 32), activation="relu", epochs=60)
+    train.add_argument("--backend", choices=BACKENDS, default="numba", help="what computes")
+    train.add_argument("--save", type=Path, metavar="FILE", help="keep the network (.safetensors)")
+    train.set_defaults(command=_train)
+
+    explain = commands.add_parser(
+        "explain",
+        help="show the chain rule at work",
+        description="Show the chain rule at work on a network: one that is trained for it on "
+        "handwritten digits or on a file of your own, or a saved one.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    _add_data_and_network(explain, hidden=(16,), activation="tanh", epochs=10)
+    explain.add_argument(
+        "--model", type=Path, metavar="FILE", help="a saved network, not a new one"
+    )
+    explain.add_argument("--rows", type=int, default=1, help="test rows to explain")
+    explain.add_argument(
+        "--parameter", metavar="NAME", help="such as W1 or 0.bias (default: first)"
+    )
+    explain.add_argument("--html", type=Path, metavar="FILE", help="write a page to explore, too")
+    explain.set_defaults(command=_explain, backend="numba")
+
+    info = commands.add_parser("info", help="show versions, CPU, threads and cache")
+    info.set_defaults(command=_info)
+    return parser
+
+
+def _add_data_and_network(
+    command: argparse.ArgumentParser, *, hidden: tuple[int, ...], activation: str, epochs: int
+) -> None:
+    command.add_argument(
         "--data",
         type=Path,
         metavar="FILE",
         help=".npz with images and labels, or .csv with the label last (default: built-in digits)",
     )
-    train.add_argument("--hidden", type=_sizes, default=(64, 32), help="sizes of hidden layers")
-    train.add_argument("--activation", choices=ACTIVATIONS, default="relu", help="between layers")
-    train.add_argument("--epochs", type=int, default=60, help="how often each row is seen")
-    train.add_argument("--batch-size", type=int, default=32, help="rows a step")
-    train.add_argument("--lr", type=float, default=5e-3, help="learning rate")
-    train.add_argument("--seed", type=int, default=0, help="of split, parameters and order")
-    train.add_argument("--backend", choices=BACKENDS, default="numba", help="what computes")
-    train.set_defaults(command=_train)
-
-    info = commands.add_parser("info", help="show versions, CPU, threads and cache")
-    info.set_defaults(command=_info)
-    return parser
+    command.add_argument("--hidden", type=_sizes, default=hidden, help="sizes of hidden layers")
+    command.add_argument(
+        "--activation", choices=ACTIVATIONS, default=activation, help="between layers"
+    )
+    command.add_argument("--epochs", type=int, default=epochs, help="how often each row is seen")
+    command.add_argument("--batch-size", type=int, default=32, help="rows a step")
+    command.add_argument("--lr", type=float, default=5e-3, help="learning rate")
+    command.add_argument("--seed", type=int, default=0, help="of split, parameters and order")
 
 
 def _sizes(text: str) -> tuple[int, ...]:
@@ -97,44 +123,111 @@ def _sizes(text: str) -> tuple[int, ...]:
     return sizes
 
 
-def _train(options: argparse.Namespace) -> int:
-    console = Console()
+@dataclass(frozen=True)
+class _Data:
+    """Rows and their classes' numbers, and which rows are for what."""
+
+    X: FloatArray
+    y: Labels
+    classes: Labels
+    test: Labels
+    validation: Labels
+    training: Labels
+
+
+def _read(options: argparse.Namespace) -> _Data:
     X, labels = datasets.load_digits() if options.data is None else datasets.load(options.data)
     classes, y = _classes(labels)
     test, validation, training = _split(len(X), integer(options.seed, "seed", least=0))
     if X.min() < 0 or X.max() > 1:  # no pixels: columns of a table may differ by any factor
         X = _standardized(X, training)
+    return _Data(X, y, classes, test, validation, training)
 
+
+def _fit_network(
+    options: argparse.Namespace, data: _Data, loss: cr.CrossEntropyLoss, console: Console
+) -> tuple[cr.Sequential, cr.History]:
     layers: list[Layer] = []
-    inputs = X.shape[1]
+    inputs = data.X.shape[1]
     for size in options.hidden:
         layers += [cr.Linear(inputs, size), ACTIVATIONS[options.activation]()]
         inputs = size
     net = cr.Sequential(
-        *layers, cr.Linear(inputs, len(classes)), seed=options.seed, backend=options.backend
+        *layers, cr.Linear(inputs, len(data.classes)), seed=options.seed, backend=options.backend
     )
     console.print(str(net.summary()), highlight=False)
-
-    loss = cr.CrossEntropyLoss(label_smoothing=0.1)
     history = cr.fit(
         net,
-        X[training],
-        y[training],
+        data.X[data.training],
+        data.y[data.training],
         loss=loss,
         optimizer=cr.AdamW(lr=options.lr, weight_decay=0.1),
         epochs=options.epochs,
-        batch_size=min(options.batch_size, len(training)),
+        batch_size=min(options.batch_size, len(data.training)),
         seed=options.seed,
-        validation=(X[validation], y[validation]),
+        validation=(data.X[data.validation], data.y[data.validation]),
     )
+    return net, history
+
+
+def _train(options: argparse.Namespace) -> int:
+    console = Console()
+    data = _read(options)
+    loss = cr.CrossEntropyLoss(label_smoothing=0.1)
+    net, history = _fit_network(options, data, loss, console)
     if history.interrupted:
         console.print("Interrupted; testing what was trained so far.")
 
-    output = net.predict(X[test])
-    _print_confusion(console, classes, cr.metrics.confusion_matrix(output, y[test]))
-    _print_result(console, history, cr.metrics.accuracy(output, y[test]), len(test))
-    _print_gradient_check(console, net, loss, X[training][:16], y[training][:16])
+    output, y = net.predict(data.X[data.test]), data.y[data.test]
+    _print_confusion(console, data.classes, cr.metrics.confusion_matrix(output, y))
+    _print_result(console, history, cr.metrics.accuracy(output, y), len(y))
+    some = data.training[:16]
+    _print_gradient_check(console, net, loss, data.X[some], data.y[some])
+    if options.save is not None:
+        net.save(options.save)
+        console.print(f"Saved: {options.save}", highlight=False)
     return 130 if history.interrupted else 0
+
+
+def _explain(options: argparse.Namespace) -> int:
+    console = Console()
+    data = _read(options)
+    rows = integer(options.rows, "rows", least=1)
+    loss = cr.CrossEntropyLoss()
+    if options.model is None:
+        net, _ = _fit_network(options, data, loss, console)
+    else:
+        net = cr.load(options.model)
+        console.print(str(net.summary()), highlight=False)
+    chain = cr.explain(net, loss, data.X[data.test[:rows]], data.y[data.test[:rows]])
+    if options.parameter is None and not chain.symbols:
+        raise ValueError("The network has no parameters to explain.")
+    name = chain.find(options.parameter or next(iter(chain.symbols)))
+    gradient = chain.path(name).gradient
+    batch = data.training[:INFLUENCE_ROWS]
+    parts: list[tuple[str, object]] = [
+        ("The chain", chain),
+        ("One parameter's factors", chain.path(name)),
+        ("One fraction", chain.compress(name)),
+    ]
+    if name != "x":
+        largest = np.unravel_index(int(np.argmax(np.abs(gradient))), gradient.shape)
+        entry = tuple(int(i) for i in largest)
+        parts.append(("One weight's paths to the loss", chain.trace(name, entry)))
+    parts += [
+        ("Why from the loss backward", chain.order()),
+        (
+            f"What each layer passes on, for {len(batch)} rows",
+            cr.explain(net, loss, data.X[batch], data.y[batch]).influence(),
+        ),
+    ]
+    for heading, part in parts:
+        console.print(f"\n{heading}\n", style="bold", highlight=False)
+        console.print(str(part), highlight=False, markup=False, soft_wrap=True)
+    if options.html is not None:
+        chain.to_html(options.html)
+        console.print(f"\nA page to explore: {options.html}", highlight=False)
+    return 0
 
 
 def _classes(labels: Labels) -> tuple[Labels, Labels]:
