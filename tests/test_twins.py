@@ -16,7 +16,7 @@ from chainrule.kernels.blocks import PACKED_BYTES
 
 # Not kernels, but what they are made with.
 WITHOUT_TWIN = {
-    *("blocks", "cache", "conversion", "copy", "dot", "formats", "jit", "tile", "transpose"),
+    *("blocks", "cache", "conversion", "copy", "dot", "formats", "jit", "sums", "tile", "transpose"),
     *("values", "vectors", "views"),
 }
 DTYPES = (np.float32, np.float64)

@@ -3,7 +3,8 @@
 import numpy as np
 
 from chainrule.kernels.gemm import multiply, multiply_by_transposed, multiply_transposed
-from chainrule.kernels.jit import kernel
+from chainrule.kernels.jit import JIT_DISABLED, kernel
+from chainrule.kernels.sums import add_rows
 
 
 @kernel
@@ -23,13 +24,17 @@ def linear_backward_weight(x, dy, first, scratch, dw):
 
 @kernel
 def linear_backward_bias(dy, first, db):
-    db[:] = 0
-    for i in range(dy.shape[0]):
-        row = dy[i, first : first + db.size]
-        for j in range(db.size):
-            db[j] += row[j]
+    rows, columns = dy.shape
+    begin = dy.ctypes.data + first * dy.itemsize
+    add_rows(dy.dtype.type(0), begin, columns, rows, db.size, db.ctypes.data)
 
 
 @kernel
 def linear_backward_input(dy, w, scratch, dx):
     multiply_by_transposed(dy, w, scratch, dx)
+
+
+if JIT_DISABLED:  # addresses are for machine code
+
+    def linear_backward_bias(dy, first, db):
+        np.sum(dy[:, first : first + db.size], axis=0, out=db)
