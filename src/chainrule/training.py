@@ -16,6 +16,7 @@ from chainrule.arrays import FloatArray
 from chainrule.engine.backends import check_backend, threads_for
 from chainrule.engine.instructions import Op, Phase
 from chainrule.engine.machine import Machine
+from chainrule.engine.orders import epoch_orders
 from chainrule.errors import NonFiniteError
 from chainrule.interruption import Interruption, interruption
 from chainrule.losses import Loss
@@ -165,9 +166,7 @@ def fit(
         while epoch < epochs and not stop.requested:
             # Validation comes after each epoch; without it, short epochs go together.
             count = 1 if held_out is not None else trainer.epochs_in_slice(epochs - epoch)
-            orders = np.stack(
-                [_order(data.rows, shuffle, seed, number) for number in range(epoch, epoch + count)]
-            )
+            orders = epoch_orders(data.rows, epoch, count, seed=seed if shuffle else None)
             finished = trainer.run_epochs(epoch, orders, history, bar, stop)
             if finished and held_out is not None:
                 value, correct = trainer.evaluate(held_out)
@@ -178,14 +177,6 @@ def fit(
             epoch += count
         history.interrupted = stop.requested
     return history
-
-
-def _order(rows: int, shuffle: bool, seed: int, epoch: int) -> NDArray[np.int64]:
-    """Return the order of an epoch: by its number, so that a resumed training has the same."""
-    order = np.arange(rows)
-    if shuffle:
-        np.random.default_rng((seed, epoch)).shuffle(order)
-    return order
 
 
 @dataclass(frozen=True)
