@@ -185,7 +185,7 @@ class _Data:
 
     inputs: NDArray[Any]  # X as it came, mostly
     target: NDArray[Any]
-    weights: FloatArray
+    weights: FloatArray | None
 
     @property
     def rows(self) -> int:
@@ -208,7 +208,7 @@ class _Data:
         weights = arrays.weight_array(sample_weight, rows, net.dtype)
         return cls(x, target, weights)
 
-    def arguments(self) -> dict[str, NDArray[Any]]:
+    def arguments(self) -> dict[str, NDArray[Any] | None]:
         """Return what the machine reads batches from."""
         name = "labels" if self.target.ndim == 1 else "targets"
         return {"inputs": self.inputs, name: self.target, "weights": self.weights}
@@ -352,7 +352,7 @@ class _Trainer:
         losses = self.machine.losses_for(-(-data.rows // self.batch))
         done = self.machine.run(
             Phase.FORWARD | Phase.OUTPUT,
-            np.arange(data.rows),
+            data.rows,
             params=self.net.params,
             outputs=outputs,
             losses=losses,
