@@ -35,5 +35,11 @@ def test_every_row_comes_to_every_place():
     assert ((np.array(counts) - 1000) ** 2 / 1000).sum() < 126.1
 
 
+def test_orders_know_nothing_of_data_from_the_same_seed():
+    x = np.random.default_rng(5).random(10_000)
+    (order,) = epoch_orders(x.size, 0, 1, seed=5)
+    assert abs(np.corrcoef(x[order], np.arange(x.size))[0, 1]) < 0.04  # four standard deviations
+
+
 def test_without_a_seed_rows_keep_their_order():
     assert epoch_orders(3, 4, 2, seed=None).tolist() == [[0, 1, 2], [0, 1, 2]]

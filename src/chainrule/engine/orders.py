@@ -3,6 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+# A stream of their own: the data, or the first parameters, may come from the same seed.
+ORDERS = 0x07DE75
+
 
 def epoch_orders(rows: int, first: int, count: int, *, seed: int | None) -> NDArray[np.int64]:
     """Return the orders of ``count`` epochs from number ``first`` on, a row each.
@@ -17,7 +20,8 @@ def epoch_orders(rows: int, first: int, count: int, *, seed: int | None) -> NDAr
     from chainrule.kernels.random import shuffle  # loads Numba
 
     # One stream for all epochs: a new generator for each takes as long as a thousand rows.
-    random = np.random.Generator(np.random.PCG64(seed).advance(first * rows))
+    bits = np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(ORDERS,)))
+    random = np.random.Generator(bits.advance(first * rows))
     for order in orders:
         shuffle(random.random(rows), order)
     return orders
