@@ -204,29 +204,6 @@ def backward(plan, params, grads, arena, scratch, rows, share, member, members, 
 
 
 @kernel
-def evaluate_loss(loss, layout, arena, label, total, first, last):
-    """Return these rows' part of the loss, and write its gradient where ``backward`` starts.
-
-    ``total`` is the weight of the whole batch.
-    """
-    op, alpha, n, t = loss["op"], loss["alpha"], layout["output_size"], layout["target_size"]
-    rows = last - first
-    output_at, d_output_at = layout["output"] + first * n, layout["d_output"] + first * n
-    output = matrix(arena[output_at : output_at + rows * n], rows, n)
-    d_output = matrix(arena[d_output_at : d_output_at + rows * n], rows, n)
-    weight = arena[layout["weight"] + first : layout["weight"] + last]
-    target_at = layout["target"] + first * t
-    target = matrix(arena[target_at : target_at + rows * t], rows, t)
-    if op == Op.CROSS_ENTROPY:
-        return cross_entropy(output, label[first:last], weight, total, d_output, alpha)
-    if op == Op.MSE:
-        return mse(output, target, weight, total, d_output)
-    if op == Op.HUBER:
-        return huber(output, target, weight, total, d_output, alpha)
-    return bce_with_logits(output, target, weight, total, d_output)
-
-
-@kernel
 def sum_of_weights(weights, chosen):
     """Return the weight of the chosen rows; each weighs 1 where there are no weights."""
     if weights.size == 0:
@@ -235,6 +212,41 @@ def sum_of_weights(weights, chosen):
     for i in range(chosen.size):
         total += weights[chosen[i]]
     return total
+
+
+@kernel
+def evaluate_loss(loss, layout, arena, label, targets, labels, weights, chosen, first, last):
+    """Gather what the loss compares the rows from ``first`` to ``last`` of the batch with.
+
+    Write its gradient where ``backward`` starts; return the weight of the whole batch, and these
+    rows' part of the loss.
+    """
+    op, alpha, n, t = loss["op"], loss["alpha"], layout["output_size"], layout["target_size"]
+    mine, rows = chosen[first:last], last - first
+    output_at, d_output_at = layout["output"] + first * n, layout["d_output"] + first * n
+    output = matrix(arena[output_at : output_at + rows * n], rows, n)
+    d_output = matrix(arena[d_output_at : d_output_at + rows * n], rows, n)
+    target_at = layout["target"] + first * t
+    target = matrix(arena[target_at : target_at + rows * t], rows, t)
+    weight = arena[layout["weight"] + first : layout["weight"] + last]
+    if weights.size > 0:
+        gather_values(weights, mine, weight)
+    else:
+        weight[:] = 1
+    if t > 0:
+        gather_rows(targets, mine, target)
+    else:
+        gather_values(labels, mine, label[first:last])
+    total = sum_of_weights(weights, chosen)
+    if op == Op.CROSS_ENTROPY:
+        part = cross_entropy(output, label[first:last], weight, total, d_output, alpha)
+    elif op == Op.MSE:
+        part = mse(output, target, weight, total, d_output)
+    elif op == Op.HUBER:
+        part = huber(output, target, weight, total, d_output, alpha)
+    else:
+        part = bce_with_logits(output, target, weight, total, d_output)
+    return total, part
 
 
 @kernel
@@ -287,7 +299,7 @@ def run(
     place, rule, loss_step = layout[0], update[0], loss[0]
     memory, element, start, stride = inputs  # see engine.rows
     batch, members = place["batch"], place["members"]
-    width, t = place["input_size"], place["target_size"]
+    width = place["input_size"]
     scratch_at = place["scratch"] + member * place["scratch_size"]
     scratch = arena[scratch_at : scratch_at + place["scratch_size"]]
     steps_before = rule["step"]
@@ -308,20 +320,9 @@ def run(
             gather_rescaled(memory, element, start, stride, mine, scale, offset, x)
             forward(plan, params, arena, scratch, first, last)
         if phases & FORWARD and loss_step["op"] != Op.NONE:
-            weight = arena[place["weight"] + first : place["weight"] + last]
-            if weights.size > 0:
-                gather_values(weights, mine, weight)
-            else:
-                weight[:] = 1
-            if t > 0:
-                target_at = place["target"] + first * t
-                target = arena[target_at : target_at + mine.size * t]
-                gather_rows(targets, mine, matrix(target, mine.size, t))
-            else:
-                gather_values(labels, mine, label[first:last])
-            total = sum_of_weights(weights, chosen)
-            part = evaluate_loss(loss_step, place, arena, label, total, first, last)
-            losses[i, 0], losses[i, 1 + member] = total, part
+            losses[i, 0], losses[i, 1 + member] = evaluate_loss(
+                loss_step, place, arena, label, targets, labels, weights, chosen, first, last
+            )
             if not meet(team, members):
                 return i
             for other in range(members):
