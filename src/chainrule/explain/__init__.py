@@ -2,6 +2,20 @@
 
 from chainrule.explain.chain import Chain, Link, explain
 from chainrule.explain.compression import Compression
+from chainrule.explain.order import Order
 from chainrule.explain.path import Factor, Path
+from chainrule.explain.trace import Route, Trace
+from chainrule.explain.ways import Way
 
-__all__ = ["Chain", "Compression", "Factor", "Link", "Path", "explain"]
+__all__ = [
+    "Chain",
+    "Compression",
+    "Factor",
+    "Link",
+    "Order",
+    "Path",
+    "Route",
+    "Trace",
+    "Way",
+    "explain",
+]
