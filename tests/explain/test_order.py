@@ -54,18 +54,22 @@ def test_what_computes_nothing_costs_nothing():
     assert counts(chain_of(*LAYERS).order()) == counts(chain_of(*with_more).order())
 
 
-@pytest.mark.parametrize(
-    ("dtype", "near", "far"), [("float64", 1e-12, 1e-5), ("float32", 1e-5, 0.05)]
-)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("merge", [True, False])
 @pytest.mark.parametrize("rows", [1, 7, 200])
-def test_the_three_ways_agree(dtype, near, far, merge, rows):
+def test_the_three_ways_agree(dtype, merge, rows):
     chain = chain_of(*LAYERS, cr.Softmax(), rows=rows, dtype=dtype, merge=merge)
+    eps = float(np.finfo(dtype).eps)
     for name in (None, "W1", "b2"):
         backward, forward, differences = chain.order(name).ways
         assert backward.difference is None
-        assert forward.difference <= near
-        assert differences.difference <= far
+        assert forward.difference <= 100 * eps
+        names = list(chain.symbols) if name is None else [chain.find(name)]
+        largest = max(np.abs(chain.gradients[name]).max() for name in names)
+        # With a step of sqrt(eps), curvature costs about that much, and so does the rounding of
+        # the loss, a sum: it grows with the root of the number of terms.
+        terms = 2 * rows
+        assert differences.difference * largest <= 2 * (eps * terms) ** 0.5 * max(1, chain.loss)
         assert all(way.seconds > 0 for way in (backward, forward, differences))
 
 

@@ -282,6 +282,17 @@ class Chain:
         >>> net = cr.Sequential(cr.Linear(2, 3), cr.Tanh(), cr.Linear(3, 2), seed=0)
         >>> chain = cr.explain(net, cr.MSELoss(), [[1.0, -1.0]], [[0.5, 0.0]])
         >>> print(chain.trace("W1", (1, 0)))
+        ∂L/∂W₁[1, 0] = -0.08545: the sum over 6 path(s), of which 2 are not 0. The 2
+        largest:
+        <BLANKLINE>
+        row 0: W₁[1, 0] → H[0] → O[1] → L ... = -0.04556
+        row 0: W₁[1, 0] → H[0] → O[0] → L ... = -0.0399
+        <BLANKLINE>
+                               paths  sum
+        these                  2      -0.08545
+        the others             0      0
+        all                    2      -0.08545
+        the engine's one pass         -0.08545
         """
         return trace(self, name, index, top)
 
@@ -291,24 +302,7 @@ class Chain:
         From the loss backward, a vector is multiplied by one link's Jacobian after the other. From
         the input forward, the same product is taken from the other end: a matrix is carried, with a
         column for each parameter. Finite differences change one parameter at a time and look at
-        the loss.
-
-        Multiply-adds, for n rows: a layer takes f of them for a row, its inputs times its outputs
-        if it has a weight, else its output's size (none for Flatten and Identity). F is the sum of
-        all f and of the output's size, for the loss; biases come for nothing.
-
-        - Backward: n F; the output's size for the loss's derivative; f for each layer back to the
-          first parameter that is asked for, without that one's; and for the parameters of a layer f
-          for its weight, its output's size for its bias.
-        - Forward: n F; f for each layer and for each parameter before it; the output's size for
-          each parameter, and once for the loss's derivative.
-        - Finite differences: n F for each parameter, and once more.
-
-        Each way is then run for about half a second. Backward and finite differences are the
-        engine's, in the network's dtype. Forward is the engine's forward pass, and then NumPy's
-        product of the explicit Jacobians in float64; the time to build them does not count. What
-        is too large or takes too long is measured on some of the parameters or on one row, and
-        scaled up.
+        the loss. How it is counted and measured stands at :class:`Order`.
 
         Parameters
         ----------
@@ -327,7 +321,7 @@ class Chain:
         >>> chain = cr.explain(net, cr.MSELoss(), [[1.0, -1.0]], [[0.5, 0.0]])
         >>> order = chain.order()
         >>> [way.multiply_adds for way in order.ways]
-        [49, 188, 306]
+        [45, 134, 306]
         """
         return order(self, name)
 

@@ -22,6 +22,24 @@ if TYPE_CHECKING:
 class Order:
     """What :meth:`Chain.order` found. Printing it shows a table, and what follows from it.
 
+    Multiply-adds, for each row: a layer with a weight takes its inputs times its outputs, any other
+    its output's size, Flatten and Identity nothing; call that f. F is the sum of all f, and of the
+    output's size for the loss. Adding a bias is not counted.
+
+    - From the loss backward: F; the output's size for the loss's derivative; f for each layer from
+      the output back to the first one with a parameter that is asked for, but not through that one;
+      and f for each weight's gradient, the output's size of its layer for each bias's.
+    - From the input forward: F; for each layer, f times the number of parameters in the layers
+      before it; the output's size for each parameter, and once more for the loss's derivative.
+    - Finite differences: F for each parameter, and once more.
+
+    Each way is then run for about half a second, or a little more. Backward and finite differences
+    are the engine's, in the network's dtype; its backward pass is always for all parameters.
+    Forward is the engine's forward pass, and then NumPy's product of the explicit Jacobians in
+    float64; they are dense, those of merged layers, and the time to build them does not count. What
+    is too large or takes too long is measured on some of the parameters, or on one row, and scaled
+    up.
+
     Attributes
     ----------
     ways : tuple of Way

@@ -51,7 +51,7 @@ def count(value: int) -> str:
     """Return a whole number, however large.
 
     >>> count(5130), count(128**150)
-    ('5,130', '1.207e+316')
+    ('5,130', '1.206e+316')
     """
     return f"{value:,}" if value < 10**12 else f"{Decimal(value):.3e}"
 
