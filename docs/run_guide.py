@@ -1,6 +1,6 @@
 """Run a guide's examples in a folder, where they leave their figures; stop at a wrong output.
 
-    python docs/run_guide.py docs/chain-rule.md docs/figures
+python docs/run_guide.py docs/chain-rule.md docs/figures
 """
 
 import doctest
@@ -13,8 +13,14 @@ OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 def run(guide: Path, folder: Path) -> doctest.TestResults:
     """Run the blocks of Python in a Markdown file, one after the other."""
-    # A fence ends an example's output, as an empty line does.
-    lines = ["" if line.startswith("```") else line for line in guide.read_text().splitlines()]
+    lines = []
+    inside = False
+    for line in guide.read_text(encoding="utf-8").splitlines():
+        if line.startswith("```"):  # ends an example's output, as an empty line does elsewhere
+            inside, line = not inside, ""
+        elif inside and not line:
+            line = "<BLANKLINE>"
+        lines.append(line)
     test = doctest.DocTestParser().get_doctest("\n".join(lines), {}, guide.name, str(guide), 0)
     before = Path.cwd()
     os.chdir(folder)
