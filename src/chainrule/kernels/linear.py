@@ -6,17 +6,17 @@ from chainrule.kernels.gemm import multiply, multiply_by_transposed, multiply_tr
 from chainrule.kernels.jit import kernel
 
 
-@kernel
+@kernel(inline=True)
 def linear(x, w, b, scratch, y):
     multiply(x, w, b, y.dtype.type(-np.inf), scratch, y)
 
 
-@kernel
+@kernel(inline=True)
 def linear_relu(x, w, b, scratch, y):
     multiply(x, w, b, y.dtype.type(0), scratch, y)
 
 
-@kernel
+@kernel(inline=True)
 def linear_backward_weight(x, dy, first, scratch, dw):
     multiply_transposed(x, first, dy, scratch, dw)
 
@@ -30,6 +30,6 @@ def linear_backward_bias(dy, first, db):
             db[j] += row[j]
 
 
-@kernel
+@kernel(inline=True)
 def linear_backward_input(dy, w, scratch, dx):
     multiply_by_transposed(dy, w, scratch, dx)
