@@ -52,11 +52,8 @@ def multiply(a, b, bias, floor, scratch, c):
         whole = n - tail
         _direct(a_at, k, ADJACENT, b_at, n, bias_at, floor, c_at, n, m, whole, k)
         if tail > 0:
-            b_at, bias_at, c_at = (
-                b_at + whole * size,
-                _after(bias_at, whole * size),
-                c_at + whole * size,
-            )
+            b_at, c_at = b_at + whole * size, c_at + whole * size
+            bias_at = bias_at + whole * size if bias_at != NOWHERE else NOWHERE
             transpose_block(floor, size, b_at, n, room, k, k, tail)
             _narrow(a_at, room, bias_at, floor, c_at, n, m, tail, k)
     else:
@@ -124,12 +121,6 @@ def _transposed_tail(m, k, n, size):
 
 
 @kernel
-def _after(address, count):
-    """Return the address so many bytes further on."""
-    return address + count if address != NOWHERE else NOWHERE
-
-
-@kernel
 def _narrow(a, b_transposed, bias, floor, c, c_row, m, n, k):
     """Do as ``_direct`` for a few columns, sum by sum."""
     size = size_of(floor)
@@ -138,7 +129,8 @@ def _narrow(a, b_transposed, bias, floor, c, c_row, m, n, k):
         rows = DOT_ROWS if m - i >= DOT_ROWS else 1
         for j in range(n):
             a_i, c_ij = a + i * k * size, c + (i * c_row + j) * size
-            b_j, bias_j = b_transposed + j * k * size, _after(bias, j * size)
+            b_j = b_transposed + j * k * size
+            bias_j = bias + j * size if bias != NOWHERE else NOWHERE
             if rows == DOT_ROWS:
                 dot(DOT_ROWS, floor, a_i, k, b_j, bias_j, c_ij, c_row, k)
             else:
@@ -156,7 +148,7 @@ def _direct(a, a_row, a_k, b, b_row, bias, floor, c, c_row, m, n, k):
         columns = min(n - j, TILE_VECTORS * lanes)
         if m == 1 and n - j >= ROW_VECTORS * lanes:
             columns = ROW_VECTORS * lanes
-        b_j, bias_j = b + j * size, _after(bias, j * size)
+        b_j, bias_j = b + j * size, bias + j * size if bias != NOWHERE else NOWHERE
         i = 0
         while i < m:
             rows = _tile_rows(m - i)
