@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from chainrule.kernels import blocks, gemm
 from chainrule.kernels.jit import JIT_DISABLED
 from chainrule.kernels.linear import linear_backward_bias
+from chainrule.kernels.vectors import VECTOR_BYTES
 
 compiled = pytest.mark.skipif(JIT_DISABLED, reason="plain Python leaves products to NumPy")
 
@@ -40,6 +41,8 @@ def assert_product(c, left, right, start=0.0, floor=-np.inf):
 @given(m=SIZES, k=SIZES, n=SIZES, dtype=DTYPES, bias=st.booleans(), relu=st.booleans())
 @example(m=9, k=300, n=3, dtype=np.float32, bias=True, relu=True)
 @example(m=1, k=784, n=1, dtype=np.float64, bias=True, relu=False)
+@example(m=1, k=9, n=97, dtype=np.float32, bias=True, relu=False)
+@example(m=13, k=130, n=50, dtype=np.float32, bias=True, relu=True)
 @settings(max_examples=150, deadline=None)
 def test_multiply(m, k, n, dtype, bias, relu):
     rng = np.random.default_rng(m * k * n)
@@ -52,6 +55,8 @@ def test_multiply(m, k, n, dtype, bias, relu):
 
 
 @given(m=SIZES, k=SIZES, n=SIZES, dtype=DTYPES, cut=st.integers(0, 140))
+@example(m=40, k=64, n=10, dtype=np.float32, cut=8)
+@example(m=40, k=64, n=50, dtype=np.float32, cut=16)
 @settings(max_examples=150, deadline=None)
 def test_multiply_transposed_in_two_parts(m, k, n, dtype, cut):
     rng = np.random.default_rng(m * k * n)
@@ -123,10 +128,25 @@ def test_what_is_not_finite_stays_visible(bad, n):
     assert (np.delete(c, 4, axis=0) == 64).all()
 
 
-def test_narrow_products_are_those_with_few_columns():
-    narrow = [n for n in range(1, 100) if gemm._is_narrow(256, n, 4)] if not JIT_DISABLED else [1]
-    assert narrow == list(range(1, len(narrow) + 1))
-    assert 1 <= len(narrow) < 16
+@pytest.mark.parametrize("itemsize", [4, 8])
+def test_narrow_tails_are_few_columns_of_long_sums(itemsize):
+    lanes = VECTOR_BYTES // itemsize
+    for n in range(1, 100):
+        tail = gemm._narrow_tail(256, n, itemsize)
+        assert tail == (n % lanes if n % lanes <= lanes // 4 else 0)
+        assert tail * itemsize <= blocks.NARROW_BYTES
+        assert gemm._narrow_tail(1, n, itemsize) == 0
+
+
+@pytest.mark.parametrize("itemsize", [4, 8])
+def test_tails_are_transposed_where_that_fills_vectors(itemsize):
+    lanes = VECTOR_BYTES // itemsize
+    for n in range(1, 100):
+        assert gemm._transposed_tail(lanes, 256, n, itemsize) in (0, n % lanes)
+        assert gemm._transposed_tail(1, 256, n, itemsize) == 0
+    assert gemm._transposed_tail(4 * lanes, 256, 3 * lanes + 1, itemsize) == 1
+    assert gemm._transposed_tail(4 * lanes, 256, 3 * lanes, itemsize) == 0
+    assert gemm._transposed_tail(4 * lanes, 1, 1, itemsize) == 0  # the transpose would take longer
 
 
 @compiled
@@ -140,7 +160,7 @@ from chainrule.kernels.vectors import VECTOR_BYTES
 rng = np.random.default_rng(0)
 print(VECTOR_BYTES)
 room = np.empty(PACKED_BYTES // 4, "f")
-for m, k, n in [(9, 64, 1), (37, 53, 29), (16, 16, 16), (5, 700, 600)]:
+for m, k, n in [(9, 64, 1), (37, 53, 29), (16, 16, 16), (50, 50, 50), (5, 700, 600)]:
     a, b, c = rng.random((m, k), "f"), rng.random((k, n), "f"), np.empty((m, n), "f")
     gemm.multiply(a, b, b[0], np.float32(0), room, c)
     assert np.allclose(c, a @ b + b[0], rtol=1e-4)

@@ -33,8 +33,8 @@ PADDING_BYTES = 64
 LEFT_BYTES = MOST_ROWS * (DEPTH_BYTES + PADDING_BYTES)
 
 
-# A right factor with more columns than a vector has numbers is never narrow, see gemm.py.
-MOST_NARROW = 16
+# The narrow tail of a right factor's rows is at most a quarter of a vector, see gemm.py.
+NARROW_BYTES = 16
 
 # The room that a product by a large right factor needs for its blocks.
 PACKED_BYTES = LEFT_BYTES + BLOCK_BYTES

@@ -18,19 +18,20 @@ DOT_ROWS = VECTOR_BYTES // 8  # as many as a vector of float64 has lanes
 def dot(typing_context, rows, floor, a, a_row, b, start, c, c_row, depth):
     """``c = max(start + a @ b, floor)``, for ``rows`` rows of a.
 
-    ``rows`` is a literal, a power of two up to the width of a vector. ``floor`` and ``start`` are
-    numbers of the element type; ``a``, ``b`` and ``c`` addresses; ``a_row`` and ``c_row`` how many
-    elements apart the rows lie, and ``depth`` is their length.
+    ``rows`` is a literal, a power of two up to the width of a vector, and ``floor`` a number of
+    the element type. ``a``, ``b``, ``c`` and ``start`` are addresses (start 0: zero), ``a_row`` and
+    ``c_row`` how many elements apart the rows lie, and ``depth`` is their length.
     """
     if not isinstance(rows, types.IntegerLiteral):
         return None
-    signature = types.void(rows, floor, *[types.int64] * 3, floor, *[types.int64] * 3)
+    signature = types.void(rows, floor, *[types.int64] * 7)
     width = VECTOR_BYTES // (floor.bitwidth // 8)
 
     def codegen(context, builder, signature, values):
         floor, a, a_row, b, start, c, c_row, depth = values[1:]
         vectors = Vectors(builder, context.get_value_type(signature.args[1]), width)
-        a, b, c = (builder.inttoptr(x, vectors.pointer) for x in (a, b, c))
+        has_start = builder.icmp_signed("!=", start, ir.Constant(INDEX, 0))
+        a, b, c, start = (builder.inttoptr(x, vectors.pointer) for x in (a, b, c, start))
         step = ir.Constant(INDEX, width)
 
         a_rows = [vectors.row(a, a_row, r) for r in range(rows.literal_value)]
@@ -65,7 +66,10 @@ def dot(typing_context, rows, floor, a, a_row, b, start, c, c_row, depth):
             else:
                 parts = [builder.fadd(*vectors.exchange(parts[0], parts[0], distance))]
             distance *= 2
-        total = builder.fadd(parts[0], vectors.splat(start))
+        first = cgutils.alloca_once_value(builder, ir.Constant(floor.type, 0))
+        with builder.if_then(has_start):
+            builder.store(builder.load(start), first)
+        total = builder.fadd(parts[0], vectors.splat(builder.load(first)))
         total = vectors.at_least(total, vectors.splat(floor))
         bits = rows.literal_value.bit_length() - 1
         for r in range(rows.literal_value):

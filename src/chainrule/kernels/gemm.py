@@ -12,9 +12,18 @@ from chainrule.kernels import blocks
 from chainrule.kernels.copy import copy_block
 from chainrule.kernels.dot import DOT_ROWS, dot
 from chainrule.kernels.jit import JIT_DISABLED, kernel
-from chainrule.kernels.tile import ROWS_1, ROWS_2, ROWS_3, ROWS_4, TILE_VECTORS, tile
+from chainrule.kernels.tile import (
+    PART_BYTES,
+    ROW_VECTORS,
+    ROWS_1,
+    ROWS_2,
+    ROWS_3,
+    ROWS_4,
+    TILE_VECTORS,
+    tile,
+)
 from chainrule.kernels.transpose import transpose_block
-from chainrule.kernels.vectors import VECTOR_BYTES
+from chainrule.kernels.vectors import VECTOR_BYTES, size_of
 
 LEFT_BYTES, BLOCK_BYTES = blocks.LEFT_BYTES, blocks.BLOCK_BYTES
 DEPTH_BYTES, PADDING_BYTES = blocks.DEPTH_BYTES, blocks.PADDING_BYTES
@@ -33,101 +42,123 @@ def _address(array):
     return np.int64(array.ctypes.data)
 
 
-@kernel
+@kernel(inline=True)
 def multiply(a, b, bias, floor, scratch, c):
-    m, k, n, size = c.shape[0], b.shape[0], b.shape[1], c.itemsize
-    a_at, bias_at = _address(a), _address(bias) if bias.size > 0 else NOWHERE
-    if _is_narrow(k, n, size):
-        b_transposed = scratch[: k * n].reshape((n, k))
-        transpose_block(floor, size, _address(b), n, _address(b_transposed), k, k, n)
-        _narrow(a, b_transposed, bias, floor, c)
-    elif is_direct(k, n, size):
-        _direct(size, a_at, k, ADJACENT, _address(b), n, bias_at, floor, _address(c), m, n, k)
+    m, k, n, size = c.shape[0], b.shape[0], b.shape[1], size_of(floor)
+    a_at, b_at, c_at, room = _address(a), _address(b), _address(c), _address(scratch)
+    bias_at = _address(bias) if bias.size > 0 else NOWHERE
+    if is_direct(k, n, size):
+        tail = _narrow_tail(k, n, size)
+        whole = n - tail
+        _direct(a_at, k, ADJACENT, b_at, n, bias_at, floor, c_at, n, m, whole, k)
+        if tail > 0:
+            b_at, c_at = b_at + whole * size, c_at + whole * size
+            bias_at = bias_at + whole * size if bias_at != NOWHERE else NOWHERE
+            transpose_block(floor, size, b_at, n, room, k, k, tail)
+            _narrow(a_at, room, bias_at, floor, c_at, n, m, tail, k)
     else:
-        _packed(a_at, k, ADJACENT, _address(b), n, ADJACENT, bias_at, floor, scratch, c, k)
+        _packed(a_at, k, ADJACENT, b_at, n, ADJACENT, bias_at, floor, scratch, c, k)
 
 
-@kernel
+@kernel(inline=True)
 def multiply_transposed(a, first, b, scratch, c):
     k, columns = a.shape
-    m, n, size = c.shape[0], c.shape[1], c.itemsize
-    a_at, no_floor = _address(a) + first * size, c.dtype.type(-np.inf)
-    if _is_narrow(columns, n, size):  # the transpose of the result has full rows
-        c_transposed = _address(scratch)
-        _direct(
-            size, _address(b), ADJACENT, n, a_at, columns, NOWHERE, no_floor, c_transposed, n, m, k
-        )
-        transpose_block(no_floor, size, c_transposed, m, _address(c), n, n, m)
-    elif is_direct(k, n, size):
-        _direct(
-            size, a_at, ADJACENT, columns, _address(b), n, NOWHERE, no_floor, _address(c), m, n, k
-        )
+    m, n, no_floor = c.shape[0], c.shape[1], c.dtype.type(-np.inf)
+    size = size_of(no_floor)
+    a_at, b_at, c_at, room = _address(a) + first * size, _address(b), _address(c), _address(scratch)
+    tail = _transposed_tail(columns, k, n, size)
+    whole = n - tail
+    if whole == 0 or is_direct(k, n, size):
+        _direct(a_at, ADJACENT, columns, b_at, n, NOWHERE, no_floor, c_at, n, m, whole, k)
+        if tail > 0:
+            b_at, c_at = b_at + whole * size, c_at + whole * size
+            _direct(b_at, ADJACENT, n, a_at, columns, NOWHERE, no_floor, room, m, tail, m, k)
+            transpose_block(no_floor, size, room, m, c_at, n, tail, m)
     else:
-        _packed(a_at, ADJACENT, columns, _address(b), n, ADJACENT, NOWHERE, no_floor, scratch, c, k)
+        _packed(a_at, ADJACENT, columns, b_at, n, ADJACENT, NOWHERE, no_floor, scratch, c, k)
 
 
-@kernel
+@kernel(inline=True)
 def multiply_by_transposed(a, b, scratch, c):
-    m, k, n, size = c.shape[0], a.shape[1], c.shape[1], c.itemsize
-    no_floor = c.dtype.type(-np.inf)
-    if _is_narrow(k, n, size):
-        _narrow(a, b, scratch[:0], no_floor, c)
-    elif is_direct(k, n, size):
+    m, k, n, no_floor = c.shape[0], a.shape[1], c.shape[1], c.dtype.type(-np.inf)
+    a_at, b_at, c_at, size = _address(a), _address(b), _address(c), size_of(no_floor)
+    if is_direct(k, n, size):
+        tail = _narrow_tail(k, n, size)
+        whole = n - tail
         b_transposed = _address(scratch)
-        transpose_block(no_floor, size, _address(b), k, b_transposed, n, n, k)
-        _direct(
-            size, _address(a), k, ADJACENT, b_transposed, n, NOWHERE, no_floor, _address(c), m, n, k
-        )
+        transpose_block(no_floor, size, b_at, k, b_transposed, whole, whole, k)
+        _direct(a_at, k, ADJACENT, b_transposed, whole, NOWHERE, no_floor, c_at, n, m, whole, k)
+        if tail > 0:
+            b_at, c_at = b_at + whole * k * size, c_at + whole * size
+            _narrow(a_at, b_at, NOWHERE, no_floor, c_at, n, m, tail, k)
     else:
-        _packed(
-            _address(a), k, ADJACENT, _address(b), ADJACENT, k, NOWHERE, no_floor, scratch, c, k
-        )
+        _packed(a_at, k, ADJACENT, b_at, ADJACENT, k, NOWHERE, no_floor, scratch, c, k)
 
 
 @kernel
-def _is_narrow(k, n, size):
-    """Tell whether sums of k terms for n columns are quicker with vectors along the sums.
+def _narrow_tail(k, n, size):
+    """Return of how many of the last columns the sums are quicker with vectors along them.
 
-    Along the columns, each term takes a vector, however few of its lanes are used; along the sums,
-    each column takes its share of the terms, and about eight vectors' time to add up lanes.
+    Vectors along the columns take a part of a tile for each term, however few lanes they use.
+    Vectors along the sums take a share of the terms for each column, and a while to add up lanes.
     """
     lanes = VECTOR_BYTES // size
-    return is_direct(k, n, size) and n * (k + 8 * lanes) <= lanes * k
+    tail = n % lanes
+    return tail if 4 * tail <= lanes and tail * lanes <= k else 0
 
 
 @kernel
-def _narrow(a, b_transposed, bias, floor, c):
-    """``c = max(a @ b_transposed.T + bias, floor)``, sum by sum."""
-    m, k, n, size = a.shape[0], a.shape[1], c.shape[1], c.itemsize
-    for j in range(n):
-        b_j = _address(b_transposed) + j * k * size
-        start = bias[j] if bias.size > 0 else c.dtype.type(0)
-        i = 0
-        while i < m:
-            a_i, c_ij = _address(a) + i * k * size, _address(c) + (i * n + j) * size
-            if m - i >= DOT_ROWS:
-                dot(DOT_ROWS, floor, a_i, k, b_j, start, c_ij, n, k)
-                i += DOT_ROWS
+def _transposed_tail(m, k, n, size):
+    """Return how many of the last columns are quicker as rows of the transpose, of m columns.
+
+    Compares how many parts of tiles both take, and adds what the transpose itself takes.
+    """
+    lanes = PART_BYTES // size
+    tail = n % (VECTOR_BYTES // size)
+    parts, transposed_parts = m * ((tail + lanes - 1) // lanes), tail * ((m + lanes - 1) // lanes)
+    is_quicker = transposed_parts * k + tail * m < parts * k
+    return tail if is_quicker and m * size >= VECTOR_BYTES and is_direct(m, tail, size) else 0
+
+
+@kernel
+def _narrow(a, b_transposed, bias, floor, c, c_row, m, n, k):
+    """Do as ``_direct`` for a few columns, sum by sum."""
+    size = size_of(floor)
+    i = 0
+    while i < m:
+        rows = DOT_ROWS if m - i >= DOT_ROWS else 1
+        for j in range(n):
+            a_i, c_ij = a + i * k * size, c + (i * c_row + j) * size
+            b_j = b_transposed + j * k * size
+            bias_j = bias + j * size if bias != NOWHERE else NOWHERE
+            if rows == DOT_ROWS:
+                dot(DOT_ROWS, floor, a_i, k, b_j, bias_j, c_ij, c_row, k)
             else:
-                dot(1, floor, a_i, k, b_j, start, c_ij, n, k)
-                i += 1
+                dot(1, floor, a_i, k, b_j, bias_j, c_ij, c_row, k)
+        i += rows
 
 
 @kernel
-def _direct(size, a, a_row, a_k, b, b_row, bias, floor, c, m, n, k):
-    """``c = max(a @ b + bias, floor)``, with all given by addresses; rows of c are n long."""
-    block = TILE_VECTORS * VECTOR_BYTES // size
-    for j in range(0, n, block):
-        columns = min(block, n - j)
+def _direct(a, a_row, a_k, b, b_row, bias, floor, c, c_row, m, n, k):
+    """``c = max(a @ b + bias, floor)``, with all given by addresses."""
+    size = size_of(floor)
+    lanes = VECTOR_BYTES // size
+    j = 0
+    while j < n:
+        columns = min(n - j, TILE_VECTORS * lanes)
+        if m == 1 and n - j >= ROW_VECTORS * lanes:
+            columns = ROW_VECTORS * lanes
         b_j, bias_j = b + j * size, bias + j * size if bias != NOWHERE else NOWHERE
         i = 0
         while i < m:
             rows = _tile_rows(m - i)
-            a_i, c_ij = a + i * a_row * size, c + (i * n + j) * size
+            a_i, c_ij = a + i * a_row * size, c + (i * c_row + j) * size
             _tile(
-                rows, floor, a_i, a_row, a_k, b_j, b_row, bias_j, NO_STRIDE, c_ij, n, k, columns
+                rows, floor, a_i, a_row, a_k, b_j, b_row, bias_j, NO_STRIDE,
+                c_ij, c_row, k, columns,
             )  # fmt: skip
             i += rows
+        j += columns
 
 
 @kernel
@@ -191,11 +222,9 @@ def _tile_rows(left):
     """Return the rows of the next tile, of ``left`` rows that are to do."""
     if left >= ROWS_1:
         return ROWS_1
-    if left >= ROWS_2:
-        return ROWS_2
-    if left >= ROWS_3:
-        return ROWS_3
-    return ROWS_4 if left >= ROWS_4 else 1
+    if left > ROWS_2:  # not a row alone: too few sums for the multiply-adds to follow each other
+        return ROWS_2 if left > 2 * ROWS_3 else ROWS_3
+    return left
 
 
 @kernel

@@ -6,6 +6,8 @@ There LLVM sees everything at once. Numba alone would optimise and emit each ker
 stands, and again in each of its callers: twice the time to compile, and slower code.
 """
 
+from functools import partial
+
 import numba
 from numba import _dynfunc
 from numba.core.codegen import JITCodeLibrary
@@ -23,13 +25,19 @@ FLAGS = _COMMON_FLAGS | {"fastmath": {"contract", "reassoc", "nsz", "arcp"}}
 JIT_DISABLED = bool(numba.config.DISABLE_JIT)
 
 
-def kernel(function):
-    """Compile a function on its first call: whole, and kept on disk, when Python calls it."""
+def kernel(function=None, *, inline=False):
+    """Compile a function on its first call: whole, and kept on disk, when Python calls it.
+
+    With ``inline``, compiled callers contain its code. A call costs, for each array, a dozen
+    instructions that write down its eight fields: nothing for a loop, a lot for a small product.
+    """
+    if function is None:
+        return partial(kernel, inline=inline)
     if JIT_DISABLED:
         return function
     whole = numba.njit(pipeline_class=_Whole, **FLAGS)(function)
     whole._cache = FunctionCache(function)
-    part = numba.njit(pipeline_class=_Part, **FLAGS)(function)
+    part = numba.njit(pipeline_class=_Part, forceinline=inline, **FLAGS)(function)
     # What compiled callers ask for.
     whole.get_call_template, whole.get_overload = part.get_call_template, part.get_overload
     return whole

@@ -7,17 +7,17 @@ from chainrule.kernels.jit import JIT_DISABLED, kernel
 from chainrule.kernels.sums import add_rows
 
 
-@kernel
+@kernel(inline=True)
 def linear(x, w, b, scratch, y):
     multiply(x, w, b, y.dtype.type(-np.inf), scratch, y)
 
 
-@kernel
+@kernel(inline=True)
 def linear_relu(x, w, b, scratch, y):
     multiply(x, w, b, y.dtype.type(0), scratch, y)
 
 
-@kernel
+@kernel(inline=True)
 def linear_backward_weight(x, dy, first, scratch, dw):
     multiply_transposed(x, first, dy, scratch, dw)
 
@@ -28,7 +28,7 @@ def linear_backward_bias(dy, db):
     add_rows(dy.dtype.type(0), dy.ctypes.data, rows, columns, db.ctypes.data)
 
 
-@kernel
+@kernel(inline=True)
 def linear_backward_input(dy, w, scratch, dx):
     multiply_by_transposed(dy, w, scratch, dx)
 

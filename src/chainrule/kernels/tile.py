@@ -13,8 +13,13 @@ from chainrule.kernels.vectors import INDEX, MANY_REGISTERS, VECTOR_BYTES, Vecto
 
 # Two vectors wide, and rows that leave registers for the operands. Twelve rows would fit into 32
 # registers, but their addresses not into x86's 16 integer registers: 95 instead of 255 GFLOP/s.
-ROWS_1, ROWS_2, ROWS_3, ROWS_4 = (MOST_ROWS, 5, 3, 2) if MANY_REGISTERS else (6, 4, 3, 2)
+ROWS_1, ROWS_2, ROWS_3, ROWS_4 = (MOST_ROWS if MANY_REGISTERS else 6), 4, 3, 2
 TILE_VECTORS = 2
+ROW_VECTORS = 4
+
+# The least that a tile computes of a row. AVX-512 works by halves (Zen 4): half a vector takes half
+# the time.
+PART_BYTES = min(VECTOR_BYTES, 32)
 
 
 @intrinsic(prefer_literal=True)
@@ -24,6 +29,7 @@ def tile(
 ):  # fmt: skip
     """``c = max(start + a @ b, floor)``, for ``rows`` rows and up to ``TILE_VECTORS`` vectors.
 
+    One row may also have ``ROW_VECTORS`` whole vectors.
     ``rows`` is a literal, and ``floor`` a number of the element type: 0 makes a ReLU of the
     product, -inf leaves it as it is. ``a``, ``b``, ``c`` and ``start`` are addresses (start 0:
     zeros), ``a_row`` and ``a_k`` how many elements apart the rows and the columns of ``a`` lie,
@@ -37,60 +43,80 @@ def tile(
     width = VECTOR_BYTES // (floor.bitwidth // 8)
 
     def codegen(context, builder, signature, values):
-        vectors = Vectors(builder, context.get_value_type(floor), width)
-        operands = values[1:]
-        columns = values[-1]
-
-        def at_least(count):
-            return builder.icmp_signed(">=", columns, ir.Constant(INDEX, count))
-
-        # Edges pay for masks, narrow outputs (ten classes) for one vector only.
-        with builder.if_else(at_least(TILE_VECTORS * width)) as (whole, edge):
-            with whole:
-                _emit_block(vectors, rows.literal_value, TILE_VECTORS, False, *operands)
-            with edge, builder.if_else(at_least(width + 1)) as (wide, narrow):
-                with wide:
-                    _emit_block(vectors, rows.literal_value, TILE_VECTORS, True, *operands)
-                with narrow:
-                    _emit_block(vectors, rows.literal_value, 1, True, *operands)
+        element = context.get_value_type(floor)
+        full, half = (Vectors(builder, element, w) for w in (width, width // 2))
+        done = builder.append_basic_block()
+        for least, parts in _choices(rows.literal_value, full, half):
+            is_chosen = builder.icmp_signed(">=", values[-1], ir.Constant(INDEX, least))
+            with builder.if_then(is_chosen):
+                is_masked = least % width != 0
+                _emit_block(builder, parts, is_masked, rows.literal_value, *values[1:])
+                builder.branch(done)
+        builder.branch(done)
+        builder.position_at_end(done)
         return context.get_dummy_value()
 
     return signature, codegen
 
 
+def _choices(rows, full, half):
+    """List from how many columns on which vectors take them; the last vector may be masked."""
+    width = full.width
+    if rows == 1:  # more sums at once, lest each multiply-add waits for the one before
+        yield ROW_VECTORS * width, [full] * ROW_VECTORS
+    yield 2 * width, [full, full]
+    if PART_BYTES < VECTOR_BYTES:
+        yield width + half.width + 1, [full, full]
+        yield width + 1, [full, half]
+        yield half.width + 1, [full]
+        yield 1, [half]
+    else:
+        yield width + 1, [full, full]
+        yield 1, [full]
+
+
 def _emit_block(
-    vectors, rows, count, masked,
+    builder, parts, is_masked, rows,
     floor, a, a_row, a_k, b, b_row, start, start_row, c, c_row, depth, columns,
 ):  # fmt: skip
-    """Emit the product for ``rows`` rows and ``count`` vectors of columns."""
-    builder, width = vectors.builder, vectors.width
+    """Emit the product for ``rows`` rows and the vectors ``parts`` of columns."""
     has_start = builder.icmp_signed("!=", start, ir.Constant(INDEX, 0))
-    a, b, c, start = (builder.inttoptr(x, vectors.pointer) for x in (a, b, c, start))
-    masks = [vectors.lanes_below(columns, v * width) if masked else None for v in range(count)]
+    a, b, c, start = (builder.inttoptr(x, parts[0].pointer) for x in (a, b, c, start))
+    firsts = [parts[0].width * v for v in range(len(parts))]
+    masks = [None for _ in parts]
+    if is_masked:
+        masks[-1] = parts[-1].lanes_below(columns, firsts[-1])
+    pieces = list(zip(parts, firsts, masks, strict=True))
 
     # Sums live in stack slots that LLVM turns into registers.
-    sums = [[cgutils.alloca_once_value(builder, vectors.zero) for _ in masks] for _ in range(rows)]
+    sums = [[cgutils.alloca_once_value(builder, part.zero) for part in parts] for _ in range(rows)]
     for row in sums:  # a tile inside a loop starts anew each time
-        for slot in row:
-            builder.store(vectors.zero, slot)
+        for slot, part in zip(row, parts, strict=True):
+            builder.store(part.zero, slot)
     with builder.if_then(has_start):
         for r, row in enumerate(sums):
-            start_r = vectors.row(start, start_row, r)
-            for v, mask in enumerate(masks):
-                builder.store(vectors.load(start_r, v * width, mask), row[v])
+            start_r = parts[0].row(start, start_row, r)
+            for slot, (part, first, mask) in zip(row, pieces, strict=True):
+                builder.store(part.load(start_r, first, mask), slot)
 
     with cgutils.for_range(builder, depth) as loop:
         b_k = builder.gep(b, [builder.mul(loop.index, b_row)])
-        b_vectors = [vectors.load(b_k, v * width, mask) for v, mask in enumerate(masks)]
+        b_vectors = [part.load(b_k, first, mask) for part, first, mask in pieces]
         a_k_offset = builder.mul(loop.index, a_k)
         for r, row in enumerate(sums):
             offset = builder.add(builder.mul(a_row, ir.Constant(INDEX, r)), a_k_offset)
-            factor = vectors.splat(builder.load(builder.gep(a, [offset])))
-            for slot, b_vector in zip(row, b_vectors, strict=True):
-                builder.store(vectors.multiply_add(factor, b_vector, builder.load(slot)), slot)
+            factor = builder.load(builder.gep(a, [offset]))
+            for slot, part, b_vector in zip(row, parts, b_vectors, strict=True):
+                total = part.multiply_add(part.splat(factor), b_vector, builder.load(slot))
+                builder.store(total, slot)
 
-    floors = vectors.splat(floor)
+    # The comparison would take multiply-adds' time from the next tile.
+    no_floor = ir.Constant(floor.type, float("-inf"))
+    with builder.if_then(builder.fcmp_ordered("!=", floor, no_floor)):
+        for row in sums:
+            for slot, part in zip(row, parts, strict=True):
+                builder.store(part.at_least(builder.load(slot), part.splat(floor)), slot)
     for r, row in enumerate(sums):
-        c_r = vectors.row(c, c_row, r)
-        for v, mask in enumerate(masks):
-            vectors.store(vectors.at_least(builder.load(row[v]), floors), c_r, v * width, mask)
+        c_r = parts[0].row(c, c_row, r)
+        for slot, (part, first, mask) in zip(row, pieces, strict=True):
+            part.store(builder.load(slot), c_r, first, mask)

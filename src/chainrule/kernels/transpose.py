@@ -17,11 +17,13 @@ def transpose_block(like, size, source, source_row, target, target_row, rows, co
     ``target_row`` elements apart.
     """
     width = VECTOR_BYTES // size
+    height, length = min(width, rows), min(width, columns)
     for i in range(0, rows, width):
+        top = min(i, rows - height)  # the last squares overlap, for parts of squares are slow
         for j in range(0, columns, width):
-            from_square = source + (i * source_row + j) * size
-            to_square = target + (j * target_row + i) * size
-            height, length = min(width, rows - i), min(width, columns - j)
+            left = min(j, columns - length)
+            from_square = source + (top * source_row + left) * size
+            to_square = target + (left * target_row + top) * size
             _transpose_square(like, from_square, source_row, to_square, target_row, height, length)
 
 

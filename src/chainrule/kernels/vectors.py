@@ -5,8 +5,10 @@ LLVM lowers each to what the machine has, whatever its width, fused multiply-add
 
 import llvmlite.binding as llvm
 from llvmlite import ir
+from numba import types
 from numba.core import cgutils
 from numba.core.registry import cpu_target
+from numba.extending import intrinsic
 
 INDEX = ir.IntType(64)
 LANE = ir.IntType(32)
@@ -33,6 +35,16 @@ VECTOR_BYTES = _vector_bytes()
 
 # AVX-512 and NEON have 32 vector registers, AVX2 and SSE 16.
 MANY_REGISTERS = VECTOR_BYTES == 64 or not llvm.get_process_triple().startswith(("x86", "i"))
+
+
+@intrinsic
+def size_of(typing_context, number):
+    """Return how many bytes a number takes: a constant, where an array's itemsize is loaded."""
+
+    def codegen(context, builder, signature, values):
+        return context.get_constant(types.int64, number.bitwidth // 8)
+
+    return types.int64(number), codegen
 
 
 class Vectors:

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from chainrule.engine.instructions import INSTRUCTION, LAYOUT, Op
-from chainrule.kernels.blocks import DIRECT_BYTES, MOST_NARROW, PACKED_BYTES, is_direct
+from chainrule.kernels.blocks import DIRECT_BYTES, NARROW_BYTES, PACKED_BYTES, is_direct
 from chainrule.plan.arena import ALIGNMENT, Lifetime, arrange
 from chainrule.plan.builder import Instruction, PlanBuilder, Tensor
 from chainrule.plan.fusion import fuse, take_rescale
@@ -208,8 +208,9 @@ def _scratch_bytes(
     most = 0
     for step in instructions:
         if step.op == Op.LINEAR:
-            if backward or step.outputs <= MOST_NARROW:
-                most = max(most, min(step.inputs * step.outputs * itemsize, DIRECT_BYTES))
+            row = step.outputs * itemsize  # of what is transposed
+            row = row if backward else min(row, NARROW_BYTES)
+            most = max(most, min(step.inputs * row, DIRECT_BYTES))
             rights = [(step.inputs, step.outputs)]
             rights += [(batch * step.repeat, step.outputs)] if backward else []
             if not all(is_direct(*right, itemsize) for right in rights):
