@@ -35,9 +35,8 @@ def shrink(matrix: Float64, block: tuple[int, int]) -> Float64:
     array([[-3. ,  0.5]])
     """
     (rows, columns), (down, across) = matrix.shape, block
-    padding = (0, -rows % down), (0, -columns % across)
-    padded = np.pad(matrix, padding)
-    cells = padded.reshape(len(padded) // down, down, -1, across).swapaxes(1, 2)
-    cells = cells.reshape(*cells.shape[:2], -1)
+    padded = np.pad(matrix, ((0, -rows % down), (0, -columns % across)))
+    blocks = padded.reshape(len(padded) // down, down, -1, across).swapaxes(1, 2)
+    cells = blocks.reshape(*blocks.shape[:2], -1)
     largest = np.abs(cells).argmax(axis=-1, keepdims=True)
     return np.take_along_axis(cells, largest, axis=-1)[..., 0]

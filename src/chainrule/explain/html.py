@@ -7,6 +7,7 @@ stands in the data; nothing is loaded from elsewhere.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 from math import isfinite
@@ -23,19 +24,67 @@ from chainrule.explain.step import Float64
 if TYPE_CHECKING:
     from chainrule.explain.chain import Chain
     from chainrule.explain.compression import Compression
-    from chainrule.explain.path import Factor
+    from chainrule.explain.path import Factor, Path
 
 SCRIPTS = ("elements", "figure", "heat_map", "factors", "cancel", "nudge", "page")
 
-# What keeps a page below a megabyte, and a minute: a cell takes about eight bytes.
-MOST_CELLS = 60_000
-CELLS_A_MAP = 1024  # at most; and rows are left out rather than going below a quarter of it
+# What keeps a page below a megabyte, and its making below a minute.
+MOST_CELLS = 70_000  # of all heat maps: up to ten bytes each
+GRADIENTS_SHARE = 4  # a gradient, of which there is one, may have more cells than a factor
 MOST_ROWS = 8
-MOST_NUDGED = 400  # entries that can be nudged, on the whole page
-NUDGED = 4  # entries of each parameter
-NUDGE_WORK = 5e9  # multiply-adds of all nudges' passes, about
+MOST_NUDGED = 240  # entries that can be nudged
+NUDGED_EACH = 4  # of one parameter
+NUDGE_WORK = 5e9  # multiply-adds of the passes of all nudges
 
 STEPS = 10  # of a nudge, each way
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a page has room and time for.
+
+    Attributes
+    ----------
+    rows : int
+        Of the batch, whose factors are shown.
+    cells : int
+        Of one factor's heat map.
+    nudged : int
+        Entries of each parameter that can be nudged.
+    """
+
+    rows: int
+    cells: int
+    nudged: int
+
+    @classmethod
+    def for_chain(cls, chain: Chain) -> Room:
+        """Share out what there is among all factors and gradients."""
+        rows, cells = _rows_and_cells(chain)
+        paths = 1 + len(chain.symbols)
+        # A pass forward and one backward: three products with each weight, for each row.
+        pass_work = 3 * chain.rows * max(1, chain.network.params.size)
+        affordable = int(NUDGE_WORK / (paths * (2 * STEPS + 1) * pass_work))
+        return cls(rows, cells, min(NUDGED_EACH, MOST_NUDGED // paths, affordable))
+
+
+def _rows_and_cells(chain: Chain) -> tuple[int, int]:
+    """Return how many rows are shown, and the most cells of a factor's map, that fit."""
+    sizes = [link.value.shape[1] for link in chain.links]
+    parameters = {name: chain.gradients[name].size for name in chain.symbols}
+    factors = [m * n for m, n in zip([*sizes[1:], 1], sizes, strict=True)]
+    factors += [sizes[chain.link_of(name)] * size for name, size in parameters.items()]
+    built = [size for size in factors if size * chain.rows <= chain.links[0].max_elements]
+    gradients = [chain.x.size, *parameters.values()]
+    most = min(chain.rows, MOST_ROWS)
+    choices = [(rows, cells) for rows in range(most, 0, -1) for cells in (4096, 2048, 1024, 512)]
+    choices += [(1, cells) for cells in (256, 64, 16)]
+    for rows, cells in choices:
+        of_factors = rows * sum(min(size, cells) for size in built)
+        of_gradients = sum(min(size, GRADIENTS_SHARE * cells) for size in gradients)
+        if of_factors + of_gradients <= MOST_CELLS:
+            return rows, cells
+    return choices[-1]
 
 
 def page(chain: Chain) -> str:
@@ -61,11 +110,12 @@ def _inside_script(data: Any) -> str:
 def page_data(chain: Chain) -> dict[str, Any]:
     """Return all that the page shows, as what JSON can hold."""
     names = ["x", *chain.symbols]
-    sizes = _sizes(chain, len(names))
+    room = Room.for_chain(chain)
     shared = chain.compress("x")
     return {
         "title": _title(chain),
         "loss": {
+            "name": type(chain.loss_function).__name__,
             "text": repr(chain.loss_function),
             "value": figure(chain.loss),
             "rows": chain.rows,
@@ -74,7 +124,7 @@ def page_data(chain: Chain) -> dict[str, Any]:
         "links": [
             {
                 "symbol": SYMBOLS.symbol(link.symbol),
-                "layers": link.description,
+                "layers": [repr(step.layer) for step in link.steps] or ["the input"],
                 "size": link.value.shape[1],
                 "norm": figure(np.linalg.norm(link.value)),
                 "gradient": figure(np.linalg.norm(link.gradient)),
@@ -82,13 +132,14 @@ def page_data(chain: Chain) -> dict[str, Any]:
             for link in chain.links
         ],
         # Those of dL/dX. A parameter's path has the first ones of them, and one of its own.
-        "factors": [_factor(factor, sizes) for factor in shared.paths[0].factors],
-        "merged": _merged(shared),
+        "factors": [_factor(factor, room) for factor in shared.paths[0].factors],
+        # dL/d(by), after each cancellation.
+        "merged": [_merged(path) for path in shared.paths],
         "paths": [
-            _path(chain, name, shared if name == "x" else chain.compress(name), sizes)
+            _path(chain, name, shared if name == "x" else chain.compress(name), room)
             for name in names
         ],
-        "limits": {"elements": chain.links[0].max_elements, "rows": sizes["rows"]},
+        "limits": {"elements": chain.links[0].max_elements, "rows": room.rows},
     }
 
 
@@ -97,22 +148,10 @@ def _title(chain: Chain) -> str:
     if len(sizes) > 8:
         sizes = [*sizes[:3], "\N{HORIZONTAL ELLIPSIS}", *sizes[-3:]]
     arrow = " \N{RIGHTWARDS ARROW} "
-    return f"{arrow.join(sizes)}, {chain.loss_function!r}"
+    return f"{arrow.join(sizes)}, {type(chain.loss_function).__name__}"
 
 
-def _sizes(chain: Chain, paths: int) -> dict[str, int]:
-    """Return how many rows, cells and nudged entries the page has room and time for."""
-    factors = len(chain.links) + paths
-    rows = max(1, min(chain.rows, MOST_ROWS, MOST_CELLS * 4 // (CELLS_A_MAP * factors)))
-    cells = max(1, min(CELLS_A_MAP, MOST_CELLS // (rows * factors + paths)))
-    # A nudge takes a pass forward and one backward: three products with each weight, for each row.
-    pass_work = 3 * chain.rows * max(1, chain.network.params.size)
-    affordable = int(NUDGE_WORK / ((2 * STEPS + 1) * pass_work * paths))
-    nudged = min(NUDGED, MOST_NUDGED // paths, affordable)
-    return {"rows": rows, "cells": cells, "nudged": nudged}
-
-
-def _factor(factor: Factor, sizes: dict[str, int]) -> dict[str, Any]:
+def _factor(factor: Factor, room: Room) -> dict[str, Any]:
     """Return one factor: norm and heat map of each row that is shown; neither if not built."""
     data: dict[str, Any] = {
         "of": SYMBOLS.symbol(factor.of),
@@ -121,9 +160,9 @@ def _factor(factor: Factor, sizes: dict[str, int]) -> dict[str, Any]:
         "norm": figure(factor.norm),
     }
     if factor.value is not None:
-        shown = factor.value[: sizes["rows"]]
+        shown = factor.value[: room.rows]
         data["norms"] = [figure(np.linalg.norm(matrix)) for matrix in shown]
-        data["maps"] = [_heat_map(matrix, sizes["cells"]) for matrix in shown]
+        data["maps"] = [_heat_map(matrix, room.cells) for matrix in shown]
     return data
 
 
@@ -134,21 +173,13 @@ def _heat_map(matrix: Float64, most_cells: int) -> dict[str, Any]:
     return {"shape": [rows, columns], "block": block, "cells": cells}
 
 
-def _merged(compression: Compression) -> list[float | str | None]:
-    """Return the norm of the first factor, at first and after each cancellation.
-
-    Where the factor is not built, the running product says what it is.
-    """
-    norms = []
-    for path in compression.paths:
-        first = path.factors[0]
-        norms.append(figure(np.linalg.norm(path.running[0]) if first.norm is None else first.norm))
-    return norms
+def _merged(path: Path) -> float | str | None:
+    """Return the norm of the first factor; where it is not built, the running product says it."""
+    norm = path.factors[0].norm
+    return figure(np.linalg.norm(path.running[0]) if norm is None else norm)
 
 
-def _path(
-    chain: Chain, name: str, compression: Compression, sizes: dict[str, int]
-) -> dict[str, Any]:
+def _path(chain: Chain, name: str, compression: Compression, room: Room) -> dict[str, Any]:
     path = compression.paths[0]
     is_input = name == "x"
     shape = chain.x.shape if is_input else path.gradient.shape
@@ -158,15 +189,15 @@ def _path(
         "symbol": SYMBOLS.symbol(path.symbol),
         "shape": shape,
         "link": 0 if is_input else chain.link_of(name),
-        "factor": None if is_input else _factor(path.factors[-1], sizes),
-        "merged": _merged(compression)[-1],
+        "factor": None if is_input else _factor(path.factors[-1], room),
+        "merged": figure(compression.paths[-1].factors[0].norm),
         "norm": figure(np.linalg.norm(path.gradient)),
-        "map": _heat_map(matrix, sizes["cells"]),
+        "map": _heat_map(matrix, GRADIENTS_SHARE * room.cells),
         "explicit": compression.explicit,
         "difference": figure(compression.difference),
         "ulp": figure(compression.ulp),
         "proof": compression.proof,
-        "nudge": _nudge(chain, name, path.gradient.reshape(shape), sizes["nudged"]),
+        "nudge": _nudge(chain, name, path.gradient.reshape(shape), room.nudged),
     }
 
 
@@ -189,9 +220,7 @@ def _entry(chain: Chain, name: str, flat: int, span: float) -> dict[str, Any]:
         target = target.reshape(chain.rows, *chain.links[-1].steps[-1].output_shape)
     ray = Ray(chain.network, chain.loss_function, chain.x, target, name, index)
     loss, slope = ray.loss_and_slope(0.0)
-    moves = [
-        ray.loss_and_slope(span * step / STEPS)[0] - loss for step in range(-STEPS, STEPS + 1)
-    ]
+    moves = [ray.loss_and_slope(span * step / STEPS)[0] - loss for step in range(-STEPS, STEPS + 1)]
     return {
         "index": index,
         "value": figure(array[index]),

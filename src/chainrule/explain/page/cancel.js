@@ -26,11 +26,10 @@ class Cancellation {
       byId("cancel-status").textContent = `Again: ${this.written()}`;
       return;
     }
-    const gone = this.factors[this.done].by;
     strike(byId("derivation").lastElementChild);
     this.done += 1;
     byId("derivation").append(this.line());
-    byId("cancel-status").textContent = `∂${gone} cancels. ${this.written()}. ${this.note()}`;
+    byId("cancel-status").textContent = `${this.written()}. ${this.note()}`;
     this.finish();
   }
 
@@ -50,9 +49,18 @@ class Cancellation {
   }
 
   note() {
+    const gone = this.done ? `∂${this.factors[this.done - 1].by} cancels. ` : "";
+    return gone + this.size();
+  }
+
+  size() {
+    const { path, data, done } = this;
     const { of, by } = this.left()[0];
-    const norm = this.isDone() ? this.path.merged : this.data.merged[this.done];
-    const size = sizes([1, this.factors[this.done].shape[1]]);
+    const norm = this.isDone() && path.factor ? path.merged : data.merged[done];
+    if (norm === null) {
+      return `${derivative(of, by)}: not built for each row; the rows added up are ${sizes(path.shape)}, norm ${number(path.norm)}`;
+    }
+    const size = sizes([1, this.factors[done].shape[1]]);
     return `${derivative(of, by)}: ${size} in each row, norm ${number(norm)}`;
   }
 

@@ -50,4 +50,8 @@ function fraction(of, by) {
   );
 }
 
+// A text that may be broken within names such as CrossEntropyLoss.
+const breakable = (text) =>
+  text.split(/(?<=[a-z])(?=[A-Z])/).flatMap((part, i) => (i ? [element("wbr"), part] : [part]));
+
 const sign = (text) => element("span", { class: "sign" }, text);

@@ -115,20 +115,22 @@ function factorPanel(data, factor, row) {
     const limit = count(data.limits.elements);
     return panel(title, `${size}: too large to show. Over all rows it has more than ${limit} elements (max_elements), and was not built.`);
   }
-  const labels = {
-    rows: factor.of === "L" ? "the loss" : `the entries of ${factor.of}`,
-    columns: `the entries of ${factor.by}, one after another`,
-  };
+  const labels = { columns: `the entries of ${factor.by}` };
+  if (factor.shape[0] > 1) labels.rows = `the entries of ${factor.of}`;
   const where = data.loss.rows === 1 ? "" : ` in row ${row}; ${number(factor.norm)} over all rows`;
   const text = `${size}; norm ${number(factor.norms[row])}${where}.`;
   return panel(title, text, heatMap(factor.maps[row], title, labels));
 }
 
+function resultLabels({ symbol, shape, factor }) {
+  if (!factor) return { rows: "the rows of the batch", columns: `the entries of ${symbol}` };
+  if (shape.length < 2) return { columns: `the entries of ${symbol}` };
+  return { rows: `the rows of ${symbol}`, columns: "its columns" };
+}
+
 function resultPanel(data, path) {
   const title = derivative("L", path.symbol);
-  const labels = path.factor
-    ? { rows: `the rows of ${path.symbol}`, columns: "its columns" }
-    : { rows: "the rows of the batch", columns: `the entries of ${path.symbol}` };
+  const labels = resultLabels(path);
   const sum = path.factor && data.loss.rows > 1 ? ", all rows of the batch added up" : "";
   const text = `${sizes(path.shape)}${sum}; norm ${number(path.norm)}.`;
   return panel(title, text, heatMap(path.map, title, labels));

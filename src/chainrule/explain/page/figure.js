@@ -12,7 +12,7 @@ function linkItem(data, link, position) {
     "div",
     { class: "box" },
     element("span", { class: "symbol" }, link.symbol),
-    element("span", { class: "layers" }, link.layers),
+    ...link.layers.map((layer) => element("span", { class: "layers" }, ...breakable(layer))),
     element("span", { class: "size" }, plural(link.size, "number")),
   );
   return element(
@@ -28,7 +28,7 @@ function lossItem(data) {
     "div",
     { class: "box" },
     element("span", { class: "symbol" }, "L"),
-    element("span", { class: "layers" }, data.loss.text),
+    element("span", { class: "layers" }, ...breakable(data.loss.name)),
     element("span", { class: "size" }, number(data.loss.value)),
   );
   return element("li", { class: "link" }, element("div", { class: "tower" }, box));

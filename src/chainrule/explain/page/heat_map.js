@@ -7,11 +7,13 @@ function heatMap(map, name, labels) {
   const largest = Math.max(...cells.flat().map((value) => (Number.isFinite(value) ? Math.abs(value) : 0)));
   const printed = cells.length <= MOST_PRINTED.rows && cells[0].length <= MOST_PRINTED.columns;
   const picture = printed ? numberTable(map, name, largest) : colourMap(map, name, largest);
-  return element("div", { class: "map" }, axes(map, labels), picture, legend(largest), blocks(map));
+  return element("div", { class: "map" }, axes(labels), picture, legend(largest), blocks(map));
 }
 
-const axes = (map, labels) =>
-  element("p", { class: "note" }, `Down: ${labels.rows}. Across: ${labels.columns}.`);
+function axes({ rows, columns }) {
+  const text = `${rows ? `Down: ${rows}. ` : ""}Across: ${columns}.`;
+  return element("p", { class: "note" }, text);
+}
 
 function blocks({ block: [down, across] }) {
   if (down * across === 1) return "";
@@ -98,7 +100,7 @@ function legend(largest) {
     "p",
     { class: "legend" },
     element("span", {}, number(-largest)),
-    element("span", { class: "scale", role: "img", "aria-label": "from the colour of negative numbers over 0 to that of positive ones" }),
+    element("span", { class: "scale", role: "img", "aria-label": "colours from the most negative number over 0 to the most positive one" }),
     element("span", {}, number(largest)),
   );
 }

@@ -32,7 +32,8 @@ class Nudge {
   choose(entry) {
     this.entry = entry;
     byId("delta").value = 12;
-    byId("curve").replaceChildren(curve(this.points(), this.data.loss.value));
+    byId("curve-before").textContent = number(this.data.loss.value);
+    byId("curve").replaceChildren(curve(this.points()));
     this.draw();
   }
 
@@ -77,21 +78,25 @@ function entryChoice(path, entry, i) {
     "label",
     {},
     element("input", { type: "radio", name: "entry", value: i, ...(i === 0 && { checked: true }) }),
-    element("span", {}, `${entryName(path, entry)} = ${number(entry.value)}`),
-    element("span", { class: "size" }, `slope ${signed(entry.slope)}`),
+    element(
+      "span",
+      {},
+      `${entryName(path, entry)} = ${number(entry.value)} `,
+      element("span", { class: "size" }, `slope ${signed(entry.slope)}`),
+    ),
   );
 }
 
 const CURVE = { width: 420, height: 240, left: 14, right: 76, top: 14, bottom: 34 };
 
 // The loss as a line, and its tangent dashed.
-function curve(points, before) {
+function curve(points) {
   const scale = scales(points);
   const last = points.at(-1);
   const svg = drawn(
     "svg",
     { viewBox: `0 0 ${CURVE.width} ${CURVE.height}`, class: "curve", role: "img", "aria-label": curveInWords(points) },
-    ...curveAxes(points, scale, before),
+    ...curveAxes(points, scale),
     drawn("path", { class: "predicted", d: line(points, scale, "predicted") }),
     drawn("path", { class: "real", d: line(points, scale, "real") }),
     drawn("circle", { class: "predicted", r: 4.5 }),
@@ -127,7 +132,7 @@ function line(points, scale, kind) {
   return finite.map((point, i) => `${i ? "L" : "M"}${scale.x(point.delta).toFixed(1)} ${scale.y(point[kind]).toFixed(1)}`).join("");
 }
 
-function curveAxes(points, scale, before) {
+function curveAxes(points, scale) {
   const bottom = CURVE.height - CURVE.bottom + 6;
   const [first, last] = [points[0].delta, points.at(-1).delta];
   const label = (x, text, anchor) =>
@@ -138,7 +143,6 @@ function curveAxes(points, scale, before) {
     label(scale.x(first), signed(first), "start"),
     label(scale.x(0), "as it is", "middle"),
     label(scale.x(last), signed(last), "end"),
-    drawn("text", { x: scale.x(0) + 6, y: CURVE.top + 2 }, `L = ${number(before)} where the lines touch`),
   ];
 }
 

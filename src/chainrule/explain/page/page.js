@@ -16,7 +16,7 @@ function offerRows(data, opened) {
   select.addEventListener("change", () => opened.chooseRow(Number(select.value)));
   byId("row-choice").hidden = data.loss.rows === 1;
   const left = data.loss.rows - rows;
-  byId("row-note").textContent = left ? `of ${data.loss.rows}; the page has the numbers of the first ${rows}` : `of ${rows}`;
+  byId("row-note").textContent = left ? `of ${data.loss.rows}; the page shows the first ${plural(rows, "row")}` : `of ${rows}`;
   byId("unbuilt").textContent = `A dash: over all rows the factor has more than ${count(data.limits.elements)} elements (max_elements), and was not built. The product is carried on by the factor's action on what is left of it.`;
 }
 
