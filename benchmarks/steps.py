@@ -37,7 +37,9 @@ class Engine:
         self.machine = Machine(plan, dtype, "numba")
         self.state = cr.Adam().state(self.network)
         self.losses = self.machine.losses_for(steps)
-        self.order = np.random.default_rng(0).integers(0, len(X), steps * chosen.batch)
+        self.order = np.tile(np.arange(chosen.batch), steps)
+        if not chosen.full_batch:
+            self.order = np.random.default_rng(0).integers(0, len(X), self.order.size)
         self.run(WHOLE)  # compiles or loads
 
     def run(self, phases):

@@ -50,6 +50,7 @@ from chainrule.kernels.loss import bce_with_logits, cross_entropy, huber, mse
 from chainrule.kernels.rescale import rescale, rescale_backward
 from chainrule.kernels.team import meet
 from chainrule.kernels.update import adam_update, adamw_update, sgd_update
+from chainrule.kernels.views import matrix
 
 FORWARD, OUTPUT, BACKWARD = Phase.FORWARD, Phase.OUTPUT, Phase.BACKWARD
 INPUT_GRADIENT, UPDATE = Phase.INPUT_GRADIENT, Phase.UPDATE
@@ -118,19 +119,19 @@ def forward(plan, params, arena, scratch, first, last):
         x = arena[step["x"] + begin * k : step["x"] + end * k]
         y = arena[step["y"] + begin * n : step["y"] + end * n]
         if op == Op.LINEAR:
-            x = x.reshape((m, k))
-            w = params[step["weight"] : step["weight"] + k * n].reshape((k, n))
+            x = matrix(x, m, k)
+            w = matrix(params[step["weight"] : step["weight"] + k * n], k, n)
             b = params[step["bias"] : step["bias"] + n] if step["bias"] >= 0 else params[:0]
             if step["activation"] == Op.RELU:
-                linear_relu(x, w, b, scratch, y.reshape((m, n)))
+                linear_relu(x, w, b, scratch, matrix(y, m, n))
             else:
                 z = arena[step["z"] + begin * n : step["z"] + end * n]
-                linear(x, w, b, scratch, z.reshape((m, n)))
+                linear(x, w, b, scratch, matrix(z, m, n))
                 activate(step["activation"], z, y, step["alpha"])
         elif op == Op.SOFTMAX:
-            softmax(x.reshape((m, k)), y.reshape((m, n)))
+            softmax(matrix(x, m, k), matrix(y, m, n))
         elif op == Op.LOG_SOFTMAX:
-            log_softmax(x.reshape((m, k)), y.reshape((m, n)))
+            log_softmax(matrix(x, m, k), matrix(y, m, n))
         elif op == Op.RESCALE:
             rescale(x, y, step["alpha"], step["beta"])
         else:
@@ -147,15 +148,15 @@ def pass_error_back(step, params, arena, scratch, first, last, to_input):
     dx = arena[step["dx"] + begin * k : step["dx"] + end * k]
     dy = arena[step["dy"] + begin * n : step["dy"] + end * n]
     if op == Op.LINEAR:
-        w = params[step["weight"] : step["weight"] + k * n].reshape((k, n))
+        w = matrix(params[step["weight"] : step["weight"] + k * n], k, n)
         dz = arena[step["dz"] + begin * n : step["dz"] + end * n]
         activate_backward(step["activation"], dy, y, dz, step["alpha"])
         if to_input:
-            linear_backward_input(dz.reshape((m, n)), w, scratch, dx.reshape((m, k)))
+            linear_backward_input(matrix(dz, m, n), w, scratch, matrix(dx, m, k))
     elif op == Op.SOFTMAX:
-        softmax_backward(dy.reshape((m, n)), y.reshape((m, n)), dx.reshape((m, k)))
+        softmax_backward(matrix(dy, m, n), matrix(y, m, n), matrix(dx, m, k))
     elif op == Op.LOG_SOFTMAX:
-        log_softmax_backward(dy.reshape((m, n)), y.reshape((m, n)), dx.reshape((m, k)))
+        log_softmax_backward(matrix(dy, m, n), matrix(y, m, n), matrix(dx, m, k))
     elif op == Op.RESCALE:
         rescale_backward(dy, dx, step["alpha"])
     else:
@@ -169,13 +170,13 @@ def differentiate_parameters(step, grads, arena, scratch, rows, first, last):
     if step["op"] != Op.LINEAR:
         return
     m, k, n = rows * step["repeat"], step["inputs"], step["outputs"]
-    x = arena[step["x"] : step["x"] + m * k].reshape((m, k))
-    dz = arena[step["dz"] : step["dz"] + m * n].reshape((m, n))
+    x = matrix(arena[step["x"] : step["x"] + m * k], m, k)
+    dz = matrix(arena[step["dz"] : step["dz"] + m * n], m, n)
     begin, end = step["weight"], step["weight"] + k * n
     row, end_row = (max(begin, first) - begin) // n, (min(end, last) - begin) // n
     if row < end_row:
-        dw = grads[begin + row * n : begin + end_row * n].reshape((end_row - row, n))
-        linear_backward_weight(x, dz, row, scratch, dw)
+        dw = grads[begin + row * n : begin + end_row * n]
+        linear_backward_weight(x, dz, row, scratch, matrix(dw, end_row - row, n))
     begin = step["bias"]
     if first <= begin < last:
         linear_backward_bias(dz, grads[begin : begin + n])
@@ -203,29 +204,6 @@ def backward(plan, params, grads, arena, scratch, rows, share, member, members, 
 
 
 @kernel
-def evaluate_loss(loss, layout, arena, label, total, first, last):
-    """Return these rows' part of the loss, and write its gradient where ``backward`` starts.
-
-    ``total`` is the weight of the whole batch.
-    """
-    op, alpha, n, t = loss["op"], loss["alpha"], layout["output_size"], layout["target_size"]
-    rows = last - first
-    output_at, d_output_at = layout["output"] + first * n, layout["d_output"] + first * n
-    output = arena[output_at : output_at + rows * n].reshape((rows, n))
-    d_output = arena[d_output_at : d_output_at + rows * n].reshape((rows, n))
-    weight = arena[layout["weight"] + first : layout["weight"] + last]
-    target_at = layout["target"] + first * t
-    target = arena[target_at : target_at + rows * t].reshape((rows, t))
-    if op == Op.CROSS_ENTROPY:
-        return cross_entropy(output, label[first:last], weight, total, d_output, alpha)
-    if op == Op.MSE:
-        return mse(output, target, weight, total, d_output)
-    if op == Op.HUBER:
-        return huber(output, target, weight, total, d_output, alpha)
-    return bce_with_logits(output, target, weight, total, d_output)
-
-
-@kernel
 def sum_of_weights(weights, chosen):
     """Return the weight of the chosen rows; each weighs 1 where there are no weights."""
     if weights.size == 0:
@@ -234,6 +212,41 @@ def sum_of_weights(weights, chosen):
     for i in range(chosen.size):
         total += weights[chosen[i]]
     return total
+
+
+@kernel
+def evaluate_loss(loss, layout, arena, label, targets, labels, weights, chosen, first, last):
+    """Gather what the loss compares the rows from ``first`` to ``last`` of the batch with.
+
+    Write its gradient where ``backward`` starts; return the weight of the whole batch, and these
+    rows' part of the loss.
+    """
+    op, alpha, n, t = loss["op"], loss["alpha"], layout["output_size"], layout["target_size"]
+    mine, rows = chosen[first:last], last - first
+    output_at, d_output_at = layout["output"] + first * n, layout["d_output"] + first * n
+    output = matrix(arena[output_at : output_at + rows * n], rows, n)
+    d_output = matrix(arena[d_output_at : d_output_at + rows * n], rows, n)
+    target_at = layout["target"] + first * t
+    target = matrix(arena[target_at : target_at + rows * t], rows, t)
+    weight = arena[layout["weight"] + first : layout["weight"] + last]
+    if weights.size > 0:
+        gather_values(weights, mine, weight)
+    else:
+        weight[:] = 1
+    if t > 0:
+        gather_rows(targets, mine, target)
+    else:
+        gather_values(labels, mine, label[first:last])
+    total = sum_of_weights(weights, chosen)
+    if op == Op.CROSS_ENTROPY:
+        part = cross_entropy(output, label[first:last], weight, total, d_output, alpha)
+    elif op == Op.MSE:
+        part = mse(output, target, weight, total, d_output)
+    elif op == Op.HUBER:
+        part = huber(output, target, weight, total, d_output, alpha)
+    else:
+        part = bce_with_logits(output, target, weight, total, d_output)
+    return total, part
 
 
 @kernel
@@ -286,7 +299,7 @@ def run(
     place, rule, loss_step = layout[0], update[0], loss[0]
     memory, element, start, stride = inputs  # see engine.rows
     batch, members = place["batch"], place["members"]
-    width, t = place["input_size"], place["target_size"]
+    width = place["input_size"]
     scratch_at = place["scratch"] + member * place["scratch_size"]
     scratch = arena[scratch_at : scratch_at + place["scratch_size"]]
     steps_before = rule["step"]
@@ -302,25 +315,14 @@ def run(
         if phases & FORWARD:
             x_at = place["input"] + first * width
             x = arena[x_at : x_at + mine.size * width]
-            x = x.reshape((mine.size, width))
+            x = matrix(x, mine.size, width)
             scale, offset = place["scale"], place["offset"]
             gather_rescaled(memory, element, start, stride, mine, scale, offset, x)
             forward(plan, params, arena, scratch, first, last)
         if phases & FORWARD and loss_step["op"] != Op.NONE:
-            weight = arena[place["weight"] + first : place["weight"] + last]
-            if weights.size > 0:
-                gather_values(weights, mine, weight)
-            else:
-                weight[:] = 1
-            if t > 0:
-                target_at = place["target"] + first * t
-                target = arena[target_at : target_at + mine.size * t]
-                gather_rows(targets, mine, target.reshape((mine.size, t)))
-            else:
-                gather_values(labels, mine, label[first:last])
-            total = sum_of_weights(weights, chosen)
-            part = evaluate_loss(loss_step, place, arena, label, total, first, last)
-            losses[i, 0], losses[i, 1 + member] = total, part
+            losses[i, 0], losses[i, 1 + member] = evaluate_loss(
+                loss_step, place, arena, label, targets, labels, weights, chosen, first, last
+            )
             if not meet(team, members):
                 return i
             for other in range(members):
@@ -330,7 +332,7 @@ def run(
             n = place["output_size"]
             output = arena[place["output"] + first * n : place["output"] + last * n]
             copied = outputs[begin + first : begin + last]
-            copy_rows(output.reshape((last - first, n)), copied)
+            copy_rows(matrix(output, last - first, n), copied)
             if not meet(team, members):  # a member's rows of a shorter batch lie elsewhere
                 return i
         if phases & BACKWARD:
