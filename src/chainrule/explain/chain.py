@@ -163,7 +163,8 @@ class Chain:
             losses=losses,
             **target,
         )
-        return float(losses[0, 1]), machine.rows_at("d_output", self.rows).copy()
+        d_output = machine.rows_at("d_output", self.rows).reshape(last.y.shape)
+        return float(losses[0, 1]), d_output.copy()
 
     @property
     def rows(self) -> int:
