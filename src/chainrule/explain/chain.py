@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -9,7 +10,7 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from chainrule.arguments import integer
 from chainrule.arrays import FloatArray
@@ -18,10 +19,12 @@ from chainrule.engine.machine import Machine
 from chainrule.explain import fragment, notation
 from chainrule.explain.compression import Compression, compress
 from chainrule.explain.notation import SYMBOLS, Notation
+from chainrule.explain.order import Order, order
 from chainrule.explain.path import Factor, Path
 from chainrule.explain.step import Float64, Step
 from chainrule.explain.symbols import find, group, name_links, name_parameters
 from chainrule.explain.text import number, paragraph, table
+from chainrule.explain.trace import Trace, trace
 from chainrule.files import write_whole
 from chainrule.layers import Identity
 from chainrule.losses import Loss
@@ -60,24 +63,41 @@ class Link:
     @cached_property
     def jacobian(self) -> Float64 | None:
         """The derivative by the link before: (rows, size, size before); None if too large."""
-        return self._product(self.steps, None)
+        return self._product(self.steps)
 
-    def parameter_jacobian(self, name: str) -> Float64 | None:
-        """Return the derivative by a parameter: (rows, size, its size); None if too large."""
+    def parameter_jacobian(
+        self, name: str, entries: NDArray[np.int64] | None = None
+    ) -> Float64 | None:
+        """Return the derivative by a parameter: (rows, size, its size); None if too large.
+
+        With ``entries``, indices into the flat parameter, it is the derivative by those.
+        """
         path, _, parameter = name.rpartition(".")
         first = [step.path for step in self.steps].index(path)
-        return self._product(self.steps[first:], parameter)
+        return self._product(self.steps[first:], parameter, entries)
 
-    def _product(self, steps: tuple[Step, ...], parameter: str | None) -> Float64 | None:
+    def _product(
+        self,
+        steps: tuple[Step, ...],
+        parameter: str | None = None,
+        entries: NDArray[np.int64] | None = None,
+    ) -> Float64 | None:
         """Multiply the steps' Jacobians, the last one's on the left."""
         first, *others = steps
         _, size, columns = first.jacobian_shape(parameter)
+        if entries is not None:
+            columns = len(entries)
         sizes = [size * columns]
         for step in others:
             sizes += [prod(step.jacobian_shape()[1:]), step.y.shape[1] * columns]
         if max(sizes) * first.rows > self.max_elements:
             return None
-        result = first.parameter_jacobian(parameter) if parameter else first.jacobian()
+        if parameter is None:
+            result = first.jacobian()
+        elif entries is None:
+            result = first.parameter_jacobian(parameter)
+        else:
+            result = first.parameter_columns(parameter, entries)
         for step in others:
             result = step.jacobian() @ result
         return result
@@ -163,8 +183,7 @@ class Chain:
             losses=losses,
             **target,
         )
-        d_output = machine.rows_at("d_output", self.rows).reshape(last.y.shape)
-        return float(losses[0, 1]), d_output.copy()
+        return float(losses[0, 1]), machine.rows_at("d_output", self.rows).reshape(self.rows, -1)
 
     @property
     def rows(self) -> int:
@@ -236,6 +255,78 @@ class Chain:
         float32 differ by at most ...
         """
         return compress(self.path(name))
+
+    def trace(self, name: str, index: int | Sequence[int], top: int = 10) -> Trace:
+        """Follow every path from one weight to the loss: the chain rule's sum, in numbers.
+
+        A path goes from the entry to a unit of its link, on to a unit of each link after it, and to
+        the loss, in one row of the batch. What it contributes is the product of the derivatives
+        along it, and all contributions together are the gradient's entry.
+
+        Parameters
+        ----------
+        name : str
+            As for :meth:`path`.
+        index : int or tuple of int
+            The entry, counted from 0; for the input, its row and its place in the flat row.
+        top : int
+            How many of the largest contributions are shown.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter, or a Jacobian on the way is larger than max_elements.
+        IndexError
+            If there is no such entry.
+
+        Examples
+        --------
+        >>> import chainrule as cr
+        >>> net = cr.Sequential(cr.Linear(2, 3), cr.Tanh(), cr.Linear(3, 2), seed=0)
+        >>> chain = cr.explain(net, cr.MSELoss(), [[1.0, -1.0]], [[0.5, 0.0]])
+        >>> print(chain.trace("W1", (1, 0)))
+        ∂L/∂W₁[1, 0] = -0.08545: the sum over 6 path(s), of which 2 are not 0. The 2
+        largest:
+        <BLANKLINE>
+        row 0: W₁[1, 0] → H[0] → O[1] → L ... = -0.04556
+        row 0: W₁[1, 0] → H[0] → O[0] → L ... = -0.0399
+        <BLANKLINE>
+                               paths  sum
+        these                  2      -0.08545
+        the others             0      0
+        all                    2      -0.08545
+        the engine's one pass         -0.08545
+        """
+        return trace(self, name, index, top)
+
+    def order(self, name: str | None = None) -> Order:
+        """Compare three ways to the gradient: what they cost, by count and by the clock.
+
+        From the loss backward, a vector is multiplied by one link's Jacobian after the other. From
+        the input forward, the same product is taken from the other end: a matrix is carried, with a
+        column for each parameter. Finite differences change one parameter at a time and look at
+        the loss. How it is counted and measured stands at :class:`Order`.
+
+        Parameters
+        ----------
+        name : str, optional
+            One parameter, as for :meth:`path`; by default all of them.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter, or none at all.
+
+        Examples
+        --------
+        >>> import chainrule as cr
+        >>> net = cr.Sequential(cr.Linear(2, 3), cr.Tanh(), cr.Linear(3, 2), seed=0)
+        >>> chain = cr.explain(net, cr.MSELoss(), [[1.0, -1.0]], [[0.5, 0.0]])
+        >>> order = chain.order()
+        >>> [way.multiply_adds for way in order.ways]
+        [45, 134, 306]
+        """
+        return order(self, name)
 
     def find(self, name: str) -> str:
         """Return the name, such as ``"0.weight"``, of what a name or a symbol stands for."""

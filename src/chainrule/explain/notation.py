@@ -1,6 +1,7 @@
 """How derivatives are written: with real symbols where the terminal can show them."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
@@ -20,7 +21,8 @@ class Notation:
 
     d: str
     times: str
-    by: str  # in sizes
+    by: str  # in sizes and products of numbers
+    arrow: str
     subscripts: bool
 
     def symbol(self, name: str) -> str:
@@ -34,6 +36,10 @@ class Notation:
         """Return ``of``'s derivative by ``by``, as a fraction."""
         return f"{self.d}{self.symbol(of)}/{self.d}{self.symbol(by)}"
 
+    def entry(self, name: str, index: Sequence[int]) -> str:
+        """Return one entry of an array."""
+        return f"{self.symbol(name)}[{', '.join(map(str, index))}]"
+
     def product(self, factors: list[tuple[str, str]]) -> str:
         """Return the product of derivatives, each given as (of, by)."""
         return f" {self.times} ".join(self.derivative(*factor) for factor in factors)
@@ -43,14 +49,14 @@ class Notation:
         return f" {self.by} ".join(f"{size:,}" for size in sizes)
 
 
-PLAIN = Notation("d", ".", "x", False)
-SYMBOLS = Notation("∂", "·", "\N{MULTIPLICATION SIGN}", True)
+PLAIN = Notation("d", ".", "x", "->", False)
+SYMBOLS = Notation("∂", "·", "\N{MULTIPLICATION SIGN}", "→", True)
 
 
 def of_terminal() -> Notation:
     """Return the notation that standard output can show."""
     try:
-        "∂·₀".encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+        "∂·→₀".encode(getattr(sys.stdout, "encoding", None) or "utf-8")
     except (LookupError, UnicodeEncodeError):
         return PLAIN
     return SYMBOLS

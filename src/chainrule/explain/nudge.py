@@ -175,7 +175,7 @@ class Ray:
             self.index = (index,) if isinstance(index, int | np.integer) else tuple(index)
             shape = self._array.shape
             if len(self.index) != len(shape) or not all(
-                -size <= i < size for i, size in zip(self.index, shape, strict=True)
+                0 <= i < size for i, size in zip(self.index, shape, strict=True)
             ):
                 raise IndexError(
                     f"index must be an entry of {self.name}, of shape {shape}, not {self.index}."

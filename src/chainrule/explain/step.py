@@ -84,6 +84,29 @@ class Step:
                 result[row, output] = gradient.reshape(-1)
         return result
 
+    def parameter_columns(self, parameter: str, entries: NDArray[np.int64]) -> Float64:
+        """Return dy/dentry of each row, for entries of the flat parameter.
+
+        The shape is (rows, size of y, entries). It is found by halving: if a random sum of outputs
+        feels none of the entries, then no output in it does. Mostly, few outputs feel an entry.
+        """
+        rng = np.random.default_rng(0)
+        result = np.zeros((*self.y.shape, len(entries)))
+        pending = [np.arange(self.y.size)]  # all rows of the first output, then of the second ...
+        while pending:
+            cells = pending.pop()
+            output, row = np.divmod(cells, self.rows)
+            first, last = row.min(), row.max()
+            dy = np.zeros((last - first + 1, self.y.shape[1]))
+            dy[row - first, output] = 1 if len(cells) == 1 else rng.uniform(0.5, 1.5, len(cells))
+            gradient = self.parameter_gradient(parameter, dy, slice(first, last + 1))
+            felt = gradient.reshape(-1)[entries]
+            if len(cells) == 1:
+                result[row[0], output[0]] = felt
+            elif felt.any():
+                pending += np.array_split(cells, 2)
+        return result
+
     def _run_back(self, x: Float64, dy: Float64) -> Float64:
         output = self._net.forward(x.reshape(len(x), *self._input_shape))
         return self._net.backward(dy.reshape(output.shape))

@@ -1,6 +1,7 @@
 """Plain text for terminals: tables, and the numbers of small arrays, within 80 columns."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from textwrap import wrap
 
 import numpy as np
@@ -44,3 +45,25 @@ def number(value: float | None) -> str:
     ('1235', '-')
     """
     return "-" if value is None else f"{value:.4g}"
+
+
+def count(value: int) -> str:
+    """Return a whole number, however large.
+
+    >>> count(5130), count(128**150)
+    ('5,130', '1.206e+316')
+    """
+    return f"{value:,}" if value < 10**12 else f"{Decimal(value):.3e}"
+
+
+def duration(seconds: float | None) -> str:
+    """Return a time in the unit that suits it; a dash for None.
+
+    >>> duration(0.0000123), duration(0.5), duration(7200.0), duration(None)
+    ('12.3 us', '500 ms', '2 h', '-')
+    """
+    if seconds is None:
+        return "-"
+    units = {"h": 3600.0, "min": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6}
+    unit = next((unit for unit, length in units.items() if seconds >= length), "us")
+    return f"{seconds / units[unit]:.3g} {unit}"

@@ -1,0 +1,152 @@
+"""Order matters: the same gradient from the loss backward, from the input forward, by differences.
+
+One product of matrices, taken in two orders, and what one would do without it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING
+
+from chainrule.explain.step import Step
+from chainrule.explain.text import count, duration, number, paragraph, table
+from chainrule.explain.ways import Entries, Way, by_differences, from_the_input, from_the_loss
+from chainrule.layers import Flatten, Identity
+
+if TYPE_CHECKING:
+    from chainrule.explain.chain import Chain
+
+
+@dataclass(frozen=True)
+class Order:
+    """What :meth:`Chain.order` found. Printing it shows a table, and what follows from it.
+
+    Multiply-adds, for each row: a layer with a weight takes its inputs times its outputs, any other
+    its output's size, Flatten and Identity nothing; call that f. F is the sum of all f, and of the
+    output's size for the loss. Adding a bias is not counted.
+
+    - From the loss backward: F; the output's size for the loss's derivative; f for each layer from
+      the output back to the first one with a parameter that is asked for, but not through that one;
+      and f for each weight's gradient, the output's size of its layer for each bias's.
+    - From the input forward: F; for each layer, f times the number of parameters in the layers
+      before it; the output's size for each parameter, and once more for the loss's derivative.
+    - Finite differences: F for each parameter, and once more.
+
+    Each way is then run for about half a second, or a little more. Backward and finite differences
+    are the engine's, in the network's dtype; its backward pass is always for all parameters.
+    Forward is the engine's forward pass, and then NumPy's product of the explicit Jacobians in
+    float64; they are dense, those of merged layers, and the time to build them does not count. What
+    is too large or takes too long is measured on some of the parameters, or on one row, and scaled
+    up.
+
+    Attributes
+    ----------
+    ways : tuple of Way
+        From the loss backward, from the input forward, finite differences.
+    parameters, rows : int
+        How many there are.
+    forward_multiply_adds : int
+        Those of one forward pass.
+    """
+
+    ways: tuple[Way, Way, Way]
+    parameters: int
+    rows: int
+    forward_multiply_adds: int
+
+    def __str__(self) -> str:
+        cells = [
+            [
+                way.name,
+                count(way.multiply_adds),
+                duration(way.seconds),
+                "-" if way.difference is None else f"{way.difference:.1e}",
+            ]
+            for way in self.ways
+        ]
+        lines = [
+            f"The gradient by {self.parameters:,} parameter(s), for {self.rows:,} row(s).",
+            "",
+            *table(["way", "multiply-adds", "time", "difference"], cells),
+            "",
+        ]
+        lines += paragraph(
+            "Times: the engine's; from the input forward, those of the engine's forward pass and "
+            "of NumPy's product of Jacobians that are at hand. Difference: the largest one from "
+            "the engine's gradient, relative to its largest entry."
+        )
+        lines += [line for way in self.ways for line in paragraph(self._how_measured(way))]
+        backward, forward, _ = self.ways
+        lines += ["", *paragraph(
+            f"Why the chain rule, and why from the loss: finite differences take "
+            f"{self.parameters + 1:,} forward passes, and from the loss it takes one forward pass "
+            f"and one backward, together the multiply-adds of "
+            f"{number(backward.multiply_adds / self.forward_multiply_adds)} forward passes. L is "
+            f"one number, so what is carried back is one row of numbers; from the input it is "
+            f"{self.parameters:,} columns, and "
+            f"{number(forward.multiply_adds / backward.multiply_adds)} times the work."
+        )]  # fmt: skip
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _how_measured(self, way: Way) -> str:
+        if way.seconds is None:
+            return f"{way.name}: not measured, as a Jacobian is larger than max_elements."
+        parts = []
+        if way.measured_parameters < self.parameters:
+            parts.append(f"{way.measured_parameters:,} of {self.parameters:,} parameters")
+        if way.measured_rows < self.rows:
+            parts.append(f"{way.measured_rows:,} of {self.rows:,} rows")
+        return f"{way.name}: time estimated from {' and '.join(parts)}." if parts else ""
+
+
+def order(chain: Chain, name: str | None) -> Order:
+    """Count and measure the three ways; see :meth:`Chain.order`."""
+    names = list(chain.symbols) if name is None else [chain.find(name)]
+    if not names or names == ["x"]:
+        raise ValueError(
+            "order compares ways to the gradient by parameters: "
+            + ("the input is none." if names else "this network has none.")
+        )
+    forward, backward, carried, passes = _multiply_adds(chain, names)
+    entries = Entries(chain, names)
+    all_ways = (
+        from_the_loss(chain, entries, backward),
+        from_the_input(chain, entries, carried),
+        by_differences(chain, entries, passes),
+    )
+    return Order(all_ways, entries.size, chain.rows, forward)
+
+
+def _multiply_adds(chain: Chain, names: list[str]) -> tuple[int, int, int, int]:
+    """Return those of a forward pass, and of the three ways."""
+    steps = [step for link in chain.links for step in link.steps]
+    output = steps[-1].y.shape[1]
+    forward = sum(map(_of_layer, steps)) + output
+    backward = carried = parameters = 0
+    for step in steps:
+        if parameters:
+            backward += _of_layer(step)
+            carried += _of_layer(step) * parameters
+        for parameter, shape in step.parameter_shapes().items():
+            if f"{step.path}.{parameter}" in names:
+                backward += _of_layer(step) if parameter == "weight" else step.y.shape[1]
+                parameters += prod(shape)
+    counts = (
+        forward,
+        forward + output + backward,
+        forward + output + carried + output * parameters,
+        forward * (parameters + 1),
+    )
+    n, a, b, c = (chain.rows * value for value in counts)
+    return n, a, b, c
+
+
+def _of_layer(step: Step) -> int:
+    """Return the multiply-adds of a layer's forward pass for one row."""
+    if isinstance(step.layer, Flatten | Identity):
+        return 0
+    weight: tuple[int, ...] = step.parameter_shapes().get("weight", ())
+    return int(step.y.shape[1]) * prod(weight[:-1])

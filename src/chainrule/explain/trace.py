@@ -1,0 +1,243 @@
+"""One weight's story: every path from it to the loss, which together make its gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import fsum, prod
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.arguments import integer
+from chainrule.explain import notation
+from chainrule.explain.notation import Notation
+from chainrule.explain.step import Float64
+from chainrule.explain.text import WIDTH, count, number, paragraph, table
+
+if TYPE_CHECKING:
+    from chainrule.explain.chain import Chain, Link
+
+
+@dataclass(frozen=True)
+class Route:
+    """One path from the entry to the loss, for one row of the batch.
+
+    Attributes
+    ----------
+    row : int
+    units : tuple of int
+        The unit of each link that it goes through.
+    factors : tuple of float
+        The derivatives along it, from the entry on; the last is the loss's by the output.
+    contribution : float
+        Their product.
+    """
+
+    row: int
+    units: tuple[int, ...]
+    factors: tuple[float, ...]
+    contribution: float
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What :meth:`Chain.trace` found. Printing it shows the paths, and their sum.
+
+    Attributes
+    ----------
+    symbol, name, index
+        The entry, such as ``"W1"``, ``"0.weight"`` and ``(2, 0)``.
+    links : tuple of str
+        Symbols of the links that the paths go through.
+    routes : tuple of Route
+        The paths with the largest contributions, the largest first; none that is 0.
+    paths, nonzero : int
+        How many there are over all rows, and how many have no factor that is 0.
+    total : float
+        The sum of all contributions: the gradient's entry.
+    engine : float
+        What the engine's one pass gave for it.
+    """
+
+    symbol: str
+    name: str
+    index: tuple[int, ...]
+    links: tuple[str, ...]
+    routes: tuple[Route, ...]
+    paths: int
+    nonzero: int
+    total: float
+    engine: float
+
+    @property
+    def shown(self) -> float:
+        """The sum of the contributions of ``routes``."""
+        return fsum(route.contribution for route in self.routes)
+
+    @property
+    def others(self) -> float:
+        """The sum of all other contributions."""
+        return self.total - self.shown if len(self.routes) < self.nonzero else 0.0
+
+    def __str__(self) -> str:
+        signs = notation.of_terminal()
+        entry = signs.entry(self.symbol, self.index)
+        lines = paragraph(
+            f"{signs.d}L/{signs.d}{entry} = {number(self.total)}: the sum over "
+            f"{count(self.paths)} path(s), of which {count(self.nonzero)} are not 0."
+            + (f" The {len(self.routes):,} largest:" if self.routes else "")
+        )
+        cells = [
+            [self._way(route, signs, entry), _calculation(route, signs)] for route in self.routes
+        ]
+        routes = table(["", ""], cells)[1:]
+        if max(map(len, routes), default=0) > WIDTH:
+            routes = [
+                line
+                for way, calculation in cells
+                for line in (*_indented(way, 0), *_indented(calculation, 4))
+            ]
+        sums = [
+            ["these", count(len(self.routes)), number(self.shown)],
+            ["the others", count(self.nonzero - len(self.routes)), number(self.others)],
+            ["all", count(self.nonzero), number(self.total)],
+            ["the engine's one pass", "", number(self.engine)],
+        ]
+        return "\n".join([*lines, "", *routes, "", *table(["", "paths", "sum"], sums)])
+
+    __repr__ = __str__
+
+    def _way(self, route: Route, signs: Notation, entry: str) -> str:
+        units = [
+            signs.entry(symbol, [unit])
+            for symbol, unit in zip(self.links, route.units, strict=True)
+        ]
+        return f"row {route.row}: " + f" {signs.arrow} ".join([entry, *units, "L"])
+
+
+def _calculation(route: Route, signs: Notation) -> str:
+    return f" {signs.by} ".join(map(number, route.factors)) + f" = {number(route.contribution)}"
+
+
+def _indented(text: str, columns: int) -> list[str]:
+    indent = " " * columns
+    return wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent + "    ")
+
+
+def trace(chain: Chain, name: str, index: Any, top: int) -> Trace:
+    """Find every path from an entry to the loss; see :meth:`Chain.trace`."""
+    top = integer(top, "top", least=1)
+    name = chain.find(name)
+    symbol = chain.links[0].symbol if name == "x" else chain.symbols[name]
+    engine = chain.gradients[name]
+    index = _checked(index, symbol, engine.shape)
+    rows = np.arange(chain.rows)
+    if name == "x":
+        first, rows = 1, rows[index[0] : index[0] + 1]
+        entry = _built(chain, chain.links[1], chain.links[1].jacobian)[:, :, [index[1]]]
+    else:
+        first = chain.link_of(name)
+        link, column = chain.links[first], np.ravel_multi_index(index, engine.shape)
+        entry = _built(chain, link, link.parameter_jacobian(name, np.array([column])))
+    links = chain.links[first:]
+    jacobians = [_built(chain, link, link.jacobian) for link in links[1:]]
+    # Matrices for each row, from the entry, which is one column, to the loss, which is one row.
+    factors = [m[rows] for m in (entry, *jacobians, links[-1].gradient[:, np.newaxis])]
+    paths = len(rows) * prod(link.value.shape[1] for link in links)
+    total, nonzero = _sum_and_number(factors, paths)
+    return Trace(
+        symbol,
+        name,
+        index,
+        tuple(link.symbol for link in links),
+        tuple(_largest(factors, rows, top)),
+        paths,
+        nonzero,
+        total,
+        float(engine[index]),
+    )
+
+
+def _checked(index: Any, symbol: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    entries = tuple(index) if isinstance(index, Iterable) else (index,)
+    if len(entries) == len(shape) and all(
+        hasattr(i, "__index__") and not isinstance(i, bool) and 0 <= i < size
+        for i, size in zip(entries, shape, strict=True)
+    ):
+        return tuple(map(int, entries))
+    last = tuple(size - 1 for size in shape)
+    raise IndexError(
+        f"index must be {len(shape)} integer(s), from {(0,) * len(shape)} to {last}, for {symbol} "
+        f"of shape {shape}; not {index!r}."
+    )
+
+
+def _built(chain: Chain, link: Link, jacobian: Float64 | None) -> Float64:
+    if jacobian is None:
+        raise ValueError(
+            f"A Jacobian of link {link.symbol} has more than max_elements = "
+            f"{link.max_elements:,} elements over the {chain.rows:,} row(s) of the batch, so its "
+            "paths cannot be followed: give explain a larger max_elements, or fewer rows."
+        )
+    return jacobian
+
+
+def _sum_and_number(factors: list[Float64], paths: int) -> tuple[float, int]:
+    """Return the sum of all contributions, and how many paths have no factor that is 0."""
+    whole = np.dtype(np.int64 if paths < 2**63 else object)  # object: Python's integers
+    product, number_of = factors[0], (factors[0] != 0).astype(whole)
+    for factor in factors[1:]:
+        product, number_of = factor @ product, (factor != 0).astype(whole) @ number_of
+    return float(product.sum()), int(number_of.sum())
+
+
+def _largest(factors: list[Float64], rows: NDArray[np.int64], top: int) -> list[Route]:
+    """Return the ``top`` paths of largest contribution, without looking at all of them.
+
+    Whatever comes before a unit, it is followed by the same: so the best paths to the loss are
+    made of the best ones to each unit. These are kept, the best first, link by link.
+    """
+    size_of = np.ones((len(rows), 1, 1))  # row, unit, rank: what the best paths contribute so far
+    units = np.zeros((len(rows), 1, 1, 0), np.int64)  # ... and where they went
+    for factor in factors:
+        size_of, units = _next_largest(np.abs(factor), size_of, units, top)
+    # The last unit is L itself.
+    order = np.argsort(-size_of, axis=None, kind="stable")[:top]
+    routes = []
+    for row, _, rank in zip(*np.unravel_index(order, size_of.shape), strict=True):
+        way = [0, *map(int, units[row, 0, rank])]
+        steps = zip(factors, way[:-1], way[1:], strict=True)
+        along = tuple(float(factor[row, to, start]) for factor, start, to in steps)
+        if prod(along) != 0:
+            routes.append(Route(int(rows[row]), tuple(way[1:-1]), along, prod(along)))
+    return routes
+
+
+def _next_largest(
+    factor: Float64, size_of: Float64, units: NDArray[np.int64], top: int
+) -> tuple[Float64, NDArray[np.int64]]:
+    """Go on by one link: merge, for each of its units, the sorted paths to all units before."""
+    rows, size, before = factor.shape
+    ranks = size_of.shape[2]
+    row, unit = np.ogrid[:rows, :size]
+    head = factor * size_of[:, np.newaxis, :, 0]  # the best that was not taken yet, of each unit
+    taken = np.zeros(head.shape, np.int64)
+    largest = np.empty((rows, size, min(top, before * ranks)))
+    came_from = np.empty((2, *largest.shape), np.int64)  # unit before, and rank there
+    for rank in range(largest.shape[2]):
+        best = head.argmax(axis=2)
+        largest[:, :, rank] = head[row, unit, best]
+        came_from[:, :, :, rank] = best, taken[row, unit, best]
+        taken[row, unit, best] += 1
+        following = taken[row, unit, best]
+        head[row, unit, best] = np.where(
+            following < ranks,
+            factor[row, unit, best] * size_of[row, best, np.minimum(following, ranks - 1)],
+            -1,  # none is left
+        )
+    here = np.broadcast_to(unit[..., np.newaxis, np.newaxis], (*largest.shape, 1))
+    way = units[row[..., np.newaxis], came_from[0], came_from[1]]
+    return largest, np.concatenate([way, here], axis=3)
