@@ -60,8 +60,8 @@ class Cancellation {
     if (norm === null) {
       return `${derivative(of, by)}: not built for each row; the rows added up are ${sizes(path.shape)}, norm ${number(path.norm)}`;
     }
-    const size = sizes([1, this.factors[done].shape[1]]);
-    return `${derivative(of, by)}: ${size} in each row, norm ${number(norm)}`;
+    const size = sizesInEachRow([1, this.factors[done].shape[1]], data.loss.rows);
+    return `${derivative(of, by)}: ${size}, norm ${number(norm)}`;
   }
 
   line() {

@@ -36,6 +36,8 @@ const count = (value) => value.toLocaleString("en");
 
 const sizes = (shape) => shape.map(count).join(" × ") || "1";
 
+const sizesInEachRow = (shape, rows) => sizes(shape) + (rows === 1 ? "" : " in each row");
+
 const plural = (n, one) => `${count(n)} ${one}${n === 1 ? "" : "s"}`;
 
 const derivative = (of, by) => `∂${of}/∂${by}`;

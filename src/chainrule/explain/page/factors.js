@@ -110,7 +110,7 @@ function panel(title, text, ...content) {
 
 function factorPanel(data, factor, row) {
   const title = derivative(factor.of, factor.by);
-  const size = `${sizes(factor.shape)} in each row`;
+  const size = sizesInEachRow(factor.shape, data.loss.rows);
   if (!factor.maps) {
     const limit = count(data.limits.elements);
     return panel(title, `${size}: too large to show. Over all rows it has more than ${limit} elements (max_elements), and was not built.`);

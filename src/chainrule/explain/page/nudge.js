@@ -97,8 +97,8 @@ function curve(points) {
     "svg",
     { viewBox: `0 0 ${CURVE.width} ${CURVE.height}`, class: "curve", role: "img", "aria-label": curveInWords(points) },
     ...curveAxes(points, scale),
-    drawn("path", { class: "predicted", d: line(points, scale, "predicted") }),
     drawn("path", { class: "real", d: line(points, scale, "real") }),
+    drawn("path", { class: "predicted", d: line(points, scale, "predicted") }),
     drawn("circle", { class: "predicted", r: 4.5 }),
     drawn("circle", { class: "real", r: 4.5 }),
   );
