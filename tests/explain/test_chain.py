@@ -86,6 +86,11 @@ def test_rows_with_more_axes():
     assert_right(chain)
 
 
+def test_outputs_with_more_axes():
+    net = cr.Sequential(cr.Linear(3, 2), cr.Tanh(), seed=0, dtype="float64")
+    assert_right(cr.explain(net, cr.MSELoss(), batch((5, 4, 3)), batch((5, 4, 2))))
+
+
 # Names
 
 

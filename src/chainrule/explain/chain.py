@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -15,14 +16,16 @@ from chainrule.arguments import integer
 from chainrule.arrays import FloatArray
 from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
-from chainrule.explain import notation
+from chainrule.explain import fragment, notation
 from chainrule.explain.compression import Compression, compress
+from chainrule.explain.notation import SYMBOLS, Notation
 from chainrule.explain.order import Order, order
 from chainrule.explain.path import Factor, Path
 from chainrule.explain.step import Float64, Step
 from chainrule.explain.symbols import find, group, name_links, name_parameters
 from chainrule.explain.text import number, paragraph, table
 from chainrule.explain.trace import Trace, trace
+from chainrule.files import write_whole
 from chainrule.layers import Identity
 from chainrule.losses import Loss
 from chainrule.network import Sequential
@@ -338,29 +341,73 @@ class Chain:
             if path in [step.path for step in link.steps]
         )
 
-    def __str__(self) -> str:
-        signs = notation.of_terminal()
-        loss = f"L = {number(self.loss)}: {self.loss_function!r}, mean of {self.rows} row(s)."
+    def _about(self) -> str:
+        return f"L = {number(self.loss)}: {self.loss_function!r}, mean of {self.rows} row(s)."
+
+    def _table(self, signs: Notation) -> tuple[list[str], list[list[str]]]:
+        """Return the header and the rows of the links as a table, the loss's end first."""
+        header = ["link", "size", "norm", f"norm of {signs.derivative('L', 'link')}", "parameters"]
         cells = []
         for link in reversed(self.links):
+            paths = [step.path for step in link.steps]
             owned = [
                 signs.symbol(symbol)
                 for name, symbol in self.symbols.items()
-                if name.rpartition(".")[0] in [step.path for step in link.steps]
+                if name.rpartition(".")[0] in paths
             ]
             norms = [number(float(np.linalg.norm(a))) for a in (link.value, link.gradient)]
-            cells.append(
-                [signs.symbol(link.symbol), str(link.value.shape[1]), *norms, ", ".join(owned)]
-            )
-        header = ["link", "size", "norm", f"norm of {signs.derivative('L', 'link')}", "parameters"]
-        layers = [
-            f"{signs.symbol(link.symbol)} = {link.description}" for link in reversed(self.links)
-        ]
-        return "\n".join(
-            [loss, "", *table(header, cells), "", *map("\n".join, map(paragraph, layers))]
-        )
+            size = str(link.value.shape[1])
+            cells.append([signs.symbol(link.symbol), size, *norms, ", ".join(owned)])
+        return header, cells
+
+    def _layers(self, signs: Notation) -> list[str]:
+        return [f"{signs.symbol(link.symbol)} = {link.description}" for link in self.links[::-1]]
+
+    def __str__(self) -> str:
+        signs = notation.of_terminal()
+        layers = ["\n".join(paragraph(line)) for line in self._layers(signs)]
+        return "\n".join([self._about(), "", *table(*self._table(signs)), "", *layers])
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return fragment.of_parts(
+            fragment.paragraph(self._about()),
+            fragment.table(*self._table(SYMBOLS)),
+            *map(fragment.paragraph, self._layers(SYMBOLS)),
+        )
+
+    def to_html(self, path: str | PathLike[str]) -> None:
+        """Write the chain as one self-contained page, to explore in a browser.
+
+        It shows the links, each parameter's product with every factor as a heat map, how the
+        fraction cancels, and what the loss does when one weight is nudged. The page loads nothing
+        from anywhere.
+
+        Parameters
+        ----------
+        path : str or path
+            The file, such as ``"chain.html"``; one of this name is replaced, whole.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> import chainrule as cr
+        >>> net = cr.Sequential(cr.Linear(2, 3), cr.Tanh(), cr.Linear(3, 1), seed=0)
+        >>> chain = cr.explain(net, cr.MSELoss(), [[1.0, -1.0]], [[0.5]])
+        >>> path = os.path.join(tempfile.mkdtemp(), "chain.html")
+        >>> chain.to_html(path)
+        >>> os.path.getsize(path) < 100_000
+        True
+        """
+        from chainrule.explain.html import page  # what it reads the page's files with loads slowly
+
+        write_whole(path, page(self).encode())
 
 
 def explain(

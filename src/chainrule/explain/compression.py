@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chainrule.explain import notation
+from chainrule.explain import fragment, notation
+from chainrule.explain.notation import SYMBOLS, Notation
 from chainrule.explain.path import Path
 from chainrule.explain.text import paragraph
 
@@ -33,22 +34,34 @@ class Compression:
     ulp: float
     explicit: bool
 
-    def __str__(self) -> str:
-        signs = notation.of_terminal()
+    @property
+    def proof(self) -> str:
+        """How far the product and the engine's gradient are apart, in words."""
+        way = "The explicit Jacobians, multiplied," if self.explicit else "The factors' actions"
+        engine = self.paths[0].engine
+        return (
+            f"{way} in float64 and the engine's one pass in {engine.dtype.name} differ by at most "
+            f"{self.difference:.1e}: {self.ulp:.2g} ulp of the largest entry, "
+            f"{np.abs(engine).max(initial=0):.4g}."
+        )
+
+    def _lines(self, signs: Notation) -> list[str]:
+        """Return the equation as it was, and what cancels with the equation after it."""
         lines = [self.paths[0].written(signs)]
         for before, after in zip(self.paths, self.paths[1:], strict=False):
             gone = signs.d + signs.symbol(before.factors[0].by)
             lines.append(f"  {gone} cancels: {after.written(signs)}")
-        way = "The explicit Jacobians, multiplied," if self.explicit else "The factors' actions"
-        engine = self.paths[0].engine
-        lines += ["", *paragraph(
-            f"{way} in float64 and the engine's one pass in {engine.dtype.name} differ by at most "
-            f"{self.difference:.1e}: {self.ulp:.2g} ulp of the largest entry, "
-            f"{np.abs(engine).max(initial=0):.4g}."
-        )]  # fmt: skip
-        return "\n".join(lines)
+        return lines
+
+    def __str__(self) -> str:
+        return "\n".join([*self._lines(notation.of_terminal()), "", *paragraph(self.proof)])
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return fragment.of_parts(
+            *map(fragment.equation, self._lines(SYMBOLS)), fragment.paragraph(self.proof)
+        )
 
 
 def compress(path: Path) -> Compression:

@@ -8,8 +8,8 @@ from math import prod
 import numpy as np
 
 from chainrule.arrays import FloatArray
-from chainrule.explain import notation
-from chainrule.explain.notation import Notation
+from chainrule.explain import fragment, notation
+from chainrule.explain.notation import SYMBOLS, Notation
 from chainrule.explain.step import Float64
 from chainrule.explain.text import number, numbers, paragraph, table
 
@@ -126,15 +126,18 @@ class Path:
         by_rows = value.reshape(rows, size)
         return (by_rows if prod(shape) == rows * size else by_rows.sum(axis=0)).reshape(shape)
 
-    def __str__(self) -> str:
-        signs = notation.of_terminal()
-        rows = self.factors[0].shape[0]
-        lines = [self.written(signs), "", *paragraph(_about_rows(rows))]
+    def _about(self) -> list[str]:
+        """Return what a reader has to know beside the numbers, a sentence or two each."""
+        about = [_about_rows(self.factors[0].shape[0])]
         if any(factor.value is None for factor in self.factors):
-            lines += paragraph(
+            about.append(
                 "A dash: too large to build (see max_elements); the product is carried on by the "
                 "factor's action on what is left of it."
             )
+        return about
+
+    def _table(self, signs: Notation) -> tuple[list[str], list[list[str]]]:
+        """Return the header and the rows of the factors as a table."""
         cells = []
         for factor, product in zip(self.factors, self.running, strict=True):
             cells.append(
@@ -146,7 +149,15 @@ class Path:
                     number(float(np.linalg.norm(product))),
                 ]
             )
-        lines += ["", *table(["factor", "shape", "norm", "product so far", "norm"], cells)]
+        return ["factor", "shape", "norm", "product so far", "norm"], cells
+
+    def __str__(self) -> str:
+        signs = notation.of_terminal()
+        rows = self.factors[0].shape[0]
+        lines = [self.written(signs), ""]
+        for sentences in self._about():
+            lines += paragraph(sentences)
+        lines += ["", *table(*self._table(signs))]
         for factor in self.factors:
             if factor.value is not None and factor.value.size <= MOST_NUMBERS:
                 lines += ["", f"{signs.derivative(factor.of, factor.by)} ="]
@@ -156,6 +167,13 @@ class Path:
         return "\n".join(lines)
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return fragment.of_parts(
+            fragment.equation(self.written(SYMBOLS)),
+            fragment.table(*self._table(SYMBOLS)),
+            *map(fragment.paragraph, self._about()),
+        )
 
 
 def _about_rows(rows: int) -> str:

@@ -1,0 +1,244 @@
+"""The page that ``chain.to_html`` writes: the chain as data, and a template that is filled with it.
+
+The page's own files, in the folder page, turn the data into what is seen. Every number on the page
+stands in the data; nothing is loaded from elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from html import escape
+from importlib.resources import files
+from math import isfinite
+from string import Template
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chainrule.explain.heat_map import block_shape, shrink
+from chainrule.explain.notation import SYMBOLS
+from chainrule.explain.nudge import Ray
+from chainrule.explain.step import Float64
+
+if TYPE_CHECKING:
+    from chainrule.explain.chain import Chain
+    from chainrule.explain.compression import Compression
+    from chainrule.explain.path import Factor, Path
+
+SCRIPTS = ("elements", "figure", "heat_map", "factors", "cancel", "nudge", "page")
+
+# What keeps a page below a megabyte, and its making below a minute.
+MOST_CELLS = 70_000  # of all heat maps: up to ten bytes each
+GRADIENTS_SHARE = 4  # a gradient, of which there is one, may have more cells than a factor
+MOST_ROWS = 8
+MOST_NUDGED = 240  # entries that can be nudged
+NUDGED_EACH = 4  # of one parameter
+NUDGE_WORK = 5e9  # multiply-adds of the passes of all nudges
+
+STEPS = 10  # of a nudge, each way
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a page has room and time for.
+
+    Attributes
+    ----------
+    rows : int
+        Of the batch, whose factors are shown.
+    cells : int
+        Of one factor's heat map.
+    nudged : int
+        Entries of each parameter that can be nudged.
+    """
+
+    rows: int
+    cells: int
+    nudged: int
+
+    @classmethod
+    def for_chain(cls, chain: Chain) -> Room:
+        """Share out what there is among all factors and gradients."""
+        rows, cells = _rows_and_cells(chain)
+        paths = 1 + len(chain.symbols)
+        # A pass forward and one backward: three products with each weight, for each row.
+        pass_work = 3 * chain.rows * max(1, chain.network.params.size)
+        affordable = int(NUDGE_WORK / (paths * (2 * STEPS + 1) * pass_work))
+        return cls(rows, cells, min(NUDGED_EACH, MOST_NUDGED // paths, affordable))
+
+
+def _rows_and_cells(chain: Chain) -> tuple[int, int]:
+    """Return how many rows are shown, and the most cells of a factor's map, that fit."""
+    sizes = [link.value.shape[1] for link in chain.links]
+    parameters = {name: chain.gradients[name].size for name in chain.symbols}
+    factors = [m * n for m, n in zip([*sizes[1:], 1], sizes, strict=True)]
+    factors += [sizes[chain.link_of(name)] * size for name, size in parameters.items()]
+    built = [size for size in factors if size * chain.rows <= chain.links[0].max_elements]
+    gradients = [chain.x.size, *parameters.values()]
+    most = min(chain.rows, MOST_ROWS)
+    choices = [(rows, cells) for rows in range(most, 0, -1) for cells in (4096, 2048, 1024, 512)]
+    choices += [(1, cells) for cells in (256, 64, 16)]
+    for rows, cells in choices:
+        of_factors = rows * sum(min(size, cells) for size in built)
+        of_gradients = sum(min(size, GRADIENTS_SHARE * cells) for size in gradients)
+        if of_factors + of_gradients <= MOST_CELLS:
+            return rows, cells
+    return choices[-1]
+
+
+def page(chain: Chain) -> str:
+    """Return the whole page."""
+    data = page_data(chain)
+    folder = files("chainrule.explain").joinpath("page")
+    scripts = [folder.joinpath(f"{name}.js").read_text("utf-8") for name in SCRIPTS]
+    return Template(folder.joinpath("page.html").read_text("utf-8")).substitute(
+        title=escape(data["title"]),
+        style=folder.joinpath("page.css").read_text("utf-8"),
+        data=_inside_script(data),
+        script="\n".join(scripts),
+        without_script=chain._repr_html_(),
+    )
+
+
+def _inside_script(data: Any) -> str:
+    """Return JSON that cannot end the script element that it stands in, whatever it holds."""
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def page_data(chain: Chain) -> dict[str, Any]:
+    """Return all that the page shows, as what JSON can hold."""
+    names = ["x", *chain.symbols]
+    room = Room.for_chain(chain)
+    shared = chain.compress("x")
+    return {
+        "title": _title(chain),
+        "loss": {
+            "name": type(chain.loss_function).__name__,
+            "text": repr(chain.loss_function),
+            "value": figure(chain.loss),
+            "rows": chain.rows,
+        },
+        "dtype": chain.network.dtype.name,
+        "links": [
+            {
+                "symbol": SYMBOLS.symbol(link.symbol),
+                "layers": [repr(step.layer) for step in link.steps] or ["the input"],
+                "size": link.value.shape[1],
+                "norm": figure(np.linalg.norm(link.value)),
+                "gradient": figure(np.linalg.norm(link.gradient)),
+            }
+            for link in chain.links
+        ],
+        # Those of dL/dX. A parameter's path has the first ones of them, and one of its own.
+        "factors": [_factor(factor, room) for factor in shared.paths[0].factors],
+        # dL/d(by), after each cancellation.
+        "merged": [_merged(path) for path in shared.paths],
+        "paths": [
+            _path(chain, name, shared if name == "x" else chain.compress(name), room)
+            for name in names
+        ],
+        "limits": {"elements": chain.links[0].max_elements, "rows": room.rows},
+    }
+
+
+def _title(chain: Chain) -> str:
+    sizes = [str(link.value.shape[1]) for link in chain.links]
+    if len(sizes) > 8:
+        sizes = [*sizes[:3], "\N{HORIZONTAL ELLIPSIS}", *sizes[-3:]]
+    arrow = " \N{RIGHTWARDS ARROW} "
+    return f"{arrow.join(sizes)}, {type(chain.loss_function).__name__}"
+
+
+def _factor(factor: Factor, room: Room) -> dict[str, Any]:
+    """Return one factor: norm and heat map of each row that is shown; neither if not built."""
+    data: dict[str, Any] = {
+        "of": SYMBOLS.symbol(factor.of),
+        "by": SYMBOLS.symbol(factor.by),
+        "shape": factor.shape[1:],
+        "norm": figure(factor.norm),
+    }
+    if factor.value is not None:
+        shown = factor.value[: room.rows]
+        data["norms"] = [figure(np.linalg.norm(matrix)) for matrix in shown]
+        data["maps"] = [_heat_map(matrix, room.cells) for matrix in shown]
+    return data
+
+
+def _heat_map(matrix: Float64, most_cells: int) -> dict[str, Any]:
+    rows, columns = matrix.shape
+    block = block_shape(rows, columns, most_cells)
+    cells = [[figure(value, 3) for value in row] for row in shrink(matrix, block)]
+    return {"shape": [rows, columns], "block": block, "cells": cells}
+
+
+def _merged(path: Path) -> float | str | None:
+    """Return the norm of the first factor; where it is not built, the running product says it."""
+    norm = path.factors[0].norm
+    return figure(np.linalg.norm(path.running[0]) if norm is None else norm)
+
+
+def _path(chain: Chain, name: str, compression: Compression, room: Room) -> dict[str, Any]:
+    path = compression.paths[0]
+    is_input = name == "x"
+    shape = chain.x.shape if is_input else path.gradient.shape
+    matrix = path.gradient.reshape(-1, shape[-1]) if shape else path.gradient.reshape(1, 1)
+    return {
+        "name": name,
+        "symbol": SYMBOLS.symbol(path.symbol),
+        "shape": shape,
+        "link": 0 if is_input else chain.link_of(name),
+        "factor": None if is_input else _factor(path.factors[-1], room),
+        "merged": figure(compression.paths[-1].factors[0].norm),
+        "norm": figure(np.linalg.norm(path.gradient)),
+        "map": _heat_map(matrix, GRADIENTS_SHARE * room.cells),
+        "explicit": compression.explicit,
+        "difference": figure(compression.difference),
+        "ulp": figure(compression.ulp),
+        "proof": compression.proof,
+        "nudge": _nudge(chain, name, path.gradient.reshape(shape), room.nudged),
+    }
+
+
+def _nudge(chain: Chain, name: str, gradient: Float64, entries: int) -> dict[str, Any] | None:
+    """Return how the loss moves when the entries with the largest gradients are changed."""
+    if entries == 0 or gradient.size == 0:
+        return None
+    array = chain.x if name == "x" else chain.network.parameters()[name]
+    # To one digit, so that each step is a round number.
+    span = float(f"{2 * float(np.abs(array).max()):.1g}") or 1.0
+    largest = np.argsort(-np.abs(gradient), axis=None, kind="stable")[:entries]
+    return {"span": span, "entries": [_entry(chain, name, int(i), span) for i in largest]}
+
+
+def _entry(chain: Chain, name: str, flat: int, span: float) -> dict[str, Any]:
+    array = chain.x if name == "x" else chain.network.parameters()[name]
+    index = tuple(map(int, np.unravel_index(flat, array.shape)))
+    target = chain.target
+    if not chain.loss_function.takes_labels:
+        target = target.reshape(chain.rows, *chain.links[-1].steps[-1].output_shape)
+    ray = Ray(chain.network, chain.loss_function, chain.x, target, name, index)
+    loss, slope = ray.loss_and_slope(0.0)
+    moves = [ray.loss_and_slope(span * step / STEPS)[0] - loss for step in range(-STEPS, STEPS + 1)]
+    return {
+        "index": index,
+        "value": figure(array[index]),
+        "slope": figure(slope),
+        "moves": [figure(move) for move in moves],
+    }
+
+
+def figure(value: Any, digits: int = 6) -> float | str | None:
+    """Return a number to a few digits; a text if it is not finite, which JSON cannot hold.
+
+    >>> figure(0.123456789), figure(2.0), figure(float("inf")), figure(None)
+    (0.123457, 2, 'inf', None)
+    """
+    if value is None:
+        return None
+    number = float(value)
+    if not isfinite(number):
+        return str(number)
+    rounded = float(f"{number:.{digits}g}")
+    return int(rounded) if rounded == int(rounded) and abs(rounded) < 1e6 else rounded

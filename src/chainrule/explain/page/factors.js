@@ -1,0 +1,137 @@
+// The product of one path: its equation, whose factors can be opened, and its table.
+
+// The path's factors: those from the loss to its link, which all paths share, and its own.
+function factorsOf(data, path) {
+  if (!path.factor) return data.factors;
+  return [...data.factors.slice(0, data.links.length - path.link), path.factor];
+}
+
+// After each factor: what the product is the derivative by, and its norm.
+function productsOf(data, path) {
+  const factors = factorsOf(data, path);
+  const norms = data.links.map((link) => link.gradient).reverse();
+  return factors.map((factor, i) => ({
+    by: factor.by,
+    norm: i === factors.length - 1 ? path.norm : norms[i],
+  }));
+}
+
+function showProduct(data, path, opened) {
+  const result = { of: "L", by: path.symbol };
+  const factors = factorsOf(data, path);
+  const buttons = factors.map((factor, i) => factorButton(factor, `factor-${i}`, opened));
+  byId("product-title").textContent = `The product for ${path.symbol}`;
+  byId("product").replaceChildren(
+    factorButton(result, "result", opened),
+    sign("="),
+    ...buttons.flatMap((button, i) => (i ? [sign("·"), button] : [button])),
+  );
+  byId("factors").replaceChildren(...tableRows(factors, productsOf(data, path)));
+  byId("unbuilt").hidden = factors.every((factor) => factor.maps);
+}
+
+function factorButton(factor, id, opened) {
+  const button = element(
+    "button",
+    {
+      type: "button",
+      class: "factor",
+      "aria-expanded": "false",
+      "aria-controls": "opened",
+      "aria-label": `${derivative(factor.of, factor.by)}, its numbers`,
+    },
+    fraction(factor.of, factor.by),
+  );
+  button.addEventListener("click", () => {
+    const open = opened.toggle(id);
+    button.setAttribute("aria-expanded", String(open));
+  });
+  return button;
+}
+
+function tableRows(factors, products) {
+  return factors.map((factor, i) =>
+    element(
+      "tr",
+      {},
+      element("th", { scope: "row" }, derivative(factor.of, factor.by)),
+      element("td", {}, sizes(factor.shape)),
+      element("td", {}, number(factor.norm)),
+      element("td", {}, derivative("L", products[i].by)),
+      element("td", {}, number(products[i].norm)),
+    ),
+  );
+}
+
+// The factors that are open, as panels in the order of the equation.
+class Opened {
+  constructor(data) {
+    this.data = data;
+    this.ids = new Set();
+    this.row = 0;
+  }
+
+  show(path) {
+    this.path = path;
+    this.ids.clear();
+    this.draw();
+  }
+
+  toggle(id) {
+    if (!this.ids.delete(id)) this.ids.add(id);
+    this.draw();
+    return this.ids.has(id);
+  }
+
+  chooseRow(row) {
+    this.row = row;
+    this.draw();
+  }
+
+  draw() {
+    const factors = factorsOf(this.data, this.path);
+    const panels = factors.flatMap((factor, i) =>
+      this.ids.has(`factor-${i}`) ? [factorPanel(this.data, factor, this.row)] : [],
+    );
+    if (this.ids.has("result")) panels.unshift(resultPanel(this.data, this.path));
+    byId("opened").replaceChildren(...panels);
+  }
+}
+
+function panel(title, text, ...content) {
+  return element(
+    "section",
+    { class: "panel", "aria-label": title },
+    element("h3", {}, title),
+    element("p", {}, text),
+    ...content,
+  );
+}
+
+function factorPanel(data, factor, row) {
+  const title = derivative(factor.of, factor.by);
+  const size = sizesInEachRow(factor.shape, data.loss.rows);
+  if (!factor.maps) {
+    const limit = count(data.limits.elements);
+    return panel(title, `${size}: too large to show. Over all rows it has more than ${limit} elements (max_elements), and was not built.`);
+  }
+  const labels = { columns: `the entries of ${factor.by}` };
+  if (factor.shape[0] > 1) labels.rows = `the entries of ${factor.of}`;
+  const where = data.loss.rows === 1 ? "" : ` in row ${row}; ${number(factor.norm)} over all rows`;
+  const text = `${size}; norm ${number(factor.norms[row])}${where}.`;
+  return panel(title, text, heatMap(factor.maps[row], title, labels));
+}
+
+function resultLabels({ symbol, shape, factor }) {
+  if (!factor) return { rows: "the rows of the batch", columns: `the entries of ${symbol}` };
+  if (shape.length < 2) return { columns: `the entries of ${symbol}` };
+  return { rows: `the rows of ${symbol}`, columns: "its columns" };
+}
+
+function resultPanel(data, path) {
+  const title = derivative("L", path.symbol);
+  const labels = resultLabels(path);
+  const sum = path.factor && data.loss.rows > 1 ? ", all rows of the batch added up" : "";
+  const text = `${sizes(path.shape)}${sum}; norm ${number(path.norm)}.`;
+  return panel(title, text, heatMap(path.map, title, labels));
+}

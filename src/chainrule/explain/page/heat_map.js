@@ -1,0 +1,106 @@
+// A matrix as colours: with its numbers if it is small, else with a table that can be opened.
+
+const MOST_PRINTED = { rows: 16, columns: 12 };
+
+function heatMap(map, name, labels) {
+  const { cells } = map;
+  const largest = Math.max(...cells.flat().map((value) => (Number.isFinite(value) ? Math.abs(value) : 0)));
+  const printed = cells.length <= MOST_PRINTED.rows && cells[0].length <= MOST_PRINTED.columns;
+  const picture = printed ? numberTable(map, name, largest) : colourMap(map, name, largest);
+  return element("div", { class: "map" }, axes(labels), picture, legend(largest), blocks(map));
+}
+
+function axes({ rows, columns }) {
+  const text = `${rows ? `Down: ${rows}. ` : ""}Across: ${columns}.`;
+  return element("p", { class: "note" }, text);
+}
+
+function blocks({ block: [down, across] }) {
+  if (down * across === 1) return "";
+  const text = `Made smaller: each cell shows the entry of largest size in a block of ${sizes([down, across])}.`;
+  return element("p", { class: "note" }, text);
+}
+
+// How far the cell's colour is from that of 0, as a share of the way to the end of the scale.
+function paint(cell, value, largest) {
+  if (!Number.isFinite(value) || largest === 0) return;
+  cell.classList.add(value < 0 ? "negative" : "positive");
+  cell.style.setProperty("--share", `${((100 * Math.abs(value)) / largest).toFixed(1)}%`);
+}
+
+function numberTable(map, name, largest) {
+  const body = map.cells.map((row, i) => {
+    const head = element("th", { scope: "row" }, range(i, map.block[0], map.shape[0]));
+    return element("tr", {}, head, ...row.map((value) => numberCell(value, largest)));
+  });
+  const columns = map.cells[0].map((_, j) =>
+    element("th", { scope: "col" }, range(j, map.block[1], map.shape[1])),
+  );
+  const head = element("tr", {}, element("td"), ...columns);
+  const caption = element("caption", { class: "unseen" }, name);
+  return scroller(name, element("table", { class: "numbers" }, caption, head, ...body));
+}
+
+function numberCell(value, largest) {
+  const cell = element("td", {}, number(value, 3));
+  paint(cell, value, largest);
+  return cell;
+}
+
+const scroller = (name, content) =>
+  element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": name }, content);
+
+function range(position, block, size) {
+  const first = position * block;
+  const last = Math.min(first + block, size) - 1;
+  return first === last ? String(first) : `${first}–${last}`;
+}
+
+function colourMap(map, name, largest) {
+  const rects = map.cells.flatMap((row, y) => row.map((value, x) => colourCell(x, y, value, largest)));
+  const [height, width] = [map.cells.length, map.cells[0].length];
+  const svg = drawn(
+    "svg",
+    {
+      viewBox: `0 0 ${width} ${height}`,
+      preserveAspectRatio: "none",
+      role: "img",
+      "aria-label": `${name}: ${inWords(map)}`,
+    },
+    ...rects,
+  );
+  svg.style.setProperty("--columns", width);
+  svg.style.setProperty("--rows", height);
+  return element("div", {}, svg, tableOnDemand(map, name, largest));
+}
+
+function colourCell(x, y, value, largest) {
+  const cell = drawn("rect", { x, y, width: 1, height: 1, class: "cell" });
+  paint(cell, value, largest);
+  return cell;
+}
+
+// What a picture's reader sees at a glance.
+function inWords(map) {
+  const flat = map.cells.flat();
+  const zeros = Math.round((100 * flat.filter((value) => value === 0).length) / flat.length);
+  const finite = flat.filter(Number.isFinite);
+  return `${sizes(map.shape)}, from ${number(Math.min(...finite))} to ${number(Math.max(...finite))}; ${zeros} % of the cells are 0.`;
+}
+
+function tableOnDemand(map, name, largest) {
+  const details = element("details", {}, element("summary", {}, "The numbers as a table"));
+  const build = () => details.append(numberTable(map, name, largest));
+  details.addEventListener("toggle", build, { once: true });
+  return details;
+}
+
+function legend(largest) {
+  return element(
+    "p",
+    { class: "legend" },
+    element("span", {}, number(-largest)),
+    element("span", { class: "scale", role: "img", "aria-label": "colours from the most negative number over 0 to the most positive one" }),
+    element("span", {}, number(largest)),
+  );
+}

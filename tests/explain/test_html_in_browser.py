@@ -1,0 +1,308 @@
+"""The page in a real browser: used by mouse and by keyboard, it shows the engine's figures."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.explain.notation import SYMBOLS
+
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="the page is tested with playwright, which is not installed"
+)
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+SHOWN = 1e-3  # relative: four digits
+IN_MATRICES = 1e-2  # three
+
+
+@pytest.fixture(scope="module", name="browser")
+def browser_fixture():
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module", name="chain")
+def chain_fixture():
+    net = cr.Sequential(
+        cr.Linear(4, 5, name="H"), cr.Tanh(), cr.Linear(5, 3), cr.SiLU(), cr.Linear(3, 3), seed=0
+    )
+    x = np.random.default_rng(0).normal(size=(2, 4))
+    return cr.explain(net, cr.CrossEntropyLoss(), x, [0, 2])
+
+
+@pytest.fixture(name="show")
+def show_fixture(browser, tmp_path):
+    """Open a chain's page; afterwards nothing may have gone wrong, and nothing been loaded."""
+    contexts, requests, wrong = [], [], []
+
+    def show(chain, **options):
+        file = tmp_path / "chain.html"
+        chain.to_html(file)
+        context = browser.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: wrong.append(message.text))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto(file.as_uri())
+        return page
+
+    yield show
+    for context in contexts:
+        context.close()
+    assert wrong == []
+    assert set(requests) == {(tmp_path / "chain.html").as_uri()}
+
+
+def number(text):
+    return float(text.replace("\N{MINUS SIGN}", "-").replace(",", ""))
+
+
+def choose(page, symbol):
+    page.locator("#chain label").filter(has_text=symbol).get_by_role("radio").check()
+
+
+def cells(table):
+    rows = [row.locator("td").all_inner_texts() for row in table.locator("tr").all()[1:]]
+    return [[number(cell) for cell in row] for row in rows]
+
+
+def cancel_to_the_end(page):
+    button = page.locator("#cancel")
+    while button.inner_text() != "Start again":
+        button.click()
+
+
+# Figures
+
+
+def test_the_chain_shows_its_values_and_derivatives(chain, show):
+    page = show(chain)
+    assert page.title() == "4 \u2192 5 \u2192 3 \u2192 3, CrossEntropyLoss: the chain rule"
+    links = page.locator("#chain > li").all()
+    for item, link in zip(links, chain.links, strict=False):
+        forward, back = (item.locator(f".{way} b").inner_text() for way in ("forward", "back"))
+        assert number(forward) == pytest.approx(np.linalg.norm(link.value), rel=SHOWN)
+        assert number(back) == pytest.approx(np.linalg.norm(link.gradient), rel=SHOWN)
+    assert number(links[-1].locator(".size").inner_text()) == pytest.approx(chain.loss, rel=SHOWN)
+
+
+@pytest.mark.parametrize("name", ["x", "0.weight", "2.bias", "4.weight"])
+def test_a_path_is_chosen_and_lights_up(name, chain, show):
+    page, path = show(chain), chain.path(name)
+    choose(page, {"x": "X", "0.weight": "W₁", "2.bias": "b₂", "4.weight": "W₃"}[name])
+    lit = page.locator("#chain > li.lit").count()
+    assert lit == 1 + len(chain.links) - (0 if name == "x" else chain.link_of(name))
+    rows = page.locator("#factors tr").all()
+    for row, factor, product in zip(rows, path.factors, path.running, strict=True):
+        _, norm, _, norm_so_far = row.locator("td").all_inner_texts()
+        assert number(norm) == pytest.approx(factor.norm, rel=SHOWN)
+        assert number(norm_so_far) == pytest.approx(np.linalg.norm(product), rel=SHOWN)
+
+
+def test_factors_open_for_the_chosen_row(chain, show):
+    page, path = show(chain), chain.path("2.weight")
+    choose(page, "W₂")
+    buttons = page.locator("#product").get_by_role("button")
+    assert buttons.count() == 1 + len(path.factors)
+    for row in (0, 1):
+        page.get_by_label("Row of the batch").select_option(str(row))
+        for position, factor in enumerate(path.factors, 1):
+            button = buttons.nth(position)
+            button.click()
+            assert button.get_attribute("aria-expanded") == "true"
+            panel = page.locator("#opened section")
+            matrix, norm = factor.value[row], np.linalg.norm(factor.value[row])
+            said = panel.inner_text().partition("norm ")[2].partition(" in row")[0]
+            assert number(said) == pytest.approx(norm, rel=SHOWN)
+            if not panel.locator("table").count():  # too wide for its numbers: a picture
+                assert panel.locator("rect").count() == matrix.size
+                assert "% of the cells are 0" in panel.get_by_role("img").first.get_attribute(
+                    "aria-label"
+                )
+                panel.locator("summary").click()
+                panel.locator("table").wait_for()
+            shown = cells(panel.locator("table"))
+            np.testing.assert_allclose(shown, matrix, rtol=IN_MATRICES)
+            button.click()
+            assert panel.count() == 0
+
+
+def test_the_gradient_opens_in_its_own_shape(chain, show):
+    page = show(chain)
+    page.get_by_role("button", name="∂L/∂W₁, its numbers").click()
+    shown = cells(page.locator("#opened table"))
+    np.testing.assert_allclose(shown, chain.gradients["0.weight"], rtol=IN_MATRICES)
+
+
+def test_the_fraction_cancels_to_the_end(chain, show):
+    page, compression = show(chain), chain.compress("0.weight")
+    lines, status = page.locator("#derivation li"), page.locator("#cancel-status")
+    assert page.locator("#cancel").inner_text() == "Cancel ∂O"
+    for done, path in enumerate(compression.paths):
+        if done:
+            page.locator("#cancel").click()
+            assert path.written(SYMBOLS) in status.inner_text()
+        assert lines.count() == done + 1
+        assert lines.last.locator(".fraction").count() == 1 + len(path.factors)
+        norm = lines.last.inner_text().rpartition("norm ")[2]
+        assert number(norm) == pytest.approx(path.factors[0].norm, rel=SHOWN)
+    assert page.locator(".gone").count() == 2 * (len(compression.paths) - 1)
+    assert page.locator("#proof-text").inner_text() == compression.proof
+    norm, difference, ulp = map(number, page.locator("#proof dd").all_inner_texts())
+    assert norm == pytest.approx(np.linalg.norm(chain.gradients["0.weight"]), rel=SHOWN)
+    assert difference == pytest.approx(compression.difference, rel=SHOWN)
+    assert ulp == pytest.approx(compression.ulp, rel=SHOWN)
+    page.locator("#cancel").click()
+    assert lines.count() == 1
+    assert not page.locator("#proof").is_visible()
+
+
+def test_factors_that_were_not_built_say_so(chain, show):
+    limited = cr.explain(
+        chain.network, chain.loss_function, chain.x, chain.target, max_elements=100
+    )
+    page = show(limited)
+    assert page.locator("#factors tr").last.locator("td").nth(1).inner_text() == "\N{EN DASH}"
+    assert "more than 100 elements (max_elements)" in page.locator("#unbuilt").inner_text()
+    page.get_by_role("button", name="∂H/∂W₁, its numbers").click()
+    assert "too large to show" in page.locator("#opened").inner_text()
+    cancel_to_the_end(page)
+    assert "not built" in page.locator("#derivation li").last.inner_text()
+    assert page.locator("#proof-text").inner_text() == limited.compress("W1").proof
+
+
+@pytest.mark.parametrize(("symbol", "name"), [("W₁", "0.weight"), ("b₃", "4.bias"), ("X", "x")])
+def test_the_slider_is_moved_by_keyboard(symbol, name, chain, show):
+    page = show(chain)
+    choose(page, symbol)
+    gradient = chain.path(name).gradient
+    largest = np.unravel_index(np.abs(gradient).argmax(), gradient.shape)
+    entry = page.locator("#entries label").first.inner_text()
+    assert entry.startswith(f"{symbol}[{', '.join(map(str, largest))}] = ")
+    slider = page.get_by_role("slider", name="Change it by")
+    slider.focus()
+    for keys in (["ArrowRight"], ["ArrowLeft"] * 5, ["Home"], ["End"]):
+        for key in keys:
+            page.keyboard.press(key)
+        delta = number(page.locator("#delta-text").inner_text())
+        assert number(slider.get_attribute("aria-valuetext")) == delta
+        result = cr.nudge(
+            chain.network, chain.loss_function, chain.x, chain.target, name, largest, delta
+        )
+        predicted, real, gap, after = page.locator("#nudge .moves td").all_inner_texts()
+        assert number(predicted) == pytest.approx(result.predicted, rel=SHOWN)
+        assert number(real) == pytest.approx(result.actual, rel=SHOWN)
+        # A difference of numbers of six digits.
+        error = 1e-5 * abs(result.actual)
+        expected = result.actual - result.predicted
+        assert number(gap) == pytest.approx(expected, rel=SHOWN, abs=error)
+        assert number(after) == pytest.approx(chain.loss + result.actual, rel=SHOWN)
+        assert predicted in page.locator("#nudge-status").inner_text()
+
+
+def test_another_entry_is_nudged(chain, show):
+    page = show(chain)
+    first = page.locator("#real").inner_text()
+    page.locator("#entries").get_by_role("radio").nth(1).check()
+    assert page.locator("#real").inner_text() != first
+    assert page.locator("#curve path.real").get_attribute("d").count("L") == 20
+
+
+# Everyone
+
+
+def test_every_control_is_reached_and_named(chain, show):
+    page = show(chain)
+    reached = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.id || document.activeElement.name"))
+    buttons = page.locator("#product button").count()
+    assert {"path", "row", "cancel", "entry", "delta"} <= reached
+    for control in page.locator("button, input, select, svg, [tabindex]").all():
+        name = control.evaluate(
+            "e => e.ariaLabel || e.labels?.[0]?.innerText || e.innerText"
+            " || document.getElementById(e.getAttribute('aria-labelledby'))?.innerText"
+        )
+        assert name.strip()
+    assert buttons == page.get_by_role("button", name="its numbers").count()
+    for landmark in ("banner", "main", "contentinfo"):
+        assert page.get_by_role(landmark).count() == 1
+    assert page.get_by_role("region", name="The chain", exact=True).count() == 1
+
+
+def test_arrow_keys_choose_a_path_and_enter_opens_a_factor(chain, show):
+    page = show(chain)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.value") == "1"
+    page.keyboard.press("ArrowDown")
+    assert page.locator("#product-title").inner_text() == "The product for b₁"
+    assert page.locator("#route").inner_text() == "The path: L ← O ← H₂ ← H ← b₁"
+    page.keyboard.press("Tab")
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    page.keyboard.press("Enter")
+    assert page.locator("#opened section").count() == 1
+    page.locator("#cancel").focus()
+    for _ in range(3):
+        page.keyboard.press("Space")
+    assert page.evaluate("document.activeElement.textContent") == "Start again"
+    assert page.locator("#proof").is_visible()
+
+
+def use_everything(page):
+    for button in page.locator("#product button").all():
+        button.click()
+    for summary in page.locator("summary").all():
+        summary.click()
+    cancel_to_the_end(page)
+
+
+def lightness(page, what):
+    colour = page.evaluate(f"getComputedStyle(document.body).{what}")
+    return sum(map(int, colour.removeprefix("rgb(").rstrip(")").split(",")))
+
+
+def test_light_and_dark(chain, show):
+    for scheme, is_dark in (("light", False), ("dark", True)):
+        page = show(chain, color_scheme=scheme)
+        use_everything(page)
+        assert (lightness(page, "backgroundColor") < lightness(page, "color")) == is_dark
+
+
+def test_a_phone(chain, show):
+    page = show(chain, viewport={"width": 360, "height": 640})
+    for symbol in ("X", "W₁", "b₃"):
+        choose(page, symbol)
+        use_everything(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_long_names_and_markup_in_names(show):
+    name = "</script><b>" + "W" * 60
+    net = cr.Sequential(cr.Linear(3, 4, name=name), cr.Tanh(), cr.Linear(4, 2), seed=0)
+    x = np.ones((1, 3))
+    page = show(cr.explain(net, cr.MSELoss(), x, x[:, :2]), viewport={"width": 360, "height": 640})
+    assert page.locator("#chain .symbol").nth(2).inner_text() == name
+    use_everything(page)
+    assert page.locator("#chain b").count() == 6  # the norms, and none from the name
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_motion_only_for_those_who_like_it(chain, show):
+    for choice, duration in (("reduce", "0s"), ("no-preference", "0.2s, 0.2s")):
+        page = show(chain, reduced_motion=choice)
+        style = "getComputedStyle(document.querySelector('.box')).transitionDuration"
+        assert page.evaluate(style) == duration
+
+
+def test_without_javascript_the_chain_is_a_table(chain, show):
+    page = show(chain, java_script_enabled=False)
+    assert f"{np.linalg.norm(chain.links[1].value):.4g}" in page.locator("noscript").inner_text()
+    assert not page.locator("#cancel").is_visible()
