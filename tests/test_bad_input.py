@@ -252,6 +252,23 @@ def test_optimizers(bad, error, message):
         bad()
 
 
+@pytest.mark.parametrize("rows", [3, 30_000])
+@pytest.mark.parametrize("largest", [1e200, -1e308])
+def test_numbers_whose_squares_overflow_are_finite(rows, largest):
+    X = np.full((rows, 4), 1.0)
+    X[-1, 2] = largest
+    assert network(dtype="float64").check_input(X, "X") is X
+
+
+@pytest.mark.parametrize("rows", [3, 30_000])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_the_last_number_of_many_is_seen(rows, bad):
+    X = np.full((rows, 4), 1.0)
+    X[-1, 3] = bad
+    with pytest.raises(ValueError, match=rf"X\[{rows - 1}, 3\] is {bad}"):
+        network().check_input(X, "X")
+
+
 def test_net_of_fit():
     with pytest.raises(TypeError, match=r"net must be a Sequential, not \[Linear\(4, 3\)\]"):
         fit([cr.Linear(4, 3)])

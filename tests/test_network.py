@@ -306,3 +306,10 @@ def test_pickle_goes_on_as_the_original(backend):
     assert np.array_equal(twin.params, net.params)
     twin.parameters()["0.weight"][:] = 0
     assert not np.array_equal(twin.predict(X), net.predict(X))
+
+
+def test_the_backend_is_chosen_once():
+    net = cr.Sequential(cr.Linear(3, 2), seed=0, backend="numpy")
+    assert net.backend == "numpy"
+    with pytest.raises(AttributeError, match="backend"):
+        net.backend = "cuda"

@@ -5,6 +5,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import rollback
+from chainrule.engine.orders import epoch_orders
 
 
 def data(rows=40, scale=1.0):
@@ -20,8 +21,7 @@ def last_finite(net, optimizer, X, y, batch, epochs):
     """Train by hand until a loss or a parameter is not finite; return what there was before."""
     loss = cr.MSELoss()
     for epoch in range(epochs):
-        order = np.arange(len(X))
-        np.random.default_rng((0, epoch)).shuffle(order)
+        (order,) = epoch_orders(len(X), epoch, 1, seed=0)
         for start in range(0, len(X), batch):
             rows = order[start : start + batch]
             params = net.params.copy()

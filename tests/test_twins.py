@@ -16,7 +16,18 @@ from chainrule.kernels.blocks import PACKED_BYTES
 
 # Not kernels, but what they are made with.
 WITHOUT_TWIN = {
-    *("blocks", "cache", "conversion", "copy", "dot", "formats", "jit", "tile", "transpose"),
+    *(
+        "blocks",
+        "cache",
+        "conversion",
+        "copy",
+        "dot",
+        "formats",
+        "jit",
+        "sums",
+        "tile",
+        "transpose",
+    ),
     *("values", "vectors", "views"),
 }
 DTYPES = (np.float32, np.float64)
@@ -142,6 +153,8 @@ def arguments(function, rows, columns, dtype, rng):
             values.append(rng.integers(0, 256, size, np.uint8))
         elif parameter == "order":
             values.append(rng.permutation(rows + 3)[:rows])
+        elif parameter == "uniform":
+            values.append(rng.uniform(size=rows))
         elif parameter in ("square", "weight"):
             values.append(rng.uniform(0.1, 2, shapes.get(parameter, (rows, columns))).astype(dtype))
         elif parameter == "target" and name == "bce_with_logits":

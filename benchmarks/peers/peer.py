@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from benchmarks.workloads import Workload
+from chainrule.engine.orders import epoch_orders
 
 # A smaller eps than is usual: scikit-learn leaves it out of the correction for the start at 0,
 # which would be seen where gradients are small.
@@ -61,6 +62,5 @@ class Peer:
             if self.workload.full_batch:
                 yield None
             else:
-                order = np.arange(self.workload.rows)
-                np.random.default_rng((seed, epoch)).shuffle(order)
+                order = epoch_orders(self.workload.rows, epoch, 1, seed=seed)
                 yield order.reshape(self.workload.steps, self.workload.batch)

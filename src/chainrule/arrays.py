@@ -19,7 +19,9 @@ GATHERED = frozenset(  # dtypes that compiled code converts itself
         "float16", "float32", "float64",
     )
 )  # fmt: skip
+LARGEST = {np.dtype(name): float(np.finfo(name).max) for name in FLOATS}
 BLOCK = 1 << 16  # elements that are checked at a time, so that what is made of them stays in cache
+FEW = 10_000  # elements of which BLAS sums up squares without starting threads
 FloatArray = NDArray[Any]
 
 
@@ -34,8 +36,8 @@ def float_dtype(dtype: DTypeLike) -> np.dtype:
     return result
 
 
-def real_array(value: ArrayLike, name: str, dtype: np.dtype) -> FloatArray:
-    """Return ``value`` as a read-only array of ``dtype`` with finite elements.
+def finite_array(value: ArrayLike, name: str, dtype: np.dtype) -> NDArray[Any]:
+    """Return ``value`` as an array of real numbers, of whatever dtype, that fit into ``dtype``.
 
     Raises
     ------
@@ -46,17 +48,24 @@ def real_array(value: ArrayLike, name: str, dtype: np.dtype) -> FloatArray:
     """
     array = _as_array(value, name)
     _check_real(array, name, dtype)
-    return _in_one_form(array, dtype)
+    return array
+
+
+def real_array(value: ArrayLike, name: str, dtype: np.dtype) -> FloatArray:
+    """Return ``value`` as a read-only array of ``dtype`` with finite elements.
+
+    Errors are those of :func:`finite_array`.
+    """
+    return _in_one_form(finite_array(value, name, dtype), dtype)
 
 
 def batch_array(value: ArrayLike, name: str, dtype: np.dtype) -> NDArray[Any]:
     """Return ``value`` as an array of at least two dimensions and one row, for the gather.
 
     It is not copied, unless its rows are not contiguous or its dtype is none of ``GATHERED``.
-    Errors are those of :func:`real_array`.
+    Errors are those of :func:`finite_array`.
     """
-    array = _as_array(value, name)
-    _check_real(array, name, dtype)
+    array = finite_array(value, name, dtype)
     if array.ndim < 2:
         hint = " A single sample is X[None]." if array.ndim == 1 else ""
         raise ValueError(
@@ -65,7 +74,8 @@ def batch_array(value: ArrayLike, name: str, dtype: np.dtype) -> NDArray[Any]:
         )
     if array.shape[0] == 0:
         raise ValueError(f"{name} must have at least one row, but its shape is {array.shape}.")
-    in_place = array.dtype in GATHERED and array[0].flags.c_contiguous
+    side_by_side = array.flags.c_contiguous or array[0].flags.c_contiguous
+    in_place = side_by_side and array.dtype in GATHERED
     return array if in_place else _in_one_form(array, dtype)
 
 
@@ -103,11 +113,11 @@ def target_array(
     return array.reshape(shape)
 
 
-def weight_array(value: ArrayLike | None, rows: int, dtype: np.dtype) -> FloatArray:
-    """Return the samples' weights, shape ``(rows,)`` and not negative; empty for None."""
-    name = "sample_weight"
+def weight_array(value: ArrayLike | None, rows: int, dtype: np.dtype) -> FloatArray | None:
+    """Return the samples' weights, shape ``(rows,)`` and not negative; None for None."""
     if value is None:
-        return _in_one_form(np.empty(0), dtype)
+        return None
+    name = "sample_weight"
     array = real_array(value, name, dtype)
     if array.shape != (rows,):
         raise ValueError(
@@ -135,6 +145,10 @@ def _check_real(array: NDArray[Any], name: str, dtype: np.dtype) -> None:
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name} must hold real numbers, but its dtype is {array.dtype}.")
     if array.dtype.kind != "f" or array.size == 0:
+        return
+    # One call finds out that all is well with a small array: a finite sum has finite squares.
+    is_small = array.itemsize >= 4 and array.size <= FEW
+    if is_small and float(np.vdot(array, array)) <= LARGEST[dtype]:
         return
     rows = np.atleast_1d(array)
     step = max(1, BLOCK * len(rows) // rows.size)
@@ -168,7 +182,7 @@ def _as_array(value: ArrayLike, name: str) -> NDArray[Any]:
 
 
 def _in_one_form(array: NDArray[Any], dtype: np.dtype) -> NDArray[Any]:
-    contiguous = np.ascontiguousarray(array, dtype).reshape(array.shape)  # 0-d would become 1-d
+    contiguous = np.asarray(array, dtype, order="C")
     view = contiguous.view() if contiguous.flags.aligned else contiguous.copy()
     view.flags.writeable = False
     return view

@@ -11,9 +11,12 @@ from chainrule import arguments, arrays
 from chainrule.arrays import FloatArray
 from chainrule.engine.instructions import Op, Phase
 from chainrule.engine.machine import Machine
+from chainrule.engine.pool import MachinePool
 from chainrule.plan import PlanBuilder, Tensor, make_plan
 
 __all__ = ["BCEWithLogitsLoss", "CrossEntropyLoss", "HuberLoss", "MSELoss"]
+
+SINGLE, DOUBLE = map(np.dtype, arrays.FLOATS)
 
 
 @dataclass(frozen=True)
@@ -64,38 +67,34 @@ class Loss(ABC):
         ValueError, TypeError
             If a shape, a dtype, a label or a value is wrong.
         """
-        dtype = np.dtype("float32" if getattr(output, "dtype", None) == "float32" else "float64")
+        dtype = SINGLE if getattr(output, "dtype", None) == SINGLE else DOUBLE
         out = arrays.batch_array(output, "output", dtype)
         rows = out.shape[0]
         target = self.check_target(y, out.shape, dtype)
+        weights = arrays.weight_array(sample_weight, rows, dtype)
         key = self, out.shape, dtype
-        # Out of the dictionary while it is in use: several threads may ask at once.
-        machine = _machines.pop(key, None) or _machine_of_loss(*key)
+        machine = _machines.take(key, lambda: _machine_of_loss(*key))
         losses = machine.losses_for(1)
         machine.run(
             Phase.FORWARD,
-            np.arange(rows),
-            params=np.empty(0, dtype),
+            rows,
+            params=_NO_PARAMETERS[dtype],
             inputs=out,
             **{"labels" if self.takes_labels else "targets": target},
-            weights=arrays.weight_array(sample_weight, rows, dtype),
+            weights=weights,
             losses=losses,
         )
-        d_output = machine.rows_at("d_output", rows).reshape(out.shape).copy()
-        if machine.arena.nbytes <= MOST_BYTES:
-            _machines[key] = machine
+        d_output = machine.rows_at("d_output", rows).copy()
+        _machines.put_back(key, machine)
         return float(losses[0, 1]), d_output
 
 
-# What is kept for the next call with the same shape: making it anew costs large ones little.
-MOST_MACHINES, MOST_BYTES = 16, 1 << 20
-_machines: dict[tuple[Loss, tuple[int, ...], np.dtype], Machine] = {}
+_machines = MachinePool(most=16, most_bytes=1 << 20)
+_NO_PARAMETERS = {dtype: np.empty(0, dtype) for dtype in (SINGLE, DOUBLE)}
 
 
 def _machine_of_loss(loss: Loss, shape: tuple[int, ...], dtype: np.dtype) -> Machine:
     """Return a machine for a chain that is nothing but its loss."""
-    if len(_machines) >= MOST_MACHINES:
-        _machines.clear()
     output = Tensor(shape[1:])
     plan = make_plan(
         PlanBuilder(),

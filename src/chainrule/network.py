@@ -16,6 +16,7 @@ from chainrule.arrays import FloatArray
 from chainrule.engine.backends import check_backend, threads_for
 from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
+from chainrule.engine.pool import MachinePool
 from chainrule.layers.layer import Layer
 from chainrule.losses import Loss
 from chainrule.optimizers import OptimizerState
@@ -83,7 +84,7 @@ class Sequential:
         if seed is not None:
             seed = integer(seed, "seed", least=0)
         self.dtype = arrays.float_dtype(dtype)
-        self.backend = check_backend(backend)
+        self._backend = check_backend(backend)
         self.layers = layers
         self._chain: list[tuple[str, Layer]] = list(_flatten(layers))
         self._check_names()
@@ -101,7 +102,7 @@ class Sequential:
         self._initialize(np.random.default_rng(seed))
 
         self._fitting_shapes: set[Shape] = set()
-        self._predictors: dict[tuple[Any, ...], Machine] = {}
+        self._predictors = MachinePool(MOST_PREDICTORS)
         self._manual: tuple[Plan, Machine, int] | None = None  # of forward and backward
         self._rows_forward = 0  # rows of a forward that no backward has followed
 
@@ -116,6 +117,11 @@ class Sequential:
             if isinstance(element, Sequential):
                 for name, view in element.parameters().items():
                     views[f"{position}.{name}"][...] = view
+
+    @property
+    def backend(self) -> str:
+        """What computes: "numba" or "numpy"."""
+        return self._backend
 
     # Parameters
 
@@ -172,36 +178,27 @@ class Sequential:
             If X has the wrong shape or dtype, or holds NaN or infinity.
         """
         x = self.check_input(X, "X")
-        rows = x.shape[0]
-        key, machine = self._take_predictor(x.shape[1:], rows)
-        outputs = np.empty((rows, prod(machine.plan.output_shape)), self.dtype)
-        machine.run(
-            Phase.FORWARD | Phase.OUTPUT,
-            np.arange(rows),
-            params=self._params,
-            inputs=x,
-            outputs=outputs,
-        )
-        self._predictors[key] = machine
-        return outputs.reshape(rows, *machine.plan.output_shape)
-
-    def _take_predictor(self, shape: Shape, rows: int) -> tuple[tuple[Any, ...], Machine]:
-        """Return a machine that predicts, and the key to put it back under.
-
-        It is taken out while it is in use, since several threads may predict at once.
-        """
+        rows, shape = x.shape[0], x.shape[1:]
         threads = threads_for(self.backend)
         # Powers of two: small batches share a few machines, and so do large ones.
         block = min(_power_of_two(rows), PREDICT_ROWS * threads)
         steps = _power_of_two(-(-rows // block))
         key = shape, block, steps, threads
-        machine = self._predictors.pop(key, None)
-        if machine is None:
-            plan = self.make_plan(shape, block, backward=False, steps=steps, threads=threads)
-            machine = Machine(plan, self.dtype, self.backend)
-            if len(self._predictors) >= MOST_PREDICTORS:
-                self._predictors.clear()
-        return key, machine
+        machine = self._predictors.take(key, lambda: self._make_predictor(*key))
+        outputs = np.empty((rows, prod(machine.plan.output_shape)), self.dtype)
+        machine.run(
+            Phase.FORWARD | Phase.OUTPUT,
+            rows,
+            params=self._params,
+            inputs=x,
+            outputs=outputs,
+        )
+        self._predictors.put_back(key, machine)
+        return outputs.reshape(rows, *machine.plan.output_shape)
+
+    def _make_predictor(self, shape: Shape, block: int, steps: int, threads: int) -> Machine:
+        plan = self.make_plan(shape, block, backward=False, steps=steps, threads=threads)
+        return Machine(plan, self.dtype, self.backend)
 
     def forward(self, x: ArrayLike) -> FloatArray:
         """Return the outputs for one batch, and keep what :meth:`backward` needs.
@@ -234,9 +231,9 @@ class Sequential:
             plan = self.make_plan(shape, rows, threads=threads)
             self._manual = plan, Machine(plan, self.dtype, self.backend), threads
         plan, machine, _ = self._manual
-        machine.run(Phase.FORWARD, np.arange(rows), params=self._params, inputs=batch)
+        machine.run(Phase.FORWARD, rows, params=self._params, inputs=batch)
         self._rows_forward = rows
-        return machine.rows_at("output", rows).reshape(rows, *plan.output_shape).copy()
+        return machine.rows_at("output", rows).copy()
 
     def backward(self, d_out: ArrayLike) -> FloatArray:
         """Carry the loss's gradient back through the chain, from the output to the input.
@@ -265,27 +262,27 @@ class Sequential:
         if rows == 0 or self._manual is None:
             raise RuntimeError("backward needs a forward before it, one for each backward.")
         plan, machine, _ = self._manual
-        gradient = arrays.real_array(d_out, "d_out", self.dtype)
+        gradient = arrays.finite_array(d_out, "d_out", self.dtype)
         shape = (rows, *plan.output_shape)
         if gradient.shape != shape:
             raise ValueError(
                 f"d_out must have the output's shape, {shape}, but its shape is {gradient.shape}."
             )
-        machine.rows_at("d_output", rows)[:] = gradient.reshape(rows, -1)
+        machine.rows_at("d_output", rows)[:] = gradient
         self._rows_forward = 0
         machine.run(
             Phase.BACKWARD | Phase.INPUT_GRADIENT,
-            np.arange(rows),
+            rows,
             params=self._params,
             grads=self.grads,
         )
-        return machine.rows_at("d_input", rows).reshape(rows, *plan.input_shape).copy()
+        return machine.rows_at("d_input", rows).copy()
 
     def apply_update(self, state: OptimizerState) -> None:
         """Change the parameters by the gradients, as ``state``'s rule says."""
         self._updater.run(
             Phase.UPDATE,
-            np.arange(1),
+            1,
             params=self._params,
             grads=self.grads,
             update=state.rule,
@@ -417,7 +414,8 @@ class Sequential:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is made again when it is needed: machines, with their memory."""
-        state = self.__dict__ | {"_predictors": {}, "_manual": None, "_rows_forward": 0}
+        state = self.__dict__ | {"_manual": None, "_rows_forward": 0}
+        state["_predictors"] = MachinePool(MOST_PREDICTORS)
         state.pop("_updater", None)
         return state
 

@@ -7,6 +7,7 @@ the one that did it.
 """
 
 from collections.abc import Callable
+from itertools import chain
 from time import perf_counter
 from weakref import WeakKeyDictionary
 
@@ -64,13 +65,13 @@ class Rollback:
         """Note that batches of these rows come next, a vector of them for each epoch."""
         if self._slices and perf_counter() > self._next_copy:
             self._copy()
-        self._slices += list(orders)
+        self._slices.append(orders)
 
     def to_last_finite(self) -> None:
         """Leave network and state as they were after the last step that kept them finite."""
         self._network.params, earlier = _copies[self._state]
         self._state.restore(earlier)
-        for rows in self._slices:
+        for rows in chain.from_iterable(self._slices):
             for start in range(0, rows.size, self._batch):
                 params, state = self._network.params.copy(), self._state.copy()
                 self._step(rows[start : start + self._batch])

@@ -16,6 +16,7 @@ from chainrule.arrays import FloatArray, all_finite
 from chainrule.engine.backends import check_backend, threads_for
 from chainrule.engine.instructions import Op, Phase
 from chainrule.engine.machine import Machine
+from chainrule.engine.orders import epoch_orders
 from chainrule.errors import NonFiniteError
 from chainrule.interruption import Interruption, interruption
 from chainrule.losses import Loss
@@ -165,9 +166,7 @@ def fit(
         while epoch < epochs and not stop.requested:
             # Validation comes after each epoch; without it, short epochs go together.
             count = 1 if held_out is not None else trainer.epochs_in_slice(epochs - epoch)
-            orders = np.stack(
-                [_order(data.rows, shuffle, seed, number) for number in range(epoch, epoch + count)]
-            )
+            orders = epoch_orders(data.rows, epoch, count, seed=seed if shuffle else None)
             finished = trainer.run_epochs(epoch, orders, history, bar, stop)
             if finished and held_out is not None:
                 value, correct = trainer.evaluate(held_out)
@@ -180,21 +179,13 @@ def fit(
     return history
 
 
-def _order(rows: int, shuffle: bool, seed: int, epoch: int) -> NDArray[np.int64]:
-    """Return the order of an epoch: by its number, so that a resumed training has the same."""
-    order = np.arange(rows)
-    if shuffle:
-        np.random.default_rng((seed, epoch)).shuffle(order)
-    return order
-
-
 @dataclass(frozen=True)
 class _Data:
     """Checked arrays in the form that the engine takes."""
 
     inputs: NDArray[Any]  # X as it came, mostly
     target: NDArray[Any]
-    weights: FloatArray
+    weights: FloatArray | None
 
     @property
     def rows(self) -> int:
@@ -217,7 +208,7 @@ class _Data:
         weights = arrays.weight_array(sample_weight, rows, net.dtype)
         return cls(x, target, weights)
 
-    def arguments(self) -> dict[str, NDArray[Any]]:
+    def arguments(self) -> dict[str, NDArray[Any] | None]:
         """Return what the machine reads batches from."""
         name = "labels" if self.target.ndim == 1 else "targets"
         return {"inputs": self.inputs, name: self.target, "weights": self.weights}
@@ -361,7 +352,7 @@ class _Trainer:
         losses = self.machine.losses_for(-(-data.rows // self.batch))
         done = self.machine.run(
             Phase.FORWARD | Phase.OUTPUT,
-            np.arange(data.rows),
+            data.rows,
             params=self.net.params,
             outputs=outputs,
             losses=losses,

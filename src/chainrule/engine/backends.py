@@ -11,6 +11,7 @@ import numpy as np
 from chainrule.threads import get_num_threads
 
 BACKENDS = ("numba", "numpy")
+WITHOUT_TWIN = ("entry_point", "kernel", "matrix")  # what the interpreter needs besides kernels
 
 
 def check_backend(backend: str) -> str:
@@ -48,7 +49,7 @@ def _with_twins(interpreter: dict[str, Any]) -> dict[str, Any]:
             continue
         if module == interpreter["__name__"]:
             namespace[name] = FunctionType(function.__code__, namespace, name)
-        elif module.startswith("chainrule.kernels.") and name not in ("kernel", "entry_point"):
+        elif module.startswith("chainrule.kernels.") and name not in WITHOUT_TWIN:
             twin = import_module(module.replace(".kernels.", ".reference."))
             namespace[name] = getattr(twin, name)
     return namespace

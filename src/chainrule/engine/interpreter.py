@@ -50,6 +50,7 @@ from chainrule.kernels.loss import bce_with_logits, cross_entropy, huber, mse
 from chainrule.kernels.rescale import rescale, rescale_backward
 from chainrule.kernels.team import meet
 from chainrule.kernels.update import adam_update, adamw_update, sgd_update
+from chainrule.kernels.views import matrix
 
 FORWARD, OUTPUT, BACKWARD = Phase.FORWARD, Phase.OUTPUT, Phase.BACKWARD
 INPUT_GRADIENT, UPDATE = Phase.INPUT_GRADIENT, Phase.UPDATE
@@ -118,19 +119,19 @@ def forward(plan, params, arena, scratch, first, last):
         x = arena[step["x"] + begin * k : step["x"] + end * k]
         y = arena[step["y"] + begin * n : step["y"] + end * n]
         if op == Op.LINEAR:
-            x = x.reshape((m, k))
-            w = params[step["weight"] : step["weight"] + k * n].reshape((k, n))
+            x = matrix(x, m, k)
+            w = matrix(params[step["weight"] : step["weight"] + k * n], k, n)
             b = params[step["bias"] : step["bias"] + n] if step["bias"] >= 0 else params[:0]
             if step["activation"] == Op.RELU:
-                linear_relu(x, w, b, scratch, y.reshape((m, n)))
+                linear_relu(x, w, b, scratch, matrix(y, m, n))
             else:
                 z = arena[step["z"] + begin * n : step["z"] + end * n]
-                linear(x, w, b, scratch, z.reshape((m, n)))
+                linear(x, w, b, scratch, matrix(z, m, n))
                 activate(step["activation"], z, y, step["alpha"])
         elif op == Op.SOFTMAX:
-            softmax(x.reshape((m, k)), y.reshape((m, n)))
+            softmax(matrix(x, m, k), matrix(y, m, n))
         elif op == Op.LOG_SOFTMAX:
-            log_softmax(x.reshape((m, k)), y.reshape((m, n)))
+            log_softmax(matrix(x, m, k), matrix(y, m, n))
         elif op == Op.RESCALE:
             rescale(x, y, step["alpha"], step["beta"])
         else:
@@ -147,15 +148,15 @@ def pass_error_back(step, params, arena, scratch, first, last, to_input):
     dx = arena[step["dx"] + begin * k : step["dx"] + end * k]
     dy = arena[step["dy"] + begin * n : step["dy"] + end * n]
     if op == Op.LINEAR:
-        w = params[step["weight"] : step["weight"] + k * n].reshape((k, n))
+        w = matrix(params[step["weight"] : step["weight"] + k * n], k, n)
         dz = arena[step["dz"] + begin * n : step["dz"] + end * n]
         activate_backward(step["activation"], dy, y, dz, step["alpha"])
         if to_input:
-            linear_backward_input(dz.reshape((m, n)), w, scratch, dx.reshape((m, k)))
+            linear_backward_input(matrix(dz, m, n), w, scratch, matrix(dx, m, k))
     elif op == Op.SOFTMAX:
-        softmax_backward(dy.reshape((m, n)), y.reshape((m, n)), dx.reshape((m, k)))
+        softmax_backward(matrix(dy, m, n), matrix(y, m, n), matrix(dx, m, k))
     elif op == Op.LOG_SOFTMAX:
-        log_softmax_backward(dy.reshape((m, n)), y.reshape((m, n)), dx.reshape((m, k)))
+        log_softmax_backward(matrix(dy, m, n), matrix(y, m, n), matrix(dx, m, k))
     elif op == Op.RESCALE:
         rescale_backward(dy, dx, step["alpha"])
     else:
@@ -169,13 +170,13 @@ def differentiate_parameters(step, grads, arena, scratch, rows, first, last):
     if step["op"] != Op.LINEAR:
         return
     m, k, n = rows * step["repeat"], step["inputs"], step["outputs"]
-    x = arena[step["x"] : step["x"] + m * k].reshape((m, k))
-    dz = arena[step["dz"] : step["dz"] + m * n].reshape((m, n))
+    x = matrix(arena[step["x"] : step["x"] + m * k], m, k)
+    dz = matrix(arena[step["dz"] : step["dz"] + m * n], m, n)
     begin, end = step["weight"], step["weight"] + k * n
     row, end_row = (max(begin, first) - begin) // n, (min(end, last) - begin) // n
     if row < end_row:
-        dw = grads[begin + row * n : begin + end_row * n].reshape((end_row - row, n))
-        linear_backward_weight(x, dz, row, scratch, dw)
+        dw = grads[begin + row * n : begin + end_row * n]
+        linear_backward_weight(x, dz, row, scratch, matrix(dw, end_row - row, n))
     begin = step["bias"]
     if first <= begin < last:
         linear_backward_bias(dz, grads[begin : begin + n])
@@ -211,11 +212,11 @@ def evaluate_loss(loss, layout, arena, label, total, first, last):
     op, alpha, n, t = loss["op"], loss["alpha"], layout["output_size"], layout["target_size"]
     rows = last - first
     output_at, d_output_at = layout["output"] + first * n, layout["d_output"] + first * n
-    output = arena[output_at : output_at + rows * n].reshape((rows, n))
-    d_output = arena[d_output_at : d_output_at + rows * n].reshape((rows, n))
+    output = matrix(arena[output_at : output_at + rows * n], rows, n)
+    d_output = matrix(arena[d_output_at : d_output_at + rows * n], rows, n)
     weight = arena[layout["weight"] + first : layout["weight"] + last]
     target_at = layout["target"] + first * t
-    target = arena[target_at : target_at + rows * t].reshape((rows, t))
+    target = matrix(arena[target_at : target_at + rows * t], rows, t)
     if op == Op.CROSS_ENTROPY:
         return cross_entropy(output, label[first:last], weight, total, d_output, alpha)
     if op == Op.MSE:
@@ -302,7 +303,7 @@ def run(
         if phases & FORWARD:
             x_at = place["input"] + first * width
             x = arena[x_at : x_at + mine.size * width]
-            x = x.reshape((mine.size, width))
+            x = matrix(x, mine.size, width)
             scale, offset = place["scale"], place["offset"]
             gather_rescaled(memory, element, start, stride, mine, scale, offset, x)
             forward(plan, params, arena, scratch, first, last)
@@ -315,7 +316,7 @@ def run(
             if t > 0:
                 target_at = place["target"] + first * t
                 target = arena[target_at : target_at + mine.size * t]
-                gather_rows(targets, mine, target.reshape((mine.size, t)))
+                gather_rows(targets, mine, matrix(target, mine.size, t))
             else:
                 gather_values(labels, mine, label[first:last])
             total = sum_of_weights(weights, chosen)
@@ -330,7 +331,7 @@ def run(
             n = place["output_size"]
             output = arena[place["output"] + first * n : place["output"] + last * n]
             copied = outputs[begin + first : begin + last]
-            copy_rows(output.reshape((last - first, n)), copied)
+            copy_rows(matrix(output, last - first, n), copied)
             if not meet(team, members):  # a member's rows of a shorter batch lie elsewhere
                 return i
         if phases & BACKWARD:

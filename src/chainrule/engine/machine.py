@@ -1,5 +1,6 @@
 """A machine: the interpreter with the memory that one plan needs."""
 
+from math import prod
 from threading import Thread
 from typing import Any, Protocol
 
@@ -25,7 +26,11 @@ class PlanLike(Protocol):
     @property
     def arena_size(self) -> int: ...
     @property
+    def input_shape(self) -> tuple[int, ...]: ...
+    @property
     def output_shape(self) -> tuple[int, ...]: ...
+    @property
+    def batch(self) -> int: ...
     @property
     def members(self) -> int: ...
     @property
@@ -45,11 +50,15 @@ class Machine:
     def __init__(self, plan: PlanLike, dtype: np.dtype, backend: str) -> None:
         self.plan, self.dtype = plan, dtype
         self._run = get_run(backend)
-        self._layout: dict[str, Any] = {
-            name: plan.layout[name][0].item() for name in plan.layout.dtype.names or ()
+        shapes = {"input": plan.input_shape, "output": plan.output_shape}
+        self._places = {
+            f"{prefix}{name}": (int(plan.layout[f"{prefix}{name}"][0]), prod(shape), shape)
+            for name, shape in shapes.items()
+            for prefix in ("", "d_")
         }
         self.arena = _aligned_zeros(plan.arena_size, dtype)
-        self._label = np.zeros(self._layout["batch"], np.int64)
+        self._label = np.zeros(plan.batch, np.int64)
+        self._batch_in_order = np.arange(plan.batch)[np.newaxis]
         self._no_vector, self._no_matrix = np.empty(0, dtype), np.empty((0, 0), dtype)
         self._no_update, self._no_losses = np.zeros(1, UPDATE), self.losses_for(0)
         self._team = _aligned_zeros(TEAM_SIZE, np.dtype(np.int64))
@@ -61,7 +70,7 @@ class Machine:
     def run(
         self,
         phases: int,
-        order: NDArray[np.int64],
+        order: NDArray[np.int64] | int,
         *,
         params: Array,
         grads: Array | None = None,
@@ -76,8 +85,8 @@ class Machine:
     ) -> int:
         """Do ``phases`` for the rows in ``order``; see ``interpreter.run``.
 
-        One epoch's order may be a vector. Inputs, targets, labels and weights are as
-        ``chainrule.arrays`` returns them.
+        One epoch's order may be a vector, or a number: so many rows, one after the other. Inputs,
+        targets, labels and weights are as ``chainrule.arrays`` returns them.
         """
         arguments = (
             phases,
@@ -94,7 +103,7 @@ class Machine:
             self._no_targets if targets is None else targets,
             self._no_labels if labels is None else labels,
             self._no_weights if weights is None else weights,
-            order if order.ndim == 2 else order[np.newaxis],
+            self._epochs(order),
             self._no_matrix if outputs is None else outputs,
             self._no_losses if losses is None else losses,
             self.plan.shares,
@@ -104,6 +113,15 @@ class Machine:
             batches: int = self._run(*arguments, 0)
             return batches
         return self._run_by_all(arguments)
+
+    def _epochs(self, order: NDArray[np.int64] | int) -> NDArray[np.int64]:
+        """Return an order as ``interpreter.run`` takes it, a row for each epoch."""
+        if isinstance(order, np.ndarray):
+            return order if order.ndim == 2 else order[np.newaxis]
+        in_order = self._batch_in_order
+        if order > in_order.size:
+            return np.arange(order)[np.newaxis]
+        return in_order if order == in_order.size else in_order[:, :order]
 
     def _run_by_all(self, arguments: tuple[Any, ...]) -> int:
         """Let every member of the team run, and return what the first one returns."""
@@ -140,9 +158,8 @@ class Machine:
 
     def rows_at(self, place: str, rows: int) -> Array:
         """Return the arena's view of ``rows`` rows: of the output, d_output, input or d_input."""
-        width = self._layout[place.removeprefix("d_") + "_size"]
-        start = self._layout[place]
-        return self.arena[start : start + rows * width].reshape(rows, width)
+        start, size, shape = self._places[place]
+        return self.arena[start : start + rows * size].reshape(rows, *shape)
 
 
 def _read_only(array: Array) -> Array:

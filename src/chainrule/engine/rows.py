@@ -20,10 +20,10 @@ Rows = tuple[NDArray[np.uint8], int, int, int]
 
 def as_rows(array: NDArray[Any]) -> Rows:
     """Return the rows of an array that ``chainrule.arrays.batch_array`` has let in."""
+    stride = array.strides[0]
     if array.flags.c_contiguous:
-        memory, first, stride = array.reshape(-1).view(np.uint8), 0, array[0].nbytes
+        memory, first = np.ndarray(array.nbytes, np.uint8, array), 0
     else:
-        stride = array.strides[0]
         between = stride * (len(array) - 1)
         first, lowest = (0, array[0]) if stride >= 0 else (-between, array[-1])
         lowest = lowest.reshape(-1).view(np.uint8)

@@ -15,6 +15,10 @@ ELEMENTS = (
     "float32", "float64", "float16", "bool",
     "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64",
 )  # fmt: skip
+# Bytes of an element, by the code of its dtype.
+SIZES = np.zeros(128, np.int64)
+for _dtype in map(np.dtype, ELEMENTS):
+    SIZES[ord(_dtype.char)] = _dtype.itemsize
 
 CACHE_LINE = 64
 # Reading a row that lies far from the one before begins with a wait; then the processor sees by

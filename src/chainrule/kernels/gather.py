@@ -2,8 +2,18 @@
 
 import numpy as np
 
-from chainrule.kernels.conversion import AHEAD, convert_row, prefetch
+from chainrule.kernels.conversion import AHEAD, SIZES, convert_row, prefetch
 from chainrule.kernels.jit import JIT_DISABLED, kernel
+from chainrule.kernels.views import flat
+
+
+@kernel
+def _is_block(order):
+    """Tell whether the rows lie one behind the other, so that they are one long row."""
+    for i in range(1, order.size):
+        if order[i] != order[0] + i:
+            return False
+    return order.size > 0
 
 
 @kernel
@@ -11,6 +21,10 @@ def gather_rescaled(memory, dtype, first, stride, order, scale, offset, out):
     scale, offset = out.dtype.type(scale), out.dtype.type(offset)
     rows, columns = out.shape
     start, far = memory.ctypes.data + first, abs(stride) >= AHEAD
+    if stride == columns * SIZES[dtype] and _is_block(order):
+        source = start + order[0] * stride
+        convert_row(dtype, source, out.ctypes.data, rows * columns, scale, offset)
+        return
     for i in range(rows):
         if far:
             prefetch(start + order[min(i + 1, rows - 1)] * stride)
@@ -21,6 +35,11 @@ def gather_rescaled(memory, dtype, first, stride, order, scale, offset, out):
 
 @kernel
 def gather_rows(source, order, out):
+    if _is_block(order):
+        block, result = flat(source[order[0] : order[0] + order.size]), flat(out)
+        for k in range(block.size):
+            result[k] = block[k]
+        return
     for i in range(order.size):
         row, destination = source[order[i]], out[i]
         for j in range(row.size):

@@ -3,7 +3,8 @@
 import numpy as np
 
 from chainrule.kernels.gemm import multiply, multiply_by_transposed, multiply_transposed
-from chainrule.kernels.jit import kernel
+from chainrule.kernels.jit import JIT_DISABLED, kernel
+from chainrule.kernels.sums import add_rows
 
 
 @kernel
@@ -23,13 +24,16 @@ def linear_backward_weight(x, dy, first, scratch, dw):
 
 @kernel
 def linear_backward_bias(dy, db):
-    db[:] = 0
-    for i in range(dy.shape[0]):
-        row = dy[i]
-        for j in range(db.size):
-            db[j] += row[j]
+    rows, columns = dy.shape
+    add_rows(dy.dtype.type(0), dy.ctypes.data, columns, rows, db.size, db.ctypes.data)
 
 
 @kernel
 def linear_backward_input(dy, w, scratch, dx):
     multiply_by_transposed(dy, w, scratch, dx)
+
+
+if JIT_DISABLED:  # addresses are for machine code
+
+    def linear_backward_bias(dy, db):
+        np.sum(dy, axis=0, out=db)

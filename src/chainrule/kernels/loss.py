@@ -18,41 +18,59 @@ def row_scale(total, columns):
 
 
 @kernel
+def _entries_of_one_weight(weight, columns):
+    """Return how many entries weigh the same: one row's, or all of them.
+
+    Rows are often short, and a loop over one is over before it has paid for its start.
+    """
+    differences = 0
+    for i in range(weight.size):
+        differences += weight[i] != weight[0]
+    return columns if differences > 0 else max(1, weight.size) * columns
+
+
+@kernel
 def mse(output, target, weight, total, d_output):
-    rows, columns = output.shape
+    columns = output.shape[1]
     scale = row_scale(total, columns)
     two = output.dtype.type(2)
+    outputs, targets, d_outputs = flat(output), flat(target), flat(d_output)
+    length = _entries_of_one_weight(weight, columns)
     loss = 0.0
-    for i in range(rows):
-        out, aim, gradient = output[i], target[i], d_output[i]
-        factor = output.dtype.type(scale * weight[i])
-        row_loss = 0.0
-        for j in range(columns):
-            error = out[j] - aim[j]
-            row_loss += error * error
-            gradient[j] = two * factor * error
-        loss += weight[i] * row_loss
+    for begin in range(0, outputs.size, length):
+        end, w = begin + length, weight[begin // columns]
+        out, aim, gradient = outputs[begin:end], targets[begin:end], d_outputs[begin:end]
+        factor = output.dtype.type(scale * w)
+        squares = 0.0
+        for k in range(length):
+            error = out[k] - aim[k]
+            squares += error * error
+            gradient[k] = two * factor * error
+        loss += w * squares
     return loss * scale
 
 
 @kernel
 def huber(output, target, weight, total, d_output, delta):
-    rows, columns = output.shape
+    columns = output.shape[1]
     scale = row_scale(total, columns)
     delta = output.dtype.type(delta)
     half = output.dtype.type(0.5)
+    outputs, targets, d_outputs = flat(output), flat(target), flat(d_output)
+    length = _entries_of_one_weight(weight, columns)
     loss = 0.0
-    for i in range(rows):
-        out, aim, gradient = output[i], target[i], d_output[i]
-        factor = output.dtype.type(scale * weight[i])
+    for begin in range(0, outputs.size, length):
+        end, w = begin + length, weight[begin // columns]
+        out, aim, gradient = outputs[begin:end], targets[begin:end], d_outputs[begin:end]
+        factor = output.dtype.type(scale * w)
         row_loss = 0.0
-        for j in range(columns):
-            error = out[j] - aim[j]
+        for k in range(length):
+            error = out[k] - aim[k]
             clipped = delta if error > delta else (-delta if error < -delta else error)
             # e**2 / 2 inside, delta * (|e| - delta / 2) outside, in one expression
             row_loss += clipped * (error - half * clipped)
-            gradient[j] = factor * clipped
-        loss += weight[i] * row_loss
+            gradient[k] = factor * clipped
+        loss += w * row_loss
     return loss * scale
 
 

@@ -21,14 +21,39 @@ def _type_of_flat(context):
 @lower_builtin(flat, types.Array)
 def _flat(context, builder, signature, arguments):
     source = make_array(signature.args[0])(context, builder, arguments[0])
-    vector = make_array(signature.return_type)(context, builder)
+    return _view(context, builder, signature.return_type, source, [source.nitems])
+
+
+def matrix(vector, rows, columns):
+    """Return a C-contiguous vector of ``rows * columns`` elements as a matrix."""
+    return vector.reshape((rows, columns))
+
+
+@type_callable(matrix)
+def _type_of_matrix(context):
+    return lambda vector, rows, columns: types.Array(vector.dtype, 2, "C")
+
+
+@lower_builtin(matrix, types.Array, types.Integer, types.Integer)
+def _matrix(context, builder, signature, arguments):
+    vector, rows, columns = arguments
+    source = make_array(signature.args[0])(context, builder, vector)
+    return _view(context, builder, signature.return_type, source, [rows, columns])
+
+
+def _view(context, builder, kind, source, shape):
+    """Return the memory of ``source`` as an array of another shape."""
+    strides = [source.itemsize]
+    for length in reversed(shape[1:]):
+        strides.insert(0, builder.mul(strides[0], length))
+    view = make_array(kind)(context, builder)
     populate_array(
-        vector,
+        view,
         data=source.data,
-        shape=[source.nitems],
-        strides=[source.itemsize],
+        shape=shape,
+        strides=strides,
         itemsize=source.itemsize,
         meminfo=source.meminfo,
         parent=source.parent,
     )
-    return vector._getvalue()  # kernels count no references
+    return view._getvalue()  # kernels count no references

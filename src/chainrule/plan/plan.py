@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -39,12 +40,12 @@ class Plan:
     layers: tuple[tuple[int, ...], ...]
     gathered: tuple[int, ...]
 
-    @property
+    @cached_property
     def batch(self) -> int:
         """The largest number of rows that one pass takes."""
         return int(self.layout["batch"][0])
 
-    @property
+    @cached_property
     def members(self) -> int:
         """How many threads share the work."""
         return int(self.layout["members"][0])

@@ -1,0 +1,35 @@
+"""Machines that are kept for the next call with the same shapes."""
+
+from collections.abc import Callable, Hashable
+from math import inf
+
+from chainrule.engine.machine import Machine
+
+
+class MachinePool:
+    """Machines by key, each out of the pool while it is in use: several threads may ask at once.
+
+    Parameters
+    ----------
+    most : int
+        How many are kept.
+    most_bytes : float
+        The largest arena that is kept. Where work on it takes long, making it anew costs little.
+    """
+
+    def __init__(self, most: int, most_bytes: float = inf) -> None:
+        self._most, self._most_bytes = most, most_bytes
+        self._machines: dict[Hashable, Machine] = {}
+
+    def take(self, key: Hashable, make: Callable[[], Machine]) -> Machine:
+        """Return a machine that nobody else has: the one that is kept, or a new one."""
+        machine = self._machines.pop(key, None)
+        return make() if machine is None else machine
+
+    def put_back(self, key: Hashable, machine: Machine) -> None:
+        """Keep a machine for the next one who asks."""
+        if machine.arena.nbytes > self._most_bytes:
+            return
+        if len(self._machines) >= self._most:
+            self._machines.clear()
+        self._machines[key] = machine
