@@ -315,6 +315,7 @@ class Sequential:
         backward: bool = True,
         steps: int = 1,
         threads: int = 1,
+        keep: bool = False,
     ) -> Plan:
         """Return the plan for batches of up to ``batch`` rows of ``input_shape``.
 
@@ -336,6 +337,7 @@ class Sequential:
             backward=backward,
             steps=steps,
             threads=threads,
+            keep=keep,
         )
 
     def layer_name(self, positions: tuple[int, ...]) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,8 +15,9 @@ from chainrule.arguments import integer
 from chainrule.arrays import FloatArray
 from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
-from chainrule.explain import notation
+from chainrule.explain import notation, plots
 from chainrule.explain.compression import Compression, compress
+from chainrule.explain.influence import Influence, influence
 from chainrule.explain.path import Factor, Path
 from chainrule.explain.step import Float64, Step
 from chainrule.explain.symbols import group, name_links, name_parameters
@@ -23,6 +25,10 @@ from chainrule.explain.text import number, paragraph, table
 from chainrule.layers import Identity
 from chainrule.losses import Loss
 from chainrule.network import Sequential
+from chainrule.optimizers import Optimizer
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -110,6 +116,7 @@ class Chain:
         max_elements: int,
     ) -> None:
         self.network, self.loss_function = net.copy(), loss
+        self._original = ref(net)  # what optimizers know; it is not kept
         batch = self.network.check_input(x, "x")
         output = self.network.forward(batch)
         self.x: Float64 = batch.astype(float, order="C")
@@ -166,6 +173,11 @@ class Chain:
     def rows(self) -> int:
         """Rows of the batch."""
         return len(self.x)
+
+    @property
+    def original(self) -> Sequential | None:
+        """The network that was given, as it is now; None if it is gone."""
+        return self._original()
 
     def path(self, name: str) -> Path:
         """Return the chain rule for one parameter, or for the input: every factor.
@@ -232,6 +244,64 @@ class Chain:
         float32 differ by at most ...
         """
         return compress(self.path(name))
+
+    def influence(self, optimizer: Optimizer | None = None) -> Influence:
+        """Measure how much each link passes on, forward and back, and say what is unusual.
+
+        It looks for vanishing and exploding gradients, and where they begin; for units that are
+        dead or saturated; and for updates that are too small or too large. Network and optimizer
+        are not changed.
+
+        Parameters
+        ----------
+        optimizer : Optimizer, optional
+            Whose next step is compared with the weights; ``Adam()`` by default, as in :func:`fit`.
+            It goes on from what it remembers of the network.
+
+        Returns
+        -------
+        Influence
+
+        Raises
+        ------
+        TypeError
+            If it is no optimizer.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import chainrule as cr
+        >>> layers = [cr.Linear(8, 8), cr.Sigmoid()] * 8
+        >>> X = np.random.default_rng(0).normal(size=(16, 8))
+        >>> net = cr.Sequential(*layers, cr.Linear(8, 1), seed=0)
+        >>> chain = cr.explain(net, cr.MSELoss(), X, X[:, 0])
+        >>> [finding.kind for finding in chain.influence().findings]
+        ['vanishing gradient']
+        """
+        return influence(self, optimizer)
+
+    def plot(self, name: str | None = None) -> Figure:
+        """Draw how signal and gradient change along the chain, or the factors of one path.
+
+        Parameters
+        ----------
+        name : str, optional
+            As for :meth:`path`, whose factors are drawn as heat maps then: their means over the
+            rows.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            ``figure.savefig("chain.png")`` writes it to a file.
+
+        Raises
+        ------
+        ImportError
+            Without matplotlib.
+        ValueError
+            If there is no such parameter.
+        """
+        return plots.chain(self.influence()) if name is None else plots.path(self.path(name))
 
     def find(self, name: str) -> str:
         """Return the name, such as ``"0.weight"``, of what a name or a symbol stands for."""
