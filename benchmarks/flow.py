@@ -9,7 +9,7 @@ from time import perf_counter
 import chainrule as cr
 from benchmarks.workloads import SMALL, WORKLOADS
 
-TIMES = 25
+TIMES = 15
 
 
 class Fit:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -47,15 +47,15 @@ class Training:
     loss: Loss
     optimizer: Optimizer
     history: History
-    X: NDArray[Any]
-    y: NDArray[Any]
-    sample_weight: FloatArray | None
+    X: NDArray[Any] = field(repr=False)
+    y: NDArray[Any] = field(repr=False)
+    sample_weight: FloatArray | None = field(repr=False)
     batch_size: int
     epochs: int
     interruption: Interruption
-    epoch: int = 0
-    step: int = 0
-    _asked_to_stop: bool = False
+    epoch: int = field(default=0, init=False)
+    step: int = field(default=0, init=False)
+    _asked_to_stop: bool = field(default=False, init=False, repr=False)
 
     def stop(self) -> None:
         """Ask the training to end before its next step."""

@@ -16,8 +16,8 @@ VANISHING = 1e-4
 # Growth is rarer than decay, as no usual initialization causes it, and does harm sooner.
 EXPLODING = 1e3
 # In a new deep network rows look alike to later layers, and half of the ReLUs are off for all of
-# them. Four in five are more than chance.
-DEAD_SHARE = 0.8
+# them; by chance it may be four in five of a narrow layer.
+DEAD_SHARE = 0.85
 # A unit that is on in half of the rows is off in all of 8 rows once in 256 times.
 DEAD_ROWS = 8
 # Most of a layer's values at an end of its range; initial weights put none there.
@@ -152,7 +152,7 @@ def _updates(influence: Influence, kind: Kind) -> Finding | None:
         return None
     told = ", ".join(f"{name} by {ratio:.2g}" for name, ratio in ratios.items())
     text = (
-        f"{kind.capitalize()}: a step of {influence.optimizer} changes {told} of its length; usual "
-        f"is about 0.001."
+        f"{kind.capitalize()}: a step of {influence.optimizer} changes {told} of its length. Usual "
+        "is about 0.001 while a network learns, and less when it has learnt."
     )
     return Finding(kind, tuple(ratios), (min if small else max)(ratios.values()), text)

@@ -36,6 +36,8 @@ class Flow:
         Symbols, from the input to the output.
     parameters, symbols : tuple of str
         Names, such as ``"0.weight"``, and symbols, such as ``"W1"``.
+    is_matrix : tuple of bool
+        Whether a parameter has two axes or more, as weights do.
     steps : int array of shape (records,)
         How many steps had been done.
     forward, backward : arrays of shape (records, links)
@@ -51,6 +53,11 @@ class Flow:
         self.links = tuple(name_links(group(places, merge=True)))
         names = name_parameters(places)
         self.parameters, self.symbols = tuple(names), tuple(names.values())
+        self.is_matrix = tuple(
+            len(parameter.shape) > 1
+            for place in places
+            for parameter in place.layer.parameters().values()
+        )
         self._steps: list[int] = []
         self._records: list[Float64] = []
 

@@ -6,6 +6,7 @@ by brightness, dashes and marks, and heat maps by brightness: all can be read in
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 DASHES = ("-", "--", "-.", ":")
 FRONT, BACK = "#c07000", "#1f4e9c"  # light and dark, also in grey
+MOST_LABELS = 16  # below each other
 USUAL_RATIO = 1e-3  # of an update to its weight
 
 
@@ -65,12 +67,13 @@ def path(path: Path) -> Figure:
         largest = float(np.abs(value).max(initial=0)) or 1.0
         image = ax.imshow(value, cmap="cividis", vmin=-largest, vmax=largest, aspect="auto")
         bar = figure.colorbar(image, ax=ax, location="bottom", ticks=[-largest, 0, largest])
-        bar.ax.set_xticklabels([number(tick) for tick in (-largest, 0.0, largest)])
+        labels = [number(tick, 2) for tick in (-largest, 0.0, largest)]
+        bar.ax.set_xticklabels(labels, fontsize="small")
     rows = path.factors[0].shape[0]
     product = SYMBOLS.product([(factor.of, factor.by) for factor in path.factors])
     title = f"{SYMBOLS.derivative('L', path.symbol)} = {product}"
     if rows > 1:
-        title += f"\nfactors: mean of {rows} rows; gradient: their sum"
+        title += f"\nfactors: mean of {rows} rows"
     figure.suptitle(title)
     return figure
 
@@ -81,12 +84,10 @@ def history(history: History) -> Figure:
     figure, axes = _figure(1, 2 if accuracy else 1, width=9 if accuracy else 5.5, height=3.6)
     ax, epochs = axes[0], range(1, len(history.loss) + 1)
     steps = len(history.batch_loss)
-    finished = len(history.loss) or 1
-    # The steps of an unfinished epoch are as far apart as the others.
-    an_epoch = len(history.batch_loss) / finished
-    ax.plot(
-        np.arange(1, steps + 1) / an_epoch, history.batch_loss, color="0.8", lw=0.8, label="step"
-    )
+    if steps > len(history.loss):
+        # The steps of an unfinished epoch are drawn as far apart as the others, nearly.
+        steps_at = np.arange(1, steps + 1) * max(len(history.loss), 1) / steps
+        ax.plot(steps_at, history.batch_loss, color="0.8", lw=0.8, label="step")
     ax.plot(epochs, history.loss, color=BACK, marker=_mark(epochs), label="training")
     if history.validation_loss:
         seen = range(1, len(history.validation_loss) + 1)
@@ -106,14 +107,16 @@ def history(history: History) -> Figure:
 
 def flow(flow: Flow) -> Figure:
     """Draw signal and gradient by link, and the updates by weight, over the steps."""
-    figure, axes = _figure(1, 3, width=13, height=3.8)
+    figure, axes = _figure(1, 3, width=14, height=3.8)
     links = [SYMBOLS.symbol(link) for link in flow.links]
     _lines(axes[0], flow.steps, flow.forward, links)
     axes[0].set(title="signal: root mean square")
     _lines(axes[1], flow.steps, flow.backward, links)
     axes[1].set(title=f"gradient: length of a row of {SYMBOLS.derivative('L', 'link')}")
-    symbols = [SYMBOLS.symbol(symbol) for symbol in flow.symbols]
-    _lines(axes[2], flow.steps, flow.update_ratio, symbols)
+    # Biases may well begin at 0: their ratios say little.
+    weights = [column for column, is_matrix in enumerate(flow.is_matrix) if is_matrix]
+    symbols = [SYMBOLS.symbol(flow.symbols[column]) for column in weights]
+    _lines(axes[2], flow.steps, flow.update_ratio[:, weights], symbols)
     axes[2].axhline(USUAL_RATIO, color="0.6", lw=6, alpha=0.4, zorder=0)
     axes[2].set(title="update / weight (grey: usual)")
     return figure
@@ -130,7 +133,11 @@ def _lines(ax: Axes, steps: Any, values: Any, names: list[str]) -> None:
     ax.set(xlabel="step")
     _logarithmic(ax, values)
     if names:
-        ax.legend(fontsize="small", ncols=-(-len(names) // 12))
+        handles = ax.get_lines()[::-1]  # the output on top, as in texts
+        ax.legend(
+            handles=handles, fontsize="small", ncols=-(-len(names) // MOST_LABELS),
+            bbox_to_anchor=(1.01, 1), loc="upper left", frameon=False,
+        )  # fmt: skip
 
 
 def _mark(points: Any) -> str | None:
@@ -139,9 +146,9 @@ def _mark(points: Any) -> str | None:
 
 
 def _logarithmic(ax: Axes, values: Any) -> None:
-    """Let the axis show magnitudes, where there are any; zeros are left out."""
-    numbers = np.asarray(values, float)
-    if (numbers[np.isfinite(numbers)] > 0).any():
+    """Let the axis show magnitudes, where they differ; zeros are left out then."""
+    positive = [value for value in np.ravel(values) if 0 < value < inf]
+    if positive and max(positive) > 10 * min(positive):
         ax.set_yscale("log")
 
 
