@@ -306,6 +306,18 @@ class Sequential:
             self._fitting_shapes.add(batch.shape[1:])
         return batch
 
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape of a row's output, for rows of ``input_shape``.
+
+        Raises
+        ------
+        ValueError
+            If they do not fit the first layer.
+        """
+        shape = self._check_shapes(input_shape, "the input")[-1]
+        assert shape is not None  # as the input's is known
+        return shape
+
     def make_plan(
         self,
         input_shape: Shape,

@@ -241,7 +241,7 @@ class _Data:
     ) -> _Data:
         x = net.check_input(X, f"{kind}X")
         rows = x.shape[0]
-        output_shape = net.make_plan(x.shape[1:], 1, backward=False).output_shape
+        output_shape = net.output_shape(x.shape[1:])
         target = loss.check_target(y, (rows, *output_shape), net.dtype, f"{kind}y")
         weights = arrays.weight_array(sample_weight, rows, net.dtype)
         return cls(x, target, weights)

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 
 from chainrule.explain import notation
 from chainrule.explain.diagnosis import Finding, diagnose
+from chainrule.explain.notation import Notation
 from chainrule.explain.step import Float64, Step
 from chainrule.explain.text import number, paragraph, table
 from chainrule.layers.activation import Elementwise
@@ -173,43 +174,38 @@ class Influence:
 
     def __str__(self) -> str:
         signs = notation.of_terminal()
-
-        def figures(link: LinkInfluence) -> tuple[float | None, ...]:
-            ways = link.forward, link.forward_factor, link.backward, link.backward_factor
-            return *ways, link.slope
-
-        header = ["link", "size", "signal", "factor", "gradient", "factor", "slope"]
-        cells = [
-            [
-                signs.symbol(link.symbol),
-                str(link.size),
-                *(number(value, 3) for value in figures(link)),
-                _percent(link.dead),
-                _percent(link.saturated),
-            ]
-            for link in reversed(self.links)
-        ]
-        lines = table([*header, "dead", "saturated"], cells)
+        lines = table(_LINK_HEADER, [_link_cells(link, signs) for link in reversed(self.links)])
         lines += ["", *paragraph(
             "Signal: root mean square of the values. Gradient: length of a row of "
             f"{signs.derivative('L', 'link')}. The factors are what a link does to the signal on "
             "its way forward, and to the gradient on its way back."
-        )]  # fmt: skip
-        cells = [
-            [
-                signs.symbol(parameter.symbol),
-                parameter.name,
-                *map(number, (parameter.gradient, parameter.weight, parameter.update_ratio)),
-            ]
-            for parameter in reversed(self.parameters)
-        ]
-        header = ["", "parameter", "gradient", "weight", "update / weight"]
-        lines += ["", *table(header, cells), ""] if cells else [""]
-        for finding in self.findings:
-            lines += paragraph(finding.text)
-        return "\n".join(lines if self.findings else [*lines, self.diagnosis])
+        ), ""]  # fmt: skip
+        if self.parameters:
+            cells = [_parameter_cells(parameter, signs) for parameter in reversed(self.parameters)]
+            lines += [*table(_PARAMETER_HEADER, cells), ""]
+        for text in self.diagnosis.splitlines():
+            lines += paragraph(text)
+        return "\n".join(lines)
 
     __repr__ = __str__
+
+
+_LINK_HEADER = (
+    "link", "size", "signal", "factor", "gradient", "factor", "slope", "dead", "saturated",
+)  # fmt: skip
+_PARAMETER_HEADER = "", "parameter", "gradient", "weight", "update / weight"
+
+
+def _link_cells(link: LinkInfluence, signs: Notation) -> list[str]:
+    forward, backward = (link.forward, link.forward_factor), (link.backward, link.backward_factor)
+    figures = [number(value, 3) for value in (*forward, *backward, link.slope)]
+    shares = _percent(link.dead), _percent(link.saturated)
+    return [signs.symbol(link.symbol), str(link.size), *figures, *shares]
+
+
+def _parameter_cells(parameter: ParameterInfluence, signs: Notation) -> list[str]:
+    figures = parameter.gradient, parameter.weight, parameter.update_ratio
+    return [signs.symbol(parameter.symbol), parameter.name, *map(number, figures)]
 
 
 def influence(chain: Chain, optimizer: Optimizer | None) -> Influence:
