@@ -105,3 +105,22 @@ def test_gradients_survive_in_a_deep_network_of_mixed_widths():
     net = cr.Sequential(*layers, seed=0)
     x = np.random.default_rng(0).normal(size=(6, 3))
     assert cr.gradcheck(net, cr.MSELoss(), x, np.ones((6, 4))).passed
+
+
+def test_a_plan_that_keeps_everything_fuses_nothing_and_shares_no_memory():
+    layers = cr.Rescale(2.0), cr.Linear(4, 3), cr.ReLU(), cr.Linear(3, 2), cr.Tanh()
+    plan = cr.Sequential(*layers, seed=0).make_plan((4,), 8, keep=True)
+    assert plan.layers == ((0,), (1,), (2,), (3,), (4,))
+    assert plan.gathered == ()
+    sizes = plan.instructions["outputs"] * 8
+    starts = [*plan.instructions["y"], *plan.instructions["dy"]]
+    places = sorted(zip(starts, [*sizes, *sizes], strict=True))
+    places += [(plan.arena_size, 0)]
+    assert all(start + size <= after for (start, size), (after, _) in pairwise(places))
+
+
+def test_the_output_shape_without_a_plan():
+    net = cr.Sequential(cr.Linear(3, 5), cr.Flatten(), seed=0)
+    assert net.output_shape((2, 3)) == net.make_plan((2, 3), 1).output_shape == (10,)
+    with pytest.raises(ValueError, match="expects 3 input features"):
+        net.output_shape((4,))

@@ -2,8 +2,9 @@
 
 from chainrule import datasets, initializers, layers, losses, metrics, optimizers
 from chainrule._version import __version__
+from chainrule.callbacks import Callback
 from chainrule.errors import GradientMismatch, ModelFileError, NonFiniteError
-from chainrule.explain import explain, nudge
+from chainrule.explain import GradientFlow, explain, nudge
 from chainrule.gradcheck import GradientReport, gradcheck
 from chainrule.layers import (
     ELU,
@@ -35,8 +36,10 @@ __all__ = [
     "Adam",
     "AdamW",
     "BCEWithLogitsLoss",
+    "Callback",
     "CrossEntropyLoss",
     "Flatten",
+    "GradientFlow",
     "GradientMismatch",
     "GradientReport",
     "History",

@@ -308,6 +308,18 @@ class Sequential:
             self._fitting_shapes.add(batch.shape[1:])
         return batch
 
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape of a row's output, for rows of ``input_shape``.
+
+        Raises
+        ------
+        ValueError
+            If they do not fit the first layer.
+        """
+        shape = self._check_shapes(input_shape, "the input")[-1]
+        assert shape is not None  # as the input's is known
+        return shape
+
     def make_plan(
         self,
         input_shape: Shape,
@@ -317,6 +329,7 @@ class Sequential:
         backward: bool = True,
         steps: int = 1,
         threads: int = 1,
+        keep: bool = False,
     ) -> Plan:
         """Return the plan for batches of up to ``batch`` rows of ``input_shape``.
 
@@ -338,6 +351,7 @@ class Sequential:
             backward=backward,
             steps=steps,
             threads=threads,
+            keep=keep,
         )
 
     def layer_name(self, positions: tuple[int, ...]) -> str:

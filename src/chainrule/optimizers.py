@@ -87,9 +87,20 @@ class Optimizer(ABC):
         """Return what is remembered of ``network``, with the rule's numbers as they are now."""
         state = self._states.get(network)
         if state is None:
-            params = network.params
-            vectors = np.zeros((self.state_vectors, params.size), params.dtype)
-            state = self._states[network] = OptimizerState(np.zeros(1, UPDATE), vectors)
+            state = self._states[network] = self._first_state(network)
+        return self._with_numbers(state)
+
+    def trial_state(self, network: Sequential) -> OptimizerState:
+        """Return a copy of :meth:`state`, for steps that shall leave no trace."""
+        state = self._states.get(network)
+        return self._with_numbers(self._first_state(network) if state is None else state.copy())
+
+    def _first_state(self, network: Sequential) -> OptimizerState:
+        params = network.params
+        vectors = np.zeros((self.state_vectors, params.size), params.dtype)
+        return OptimizerState(np.zeros(1, UPDATE), vectors)
+
+    def _with_numbers(self, state: OptimizerState) -> OptimizerState:
         for name, value in self._numbers().items():
             state.rule[name] = value
         return state

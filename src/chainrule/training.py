@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import nan, prod
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,18 +14,25 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule import arrays
 from chainrule.arguments import integer
 from chainrule.arrays import FloatArray, all_finite
+from chainrule.callbacks import Callback, Callbacks, Training
 from chainrule.engine.backends import check_backend, threads_for
 from chainrule.engine.instructions import Op, Phase
 from chainrule.engine.machine import Machine
 from chainrule.engine.orders import epoch_orders
 from chainrule.errors import NonFiniteError
-from chainrule.interruption import Interruption, interruption
+from chainrule.explain import plots
+from chainrule.interruption import interruption
 from chainrule.losses import Loss
 from chainrule.metrics import accuracy
 from chainrule.network import Sequential
 from chainrule.optimizers import Adam, Optimizer, OptimizerState
 from chainrule.progress import TrainingProgress
 from chainrule.rollback import Rollback
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from chainrule.explain.flow import Flow
 
 SLICE_SECONDS = 0.1  # how long compiled code runs before the progress bar and Ctrl-C have a turn
 MOST_STEPS = 1 << 16  # in a slice, so that the buffer of losses stays small
@@ -48,6 +56,8 @@ class History:
         Time of each epoch, validation left out; the mean where short epochs ran together.
     interrupted : bool
         Whether Ctrl-C ended the training early.
+    gradient_flow : Flow or None
+        What the callback :class:`GradientFlow` recorded.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -56,6 +66,22 @@ class History:
     validation_accuracy: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list, repr=False)
     interrupted: bool = False
+    gradient_flow: Flow | None = field(default=None, repr=False)
+
+    def plot(self) -> Figure:
+        """Draw the losses over the epochs, and the validation's accuracy where there is one.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            ``figure.savefig("history.png")`` writes it to a file.
+
+        Raises
+        ------
+        ImportError
+            Without matplotlib.
+        """
+        return plots.history(self)
 
 
 def fit(
@@ -71,6 +97,7 @@ def fit(
     seed: int = 0,
     sample_weight: ArrayLike | None = None,
     validation: tuple[ArrayLike, ArrayLike] | None = None,
+    callbacks: Sequence[Callback] = (),
     progress: bool = True,
     backend: str | None = None,
 ) -> History:
@@ -106,6 +133,8 @@ def fit(
         One weight a row, not negative; see :class:`Loss`.
     validation : (X, y), optional
         Data to measure loss and accuracy on after each epoch.
+    callbacks : list of Callback
+        What to do while it trains, such as ``[cr.GradientFlow()]``.
     progress : bool
         Whether to show a progress bar.
     backend : "numba" or "numpy", optional
@@ -153,6 +182,7 @@ def fit(
     if batch_size > data.rows:
         raise ValueError(f"batch_size is {batch_size}, but X has only {data.rows} rows.")
     seed = integer(seed, "seed", least=0)
+    callbacks = Callbacks.checked(callbacks)
 
     trainer = _Trainer(
         net, loss, optimizer, data, batch_size, check_backend(backend or net.backend)
@@ -162,20 +192,28 @@ def fit(
         TrainingProgress(epochs, data.rows, shown=progress) as bar,
         interruption() as stop,
     ):
-        epoch = 0
-        while epoch < epochs and not stop.requested:
-            # Validation comes after each epoch; without it, short epochs go together.
-            count = 1 if held_out is not None else trainer.epochs_in_slice(epochs - epoch)
-            orders = epoch_orders(data.rows, epoch, count, seed=seed if shuffle else None)
-            finished = trainer.run_epochs(epoch, orders, history, bar, stop)
-            if finished and held_out is not None:
+        y = data.target.reshape(trainer.target_shape)
+        training = Training(
+            net, loss, optimizer, history, data.inputs, y, data.weights, batch_size, epochs, stop
+        )
+        calls = Callbacks(callbacks, training)
+        calls.begin()
+        one_by_one = held_out is not None or calls.by_epoch  # else short epochs go together
+        while training.epoch < epochs and not training.stopped:
+            count = 1 if one_by_one else trainer.epochs_in_slice(calls)
+            first = training.epoch
+            orders = epoch_orders(data.rows, first, count, seed=seed if shuffle else None)
+            if not trainer.run_epochs(orders, calls, bar):
+                break
+            if held_out is not None:
                 value, correct = trainer.evaluate(held_out)
                 history.validation_loss.append(value)
                 if correct is not None:
                     history.validation_accuracy.append(correct)
                 bar.validated(value, correct)
-            epoch += count
+            calls.after_epochs(count)
         history.interrupted = stop.requested
+        calls.end()
     return history
 
 
@@ -203,7 +241,7 @@ class _Data:
     ) -> _Data:
         x = net.check_input(X, f"{kind}X")
         rows = x.shape[0]
-        output_shape = net.make_plan(x.shape[1:], 1, backward=False).output_shape
+        output_shape = net.output_shape(x.shape[1:])
         target = loss.check_target(y, (rows, *output_shape), net.dtype, f"{kind}y")
         weights = arrays.weight_array(sample_weight, rows, net.dtype)
         return cls(x, target, weights)
@@ -261,37 +299,47 @@ class _Trainer:
         )
         return batches
 
-    def epochs_in_slice(self, most: int) -> int:
+    @property
+    def target_shape(self) -> tuple[int, ...]:
+        """The shape in which users know the targets."""
+        rows = self.data.rows
+        return (rows,) if self.loss.takes_labels else (rows, *self.plan.output_shape)
+
+    def _steps_until_pause(self, calls: Callbacks) -> int:
+        return int(min(self.steps_in_slice, calls.steps))
+
+    def epochs_in_slice(self, calls: Callbacks) -> int:
         """Return how many whole epochs, one at least, shall run without a pause."""
-        return max(1, min(most, self.steps_in_slice // -(-self.data.rows // self.batch)))
+        most = calls.training.epochs - calls.training.epoch
+        steps = -(-self.data.rows // self.batch)
+        return max(1, min(most, self._steps_until_pause(calls) // steps))
 
     def run_epochs(
-        self,
-        epoch: int,
-        orders: NDArray[np.int64],
-        history: History,
-        bar: TrainingProgress,
-        stop: Interruption,
+        self, orders: NDArray[np.int64], calls: Callbacks, bar: TrainingProgress
     ) -> bool:
         """Train in these orders: one epoch slice by slice, or several in one slice.
 
-        ``epoch`` is the number of the first. Returns whether they were finished.
+        Returns whether they were finished.
         """
         started = perf_counter()
+        training = calls.training
+        history, epoch = training.history, training.epoch
         epochs, rows = orders.shape
-        length = rows if epochs > 1 else self.steps_in_slice * self.batch
         weights, losses = [], []
-        start = 0
+        start, seen, total = 0, 0.0, 0.0
         while start < rows:
-            if stop.requested:
+            if training.stopped:
                 return False
+            length = rows if epochs > 1 else self._steps_until_pause(calls) * self.batch
             chosen = orders[:, start : start + length]
             weight, loss = self._run_slice(epoch, start, chosen, history)
             weights.append(weight)
             losses.append(loss)
             start += chosen.shape[1]
-            length = self.steps_in_slice * self.batch
-            bar.advance(epoch + epochs - 1, start, _mean(np.hstack(losses), np.hstack(weights))[-1])
+            seen += float(weight[-1].sum())
+            total += float(weight[-1] @ loss[-1])
+            bar.advance(epoch + epochs - 1, start, total / (seen or 1))
+            calls.after_steps(loss.size)
         history.seconds += [(perf_counter() - started) / epochs] * epochs
         history.loss += _mean(np.hstack(losses), np.hstack(weights))
         return True
@@ -317,8 +365,10 @@ class _Trainer:
         return weights.reshape(epochs, steps).copy(), losses.reshape(epochs, steps)
 
     def _aim_for_slice_seconds(self, steps: int, seconds: float) -> None:
-        # Growing tenfold at the most keeps one quick measurement from making a slice too long.
-        wanted = int(steps * min(10.0, SLICE_SECONDS / max(seconds, 1e-9)))
+        # Growing tenfold at the most keeps one quick measurement from making a slice too long; but
+        # one that ended early, at an epoch's end or for a callback, must not make the next short.
+        most = 10 * max(steps, self.steps_in_slice)
+        wanted = int(min(most, steps * SLICE_SECONDS / max(seconds, 1e-9)))
         self.steps_in_slice = min(MOST_STEPS, max(1, wanted))
 
     def _non_finite(self, epoch: int, step: int, rows: NDArray[np.int64]) -> NonFiniteError:

@@ -1,7 +1,11 @@
 """The chain rule made visible, on the user's own network and numbers."""
 
-from chainrule.explain.chain import Chain, Link, explain
+from chainrule.explain.chain import Chain, explain
 from chainrule.explain.compression import Compression
+from chainrule.explain.diagnosis import Finding
+from chainrule.explain.flow import Flow, GradientFlow
+from chainrule.explain.influence import Influence
+from chainrule.explain.link import Link
 from chainrule.explain.nudge import Nudge, nudge
 from chainrule.explain.order import Order
 from chainrule.explain.path import Factor, Path
@@ -12,6 +16,10 @@ __all__ = [
     "Chain",
     "Compression",
     "Factor",
+    "Finding",
+    "Flow",
+    "GradientFlow",
+    "Influence",
     "Link",
     "Nudge",
     "Order",

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from math import prod
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from chainrule.arguments import integer
 from chainrule.arrays import FloatArray
 from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
-from chainrule.explain import fragment, notation
+from chainrule.explain import fragment, notation, plots
 from chainrule.explain.compression import Compression, compress
+from chainrule.explain.influence import Influence, influence
+from chainrule.explain.link import Link
 from chainrule.explain.notation import SYMBOLS, Notation
 from chainrule.explain.order import Order, order
 from chainrule.explain.path import Factor, Path
@@ -29,78 +29,10 @@ from chainrule.files import write_whole
 from chainrule.layers import Identity
 from chainrule.losses import Loss
 from chainrule.network import Sequential
+from chainrule.optimizers import Optimizer
 
-
-@dataclass(frozen=True)
-class Link:
-    """One link of the chain: the input, or layers that are looked at as one.
-
-    Attributes
-    ----------
-    symbol : str
-        How derivatives call its value, such as ``"H"``.
-    steps : tuple of Step
-        Its layers one by one; none for the input.
-    value : float64 array of shape (rows, size)
-        What comes out of it.
-    gradient : float64 array of shape (rows, size)
-        dL/dvalue: the chain rule's product when it has come this far.
-    max_elements : int
-        Larger Jacobians are not built.
-    """
-
-    symbol: str
-    steps: tuple[Step, ...]
-    value: Float64
-    gradient: Float64
-    max_elements: int
-
-    @property
-    def description(self) -> str:
-        """The layers, as they were written."""
-        return ", ".join(repr(step.layer) for step in self.steps) or "the input"
-
-    @cached_property
-    def jacobian(self) -> Float64 | None:
-        """The derivative by the link before: (rows, size, size before); None if too large."""
-        return self._product(self.steps)
-
-    def parameter_jacobian(
-        self, name: str, entries: NDArray[np.int64] | None = None
-    ) -> Float64 | None:
-        """Return the derivative by a parameter: (rows, size, its size); None if too large.
-
-        With ``entries``, indices into the flat parameter, it is the derivative by those.
-        """
-        path, _, parameter = name.rpartition(".")
-        first = [step.path for step in self.steps].index(path)
-        return self._product(self.steps[first:], parameter, entries)
-
-    def _product(
-        self,
-        steps: tuple[Step, ...],
-        parameter: str | None = None,
-        entries: NDArray[np.int64] | None = None,
-    ) -> Float64 | None:
-        """Multiply the steps' Jacobians, the last one's on the left."""
-        first, *others = steps
-        _, size, columns = first.jacobian_shape(parameter)
-        if entries is not None:
-            columns = len(entries)
-        sizes = [size * columns]
-        for step in others:
-            sizes += [prod(step.jacobian_shape()[1:]), step.y.shape[1] * columns]
-        if max(sizes) * first.rows > self.max_elements:
-            return None
-        if parameter is None:
-            result = first.jacobian()
-        elif entries is None:
-            result = first.parameter_jacobian(parameter)
-        else:
-            result = first.parameter_columns(parameter, entries)
-        for step in others:
-            result = step.jacobian() @ result
-        return result
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class Chain:
@@ -133,6 +65,7 @@ class Chain:
         max_elements: int,
     ) -> None:
         self.network, self.loss_function = net.copy(), loss
+        self._original = ref(net)  # what optimizers know; it is not kept
         batch = self.network.check_input(x, "x")
         output = self.network.forward(batch)
         self.x: Float64 = batch.astype(float, order="C")
@@ -154,7 +87,7 @@ class Chain:
             last = members[-1]
             links.append(Link(symbol, tuple(members), last.y, last.gradient, max_elements))
         self.links = tuple(links)
-        self.symbols = name_parameters(self.network)
+        self.symbols = name_parameters(self.network.chain)
 
     def _walk_forward(self) -> list[Step]:
         parameters = self.network.parameters()
@@ -189,6 +122,11 @@ class Chain:
     def rows(self) -> int:
         """Rows of the batch."""
         return len(self.x)
+
+    @property
+    def original(self) -> Sequential | None:
+        """The network that was given, as it is now; None if it is gone."""
+        return self._original()
 
     def path(self, name: str) -> Path:
         """Return the chain rule for one parameter, or for the input: every factor.
@@ -327,6 +265,64 @@ class Chain:
         [45, 134, 306]
         """
         return order(self, name)
+
+    def influence(self, optimizer: Optimizer | None = None) -> Influence:
+        """Measure how much each link passes on, forward and back, and say what is unusual.
+
+        It looks for vanishing and exploding gradients, and where they begin; for units that are
+        dead or saturated; and for updates that are too small or too large. Network and optimizer
+        are not changed.
+
+        Parameters
+        ----------
+        optimizer : Optimizer, optional
+            Whose next step is compared with the weights; ``Adam()`` by default, as in :func:`fit`.
+            It goes on from what it remembers of the network.
+
+        Returns
+        -------
+        Influence
+
+        Raises
+        ------
+        TypeError
+            If it is no optimizer.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import chainrule as cr
+        >>> layers = [cr.Linear(8, 8), cr.Sigmoid()] * 8
+        >>> X = np.random.default_rng(0).normal(size=(16, 8))
+        >>> net = cr.Sequential(*layers, cr.Linear(8, 1), seed=0)
+        >>> chain = cr.explain(net, cr.MSELoss(), X, X[:, 0])
+        >>> [finding.kind for finding in chain.influence().findings]
+        ['vanishing gradient']
+        """
+        return influence(self, optimizer)
+
+    def plot(self, name: str | None = None) -> Figure:
+        """Draw how signal and gradient change along the chain, or the factors of one path.
+
+        Parameters
+        ----------
+        name : str, optional
+            As for :meth:`path`, whose factors are drawn as heat maps then: their means over the
+            rows.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            ``figure.savefig("chain.png")`` writes it to a file.
+
+        Raises
+        ------
+        ImportError
+            Without matplotlib.
+        ValueError
+            If there is no such parameter.
+        """
+        return plots.chain(self.influence()) if name is None else plots.path(self.path(name))
 
     def find(self, name: str) -> str:
         """Return the name, such as ``"0.weight"``, of what a name or a symbol stands for."""

@@ -158,7 +158,7 @@ class Ray:
         index: Sequence[int] | int | None,
     ) -> None:
         self.name = find(net, name)
-        self.symbol = name_parameters(net).get(self.name, "X")
+        self.symbol = name_parameters(net.chain).get(self.name, "X")
         self._twin, self._loss, self._y = net.copy("float64"), loss, y
         self._x: Float64 = self._twin.check_input(x, "x").astype(float, order="C")
         self._array = self._x if self.name == "x" else self._twin.parameters()[self.name]

@@ -1,10 +1,32 @@
 """Which layers are looked at as one link, and what links and parameters are called."""
 
-from chainrule.explain.step import Step
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Protocol, TypeVar
+
+from chainrule.layers.layer import Layer
 from chainrule.network import Sequential
 
 
-def group(steps: list[Step], *, merge: bool) -> list[list[Step]]:
+class Placed(Protocol):
+    """A layer, and where the network has it."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def layer(self) -> Layer: ...
+
+
+class Place(NamedTuple):
+    """Nothing but that: what ``Sequential.chain`` holds."""
+
+    path: str
+    layer: Layer
+
+
+T = TypeVar("T", bound=Placed)
+
+
+def group(steps: Sequence[T], *, merge: bool) -> list[list[T]]:
     """Return the layers of each link.
 
     Merged, what has neither parameters nor a name belongs to the layer with parameters before it,
@@ -12,7 +34,7 @@ def group(steps: list[Step], *, merge: bool) -> list[list[Step]]:
     """
     if not merge:
         return [[step] for step in steps]
-    groups: list[list[Step]] = [[]]
+    groups: list[list[T]] = [[]]
     for step in steps:
         opens = bool(step.layer.name or step.layer.parameters())
         if opens and any(s.layer.name or s.layer.parameters() for s in groups[-1]):
@@ -21,7 +43,7 @@ def group(steps: list[Step], *, merge: bool) -> list[list[Step]]:
     return groups
 
 
-def name_links(groups: list[list[Step]]) -> list[str]:
+def name_links(groups: Sequence[Sequence[Placed]]) -> list[str]:
     """Return the symbols of the input and of all links.
 
     A link has the name of one of its layers; else it is O at the end, and H before, with a number
@@ -45,12 +67,12 @@ def name_links(groups: list[list[Step]]) -> list[str]:
     return symbols
 
 
-def name_parameters(net: Sequential) -> dict[str, str]:
+def name_parameters(chain: Iterable[tuple[str, Layer]]) -> dict[str, str]:
     """Return each parameter's symbol: W1 and b1 for those of the first layer that has any."""
     letters = {"weight": "W", "bias": "b"}
     symbols = {}
     number = 0
-    for path, layer in net.chain:
+    for path, layer in chain:
         parameters = layer.parameters()
         number += bool(parameters)
         for name in parameters:
@@ -70,7 +92,7 @@ def find(net: Sequential, name: str) -> str:
     """
     if name in ("x", "X"):
         return "x"
-    symbols = name_parameters(net)
+    symbols = name_parameters(net.chain)
     paths = {layer.name: path for path, layer in net.chain if layer.name}
     layer, _, parameter = name.rpartition(".")
     candidates = [name, f"{paths.get(layer)}.{parameter}"]

@@ -38,13 +38,13 @@ def numbers(array: Float64) -> list[str]:
     return [f"  {line}".rstrip() for line in text.splitlines()]
 
 
-def number(value: float | None) -> str:
-    """Return a number to four digits; a dash for None.
+def number(value: float | None, digits: int = 4) -> str:
+    """Return a number to four digits, or so many; a dash for None.
 
     >>> number(1234.5678), number(None)
     ('1235', '-')
     """
-    return "-" if value is None else f"{value:.4g}"
+    return "-" if value is None else f"{value:.{digits}g}"
 
 
 def count(value: int) -> str:

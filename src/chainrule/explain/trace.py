@@ -18,7 +18,8 @@ from chainrule.explain.step import Float64
 from chainrule.explain.text import WIDTH, count, number, paragraph, table
 
 if TYPE_CHECKING:
-    from chainrule.explain.chain import Chain, Link
+    from chainrule.explain.chain import Chain
+    from chainrule.explain.link import Link
 
 
 @dataclass(frozen=True)

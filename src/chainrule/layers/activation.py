@@ -14,6 +14,8 @@ class Elementwise(Layer):
     """A function of each element by itself; shapes stay as they are."""
 
     op: ClassVar[Op]
+    # The largest slope of a function that is flat at both ends, where units saturate.
+    steepest: ClassVar[float | None] = None
     # Where the derivative is a function of the output, the input need not be kept, and the
     # layer can be fused into a linear one before it.
     saves_output: ClassVar[bool] = True
@@ -89,6 +91,7 @@ class Tanh(Elementwise):
     """
 
     op = Op.TANH
+    steepest = 1.0
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,7 @@ class Sigmoid(Elementwise):
     """
 
     op = Op.SIGMOID
+    steepest = 0.25
 
 
 @dataclass(frozen=True)
@@ -184,7 +188,7 @@ class SiLU(Elementwise):
 
 
 @dataclass(frozen=True)
-class GELU(Layer):
+class GELU(Elementwise):
     """Gaussian error linear unit: x times the normal distribution's cumulative at x, elementwise.
 
     Shapes: input ``(n, *)``, output the same.
@@ -205,6 +209,8 @@ class GELU(Layer):
     array([[  0., 100.]], dtype=float32)
     """
 
+    op = Op.GELU
+    saves_output = False
     approximate: Literal["none", "tanh"] = "none"
 
     def __post_init__(self) -> None:
@@ -214,8 +220,8 @@ class GELU(Layer):
             )
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
-        op = Op.GELU_TANH if self.approximate == "tanh" else Op.GELU
-        return plan.elementwise(op, x, saves_output=False)
+        op = Op.GELU_TANH if self.approximate == "tanh" else self.op
+        return plan.elementwise(op, x, saves_output=self.saves_output)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Where each buffer lies in the arena: buffers that are never alive together share memory."""
+"""Where each buffer lies in the arena: buffers that are never alive together may share memory."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -40,4 +40,20 @@ def arrange(lifetimes: dict[Hashable, Lifetime]) -> tuple[dict[Hashable, int], i
             offset = max(offset, -(-stop // ALIGNMENT) * ALIGNMENT)
         offsets[key] = offset
         end = max(end, offset + life.size)
+    return offsets, end
+
+
+def stack(lifetimes: dict[Hashable, Lifetime]) -> tuple[dict[Hashable, int], int]:
+    """Return the same for buffers that share no memory: one after the other.
+
+    Examples
+    --------
+    >>> stack({"a": Lifetime(64, 0, 1), "b": Lifetime(60, 1, 2), "c": Lifetime(4, 2, 3)})
+    ({'a': 0, 'b': 64, 'c': 128}, 132)
+    """
+    offsets: dict[Hashable, int] = {}
+    end = 0
+    for key, life in lifetimes.items():
+        offsets[key] = -(-end // ALIGNMENT) * ALIGNMENT
+        end = offsets[key] + life.size
     return offsets, end

@@ -8,7 +8,7 @@ import numpy as np
 
 from chainrule.engine.instructions import INSTRUCTION, LAYOUT, Op
 from chainrule.kernels.blocks import DIRECT_BYTES, NARROW_BYTES, PACKED_BYTES, is_direct
-from chainrule.plan.arena import ALIGNMENT, Lifetime, arrange
+from chainrule.plan.arena import ALIGNMENT, Lifetime, arrange, stack
 from chainrule.plan.builder import Instruction, PlanBuilder, Tensor
 from chainrule.plan.fusion import fuse, take_rescale
 from chainrule.plan.team import choose_members, share_out, work_of
@@ -63,6 +63,7 @@ def make_plan(
     backward: bool = True,
     steps: int = 1,
     threads: int = 1,
+    keep: bool = False,
 ) -> Plan:
     """Lay out what ``builder`` holds.
 
@@ -77,11 +78,13 @@ def make_plan(
     backward : whether the plan will be walked backward; if not, values live shorter.
     steps : how many batches one call will do, or more.
     threads : how many threads may share the work; the plan takes fewer where they would not pay.
+    keep : whether each layer stays a step of its own, and every value and gradient stays in the
+        arena until the next run, for somebody to read.
     """
-    instructions = fuse(builder.instructions)
+    instructions = builder.instructions if keep else fuse(builder.instructions)
     work = work_of(instructions, batch, backward=backward)
     members = choose_members(work, batch, steps, threads)
-    rescale = take_rescale(instructions)
+    rescale = None if keep else take_rescale(instructions)
     first = input_tensor if rescale is None else rescale.y
     op, alpha = loss or (Op.NONE, 0.0)
     target_size = 0 if op in (Op.NONE, Op.CROSS_ENTROPY) else output_tensor.size
@@ -92,11 +95,11 @@ def make_plan(
     scratch = -(-scratch_bytes // ALIGNMENT) * ALIGNMENT // item
     end = 2 * len(instructions) + 1
     lifetimes["scratch"] = Lifetime(scratch * members, 0, end)
-    if members > 1:  # they need not be at the same step at the same time
-        lifetimes = {key: Lifetime(life.size, 0, end) for key, life in lifetimes.items()}
-    addresses, size = arrange(
-        {key: Lifetime(life.size * item, life.first, life.last) for key, life in lifetimes.items()}
-    )
+    in_bytes = {
+        key: Lifetime(life.size * item, life.first, life.last) for key, life in lifetimes.items()
+    }
+    # Members of a team need not be at the same step at the same time.
+    addresses, size = stack(in_bytes) if members > 1 or keep else arrange(in_bytes)
     place = {key: address // item for key, address in addresses.items()}
 
     loss_row = np.zeros(1, INSTRUCTION)

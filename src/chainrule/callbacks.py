@@ -1,0 +1,190 @@
+"""What a training calls while it runs: a base class for callbacks, and what they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.arguments import integer
+from chainrule.arrays import FloatArray
+from chainrule.interruption import Interruption
+from chainrule.losses import Loss
+from chainrule.network import Sequential
+from chainrule.optimizers import Optimizer
+
+if TYPE_CHECKING:
+    from chainrule.training import History
+
+__all__ = ["Callback", "Training"]
+
+
+@dataclass
+class Training:
+    """A training that runs, as its callbacks see it.
+
+    Attributes
+    ----------
+    network, loss, optimizer : Sequential, Loss, Optimizer
+    history : History
+        Filled so far.
+    X, y, sample_weight : arrays
+        The checked training data: y as the loss takes it; sample_weight None if all rows count the
+        same.
+    batch_size, epochs : int
+        As asked for.
+    epoch, step : int
+        How many were finished, in this training.
+    interruption : Interruption
+        Whether somebody pressed Ctrl-C.
+    """
+
+    network: Sequential
+    loss: Loss
+    optimizer: Optimizer
+    history: History
+    X: NDArray[Any] = field(repr=False)
+    y: NDArray[Any] = field(repr=False)
+    sample_weight: FloatArray | None = field(repr=False)
+    batch_size: int
+    epochs: int
+    interruption: Interruption
+    epoch: int = field(default=0, init=False)
+    step: int = field(default=0, init=False)
+    _asked_to_stop: bool = field(default=False, init=False, repr=False)
+
+    def stop(self) -> None:
+        """Ask the training to end before its next step."""
+        self._asked_to_stop = True
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the training ends before its next step, asked by a callback or by Ctrl-C."""
+        return self._asked_to_stop or self.interruption.requested
+
+    def probe(self, rows: int) -> tuple[NDArray[Any], NDArray[Any], FloatArray | None]:
+        """Return (X, y, sample_weight) of up to ``rows`` rows, evenly spaced: always the same."""
+        rows = min(rows, len(self.X))
+        chosen = np.arange(rows) * len(self.X) // rows
+        weights = None if self.sample_weight is None else self.sample_weight[chosen]
+        return self.X[chosen], self.y[chosen], weights
+
+
+class Callback:
+    """Something to do while :func:`fit` runs: a subclass says what, in one method or several.
+
+    Each method is given the :class:`Training`. Callbacks look, and may ask to stop; the parameters
+    are the training's own until :meth:`on_fit_end`.
+
+    Attributes
+    ----------
+    every : int or None
+        :meth:`on_steps` comes after each ``every`` steps; None: never. Compiled code, which does
+        many steps in a call, ends its calls there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import chainrule as cr
+    >>> class Enough(cr.Callback):
+    ...     every = 10
+    ...
+    ...     def on_steps(self, training):
+    ...         if training.history.batch_loss[-1] < 0.01:
+    ...             training.stop()
+    >>> X = np.linspace(-1, 1, 64).reshape(-1, 1)
+    >>> net = cr.Sequential(cr.Linear(1, 16), cr.Tanh(), cr.Linear(16, 1), seed=0)
+    >>> history = cr.fit(net, X, X**2, loss=cr.MSELoss(), optimizer=cr.Adam(lr=0.01),
+    ...                  epochs=1000, callbacks=[Enough()], progress=False)
+    >>> 100 < len(history.batch_loss) < 1000, len(history.batch_loss) % 10
+    (True, 0)
+    """
+
+    every: int | None = None
+
+    def on_fit_begin(self, training: Training) -> None:
+        """Do something before the first step."""
+
+    def on_steps(self, training: Training) -> None:
+        """Do something after steps, as often as :attr:`every` says."""
+
+    def on_epoch_end(self, training: Training) -> None:
+        """Do something after each epoch and its validation.
+
+        Where no callback has this method, short epochs run together in one compiled call.
+        """
+
+    def on_fit_end(self, training: Training) -> None:
+        """Do something at the end, also after Ctrl-C; not after an error."""
+
+    def next_step(self, step: int) -> float:
+        """Return after which step :meth:`on_steps` shall come next.
+
+        One that is not later than ``step`` means: whenever the training pauses anyway.
+        """
+        return inf if self.every is None else step - step % self.every + self.every
+
+
+class Callbacks:
+    """The callbacks of one training, called when it is their turn."""
+
+    def __init__(self, callbacks: Sequence[Callback], training: Training) -> None:
+        self._callbacks, self.training = callbacks, training
+        self.by_epoch = any(
+            type(callback).on_epoch_end is not Callback.on_epoch_end for callback in callbacks
+        )
+        self._due: list[float] = []
+        self._first = self._pause = inf
+
+    @staticmethod
+    def checked(callbacks: Sequence[Callback]) -> list[Callback]:
+        """Return them as a list; TypeError or ValueError if something is wrong."""
+        if isinstance(callbacks, Callback) or not isinstance(callbacks, Sequence):
+            raise TypeError(f"callbacks must be a list of callbacks, not {callbacks!r}.")
+        for position, callback in enumerate(callbacks):
+            if not isinstance(callback, Callback):
+                hint = " Did you forget the brackets?" if isinstance(callback, type) else ""
+                raise TypeError(f"callbacks[{position}] is no Callback but {callback!r}.{hint}")
+            if callback.every is not None:
+                integer(callback.every, f"every of callbacks[{position}]", least=1)
+        return list(callbacks)
+
+    @property
+    def steps(self) -> float:
+        """How many steps may run until somebody's turn comes."""
+        return self._pause - self.training.step
+
+    def begin(self) -> None:
+        for callback in self._callbacks:
+            callback.on_fit_begin(self.training)
+        self._due = [callback.next_step(0) for callback in self._callbacks]
+        self._look_ahead()
+
+    def after_steps(self, steps: int) -> None:
+        self.training.step += steps
+        step = self.training.step
+        if step < self._first:
+            return
+        for position, callback in enumerate(self._callbacks):
+            if step >= self._due[position]:
+                callback.on_steps(self.training)
+                self._due[position] = callback.next_step(step)
+        self._look_ahead()
+
+    def _look_ahead(self) -> None:
+        self._first = min(self._due, default=inf)
+        self._pause = min((due for due in self._due if due > self.training.step), default=inf)
+
+    def after_epochs(self, epochs: int) -> None:
+        self.training.epoch += epochs
+        if self.by_epoch:
+            for callback in self._callbacks:
+                callback.on_epoch_end(self.training)
+
+    def end(self) -> None:
+        for callback in self._callbacks:
+            callback.on_fit_end(self.training)

@@ -1,0 +1,158 @@
+"""What a network that does not train may suffer from, told from its influence, in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from chainrule.explain.influence import Influence, LayerInfluence, LinkInfluence
+
+# A gradient ten thousand times shorter at the front than at the end: no learning rate serves both.
+# It is not less, since Linear's initial weights shorten gradients by design: to 0.41 a layer with
+# ReLU, so that eight layers are left with 1/400.
+VANISHING = 1e-4
+# Growth is rarer than decay, as no usual initialization causes it, and does harm sooner.
+EXPLODING = 1e3
+# In a new deep network rows look alike to later layers, and half of the ReLUs are off for all of
+# them; by chance it may be four in five of a narrow layer.
+DEAD_SHARE = 0.85
+# A unit that is on in half of the rows is off in all of 8 rows once in 256 times.
+DEAD_ROWS = 8
+# Most of a layer's values at an end of its range; initial weights put none there.
+SATURATED_SHARE = 0.5
+# Usual is a step of about 1/1000 of the weights' length. A thousand times less: a million steps to
+# replace a weight. A fifth: five steps; Adam's first step, lr for each weight, is up to
+# 0.1 of large layers' small initial weights.
+SMALL_UPDATE, LARGE_UPDATE = 1e-6, 0.2
+
+Kind = Literal[
+    "vanishing gradient",
+    "exploding gradient",
+    "dead units",
+    "saturated units",
+    "updates too small",
+    "updates too large",
+]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something unusual.
+
+    Attributes
+    ----------
+    kind : str
+        "vanishing gradient", "exploding gradient", "dead units", "saturated units", "updates too
+        small" or "updates too large".
+    where : tuple of str
+        Symbols of the links, or names of the parameters, in the order in which the gradient meets
+        them. A vanishing or exploding gradient has one: the link where it begins.
+    value : float
+        For a gradient, the factor of the link where it begins; the largest share of units; the
+        update's most extreme ratio to its weight.
+    text : str
+        A sentence or several.
+    """
+
+    kind: Kind
+    where: tuple[str, ...]
+    value: float
+    text: str
+
+
+def diagnose(influence: Influence) -> tuple[Finding, ...]:
+    """Return what is unusual, worst things first."""
+    findings = [
+        _gradient(influence, "vanishing gradient"),
+        _gradient(influence, "exploding gradient"),
+        _units(
+            influence,
+            "dead units",
+            lambda layer: layer.dead if influence.rows >= DEAD_ROWS else None,
+            DEAD_SHARE,
+            f"have the derivative 0 in all {influence.rows} rows: no gradient comes through them",
+        ),
+        _units(
+            influence,
+            "saturated units",
+            lambda layer: layer.saturated,
+            SATURATED_SHARE,
+            "are where the function is flat: little of a gradient comes through them",
+        ),
+        _updates(influence, "updates too small"),
+        _updates(influence, "updates too large"),
+    ]
+    return tuple(finding for finding in findings if finding is not None)
+
+
+def _gradient(influence: Influence, kind: Kind) -> Finding | None:
+    """Walk from the loss back to the first link with parameters, and compare with the output."""
+    vanishing = kind == "vanishing gradient"
+    links = influence.links[:0:-1]  # nothing is trained by the input's gradient
+    if not links or links[0].backward == 0:
+        return None
+    extreme = (min if vanishing else max)(links, key=lambda link: link.backward)
+    whole = extreme.backward / links[0].backward
+    if not (whole < VANISHING if vanishing else whole > EXPLODING):
+        return None
+    walked = links[: links.index(extreme)]
+    # If every link kept to this, the whole would keep to the limit: one at least does not.
+    each = (VANISHING if vanishing else EXPLODING) ** (1 / len(walked))
+    for link in walked:
+        factor = link.backward_factor
+        if factor is not None and (factor < each if vanishing else factor > each):
+            return Finding(kind, (link.symbol,), factor, _story(kind, links[0], extreme, link))
+    return None
+
+
+def _story(kind: Kind, output: LinkInfluence, extreme: LinkInfluence, link: LinkInfluence) -> str:
+    parts = []
+    for layer in reversed(link.layers):
+        if layer.factor is not None:
+            slope = f" (its mean slope is {layer.slope:.2g})" if layer.slope is not None else ""
+            parts.append(f"{layer.description} by {layer.factor:.2g}{slope}")
+    return (
+        f"{kind.capitalize()}: on its way from {output.symbol} back to {extreme.symbol} its length "
+        f"becomes {extreme.backward / output.backward:.2g} of what it was. It begins in "
+        f"{link.symbol}, which multiplies it by {link.backward_factor:.2g}: {', '.join(parts)}."
+    )
+
+
+def _units(
+    influence: Influence,
+    kind: Kind,
+    share_of: Callable[[LayerInfluence], float | None],
+    limit: float,
+    what: str,
+) -> Finding | None:
+    shares = {
+        link.symbol: share
+        for link in influence.links[::-1]
+        if (share := max((share_of(layer) or 0.0 for layer in link.layers), default=0)) > limit
+    }
+    if not shares:
+        return None
+    told = ", ".join(f"{share:.0%} in {symbol}" for symbol, share in shares.items())
+    text = f"{kind.capitalize()}: {told} {what}."
+    return Finding(kind, tuple(shares), max(shares.values()), text)
+
+
+def _updates(influence: Influence, kind: Kind) -> Finding | None:
+    """Look at weights only: biases may well begin at 0."""
+    small = kind == "updates too small"
+    ratios = {
+        parameter.name: ratio
+        for parameter in influence.parameters[::-1]
+        if parameter.is_matrix and (ratio := parameter.update_ratio) is not None
+        if (ratio < SMALL_UPDATE if small else ratio > LARGE_UPDATE)
+    }
+    if not ratios:
+        return None
+    told = ", ".join(f"{name} by {ratio:.2g}" for name, ratio in ratios.items())
+    text = (
+        f"{kind.capitalize()}: a step of {influence.optimizer} changes {told} of its length. Usual "
+        "is about 0.001 while a network learns, and less when it has learnt."
+    )
+    return Finding(kind, tuple(ratios), (min if small else max)(ratios.values()), text)

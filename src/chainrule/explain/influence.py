@@ -1,0 +1,301 @@
+"""How much each link of the chain passes on, forward and back, and what is wrong where it does not.
+
+Forward, what counts is the size of an element: the root mean square of a link's values. Backward,
+it is the length of a row's gradient, which does not depend on how many elements share it; so a
+narrow output behind a wide layer is no illness.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from chainrule.explain import notation
+from chainrule.explain.diagnosis import Finding, diagnose
+from chainrule.explain.notation import Notation
+from chainrule.explain.step import Float64, Step
+from chainrule.explain.text import number, paragraph, table
+from chainrule.layers.activation import Elementwise
+from chainrule.optimizers import Adam, Optimizer
+
+if TYPE_CHECKING:
+    from chainrule.explain.chain import Chain
+
+SATURATED_SLOPE = 0.05  # of the steepest: tanh beyond 2.2, sigmoid beyond 4.4
+
+
+@dataclass(frozen=True)
+class LayerInfluence:
+    """What one layer does to the gradient that comes back through it.
+
+    Attributes
+    ----------
+    description : str
+        The layer, as it was written.
+    trained : bool
+        Whether it has parameters.
+    factor : float or None
+        What the gradient's length is multiplied by; None where none comes.
+    slope : float or None
+        The mean absolute derivative of an elementwise layer; None for others.
+    dead : float or None
+        The share of an elementwise layer's units, of ReLU say, whose derivative is 0 in every row.
+        None for those that saturate.
+    saturated : float or None
+        Where a function is flat at both ends, as tanh and sigmoid are: the share of its values,
+        over units and rows, with a derivative below 5 % of the largest possible.
+    """
+
+    description: str
+    trained: bool
+    factor: float | None
+    slope: float | None = None
+    dead: float | None = None
+    saturated: float | None = None
+
+
+@dataclass(frozen=True)
+class LinkInfluence:
+    """What one link passes on.
+
+    Attributes
+    ----------
+    symbol : str
+        As in ``chain.links``.
+    size : int
+        Elements of a row.
+    forward : float
+        Root mean square of its value.
+    backward : float
+        Length of dL/dvalue of a row: the root of the mean square over the rows.
+    forward_factor : float or None
+        ``forward``, divided by that of the link before; None for the input, or if that is 0.
+    backward_factor : float or None
+        What this link multiplies the gradient's length by on its way back to the link before.
+    layers : tuple of LayerInfluence
+        In their order; the product of their factors is ``backward_factor``.
+    """
+
+    symbol: str
+    size: int
+    forward: float
+    backward: float
+    forward_factor: float | None
+    backward_factor: float | None
+    layers: tuple[LayerInfluence, ...]
+
+    @property
+    def activation_factor(self) -> float | None:
+        """What the layers without parameters multiply the gradient's length by."""
+        return _product([layer.factor for layer in self.layers if not layer.trained])
+
+    @property
+    def weight_factor(self) -> float | None:
+        """What the layers with parameters multiply the gradient's length by."""
+        return _product([layer.factor for layer in self.layers if layer.trained])
+
+    @property
+    def slope(self) -> float | None:
+        """The product of the layers' mean absolute derivatives; None without an activation."""
+        slopes = [layer.slope for layer in self.layers if layer.slope is not None]
+        return float(prod(slopes)) if slopes else None
+
+    @property
+    def dead(self) -> float | None:
+        """The largest share of dead units in a layer of it."""
+        return max((s for layer in self.layers if (s := layer.dead) is not None), default=None)
+
+    @property
+    def saturated(self) -> float | None:
+        """The largest share of saturated values in a layer of it."""
+        return max((s for layer in self.layers if (s := layer.saturated) is not None), default=None)
+
+
+@dataclass(frozen=True)
+class ParameterInfluence:
+    """How one parameter is moved.
+
+    Attributes
+    ----------
+    name, symbol : str
+        Such as ``"0.weight"`` and ``"W1"``.
+    is_matrix : bool
+        Whether it has two axes or more, as weights do.
+    gradient, weight, update : float
+        Norms: of its gradient, of itself, and of the step that the optimizer would take next.
+    """
+
+    name: str
+    symbol: str
+    is_matrix: bool
+    gradient: float
+    weight: float
+    update: float
+
+    @property
+    def update_ratio(self) -> float | None:
+        """``update / weight``; None if the weight is 0."""
+        return ratio(self.update, self.weight)
+
+
+@dataclass(frozen=True)
+class Influence:
+    """What :meth:`Chain.influence` found. Printing it shows tables and the diagnosis.
+
+    Attributes
+    ----------
+    rows : int
+        Rows of the batch.
+    links : tuple of LinkInfluence
+        From the input to the output.
+    parameters : tuple of ParameterInfluence
+    optimizer : str
+        Whose step the updates are.
+    """
+
+    rows: int
+    links: tuple[LinkInfluence, ...]
+    parameters: tuple[ParameterInfluence, ...]
+    optimizer: str
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is unusual; empty for a healthy network."""
+        return diagnose(self)
+
+    @property
+    def diagnosis(self) -> str:
+        """The findings in plain words."""
+        return "\n".join(finding.text for finding in self.findings) or "Nothing unusual."
+
+    def __str__(self) -> str:
+        signs = notation.of_terminal()
+        lines = table(_LINK_HEADER, [_link_cells(link, signs) for link in reversed(self.links)])
+        lines += ["", *paragraph(
+            "Signal: root mean square of the values. Gradient: length of a row of "
+            f"{signs.derivative('L', 'link')}. The factors are what a link does to the signal on "
+            "its way forward, and to the gradient on its way back."
+        ), ""]  # fmt: skip
+        if self.parameters:
+            cells = [_parameter_cells(parameter, signs) for parameter in reversed(self.parameters)]
+            lines += [*table(_PARAMETER_HEADER, cells), ""]
+        for text in self.diagnosis.splitlines():
+            lines += paragraph(text)
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+_LINK_HEADER = (
+    "link", "size", "signal", "factor", "gradient", "factor", "slope", "dead", "saturated",
+)  # fmt: skip
+_PARAMETER_HEADER = "", "parameter", "gradient", "weight", "update / weight"
+
+
+def _link_cells(link: LinkInfluence, signs: Notation) -> list[str]:
+    forward, backward = (link.forward, link.forward_factor), (link.backward, link.backward_factor)
+    figures = [number(value, 3) for value in (*forward, *backward, link.slope)]
+    shares = _percent(link.dead), _percent(link.saturated)
+    return [signs.symbol(link.symbol), str(link.size), *figures, *shares]
+
+
+def _parameter_cells(parameter: ParameterInfluence, signs: Notation) -> list[str]:
+    figures = parameter.gradient, parameter.weight, parameter.update_ratio
+    return [signs.symbol(parameter.symbol), parameter.name, *map(number, figures)]
+
+
+def influence(chain: Chain, optimizer: Optimizer | None) -> Influence:
+    """Measure what :meth:`Chain.influence` returns."""
+    optimizer = Adam() if optimizer is None else optimizer
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"optimizer must be an optimizer such as cr.Adam(), not {optimizer!r}.")
+    links = []
+    for position, link in enumerate(chain.links):
+        before = chain.links[position - 1] if position else None
+        forward, backward = root_mean_square(link.value), row_length(link.gradient)
+        # What comes into a layer's back is the gradient of its own output, and what leaves it is
+        # the gradient of the output before.
+        lengths = [row_length(step.gradient) for step in link.steps]
+        if before is not None:
+            lengths.insert(0, row_length(before.gradient))
+        layers = [
+            _layer(step, ratio(out, back))
+            for step, out, back in zip(link.steps, lengths, lengths[1:], strict=False)
+        ]
+        links.append(
+            LinkInfluence(
+                link.symbol,
+                link.value.shape[1],
+                forward,
+                backward,
+                None if before is None else ratio(forward, root_mean_square(before.value)),
+                None if before is None else ratio(lengths[0], backward),
+                tuple(layers),
+            )
+        )
+    return Influence(chain.rows, tuple(links), _parameters(chain, optimizer), repr(optimizer))
+
+
+def _layer(step: Step, factor: float | None) -> LayerInfluence:
+    description, trained = repr(step.layer), bool(step.layer.parameters())
+    if not isinstance(step.layer, Elementwise):
+        return LayerInfluence(description, trained, factor)
+    # Each output has one input: its Jacobian is a diagonal, which gradients of 1 show.
+    slopes = np.abs(step.carry_back(np.ones_like(step.y)))
+    mean, steepest = float(slopes.mean()), step.layer.steepest
+    if steepest is None:
+        dead = float((slopes == 0).all(axis=0).mean())
+        return LayerInfluence(description, trained, factor, mean, dead)
+    saturated = float((slopes < SATURATED_SLOPE * steepest).mean())
+    return LayerInfluence(description, trained, factor, mean, None, saturated)
+
+
+def _parameters(chain: Chain, optimizer: Optimizer) -> tuple[ParameterInfluence, ...]:
+    twin = chain.network.copy()
+    for name, gradient in twin.gradients().items():
+        gradient[...] = chain.gradients[name]
+    twin.apply_update(optimizer.trial_state(chain.original or twin))
+    weights, moved = chain.network.parameters(), twin.parameters()
+    return tuple(
+        ParameterInfluence(
+            name,
+            symbol,
+            weights[name].ndim > 1,
+            _norm(chain.gradients[name]),
+            _norm(weights[name]),
+            _norm(moved[name] - weights[name]),
+        )
+        for name, symbol in chain.symbols.items()
+    )
+
+
+def root_mean_square(value: Float64) -> float:
+    """Return the size of a typical element."""
+    return float(np.sqrt(np.mean(np.square(value)))) if value.size else 0.0
+
+
+def row_length(gradient: Float64) -> float:
+    """Return the length of a typical row."""
+    return _norm(gradient) / float(np.sqrt(len(gradient)))
+
+
+def ratio(numerator: float, denominator: float) -> float | None:
+    """Return a quotient; None if there is none."""
+    return numerator / denominator if denominator else None
+
+
+def _norm(array: ArrayLike) -> float:
+    return float(np.linalg.norm(np.asarray(array, float)))
+
+
+def _product(factors: list[float | None]) -> float | None:
+    known = [factor for factor in factors if factor is not None]
+    return float(prod(known)) if known and len(known) == len(factors) else None
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.0%}"

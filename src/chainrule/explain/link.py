@@ -1,0 +1,84 @@
+"""A link of the chain: its value, and its derivatives as matrices where they are small enough."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.explain.step import Float64, Step
+
+
+@dataclass(frozen=True)
+class Link:
+    """One link of the chain: the input, or layers that are looked at as one.
+
+    Attributes
+    ----------
+    symbol : str
+        How derivatives call its value, such as ``"H"``.
+    steps : tuple of Step
+        Its layers one by one; none for the input.
+    value : float64 array of shape (rows, size)
+        What comes out of it.
+    gradient : float64 array of shape (rows, size)
+        dL/dvalue: the chain rule's product when it has come this far.
+    max_elements : int
+        Larger Jacobians are not built.
+    """
+
+    symbol: str
+    steps: tuple[Step, ...]
+    value: Float64
+    gradient: Float64
+    max_elements: int
+
+    @property
+    def description(self) -> str:
+        """The layers, as they were written."""
+        return ", ".join(repr(step.layer) for step in self.steps) or "the input"
+
+    @cached_property
+    def jacobian(self) -> Float64 | None:
+        """The derivative by the link before: (rows, size, size before); None if too large."""
+        return self._product(self.steps)
+
+    def parameter_jacobian(
+        self, name: str, entries: NDArray[np.int64] | None = None
+    ) -> Float64 | None:
+        """Return the derivative by a parameter: (rows, size, its size); None if too large.
+
+        With ``entries``, indices into the flat parameter, it is the derivative by those.
+        """
+        path, _, parameter = name.rpartition(".")
+        first = [step.path for step in self.steps].index(path)
+        return self._product(self.steps[first:], parameter, entries)
+
+    def _product(
+        self,
+        steps: tuple[Step, ...],
+        parameter: str | None = None,
+        entries: NDArray[np.int64] | None = None,
+    ) -> Float64 | None:
+        """Multiply the steps' Jacobians, the last one's on the left."""
+        first, *others = steps
+        _, size, columns = first.jacobian_shape(parameter)
+        if entries is not None:
+            columns = len(entries)
+        sizes = [size * columns]
+        for step in others:
+            sizes += [prod(step.jacobian_shape()[1:]), step.y.shape[1] * columns]
+        if max(sizes) * first.rows > self.max_elements:
+            return None
+        if parameter is None:
+            result = first.jacobian()
+        elif entries is None:
+            result = first.parameter_jacobian(parameter)
+        else:
+            result = first.parameter_columns(parameter, entries)
+        for step in others:
+            result = step.jacobian() @ result
+        return result

@@ -1,0 +1,108 @@
+"""A chain's influence by a short way, for networks that are being trained.
+
+The same figures as ``Chain.influence`` has: one compiled call does forward, backward and a trial
+step for a few rows, by a plan that fuses nothing and keeps everything; then the arena holds the
+value and the gradient of each link.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.arrays import FloatArray, weight_array
+from chainrule.callbacks import Training
+from chainrule.engine.instructions import Phase
+from chainrule.engine.machine import Machine
+from chainrule.explain.step import Float64
+from chainrule.explain.symbols import Place, group
+from chainrule.plan import Plan
+
+TRIAL = Phase.FORWARD | Phase.BACKWARD | Phase.INPUT_GRADIENT | Phase.UPDATE
+
+
+class Probe:
+    """Some rows of the training data, and room to see what the network makes of them.
+
+    Parameters
+    ----------
+    training : Training
+    rows : int
+        Of the data; fewer if there are not as many.
+    """
+
+    def __init__(self, training: Training, rows: int) -> None:
+        network, loss = training.network, training.loss
+        X, y, weights = training.probe(rows)
+        self._network, self._optimizer = network, training.optimizer
+        self._rows = len(X)
+        plan = network.make_plan(X.shape[1:], self._rows, loss=loss, keep=True)
+        target = loss.check_target(y, (self._rows, *plan.output_shape), network.dtype)
+        self._data = {
+            "inputs": network.check_input(X, "X"),
+            "labels" if loss.takes_labels else "targets": target,
+            "weights": weight_array(weights, self._rows, network.dtype),
+        }
+        self._machine = Machine(plan, network.dtype, network.backend)
+        self._losses = self._machine.losses_for(1)
+        # Gradients, parameters, and parameters after the trial step: then what it added.
+        self._vectors = np.zeros((3, network.params.size), network.dtype)
+        self._trial = training.optimizer.trial_state(network)
+        sizes = [view.size for view in network.parameters().values()]
+        self._starts = np.cumsum([0, *sizes])[:-1]
+        self.places = [Place(*element) for element in network.chain]
+        self._find_links(plan)
+
+    def _find_links(self, plan: Plan) -> None:
+        """Find where the arena will hold the value and the gradient of each link."""
+        last = 0
+        chosen = [0]  # of each link the last layer, counted from 1; 0 is the input
+        for members in group(self.places, merge=True):
+            last += len(members)
+            # Layers without an instruction, such as Flatten, pass on what they got.
+            chosen.append(sum(positions[0] < last for positions in plan.layers))
+        table = plan.instructions
+        elements = self._rows * table["repeat"] * table["outputs"]
+        begin, size = plan.layout[0], self._rows * int(plan.layout["input_size"][0])
+        sizes = [size, *elements.tolist()]
+        values = [int(begin["input"]), *table["y"].tolist()]
+        gradients = [int(begin["d_input"]), *table["dy"].tolist()]
+        self._sizes = np.array([sizes[link] for link in chosen])
+        buffers = [(start[link], sizes[link]) for start in (values, gradients) for link in chosen]
+        # Buffers are the same or lie apart, so each is all there is between two bounds.
+        bounds = sorted({bound for start, size in buffers for bound in (start, start + size)})
+        self._buffers = np.array([bounds.index(start) for start, _ in buffers])
+        self._bounds = np.array(bounds[:-1])
+        self._seen = self._machine.arena[: bounds[-1]]
+
+    def record(self) -> Float64:
+        """Return what a :class:`Flow` takes, of the network and the optimizer as they are now."""
+        gradients, params, moved = self._vectors
+        params[:] = moved[:] = self._network.params
+        self._trial.restore(self._optimizer.state(self._network))
+        went_well = self._machine.run(
+            TRIAL,
+            self._rows,
+            params=moved,
+            grads=gradients,
+            losses=self._losses,
+            update=self._trial.rule,
+            state=self._trial.vectors,
+            **self._data,
+        )
+        moved -= params
+        with np.errstate(all="ignore"):
+            squares = _sums_of_squares(self._seen, self._bounds)[self._buffers]
+            values, lengths = squares.reshape(2, -1)
+            forward, backward = np.sqrt(values / self._sizes), np.sqrt(lengths / self._rows)
+            norms = np.sqrt(_sums_of_squares(self._vectors, self._starts))
+            norms[2] /= norms[1]  # a weight of 0 that moves, moves infinitely
+            if not went_well:  # the loss is not finite, and nothing came after it
+                backward[:] = norms[0] = norms[2] = np.nan
+        return np.concatenate([forward, backward, norms.reshape(-1)])
+
+
+def _sums_of_squares(values: FloatArray, starts: NDArray[np.intp]) -> Float64:
+    """Return the sum from each start to the next, along the last axis."""
+    if not starts.size:
+        return np.empty((*values.shape[:-1], 0))
+    sums: Float64 = np.add.reduceat(np.square(values, dtype=float), starts, axis=-1)
+    return sums
