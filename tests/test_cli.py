@@ -171,3 +171,29 @@ def test_no_command_shows_the_usage(capsys):
     with pytest.raises(SystemExit):
         cli.main([])
     assert "usage: chainrule" in capsys.readouterr().err
+
+
+def test_explain(capsys, tmp_path):
+    page = tmp_path / "chain.html"
+    assert cli.main(["explain", "--epochs", "1", "--html", str(page)]) == 0
+    printed = capsys.readouterr().out
+    for part in ("The chain", "cancels:", "path(s)", "finite differences", "update / weight"):
+        assert part in printed
+    assert max(map(len, printed.split("The chain", 1)[1].splitlines())) <= 80 + len(str(page))
+    assert "<title>" in page.read_text(encoding="utf-8")
+
+
+def test_explain_a_saved_network(capsys, tmp_path):
+    file = str(tmp_path / "model.safetensors")
+    assert cli.main(["train", "--epochs", "1", "--hidden", "8", "--save", file]) == 0
+    assert f"Saved: {file}" in capsys.readouterr().out.replace("\n", "")
+    arguments = ["explain", "--model", file, "--rows", "2"]
+    assert cli.main([*arguments, "--parameter", "b2"]) == 0
+    printed = capsys.readouterr().out
+    assert "2 rows of data" in printed
+    assert cli.main([*arguments, "--parameter", "x"]) == 0
+    assert cli.main([*arguments, "--parameter", "W9"]) == 2
+    assert "There is no parameter 'W9'" in capsys.readouterr().err
+    (tmp_path / "model.safetensors").write_bytes(b"no model")
+    assert cli.main(arguments) == 2
+    assert "no safetensors file" in capsys.readouterr().err
