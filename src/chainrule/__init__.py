@@ -6,6 +6,7 @@ from chainrule.callbacks import Callback
 from chainrule.errors import GradientMismatch, ModelFileError, NonFiniteError
 from chainrule.explain import GradientFlow, explain, nudge
 from chainrule.gradcheck import GradientReport, gradcheck
+from chainrule.history import History
 from chainrule.layers import (
     ELU,
     GELU,
@@ -27,7 +28,7 @@ from chainrule.network import Sequential
 from chainrule.optimizers import SGD, Adam, AdamW
 from chainrule.saving import load
 from chainrule.threads import get_num_threads, set_num_threads, threads
-from chainrule.training import History, fit
+from chainrule.training import fit
 
 __all__ = [
     "ELU",

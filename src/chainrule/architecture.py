@@ -6,13 +6,14 @@ is ever executed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
 from chainrule import layers
 from chainrule.initializers import Initializer
 from chainrule.layers.layer import Layer
+from chainrule.layers.row import flatten
 
 KNOWN: dict[str, type[Layer]] = {name: getattr(layers, name) for name in layers.__all__}
 Elements = Sequence[Any]  # of layers, and of networks of them or further sequences
@@ -71,11 +72,10 @@ def build(description: Any) -> list[Any]:
     return elements
 
 
-def parameter_shapes(elements: Elements, prefix: str = "") -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Yield the name and shape of each parameter of a network of these layers."""
-    for position, element in enumerate(elements):
-        if isinstance(element, Layer):
-            for name, parameter in element.parameters().items():
-                yield f"{prefix}{position}.{name}", parameter.shape
-        else:
-            yield from parameter_shapes(element, f"{prefix}{position}.")
+def parameter_shapes(elements: Elements) -> dict[str, tuple[int, ...]]:
+    """Return the name and shape of each parameter of a network of these layers."""
+    return {
+        f"{path}.{name}": parameter.shape
+        for path, layer in flatten(elements)
+        for name, parameter in layer.parameters().items()
+    }

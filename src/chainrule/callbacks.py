@@ -18,7 +18,7 @@ from chainrule.network import Sequential
 from chainrule.optimizers import Optimizer
 
 if TYPE_CHECKING:
-    from chainrule.training import History
+    from chainrule.history import History
 
 __all__ = ["Callback", "Training"]
 

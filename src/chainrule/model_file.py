@@ -55,7 +55,7 @@ def read_model(path: str | os.PathLike[str]) -> tuple[Elements, str, dict[str, F
         with safe_open(os.fspath(path), framework="numpy") as file:
             about = _about(file.metadata(), path)
             elements = _elements(about, path)
-            _check_parameters(file, dict(parameter_shapes(elements)), about["dtype"], path)
+            _check_parameters(file, parameter_shapes(elements), about["dtype"], path)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise ModelFileError(f"{path} is no safetensors file, or a damaged one: {error}") from None

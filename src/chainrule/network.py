@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from functools import cached_property
 from math import prod
 from typing import Any
@@ -19,12 +18,13 @@ from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
 from chainrule.engine.pool import MachinePool
 from chainrule.layers.layer import Layer
+from chainrule.layers.row import check_names, flatten, kind_of, output_shapes
 from chainrule.losses import Loss
 from chainrule.model_file import write_model
 from chainrule.optimizers import OptimizerState
 from chainrule.plan import Plan, PlanBuilder, Tensor, make_plan
 from chainrule.plan.builder import Shape
-from chainrule.summary import Summary, SummaryRow, shape_text
+from chainrule.summary import Summary, SummaryRow
 
 PREDICT_ROWS = 256  # a block whose activations stay in cache
 MOST_PREDICTORS = 8  # that are kept for the next call
@@ -88,9 +88,9 @@ class Sequential:
         self.dtype = arrays.float_dtype(dtype)
         self._backend = check_backend(backend)
         self.layers = layers
-        self._chain: list[tuple[str, Layer]] = list(_flatten(layers))
-        self._check_names()
-        self._check_shapes(None)
+        self._chain: list[tuple[str, Layer]] = list(flatten(layers))
+        check_names(self._chain)
+        output_shapes(self._chain, None)
 
         self._shapes: dict[str, Shape] = {}
         for path, layer in self._chain:
@@ -304,7 +304,7 @@ class Sequential:
         """Return ``x`` as an array that can be gathered from and fits the first layer."""
         batch = arrays.batch_array(x, name, self.dtype)
         if batch.shape[1:] not in self._fitting_shapes:
-            self._check_shapes(batch.shape[1:], name)
+            output_shapes(self._chain, batch.shape[1:], name)
             self._fitting_shapes.add(batch.shape[1:])
         return batch
 
@@ -316,7 +316,7 @@ class Sequential:
         ValueError
             If they do not fit the first layer.
         """
-        shape = self._check_shapes(input_shape, "the input")[-1]
+        shape = output_shapes(self._chain, input_shape, "the input")[-1]
         assert shape is not None  # as the input's is known
         return shape
 
@@ -357,43 +357,8 @@ class Sequential:
     def layer_name(self, positions: tuple[int, ...]) -> str:
         """Return how messages call the layers at these places of the chain."""
         layers = [self._chain[position][1] for position in positions]
-        kinds = " + ".join(map(_kind, layers))
+        kinds = " + ".join(map(kind_of, layers))
         return f"{kinds} (layer {self._chain[positions[0]][0]})"
-
-    def _check_names(self) -> None:
-        paths: dict[str, str] = {}
-        for path, layer in self._chain:
-            name = layer.name
-            if name is None:
-                continue
-            if not isinstance(name, str) or not name:
-                raise TypeError(f"The name of layer {path} must be a text, not {name!r}.")
-            if name in paths:
-                raise ValueError(f"Layers {paths[name]} and {path} are both named {name!r}.")
-            paths[name] = path
-
-    def _check_shapes(self, shape: Shape | None, source: str = "") -> list[Shape | None]:
-        """Return every layer's output shape, as far as they follow from the input's ``shape``.
-
-        Without one, the first linear layer tells; but its input may have more axes than it asks
-        for, so what a Flatten makes of them stays open.
-        """
-        shapes: list[Shape | None] = []
-        assumed = shape is None
-        giver = f"{source} has"
-        for path, layer in self._chain:
-            shape = layer.expected_shape if shape is None else shape
-            if shape is not None:
-                try:
-                    result = layer.output_shape(shape)
-                except ValueError as error:
-                    raise ValueError(
-                        f"{layer!r} (layer {path}) {error}, but {giver} shape {shape_text(shape)}."
-                    ) from None
-                shape = None if assumed and not layer.by_last_axis else result
-            shapes.append(shape)
-            giver = f"{layer!r} (layer {path}) gives"
-        return shapes
 
     def summary(self) -> Summary:
         """Return a table of the layers, their output shapes and numbers of parameters.
@@ -407,7 +372,7 @@ class Sequential:
         1 ReLU()         (n, 10)        0
         650 parameters, float32, 2.5 KiB
         """
-        shapes = self._check_shapes(None)
+        shapes = output_shapes(self._chain, None)
         rows = []
         for (path, layer), shape in zip(self._chain, shapes, strict=True):
             count = sum(prod(parameter.shape) for parameter in layer.parameters().values())
@@ -460,22 +425,6 @@ class Sequential:
         return f"Sequential({', '.join(map(repr, self.layers))})"
 
 
-def _kind(layer: Layer) -> str:
-    """Return a layer's class, and its name if it has one: ``Linear 'H'``."""
-    return type(layer).__name__ + (f" {layer.name!r}" if layer.name else "")
-
-
 def _power_of_two(least: int) -> int:
     """Return the smallest power of two that is at least ``least``."""
     return 1 << (least - 1).bit_length()
-
-
-def _flatten(
-    layers: tuple[Layer | Sequential, ...], prefix: str = ""
-) -> Iterator[tuple[str, Layer]]:
-    """Yield every layer with its path, such as ``"0.2"``."""
-    for position, layer in enumerate(layers):
-        if isinstance(layer, Sequential):
-            yield from _flatten(layer.layers, f"{prefix}{position}.")
-        else:
-            yield f"{prefix}{position}", layer

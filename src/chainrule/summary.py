@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from chainrule.layers.row import shape_text
+
 
 @dataclass(frozen=True)
 class SummaryRow:
@@ -38,10 +40,3 @@ class Summary:
         return "\n".join([*lines, total])
 
     __repr__ = __str__
-
-
-def shape_text(shape: tuple[int, ...] | None) -> str:
-    """Return a shape as messages show it, the batch in front."""
-    if shape is None:
-        return "depends on the input"
-    return f"(n, {', '.join(map(str, shape))})" if shape else "(n,)"

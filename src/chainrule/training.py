@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import nan, prod
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,7 +20,7 @@ from chainrule.engine.instructions import Op, Phase
 from chainrule.engine.machine import Machine
 from chainrule.engine.orders import epoch_orders
 from chainrule.errors import NonFiniteError
-from chainrule.explain import plots
+from chainrule.history import History
 from chainrule.interruption import interruption
 from chainrule.losses import Loss
 from chainrule.metrics import accuracy
@@ -29,59 +29,10 @@ from chainrule.optimizers import Adam, Optimizer, OptimizerState
 from chainrule.progress import TrainingProgress
 from chainrule.rollback import Rollback
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from chainrule.explain.flow import Flow
-
 SLICE_SECONDS = 0.1  # how long compiled code runs before the progress bar and Ctrl-C have a turn
 MOST_STEPS = 1 << 16  # in a slice, so that the buffer of losses stays small
 
 STEP = Phase.FORWARD | Phase.BACKWARD | Phase.UPDATE
-
-
-@dataclass
-class History:
-    """What happened during :func:`fit`.
-
-    Attributes
-    ----------
-    loss : list of float
-        Mean training loss of each finished epoch, as seen while training.
-    batch_loss : list of float
-        Loss of every step, in order.
-    validation_loss, validation_accuracy : list of float
-        After each epoch, where validation data was given; accuracy for classification only.
-    seconds : list of float
-        Time of each epoch, validation left out; the mean where short epochs ran together.
-    interrupted : bool
-        Whether Ctrl-C ended the training early.
-    gradient_flow : Flow or None
-        What the callback :class:`GradientFlow` recorded.
-    """
-
-    loss: list[float] = field(default_factory=list)
-    batch_loss: list[float] = field(default_factory=list, repr=False)
-    validation_loss: list[float] = field(default_factory=list)
-    validation_accuracy: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list, repr=False)
-    interrupted: bool = False
-    gradient_flow: Flow | None = field(default=None, repr=False)
-
-    def plot(self) -> Figure:
-        """Draw the losses over the epochs, and the validation's accuracy where there is one.
-
-        Returns
-        -------
-        matplotlib.figure.Figure
-            ``figure.savefig("history.png")`` writes it to a file.
-
-        Raises
-        ------
-        ImportError
-            Without matplotlib.
-        """
-        return plots.history(self)
 
 
 def fit(

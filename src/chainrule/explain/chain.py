@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import ref
 
 import numpy as np
@@ -12,8 +12,6 @@ from numpy.typing import ArrayLike
 
 from chainrule.arguments import integer
 from chainrule.arrays import FloatArray
-from chainrule.engine.instructions import Phase
-from chainrule.engine.machine import Machine
 from chainrule.explain import fragment, notation, plots
 from chainrule.explain.compression import Compression, compress
 from chainrule.explain.influence import Influence, influence
@@ -21,12 +19,12 @@ from chainrule.explain.link import Link
 from chainrule.explain.notation import SYMBOLS, Notation
 from chainrule.explain.order import Order, order
 from chainrule.explain.path import Factor, Path
-from chainrule.explain.step import Float64, Step
+from chainrule.explain.step import Float64
 from chainrule.explain.symbols import find, group, name_links, name_parameters
 from chainrule.explain.text import number, paragraph, table
 from chainrule.explain.trace import Trace, trace
+from chainrule.explain.walk import walk
 from chainrule.files import write_whole
-from chainrule.layers import Identity
 from chainrule.losses import Loss
 from chainrule.network import Sequential
 from chainrule.optimizers import Optimizer
@@ -75,10 +73,7 @@ class Chain:
         gradients = {name: view.copy() for name, view in self.network.gradients().items()}
         self.gradients: dict[str, FloatArray] = {**gradients, "x": d_x.reshape(len(d_x), -1)}
 
-        steps = self._walk_forward()
-        self.loss, steps[-1].gradient[...] = self._loss_of(steps[-1])
-        for step, before in zip(steps[:0:-1], steps[-2::-1], strict=True):
-            before.gradient[...] = step.carry_back(step.gradient)
+        self.loss, steps = walk(self.network, loss, self.x, self.target)
         first = self.x.reshape(self.rows, -1), steps[0].carry_back(steps[0].gradient)
         groups = group(steps, merge=merge)
         names = name_links(groups)
@@ -88,35 +83,6 @@ class Chain:
             links.append(Link(symbol, tuple(members), last.y, last.gradient, max_elements))
         self.links = tuple(links)
         self.symbols = name_parameters(self.network.chain)
-
-    def _walk_forward(self) -> list[Step]:
-        parameters = self.network.parameters()
-        steps, value = [], self.x
-        for path, layer in self.network.chain:
-            own = {name: parameters[f"{path}.{name}"] for name in layer.parameters()}
-            step = Step(path, layer, own, value)
-            value = step.y.reshape(step.rows, *step.output_shape)
-            steps.append(step)
-        return steps
-
-    def _loss_of(self, last: Step) -> tuple[float, Float64]:
-        """Return the loss and its gradient by the output, from the NumPy twins."""
-        nothing = Sequential(Identity(), dtype="float64", backend="numpy")
-        plan = nothing.make_plan(last.output_shape, self.rows, loss=self.loss_function)
-        machine = Machine(plan, nothing.dtype, "numpy")
-        losses = machine.losses_for(1)
-        target: dict[str, Any] = {
-            "labels" if self.loss_function.takes_labels else "targets": self.target
-        }
-        machine.run(
-            Phase.FORWARD,
-            np.arange(self.rows),
-            params=nothing.params,
-            inputs=nothing.check_input(last.y.reshape(-1, *last.output_shape), "output"),
-            losses=losses,
-            **target,
-        )
-        return float(losses[0, 1]), machine.rows_at("d_output", self.rows).reshape(self.rows, -1)
 
     @property
     def rows(self) -> int:

@@ -1,0 +1,57 @@
+"""History: what happened during a training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from chainrule.explain import plots
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from chainrule.explain.flow import Flow
+
+
+@dataclass
+class History:
+    """What happened during :func:`fit`.
+
+    Attributes
+    ----------
+    loss : list of float
+        Mean training loss of each finished epoch, as seen while training.
+    batch_loss : list of float
+        Loss of every step, in order.
+    validation_loss, validation_accuracy : list of float
+        After each epoch, where validation data was given; accuracy for classification only.
+    seconds : list of float
+        Time of each epoch, validation left out; the mean where short epochs ran together.
+    interrupted : bool
+        Whether Ctrl-C ended the training early.
+    gradient_flow : Flow or None
+        What the callback :class:`GradientFlow` recorded.
+    """
+
+    loss: list[float] = field(default_factory=list)
+    batch_loss: list[float] = field(default_factory=list, repr=False)
+    validation_loss: list[float] = field(default_factory=list)
+    validation_accuracy: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list, repr=False)
+    interrupted: bool = False
+    gradient_flow: Flow | None = field(default=None, repr=False)
+
+    def plot(self) -> Figure:
+        """Draw the losses over the epochs, and the validation's accuracy where there is one.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            ``figure.savefig("history.png")`` writes it to a file.
+
+        Raises
+        ------
+        ImportError
+            Without matplotlib.
+        """
+        return plots.history(self)
