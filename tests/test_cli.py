@@ -183,6 +183,21 @@ def test_explain(capsys, tmp_path):
     assert "<title>" in page.read_text(encoding="utf-8")
 
 
+def test_explain_what_is_too_large_to_follow(capsys):
+    arguments = ["explain", "--epochs", "1", "--hidden", "1100,1100", "--parameter", "b1"]
+    assert cli.main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert "max_elements" in printed
+    assert "update / weight" in printed
+
+
+def test_explain_refuses_before_it_trains(capsys, tmp_path):
+    assert cli.main(["explain", "--rows", "999"]) == 2
+    assert "only 359 test rows" in capsys.readouterr().err
+    assert cli.main(["explain", "--html", str(tmp_path / "none" / "a.html")]) == 2
+    assert "There is no folder for" in capsys.readouterr().err
+
+
 def test_explain_a_saved_network(capsys, tmp_path):
     file = str(tmp_path / "model.safetensors")
     assert cli.main(["train", "--epochs", "1", "--hidden", "8", "--save", file]) == 0

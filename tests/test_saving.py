@@ -66,6 +66,26 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch)
     assert os.listdir(tmp_path) == ["model.safetensors"]
 
 
+def test_what_could_not_be_loaded_is_not_saved(tmp_path):
+    net = cr.Sequential(cr.Linear(3, 2), seed=0)
+    path = tmp_path / "model.safetensors"
+    net.save(path)
+    before = path.read_bytes()
+    net.params[0] = np.inf
+    with pytest.raises(ValueError, match=r"0\.weight holds NaN or infinity"):
+        net.save(path)
+    assert path.read_bytes() == before
+
+
+def test_numbers_of_numpy_are_saved_and_links_stay_links(tmp_path):
+    (tmp_path / "there").mkdir()
+    real, link = tmp_path / "there" / "model.safetensors", tmp_path / "link.safetensors"
+    link.symlink_to(real)
+    cr.Sequential(cr.LeakyReLU(np.float32(0.25)), cr.ELU(np.float64(2)), seed=0).save(link)
+    assert link.is_symlink()
+    assert cr.load(real).layers == (cr.LeakyReLU(0.25), cr.ELU(2.0))
+
+
 def test_a_layer_of_ones_own_is_not_saved(tmp_path):
     class Mine(cr.ReLU):
         pass
@@ -110,6 +130,7 @@ PARAMETERS = {"0.weight": WEIGHT, "0.bias": BIAS}
         (GOOD | {"layers": [LINEAR | {"in_features": 10**15}]}, PARAMETERS, "should hold 0.weight"),
         (GOOD | {"layers": [LINEAR, LINEAR]}, PARAMETERS, "lacks parameters"),
         (GOOD | {"layers": []}, {}, "do not fit together"),
+        (GOOD | {"layers": [{"layer": "ReLU", "name": 5}]}, {}, "do not fit together"),
         (GOOD, PARAMETERS | {"more": BIAS}, r"too many: \['more'\]"),
         (GOOD, PARAMETERS | {"0.bias": BIAS.astype(float)}, "dtype F64"),
         (GOOD, PARAMETERS | {"0.weight": WEIGHT.T.copy()}, r"shape \(2, 3\)"),

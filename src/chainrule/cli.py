@@ -21,6 +21,8 @@ from chainrule import datasets
 from chainrule.arguments import integer
 from chainrule.arrays import FloatArray
 from chainrule.engine.backends import BACKENDS
+from chainrule.explain import Chain
+from chainrule.explain import Path as ChainPath
 from chainrule.layers.layer import Layer
 
 Labels = NDArray[np.int64]
@@ -192,42 +194,52 @@ def _train(options: argparse.Namespace) -> int:
 def _explain(options: argparse.Namespace) -> int:
     console = Console()
     data = _read(options)
-    rows = integer(options.rows, "rows", least=1)
+    rows = integer(options.rows, "--rows", least=1)
+    if rows > len(data.test):
+        raise ValueError(f"--rows is {rows}, but there are only {len(data.test)} test rows.")
+    if options.html is not None and not options.html.resolve().parent.is_dir():
+        raise ValueError(f"There is no folder for {options.html}.")
     loss = cr.CrossEntropyLoss()
+    interrupted = False
     if options.model is None:
-        net, _ = _fit_network(options, data, loss, console)
+        net, history = _fit_network(options, data, loss, console)
+        interrupted = history.interrupted
     else:
         net = cr.load(options.model)
         console.print(str(net.summary()), highlight=False)
+
+    def show(heading: str, part: object) -> None:
+        console.print(f"\n{heading}\n", style="bold", highlight=False)
+        console.print(str(part), highlight=False, markup=False, soft_wrap=True)
+
     chain = cr.explain(net, loss, data.X[data.test[:rows]], data.y[data.test[:rows]])
     if options.parameter is None and not chain.symbols:
         raise ValueError("The network has no parameters to explain.")
     name = chain.find(options.parameter or next(iter(chain.symbols)))
-    gradient = chain.path(name).gradient
+    path = chain.path(name)
     batch = data.training[:INFLUENCE_ROWS]
-    parts: list[tuple[str, object]] = [
-        ("The chain", chain),
-        ("One parameter's factors", chain.path(name)),
-        ("One fraction", chain.compress(name)),
-    ]
+    show("The chain", chain)
+    show("One parameter's factors", path)
+    show("One fraction", chain.compress(name))
     if name != "x":
-        largest = np.unravel_index(int(np.argmax(np.abs(gradient))), gradient.shape)
-        entry = tuple(int(i) for i in largest)
-        parts.append(("One weight's paths to the loss", chain.trace(name, entry)))
-    parts += [
-        ("Why from the loss backward", chain.order()),
-        (
-            f"What each layer passes on, for {len(batch)} rows",
-            cr.explain(net, loss, data.X[batch], data.y[batch]).influence(),
-        ),
-    ]
-    for heading, part in parts:
-        console.print(f"\n{heading}\n", style="bold", highlight=False)
-        console.print(str(part), highlight=False, markup=False, soft_wrap=True)
+        show("One weight's paths to the loss", _trace_of_largest(chain, path))
+    show("Why from the loss backward", chain.order())
+    influence = cr.explain(net, loss, data.X[batch], data.y[batch]).influence()
+    show(f"What each layer passes on, for {len(batch)} rows", influence)
     if options.html is not None:
         chain.to_html(options.html)
         console.print(f"\nA page to explore: {options.html}", highlight=False)
-    return 0
+    return 130 if interrupted else 0
+
+
+def _trace_of_largest(chain: Chain, path: ChainPath) -> object:
+    """Return the paths of the entry with the largest gradient, or why they cannot be followed."""
+    sizes = np.abs(path.gradient)
+    largest = np.unravel_index(int(np.argmax(sizes)), sizes.shape)
+    try:
+        return chain.trace(path.name, [int(i) for i in largest])
+    except ValueError as error:  # a Jacobian is too large
+        return error
 
 
 def _classes(labels: Labels) -> tuple[Labels, Labels]:

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from threading import get_ident
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
@@ -12,8 +13,8 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     OSError
         If it cannot be written; nothing is left behind then.
     """
-    target = Path(path)
-    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
+    target = Path(os.path.realpath(path))  # a link stays one
+    beside = target.parent / f".{os.getpid()}.{get_ident()}.part"
     try:
         with open(beside, "wb") as file:
             file.write(content)

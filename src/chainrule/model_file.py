@@ -15,7 +15,7 @@ import numpy as np
 
 from chainrule._version import __version__
 from chainrule.architecture import Elements, build, describe, parameter_shapes
-from chainrule.arrays import FloatArray
+from chainrule.arrays import FloatArray, all_finite
 from chainrule.errors import ModelFileError
 from chainrule.files import write_whole
 
@@ -32,6 +32,11 @@ def write_model(
     """Write what :func:`read_model` returns; errors are those of ``Sequential.save``."""
     from safetensors.numpy import save  # loads when it is needed
 
+    for name, value in parameters.items():
+        if not all_finite(value):
+            raise ValueError(
+                f"{name} holds NaN or infinity: such a network cannot be loaded again."
+            )
     about = {
         "format": FORMAT,
         "version": __version__,
@@ -60,7 +65,7 @@ def read_model(path: str | os.PathLike[str]) -> tuple[Elements, str, dict[str, F
     except SafetensorError as error:
         raise ModelFileError(f"{path} is no safetensors file, or a damaged one: {error}") from None
     for name, tensor in tensors.items():
-        if not np.isfinite(tensor).all():
+        if not all_finite(tensor):
             raise ModelFileError(f"{path} holds NaN or infinity in {name}.")
     return elements, about["dtype"], tensors
 

@@ -385,10 +385,15 @@ class Sequential:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write layers and parameters into a safetensors file, for :func:`chainrule.load`.
 
+        Parameters
+        ----------
+        path : path of the file
+            One that is there is replaced, whole.
+
         Raises
         ------
         ValueError
-            If a layer is none of this package's.
+            If a layer is none of this package's, or a parameter holds NaN or infinity.
         OSError
             If the file cannot be written; one that was there before stays.
         """

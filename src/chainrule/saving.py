@@ -42,7 +42,7 @@ def load(path: str | os.PathLike[str], *, backend: str = "numba") -> Sequential:
     elements, dtype, parameters = read_model(path)
     try:
         net = _network(elements, dtype=dtype, backend=backend)
-    except ValueError as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise ModelFileError(f"{path} holds layers that do not fit together: {error}") from None
     for name, view in net.parameters().items():
         view[...] = parameters[name]

@@ -1,5 +1,7 @@
 """The chain laid open: its product is the engine's gradient, for every layer and loss."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -231,3 +233,64 @@ def test_the_terminals_encoding_chooses_the_signs(monkeypatch):
     assert notation.of_terminal() is notation.PLAIN
     Terminal.encoding = "utf-8"
     assert notation.of_terminal() is notation.SYMBOLS
+
+
+# What a second look found
+
+
+def test_jacobians_take_little_memory_beside_themselves():
+    net = cr.Sequential(cr.Linear(4, 3000), seed=0)
+    chain = cr.explain(net, cr.MSELoss(), batch((4, 4)), batch((4, 3000)))
+    chain.path("x")
+    tracemalloc.start()
+    link = chain.links[1]
+    vars(link).pop("jacobian")
+    assert link.jacobian.shape == (4, 3000, 4)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40e6  # a unit vector for each output of each row would be 288 MB
+
+
+def test_a_product_of_two_factors_may_be_too_large():
+    net = cr.Sequential(cr.Linear(50, 2), cr.Linear(2, 60), seed=0, dtype="float64")
+    x, y = batch((1, 50)), batch((1, 60))
+    path = cr.explain(net, cr.MSELoss(), x, y, max_elements=1000).path("x")
+    assert all(factor.value is not None for factor in path.factors)
+    assert path.merge(1).factors[1].value is None
+    assert path.merge(0).merge(0).factors[0].value is not None
+
+
+def test_equations_of_deep_networks_are_broken():
+    net = cr.Sequential(*[cr.Linear(2, 2)] * 15, seed=0)
+    chain = cr.explain(net, cr.MSELoss(), batch((1, 2)), batch((1, 2)))
+    for text in map(str, (chain.path("W1"), chain.compress("W1"))):
+        assert max(map(len, text.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("name", ["L", "X", "W1"])
+def test_a_name_that_means_something_else_gets_a_prime(name):
+    links, parameters = symbols(cr.Linear(3, 4, name=name), cr.Tanh(), cr.Linear(4, 2))
+    assert links == ["X", f"{name}'", "O"]
+    assert parameters == ["W1", "b1", "W2", "b2"]
+
+
+def test_a_parameter_as_it_is_printed_and_what_is_no_name():
+    net = cr.Sequential(cr.Linear(3, 2), seed=0)
+    chain = cr.explain(net, cr.MSELoss(), batch((1, 3)), batch((1, 2)))
+    assert chain.path("W₁").name == "0.weight"
+    assert chain.link_of("W1") == 1
+    assert chain.link_of("x") == 0
+    with pytest.raises(TypeError, match="found by its name"):
+        chain.path(0)
+    with pytest.raises(ValueError, match="no parameter 'W7'"):
+        chain.link_of("W7")
+
+
+def test_a_network_that_is_not_finite_is_not_explained():
+    net = cr.Sequential(cr.Linear(3, 2), seed=0)
+    net.params[0] = np.nan
+    with pytest.raises(ValueError, match=r"0\.weight holds NaN or infinity"):
+        cr.explain(net, cr.MSELoss(), batch((1, 3)), batch((1, 2)))
+    net.params[:] = 3e38
+    with pytest.raises(ValueError, match="output is not finite in float32"):
+        cr.explain(net, cr.MSELoss(), np.ones((1, 3)), batch((1, 2)))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.arguments import integer
-from chainrule.arrays import FloatArray
+from chainrule.arrays import FloatArray, all_finite
 from chainrule.explain import fragment, notation, plots
 from chainrule.explain.compression import Compression, compress
 from chainrule.explain.influence import Influence, influence
@@ -19,7 +19,7 @@ from chainrule.explain.link import Link
 from chainrule.explain.notation import SYMBOLS, Notation
 from chainrule.explain.order import Order, order
 from chainrule.explain.path import Factor, Path
-from chainrule.explain.step import Float64
+from chainrule.explain.step import Float64, check_network_and_loss
 from chainrule.explain.symbols import find, group, name_links, name_parameters
 from chainrule.explain.text import number, paragraph, table
 from chainrule.explain.trace import Trace, trace
@@ -63,11 +63,21 @@ class Chain:
         max_elements: int,
     ) -> None:
         self.network, self.loss_function = net.copy(), loss
+        self.max_elements = max_elements
         self._original = ref(net)  # what optimizers know; it is not kept
         batch = self.network.check_input(x, "x")
+        for name, parameter in self.network.parameters().items():
+            if not all_finite(parameter):
+                raise ValueError(f"{name} holds NaN or infinity: there is no gradient to explain.")
         output = self.network.forward(batch)
+        if not all_finite(output):
+            raise ValueError(
+                f"The network's output is not finite in {self.network.dtype}: there is no gradient "
+                "to explain. Are the parameters very large?"
+            )
         self.x: Float64 = batch.astype(float, order="C")
-        self.target = loss.check_target(y, output.shape, np.dtype(float))
+        target = loss.check_target(y, output.shape, np.dtype(float))
+        self.target = target if loss.takes_labels else target.reshape(output.shape)
         _, d_output = loss(output, y)
         d_x = self.network.backward(d_output)
         gradients = {name: view.copy() for name, view in self.network.gradients().items()}
@@ -117,19 +127,25 @@ class Chain:
         ∂L/∂W₁ = ∂L/∂O · ∂O/∂H · ∂H/∂W₁
         """
         name = self.find(name)
-        first = 1 if name == "x" else self.link_of(name)
+        first = self.link_of(name)
         output = self.links[-1]
         shape = (self.rows, 1, output.value.shape[1])
         factors = [Factor("L", output.symbol, shape, output.gradient[:, np.newaxis])]
         running = [output.gradient]
-        for position in range(len(self.links) - 1, 0 if name == "x" else first, -1):
+        for position in range(len(self.links) - 1, first, -1):
             link, before = self.links[position], self.links[position - 1]
             shape = (self.rows, link.value.shape[1], before.value.shape[1])
             factors.append(Factor(link.symbol, before.symbol, shape, link.jacobian))
             running.append(before.gradient)
         if name == "x":
+            symbol = self.links[0].symbol
             return Path(
-                self.links[0].symbol, name, tuple(factors), tuple(running), self.gradients["x"]
+                symbol,
+                name,
+                tuple(factors),
+                tuple(running),
+                self.gradients[name],
+                self.max_elements,
             )
         link, symbol, engine = self.links[first], self.symbols[name], self.gradients[name]
         shape = (self.rows, link.value.shape[1], engine.size)
@@ -137,7 +153,7 @@ class Chain:
         path, _, parameter = name.rpartition(".")
         step = next(step for step in link.steps if step.path == path)
         running.append(step.parameter_gradient(parameter, step.gradient))
-        return Path(symbol, name, tuple(factors), tuple(running), engine)
+        return Path(symbol, name, tuple(factors), tuple(running), engine, self.max_elements)
 
     def compress(self, name: str) -> Compression:
         """Cancel neighbouring factors until one fraction is left, and prove it by numbers.
@@ -295,7 +311,13 @@ class Chain:
         return find(self.network, name)
 
     def link_of(self, name: str) -> int:
-        """Return the position of the link that a parameter belongs to."""
+        """Return the position of the link that a parameter belongs to; 0 for the input.
+
+        Parameters and errors are those of :meth:`path`.
+        """
+        name = self.find(name)
+        if name == "x":
+            return 0
         path = name.rpartition(".")[0]
         return next(
             position
@@ -420,9 +442,6 @@ def explain(
     >>> chain.path("W1").gradient.shape
     (2, 3)
     """
-    if not isinstance(net, Sequential):
-        raise TypeError(f"net must be a Sequential, not {net!r}.")
-    if not isinstance(loss, Loss):
-        raise TypeError(f"loss must be a loss such as cr.MSELoss(), not {loss!r}.")
+    check_network_and_loss(net, loss)
     limit = integer(max_elements, "max_elements", least=0)
     return Chain(net, loss, x, y, merge=merge, max_elements=limit)

@@ -9,10 +9,10 @@ import numpy as np
 from chainrule.explain import fragment, notation
 from chainrule.explain.notation import SYMBOLS, Notation
 from chainrule.explain.path import Path
-from chainrule.explain.text import paragraph
+from chainrule.explain.text import equation, paragraph
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Compression:
     """What :meth:`Chain.compress` found. Printing it shows each step, and the proof.
 
@@ -54,7 +54,10 @@ class Compression:
         return lines
 
     def __str__(self) -> str:
-        return "\n".join([*self._lines(notation.of_terminal()), "", *paragraph(self.proof)])
+        lines = []
+        for line in self._lines(notation.of_terminal()):
+            lines += equation(line.strip(), "  " if line.startswith(" ") else "")
+        return "\n".join([*lines, "", *paragraph(self.proof)])
 
     __repr__ = __str__
 

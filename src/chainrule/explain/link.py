@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from chainrule.explain.step import Float64, Step
 
+MOST_RUNS = 10_000  # each output of each row takes a backward pass to the parameters
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Link:
     """One link of the chain: the input, or layers that are looked at as one.
 
@@ -71,7 +73,8 @@ class Link:
         sizes = [size * columns]
         for step in others:
             sizes += [prod(step.jacobian_shape()[1:]), step.y.shape[1] * columns]
-        if max(sizes) * first.rows > self.max_elements:
+        runs = first.rows * size if parameter is not None and entries is None else 0
+        if max(sizes) * first.rows > self.max_elements or runs > MOST_RUNS:
             return None
         if parameter is None:
             result = first.jacobian()

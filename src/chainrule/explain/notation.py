@@ -5,6 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+_DIGITS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+
+
+def without_subscripts(name: str) -> str:
+    """Return a name as it was before it was written.
+
+    >>> without_subscripts("W₁₂")
+    'W12'
+    """
+    return name.translate(_DIGITS)
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from chainrule.arguments import real
 from chainrule.explain import notation
-from chainrule.explain.step import Float64
+from chainrule.explain.entry import entry_of
+from chainrule.explain.step import Float64, check_network_and_loss
 from chainrule.explain.symbols import find, name_parameters
 from chainrule.explain.text import number, paragraph, table
 from chainrule.losses import Loss
@@ -66,7 +67,7 @@ class Nudge:
         if self.index is None:
             what = f"{symbol} moves by {number(self.delta)} along its gradient"
         else:
-            what = f"{symbol}[{', '.join(map(str, self.index))}] changes by {number(self.delta)}"
+            what = f"{signs.entry(self.symbol, self.index)} changes by {number(self.delta)}"
         rows = [
             ["the gradient predicts", number(self.predicted), ""],
             ["really", number(self.actual), number(self.actual - self.predicted)],
@@ -132,13 +133,14 @@ def nudge(
     >>> bool(abs(result.actual - result.predicted_to_second_order) < 1e-8)
     True
     """
-    if not isfinite(delta) or delta == 0:
-        raise ValueError(f"delta must be finite and not 0, not {delta}.")
+    delta = real(delta, "delta")
+    if delta == 0:
+        raise ValueError("delta must not be 0.")
     ray = Ray(net, loss, x, y, name, index)
     value, slope = ray.loss_and_slope(0.0)
     curvature = (ray.loss_and_slope(STEP)[1] - ray.loss_and_slope(-STEP)[1]) / (2 * STEP)
-    actual = ray.loss_and_slope(float(delta))[0] - value
-    return Nudge(ray.symbol, ray.name, ray.index, float(delta), value, slope, curvature, actual)
+    actual = ray.loss_and_slope(delta)[0] - value
+    return Nudge(ray.symbol, ray.name, ray.index, delta, value, slope, curvature, actual)
 
 
 class Ray:
@@ -157,6 +159,7 @@ class Ray:
         name: str,
         index: Sequence[int] | int | None,
     ) -> None:
+        check_network_and_loss(net, loss)
         self.name = find(net, name)
         self.symbol = name_parameters(net.chain).get(self.name, "X")
         self._twin, self._loss, self._y = net.copy("float64"), loss, y
@@ -172,14 +175,7 @@ class Ray:
                 raise ValueError(f"The gradient of {self.name} is 0: it has no direction.")
             self._direction[...] = gradient / length
         else:
-            self.index = (index,) if isinstance(index, int | np.integer) else tuple(index)
-            shape = self._array.shape
-            if len(self.index) != len(shape) or not all(
-                0 <= i < size for i, size in zip(self.index, shape, strict=True)
-            ):
-                raise IndexError(
-                    f"index must be an entry of {self.name}, of shape {shape}, not {self.index}."
-                )
+            self.index = entry_of(index, self.symbol, self._array.shape)
             self._direction[self.index] = 1
 
     def loss_and_slope(self, delta: float) -> tuple[float, float]:

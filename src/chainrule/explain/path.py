@@ -11,12 +11,12 @@ from chainrule.arrays import FloatArray
 from chainrule.explain import fragment, notation
 from chainrule.explain.notation import SYMBOLS, Notation
 from chainrule.explain.step import Float64
-from chainrule.explain.text import number, numbers, paragraph, table
+from chainrule.explain.text import equation, number, numbers, paragraph, table
 
 MOST_NUMBERS = 40  # of a factor that are shown
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Factor:
     """One fraction of the chain: a derivative, as a matrix for each row of the batch.
 
@@ -42,7 +42,7 @@ class Factor:
         return None if self.value is None else float(np.linalg.norm(self.value))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Path:
     """The chain rule for one parameter. Printing it shows every factor.
 
@@ -57,6 +57,8 @@ class Path:
         parameter, of its shape.
     engine : array
         What the engine's one pass gave for the gradient.
+    max_elements : int
+        Larger factors are not built.
     """
 
     symbol: str
@@ -64,6 +66,7 @@ class Path:
     factors: tuple[Factor, ...]
     running: tuple[Float64, ...]
     engine: FloatArray
+    max_elements: int
 
     @property
     def gradient(self) -> Float64:
@@ -86,6 +89,11 @@ class Path:
         What stands between them cancels: dO/dH . dH/dX = dO/dX. Where one of them is not built,
         neither is their product.
 
+        Parameters
+        ----------
+        position : int
+            Of the left one of the two, from 0.
+
         Raises
         ------
         IndexError
@@ -97,12 +105,11 @@ class Path:
                 "factors to merge."
             )
         left, right = self.factors[position : position + 2]
-        merged = Factor(
-            left.of,
-            right.by,
-            (left.shape[0], left.shape[1], right.shape[2]),
-            None if left.value is None or right.value is None else left.value @ right.value,
-        )
+        shape = (left.shape[0], left.shape[1], right.shape[2])
+        value = None
+        if left.value is not None and right.value is not None and prod(shape) <= self.max_elements:
+            value = left.value @ right.value
+        merged = Factor(left.of, right.by, shape, value)
         factors = (*self.factors[:position], merged, *self.factors[position + 2 :])
         return replace(
             self,
@@ -154,7 +161,7 @@ class Path:
     def __str__(self) -> str:
         signs = notation.of_terminal()
         rows = self.factors[0].shape[0]
-        lines = [self.written(signs), ""]
+        lines = [*equation(self.written(signs)), ""]
         for sentences in self._about():
             lines += paragraph(sentences)
         lines += ["", *table(*self._table(signs))]

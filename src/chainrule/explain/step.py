@@ -12,9 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.layers.layer import Layer
+from chainrule.losses import Loss
 from chainrule.network import Sequential
 
 Float64 = NDArray[np.float64]
+
+BLOCK = 1 << 18  # elements that are carried back at once, so that a Jacobian takes little beside it
+
+
+def check_network_and_loss(net: object, loss: object) -> None:
+    """Raise TypeError unless they are what :func:`explain` takes."""
+    if not isinstance(net, Sequential):
+        raise TypeError(f"net must be a Sequential, not {net!r}.")
+    if not isinstance(loss, Loss):
+        raise TypeError(f"loss must be a loss such as cr.MSELoss(), not {loss!r}.")
 
 
 class Step:
@@ -62,11 +73,17 @@ class Step:
 
     def jacobian(self) -> Float64:
         """Return dy/dx of each row: shape (rows, size of y, size of x)."""
-        rows, size, _ = self.jacobian_shape()
-        # Each row as often as it has outputs, each time with the gradient of another output.
-        each_output = np.tile(np.eye(size), (rows, 1))
-        dx = self._run_back(np.repeat(self.x, size, axis=0), each_output)
-        return dx.reshape(self.jacobian_shape())
+        rows, size, inputs = self.jacobian_shape()
+        result = np.empty((rows, size, inputs))
+        at_once = max(1, BLOCK // (rows * max(size, inputs)))
+        for first in range(0, size, at_once):
+            count = min(at_once, size - first)
+            # Each row so many times, each time with the gradient of another output.
+            dy = np.zeros((rows, count, size))
+            dy[:, range(count), range(first, first + count)] = 1
+            dx = self._run_back(np.repeat(self.x, count, axis=0), dy.reshape(-1, size))
+            result[:, first : first + count] = dx.reshape(rows, count, inputs)
+        return result
 
     def parameter_gradient(self, parameter: str, dy: Float64, rows: slice = slice(None)) -> Float64:
         """Return ``dy @ parameter_jacobian``, summed over the rows."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
+from chainrule.explain.notation import without_subscripts
 from chainrule.layers.layer import Layer
 from chainrule.network import Sequential
 
@@ -46,22 +47,22 @@ def group(steps: Sequence[T], *, merge: bool) -> list[list[T]]:
 def name_links(groups: Sequence[Sequence[Placed]]) -> list[str]:
     """Return the symbols of the input and of all links.
 
-    A link has the name of one of its layers; else it is O at the end, and H before, with a number
-    where there are several.
+    The input is X. A link has the name of one of its layers; else it is O at the end, and H before,
+    with a number where there are several. A prime tells it from what has the symbol already.
     """
     given = [next((step.layer.name for step in group if step.layer.name), None) for group in groups]
-    hidden = len(groups) - 1
-    symbols: list[str] = []
-    for position, name in enumerate([None, *given]):
-        if position == 0:
-            symbol = "X"
-        elif name:
-            symbol = name
-        elif position == len(groups):
-            symbol = "O"
+    parameters = name_parameters((step.path, step.layer) for group in groups for step in group)
+    taken = {"X", "L", *parameters.values()}
+    symbols = ["X"]
+    for position, name in enumerate(given, start=1):
+        if name is not None:
+            symbol, others = name, taken
         else:
-            symbol = "H" if hidden == 1 else f"H{position}"
-        while not (name and position) and symbol in [*given, *symbols, "L"]:
+            others = taken.union(symbols, filter(None, given))
+            symbol = "H" if len(groups) == 2 else f"H{position}"
+            if position == len(groups):
+                symbol = "O"
+        while symbol in others:
             symbol += "'"
         symbols.append(symbol)
     return symbols
@@ -83,13 +84,16 @@ def name_parameters(chain: Iterable[tuple[str, Layer]]) -> dict[str, str]:
 def find(net: Sequential, name: str) -> str:
     """Return the name, such as ``"0.weight"``, of the parameter that a name or symbol stands for.
 
-    The input's is ``"x"``.
+    The input's is ``"x"``. Numbers may be subscripts, as they are printed.
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         If there is none.
     """
+    if not isinstance(name, str):
+        raise TypeError(f"A parameter is found by its name, such as '0.weight', not by {name!r}.")
+    name = without_subscripts(name)
     if name in ("x", "X"):
         return "x"
     symbols = name_parameters(net.chain)

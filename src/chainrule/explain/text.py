@@ -1,5 +1,6 @@
 """Plain text for terminals: tables, and the numbers of small arrays, within 80 columns."""
 
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from textwrap import wrap
@@ -23,6 +24,21 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
         "  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
     ]
+
+
+def equation(text: str, indent: str = "") -> list[str]:
+    """Return a line of mathematics, broken before a factor where it is too long.
+
+    >>> equation("a = " + " . ".join(["bcdef"] * 12))[1]
+    '    . bcdef . bcdef . bcdef'
+    """
+    lines = [indent]
+    for part in re.split(r" (?=[.·] )", text):
+        if len(lines[-1]) + 1 + len(part) > WIDTH and lines[-1].strip():
+            lines.append(f"{indent}    {part}")
+        else:
+            lines[-1] += part if lines[-1] == indent else f" {part}"
+    return lines
 
 
 def paragraph(text: str) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from math import fsum, prod
 from textwrap import wrap
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from chainrule.arguments import integer
 from chainrule.explain import notation
+from chainrule.explain.entry import entry_of
 from chainrule.explain.notation import Notation
 from chainrule.explain.step import Float64
 from chainrule.explain.text import WIDTH, count, number, paragraph, table
@@ -134,7 +134,7 @@ def trace(chain: Chain, name: str, index: Any, top: int) -> Trace:
     name = chain.find(name)
     symbol = chain.links[0].symbol if name == "x" else chain.symbols[name]
     engine = chain.gradients[name]
-    index = _checked(index, symbol, engine.shape)
+    index = entry_of(index, symbol, engine.shape)
     rows = np.arange(chain.rows)
     if name == "x":
         first, rows = 1, rows[index[0] : index[0] + 1]
@@ -159,20 +159,6 @@ def trace(chain: Chain, name: str, index: Any, top: int) -> Trace:
         nonzero,
         total,
         float(engine[index]),
-    )
-
-
-def _checked(index: Any, symbol: str, shape: tuple[int, ...]) -> tuple[int, ...]:
-    entries = tuple(index) if isinstance(index, Iterable) else (index,)
-    if len(entries) == len(shape) and all(
-        hasattr(i, "__index__") and not isinstance(i, bool) and 0 <= i < size
-        for i, size in zip(entries, shape, strict=True)
-    ):
-        return tuple(map(int, entries))
-    last = tuple(size - 1 for size in shape)
-    raise IndexError(
-        f"index must be {len(shape)} integer(s), from {(0,) * len(shape)} to {last}, for {symbol} "
-        f"of shape {shape}; not {index!r}."
     )
 
 

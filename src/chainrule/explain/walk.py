@@ -35,7 +35,11 @@ def _loss_of(last: Step, loss: Loss, target: NDArray[Any]) -> tuple[float, Float
     plan = nothing.make_plan(last.output_shape, last.rows, loss=loss)
     machine = Machine(plan, nothing.dtype, "numpy")
     losses = machine.losses_for(1)
-    given: dict[str, Any] = {"labels" if loss.takes_labels else "targets": target}
+    given: dict[str, Any] = {
+        "labels" if loss.takes_labels else "targets": loss.check_target(
+            target, (last.rows, *last.output_shape), nothing.dtype
+        )
+    }
     machine.run(
         Phase.FORWARD,
         last.rows,

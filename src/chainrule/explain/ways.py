@@ -151,7 +151,7 @@ class _Engine:
 
     def __init__(self, chain: Chain) -> None:
         self._net, self._loss = chain.network.copy(), chain.loss_function
-        self._target = _target(chain)
+        self._target = chain.target
         self._x = chain.x.astype(self._net.dtype)
         self.parameters = self._net.parameters()
 
@@ -162,20 +162,13 @@ class _Engine:
         self._net.backward(self._loss(self._net.forward(self._x), self._target)[1])
 
 
-def _target(chain: Chain) -> FloatArray:
-    """Return the target as it was given to the loss."""
-    if chain.loss_function.takes_labels:
-        return chain.target
-    return chain.target.reshape(chain.rows, *chain.links[-1].steps[-1].output_shape)
-
-
 def _first_rows(chain: Chain, rows: int) -> Chain:
     """Return the chain of the first rows, with layers merged: elementwise ones cost little so."""
     return type(chain)(
         chain.network,
         chain.loss_function,
         chain.x[:rows],
-        _target(chain)[:rows],
+        chain.target[:rows],
         merge=True,
         max_elements=chain.links[0].max_elements,
     )

@@ -71,7 +71,8 @@ class LeakyReLU(Elementwise):
 
     def __post_init__(self) -> None:
         # The output's sign must be the input's: the backward pass sees the output only.
-        at_least_zero(self.negative_slope, "LeakyReLU's negative_slope")
+        slope = at_least_zero(self.negative_slope, "LeakyReLU's negative_slope")
+        object.__setattr__(self, "negative_slope", slope)
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
         return plan.elementwise(self.op, x, saves_output=True, alpha=self.negative_slope)
@@ -159,7 +160,7 @@ class ELU(Elementwise):
     alpha: float = 1.0
 
     def __post_init__(self) -> None:
-        at_least_zero(self.alpha, "ELU's alpha")
+        object.__setattr__(self, "alpha", at_least_zero(self.alpha, "ELU's alpha"))
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
         return plan.elementwise(self.op, x, saves_output=True, alpha=self.alpha)
