@@ -34,9 +34,7 @@ def write_model(
 
     for name, value in parameters.items():
         if not all_finite(value):
-            raise ValueError(
-                f"{name} holds NaN or infinity: such a network cannot be loaded again."
-            )
+            raise ValueError(f"{name} holds NaN or infinity: it could not be loaded again.")
     about = {
         "format": FORMAT,
         "version": __version__,

@@ -91,7 +91,7 @@ def test_text(case):
 def test_what_is_no_entry_and_no_number(case):
     with pytest.raises(IndexError, match="not True"):
         cr.nudge(*case, "b1", True, 0.1)
-    with pytest.raises(TypeError, match="delta must be a number, not '0.1'"):
+    with pytest.raises(TypeError, match=r"delta must be a number, not '0\.1'"):
         cr.nudge(*case, "b1", 0, "0.1")
     with pytest.raises(TypeError, match="net must be a Sequential"):
         cr.nudge(None, *case[1:], "b1", 0, 0.1)
