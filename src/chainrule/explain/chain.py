@@ -138,15 +138,8 @@ class Chain:
             factors.append(Factor(link.symbol, before.symbol, shape, link.jacobian))
             running.append(before.gradient)
         if name == "x":
-            symbol = self.links[0].symbol
-            return Path(
-                symbol,
-                name,
-                tuple(factors),
-                tuple(running),
-                self.gradients[name],
-                self.max_elements,
-            )
+            symbol, engine = self.links[0].symbol, self.gradients[name]
+            return Path(symbol, name, tuple(factors), tuple(running), engine, self.max_elements)
         link, symbol, engine = self.links[first], self.symbols[name], self.gradients[name]
         shape = (self.rows, link.value.shape[1], engine.size)
         factors.append(Factor(link.symbol, symbol, shape, link.parameter_jacobian(name)))
