@@ -14,7 +14,7 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
         If it cannot be written; nothing is left behind then.
     """
     target = Path(os.path.realpath(path))  # a link stays one
-    beside = target.parent / f".{os.getpid()}.{get_ident()}.part"
+    beside = target.with_name(f".{target.name[:100]}.{os.getpid()}.{get_ident()}.part")
     try:
         with open(beside, "wb") as file:
             file.write(content)
