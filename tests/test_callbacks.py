@@ -164,6 +164,39 @@ def test_stopping_at_the_last_step_of_an_epoch_finishes_it():
     assert len(history.loss) == 1
 
 
+class Schedule(cr.Callback):
+    """Halves the learning rate after each epoch."""
+
+    def on_epoch_end(self, training):
+        training.optimizer.lr /= 2
+
+
+@pytest.mark.parametrize("others", [[], [cr.GradientFlow(every=1)]], ids=["alone", "with flow"])
+def test_a_callback_may_set_the_learning_rate(others):
+    X, y = data()
+    constant, scheduled, twin = network(), network(), network()
+    fit(constant, X, y, *others, shuffle=False)
+    optimizer = cr.Adam()
+    fit(scheduled, X, y, Schedule(), *others, optimizer=optimizer, shuffle=False)
+    assert optimizer.lr == 0.001 / 8
+    by_hand = cr.Adam()
+    for _ in range(3):
+        fit(twin, X, y, epochs=1, optimizer=by_hand, shuffle=False)
+        by_hand.lr /= 2
+    assert np.array_equal(scheduled.params, twin.params)
+    assert not np.array_equal(scheduled.params, constant.params)
+
+
+def test_a_next_step_between_two_steps_is_rounded_up():
+    class Fractions(Steps):
+        def next_step(self, step):
+            return step + 0.5 if step < 4 else step + 1.5
+
+    callback = Fractions()
+    fit(network(), *data(), callback)
+    assert callback.steps == [1, 2, 3, 4, 6, 8, 10, 12]
+
+
 def test_what_a_callback_is_given():
     given = []
 
@@ -180,7 +213,7 @@ def test_what_a_callback_is_given():
     assert training.loss is loss
     assert training.optimizer is optimizer
     assert training.history is history
-    assert (training.batch_size, training.epochs) == (16, 3)
+    assert (training.batch_size, training.epochs, training.backend) == (16, 3, "numba")
     assert (training.epoch, training.step) == (3, 12)
     some_x, some_y, some_weights = training.probe(5)
     rows = [0, 10, 20, 30, 40]

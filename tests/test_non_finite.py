@@ -17,9 +17,12 @@ def network(**options):
     return cr.Sequential(cr.Linear(4, 8), cr.ReLU(), cr.Linear(8, 2), seed=0, **options)
 
 
-def last_finite(net, optimizer, X, y, batch, epochs):
-    """Train by hand until a loss or a parameter is not finite; return what there was before."""
-    loss = cr.MSELoss()
+def last_finite(net, optimizer, X, y, batch, epochs, rates=()):
+    """Train by hand until a loss or a parameter is not finite; return what there was before.
+
+    Where there are ``rates``, each step has the next of them.
+    """
+    loss, rates = cr.MSELoss(), iter(rates)
     for epoch in range(epochs):
         (order,) = epoch_orders(len(X), epoch, 1, seed=0)
         for start in range(0, len(X), batch):
@@ -32,6 +35,7 @@ def last_finite(net, optimizer, X, y, batch, epochs):
                 return params, epoch + 1, start // batch + 1
             if not np.isfinite(value):
                 return params, epoch + 1, start // batch + 1
+            optimizer.lr = next(rates, optimizer.lr)
             optimizer.step(net)
             if not np.isfinite(net.params).all():
                 return params, epoch + 1, start // batch + 1
@@ -57,6 +61,39 @@ def test_network_keeps_its_last_finite_parameters(monkeypatch, make_optimizer, b
     assert np.isfinite(net.params).all()
     assert np.array_equal(net.params, params)
     assert (caught.value.epoch, caught.value.step) == (epoch, step)
+
+
+@pytest.mark.parametrize("every", [1, 5])
+def test_the_way_back_knows_which_step_had_which_learning_rate(monkeypatch, every):
+    rates = [0.01] * 5 + [0.02] * 5 + [3.0] * 1000
+
+    class Schedule(cr.Callback):
+        def on_steps(self, training):
+            training.optimizer.lr = rates[training.step]
+
+    callback = Schedule()
+    callback.every = every
+    monkeypatch.setattr(rollback, "COPY_SHARE", 1e-9)  # no copy because of the time alone
+    repeated = []
+    to_last_finite = rollback.Rollback.to_last_finite
+
+    def watched(self):
+        repeated.append(sum(rows.size for rows in self._slices))
+        to_last_finite(self)
+
+    monkeypatch.setattr(rollback.Rollback, "to_last_finite", watched)
+    X, y = data()
+    net, twin = network(), network()
+    with pytest.raises(cr.NonFiniteError) as caught:
+        cr.fit(
+            net, X, y, loss=cr.MSELoss(), optimizer=cr.SGD(rates[0]), batch_size=16, epochs=50,
+            callbacks=[callback], progress=False,
+        )  # fmt: skip
+    params, epoch, failed = last_finite(twin, cr.SGD(rates[0]), X, y, 16, 50, rates)
+    assert np.array_equal(net.params, params)
+    assert (caught.value.epoch, caught.value.step) == (epoch, failed)
+    assert len(repeated) == 1
+    assert repeated[0] > 16  # steps since the last change of the rate
 
 
 def test_training_may_go_on_after_it():

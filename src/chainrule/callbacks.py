@@ -35,7 +35,7 @@ class Training:
     X, y, sample_weight : arrays
         The checked training data: y as the loss takes it; sample_weight None if all rows count the
         same.
-    batch_size, epochs : int
+    batch_size, epochs, backend : int, int, str
         As asked for.
     epoch, step : int
         How many were finished, in this training.
@@ -52,6 +52,7 @@ class Training:
     sample_weight: FloatArray | None = field(repr=False)
     batch_size: int
     epochs: int
+    backend: str
     interruption: Interruption
     epoch: int = field(default=0, init=False)
     step: int = field(default=0, init=False)
@@ -77,8 +78,9 @@ class Training:
 class Callback:
     """Something to do while :func:`fit` runs: a subclass says what, in one method or several.
 
-    Each method is given the :class:`Training`. Callbacks look, and may ask to stop; the parameters
-    are the training's own until :meth:`on_fit_end`.
+    Each method is given the :class:`Training`. Callbacks look, may ask to stop, and may set the
+    optimizer's numbers, such as ``training.optimizer.lr``, for the steps that follow. The
+    parameters are the training's own until :meth:`on_fit_end`.
 
     Attributes
     ----------
@@ -122,7 +124,7 @@ class Callback:
         """Do something at the end, also after Ctrl-C; not after an error."""
 
     def next_step(self, step: int) -> float:
-        """Return after which step :meth:`on_steps` shall come next.
+        """Return after which step :meth:`on_steps` shall come next; a fraction is rounded up.
 
         One that is not later than ``step`` means: whenever the training pauses anyway.
         """
@@ -161,7 +163,7 @@ class Callbacks:
     def begin(self) -> None:
         for callback in self._callbacks:
             callback.on_fit_begin(self.training)
-        self._due = [callback.next_step(0) for callback in self._callbacks]
+        self._due = [self._next_step(callback) for callback in self._callbacks]
         self._look_ahead()
 
     def after_steps(self, steps: int) -> None:
@@ -172,8 +174,11 @@ class Callbacks:
         for position, callback in enumerate(self._callbacks):
             if step >= self._due[position]:
                 callback.on_steps(self.training)
-                self._due[position] = callback.next_step(step)
+                self._due[position] = self._next_step(callback)
         self._look_ahead()
+
+    def _next_step(self, callback: Callback) -> float:
+        return float(np.ceil(callback.next_step(self.training.step)))
 
     def _look_ahead(self) -> None:
         self._first = min(self._due, default=inf)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from chainrule.explain import plots
-
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -54,4 +52,6 @@ class History:
         ImportError
             Without matplotlib.
         """
+        from chainrule.explain import plots  # of a layer above this one
+
         return plots.history(self)

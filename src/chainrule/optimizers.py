@@ -45,6 +45,12 @@ class OptimizerState:
         self.rule[:] = earlier.rule
         self.vectors[:] = earlier.vectors
 
+    def has_numbers_of(self, other: OptimizerState) -> bool:
+        """Return whether both rules have the same numbers, whatever the steps taken."""
+        rule = other.rule.copy()
+        rule["step"] = self.step
+        return bool(rule == self.rule)
+
 
 T = TypeVar("T")
 
@@ -90,10 +96,16 @@ class Optimizer(ABC):
             state = self._states[network] = self._first_state(network)
         return self._with_numbers(state)
 
-    def trial_state(self, network: Sequential) -> OptimizerState:
-        """Return a copy of :meth:`state`, for steps that shall leave no trace."""
-        state = self._states.get(network)
-        return self._with_numbers(self._first_state(network) if state is None else state.copy())
+    def trial_state(
+        self, network: Sequential, room: OptimizerState | None = None
+    ) -> OptimizerState:
+        """Return a copy of :meth:`state`, in ``room`` if given, for steps that leave no trace."""
+        state = self._states.get(network) or self._first_state(network)
+        if room is None:
+            room = state.copy()
+        else:
+            room.restore(state)
+        return self._with_numbers(room)
 
     def _first_state(self, network: Sequential) -> OptimizerState:
         params = network.params

@@ -63,7 +63,10 @@ class Rollback:
 
     def before(self, orders: NDArray[np.int64]) -> None:
         """Note that batches of these rows come next, a vector of them for each epoch."""
-        if self._slices and perf_counter() > self._next_copy:
+        _, earlier = _copies[self._state]
+        # Steps are repeated with the copy's numbers, such as the learning rate.
+        other_numbers = not self._state.has_numbers_of(earlier)
+        if other_numbers or (self._slices and perf_counter() > self._next_copy):
             self._copy()
         self._slices.append(orders)
 

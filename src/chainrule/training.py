@@ -135,9 +135,8 @@ def fit(
     seed = integer(seed, "seed", least=0)
     callbacks = Callbacks.checked(callbacks)
 
-    trainer = _Trainer(
-        net, loss, optimizer, data, batch_size, check_backend(backend or net.backend)
-    )
+    backend = check_backend(backend or net.backend)
+    trainer = _Trainer(net, loss, optimizer, data, batch_size, backend)
     history = History()
     with (
         TrainingProgress(epochs, data.rows, shown=progress) as bar,
@@ -145,7 +144,17 @@ def fit(
     ):
         y = data.target.reshape(trainer.target_shape)
         training = Training(
-            net, loss, optimizer, history, data.inputs, y, data.weights, batch_size, epochs, stop
+            net,
+            loss,
+            optimizer,
+            history,
+            data.inputs,
+            y,
+            data.weights,
+            batch_size,
+            epochs,
+            backend,
+            stop,
         )
         calls = Callbacks(callbacks, training)
         calls.begin()
@@ -223,7 +232,8 @@ class _Trainer:
         batch_size: int,
         backend: str,
     ) -> None:
-        self.net, self.loss, self.data, self.batch = net, loss, data, batch_size
+        self.net, self.loss, self.optimizer = net, loss, optimizer
+        self.data, self.batch = data, batch_size
         self.plan = net.make_plan(
             data.inputs.shape[1:],
             batch_size,
@@ -303,6 +313,7 @@ class _Trainer:
         steps = -(-rows // self.batch)
         if len(self.losses) < epochs * steps:
             self.losses = self.machine.losses_for(epochs * steps)
+        self.optimizer.state(self.net)  # a callback may have set a number, such as lr
         self.rollback.before(orders)
         started = perf_counter()
         done = self._run(orders)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.explain import notation
+from chainrule.explain import notation, probe
 from chainrule.explain.flow import SHARE, _Pace
 
 NETWORKS = {
@@ -88,6 +88,33 @@ def test_both_backends_record_the_same():
     ]  # fmt: skip
     np.testing.assert_allclose(flows[0].backward, flows[1].backward, rtol=1e-10)
     np.testing.assert_allclose(flows[0].update_ratio, flows[1].update_ratio, rtol=1e-10)
+
+
+def test_it_runs_on_the_backend_of_the_training(monkeypatch):
+    X, y = data()
+    backends = []
+
+    class Watched(probe.Machine):
+        def __init__(self, plan, dtype, backend):
+            backends.append(backend)
+            super().__init__(plan, dtype, backend)
+
+    monkeypatch.setattr(probe, "Machine", Watched)
+    net = cr.Sequential(*NETWORKS["relu"], seed=0)
+    fit(net, X, y, cr.GradientFlow(), backend="numpy")
+    assert net.backend == "numba"
+    assert backends == ["numpy"]
+
+
+@pytest.mark.parametrize("block", [1, 7, 8, 1000])
+def test_squares_are_added_block_by_block(block, monkeypatch):
+    monkeypatch.setattr(probe, "BLOCK", block)
+    vector = np.arange(1.0, 31.0, dtype=np.float32)
+    starts = np.array([2, 3, 8, 20])
+    sums = probe._SumsOfSquares(vector, starts)
+    vector *= 2  # it looks at what is there when it is called
+    expected = [np.sum(part**2) for part in np.split(vector, starts)[1:]]
+    assert sums().tolist() == expected
 
 
 @pytest.mark.parametrize("every", [None, 1, 7])

@@ -161,8 +161,8 @@ class GradientFlow(Callback):
     ten records), and 3 to 5 % for networks of three small layers (18 and 24 ms), most of which is
     what it takes to begin.
 
-    It keeps as many bytes as the parameters, gradients and optimizer state have, and what the
-    engine computes for so many rows.
+    It keeps as many bytes as the parameters, gradients and optimizer state have, what the engine
+    computes for so many rows, and a quarter of a megabyte at most while it measures.
 
     Examples
     --------

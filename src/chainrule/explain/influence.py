@@ -139,7 +139,7 @@ class ParameterInfluence:
     @property
     def update_ratio(self) -> float | None:
         """``update / weight``; None if the weight is 0."""
-        return ratio(self.update, self.weight)
+        return _ratio(self.update, self.weight)
 
 
 @dataclass(frozen=True)
@@ -216,14 +216,14 @@ def influence(chain: Chain, optimizer: Optimizer | None) -> Influence:
     links = []
     for position, link in enumerate(chain.links):
         before = chain.links[position - 1] if position else None
-        forward, backward = root_mean_square(link.value), row_length(link.gradient)
+        forward, backward = _root_mean_square(link.value), _row_length(link.gradient)
         # What comes into a layer's back is the gradient of its own output, and what leaves it is
         # the gradient of the output before.
-        lengths = [row_length(step.gradient) for step in link.steps]
+        lengths = [_row_length(step.gradient) for step in link.steps]
         if before is not None:
-            lengths.insert(0, row_length(before.gradient))
+            lengths.insert(0, _row_length(before.gradient))
         layers = [
-            _layer(step, ratio(out, back))
+            _layer(step, _ratio(out, back))
             for step, out, back in zip(link.steps, lengths, lengths[1:], strict=False)
         ]
         links.append(
@@ -232,8 +232,8 @@ def influence(chain: Chain, optimizer: Optimizer | None) -> Influence:
                 link.value.shape[1],
                 forward,
                 backward,
-                None if before is None else ratio(forward, root_mean_square(before.value)),
-                None if before is None else ratio(lengths[0], backward),
+                None if before is None else _ratio(forward, _root_mean_square(before.value)),
+                None if before is None else _ratio(lengths[0], backward),
                 tuple(layers),
             )
         )
@@ -273,17 +273,17 @@ def _parameters(chain: Chain, optimizer: Optimizer) -> tuple[ParameterInfluence,
     )
 
 
-def root_mean_square(value: Float64) -> float:
+def _root_mean_square(value: Float64) -> float:
     """Return the size of a typical element."""
     return float(np.sqrt(np.mean(np.square(value)))) if value.size else 0.0
 
 
-def row_length(gradient: Float64) -> float:
+def _row_length(gradient: Float64) -> float:
     """Return the length of a typical row."""
     return _norm(gradient) / float(np.sqrt(len(gradient)))
 
 
-def ratio(numerator: float, denominator: float) -> float | None:
+def _ratio(numerator: float, denominator: float) -> float | None:
     """Return a quotient; None if there is none."""
     return numerator / denominator if denominator else None
 

@@ -16,6 +16,7 @@ from chainrule.explain.step import Float64
 from chainrule.explain.symbols import Place, group
 from chainrule.plan import Plan
 
+BLOCK = 1 << 15  # numbers whose squares are in memory at a time
 TRIAL = Phase.FORWARD | Phase.BACKWARD | Phase.INPUT_GRADIENT | Phase.UPDATE
 
 
@@ -41,13 +42,15 @@ class Probe:
             "labels" if loss.takes_labels else "targets": target,
             "weights": weight_array(weights, self._rows, network.dtype),
         }
-        self._machine = Machine(plan, network.dtype, network.backend)
+        self._machine = Machine(plan, network.dtype, training.backend)
         self._losses = self._machine.losses_for(1)
-        # Gradients, parameters, and parameters after the trial step: then what it added.
-        self._vectors = np.zeros((3, network.params.size), network.dtype)
+        self._gradients = np.zeros_like(network.params)
+        self._moved = np.zeros_like(network.params)  # parameters after the trial step, less before
         self._trial = training.optimizer.trial_state(network)
         sizes = [view.size for view in network.parameters().values()]
-        self._starts = np.cumsum([0, *sizes])[:-1]
+        starts = np.cumsum([0, *sizes])[:-1]
+        vectors = self._gradients, network.params, self._moved
+        self._norms = [_SumsOfSquares(vector, starts) for vector in vectors]
         self.places = [Place(*element) for element in network.chain]
         self._find_links(plan)
 
@@ -70,19 +73,19 @@ class Probe:
         # Buffers are the same or lie apart, so each is all there is between two bounds.
         bounds = sorted({bound for start, size in buffers for bound in (start, start + size)})
         self._buffers = np.array([bounds.index(start) for start, _ in buffers])
-        self._bounds = np.array(bounds[:-1])
-        self._seen = self._machine.arena[: bounds[-1]]
+        seen = self._machine.arena[: bounds[-1]]
+        self._lengths = _SumsOfSquares(seen, np.array(bounds[:-1]))
 
     def record(self) -> Float64:
         """Return what a :class:`Flow` takes, of the network and the optimizer as they are now."""
-        gradients, params, moved = self._vectors
-        params[:] = moved[:] = self._network.params
-        self._trial.restore(self._optimizer.state(self._network))
+        params, moved = self._network.params, self._moved
+        moved[:] = params
+        self._optimizer.trial_state(self._network, self._trial)
         went_well = self._machine.run(
             TRIAL,
             self._rows,
             params=moved,
-            grads=gradients,
+            grads=self._gradients,
             losses=self._losses,
             update=self._trial.rule,
             state=self._trial.vectors,
@@ -90,19 +93,33 @@ class Probe:
         )
         moved -= params
         with np.errstate(all="ignore"):
-            squares = _sums_of_squares(self._seen, self._bounds)[self._buffers]
-            values, lengths = squares.reshape(2, -1)
+            values, lengths = self._lengths()[self._buffers].reshape(2, -1)
             forward, backward = np.sqrt(values / self._sizes), np.sqrt(lengths / self._rows)
-            norms = np.sqrt(_sums_of_squares(self._vectors, self._starts))
+            norms = np.sqrt([squares() for squares in self._norms])
             norms[2] /= norms[1]  # a weight of 0 that moves, moves infinitely
             if not went_well:  # the loss is not finite, and nothing came after it
                 backward[:] = norms[0] = norms[2] = np.nan
         return np.concatenate([forward, backward, norms.reshape(-1)])
 
 
-def _sums_of_squares(values: FloatArray, starts: NDArray[np.intp]) -> Float64:
-    """Return the sum from each start to the next, along the last axis."""
-    if not starts.size:
-        return np.empty((*values.shape[:-1], 0))
-    sums: Float64 = np.add.reduceat(np.square(values, dtype=float), starts, axis=-1)
-    return sums
+class _SumsOfSquares:
+    """Adds up a vector's squares from each start to the next, in double precision.
+
+    It does so block by block: a float64 copy of the parameters would take more memory than they do.
+    """
+
+    def __init__(self, vector: FloatArray, starts: NDArray[np.intp]) -> None:
+        blocks = np.arange(0, vector.size, BLOCK)
+        edges = np.union1d(starts, blocks)
+        self._starts = np.searchsorted(edges, starts)
+        self._blocks = [
+            (vector[block : block + BLOCK], edges[edges // BLOCK == number] - block)
+            for number, block in enumerate(blocks)
+        ]
+
+    def __call__(self) -> Float64:
+        if not self._blocks:
+            return np.empty(0)
+        sums = [np.add.reduceat(np.square(block, dtype=float), of) for block, of in self._blocks]
+        total: Float64 = np.add.reduceat(np.concatenate(sums), self._starts)
+        return total
