@@ -51,7 +51,18 @@ class History:
         ------
         ImportError
             Without matplotlib.
+
+        Examples
+        --------
+        >>> import chainrule as cr
+        >>> X, y = cr.datasets.load_digits()
+        >>> net = cr.Sequential(cr.Linear(64, 32), cr.ReLU(), cr.Linear(32, 10), seed=0)
+        >>> history = cr.fit(net, X, y, loss=cr.CrossEntropyLoss(), epochs=2, validation=(X, y),
+        ...                  progress=False)
+        >>> figure = history.plot()
+        >>> [ax.get_title() for ax in figure.axes]
+        ['loss', 'validation accuracy']
         """
         from chainrule.explain import plots  # of a layer above this one
 
-        return plots.history(self)
+        return plots.of_history(self)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.explain import html
+from chainrule.explain import html, ways
 from chainrule.explain.heat_map import block_shape, shrink
 
 DIGITS_6 = 1e-5  # relative: the page's data have six digits
@@ -208,6 +208,21 @@ def test_the_page_is_self_contained(chain):
     assert "<title>4 \u2192 5 \u2192 3, CrossEntropyLoss: the chain rule</title>" in page
 
 
+def test_signs_can_be_told_apart_in_grey(chain):
+    """The ends of the scale differ in luminance as WCAG asks of graphics, in light and in dark."""
+    page = html.page(chain)
+    ends = [re.findall(rf"--{sign}: #(\w+);", page) for sign in ("negative", "positive")]
+    assert [len(colours) for colours in ends] == [2, 2]
+    for darker, lighter in zip(*ends, strict=True):
+        assert (luminance(lighter) + 0.05) / (luminance(darker) + 0.05) > 3
+
+
+def luminance(colour):
+    channels = np.array(list(bytes.fromhex(colour))) / 255
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return linear @ [0.2126, 0.7152, 0.0722]
+
+
 @pytest.mark.parametrize("name", ["</script><b>", "<!--<script>", "&lt;\u2028'\"", "$title", "Ünï"])
 def test_no_name_breaks_out(name):
     page = html.page(named_chain(name))
@@ -265,15 +280,38 @@ class Cells(HTMLParser):
         self.texts.append(data)
 
 
-def test_fragments_say_what_the_text_says(chain):
-    for shown in (chain, chain.path("W1"), chain.path("x"), chain.compress("W1")):
+def results(chain):
+    """All that is shown in notebooks."""
+    net, loss, batch = chain.network.copy(), chain.loss_function, (chain.x, chain.target)
+    training = cr.fit(
+        net, *batch, loss=loss, epochs=2, batch_size=2, callbacks=[cr.GradientFlow(every=1)],
+        progress=False,
+    )  # fmt: skip
+    nudges = (cr.nudge(chain.network, loss, *batch, "W1", index, 0.1) for index in ((0, 0), None))
+    traces = chain.trace("W1", (0, 0)), chain.trace("x", (0, 1), top=1)
+    return (
+        chain, chain.path("W1"), chain.path("x"), chain.compress("W1"), *traces, chain.order(),
+        chain.influence(), *nudges, training.gradient_flow,
+    )  # fmt: skip
+
+
+def test_fragments_say_what_the_text_says(chain, monkeypatch):
+    monkeypatch.setattr(ways, "LIMIT", 0.02)
+    for shown in results(chain):
         text = " ".join(str(shown).split())
         for cell in Cells(shown._repr_html_()).texts:
             assert " ".join(cell.split()) in text
 
 
+def test_fragments_without_parameters_and_paths():
+    net = cr.Sequential(cr.ReLU(), seed=0)
+    chain = cr.explain(net, cr.MSELoss(), [[-1.0]], [[0.0]])
+    for shown, tables in ((chain.influence(), 1), (chain.trace("x", (0, 0)), 1)):
+        assert shown._repr_html_().count("<table>") == tables
+
+
 def test_fragments_are_escaped():
     chain = named_chain("<b>&")
-    for shown in (chain, chain.path("W1"), chain.compress("W1")):
+    for shown in (chain, chain.path("W1"), chain.compress("W1"), chain.trace("W1", (0, 0))):
         assert "<b>" not in shown._repr_html_()
         assert "<b>&" in " ".join(Cells(shown._repr_html_()).texts)

@@ -134,6 +134,29 @@ def test_factors_open_for_the_chosen_row(chain, show):
             assert panel.count() == 0
 
 
+def test_what_is_open_stays_open(chain, show):
+    page, opened = show(chain), ["∂H/∂W₁"]
+    page.get_by_role("button", name="∂H/∂W₁, its numbers").click()
+    page.locator("#opened summary").click()
+    for another in ("∂O/∂H₂", "∂L/∂W₁"):
+        page.get_by_role("button", name=f"{another}, its numbers").click()
+        opened.insert(0, another)
+        assert page.locator("#opened h3").all_inner_texts() == opened
+        assert page.locator("#opened details table").is_visible()
+    page.get_by_label("Row of the batch").select_option("1")
+    assert page.locator("#opened h3").all_inner_texts() == opened
+    table = page.locator("#opened details table")
+    table.wait_for()
+    matrix = chain.path("0.weight").factors[-1].value[1]
+    np.testing.assert_allclose(cells(table), matrix, rtol=IN_MATRICES)
+
+
+def test_a_panel_says_its_title_once(chain, show):
+    page = show(chain)
+    page.get_by_role("button", name="∂L/∂W₁, its numbers").click()
+    assert page.locator("#opened").aria_snapshot().count("∂L/∂W₁") == 1
+
+
 def test_the_gradient_opens_in_its_own_shape(chain, show):
     page = show(chain)
     page.get_by_role("button", name="∂L/∂W₁, its numbers").click()
@@ -240,6 +263,8 @@ def test_every_control_is_reached_and_named(chain, show):
 
 def test_arrow_keys_choose_a_path_and_enter_opens_a_factor(chain, show):
     page = show(chain)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.ariaLabel").startswith("The links")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.value") == "1"
     page.keyboard.press("ArrowDown")

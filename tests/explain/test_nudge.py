@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.explain.nudge import Ray
 
 
 def batch(shape, seed=0):
@@ -62,6 +63,16 @@ def test_an_input_can_be_nudged(case):
     result = cr.nudge(*case, "x", (0, 2), -0.05)
     assert (result.symbol, result.name) == ("X", "x")
     assert abs(result.actual - result.predicted_to_second_order) < 1e-3 * abs(result.actual)
+
+
+def test_one_ray_serves_all_entries(case):
+    ray = Ray(*case, "W1", (0, 0))
+    for index in ((2, 3), (0, 1)):
+        ray.point_at(index)
+        for delta in (0.3, 0.0, -0.1):
+            fresh = Ray(*case, "W1", index).loss_and_slope(delta)
+            assert ray.loss(delta) == pytest.approx(fresh[0], rel=1e-12)
+            assert ray.loss_and_slope(delta) == pytest.approx(fresh, rel=1e-12)
 
 
 def test_bad_input_is_named(case):

@@ -105,6 +105,22 @@ def test_gradient_flow(trained):
     assert labels == ["W₃", "W₂", "W₁"]
 
 
+def test_names_are_shown_as_they_are():
+    X, names = np.ones((4, 3)), [r"$\wrong{$", "_H", "a$b$"]
+    layers = (cr.Linear(3, 3, name=name) for name in names)
+    net = cr.Sequential(*layers, seed=0)
+    history = cr.fit(
+        net, X, X, loss=cr.MSELoss(), batch_size=4, callbacks=[cr.GradientFlow(every=1)],
+        progress=False,
+    )  # fmt: skip
+    chain = cr.explain(net, cr.MSELoss(), X, X)
+    drawn(chain.plot())
+    drawn(chain.plot("W1"))
+    for ax in drawn(history.gradient_flow.plot())[:2]:
+        labels = [text.get_text().replace(r"\$", "$") for text in ax.get_legend().get_texts()]
+        assert labels == [*names[::-1], "X"]
+
+
 def test_a_flow_of_zeros_and_one_without_parameters():
     net = cr.Sequential(cr.Tanh())
     X = np.zeros((4, 3))

@@ -297,7 +297,7 @@ class Chain:
         ValueError
             If there is no such parameter.
         """
-        return plots.chain(self.influence()) if name is None else plots.path(self.path(name))
+        return plots.of_chain(self.influence()) if name is None else plots.of_path(self.path(name))
 
     def find(self, name: str) -> str:
         """Return the name, such as ``"0.weight"``, of what a name or a symbol stands for."""

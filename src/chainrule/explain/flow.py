@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from chainrule.arguments import integer
 from chainrule.callbacks import Callback, Training
-from chainrule.explain import notation, plots
+from chainrule.explain import fragment, notation, plots
+from chainrule.explain.notation import SYMBOLS, Notation
 from chainrule.explain.probe import Probe
 from chainrule.explain.step import Float64
 from chainrule.explain.symbols import Place, group, name_links, name_parameters
@@ -113,28 +114,53 @@ class Flow:
         ------
         ImportError
             Without matplotlib.
-        """
-        return plots.flow(self)
 
-    def __str__(self) -> str:
-        signs = notation.of_terminal()
+        Examples
+        --------
+        >>> import chainrule as cr
+        >>> X, y = cr.datasets.load_digits()
+        >>> net = cr.Sequential(cr.Linear(64, 32), cr.ReLU(), cr.Linear(32, 10), seed=0)
+        >>> history = cr.fit(net, X, y, loss=cr.CrossEntropyLoss(), epochs=2, progress=False,
+        ...                  callbacks=[cr.GradientFlow(every=50)])
+        >>> figure = history.gradient_flow.plot()
+        >>> [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+        ['O', 'H', 'X']
+        """
+        return plots.of_flow(self)
+
+    def _about(self) -> str:
+        return f"{len(self)} records of {len(self.links)} links and {len(self.symbols)} parameters."
+
+    def _tables(self, signs: Notation) -> list[tuple[str, list[str], list[list[str]]]]:
+        """Return the title, the header and the rows of each table."""
         shown = sorted({round(record) for record in np.linspace(0, len(self) - 1, SHOWN)})
-        steps = [f"step {self._steps[record]}" for record in shown]
-        links, parameters = list(self.links), list(self.symbols)
-        lines = [f"{len(self)} records of {len(links)} links and {len(parameters)} parameters."]
+        header = ["", *(f"step {self._steps[record]}" for record in shown)]
+        tables = []
         for title, names, values in (
-            ("signal", links, self.forward),
-            (f"gradient: {signs.derivative('L', 'link')}", links, self.backward),
-            ("update / weight", parameters, self.update_ratio),
+            ("signal", self.links, self.forward),
+            (f"gradient: {signs.derivative('L', 'link')}", self.links, self.backward),
+            ("update / weight", self.symbols, self.update_ratio),
         ):
             cells = [
                 [signs.symbol(name), *(number(values[record, column]) for record in shown)]
                 for column, name in enumerate(names)
             ]
-            lines += ["", title, *table(["", *steps], cells[::-1])]
+            tables.append((title, header, cells[::-1]))
+        return tables
+
+    def __str__(self) -> str:
+        lines = [self._about()]
+        for title, header, rows in self._tables(notation.of_terminal()):
+            lines += ["", title, *table(header, rows)]
         return "\n".join(lines)
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        parts = [fragment.paragraph(self._about())]
+        for title, header, rows in self._tables(SYMBOLS):
+            parts += [fragment.paragraph(title), fragment.table(header, rows)]
+        return fragment.of_parts(*parts)
 
 
 class GradientFlow(Callback):

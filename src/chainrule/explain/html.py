@@ -62,9 +62,10 @@ class Room:
         """Share out what there is among all factors and gradients."""
         rows, cells = _rows_and_cells(chain)
         paths = 1 + len(chain.symbols)
-        # A pass forward and one backward: three products with each weight, for each row.
-        pass_work = 3 * chain.rows * max(1, chain.network.params.size)
-        affordable = int(NUDGE_WORK / (paths * (2 * STEPS + 1) * pass_work))
+        # A pass forward for each move, and one more with its way back: in all three products.
+        passes = 2 * STEPS + 1 + 3
+        pass_work = chain.rows * max(1, chain.network.params.size)
+        affordable = int(NUDGE_WORK / (paths * passes * pass_work))
         return cls(rows, cells, min(NUDGED_EACH, MOST_NUDGED // paths, affordable))
 
 
@@ -209,24 +210,25 @@ def _nudge(chain: Chain, name: str, gradient: Float64, entries: int) -> dict[str
     # To one digit, so that each step is a round number.
     span = float(f"{2 * float(np.abs(array).max()):.1g}") or 1.0
     largest = np.argsort(-np.abs(gradient), axis=None, kind="stable")[:entries]
-    return {"span": span, "entries": [_entry(chain, name, int(i), span) for i in largest]}
-
-
-def _entry(chain: Chain, name: str, flat: int, span: float) -> dict[str, Any]:
-    array = chain.x if name == "x" else chain.network.parameters()[name]
-    index = tuple(map(int, np.unravel_index(flat, array.shape)))
+    indices = [tuple(map(int, np.unravel_index(flat, array.shape))) for flat in largest]
     target = chain.target
     if not chain.loss_function.takes_labels:
         target = target.reshape(chain.rows, *chain.links[-1].steps[-1].output_shape)
-    ray = Ray(chain.network, chain.loss_function, chain.x, target, name, index)
-    loss, slope = ray.loss_and_slope(0.0)
-    moves = [ray.loss_and_slope(span * step / STEPS)[0] - loss for step in range(-STEPS, STEPS + 1)]
+    ray = Ray(chain.network, chain.loss_function, chain.x, target, name, indices[0])
     return {
-        "index": index,
-        "value": figure(array[index]),
-        "slope": figure(slope),
-        "moves": [figure(move) for move in moves],
+        "span": span,
+        "entries": [
+            {"index": index, "value": figure(array[index]), **_moves(ray, index, span)}
+            for index in indices
+        ],
     }
+
+
+def _moves(ray: Ray, index: tuple[int, ...], span: float) -> dict[str, Any]:
+    ray.point_at(index)
+    loss, slope = ray.loss_and_slope(0.0)
+    moves = [ray.loss(span * step / STEPS) - loss for step in range(-STEPS, STEPS + 1)]
+    return {"slope": figure(slope), "moves": [figure(move) for move in moves]}
 
 
 def figure(value: Any, digits: int = 6) -> float | str | None:

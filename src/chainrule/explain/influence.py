@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.explain import notation
+from chainrule.explain import fragment, notation
 from chainrule.explain.diagnosis import Finding, diagnose
-from chainrule.explain.notation import Notation
+from chainrule.explain.notation import SYMBOLS, Notation
 from chainrule.explain.step import Float64, Step
 from chainrule.explain.text import number, paragraph, table
 from chainrule.layers.activation import Elementwise
@@ -172,22 +172,39 @@ class Influence:
         """The findings in plain words."""
         return "\n".join(finding.text for finding in self.findings) or "Nothing unusual."
 
-    def __str__(self) -> str:
-        signs = notation.of_terminal()
-        lines = table(_LINK_HEADER, [_link_cells(link, signs) for link in reversed(self.links)])
-        lines += ["", *paragraph(
+    def _link_rows(self, signs: Notation) -> list[list[str]]:
+        return [_link_cells(link, signs) for link in reversed(self.links)]
+
+    def _about(self, signs: Notation) -> str:
+        return (
             "Signal: root mean square of the values. Gradient: length of a row of "
             f"{signs.derivative('L', 'link')}. The factors are what a link does to the signal on "
             "its way forward, and to the gradient on its way back."
-        ), ""]  # fmt: skip
+        )
+
+    def _parameter_rows(self, signs: Notation) -> list[list[str]]:
+        return [_parameter_cells(parameter, signs) for parameter in reversed(self.parameters)]
+
+    def __str__(self) -> str:
+        signs = notation.of_terminal()
+        lines = table(_LINK_HEADER, self._link_rows(signs))
+        lines += ["", *paragraph(self._about(signs)), ""]
         if self.parameters:
-            cells = [_parameter_cells(parameter, signs) for parameter in reversed(self.parameters)]
-            lines += [*table(_PARAMETER_HEADER, cells), ""]
+            lines += [*table(_PARAMETER_HEADER, self._parameter_rows(signs)), ""]
         for text in self.diagnosis.splitlines():
             lines += paragraph(text)
         return "\n".join(lines)
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        parameters = fragment.table(_PARAMETER_HEADER, self._parameter_rows(SYMBOLS))
+        return fragment.of_parts(
+            fragment.table(_LINK_HEADER, self._link_rows(SYMBOLS)),
+            fragment.paragraph(self._about(SYMBOLS)),
+            parameters if self.parameters else "",
+            *map(fragment.paragraph, self.diagnosis.splitlines()),
+        )
 
 
 _LINK_HEADER = (

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.arguments import real
-from chainrule.explain import notation
+from chainrule.arrays import FloatArray
+from chainrule.explain import fragment, notation
 from chainrule.explain.entry import entry_of
+from chainrule.explain.notation import SYMBOLS, Notation
 from chainrule.explain.step import Float64, check_network_and_loss
 from chainrule.explain.symbols import find, name_parameters
 from chainrule.explain.text import number, paragraph, table
@@ -61,13 +63,15 @@ class Nudge:
         """The same with the curvature: ``slope * delta + curvature * delta**2 / 2``."""
         return self.predicted + self.curvature * self.delta**2 / 2
 
-    def __str__(self) -> str:
-        signs = notation.of_terminal()
-        symbol = signs.symbol(self.symbol)
+    def _about(self, signs: Notation) -> str:
         if self.index is None:
-            what = f"{symbol} moves by {number(self.delta)} along its gradient"
+            what = f"{signs.symbol(self.symbol)} moves by {number(self.delta)} along its gradient"
         else:
             what = f"{signs.entry(self.symbol, self.index)} changes by {number(self.delta)}"
+        return f"{what}; the loss was {number(self.loss)}."
+
+    def _table(self) -> tuple[list[str], list[list[str]]]:
+        """Return the header and the rows of the moves as a table."""
         rows = [
             ["the gradient predicts", number(self.predicted), ""],
             ["really", number(self.actual), number(self.actual - self.predicted)],
@@ -77,15 +81,18 @@ class Nudge:
                 number(self.actual - self.predicted_to_second_order),
             ],
         ]
-        return "\n".join(
-            [
-                *paragraph(f"{what}; the loss was {number(self.loss)}."),
-                "",
-                *table(["", "the loss moves by", "gap"], rows),
-            ]
-        )
+        return ["", "the loss moves by", "gap"], rows
+
+    def __str__(self) -> str:
+        about = paragraph(self._about(notation.of_terminal()))
+        return "\n".join([*about, "", *table(*self._table())])
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return fragment.of_parts(
+            fragment.paragraph(self._about(SYMBOLS)), fragment.table(*self._table())
+        )
 
 
 def nudge(
@@ -139,7 +146,7 @@ def nudge(
     ray = Ray(net, loss, x, y, name, index)
     value, slope = ray.loss_and_slope(0.0)
     curvature = (ray.loss_and_slope(STEP)[1] - ray.loss_and_slope(-STEP)[1]) / (2 * STEP)
-    actual = ray.loss_and_slope(delta)[0] - value
+    actual = ray.loss(delta) - value
     return Nudge(ray.symbol, ray.name, ray.index, delta, value, slope, curvature, actual)
 
 
@@ -178,13 +185,30 @@ class Ray:
             self.index = entry_of(index, self.symbol, self._array.shape)
             self._direction[self.index] = 1
 
+    def point_at(self, index: tuple[int, ...]) -> None:
+        """Turn to another entry of the same parameter."""
+        self.index = index
+        self._direction[...] = 0
+        self._direction[index] = 1
+
+    def loss(self, delta: float) -> float:
+        """Return the loss at a distance from the start."""
+        self._go(delta)
+        return self._loss_and_d_output()[0]
+
     def loss_and_slope(self, delta: float) -> tuple[float, float]:
         """Return the loss at a distance from the start, and its derivative along the way there."""
-        self._array[...] = self._start + delta * self._direction
+        self._go(delta)
         value, gradient = self._loss_and_gradient()
         return value, float(np.sum(gradient * self._direction))
 
+    def _go(self, delta: float) -> None:
+        self._array[...] = self._start + delta * self._direction
+
+    def _loss_and_d_output(self) -> tuple[float, FloatArray]:
+        return self._loss(self._twin.forward(self._x), self._y)
+
     def _loss_and_gradient(self) -> tuple[float, Float64]:
-        value, d_output = self._loss(self._twin.forward(self._x), self._y)
+        value, d_output = self._loss_and_d_output()
         d_x = self._twin.backward(d_output)
         return value, d_x if self.name == "x" else self._twin.gradients()[self.name]

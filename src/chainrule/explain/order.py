@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
+from chainrule.explain import fragment
 from chainrule.explain.step import Step
 from chainrule.explain.text import count, duration, number, paragraph, table
 from chainrule.explain.ways import Entries, Way, by_differences, from_the_input, from_the_loss
@@ -55,7 +56,11 @@ class Order:
     rows: int
     forward_multiply_adds: int
 
-    def __str__(self) -> str:
+    def _subject(self) -> str:
+        return f"The gradient by {self.parameters:,} parameter(s), for {self.rows:,} row(s)."
+
+    def _table(self) -> tuple[list[str], list[list[str]]]:
+        """Return the header and the rows of the ways as a table."""
         cells = [
             [
                 way.name,
@@ -65,20 +70,20 @@ class Order:
             ]
             for way in self.ways
         ]
-        lines = [
-            f"The gradient by {self.parameters:,} parameter(s), for {self.rows:,} row(s).",
-            "",
-            *table(["way", "multiply-adds", "time", "difference"], cells),
-            "",
-        ]
-        lines += paragraph(
+        return ["way", "multiply-adds", "time", "difference"], cells
+
+    def _about(self) -> list[str]:
+        """Return what the table's columns are and how they were measured, a paragraph each."""
+        columns = (
             "Times: the engine's; from the input forward, those of the engine's forward pass and "
             "of NumPy's product of Jacobians that are at hand. Difference: the largest one from "
             "the engine's gradient, relative to its largest entry."
         )
-        lines += [line for way in self.ways for line in paragraph(self._how_measured(way))]
+        return [columns, *filter(None, map(self._how_measured, self.ways))]
+
+    def _conclusion(self) -> str:
         backward, forward, _ = self.ways
-        lines += ["", *paragraph(
+        return (
             f"Why the chain rule, and why from the loss: finite differences take "
             f"{self.parameters + 1:,} forward passes, and from the loss it takes one forward pass "
             f"and one backward, together the multiply-adds of "
@@ -86,10 +91,22 @@ class Order:
             f"one number, so what is carried back is one row of numbers; from the input it is "
             f"{self.parameters:,} columns, and "
             f"{number(forward.multiply_adds / backward.multiply_adds)} times the work."
-        )]  # fmt: skip
-        return "\n".join(lines)
+        )
+
+    def __str__(self) -> str:
+        lines = [self._subject(), "", *table(*self._table()), ""]
+        for text in self._about():
+            lines += paragraph(text)
+        return "\n".join([*lines, "", *paragraph(self._conclusion())])
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return fragment.of_parts(
+            fragment.paragraph(self._subject()),
+            fragment.table(*self._table()),
+            *map(fragment.paragraph, [*self._about(), self._conclusion()]),
+        )
 
     def _how_measured(self, way: Way) -> str:
         if way.seconds is None:

@@ -29,10 +29,10 @@ MOST_LABELS = 16  # below each other
 USUAL_RATIO = 1e-3  # of an update to its weight
 
 
-def chain(influence: Influence) -> Figure:
+def of_chain(influence: Influence) -> Figure:
     """Draw signal and gradient by link."""
     figure, axes = _figure(1, 2, width=9, height=3.6)
-    names = [SYMBOLS.symbol(link.symbol) for link in influence.links]
+    names = [_literal(SYMBOLS.symbol(link.symbol)) for link in influence.links]
     signal = axes[0], "signal, forward →", "root mean square of the value"
     gradient = axes[1], "← gradient, back", f"length of a row of {SYMBOLS.derivative('L', 'link')}"
     for (ax, title, label), values, colour, mark in (
@@ -45,7 +45,7 @@ def chain(influence: Influence) -> Figure:
     return figure
 
 
-def path(path: Path) -> Figure:
+def of_path(path: Path) -> Figure:
     """Draw the factors of a path, their means over the rows, and the gradient."""
     parts = [
         (SYMBOLS.derivative(factor.of, factor.by), factor.shape[1:], factor.value)
@@ -60,7 +60,7 @@ def path(path: Path) -> Figure:
     panels.append((f"= {SYMBOLS.derivative('L', path.symbol)}", shape, gradient))
     figure, axes = _figure(1, len(panels), width=2.6 * len(panels), height=3.4)
     for ax, (title, shape, value) in zip(axes, panels, strict=True):
-        ax.set(xticks=[], yticks=[], title=f"{title}\n{SYMBOLS.sizes(*shape)}")
+        ax.set(xticks=[], yticks=[], title=f"{_literal(title)}\n{SYMBOLS.sizes(*shape)}")
         if value is None:
             ax.text(0.5, 0.5, "too large\nto build", ha="center", va="center")
             continue
@@ -74,11 +74,11 @@ def path(path: Path) -> Figure:
     title = f"{SYMBOLS.derivative('L', path.symbol)} = {product}"
     if rows > 1:
         title += f"\nfactors: mean of {rows} rows"
-    figure.suptitle(title)
+    figure.suptitle(_literal(title))
     return figure
 
 
-def history(history: History) -> Figure:
+def of_history(history: History) -> Figure:
     """Draw the losses, and the accuracy if there is one."""
     accuracy = history.validation_accuracy
     figure, axes = _figure(1, 2 if accuracy else 1, width=9 if accuracy else 5.5, height=3.6)
@@ -105,17 +105,17 @@ def history(history: History) -> Figure:
     return figure
 
 
-def flow(flow: Flow) -> Figure:
+def of_flow(flow: Flow) -> Figure:
     """Draw signal and gradient by link, and the updates by weight, over the steps."""
     figure, axes = _figure(1, 3, width=14, height=3.8)
-    links = [SYMBOLS.symbol(link) for link in flow.links]
+    links = [_literal(SYMBOLS.symbol(link)) for link in flow.links]
     _lines(axes[0], flow.steps, flow.forward, links)
     axes[0].set(title="signal: root mean square")
     _lines(axes[1], flow.steps, flow.backward, links)
     axes[1].set(title=f"gradient: length of a row of {SYMBOLS.derivative('L', 'link')}")
     # Biases may well begin at 0: their ratios say little.
     weights = [column for column, is_matrix in enumerate(flow.is_matrix) if is_matrix]
-    symbols = [SYMBOLS.symbol(flow.symbols[column]) for column in weights]
+    symbols = [_literal(SYMBOLS.symbol(flow.symbols[column])) for column in weights]
     _lines(axes[2], flow.steps, flow.update_ratio[:, weights], symbols)
     axes[2].axhline(USUAL_RATIO, color="0.6", lw=6, alpha=0.4, zorder=0)
     axes[2].set(title="update / weight (grey: usual)")
@@ -124,20 +124,26 @@ def flow(flow: Flow) -> Figure:
 
 def _lines(ax: Axes, steps: Any, values: Any, names: list[str]) -> None:
     """Draw a line for each column, from light at the input to dark at the output."""
-    for column, name in enumerate(names):
+    for column in range(len(names)):
         grey = 0.75 * (1 - column / max(len(names) - 1, 1))
         ax.plot(
             steps, values[:, column], color=(grey * 0.9, grey * 0.95, grey + 0.2),
-            ls=DASHES[column % len(DASHES)], marker=_mark(steps), ms=4, label=name,
+            ls=DASHES[column % len(DASHES)], marker=_mark(steps), ms=4,
         )  # fmt: skip
     ax.set(xlabel="step")
     _logarithmic(ax, values)
     if names:
-        handles = ax.get_lines()[::-1]  # the output on top, as in texts
+        # The output on top, as in texts. A line's own label is left out if it begins with "_".
         ax.legend(
-            handles=handles, fontsize="small", ncols=-(-len(names) // MOST_LABELS),
+            ax.get_lines()[::-1], names[::-1],
+            fontsize="small", ncols=-(-len(names) // MOST_LABELS),
             bbox_to_anchor=(1.01, 1), loc="upper left", frameon=False,
         )  # fmt: skip
+
+
+def _literal(name: str) -> str:
+    """Return a text that is shown as it is: what stands between dollars is no mathematics."""
+    return name.replace("$", r"\$")
 
 
 def _mark(points: Any) -> str | None:

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.arguments import integer
-from chainrule.explain import notation
+from chainrule.explain import fragment, notation
 from chainrule.explain.entry import entry_of
-from chainrule.explain.notation import Notation
+from chainrule.explain.notation import SYMBOLS, Notation
 from chainrule.explain.step import Float64
 from chainrule.explain.text import WIDTH, count, number, paragraph, table
 
@@ -83,17 +83,29 @@ class Trace:
         """The sum of all other contributions."""
         return self.total - self.shown if len(self.routes) < self.nonzero else 0.0
 
-    def __str__(self) -> str:
-        signs = notation.of_terminal()
-        entry = signs.entry(self.symbol, self.index)
-        lines = paragraph(
-            f"{signs.d}L/{signs.d}{entry} = {number(self.total)}: the sum over "
-            f"{count(self.paths)} path(s), of which {count(self.nonzero)} are not 0."
+    def _about(self, signs: Notation) -> str:
+        return (
+            f"{signs.d}L/{signs.d}{signs.entry(self.symbol, self.index)} = {number(self.total)}: "
+            f"the sum over {count(self.paths)} path(s), of which {count(self.nonzero)} are not 0."
             + (f" The {len(self.routes):,} largest:" if self.routes else "")
         )
-        cells = [
-            [self._way(route, signs, entry), _calculation(route, signs)] for route in self.routes
+
+    def _ways(self, signs: Notation) -> list[list[str]]:
+        """Return each route, and what it contributes."""
+        return [[self._way(route, signs), _calculation(route, signs)] for route in self.routes]
+
+    def _sums(self) -> tuple[list[str], list[list[str]]]:
+        """Return the header and the rows of the sums as a table."""
+        return ["", "paths", "sum"], [
+            ["these", count(len(self.routes)), number(self.shown)],
+            ["the others", count(self.nonzero - len(self.routes)), number(self.others)],
+            ["all", count(self.nonzero), number(self.total)],
+            ["the engine's one pass", "", number(self.engine)],
         ]
+
+    def __str__(self) -> str:
+        signs = notation.of_terminal()
+        cells = self._ways(signs)
         routes = table(["", ""], cells)[1:]
         if max(map(len, routes), default=0) > WIDTH:
             routes = [
@@ -101,17 +113,20 @@ class Trace:
                 for way, calculation in cells
                 for line in (*_indented(way, 0), *_indented(calculation, 4))
             ]
-        sums = [
-            ["these", count(len(self.routes)), number(self.shown)],
-            ["the others", count(self.nonzero - len(self.routes)), number(self.others)],
-            ["all", count(self.nonzero), number(self.total)],
-            ["the engine's one pass", "", number(self.engine)],
-        ]
-        return "\n".join([*lines, "", *routes, "", *table(["", "paths", "sum"], sums)])
+        about = paragraph(self._about(signs))
+        return "\n".join([*about, "", *routes, "", *table(*self._sums())])
 
     __repr__ = __str__
 
-    def _way(self, route: Route, signs: Notation, entry: str) -> str:
+    def _repr_html_(self) -> str:
+        return fragment.of_parts(
+            fragment.paragraph(self._about(SYMBOLS)),
+            fragment.table(["", ""], self._ways(SYMBOLS)) if self.routes else "",
+            fragment.table(*self._sums()),
+        )
+
+    def _way(self, route: Route, signs: Notation) -> str:
+        entry = signs.entry(self.symbol, self.index)
         units = [
             signs.entry(symbol, [unit])
             for symbol, unit in zip(self.links, route.units, strict=True)

@@ -19,10 +19,10 @@ function productsOf(data, path) {
 function showProduct(data, path, opened) {
   const result = { of: "L", by: path.symbol };
   const factors = factorsOf(data, path);
-  const buttons = factors.map((factor, i) => factorButton(factor, `factor-${i}`, opened));
+  const buttons = factors.map((factor, i) => factorButton(factor, i + 1, opened));
   byId("product-title").textContent = `The product for ${path.symbol}`;
   byId("product").replaceChildren(
-    factorButton(result, "result", opened),
+    factorButton(result, 0, opened),
     sign("="),
     ...buttons.flatMap((button, i) => (i ? [sign("·"), button] : [button])),
   );
@@ -30,7 +30,7 @@ function showProduct(data, path, opened) {
   byId("unbuilt").hidden = factors.every((factor) => factor.maps);
 }
 
-function factorButton(factor, id, opened) {
+function factorButton(factor, place, opened) {
   const button = element(
     "button",
     {
@@ -43,7 +43,7 @@ function factorButton(factor, id, opened) {
     fraction(factor.of, factor.by),
   );
   button.addEventListener("click", () => {
-    const open = opened.toggle(id);
+    const open = opened.toggle(place);
     button.setAttribute("aria-expanded", String(open));
   });
   return button;
@@ -63,45 +63,55 @@ function tableRows(factors, products) {
   );
 }
 
-// The factors that are open, as panels in the order of the equation.
+// The factors that are open, as panels in the order of the equation: 0 is the product, 1 the first
+// factor. Panels that stay are left alone, so that what was opened in them stays open.
 class Opened {
   constructor(data) {
     this.data = data;
-    this.ids = new Set();
+    this.panels = new Map();
     this.row = 0;
   }
 
   show(path) {
     this.path = path;
-    this.ids.clear();
-    this.draw();
+    this.panels.clear();
+    byId("opened").replaceChildren();
   }
 
-  toggle(id) {
-    if (!this.ids.delete(id)) this.ids.add(id);
-    this.draw();
-    return this.ids.has(id);
+  toggle(place) {
+    const { panels } = this;
+    if (panels.has(place)) {
+      panels.get(place).remove();
+      panels.delete(place);
+      return false;
+    }
+    const following = Math.min(...[...panels.keys()].filter((other) => other > place));
+    panels.set(place, this.panel(place));
+    byId("opened").insertBefore(panels.get(place), panels.get(following) ?? null);
+    return true;
   }
 
   chooseRow(row) {
     this.row = row;
-    this.draw();
+    for (const [place, old] of this.panels) {
+      if (place === 0) continue; // all rows are in it
+      const panel = this.panel(place);
+      if (old.querySelector("details")?.open) panel.querySelector("details").open = true;
+      old.replaceWith(panel);
+      this.panels.set(place, panel);
+    }
   }
 
-  draw() {
-    const factors = factorsOf(this.data, this.path);
-    const panels = factors.flatMap((factor, i) =>
-      this.ids.has(`factor-${i}`) ? [factorPanel(this.data, factor, this.row)] : [],
-    );
-    if (this.ids.has("result")) panels.unshift(resultPanel(this.data, this.path));
-    byId("opened").replaceChildren(...panels);
+  panel(place) {
+    if (place === 0) return resultPanel(this.data, this.path);
+    return factorPanel(this.data, factorsOf(this.data, this.path)[place - 1], this.row);
   }
 }
 
 function panel(title, text, ...content) {
   return element(
     "section",
-    { class: "panel", "aria-label": title },
+    { class: "panel" },
     element("h3", {}, title),
     element("p", {}, text),
     ...content,
@@ -119,7 +129,7 @@ function factorPanel(data, factor, row) {
   if (factor.shape[0] > 1) labels.rows = `the entries of ${factor.of}`;
   const where = data.loss.rows === 1 ? "" : ` in row ${row}; ${number(factor.norm)} over all rows`;
   const text = `${size}; norm ${number(factor.norms[row])}${where}.`;
-  return panel(title, text, heatMap(factor.maps[row], title, labels));
+  return panel(title, text, heatMap(factor.maps[row], labels));
 }
 
 function resultLabels({ symbol, shape, factor }) {
@@ -133,5 +143,5 @@ function resultPanel(data, path) {
   const labels = resultLabels(path);
   const sum = path.factor && data.loss.rows > 1 ? ", all rows of the batch added up" : "";
   const text = `${sizes(path.shape)}${sum}; norm ${number(path.norm)}.`;
-  return panel(title, text, heatMap(path.map, title, labels));
+  return panel(title, text, heatMap(path.map, labels));
 }

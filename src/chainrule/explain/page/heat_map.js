@@ -2,11 +2,11 @@
 
 const MOST_PRINTED = { rows: 16, columns: 12 };
 
-function heatMap(map, name, labels) {
+function heatMap(map, labels) {
   const { cells } = map;
   const largest = Math.max(...cells.flat().map((value) => (Number.isFinite(value) ? Math.abs(value) : 0)));
   const printed = cells.length <= MOST_PRINTED.rows && cells[0].length <= MOST_PRINTED.columns;
-  const picture = printed ? numberTable(map, name, largest) : colourMap(map, name, largest);
+  const picture = printed ? numberTable(map, largest) : colourMap(map, largest);
   return element("div", { class: "map" }, axes(labels), picture, legend(largest), blocks(map));
 }
 
@@ -28,7 +28,7 @@ function paint(cell, value, largest) {
   cell.style.setProperty("--share", `${((100 * Math.abs(value)) / largest).toFixed(1)}%`);
 }
 
-function numberTable(map, name, largest) {
+function numberTable(map, largest) {
   const body = map.cells.map((row, i) => {
     const head = element("th", { scope: "row" }, range(i, map.block[0], map.shape[0]));
     return element("tr", {}, head, ...row.map((value) => numberCell(value, largest)));
@@ -37,8 +37,7 @@ function numberTable(map, name, largest) {
     element("th", { scope: "col" }, range(j, map.block[1], map.shape[1])),
   );
   const head = element("tr", {}, element("td"), ...columns);
-  const caption = element("caption", { class: "unseen" }, name);
-  return scroller(name, element("table", { class: "numbers" }, caption, head, ...body));
+  return scroller(element("table", { class: "numbers" }, head, ...body));
 }
 
 function numberCell(value, largest) {
@@ -47,8 +46,9 @@ function numberCell(value, largest) {
   return cell;
 }
 
-const scroller = (name, content) =>
-  element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": name }, content);
+// The panel's heading says whose numbers they are.
+const scroller = (content) =>
+  element("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "The numbers" }, content);
 
 function range(position, block, size) {
   const first = position * block;
@@ -56,7 +56,7 @@ function range(position, block, size) {
   return first === last ? String(first) : `${first}–${last}`;
 }
 
-function colourMap(map, name, largest) {
+function colourMap(map, largest) {
   const rects = map.cells.flatMap((row, y) => row.map((value, x) => colourCell(x, y, value, largest)));
   const [height, width] = [map.cells.length, map.cells[0].length];
   const svg = drawn(
@@ -65,13 +65,13 @@ function colourMap(map, name, largest) {
       viewBox: `0 0 ${width} ${height}`,
       preserveAspectRatio: "none",
       role: "img",
-      "aria-label": `${name}: ${inWords(map)}`,
+      "aria-label": inWords(map),
     },
     ...rects,
   );
   svg.style.setProperty("--columns", width);
   svg.style.setProperty("--rows", height);
-  return element("div", {}, svg, tableOnDemand(map, name, largest));
+  return element("div", {}, svg, tableOnDemand(map, largest));
 }
 
 function colourCell(x, y, value, largest) {
@@ -88,9 +88,9 @@ function inWords(map) {
   return `${sizes(map.shape)}, from ${number(Math.min(...finite))} to ${number(Math.max(...finite))}; ${zeros} % of the cells are 0.`;
 }
 
-function tableOnDemand(map, name, largest) {
+function tableOnDemand(map, largest) {
   const details = element("details", {}, element("summary", {}, "The numbers as a table"));
-  const build = () => details.append(numberTable(map, name, largest));
+  const build = () => details.append(numberTable(map, largest));
   details.addEventListener("toggle", build, { once: true });
   return details;
 }
