@@ -108,3 +108,21 @@ def test_what_is_no_entry_and_no_number(case):
         cr.nudge(None, *case[1:], "b1", 0, 0.1)
     with pytest.raises(TypeError, match="loss must be a loss"):
         cr.nudge(case[0], None, *case[2:], "b1", 0, 0.1)
+
+
+@pytest.mark.parametrize("name", ["H", "0"])
+def test_a_whole_layer_along_its_gradient(case, name):
+    net, loss, x, y = case
+    before = real_loss(*case)
+    result = cr.nudge(*case, name, None, -0.01)
+    _, d_output = loss(net.forward(x), y)
+    net.backward(d_output)
+    gradients = {key: net.gradients()[key].copy() for key in ("0.weight", "0.bias")}
+    length = np.sqrt(sum((gradient**2).sum() for gradient in gradients.values()))
+    assert result.slope == pytest.approx(length)
+    for key, gradient in gradients.items():
+        net.parameters()[key][...] -= 0.01 * gradient / length
+    assert result.actual == pytest.approx(real_loss(net, loss, x, y) - before, rel=1e-9)
+    assert f"{name} moves by -0.01 along its gradient" in str(result)
+    with pytest.raises(ValueError, match="no parameter 'H'"):
+        cr.nudge(*case, "H", (0, 0), 0.1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,7 +15,7 @@ from chainrule.explain import fragment, notation
 from chainrule.explain.entry import entry_of
 from chainrule.explain.notation import SYMBOLS, Notation
 from chainrule.explain.step import Float64, check_network_and_loss
-from chainrule.explain.symbols import find, name_parameters
+from chainrule.explain.symbols import find, find_layer, name_parameters
 from chainrule.explain.text import number, paragraph, table
 from chainrule.losses import Loss
 from chainrule.network import Sequential
@@ -104,7 +105,7 @@ def nudge(
     index: Sequence[int] | int | None,
     delta: float,
 ) -> Nudge:
-    """Change one entry of a parameter by ``delta``, or all of it along its gradient.
+    """Change one entry by ``delta``, or a whole parameter or layer along its gradient.
 
     On a float64 copy: the network is not changed.
 
@@ -113,9 +114,10 @@ def nudge(
     net, loss, x, y
         As in :func:`explain`.
     name : str
-        A parameter, as in :meth:`Chain.path`; ``"x"`` for the input.
+        A parameter, as in :meth:`Chain.path`; ``"x"`` for the input. For index None it may also be
+        a layer, by its name or position (``"H"``, ``"0"``): all its parameters together.
     index : tuple of int, int, or None
-        The entry; None for a step of length ``delta`` along the gradient of the whole parameter.
+        The entry; None for a step of length ``delta`` along the gradient of the whole.
     delta : float
         Not 0; finite.
 
@@ -167,11 +169,23 @@ class Ray:
         index: Sequence[int] | int | None,
     ) -> None:
         check_network_and_loss(net, loss)
-        self.name = find(net, name)
-        self.symbol = name_parameters(net.chain).get(self.name, "X")
         self._twin, self._loss, self._y = net.copy("float64"), loss, y
         self._x: Float64 = self._twin.check_input(x, "x").astype(float, order="C")
-        self._array = self._x if self.name == "x" else self._twin.parameters()[self.name]
+        self._array: FloatArray
+        self._gradient: FloatArray | None
+        layer = find_layer(net, name) if index is None else None
+        if layer is not None:  # its parameters lie side by side
+            names = [n for n in net.parameters() if n.rpartition(".")[0] == layer]
+            self.name = self.symbol = str(name)
+            here = slice(*_ends(net, names))
+            self._array = self._twin.params[here]
+            self._gradient = self._twin.grads[here]
+        else:
+            self.name = find(net, name)
+            self.symbol = name_parameters(net.chain).get(self.name, "X")
+            is_input = self.name == "x"
+            self._array = self._x if is_input else self._twin.parameters()[self.name]
+            self._gradient = None if is_input else self._twin.gradients()[self.name]
         self._start = self._array.copy()
         _, gradient = self._loss_and_gradient()
         self._direction = np.zeros_like(gradient)
@@ -211,4 +225,12 @@ class Ray:
     def _loss_and_gradient(self) -> tuple[float, Float64]:
         value, d_output = self._loss_and_d_output()
         d_x = self._twin.backward(d_output)
-        return value, d_x if self.name == "x" else self._twin.gradients()[self.name]
+        return value, d_x if self._gradient is None else self._gradient
+
+
+def _ends(net: Sequential, names: list[str]) -> tuple[int, int]:
+    """Return where in the parameter vector the first of the names begins and the last ends."""
+    sizes = {name: parameter.size for name, parameter in net.parameters().items()}
+    before = list(takewhile(lambda name: name != names[0], sizes))
+    start = sum(sizes[name] for name in before)
+    return start, start + sum(sizes[name] for name in names)

@@ -81,6 +81,14 @@ def name_parameters(chain: Iterable[tuple[str, Layer]]) -> dict[str, str]:
     return symbols
 
 
+def find_layer(net: Sequential, name: str) -> str | None:
+    """Return the path of the layer with parameters that a name or a path stands for, if any."""
+    for path, layer in net.chain:
+        if name in (path, layer.name) and layer.parameters():
+            return path
+    return None
+
+
 def find(net: Sequential, name: str) -> str:
     """Return the name, such as ``"0.weight"``, of the parameter that a name or symbol stands for.
 
