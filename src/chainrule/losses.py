@@ -12,7 +12,7 @@ from chainrule.arrays import FloatArray
 from chainrule.engine.instructions import Op, Phase
 from chainrule.engine.machine import Machine
 from chainrule.engine.pool import MachinePool
-from chainrule.plan import PlanBuilder, Tensor, make_plan
+from chainrule.plan import Head, PlanBuilder, Tensor, make_plan
 
 __all__ = ["BCEWithLogitsLoss", "CrossEntropyLoss", "HuberLoss", "MSELoss"]
 
@@ -80,7 +80,8 @@ class Loss(ABC):
             rows,
             params=_NO_PARAMETERS[dtype],
             inputs=out,
-            **{"labels" if self.takes_labels else "targets": target},
+            labels=target if self.takes_labels else None,
+            targets=None if self.takes_labels else target,
             weights=weights,
             losses=losses,
         )
@@ -99,11 +100,10 @@ def _machine_of_loss(loss: Loss, shape: tuple[int, ...], dtype: np.dtype) -> Mac
     plan = make_plan(
         PlanBuilder(),
         output,
-        output,
+        [Head(output, loss.op, loss.number)],
         offsets={},
         batch=shape[0],
         dtype=dtype,
-        loss=(loss.op, loss.number),
     )
     return Machine(plan, dtype, "numba")
 

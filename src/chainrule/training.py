@@ -206,7 +206,7 @@ class _Data:
         weights = arrays.weight_array(sample_weight, rows, net.dtype)
         return cls(x, target, weights)
 
-    def arguments(self) -> dict[str, NDArray[Any] | None]:
+    def arguments(self) -> dict[str, Any]:
         """Return what the machine reads batches from."""
         name = "labels" if self.target.ndim == 1 else "targets"
         return {"inputs": self.inputs, name: self.target, "weights": self.weights}
