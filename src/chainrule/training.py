@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import nan, prod
 from time import perf_counter
 from typing import Any
@@ -11,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule import arrays
 from chainrule.arguments import integer
-from chainrule.arrays import FloatArray, all_finite
+from chainrule.arrays import all_finite
+from chainrule.batch import Batch
 from chainrule.callbacks import Callback, Callbacks, Training
 from chainrule.engine.backends import check_backend, threads_for
 from chainrule.engine.instructions import Op, Phase
@@ -122,12 +121,14 @@ def fit(
         raise TypeError(f"optimizer must be an optimizer such as cr.Adam(), not {optimizer!r}.")
     if not all_finite(net.params):
         raise ValueError("net.params must be finite before the training starts.")
-    data = _Data.checked(net, loss, X, y, sample_weight, "")
+    data = Batch.checked(net, loss, X, y, sample_weight)
     held_out = None
     if validation is not None:
         if not isinstance(validation, tuple | list) or len(validation) != 2:
             raise ValueError("validation must be a pair (X, y).")
-        held_out = _Data.checked(net, loss, *validation, None, "validation ")
+        held_out = Batch.checked(
+            net, loss, *validation, None, ("validation X", "validation y")
+        )
     epochs = integer(epochs, "epochs", least=1)
     batch_size = integer(batch_size, "batch_size", least=1)
     if batch_size > data.rows:
@@ -177,41 +178,6 @@ def fit(
     return history
 
 
-@dataclass(frozen=True)
-class _Data:
-    """Checked arrays in the form that the engine takes."""
-
-    inputs: NDArray[Any]  # X as it came, mostly
-    target: NDArray[Any]
-    weights: FloatArray | None
-
-    @property
-    def rows(self) -> int:
-        return len(self.inputs)
-
-    @classmethod
-    def checked(
-        cls,
-        net: Sequential,
-        loss: Loss,
-        X: ArrayLike,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None,
-        kind: str,
-    ) -> _Data:
-        x = net.check_input(X, f"{kind}X")
-        rows = x.shape[0]
-        output_shape = net.output_shape(x.shape[1:])
-        target = loss.check_target(y, (rows, *output_shape), net.dtype, f"{kind}y")
-        weights = arrays.weight_array(sample_weight, rows, net.dtype)
-        return cls(x, target, weights)
-
-    def arguments(self) -> dict[str, Any]:
-        """Return what the machine reads batches from."""
-        name = "labels" if self.target.ndim == 1 else "targets"
-        return {"inputs": self.inputs, name: self.target, "weights": self.weights}
-
-
 def _mean(losses: NDArray[np.float64], weights: NDArray[np.float64]) -> list[float]:
     """Return the weighted mean of each row; 0 where nothing has a weight."""
     totals = weights.sum(axis=1)
@@ -228,7 +194,7 @@ class _Trainer:
         net: Sequential,
         loss: Loss,
         optimizer: Optimizer,
-        data: _Data,
+        data: Batch,
         batch_size: int,
         backend: str,
     ) -> None:
@@ -358,7 +324,7 @@ class _Trainer:
                 return self.net.layer_name(positions)
         return "the loss"
 
-    def evaluate(self, data: _Data) -> tuple[float, float | None]:
+    def evaluate(self, data: Batch) -> tuple[float, float | None]:
         """Return the mean loss on ``data``, and the accuracy if it is a classification."""
         outputs = np.empty((data.rows, prod(self.plan.output_shape)), self.net.dtype)
         losses = self.machine.losses_for(-(-data.rows // self.batch))
