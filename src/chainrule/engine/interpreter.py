@@ -376,9 +376,10 @@ def evaluate_losses(heads, place, arena, label, targets, labels, weights, chosen
         weight[:] = 1
     total, loss = sum_of_weights(weights, chosen), 0.0
     for i in range(heads.size):
-        loss += evaluate_loss(
-            heads[i], place, arena, label, targets, labels, total, chosen, first, last
-        )
+        if heads[i]["op"] != Op.NONE:
+            loss += evaluate_loss(
+                heads[i], place, arena, label, targets, labels, total, chosen, first, last
+            )
     return total, loss
 
 
