@@ -28,9 +28,10 @@ def test_the_chain_rule(run_guide, tmp_path):
     assert all((DOCS / "figures" / name).is_file() for name in shown)
 
 
-def test_arrays_from_elsewhere(run_guide, tmp_path):
-    pytest.importorskip("pandas")
-    result = run_guide.run(DOCS / "arrays.md", tmp_path)
+@pytest.mark.parametrize(("guide", "needs"), [("arrays.md", "pandas"), ("scipy.md", "scipy")])
+def test_short_guides(run_guide, tmp_path, guide, needs):
+    pytest.importorskip(needs)
+    result = run_guide.run(DOCS / guide, tmp_path)
     assert result.attempted > 5
     assert result.failed == 0
 
