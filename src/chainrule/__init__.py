@@ -25,6 +25,7 @@ from chainrule.layers import (
 )
 from chainrule.losses import BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, MSELoss
 from chainrule.network import Sequential
+from chainrule.objective import Objective, objective
 from chainrule.optimizers import SGD, Adam, AdamW
 from chainrule.saving import load
 from chainrule.threads import get_num_threads, set_num_threads, threads
@@ -52,6 +53,7 @@ __all__ = [
     "MSELoss",
     "ModelFileError",
     "NonFiniteError",
+    "Objective",
     "ReLU",
     "Rescale",
     "Sequential",
@@ -72,6 +74,7 @@ __all__ = [
     "losses",
     "metrics",
     "nudge",
+    "objective",
     "optimizers",
     "set_num_threads",
     "threads",
