@@ -140,6 +140,10 @@ def arguments(function, rows, columns, dtype, rng):
         shapes["a"] = (inner, rows)
     if name == "gather_values":
         shapes["source"], shapes["out"] = (rows + 3,), (rows,)
+    if name == "outer":
+        shapes |= {"x": (rows,), "dy": (columns,), "dw": (rows, columns)}
+    if name == "row_squares":
+        shapes["squares"] = (rows,)
     if name in ("put_columns", "take_columns"):
         shapes["y"] = (rows, columns + 2)
     if name == "copy_rows":

@@ -42,18 +42,22 @@ def packed(wrt: Wrt, by_name: dict[str, Any]) -> Any:
     return by_name[wrt] if isinstance(wrt, str) else tuple(by_name[name] for name in wrt)
 
 
-def parameter_vector(net: Sequential, value: ArrayLike | None, name: str = PARAMS) -> FloatArray:
-    """Return a flat vector like the parameters as compiled code takes it; None: the network's own.
+def parameter_vector(net: Sequential, value: ArrayLike | None) -> FloatArray:
+    """Return parameters as compiled code takes them; None: the network's own."""
+    return net.params if value is None else flat_vector(net, value, PARAMS)
+
+
+def flat_vector(net: Sequential, value: ArrayLike, name: str) -> FloatArray:
+    """Return a vector with a number for each parameter as compiled code takes it.
 
     It is not copied if it is contiguous, writable and of the network's dtype: compiled code does
     not write into it, but would be compiled once more for arrays that are read-only.
     """
-    if value is None:
-        return net.params
     vector = arrays.finite_array(value, name, net.dtype)
     if vector.shape != net.params.shape:
         raise ValueError(
-            f"{name} must have shape {net.params.shape}, but its shape is {vector.shape}."
+            f"{name} must have shape {net.params.shape}, one number a parameter, but its shape is "
+            f"{vector.shape}."
         )
     return np.require(vector, net.dtype, ["C", "A", "W"])
 
@@ -84,3 +88,21 @@ def room(
     if not (out.flags.c_contiguous and out.flags.writeable and out.flags.aligned):
         raise ValueError(f"{name} must be contiguous and writable.")
     return out
+
+
+def directions_of(
+    net: Sequential, value: Any, name: str, wrt: Wrt, x_shape: tuple[int, ...]
+) -> dict[str, FloatArray]:
+    """Return by name the directions that parameters and x move in, one for each that wrt names."""
+    names = names_of(wrt)
+    values = (value,) if isinstance(wrt, str) else value
+    if not isinstance(values, tuple | list) or len(values) != len(names):
+        raise ValueError(f"{name} must be a tuple of {len(names)} arrays, as wrt is {wrt!r}.")
+    directions = {}
+    for part, (of, direction) in enumerate(zip(names, values, strict=True)):
+        called = name if isinstance(wrt, str) else f"{name}[{part}]"
+        if of == PARAMS:
+            directions[of] = flat_vector(net, direction, called)
+        else:
+            directions[of] = array_of_shape(direction, called, x_shape, net.dtype)
+    return directions

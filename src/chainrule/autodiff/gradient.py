@@ -90,6 +90,5 @@ def gradient(
                 Phase.FORWARD | phases, order, losses=losses, **run, **batch.arguments()
             ):  # the loss is not finite; so is the gradient, then
                 machine.run(phases, order, **run)
-            d_x = machine.rows_at("d_input", rows) if X in names else None
-            mean.add(block, losses[0], grads, d_x)
+            mean.add(block, losses[0], grads, machine.rows_at("d_input", rows))
     return mean.value, mean.gradients()
