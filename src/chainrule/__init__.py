@@ -2,6 +2,23 @@
 
 from chainrule import datasets, initializers, layers, losses, metrics, optimizers
 from chainrule._version import __version__
+from chainrule.autodiff import (
+    clipped_grad,
+    fisher_vp,
+    gauss_newton_vp,
+    hessian,
+    hessian_x,
+    hvp,
+    input_derivatives,
+    input_gradient,
+    jacobian,
+    jvp,
+    laplacian,
+    per_sample_grad,
+    per_sample_norms,
+    value_and_grad,
+    vjp,
+)
 from chainrule.callbacks import Callback
 from chainrule.errors import GradientMismatch, ModelFileError, NonFiniteError
 from chainrule.explain import GradientFlow, explain, nudge
@@ -63,12 +80,23 @@ __all__ = [
     "Softplus",
     "Tanh",
     "__version__",
+    "clipped_grad",
     "datasets",
     "explain",
+    "fisher_vp",
     "fit",
+    "gauss_newton_vp",
     "get_num_threads",
     "gradcheck",
+    "hessian",
+    "hessian_x",
+    "hvp",
     "initializers",
+    "input_derivatives",
+    "input_gradient",
+    "jacobian",
+    "jvp",
+    "laplacian",
     "layers",
     "load",
     "losses",
@@ -76,6 +104,10 @@ __all__ = [
     "nudge",
     "objective",
     "optimizers",
+    "per_sample_grad",
+    "per_sample_norms",
     "set_num_threads",
     "threads",
+    "value_and_grad",
+    "vjp",
 ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import nan, prod
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -127,9 +126,7 @@ def fit(
     if validation is not None:
         if not isinstance(validation, tuple | list) or len(validation) != 2:
             raise ValueError("validation must be a pair (X, y).")
-        held_out = Batch.checked(
-            net, loss, *validation, None, ("validation X", "validation y")
-        )
+        held_out = Batch.checked(net, loss, *validation, None, ("validation X", "validation y"))
     epochs = integer(epochs, "epochs", least=1)
     batch_size = integer(batch_size, "batch_size", least=1)
     if batch_size > data.rows:

@@ -72,9 +72,7 @@ def array_of_shape(
     return array
 
 
-def room(
-    out: FloatArray | None, name: str, shape: tuple[int, ...], dtype: np.dtype
-) -> FloatArray:
+def room(out: FloatArray | None, name: str, shape: tuple[int, ...], dtype: np.dtype) -> FloatArray:
     """Return where to write a result: the caller's array, if it is fit for that, or a new one."""
     if out is None:
         return np.empty(shape, dtype)

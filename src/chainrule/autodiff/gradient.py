@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.arrays import FloatArray
-from chainrule.autodiff.door import PARAMS, X, Wrt, check_loss, names_of, packed, parameter_vector
+from chainrule.autodiff.door import PARAMS, Wrt, X, check_loss, names_of, packed, parameter_vector
 from chainrule.autodiff.machines import blocks, borrowed
 from chainrule.autodiff.mean import BlockMean
 from chainrule.autodiff.plans import plain_plan

@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike
 from chainrule.arrays import FloatArray
 from chainrule.autodiff.door import (
     PARAMS,
-    X,
     Wrt,
+    X,
     check_loss,
     directions_of,
     flat_vector,
@@ -288,9 +288,7 @@ def _output_curvature_product(
             borrowed(net, tangent_plan, shape, rows, moving=True, by_x=False) as forward,
             borrowed(net, plain_plan, shape, rows, loss=loss, keep=False) as machine,
         ):
-            forward.run(
-                Phase.FORWARD, order, params=params, direction=vector, inputs=batch.inputs
-            )
+            forward.run(Phase.FORWARD, order, params=params, direction=vector, inputs=batch.inputs)
             losses = machine.losses_for(1)
             machine.run(Phase.FORWARD, order, params=params, losses=losses, **batch.arguments())
             movement = forward.rows_at("output", rows, 1)

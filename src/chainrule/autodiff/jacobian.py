@@ -35,7 +35,7 @@ def jacobian(
     Returns
     -------
     array
-        Of shape (n, \\*output, n_params), or for ``wrt="x"`` of shape (n, \\*output, \\*input),
+        Of shape ``(n, *output, n_params)``, or for ``wrt="x"`` ``(n, *output, *input)``,
         as each row's output depends on its own input only.
 
     Raises
@@ -72,23 +72,20 @@ def jacobian(
     return result.reshape(rows, *output_shape, *of_each)
 
 
-def _forward(
-    net: Sequential, inputs: FloatArray, params: FloatArray, result: FloatArray
-) -> None:
+def _forward(net: Sequential, inputs: FloatArray, params: FloatArray, result: FloatArray) -> None:
     """Let one input after the other move."""
     rows = len(inputs)
     options = {"moving": False, "by_x": True, "keep": True}
     with borrowed(net, tangent_plan, inputs.shape[1:], rows, **options) as machine:
         seed = machine.rows_at("seed", rows).reshape(rows, -1)
-        run = {"params": params, "inputs": inputs}
         begin = 0
         for i in range(seed.shape[1]):
             seed[...] = 0
             seed[:, i] = 1
-            machine.run(Phase.FORWARD, rows, begin_step=begin, **run)
-            # The values stay as they are; only the tangents are computed again.
-            begin = machine.plan.first_tangent
+            machine.run(Phase.FORWARD, rows, params=params, inputs=inputs, begin_step=begin)
             result[:, :, i] = machine.rows_at("output", rows, 1).reshape(rows, -1)
+            # The values stay as they are; only the tangents, which come after them, change.
+            begin = len(net.lower(inputs.shape[1:])[0].instructions)
 
 
 def _back_to_input(
@@ -118,4 +115,4 @@ def _back_to_parameters(
             d_output[...] = 0
             d_output[:, i] = 1
             machine.run(Phase.BACKWARD, rows, params=params)
-            write_sample_gradients(net, machine, params, inputs, result[:, i])
+            write_sample_gradients(net, machine, rows, result, i)

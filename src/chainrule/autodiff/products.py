@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 from chainrule.arrays import FloatArray
 from chainrule.autodiff.door import (
     PARAMS,
-    X,
     Wrt,
+    X,
     array_of_shape,
     check_network,
     directions_of,

@@ -12,10 +12,13 @@ from chainrule.kernels.views import matrix
 
 
 @kernel
-def differentiate_samples(plan, arena, first, last, grads):
-    """Write the gradients of the samples from ``first`` to ``last``, a row of ``grads`` each."""
+def differentiate_samples(plan, arena, first, last, begin, stride, grads):
+    """Write the gradients of the samples from ``first`` to ``last``.
+
+    The first one's goes to ``begin`` in the vector ``grads``, each other ``stride`` further.
+    """
     for i in range(first, last):
-        of_sample = grads[i - first]
+        of_sample = grads[begin + (i - first) * stride :]
         for s in range(plan.size - 1, -1, -1):
             if plan[s]["op"] == Op.LINEAR:
                 differentiate_sample(plan[s], arena, i, of_sample)

@@ -1,0 +1,266 @@
+"""The gradient of each sample's own loss: all of them, their norms, or their clipped sum."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from chainrule.arguments import above_zero
+from chainrule.arrays import FloatArray
+from chainrule.autodiff.door import check_loss, parameter_vector, room
+from chainrule.autodiff.machines import blocks, borrowed
+from chainrule.autodiff.plans import plain_plan
+from chainrule.batch import Batch
+from chainrule.engine.backends import get_function, threads_for
+from chainrule.engine.instructions import Op, Phase
+from chainrule.engine.machine import Machine
+from chainrule.losses import Loss
+from chainrule.network import Sequential
+
+LEAST_OF_A_THREAD = 1 << 20  # numbers to write
+BLOCK_NUMBERS = 1 << 18  # of gradients that are made for their norms' sake, at a time
+
+
+def per_sample_grad(
+    net: Sequential,
+    loss: Loss,
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    params: ArrayLike | None = None,
+    out: FloatArray | None = None,
+) -> FloatArray:
+    """Return the gradient of each sample's loss by the parameters, one row a sample.
+
+    One walk through the network for all samples; a sample's gradient is then an outer product for
+    each weight. The mean of the rows is the gradient of the batch.
+
+    Parameters
+    ----------
+    net : Sequential
+    loss : Loss
+    x, y : arrays
+        A batch of n samples, and what the loss takes.
+    params : array of shape (n_params,), optional
+        Instead of the network's own.
+    out : array of shape (n, n_params), optional
+        Where to write. A new array of that size takes the system longer to hand out than the
+        gradients take to compute.
+
+    Returns
+    -------
+    array of shape (n, n_params)
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is wrong.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> net = cr.Sequential(cr.Linear(1, 1), dtype="float64")
+    >>> cr.per_sample_grad(net, cr.MSELoss(), [[1.0], [2.0]], [[0.0], [0.0]], params=[1.0, 0.0])
+    array([[2., 2.],
+           [8., 4.]])
+    """
+    at, batch = _checked(net, loss, x, y, params)
+    result = room(out, "out", (batch.rows, at.size), net.dtype)
+
+    def write(machine: Machine, block: slice) -> None:
+        rows = result[block]
+        write_sample_gradients(net, machine, len(rows), rows[:, np.newaxis], 0)
+
+    _for_each_block(net, loss, at, batch, write)
+    return result
+
+
+def per_sample_norms(
+    net: Sequential,
+    loss: Loss,
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    params: ArrayLike | None = None,
+) -> FloatArray:
+    """Return the Euclidean norm of each row of :func:`per_sample_grad`, without its rows.
+
+    Where each weight is used once and has one row a sample, its gradient's norm is that of its
+    input times that of its output's gradient. Elsewhere a few samples' gradients exist at a time.
+
+    Parameters and errors are those of :func:`per_sample_grad`.
+
+    Returns
+    -------
+    array of shape (n,)
+
+    References
+    ----------
+    Goodfellow, *Efficient Per-Example Gradient Computations*, arXiv:1510.01799, 2015.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> net = cr.Sequential(cr.Linear(1, 1), dtype="float64")
+    >>> cr.per_sample_norms(net, cr.MSELoss(), [[0.75]], [[0.0]], params=[0.0, 1.0])
+    array([2.5])
+    """
+    at, batch = _checked(net, loss, x, y, params)
+    norms = np.empty(batch.rows, net.dtype)
+
+    def write(machine: Machine, block: slice) -> None:
+        norms[block] = _norms(net, machine, block.stop - block.start)
+
+    _for_each_block(net, loss, at, batch, write)
+    return norms
+
+
+def clipped_grad(
+    net: Sequential,
+    loss: Loss,
+    x: ArrayLike,
+    y: ArrayLike,
+    max_norm: float,
+    *,
+    params: ArrayLike | None = None,
+) -> tuple[FloatArray, FloatArray]:
+    """Return the sum of the samples' gradients, each clipped to a norm, and the norms before.
+
+    It is what differentially private SGD adds its noise to. The gradients are never there one by
+    one: after the norms, each sample's loss gets the weight that clips it, and a second walk back
+    sums up.
+
+    Parameters
+    ----------
+    net : Sequential
+    loss : Loss
+    x, y : arrays
+        A batch of n samples, and what the loss takes.
+    max_norm : float
+        A sample's gradient that is longer is scaled to this norm; more than 0.
+    params : array of shape (n_params,), optional
+        Instead of the network's own.
+
+    Returns
+    -------
+    gradient : array of shape (n_params,)
+        A sum, not a mean.
+    norms : array of shape (n,)
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is wrong.
+
+    References
+    ----------
+    Abadi et al., *Deep Learning with Differential Privacy*, CCS 2016; Lee and Kifer, *Scaling up
+    Differentially Private Deep Learning with Fast Per-Example Gradient Clipping*, PoPETs 2021.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> net = cr.Sequential(cr.Linear(1, 1), dtype="float64")
+    >>> x, y = [[0.75], [0.0]], [[0.0], [0.0]]
+    >>> gradient, norms = cr.clipped_grad(net, cr.MSELoss(), x, y, 1.25, params=[0.0, 1.0])
+    >>> gradient.tolist(), norms.tolist()
+    ([0.75, 2.25], [2.5, 2.0])
+    """
+    max_norm = above_zero(max_norm, "max_norm")
+    at, batch = _checked(net, loss, x, y, params)
+    norms = np.empty(batch.rows, net.dtype)
+    total = np.zeros_like(at)
+
+    def write(machine: Machine, block: slice) -> None:
+        rows = block.stop - block.start
+        norms[block] = _norms(net, machine, rows)
+        scale = max_norm / np.maximum(norms[block], max_norm)
+        d_output = machine.rows_at("d_output", rows)
+        d_output *= scale.reshape(-1, *[1] * (d_output.ndim - 1))
+        part = np.zeros_like(total) if block.start else total
+        machine.run(Phase.BACKWARD, rows, params=at, grads=part)
+        if part is not total:
+            total[...] += part
+
+    _for_each_block(net, loss, at, batch, write)
+    return total, norms
+
+
+def write_sample_gradients(
+    net: Sequential, machine: Machine, rows: int, result: FloatArray, place: int
+) -> None:
+    """Write what the machine's way back tells of each sample to ``result[:, place]``.
+
+    ``result`` has the shape (rows, places, n_params), and is contiguous.
+    """
+    _, places, size = result.shape
+    differentiate = get_function(net.backend, "samples", "differentiate_samples")
+    grads, stride = result.reshape(-1), places * size
+
+    def write(first: int, last: int) -> None:
+        begin = first * stride + place * size
+        differentiate(machine.plan.instructions, machine.arena, first, last, begin, stride, grads)
+
+    threads = min(threads_for(net.backend), rows, 1 + rows * size // LEAST_OF_A_THREAD)
+    ends = [rows * i // threads for i in range(threads + 1)]
+    if threads == 1:
+        write(0, rows)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(write, ends[:-1], ends[1:]))
+
+
+def _checked(
+    net: Any, loss: Any, x: ArrayLike, y: ArrayLike, params: ArrayLike | None
+) -> tuple[FloatArray, Batch]:
+    check_loss(net, loss)
+    at = parameter_vector(net, params)
+    return at, Batch.checked(net, loss, x, y, None, ("x", "y"))
+
+
+def _for_each_block(
+    net: Sequential,
+    loss: Loss,
+    params: FloatArray,
+    batch: Batch,
+    use: Callable[[Machine, slice], None],
+) -> None:
+    """Walk forward and back with each block, and leave values and their gradients in the arena."""
+    for block in blocks(batch.rows):
+        rows = block.stop - block.start
+        shape = batch.inputs.shape[1:]
+        with borrowed(net, plain_plan, shape, rows, loss=loss, keep=True) as machine:
+            order, losses = np.arange(block.start, block.stop), machine.losses_for(1)
+            machine.run(Phase.FORWARD, order, params=params, losses=losses, **batch.arguments())
+            # The batch's loss is a mean.
+            d_output = machine.rows_at("d_output", rows)
+            d_output *= rows
+            machine.run(Phase.BACKWARD, order, params=params)
+            use(machine, block)
+
+
+def _norms(net: Sequential, machine: Machine, rows: int) -> FloatArray:
+    """Return the norm of each sample's gradient, from what is in the arena."""
+    plan = machine.plan.instructions
+    linear = plan[plan["op"] == Op.LINEAR]
+    if not (linear["adds_dw"].any() or (linear["repeat"] > 1).any()):
+        squares = np.empty(rows)
+        of_x, of_dz = np.empty((2, rows), net.dtype)
+        square_norms = get_function(net.backend, "samples", "square_norms")
+        square_norms(plan, machine.arena, rows, of_x, of_dz, squares)
+        return np.sqrt(squares).astype(net.dtype)
+    size = net.params.size
+    norms = np.empty(rows, net.dtype)
+    differentiate = get_function(net.backend, "samples", "differentiate_samples")
+    together = max(1, BLOCK_NUMBERS // size)
+    gradients = np.empty((together, size), net.dtype)
+    for first in range(0, rows, together):
+        last = min(first + together, rows)
+        differentiate(plan, machine.arena, first, last, 0, size, gradients.reshape(-1))
+        few = gradients[: last - first]
+        norms[first:last] = np.sqrt(np.einsum("ij,ij->i", few, few, dtype=float))
+    return norms
