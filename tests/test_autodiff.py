@@ -25,7 +25,7 @@ GOLDEN = load("golden.npz") | load("derivatives.npz")
 
 
 class Built:
-    """The network of a case, which is elsewhere, at the golden parameters; and its golden values."""
+    """A case: its network, which is elsewhere than at the golden parameters, and golden values."""
 
     def __init__(self, case, backend):
         prefix = f"{case.name}/"

@@ -23,6 +23,7 @@ from chainrule.callbacks import Callback
 from chainrule.errors import GradientMismatch, ModelFileError, NonFiniteError
 from chainrule.explain import GradientFlow, explain, nudge
 from chainrule.gradcheck import GradientReport, gradcheck
+from chainrule.gradgradcheck import gradgradcheck
 from chainrule.history import History
 from chainrule.layers import (
     ELU,
@@ -88,6 +89,7 @@ __all__ = [
     "gauss_newton_vp",
     "get_num_threads",
     "gradcheck",
+    "gradgradcheck",
     "hessian",
     "hessian_x",
     "hvp",

@@ -103,7 +103,7 @@ class Sequential:
         self.grads = np.zeros_like(self._params)
         self._initialize(np.random.default_rng(seed))
 
-        self._fitting_shapes: set[Shape] = set()
+        self._output_shapes: dict[Shape, Shape] = {}  # by the input shapes that fit
         self._predictors = MachinePool(MOST_PREDICTORS)
         self._manual: tuple[Plan, Machine, int] | None = None  # of forward and backward
         self._rows_forward = 0  # rows of a forward that no backward has followed
@@ -304,9 +304,7 @@ class Sequential:
     def check_input(self, x: ArrayLike, name: str) -> NDArray[Any]:
         """Return ``x`` as an array that can be gathered from and fits the first layer."""
         batch = arrays.batch_array(x, name, self.dtype)
-        if batch.shape[1:] not in self._fitting_shapes:
-            output_shapes(self._chain, batch.shape[1:], name)
-            self._fitting_shapes.add(batch.shape[1:])
+        self._output_shape(batch.shape[1:], name)
         return batch
 
     def output_shape(self, input_shape: Shape) -> Shape:
@@ -317,9 +315,14 @@ class Sequential:
         ValueError
             If they do not fit the first layer.
         """
-        shape = output_shapes(self._chain, input_shape, "the input")[-1]
-        assert shape is not None  # as the input's is known
-        return shape
+        return self._output_shape(input_shape, "the input")
+
+    def _output_shape(self, input_shape: Shape, source: str) -> Shape:
+        if input_shape not in self._output_shapes:
+            shape = output_shapes(self._chain, input_shape, source)[-1]
+            assert shape is not None  # as the input's is known
+            self._output_shapes[input_shape] = shape
+        return self._output_shapes[input_shape]
 
     def lower(self, input_shape: Shape) -> tuple[PlanBuilder, Tensor, Tensor]:
         """Return the layers' instructions for rows of a shape, the input and the output."""

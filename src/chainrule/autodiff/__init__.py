@@ -4,10 +4,10 @@ Names and the order of results follow ``torch.func`` and JAX, with the network i
 place.
 """
 
+from chainrule.autodiff.curvature import fisher_vp, gauss_newton_vp, hessian, hvp
 from chainrule.autodiff.gradient import value_and_grad
-from chainrule.autodiff.hessian import fisher_vp, gauss_newton_vp, hessian, hvp
 from chainrule.autodiff.inputs import hessian_x, input_derivatives, input_gradient, laplacian
-from chainrule.autodiff.jacobian import jacobian
+from chainrule.autodiff.jacobians import jacobian
 from chainrule.autodiff.products import jvp, vjp
 from chainrule.autodiff.samples import clipped_grad, per_sample_grad, per_sample_norms
 

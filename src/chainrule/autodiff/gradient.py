@@ -85,7 +85,7 @@ def gradient(
             losses = machine.losses_for(1)
             grads = mean.room_for_params()
             order = np.arange(block.start, block.stop)
-            run = {"params": params, "grads": grads}
+            run: dict[str, Any] = {"params": params, "grads": grads}
             if not machine.run(
                 Phase.FORWARD | phases, order, losses=losses, **run, **batch.arguments()
             ):  # the loss is not finite; so is the gradient, then

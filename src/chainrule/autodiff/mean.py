@@ -50,8 +50,9 @@ class BlockMean:
             self.value += share * (value - self.value)
         else:
             self.value = value
-        if d_params is not None and d_params is not self._d_params:
-            self._d_params += share * (d_params - self._d_params)
+        so_far = self._d_params
+        if so_far is not None and d_params is not None and d_params is not so_far:
+            so_far += share * (d_params - so_far)
         if self._d_x is not None:
             self._d_x[block] = d_x
         self._blocks.append((block, weight))

@@ -67,7 +67,8 @@ def derivatives_plan(
     """
     builder, x, y = net.lower(shape)
     primal = list(builder.instructions)
-    seeds, tangents, steps, heads = [], {}, {}, {(): y}
+    seeds, tangents, steps = [], {}, {}
+    heads: dict[tuple[int, ...], Tensor] = {(): y}
     for i in elements_of(derivatives):
         seeds.append(Tensor(x.shape))
         tangents[i] = Tangents(builder, moving=False, seeds=[(x, seeds[-1])])

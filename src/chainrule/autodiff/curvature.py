@@ -259,7 +259,7 @@ def hessian_product(
         with borrowed(net, tangent_plan, batch.inputs.shape[1:], rows, **options) as machine:
             if X in moves:
                 machine.rows_at("seed", rows)[...] = moves[X][block]
-            run = {"params": params, "direction": moves.get(PARAMS)}
+            run: dict[str, Any] = {"params": params, "direction": moves.get(PARAMS)}
             order, losses = np.arange(block.start, block.stop), machine.losses_for(1)
             machine.run(Phase.FORWARD, order, losses=losses, **run, **batch.arguments())
             # The loss changes by gradient . d_output. That is the scalar to differentiate.
@@ -318,7 +318,7 @@ def curve_output(
     if loss.op == Op.HUBER:
         target = as_rows(batch.target[block]).copy()
     get_function(net.backend, "curvature", "curve")(
-        loss.op,
+        int(loss.op),
         loss.number,
         as_rows(output),
         target,
