@@ -280,6 +280,23 @@ class Sequential:
         )
         return machine.rows_at("d_input", rows).copy()
 
+    def input_gradient(self, x: ArrayLike) -> FloatArray:
+        """Return the gradient of the one output by the input.
+
+        See :func:`chainrule.input_gradient`, which also takes other parameters.
+
+        Examples
+        --------
+        >>> import chainrule as cr
+        >>> net = cr.Sequential(cr.Linear(2, 1), dtype="float64")
+        >>> net.params = [1.0, 2.0, 0.5]
+        >>> net.input_gradient([[3.0, 1.0]])
+        array([[1., 2.]])
+        """
+        from chainrule.autodiff.inputs import input_gradient
+
+        return input_gradient(self, x)
+
     def apply_update(self, state: OptimizerState) -> None:
         """Change the parameters by the gradients, as ``state``'s rule says."""
         self._updater.run(
