@@ -10,13 +10,17 @@ from chainrule.history import History
 from chainrule.layers import (
     ELU,
     GELU,
+    Branch,
     Flatten,
     Identity,
     LeakyReLU,
     Linear,
     LogSoftmax,
+    Parallel,
     ReLU,
     Rescale,
+    Residual,
+    Shared,
     Sigmoid,
     SiLU,
     Softmax,
@@ -24,6 +28,7 @@ from chainrule.layers import (
     Tanh,
 )
 from chainrule.losses import BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, MSELoss
+from chainrule.multi_loss import MultiLoss
 from chainrule.network import Sequential
 from chainrule.optimizers import SGD, Adam, AdamW
 from chainrule.saving import load
@@ -37,6 +42,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "BCEWithLogitsLoss",
+    "Branch",
     "Callback",
     "CrossEntropyLoss",
     "Flatten",
@@ -51,10 +57,14 @@ __all__ = [
     "LogSoftmax",
     "MSELoss",
     "ModelFileError",
+    "MultiLoss",
     "NonFiniteError",
+    "Parallel",
     "ReLU",
     "Rescale",
+    "Residual",
     "Sequential",
+    "Shared",
     "SiLU",
     "Sigmoid",
     "Softmax",

@@ -132,6 +132,14 @@ class PlanBuilder:
             )
         return y
 
+    def copy(self, x: Tensor) -> Tensor:
+        """Append ``y = x``, for an output that needs memory of its own; it belongs to no layer."""
+        y = Tensor(x.shape)
+        # Adding -0.0 leaves every number as it is.
+        step = Instruction(Op.RESCALE, x, y, 1, x.size, x.size, [], alpha=1.0, beta=-0.0)
+        self.instructions.append(step)
+        return y
+
     def reshape(self, x: Tensor, shape: Shape) -> Tensor:
         """Give x another shape, and append nothing."""
         return Tensor(shape, x.buffer)
