@@ -30,6 +30,7 @@ from chainrule.layers import (
 from chainrule.losses import BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, MSELoss
 from chainrule.multi_loss import MultiLoss
 from chainrule.network import Sequential
+from chainrule.objective import Objective, objective
 from chainrule.optimizers import SGD, Adam, AdamW
 from chainrule.saving import load
 from chainrule.threads import get_num_threads, set_num_threads, threads
@@ -59,6 +60,7 @@ __all__ = [
     "ModelFileError",
     "MultiLoss",
     "NonFiniteError",
+    "Objective",
     "Parallel",
     "ReLU",
     "Rescale",
@@ -82,6 +84,7 @@ __all__ = [
     "losses",
     "metrics",
     "nudge",
+    "objective",
     "optimizers",
     "set_num_threads",
     "threads",

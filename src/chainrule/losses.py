@@ -15,6 +15,7 @@ from chainrule.engine.machine import Machine
 from chainrule.engine.pool import MachinePool
 from chainrule.metrics import accuracy
 from chainrule.plan import Head, PlanBuilder, Tensor, make_plan
+from chainrule.protocols import as_array
 
 __all__ = ["BCEWithLogitsLoss", "CrossEntropyLoss", "HuberLoss", "MSELoss"]
 
@@ -38,10 +39,10 @@ class Targets:
         """What the loss takes: an array, or a tuple of them for several outputs."""
         return self.values[0] if len(self.values) == 1 else self.values
 
-    def arguments(self) -> dict[str, NDArray[Any]]:
+    def arguments(self) -> dict[str, Any]:
         """Return what the machine takes; the values of several outputs are copied for it."""
-        labels = [value for value in self.values if value.ndim == 1]
-        targets = [value for value in self.values if value.ndim > 1]
+        labels = [value for value in self.values if value.dtype.kind == "i"]
+        targets = [value for value in self.values if value.dtype.kind != "i"]
         given = {"labels": labels, "targets": targets}
         return {name: _one_after_the_other(values) for name, values in given.items() if values}
 
@@ -104,9 +105,13 @@ class OutputLoss(Loss):
         """The operation's one number, where it has one."""
         return 0.0
 
+    def head(self, output: Tensor, share: float = 1.0) -> Head:
+        """Return what a plan says of an output that goes into this loss."""
+        return Head(output, self.op, self.number, share)
+
     def heads(self, outputs: Sequence[Tensor]) -> list[Head]:
         self._check_number(len(outputs))
-        return [Head(outputs[0], self.op, self.number)]
+        return [self.head(outputs[0])]
 
     def check_targets(
         self, y: Any, output_shapes: Sequence[tuple[int, ...]], dtype: np.dtype, name: str = "y"
@@ -154,8 +159,9 @@ class OutputLoss(Loss):
         ValueError, TypeError
             If a shape, a dtype, a label or a value is wrong.
         """
-        dtype = SINGLE if getattr(output, "dtype", None) == SINGLE else DOUBLE
-        out = arrays.batch_array(output, "output", dtype)
+        out = as_array(output, "output")
+        dtype = SINGLE if out.dtype == SINGLE else DOUBLE
+        out = arrays.batch_array(out, "output", dtype)
         rows = out.shape[0]
         target = self.check_target(y, out.shape, dtype)
         weights = arrays.weight_array(sample_weight, rows, dtype)

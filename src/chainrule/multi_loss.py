@@ -78,7 +78,7 @@ class MultiLoss(Loss):
     def heads(self, outputs: Sequence[Tensor]) -> list[Head]:
         self._check_number(len(outputs), "the network has")
         return [
-            Head(output, loss.op, loss.number, weight)
+            loss.head(output, weight)
             for output, loss, weight in zip(outputs, self.losses, self.weights, strict=True)
         ]
 

@@ -368,6 +368,16 @@ class Sequential(Group):
         assert len(known) == len(self._graph.outputs)  # as the input's is known
         return tuple(known)
 
+    def lower(self, input_shape: Shape) -> tuple[PlanBuilder, Tensor, list[Tensor]]:
+        """Return the layers' instructions for rows of a shape, the input and the outputs."""
+        builder, first = PlanBuilder(), Tensor(input_shape)
+        return builder, first, lower(self._graph, builder, first)
+
+    @property
+    def offsets(self) -> dict[str, int]:
+        """Where each parameter begins in ``params``, by name."""
+        return dict(self._offsets)
+
     def make_plan(
         self,
         input_shape: Shape,
@@ -383,9 +393,7 @@ class Sequential(Group):
 
         See :func:`chainrule.plan.make_plan`.
         """
-        builder = PlanBuilder()
-        first = Tensor(input_shape)
-        outputs = lower(self._graph, builder, first)
+        builder, first, outputs = self.lower(input_shape)
         return make_plan(
             builder,
             first,

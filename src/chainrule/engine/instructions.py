@@ -29,6 +29,8 @@ class Op(IntEnum):
     ADD = 24  # two values that meet
     MULTIPLY = 25
     CONCATENATE = 26  # one value takes its place among the columns of y
+    SUM_ALONG_ROWS = 27
+    DERIVATIVE = 28  # x times an activation's derivative, a function of the other operand
 
     MSE = 40
     HUBER = 41
@@ -73,6 +75,7 @@ INSTRUCTION = np.dtype(
         ("dx", np.int64),
         ("d_other", np.int64),
         ("dy", np.int64),
+        ("order", np.int64),  # of a derivative
         ("column", np.int64),  # the first of y's columns that x becomes
         ("saved", np.int64),  # what an activation's derivative reads: its x or its y
         ("z", np.int64),  # a linear step's sums, before a fused activation makes y of them
@@ -85,8 +88,10 @@ INSTRUCTION = np.dtype(
         # Where a value was used by a later step too, or a weight by one, their gradients are sums.
         ("adds_dx", np.int64),
         ("adds_d_other", np.int64),
-        ("adds_gradient", np.int64),
+        ("adds_dw", np.int64),
+        ("adds_db", np.int64),
         ("partial", np.int64),  # room for a term of such a sum
+        ("partial_other", np.int64),
         ("alpha", np.float64),  # the operation's number: slope, alpha, delta, smoothing, scale
         ("beta", np.float64),  # its second one: offset
     ]

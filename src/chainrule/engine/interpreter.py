@@ -45,6 +45,22 @@ from chainrule.kernels.combine import (
     put_columns,
     take_columns,
 )
+from chainrule.kernels.curvature import (
+    elu_second,
+    gelu_second,
+    gelu_tanh_second,
+    gelu_tanh_third,
+    gelu_third,
+    piecewise_linear_second,
+    quadratic_third,
+    sigmoid_second,
+    silu_second,
+    silu_third,
+    softplus_second,
+    softplus_third,
+    sum_along_rows,
+    tanh_second,
+)
 from chainrule.kernels.gather import copy_rows, gather_rescaled, gather_rows, gather_values
 from chainrule.kernels.jit import entry_point, kernel
 from chainrule.kernels.linear import (
@@ -109,6 +125,42 @@ def activate_backward(op, dy, saved, dx, alpha):
 
 
 @kernel
+def multiply_by_derivative(op, order, dy, saved, dx, alpha):
+    """Multiply by an activation's derivative, as a function of ``saved``, or by its derivatives."""
+    if order == 1:
+        activate_backward(op, dy, saved, dx, alpha)
+    elif order == 2:
+        if op == Op.TANH:
+            tanh_second(dy, saved, dx)
+        elif op == Op.SIGMOID:
+            sigmoid_second(dy, saved, dx)
+        elif op == Op.SOFTPLUS:
+            softplus_second(dy, saved, dx)
+        elif op == Op.ELU:
+            elu_second(dy, saved, dx)
+        elif op == Op.SILU:
+            silu_second(dy, saved, dx)
+        elif op == Op.GELU:
+            gelu_second(dy, saved, dx)
+        elif op == Op.GELU_TANH:
+            gelu_tanh_second(dy, saved, dx)
+        else:
+            piecewise_linear_second(dy, saved, dx)
+    elif op == Op.TANH or op == Op.SIGMOID:
+        quadratic_third(dy, saved, dx)
+    elif op == Op.SOFTPLUS:
+        softplus_third(dy, saved, dx)
+    elif op == Op.SILU:
+        silu_third(dy, saved, dx)
+    elif op == Op.GELU:
+        gelu_third(dy, saved, dx)
+    elif op == Op.GELU_TANH:
+        gelu_tanh_third(dy, saved, dx)
+    else:
+        piecewise_linear_second(dy, saved, dx)
+
+
+@kernel
 def part_of(total, member, members, multiple):
     """Return where a member's part of ``total`` things begins and ends, in whole multiples."""
     size = (total + members * multiple - 1) // (members * multiple) * multiple
@@ -151,6 +203,11 @@ def forward(plan, params, direction, arena, scratch, first, last):
             multiply_elements(x, arena[step["other"] + begin * k : step["other"] + end * k], y)
         elif op == Op.CONCATENATE:
             put_columns(matrix(x, m, k), step["column"], matrix(y, m, n))
+        elif op == Op.SUM_ALONG_ROWS:
+            sum_along_rows(matrix(x, m, k), matrix(y, m, n))
+        elif op == Op.DERIVATIVE:
+            other = arena[step["other"] + begin * k : step["other"] + end * k]
+            multiply_by_derivative(step["activation"], step["order"], x, other, y, step["alpha"])
         else:
             activate(op, x, y, step["alpha"])
 
@@ -180,7 +237,9 @@ def pass_error_back(step, params, direction, arena, scratch, first, last, to_inp
         log_softmax_backward(matrix(dy, m, n), matrix(y, m, n), matrix(dx, m, k))
     elif op == Op.RESCALE:
         rescale_backward(dy, dx, step["alpha"])
-    elif op == Op.ADD or op == Op.MULTIPLY:
+    elif op == Op.SUM_ALONG_ROWS:
+        sum_along_rows(matrix(dy, m, n), matrix(dx, m, k))
+    elif op == Op.ADD or op == Op.MULTIPLY or op == Op.DERIVATIVE:
         pass_error_to_both(step, arena, begin, end, dy, dx)
     elif op == Op.CONCATENATE:
         take_columns(matrix(dy, m, n), step["column"], matrix(dx, m, k))
@@ -193,23 +252,29 @@ def pass_error_back(step, params, direction, arena, scratch, first, last, to_inp
 
 @kernel
 def pass_error_to_both(step, arena, begin, end, dy, dx):
-    """Do so for the two operands of a sum or product; what the first one gets goes to ``dx``."""
-    k = step["inputs"]
+    """Do so for a step of two operands; what the first one gets goes to ``dx``."""
+    op, k, alpha = step["op"], step["inputs"], step["alpha"]
+    activation, order = step["activation"], step["order"]
     x = arena[step["x"] + begin * k : step["x"] + end * k]
     other = arena[step["other"] + begin * k : step["other"] + end * k]
     sum_at = step["d_other"]
-    d_other_at = step["partial"] if step["adds_d_other"] else sum_at
+    d_other_at = step["partial_other"] if step["adds_d_other"] else sum_at
     d_other = arena[d_other_at + begin * k : d_other_at + end * k]
-    if step["op"] == Op.MULTIPLY:
-        multiply_elements(dy, x, d_other)
-    else:
+    if op == Op.ADD:
         copy(dy, d_other)
+    elif op == Op.MULTIPLY:
+        multiply_elements(dy, x, d_other)
+    else:  # there is nothing in dx yet
+        multiply_by_derivative(activation, order + 1, dy, other, dx, alpha)
+        multiply_elements(dx, x, d_other)
     if step["adds_d_other"]:
         accumulate(d_other, arena[sum_at + begin * k : sum_at + end * k])
-    if step["op"] == Op.MULTIPLY:
+    if op == Op.ADD:
+        copy(dy, dx)
+    elif op == Op.MULTIPLY:
         multiply_elements(dy, other, dx)
     else:
-        copy(dy, dx)
+        multiply_by_derivative(activation, order, dy, other, dx, alpha)
 
 
 @kernel
@@ -225,10 +290,10 @@ def differentiate_parameters(step, grads, arena, scratch, rows, first, last):
     if row < end_row:
         dw = grads[begin + row * n : begin + end_row * n]
         dw = matrix(dw, end_row - row, n)
-        linear_backward_weight(x, dz, row, step["adds_gradient"], scratch, dw)
+        linear_backward_weight(x, dz, row, step["adds_dw"], scratch, dw)
     begin = step["bias"]
     if first <= begin < last:
-        linear_backward_bias(dz, step["adds_gradient"], grads[begin : begin + n])
+        linear_backward_bias(dz, step["adds_db"], grads[begin : begin + n])
 
 
 @kernel

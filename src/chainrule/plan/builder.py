@@ -1,8 +1,9 @@
 """What layers write while they are lowered: tensors and instructions, as plain Python objects."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
+from typing import Any
 
 from chainrule.engine.instructions import Op
 
@@ -44,6 +45,7 @@ class Instruction:
     activation: Op = Op.NONE
     other: Tensor | None = None  # a second operand
     column: int = 0  # the first of y's columns that x becomes
+    order: int = 1  # of a derivative
     moving: bool = False  # whether weight and bias are the direction's
     adds: bool = False  # whether it adds to what is in y
 
@@ -113,6 +115,26 @@ class PlanBuilder:
         )
         return y
 
+    def derivative(self, of: Instruction, x: Tensor) -> Tensor:
+        """Append ``y = x * g``, g an activation's derivative as a function of what it saves."""
+        y = self._combine(Op.DERIVATIVE, x, of.y if of.saves_output else of.x)
+        step = self.instructions[-1]
+        step.activation, step.alpha = of.op, of.alpha
+        return y
+
+    def rescale(self, x: Tensor, scale: float) -> Tensor:
+        """Append ``y = scale * x``."""
+        # Adding -0.0 leaves every number as it is.
+        return self.elementwise(Op.RESCALE, x, saves_output=True, alpha=scale, beta=-0.0)
+
+    def again(
+        self, step: Instruction, x: Tensor, y: Tensor | None = None, **changes: Any
+    ) -> Tensor:
+        """Append an instruction like ``step``, for another operand."""
+        y = Tensor(step.y.shape) if y is None else y
+        self.instructions.append(replace(step, x=x, y=y, layers=[self.layer], **changes))
+        return y
+
     def concatenate(self, tensors: Sequence[Tensor]) -> Tensor:
         """Append what puts tensors side by side along the last axis: an instruction for each."""
         columns = [x.shape[-1] for x in tensors]
@@ -134,10 +156,8 @@ class PlanBuilder:
 
     def copy(self, x: Tensor) -> Tensor:
         """Append ``y = x``, for an output that needs memory of its own; it belongs to no layer."""
-        y = Tensor(x.shape)
-        # Adding -0.0 leaves every number as it is.
-        step = Instruction(Op.RESCALE, x, y, 1, x.size, x.size, [], alpha=1.0, beta=-0.0)
-        self.instructions.append(step)
+        y = self.rescale(x, 1.0)
+        self.instructions[-1].layers.clear()
         return y
 
     def reshape(self, x: Tensor, shape: Shape) -> Tensor:
