@@ -28,13 +28,17 @@ from chainrule.history import History
 from chainrule.layers import (
     ELU,
     GELU,
+    Branch,
     Flatten,
     Identity,
     LeakyReLU,
     Linear,
     LogSoftmax,
+    Parallel,
     ReLU,
     Rescale,
+    Residual,
+    Shared,
     Sigmoid,
     SiLU,
     Softmax,
@@ -42,6 +46,7 @@ from chainrule.layers import (
     Tanh,
 )
 from chainrule.losses import BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, MSELoss
+from chainrule.multi_loss import MultiLoss
 from chainrule.network import Sequential
 from chainrule.objective import Objective, objective
 from chainrule.optimizers import SGD, Adam, AdamW
@@ -56,6 +61,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "BCEWithLogitsLoss",
+    "Branch",
     "Callback",
     "CrossEntropyLoss",
     "Flatten",
@@ -70,11 +76,15 @@ __all__ = [
     "LogSoftmax",
     "MSELoss",
     "ModelFileError",
+    "MultiLoss",
     "NonFiniteError",
     "Objective",
+    "Parallel",
     "ReLU",
     "Rescale",
+    "Residual",
     "Sequential",
+    "Shared",
     "SiLU",
     "Sigmoid",
     "Softmax",

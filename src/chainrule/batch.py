@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule import arrays
 from chainrule.arrays import FloatArray
-from chainrule.losses import Loss
+from chainrule.losses import Loss, Targets
 from chainrule.network import Sequential
 
 
@@ -21,13 +22,12 @@ class Batch:
     ----------
     inputs : array
         X as it came, mostly.
-    target : array
-        A row for each of X, or a label.
+    targets : Targets
     weights : array of shape (n,), or None
     """
 
     inputs: NDArray[Any]
-    target: NDArray[Any]
+    targets: Targets
     weights: FloatArray | None
 
     @property
@@ -41,19 +41,19 @@ class Batch:
         net: Sequential,
         loss: Loss,
         X: ArrayLike,
-        y: ArrayLike,
+        y: Any,
         sample_weight: ArrayLike | None,
         names: tuple[str, str] = ("X", "y"),
     ) -> Batch:
         """Return the batch, or raise an error that calls X and y by ``names``."""
         x = net.check_input(X, names[0])
         rows = x.shape[0]
-        output_shape = net.output_shape(x.shape[1:])
-        target = loss.check_target(y, (rows, *output_shape), net.dtype, names[1])
+        shapes = [(rows, *shape) for shape in net.output_shapes(x.shape[1:])]
+        targets = loss.check_targets(y, shapes, net.dtype, names[1])
         weights = arrays.weight_array(sample_weight, rows, net.dtype)
-        return cls(x, target, weights)
+        return cls(x, targets, weights)
 
+    @cached_property
     def arguments(self) -> dict[str, Any]:
-        """Return what the machine reads batches from."""
-        name = "labels" if self.target.ndim == 1 else "targets"
-        return {"inputs": self.inputs, name: self.target, "weights": self.weights}
+        """What the machine reads batches from."""
+        return {"inputs": self.inputs, **self.targets.arguments(), "weights": self.weights}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import nan, prod
+from math import nan
 from time import perf_counter
 
 import numpy as np
@@ -14,14 +14,13 @@ from chainrule.arrays import all_finite
 from chainrule.batch import Batch
 from chainrule.callbacks import Callback, Callbacks, Training
 from chainrule.engine.backends import check_backend, threads_for
-from chainrule.engine.instructions import Op, Phase
+from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
 from chainrule.engine.orders import epoch_orders
 from chainrule.errors import NonFiniteError
 from chainrule.history import History
 from chainrule.interruption import interruption
 from chainrule.losses import Loss
-from chainrule.metrics import accuracy
 from chainrule.network import Sequential
 from chainrule.optimizers import Adam, Optimizer, OptimizerState
 from chainrule.progress import TrainingProgress
@@ -36,7 +35,7 @@ STEP = Phase.FORWARD | Phase.BACKWARD | Phase.UPDATE
 def fit(
     net: Sequential,
     X: ArrayLike,
-    y: ArrayLike,
+    y: ArrayLike | tuple[ArrayLike, ...],
     *,
     loss: Loss,
     optimizer: Optimizer | None = None,
@@ -45,7 +44,7 @@ def fit(
     shuffle: bool = True,
     seed: int = 0,
     sample_weight: ArrayLike | None = None,
-    validation: tuple[ArrayLike, ArrayLike] | None = None,
+    validation: tuple[ArrayLike, ArrayLike | tuple[ArrayLike, ...]] | None = None,
     callbacks: Sequence[Callback] = (),
     progress: bool = True,
     backend: str | None = None,
@@ -67,7 +66,8 @@ def fit(
         numbers of a row do not lie side by side (as in Fortran order, which most tables are in),
         or are longdouble or not in the machine's byte order.
     y : array
-        Class labels of shape (n,) for ``CrossEntropyLoss``, else targets of the output's shape.
+        Class labels of shape (n,) for ``CrossEntropyLoss``, else targets of the output's shape; a
+        tuple of them, one for each output, for ``MultiLoss``.
     loss : Loss
     optimizer : Optimizer, optional
         ``Adam()`` by default. It goes on from where it was, if it has stepped this network before.
@@ -82,7 +82,8 @@ def fit(
     sample_weight : array of shape (n,), optional
         One weight a row, not negative; see :class:`Loss`.
     validation : (X, y), optional
-        Data to measure loss and accuracy on after each epoch.
+        Data to measure loss and accuracy on after each epoch; of several outputs, it is the
+        accuracy of the only one that is a classification.
     callbacks : list of Callback
         What to do while it trains, such as ``[cr.GradientFlow()]``.
     progress : bool
@@ -141,14 +142,13 @@ def fit(
         TrainingProgress(epochs, data.rows, shown=progress) as bar,
         interruption() as stop,
     ):
-        y = data.target.reshape(trainer.target_shape)
         training = Training(
             net,
             loss,
             optimizer,
             history,
             data.inputs,
-            y,
+            data.targets.y,
             data.weights,
             batch_size,
             epochs,
@@ -220,15 +220,9 @@ class _Trainer:
             losses=self.losses,
             update=self.state.rule,
             state=self.state.vectors,
-            **self.data.arguments(),
+            **self.data.arguments,
         )
         return batches
-
-    @property
-    def target_shape(self) -> tuple[int, ...]:
-        """The shape in which users know the targets."""
-        rows = self.data.rows
-        return (rows,) if self.loss.takes_labels else (rows, *self.plan.output_shape)
 
     def _steps_until_pause(self, calls: Callbacks) -> int:
         return int(min(self.steps_in_slice, calls.steps))
@@ -324,7 +318,7 @@ class _Trainer:
 
     def evaluate(self, data: Batch) -> tuple[float, float | None]:
         """Return the mean loss on ``data``, and the accuracy if it is a classification."""
-        outputs = np.empty((data.rows, prod(self.plan.output_shape)), self.net.dtype)
+        outputs = np.empty((data.rows, self.plan.output_columns), self.net.dtype)
         losses = self.machine.losses_for(-(-data.rows // self.batch))
         done = self.machine.run(
             Phase.FORWARD | Phase.OUTPUT,
@@ -332,13 +326,10 @@ class _Trainer:
             params=self.net.params,
             outputs=outputs,
             losses=losses,
-            **data.arguments(),
+            **data.arguments,
         )
         mean = float(losses[:, 0] @ losses[:, 1:].sum(axis=1) / losses[:, 0].sum())
-        if done < len(losses) and self.loss.op in (Op.CROSS_ENTROPY, Op.BCE_WITH_LOGITS):
-            return mean, nan  # a loss that is not finite has ended the run
-        if self.loss.op == Op.CROSS_ENTROPY:
-            return mean, accuracy(outputs, data.target)
-        if self.loss.op == Op.BCE_WITH_LOGITS:
-            return mean, float(np.mean((outputs > 0) == (data.target > 0.5)))
-        return mean, None
+        correct = self.loss.accuracy(self.plan.split_outputs(outputs), data.targets)
+        if correct is not None and done < len(losses):
+            correct = nan  # a loss that is not finite has ended the run
+        return mean, correct

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
 from math import erf, exp, pi, sqrt
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from chainrule.arrays import FloatArray
 from chainrule.autodiff.door import (
@@ -18,6 +17,7 @@ from chainrule.autodiff.door import (
     directions_of,
     flat_vector,
     names_of,
+    one_or_tuple,
     packed,
     parameter_vector,
 )
@@ -27,8 +27,10 @@ from chainrule.autodiff.plans import plain_plan, tangent_plan
 from chainrule.batch import Batch
 from chainrule.engine.backends import get_function
 from chainrule.engine.instructions import Op, Phase
-from chainrule.losses import HuberLoss, Loss, MSELoss
+from chainrule.engine.machine import Machine
+from chainrule.losses import Loss
 from chainrule.network import Sequential
+from chainrule.plan import Tensor
 
 MOST_OF_A_HESSIAN = 4096  # rows and columns
 
@@ -37,7 +39,7 @@ def hvp(
     net: Sequential,
     loss: Loss,
     x: ArrayLike,
-    y: ArrayLike,
+    y: Any,
     vector: Any,
     wrt: Wrt = PARAMS,
     *,
@@ -93,7 +95,7 @@ def hessian(
     net: Sequential,
     loss: Loss,
     x: ArrayLike,
-    y: ArrayLike,
+    y: Any,
     wrt: str = PARAMS,
     *,
     sample_weight: ArrayLike | None = None,
@@ -147,7 +149,7 @@ def gauss_newton_vp(
     net: Sequential,
     loss: Loss,
     x: ArrayLike,
-    y: ArrayLike,
+    y: Any,
     vector: ArrayLike,
     *,
     sample_weight: ArrayLike | None = None,
@@ -232,15 +234,9 @@ def fisher_vp(
     check_loss(net, loss)
     at = parameter_vector(net, params)
     inputs = net.check_input(x, "x")
-    rows = len(inputs)
-    shape = (rows,) if loss.takes_labels else (rows, *net.output_shape(inputs.shape[1:]))
-    anything = np.zeros(shape, np.int64 if loss.takes_labels else net.dtype)
-    scale = 1.0
-    if isinstance(loss, HuberLoss):
-        scale, loss = _information_of_huber(loss.delta) / 2, MSELoss()
-    batch = Batch.checked(net, loss, inputs, anything, sample_weight, ("x", "y"))
-    return scale * _output_curvature_product(
-        net, loss, batch, at, flat_vector(net, vector, "vector")
+    batch = Batch.checked(net, loss, inputs, _any_targets(net, loss, inputs), sample_weight)
+    return _output_curvature_product(
+        net, loss, batch, at, flat_vector(net, vector, "vector"), fisher=True
     )
 
 
@@ -261,13 +257,14 @@ def hessian_product(
                 machine.rows_at("seed", rows)[...] = moves[X][block]
             run: dict[str, Any] = {"params": params, "direction": moves.get(PARAMS)}
             order, losses = np.arange(block.start, block.stop), machine.losses_for(1)
-            machine.run(Phase.FORWARD, order, losses=losses, **run, **batch.arguments())
+            machine.run(Phase.FORWARD, order, losses=losses, **run, **batch.arguments)
             # The loss changes by gradient . d_output. That is the scalar to differentiate.
-            gradient = machine.rows_at("d_output", rows)
-            machine.rows_at("d_output", rows, 1)[...] = gradient
-            movement = machine.rows_at("output", rows, 1)
-            output = machine.rows_at("output", rows)
-            curve_output(net, loss, batch, block, losses[0, 0], output, movement, gradient)
+            outputs = len(machine.plan.heads) // 2
+            for head in range(outputs):
+                gradient = machine.rows_at("d_output", rows, head)
+                machine.rows_at("d_output", rows, outputs + head)[...] = gradient
+                movement = machine.rows_at("output", rows, outputs + head)
+                curve_output(net, machine, head, batch, block, losses[0, 0], movement)
             grads = mean.room_for_params()
             phases = Phase.BACKWARD | (Phase.INPUT_GRADIENT if X in moves else 0)
             machine.run(phases, order, grads=grads, **run)
@@ -276,9 +273,18 @@ def hessian_product(
 
 
 def _output_curvature_product(
-    net: Sequential, loss: Loss, batch: Batch, params: FloatArray, vector: FloatArray
+    net: Sequential,
+    loss: Loss,
+    batch: Batch,
+    params: FloatArray,
+    vector: FloatArray,
+    *,
+    fisher: bool = False,
 ) -> FloatArray:
-    """Return ``J^T H J vector``: forward with the tangent, then back as any gradient goes."""
+    """Return ``J^T H J vector``: forward with the tangent, then back as any gradient goes.
+
+    For Fisher's matrix, H is what it is on average over the targets.
+    """
     mean = BlockMean(net, batch, (PARAMS,))
     shape = batch.inputs.shape[1:]
     for block in blocks(batch.rows):
@@ -290,10 +296,11 @@ def _output_curvature_product(
         ):
             forward.run(Phase.FORWARD, order, params=params, direction=vector, inputs=batch.inputs)
             losses = machine.losses_for(1)
-            machine.run(Phase.FORWARD, order, params=params, losses=losses, **batch.arguments())
-            movement = forward.rows_at("output", rows, 1)
-            output, d_output = machine.rows_at("output", rows), machine.rows_at("d_output", rows)
-            curve_output(net, loss, batch, block, losses[0, 0], output, movement, d_output)
+            machine.run(Phase.FORWARD, order, params=params, losses=losses, **batch.arguments)
+            outputs = len(machine.plan.heads)
+            for head in range(outputs):
+                movement = forward.rows_at("output", rows, outputs + head)
+                curve_output(net, machine, head, batch, block, losses[0, 0], movement, fisher)
             grads = mean.room_for_params()
             machine.run(Phase.BACKWARD, order, params=params, grads=grads)
             mean.add(block, losses[0], grads, machine.rows_at("d_input", rows))
@@ -302,31 +309,47 @@ def _output_curvature_product(
 
 def curve_output(
     net: Sequential,
-    loss: Loss,
+    machine: Machine,
+    number: int,
     batch: Batch,
     block: slice,
     total: float,
-    output: FloatArray,
     movement: FloatArray,
-    d_gradient: FloatArray,
+    fisher: bool = False,
 ) -> None:
-    """Write how the loss's gradient changes as the output of a block of rows moves."""
-    rows = len(output)
-    as_rows = partial(np.reshape, shape=(rows, -1))
+    """Write how the loss's gradient by an output changes as that moves, where the gradient was."""
+    head, rows = machine.plan.heads[number], len(movement)
     weight = np.ones(rows, net.dtype) if batch.weights is None else batch.weights[block].copy()
+    op, delta, share = int(head["op"]), float(head["alpha"]), float(head["share"])
     target = np.empty((0, 0), net.dtype)
-    if loss.op == Op.HUBER:
-        target = as_rows(batch.target[block]).copy()
+    if op == Op.HUBER and fisher:
+        op, share = int(Op.MSE), share * _information_of_huber(delta) / 2
+    elif op == Op.HUBER:
+        target = batch.targets.values[number][block].copy().reshape(rows, -1)
+    d_gradient = machine.rows_at("d_output", rows, number).reshape(rows, -1)
     get_function(net.backend, "curvature", "curve")(
-        int(loss.op),
-        loss.number,
-        as_rows(output),
+        op,
+        delta,
+        machine.rows_at("output", rows, number).reshape(rows, -1),
         target,
         weight,
         total,
-        as_rows(movement),
-        as_rows(d_gradient),
+        movement.reshape(rows, -1),
+        d_gradient,
     )
+    if share != 1.0:
+        d_gradient *= share
+
+
+def _any_targets(net: Sequential, loss: Loss, inputs: NDArray[Any]) -> Any:
+    """Return targets that fit, for what does not depend on them."""
+    rows, shapes = len(inputs), net.output_shapes(inputs.shape[1:])
+    heads = loss.heads([Tensor(shape) for shape in shapes])
+    targets = [
+        np.zeros((rows, *shape), net.dtype) if head.target_size else np.zeros(rows, np.int64)
+        for head, shape in zip(heads, shapes, strict=True)
+    ]
+    return one_or_tuple(targets)
 
 
 def _information_of_huber(delta: float) -> float:

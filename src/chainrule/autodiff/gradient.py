@@ -62,7 +62,7 @@ def value_and_grad(
     names = names_of(wrt)
 
     def evaluate(
-        params: ArrayLike, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+        params: ArrayLike, x: ArrayLike, y: Any, sample_weight: ArrayLike | None = None
     ) -> tuple[float, Any]:
         vector = parameter_vector(net, params)
         batch = Batch.checked(net, loss, x, y, sample_weight, ("x", "y"))
@@ -87,7 +87,7 @@ def gradient(
             order = np.arange(block.start, block.stop)
             run: dict[str, Any] = {"params": params, "grads": grads}
             if not machine.run(
-                Phase.FORWARD | phases, order, losses=losses, **run, **batch.arguments()
+                Phase.FORWARD | phases, order, losses=losses, **run, **batch.arguments
             ):  # the loss is not finite; so is the gradient, then
                 machine.run(phases, order, **run)
             mean.add(block, losses[0], grads, machine.rows_at("d_input", rows))

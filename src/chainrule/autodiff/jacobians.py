@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import prod
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from chainrule.arrays import FloatArray
-from chainrule.autodiff.door import PARAMS, X, check_network, names_of, parameter_vector
+from chainrule.autodiff.door import (
+    PARAMS,
+    X,
+    check_network,
+    names_of,
+    one_or_tuple,
+    parameter_vector,
+)
 from chainrule.autodiff.machines import blocks, borrowed
 from chainrule.autodiff.plans import plain_plan, tangent_plan
 from chainrule.autodiff.samples import write_sample_gradients
 from chainrule.engine.instructions import Phase
+from chainrule.engine.machine import Machine
 from chainrule.network import Sequential
 
 
 def jacobian(
     net: Sequential, x: ArrayLike, wrt: str = PARAMS, *, params: ArrayLike | None = None
-) -> FloatArray:
+) -> Any:
     """Return the derivatives of every output by every parameter, or by every input.
 
     By the input, whatever takes less: a walk forward with a tangent for each input, or one back
@@ -36,7 +46,8 @@ def jacobian(
     -------
     array
         Of shape ``(n, *output, n_params)``, or for ``wrt="x"`` ``(n, *output, *input)``,
-        as each row's output depends on its own input only.
+        as each row's output depends on its own input only; a tuple of them, one for each head, if
+        the network ends in a :class:`Branch`.
 
     Raises
     ------
@@ -59,60 +70,71 @@ def jacobian(
     vector = parameter_vector(net, params)
     inputs = net.check_input(x, "x")
     rows, shape = len(inputs), inputs.shape[1:]
-    output_shape = net.output_shape(shape)
+    shapes = net.output_shapes(shape)
     of_each = shape if wrt == X else vector.shape
-    result = np.empty((rows, prod(output_shape), prod(of_each)), net.dtype)
+    results = [np.empty((rows, prod(s), prod(of_each)), net.dtype) for s in shapes]
     for block in blocks(rows):
+        parts = [result[block] for result in results]
         if wrt == PARAMS:
-            _back_to_parameters(net, inputs[block], vector, result[block])
-        elif prod(shape) <= prod(output_shape):
-            _forward(net, inputs[block], vector, result[block])
+            _back_to_parameters(net, inputs[block], vector, parts)
+        elif prod(shape) <= sum(map(prod, shapes)):
+            _forward(net, inputs[block], vector, parts)
         else:
-            _back_to_input(net, inputs[block], vector, result[block])
-    return result.reshape(rows, *output_shape, *of_each)
+            _back_to_input(net, inputs[block], vector, parts)
+    return one_or_tuple(
+        [r.reshape(rows, *s, *of_each) for r, s in zip(results, shapes, strict=True)]
+    )
 
 
-def _forward(net: Sequential, inputs: FloatArray, params: FloatArray, result: FloatArray) -> None:
+def _forward(
+    net: Sequential, inputs: NDArray[Any], params: FloatArray, results: list[FloatArray]
+) -> None:
     """Let one input after the other move."""
-    rows = len(inputs)
+    rows, shape = len(inputs), inputs.shape[1:]
     options = {"moving": False, "by_x": True, "keep": True}
-    with borrowed(net, tangent_plan, inputs.shape[1:], rows, **options) as machine:
+    with borrowed(net, tangent_plan, shape, rows, **options) as machine:
         seed = machine.rows_at("seed", rows).reshape(rows, -1)
         begin = 0
         for i in range(seed.shape[1]):
             seed[...] = 0
             seed[:, i] = 1
             machine.run(Phase.FORWARD, rows, params=params, inputs=inputs, begin_step=begin)
-            result[:, :, i] = machine.rows_at("output", rows, 1).reshape(rows, -1)
+            for head, result in enumerate(results, len(results)):
+                result[:, :, i] = machine.rows_at("output", rows, head).reshape(rows, -1)
             # The values stay as they are; only the tangents, which come after them, change.
-            begin = len(net.lower(inputs.shape[1:])[0].instructions)
+            begin = len(net.lower(shape)[0].instructions)
 
 
 def _back_to_input(
-    net: Sequential, inputs: FloatArray, params: FloatArray, result: FloatArray
+    net: Sequential, inputs: NDArray[Any], params: FloatArray, results: list[FloatArray]
 ) -> None:
     """Walk back from one output after the other."""
     rows = len(inputs)
-    with borrowed(net, plain_plan, inputs.shape[1:], rows, loss=None, keep=True) as machine:
-        machine.run(Phase.FORWARD, rows, params=params, inputs=inputs)
-        d_output = machine.rows_at("d_output", rows).reshape(rows, -1)
-        for i in range(d_output.shape[1]):
-            d_output[...] = 0
-            d_output[:, i] = 1
-            machine.run(Phase.BACKWARD | Phase.INPUT_GRADIENT, rows, params=params)
-            result[:, i] = machine.rows_at("d_input", rows).reshape(rows, -1)
+    for machine, head, i in _walks_back(net, inputs, params, Phase.INPUT_GRADIENT):
+        results[head][:, i] = machine.rows_at("d_input", rows).reshape(rows, -1)
 
 
 def _back_to_parameters(
-    net: Sequential, inputs: FloatArray, params: FloatArray, result: FloatArray
+    net: Sequential, inputs: NDArray[Any], params: FloatArray, results: list[FloatArray]
 ) -> None:
     """Walk back from one output after the other, and take each row's gradient apart."""
+    for machine, head, i in _walks_back(net, inputs, params, 0):
+        write_sample_gradients(net, machine, len(inputs), results[head], i)
+
+
+def _walks_back(
+    net: Sequential, inputs: NDArray[Any], params: FloatArray, phases: int
+) -> Iterator[tuple[Machine, int, int]]:
+    """Walk back from each element of each output: yield the machine, the output, the element."""
     rows = len(inputs)
     with borrowed(net, plain_plan, inputs.shape[1:], rows, loss=None, keep=True) as machine:
         machine.run(Phase.FORWARD, rows, params=params, inputs=inputs)
-        d_output = machine.rows_at("d_output", rows).reshape(rows, -1)
-        for i in range(d_output.shape[1]):
-            d_output[...] = 0
-            d_output[:, i] = 1
-            machine.run(Phase.BACKWARD, rows, params=params)
-            write_sample_gradients(net, machine, rows, result, i)
+        heads = range(len(machine.plan.heads))
+        d_outputs = [machine.rows_at("d_output", rows, head).reshape(rows, -1) for head in heads]
+        for head in heads:
+            for i in range(d_outputs[head].shape[1]):
+                for d_output in d_outputs:
+                    d_output[...] = 0
+                d_outputs[head][:, i] = 1
+                machine.run(Phase.BACKWARD | phases, rows, params=params)
+                yield machine, head, i

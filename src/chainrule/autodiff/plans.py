@@ -28,19 +28,20 @@ def tangent_plan(
     backward: bool = False,
     keep: bool = False,
 ) -> Plan:
-    """Return a plan for the output and its tangent, two heads; the loss is that of the first.
+    """Return a plan for the outputs, then for their tangents: twice as many heads.
 
     With ``moving``, the parameters move along the direction; ``by_x``, x along the seed.
     """
-    builder, x, y = net.lower(shape)
+    builder, x, outputs = net.lower(shape)
+    heads = list(map(Head, outputs)) if loss is None else loss.heads(outputs)
     seeds = [Tensor(x.shape)] if by_x else []
     tangents = Tangents(builder, moving=moving, seeds=[(x, seed) for seed in seeds])
     tangents.append(list(builder.instructions))
-    head = Head(y) if loss is None else Head(y, loss.op, loss.number)
+    heads += [Head(_or_zeros(builder, tangents.of(y), y)) for y in outputs]
     return make_plan(
         builder,
         x,
-        [head, Head(_or_zeros(builder, tangents.of(y), y))],
+        heads,
         offsets=net.offsets,
         batch=rows,
         dtype=net.dtype,
@@ -65,7 +66,7 @@ def derivatives_plan(
     ``()`` is the output itself, ``(i,)`` its derivative by element i, ``(i, j)`` the second one by
     i and j, with i <= j. There is a seed for each element, in the order of their numbers.
     """
-    builder, x, y = net.lower(shape)
+    builder, x, (y,) = net.lower(shape)
     primal = list(builder.instructions)
     seeds, tangents, steps = [], {}, {}
     heads: dict[tuple[int, ...], Tensor] = {(): y}
@@ -91,6 +92,7 @@ def derivatives_plan(
         seeds=seeds,
         backward=backward,
         threads=threads,
+        keep=backward,  # for several walks back
     )
 
 

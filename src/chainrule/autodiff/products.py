@@ -13,9 +13,9 @@ from chainrule.autodiff.door import (
     PARAMS,
     Wrt,
     X,
-    array_of_shape,
     check_network,
     directions_of,
+    one_or_tuple,
     parameter_vector,
 )
 from chainrule.autodiff.machines import blocks, borrowed, return_with, take
@@ -23,12 +23,10 @@ from chainrule.autodiff.plans import plain_plan, tangent_plan
 from chainrule.engine.instructions import Phase
 from chainrule.network import Sequential
 
-Pullback = Callable[[ArrayLike], tuple[FloatArray, FloatArray]]
+Pullback = Callable[[Any], tuple[FloatArray, FloatArray]]
 
 
-def vjp(
-    net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None
-) -> tuple[FloatArray, Pullback]:
+def vjp(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None) -> tuple[Any, Pullback]:
     """Return the output, and the function that carries a gradient by it back.
 
     Reverse mode: ``d_output`` times the Jacobian. The network is not changed.
@@ -43,7 +41,8 @@ def vjp(
     Returns
     -------
     output : array of shape (n, ...)
-    pullback : function of an array of the output's shape
+        Or a tuple of them, one for each head, if the network ends in a :class:`Branch`.
+    pullback : function of an array of the output's shape, or a tuple as output is one
         It returns the gradient by the parameters, shape (n_params,), and that by x. It may be
         called any number of times.
 
@@ -67,18 +66,20 @@ def vjp(
     rows = len(inputs)
     key, machine = take(net, plain_plan, inputs.shape[1:], rows, loss=None, keep=True)
     machine.run(Phase.FORWARD, rows, params=vector, inputs=inputs)
-    output = machine.rows_at("output", rows).copy()
+    shapes = machine.plan.output_shapes
+    outputs = [machine.rows_at("output", rows, head).copy() for head in range(len(shapes))]
 
-    def pullback(d_output: ArrayLike) -> tuple[FloatArray, FloatArray]:
-        gradient = array_of_shape(d_output, "d_output", output.shape, net.dtype)
-        machine.rows_at("d_output", rows)[...] = gradient
+    def pullback(d_output: Any) -> tuple[FloatArray, FloatArray]:
+        gradients = net.check_gradients(d_output, rows, shapes, "d_output")
+        for head, gradient in enumerate(gradients):
+            machine.rows_at("d_output", rows, head)[...] = gradient
         d_params = np.zeros_like(vector)
         phases = Phase.BACKWARD | Phase.INPUT_GRADIENT
         machine.run(phases, rows, params=vector, grads=d_params)
         return d_params, machine.rows_at("d_input", rows).copy()
 
     return_with(pullback, net, key, machine)
-    return output, pullback
+    return one_or_tuple(outputs), pullback
 
 
 def jvp(
@@ -88,7 +89,7 @@ def jvp(
     wrt: Wrt = PARAMS,
     *,
     params: ArrayLike | None = None,
-) -> tuple[FloatArray, FloatArray]:
+) -> tuple[Any, Any]:
     """Return the output, and how fast it changes along a direction.
 
     Forward mode: the Jacobian times ``tangent``, in one walk along a plan that carries the tangent
@@ -107,6 +108,7 @@ def jvp(
     Returns
     -------
     output, d_output : arrays of shape (n, ...)
+        Or tuples of them, one for each head, if the network ends in a :class:`Branch`.
 
     Raises
     ------
@@ -125,7 +127,8 @@ def jvp(
     vector = parameter_vector(net, params)
     inputs = net.check_input(x, "x")
     moves = directions_of(net, tangent, "tangent", wrt, inputs.shape)
-    output, d_output = np.empty((2, len(inputs), *net.output_shape(inputs.shape[1:])), net.dtype)
+    shapes = net.output_shapes(inputs.shape[1:])
+    outputs = [np.empty((len(inputs), *shape), net.dtype) for shape in 2 * shapes]
     options = {"moving": PARAMS in moves, "by_x": X in moves}
     for block in blocks(len(inputs)):
         rows = block.stop - block.start
@@ -139,6 +142,6 @@ def jvp(
                 direction=moves.get(PARAMS),
                 inputs=inputs,
             )
-            output[block] = machine.rows_at("output", rows)
-            d_output[block] = machine.rows_at("output", rows, 1)
-    return output, d_output
+            for head, output in enumerate(outputs):
+                output[block] = machine.rows_at("output", rows, head)
+    return one_or_tuple(outputs[: len(shapes)]), one_or_tuple(outputs[len(shapes) :])

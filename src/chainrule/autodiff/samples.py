@@ -29,7 +29,7 @@ def per_sample_grad(
     net: Sequential,
     loss: Loss,
     x: ArrayLike,
-    y: ArrayLike,
+    y: Any,
     *,
     params: ArrayLike | None = None,
     out: FloatArray | None = None,
@@ -71,7 +71,7 @@ def per_sample_grad(
     at, batch = _checked(net, loss, x, y, params)
     result = room(out, "out", (batch.rows, at.size), net.dtype)
 
-    def write(machine: Machine, block: slice) -> None:
+    def write(machine: Machine, block: slice, _: list[FloatArray]) -> None:
         rows = result[block]
         write_sample_gradients(net, machine, len(rows), rows[:, np.newaxis], 0)
 
@@ -83,7 +83,7 @@ def per_sample_norms(
     net: Sequential,
     loss: Loss,
     x: ArrayLike,
-    y: ArrayLike,
+    y: Any,
     *,
     params: ArrayLike | None = None,
 ) -> FloatArray:
@@ -112,7 +112,7 @@ def per_sample_norms(
     at, batch = _checked(net, loss, x, y, params)
     norms = np.empty(batch.rows, net.dtype)
 
-    def write(machine: Machine, block: slice) -> None:
+    def write(machine: Machine, block: slice, _: list[FloatArray]) -> None:
         norms[block] = _norms(net, machine, block.stop - block.start)
 
     _for_each_block(net, loss, at, batch, write)
@@ -123,7 +123,7 @@ def clipped_grad(
     net: Sequential,
     loss: Loss,
     x: ArrayLike,
-    y: ArrayLike,
+    y: Any,
     max_norm: float,
     *,
     params: ArrayLike | None = None,
@@ -175,12 +175,13 @@ def clipped_grad(
     norms = np.empty(batch.rows, net.dtype)
     total = np.zeros_like(at)
 
-    def write(machine: Machine, block: slice) -> None:
+    def write(machine: Machine, block: slice, d_outputs: list[FloatArray]) -> None:
         rows = block.stop - block.start
         norms[block] = _norms(net, machine, rows)
         scale = max_norm / np.maximum(norms[block], max_norm)
-        d_output = machine.rows_at("d_output", rows)
-        d_output *= scale.reshape(-1, *[1] * (d_output.ndim - 1))
+        for head, d_output in enumerate(d_outputs):
+            by_row = scale.reshape(-1, *[1] * (d_output.ndim - 1))
+            np.multiply(d_output, by_row, out=machine.rows_at("d_output", rows, head))
         part = np.zeros_like(total) if block.start else total
         machine.run(Phase.BACKWARD, rows, params=at, grads=part)
         if part is not total:
@@ -215,7 +216,7 @@ def write_sample_gradients(
 
 
 def _checked(
-    net: Any, loss: Any, x: ArrayLike, y: ArrayLike, params: ArrayLike | None
+    net: Any, loss: Any, x: ArrayLike, y: Any, params: ArrayLike | None
 ) -> tuple[FloatArray, Batch]:
     check_loss(net, loss)
     at = parameter_vector(net, params)
@@ -227,20 +228,25 @@ def _for_each_block(
     loss: Loss,
     params: FloatArray,
     batch: Batch,
-    use: Callable[[Machine, slice], None],
+    use: Callable[[Machine, slice, list[FloatArray]], None],
 ) -> None:
-    """Walk forward and back with each block, and leave values and their gradients in the arena."""
+    """Walk forward and back with each block, and leave values and their gradients in the arena.
+
+    Then call ``use`` with the machine, the block and the loss's gradient by each output.
+    """
     for block in blocks(batch.rows):
         rows = block.stop - block.start
         shape = batch.inputs.shape[1:]
         with borrowed(net, plain_plan, shape, rows, loss=loss, keep=True) as machine:
             order, losses = np.arange(block.start, block.stop), machine.losses_for(1)
-            machine.run(Phase.FORWARD, order, params=params, losses=losses, **batch.arguments())
-            # The batch's loss is a mean.
-            d_output = machine.rows_at("d_output", rows)
-            d_output *= rows
+            machine.run(Phase.FORWARD, order, params=params, losses=losses, **batch.arguments)
+            heads = range(len(machine.plan.heads))
+            d_outputs = [machine.rows_at("d_output", rows, head) for head in heads]
+            for d_output in d_outputs:
+                d_output *= rows  # as the batch's loss is a mean
+            kept = [d_output.copy() for d_output in d_outputs]  # the way back may add to them
             machine.run(Phase.BACKWARD, order, params=params)
-            use(machine, block)
+            use(machine, block, kept)
 
 
 def _norms(net: Sequential, machine: Machine, rows: int) -> FloatArray:
