@@ -7,6 +7,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.autodiff import machines
+from chainrule.autodiff.sample_gradients import SampleGradients
 
 ROWS, WIDTH = 7, 3
 PAIR = ("params", "x")
@@ -118,6 +119,20 @@ def test_samples_one_by_one(kind, backend):
     scales = np.minimum(1, bound / np.maximum(norms, bound))
     expected = scales @ np.stack(rows)
     np.testing.assert_allclose(clipped, expected, rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize("kind", ["shared", "outputs"])
+def test_samples_where_only_the_sum_is_known(kind, monkeypatch):
+    """As it is for a layer of one's own: batches of one."""
+    p = Problem(kind)
+    expected = cr.per_sample_grad(*p.data), cr.per_sample_norms(*p.data), cr.jacobian(p.net, p.x)
+    for name in ("_by_rule", "_simple"):
+        never = property(lambda self: False, lambda self, value: None)
+        monkeypatch.setattr(SampleGradients, name, never, raising=False)
+    found = cr.per_sample_grad(*p.data), cr.per_sample_norms(*p.data), cr.jacobian(p.net, p.x)
+    for mine, exact in zip(found, expected, strict=True):
+        for one, other in zip(as_list(mine), as_list(exact), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-14)
 
 
 def everything(p):

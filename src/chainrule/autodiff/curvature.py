@@ -33,6 +33,7 @@ from chainrule.network import Sequential
 from chainrule.plan import Tensor
 
 MOST_OF_A_HESSIAN = 4096  # rows and columns
+CURVED = (Op.MSE, Op.HUBER, Op.BCE_WITH_LOGITS, Op.CROSS_ENTROPY)
 
 
 def hvp(
@@ -321,6 +322,10 @@ def curve_output(
     head, rows = machine.plan.heads[number], len(movement)
     weight = np.ones(rows, net.dtype) if batch.weights is None else batch.weights[block].copy()
     op, delta, share = int(head["op"]), float(head["alpha"]), float(head["share"])
+    if op not in CURVED:
+        raise NotImplementedError(
+            "the second derivative of a loss of one's own is not known, only its gradient."
+        )
     target = np.empty((0, 0), net.dtype)
     if op == Op.HUBER and fisher:
         op, share = int(Op.MSE), share * _information_of_huber(delta) / 2

@@ -20,7 +20,7 @@ from chainrule.autodiff.door import (
 )
 from chainrule.autodiff.machines import blocks, borrowed
 from chainrule.autodiff.plans import plain_plan, tangent_plan
-from chainrule.autodiff.samples import write_sample_gradients
+from chainrule.autodiff.sample_gradients import SampleGradients
 from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
 from chainrule.network import Sequential
@@ -110,7 +110,7 @@ def _back_to_input(
 ) -> None:
     """Walk back from one output after the other."""
     rows = len(inputs)
-    for machine, head, i in _walks_back(net, inputs, params, Phase.INPUT_GRADIENT):
+    for machine, head, i, _ in _walks_back(net, inputs, params, Phase.INPUT_GRADIENT):
         results[head][:, i] = machine.rows_at("d_input", rows).reshape(rows, -1)
 
 
@@ -118,23 +118,27 @@ def _back_to_parameters(
     net: Sequential, inputs: NDArray[Any], params: FloatArray, results: list[FloatArray]
 ) -> None:
     """Walk back from one output after the other, and take each row's gradient apart."""
-    for machine, head, i in _walks_back(net, inputs, params, 0):
-        write_sample_gradients(net, machine, len(inputs), results[head], i)
+    for machine, head, i, d_outputs in _walks_back(net, inputs, params, 0):
+        SampleGradients(net, machine, params, inputs, d_outputs).write(results[head], i)
 
 
 def _walks_back(
     net: Sequential, inputs: NDArray[Any], params: FloatArray, phases: int
-) -> Iterator[tuple[Machine, int, int]]:
-    """Walk back from each element of each output: yield the machine, the output, the element."""
+) -> Iterator[tuple[Machine, int, int, list[FloatArray]]]:
+    """Walk back from each element of each output.
+
+    Yield the machine, the output, the element and the gradients by the outputs: a 1, and zeros.
+    """
     rows = len(inputs)
     with borrowed(net, plain_plan, inputs.shape[1:], rows, loss=None, keep=True) as machine:
         machine.run(Phase.FORWARD, rows, params=params, inputs=inputs)
-        heads = range(len(machine.plan.heads))
-        d_outputs = [machine.rows_at("d_output", rows, head).reshape(rows, -1) for head in heads]
-        for head in heads:
-            for i in range(d_outputs[head].shape[1]):
-                for d_output in d_outputs:
-                    d_output[...] = 0
-                d_outputs[head][:, i] = 1
+        d_outputs = [np.zeros((rows, *shape), net.dtype) for shape in machine.plan.output_shapes]
+        for head, d_output in enumerate(d_outputs):
+            columns = d_output.reshape(rows, -1)
+            for i in range(columns.shape[1]):
+                columns[:, i] = 1
+                for other, gradient in enumerate(d_outputs):
+                    machine.rows_at("d_output", rows, other)[...] = gradient
                 machine.run(Phase.BACKWARD | phases, rows, params=params)
-                yield machine, head, i
+                yield machine, head, i, d_outputs
+                columns[:, i] = 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -14,15 +13,14 @@ from chainrule.arrays import FloatArray
 from chainrule.autodiff.door import check_loss, parameter_vector, room
 from chainrule.autodiff.machines import blocks, borrowed
 from chainrule.autodiff.plans import plain_plan
+from chainrule.autodiff.sample_gradients import SampleGradients
 from chainrule.batch import Batch
-from chainrule.engine.backends import get_function, threads_for
-from chainrule.engine.instructions import Op, Phase
+from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
 from chainrule.losses import Loss
 from chainrule.network import Sequential
 
-LEAST_OF_A_THREAD = 1 << 20  # numbers to write
-BLOCK_NUMBERS = 1 << 18  # of gradients that are made for their norms' sake, at a time
+Use = Callable[[Machine, slice, SampleGradients, list[FloatArray]], None]
 
 
 def per_sample_grad(
@@ -71,11 +69,10 @@ def per_sample_grad(
     at, batch = _checked(net, loss, x, y, params)
     result = room(out, "out", (batch.rows, at.size), net.dtype)
 
-    def write(machine: Machine, block: slice, _: list[FloatArray]) -> None:
-        rows = result[block]
-        write_sample_gradients(net, machine, len(rows), rows[:, np.newaxis], 0)
+    def use(_: Machine, block: slice, samples: SampleGradients, __: list[FloatArray]) -> None:
+        samples.write(result[block][:, np.newaxis], 0)
 
-    _for_each_block(net, loss, at, batch, write)
+    _for_each_block(net, loss, at, batch, use)
     return result
 
 
@@ -112,10 +109,10 @@ def per_sample_norms(
     at, batch = _checked(net, loss, x, y, params)
     norms = np.empty(batch.rows, net.dtype)
 
-    def write(machine: Machine, block: slice, _: list[FloatArray]) -> None:
-        norms[block] = _norms(net, machine, block.stop - block.start)
+    def use(_: Machine, block: slice, samples: SampleGradients, __: list[FloatArray]) -> None:
+        norms[block] = samples.norms()
 
-    _for_each_block(net, loss, at, batch, write)
+    _for_each_block(net, loss, at, batch, use)
     return norms
 
 
@@ -175,9 +172,11 @@ def clipped_grad(
     norms = np.empty(batch.rows, net.dtype)
     total = np.zeros_like(at)
 
-    def write(machine: Machine, block: slice, d_outputs: list[FloatArray]) -> None:
+    def use(
+        machine: Machine, block: slice, samples: SampleGradients, d_outputs: list[FloatArray]
+    ) -> None:
         rows = block.stop - block.start
-        norms[block] = _norms(net, machine, rows)
+        norms[block] = samples.norms()
         scale = max_norm / np.maximum(norms[block], max_norm)
         for head, d_output in enumerate(d_outputs):
             by_row = scale.reshape(-1, *[1] * (d_output.ndim - 1))
@@ -187,32 +186,8 @@ def clipped_grad(
         if part is not total:
             total[...] += part
 
-    _for_each_block(net, loss, at, batch, write)
+    _for_each_block(net, loss, at, batch, use)
     return total, norms
-
-
-def write_sample_gradients(
-    net: Sequential, machine: Machine, rows: int, result: FloatArray, place: int
-) -> None:
-    """Write what the machine's way back tells of each sample to ``result[:, place]``.
-
-    ``result`` has the shape (rows, places, n_params), and is contiguous.
-    """
-    _, places, size = result.shape
-    differentiate = get_function(net.backend, "samples", "differentiate_samples")
-    grads, stride = result.reshape(-1), places * size
-
-    def write(first: int, last: int) -> None:
-        begin = first * stride + place * size
-        differentiate(machine.plan.instructions, machine.arena, first, last, begin, stride, grads)
-
-    threads = min(threads_for(net.backend), rows, 1 + rows * size // LEAST_OF_A_THREAD)
-    ends = [rows * i // threads for i in range(threads + 1)]
-    if threads == 1:
-        write(0, rows)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(write, ends[:-1], ends[1:]))
 
 
 def _checked(
@@ -228,11 +203,12 @@ def _for_each_block(
     loss: Loss,
     params: FloatArray,
     batch: Batch,
-    use: Callable[[Machine, slice, list[FloatArray]], None],
+    use: Use,
 ) -> None:
-    """Walk forward and back with each block, and leave values and their gradients in the arena.
+    """Walk forward and back with each block.
 
-    Then call ``use`` with the machine, the block and the loss's gradient by each output.
+    Then call ``use`` with the machine, the block, its samples' gradients, and the gradients by the
+    outputs that the walk back began with.
     """
     for block in blocks(batch.rows):
         rows = block.stop - block.start
@@ -244,29 +220,8 @@ def _for_each_block(
             d_outputs = [machine.rows_at("d_output", rows, head) for head in heads]
             for d_output in d_outputs:
                 d_output *= rows  # as the batch's loss is a mean
-            kept = [d_output.copy() for d_output in d_outputs]  # the way back may add to them
+            begin_with = [d_output.copy() for d_output in d_outputs]  # they may be added to
             machine.run(Phase.BACKWARD, order, params=params)
-            use(machine, block, kept)
-
-
-def _norms(net: Sequential, machine: Machine, rows: int) -> FloatArray:
-    """Return the norm of each sample's gradient, from what is in the arena."""
-    plan = machine.plan.instructions
-    linear = plan[plan["op"] == Op.LINEAR]
-    if not (linear["adds_dw"].any() or (linear["repeat"] > 1).any()):
-        squares = np.empty(rows)
-        of_x, of_dz = np.empty((2, rows), net.dtype)
-        square_norms = get_function(net.backend, "samples", "square_norms")
-        square_norms(plan, machine.arena, rows, of_x, of_dz, squares)
-        return np.sqrt(squares).astype(net.dtype)
-    size = net.params.size
-    norms = np.empty(rows, net.dtype)
-    differentiate = get_function(net.backend, "samples", "differentiate_samples")
-    together = max(1, BLOCK_NUMBERS // size)
-    gradients = np.empty((together, size), net.dtype)
-    for first in range(0, rows, together):
-        last = min(first + together, rows)
-        differentiate(plan, machine.arena, first, last, 0, size, gradients.reshape(-1))
-        few = gradients[: last - first]
-        norms[first:last] = np.sqrt(np.einsum("ij,ij->i", few, few, dtype=float))
-    return norms
+            inputs = batch.inputs[block]
+            samples = SampleGradients(net, machine, params, inputs, begin_with)
+            use(machine, block, samples, begin_with)
