@@ -15,7 +15,7 @@ import numpy as np
 import chainrule as cr
 from benchmarks.workloads import WORKLOADS
 
-SECONDS, ROUNDS, SAME = 0.15, 5, 2e-3
+SECONDS, ROUNDS, SAME = 0.1, 4, 2e-3
 
 
 def problem():

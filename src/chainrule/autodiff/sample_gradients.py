@@ -47,11 +47,8 @@ class SampleGradients:
         self._net, self._machine, self._params = net, machine, params
         self._inputs, self._d_outputs = inputs, d_outputs
         self._steps = machine.plan.instructions
-        with_parameters = self._steps[self._steps["weight"] >= 0]
-        self._by_rule = bool((with_parameters["op"] == Op.LINEAR).all())
-        self._simple = self._by_rule and not (
-            with_parameters["adds_dw"].any() or (with_parameters["repeat"] > 1).any()
-        )
+        self._is_linear = self._steps["op"] == Op.LINEAR
+        self._by_rule = bool((self._is_linear | (self._steps["weight"] < 0)).all())
 
     def write(self, result: FloatArray, place: int) -> None:
         """Write sample i's gradient to ``result[i, place]``, a contiguous array of three axes."""
@@ -73,7 +70,8 @@ class SampleGradients:
     def norms(self) -> FloatArray:
         """Return the norm of each sample's gradient."""
         rows, size, dtype = len(self._inputs), self._params.size, self._params.dtype
-        if self._simple:
+        is_sum = self._is_linear & (self._steps["adds_dw"] | (self._steps["repeat"] > 1))
+        if self._by_rule and not is_sum.any():
             squares, (of_x, of_dz) = np.empty(rows), np.empty((2, rows), dtype)
             square_norms = get_function(self._net.backend, "samples", "square_norms")
             square_norms(self._steps, self._machine.arena, rows, of_x, of_dz, squares)
