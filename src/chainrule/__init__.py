@@ -91,3 +91,8 @@ def __getattr__(name: str) -> Any:
     if name == "ops":
         return import_module("chainrule.ops")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Name ``ops`` before its first use, too."""
+    return sorted({*globals(), *__all__})

@@ -85,7 +85,8 @@ def room_for(
 ) -> FloatArray:
     """Return where a kernel may write: ``out`` if it can, else a new array."""
     if out is not None and can_take(out, shape, dtype, inputs):
-        return out
+        result: FloatArray = out
+        return result
     return np.empty(shape, dtype)
 
 
@@ -109,7 +110,7 @@ def deliver(result: NDArray[Any], out: Any, where: ArrayLike = True, name: str =
     if where is True:
         out[...] = result
     else:
-        np.copyto(out, result, casting="same_kind", where=where)  # type: ignore[arg-type]
+        np.copyto(out, result, casting="same_kind", where=where)
     return out
 
 

@@ -1,6 +1,6 @@
 """Losses, each with its gradient by the output: one number, and an array of the output's shape."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -55,7 +55,7 @@ class _Pointwise:
             output, target = (stretched(array, given[0].shape, kind) for array in given)
         shape = output.shape
         if weight is None:
-            form, weight, total = (1, output.size), _ONE[kind], 1.0
+            form, weight, total = (1, output.size), _ONE[kind], float(output.size > 0)
         else:
             rows = shape[0] if shape else 1
             weight, total = _weights(weight, shape[:1], kind)
@@ -71,7 +71,7 @@ class _Pointwise:
             d_output.reshape(form),
             *numbers,
         )
-        return value, deliver(d_output if kind == dtype else d_output.astype(dtype), out)
+        return float(value), deliver(d_output if kind == dtype else d_output.astype(dtype), out)
 
 
 _mse = _Pointwise(kernels.mse)
@@ -99,7 +99,7 @@ def mse(
     Returns
     -------
     value : float
-        Accumulated in float64.
+        Accumulated in float64; 0 of nothing, and where all weights are 0.
     d_output : array of the output's shape
 
     Raises
@@ -248,7 +248,7 @@ def cross_entropy(
     value = _cross_entropy[kind](
         plain(given, kind).reshape(form), labels, weight, total, d_output.reshape(form), smoothing
     )
-    return value, deliver(d_output if kind == dtype else d_output.astype(dtype), out)
+    return float(value), deliver(d_output if kind == dtype else d_output.astype(dtype), out)
 
 
 def _check_target(output: NDArray[Any], target: NDArray[Any]) -> None:

@@ -3,7 +3,7 @@
 What they mean is said there. All are made from the twins, whose formulas stand in the other files.
 """
 
-from math import sqrt
+from math import prod, sqrt
 
 import numpy as np
 
@@ -264,9 +264,9 @@ def _pointwise(function, output, target, weight, out, *numbers):
     output, target = _floats(output, target)
     rows = output.shape[0] if output.ndim else 1
     weight = np.ones(rows) if weight is None else np.asarray(weight)
-    matrix = output.reshape(rows, -1)
+    matrix = output.reshape(rows, prod(output.shape[1:]))
     gradient = np.empty_like(matrix)
-    goal = np.broadcast_to(target, output.shape).reshape(rows, -1)
+    goal = np.broadcast_to(target, output.shape).reshape(matrix.shape)
     value = function(matrix, goal, weight, weight.sum(), gradient, *numbers)
     return float(value), np.positive(gradient.reshape(output.shape), out=out)
 
