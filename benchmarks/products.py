@@ -90,13 +90,13 @@ def _repeat_linear(times, x, w, b, scratch, y):
 @njit(nogil=True)
 def _repeat_backward_weight(times, x, dy, scratch, dw):
     for _ in range(times):
-        linear_backward_weight(x, dy, 0, scratch, dw)
+        linear_backward_weight(x, dy, 0, False, scratch, dw)
 
 
 @njit(nogil=True)
 def _repeat_backward_input(times, dy, w, scratch, dx):
     for _ in range(times):
-        linear_backward_input(dy, w, scratch, dx)
+        linear_backward_input(dy, w, False, scratch, dx)
 
 
 def aligned(shape, dtype):

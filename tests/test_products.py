@@ -54,6 +54,24 @@ def test_multiply(m, k, n, dtype, bias, relu):
     assert_product(c, a, b, start if bias else 0.0, floor)
 
 
+@given(m=SIZES, k=SIZES, n=SIZES, dtype=DTYPES)
+@example(m=9, k=300, n=3, dtype=np.float32)
+@example(m=1, k=784, n=1, dtype=np.float64)
+@example(m=40, k=64, n=50, dtype=np.float32)
+@example(m=50, k=700, n=600, dtype=np.float32)
+@settings(max_examples=60, deadline=None)
+def test_products_are_added_to_what_is_there(m, k, n, dtype):
+    rng = np.random.default_rng(m * k * n)
+    a, b, before = (random(rng, shape, dtype) for shape in ((m, k), (k, n), (m, n)))
+    sums = [before.copy() for _ in range(3)]
+    a_transposed, b_transposed = np.ascontiguousarray(a.T), np.ascontiguousarray(b.T)
+    gemm.multiply(a, b, sums[0].reshape(-1), dtype(-np.inf), scratch(dtype), sums[0])
+    gemm.multiply_transposed(a_transposed, 0, b, True, scratch(dtype), sums[1])
+    gemm.multiply_by_transposed(a, b_transposed, True, scratch(dtype), sums[2])
+    for c in sums:
+        assert_product(c, a, b, before, dtype(-np.inf))
+
+
 @given(m=SIZES, k=SIZES, n=SIZES, dtype=DTYPES, cut=st.integers(0, 140))
 @example(m=40, k=64, n=10, dtype=np.float32, cut=8)
 @example(m=40, k=64, n=50, dtype=np.float32, cut=16)
@@ -65,10 +83,10 @@ def test_multiply_transposed_in_two_parts(m, k, n, dtype, cut):
     cut = min(cut, m)
     for first, last in ((0, cut), (cut, m)):
         if first < last:
-            gemm.multiply_transposed(a, first, b, scratch(dtype), c[first:last])
+            gemm.multiply_transposed(a, first, b, False, scratch(dtype), c[first:last])
     assert_product(c, a.T, b)
     whole = np.empty_like(c)
-    gemm.multiply_transposed(a, 0, b, scratch(dtype), whole)
+    gemm.multiply_transposed(a, 0, b, False, scratch(dtype), whole)
     if not JIT_DISABLED:
         assert np.array_equal(whole, c)
 
@@ -80,9 +98,9 @@ def test_multiply_by_transposed_in_two_parts(m, k, n, dtype, cut):
     a, b = random(rng, (m, k), dtype), random(rng, (n, k), dtype)
     c, whole = np.full((m, n), np.nan, dtype), np.empty((m, n), dtype)
     for rows in (slice(0, cut), slice(cut, None)):
-        gemm.multiply_by_transposed(a[rows], b, scratch(dtype), c[rows])
+        gemm.multiply_by_transposed(a[rows], b, False, scratch(dtype), c[rows])
     assert_product(c, a, b.T)
-    gemm.multiply_by_transposed(a, b, scratch(dtype), whole)
+    gemm.multiply_by_transposed(a, b, False, scratch(dtype), whole)
     if not JIT_DISABLED:
         assert np.array_equal(whole, c)
 
@@ -100,9 +118,9 @@ def test_factors_too_large_for_the_cache(m, k, n, dtype):
     c = np.full((m, n), np.nan, dtype)
     gemm.multiply(a, b, bias, dtype(0), scratch(dtype), c)
     assert_product(c, a, b, bias, 0)
-    gemm.multiply_by_transposed(a, np.ascontiguousarray(b.T), scratch(dtype), c)
+    gemm.multiply_by_transposed(a, np.ascontiguousarray(b.T), False, scratch(dtype), c)
     assert_product(c, a, b)
-    gemm.multiply_transposed(np.ascontiguousarray(a.T), 0, b, scratch(dtype), c)
+    gemm.multiply_transposed(np.ascontiguousarray(a.T), 0, b, False, scratch(dtype), c)
     assert_product(c, a, b)
 
 
@@ -111,7 +129,7 @@ def test_factors_too_large_for_the_cache(m, k, n, dtype):
 def test_sums_of_columns(rows, columns, dtype):
     dy = random(np.random.default_rng(rows), (rows, columns), dtype)
     db = np.full(columns, np.nan, dtype)
-    linear_backward_bias(dy, db)
+    linear_backward_bias(dy, False, db)
     np.testing.assert_allclose(db, dy.sum(axis=0, dtype=float), rtol=1e-5, atol=1e-5)
 
 
@@ -164,9 +182,9 @@ for m, k, n in [(9, 64, 1), (37, 53, 29), (16, 16, 16), (50, 50, 50), (5, 700, 6
     a, b, c = rng.random((m, k), "f"), rng.random((k, n), "f"), np.empty((m, n), "f")
     gemm.multiply(a, b, b[0], np.float32(0), room, c)
     assert np.allclose(c, a @ b + b[0], rtol=1e-4)
-    gemm.multiply_by_transposed(a, np.ascontiguousarray(b.T), room, c)
+    gemm.multiply_by_transposed(a, np.ascontiguousarray(b.T), False, room, c)
     assert np.allclose(c, a @ b, rtol=1e-4)
-    gemm.multiply_transposed(np.ascontiguousarray(a.T), 0, b, room, c)
+    gemm.multiply_transposed(np.ascontiguousarray(a.T), 0, b, False, room, c)
     assert np.allclose(c, a @ b, rtol=1e-4)
 """
     result = subprocess.run(

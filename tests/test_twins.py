@@ -108,6 +108,8 @@ def arguments(function, rows, columns, dtype, rng):
         "delta": 0.8,
         "smoothing": 0.2,
         "columns": 3,
+        "column": 1,
+        "adds": True,
         "lr": 0.01,
         "momentum": 0.9,
         "weight_decay": 0.1,
@@ -138,6 +140,8 @@ def arguments(function, rows, columns, dtype, rng):
         shapes["a"] = (inner, rows)
     if name == "gather_values":
         shapes["source"], shapes["out"] = (rows + 3,), (rows,)
+    if name in ("put_columns", "take_columns"):
+        shapes["y"] = (rows, columns + 2)
     if name == "copy_rows":
         shapes["source"] = (rows, columns)
     values = []
@@ -162,7 +166,9 @@ def arguments(function, rows, columns, dtype, rng):
         else:
             values.append(rng.normal(size=shapes.get(parameter, (rows, columns))).astype(dtype))
     subject = function.__module__.rpartition(".")[2]
-    if subject in ("activation", "norm", "rescale", "update") and "softmax" not in name:
+    flat = ("activation", "combine", "curvature", "norm", "rescale", "update")
+    by_row = any(word in name for word in ("softmax", "columns", "rows"))
+    if subject in flat and not by_row:
         values = [v.reshape(-1) if isinstance(v, np.ndarray) else v for v in values]
     return values
 

@@ -28,6 +28,7 @@ from chainrule.layers import (
 )
 from chainrule.losses import BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, MSELoss
 from chainrule.network import Sequential
+from chainrule.objective import Objective, objective
 from chainrule.optimizers import SGD, Adam, AdamW
 from chainrule.saving import load
 from chainrule.threads import get_num_threads, set_num_threads, threads
@@ -58,6 +59,7 @@ __all__ = [
     "MSELoss",
     "ModelFileError",
     "NonFiniteError",
+    "Objective",
     "ReLU",
     "Rescale",
     "Sequential",
@@ -78,6 +80,7 @@ __all__ = [
     "losses",
     "metrics",
     "nudge",
+    "objective",
     "ops",
     "optimizers",
     "reference",

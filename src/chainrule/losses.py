@@ -12,7 +12,8 @@ from chainrule.arrays import FloatArray
 from chainrule.engine.instructions import Op, Phase
 from chainrule.engine.machine import Machine
 from chainrule.engine.pool import MachinePool
-from chainrule.plan import PlanBuilder, Tensor, make_plan
+from chainrule.plan import Head, PlanBuilder, Tensor, make_plan
+from chainrule.protocols import as_array
 
 __all__ = ["BCEWithLogitsLoss", "CrossEntropyLoss", "HuberLoss", "MSELoss"]
 
@@ -67,8 +68,9 @@ class Loss(ABC):
         ValueError, TypeError
             If a shape, a dtype, a label or a value is wrong.
         """
-        dtype = SINGLE if getattr(output, "dtype", None) == SINGLE else DOUBLE
-        out = arrays.batch_array(output, "output", dtype)
+        out = as_array(output, "output")
+        dtype = SINGLE if out.dtype == SINGLE else DOUBLE
+        out = arrays.batch_array(out, "output", dtype)
         rows = out.shape[0]
         target = self.check_target(y, out.shape, dtype)
         weights = arrays.weight_array(sample_weight, rows, dtype)
@@ -80,7 +82,8 @@ class Loss(ABC):
             rows,
             params=_NO_PARAMETERS[dtype],
             inputs=out,
-            **{"labels" if self.takes_labels else "targets": target},
+            labels=target if self.takes_labels else None,
+            targets=None if self.takes_labels else target,
             weights=weights,
             losses=losses,
         )
@@ -99,11 +102,10 @@ def _machine_of_loss(loss: Loss, shape: tuple[int, ...], dtype: np.dtype) -> Mac
     plan = make_plan(
         PlanBuilder(),
         output,
-        output,
+        [Head(output, loss.op, loss.number)],
         offsets={},
         batch=shape[0],
         dtype=dtype,
-        loss=(loss.op, loss.number),
     )
     return Machine(plan, dtype, "numba")
 

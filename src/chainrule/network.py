@@ -22,7 +22,7 @@ from chainrule.layers.row import check_names, flatten, kind_of, output_shapes
 from chainrule.losses import Loss
 from chainrule.model_file import write_model
 from chainrule.optimizers import OptimizerState
-from chainrule.plan import Plan, PlanBuilder, Tensor, make_plan
+from chainrule.plan import Head, Plan, PlanBuilder, Tensor, make_plan
 from chainrule.plan.builder import Shape
 from chainrule.summary import Summary, SummaryRow
 
@@ -295,7 +295,8 @@ class Sequential:
     def _updater(self) -> Machine:
         """A machine that only updates: its plan is empty."""
         nothing = Tensor((1,))
-        plan = make_plan(PlanBuilder(), nothing, nothing, offsets={}, batch=1, dtype=self.dtype)
+        heads = [Head(nothing)]
+        plan = make_plan(PlanBuilder(), nothing, heads, offsets={}, batch=1, dtype=self.dtype)
         return Machine(plan, self.dtype, self.backend)
 
     # Shapes and plans
@@ -320,6 +321,20 @@ class Sequential:
         assert shape is not None  # as the input's is known
         return shape
 
+    def lower(self, input_shape: Shape) -> tuple[PlanBuilder, Tensor, Tensor]:
+        """Return the layers' instructions for rows of a shape, the input and the output."""
+        builder = PlanBuilder()
+        first = tensor = Tensor(input_shape)
+        for position, (path, layer) in enumerate(self._chain):
+            builder.layer, builder.prefix = position, f"{path}."
+            tensor = layer.lower(builder, tensor)
+        return builder, first, tensor
+
+    @property
+    def offsets(self) -> dict[str, int]:
+        """Where each parameter begins in ``params``, by name."""
+        return dict(self._offsets)
+
     def make_plan(
         self,
         input_shape: Shape,
@@ -335,19 +350,15 @@ class Sequential:
 
         See :func:`chainrule.plan.make_plan`.
         """
-        builder = PlanBuilder()
-        first = tensor = Tensor(input_shape)
-        for position, (path, layer) in enumerate(self._chain):
-            builder.layer, builder.prefix = position, f"{path}."
-            tensor = layer.lower(builder, tensor)
+        builder, first, tensor = self.lower(input_shape)
+        head = Head(tensor) if loss is None else Head(tensor, loss.op, loss.number)
         return make_plan(
             builder,
             first,
-            tensor,
+            [head],
             offsets=self._offsets,
             batch=batch,
             dtype=self.dtype,
-            loss=None if loss is None else (loss.op, loss.number),
             backward=backward,
             steps=steps,
             threads=threads,

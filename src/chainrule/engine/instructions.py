@@ -26,6 +26,11 @@ class Op(IntEnum):
     SOFTMAX = 21
     LOG_SOFTMAX = 22
     RESCALE = 23
+    ADD = 24  # two values that meet
+    MULTIPLY = 25
+    CONCATENATE = 26  # one value takes its place among the columns of y
+    SUM_ALONG_ROWS = 27
+    DERIVATIVE = 28  # x times an activation's derivative, a function of the other operand
 
     MSE = 40
     HUBER = 41
@@ -40,11 +45,14 @@ class Op(IntEnum):
 class Phase:
     """What ``run`` shall do for each batch: a sum of these."""
 
-    FORWARD = 1  # gather the rows, and walk the plan forward, the loss included
-    OUTPUT = 2  # copy the network's output out
-    BACKWARD = 4  # walk the plan backward
-    INPUT_GRADIENT = 8  # ... down to the network's input
-    UPDATE = 16  # let the optimizer step
+    GATHER = 1  # fetch the rows
+    WALK = 2  # walk the plan forward
+    LOSS = 4  # compare each output that has a loss with its target
+    FORWARD = GATHER | WALK | LOSS
+    OUTPUT = 8  # copy the network's outputs out
+    BACKWARD = 16  # walk the plan backward
+    INPUT_GRADIENT = 32  # ... down to the network's input
+    UPDATE = 64  # let the optimizer step
 
 
 # A team of threads is an array of so many int64 zeros, in which its members count when they meet;
@@ -62,20 +70,51 @@ INSTRUCTION = np.dtype(
         ("inputs", np.int64),  # columns of x
         ("outputs", np.int64),  # columns of y
         ("x", np.int64),
+        ("other", np.int64),  # a second operand, of the same shape
         ("y", np.int64),
         ("dx", np.int64),
+        ("d_other", np.int64),
         ("dy", np.int64),
+        ("order", np.int64),  # of a derivative
+        ("column", np.int64),  # the first of y's columns that x becomes
         ("saved", np.int64),  # what an activation's derivative reads: its x or its y
         ("z", np.int64),  # a linear step's sums, before a fused activation makes y of them
         ("dz", np.int64),
         ("weight", np.int64),
         ("bias", np.int64),
+        ("moving", np.int64),  # 1 if weight and bias are the direction's, not the parameters'
+        ("reads_input", np.int64),  # 1 if x is the network's input
+        ("adds_y", np.int64),  # 1 if a linear step adds to what is in y
+        # Where a value was used by a later step too, or a weight by one, their gradients are sums.
+        ("adds_dx", np.int64),
+        ("adds_d_other", np.int64),
+        ("adds_dw", np.int64),
+        ("adds_db", np.int64),
+        ("partial", np.int64),  # room for a term of such a sum
+        ("partial_other", np.int64),
         ("alpha", np.float64),  # the operation's number: slope, alpha, delta, smoothing, scale
         ("beta", np.float64),  # its second one: offset
     ]
 )
 
-# Where the arena holds what enters and leaves the chain.
+# One row for each output of the network, and its loss.
+HEAD = np.dtype(
+    [
+        ("op", np.int64),  # the loss, or NONE
+        ("alpha", np.float64),  # its number
+        ("share", np.float64),  # its weight in the sum of all losses
+        ("output", np.int64),
+        ("d_output", np.int64),
+        ("output_size", np.int64),  # elements a row
+        ("column", np.int64),  # its first column among those of all outputs
+        ("target", np.int64),
+        ("target_size", np.int64),  # 0 where the loss takes labels, or there is no loss
+        ("target_column", np.int64),  # how many columns of targets come before
+        ("label_column", np.int64),  # ... or of labels
+    ]
+)
+
+# Where the arena holds what enters the chain, and what all steps share.
 LAYOUT = np.dtype(
     [
         ("input", np.int64),
@@ -83,11 +122,8 @@ LAYOUT = np.dtype(
         ("input_size", np.int64),  # elements a row
         ("scale", np.float64),  # what the gather multiplies X by, and then adds
         ("offset", np.float64),
-        ("output", np.int64),
-        ("d_output", np.int64),
-        ("output_size", np.int64),
-        ("target", np.int64),
-        ("target_size", np.int64),  # 0 where the loss takes labels, or there is no loss
+        ("target_columns", np.int64),  # of all outputs
+        ("label_columns", np.int64),
         ("weight", np.int64),  # one number a row
         ("batch", np.int64),  # rows that there is room for
         ("members", np.int64),  # threads that share the work

@@ -44,6 +44,30 @@ from chainrule.kernels.affine import (
     linear_backward_weight,
     linear_relu,
 )
+from chainrule.kernels.combine import (
+    accumulate,
+    add,
+    copy,
+    multiply_elements,
+    put_columns,
+    take_columns,
+)
+from chainrule.kernels.curvature import (
+    elu_second,
+    gelu_second,
+    gelu_tanh_second,
+    gelu_tanh_third,
+    gelu_third,
+    piecewise_linear_second,
+    quadratic_third,
+    sigmoid_second,
+    silu_second,
+    silu_third,
+    softplus_second,
+    softplus_third,
+    sum_along_rows,
+    tanh_second,
+)
 from chainrule.kernels.gather import copy_rows, gather_rescaled, gather_rows, gather_values
 from chainrule.kernels.jit import entry_point, kernel
 from chainrule.kernels.loss import bce_with_logits, cross_entropy, huber, mse
@@ -52,8 +76,8 @@ from chainrule.kernels.team import meet
 from chainrule.kernels.update import adam_update, adamw_update, sgd_update
 from chainrule.kernels.views import matrix
 
-FORWARD, OUTPUT, BACKWARD = Phase.FORWARD, Phase.OUTPUT, Phase.BACKWARD
-INPUT_GRADIENT, UPDATE = Phase.INPUT_GRADIENT, Phase.UPDATE
+GATHER, WALK, LOSS, OUTPUT = Phase.GATHER, Phase.WALK, Phase.LOSS, Phase.OUTPUT
+BACKWARD, INPUT_GRADIENT, UPDATE = Phase.BACKWARD, Phase.INPUT_GRADIENT, Phase.UPDATE
 
 
 @kernel
@@ -101,6 +125,42 @@ def activate_backward(op, dy, saved, dx, alpha):
 
 
 @kernel
+def multiply_by_derivative(op, order, dy, saved, dx, alpha):
+    """Multiply by an activation's derivative, as a function of ``saved``, or by its derivatives."""
+    if order == 1:
+        activate_backward(op, dy, saved, dx, alpha)
+    elif order == 2:
+        if op == Op.TANH:
+            tanh_second(dy, saved, dx)
+        elif op == Op.SIGMOID:
+            sigmoid_second(dy, saved, dx)
+        elif op == Op.SOFTPLUS:
+            softplus_second(dy, saved, dx)
+        elif op == Op.ELU:
+            elu_second(dy, saved, dx)
+        elif op == Op.SILU:
+            silu_second(dy, saved, dx)
+        elif op == Op.GELU:
+            gelu_second(dy, saved, dx)
+        elif op == Op.GELU_TANH:
+            gelu_tanh_second(dy, saved, dx)
+        else:
+            piecewise_linear_second(dy, saved, dx)
+    elif op == Op.TANH or op == Op.SIGMOID:
+        quadratic_third(dy, saved, dx)
+    elif op == Op.SOFTPLUS:
+        softplus_third(dy, saved, dx)
+    elif op == Op.SILU:
+        silu_third(dy, saved, dx)
+    elif op == Op.GELU:
+        gelu_third(dy, saved, dx)
+    elif op == Op.GELU_TANH:
+        gelu_tanh_third(dy, saved, dx)
+    else:
+        piecewise_linear_second(dy, saved, dx)
+
+
+@kernel
 def part_of(total, member, members, multiple):
     """Return where a member's part of ``total`` things begins and ends, in whole multiples."""
     size = (total + members * multiple - 1) // (members * multiple) * multiple
@@ -108,7 +168,7 @@ def part_of(total, member, members, multiple):
 
 
 @kernel
-def forward(plan, params, arena, scratch, first, last):
+def forward(plan, params, direction, arena, scratch, first, last):
     """Walk the plan from the input to the output, for the rows from ``first`` to ``last``."""
     for i in range(plan.size):
         step = plan[i]
@@ -120,8 +180,11 @@ def forward(plan, params, arena, scratch, first, last):
         y = arena[step["y"] + begin * n : step["y"] + end * n]
         if op == Op.LINEAR:
             x = matrix(x, m, k)
-            w = matrix(params[step["weight"] : step["weight"] + k * n], k, n)
-            b = params[step["bias"] : step["bias"] + n] if step["bias"] >= 0 else params[:0]
+            source = direction if step["moving"] else params
+            w = matrix(source[step["weight"] : step["weight"] + k * n], k, n)
+            b = source[step["bias"] : step["bias"] + n] if step["bias"] >= 0 else source[:0]
+            if step["adds_y"]:
+                b = y
             if step["activation"] == Op.RELU:
                 linear_relu(x, w, b, scratch, matrix(y, m, n))
             else:
@@ -134,40 +197,90 @@ def forward(plan, params, arena, scratch, first, last):
             log_softmax(matrix(x, m, k), matrix(y, m, n))
         elif op == Op.RESCALE:
             rescale(x, y, step["alpha"], step["beta"])
+        elif op == Op.ADD:
+            add(x, arena[step["other"] + begin * k : step["other"] + end * k], y)
+        elif op == Op.MULTIPLY:
+            multiply_elements(x, arena[step["other"] + begin * k : step["other"] + end * k], y)
+        elif op == Op.CONCATENATE:
+            put_columns(matrix(x, m, k), step["column"], matrix(y, m, n))
+        elif op == Op.SUM_ALONG_ROWS:
+            sum_along_rows(matrix(x, m, k), matrix(y, m, n))
+        elif op == Op.DERIVATIVE:
+            other = arena[step["other"] + begin * k : step["other"] + end * k]
+            multiply_by_derivative(step["activation"], step["order"], x, other, y, step["alpha"])
         else:
             activate(op, x, y, step["alpha"])
 
 
 @kernel
-def pass_error_back(step, params, arena, scratch, first, last, to_input):
+def pass_error_back(step, params, direction, arena, scratch, first, last, to_input):
     """Carry the gradient of the rows from ``first`` to ``last`` from one step's y to its x."""
     op, k, n = step["op"], step["inputs"], step["outputs"]
     begin, end = first * step["repeat"], last * step["repeat"]
     m = end - begin
     y = arena[step["y"] + begin * n : step["y"] + end * n]
-    dx = arena[step["dx"] + begin * k : step["dx"] + end * k]
+    dx_at = step["partial"] if step["adds_dx"] else step["dx"]
+    dx = arena[dx_at + begin * k : dx_at + end * k]
     dy = arena[step["dy"] + begin * n : step["dy"] + end * n]
     if op == Op.LINEAR:
-        w = matrix(params[step["weight"] : step["weight"] + k * n], k, n)
+        source = direction if step["moving"] else params
+        w = matrix(source[step["weight"] : step["weight"] + k * n], k, n)
         dz = arena[step["dz"] + begin * n : step["dz"] + end * n]
         activate_backward(step["activation"], dy, y, dz, step["alpha"])
-        if to_input:
-            linear_backward_input(matrix(dz, m, n), w, scratch, matrix(dx, m, k))
-    elif op == Op.SOFTMAX:
+        if to_input or not step["reads_input"]:
+            dx = arena[step["dx"] + begin * k : step["dx"] + end * k]
+            linear_backward_input(matrix(dz, m, n), w, step["adds_dx"], scratch, matrix(dx, m, k))
+        return
+    if op == Op.SOFTMAX:
         softmax_backward(matrix(dy, m, n), matrix(y, m, n), matrix(dx, m, k))
     elif op == Op.LOG_SOFTMAX:
         log_softmax_backward(matrix(dy, m, n), matrix(y, m, n), matrix(dx, m, k))
     elif op == Op.RESCALE:
         rescale_backward(dy, dx, step["alpha"])
+    elif op == Op.SUM_ALONG_ROWS:
+        sum_along_rows(matrix(dy, m, n), matrix(dx, m, k))
+    elif op == Op.ADD or op == Op.MULTIPLY or op == Op.DERIVATIVE:
+        pass_error_to_both(step, arena, begin, end, dy, dx)
+    elif op == Op.CONCATENATE:
+        take_columns(matrix(dy, m, n), step["column"], matrix(dx, m, k))
     else:
         saved = arena[step["saved"] + begin * n : step["saved"] + end * n]
         activate_backward(op, dy, saved, dx, step["alpha"])
+    if step["adds_dx"]:
+        accumulate(dx, arena[step["dx"] + begin * k : step["dx"] + end * k])
+
+
+@kernel
+def pass_error_to_both(step, arena, begin, end, dy, dx):
+    """Do so for a step of two operands; what the first one gets goes to ``dx``."""
+    op, k, alpha = step["op"], step["inputs"], step["alpha"]
+    activation, order = step["activation"], step["order"]
+    x = arena[step["x"] + begin * k : step["x"] + end * k]
+    other = arena[step["other"] + begin * k : step["other"] + end * k]
+    sum_at = step["d_other"]
+    d_other_at = step["partial_other"] if step["adds_d_other"] else sum_at
+    d_other = arena[d_other_at + begin * k : d_other_at + end * k]
+    if op == Op.ADD:
+        copy(dy, d_other)
+    elif op == Op.MULTIPLY:
+        multiply_elements(dy, x, d_other)
+    else:  # there is nothing in dx yet
+        multiply_by_derivative(activation, order + 1, dy, other, dx, alpha)
+        multiply_elements(dx, x, d_other)
+    if step["adds_d_other"]:
+        accumulate(d_other, arena[sum_at + begin * k : sum_at + end * k])
+    if op == Op.ADD:
+        copy(dy, dx)
+    elif op == Op.MULTIPLY:
+        multiply_elements(dy, other, dx)
+    else:
+        multiply_by_derivative(activation, order, dy, other, dx, alpha)
 
 
 @kernel
 def differentiate_parameters(step, grads, arena, scratch, rows, first, last):
     """Compute those gradients of one step's parameters that lie from ``first`` to ``last``."""
-    if step["op"] != Op.LINEAR:
+    if step["op"] != Op.LINEAR or step["moving"]:
         return
     m, k, n = rows * step["repeat"], step["inputs"], step["outputs"]
     x = matrix(arena[step["x"] : step["x"] + m * k], m, k)
@@ -176,14 +289,17 @@ def differentiate_parameters(step, grads, arena, scratch, rows, first, last):
     row, end_row = (max(begin, first) - begin) // n, (min(end, last) - begin) // n
     if row < end_row:
         dw = grads[begin + row * n : begin + end_row * n]
-        linear_backward_weight(x, dz, row, scratch, matrix(dw, end_row - row, n))
+        dw = matrix(dw, end_row - row, n)
+        linear_backward_weight(x, dz, row, step["adds_dw"], scratch, dw)
     begin = step["bias"]
     if first <= begin < last:
-        linear_backward_bias(dz, grads[begin : begin + n])
+        linear_backward_bias(dz, step["adds_db"], grads[begin : begin + n])
 
 
 @kernel
-def backward(plan, params, grads, arena, scratch, rows, share, member, members, team, to_input):
+def backward(
+    plan, params, direction, grads, arena, scratch, rows, share, member, members, team, to_input
+):
     """Walk the plan from the output's gradient to the input's, or to the first parameters'.
 
     A member's share of the parameters lies from ``share[0]`` to ``share[1]``. Returns whether the
@@ -191,14 +307,14 @@ def backward(plan, params, grads, arena, scratch, rows, share, member, members, 
     """
     first, last = part_of(rows, member, members, 8)
     for i in range(plan.size - 1, -1, -1):
-        pass_error_back(plan[i], params, arena, scratch, first, last, i > 0 or to_input)
+        pass_error_back(plan[i], params, direction, arena, scratch, first, last, to_input)
         if members == 1:  # at once, while both factors are in cache
             differentiate_parameters(plan[i], grads, arena, scratch, rows, share[0], share[1])
     if members == 1:
         return True
     if not meet(team, members):
         return False
-    for i in range(plan.size):
+    for i in range(plan.size - 1, -1, -1):
         differentiate_parameters(plan[i], grads, arena, scratch, rows, share[0], share[1])
     return True
 
@@ -215,29 +331,27 @@ def sum_of_weights(weights, chosen):
 
 
 @kernel
-def evaluate_loss(loss, layout, arena, label, targets, labels, weights, chosen, first, last):
-    """Gather what the loss compares the rows from ``first`` to ``last`` of the batch with.
+def evaluate_loss(head, place, arena, label, targets, labels, total, chosen, first, last):
+    """Compare the rows from ``first`` to ``last`` of one output with what they should have been.
 
-    Write its gradient where ``backward`` starts; return the weight of the whole batch, and these
-    rows' part of the loss.
+    Write the loss's gradient where ``backward`` starts; return these rows' part of the loss.
     """
-    op, alpha, n, t = loss["op"], loss["alpha"], layout["output_size"], layout["target_size"]
+    op, alpha, n, t = head["op"], head["alpha"], head["output_size"], head["target_size"]
     mine, rows = chosen[first:last], last - first
-    output_at, d_output_at = layout["output"] + first * n, layout["d_output"] + first * n
+    output_at, d_output_at = head["output"] + first * n, head["d_output"] + first * n
     output = matrix(arena[output_at : output_at + rows * n], rows, n)
     d_output = matrix(arena[d_output_at : d_output_at + rows * n], rows, n)
-    target_at = layout["target"] + first * t
+    target_at = head["target"] + first * t
     target = matrix(arena[target_at : target_at + rows * t], rows, t)
-    weight = arena[layout["weight"] + first : layout["weight"] + last]
-    if weights.size > 0:
-        gather_values(weights, mine, weight)
-    else:
-        weight[:] = 1
+    weight = arena[place["weight"] + first : place["weight"] + last]
     if t > 0:
-        gather_rows(targets, mine, target)
+        samples = targets.size // place["target_columns"]
+        begin = head["target_column"] * samples
+        gather_rows(matrix(targets[begin : begin + samples * t], samples, t), mine, target)
     else:
-        gather_values(labels, mine, label[first:last])
-    total = sum_of_weights(weights, chosen)
+        samples = labels.size // place["label_columns"]
+        begin = head["label_column"] * samples
+        gather_values(labels[begin : begin + samples], mine, label[first:last])
     if op == Op.CROSS_ENTROPY:
         part = cross_entropy(output, label[first:last], weight, total, d_output, alpha)
     elif op == Op.MSE:
@@ -246,7 +360,39 @@ def evaluate_loss(loss, layout, arena, label, targets, labels, weights, chosen, 
         part = huber(output, target, weight, total, d_output, alpha)
     else:
         part = bce_with_logits(output, target, weight, total, d_output)
-    return total, part
+    if head["share"] != 1.0:
+        d_outputs = arena[d_output_at : d_output_at + rows * n]
+        rescale_backward(d_outputs, d_outputs, head["share"])
+    return head["share"] * part
+
+
+@kernel
+def evaluate_losses(heads, place, arena, label, targets, labels, weights, chosen, first, last):
+    """Do so for all outputs; return the weight of the whole batch, and the parts' sum."""
+    weight = arena[place["weight"] + first : place["weight"] + last]
+    if weights.size > 0:
+        gather_values(weights, chosen[first:last], weight)
+    else:
+        weight[:] = 1
+    total, loss = sum_of_weights(weights, chosen), 0.0
+    for i in range(heads.size):
+        loss += evaluate_loss(
+            heads[i], place, arena, label, targets, labels, total, chosen, first, last
+        )
+    return total, loss
+
+
+@kernel
+def copy_outputs(heads, arena, first, last, outputs):
+    """Copy the rows from ``first`` to ``last`` of all outputs side by side."""
+    rows = last - first
+    for i in range(heads.size):
+        at, n, column = heads[i]["output"], heads[i]["output_size"], heads[i]["column"]
+        output = matrix(arena[at + first * n : at + last * n], rows, n)
+        if n == outputs.shape[1]:
+            copy_rows(output, outputs)
+        else:
+            put_columns(output, column, outputs)
 
 
 @kernel
@@ -270,10 +416,11 @@ def update_parameters(update, step, params, grads, state, first, last):
 def run(
     phases,
     plan,
-    loss,
+    heads,
     layout,
     update,
     params,
+    direction,
     grads,
     state,
     arena,
@@ -287,6 +434,8 @@ def run(
     losses,
     shares,
     team,
+    begin_step,
+    end_step,
     member,
 ):
     """Do ``phases`` for the rows in ``order``, batch by batch; return how many batches went well.
@@ -294,9 +443,10 @@ def run(
     Each row of ``order`` is an epoch: the numbers of its rows of data, one after the other. All
     members of the team call it with the same arguments, but for their own number. A batch whose
     loss is not finite ends the run before it changes anything. ``losses[i]`` gets the weight of
-    batch i, and each member's part of its loss.
+    batch i, and each member's part of its loss. Only the instructions from ``begin_step`` to
+    ``end_step`` are walked. ``targets`` and ``labels`` hold those of one output after the other.
     """
-    place, rule, loss_step = layout[0], update[0], loss[0]
+    place, rule = layout[0], update[0]
     memory, element, start, stride = inputs  # see engine.rows
     batch, members = place["batch"], place["members"]
     width = place["input_size"]
@@ -304,6 +454,7 @@ def run(
     scratch = arena[scratch_at : scratch_at + place["scratch_size"]]
     steps_before = rule["step"]
     share = shares[member : member + 2]
+    walked = plan[begin_step:end_step]
     epochs, length = order.shape
     batches = (length + batch - 1) // batch  # the last of each epoch may be shorter
     for i in range(epochs * batches):
@@ -312,16 +463,17 @@ def run(
         rows = chosen.size
         first, last = part_of(rows, member, members, 8)
         mine = chosen[first:last]
-        if phases & FORWARD:
+        if phases & GATHER:
             x_at = place["input"] + first * width
             x = arena[x_at : x_at + mine.size * width]
             x = matrix(x, mine.size, width)
             scale, offset = place["scale"], place["offset"]
             gather_rescaled(memory, element, start, stride, mine, scale, offset, x)
-            forward(plan, params, arena, scratch, first, last)
-        if phases & FORWARD and loss_step["op"] != Op.NONE:
-            losses[i, 0], losses[i, 1 + member] = evaluate_loss(
-                loss_step, place, arena, label, targets, labels, weights, chosen, first, last
+        if phases & WALK:
+            forward(walked, params, direction, arena, scratch, first, last)
+        if phases & LOSS and heads[0]["op"] != Op.NONE:
+            losses[i, 0], losses[i, 1 + member] = evaluate_losses(
+                heads, place, arena, label, targets, labels, weights, chosen, first, last
             )
             if not meet(team, members):
                 return i
@@ -329,19 +481,17 @@ def run(
                 if not math.isfinite(losses[i, 1 + other]):
                     return i
         if phases & OUTPUT:
-            n = place["output_size"]
-            output = arena[place["output"] + first * n : place["output"] + last * n]
-            copied = outputs[begin + first : begin + last]
-            copy_rows(matrix(output, last - first, n), copied)
+            copy_outputs(heads, arena, first, last, outputs[begin + first : begin + last])
             if not meet(team, members):  # a member's rows of a shorter batch lie elsewhere
                 return i
         if phases & BACKWARD:
             to_input = phases & INPUT_GRADIENT != 0
             if not backward(
-                plan, params, grads, arena, scratch, rows, share, member, members, team, to_input
-            ):
+                walked, params, direction, grads, arena, scratch, rows, share, member, members,
+                team, to_input,
+            ):  # fmt: skip
                 return i
-            if to_input and place["scale"] != 1.0:
+            if to_input and begin_step == 0 and place["scale"] != 1.0:
                 dx_at = place["d_input"] + first * width
                 dx = arena[dx_at : dx_at + mine.size * width]
                 rescale_backward(dx, dx, place["scale"])

@@ -20,7 +20,7 @@ class PlanLike(Protocol):
     @property
     def instructions(self) -> Array: ...
     @property
-    def loss(self) -> Array: ...
+    def heads(self) -> Array: ...
     @property
     def layout(self) -> Array: ...
     @property
@@ -30,11 +30,15 @@ class PlanLike(Protocol):
     @property
     def output_shape(self) -> tuple[int, ...]: ...
     @property
+    def output_shapes(self) -> tuple[tuple[int, ...], ...]: ...
+    @property
     def batch(self) -> int: ...
     @property
     def members(self) -> int: ...
     @property
     def shares(self) -> Array: ...
+    @property
+    def seeds(self) -> tuple[tuple[int, tuple[int, ...]], ...]: ...
 
 
 class Machine:
@@ -50,12 +54,16 @@ class Machine:
     def __init__(self, plan: PlanLike, dtype: np.dtype, backend: str) -> None:
         self.plan, self.dtype = plan, dtype
         self._run = get_run(backend)
-        shapes = {"input": plan.input_shape, "output": plan.output_shape}
+        rows = [("input", 0, plan.layout[0], plan.input_shape)]
+        for i, shape in enumerate(plan.output_shapes):
+            rows.append(("output", i, plan.heads[i], shape))
         self._places = {
-            f"{prefix}{name}": (int(plan.layout[f"{prefix}{name}"][0]), prod(shape), shape)
-            for name, shape in shapes.items()
+            (f"{prefix}{name}", i): (int(row[f"{prefix}{name}"]), prod(shape), shape)
+            for name, i, row, shape in rows
             for prefix in ("", "d_")
         }
+        for i, (start, shape) in enumerate(plan.seeds):
+            self._places["seed", i] = start, prod(shape), shape
         self.arena = _aligned_zeros(plan.arena_size, dtype)
         self._label = np.zeros(plan.batch, np.int64)
         self._batch_in_order = np.arange(plan.batch)[np.newaxis]
@@ -63,7 +71,7 @@ class Machine:
         self._no_update, self._no_losses = np.zeros(1, UPDATE), self.losses_for(0)
         self._team = _aligned_zeros(TEAM_SIZE, np.dtype(np.int64))
         self._no_rows = as_rows(np.empty((1, 0), dtype))
-        self._no_targets = _read_only(np.empty((0, 0), dtype))
+        self._no_targets = _read_only(np.empty(0, dtype))
         self._no_labels = _read_only(np.empty(0, np.int64))
         self._no_weights = _read_only(np.empty(0, dtype))
 
@@ -73,6 +81,7 @@ class Machine:
         order: NDArray[np.int64] | int,
         *,
         params: Array,
+        direction: Array | None = None,
         grads: Array | None = None,
         inputs: Array | None = None,
         targets: Array | None = None,
@@ -82,25 +91,29 @@ class Machine:
         losses: Array | None = None,
         update: Array | None = None,
         state: Array | None = None,
+        begin_step: int = 0,
+        end_step: int | None = None,
     ) -> int:
         """Do ``phases`` for the rows in ``order``; see ``interpreter.run``.
 
         One epoch's order may be a vector, or a number: so many rows, one after the other. Inputs,
-        targets, labels and weights are as ``chainrule.arrays`` returns them.
+        targets, labels and weights are as ``chainrule.arrays`` returns them; of a network with
+        several outputs, targets and labels are vectors, one output's after the other's.
         """
         arguments = (
             phases,
             self.plan.instructions,
-            self.plan.loss,
+            self.plan.heads,
             self.plan.layout,
             self._no_update if update is None else update,
             params,
+            self._no_vector if direction is None else direction,
             self._no_vector if grads is None else grads,
             self._no_matrix if state is None else state,
             self.arena,
             self._label,
             self._no_rows if inputs is None else as_rows(inputs),
-            self._no_targets if targets is None else targets,
+            self._no_targets if targets is None else targets.reshape(-1),
             self._no_labels if labels is None else labels,
             self._no_weights if weights is None else weights,
             self._epochs(order),
@@ -108,6 +121,8 @@ class Machine:
             self._no_losses if losses is None else losses,
             self.plan.shares,
             self._team,
+            begin_step,
+            len(self.plan.instructions) if end_step is None else end_step,
         )
         if self.plan.members == 1:
             batches: int = self._run(*arguments, 0)
@@ -156,9 +171,12 @@ class Machine:
         """Return room for what ``run`` tells of each batch's loss."""
         return np.zeros((batches, 1 + self.plan.members))
 
-    def rows_at(self, place: str, rows: int) -> Array:
-        """Return the arena's view of ``rows`` rows: of the output, d_output, input or d_input."""
-        start, size, shape = self._places[place]
+    def rows_at(self, place: str, rows: int, number: int = 0) -> Array:
+        """Return the arena's view of ``rows`` rows: of input, d_input, output, d_output or seed.
+
+        Of several outputs or seeds, it is the one with this number.
+        """
+        start, size, shape = self._places[place, number]
         return self.arena[start : start + rows * size].reshape(rows, *shape)
 
 

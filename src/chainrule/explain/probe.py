@@ -5,6 +5,8 @@ step for a few rows, by a plan that fuses nothing and keeps everything; then the
 value and the gradient of each link.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,7 +39,7 @@ class Probe:
         self._rows = len(X)
         plan = network.make_plan(X.shape[1:], self._rows, loss=loss, keep=True)
         target = loss.check_target(y, (self._rows, *plan.output_shape), network.dtype)
-        self._data = {
+        self._data: dict[str, Any] = {
             "inputs": network.check_input(X, "X"),
             "labels" if loss.takes_labels else "targets": target,
             "weights": weight_array(weights, self._rows, network.dtype),

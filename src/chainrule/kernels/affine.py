@@ -18,22 +18,22 @@ def linear_relu(x, w, b, scratch, y):
 
 
 @kernel(inline=True)
-def linear_backward_weight(x, dy, first, scratch, dw):
-    multiply_transposed(x, first, dy, scratch, dw)
+def linear_backward_weight(x, dy, first, adds, scratch, dw):
+    multiply_transposed(x, first, dy, adds, scratch, dw)
 
 
 @kernel
-def linear_backward_bias(dy, db):
+def linear_backward_bias(dy, adds, db):
     rows, columns = dy.shape
-    add_rows(dy.dtype.type(0), dy.ctypes.data, rows, columns, db.ctypes.data)
+    add_rows(dy.dtype.type(0), dy.ctypes.data, rows, columns, np.int64(adds), db.ctypes.data)
 
 
 @kernel(inline=True)
-def linear_backward_input(dy, w, scratch, dx):
-    multiply_by_transposed(dy, w, scratch, dx)
+def linear_backward_input(dy, w, adds, scratch, dx):
+    multiply_by_transposed(dy, w, adds, scratch, dx)
 
 
 if JIT_DISABLED:  # addresses are for machine code
 
-    def linear_backward_bias(dy, db):
-        np.sum(dy, axis=0, out=db)
+    def linear_backward_bias(dy, adds, db):
+        db[...] = db + dy.sum(axis=0) if adds else dy.sum(axis=0)

@@ -15,20 +15,21 @@ DOT_ROWS = VECTOR_BYTES // 8  # as many as a vector of float64 has lanes
 
 
 @intrinsic(prefer_literal=True)
-def dot(typing_context, rows, floor, a, a_row, b, start, c, c_row, depth):
+def dot(typing_context, rows, floor, a, a_row, b, start, start_row, c, c_row, depth):
     """``c = max(start + a @ b, floor)``, for ``rows`` rows of a.
 
     ``rows`` is a literal, a power of two up to the width of a vector, and ``floor`` a number of
-    the element type. ``a``, ``b``, ``c`` and ``start`` are addresses (start 0: zero), ``a_row`` and
-    ``c_row`` how many elements apart the rows lie, and ``depth`` is their length.
+    the element type. ``a``, ``b``, ``c`` and ``start`` are addresses (start 0: zero), ``a_row``,
+    ``c_row`` and ``start_row`` how many elements apart the rows lie (start_row 0: the same for all
+    rows), and ``depth`` is their length.
     """
     if not isinstance(rows, types.IntegerLiteral):
         return None
-    signature = types.void(rows, floor, *[types.int64] * 7)
+    signature = types.void(rows, floor, *[types.int64] * 8)
     width = VECTOR_BYTES // (floor.bitwidth // 8)
 
     def codegen(context, builder, signature, values):
-        floor, a, a_row, b, start, c, c_row, depth = values[1:]
+        floor, a, a_row, b, start, start_row, c, c_row, depth = values[1:]
         vectors = Vectors(builder, context.get_value_type(signature.args[1]), width)
         has_start = builder.icmp_signed("!=", start, ir.Constant(INDEX, 0))
         a, b, c, start = (builder.inttoptr(x, vectors.pointer) for x in (a, b, c, start))
@@ -66,17 +67,23 @@ def dot(typing_context, rows, floor, a, a_row, b, start, c, c_row, depth):
             else:
                 parts = [builder.fadd(*vectors.exchange(parts[0], parts[0], distance))]
             distance *= 2
-        first = cgutils.alloca_once_value(builder, ir.Constant(floor.type, 0))
-        with builder.if_then(has_start):
-            builder.store(builder.load(start), first)
-        total = builder.fadd(parts[0], vectors.splat(builder.load(first)))
-        total = vectors.at_least(total, vectors.splat(floor))
         bits = rows.literal_value.bit_length() - 1
-        for r in range(rows.literal_value):
-            # The first pairing, by the highest bit of the row, went into the lanes' lowest bit.
-            lane = int(f"{r:0{max(bits, 1)}b}"[::-1], 2)
-            value = builder.extract_element(total, ir.Constant(LANE, lane))
-            builder.store(value, vectors.row(c, c_row, r))
+        # The first pairing, by the highest bit of the row, went into the lanes' lowest bit.
+        lanes = [
+            ir.Constant(LANE, int(f"{r:0{max(bits, 1)}b}"[::-1], 2))
+            for r in range(rows.literal_value)
+        ]
+        total = cgutils.alloca_once_value(builder, vectors.zero)
+        builder.store(parts[0], total)
+        with builder.if_then(has_start):
+            starts = vectors.zero
+            for r, lane in enumerate(lanes):
+                first = builder.load(vectors.row(start, start_row, r))
+                starts = builder.insert_element(starts, first, lane)
+            builder.store(builder.fadd(parts[0], starts), total)
+        result = vectors.at_least(builder.load(total), vectors.splat(floor))
+        for r, lane in enumerate(lanes):
+            builder.store(builder.extract_element(result, lane), vectors.row(c, c_row, r))
         return context.get_dummy_value()
 
     return signature, codegen

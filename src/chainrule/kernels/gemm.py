@@ -46,53 +46,57 @@ def _address(array):
 def multiply(a, b, bias, floor, scratch, c):
     m, k, n, size = c.shape[0], b.shape[0], b.shape[1], size_of(floor)
     a_at, b_at, c_at, room = _address(a), _address(b), _address(c), _address(scratch)
-    bias_at = _address(bias) if bias.size > 0 else NOWHERE
+    start = _address(bias) if bias.size > 0 else NOWHERE
+    start_row = n if bias.size > n else NO_STRIDE
     if is_direct(k, n, size):
         tail = _narrow_tail(k, n, size)
         whole = n - tail
-        _direct(a_at, k, ADJACENT, b_at, n, bias_at, floor, c_at, n, m, whole, k)
+        _direct(a_at, k, ADJACENT, b_at, n, start, start_row, floor, c_at, n, m, whole, k)
         if tail > 0:
             b_at, c_at = b_at + whole * size, c_at + whole * size
-            bias_at = bias_at + whole * size if bias_at != NOWHERE else NOWHERE
+            start = start + whole * size if start != NOWHERE else NOWHERE
             transpose_block(floor, size, b_at, n, room, k, k, tail)
-            _narrow(a_at, room, bias_at, floor, c_at, n, m, tail, k)
+            _narrow(a_at, room, start, start_row, floor, c_at, n, m, tail, k)
     else:
-        _packed(a_at, k, ADJACENT, b_at, n, ADJACENT, bias_at, floor, scratch, c, k)
+        _packed(a_at, k, ADJACENT, b_at, n, ADJACENT, start, start_row, floor, scratch, c, k)
 
 
 @kernel(inline=True)
-def multiply_transposed(a, first, b, scratch, c):
+def multiply_transposed(a, first, b, adds, scratch, c):
     k, columns = a.shape
     m, n, no_floor = c.shape[0], c.shape[1], c.dtype.type(-np.inf)
     size = size_of(no_floor)
     a_at, b_at, c_at, room = _address(a) + first * size, _address(b), _address(c), _address(scratch)
-    tail = _transposed_tail(columns, k, n, size)
+    start = c_at if adds else NOWHERE
+    tail = 0 if adds else _transposed_tail(columns, k, n, size)
     whole = n - tail
     if whole == 0 or is_direct(k, n, size):
-        _direct(a_at, ADJACENT, columns, b_at, n, NOWHERE, no_floor, c_at, n, m, whole, k)
+        _direct(a_at, ADJACENT, columns, b_at, n, start, n, no_floor, c_at, n, m, whole, k)
         if tail > 0:
             b_at, c_at = b_at + whole * size, c_at + whole * size
-            _direct(b_at, ADJACENT, n, a_at, columns, NOWHERE, no_floor, room, m, tail, m, k)
+            _direct(b_at, ADJACENT, n, a_at, columns, NOWHERE, n, no_floor, room, m, tail, m, k)
             transpose_block(no_floor, size, room, m, c_at, n, tail, m)
     else:
-        _packed(a_at, ADJACENT, columns, b_at, n, ADJACENT, NOWHERE, no_floor, scratch, c, k)
+        _packed(a_at, ADJACENT, columns, b_at, n, ADJACENT, start, n, no_floor, scratch, c, k)
 
 
 @kernel(inline=True)
-def multiply_by_transposed(a, b, scratch, c):
+def multiply_by_transposed(a, b, adds, scratch, c):
     m, k, n, no_floor = c.shape[0], a.shape[1], c.shape[1], c.dtype.type(-np.inf)
     a_at, b_at, c_at, size = _address(a), _address(b), _address(c), size_of(no_floor)
+    start = c_at if adds else NOWHERE
     if is_direct(k, n, size):
         tail = _narrow_tail(k, n, size)
         whole = n - tail
         b_transposed = _address(scratch)
         transpose_block(no_floor, size, b_at, k, b_transposed, whole, whole, k)
-        _direct(a_at, k, ADJACENT, b_transposed, whole, NOWHERE, no_floor, c_at, n, m, whole, k)
+        _direct(a_at, k, ADJACENT, b_transposed, whole, start, n, no_floor, c_at, n, m, whole, k)
         if tail > 0:
             b_at, c_at = b_at + whole * k * size, c_at + whole * size
-            _narrow(a_at, b_at, NOWHERE, no_floor, c_at, n, m, tail, k)
+            start = c_at if adds else NOWHERE
+            _narrow(a_at, b_at, start, n, no_floor, c_at, n, m, tail, k)
     else:
-        _packed(a_at, k, ADJACENT, b_at, ADJACENT, k, NOWHERE, no_floor, scratch, c, k)
+        _packed(a_at, k, ADJACENT, b_at, ADJACENT, k, start, n, no_floor, scratch, c, k)
 
 
 @kernel
@@ -121,7 +125,7 @@ def _transposed_tail(m, k, n, size):
 
 
 @kernel
-def _narrow(a, b_transposed, bias, floor, c, c_row, m, n, k):
+def _narrow(a, b_transposed, start, start_row, floor, c, c_row, m, n, k):
     """Do as ``_direct`` for a few columns, sum by sum."""
     size = size_of(floor)
     i = 0
@@ -130,17 +134,17 @@ def _narrow(a, b_transposed, bias, floor, c, c_row, m, n, k):
         for j in range(n):
             a_i, c_ij = a + i * k * size, c + (i * c_row + j) * size
             b_j = b_transposed + j * k * size
-            bias_j = bias + j * size if bias != NOWHERE else NOWHERE
+            start_ij = start + (i * start_row + j) * size if start != NOWHERE else NOWHERE
             if rows == DOT_ROWS:
-                dot(DOT_ROWS, floor, a_i, k, b_j, bias_j, c_ij, c_row, k)
+                dot(DOT_ROWS, floor, a_i, k, b_j, start_ij, start_row, c_ij, c_row, k)
             else:
-                dot(1, floor, a_i, k, b_j, bias_j, c_ij, c_row, k)
+                dot(1, floor, a_i, k, b_j, start_ij, start_row, c_ij, c_row, k)
         i += rows
 
 
 @kernel
-def _direct(a, a_row, a_k, b, b_row, bias, floor, c, c_row, m, n, k):
-    """``c = max(a @ b + bias, floor)``, with all given by addresses."""
+def _direct(a, a_row, a_k, b, b_row, start, start_row, floor, c, c_row, m, n, k):
+    """``c = max(start + a @ b, floor)``, with all given by addresses."""
     size = size_of(floor)
     lanes = VECTOR_BYTES // size
     j = 0
@@ -148,13 +152,14 @@ def _direct(a, a_row, a_k, b, b_row, bias, floor, c, c_row, m, n, k):
         columns = min(n - j, TILE_VECTORS * lanes)
         if m == 1 and n - j >= ROW_VECTORS * lanes:
             columns = ROW_VECTORS * lanes
-        b_j, bias_j = b + j * size, bias + j * size if bias != NOWHERE else NOWHERE
+        b_j = b + j * size
         i = 0
         while i < m:
             rows = _tile_rows(m - i)
             a_i, c_ij = a + i * a_row * size, c + (i * c_row + j) * size
+            start_ij = start + (i * start_row + j) * size if start != NOWHERE else NOWHERE
             _tile(
-                rows, floor, a_i, a_row, a_k, b_j, b_row, bias_j, NO_STRIDE,
+                rows, floor, a_i, a_row, a_k, b_j, b_row, start_ij, start_row,
                 c_ij, c_row, k, columns,
             )  # fmt: skip
             i += rows
@@ -162,7 +167,7 @@ def _direct(a, a_row, a_k, b, b_row, bias, floor, c, c_row, m, n, k):
 
 
 @kernel
-def _packed(a, a_row, a_k, b, b_k, b_column, bias, floor, scratch, c, k):
+def _packed(a, a_row, a_k, b, b_k, b_column, start, start_row, floor, scratch, c, k):
     """Do as ``_direct``, block by block; ``b_k`` and ``b_column`` are the strides of b."""
     like, m, n, size = floor, c.shape[0], c.shape[1], c.itemsize
     no_floor = c.dtype.type(-np.inf)
@@ -192,12 +197,14 @@ def _packed(a, a_row, a_k, b, b_k, b_column, bias, floor, scratch, c, k):
                 for j in range(j_block, j_end, block):
                     right_j = right + (j - j_block) * depth * size
                     c_ij = _address(c) + (i * n + j) * size
-                    start, start_row = c_ij, n
+                    start_ij, row = c_ij, n
                     if is_first:
-                        start, start_row = bias + j * size if bias != NOWHERE else NOWHERE, 0
+                        offset = (i * start_row + j) * size
+                        start_ij = start + offset if start != NOWHERE else NOWHERE
+                        row = start_row
                     _tile(
                         rows, floor if is_last else no_floor, left, left_row, left_k,
-                        right_j, block, start, start_row, c_ij, n, depth, min(block, n - j),
+                        right_j, block, start_ij, row, c_ij, n, depth, min(block, n - j),
                     )  # fmt: skip
                 i += rows
 
@@ -245,13 +252,13 @@ def _tile(rows, floor, a, a_row, a_k, b, b_row, start, start_row, c, c_row, dept
 if JIT_DISABLED:  # a tile exists only as machine code
 
     def multiply(a, b, bias, floor, scratch, c):
-        np.matmul(a, b, out=c)
-        if bias.size > 0:
-            c += bias
+        product = a @ b
+        c[...] = product + bias.reshape(-1, c.shape[1]) if bias.size > 0 else product
         np.maximum(c, floor, out=c)
 
-    def multiply_transposed(a, first, b, scratch, c):
-        np.matmul(a[:, first : first + c.shape[0]].T, b, out=c)
+    def multiply_transposed(a, first, b, adds, scratch, c):
+        product = a[:, first : first + c.shape[0]].T @ b
+        c[...] = c + product if adds else product
 
-    def multiply_by_transposed(a, b, scratch, c):
-        np.matmul(a, b.T, out=c)
+    def multiply_by_transposed(a, b, adds, scratch, c):
+        c[...] = c + a @ b.T if adds else a @ b.T

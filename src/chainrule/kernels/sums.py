@@ -16,17 +16,20 @@ SUMS = 4
 
 
 @intrinsic
-def add_rows(typing_context, like, source, rows, columns, target):
+def add_rows(typing_context, like, source, rows, columns, adds, target):
     """Write the sum of ``rows`` rows of ``columns`` elements, from address to address.
+
+    Unless ``adds`` is 0, it is added to what was there.
 
     ``like`` is any number of the element type.
     """
-    signature = types.void(like, *[types.int64] * 4)
+    signature = types.void(like, *[types.int64] * 5)
     width = VECTOR_BYTES // (like.bitwidth // 8)
 
     def codegen(context, builder, signature, values):
         vectors = Vectors(builder, context.get_value_type(like), width)
-        source, rows, columns, target = values[1:]
+        source, rows, columns, adds, target = values[1:]
+        adds = builder.icmp_signed("!=", adds, ir.Constant(INDEX, 0))
         source, target = (builder.inttoptr(x, vectors.pointer) for x in (source, target))
         slots = [cgutils.alloca_once_value(builder, vectors.zero) for _ in range(SUMS)]
         in_turn = ir.Constant(INDEX, SUMS)
@@ -49,7 +52,12 @@ def add_rows(typing_context, like, source, rows, columns, target):
             sums = [builder.load(slot) for slot in slots]
             while len(sums) > 1:
                 sums = [builder.fadd(*pair) for pair in zip(sums[::2], sums[1::2], strict=True)]
-            vectors.store(sums[0], builder.gep(target, [first]), 0, mask)
+            place = builder.gep(target, [first])
+            builder.store(sums[0], slots[0])
+            with builder.if_then(adds):
+                before = vectors.load(place, 0, mask)
+                builder.store(builder.fadd(before, sums[0]), slots[0])
+            vectors.store(builder.load(slots[0]), place, 0, mask)
 
         whole = builder.sdiv(columns, ir.Constant(INDEX, width))
         done = builder.mul(whole, ir.Constant(INDEX, width))

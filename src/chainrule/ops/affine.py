@@ -31,7 +31,7 @@ from chainrule.ops.product import (
     rows_of,
 )
 
-_sum_of_rows = Entries(affine.linear_backward_bias, "mv")
+_sum_of_rows = Entries(affine.linear_backward_bias, "mbv")
 
 ACTIVATIONS = {
     name: getattr(activations, name)
@@ -128,7 +128,7 @@ def _derive(
     for w in rest:
         multiply(dy, w.T, dx.reshape(x.shape))
     multiply(x.T, dy, dw)
-    _sum_of_rows[dy.dtype](plain(dy, dy.dtype), db)
+    _sum_of_rows[dy.dtype](plain(dy, dy.dtype), False, db)
     return (dx if rest else None), dw, db
 
 

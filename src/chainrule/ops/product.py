@@ -18,8 +18,8 @@ NO_FLOOR, ZERO = -inf, 0.0  # a floor of zero makes a ReLU of the product
 _NO_BIAS = {dtype: empty(0, dtype) for dtype in COMPUTED}
 
 _multiply = Entries(gemm.multiply, "mmvnvm")
-_multiply_transposed = Entries(gemm.multiply_transposed, "mimvm")
-_multiply_by_transposed = Entries(gemm.multiply_by_transposed, "mmvm")
+_multiply_transposed = Entries(gemm.multiply_transposed, "mimbvm")
+_multiply_by_transposed = Entries(gemm.multiply_by_transposed, "mmbvm")
 
 
 class _Room(local):
@@ -64,12 +64,12 @@ def multiply(
     dtype = c.dtype
     room = _room.of[dtype]
     if not b.flags.c_contiguous:
-        _multiply_by_transposed[dtype](plain(a, dtype), b.T, room, c)
+        _multiply_by_transposed[dtype](plain(a, dtype), b.T, False, room, c)
     elif a.flags.c_contiguous:
         _multiply[dtype](a, b, _NO_BIAS[dtype] if bias is None else bias, floor, room, c)
         return
     else:
-        _multiply_transposed[dtype](a.T, 0, b, room, c)
+        _multiply_transposed[dtype](a.T, 0, b, False, room, c)
     if bias is not None:
         c += bias
     if floor == ZERO:

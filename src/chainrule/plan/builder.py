@@ -1,7 +1,9 @@
 """What layers write while they are lowered: tensors and instructions, as plain Python objects."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from math import prod
+from typing import Any
 
 from chainrule.engine.instructions import Op
 
@@ -41,6 +43,16 @@ class Instruction:
     weight: str | None = None
     bias: str | None = None
     activation: Op = Op.NONE
+    other: Tensor | None = None  # a second operand
+    column: int = 0  # the first of y's columns that x becomes
+    order: int = 1  # of a derivative
+    moving: bool = False  # whether weight and bias are the direction's
+    adds: bool = False  # whether it adds to what is in y
+
+    @property
+    def operands(self) -> list[Tensor]:
+        """What it reads, in the order in which the way back writes their gradients."""
+        return [self.x] if self.other is None else [self.other, self.x]
 
 
 @dataclass
@@ -86,6 +98,60 @@ class PlanBuilder:
                 bias=self.prefix + "bias" if bias else None,
             )
         )
+        return y
+
+    def add(self, x: Tensor, other: Tensor) -> Tensor:
+        """Append ``y = x + other``, for tensors of one shape."""
+        return self._combine(Op.ADD, x, other)
+
+    def multiply(self, x: Tensor, other: Tensor) -> Tensor:
+        """Append ``y = x * other``, elementwise."""
+        return self._combine(Op.MULTIPLY, x, other)
+
+    def _combine(self, op: Op, x: Tensor, other: Tensor) -> Tensor:
+        y = Tensor(x.shape)
+        self.instructions.append(
+            Instruction(op, x, y, 1, x.size, x.size, [self.layer], other=other)
+        )
+        return y
+
+    def derivative(self, of: Instruction, x: Tensor) -> Tensor:
+        """Append ``y = x * g``, g an activation's derivative as a function of what it saves."""
+        y = self._combine(Op.DERIVATIVE, x, of.y if of.saves_output else of.x)
+        step = self.instructions[-1]
+        step.activation, step.alpha = of.op, of.alpha
+        return y
+
+    def rescale(self, x: Tensor, scale: float) -> Tensor:
+        """Append ``y = scale * x``."""
+        # Adding -0.0 leaves every number as it is.
+        return self.elementwise(Op.RESCALE, x, saves_output=True, alpha=scale, beta=-0.0)
+
+    def again(
+        self, step: Instruction, x: Tensor, y: Tensor | None = None, **changes: Any
+    ) -> Tensor:
+        """Append an instruction like ``step``, for another operand."""
+        y = Tensor(step.y.shape) if y is None else y
+        self.instructions.append(replace(step, x=x, y=y, layers=[self.layer], **changes))
+        return y
+
+    def concatenate(self, tensors: Sequence[Tensor]) -> Tensor:
+        """Append what puts tensors side by side along the last axis: an instruction for each."""
+        columns = [x.shape[-1] for x in tensors]
+        y = Tensor((*tensors[0].shape[:-1], sum(columns)))
+        for i, x in enumerate(tensors):
+            self.instructions.append(
+                Instruction(
+                    Op.CONCATENATE,
+                    x,
+                    y,
+                    x.size // columns[i],
+                    columns[i],
+                    sum(columns),
+                    [self.layer],
+                    column=sum(columns[:i]),
+                )
+            )
         return y
 
     def reshape(self, x: Tensor, shape: Shape) -> Tensor:

@@ -1,17 +1,41 @@
 """A plan: everything that the interpreter needs to know of a network, a batch size and a dtype."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
-from chainrule.engine.instructions import INSTRUCTION, LAYOUT, Op
+from chainrule.engine.instructions import HEAD, INSTRUCTION, LAYOUT, Op
 from chainrule.kernels.blocks import DIRECT_BYTES, NARROW_BYTES, PACKED_BYTES, is_direct
 from chainrule.plan.arena import ALIGNMENT, Lifetime, arrange, stack
-from chainrule.plan.builder import Instruction, PlanBuilder, Tensor
+from chainrule.plan.builder import Instruction, PlanBuilder, Shape, Tensor
 from chainrule.plan.fusion import fuse, take_rescale
 from chainrule.plan.team import choose_members, share_out, work_of
+
+
+class Head(NamedTuple):
+    """An output of the network, and the loss that it goes into, if any."""
+
+    output: Tensor
+    loss: Op = Op.NONE
+    number: float = 0.0  # of the loss
+    share: float = 1.0  # the loss's weight in the sum of all
+
+    @property
+    def target_size(self) -> int:
+        """Columns of targets; 0 for labels, and without a loss."""
+        return 0 if self.loss in (Op.NONE, Op.CROSS_ENTROPY) else self.output.size
+
+
+class _Sums(NamedTuple):
+    """Whether a step, on the way back, adds to a gradient that a later one has begun."""
+
+    of_x: bool
+    of_other: bool
+    of_weight: bool
+    of_bias: bool
 
 
 @dataclass(frozen=True)
@@ -21,24 +45,37 @@ class Plan:
     Attributes
     ----------
     instructions : structured array of dtype ``INSTRUCTION``, one row a step.
-    loss : one more row: the loss, or ``Op.NONE``.
-    layout : one row of dtype ``LAYOUT``: where input, output, target and weights lie.
+    heads : structured array of dtype ``HEAD``, one row an output.
+    layout : one row of dtype ``LAYOUT``: where the input, weights and scratch room lie.
     arena_size : elements of the arena.
     shares : member i of the team owns the parameters from ``shares[i]`` to ``shares[i + 1]``.
-    input_shape, output_shape : shapes without the batch.
+    input_shape : the input's shape without the batch.
+    output_shapes : the same of each output.
+    seeds : the shape of each seed, and where it lies in the arena.
     layers : for each instruction, the positions of the layers that it carries out.
     gathered : the positions of the layers that the gather carries out.
     """
 
     instructions: np.ndarray
-    loss: np.ndarray
+    heads: np.ndarray
     layout: np.ndarray
     arena_size: int
     shares: np.ndarray
-    input_shape: tuple[int, ...]
-    output_shape: tuple[int, ...]
+    input_shape: Shape
+    output_shapes: tuple[Shape, ...]
+    seeds: tuple[tuple[int, Shape], ...]
     layers: tuple[tuple[int, ...], ...]
     gathered: tuple[int, ...]
+
+    @property
+    def output_shape(self) -> Shape:
+        """The shape of the only output, or of the first."""
+        return self.output_shapes[0]
+
+    @property
+    def output_columns(self) -> int:
+        """Elements a row of all outputs."""
+        return int(self.heads["output_size"].sum())
 
     @cached_property
     def batch(self) -> int:
@@ -54,12 +91,12 @@ class Plan:
 def make_plan(
     builder: PlanBuilder,
     input_tensor: Tensor,
-    output_tensor: Tensor,
+    heads: Sequence[Head],
     *,
     offsets: dict[str, int],
     batch: int,
     dtype: np.dtype,
-    loss: tuple[Op, float] | None = None,
+    seeds: Sequence[Tensor] = (),
     backward: bool = True,
     steps: int = 1,
     threads: int = 1,
@@ -69,28 +106,29 @@ def make_plan(
 
     Parameters
     ----------
-    builder : the lowered layers.
-    input_tensor, output_tensor : where the chain begins and ends.
+    builder : the lowered layers, in an order in which each value is made before it is used.
+    input_tensor : where the paths begin.
+    heads : where they end, each in a tensor of its own.
+    seeds : values that no step makes: whoever runs the plan writes them into the arena.
     offsets : name of a parameter -> its offset in the parameter vector.
     batch : rows of the largest batch.
     dtype : float32 or float64.
-    loss : the loss's operation and its number, if the plan ends in one.
     backward : whether the plan will be walked backward; if not, values live shorter.
     steps : how many batches one call will do, or more.
     threads : how many threads may share the work; the plan takes fewer where they would not pay.
     keep : whether each layer stays a step of its own, and every value and gradient stays in the
         arena until the next run, for somebody to read.
     """
-    instructions = builder.instructions if keep else fuse(builder.instructions)
+    outputs = [head.output for head in heads]
+    instructions = builder.instructions if keep else fuse(builder.instructions, outputs)
     work = work_of(instructions, batch, backward=backward)
     members = choose_members(work, batch, steps, threads)
-    rescale = None if keep else take_rescale(instructions)
+    rescale = None if keep else take_rescale(instructions, outputs)
     first = input_tensor if rescale is None else rescale.y
-    op, alpha = loss or (Op.NONE, 0.0)
-    target_size = 0 if op in (Op.NONE, Op.CROSS_ENTROPY) else output_tensor.size
     item = np.dtype(dtype).itemsize
 
-    lifetimes = _lifetimes(instructions, first, output_tensor, target_size, batch, backward)
+    sums = _find_sums(instructions, outputs)
+    lifetimes = _lifetimes(instructions, sums, first, seeds, heads, batch, backward)
     scratch_bytes = _scratch_bytes(instructions, batch, item, backward)
     scratch = -(-scratch_bytes // ALIGNMENT) * ALIGNMENT // item
     end = 2 * len(instructions) + 1
@@ -102,69 +140,115 @@ def make_plan(
     addresses, size = stack(in_bytes) if members > 1 or keep else arrange(in_bytes)
     place = {key: address // item for key, address in addresses.items()}
 
-    loss_row = np.zeros(1, INSTRUCTION)
-    loss_row["op"], loss_row["alpha"] = op, alpha
-    layout = _layout(place, first, output_tensor, rescale)
-    layout["target_size"], layout["batch"] = target_size, batch
-    layout["members"], layout["scratch_size"] = members, scratch
+    layout = _layout(place, first, rescale)
+    layout["target_columns"] = sum(head.target_size for head in heads)
+    layout["label_columns"] = sum(head.loss == Op.CROSS_ENTROPY for head in heads)
+    layout["batch"], layout["members"], layout["scratch_size"] = batch, members, scratch
     return Plan(
-        _table(instructions, place, offsets),
-        loss_row,
+        _table(instructions, sums, first, seeds, place, offsets),
+        _heads(heads, place),
         layout,
         -(-size // item),
         share_out(instructions, offsets, batch, members),
         input_tensor.shape,
-        output_tensor.shape,
+        tuple(output.shape for output in outputs),
+        tuple((place[seed.buffer], seed.shape) for seed in seeds),
         tuple(tuple(step.layers) for step in instructions),
         () if rescale is None else tuple(rescale.layers),
     )
 
 
 def _table(
-    instructions: list[Instruction], place: dict[Hashable, int], offsets: dict[str, int]
+    instructions: list[Instruction],
+    sums: list[_Sums],
+    input_tensor: Tensor,
+    seeds: Sequence[Tensor],
+    place: dict[Hashable, int],
+    offsets: dict[str, int],
 ) -> np.ndarray:
     """Return the instructions as rows of numbers."""
     table = np.zeros(len(instructions), INSTRUCTION)
-    for row, step in zip(table, instructions, strict=True):
+    inputs = {tensor.buffer for tensor in (input_tensor, *seeds)}
+    for row, step, adds in zip(table, instructions, sums, strict=True):
         row["op"], row["activation"], row["repeat"] = step.op, step.activation, step.repeat
         row["inputs"], row["outputs"] = step.inputs, step.outputs
         row["alpha"], row["beta"] = step.alpha, step.beta
         x, y = step.x.buffer, step.y.buffer
         row["x"], row["y"] = place[x], place[y]
         row["dx"], row["dy"] = place.get(("d", x), 0), place.get(("d", y), 0)
+        if step.other is not None:
+            other = step.other.buffer
+            row["other"], row["d_other"] = place[other], place.get(("d", other), 0)
         row["saved"] = row["y"] if step.saves_output else row["x"]
         row["z"] = place.get(("z", y), row["y"])
         row["dz"] = place.get(("dz", y), row["dy"])
+        row["partial"] = place.get(("partial", step), 0)
+        row["partial_other"] = place.get(("partial other", step), 0)
         row["weight"] = offsets[step.weight] if step.weight else -1
         row["bias"] = offsets[step.bias] if step.bias else -1
+        row["column"], row["moving"], row["adds_y"] = step.column, step.moving, step.adds
+        row["order"] = step.order
+        row["reads_input"] = x in inputs
+        row["adds_dx"], row["adds_d_other"], row["adds_dw"], row["adds_db"] = adds
+    return table
+
+
+def _find_sums(instructions: list[Instruction], outputs: list[Tensor]) -> list[_Sums]:
+    """Find out where gradients are sums, since paths or the uses of a weight meet there."""
+    begun: set[object] = {output.buffer for output in outputs}
+
+    def joins(key: object) -> bool:
+        is_begun = key in begun
+        begun.add(key)
+        return is_begun
+
+    sums = []
+    for step in reversed(instructions):  # the other operand comes first, as in the interpreter
+        of_other = step.other is not None and joins(step.other.buffer)
+        names = (None, None) if step.moving else (step.weight, step.bias)
+        of_weight, of_bias = (name is not None and joins(name) for name in names)
+        sums.append(_Sums(joins(step.x.buffer), of_other, of_weight, of_bias))
+    return sums[::-1]
+
+
+def _heads(heads: Sequence[Head], place: dict[Hashable, int]) -> np.ndarray:
+    """Return the outputs as rows of numbers."""
+    table = np.zeros(len(heads), HEAD)
+    column = targets = labels = 0
+    for i, (row, head) in enumerate(zip(table, heads, strict=True)):
+        buffer = head.output.buffer
+        row["op"], row["alpha"], row["share"] = head.loss, head.number, head.share
+        row["output"], row["d_output"] = place[buffer], place.get(("d", buffer), 0)
+        row["output_size"], row["column"] = head.output.size, column
+        row["target"], row["target_size"] = place["target", i], head.target_size
+        row["target_column"], row["label_column"] = targets, labels
+        column += head.output.size
+        targets += head.target_size
+        labels += head.loss == Op.CROSS_ENTROPY
     return table
 
 
 def _layout(
-    place: dict[Hashable, int],
-    input_tensor: Tensor,
-    output_tensor: Tensor,
-    rescale: Instruction | None,
+    place: dict[Hashable, int], input_tensor: Tensor, rescale: Instruction | None
 ) -> np.ndarray:
-    """Return where the arena holds what enters and leaves, and how the gather rescales."""
+    """Return where the arena holds what enters, and how the gather rescales it."""
     layout = np.zeros(1, LAYOUT)
-    x, y = input_tensor.buffer, output_tensor.buffer
-    layout["input"], layout["output"] = place[x], place[y]
-    layout["d_input"], layout["d_output"] = place.get(("d", x), 0), place.get(("d", y), 0)
-    layout["input_size"], layout["output_size"] = input_tensor.size, output_tensor.size
+    x = input_tensor.buffer
+    layout["input"], layout["d_input"] = place[x], place.get(("d", x), 0)
+    layout["input_size"] = input_tensor.size
     # Adding -0.0 leaves every number as it is; adding 0.0 would lose the sign of a zero.
     layout["scale"] = 1.0 if rescale is None else rescale.alpha
     layout["offset"] = -0.0 if rescale is None else rescale.beta
-    layout["target"], layout["weight"] = place.get("target", 0), place["weight"]
-    layout["scratch"] = place["scratch"]
+    layout["weight"], layout["scratch"] = place["weight"], place["scratch"]
     return layout
 
 
 def _lifetimes(
     instructions: list[Instruction],
+    sums: list[_Sums],
     input_tensor: Tensor,
-    output_tensor: Tensor,
-    target_size: int,
+    seeds: Sequence[Tensor],
+    heads: Sequence[Head],
     batch: int,
     backward: bool,
 ) -> dict[Hashable, Lifetime]:
@@ -173,34 +257,44 @@ def _lifetimes(
     Step i goes forward at moment i; the loss comes at moment n; step i goes backward at 2 n - i.
     """
     n = len(instructions)
-    sizes = {input_tensor.buffer: input_tensor.size * batch}
+    sizes: dict[object, int] = {input_tensor.buffer: input_tensor.size * batch}
     born: dict[object, int] = {input_tensor.buffer: 0}
     used: dict[object, int] = {input_tensor.buffer: 0}
+    for seed in seeds:
+        sizes[seed.buffer], born[seed.buffer], used[seed.buffer] = seed.size * batch, 0, 0
+    kept = {seed.buffer for seed in seeds}
     for moment, step in enumerate(instructions):
         sizes[step.y.buffer] = step.y.size * batch
-        born[step.y.buffer] = moment
-        used[step.x.buffer] = used[step.y.buffer] = moment
-    used[output_tensor.buffer] = n
-
-    lifetimes: dict[Hashable, Lifetime] = {
-        "target": Lifetime(target_size * batch, 0, n),
-        "weight": Lifetime(batch, 0, n),
-    }
+        born.setdefault(step.y.buffer, moment)  # several steps may fill one
+        for tensor in (*step.operands, step.y):
+            used[tensor.buffer] = moment
+    lifetimes: dict[Hashable, Lifetime] = {"weight": Lifetime(batch, 0, n)}
+    for i, head in enumerate(heads):
+        used[head.output.buffer] = n
+        lifetimes["target", i] = Lifetime(head.target_size * batch, 0, n)
     for buffer, size in sizes.items():
-        if backward:
+        if buffer in kept:  # so that the next run finds it there
+            lifetimes[buffer] = Lifetime(size, 0, 2 * n + 1)
+        elif backward:
             lifetimes[buffer] = Lifetime(size, born[buffer], 2 * n - born[buffer])
+        else:
+            lifetimes[buffer] = Lifetime(size, born[buffer], used[buffer])
+        if backward:
             # A gradient exists from where its value was used last to where that was made;
             # the input's stays for the caller.
             end = 2 * n + 1 if buffer is input_tensor.buffer else 2 * n - born[buffer]
             lifetimes["d", buffer] = Lifetime(size, 2 * n - used[buffer], end)
-        else:
-            lifetimes[buffer] = Lifetime(size, born[buffer], used[buffer])
-    for moment, step in enumerate(instructions):
-        size = step.y.size * batch
+    for moment, (step, adds) in enumerate(zip(instructions, sums, strict=True)):
+        size, back = step.y.size * batch, 2 * n - moment
         if step.activation not in (Op.NONE, Op.RELU):  # ReLU is applied while sums are stored
             lifetimes["z", step.y.buffer] = Lifetime(size, moment, moment)
         if step.activation != Op.NONE and backward:
-            lifetimes["dz", step.y.buffer] = Lifetime(size, 2 * n - moment, 2 * n - moment)
+            lifetimes["dz", step.y.buffer] = Lifetime(size, back, back)
+        is_linear = step.op == Op.LINEAR  # it adds products to a sum while it makes them
+        if backward and adds.of_x and not is_linear:
+            lifetimes["partial", step] = Lifetime(step.x.size * batch, back, back)
+        if backward and adds.of_other:
+            lifetimes["partial other", step] = Lifetime(step.x.size * batch, back, back)
     return lifetimes
 
 

@@ -52,16 +52,26 @@ def share_out(
 
     Shares are equal by the work for gradients and updates, and are cut between rows of a weight.
     """
-    weights = [step for step in instructions if step.weight is not None]
-    row_costs = [step.outputs * (batch * step.repeat + UPDATE_COST) for step in weights]
-    costs = [cost * step.inputs for cost, step in zip(row_costs, weights, strict=True)]
+    uses: dict[str, list[Instruction]] = {}
+    for step in instructions:
+        if step.weight is not None and not step.moving:
+            uses.setdefault(step.weight, []).append(step)
+    weights = sorted(uses, key=lambda name: offsets[name])
+    row_costs = [
+        sum(step.outputs * batch * step.repeat for step in uses[name])
+        + UPDATE_COST * uses[name][0].outputs
+        for name in weights
+    ]
+    rows = [uses[name][0].inputs for name in weights]
+    total = sum(cost * row for cost, row in zip(row_costs, rows, strict=True))
     cuts = []
     done, member = 0, 1
-    for step, row_cost, cost in zip(weights, row_costs, costs, strict=True):
-        while member < members and done + cost >= sum(costs) * member // members:
-            wanted = (sum(costs) * member // members - done) / row_cost
-            row = min(round(wanted / ROWS_OF_A_MEMBER) * ROWS_OF_A_MEMBER, step.inputs)
-            cuts.append(offsets[step.weight or ""] + row * step.outputs)
+    for name, row_cost, inputs in zip(weights, row_costs, rows, strict=True):
+        cost = row_cost * inputs
+        while member < members and done + cost >= total * member // members:
+            wanted = (total * member // members - done) / row_cost
+            row = min(round(wanted / ROWS_OF_A_MEMBER) * ROWS_OF_A_MEMBER, inputs)
+            cuts.append(offsets[name] + row * uses[name][0].outputs)
             member += 1
         done += cost
     rest = [ALL_PARAMETERS] * (members - len(cuts))

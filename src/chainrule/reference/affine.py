@@ -1,17 +1,17 @@
 """The linear layer ``y = x @ w + b``, and its three derivatives.
 
 ``scratch`` is room that the compiled twins need. The derivative by the weight can be computed in
-parts, by several threads: ``first`` is the first input that a part is about.
+parts, by several threads: ``first`` is the first input that a part is about. With ``adds``, a
+derivative is added to what was there: a value, or a parameter, may have had several effects.
 """
 
 import numpy as np
 
 
 def linear(x, w, b, scratch, y):
-    """``y = x @ w + b``; an empty b is none."""
-    np.matmul(x, w, out=y)
-    if b.size > 0:
-        y += b
+    """``y = x @ w + b``; an empty b is none, and one as large as y may be y itself."""
+    product = x @ w
+    y[...] = product + b.reshape(-1, y.shape[1]) if b.size > 0 else product
 
 
 def linear_relu(x, w, b, scratch, y):
@@ -20,16 +20,17 @@ def linear_relu(x, w, b, scratch, y):
     np.maximum(y, 0, out=y)
 
 
-def linear_backward_weight(x, dy, first, scratch, dw):
+def linear_backward_weight(x, dy, first, adds, scratch, dw):
     """``dw = x.T @ dy``: a weight's gradient is its input times its output's gradient, summed."""
-    np.matmul(x.T[first : first + len(dw)], dy, out=dw)
+    product = x.T[first : first + len(dw)] @ dy
+    dw[...] = dw + product if adds else product
 
 
-def linear_backward_bias(dy, db):
+def linear_backward_bias(dy, adds, db):
     """``db = sum(dy)`` over the rows."""
-    np.sum(dy, axis=0, out=db)
+    db[...] = db + dy.sum(axis=0) if adds else dy.sum(axis=0)
 
 
-def linear_backward_input(dy, w, scratch, dx):
+def linear_backward_input(dy, w, adds, scratch, dx):
     """``dx = dy @ w.T``."""
-    np.matmul(dy, w.T, out=dx)
+    dx[...] = dx + dy @ w.T if adds else dy @ w.T

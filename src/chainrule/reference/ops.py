@@ -123,12 +123,12 @@ def linear_backward(dy, x, w, *, out=None):
     dy, x, w = _floats(dy, x, *(() if w is None else (w,))) + [None] * (w is None)
     rows, inputs = dy.reshape(-1, dy.shape[-1]), x.reshape(-1, x.shape[-1])
     dw, db = np.empty((x.shape[-1], dy.shape[-1]), x.dtype), np.empty(dy.shape[-1], x.dtype)
-    affine.linear_backward_weight(inputs, rows, 0, None, dw)
-    affine.linear_backward_bias(rows, db)
+    affine.linear_backward_weight(inputs, rows, 0, False, None, dw)
+    affine.linear_backward_bias(rows, False, db)
     dx = None
     if w is not None:
         dx = np.empty(x.shape, x.dtype)
-        affine.linear_backward_input(rows, w, None, dx.reshape(inputs.shape))
+        affine.linear_backward_input(rows, w, False, None, dx.reshape(inputs.shape))
     outs = (None, None, None) if out is None else out
     return tuple(
         None if result is None else np.positive(result, out=array)
