@@ -501,7 +501,7 @@ BAD = [
     (lambda: cr.ops.sgd_update(X, X, X.copy(), nesterov=True), ValueError, "nesterov needs"),
     (lambda: cr.ops.sgd_update(FROZEN, X), ValueError, "params is read-only"),
     (lambda: cr.ops.sgd_update([1.0], [X]), TypeError, "params must be an array, not float"),
-    (lambda: cr.ops.sgd_update(X, [X]), TypeError, "params must be a list of arrays"),
+    (lambda: cr.ops.sgd_update([X], X), TypeError, "grads must be a list .* as params is"),
     (lambda: cr.ops.sgd_update([X], [X, X]), ValueError, "params has 1 arrays, and grads has 2"),
     (lambda: cr.ops.sgd_update(X.astype(int), X), TypeError, "params must hold floats"),
     (lambda: cr.ops.sgd_update(X, W), ValueError, r"grads must broadcast .* \(3, 4\)"),

@@ -13,7 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.arrays import GATHERED, FloatArray
 from chainrule.ops.entries import COMPUTED, DOUBLE, SINGLE
+from chainrule.protocols import as_array
 
+_NUMBERS = (int, float)  # they take the arrays' dtype
 _FLOATS = frozenset({np.dtype("float16"), SINGLE, DOUBLE})
 Arrays = list[NDArray[Any]]
 
@@ -28,6 +30,8 @@ def is_plain(array: Any, dtype: np.dtype) -> bool:
 
 def plain(array: NDArray[Any], dtype: np.dtype) -> FloatArray:
     """Return ``array`` as a plain one: itself if it is."""
+    if array.dtype == dtype and array.flags.carray and type(array) is ndarray:
+        return array
     result = np.asarray(array, dtype, order="C")
     return result if result.flags.aligned else result.copy()
 
@@ -42,17 +46,19 @@ def real_arrays(names: Sequence[str], values: Sequence[ArrayLike]) -> tuple[Arra
     TypeError
         If one holds anything but real numbers of at most 64 bits.
     """
-    arrays = [np.asarray(value) for value in values]
-    for i, array in enumerate(arrays):
-        if array.dtype not in GATHERED:
-            arrays[i] = _in_native_order(array, names[i])
+    arrays = []
+    for i, value in enumerate(values):
+        if type(value) is ndarray:
+            array = value
+        else:
+            array = np.asarray(value) if type(value) in _NUMBERS else as_array(value, names[i])
+        arrays.append(array if array.dtype in GATHERED else _in_native_order(array, names[i]))
     dtype = arrays[0].dtype
     for array in arrays:
         if array.dtype != dtype:
-            weak = [
-                v if type(v) in (int, float) else a for v, a in zip(values, arrays, strict=True)
-            ]
-            dtype = np.result_type(*weak)
+            pairs = zip(values, arrays, strict=True)
+            dtype = np.result_type(*[v if type(v) in _NUMBERS else a for v, a in pairs])
+            break
     return arrays, dtype if dtype in _FLOATS else DOUBLE
 
 

@@ -90,7 +90,7 @@ class Elementwise:
         if where is True and out is not None:
             check_out(out, shape, dtype)
             y = out
-        if prod(shape if y is None else y.shape) <= FEW:
+        if prod(shape) <= FEW:
             y = empty(shape, kind)
             run(*[stretched(array, shape, kind).ravel() for array in arrays], y.ravel(), *numbers)
         else:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from chainrule.arguments import above_zero, at_least_zero, integer, share_below_one
 from chainrule.kernels import norm
 from chainrule.kernels import update as kernels
-from chainrule.ops.door import broadcasts_to, check_out, computed_in, is_plain, plain, real_arrays
+from chainrule.ops.door import broadcasts_to, check_out, computed_in, plain, real_arrays
 from chainrule.ops.entries import COMPUTED, Entries
 
 Arrays = ArrayLike | Sequence[ArrayLike]
@@ -32,24 +32,26 @@ class _Update:
 
     def __call__(self, given: Sequence[Any], *numbers: float) -> None:
         groups = _groups(self._names, given)
-        dtypes = [self._check(arrays) for arrays in groups]
-        for arrays, dtype in zip(groups, dtypes, strict=True):
+        checked = [(a, None if _can_stay(a) else self._check(a)) for a in groups]
+        for arrays, dtype in checked:
             if dtype is None:
                 self._entries[arrays[0].dtype](*[array.ravel() for array in arrays], *numbers)
-                continue
-            shape = arrays[0].shape
-            copies = [np.empty(shape, dtype) for _ in arrays]
-            for copy, array in zip(copies, arrays, strict=True):
-                copy[...] = array
-            self._entries[dtype](*[copy.ravel() for copy in copies], *numbers)
-            for i, copy in enumerate(copies):
-                if i != 1:
-                    arrays[i][...] = copy
+            else:
+                self._change_copies(arrays, dtype, numbers)
 
-    def _check(self, arrays: Sequence[Any]) -> np.dtype | None:
-        """Raise an error unless the arrays fit together; return what to copy them to, if at all."""
-        if _can_stay(arrays):
-            return None
+    def _change_copies(
+        self, arrays: Sequence[Any], dtype: np.dtype, numbers: Sequence[float]
+    ) -> None:
+        copies = [np.empty(arrays[0].shape, dtype) for _ in arrays]
+        for copy, array in zip(copies, arrays, strict=True):
+            copy[...] = array
+        self._entries[dtype](*[copy.ravel() for copy in copies], *numbers)
+        for i, copy in enumerate(copies):
+            if i != 1:
+                arrays[i][...] = copy
+
+    def _check(self, arrays: Sequence[Any]) -> np.dtype:
+        """Raise an error unless the arrays fit together; return the dtype of their copies."""
         values, dtype = real_arrays(self._names, arrays)
         params, grads = values[:2]
         for i, name in enumerate(self._names):
@@ -277,11 +279,11 @@ def clip_grad_norm(grads: Arrays, max_norm: float) -> float:
 
 def _groups(names: Sequence[str], given: Sequence[Any]) -> Sequence[Sequence[Any]]:
     """Return what belongs together: the arrays, or the first of each list, and so on."""
-    if not any(isinstance(arrays, list | tuple) for arrays in given):
+    if not isinstance(given[0], (list, tuple)):
         return [given]
     for name, arrays in zip(names, given, strict=True):
-        if not isinstance(arrays, list | tuple):
-            raise TypeError(f"{name} must be a list of arrays, as others are.")
+        if not isinstance(arrays, (list, tuple)):
+            raise TypeError(f"{name} must be a list of arrays, as {names[0]} is.")
         if len(arrays) != len(given[0]):
             raise ValueError(
                 f"{names[0]} has {len(given[0])} arrays, and {name} has {len(arrays)}; there must "
@@ -296,12 +298,16 @@ def _can_stay(arrays: Sequence[Any]) -> bool:
     if type(first) is not ndarray or first.dtype not in COMPUTED:
         return False
     dtype, shape = first.dtype, first.shape
-    for array in arrays:
-        if not is_plain(array, dtype) or array.shape != shape:
+    for i, array in enumerate(arrays):
+        if type(array) is not ndarray or array.dtype != dtype or array.shape != shape:
             return False
-        if not array.flags.writeable and array is not arrays[1]:
+        flags = array.flags
+        if not (flags.carray or (i == 1 and flags.c_contiguous and flags.aligned)):
             return False
-    return not any(may_share_memory(*pair) for pair in combinations(arrays, 2))
+        for other in arrays[:i]:
+            if may_share_memory(array, other):
+                return False
+    return True
 
 
 def _adam_numbers(
