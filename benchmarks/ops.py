@@ -3,17 +3,18 @@
 ``python -m benchmarks.ops`` prints the tables.
 """
 
-import math
+import os
+import subprocess
+import sys
 import timeit
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 import chainrule as cr
 
-SMALL, LARGE = (8, 16), (1024, 1024)
+SMALL, LARGE, MEMORY = (8, 16), (1024, 1024), (4096, 4096)
 CLASSES = 10
-
-erf = np.vectorize(math.erf, otypes=[float])
 
 
 def sigmoid(x):
@@ -203,6 +204,36 @@ class LargeCalls(Calls):
         self.mine()
 
 
+FIRST_CALL = """
+from time import perf_counter
+from benchmarks.ops import SMALL, calls
+call = calls(SMALL)[{function!r}][0]
+started = perf_counter()
+call()
+print(perf_counter() - started)
+"""
+
+
+def seconds_of_first_call(function):
+    """Return what compiling takes, in a process and a cache of its own."""
+    with TemporaryDirectory() as folder:
+        result = subprocess.run(
+            [sys.executable, "-c", FIRST_CALL.format(function=function)],
+            env=os.environ | {"CHAINRULE_CACHE_DIR": folder},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+    return float(result.stdout)
+
+
+class FirstCall:
+    params = (["tanh", "linear", "linear_backward"],)
+    param_names = ("function",)
+    track_seconds = staticmethod(seconds_of_first_call)
+    track_seconds.unit = "s"
+
+
 def seconds(call, number, repeat):
     call()
     return min(timeit.repeat(call, number=number, repeat=repeat)) / number
@@ -217,6 +248,24 @@ def report(shape, unit, number, repeat):
         print(f"| `{name}` | {mine:.2f} | {numpy:.2f} | {mine - numpy:+.2f} |")
 
 
+def report_memory():
+    """Print how fast numbers from memory are read and written, in GB/s."""
+    x = np.ones(MEMORY, "float32")
+    out = np.empty_like(x)
+    for name, call in {
+        "relu": lambda: cr.ops.relu(x, out=out),
+        "tanh": lambda: cr.ops.tanh(x, out=out),
+        "np.copyto": lambda: np.copyto(out, x),
+        "np.maximum": lambda: np.maximum(x, 0, out=out),
+        "np.tanh": lambda: np.tanh(x, out=out),
+    }.items():
+        print(f"{name}: {2 * x.nbytes / seconds(call, 1, 9) / 1e9:.1f} GB/s")
+
+
 if __name__ == "__main__":
     report(SMALL, "us", number=5000, repeat=9)
     report(LARGE, "ms", number=2, repeat=9)
+    print()
+    report_memory()
+    for function in FirstCall.params[0]:
+        print(f"first call of {function}: {seconds_of_first_call(function):.1f} s")
