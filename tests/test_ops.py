@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.layers import activation
 from chainrule.ops import elementwise
 
 NAMES = sorted(cr.ops.__all__)
@@ -40,6 +41,13 @@ def test_both_have_the_same_signature(name):
     assert [(p.name, p.kind, p.default) for p in mine] == [
         (p.name, p.kind, p.default) for p in reference
     ]
+
+
+def test_every_activation_and_loss_is_there():
+    for kind in (*activation.Elementwise.__subclasses__(), *activation.Rowwise.__subclasses__()):
+        name = kind.op.name.lower()
+        assert {name, f"{name}_backward"} <= {*NAMES}
+    assert {kind.op.name.lower() for kind in cr.losses.Loss.__subclasses__()} == {*LOSSES}
 
 
 def test_numba_waits_for_the_first_use():
