@@ -86,16 +86,16 @@ class Elementwise:
         kind = computed_in(dtype)
         run = self._entries[kind]
         shape = broadcast_shape(self._names, arrays)
-        y = None
-        if where is True and out is not None:
-            check_out(out, shape, dtype)
-            y = out
         if prod(shape) <= FEW:
             y = empty(shape, kind)
-            run(*[stretched(array, shape, kind).ravel() for array in arrays], y.ravel(), *numbers)
+            vectors = [stretched(array, shape, kind).ravel() for array in arrays]
+            run(*vectors, y.ravel(), *numbers)
+        elif out is None or where is not True:
+            y = self._in_blocks(run, arrays, None, kind, numbers)
         else:
-            y = self._in_blocks(run, arrays, y, kind, numbers)
-        return out if y is out else deliver(y if kind == dtype else y.astype(dtype), out, where)
+            check_out(out, shape, dtype)
+            return self._in_blocks(run, arrays, out, kind, numbers)
+        return deliver(y if kind == dtype else y.astype(dtype), out, where)
 
     @staticmethod
     def _in_blocks(
