@@ -13,13 +13,17 @@ from chainrule.history import History
 from chainrule.layers import (
     ELU,
     GELU,
+    Branch,
     Flatten,
     Identity,
     LeakyReLU,
     Linear,
     LogSoftmax,
+    Parallel,
     ReLU,
     Rescale,
+    Residual,
+    Shared,
     Sigmoid,
     SiLU,
     Softmax,
@@ -27,6 +31,7 @@ from chainrule.layers import (
     Tanh,
 )
 from chainrule.losses import BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, MSELoss
+from chainrule.multi_loss import MultiLoss
 from chainrule.network import Sequential
 from chainrule.objective import Objective, objective
 from chainrule.optimizers import SGD, Adam, AdamW
@@ -44,6 +49,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "BCEWithLogitsLoss",
+    "Branch",
     "Callback",
     "CrossEntropyLoss",
     "Flatten",
@@ -58,11 +64,15 @@ __all__ = [
     "LogSoftmax",
     "MSELoss",
     "ModelFileError",
+    "MultiLoss",
     "NonFiniteError",
     "Objective",
+    "Parallel",
     "ReLU",
     "Rescale",
+    "Residual",
     "Sequential",
+    "Shared",
     "SiLU",
     "Sigmoid",
     "Softmax",

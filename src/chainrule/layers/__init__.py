@@ -13,6 +13,7 @@ from chainrule.layers.activation import (
     Softplus,
     Tanh,
 )
+from chainrule.layers.container import Branch, Parallel, Residual, Shared
 from chainrule.layers.layer import Layer as Layer
 from chainrule.layers.layer import Parameter as Parameter
 from chainrule.layers.linear import Linear
@@ -22,13 +23,17 @@ from chainrule.layers.shape import Flatten
 __all__ = [
     "ELU",
     "GELU",
+    "Branch",
     "Flatten",
     "Identity",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
+    "Parallel",
     "ReLU",
     "Rescale",
+    "Residual",
+    "Shared",
     "SiLU",
     "Sigmoid",
     "Softmax",
