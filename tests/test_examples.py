@@ -18,6 +18,7 @@ def test_scipy_fit(capsys):
     assert errors["quasi_newton"] < 1e-12
     assert errors["gauss_newton"] < 1e-12
     assert errors["newton"] < 1e-4
+    assert errors["trust_region"] < 1e-4
     assert len(capsys.readouterr().out.splitlines()) == 1 + len(errors)
 
 
