@@ -4,12 +4,22 @@ The networks and batches are those of golden.npz. Before anything is written, se
 are compared with central differences of first ones, and these with golden.npz.
 """
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
 from cases import CASES
-from generate import agree, torch_layer, torch_row_losses, weighted_mean
+from generate import (
+    agree,
+    by_head,
+    in_list,
+    loss_of_each,
+    several,
+    torch_layer,
+    torch_row_losses,
+    weighted_mean,
+)
 from torch.func import functional_call, grad, hessian, jacfwd, jacrev, jvp, vjp, vmap
 
 HERE = Path(__file__).parent
@@ -31,43 +41,53 @@ def main():
 
 def compute(case, golden):
     """The derivatives of a case: a dictionary of arrays."""
-    network = torch.nn.Sequential(*(torch_layer(*layer) for layer in case.layers))
+    made = {}
+    network = torch.nn.Sequential(*(torch_layer(layer, made) for layer in case.layers))
     names = [key.removeprefix("parameters/") for key in golden if key.startswith("parameters/")]
     initial = [torch.from_numpy(golden[f"parameters/{name}"][0]) for name in names]
     sizes, shapes = [p.numel() for p in initial], [p.shape for p in initial]
     params = torch.cat([p.reshape(-1) for p in initial])
-    x, y = torch.from_numpy(golden["x"]), torch.from_numpy(golden["y"])
+    x, y = torch.from_numpy(golden["x"]), list(map(torch.from_numpy, in_list(golden, "y")))
     w = torch.from_numpy(golden["sample_weight"]) if case.weighted else None
+    losses = loss_of_each(case.loss)
 
-    def output_of(params, x):
+    def outputs_of(params, x):
         parts = zip(names, params.split(sizes), shapes, strict=True)
-        return functional_call(network, {n: transposed(p.reshape(s)) for n, p, s in parts}, (x,))
+        given = {name: transposed(p.reshape(s)) for name, p, s in parts}
+        return several(functional_call(network, given, (x,)))
+
+    def loss_of_outputs(outputs, y, w):
+        return sum(
+            weight * weighted_mean(row_losses(loss, output, target), w)
+            for (loss, weight), output, target in zip(losses, outputs, y, strict=True)
+        )
 
     def loss_of(params, x):
-        return weighted_mean(row_losses(case.loss, output_of(params, x), y), w)
+        return loss_of_outputs(outputs_of(params, x), y, w)
 
-    def loss_of_sample(params, x, y):
-        return row_losses(case.loss, output_of(params, x[None]), y[None]).mean()
+    def loss_of_sample(params, x, *y):
+        return loss_of_outputs(outputs_of(params, x[None]), [target[None] for target in y], None)
 
-    def output_of_sample(params, x):
-        return output_of(params, x[None])[0]
+    def outputs_of_sample(params, x):
+        return tuple(output[0] for output in outputs_of(params, x[None]))
 
     def gradient(params, x):
         return grad(loss_of, argnums=(0, 1))(params, x)
 
     rng = np.random.default_rng(case.seed)
     v, u = (torch.from_numpy(rng.normal(size=a.shape)) for a in (params, x))
-    output, pullback = vjp(output_of, params, x)
-    d_output = torch.from_numpy(rng.normal(size=output.shape))
-    values = {"v": v, "u": u, "d_output": d_output}
-    values["vjp_params"], values["vjp_x"] = pullback(d_output)
+    outputs, pullback = vjp(outputs_of, params, x)
+    d_outputs = tuple(torch.from_numpy(rng.normal(size=output.shape)) for output in outputs)
+    values = {"v": v, "u": u} | by_head(d_output_of_vjp=d_outputs)
+    values["vjp_params"], values["vjp_x"] = pullback(d_outputs)
     nothing = torch.zeros_like
     for name, directions in {
         "params": (v, nothing(u)),
         "x": (nothing(v), u),
         "both": (v, u),
     }.items():
-        _, values[f"jvp_{name}"] = jvp(output_of, (params, x), directions)
+        _, moved = jvp(outputs_of, (params, x), directions)
+        values |= by_head(**{f"jvp_{name}": moved})
         _, products = jvp(gradient, (params, x), directions)
         check_by_differences(gradient, (params, x), directions, products)
         chosen = {"params": products[:1], "x": products[1:], "both": products}[name]
@@ -75,12 +95,26 @@ def compute(case, golden):
             values[f"hvp_{name}_{part}"] = product
     values["gradient_params"], values["gradient_x"] = gradient(params, x)
     agree(values["gradient_x"].numpy(), golden["d_x"], 1e-12)
-    values["jacobian_params"] = vmap(jacrev(output_of_sample), (None, 0))(params, x)
-    values["jacobian_x"] = vmap(jacrev(output_of_sample, argnums=1), (None, 0))(params, x)
-    values["hessian_x"] = vmap(hessian(output_of_sample, argnums=1), (None, 0))(params, x)
-    values["per_sample"] = vmap(grad(loss_of_sample), (None, 0, 0))(params, x, y)
-    values["gauss_newton"] = gauss_newton(output_of, loss_of_output(case, y, w), params, x) @ v
-    values["fisher"] = fisher(case, output_of_sample, params, x, w) @ v
+    for name, argument in (("params", 0), ("x", 1)):
+        jacobians = vmap(jacrev(outputs_of_sample, argument), (None, 0))(params, x)
+        values |= by_head(**{f"jacobian_{name}": jacobians})
+    if len(outputs) == 1:
+        (values["hessian_x"],) = vmap(hessian(outputs_of_sample, 1), (None, 0))(params, x)
+    by_row = (None, 0, *(0 for _ in y))
+    values["per_sample"] = vmap(grad(loss_of_sample), by_row)(params, x, *y)
+    moved = jvp(lambda params: outputs_of(params, x), (params,), (v,))[1]
+    values["gauss_newton"], values["fisher"] = torch.zeros((2, *params.shape))
+    for i, (loss, weight) in enumerate(losses):
+        j = jacfwd(lambda params, i=i: outputs_of(params, x)[i])(params)
+        j = j.reshape(outputs[i].numel(), -1)
+
+        def loss_of_head(output, loss=loss, i=i):
+            return weighted_mean(row_losses(loss, output, y[i]), w)
+
+        h = hessian(loss_of_head)(outputs[i]).reshape(len(j), -1)
+        values["gauss_newton"] += weight * (j.T @ (h @ moved[i].reshape(-1)))
+        f = fisher(loss, outputs[i].reshape(len(x), -1), j, w)
+        values["fisher"] += weight * (f @ v)
     return {key: value.detach().numpy() for key, value in values.items()}
 
 
@@ -108,46 +142,37 @@ def check_by_differences(function, at, directions, products, h=1e-6):
         agree(product.numpy(), ((after - before) / (2 * h)).numpy(), 1e-6)
 
 
-def loss_of_output(case, y, w):
-    return lambda output: weighted_mean(row_losses(case.loss, output, y), w)
-
-
-def gauss_newton(output_of, loss, params, x):
-    """``J^T H J``, with J and H as matrices."""
-    output = output_of(params, x)
-    j = jacfwd(output_of)(params, x).reshape(output.numel(), -1)
-    h = hessian(loss)(output).reshape(output.numel(), -1)
-    return j.T @ h @ j
-
-
-def fisher(case, output_of_sample, params, x, w):
+def fisher(loss, output, jacobian, w):
     """The mean over the rows of the expected outer product of the gradient with itself.
 
     The expectation is a sum over all classes, over 0 and 1, or an integral over the error.
     """
-    name, _, options = case.loss
+    name, _, options = loss
+    weights = torch.ones(len(output)) if w is None else w
     total = 0.0
-    weights = torch.ones(len(x)) if w is None else w
-    for row, weight in zip(x, weights, strict=True):
-        output = output_of_sample(params, row).reshape(-1)
-        j = jacrev(output_of_sample)(params, row).reshape(len(output), -1)
+    by_row = jacobian.reshape(*output.shape, -1)
+    for row, j, weight in zip(output, by_row, weights, strict=True):
         if name == "CrossEntropyLoss":
-            p = output.softmax(0)
+            p = row.softmax(0)
             scores = p - torch.eye(len(p))  # of each class, a row
             expected = (scores.T * p) @ scores
         elif name == "BCEWithLogitsLoss":
-            p = output.sigmoid()
+            p = row.sigmoid()
             expected = torch.diag((1 - p) * p**2 + p * (p - 1) ** 2) / len(p)
         else:
-            loss = torch.nn.MSELoss if name == "MSELoss" else torch.nn.HuberLoss
-            error = torch.linspace(-60, 60, 2_400_001, requires_grad=True)
-            losses = loss(reduction="none", **options)(error, torch.zeros_like(error))
-            (slope,) = torch.autograd.grad(losses.sum(), error)
-            density = torch.exp(-losses)
-            expected = torch.eye(len(output)) * (density * slope**2).sum() / density.sum()
-            expected = expected.detach() / len(output)
+            expected = torch.eye(len(row)) * information_by_integral(name, **options) / len(row)
         total = total + weight * (j.T @ expected @ j)
     return total / weights.sum()
+
+
+@cache
+def information_by_integral(name, **options):
+    """The mean square of a loss's slope, if the error's density is proportional to exp(-loss)."""
+    error = torch.linspace(-60, 60, 2_400_001, requires_grad=True)
+    losses = getattr(torch.nn, name)(reduction="none", **options)(error, torch.zeros_like(error))
+    (slope,) = torch.autograd.grad(losses.sum(), error)
+    density = torch.exp(-losses.detach())
+    return float((density * slope**2).sum() / density.sum())
 
 
 if __name__ == "__main__":
