@@ -8,6 +8,7 @@ import pytest
 import chainrule as cr
 from chainrule.autodiff import machines
 from chainrule.autodiff.sample_gradients import SampleGradients
+from chainrule.kernels.jit import JIT_DISABLED
 
 ROWS, WIDTH = 7, 3
 PAIR = ("params", "x")
@@ -174,6 +175,7 @@ def test_single_precision(kind):
             np.testing.assert_allclose(mine, exact, rtol=1e-3, atol=1e-5 * scale, err_msg=name)
 
 
+@pytest.mark.skipif(JIT_DISABLED, reason="plain Python uses one thread")
 def test_threads_change_no_bit():
     layers = [layer for _ in range(4) for layer in (cr.Linear(128, 128), cr.Tanh())]
     net = cr.Sequential(*layers, seed=0)
