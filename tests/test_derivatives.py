@@ -165,6 +165,22 @@ def test_many_rows_go_through_block_by_block(kind, monkeypatch):
             np.testing.assert_allclose(mine, whole, rtol=1e-10, atol=1e-13, err_msg=name)
 
 
+@pytest.mark.parametrize("kind", ["chain", "shared", "outputs"])
+def test_what_is_in_a_machine_s_memory_does_not_matter(kind, monkeypatch):
+    expected = everything(Problem(kind))
+    take = machines.MachinePool.take
+
+    def take_poisoned(*args):
+        machine = take(*args)
+        machine.arena[:] = np.nan
+        return machine
+
+    monkeypatch.setattr(machines.MachinePool, "take", take_poisoned)
+    for name, results in everything(Problem(kind)).items():
+        for mine, clean in zip(results, expected[name], strict=True):
+            np.testing.assert_array_equal(mine, clean, err_msg=name)
+
+
 @pytest.mark.parametrize("kind", ["chain", "shared"])
 def test_single_precision(kind):
     expected = everything(Problem(kind))
