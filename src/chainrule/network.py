@@ -368,10 +368,12 @@ class Sequential(Group):
         assert len(known) == len(self._graph.outputs)  # as the input's is known
         return tuple(known)
 
-    def lower(self, input_shape: Shape) -> tuple[PlanBuilder, Tensor, list[Tensor]]:
+    def lower(
+        self, input_shape: Shape, *, keep: bool = False
+    ) -> tuple[PlanBuilder, Tensor, list[Tensor]]:
         """Return the layers' instructions for rows of a shape, the input and the outputs."""
         builder, first = PlanBuilder(), Tensor(input_shape)
-        return builder, first, lower(self._graph, builder, first)
+        return builder, first, lower(self._graph, builder, first, keep=keep)
 
     @property
     def offsets(self) -> dict[str, int]:
@@ -393,7 +395,7 @@ class Sequential(Group):
 
         See :func:`chainrule.plan.make_plan`.
         """
-        builder, first, outputs = self.lower(input_shape)
+        builder, first, outputs = self.lower(input_shape, keep=keep)
         return make_plan(
             builder,
             first,

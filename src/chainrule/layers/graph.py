@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -168,12 +169,20 @@ def output_shapes(graph: Graph, shape: Shape | None, source: str = "") -> list[S
     return [shapes[position] for position in range(len(graph.nodes))]
 
 
-def lower(graph: Graph, plan: PlanBuilder, x: Tensor) -> list[Tensor]:
-    """Append all layers' instructions to ``plan``; return the outputs, each in its own memory."""
+def lower(graph: Graph, plan: PlanBuilder, x: Tensor, *, keep: bool = False) -> list[Tensor]:
+    """Append all layers' instructions to ``plan``; return the outputs, each in its own memory.
+
+    To ``keep`` each layer's gradient, one that hands on what others take too gets its own memory.
+    """
     tensors = {INPUT: x}
+    takers = Counter(i for node in graph.nodes for i in node.inputs)
     for position, node in enumerate(graph.nodes):
         plan.layer, plan.prefix = position, f"{node.home}."
-        tensors[position] = node.layer.lower(plan, *(tensors[i] for i in node.inputs))
+        before = tensors[node.inputs[0]]
+        tensor = node.layer.lower(plan, *(tensors[i] for i in node.inputs))
+        if keep and tensor.buffer is before.buffer and takers[node.inputs[0]] > 1:
+            tensor = plan.rescale(tensor, 1.0)
+        tensors[position] = tensor
     outputs: list[Tensor] = []
     for position in graph.outputs:
         output = tensors[position]
