@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
+from chainrule.arrays import FloatArray
 from chainrule.layers.container import Branch, Container, Shared
 from chainrule.layers.layer import Element, Group, Layer
 from chainrule.plan.builder import PlanBuilder, Shape, Tensor
@@ -52,6 +55,22 @@ class Graph(NamedTuple):
             node.inputs == (position - 1,) and node.is_first
             for position, node in enumerate(self.nodes)
         )
+
+    def parameter_shapes(self) -> dict[str, Shape]:
+        """Return the shape of each parameter by its name, shared ones once."""
+        return {
+            f"{node.home}.{name}": parameter.shape
+            for node in self.nodes
+            for name, parameter in node.layer.parameters().items()
+        }
+
+    def first_values(self, rng: np.random.Generator) -> Iterator[tuple[str, FloatArray]]:
+        """Yield each parameter's name, and the values that it begins with."""
+        for node in self.nodes:
+            parameters = node.layer.parameters() if node.is_first else {}
+            for name, parameter in parameters.items():
+                fan_in = parameters["weight"].shape[0] if "weight" in parameters else 1
+                yield f"{node.home}.{name}", parameter.initializer(parameter.shape, fan_in, rng)
 
 
 def graph_of(elements: Iterable[Element]) -> Graph:
