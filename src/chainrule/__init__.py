@@ -10,11 +10,15 @@ from chainrule.history import History
 from chainrule.layers import (
     ELU,
     GELU,
+    Activation,
+    CompiledLayer,
     Flatten,
     Identity,
     LeakyReLU,
     Linear,
     LogSoftmax,
+    NumPyLayer,
+    Parameter,
     ReLU,
     Rescale,
     Sigmoid,
@@ -26,6 +30,7 @@ from chainrule.layers import (
 from chainrule.losses import BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, MSELoss
 from chainrule.network import Sequential
 from chainrule.optimizers import SGD, Adam, AdamW
+from chainrule.own_losses import CompiledLoss, NumPyLoss
 from chainrule.saving import load
 from chainrule.threads import get_num_threads, set_num_threads, threads
 from chainrule.training import fit
@@ -34,10 +39,13 @@ __all__ = [
     "ELU",
     "GELU",
     "SGD",
+    "Activation",
     "Adam",
     "AdamW",
     "BCEWithLogitsLoss",
     "Callback",
+    "CompiledLayer",
+    "CompiledLoss",
     "CrossEntropyLoss",
     "Flatten",
     "GradientFlow",
@@ -52,6 +60,9 @@ __all__ = [
     "MSELoss",
     "ModelFileError",
     "NonFiniteError",
+    "NumPyLayer",
+    "NumPyLoss",
+    "Parameter",
     "ReLU",
     "Rescale",
     "Sequential",

@@ -12,7 +12,8 @@ from chainrule.arrays import FloatArray
 from chainrule.engine.instructions import Op, Phase
 from chainrule.engine.machine import Machine
 from chainrule.engine.pool import MachinePool
-from chainrule.plan import Head, PlanBuilder, Tensor, make_plan
+from chainrule.plan import ForeignLoss, Head, PlanBuilder, Tensor, make_plan
+from chainrule.plan.builder import Shape
 
 __all__ = ["BCEWithLogitsLoss", "CrossEntropyLoss", "HuberLoss", "MSELoss"]
 
@@ -35,6 +36,18 @@ class Loss(ABC):
     def number(self) -> float:
         """The operation's one number, where it has one."""
         return 0.0
+
+    def target_shape(self, output_shape: Shape) -> Shape:
+        """Return the shape of a row's target for a row of the output; that of a label is ()."""
+        return () if self.takes_labels else output_shape
+
+    def foreign(self, output_shape: Shape) -> ForeignLoss | None:
+        """Return what a plan says of a user's own loss; None if it is one of the package's."""
+        return None
+
+    def head(self, output: Tensor, share: float = 1.0) -> Head:
+        """Return what a plan says of an output that goes into this loss."""
+        return Head(output, self.op, self.number, share, self.foreign(output.shape))
 
     def check_target(
         self, y: ArrayLike, output_shape: tuple[int, ...], dtype: np.dtype, name: str = "y"
@@ -100,7 +113,7 @@ def _machine_of_loss(loss: Loss, shape: tuple[int, ...], dtype: np.dtype) -> Mac
     plan = make_plan(
         PlanBuilder(),
         output,
-        [Head(output, loss.op, loss.number)],
+        [loss.head(output)],
         offsets={},
         batch=shape[0],
         dtype=dtype,

@@ -341,7 +341,7 @@ class Sequential:
         for position, (path, layer) in enumerate(self._chain):
             builder.layer, builder.prefix = position, f"{path}."
             tensor = layer.lower(builder, tensor)
-        head = Head(tensor) if loss is None else Head(tensor, loss.op, loss.number)
+        head = Head(tensor) if loss is None else loss.head(tensor)
         return make_plan(
             builder,
             first,

@@ -263,8 +263,7 @@ class _Trainer:
     @property
     def target_shape(self) -> tuple[int, ...]:
         """The shape in which users know the targets."""
-        rows = self.data.rows
-        return (rows,) if self.loss.takes_labels else (rows, *self.plan.output_shape)
+        return (self.data.rows, *self.loss.target_shape(self.plan.output_shape))
 
     def _steps_until_pause(self, calls: Callbacks) -> int:
         return int(min(self.steps_in_slice, calls.steps))

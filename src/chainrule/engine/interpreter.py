@@ -45,6 +45,7 @@ from chainrule.kernels.combine import (
     put_columns,
     take_columns,
 )
+from chainrule.kernels.foreign import add_up, call
 from chainrule.kernels.gather import copy_rows, gather_rescaled, gather_rows, gather_values
 from chainrule.kernels.jit import entry_point, kernel
 from chainrule.kernels.linear import (
@@ -54,9 +55,10 @@ from chainrule.kernels.linear import (
     linear_backward_weight,
     linear_relu,
 )
-from chainrule.kernels.loss import bce_with_logits, cross_entropy, huber, mse
+from chainrule.kernels.loss import bce_with_logits, cross_entropy, huber, mse, row_scale
 from chainrule.kernels.rescale import rescale, rescale_backward
-from chainrule.kernels.team import meet
+from chainrule.kernels.rows import scale_rows, weighted_sum
+from chainrule.kernels.team import fail, meet
 from chainrule.kernels.update import adam_update, adamw_update, sgd_update
 from chainrule.kernels.views import matrix
 
@@ -116,7 +118,30 @@ def part_of(total, member, members, multiple):
 
 
 @kernel
-def forward(plan, params, direction, arena, scratch, first, last):
+def call_own(function, step, params, arena, first, last, dx_at, member, team):
+    """Let a user's function do its part of a step, for the rows from ``first`` to ``last``."""
+    k, n, kept, size = step["inputs"], step["outputs"], step["kept_size"], step["parameters"]
+    x_at, y_at, dy_at, kept_at = step["x"], step["y"], step["dy"], step["kept"]
+    begin, part_at = max(step["weight"], 0), step["parts"] + member * size
+    if first == last:
+        return
+    status = call(
+        function,
+        last - first,
+        arena[x_at + first * k : x_at + last * k],
+        arena[y_at + first * n : y_at + last * n],
+        arena[kept_at + first * kept : kept_at + last * kept],
+        arena[dy_at + first * n : dy_at + last * n],
+        arena[dx_at + first * k : dx_at + last * k],
+        params[begin : begin + size],
+        arena[part_at : part_at + size],
+    )
+    if status != 0:
+        fail(team)
+
+
+@kernel
+def forward(plan, params, direction, arena, scratch, first, last, member, team):
     """Walk the plan from the input to the output, for the rows from ``first`` to ``last``."""
     for i in range(plan.size):
         step = plan[i]
@@ -151,12 +176,16 @@ def forward(plan, params, direction, arena, scratch, first, last):
             multiply_elements(x, arena[step["other"] + begin * k : step["other"] + end * k], y)
         elif op == Op.CONCATENATE:
             put_columns(matrix(x, m, k), step["column"], matrix(y, m, n))
+        elif op == Op.FOREIGN:
+            call_own(step["forward"], step, params, arena, first, last, step["dx"], member, team)
         else:
             activate(op, x, y, step["alpha"])
 
 
 @kernel
-def pass_error_back(step, params, direction, arena, scratch, first, last, to_input):
+def pass_error_back(
+    step, params, direction, arena, scratch, first, last, member, team, to_input
+):  # fmt: skip
     """Carry the gradient of the rows from ``first`` to ``last`` from one step's y to its x."""
     op, k, n = step["op"], step["inputs"], step["outputs"]
     begin, end = first * step["repeat"], last * step["repeat"]
@@ -184,6 +213,10 @@ def pass_error_back(step, params, direction, arena, scratch, first, last, to_inp
         pass_error_to_both(step, arena, begin, end, dy, dx)
     elif op == Op.CONCATENATE:
         take_columns(matrix(dy, m, n), step["column"], matrix(dx, m, k))
+    elif op == Op.FOREIGN:
+        part_at = step["parts"] + member * step["parameters"]
+        arena[part_at : part_at + step["parameters"]] = 0
+        call_own(step["backward"], step, params, arena, first, last, dx_at, member, team)
     else:
         saved = arena[step["saved"] + begin * n : step["saved"] + end * n]
         activate_backward(op, dy, saved, dx, step["alpha"])
@@ -213,8 +246,14 @@ def pass_error_to_both(step, arena, begin, end, dy, dx):
 
 
 @kernel
-def differentiate_parameters(step, grads, arena, scratch, rows, first, last):
+def differentiate_parameters(step, grads, arena, scratch, rows, first, last, members):
     """Compute those gradients of one step's parameters that lie from ``first`` to ``last``."""
+    if step["op"] == Op.FOREIGN:
+        at, size = step["weight"], step["parameters"]
+        begin, end = max(at, first), min(at + size, last)
+        if begin < end:
+            parts = matrix(arena[step["parts"] : step["parts"] + members * size], members, size)
+            add_up(parts, begin - at, step["adds_gradient"], grads[begin:end])
     if step["op"] != Op.LINEAR or step["moving"]:
         return
     m, k, n = rows * step["repeat"], step["inputs"], step["outputs"]
@@ -242,15 +281,19 @@ def backward(
     """
     first, last = part_of(rows, member, members, 8)
     for i in range(plan.size - 1, -1, -1):
-        pass_error_back(plan[i], params, direction, arena, scratch, first, last, to_input)
+        pass_error_back(
+            plan[i], params, direction, arena, scratch, first, last, member, team, to_input
+        )
         if members == 1:  # at once, while both factors are in cache
-            differentiate_parameters(plan[i], grads, arena, scratch, rows, share[0], share[1])
-    if members == 1:
-        return True
+            differentiate_parameters(
+                plan[i], grads, arena, scratch, rows, share[0], share[1], members
+            )
     if not meet(team, members):
         return False
+    if members == 1:
+        return True
     for i in range(plan.size - 1, -1, -1):
-        differentiate_parameters(plan[i], grads, arena, scratch, rows, share[0], share[1])
+        differentiate_parameters(plan[i], grads, arena, scratch, rows, share[0], share[1], members)
     return True
 
 
@@ -266,7 +309,24 @@ def sum_of_weights(weights, chosen):
 
 
 @kernel
-def evaluate_loss(head, place, arena, label, targets, labels, total, chosen, first, last):
+def evaluate_own_loss(head, output, target, label, weight, total, d_output, arena, first, team):
+    """Let a user's function compute each row's loss and its gradient; weigh both."""
+    rows, at = output.shape[0], head["losses"] + first
+    losses = arena[at : at + rows]
+    nothing = arena[:0]
+    function = head["forward"]
+    if rows == 0:
+        return 0.0
+    status = call(function, rows, output, losses, target, label, d_output, nothing, nothing)
+    if status != 0:
+        fail(team)
+    scale = row_scale(total, 1)
+    scale_rows(d_output, weight, scale)
+    return weighted_sum(matrix(losses, rows, 1), weight) * scale
+
+
+@kernel
+def evaluate_loss(head, place, arena, label, targets, labels, total, chosen, first, last, team):
     """Compare the rows from ``first`` to ``last`` of one output with what they should have been.
 
     Write the loss's gradient where ``backward`` starts; return these rows' part of the loss.
@@ -293,6 +353,10 @@ def evaluate_loss(head, place, arena, label, targets, labels, total, chosen, fir
         part = mse(output, target, weight, total, d_output)
     elif op == Op.HUBER:
         part = huber(output, target, weight, total, d_output, alpha)
+    elif op == Op.FOREIGN_LOSS:
+        part = evaluate_own_loss(
+            head, output, target, label[first:last], weight, total, d_output, arena, first, team
+        )
     else:
         part = bce_with_logits(output, target, weight, total, d_output)
     if head["share"] != 1.0:
@@ -302,7 +366,9 @@ def evaluate_loss(head, place, arena, label, targets, labels, total, chosen, fir
 
 
 @kernel
-def evaluate_losses(heads, place, arena, label, targets, labels, weights, chosen, first, last):
+def evaluate_losses(
+    heads, place, arena, label, targets, labels, weights, chosen, first, last, team
+):
     """Do so for all outputs; return the weight of the whole batch, and the parts' sum."""
     weight = arena[place["weight"] + first : place["weight"] + last]
     if weights.size > 0:
@@ -312,7 +378,7 @@ def evaluate_losses(heads, place, arena, label, targets, labels, weights, chosen
     total, loss = sum_of_weights(weights, chosen), 0.0
     for i in range(heads.size):
         loss += evaluate_loss(
-            heads[i], place, arena, label, targets, labels, total, chosen, first, last
+            heads[i], place, arena, label, targets, labels, total, chosen, first, last, team
         )
     return total, loss
 
@@ -405,10 +471,10 @@ def run(
             scale, offset = place["scale"], place["offset"]
             gather_rescaled(memory, element, start, stride, mine, scale, offset, x)
         if phases & WALK:
-            forward(walked, params, direction, arena, scratch, first, last)
+            forward(walked, params, direction, arena, scratch, first, last, member, team)
         if phases & LOSS and heads[0]["op"] != Op.NONE:
             losses[i, 0], losses[i, 1 + member] = evaluate_losses(
-                heads, place, arena, label, targets, labels, weights, chosen, first, last
+                heads, place, arena, label, targets, labels, weights, chosen, first, last, team
             )
             if not meet(team, members):
                 return i

@@ -77,7 +77,7 @@ class Chain:
             )
         self.x: Float64 = batch.astype(float, order="C")
         target = loss.check_target(y, output.shape, np.dtype(float))
-        self.target = target if loss.takes_labels else target.reshape(output.shape)
+        self.target = target.reshape(len(output), *loss.target_shape(output.shape[1:]))
         _, d_output = loss(output, y)
         d_x = self.network.backward(d_output)
         gradients = {name: view.copy() for name, view in self.network.gradients().items()}

@@ -211,10 +211,7 @@ def _nudge(chain: Chain, name: str, gradient: Float64, entries: int) -> dict[str
     span = float(f"{2 * float(np.abs(array).max()):.1g}") or 1.0
     largest = np.argsort(-np.abs(gradient), axis=None, kind="stable")[:entries]
     indices = [tuple(map(int, np.unravel_index(flat, array.shape))) for flat in largest]
-    target = chain.target
-    if not chain.loss_function.takes_labels:
-        target = target.reshape(chain.rows, *chain.links[-1].steps[-1].output_shape)
-    ray = Ray(chain.network, chain.loss_function, chain.x, target, name, indices[0])
+    ray = Ray(chain.network, chain.loss_function, chain.x, chain.target, name, indices[0])
     return {
         "span": span,
         "entries": [

@@ -7,12 +7,20 @@ from typing import NamedTuple
 
 import numpy as np
 
+from chainrule.engine.foreign import Function
 from chainrule.engine.instructions import HEAD, INSTRUCTION, LAYOUT, Op
 from chainrule.kernels.blocks import DIRECT_BYTES, NARROW_BYTES, PACKED_BYTES, is_direct
 from chainrule.plan.arena import ALIGNMENT, Lifetime, arrange, stack
 from chainrule.plan.builder import Instruction, PlanBuilder, Shape, Tensor
 from chainrule.plan.fusion import fuse, take_rescale
 from chainrule.plan.team import choose_members, share_out, work_of
+
+
+class ForeignLoss(NamedTuple):
+    """A user's own loss."""
+
+    function: Function
+    target_size: int  # columns of targets; 0 if it takes labels
 
 
 class Head(NamedTuple):
@@ -22,11 +30,24 @@ class Head(NamedTuple):
     loss: Op = Op.NONE
     number: float = 0.0  # of the loss
     share: float = 1.0  # the loss's weight in the sum of all
+    foreign: ForeignLoss | None = None
 
     @property
     def target_size(self) -> int:
         """Columns of targets; 0 for labels, and without a loss."""
+        if self.foreign is not None:
+            return self.foreign.target_size
         return 0 if self.loss in (Op.NONE, Op.CROSS_ENTROPY) else self.output.size
+
+    @property
+    def takes_labels(self) -> bool:
+        """Whether the loss compares the output with labels."""
+        return self.loss != Op.NONE and self.target_size == 0
+
+    @property
+    def functions(self) -> dict[str, Function]:
+        """The user's own, by the field that gets its address."""
+        return {} if self.foreign is None else {"forward": self.foreign.function}
 
 
 class _Sums(NamedTuple):
@@ -52,6 +73,8 @@ class Plan:
     output_shapes : the same of each output.
     layers : for each instruction, the positions of the layers that it carries out.
     gathered : the positions of the layers that the gather carries out.
+    step_functions, loss_functions : for each instruction, and for each output, a user's own
+        functions by the fields that get their addresses.
     """
 
     instructions: np.ndarray
@@ -63,6 +86,8 @@ class Plan:
     output_shapes: tuple[Shape, ...]
     layers: tuple[tuple[int, ...], ...]
     gathered: tuple[int, ...]
+    step_functions: tuple[dict[str, Function], ...]
+    loss_functions: tuple[dict[str, Function], ...]
 
     @property
     def output_shape(self) -> Shape:
@@ -117,13 +142,16 @@ def make_plan(
     outputs = [head.output for head in heads]
     instructions = builder.instructions if keep else fuse(builder.instructions, outputs)
     work = work_of(instructions, batch, backward=backward)
+    own = [*(step.functions for step in instructions), *(head.functions for head in heads)]
+    if not all(f.can_compile for functions in own for f in functions.values()):
+        threads = 1  # Python code, which need not be safe to run in several
     members = choose_members(work, batch, steps, threads)
     rescale = None if keep else take_rescale(instructions, outputs)
     first = input_tensor if rescale is None else rescale.y
     item = np.dtype(dtype).itemsize
 
     sums = _find_sums(instructions, outputs)
-    lifetimes = _lifetimes(instructions, sums, first, heads, batch, backward)
+    lifetimes = _lifetimes(instructions, sums, first, heads, batch, members, backward)
     scratch_bytes = _scratch_bytes(instructions, batch, item, backward)
     scratch = -(-scratch_bytes // ALIGNMENT) * ALIGNMENT // item
     end = 2 * len(instructions) + 1
@@ -137,7 +165,7 @@ def make_plan(
 
     layout = _layout(place, first, rescale)
     layout["target_columns"] = sum(head.target_size for head in heads)
-    layout["label_columns"] = sum(head.loss == Op.CROSS_ENTROPY for head in heads)
+    layout["label_columns"] = sum(head.takes_labels for head in heads)
     layout["batch"], layout["members"], layout["scratch_size"] = batch, members, scratch
     return Plan(
         _table(instructions, sums, first, place, offsets),
@@ -149,6 +177,8 @@ def make_plan(
         tuple(output.shape for output in outputs),
         tuple(tuple(step.layers) for step in instructions),
         () if rescale is None else tuple(rescale.layers),
+        tuple(step.functions for step in instructions),
+        tuple(head.functions for head in heads),
     )
 
 
@@ -180,6 +210,8 @@ def _table(
         row["column"], row["moving"], row["adds_y"] = step.column, step.moving, step.adds
         row["reads_input"] = x is input_tensor.buffer
         row["adds_dx"], row["adds_d_other"], row["adds_gradient"] = adds
+        row["parameters"], row["kept_size"] = step.parameters, step.kept_size
+        row["parts"], row["kept"] = place.get(("parts", step), 0), place.get(("kept", step), 0)
     return table
 
 
@@ -210,10 +242,11 @@ def _heads(heads: Sequence[Head], place: dict[Hashable, int]) -> np.ndarray:
         row["output"], row["d_output"] = place[buffer], place.get(("d", buffer), 0)
         row["output_size"], row["column"] = head.output.size, column
         row["target"], row["target_size"] = place["target", i], head.target_size
+        row["losses"] = place["losses", i]
         row["target_column"], row["label_column"] = targets, labels
         column += head.output.size
         targets += head.target_size
-        labels += head.loss == Op.CROSS_ENTROPY
+        labels += head.takes_labels
     return table
 
 
@@ -238,6 +271,7 @@ def _lifetimes(
     input_tensor: Tensor,
     heads: Sequence[Head],
     batch: int,
+    members: int,
     backward: bool,
 ) -> dict[Hashable, Lifetime]:
     """Return what must exist from when to when, in elements.
@@ -257,6 +291,7 @@ def _lifetimes(
     for i, head in enumerate(heads):
         used[head.output.buffer] = n
         lifetimes["target", i] = Lifetime(head.target_size * batch, 0, n)
+        lifetimes["losses", i] = Lifetime(batch if head.foreign else 0, n, n)
     for buffer, size in sizes.items():
         if backward:
             lifetimes[buffer] = Lifetime(size, born[buffer], 2 * n - born[buffer])
@@ -275,6 +310,11 @@ def _lifetimes(
         is_linear = step.op == Op.LINEAR  # it adds products to a sum while it makes them
         if backward and not is_linear and (adds.of_x or adds.of_other):
             lifetimes["partial", step] = Lifetime(step.x.size * batch, back, back)
+        if step.kept_size:
+            last = back if backward else moment
+            lifetimes["kept", step] = Lifetime(step.kept_size * batch, moment, last)
+        if step.op == Op.FOREIGN and backward:
+            lifetimes["parts", step] = Lifetime(step.parameters * members, back, back)
     return lifetimes
 
 
