@@ -9,8 +9,6 @@ from time import perf_counter
 import chainrule as cr
 from benchmarks.workloads import SMALL, WORKLOADS
 
-TIMES = 15
-
 
 class Fit:
     """A fit of a workload, as long as in the comparison with others."""
@@ -34,14 +32,14 @@ class Fit:
         )
         return history, perf_counter() - started
 
-    def compare(self):
+    def compare(self, times):
         """Return the median seconds of a fit alone, the share that recording adds, and records.
 
         The share is the median over pairs that run one after the other, in turns.
         """
         self.run([cr.GradientFlow()])  # compiles or loads
         alone, shares, records = [], [], []
-        for turn in range(TIMES):
+        for turn in range(times):
             seconds = {}
             for records_too in (turn % 2 == 0, turn % 2 == 1):
                 history, taken = self.run([cr.GradientFlow()] if records_too else [])
@@ -61,7 +59,7 @@ class GradientFlow:
         self.fit = Fit(workload)
 
     def track_share_of_fit(self, workload):
-        return self.fit.compare()[1]
+        return self.fit.compare(times=5)[1]
 
     track_share_of_fit.unit = "of a fit without"
 
@@ -69,7 +67,7 @@ class GradientFlow:
 def main():
     print(f"{'workload':10} {'fit':>9} {'records':>8} {'they add':>9}")
     for name in (*SMALL, "expm"):
-        alone, share, records = Fit(name).compare()
+        alone, share, records = Fit(name).compare(times=15)
         print(f"{name:10} {alone * 1e3:6.1f} ms {records:8.0f} {share:9.1%}")
 
 

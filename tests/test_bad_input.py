@@ -62,7 +62,7 @@ BAD_X = {
     ),
     "complex": (X + 1j, TypeError, r"{name} must hold real numbers, but its dtype is complex128"),
     "strings": (X.astype(str), TypeError, r"{name} must hold real numbers, but its dtype is <U"),
-    "None": (None, TypeError, r"{name} must hold real numbers, but its dtype is object"),
+    "None": (None, TypeError, r"{name} must be an array, not a NoneType\."),
     "dates": (
         np.zeros((12, 4), "datetime64[s]"),
         TypeError,
@@ -71,7 +71,7 @@ BAD_X = {
     "rows of different lengths": (
         [[1.0, 2.0], [3.0]],
         ValueError,
-        r"{name} is not an array of one shape",
+        r"{name} cannot be read as an array: .* inhomogeneous shape",
     ),
 }
 

@@ -183,9 +183,11 @@ def test_explain(capsys, tmp_path):
     assert "<title>" in page.read_text(encoding="utf-8")
 
 
-def test_explain_what_is_too_large_to_follow(capsys):
-    arguments = ["explain", "--epochs", "1", "--hidden", "1100,1100", "--parameter", "b1"]
-    assert cli.main(arguments) == 0
+def test_explain_what_is_too_large_to_follow(capsys, tmp_path):
+    few = tmp_path / "few.csv"
+    few.write_text("1,0\n2,1\n" * 5)
+    arguments = ["explain", "--data", str(few), "--epochs", "1", "--hidden", "1100,1100"]
+    assert cli.main([*arguments, "--parameter", "b1"]) == 0
     printed = capsys.readouterr().out
     assert "max_elements" in printed
     assert "update / weight" in printed

@@ -1,4 +1,4 @@
-"""The guide's examples do what it says, and its figures are those that they make."""
+"""The guides' examples do what they say, and the figures are those that they make."""
 
 import importlib.util
 import re
@@ -26,6 +26,14 @@ def test_the_chain_rule(run_guide, tmp_path):
     shown = re.findall(r"\(figures/(\S+)\)", guide.read_text(encoding="utf-8"))
     assert sorted(shown) == sorted(path.name for path in tmp_path.iterdir())
     assert all((DOCS / "figures" / name).is_file() for name in shown)
+
+
+@pytest.mark.parametrize(("guide", "needs"), [("arrays.md", "pandas"), ("scipy.md", "scipy")])
+def test_short_guides(run_guide, tmp_path, guide, needs):
+    pytest.importorskip(needs)
+    result = run_guide.run(DOCS / guide, tmp_path)
+    assert result.attempted > 5
+    assert result.failed == 0
 
 
 def test_a_wrong_output_is_noticed(run_guide, tmp_path, capsys):

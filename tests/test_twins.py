@@ -166,8 +166,9 @@ def arguments(function, rows, columns, dtype, rng):
         else:
             values.append(rng.normal(size=shapes.get(parameter, (rows, columns))).astype(dtype))
     subject = function.__module__.rpartition(".")[2]
-    flat = ("activation", "combine", "rescale", "update")
-    if subject in flat and "softmax" not in name and "columns" not in name:
+    flat = ("activation", "combine", "curvature", "rescale", "update")
+    by_row = any(word in name for word in ("softmax", "columns", "rows"))
+    if subject in flat and not by_row:
         values = [v.reshape(-1) if isinstance(v, np.ndarray) else v for v in values]
     return values
 

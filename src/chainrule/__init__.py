@@ -29,6 +29,7 @@ from chainrule.layers import (
 )
 from chainrule.losses import BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, MSELoss
 from chainrule.network import Sequential
+from chainrule.objective import Objective, objective
 from chainrule.optimizers import SGD, Adam, AdamW
 from chainrule.own_losses import CompiledLoss, NumPyLoss
 from chainrule.saving import load
@@ -62,6 +63,7 @@ __all__ = [
     "NonFiniteError",
     "NumPyLayer",
     "NumPyLoss",
+    "Objective",
     "Parameter",
     "ReLU",
     "Rescale",
@@ -83,6 +85,7 @@ __all__ = [
     "losses",
     "metrics",
     "nudge",
+    "objective",
     "optimizers",
     "set_num_threads",
     "threads",

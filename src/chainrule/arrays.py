@@ -4,12 +4,15 @@ Compiled code sees arrays of one dtype, C-contiguous, aligned and read-only: eac
 be compiled for by itself. Integers, booleans and other floats are converted to the network's
 dtype; anything else is refused. Nothing is copied that has the form already. X, which may be
 large or memory-mapped, mostly stays as it is: the engine converts its rows when it gathers them.
+What is no array yet becomes one in ``chainrule.protocols``.
 """
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from chainrule.protocols import REAL, as_array
 
 FLOATS = ("float32", "float64")
 GATHERED = frozenset(  # dtypes that compiled code converts itself
@@ -46,7 +49,7 @@ def finite_array(value: ArrayLike, name: str, dtype: np.dtype) -> NDArray[Any]:
     ValueError
         If it holds NaN or infinity, also after the conversion, or is ragged.
     """
-    array = _as_array(value, name)
+    array = as_array(value, name)
     _check_real(array, name, dtype)
     return array
 
@@ -81,7 +84,7 @@ def batch_array(value: ArrayLike, name: str, dtype: np.dtype) -> NDArray[Any]:
 
 def label_array(value: ArrayLike, rows: int, classes: int, name: str = "y") -> NDArray[np.int64]:
     """Return class labels as int64 of shape ``(rows,)``, each in ``range(classes)``."""
-    array = _as_array(value, name)
+    array = as_array(value, name)
     if array.dtype.kind not in "iu":
         hint = " Use y.astype(int) if they are whole numbers." if array.dtype.kind == "f" else ""
         raise TypeError(
@@ -142,7 +145,7 @@ def all_finite(array: FloatArray) -> bool:
 
 def _check_real(array: NDArray[Any], name: str, dtype: np.dtype) -> None:
     """Raise an error unless ``array`` holds real numbers that are finite, also as ``dtype``."""
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind not in REAL:
         raise TypeError(f"{name} must hold real numbers, but its dtype is {array.dtype}.")
     if array.dtype.kind != "f" or array.size == 0:
         return
@@ -172,13 +175,6 @@ def _check_real(array: NDArray[Any], name: str, dtype: np.dtype) -> None:
 def _narrowed(array: NDArray[Any], dtype: np.dtype) -> FloatArray:
     with np.errstate(over="ignore"):
         return array.astype(dtype)
-
-
-def _as_array(value: ArrayLike, name: str) -> NDArray[Any]:
-    try:
-        return np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{name} is not an array of one shape: {error}") from None
 
 
 def _in_one_form(array: NDArray[Any], dtype: np.dtype) -> NDArray[Any]:

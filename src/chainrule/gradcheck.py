@@ -15,6 +15,7 @@ from chainrule.arrays import FloatArray
 from chainrule.errors import GradientMismatch
 from chainrule.losses import Loss
 from chainrule.network import Sequential
+from chainrule.protocols import as_array
 
 __all__ = ["GradientReport", "ParameterReport", "gradcheck"]
 
@@ -258,7 +259,7 @@ def _function_check(
     function: Callable[[Float64], float], gradient: Callable[[Float64], ArrayLike], x: ArrayLike
 ) -> _Check:
     point = arrays.real_array(x, "x", np.dtype(float)).copy()
-    analytic = np.asarray(gradient(point.copy()), float)
+    analytic = np.asarray(as_array(gradient(point.copy()), "The gradient"), float)
     if analytic.shape != point.shape:
         raise ValueError(
             f"The gradient must have x's shape, {point.shape}, but its shape is {analytic.shape}."

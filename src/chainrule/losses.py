@@ -14,6 +14,7 @@ from chainrule.engine.machine import Machine
 from chainrule.engine.pool import MachinePool
 from chainrule.plan import ForeignLoss, Head, PlanBuilder, Tensor, make_plan
 from chainrule.plan.builder import Shape
+from chainrule.protocols import as_array
 
 __all__ = ["BCEWithLogitsLoss", "CrossEntropyLoss", "HuberLoss", "MSELoss"]
 
@@ -80,8 +81,9 @@ class Loss(ABC):
         ValueError, TypeError
             If a shape, a dtype, a label or a value is wrong.
         """
-        dtype = SINGLE if getattr(output, "dtype", None) == SINGLE else DOUBLE
-        out = arrays.batch_array(output, "output", dtype)
+        out = as_array(output, "output")
+        dtype = SINGLE if out.dtype == SINGLE else DOUBLE
+        out = arrays.batch_array(out, "output", dtype)
         rows = out.shape[0]
         target = self.check_target(y, out.shape, dtype)
         weights = arrays.weight_array(sample_weight, rows, dtype)

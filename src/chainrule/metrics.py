@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from chainrule.protocols import as_array
+
 __all__ = ["accuracy", "confusion_matrix"]
 
 
@@ -19,7 +21,8 @@ def accuracy(output: ArrayLike, labels: ArrayLike) -> float:
     >>> accuracy([[0.1, 0.9], [0.8, 0.2]], [1, 1])
     0.5
     """
-    return float(np.mean(np.argmax(np.asarray(output), axis=1) == np.asarray(labels)))
+    predicted = np.argmax(as_array(output, "output"), axis=1)
+    return float(np.mean(predicted == as_array(labels, "labels")))
 
 
 def confusion_matrix(output: ArrayLike, labels: ArrayLike) -> NDArray[np.int64]:
@@ -36,7 +39,7 @@ def confusion_matrix(output: ArrayLike, labels: ArrayLike) -> NDArray[np.int64]:
     array([[0, 0],
            [1, 1]])
     """
-    scores = np.asarray(output)
+    scores = as_array(output, "output")
     table = np.zeros((scores.shape[1], scores.shape[1]), np.int64)
-    np.add.at(table, (np.asarray(labels), np.argmax(scores, axis=1)), 1)
+    np.add.at(table, (as_array(labels, "labels"), np.argmax(scores, axis=1)), 1)
     return table

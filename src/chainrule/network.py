@@ -321,6 +321,20 @@ class Sequential:
         assert shape is not None  # as the input's is known
         return shape
 
+    def lower(self, input_shape: Shape) -> tuple[PlanBuilder, Tensor, Tensor]:
+        """Return the layers' instructions for rows of a shape, the input and the output."""
+        builder = PlanBuilder()
+        first = tensor = Tensor(input_shape)
+        for position, (path, layer) in enumerate(self._chain):
+            builder.layer, builder.prefix = position, f"{path}."
+            tensor = layer.lower(builder, tensor)
+        return builder, first, tensor
+
+    @property
+    def offsets(self) -> dict[str, int]:
+        """Where each parameter begins in ``params``, by name."""
+        return dict(self._offsets)
+
     def make_plan(
         self,
         input_shape: Shape,
@@ -336,11 +350,7 @@ class Sequential:
 
         See :func:`chainrule.plan.make_plan`.
         """
-        builder = PlanBuilder()
-        first = tensor = Tensor(input_shape)
-        for position, (path, layer) in enumerate(self._chain):
-            builder.layer, builder.prefix = position, f"{path}."
-            tensor = layer.lower(builder, tensor)
+        builder, first, tensor = self.lower(input_shape)
         head = Head(tensor) if loss is None else loss.head(tensor)
         return make_plan(
             builder,

@@ -63,10 +63,11 @@ def fit(
     net : Sequential
         Its parameters are changed in place.
     X : array of shape (n, ...)
-        Real numbers: floats, integers or booleans, in memory or memory-mapped. Each batch is
+        Real numbers: floats, integers or booleans, in memory or memory-mapped; or whatever speaks
+        ``__array__``, DLPack or the buffer protocol: tensors, tables, memory views. Each batch is
         converted to the network's dtype when its turn comes; X itself is not copied, unless the
-        numbers of a row do not lie side by side (as in Fortran order), or are longdouble or not
-        in the machine's byte order.
+        numbers of a row do not lie side by side (as in Fortran order, which most tables are in),
+        or are longdouble or not in the machine's byte order.
     y : array
         Class labels of shape (n,) for ``CrossEntropyLoss``, else targets of the output's shape.
     loss : Loss

@@ -29,7 +29,9 @@ class Op(IntEnum):
     ADD = 24  # two values that meet
     MULTIPLY = 25
     CONCATENATE = 26  # one value takes its place among the columns of y
-    FOREIGN = 27  # a user's own functions
+    SUM_ALONG_ROWS = 27
+    DERIVATIVE = 28  # x times an activation's derivative, a function of the other operand
+    FOREIGN = 29  # a user's own functions
 
     MSE = 40
     HUBER = 41
@@ -75,6 +77,7 @@ INSTRUCTION = np.dtype(
         ("dx", np.int64),
         ("d_other", np.int64),
         ("dy", np.int64),
+        ("order", np.int64),  # of a derivative
         ("column", np.int64),  # the first of y's columns that x becomes
         ("saved", np.int64),  # what an activation's derivative reads: its x or its y
         ("z", np.int64),  # a linear step's sums, before a fused activation makes y of them
@@ -87,8 +90,10 @@ INSTRUCTION = np.dtype(
         # Where a value was used by a later step too, or a weight by one, their gradients are sums.
         ("adds_dx", np.int64),
         ("adds_d_other", np.int64),
-        ("adds_gradient", np.int64),
+        ("adds_dw", np.int64),
+        ("adds_db", np.int64),
         ("partial", np.int64),  # room for a term of such a sum
+        ("partial_other", np.int64),
         # Of a step that is a user's own. A machine fills in the addresses of its functions' tables.
         ("forward", np.int64),
         ("backward", np.int64),

@@ -45,6 +45,22 @@ from chainrule.kernels.combine import (
     put_columns,
     take_columns,
 )
+from chainrule.kernels.curvature import (
+    elu_second,
+    gelu_second,
+    gelu_tanh_second,
+    gelu_tanh_third,
+    gelu_third,
+    piecewise_linear_second,
+    quadratic_third,
+    sigmoid_second,
+    silu_second,
+    silu_third,
+    softplus_second,
+    softplus_third,
+    sum_along_rows,
+    tanh_second,
+)
 from chainrule.kernels.foreign import add_up, call
 from chainrule.kernels.gather import copy_rows, gather_rescaled, gather_rows, gather_values
 from chainrule.kernels.jit import entry_point, kernel
@@ -111,6 +127,42 @@ def activate_backward(op, dy, saved, dx, alpha):
 
 
 @kernel
+def multiply_by_derivative(op, order, dy, saved, dx, alpha):
+    """Multiply by an activation's derivative, as a function of ``saved``, or by its derivatives."""
+    if order == 1:
+        activate_backward(op, dy, saved, dx, alpha)
+    elif order == 2:
+        if op == Op.TANH:
+            tanh_second(dy, saved, dx)
+        elif op == Op.SIGMOID:
+            sigmoid_second(dy, saved, dx)
+        elif op == Op.SOFTPLUS:
+            softplus_second(dy, saved, dx)
+        elif op == Op.ELU:
+            elu_second(dy, saved, dx)
+        elif op == Op.SILU:
+            silu_second(dy, saved, dx)
+        elif op == Op.GELU:
+            gelu_second(dy, saved, dx)
+        elif op == Op.GELU_TANH:
+            gelu_tanh_second(dy, saved, dx)
+        else:
+            piecewise_linear_second(dy, saved, dx)
+    elif op == Op.TANH or op == Op.SIGMOID:
+        quadratic_third(dy, saved, dx)
+    elif op == Op.SOFTPLUS:
+        softplus_third(dy, saved, dx)
+    elif op == Op.SILU:
+        silu_third(dy, saved, dx)
+    elif op == Op.GELU:
+        gelu_third(dy, saved, dx)
+    elif op == Op.GELU_TANH:
+        gelu_tanh_third(dy, saved, dx)
+    else:
+        piecewise_linear_second(dy, saved, dx)
+
+
+@kernel
 def part_of(total, member, members, multiple):
     """Return where a member's part of ``total`` things begins and ends, in whole multiples."""
     size = (total + members * multiple - 1) // (members * multiple) * multiple
@@ -120,11 +172,11 @@ def part_of(total, member, members, multiple):
 @kernel
 def call_own(function, step, params, arena, first, last, dx_at, member, team):
     """Let a user's function do its part of a step, for the rows from ``first`` to ``last``."""
+    if first == last:
+        return
     k, n, kept, size = step["inputs"], step["outputs"], step["kept_size"], step["parameters"]
     x_at, y_at, dy_at, kept_at = step["x"], step["y"], step["dy"], step["kept"]
     begin, part_at = max(step["weight"], 0), step["parts"] + member * size
-    if first == last:
-        return
     status = call(
         function,
         last - first,
@@ -178,14 +230,17 @@ def forward(plan, params, direction, arena, scratch, first, last, member, team):
             put_columns(matrix(x, m, k), step["column"], matrix(y, m, n))
         elif op == Op.FOREIGN:
             call_own(step["forward"], step, params, arena, first, last, step["dx"], member, team)
+        elif op == Op.SUM_ALONG_ROWS:
+            sum_along_rows(matrix(x, m, k), matrix(y, m, n))
+        elif op == Op.DERIVATIVE:
+            other = arena[step["other"] + begin * k : step["other"] + end * k]
+            multiply_by_derivative(step["activation"], step["order"], x, other, y, step["alpha"])
         else:
             activate(op, x, y, step["alpha"])
 
 
 @kernel
-def pass_error_back(
-    step, params, direction, arena, scratch, first, last, member, team, to_input
-):  # fmt: skip
+def pass_error_back(step, params, direction, arena, scratch, first, last, member, team, to_input):
     """Carry the gradient of the rows from ``first`` to ``last`` from one step's y to its x."""
     op, k, n = step["op"], step["inputs"], step["outputs"]
     begin, end = first * step["repeat"], last * step["repeat"]
@@ -209,7 +264,9 @@ def pass_error_back(
         log_softmax_backward(matrix(dy, m, n), matrix(y, m, n), matrix(dx, m, k))
     elif op == Op.RESCALE:
         rescale_backward(dy, dx, step["alpha"])
-    elif op == Op.ADD or op == Op.MULTIPLY:
+    elif op == Op.SUM_ALONG_ROWS:
+        sum_along_rows(matrix(dy, m, n), matrix(dx, m, k))
+    elif op == Op.ADD or op == Op.MULTIPLY or op == Op.DERIVATIVE:
         pass_error_to_both(step, arena, begin, end, dy, dx)
     elif op == Op.CONCATENATE:
         take_columns(matrix(dy, m, n), step["column"], matrix(dx, m, k))
@@ -226,23 +283,29 @@ def pass_error_back(
 
 @kernel
 def pass_error_to_both(step, arena, begin, end, dy, dx):
-    """Do so for the two operands of a sum or product; what the first one gets goes to ``dx``."""
-    k = step["inputs"]
+    """Do so for a step of two operands; what the first one gets goes to ``dx``."""
+    op, k, alpha = step["op"], step["inputs"], step["alpha"]
+    activation, order = step["activation"], step["order"]
     x = arena[step["x"] + begin * k : step["x"] + end * k]
     other = arena[step["other"] + begin * k : step["other"] + end * k]
     sum_at = step["d_other"]
-    d_other_at = step["partial"] if step["adds_d_other"] else sum_at
+    d_other_at = step["partial_other"] if step["adds_d_other"] else sum_at
     d_other = arena[d_other_at + begin * k : d_other_at + end * k]
-    if step["op"] == Op.MULTIPLY:
-        multiply_elements(dy, x, d_other)
-    else:
+    if op == Op.ADD:
         copy(dy, d_other)
+    elif op == Op.MULTIPLY:
+        multiply_elements(dy, x, d_other)
+    else:  # there is nothing in dx yet
+        multiply_by_derivative(activation, order + 1, dy, other, dx, alpha)
+        multiply_elements(dx, x, d_other)
     if step["adds_d_other"]:
         accumulate(d_other, arena[sum_at + begin * k : sum_at + end * k])
-    if step["op"] == Op.MULTIPLY:
+    if op == Op.ADD:
+        copy(dy, dx)
+    elif op == Op.MULTIPLY:
         multiply_elements(dy, other, dx)
     else:
-        copy(dy, dx)
+        multiply_by_derivative(activation, order, dy, other, dx, alpha)
 
 
 @kernel
@@ -253,7 +316,7 @@ def differentiate_parameters(step, grads, arena, scratch, rows, first, last, mem
         begin, end = max(at, first), min(at + size, last)
         if begin < end:
             parts = matrix(arena[step["parts"] : step["parts"] + members * size], members, size)
-            add_up(parts, begin - at, step["adds_gradient"], grads[begin:end])
+            add_up(parts, begin - at, step["adds_dw"], grads[begin:end])
     if step["op"] != Op.LINEAR or step["moving"]:
         return
     m, k, n = rows * step["repeat"], step["inputs"], step["outputs"]
@@ -264,10 +327,10 @@ def differentiate_parameters(step, grads, arena, scratch, rows, first, last, mem
     if row < end_row:
         dw = grads[begin + row * n : begin + end_row * n]
         dw = matrix(dw, end_row - row, n)
-        linear_backward_weight(x, dz, row, step["adds_gradient"], scratch, dw)
+        linear_backward_weight(x, dz, row, step["adds_dw"], scratch, dw)
     begin = step["bias"]
     if first <= begin < last:
-        linear_backward_bias(dz, step["adds_gradient"], grads[begin : begin + n])
+        linear_backward_bias(dz, step["adds_db"], grads[begin : begin + n])
 
 
 @kernel
@@ -312,11 +375,9 @@ def sum_of_weights(weights, chosen):
 def evaluate_own_loss(head, output, target, label, weight, total, d_output, arena, first, team):
     """Let a user's function compute each row's loss and its gradient; weigh both."""
     rows, at = output.shape[0], head["losses"] + first
-    losses = arena[at : at + rows]
-    nothing = arena[:0]
-    function = head["forward"]
     if rows == 0:
         return 0.0
+    function, losses, nothing = head["forward"], arena[at : at + rows], arena[:0]
     status = call(function, rows, output, losses, target, label, d_output, nothing, nothing)
     if status != 0:
         fail(team)

@@ -42,6 +42,8 @@ class PlanLike(Protocol):
     def step_functions(self) -> tuple[dict[str, Function], ...]: ...
     @property
     def loss_functions(self) -> tuple[dict[str, Function], ...]: ...
+    @property
+    def seeds(self) -> tuple[tuple[int, tuple[int, ...]], ...]: ...
 
 
 class Machine:
@@ -70,6 +72,8 @@ class Machine:
             for name, i, row, shape in rows
             for prefix in ("", "d_")
         }
+        for i, (start, shape) in enumerate(plan.seeds):
+            self._places["seed", i] = start, prod(shape), shape
         self.arena = _aligned_zeros(plan.arena_size, dtype)
         self._label = np.zeros(plan.batch, np.int64)
         self._batch_in_order = np.arange(plan.batch)[np.newaxis]
@@ -181,12 +185,12 @@ class Machine:
         """Return room for what ``run`` tells of each batch's loss."""
         return np.zeros((batches, 1 + self.plan.members))
 
-    def rows_at(self, place: str, rows: int, head: int = 0) -> Array:
-        """Return the arena's view of ``rows`` rows: of the output, d_output, input or d_input.
+    def rows_at(self, place: str, rows: int, number: int = 0) -> Array:
+        """Return the arena's view of ``rows`` rows: of input, d_input, output, d_output or seed.
 
-        Of several outputs, it is the one number ``head``.
+        Of several outputs or seeds, it is the one with this number.
         """
-        start, size, shape = self._places[place, head]
+        start, size, shape = self._places[place, number]
         return self.arena[start : start + rows * size].reshape(rows, *shape)
 
 

@@ -1,8 +1,9 @@
 """What layers write while they are lowered: tensors and instructions, as plain Python objects."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
+from typing import Any
 
 from chainrule.engine.foreign import Function
 from chainrule.engine.instructions import Op
@@ -45,6 +46,7 @@ class Instruction:
     activation: Op = Op.NONE
     other: Tensor | None = None  # a second operand
     column: int = 0  # the first of y's columns that x becomes
+    order: int = 1  # of a derivative
     moving: bool = False  # whether weight and bias are the direction's
     adds: bool = False  # whether it adds to what is in y
     functions: dict[str, Function] = field(default_factory=dict)  # a user's own
@@ -120,6 +122,26 @@ class PlanBuilder:
         self.instructions.append(
             Instruction(op, x, y, 1, x.size, x.size, [self.layer], other=other)
         )
+        return y
+
+    def derivative(self, of: Instruction, x: Tensor) -> Tensor:
+        """Append ``y = x * g``, g an activation's derivative as a function of what it saves."""
+        y = self._combine(Op.DERIVATIVE, x, of.y if of.saves_output else of.x)
+        step = self.instructions[-1]
+        step.activation, step.alpha = of.op, of.alpha
+        return y
+
+    def rescale(self, x: Tensor, scale: float) -> Tensor:
+        """Append ``y = scale * x``."""
+        # Adding -0.0 leaves every number as it is.
+        return self.elementwise(Op.RESCALE, x, saves_output=True, alpha=scale, beta=-0.0)
+
+    def again(
+        self, step: Instruction, x: Tensor, y: Tensor | None = None, **changes: Any
+    ) -> Tensor:
+        """Append an instruction like ``step``, for another operand."""
+        y = Tensor(step.y.shape) if y is None else y
+        self.instructions.append(replace(step, x=x, y=y, layers=[self.layer], **changes))
         return y
 
     def concatenate(self, tensors: Sequence[Tensor]) -> Tensor:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from chainrule.engine.instructions import Op
 from chainrule.plan.builder import Instruction, Tensor
@@ -11,7 +12,7 @@ def fuse(instructions: list[Instruction], outputs: Sequence[Tensor]) -> list[Ins
     """Fuse each activation into the linear instruction before it, where its backward allows.
 
     Only the activation's output is kept then, so its derivative must be computable from that: so it
-    is for ReLU, Tanh and Sigmoid, not for GELU and SiLU; and nobody else may need what went into it.
+    is for ReLU, Tanh and Sigmoid, not for GELU and SiLU. And nobody else may need what went in.
     """
     uses = Counter(x.buffer for step in instructions for x in step.operands)
     uses.update(x.buffer for x in outputs)
@@ -19,10 +20,13 @@ def fuse(instructions: list[Instruction], outputs: Sequence[Tensor]) -> list[Ins
     for instruction in instructions:
         before = fused[-1] if fused else None
         if before is not None and _can_fuse(before, instruction, uses):
-            before.activation = instruction.op
-            before.alpha = instruction.alpha
-            before.y = instruction.y
-            before.layers += instruction.layers
+            fused[-1] = replace(
+                before,
+                activation=instruction.op,
+                alpha=instruction.alpha,
+                y=instruction.y,
+                layers=before.layers + instruction.layers,
+            )
         else:
             fused.append(instruction)
     return fused

@@ -55,7 +55,8 @@ class _Sums(NamedTuple):
 
     of_x: bool
     of_other: bool
-    of_parameters: bool
+    of_weight: bool
+    of_bias: bool
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class Plan:
     shares : member i of the team owns the parameters from ``shares[i]`` to ``shares[i + 1]``.
     input_shape : the input's shape without the batch.
     output_shapes : the same of each output.
+    seeds : the shape of each seed, and where it lies in the arena.
     layers : for each instruction, the positions of the layers that it carries out.
     gathered : the positions of the layers that the gather carries out.
     step_functions, loss_functions : for each instruction, and for each output, a user's own
@@ -84,6 +86,7 @@ class Plan:
     shares: np.ndarray
     input_shape: Shape
     output_shapes: tuple[Shape, ...]
+    seeds: tuple[tuple[int, Shape], ...]
     layers: tuple[tuple[int, ...], ...]
     gathered: tuple[int, ...]
     step_functions: tuple[dict[str, Function], ...]
@@ -118,6 +121,7 @@ def make_plan(
     offsets: dict[str, int],
     batch: int,
     dtype: np.dtype,
+    seeds: Sequence[Tensor] = (),
     backward: bool = True,
     steps: int = 1,
     threads: int = 1,
@@ -130,6 +134,7 @@ def make_plan(
     builder : the lowered layers, in an order in which each value is made before it is used.
     input_tensor : where the paths begin.
     heads : where they end, each in a tensor of its own.
+    seeds : values that no step makes: whoever runs the plan writes them into the arena.
     offsets : name of a parameter -> its offset in the parameter vector.
     batch : rows of the largest batch.
     dtype : float32 or float64.
@@ -151,7 +156,7 @@ def make_plan(
     item = np.dtype(dtype).itemsize
 
     sums = _find_sums(instructions, outputs)
-    lifetimes = _lifetimes(instructions, sums, first, heads, batch, members, backward)
+    lifetimes = _lifetimes(instructions, sums, first, seeds, heads, batch, members, backward)
     scratch_bytes = _scratch_bytes(instructions, batch, item, backward)
     scratch = -(-scratch_bytes // ALIGNMENT) * ALIGNMENT // item
     end = 2 * len(instructions) + 1
@@ -168,13 +173,14 @@ def make_plan(
     layout["label_columns"] = sum(head.takes_labels for head in heads)
     layout["batch"], layout["members"], layout["scratch_size"] = batch, members, scratch
     return Plan(
-        _table(instructions, sums, first, place, offsets),
+        _table(instructions, sums, first, seeds, place, offsets),
         _heads(heads, place),
         layout,
         -(-size // item),
         share_out(instructions, offsets, batch, members),
         input_tensor.shape,
         tuple(output.shape for output in outputs),
+        tuple((place[seed.buffer], seed.shape) for seed in seeds),
         tuple(tuple(step.layers) for step in instructions),
         () if rescale is None else tuple(rescale.layers),
         tuple(step.functions for step in instructions),
@@ -186,11 +192,13 @@ def _table(
     instructions: list[Instruction],
     sums: list[_Sums],
     input_tensor: Tensor,
+    seeds: Sequence[Tensor],
     place: dict[Hashable, int],
     offsets: dict[str, int],
 ) -> np.ndarray:
     """Return the instructions as rows of numbers."""
     table = np.zeros(len(instructions), INSTRUCTION)
+    inputs = {tensor.buffer for tensor in (input_tensor, *seeds)}
     for row, step, adds in zip(table, instructions, sums, strict=True):
         row["op"], row["activation"], row["repeat"] = step.op, step.activation, step.repeat
         row["inputs"], row["outputs"] = step.inputs, step.outputs
@@ -205,13 +213,15 @@ def _table(
         row["z"] = place.get(("z", y), row["y"])
         row["dz"] = place.get(("dz", y), row["dy"])
         row["partial"] = place.get(("partial", step), 0)
+        row["partial_other"] = place.get(("partial other", step), 0)
         row["weight"] = offsets[step.weight] if step.weight else -1
         row["bias"] = offsets[step.bias] if step.bias else -1
         row["column"], row["moving"], row["adds_y"] = step.column, step.moving, step.adds
-        row["reads_input"] = x is input_tensor.buffer
-        row["adds_dx"], row["adds_d_other"], row["adds_gradient"] = adds
         row["parameters"], row["kept_size"] = step.parameters, step.kept_size
         row["parts"], row["kept"] = place.get(("parts", step), 0), place.get(("kept", step), 0)
+        row["order"] = step.order
+        row["reads_input"] = x in inputs
+        row["adds_dx"], row["adds_d_other"], row["adds_dw"], row["adds_db"] = adds
     return table
 
 
@@ -227,8 +237,9 @@ def _find_sums(instructions: list[Instruction], outputs: list[Tensor]) -> list[_
     sums = []
     for step in reversed(instructions):  # the other operand comes first, as in the interpreter
         of_other = step.other is not None and joins(step.other.buffer)
-        of_parameters = step.weight is not None and not step.moving and joins(step.weight)
-        sums.append(_Sums(joins(step.x.buffer), of_other, of_parameters))
+        names = (None, None) if step.moving else (step.weight, step.bias)
+        of_weight, of_bias = (name is not None and joins(name) for name in names)
+        sums.append(_Sums(joins(step.x.buffer), of_other, of_weight, of_bias))
     return sums[::-1]
 
 
@@ -269,6 +280,7 @@ def _lifetimes(
     instructions: list[Instruction],
     sums: list[_Sums],
     input_tensor: Tensor,
+    seeds: Sequence[Tensor],
     heads: Sequence[Head],
     batch: int,
     members: int,
@@ -282,6 +294,9 @@ def _lifetimes(
     sizes: dict[object, int] = {input_tensor.buffer: input_tensor.size * batch}
     born: dict[object, int] = {input_tensor.buffer: 0}
     used: dict[object, int] = {input_tensor.buffer: 0}
+    for seed in seeds:
+        sizes[seed.buffer], born[seed.buffer], used[seed.buffer] = seed.size * batch, 0, 0
+    kept = {seed.buffer for seed in seeds}
     for moment, step in enumerate(instructions):
         sizes[step.y.buffer] = step.y.size * batch
         born.setdefault(step.y.buffer, moment)  # several steps may fill one
@@ -293,14 +308,17 @@ def _lifetimes(
         lifetimes["target", i] = Lifetime(head.target_size * batch, 0, n)
         lifetimes["losses", i] = Lifetime(batch if head.foreign else 0, n, n)
     for buffer, size in sizes.items():
-        if backward:
+        if buffer in kept:  # so that the next run finds it there
+            lifetimes[buffer] = Lifetime(size, 0, 2 * n + 1)
+        elif backward:
             lifetimes[buffer] = Lifetime(size, born[buffer], 2 * n - born[buffer])
+        else:
+            lifetimes[buffer] = Lifetime(size, born[buffer], used[buffer])
+        if backward:
             # A gradient exists from where its value was used last to where that was made;
             # the input's stays for the caller.
             end = 2 * n + 1 if buffer is input_tensor.buffer else 2 * n - born[buffer]
             lifetimes["d", buffer] = Lifetime(size, 2 * n - used[buffer], end)
-        else:
-            lifetimes[buffer] = Lifetime(size, born[buffer], used[buffer])
     for moment, (step, adds) in enumerate(zip(instructions, sums, strict=True)):
         size, back = step.y.size * batch, 2 * n - moment
         if step.activation not in (Op.NONE, Op.RELU):  # ReLU is applied while sums are stored
@@ -308,13 +326,15 @@ def _lifetimes(
         if step.activation != Op.NONE and backward:
             lifetimes["dz", step.y.buffer] = Lifetime(size, back, back)
         is_linear = step.op == Op.LINEAR  # it adds products to a sum while it makes them
-        if backward and not is_linear and (adds.of_x or adds.of_other):
+        if backward and adds.of_x and not is_linear:
             lifetimes["partial", step] = Lifetime(step.x.size * batch, back, back)
         if step.kept_size:
             last = back if backward else moment
             lifetimes["kept", step] = Lifetime(step.kept_size * batch, moment, last)
         if step.op == Op.FOREIGN and backward:
             lifetimes["parts", step] = Lifetime(step.parameters * members, back, back)
+        if backward and adds.of_other:
+            lifetimes["partial other", step] = Lifetime(step.x.size * batch, back, back)
     return lifetimes
 
 

@@ -2,7 +2,7 @@
 
 ``scratch`` is room that the compiled twins need. The derivative by the weight can be computed in
 parts, by several threads: ``first`` is the first input that a part is about. With ``adds``, a
-derivative is added to what was there: a value, or a parameter, may have had effects on several ways.
+derivative is added to what was there: a value, or a parameter, may have had several effects.
 """
 
 import numpy as np

@@ -1,0 +1,254 @@
+"""A network's loss as a function of its parameters, as SciPy's optimizers want it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from math import nan
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chainrule import arrays
+from chainrule.engine.backends import threads_for
+from chainrule.engine.instructions import Phase
+from chainrule.engine.machine import Machine
+from chainrule.engine.pool import MachinePool
+from chainrule.losses import Loss, MSELoss
+from chainrule.network import Sequential
+
+__all__ = ["Objective", "objective"]
+
+BLOCK = 1024  # rows that are computed at a time, so that activations take little memory
+MOST_MACHINES = 4  # that are kept; more are at work where more threads call
+DOUBLE = np.dtype(np.float64)
+Float64 = NDArray[np.float64]
+
+
+def objective(
+    net: Sequential,
+    loss: Loss,
+    X: ArrayLike,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+) -> Objective:
+    """Return the loss on all rows of X and y as a function of the parameters, for SciPy.
+
+    It computes in float64, as SciPy does, whatever the network's dtype. The network gives its
+    layers, and the point to start from; it is not changed, and changing it changes nothing here.
+    ``net.params = result.x`` takes a result over.
+
+    Parameters
+    ----------
+    net : Sequential
+    loss : Loss
+    X, y : arrays
+        As in :func:`fit`. They are checked once, here, and X is read in place: leave it as it is.
+    sample_weight : array of shape (n,), optional
+        One weight a row, not negative.
+
+    Returns
+    -------
+    Objective
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is wrong.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import chainrule as cr
+    >>> from scipy.optimize import minimize
+    >>> X = np.linspace(-1, 1, 50)[:, None]
+    >>> net = cr.Sequential(cr.Linear(1, 8), cr.Tanh(), cr.Linear(8, 1), seed=0)
+    >>> objective = cr.objective(net, cr.MSELoss(), X, X**2)
+    >>> result = minimize(objective.fun, objective.start, jac=True, method="L-BFGS-B")
+    >>> net.params = result.x
+    >>> bool(abs(net.predict(X) - X**2).max() < 0.01)
+    True
+    """
+    return Objective(net, loss, X, y, sample_weight)
+
+
+class Objective:
+    """A loss on fixed data by the network's parameters; made by :func:`objective`.
+
+    Parameters come as SciPy gives them: one flat vector, in the order of ``net.params``. Where it
+    is float64 it is read in place; others are converted. Several threads may call at once.
+
+    Attributes
+    ----------
+    start : float64 array of shape (number of parameters,)
+        The network's parameters when the objective was made.
+    """
+
+    def __init__(
+        self,
+        net: Sequential,
+        loss: Loss,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+    ) -> None:
+        if not isinstance(net, Sequential):
+            raise TypeError(f"net must be a Sequential, not {net!r}.")
+        if not isinstance(loss, Loss):
+            raise TypeError(f"loss must be a loss such as cr.MSELoss(), not {loss!r}.")
+        self._net, self._loss = net.copy(DOUBLE), loss
+        self._x = self._net.check_input(X, "X")
+        output_shape = len(self._x), *self._net.output_shape(self._x.shape[1:])
+        self._target = loss.check_target(y, output_shape, DOUBLE)
+        self._weights = arrays.weight_array(sample_weight, len(self._x), DOUBLE)
+        self._order = np.arange(len(self._x))
+        self._machines = MachinePool(MOST_MACHINES)
+        self.start: Float64 = self._net.params.copy()
+
+    def fun(self, theta: ArrayLike) -> tuple[float, Float64]:
+        """Return the loss and its gradient: ``minimize(objective.fun, ..., jac=True)``.
+
+        Parameters
+        ----------
+        theta : array of shape (number of parameters,)
+
+        Returns
+        -------
+        value : float
+        gradient : float64 array of shape (number of parameters,)
+            A new one with each call, since SciPy keeps them. It is NaN where the value is not
+            finite, as beside a minimum that a line search has overshot by far.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If theta has another shape or dtype, or holds NaN or infinity.
+        """
+        params = self._checked(theta)
+        key, machine = self._take(min(BLOCK, len(self._x)), with_loss=True)
+        blocks = (self._order[i : i + BLOCK] for i in range(0, len(self._order), BLOCK))
+        parts = (self._loss_of(machine, params, rows) for rows in blocks)
+        weight, value, gradient = next(parts)
+        for part_weight, part_value, part_gradient in parts:  # a mean of means
+            weight += part_weight
+            share = part_weight / weight if weight > 0 else 0.0
+            value = (1 - share) * value + share * part_value
+            gradient += share * (part_gradient - gradient)
+        self._machines.put_back(key, machine)
+        return value, gradient
+
+    def residuals(self, theta: ArrayLike) -> Float64:
+        """Return what ``least_squares(objective.residuals, ..., objective.jac)`` squares.
+
+        Parameters and errors are those of :meth:`fun`.
+
+        Returns
+        -------
+        float64 array of shape (n * outputs,)
+            ``sqrt(sample_weight) * (output - y)``, row by row: ``MSELoss`` is the sum of their
+            squares, divided by the number of outputs and the sum of the weights.
+
+        Raises
+        ------
+        TypeError
+            If the loss is not ``MSELoss``; ``least_squares`` has others of its own.
+        """
+        params = self._checked(theta)
+        scale = self._residuals_scale
+        key, machine = self._take(min(BLOCK, len(self._x)), with_loss=False)
+        outputs = np.empty(self._target.shape)
+        machine.run(
+            Phase.FORWARD | Phase.OUTPUT,
+            self._order,
+            params=params,
+            inputs=self._x,
+            outputs=outputs,
+        )
+        self._machines.put_back(key, machine)
+        residuals: Float64 = scale * (outputs - self._target)
+        return residuals.reshape(-1)
+
+    def jac(self, theta: ArrayLike) -> Float64:
+        """Return the derivatives of :meth:`residuals` by the parameters.
+
+        Parameters and errors are those of :meth:`residuals`.
+
+        Returns
+        -------
+        float64 array of shape (n * outputs, number of parameters)
+            Each row from a walk back through the network with one output of one row of X.
+        """
+        params = self._checked(theta)
+        scale = self._residuals_scale
+        key, machine = self._take(1, with_loss=False, keep=True)
+        d_output = machine.rows_at("d_output", 1).reshape(-1)
+        jacobian = np.empty((*self._target.shape, params.size))
+        for row, by_output in enumerate(jacobian):
+            machine.run(Phase.FORWARD, self._order[row : row + 1], params=params, inputs=self._x)
+            for output, gradient in enumerate(by_output):
+                d_output[:] = 0
+                d_output[output] = scale[row, 0]
+                machine.run(Phase.BACKWARD, 1, params=params, grads=gradient)
+        self._machines.put_back(key, machine)
+        return jacobian.reshape(-1, params.size)
+
+    def _checked(self, theta: ArrayLike) -> Float64:
+        """Return theta as compiled code takes parameters: itself, if it has that form."""
+        vector: Float64 = arrays.finite_array(theta, "theta", DOUBLE)
+        if vector.shape != self.start.shape:
+            raise ValueError(
+                f"theta must have shape {self.start.shape}, one number a parameter, but its shape "
+                f"is {vector.shape}."
+            )
+        if vector.dtype == DOUBLE and vector.flags.carray:
+            return vector
+        # Also one that is read-only: it would be a type of its own, and compiled for by itself.
+        return np.array(vector, np.float64)
+
+    @cached_property
+    def _residuals_scale(self) -> Float64:
+        """The square roots of the weights, shape (n, 1)."""
+        if not isinstance(self._loss, MSELoss):
+            raise TypeError(
+                f"residuals and jac are for MSELoss, but the loss is {self._loss!r}: it is no mean "
+                "of squares."
+            )
+        weights = np.ones(len(self._x)) if self._weights is None else self._weights
+        return np.sqrt(weights)[:, np.newaxis]
+
+    def _loss_of(
+        self, machine: Machine, params: Float64, rows: NDArray[np.int64]
+    ) -> tuple[float, float, Float64]:
+        """Return the weight of some rows, their mean loss, and its gradient."""
+        losses, gradient = machine.losses_for(1), np.empty_like(params)
+        done = machine.run(
+            Phase.FORWARD | Phase.BACKWARD,
+            rows,
+            params=params,
+            grads=gradient,
+            losses=losses,
+            inputs=self._x,
+            weights=self._weights,
+            labels=self._target if self._loss.takes_labels else None,
+            targets=None if self._loss.takes_labels else self._target,
+        )
+        if done == 0:  # the loss is not finite
+            gradient[:] = nan
+        weight, *parts = losses[0].tolist()
+        return weight, sum(parts), gradient
+
+    def _take(self, batch: int, *, with_loss: bool, keep: bool = False) -> tuple[Any, Machine]:
+        """Return a machine for batches of so many rows, and the key to put it back with."""
+        key = batch, with_loss, keep, threads_for(self._net.backend)
+        return key, self._machines.take(key, lambda: self._machine(*key))
+
+    def _machine(self, batch: int, with_loss: bool, keep: bool, threads: int) -> Machine:
+        plan = self._net.make_plan(
+            self._x.shape[1:],
+            batch,
+            loss=self._loss if with_loss else None,
+            backward=with_loss or keep,
+            threads=threads,
+            keep=keep,
+        )
+        return Machine(plan, DOUBLE, self._net.backend)

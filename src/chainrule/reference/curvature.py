@@ -1,0 +1,98 @@
+"""How the activations' derivatives change: what second and third derivatives are made of.
+
+An activation's derivative is a function g of what its backward pass reads, its output y or its
+input x. ``*_second`` multiplies by the derivative of g by that, ``*_third`` by the second one.
+"""
+
+import math
+
+import numpy as np
+
+from chainrule.reference import elementary
+
+
+def tanh_second(dy, y, dx):
+    """``g(y) = 1 - y**2``, so that ``dx = dy * -2 * y``."""
+    dx[...] = dy * (-2 * y)
+
+
+def sigmoid_second(dy, y, dx):
+    """``g(y) = y * (1 - y)``, so that ``dx = dy * (1 - 2 * y)``."""
+    dx[...] = dy * (1 - 2 * y)
+
+
+def quadratic_third(dy, y, dx):
+    """``dx = -2 * dy``, for tanh as for sigmoid."""
+    dx[...] = -2 * dy
+
+
+def softplus_second(dy, y, dx):
+    """``g(y) = 1 - exp(-y)``, so that ``dx = dy * exp(-y)``."""
+    dx[...] = dy * np.exp(-y)
+
+
+def softplus_third(dy, y, dx):
+    """``dx = dy * -exp(-y)``."""
+    dx[...] = dy * -np.exp(-y)
+
+
+def elu_second(dy, y, dx):
+    """``g(y) = y + alpha`` where y is not positive, else 1; so that ``dx = dy`` there, else 0."""
+    dx[...] = np.where(y > 0, 0, dy)
+
+
+def piecewise_linear_second(dy, y, dx):
+    """``dx = 0``: for relu and leaky_relu, and for the third derivative of elu."""
+    dx[...] = 0 * dy
+
+
+def silu_second(dy, x, dx):
+    """``dx = dy * s * (1 - s) * (2 + x * (1 - 2 * s))`` with ``s = sigmoid(x)``."""
+    s = elementary.sigmoid(x)
+    dx[...] = dy * s * (1 - s) * (2 + x * (1 - 2 * s))
+
+
+def silu_third(dy, x, dx):
+    """``dx = dy * s' * (3 * (1 - 2 * s) + x * (1 - 6 * s'))`` with ``s' = s * (1 - s)``."""
+    s = elementary.sigmoid(x)
+    slope = s * (1 - s)
+    dx[...] = dy * slope * (3 * (1 - 2 * s) + x * (1 - 6 * slope))
+
+
+def gelu_second(dy, x, dx):
+    """``dx = dy * phi(x) * (2 - x**2)``, phi the normal density."""
+    dx[...] = dy * np.exp(-x * x / 2) / math.sqrt(2 * math.pi) * (2 - x**2)
+
+
+def gelu_third(dy, x, dx):
+    """``dx = dy * phi(x) * (x**3 - 4 * x)``."""
+    dx[...] = dy * np.exp(-x * x / 2) / math.sqrt(2 * math.pi) * (x**3 - 4 * x)
+
+
+def gelu_tanh_second(dy, x, dx):
+    """``dx = dy * (2 * s' + x * s'')`` with ``s = sigmoid(v)``, since ``gelu_tanh(x) = x * s``."""
+    _, first, second, _ = _gate(x)
+    dx[...] = dy * (2 * first + x * second)
+
+
+def gelu_tanh_third(dy, x, dx):
+    """``dx = dy * (3 * s'' + x * s''')``."""
+    _, _, second, third = _gate(x)
+    dx[...] = dy * (3 * second + x * third)
+
+
+def _gate(x):
+    """Return s of ``gelu_tanh(x) = x * s`` and its first three derivatives by x."""
+    scale = 2 * math.sqrt(2 / math.pi)
+    v, v1 = scale * (x + 0.044715 * x**3), scale * (1 + 3 * 0.044715 * x**2)
+    v2, v3 = scale * 6 * 0.044715 * x, scale * 6 * 0.044715
+    s = elementary.sigmoid(v)
+    by_v = s * (1 - s)
+    by_v2 = by_v * (1 - 2 * s)
+    by_v3 = by_v2 * (1 - 2 * s) - 2 * by_v**2
+    return s, by_v * v1, by_v2 * v1**2 + by_v * v2, by_v3 * v1**3 + 3 * by_v2 * v1 * v2 + by_v * v3
+
+
+def sum_along_rows(x, y):
+    """Give each element of y the sum of its row of x; its backward pass is the same again."""
+    y[...] = x.sum(axis=1, keepdims=True)
