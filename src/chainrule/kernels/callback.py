@@ -12,12 +12,21 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array, populate_array
 
-from chainrule.kernels.foreign import NUMBERS, call_address
 from chainrule.kernels.jit import FLAGS
 from chainrule.kernels.vectors import INDEX
 
 HEAD = 2  # entries of the table before those of the arrays
+
+# What a function takes: how many rows there are, where its seven arrays begin, and its table. It
+# returns 0 if all is well.
+NUMBERS = 9
 SIGNATURE = types.int64(*[types.int64] * NUMBERS)
+
+
+def call_address(builder, address, numbers):
+    """Write the call of the function at ``address``; return what it returns."""
+    kind = ir.FunctionType(INDEX, [INDEX] * NUMBERS)
+    return builder.call(builder.inttoptr(address, kind.as_pointer()), numbers)
 
 
 def as_dispatcher(function):

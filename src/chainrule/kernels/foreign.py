@@ -6,17 +6,12 @@ int64s stands for each: the function's address, then what :mod:`chainrule.kernel
 
 import ctypes
 
-from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from chainrule.kernels.callback import NUMBERS, call_address
 from chainrule.kernels.jit import JIT_DISABLED, kernel
 from chainrule.kernels.vectors import INDEX
-
-# Addresses and numbers that a function takes: how many rows there are; where its arrays begin; and
-# its table. It returns 0 if all is well.
-ARRAYS = 7
-NUMBERS = 1 + ARRAYS + 1
 
 
 @kernel
@@ -41,12 +36,6 @@ def add_up(parts, column, adds, out):
         for i in range(1, parts.shape[0]):
             total += parts[i, column + j]
         out[j] = out[j] + total if adds else total
-
-
-def call_address(builder, address, numbers):
-    """Write the call of the function at ``address``; return what it returns."""
-    kind = ir.FunctionType(INDEX, [INDEX] * NUMBERS)
-    return builder.call(builder.inttoptr(address, kind.as_pointer()), numbers)
 
 
 @intrinsic
