@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule import arrays
-from chainrule.engine.foreign import Address, Argument, Function
+from chainrule.engine.foreign import Address, Argument
 from chainrule.engine.instructions import Op
-from chainrule.layers.own import check_function, check_shape, function_name
+from chainrule.layers.own import check_function, check_shape, function_name, make_function
 from chainrule.layers.returned import checked, pair
 from chainrule.losses import Loss
 from chainrule.plan import ForeignLoss
@@ -62,10 +62,11 @@ class _OwnLoss(Loss):
         }
 
     def _foreign(self, output_shape: Shape, function: Any, takes: list[str]) -> ForeignLoss:
-        arguments = tuple(map(self._arguments(output_shape).__getitem__, takes))
         target_size = 0 if self.takes_labels else prod(self.target_shape(output_shape))
         can_compile = isinstance(self, CompiledLoss)
-        own = Function(function, arguments, f"the loss {self!r}", can_compile)
+        arguments = self._arguments(output_shape)
+        label = f"the loss {self!r}"
+        own = make_function(function, takes, arguments, label, can_compile=can_compile)
         return ForeignLoss(own, target_size)
 
 
@@ -175,7 +176,7 @@ class NumPyLoss(_OwnLoss):
         return self._foreign(output_shape, self._call, ["output", source, "losses", "d_output"])
 
     def _call(self, output: Array, target: Array, losses: Array, d_output: Array) -> None:
-        label = f"the forward of {self!r}"
+        label = f"The forward of {self!r}"
         result = self.forward(output.copy(), target.copy())
         values, gradient = pair(result, label, "losses, d_output")
         losses[...] = checked(values, "losses", losses, label, finite=False)

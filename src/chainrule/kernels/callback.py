@@ -17,6 +17,9 @@ from chainrule.kernels.vectors import INDEX
 
 HEAD = 2  # entries of the table before those of the arrays
 
+# The kernels' own, but that a user's function may allocate.
+USER_FLAGS = {name: FLAGS[name] for name in ("nogil", "error_model", "fastmath")}
+
 # What a function takes: how many rows there are, where its seven arrays begin, and its table. It
 # returns 0 if all is well.
 NUMBERS = 9
@@ -36,8 +39,7 @@ def as_dispatcher(function):
     """
     if hasattr(function, "py_func"):
         return function
-    flags = {name: FLAGS[name] for name in ("nogil", "error_model", "fastmath")}
-    return numba.jit(nopython=True, **flags)(function)
+    return numba.jit(nopython=True, **USER_FLAGS)(function)
 
 
 def make_callback(function, kinds, dtype):

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from math import prod
 from typing import Any
 
-from chainrule.engine.foreign import Function
 from chainrule.layers.layer import Layer, Parameter
 from chainrule.layers.own import (
     check_function,
@@ -14,6 +13,7 @@ from chainrule.layers.own import (
     check_shape,
     function_name,
     layer_arguments,
+    make_function,
 )
 from chainrule.plan.builder import PlanBuilder, Shape, Tensor
 
@@ -131,11 +131,8 @@ class CompiledLayer(Layer):
         shapes = {name: parameter.shape for name, parameter in self._parameters.items()}
         arguments = layer_arguments(x.shape, shape, saved, shapes, cleared=True)
         functions = {
-            name: Function(
-                function,
-                tuple(arguments[argument] for argument in takes),
-                f"the {name} of {self!r} (layer {plan.path})",
-                can_compile=True,
+            name: make_function(
+                function, takes, arguments, f"the {name} of {self!r} (layer {plan.path})"
             )
             for name, function, takes in (
                 ("forward", self._forward, self._forward_takes),

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.arrays import all_finite
-from chainrule.engine.foreign import Function
 from chainrule.layers.layer import Layer
-from chainrule.layers.own import check_parameters, layer_arguments
+from chainrule.layers.own import check_parameters, layer_arguments, make_function
 from chainrule.layers.returned import checked, pair
 from chainrule.layers.row import kind_of
 from chainrule.plan.builder import PlanBuilder, Shape, Tensor
@@ -86,7 +86,7 @@ class NumPyLayer(Layer):
         Found by calling forward with zeros, for a batch of two rows; a subclass may know better.
         """
         zeros = {name: np.zeros(parameter.shape) for name, parameter in self.parameters().items()}
-        label = f"the forward of {kind_of(self)}"
+        label = f"The forward of {kind_of(self)}"
         try:
             with np.errstate(all="ignore"):
                 y, _ = pair(self.forward(np.zeros((2, *input_shape)), **zeros), label, "y, saved")
@@ -112,17 +112,16 @@ class NumPyLayer(Layer):
         shapes = {name: parameter.shape for name, parameter in parameters.items()}
         shape = self.output_shape(x.shape)
         arguments = layer_arguments(x.shape, shape, (), shapes, cleared=False)
-        calls = _Calls(self, list(shapes), plan.path)
+        where = f"{kind_of(self)} (layer {plan.path})"
+        calls = _Calls(self, list(shapes), where)
         writes = ["dx", *(f"d_{name}" for name in shapes)]
 
-        def make(function: Callable[..., None], takes: list[str], label: str) -> Function:
-            return Function(function, tuple(map(arguments.__getitem__, takes)), label, False)
-
+        make = partial(make_function, arguments=arguments, can_compile=False)
         return plan.foreign(
             x,
             shape,
-            make(calls.forward, ["x", "y", *shapes], calls.forward_label),
-            make(calls.backward, ["dy", *writes], calls.backward_label),
+            make(calls.forward, ["x", "y", *shapes], label=f"the forward of {where}"),
+            make(calls.backward, ["dy", *writes], label=f"the backward of {where}"),
             parameters=shapes,
             kept_size=0,
         )
@@ -131,22 +130,20 @@ class NumPyLayer(Layer):
 class _Calls:
     """The two functions as a plan calls them: with arrays to write into, and what is saved here."""
 
-    def __init__(self, layer: NumPyLayer, names: list[str], path: str) -> None:
-        self._layer, self._names = layer, names
-        self.forward_label, self.backward_label = (
-            f"the {name} of {kind_of(layer)} (layer {path})" for name in ("forward", "backward")
-        )
+    def __init__(self, layer: NumPyLayer, names: list[str], where: str) -> None:
+        self._layer, self._names, self._where = layer, names, where
         self._saved: Any = None
 
     def forward(self, x: Array, y: Array, *parameters: Array) -> None:
         own = {name: value.copy() for name, value in zip(self._names, parameters, strict=True)}
         result = self._layer.forward(x.copy(), **own)
-        value, self._saved = pair(result, self.forward_label, "y, saved")
-        y[...] = checked(value, "y", y, self.forward_label, finite=all_finite(x))
+        label = f"The forward of {self._where}"
+        value, self._saved = pair(result, label, "y, saved")
+        y[...] = checked(value, "y", y, label, finite=all_finite(x))
 
     def backward(self, dy: Array, dx: Array, *gradients: Array) -> None:
         saved, self._saved = self._saved, None
-        label, finite = self.backward_label, all_finite(dy)
+        label, finite = f"The backward of {self._where}", all_finite(dy)
         value, by_name = pair(self._layer.backward(dy.copy(), saved), label, "dx, gradients")
         if not isinstance(by_name, Mapping) or by_name.keys() != set(self._names):
             names = ", ".join(self._names) or "nothing, as {}"

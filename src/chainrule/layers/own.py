@@ -5,9 +5,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from math import prod
+from operator import index
 from typing import Any
 
-from chainrule.engine.foreign import Address, Argument
+from chainrule.engine.foreign import Address, Argument, Function
 from chainrule.layers.layer import Parameter
 from chainrule.layers.row import shape_text
 from chainrule.plan.builder import Shape
@@ -87,10 +88,22 @@ def layer_arguments(
     return arguments
 
 
+def make_function(
+    function: Callable[..., Any],
+    takes: Sequence[str],
+    arguments: Mapping[str, Argument],
+    label: str,
+    *,
+    can_compile: bool = True,
+) -> Function:
+    """Return what a plan says of a function that takes these of the arguments."""
+    return Function(function, tuple(arguments[name] for name in takes), label, can_compile)
+
+
 def check_shape(shape: Any, owner: str) -> Shape:
     """Return a shape without the batch, as a tuple of ints of 0 or more."""
     try:
-        result = tuple(int(n) for n in shape)
+        result = tuple(index(n) for n in shape)
     except TypeError:
         result = (-1,)
     if min(result, default=0) < 0:

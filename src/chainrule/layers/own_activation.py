@@ -8,9 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.engine.foreign import Function
 from chainrule.layers.layer import Layer
-from chainrule.layers.own import function_name, layer_arguments, parameter_names
+from chainrule.layers.own import (
+    function_name,
+    layer_arguments,
+    make_function,
+    parameter_names,
+)
 from chainrule.plan.builder import PlanBuilder, Tensor
 
 # Where a function that has no derivative with it must be what its complex step says.
@@ -84,27 +88,27 @@ class Activation(Layer):
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
         from chainrule.kernels import elementwise  # loads Numba
 
-        backward_takes = ["dy", "x", "dx"]
+        reads = ["x"]
+        backward_label = f"the backward of {self!r} (layer {plan.path})"
         if self.df is None:
             backward = elementwise.loop_backward(elementwise.complex_step(self.f))
+            backward_label += ", by a complex step"
         elif len(parameter_names(self.df)) == 2:
-            backward_takes = ["dy", "x", "y", "dx"]
-            backward = elementwise.loop_backward_from_both(self.df)
+            backward, reads = elementwise.loop_backward_from_both(self.df), ["x", "y"]
         else:
             backward = elementwise.loop_backward(self.df)
-            if parameter_names(self.df) == ("y",):
-                backward_takes = ["dy", "y", "dx"]
+            reads = ["y"] if parameter_names(self.df) == ("y",) else ["x"]
         arguments = layer_arguments(x.shape, x.shape, (), {}, cleared=False)
-
-        def make(function: Callable[..., Any], takes: list[str], name: str) -> Function:
-            label = f"the {name} of {self!r} (layer {plan.path})"
-            return Function(function, tuple(map(arguments.__getitem__, takes)), label, True)
-
         return plan.foreign(
             x,
             x.shape,
-            make(elementwise.loop_forward(self.f), ["x", "y"], "forward"),
-            make(backward, backward_takes, "backward"),
+            make_function(
+                elementwise.loop_forward(self.f),
+                ["x", "y"],
+                arguments,
+                f"the forward of {self!r} (layer {plan.path})",
+            ),
+            make_function(backward, ["dy", *reads, "dx"], arguments, backward_label),
             parameters={},
             kept_size=0,
         )
