@@ -183,9 +183,16 @@ def make_plan(
         tuple((place[seed.buffer], seed.shape) for seed in seeds),
         tuple(tuple(step.layers) for step in instructions),
         () if rescale is None else tuple(rescale.layers),
-        tuple(step.functions for step in instructions),
+        tuple(_functions_of(step, backward) for step in instructions),
         tuple(head.functions for head in heads),
     )
+
+
+def _functions_of(step: Instruction, backward: bool) -> dict[str, Function]:
+    """Return a user's own functions that will be called: each takes a while to compile."""
+    return {
+        name: function for name, function in step.functions.items() if backward or name == "forward"
+    }
 
 
 def _table(
