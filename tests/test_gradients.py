@@ -16,6 +16,10 @@ WITH_ARGUMENTS = {
     "LeakyReLU": [(0.01,), (0.0,), (0.5,)],
     "ELU": [(1.0,), (0.3,), (0.0,)],
     "Rescale": [(0.5,), (-2.0, 3.0)],
+    "Residual": [(cr.Linear(4, 4), cr.Tanh())],
+    "Parallel": [(cr.Linear(4, 3), cr.Linear(4, 3))],
+    "Shared": [(cr.Linear(4, 4), cr.Tanh())],
+    "Branch": [],  # has several outputs: see test_graphs.py
 }
 LAYERS = [
     getattr(cr, name)(*arguments)
@@ -54,7 +58,7 @@ def test_layer_fused_and_between_others(layer):
 
 
 def _keeps_shape(layer):
-    return layer.output_shape((4,)) == (4,)
+    return cr.Sequential(layer).output_shape((4,)) == (4,)
 
 
 @pytest.mark.parametrize("weighted", [False, True])

@@ -12,6 +12,7 @@ from safetensors.numpy import save as as_bytes
 
 import chainrule as cr
 from chainrule.architecture import KNOWN, build, describe
+from chainrule.layers.container import Container
 from chainrule.model_file import FORMAT, KEY
 
 ARGUMENTS = {
@@ -20,14 +21,20 @@ ARGUMENTS = {
     "LeakyReLU": {"negative_slope": 0.5},
     "ELU": {"alpha": 0.25},
     "Rescale": {"scale": 0.5, "offset": -1.0},
+    "Parallel": {"combine": "product"},
 }
+PARTS = cr.ReLU(), cr.Residual(cr.Linear(3, 3))
+UNNAMED = "Branch", "Shared"
 
 
 @pytest.mark.parametrize("kind", KNOWN)
 def test_every_layer_comes_back(kind):
-    layer = KNOWN[kind](**ARGUMENTS.get(kind, {}), name="it")
+    parts = PARTS if issubclass(KNOWN[kind], Container) else ()
+    name = {} if kind in UNNAMED else {"name": "it"}
+    layer = KNOWN[kind](*parts, **ARGUMENTS.get(kind, {}), **name)
     (same,) = build(json.loads(json.dumps(describe([layer]))))
-    assert same == layer
+    assert vars(same) == vars(layer)
+    assert type(same) is type(layer)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -44,7 +44,7 @@ class Tangent:
     """A network with its tangent, and if asked for the tangent of that."""
 
     def __init__(self, net, *, moving, order=1):
-        builder, x, y = net.lower((WIDTH,))
+        builder, x, (y,) = net.lower((WIDTH,))
         seed = Tensor(x.shape)
         tangents = Tangents(builder, moving=moving, seeds=[(x, seed)])
         self.net, heads, begin = net, [Head(y)], 0
@@ -144,7 +144,7 @@ def test_tangent_of_the_tangent_and_its_way_back(activation, backend, rng):
 def test_members_of_a_team_compute_the_same_tangents(rng):
     layers = [layer for _ in range(4) for layer in (cr.Linear(128, 128), cr.Tanh())]
     net = cr.Sequential(*layers, seed=0)
-    builder, x, y = net.lower((128,))
+    builder, x, (y,) = net.lower((128,))
     tangents = Tangents(builder, moving=True)
     tangents.append(list(builder.instructions))
     heads = [Head(y), Head(tangents.of(y))]

@@ -11,6 +11,7 @@ from chainrule.layers import (
     ELU,
     GELU,
     Activation,
+    Branch,
     CompiledLayer,
     Flatten,
     Identity,
@@ -18,9 +19,12 @@ from chainrule.layers import (
     Linear,
     LogSoftmax,
     NumPyLayer,
+    Parallel,
     Parameter,
     ReLU,
     Rescale,
+    Residual,
+    Shared,
     Sigmoid,
     SiLU,
     Softmax,
@@ -28,6 +32,7 @@ from chainrule.layers import (
     Tanh,
 )
 from chainrule.losses import BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, MSELoss
+from chainrule.multi_loss import MultiLoss
 from chainrule.network import Sequential
 from chainrule.objective import Objective, objective
 from chainrule.optimizers import SGD, Adam, AdamW
@@ -44,6 +49,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "BCEWithLogitsLoss",
+    "Branch",
     "Callback",
     "CompiledLayer",
     "CompiledLoss",
@@ -60,14 +66,18 @@ __all__ = [
     "LogSoftmax",
     "MSELoss",
     "ModelFileError",
+    "MultiLoss",
     "NonFiniteError",
     "NumPyLayer",
     "NumPyLoss",
     "Objective",
+    "Parallel",
     "Parameter",
     "ReLU",
     "Rescale",
+    "Residual",
     "Sequential",
+    "Shared",
     "SiLU",
     "Sigmoid",
     "Softmax",

@@ -6,20 +6,32 @@ is ever executed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from typing import Any
 
 from chainrule import layers
 from chainrule.initializers import Initializer
-from chainrule.layers.layer import Layer
-from chainrule.layers.row import flatten
+from chainrule.layers.container import Container, Shared
+from chainrule.layers.graph import graph_of
+from chainrule.layers.layer import Element, Group, Layer
 
 KNOWN: dict[str, type[Layer]] = {name: getattr(layers, name) for name in layers.__all__}
-Elements = Sequence[Any]  # of layers, and of networks of them or further sequences
+# A few lines may say of a shared layer that it stands in a million places; and what lies within
+# something within something takes the interpreter's stack.
+MOST_LAYERS, DEEPEST = 100_000, 100
+
+MakeGroup = Callable[[list[Element]], Element]
 
 
-def describe(elements: Elements) -> list[Any]:
+class Bundle(Group):
+    """Layers in a row, without parameters yet."""
+
+    def __init__(self, elements: list[Element]) -> None:
+        self.layers = tuple(elements)
+
+
+def describe(elements: Iterable[Element]) -> list[Any]:
     """Return layers, and the networks among them, as dicts and lists of plain values.
 
     Initializers are left out: the parameters have begun already.
@@ -27,55 +39,117 @@ def describe(elements: Elements) -> list[Any]:
     Raises
     ------
     ValueError
-        If there is a layer that is none of this package's.
+        If there is a layer that is none of this package's, or there are too many of them.
     """
-    description: list[Any] = []
-    for element in elements:
-        if not isinstance(element, Layer):
-            description.append(describe(element.layers))
-            continue
-        name = type(element).__name__
-        if KNOWN.get(name) is not type(element):
-            raise ValueError(f"{element!r} cannot be saved: only chainrule's own layers can.")
-        values = {field.name: getattr(element, field.name) for field in fields(element)}
-        kept = {k: v for k, v in values.items() if not isinstance(v, Initializer) and v is not None}
-        description.append({"layer": name, **kept})
+    shared: dict[Element, int] = {}
+    description = [_describe(element, shared) for element in elements]
+    build(description)  # what could not be loaded is not saved
     return description
 
 
-def build(description: Any) -> list[Any]:
-    """Return the layers that :func:`describe` described, in lists as they were grouped.
+def _describe(element: Element, shared: dict[Element, int]) -> Any:
+    if isinstance(element, Group):
+        return [_describe(layer, shared) for layer in element.layers]
+    name = type(element).__name__
+    if KNOWN.get(name) is not type(element):
+        raise ValueError(f"{element!r} cannot be saved: only chainrule's own layers can.")
+    values = {field.name: getattr(element, field.name) for field in fields(element)}
+    kept = {k: v for k, v in values.items() if not isinstance(v, Initializer) and v is not None}
+    description: dict[str, Any] = {"layer": name, **kept}
+    if isinstance(element, Container):
+        if element in shared:
+            return {"layer": name, "number": shared[element]}
+        description["parts"] = [_describe(part, shared) for part in element.parts]
+        if isinstance(element, Shared):
+            description["number"] = shared[element] = len(shared)
+    return description
+
+
+def build(description: Any, group: MakeGroup = Bundle) -> list[Element]:
+    """Return the layers that :func:`describe` described; ``group`` makes one of those in lists.
 
     Raises
     ------
     ValueError
         If it describes no network of this package's layers.
     """
-    if not isinstance(description, list):
-        raise ValueError(f"a list of layers was expected, not {description!r}")
-    elements: list[Any] = []
-    for item in description:
+    return _Builder(group).elements(description)
+
+
+class _Builder:
+    """Builds elements; of shared ones it knows what they are, and how many layers they hold."""
+
+    def __init__(self, group: MakeGroup) -> None:
+        self._group = group
+        self._shared: list[tuple[Layer, int]] = []
+        self._layers = self._depth = 0
+
+    def elements(self, description: Any) -> list[Element]:
+        if not isinstance(description, list):
+            raise ValueError(f"a list of layers was expected, not {description!r}")
+        self._depth += 1
+        if self._depth > DEEPEST:
+            raise ValueError(f"layers lie within layers more than {DEEPEST} deep")
+        elements = [self._element(item) for item in description]
+        self._depth -= 1
+        return elements
+
+    def _element(self, item: Any) -> Element:
+        self._count(1)
         if isinstance(item, list):
-            elements.append(build(item))
-            continue
+            return self._group(self.elements(item))
         if not isinstance(item, dict) or str(item.get("layer")) not in KNOWN:
             raise ValueError(f"there is no layer {item!r}")
         kind = KNOWN[str(item["layer"])]
         arguments = {name: value for name, value in item.items() if name != "layer"}
+        if kind is Shared:
+            return self._shared_layer(arguments)
+        parts = self.elements(arguments.pop("parts", None)) if issubclass(kind, Container) else []
+        return self._make(kind, parts, arguments)
+
+    def _shared_layer(self, arguments: dict[str, Any]) -> Layer:
+        number = arguments.pop("number", None)
+        if "parts" not in arguments:
+            if arguments or not isinstance(number, int) or not 0 <= number < len(self._shared):
+                raise ValueError(f"there is no shared layer {number!r} before its second place")
+            layer, size = self._shared[number]
+            self._count(size)
+            return layer
+        before = self._layers
+        parts = self.elements(arguments.pop("parts"))
+        if number != len(self._shared):
+            raise ValueError(f"shared layer {len(self._shared)} has the number {number!r}")
+        layer = self._make(Shared, parts, arguments)
+        self._shared.append((layer, self._layers - before))
+        return layer
+
+    def _make(self, kind: type[Layer], parts: list[Element], arguments: dict[str, Any]) -> Layer:
         wrong = [v for v in arguments.values() if not isinstance(v, bool | int | float | str)]
-        if wrong or not arguments.keys() <= {field.name for field in fields(kind)}:
-            raise ValueError(f"{item!r} does not describe a {item['layer']}")
+        if wrong or not arguments.keys() <= {field.name for field in fields(kind)} - {"parts"}:
+            raise ValueError(f"{arguments!r} does not describe a {kind.__name__}")
         try:
-            elements.append(kind(**arguments))
+            return kind(*parts, **arguments)
         except (TypeError, ValueError) as error:
-            raise ValueError(f"{item!r} does not describe a {item['layer']}: {error}") from None
-    return elements
+            raise ValueError(
+                f"{arguments!r} does not describe a {kind.__name__}: {error}"
+            ) from None
+
+    def _count(self, layers: int) -> None:
+        self._layers += layers
+        if self._layers > MOST_LAYERS:
+            raise ValueError(f"there are more than {MOST_LAYERS:,} layers")
 
 
-def parameter_shapes(elements: Elements) -> dict[str, tuple[int, ...]]:
-    """Return the name and shape of each parameter of a network of these layers."""
+def parameter_shapes(elements: Iterable[Element]) -> dict[str, tuple[int, ...]]:
+    """Return the name and shape of each parameter of a network of these layers.
+
+    Raises
+    ------
+    ValueError
+        If they cannot stand like this.
+    """
     return {
-        f"{path}.{name}": parameter.shape
-        for path, layer in flatten(elements)
-        for name, parameter in layer.parameters().items()
+        f"{node.home}.{name}": parameter.shape
+        for node in graph_of(elements).nodes
+        for name, parameter in node.layer.parameters().items()
     }

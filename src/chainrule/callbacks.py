@@ -33,8 +33,8 @@ class Training:
     history : History
         Filled so far.
     X, y, sample_weight : arrays
-        The checked training data: y as the loss takes it; sample_weight None if all rows count the
-        same.
+        The checked training data: y as the loss takes it, a tuple for several outputs;
+        sample_weight None if all rows count the same.
     batch_size, epochs, backend : int, int, str
         As asked for.
     epoch, step : int
@@ -48,7 +48,7 @@ class Training:
     optimizer: Optimizer
     history: History
     X: NDArray[Any] = field(repr=False)
-    y: NDArray[Any] = field(repr=False)
+    y: Any = field(repr=False)
     sample_weight: FloatArray | None = field(repr=False)
     batch_size: int
     epochs: int
@@ -67,12 +67,14 @@ class Training:
         """Whether the training ends before its next step, asked by a callback or by Ctrl-C."""
         return self._asked_to_stop or self.interruption.requested
 
-    def probe(self, rows: int) -> tuple[NDArray[Any], NDArray[Any], FloatArray | None]:
+    def probe(self, rows: int) -> tuple[NDArray[Any], Any, FloatArray | None]:
         """Return (X, y, sample_weight) of up to ``rows`` rows, evenly spaced: always the same."""
         rows = min(rows, len(self.X))
         chosen = np.arange(rows) * len(self.X) // rows
         weights = None if self.sample_weight is None else self.sample_weight[chosen]
-        return self.X[chosen], self.y[chosen], weights
+        several = isinstance(self.y, tuple)
+        y = tuple(of_head[chosen] for of_head in self.y) if several else self.y[chosen]
+        return self.X[chosen], y, weights
 
 
 class Callback:

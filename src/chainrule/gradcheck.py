@@ -93,7 +93,7 @@ def gradcheck(
     function: Sequential,
     gradient: Loss,
     x: ArrayLike,
-    y: ArrayLike,
+    y: ArrayLike | tuple[ArrayLike, ...],
     *,
     sample_weight: ArrayLike | None = ...,
     tolerance: float = ...,
@@ -112,7 +112,7 @@ def gradcheck(
     function: Any,
     gradient: Any,
     x: ArrayLike,
-    y: ArrayLike | None = None,
+    y: Any = None,
     *,
     sample_weight: ArrayLike | None = None,
     tolerance: float = 1e-6,
@@ -275,7 +275,7 @@ def _network_checks(
     net: Sequential,
     loss: Loss,
     x: ArrayLike,
-    y: ArrayLike,
+    y: Any,
     sample_weight: ArrayLike | None,
     seed: int,
 ) -> list[_Check]:
@@ -288,7 +288,8 @@ def _network_checks(
     output = twin.forward(batch)
     first, d_out = loss(output, y, sample_weight)
     d_batch = twin.backward(d_out)
-    rounding = _rounding(max(first, float(np.abs(output).max())))
+    outputs = output if isinstance(output, tuple) else (output,)
+    rounding = _rounding(max(first, *(float(np.abs(out).max()) for out in outputs)))
     rng = np.random.default_rng(seed)
     everything = twin.params.size <= ALL_BELOW
 

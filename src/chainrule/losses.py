@@ -1,6 +1,7 @@
 """Losses: how far the output is from what it should be, as one number and its gradient."""
 
-from abc import ABC
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -12,8 +13,8 @@ from chainrule.arrays import FloatArray
 from chainrule.engine.instructions import Op, Phase
 from chainrule.engine.machine import Machine
 from chainrule.engine.pool import MachinePool
-from chainrule.plan import ForeignLoss, Head, PlanBuilder, Tensor, make_plan
-from chainrule.plan.builder import Shape
+from chainrule.metrics import accuracy
+from chainrule.plan import Head, PlanBuilder, Tensor, make_plan
 from chainrule.protocols import as_array
 
 __all__ = ["BCEWithLogitsLoss", "CrossEntropyLoss", "HuberLoss", "MSELoss"]
@@ -22,12 +23,78 @@ SINGLE, DOUBLE = map(np.dtype, arrays.FLOATS)
 
 
 @dataclass(frozen=True)
+class Targets:
+    """What the outputs of a network should have been, checked.
+
+    Attributes
+    ----------
+    values : tuple of arrays
+        For each output: class labels of shape (n,), or targets of its shape.
+    """
+
+    values: tuple[NDArray[Any], ...]
+
+    @property
+    def y(self) -> Any:
+        """What the loss takes: an array, or a tuple of them for several outputs."""
+        return self.values[0] if len(self.values) == 1 else self.values
+
+    def arguments(self) -> dict[str, Any]:
+        """Return what the machine takes; the values of several outputs are copied for it."""
+        labels = [value for value in self.values if value.dtype.kind == "i"]
+        targets = [value for value in self.values if value.dtype.kind != "i"]
+        given = {"labels": labels, "targets": targets}
+        return {name: _one_after_the_other(values) for name, values in given.items() if values}
+
+
+def _one_after_the_other(values: list[NDArray[Any]]) -> NDArray[Any]:
+    if len(values) == 1:
+        return values[0]
+    vector = np.concatenate([value.reshape(-1) for value in values])
+    vector.flags.writeable = False
+    return vector
+
+
 class Loss(ABC):
-    """A mean over the batch, with a weight for each sample where they are given.
+    """What a training makes smaller: one number for a batch, and its gradient by the outputs.
+
+    It is a mean over the batch, with a weight for each sample where they are given. The mean is
+    ``sum(w * row_loss) / sum(w)``: a weight of 2 counts a row twice, a weight of 0 leaves it out.
+    """
+
+    @abstractmethod
+    def heads(self, outputs: Sequence[Tensor]) -> list[Head]:
+        """Return the outputs, each with the loss that it goes into.
+
+        Raises
+        ------
+        ValueError
+            If there are more outputs than the loss takes, or less.
+        """
+
+    @abstractmethod
+    def check_targets(
+        self, y: Any, output_shapes: Sequence[tuple[int, ...]], dtype: np.dtype, name: str = "y"
+    ) -> Targets:
+        """Return ``y`` checked, for outputs of these shapes; errors as for wrong data."""
+
+    @abstractmethod
+    def accuracy(self, outputs: Sequence[FloatArray], targets: Targets) -> float | None:
+        """Return the share of rows, or entries, that are classified right; None if none are."""
+
+    @abstractmethod
+    def __call__(
+        self, output: Any, y: Any, sample_weight: ArrayLike | None = None
+    ) -> tuple[float, Any]:
+        """Return the loss and its gradient by ``output``."""
+
+
+@dataclass(frozen=True)
+class OutputLoss(Loss):
+    """A loss of one output.
 
     Calling it with an output and its targets gives the loss as a float, and its gradient by the
-    output as an array of the output's shape. The mean is ``sum(w * row_loss) / sum(w)``: a weight
-    of 2 counts a row twice, a weight of 0 leaves it out.
+    output as an array of the output's shape.
     """
 
     op: ClassVar[Op]
@@ -38,24 +105,35 @@ class Loss(ABC):
         """The operation's one number, where it has one."""
         return 0.0
 
-    def target_shape(self, output_shape: Shape) -> Shape:
-        """Return the shape of a row's target for a row of the output; that of a label is ()."""
-        return () if self.takes_labels else output_shape
-
-    def foreign(self, output_shape: Shape) -> ForeignLoss | None:
-        """Return what a plan says of a user's own loss; None if it is one of the package's."""
-        return None
-
     def head(self, output: Tensor, share: float = 1.0) -> Head:
         """Return what a plan says of an output that goes into this loss."""
-        return Head(output, self.op, self.number, share, self.foreign(output.shape))
+        return Head(output, self.op, self.number, share)
+
+    def heads(self, outputs: Sequence[Tensor]) -> list[Head]:
+        self._check_number(len(outputs))
+        return [self.head(outputs[0])]
+
+    def check_targets(
+        self, y: Any, output_shapes: Sequence[tuple[int, ...]], dtype: np.dtype, name: str = "y"
+    ) -> Targets:
+        self._check_number(len(output_shapes))
+        return Targets((self.check_target(y, output_shapes[0], dtype, name),))
+
+    def _check_number(self, outputs: int) -> None:
+        if outputs != 1:
+            raise ValueError(
+                f"{self!r} takes one output, but the network has {outputs}: cr.MultiLoss takes a "
+                "loss for each."
+            )
 
     def check_target(
         self, y: ArrayLike, output_shape: tuple[int, ...], dtype: np.dtype, name: str = "y"
     ) -> NDArray[Any]:
-        """Return ``y`` in the form that the engine takes: a row for each row of the output."""
-        target = arrays.target_array(y, output_shape, dtype, name)
-        return target.reshape(output_shape[0], -1)
+        """Return ``y`` in the form that the engine takes: labels, or an array like the output."""
+        return arrays.target_array(y, output_shape, dtype, name)
+
+    def accuracy(self, outputs: Sequence[FloatArray], targets: Targets) -> float | None:
+        return None
 
     def __call__(
         self, output: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
@@ -109,13 +187,13 @@ _machines = MachinePool(most=16, most_bytes=1 << 20)
 _NO_PARAMETERS = {dtype: np.empty(0, dtype) for dtype in (SINGLE, DOUBLE)}
 
 
-def _machine_of_loss(loss: Loss, shape: tuple[int, ...], dtype: np.dtype) -> Machine:
+def _machine_of_loss(loss: OutputLoss, shape: tuple[int, ...], dtype: np.dtype) -> Machine:
     """Return a machine for a chain that is nothing but its loss."""
     output = Tensor(shape[1:])
     plan = make_plan(
         PlanBuilder(),
         output,
-        [loss.head(output)],
+        loss.heads([output]),
         offsets={},
         batch=shape[0],
         dtype=dtype,
@@ -124,7 +202,7 @@ def _machine_of_loss(loss: Loss, shape: tuple[int, ...], dtype: np.dtype) -> Mac
 
 
 @dataclass(frozen=True)
-class MSELoss(Loss):
+class MSELoss(OutputLoss):
     """Mean squared error: the mean over rows and outputs of ``(output - y)**2``.
 
     Shapes: output ``(n, *)``, y the same; or output ``(n, 1)``, y ``(n,)``.
@@ -141,7 +219,7 @@ class MSELoss(Loss):
 
 
 @dataclass(frozen=True)
-class HuberLoss(Loss):
+class HuberLoss(OutputLoss):
     """Huber loss: ``e**2 / 2`` where ``|e| < delta``, else ``delta * (|e| - delta / 2)``.
 
     Shapes: output ``(n, *)``, y the same; or output ``(n, 1)``, y ``(n,)``.
@@ -175,7 +253,7 @@ class HuberLoss(Loss):
 
 
 @dataclass(frozen=True)
-class BCEWithLogitsLoss(Loss):
+class BCEWithLogitsLoss(OutputLoss):
     """Binary cross-entropy of ``sigmoid(output)``, computed from the logits without overflow.
 
     Shapes: output ``(n, *)``, y the same, with values between 0 and 1; or output ``(n, 1)``,
@@ -197,16 +275,19 @@ class BCEWithLogitsLoss(Loss):
         target = super().check_target(y, output_shape, dtype, name)
         wrong = (target < 0) | (target > 1)
         if wrong.any():
-            row = int(np.argmax(wrong.any(axis=1)))
+            row, *_ = np.argwhere(wrong)[0].tolist()
             raise ValueError(
                 f"{name} must lie between 0 and 1 for BCEWithLogitsLoss, but row {row} has "
-                f"{target[row][wrong[row]][0]}."
+                f"{target[wrong][0]}."
             )
         return target
 
+    def accuracy(self, outputs: Sequence[FloatArray], targets: Targets) -> float | None:
+        return float(np.mean((outputs[0] > 0) == (targets.values[0] > 0.5)))
+
 
 @dataclass(frozen=True)
-class CrossEntropyLoss(Loss):
+class CrossEntropyLoss(OutputLoss):
     """Cross-entropy of ``softmax(output)`` with class labels, fused into one pass.
 
     Shapes: output ``(n, classes)``, y ``(n,)`` of integers from 0 to classes - 1.
@@ -248,3 +329,6 @@ class CrossEntropyLoss(Loss):
                 f"CrossEntropyLoss takes an output of shape (n, classes), not {output_shape}."
             )
         return arrays.label_array(y, output_shape[0], output_shape[1], name)
+
+    def accuracy(self, outputs: Sequence[FloatArray], targets: Targets) -> float | None:
+        return accuracy(outputs[0], targets.values[0])

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from chainrule._version import __version__
-from chainrule.architecture import Elements, build, describe, parameter_shapes
+from chainrule.architecture import build, describe, parameter_shapes
 from chainrule.arrays import FloatArray, all_finite
 from chainrule.errors import ModelFileError
 from chainrule.files import write_whole
+from chainrule.layers.layer import Element
 
 KEY, FORMAT = "chainrule", 1  # of the entry in the header
 DTYPES = {"float32": "F32", "float64": "F64"}  # as the file calls them
@@ -25,7 +26,7 @@ DTYPES = {"float32": "F32", "float64": "F64"}  # as the file calls them
 
 def write_model(
     path: str | os.PathLike[str],
-    layers: Elements,
+    layers: Iterable[Element],
     dtype: np.dtype,
     parameters: Mapping[str, FloatArray],
 ) -> None:
@@ -45,8 +46,8 @@ def write_model(
     write_whole(path, save(tensors, metadata={KEY: json.dumps(about)}))
 
 
-def read_model(path: str | os.PathLike[str]) -> tuple[Elements, str, dict[str, FloatArray]]:
-    """Return the layers, in lists as they are grouped, the dtype, and the parameters by name.
+def read_model(path: str | os.PathLike[str]) -> tuple[Any, str, dict[str, FloatArray]]:
+    """Return what ``architecture.build`` takes, the dtype, and the parameters by name.
 
     Errors are those of :func:`chainrule.load`.
     """
@@ -57,15 +58,14 @@ def read_model(path: str | os.PathLike[str]) -> tuple[Elements, str, dict[str, F
     try:
         with safe_open(os.fspath(path), framework="numpy") as file:
             about = _about(file.metadata(), path)
-            elements = _elements(about, path)
-            _check_parameters(file, parameter_shapes(elements), about["dtype"], path)
+            _check_parameters(file, _shapes(about, path), about["dtype"], path)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise ModelFileError(f"{path} is no safetensors file, or a damaged one: {error}") from None
     for name, tensor in tensors.items():
         if not all_finite(tensor):
             raise ModelFileError(f"{path} holds NaN or infinity in {name}.")
-    return elements, about["dtype"], tensors
+    return about["layers"], about["dtype"], tensors
 
 
 def _about(metadata: dict[str, str] | None, path: Any) -> dict[str, Any]:
@@ -89,9 +89,10 @@ def _about(metadata: dict[str, str] | None, path: Any) -> dict[str, Any]:
     return about
 
 
-def _elements(about: dict[str, Any], path: Any) -> list[Any]:
+def _shapes(about: dict[str, Any], path: Any) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the parameters that the layers have."""
     try:
-        return build(about.get("layers"))
+        return parameter_shapes(build(about.get("layers")))
     except (ValueError, RecursionError) as error:
         raise ModelFileError(f"{path} does not describe a network: {error}.") from None
 

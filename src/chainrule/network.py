@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from math import prod
 from typing import Any
@@ -17,8 +18,17 @@ from chainrule.engine.backends import check_backend, threads_for
 from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
 from chainrule.engine.pool import MachinePool
-from chainrule.layers.layer import Layer
-from chainrule.layers.row import check_names, flatten, kind_of, output_shapes
+from chainrule.layers.container import Container, check_element
+from chainrule.layers.graph import (
+    Graph,
+    check_names,
+    graph_of,
+    kind_of,
+    lower,
+    output_shapes,
+    written,
+)
+from chainrule.layers.layer import Element, Group, Layer
 from chainrule.losses import Loss
 from chainrule.model_file import write_model
 from chainrule.optimizers import OptimizerState
@@ -26,11 +36,14 @@ from chainrule.plan import Head, Plan, PlanBuilder, Tensor, make_plan
 from chainrule.plan.builder import Shape
 from chainrule.summary import Summary, SummaryRow
 
+# An array; a tuple of them, one for each head, if the network ends in a Branch.
+Output = Any
+
 PREDICT_ROWS = 256  # a block whose activations stay in cache
 MOST_PREDICTORS = 8  # that are kept for the next call
 
 
-class Sequential:
+class Sequential(Group):
     """Layers in a row, each fed by the one before.
 
     Parameters
@@ -72,7 +85,7 @@ class Sequential:
 
     def __init__(
         self,
-        *layers: Layer | Sequential,
+        *layers: Element,
         seed: int | None = None,
         dtype: DTypeLike = "float32",
         backend: str = "numba",
@@ -80,22 +93,20 @@ class Sequential:
         if not layers:
             raise ValueError("Sequential needs at least one layer.")
         for position, layer in enumerate(layers):
-            if not isinstance(layer, Layer | Sequential):
-                hint = " Did you forget the brackets?" if isinstance(layer, type) else ""
-                raise TypeError(f"Layer {position} is no layer but {layer!r}.{hint}")
+            check_element(layer, f"Layer {position}")
         if seed is not None:
             seed = integer(seed, "seed", least=0)
         self.dtype = arrays.float_dtype(dtype)
         self._backend = check_backend(backend)
         self.layers = layers
-        self._chain: list[tuple[str, Layer]] = list(flatten(layers))
-        check_names(self._chain)
-        output_shapes(self._chain, None)
+        self._graph = graph_of(layers)
+        check_names(self._graph)
+        output_shapes(self._graph, None)
 
         self._shapes: dict[str, Shape] = {}
-        for path, layer in self._chain:
-            for name, parameter in layer.parameters().items():
-                self._shapes[f"{path}.{name}"] = parameter.shape
+        for node in self._graph.nodes:
+            for name, parameter in node.layer.parameters().items():
+                self._shapes[f"{node.home}.{name}"] = parameter.shape
         sizes = [prod(shape) for shape in self._shapes.values()]
         ends = np.cumsum([0, *sizes])
         self._offsets = dict(zip(self._shapes, map(int, ends[:-1]), strict=True))
@@ -110,15 +121,18 @@ class Sequential:
 
     def _initialize(self, rng: np.random.Generator) -> None:
         views = self.parameters()
-        for path, layer in self._chain:
-            parameters = layer.parameters()
+        for node in self._graph.nodes:
+            parameters = node.layer.parameters() if node.is_first else {}
             for name, parameter in parameters.items():
                 fan_in = parameters["weight"].shape[0] if "weight" in parameters else 1
-                views[f"{path}.{name}"][...] = parameter.initializer(parameter.shape, fan_in, rng)
-        for position, element in enumerate(self.layers):
-            if isinstance(element, Sequential):
-                for name, view in element.parameters().items():
-                    views[f"{position}.{name}"][...] = view
+                first = parameter.initializer(parameter.shape, fan_in, rng)
+                views[f"{node.home}.{name}"][...] = first
+        homes = {node.path: node.home for node in self._graph.nodes}
+        # Of networks that share layers the first one's count.
+        for prefix, network in reversed(list(_networks(self.layers))):
+            for name, view in network.parameters().items():
+                path, _, parameter_name = name.rpartition(".")
+                views[f"{homes[prefix + path]}.{parameter_name}"][...] = view
 
     @property
     def backend(self) -> str:
@@ -158,12 +172,17 @@ class Sequential:
     @property
     def chain(self) -> tuple[tuple[str, Layer], ...]:
         """Every layer with its path, such as ``"0.2"`` for one in a Sequential at 0."""
-        return tuple(self._chain)
+        return tuple((node.path, node.layer) for node in self._graph.nodes)
+
+    @property
+    def graph(self) -> Graph:
+        """Every layer in its place, with what it takes."""
+        return self._graph
 
     # Computation
 
-    def predict(self, X: ArrayLike) -> FloatArray:
-        """Return the outputs for the rows of X, without keeping anything for a backward pass.
+    def predict(self, X: ArrayLike) -> Output:
+        """Return the output for the rows of X, without keeping anything for a backward pass.
 
         Parameters
         ----------
@@ -173,6 +192,7 @@ class Sequential:
         Returns
         -------
         array of shape (n, ...), of the network's dtype
+            Or a tuple of such arrays, one for each head, if the network ends in a :class:`Branch`.
 
         Raises
         ------
@@ -187,7 +207,7 @@ class Sequential:
         steps = _power_of_two(-(-rows // block))
         key = shape, block, steps, threads
         machine = self._predictors.take(key, lambda: self._make_predictor(*key))
-        outputs = np.empty((rows, prod(machine.plan.output_shape)), self.dtype)
+        outputs = np.empty((rows, machine.plan.output_columns), self.dtype)
         machine.run(
             Phase.FORWARD | Phase.OUTPUT,
             rows,
@@ -196,16 +216,16 @@ class Sequential:
             outputs=outputs,
         )
         self._predictors.put_back(key, machine)
-        return outputs.reshape(rows, *machine.plan.output_shape)
+        return _output(machine.plan.split_outputs(outputs))
 
     def _make_predictor(self, shape: Shape, block: int, steps: int, threads: int) -> Machine:
         plan = self.make_plan(shape, block, backward=False, steps=steps, threads=threads)
         return Machine(plan, self.dtype, self.backend)
 
-    def forward(self, x: ArrayLike) -> FloatArray:
-        """Return the outputs for one batch, and keep what :meth:`backward` needs.
+    def forward(self, x: ArrayLike) -> Output:
+        """Return the output for one batch, and keep what :meth:`backward` needs.
 
-        Parameters and errors are those of :meth:`predict`.
+        Parameters, what is returned, and errors are those of :meth:`predict`.
 
         Examples
         --------
@@ -235,10 +255,11 @@ class Sequential:
         plan, machine, _ = self._manual
         machine.run(Phase.FORWARD, rows, params=self._params, inputs=batch)
         self._rows_forward = rows
-        return machine.rows_at("output", rows).copy()
+        heads = range(len(plan.output_shapes))
+        return _output([machine.rows_at("output", rows, head).copy() for head in heads])
 
-    def backward(self, d_out: ArrayLike) -> FloatArray:
-        """Carry the loss's gradient back through the chain, from the output to the input.
+    def backward(self, d_out: Any) -> FloatArray:
+        """Carry the loss's gradient back through the network, from the output to the input.
 
         It belongs to the latest :meth:`forward`, and follows it once. The parameters' gradients
         replace what was in ``grads``; they are not added up.
@@ -246,7 +267,8 @@ class Sequential:
         Parameters
         ----------
         d_out : array of the output's shape
-            The loss's gradient by the output.
+            The loss's gradient by the output; a tuple of them, one for each head, if the network
+            ends in a :class:`Branch`.
 
         Returns
         -------
@@ -264,13 +286,9 @@ class Sequential:
         if rows == 0 or self._manual is None:
             raise RuntimeError("backward needs a forward before it, one for each backward.")
         plan, machine, _ = self._manual
-        gradient = arrays.finite_array(d_out, "d_out", self.dtype)
-        shape = (rows, *plan.output_shape)
-        if gradient.shape != shape:
-            raise ValueError(
-                f"d_out must have the output's shape, {shape}, but its shape is {gradient.shape}."
-            )
-        machine.rows_at("d_output", rows)[:] = gradient
+        gradients = self._check_gradients(d_out, rows, plan.output_shapes)
+        for head, gradient in enumerate(gradients):
+            machine.rows_at("d_output", rows, head)[:] = gradient
         self._rows_forward = 0
         machine.run(
             Phase.BACKWARD | Phase.INPUT_GRADIENT,
@@ -279,6 +297,25 @@ class Sequential:
             grads=self.grads,
         )
         return machine.rows_at("d_input", rows).copy()
+
+    def _check_gradients(
+        self, d_out: Any, rows: int, shapes: tuple[Shape, ...]
+    ) -> list[NDArray[Any]]:
+        """Return the gradient by each output."""
+        given = [(d_out, "d_out", "the output's")]
+        if len(shapes) > 1:
+            if not isinstance(d_out, tuple | list) or len(d_out) != len(shapes):
+                raise ValueError(f"d_out must be a tuple of {len(shapes)}, one for each output.")
+            given = [(d, f"d_out[{i}]", f"output {i}'s") for i, d in enumerate(d_out)]
+        gradients = []
+        for (value, name, whose), row_shape in zip(given, shapes, strict=True):
+            gradient, shape = arrays.finite_array(value, name, self.dtype), (rows, *row_shape)
+            if gradient.shape != shape:
+                raise ValueError(
+                    f"{name} must have {whose} shape, {shape}, but its shape is {gradient.shape}."
+                )
+            gradients.append(gradient)
+        return gradients
 
     def apply_update(self, state: OptimizerState) -> None:
         """Change the parameters by the gradients, as ``state``'s rule says."""
@@ -305,7 +342,7 @@ class Sequential:
         """Return ``x`` as an array that can be gathered from and fits the first layer."""
         batch = arrays.batch_array(x, name, self.dtype)
         if batch.shape[1:] not in self._fitting_shapes:
-            output_shapes(self._chain, batch.shape[1:], name)
+            output_shapes(self._graph, batch.shape[1:], name)
             self._fitting_shapes.add(batch.shape[1:])
         return batch
 
@@ -315,20 +352,26 @@ class Sequential:
         Raises
         ------
         ValueError
-            If they do not fit the first layer.
+            If they do not fit the first layer, or there are several outputs.
         """
-        shape = output_shapes(self._chain, input_shape, "the input")[-1]
-        assert shape is not None  # as the input's is known
-        return shape
+        first, *others = self.output_shapes(input_shape)
+        if others:
+            raise ValueError(
+                f"The network has {1 + len(others)} outputs: output_shapes has their shapes."
+            )
+        return first
 
-    def lower(self, input_shape: Shape) -> tuple[PlanBuilder, Tensor, Tensor]:
-        """Return the layers' instructions for rows of a shape, the input and the output."""
-        builder = PlanBuilder()
-        first = tensor = Tensor(input_shape)
-        for position, (path, layer) in enumerate(self._chain):
-            builder.layer, builder.prefix = position, f"{path}."
-            tensor = layer.lower(builder, tensor)
-        return builder, first, tensor
+    def output_shapes(self, input_shape: Shape) -> tuple[Shape, ...]:
+        """Return the shapes of all of a row's outputs; errors are those of :meth:`output_shape`."""
+        shapes = output_shapes(self._graph, input_shape, "the input")
+        known = [shape for i in self._graph.outputs if (shape := shapes[i]) is not None]
+        assert len(known) == len(self._graph.outputs)  # as the input's is known
+        return tuple(known)
+
+    def lower(self, input_shape: Shape) -> tuple[PlanBuilder, Tensor, list[Tensor]]:
+        """Return the layers' instructions for rows of a shape, the input and the outputs."""
+        builder, first = PlanBuilder(), Tensor(input_shape)
+        return builder, first, lower(self._graph, builder, first)
 
     @property
     def offsets(self) -> dict[str, int]:
@@ -350,12 +393,11 @@ class Sequential:
 
         See :func:`chainrule.plan.make_plan`.
         """
-        builder, first, tensor = self.lower(input_shape)
-        head = Head(tensor) if loss is None else loss.head(tensor)
+        builder, first, outputs = self.lower(input_shape)
         return make_plan(
             builder,
             first,
-            [head],
+            list(map(Head, outputs)) if loss is None else loss.heads(outputs),
             offsets=self._offsets,
             batch=batch,
             dtype=self.dtype,
@@ -367,9 +409,9 @@ class Sequential:
 
     def layer_name(self, positions: tuple[int, ...]) -> str:
         """Return how messages call the layers at these places of the chain."""
-        layers = [self._chain[position][1] for position in positions]
-        kinds = " + ".join(map(kind_of, layers))
-        return f"{kinds} (layer {self._chain[positions[0]][0]})"
+        nodes = [self._graph.nodes[position] for position in positions]
+        kinds = " + ".join(kind_of(node.layer) for node in nodes)
+        return f"{kinds} (layer {nodes[0].path})"
 
     def summary(self) -> Summary:
         """Return a table of the layers, their output shapes and numbers of parameters.
@@ -383,12 +425,14 @@ class Sequential:
         1 ReLU()         (n, 10)        0
         650 parameters, float32, 2.5 KiB
         """
-        shapes = output_shapes(self._chain, None)
+        shapes = output_shapes(self._graph, None)
         rows = []
-        for (path, layer), shape in zip(self._chain, shapes, strict=True):
-            count = sum(prod(parameter.shape) for parameter in layer.parameters().values())
-            named = f" {layer.name!r}" if layer.name else ""
-            rows.append(SummaryRow(path, repr(layer) + named, shape, count))
+        for node, shape in zip(self._graph.nodes, shapes, strict=True):
+            text = written(node.layer) + (f" {node.layer.name!r}" if node.layer.name else "")
+            parameters = node.layer.parameters().values() if node.is_first else ()
+            count = sum(prod(parameter.shape) for parameter in parameters)
+            shared = "" if node.is_first else f", as {node.home}"
+            rows.append(SummaryRow(node.path, text + shared, shape, count))
         return Summary(tuple(rows), self.dtype.name, self._params.nbytes)
 
     # Copies and the like
@@ -434,11 +478,25 @@ class Sequential:
     def __len__(self) -> int:
         return len(self.layers)
 
-    def __getitem__(self, position: int) -> Layer | Sequential:
+    def __getitem__(self, position: int) -> Element:
         return self.layers[position]
 
     def __repr__(self) -> str:
         return f"Sequential({', '.join(map(repr, self.layers))})"
+
+
+def _networks(elements: Iterable[Element], prefix: str = "") -> Iterator[tuple[str, Sequential]]:
+    """Yield each network among the elements, and what the paths of its layers begin with."""
+    for position, element in enumerate(elements):
+        path = f"{prefix}{position}."
+        if isinstance(element, Sequential):
+            yield path, element
+        elif isinstance(element, Container):
+            yield from _networks(element.parts, path)
+
+
+def _output(outputs: list[FloatArray]) -> Output:
+    return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
 
 def _power_of_two(least: int) -> int:

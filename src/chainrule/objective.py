@@ -29,7 +29,7 @@ def objective(
     net: Sequential,
     loss: Loss,
     X: ArrayLike,
-    y: ArrayLike,
+    y: ArrayLike | tuple[ArrayLike, ...],
     sample_weight: ArrayLike | None = None,
 ) -> Objective:
     """Return the loss on all rows of X and y as a function of the parameters, for SciPy.
@@ -89,7 +89,7 @@ class Objective:
         net: Sequential,
         loss: Loss,
         X: ArrayLike,
-        y: ArrayLike,
+        y: ArrayLike | tuple[ArrayLike, ...],
         sample_weight: ArrayLike | None = None,
     ) -> None:
         if not isinstance(net, Sequential):
@@ -98,8 +98,9 @@ class Objective:
             raise TypeError(f"loss must be a loss such as cr.MSELoss(), not {loss!r}.")
         self._net, self._loss = net.copy(DOUBLE), loss
         self._x = self._net.check_input(X, "X")
-        output_shape = len(self._x), *self._net.output_shape(self._x.shape[1:])
-        self._target = loss.check_target(y, output_shape, DOUBLE)
+        shapes = [(len(self._x), *shape) for shape in self._net.output_shapes(self._x.shape[1:])]
+        self._targets = loss.check_targets(y, shapes, DOUBLE)
+        self._arguments = self._targets.arguments()
         self._weights = arrays.weight_array(sample_weight, len(self._x), DOUBLE)
         self._order = np.arange(len(self._x))
         self._machines = MachinePool(MOST_MACHINES)
@@ -156,7 +157,8 @@ class Objective:
         params = self._checked(theta)
         scale = self._residuals_scale
         key, machine = self._take(min(BLOCK, len(self._x)), with_loss=False)
-        outputs = np.empty(self._target.shape)
+        target = self._target
+        outputs = np.empty(target.shape)
         machine.run(
             Phase.FORWARD | Phase.OUTPUT,
             self._order,
@@ -165,7 +167,7 @@ class Objective:
             outputs=outputs,
         )
         self._machines.put_back(key, machine)
-        residuals: Float64 = scale * (outputs - self._target)
+        residuals: Float64 = scale * (outputs - target)
         return residuals.reshape(-1)
 
     def jac(self, theta: ArrayLike) -> Float64:
@@ -205,6 +207,12 @@ class Objective:
         # Also one that is read-only: it would be a type of its own, and compiled for by itself.
         return np.array(vector, np.float64)
 
+    @property
+    def _target(self) -> Float64:
+        """Of the only output, a row for each row of X."""
+        target: Float64 = self._targets.values[0].reshape(len(self._x), -1)
+        return target
+
     @cached_property
     def _residuals_scale(self) -> Float64:
         """The square roots of the weights, shape (n, 1)."""
@@ -229,8 +237,7 @@ class Objective:
             losses=losses,
             inputs=self._x,
             weights=self._weights,
-            labels=self._target if self._loss.takes_labels else None,
-            targets=None if self._loss.takes_labels else self._target,
+            **self._arguments,
         )
         if done == 0:  # the loss is not finite
             gradient[:] = nan

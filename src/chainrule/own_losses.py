@@ -16,14 +16,14 @@ from chainrule.engine.foreign import Address, Argument
 from chainrule.engine.instructions import Op
 from chainrule.layers.own import check_function, check_shape, function_name, make_function
 from chainrule.layers.returned import checked, pair
-from chainrule.losses import Loss
-from chainrule.plan import ForeignLoss
+from chainrule.losses import OutputLoss
+from chainrule.plan import ForeignLoss, Head, Tensor
 from chainrule.plan.builder import Shape
 
 Array = NDArray[Any]
 
 
-class _OwnLoss(Loss):
+class _OwnLoss(OutputLoss):
     """What losses of one's own have in common: they give each row's loss and its gradient.
 
     The mean over the batch, and the samples' weights, are not their business.
@@ -38,9 +38,17 @@ class _OwnLoss(Loss):
     _target_shape: Shape | None = None
 
     def target_shape(self, output_shape: Shape) -> Shape:
+        """Return the shape of a row's target for a row of the output; that of a label is ()."""
         if self.takes_labels:
             return ()
         return output_shape if self._target_shape is None else self._target_shape
+
+    @abstractmethod
+    def foreign(self, output_shape: Shape) -> ForeignLoss:
+        """Return what a plan says of the loss of an output of this shape."""
+
+    def head(self, output: Tensor, share: float = 1.0) -> Head:
+        return Head(output, self.op, share=share, foreign=self.foreign(output.shape))
 
     def check_target(
         self, y: ArrayLike, output_shape: tuple[int, ...], dtype: np.dtype, name: str = "y"
@@ -48,8 +56,7 @@ class _OwnLoss(Loss):
         rows, shape = output_shape[0], output_shape[1:]
         if self.takes_labels:
             return arrays.label_array(y, rows, shape[-1] if shape else 1, name)
-        target = arrays.target_array(y, (rows, *self.target_shape(shape)), dtype, name)
-        return target.reshape(rows, -1)
+        return arrays.target_array(y, (rows, *self.target_shape(shape)), dtype, name)
 
     def _arguments(self, output_shape: Shape) -> dict[str, Argument]:
         target = self.target_shape(output_shape)

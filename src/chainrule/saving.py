@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
-from chainrule.architecture import Elements
+from chainrule.architecture import build
 from chainrule.errors import ModelFileError
-from chainrule.layers.layer import Layer
+from chainrule.layers.layer import Element
 from chainrule.model_file import read_model
 from chainrule.network import Sequential
 
@@ -39,16 +38,15 @@ def load(path: str | os.PathLike[str], *, backend: str = "numba") -> Sequential:
     >>> bool((same.params == net.params).all()), same[0].name
     (True, 'H')
     """
-    elements, dtype, parameters = read_model(path)
+    layers, dtype, parameters = read_model(path)
+
+    def network(elements: list[Element]) -> Sequential:
+        return Sequential(*elements, seed=0, dtype=dtype, backend=backend)
+
     try:
-        net = _network(elements, dtype=dtype, backend=backend)
+        net = network(build(layers, network))
     except (TypeError, ValueError, RecursionError) as error:
         raise ModelFileError(f"{path} holds layers that do not fit together: {error}") from None
     for name, view in net.parameters().items():
         view[...] = parameters[name]
     return net
-
-
-def _network(elements: Elements, **options: Any) -> Sequential:
-    inner = [e if isinstance(e, Layer) else _network(e, **options) for e in elements]
-    return Sequential(*inner, seed=0, **options)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from chainrule.layers.row import shape_text
+from chainrule.layers.graph import shape_text
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import nan, prod
+from functools import cached_property
+from math import nan
 from time import perf_counter
 from typing import Any
 
@@ -16,14 +17,13 @@ from chainrule.arguments import integer
 from chainrule.arrays import FloatArray, all_finite
 from chainrule.callbacks import Callback, Callbacks, Training
 from chainrule.engine.backends import check_backend, threads_for
-from chainrule.engine.instructions import Op, Phase
+from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
 from chainrule.engine.orders import epoch_orders
 from chainrule.errors import NonFiniteError
 from chainrule.history import History
 from chainrule.interruption import interruption
-from chainrule.losses import Loss
-from chainrule.metrics import accuracy
+from chainrule.losses import Loss, Targets
 from chainrule.network import Sequential
 from chainrule.optimizers import Adam, Optimizer, OptimizerState
 from chainrule.progress import TrainingProgress
@@ -38,7 +38,7 @@ STEP = Phase.FORWARD | Phase.BACKWARD | Phase.UPDATE
 def fit(
     net: Sequential,
     X: ArrayLike,
-    y: ArrayLike,
+    y: ArrayLike | tuple[ArrayLike, ...],
     *,
     loss: Loss,
     optimizer: Optimizer | None = None,
@@ -47,7 +47,7 @@ def fit(
     shuffle: bool = True,
     seed: int = 0,
     sample_weight: ArrayLike | None = None,
-    validation: tuple[ArrayLike, ArrayLike] | None = None,
+    validation: tuple[ArrayLike, ArrayLike | tuple[ArrayLike, ...]] | None = None,
     callbacks: Sequence[Callback] = (),
     progress: bool = True,
     backend: str | None = None,
@@ -69,7 +69,8 @@ def fit(
         numbers of a row do not lie side by side (as in Fortran order, which most tables are in),
         or are longdouble or not in the machine's byte order.
     y : array
-        Class labels of shape (n,) for ``CrossEntropyLoss``, else targets of the output's shape.
+        Class labels of shape (n,) for ``CrossEntropyLoss``, else targets of the output's shape; a
+        tuple of them, one for each output, for ``MultiLoss``.
     loss : Loss
     optimizer : Optimizer, optional
         ``Adam()`` by default. It goes on from where it was, if it has stepped this network before.
@@ -84,7 +85,8 @@ def fit(
     sample_weight : array of shape (n,), optional
         One weight a row, not negative; see :class:`Loss`.
     validation : (X, y), optional
-        Data to measure loss and accuracy on after each epoch.
+        Data to measure loss and accuracy on after each epoch; of several outputs, it is the
+        accuracy of the only one that is a classification.
     callbacks : list of Callback
         What to do while it trains, such as ``[cr.GradientFlow()]``.
     progress : bool
@@ -143,14 +145,13 @@ def fit(
         TrainingProgress(epochs, data.rows, shown=progress) as bar,
         interruption() as stop,
     ):
-        y = data.target.reshape(trainer.target_shape)
         training = Training(
             net,
             loss,
             optimizer,
             history,
             data.inputs,
-            y,
+            data.targets.y,
             data.weights,
             batch_size,
             epochs,
@@ -183,7 +184,7 @@ class _Data:
     """Checked arrays in the form that the engine takes."""
 
     inputs: NDArray[Any]  # X as it came, mostly
-    target: NDArray[Any]
+    targets: Targets
     weights: FloatArray | None
 
     @property
@@ -196,21 +197,21 @@ class _Data:
         net: Sequential,
         loss: Loss,
         X: ArrayLike,
-        y: ArrayLike,
+        y: Any,
         sample_weight: ArrayLike | None,
         kind: str,
     ) -> _Data:
         x = net.check_input(X, f"{kind}X")
         rows = x.shape[0]
-        output_shape = net.output_shape(x.shape[1:])
-        target = loss.check_target(y, (rows, *output_shape), net.dtype, f"{kind}y")
+        shapes = [(rows, *shape) for shape in net.output_shapes(x.shape[1:])]
+        targets = loss.check_targets(y, shapes, net.dtype, f"{kind}y")
         weights = arrays.weight_array(sample_weight, rows, net.dtype)
-        return cls(x, target, weights)
+        return cls(x, targets, weights)
 
+    @cached_property
     def arguments(self) -> dict[str, Any]:
-        """Return what the machine reads batches from."""
-        name = "labels" if self.target.ndim == 1 else "targets"
-        return {"inputs": self.inputs, name: self.target, "weights": self.weights}
+        """What the machine reads batches from."""
+        return {"inputs": self.inputs, **self.targets.arguments(), "weights": self.weights}
 
 
 def _mean(losses: NDArray[np.float64], weights: NDArray[np.float64]) -> list[float]:
@@ -257,14 +258,9 @@ class _Trainer:
             losses=self.losses,
             update=self.state.rule,
             state=self.state.vectors,
-            **self.data.arguments(),
+            **self.data.arguments,
         )
         return batches
-
-    @property
-    def target_shape(self) -> tuple[int, ...]:
-        """The shape in which users know the targets."""
-        return (self.data.rows, *self.loss.target_shape(self.plan.output_shape))
 
     def _steps_until_pause(self, calls: Callbacks) -> int:
         return int(min(self.steps_in_slice, calls.steps))
@@ -360,7 +356,7 @@ class _Trainer:
 
     def evaluate(self, data: _Data) -> tuple[float, float | None]:
         """Return the mean loss on ``data``, and the accuracy if it is a classification."""
-        outputs = np.empty((data.rows, prod(self.plan.output_shape)), self.net.dtype)
+        outputs = np.empty((data.rows, self.plan.output_columns), self.net.dtype)
         losses = self.machine.losses_for(-(-data.rows // self.batch))
         done = self.machine.run(
             Phase.FORWARD | Phase.OUTPUT,
@@ -368,13 +364,10 @@ class _Trainer:
             params=self.net.params,
             outputs=outputs,
             losses=losses,
-            **data.arguments(),
+            **data.arguments,
         )
         mean = float(losses[:, 0] @ losses[:, 1:].sum(axis=1) / losses[:, 0].sum())
-        if done < len(losses) and self.loss.op in (Op.CROSS_ENTROPY, Op.BCE_WITH_LOGITS):
-            return mean, nan  # a loss that is not finite has ended the run
-        if self.loss.op == Op.CROSS_ENTROPY:
-            return mean, accuracy(outputs, data.target)
-        if self.loss.op == Op.BCE_WITH_LOGITS:
-            return mean, float(np.mean((outputs > 0) == (data.target > 0.5)))
-        return mean, None
+        correct = self.loss.accuracy(self.plan.split_outputs(outputs), data.targets)
+        if correct is not None and done < len(losses):
+            correct = nan  # a loss that is not finite has ended the run
+        return mean, correct

@@ -76,8 +76,7 @@ class Chain:
                 "to explain. Are the parameters very large?"
             )
         self.x: Float64 = batch.astype(float, order="C")
-        target = loss.check_target(y, output.shape, np.dtype(float))
-        self.target = target.reshape(len(output), *loss.target_shape(output.shape[1:]))
+        self.target = loss.check_targets(y, [output.shape], np.dtype(float)).y
         _, d_output = loss(output, y)
         d_x = self.network.backward(d_output)
         gradients = {name: view.copy() for name, view in self.network.gradients().items()}

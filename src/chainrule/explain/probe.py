@@ -38,10 +38,10 @@ class Probe:
         self._network, self._optimizer = network, training.optimizer
         self._rows = len(X)
         plan = network.make_plan(X.shape[1:], self._rows, loss=loss, keep=True)
-        target = loss.check_target(y, (self._rows, *plan.output_shape), network.dtype)
+        shapes = [(self._rows, *shape) for shape in plan.output_shapes]
         self._data: dict[str, Any] = {
             "inputs": network.check_input(X, "X"),
-            "labels" if loss.takes_labels else "targets": target,
+            **loss.check_targets(y, shapes, network.dtype).arguments(),
             "weights": weight_array(weights, self._rows, network.dtype),
         }
         self._machine = Machine(plan, network.dtype, training.backend)

@@ -35,11 +35,8 @@ def _loss_of(last: Step, loss: Loss, target: NDArray[Any]) -> tuple[float, Float
     plan = nothing.make_plan(last.output_shape, last.rows, loss=loss)
     machine = Machine(plan, nothing.dtype, "numpy")
     losses = machine.losses_for(1)
-    given: dict[str, Any] = {
-        "labels" if loss.takes_labels else "targets": loss.check_target(
-            target, (last.rows, *last.output_shape), nothing.dtype
-        )
-    }
+    shape = last.rows, *last.output_shape
+    given: dict[str, Any] = loss.check_targets(target, [shape], nothing.dtype).arguments()
     machine.run(
         Phase.FORWARD,
         last.rows,

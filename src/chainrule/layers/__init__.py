@@ -14,6 +14,7 @@ from chainrule.layers.activation import (
     Tanh,
 )
 from chainrule.layers.compiled import CompiledLayer as CompiledLayer
+from chainrule.layers.container import Branch, Parallel, Residual, Shared
 from chainrule.layers.layer import Layer as Layer
 from chainrule.layers.layer import Parameter as Parameter
 from chainrule.layers.linear import Linear
@@ -25,13 +26,17 @@ from chainrule.layers.shape import Flatten
 __all__ = [
     "ELU",
     "GELU",
+    "Branch",
     "Flatten",
     "Identity",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
+    "Parallel",
     "ReLU",
     "Rescale",
+    "Residual",
+    "Shared",
     "SiLU",
     "Sigmoid",
     "Softmax",

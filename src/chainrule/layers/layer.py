@@ -1,4 +1,6 @@
-"""What a layer is."""
+"""What a layer is, and what else may stand among layers."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -49,3 +51,17 @@ class Layer:
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
         """Append the layer's instructions to ``plan``; return the tensor that leaves it."""
         raise NotImplementedError
+
+
+class Group:
+    """Layers in a row that stand among others as one element, as a network does.
+
+    Attributes
+    ----------
+    layers : tuple of Layer or Group
+    """
+
+    layers: tuple[Element, ...]
+
+
+Element = Layer | Group

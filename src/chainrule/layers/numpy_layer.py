@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.arrays import all_finite
+from chainrule.layers.graph import kind_of
 from chainrule.layers.layer import Layer
 from chainrule.layers.own import check_parameters, layer_arguments, make_function
 from chainrule.layers.returned import checked, pair
-from chainrule.layers.row import kind_of
 from chainrule.plan.builder import PlanBuilder, Shape, Tensor
 
 Array = NDArray[Any]

@@ -9,8 +9,8 @@ from operator import index
 from typing import Any
 
 from chainrule.engine.foreign import Address, Argument, Function
+from chainrule.layers.graph import shape_text
 from chainrule.layers.layer import Parameter
-from chainrule.layers.row import shape_text
 from chainrule.plan.builder import Shape
 
 RESERVED = frozenset({"x", "y", "dy", "dx", "saved", "self"})

@@ -193,6 +193,12 @@ class PlanBuilder:
         )
         return y
 
+    def copy(self, x: Tensor) -> Tensor:
+        """Append ``y = x``, for an output that needs memory of its own; it belongs to no layer."""
+        y = self.rescale(x, 1.0)
+        self.instructions[-1].layers.clear()
+        return y
+
     def reshape(self, x: Tensor, shape: Shape) -> Tensor:
         """Give x another shape, and append nothing."""
         return Tensor(shape, x.buffer)

@@ -102,6 +102,16 @@ class Plan:
         """Elements a row of all outputs."""
         return int(self.heads["output_size"].sum())
 
+    def split_outputs(self, columns: np.ndarray) -> list[np.ndarray]:
+        """Return each output, of a matrix that holds them side by side."""
+        if len(self.heads) == 1:
+            return [columns.reshape(len(columns), *self.output_shape)]
+        ends = np.cumsum(self.heads["output_size"])[:-1]
+        return [
+            part.copy().reshape(len(columns), *shape)
+            for part, shape in zip(np.split(columns, ends, axis=1), self.output_shapes, strict=True)
+        ]
+
     @cached_property
     def batch(self) -> int:
         """The largest number of rows that one pass takes."""

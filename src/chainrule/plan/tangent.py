@@ -39,7 +39,8 @@ class Tangents:
     def append(self, instructions: Sequence[Instruction]) -> None:
         """Append the tangents of these instructions, which stand in the plan."""
         for step in instructions:
-            self._plan.layer = step.layers[0]
+            if step.layers:  # a copy belongs to none
+                self._plan.layer = step.layers[0]
             tangent = self._tangent(step)
             if tangent is not None:
                 self._tangents[step.y.buffer] = tangent.buffer

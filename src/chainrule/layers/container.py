@@ -1,0 +1,260 @@
+"""Containers: layers that are made of layers, and the ways through them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any, ClassVar, Literal, get_args
+
+from chainrule.layers.layer import Element, Group, Layer
+from chainrule.plan.builder import PlanBuilder, Shape, Tensor
+
+Combine = Literal["sum", "concatenate", "product"]
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Container(Layer):
+    """Layers with ways between them.
+
+    Its parts stand in the network for themselves, and the container comes after them: where ways
+    meet, ``output_shape`` and ``lower`` are given all that meets there.
+
+    Attributes
+    ----------
+    parts : tuple of Layer or Sequential
+    """
+
+    parts: tuple[Element, ...]
+
+    noun: ClassVar[str] = "layer"
+    least: ClassVar[int] = 1
+    side_by_side: ClassVar[bool] = False  # whether each part takes the container's input
+
+    def __init__(self, *parts: Element, name: str | None = None) -> None:
+        kind = type(self).__name__
+        if len(parts) < self.least:
+            number = "one" if self.least == 1 else "two"
+            plural = "" if self.least == 1 else "s" if self.noun != "branch" else "es"
+            raise ValueError(f"{kind} needs at least {number} {self.noun}{plural}.")
+        for position, part in enumerate(parts):
+            check_element(part, f"{self.noun.capitalize()} {position} of {kind}")
+        object.__setattr__(self, "parts", parts)
+        object.__setattr__(self, "name", name)
+
+    def meeting(self, x: Any, ends: Sequence[Any]) -> Sequence[Any]:
+        """Return what meets in it, of its input and its parts' outputs; nothing if none does."""
+        return ()
+
+    @property
+    def brief(self) -> str:
+        """The container as it was written, but for its parts."""
+        return f"{type(self).__name__}(...)"
+
+    def __repr__(self) -> str:
+        return self.brief.replace("...", ", ".join(map(repr, self.parts)), 1)
+
+
+def check_element(element: object, what: str) -> None:
+    """Raise TypeError unless it is something that can stand among layers."""
+    if not isinstance(element, Layer | Group):
+        hint = " Did you forget the brackets?" if isinstance(element, type) else ""
+        raise TypeError(f"{what} is no layer but {element!r}.{hint}")
+
+
+class Residual(Container):
+    """Layers with a shortcut around them: ``y = x + layers(x)``.
+
+    Backward, the gradient takes both ways, and where they meet, at x, it is their sum: what comes
+    through the layers, and through the shortcut what came, unchanged.
+
+    Shapes: input ``(n, *)``, output the same; the layers must keep the shape.
+
+    Parameters
+    ----------
+    *layers : Layer or Sequential
+        In a row; at least one.
+
+    Raises
+    ------
+    ValueError
+        Without layers; and when the network is built, if they do not keep the shape.
+    TypeError
+        If one of them is no layer.
+
+    References
+    ----------
+    He et al., *Deep Residual Learning for Image Recognition*, CVPR 2016.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> net = cr.Sequential(cr.Residual(cr.Rescale(0.5), cr.ReLU()))
+    >>> net.predict([[-2.0, 4.0]])
+    array([[-2.,  6.]], dtype=float32)
+    """
+
+    def meeting(self, x: Any, ends: Sequence[Any]) -> Sequence[Any]:
+        return (x, *ends)
+
+    def output_shape(self, input_shape: Shape, *others: Shape) -> Shape:
+        if any(other != input_shape for other in others):
+            raise ValueError("expects layers that keep the shape")
+        return input_shape
+
+    def lower(self, plan: PlanBuilder, x: Tensor, *others: Tensor) -> Tensor:
+        return plan.add(x, *others)
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Parallel(Container):
+    """Branches that all take the same input; their outputs are put together.
+
+    Shapes: input ``(n, *)``. For a sum or a product, the branches' outputs have one shape, and it
+    is the output's. Concatenated, they stand side by side along the last axis, and agree in all
+    others.
+
+    Parameters
+    ----------
+    *branches : Layer or Sequential
+        At least two.
+    combine : {"sum", "concatenate", "product"}
+        How: added, side by side, or multiplied elementwise.
+
+    Raises
+    ------
+    ValueError
+        With less than two branches or another ``combine``; and when the network is built, if the
+        shapes do not fit together.
+    TypeError
+        If a branch is no layer.
+
+    Examples
+    --------
+    A gated unit, one branch times a number between 0 and 1 of another:
+
+    >>> import chainrule as cr
+    >>> gated = cr.Parallel(
+    ...     cr.Linear(4, 8), cr.Sequential(cr.Linear(4, 8), cr.Sigmoid()), combine="product"
+    ... )
+    >>> list(cr.Sequential(gated, seed=0).parameters())
+    ['0.0.weight', '0.0.bias', '0.1.0.weight', '0.1.0.bias']
+    """
+
+    combine: Combine
+
+    noun = "branch"
+    least = 2
+    side_by_side = True
+
+    def __init__(
+        self, *branches: Element, combine: Combine = "sum", name: str | None = None
+    ) -> None:
+        super().__init__(*branches, name=name)
+        if combine not in get_args(Combine):
+            raise ValueError(
+                f"Parallel's combine must be 'sum', 'concatenate' or 'product', not {combine!r}."
+            )
+        object.__setattr__(self, "combine", combine)
+
+    def meeting(self, x: Any, ends: Sequence[Any]) -> Sequence[Any]:
+        return ends
+
+    @property
+    def brief(self) -> str:
+        return f"Parallel(..., combine={self.combine!r})"
+
+    def output_shape(self, input_shape: Shape, *others: Shape) -> Shape:
+        shapes = input_shape, *others
+        if self.combine != "concatenate":
+            if any(shape != input_shape for shape in others):
+                raise ValueError("expects branches that give the same shape")
+            return input_shape
+        if not all(shapes) or any(shape[:-1] != input_shape[:-1] for shape in others):
+            raise ValueError("expects branches whose shapes differ in nothing but the last axis")
+        return (*input_shape[:-1], sum(shape[-1] for shape in shapes))
+
+    def lower(self, plan: PlanBuilder, x: Tensor, *others: Tensor) -> Tensor:
+        if self.combine == "concatenate":
+            return plan.concatenate((x, *others))
+        return reduce(plan.add if self.combine == "sum" else plan.multiply, others, x)
+
+
+class Branch(Container):
+    """Several outputs: each head takes the same input and gives an output of its own.
+
+    It ends a network. What the network gives is then a tuple with an array for each head, and what
+    trains it is a :class:`MultiLoss`, with a loss for each.
+
+    Parameters
+    ----------
+    *heads : Layer or Sequential
+        At least two. ``Identity()`` gives out what the layers before give.
+
+    Raises
+    ------
+    ValueError
+        With less than two heads; and when the network is built, if it is not the last layer.
+    TypeError
+        If a head is no layer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import chainrule as cr
+    >>> heads = cr.Branch(cr.Linear(8, 10), cr.Linear(8, 1))
+    >>> net = cr.Sequential(cr.Linear(4, 8), cr.ReLU(), heads, seed=0)
+    >>> classes, value = net.predict(np.zeros((5, 4)))
+    >>> classes.shape, value.shape
+    ((5, 10), (5, 1))
+    """
+
+    noun = "head"
+    least = 2
+    side_by_side = True
+
+    def __init__(self, *heads: Element) -> None:
+        super().__init__(*heads)
+
+
+class Shared(Container):
+    """Layers that may stand in several places and have the same parameters in all of them.
+
+    They are called after the first place. In each place the layers do the same with another input,
+    and the gradient of a parameter is the sum of what comes from each.
+
+    Shapes: those of the layers, in a row.
+
+    Parameters
+    ----------
+    *layers : Layer or Sequential
+        In a row; at least one.
+
+    Raises
+    ------
+    ValueError
+        Without layers.
+    TypeError
+        If one of them is no layer.
+
+    Notes
+    -----
+    Places are the same if they hold the same object; two objects that were made alike share
+    nothing. It ends at the network: two networks with the same ``Shared`` have parameters of their
+    own.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> step = cr.Shared(cr.Linear(8, 8), cr.Tanh())
+    >>> net = cr.Sequential(step, step, step, cr.Linear(8, 2), seed=0)
+    >>> list(net.parameters())
+    ['0.0.weight', '0.0.bias', '3.weight', '3.bias']
+    """
+
+    # What is shared is the object.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+    def __init__(self, *layers: Element) -> None:
+        super().__init__(*layers)

@@ -1,0 +1,189 @@
+"""A network's layers as a graph: their paths and names, what each takes, and their shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from chainrule.layers.container import Branch, Container, Shared
+from chainrule.layers.layer import Element, Group, Layer
+from chainrule.plan.builder import PlanBuilder, Shape, Tensor
+
+INPUT = -1  # the place of the network's input among the nodes
+
+
+class Node(NamedTuple):
+    """A layer in its place.
+
+    Attributes
+    ----------
+    path : str
+        Such as ``"0.2"`` for the third layer of what stands at 0.
+    layer : Layer
+    inputs : tuple of int
+        The nodes whose outputs it takes; ``INPUT`` for the network's input.
+    home : str
+        The path that its parameters are named after: its own, or that of the first place of a
+        shared layer.
+    """
+
+    path: str
+    layer: Layer
+    inputs: tuple[int, ...]
+    home: str
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is not a shared layer in another place than its first."""
+        return self.home == self.path
+
+
+class Graph(NamedTuple):
+    """Nodes, each after all that it takes, and those of them that are the network's outputs."""
+
+    nodes: tuple[Node, ...]
+    outputs: tuple[int, ...]
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether each layer takes what the one before it gives, and none is shared."""
+        return len(self.outputs) == 1 and all(
+            node.inputs == (position - 1,) and node.is_first
+            for position, node in enumerate(self.nodes)
+        )
+
+
+def graph_of(elements: Iterable[Element]) -> Graph:
+    """Return the graph of elements in a row; ValueError if a Branch is not the last of them."""
+    placing = _Placing()
+    outputs = placing.in_a_row(tuple(elements), "", "", INPUT, is_last=True)
+    return Graph(tuple(placing.nodes), outputs)
+
+
+class _Placing:
+    """Puts elements in their places, from the input on."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self._homes: dict[Shared, str] = {}
+
+    def in_a_row(
+        self, elements: Sequence[Element], path: str, home: str, x: int, is_last: bool
+    ) -> tuple[int, ...]:
+        """Place each behind the one before it; return the nodes that are the last one's outputs.
+
+        ``path`` and ``home`` are what the elements' own begin with.
+        """
+        ends: tuple[int, ...] = (x,)
+        for i, element in enumerate(elements):
+            ends_here = is_last and i == len(elements) - 1
+            ends = self.place(element, f"{path}{i}", f"{home}{i}", ends[0], ends_here)
+        return ends
+
+    def place(
+        self, element: Element, path: str, home: str, x: int, is_last: bool
+    ) -> tuple[int, ...]:
+        """Place one behind node x."""
+        if isinstance(element, Group):
+            return self.in_a_row(element.layers, f"{path}.", f"{home}.", x, is_last)
+        if not isinstance(element, Container):
+            return self._append(path, element, (x,), home)
+        if isinstance(element, Branch) and not is_last:
+            raise ValueError(
+                f"Branch (layer {path}) has several outputs: it must be the last layer of the "
+                "network."
+            )
+        if isinstance(element, Shared):
+            home = self._homes.setdefault(element, home)
+        if element.side_by_side:
+            ends = tuple(
+                self.place(part, f"{path}.{i}", f"{home}.{i}", x, False)[0]
+                for i, part in enumerate(element.parts)
+            )
+        else:
+            ends = self.in_a_row(element.parts, f"{path}.", f"{home}.", x, False)
+        meeting = element.meeting(x, ends)
+        return self._append(path, element, tuple(meeting), home) if meeting else ends
+
+    def _append(
+        self, path: str, layer: Layer, inputs: tuple[int, ...], home: str
+    ) -> tuple[int, ...]:
+        self.nodes.append(Node(path, layer, inputs, home))
+        return (len(self.nodes) - 1,)
+
+
+def check_names(graph: Graph) -> None:
+    """Raise an error unless each name is a text, and no two layers have the same."""
+    paths: dict[str, str] = {}
+    for node in graph.nodes:
+        name, path = node.layer.name, node.path
+        if name is None or not node.is_first:
+            continue
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"The name of layer {path} must be a text, not {name!r}.")
+        if name in paths:
+            raise ValueError(f"Layers {paths[name]} and {path} are both named {name!r}.")
+        paths[name] = path
+
+
+def kind_of(layer: Layer) -> str:
+    """Return a layer's class, and its name if it has one: ``Linear 'H'``."""
+    return type(layer).__name__ + (f" {layer.name!r}" if layer.name else "")
+
+
+def written(layer: Layer) -> str:
+    """Return a layer as it was written; of a container, without its parts."""
+    return layer.brief if isinstance(layer, Container) else repr(layer)
+
+
+def output_shapes(graph: Graph, shape: Shape | None, source: str = "") -> list[Shape | None]:
+    """Return every layer's output shape, as far as they follow from the input's ``shape``.
+
+    Without one, the first linear layer tells; but its input may have more axes than it asks for,
+    so what a Flatten makes of them stays open. ``source`` is what gives the input, for messages.
+    """
+    shapes: dict[int, Shape | None] = {INPUT: shape}
+    givers = {INPUT: f"{source} has"}
+    assumed = shape is None
+    for position, node in enumerate(graph.nodes):
+        layer, first = node.layer, node.inputs[0]
+        called = f"{written(layer)} (layer {node.path})"
+        if shapes[first] is None and layer.expected_shape is not None:
+            shapes[first] = layer.expected_shape
+            givers[first] = f"{called} takes the same in"
+        given = [known for i in node.inputs if (known := shapes[i]) is not None]
+        shapes[position], givers[position] = None, f"{called} gives"
+        if len(given) < len(node.inputs):
+            continue
+        try:
+            result = layer.output_shape(*given)
+        except ValueError as error:
+            texts = list(map(shape_text, given))
+            but = f"{givers[first]} shape {texts[0]}"
+            if len(texts) > 1:
+                but = f"shapes {', '.join(texts[:-1])} and {texts[-1]} meet there"
+            raise ValueError(f"{called} {error}, but {but}.") from None
+        if not assumed or layer.by_last_axis:
+            shapes[position] = result
+    return [shapes[position] for position in range(len(graph.nodes))]
+
+
+def lower(graph: Graph, plan: PlanBuilder, x: Tensor) -> list[Tensor]:
+    """Append all layers' instructions to ``plan``; return the outputs, each in its own memory."""
+    tensors = {INPUT: x}
+    for position, node in enumerate(graph.nodes):
+        plan.layer, plan.prefix = position, f"{node.home}."
+        tensors[position] = node.layer.lower(plan, *(tensors[i] for i in node.inputs))
+    outputs: list[Tensor] = []
+    for position in graph.outputs:
+        output = tensors[position]
+        taken = any(output.buffer is other.buffer for other in outputs)
+        outputs.append(plan.copy(output) if taken else output)
+    return outputs
+
+
+def shape_text(shape: tuple[int, ...] | None) -> str:
+    """Return a shape as messages show it, the batch in front."""
+    if shape is None:
+        return "depends on the input"
+    return f"(n, {', '.join(map(str, shape))})" if shape else "(n,)"
