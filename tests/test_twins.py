@@ -89,12 +89,12 @@ def test_nobody_else_writes_njit():
 
 # A function from elsewhere, and the table that stands for it.
 @FUNCTION
-def copy_bytes(rows, x, y, *others):
-    ctypes.memmove(y, x, 4 * rows)
-    return rows
+def weigh(*numbers):
+    *others, table = numbers
+    return sum(i * number for i, number in enumerate(others)) if table == TABLE.ctypes.data else -1
 
 
-TABLE = np.array([ctypes.cast(copy_bytes, ctypes.c_void_p).value], np.int64)
+TABLE = np.array([ctypes.cast(weigh, ctypes.c_void_p).value], np.int64)
 
 # What a twin is called with: made from the names of its parameters.
 
@@ -166,6 +166,8 @@ def arguments(function, rows, columns, dtype, rng):
     for parameter in inspect.signature(function).parameters:
         if parameter in numbers:
             values.append(numbers[parameter])
+        elif name == "call":  # addresses
+            values.append(int(rng.integers(1 << 40)))
         elif parameter == "label":
             values.append(rng.integers(0, columns, rows))
         elif parameter == "team":

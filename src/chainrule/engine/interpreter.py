@@ -174,19 +174,19 @@ def call_own(function, step, params, arena, first, last, dx_at, member, team):
     """Let a user's function do its part of a step, for the rows from ``first`` to ``last``."""
     if first == last:
         return
-    k, n, kept, size = step["inputs"], step["outputs"], step["kept_size"], step["parameters"]
-    x_at, y_at, dy_at, kept_at = step["x"], step["y"], step["dy"], step["kept"]
-    begin, part_at = max(step["weight"], 0), step["parts"] + member * size
+    k, n, size = step["inputs"], step["outputs"], arena.itemsize
+    memory, kept = arena.ctypes.data, step["kept"] + first * step["kept_size"]
+    part = step["parts"] + member * step["parameters"]
     status = call(
         function,
         last - first,
-        arena[x_at + first * k : x_at + last * k],
-        arena[y_at + first * n : y_at + last * n],
-        arena[kept_at + first * kept : kept_at + last * kept],
-        arena[dy_at + first * n : dy_at + last * n],
-        arena[dx_at + first * k : dx_at + last * k],
-        params[begin : begin + size],
-        arena[part_at : part_at + size],
+        memory + size * (step["x"] + first * k),
+        memory + size * (step["y"] + first * n),
+        memory + size * kept,
+        memory + size * (step["dy"] + first * n),
+        memory + size * (dx_at + first * k),
+        params.ctypes.data + size * max(step["weight"], 0),
+        memory + size * part,
     )
     if status != 0:
         fail(team)
@@ -272,7 +272,8 @@ def pass_error_back(step, params, direction, arena, scratch, first, last, member
         take_columns(matrix(dy, m, n), step["column"], matrix(dx, m, k))
     elif op == Op.FOREIGN:
         part_at = step["parts"] + member * step["parameters"]
-        arena[part_at : part_at + step["parameters"]] = 0
+        for j in range(part_at, part_at + step["parameters"]):
+            arena[j] = 0
         call_own(step["backward"], step, params, arena, first, last, dx_at, member, team)
     else:
         saved = arena[step["saved"] + begin * n : step["saved"] + end * n]
@@ -377,8 +378,18 @@ def evaluate_own_loss(head, output, target, label, weight, total, d_output, aren
     rows, at = output.shape[0], head["losses"] + first
     if rows == 0:
         return 0.0
-    function, losses, nothing = head["forward"], arena[at : at + rows], arena[:0]
-    status = call(function, rows, output, losses, target, label, d_output, nothing, nothing)
+    losses = arena[at : at + rows]
+    status = call(
+        head["forward"],
+        rows,
+        output.ctypes.data,
+        losses.ctypes.data,
+        target.ctypes.data,
+        label.ctypes.data,
+        d_output.ctypes.data,
+        0,
+        0,
+    )
     if status != 0:
         fail(team)
     scale = row_scale(total, 1)

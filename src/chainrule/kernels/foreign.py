@@ -16,17 +16,7 @@ from chainrule.kernels.vectors import INDEX
 
 @kernel
 def call(table, rows, x, y, saved, dy, dx, params, grads):
-    return _call(
-        table,
-        rows,
-        x.ctypes.data,
-        y.ctypes.data,
-        saved.ctypes.data,
-        dy.ctypes.data,
-        dx.ctypes.data,
-        params.ctypes.data,
-        grads.ctypes.data,
-    )
+    return _call(table, rows, x, y, saved, dy, dx, params, grads)
 
 
 @kernel

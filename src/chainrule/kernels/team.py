@@ -47,7 +47,7 @@ def meet(team, members):
 
 @kernel
 def fail(team):
-    team[:] = FAILED
+    team[MEETINGS] = FAILED
 
 
 @intrinsic

@@ -11,9 +11,8 @@ def call(table, rows, x, y, saved, dy, dx, params, grads):
 
     It takes how many rows there are, where each array begins, and its table.
     """
-    arrays = (array.ctypes.data for array in (x, y, saved, dy, dx, params, grads))
     address = NUMBER.from_address(int(table)).value
-    return FUNCTION(address)(int(rows), *arrays, int(table))
+    return FUNCTION(address)(*map(int, (rows, x, y, saved, dy, dx, params, grads, table)))
 
 
 def add_up(parts, column, adds, out):
