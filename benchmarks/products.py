@@ -13,8 +13,8 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from chainrule.kernels.affine import linear, linear_backward_input, linear_backward_weight
 from chainrule.kernels.blocks import PACKED_BYTES
-from chainrule.kernels.linear import linear, linear_backward_input, linear_backward_weight
 from chainrule.kernels.vectors import VECTOR_BYTES, Vectors
 
 # Rows of a batch, inputs, outputs.

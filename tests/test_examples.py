@@ -1,5 +1,6 @@
 """The examples run, and find what they say."""
 
+import re
 import runpy
 from pathlib import Path
 
@@ -18,3 +19,20 @@ def test_scipy_fit(capsys):
     assert errors["gauss_newton"] < 1e-12
     assert errors["newton"] < 1e-4
     assert len(capsys.readouterr().out.splitlines()) == 1 + len(errors)
+
+
+def test_from_numpy(capsys):
+    losses, seconds = runpy.run_path(str(EXAMPLES / "from_numpy.py"))["main"]((8, 6, 5, 3), 3, 1)
+    assert len(losses) == len(seconds) == 6  # and each agrees with NumPy's, or it had raised
+    assert len(capsys.readouterr().out.splitlines()) == 1 + len(seconds)
+
+
+def test_the_page_about_it_shows_its_code():
+    files = EXAMPLES / "from_numpy.py", EXAMPLES.parent / "docs" / "from-numpy.md"
+    source, page = (
+        re.sub("^ +", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE) for path in files
+    )
+    shown = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(shown) == 9
+    for code in shown:
+        assert code in source

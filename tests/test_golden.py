@@ -26,14 +26,33 @@ def golden_of(case, prefix=""):
     return {key.removeprefix(prefix): GOLDEN[key] for key in GOLDEN if key.startswith(prefix)}
 
 
-def make(spec):
+def make(spec, made=None):
+    """What a case describes; ``made`` holds shared layers, which are one object."""
     name, args, kwargs = spec
-    return getattr(cr, name)(*args, **kwargs)
+    made = {} if made is None else made
+    if id(spec) not in made or name != "Shared":
+        args = [make(arg, made) if isinstance(arg, tuple) else arg for arg in args]
+        kwargs = {"seed": 0} | kwargs if name == "Sequential" else kwargs
+        made[id(spec)] = getattr(cr, name)(*args, **kwargs)
+    return made[id(spec)]
+
+
+def names_in(spec):
+    """The class of what a case describes, and of all that it is made of."""
+    name, args, _ = spec
+    return {name}.union(*(names_in(arg) for arg in args if isinstance(arg, tuple)))
+
+
+def of_each_head(golden, key):
+    """An array, or a tuple of one for each output."""
+    parts = [golden[k] for k in golden if k.startswith(f"{key}/")]
+    return tuple(parts) if parts else golden[key]
 
 
 def build(case, backend):
     """The network of a case with its golden initial parameters, its loss and its optimizer."""
-    layers = [make(layer) for layer in case.layers]
+    made = {}
+    layers = [make(layer, made) for layer in case.layers]
     net = cr.Sequential(*layers, seed=0, dtype="float64", backend=backend)
     initial = {key: values[0] for key, values in golden_of(case, "parameters/").items()}
     parameters = net.parameters()
@@ -45,6 +64,10 @@ def build(case, backend):
 
 
 def agree(actual, expected, what):
+    if isinstance(expected, tuple):
+        for i, (a, e) in enumerate(zip(actual, expected, strict=True)):
+            agree(a, e, f"{what} {i}")
+        return
     np.testing.assert_allclose(actual, expected, rtol=TOLERANCE, atol=TOLERANCE, err_msg=what)
 
 
@@ -64,10 +87,10 @@ def test_gradients(case, backend):
     net, loss, _ = build(case, backend)
     golden = golden_of(case)
     out = net.forward(golden["x"])
-    agree(out, golden["output"], "output")
-    value, d_out = loss(out, golden["y"], sample_weight=golden.get("sample_weight"))
+    agree(out, of_each_head(golden, "output"), "output")
+    value, d_out = loss(out, of_each_head(golden, "y"), sample_weight=golden.get("sample_weight"))
     assert value == pytest.approx(golden["losses"][0], rel=TOLERANCE, abs=TOLERANCE)
-    agree(d_out, golden["d_output"], "gradient by output")
+    agree(d_out, of_each_head(golden, "d_output"), "gradient by output")
     agree(net.backward(d_out), golden["d_x"], "gradient by x")
     agree_by_name(net.gradients(), golden_of(case, "gradients/"))
 
@@ -79,7 +102,9 @@ def test_optimizer_steps(case, backend):
     golden = golden_of(case)
     for step in range(STEPS):
         out = net.forward(golden["x"])
-        value, d_out = loss(out, golden["y"], sample_weight=golden.get("sample_weight"))
+        value, d_out = loss(
+            out, of_each_head(golden, "y"), sample_weight=golden.get("sample_weight")
+        )
         net.backward(d_out)
         optimizer.step(net)
         assert value == pytest.approx(golden["losses"][step], rel=TOLERANCE, abs=TOLERANCE)
@@ -95,7 +120,7 @@ def test_fit(case, backend):
     cr.fit(
         net,
         golden["x"],
-        golden["y"],
+        of_each_head(golden, "y"),
         loss=loss,
         optimizer=optimizer,
         epochs=STEPS,
@@ -108,8 +133,10 @@ def test_fit(case, backend):
 
 
 def test_cases_cover_every_layer_loss_and_optimizer():
-    used = {name for case in CASES for name, *_ in (*case.layers, case.loss, case.optimizer)}
-    public = {*cr.layers.__all__, *cr.losses.__all__, *cr.optimizers.__all__}
+    used = set()
+    for case in CASES:
+        used = used.union(*map(names_in, (*case.layers, case.loss, case.optimizer)))
+    public = {*cr.layers.__all__, *cr.losses.__all__, *cr.optimizers.__all__, "MultiLoss"}
     assert public - used == set()
 
 

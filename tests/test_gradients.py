@@ -7,7 +7,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.reference import activation as reference_activation
-from chainrule.reference import linear as reference_linear
+from chainrule.reference import affine as reference_affine
 from chainrule.reference import loss as reference_loss
 
 WITH_ARGUMENTS = {
@@ -125,10 +125,10 @@ def test_reference_that_avoids_overflow_by_complex_step_of_its_formula(name, for
 def test_reference_linear_by_complex_step():
     x, w, b, dy = batch((5, 3)), batch((3, 4), 1), batch((4,), 2), batch((5, 4), 3)
     dx, dw, db = np.empty_like(x), np.empty_like(w), np.empty_like(b)
-    reference_linear.linear_backward_input(dy, w, False, np.empty(0), dx)
-    reference_linear.linear_backward_weight(x, dy, 0, False, np.empty(0), dw)
-    reference_linear.linear_backward_bias(dy, False, db)
-    linear = reference_linear.linear
+    reference_affine.linear_backward_input(dy, w, False, np.empty(0), dx)
+    reference_affine.linear_backward_weight(x, dy, 0, False, np.empty(0), dw)
+    reference_affine.linear_backward_bias(dy, False, db)
+    linear = reference_affine.linear
     by_x = complex_step(lambda v, y: linear(v, w, b, np.empty(0), y), x, dy)
     by_w = complex_step(lambda v, y: linear(x, v, b, np.empty(0), y), w, dy)
     by_b = complex_step(lambda v, y: linear(x, w, v, np.empty(0), y), b, dy)

@@ -28,7 +28,9 @@ def test_the_chain_rule(run_guide, tmp_path):
     assert all((DOCS / "figures" / name).is_file() for name in shown)
 
 
-@pytest.mark.parametrize(("guide", "needs"), [("arrays.md", "pandas"), ("scipy.md", "scipy")])
+@pytest.mark.parametrize(
+    ("guide", "needs"), [("arrays.md", "pandas"), ("ops.md", "numpy"), ("scipy.md", "scipy")]
+)
 def test_short_guides(run_guide, tmp_path, guide, needs):
     pytest.importorskip(needs)
     result = run_guide.run(DOCS / guide, tmp_path)

@@ -10,8 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from chainrule.kernels import blocks, gemm
+from chainrule.kernels.affine import linear_backward_bias
 from chainrule.kernels.jit import JIT_DISABLED
-from chainrule.kernels.linear import linear_backward_bias
 from chainrule.kernels.vectors import VECTOR_BYTES
 
 compiled = pytest.mark.skipif(JIT_DISABLED, reason="plain Python leaves products to NumPy")

@@ -1,6 +1,9 @@
 """chainrule trains neural networks on NumPy arrays: backpropagation, fast, verified and visible."""
 
-from chainrule import datasets, initializers, layers, losses, metrics, optimizers
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from chainrule import datasets, initializers, layers, losses, metrics, optimizers, reference
 from chainrule._version import __version__
 from chainrule.callbacks import Callback
 from chainrule.errors import GradientMismatch, ModelFileError, NonFiniteError
@@ -40,6 +43,9 @@ from chainrule.own_losses import CompiledLoss, NumPyLoss
 from chainrule.saving import load
 from chainrule.threads import get_num_threads, set_num_threads, threads
 from chainrule.training import fit
+
+if TYPE_CHECKING:
+    from chainrule import ops
 
 __all__ = [
     "ELU",
@@ -96,7 +102,21 @@ __all__ = [
     "metrics",
     "nudge",
     "objective",
+    "ops",
     "optimizers",
+    "reference",
     "set_num_threads",
     "threads",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import ``ops`` on its first use: it loads Numba."""
+    if name == "ops":
+        return import_module("chainrule.ops")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Name ``ops`` before its first use, too."""
+    return sorted({*globals(), *__all__})

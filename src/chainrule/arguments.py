@@ -1,7 +1,7 @@
 """The door for single numbers: each is checked, and named if it is wrong, before it is used."""
 
 from collections.abc import Callable
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 
@@ -21,6 +21,8 @@ def real(value: Any, name: str) -> float:
 
 def at_least_zero(value: Any, name: str) -> float:
     """Return ``value`` as a finite float of 0 or more."""
+    if type(value) is float and 0.0 <= value < inf:  # as it mostly is, in loops of one's own
+        return value
     return _number(value, name, "0 or more", lambda number: number >= 0)
 
 
@@ -36,12 +38,14 @@ def share(value: Any, name: str) -> float:
 
 def share_below_one(value: Any, name: str) -> float:
     """Return ``value`` as a float from 0 to 1, without 1."""
+    if type(value) is float and 0.0 <= value < 1.0:
+        return value
     return _number(value, name, "at least 0 and less than 1", lambda number: 0 <= number < 1)
 
 
 def _number(value: Any, name: str, expected: str, accepts: Callable[[float], bool]) -> float:
     try:
-        number = None if isinstance(value, str | bytes) else float(value)  # float() parses them
+        number = None if isinstance(value, (str, bytes)) else float(value)  # float() parses them
     except (TypeError, ValueError):
         number = None
     if number is None:

@@ -8,7 +8,8 @@ STEPS = 3
 class Case(NamedTuple):
     """A network, its loss, its optimizer and the shape of its batch.
 
-    A layer, a loss and an optimizer are each ``(class name, args, kwargs)``.
+    A layer, a loss and an optimizer are each ``(class name, args, kwargs)``; what a container and a
+    ``MultiLoss`` are made of stands in args. A ``Shared`` stands in several places as one object.
     """
 
     name: str
@@ -23,6 +24,8 @@ class Case(NamedTuple):
 def spec(name, *args, **kwargs):
     return name, args, kwargs
 
+
+TIED = spec("Shared", spec("Linear", 4, 4), spec("Tanh"))
 
 CASES = [
     Case(
@@ -227,5 +230,81 @@ CASES = [
         spec("SGD", lr=0.1),
         shape=(6, 3),
         seed=21,
+    ),
+    Case(
+        "residual",
+        [
+            spec("Linear", 3, 4),
+            spec("Residual", spec("Linear", 4, 5), spec("ReLU"), spec("Linear", 5, 4)),
+            spec("Residual", spec("Residual", spec("Tanh"), spec("Linear", 4, 4)), spec("SiLU")),
+            spec("Linear", 4, 2),
+        ],
+        spec("MSELoss"),
+        spec("Adam", lr=0.01),
+        shape=(6, 3),
+        seed=22,
+    ),
+    Case(
+        "parallel_weighted",
+        [
+            spec("Parallel", spec("Linear", 3, 4), spec("Linear", 3, 2), combine="concatenate"),
+            spec(
+                "Parallel",
+                spec("Linear", 6, 3),
+                spec("Sequential", spec("Linear", 6, 3), spec("Sigmoid")),
+                combine="product",
+            ),
+            spec(
+                "Parallel",
+                spec("Identity"),
+                spec("Tanh"),
+                spec("Residual", spec("Linear", 3, 3)),
+            ),
+        ],
+        spec("HuberLoss"),
+        spec("SGD", lr=0.1, momentum=0.9),
+        shape=(7, 3),
+        seed=23,
+        weighted=True,
+    ),
+    Case(
+        "shared",
+        [
+            spec("Linear", 3, 4),
+            TIED,
+            spec("Rescale", 0.5),
+            spec("Residual", TIED, spec("Linear", 4, 4, bias=False)),
+            spec("Parallel", TIED, spec("Sequential", TIED, TIED), combine="product"),
+        ],
+        spec("CrossEntropyLoss"),
+        spec("AdamW", lr=0.01, weight_decay=0.1),
+        shape=(8, 3),
+        seed=24,
+    ),
+    Case(
+        "branch_weighted",
+        [
+            spec("Linear", 3, 4),
+            spec("Tanh"),
+            spec(
+                "Branch",
+                spec("Linear", 4, 3),
+                spec("Sequential", TIED, spec("Linear", 4, 2)),
+                spec("Identity"),
+                spec("Residual", TIED),
+            ),
+        ],
+        spec(
+            "MultiLoss",
+            spec("CrossEntropyLoss", label_smoothing=0.1),
+            spec("BCEWithLogitsLoss"),
+            spec("MSELoss"),
+            spec("HuberLoss"),
+            weights=(1.0, 0.5, 0.25, 2.0),
+        ),
+        spec("SGD", lr=0.1),
+        shape=(6, 3),
+        seed=25,
+        weighted=True,
     ),
 ]

@@ -29,12 +29,14 @@ def main():
 def compute(case):
     """The golden values of a case: a dictionary of arrays."""
     rng = np.random.default_rng(case.seed)
-    net = torch.nn.Sequential(*(torch_layer(*layer) for layer in case.layers))
+    made = {}
+    net = torch.nn.Sequential(*(torch_layer(layer, made) for layer in case.layers))
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.copy_(torch.from_numpy(rng.normal(scale=0.6, size=parameter.shape)))
     x = torch.from_numpy(rng.normal(size=case.shape)).requires_grad_()
-    y = torch.from_numpy(draw_targets(rng, case.loss[0], net(x).shape))
+    heads = zip(loss_of_each(case.loss), several(net(x)), strict=True)
+    y = [torch.from_numpy(draw_targets(rng, loss[0], out.shape)) for (loss, _), out in heads]
     w = torch.from_numpy(draw_weights(rng, len(x))) if case.weighted else None
     name, args, kwargs = case.optimizer
     optimizer = getattr(torch.optim, name)(net.parameters(), *args, **kwargs)
@@ -42,12 +44,20 @@ def compute(case):
     losses, history, values = [], [snapshot(net)], {}
     for step in range(STEPS):
         optimizer.zero_grad()
-        output = net(x)
-        output.retain_grad()
-        loss = weighted_mean(torch_row_losses(case.loss, output, y), w)
+        # A head may give out what another works with: the gradient of the output alone is wanted.
+        outputs = [output + 0.0 for output in several(net(x))]
+        for output in outputs:
+            output.retain_grad()
+        loss = sum(
+            weight * weighted_mean(torch_row_losses(part, output, target), w)
+            for (part, weight), output, target in zip(
+                loss_of_each(case.loss), outputs, y, strict=True
+            )
+        )
         loss.backward()
         if step == 0:
-            values = {"x": x, "y": y, "output": output, "d_output": output.grad, "d_x": x.grad}
+            d_outputs = [output.grad for output in outputs]
+            values = {"x": x, "d_x": x.grad} | by_head(y=y, output=outputs, d_output=d_outputs)
             values = {key: value.detach().numpy().copy() for key, value in values.items()}
             values |= {f"gradients/{key}": value for key, value in snapshot(net, "grad").items()}
         optimizer.step()
@@ -62,6 +72,56 @@ def compute(case):
     return values
 
 
+def several(outputs):
+    return outputs if isinstance(outputs, tuple) else (outputs,)
+
+
+def by_head(**lists):
+    """Name what there is one of for each output: by its number, if there are several."""
+    return {
+        f"{key}/{i}" if len(values) > 1 else key: value
+        for key, values in lists.items()
+        for i, value in enumerate(values)
+    }
+
+
+def loss_of_each(loss):
+    """The loss of each output, and its weight."""
+    name, args, kwargs = loss
+    return list(zip(args, kwargs["weights"], strict=True)) if name == "MultiLoss" else [(loss, 1.0)]
+
+
+class Residual(torch.nn.Sequential):
+    def forward(self, x):
+        return x + super().forward(x)
+
+
+class Parallel(torch.nn.Sequential):
+    def __init__(self, *branches, combine="sum"):
+        super().__init__(*branches)
+        self.combine = combine
+
+    def forward(self, x):
+        outputs = [branch(x) for branch in self]
+        if self.combine == "concatenate":
+            return torch.cat(outputs, dim=-1)
+        return sum(outputs) if self.combine == "sum" else torch.stack(outputs).prod(dim=0)
+
+
+class Branch(torch.nn.Sequential):
+    def forward(self, x):
+        return tuple(head(x) for head in self)
+
+
+CONTAINERS = {
+    "Residual": Residual,
+    "Parallel": Parallel,
+    "Branch": Branch,
+    "Sequential": torch.nn.Sequential,
+    "Shared": torch.nn.Sequential,
+}
+
+
 class Rescale(torch.nn.Module):
     """What PyTorch does not have as a layer."""
 
@@ -73,7 +133,14 @@ class Rescale(torch.nn.Module):
         return x * self.scale + self.offset
 
 
-def torch_layer(name, args, kwargs):
+def torch_layer(layer, made):
+    """The module of a layer; ``made`` holds those of shared layers."""
+    name, args, kwargs = layer
+    if name in CONTAINERS:
+        if id(layer) not in made or name != "Shared":
+            parts = [torch_layer(part, made) for part in args]
+            made[id(layer)] = CONTAINERS[name](*parts, **kwargs)
+        return made[id(layer)]
     if name == "Rescale":
         return Rescale(*args, **kwargs)
     if name in ("Softmax", "LogSoftmax"):
@@ -119,21 +186,27 @@ def draw_weights(rng, n):
 
 def check(case, values):
     """Compare PyTorch's values of a case with textbook NumPy and central differences."""
-    x, y = values["x"].copy(), values["y"]
+    losses = loss_of_each(case.loss)
+    x, y = values["x"].copy(), in_list(values, "y")
     w = values.get("sample_weight", np.ones(len(x)))
     keys = [key for key in values if key.startswith("parameters/")]
     parameters = {key.removeprefix("parameters/"): values[key][0].copy() for key in keys}
     state = dict.fromkeys(parameters, (0.0, 0.0))
 
-    def loss_of(output):
-        return (w * row_losses(case.loss, output, y)).sum() / w.sum()
+    def loss_of(outputs):
+        return sum(
+            weight * (w * row_losses(loss, output, target)).sum() / w.sum()
+            for (loss, weight), output, target in zip(losses, outputs, y, strict=True)
+        )
 
     def loss_now():
         return loss_of(forward(case.layers, parameters, x))
 
-    output = forward(case.layers, parameters, x)
-    agree(values["output"], output, 1e-12)
-    agree(values["d_output"], differences(lambda: loss_of(output), output), 1e-8)
+    outputs = [output.copy() for output in forward(case.layers, parameters, x)]
+    for output, golden in zip(outputs, in_list(values, "output"), strict=True):
+        agree(golden, output, 1e-12)
+    for output, golden in zip(outputs, in_list(values, "d_output"), strict=True):
+        agree(golden, differences(lambda: loss_of(outputs), output), 1e-8)
     agree(values["d_x"], differences(loss_now, x), 1e-8)
     for step in range(1, STEPS + 1):
         agree(values["losses"][step - 1], loss_now(), 1e-6 if step > 1 else 1e-12)
@@ -163,13 +236,41 @@ def differences(function, array, h=1e-5):
     return gradient
 
 
-def forward(layers, parameters, x):
-    for i, (name, args, kwargs) in enumerate(layers):
-        if name == "Linear":
-            x = x @ parameters[f"{i}.weight"] + parameters.get(f"{i}.bias", 0.0)
-        else:
-            x = FUNCTIONS[name](x, *args, **kwargs)
-    return x
+def in_list(values, key):
+    """What there is of each output."""
+    return [values[k] for k in values if k == key or k.startswith(f"{key}/")]
+
+
+def forward(layers, parameters, x, prefix="", first=None):
+    """The outputs of layers in a row; ``first`` is where each shared layer stands first."""
+    first = {} if first is None else first
+    outputs = [x]
+    for i, layer in enumerate(layers):
+        outputs = forward_layer(layer, parameters, outputs[0], f"{prefix}{i}.", first)
+    return outputs
+
+
+def forward_layer(layer, parameters, x, path, first):
+    name, args, kwargs = layer
+    if name == "Linear":
+        return [x @ parameters[f"{path}weight"] + parameters.get(f"{path}bias", 0.0)]
+    if name in FUNCTIONS:
+        return [FUNCTIONS[name](x, *args, **kwargs)]
+    if name == "Shared":
+        path = first.setdefault(id(layer), path)
+    if name in ("Parallel", "Branch"):
+        each = [
+            forward_layer(part, parameters, x, f"{path}{i}.", first)[0]
+            for i, part in enumerate(args)
+        ]
+        if name == "Branch":
+            return each
+        combine = kwargs.get("combine", "sum")
+        if combine == "concatenate":
+            return [np.concatenate(each, axis=-1)]
+        return [np.sum(each, axis=0) if combine == "sum" else np.prod(each, axis=0)]
+    outputs = forward(args, parameters, x, path, first)
+    return [x + outputs[0]] if name == "Residual" else outputs
 
 
 def log_softmax(z):

@@ -37,6 +37,13 @@ from chainrule.kernels.activation import (
     tanh,
     tanh_backward,
 )
+from chainrule.kernels.affine import (
+    linear,
+    linear_backward_bias,
+    linear_backward_input,
+    linear_backward_weight,
+    linear_relu,
+)
 from chainrule.kernels.combine import (
     accumulate,
     add,
@@ -64,13 +71,6 @@ from chainrule.kernels.curvature import (
 from chainrule.kernels.foreign import add_up, call
 from chainrule.kernels.gather import copy_rows, gather_rescaled, gather_rows, gather_values
 from chainrule.kernels.jit import entry_point, kernel
-from chainrule.kernels.linear import (
-    linear,
-    linear_backward_bias,
-    linear_backward_input,
-    linear_backward_weight,
-    linear_relu,
-)
 from chainrule.kernels.loss import bce_with_logits, cross_entropy, huber, mse, row_scale
 from chainrule.kernels.rescale import rescale, rescale_backward
 from chainrule.kernels.rows import scale_rows, weighted_sum

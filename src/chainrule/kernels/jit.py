@@ -9,6 +9,7 @@ stands, and again in each of its callers: twice the time to compile, and slower 
 from functools import partial
 
 import numba
+import numpy as np
 from numba import _dynfunc
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
@@ -57,6 +58,17 @@ def entry_point(function):
 
     whole.compile = compile_in_turn
     return whole
+
+
+def compiled_for(function, *types):
+    """Return what Python calls for arguments of these types, without anything between.
+
+    The caller must know that the arguments have them: nobody looks. What is known of arrays is only
+    their memory, so read-only ones need no code of their own.
+    """
+    if JIT_DISABLED:  # as silent as compiled code
+        return np.errstate(divide="ignore", over="ignore", invalid="ignore")(function)
+    return function.compile(types)
 
 
 class _Whole(CompilerBase):

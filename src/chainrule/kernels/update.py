@@ -17,6 +17,13 @@ def sgd_update(params, grads, velocity, lr, momentum, weight_decay, nesterov):
 
 
 @kernel
+def sgd_update_without_momentum(params, grads, lr, weight_decay):
+    lr, weight_decay = params.dtype.type(lr), params.dtype.type(weight_decay)
+    for i in range(params.size):
+        params[i] -= lr * (grads[i] + weight_decay * params[i])
+
+
+@kernel
 def adam_update(params, grads, mean, square, lr, beta1, beta2, eps, weight_decay, step):
     _adam(params, grads, mean, square, lr, beta1, beta2, eps, weight_decay, 1.0, step)
 

@@ -10,6 +10,11 @@ def sgd_update(params, grads, velocity, lr, momentum, weight_decay, nesterov):
     params -= lr * (gradient + momentum * velocity if nesterov else velocity)
 
 
+def sgd_update_without_momentum(params, grads, lr, weight_decay):
+    """Step against the gradient."""
+    params -= lr * (grads + weight_decay * params)
+
+
 def adam_update(params, grads, mean, square, lr, beta1, beta2, eps, weight_decay, step):
     """Step by the gradient's running mean over the root of its running square (Kingma and Ba)."""
     gradient = grads + weight_decay * params

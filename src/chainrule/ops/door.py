@@ -1,0 +1,162 @@
+"""What comes in as an array, and what goes out: NumPy's rules for both.
+
+*Plain* is an array that kernels can read: of the dtype that they compute in, C-contiguous and
+aligned.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+from numpy.typing import ArrayLike, NDArray
+
+from chainrule.arrays import GATHERED, FloatArray
+from chainrule.ops.entries import COMPUTED, DOUBLE, SINGLE
+from chainrule.protocols import as_array
+
+_NUMBERS = (int, float)  # they take the arrays' dtype
+_FLOATS = frozenset({np.dtype("float16"), SINGLE, DOUBLE})
+Arrays = list[NDArray[Any]]
+
+
+def is_plain(array: Any, dtype: np.dtype) -> bool:
+    """Tell whether kernels can read ``array`` where it lies."""
+    if type(array) is not ndarray or array.dtype != dtype:
+        return False
+    flags = array.flags
+    return flags.c_contiguous and flags.aligned
+
+
+def plain(array: NDArray[Any], dtype: np.dtype) -> FloatArray:
+    """Return ``array`` as a plain one: itself if it is."""
+    if array.dtype == dtype and array.flags.carray and type(array) is ndarray:
+        return array
+    result = np.asarray(array, dtype, order="C")
+    return result if result.flags.aligned else result.copy()
+
+
+def real_arrays(names: Sequence[str], values: Sequence[ArrayLike]) -> tuple[Arrays, np.dtype]:
+    """Return the values as arrays, and the dtype that NumPy promotes them to, if it is a float.
+
+    Integers and booleans alone make float64. Python's numbers do not count beside arrays.
+
+    Raises
+    ------
+    TypeError
+        If one holds anything but real numbers of at most 64 bits.
+    """
+    arrays = []
+    for i, value in enumerate(values):
+        if type(value) is ndarray:
+            array = value
+        else:
+            array = np.asarray(value) if type(value) in _NUMBERS else as_array(value, names[i])
+        arrays.append(array if array.dtype in GATHERED else _in_native_order(array, names[i]))
+    dtype = arrays[0].dtype
+    for array in arrays:
+        if array.dtype != dtype:
+            pairs = zip(values, arrays, strict=True)
+            dtype = np.result_type(*[v if type(v) in _NUMBERS else a for v, a in pairs])
+            break
+    return arrays, dtype if dtype in _FLOATS else DOUBLE
+
+
+def _in_native_order(array: NDArray[Any], name: str) -> NDArray[Any]:
+    native = array.dtype.newbyteorder("=")
+    if native not in GATHERED:
+        raise TypeError(
+            f"{name} must hold real numbers of at most 64 bits, but its dtype is {array.dtype}."
+        )
+    return array.astype(native)
+
+
+def computed_in(dtype: np.dtype) -> np.dtype:
+    """Return the dtype that results of ``dtype`` are computed in: float16 takes float32."""
+    return dtype if dtype in COMPUTED else SINGLE
+
+
+def can_take(out: Any, shape: tuple[int, ...], dtype: np.dtype, inputs: Sequence[Any]) -> bool:
+    """Tell whether a kernel can write into ``out`` while it reads the inputs."""
+    return (
+        is_plain(out, dtype)
+        and out.shape == shape
+        and out.flags.writeable
+        and not any(np.may_share_memory(out, array) for array in inputs)
+    )
+
+
+def room_for(
+    out: Any, shape: tuple[int, ...], dtype: np.dtype, inputs: Sequence[Any]
+) -> FloatArray:
+    """Return where a kernel may write: ``out`` if it can, else a new array."""
+    if out is not None and can_take(out, shape, dtype, inputs):
+        result: FloatArray = out
+        return result
+    return np.empty(shape, dtype)
+
+
+def deliver(result: NDArray[Any], out: Any, where: ArrayLike = True, name: str = "out") -> Any:
+    """Return ``result``, or ``out`` with it inside, where ``where`` is true.
+
+    Raises
+    ------
+    TypeError
+        If ``out`` is no array, or its dtype cannot hold a float; or ``where`` holds no booleans.
+    ValueError
+        If ``out`` is read-only, or the result does not broadcast to its shape.
+    """
+    if out is result:
+        return out
+    if out is None:
+        if where is True:
+            return result if result.ndim else result[()]
+        out = np.empty(np.broadcast_shapes(result.shape, np.shape(where)), result.dtype)
+    check_out(out, result.shape, result.dtype, name)
+    if where is True:
+        out[...] = result
+    else:
+        np.copyto(out, result, casting="same_kind", where=where)
+    return out
+
+
+def check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype, name: str = "out") -> None:
+    """Raise an error unless a result of this shape and dtype can go into ``out``."""
+    if not isinstance(out, ndarray):
+        raise TypeError(f"{name} must be an array, not {type(out).__name__}.")
+    if out.dtype != dtype and not np.can_cast(dtype, out.dtype, "same_kind"):
+        raise TypeError(f"{name} must hold floats, but its dtype is {out.dtype}.")
+    if not out.flags.writeable:
+        raise ValueError(f"{name} is read-only.")
+    if out.shape != shape and not broadcasts_to(shape, out.shape):
+        raise ValueError(f"{name} has shape {out.shape}, but the result has shape {shape}.")
+
+
+def broadcast_shape(names: Sequence[str], arrays: Sequence[NDArray[Any]]) -> tuple[int, ...]:
+    """Return the shape that NumPy would stretch the arrays to; ValueError if there is none."""
+    if len(arrays) == 1:
+        return arrays[0].shape
+    try:
+        return np.broadcast(*arrays).shape
+    except ValueError:
+        raise ValueError(
+            f"{' and '.join(names)} must have shapes that broadcast together, not "
+            f"{' and '.join(str(array.shape) for array in arrays)}."
+        ) from None
+
+
+def stretched(array: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype) -> FloatArray:
+    """Return ``array`` as a plain one of this shape, to which it broadcasts."""
+    if array.shape == shape:
+        return plain(array, dtype)
+    result = np.empty(shape, dtype)
+    result[...] = array
+    return result
+
+
+def broadcasts_to(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    """Tell whether NumPy would stretch an array of ``shape`` to the shape ``target``."""
+    try:
+        return np.broadcast_shapes(shape, target) == target
+    except ValueError:
+        return False

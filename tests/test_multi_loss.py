@@ -1,0 +1,222 @@
+"""Several outputs: what a network with them gives and takes, and how it is trained."""
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+
+
+def batch(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+X, LABELS, VALUES = batch(12, 4), np.arange(12) % 3, batch(12, 2, seed=1)
+WEIGHTS = np.random.default_rng(2).uniform(size=12)
+LOSS = cr.MultiLoss(cr.CrossEntropyLoss(), cr.HuberLoss(), weights=(1.0, 0.3))
+
+
+def network(**options):
+    heads = cr.Branch(cr.Linear(5, 3), cr.Sequential(cr.Tanh(), cr.Linear(5, 2), seed=1))
+    return cr.Sequential(cr.Linear(4, 5), cr.ReLU(), heads, **{"seed": 0} | options)
+
+
+# The loss
+
+
+def test_it_is_the_weighted_sum_of_its_losses():
+    outputs, y = network().predict(X), (LABELS, VALUES)
+    value, gradients = LOSS(outputs, y, sample_weight=WEIGHTS)
+    parts = [
+        loss(out, of_head, WEIGHTS)
+        for loss, out, of_head in zip(LOSS.losses, outputs, y, strict=True)
+    ]
+    assert value == pytest.approx(parts[0][0] + 0.3 * parts[1][0])
+    for gradient, (_, part), weight in zip(gradients, parts, (1.0, 0.3), strict=True):
+        assert gradient.dtype == np.float32
+        np.testing.assert_array_equal(gradient, part * np.float32(weight))
+
+
+@pytest.mark.parametrize(
+    ("build", "error", "message"),
+    [
+        (lambda: cr.MultiLoss(), ValueError, "needs at least one loss"),
+        (lambda: cr.MultiLoss("mse"), TypeError, "Loss 0 of MultiLoss must be a loss .* 'mse'"),
+        (lambda: cr.MultiLoss(LOSS), TypeError, "Loss 0 of MultiLoss must be a loss"),
+        (
+            lambda: cr.MultiLoss(cr.MSELoss(), weights=(1, 2)),
+            ValueError,
+            "one for each of the 1 losses, but there are 2",
+        ),
+        (
+            lambda: cr.MultiLoss(cr.MSELoss(), weights=[-1]),
+            ValueError,
+            r"MultiLoss's weights\[0\] must be 0 or more, not -1",
+        ),
+        (lambda: LOSS(batch(3, 3), LABELS), TypeError, "output must be a tuple, one for each loss"),
+        (
+            lambda: LOSS((batch(3, 3),), (LABELS,)),
+            ValueError,
+            r"MultiLoss has 2 loss\(es\), but output has 1 element",
+        ),
+        (
+            lambda: LOSS((batch(3, 3), batch(3, 2)), (LABELS,)),
+            ValueError,
+            "but y has 1 element",
+        ),
+    ],
+)
+def test_bad_arguments_are_named(build, error, message):
+    with pytest.raises(error, match=message):
+        build()
+
+
+# Outputs
+
+
+@pytest.mark.parametrize("rows", [1, 255, 600])
+def test_a_tuple_of_outputs(rows):
+    net, x = network(dtype="float64"), batch(rows, 4)
+    classes, values = net.predict(x)
+    p = net.parameters()
+    h = np.maximum(x @ p["0.weight"] + p["0.bias"], 0)
+    np.testing.assert_allclose(classes, h @ p["2.0.weight"] + p["2.0.bias"], rtol=1e-12, atol=1e-14)
+    expected = np.tanh(h) @ p["2.1.1.weight"] + p["2.1.1.bias"]
+    np.testing.assert_allclose(values, expected, rtol=1e-12, atol=1e-14)
+    for predicted, kept in zip((classes, values), net.forward(x), strict=True):
+        assert predicted.flags.c_contiguous
+        np.testing.assert_array_equal(predicted, kept)
+
+
+def test_shapes_of_outputs():
+    net = network()
+    assert net.output_shapes((4,)) == ((3,), (2,))
+    assert net.output_shapes((7, 4)) == ((7, 3), (7, 2))
+    assert cr.Sequential(cr.Linear(4, 2)).output_shapes((4,)) == ((2,),)
+    with pytest.raises(ValueError, match="The network has 2 outputs: output_shapes has"):
+        net.output_shape((4,))
+
+
+@pytest.mark.parametrize(
+    ("d_out", "message"),
+    [
+        (batch(12, 3), "d_out must be a tuple of 2, one for each output"),
+        ((batch(12, 3),), "d_out must be a tuple of 2"),
+        (
+            (batch(12, 3), batch(12, 3)),
+            r"d_out\[1\] must have output 1's shape, \(12, 2\), but its shape is \(12, 3\)",
+        ),
+        ((batch(12, 3), batch(12, 2) * np.nan), r"d_out\[1\] must be finite"),
+    ],
+)
+def test_wrong_gradients_of_outputs_change_nothing(d_out, message):
+    net = network()
+    net.forward(X)
+    with pytest.raises(ValueError, match=message):
+        net.backward(d_out)
+    net.backward((batch(12, 3), batch(12, 2)))  # the forward still counts
+
+
+# Training
+
+
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_fit_does_the_steps_of_a_loop(weighted, backend):
+    sample_weight = WEIGHTS if weighted else None
+    trained, by_hand = (network(dtype="float64", backend=backend) for _ in range(2))
+    fit_optimizer, optimizer = cr.Adam(lr=0.1), cr.Adam(lr=0.1)
+    history = cr.fit(
+        trained,
+        X,
+        (LABELS, VALUES),
+        loss=LOSS,
+        optimizer=fit_optimizer,
+        epochs=2,
+        batch_size=5,
+        shuffle=False,
+        sample_weight=sample_weight,
+        progress=False,
+    )
+    values = []
+    for _ in range(2):
+        for rows in (slice(0, 5), slice(5, 10), slice(10, 12)):
+            weights = None if sample_weight is None else sample_weight[rows]
+            output = by_hand.forward(X[rows])
+            value, d_out = LOSS(output, (LABELS[rows], VALUES[rows]), weights)
+            by_hand.backward(d_out)
+            optimizer.step(by_hand)
+            values.append(value)
+    np.testing.assert_allclose(history.batch_loss, values, rtol=1e-12)
+    np.testing.assert_allclose(trained.params, by_hand.params, rtol=1e-10, atol=1e-12)
+
+
+def test_two_heads_of_labels_and_two_of_values():
+    loss = cr.MultiLoss(cr.CrossEntropyLoss(), cr.MSELoss(), cr.CrossEntropyLoss(), cr.MSELoss())
+    heads = cr.Branch(cr.Linear(4, 3), cr.Linear(4, 2), cr.Linear(4, 2), cr.Identity())
+    net = cr.Sequential(heads, seed=0, dtype="float64")
+    y = LABELS, VALUES, LABELS % 2, batch(12, 4, seed=4)
+    assert cr.gradcheck(net, loss, X, y, sample_weight=WEIGHTS).passed
+    first = loss(net.predict(X[:5]), [of_head[:5] for of_head in y])[0]
+    options = {"batch_size": 5, "epochs": 1, "shuffle": False, "progress": False}
+    history = cr.fit(net, X, y, loss=loss, validation=(X, y), **options)
+    assert history.batch_loss[0] == pytest.approx(first)
+    assert history.validation_loss == [pytest.approx(loss(net.predict(X), y)[0])]
+    assert history.validation_accuracy == []  # of which of the two?
+
+
+def test_the_accuracy_of_the_only_classification():
+    net = network()
+    history = cr.fit(
+        net,
+        X,
+        (LABELS, VALUES),
+        loss=LOSS,
+        validation=(X, (LABELS, VALUES)),
+        epochs=2,
+        batch_size=4,
+        progress=False,
+        callbacks=[cr.GradientFlow(every=1)],
+    )
+    classes, _ = net.predict(X)
+    assert history.validation_accuracy[-1] == cr.metrics.accuracy(classes, LABELS)
+    assert len(history.loss) == len(history.validation_loss) == 2
+
+
+@pytest.mark.parametrize(
+    ("y", "loss", "error", "message"),
+    [
+        (LABELS, LOSS, TypeError, "y must be a tuple, one for each loss"),
+        ((LABELS,), LOSS, ValueError, r"but y has 1 element"),
+        ((LABELS + 1, VALUES), LOSS, ValueError, r"y\[0\] has label 3 at row 2"),
+        ((LABELS, VALUES[:, :1]), LOSS, ValueError, r"y\[1\] must have the shape of the output"),
+        (LABELS, cr.CrossEntropyLoss(), ValueError, "takes one output, but the network has 2"),
+        (
+            (LABELS, VALUES, VALUES),
+            cr.MultiLoss(*LOSS.losses, cr.MSELoss()),
+            ValueError,
+            r"MultiLoss has 3 loss\(es\), but the network has 2 output",
+        ),
+    ],
+)
+def test_wrong_targets_are_named_before_anything_changes(y, loss, error, message):
+    net = network()
+    before = net.params.copy()
+    with pytest.raises(error, match=message):
+        cr.fit(net, X, y, loss=loss, batch_size=4, progress=False)
+    np.testing.assert_array_equal(net.params, before)
+
+
+def test_one_output_may_have_a_multi_loss():
+    net = cr.Sequential(cr.Linear(4, 2), seed=0)
+    loss = cr.MultiLoss(cr.MSELoss(), weights=[2.0])
+    history = cr.fit(net, X, (VALUES,), loss=loss, batch_size=12, epochs=1, progress=False)
+    net = cr.Sequential(cr.Linear(4, 2), seed=0)
+    assert history.loss[0] == pytest.approx(2 * cr.MSELoss()(net.predict(X), VALUES)[0])
+
+
+def test_the_first_layer_that_is_not_finite_is_named():
+    # Numbers that only one head's product takes beyond float32.
+    net = network()
+    net.parameters()["2.1.1.weight"][...] = 3e38
+    with pytest.raises(cr.NonFiniteError, match=r"Linear \(layer 2\.1\.1\)"):
+        cr.fit(net, X, (LABELS, VALUES), loss=LOSS, batch_size=12, progress=False)
