@@ -29,7 +29,13 @@ def test_the_chain_rule(run_guide, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("guide", "needs"), [("arrays.md", "pandas"), ("ops.md", "numpy"), ("scipy.md", "scipy")]
+    ("guide", "needs"),
+    [
+        ("arrays.md", "pandas"),
+        ("ops.md", "numpy"),
+        ("own-layers.md", "numpy"),
+        ("scipy.md", "scipy"),
+    ],
 )
 def test_short_guides(run_guide, tmp_path, guide, needs):
     pytest.importorskip(needs)

@@ -186,6 +186,6 @@ class NumPyLoss(_OwnLoss):
         label = f"The forward of {self!r}"
         result = self.forward(output.copy(), target.copy())
         values, gradient = pair(result, label, "losses, d_output")
-        losses[...] = checked(values, "losses", losses, label, finite=False)
-        finite = arrays.all_finite(losses)  # else there is an error for that
-        d_output[...] = checked(gradient, "d_output", d_output, label, finite=finite)
+        # If losses are not finite, there is an error for that.
+        losses[...] = checked(values, "losses", losses, label, np.array(np.nan))
+        d_output[...] = checked(gradient, "d_output", d_output, label, losses)

@@ -94,6 +94,7 @@ class BoundFunction:
         self, function: Function, dtype: np.dtype, compiled: bool, errors: list[BaseException]
     ) -> None:
         self._function, self._dtype, self._errors = function, dtype, errors
+        self._last: tuple[Any, list[NDArray[Any]]] = None, []
         self._in_python = FUNCTION(self._call_in_python)
         python_address = ctypes.cast(self._in_python, ctypes.c_void_p).value
         address = python_address
@@ -115,16 +116,26 @@ class BoundFunction:
 
     def _call_in_python(self, rows: int, *addresses: int) -> int:
         try:
-            arrays = [
-                self._array(argument, rows, addresses[argument.address])
-                for argument in self._function.arguments
-            ]
-            self._function.function(*arrays)
+            self._function.function(*self._arrays_at(rows, addresses))
         except BaseException as error:
             error.add_note(f"It was raised in {self._function.label}.")
             self._errors.append(error)
             return 1
         return 0
+
+    def _arrays_at(self, rows: int, addresses: tuple[int, ...]) -> list[NDArray[Any]]:
+        """Return the function's arrays: those of the last call if it was for the same memory."""
+        if self._last[0] != (rows, addresses):
+            arrays = [
+                self._array(argument, rows, addresses[argument.address])
+                for argument in self._function.arguments
+            ]
+            self._last = (rows, addresses), arrays
+        arrays = self._last[1]
+        for argument, array in zip(self._function.arguments, arrays, strict=True):
+            if argument.cleared:
+                array[...] = 0
+        return arrays
 
     def _array(self, argument: Argument, rows: int, address: int) -> NDArray[Any]:
         shape = (rows, *argument.shape) if argument.by_row else argument.shape
@@ -133,10 +144,7 @@ class BoundFunction:
             return np.empty(shape, dtype)
         size = prod(shape) * dtype.itemsize
         memory = (ctypes.c_char * size).from_address(address + argument.start * dtype.itemsize)
-        array = np.frombuffer(memoryview(memory), dtype).reshape(shape)
-        if argument.cleared:
-            array[...] = 0
-        return array
+        return np.frombuffer(memoryview(memory), dtype).reshape(shape)
 
 
 @cache

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.arrays import all_finite
 from chainrule.layers.graph import kind_of
 from chainrule.layers.layer import Layer
 from chainrule.layers.own import check_parameters, layer_arguments, make_function
@@ -139,11 +138,11 @@ class _Calls:
         result = self._layer.forward(x.copy(), **own)
         label = f"The forward of {self._where}"
         value, self._saved = pair(result, label, "y, saved")
-        y[...] = checked(value, "y", y, label, finite=all_finite(x))
+        y[...] = checked(value, "y", y, label, x)
 
     def backward(self, dy: Array, dx: Array, *gradients: Array) -> None:
         saved, self._saved = self._saved, None
-        label, finite = f"The backward of {self._where}", all_finite(dy)
+        label = f"The backward of {self._where}"
         value, by_name = pair(self._layer.backward(dy.copy(), saved), label, "dx, gradients")
         if not isinstance(by_name, Mapping) or by_name.keys() != set(self._names):
             names = ", ".join(self._names) or "nothing, as {}"
@@ -151,10 +150,10 @@ class _Calls:
                 f"{label} must return a dict of gradients as its second value, with {names}; it "
                 f"returned {_keys(by_name)}."
             )
-        dx[...] = checked(value, "dx", dx, label, finite=finite)
+        dx[...] = checked(value, "dx", dx, label, dy)
         for name, gradient in zip(self._names, gradients, strict=True):
             title = f"gradient of {name}"
-            gradient[...] = checked(by_name[name], title, gradient, label, finite=finite)
+            gradient[...] = checked(by_name[name], title, gradient, label, dy)
 
 
 def _keys(value: Any) -> str:

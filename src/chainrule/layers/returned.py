@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.arrays import finite_array
+from chainrule.arrays import all_finite, finite_array
 
 Array = NDArray[Any]
 
@@ -24,7 +24,7 @@ def pair(value: Any, label: str, names: str) -> tuple[Any, Any]:
     return value
 
 
-def checked(value: Any, name: str, like: Array, label: str, *, finite: bool) -> Array:
+def checked(value: Any, name: str, like: Array, label: str, source: Array) -> Array:
     """Return ``value`` as an array of real numbers of the shape of ``like``.
 
     Raises
@@ -32,14 +32,15 @@ def checked(value: Any, name: str, like: Array, label: str, *, finite: bool) -> 
     TypeError
         If it holds anything but real numbers.
     ValueError
-        If its shape is another, or it holds NaN or infinity where it must be ``finite``.
+        If its shape is another; or it holds NaN or infinity while its ``source``, what it was
+        computed from, is finite.
     """
     try:
-        array = np.asarray(value)
-        if finite or array.dtype.kind not in "biuf":
-            array = finite_array(array, name, like.dtype)
+        array = finite_array(value, name, like.dtype)
     except (TypeError, ValueError) as error:
-        raise type(error)(f"{label} returned a wrong {name}: {error}") from None
+        array = np.asarray(value)
+        if array.dtype.kind not in "biuf" or all_finite(source):
+            raise type(error)(f"{label} returned a wrong {name}: {error}") from None
     if array.shape != like.shape:
         raise ValueError(
             f"{label} returned a wrong {name}: its shape must be {like.shape}, but is "
