@@ -47,7 +47,8 @@ def test_every_activation_and_loss_is_there():
     for kind in (*activation.Elementwise.__subclasses__(), *activation.Rowwise.__subclasses__()):
         name = kind.op.name.lower()
         assert {name, f"{name}_backward"} <= {*NAMES}
-    assert {kind.op.name.lower() for kind in cr.losses.Loss.__subclasses__()} == {*LOSSES}
+    losses = [getattr(cr.losses, name) for name in cr.losses.__all__]
+    assert {kind.op.name.lower() for kind in losses if hasattr(kind, "op")} == {*LOSSES}
 
 
 def test_numba_waits_for_the_first_use():
