@@ -34,6 +34,7 @@ def test_the_chain_rule(run_guide, tmp_path):
         ("arrays.md", "pandas"),
         ("graphs.md", "numpy"),
         ("ops.md", "numpy"),
+        ("own-layers.md", "numpy"),
         ("scipy.md", "scipy"),
     ],
 )
