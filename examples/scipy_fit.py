@@ -27,9 +27,18 @@ def quasi_newton():
 
 
 def newton():
-    """Newton's steps by conjugate gradients; curvature from differences of gradients."""
-    options = {"xtol": 1e-12}
-    return minimize(objective.fun, objective.start, jac=True, method="Newton-CG", options=options)
+    """Newton's steps by conjugate gradients, with exact products by the Hessian."""
+    return _with_products("Newton-CG", {"xtol": 1e-12})
+
+
+def trust_region():
+    """Newton's steps as far as the quadratic model is to be trusted."""
+    return _with_products("trust-krylov", {"gtol": 1e-10})
+
+
+def _with_products(method, options):
+    given = {"jac": True, "hessp": objective.hessp, "method": method, "options": options}
+    return minimize(objective.fun, objective.start, **given)
 
 
 def gauss_newton():
@@ -42,7 +51,7 @@ def main():
     print(f"{'':13} {'mean square':>11} {'largest error':>13} {'calls':>5} {'seconds':>7}")
     errors = {}
     objective.fun(objective.start)  # compiles or loads
-    for method in (quasi_newton, newton, gauss_newton):
+    for method in (quasi_newton, newton, trust_region, gauss_newton):
         started = perf_counter()
         result = method()
         seconds = perf_counter() - started

@@ -18,7 +18,14 @@ def test_scipy_fit(capsys):
     assert errors["quasi_newton"] < 1e-12
     assert errors["gauss_newton"] < 1e-12
     assert errors["newton"] < 1e-4
+    assert errors["trust_region"] < 1e-4
     assert len(capsys.readouterr().out.splitlines()) == 1 + len(errors)
+
+
+@pytest.mark.skipif(JIT_DISABLED, reason="takes long, and test_autodiff.py has its derivatives")
+def test_heat_equation(capsys):
+    assert runpy.run_path(str(EXAMPLES / "heat_equation.py"))["main"]() < 0.01
+    assert capsys.readouterr().out.startswith("loss")
 
 
 def test_from_numpy(capsys):

@@ -32,6 +32,7 @@ def test_the_chain_rule(run_guide, tmp_path):
     ("guide", "needs"),
     [
         ("arrays.md", "pandas"),
+        ("derivatives.md", "numpy"),
         ("graphs.md", "numpy"),
         ("ops.md", "numpy"),
         ("own-layers.md", "numpy"),

@@ -236,6 +236,26 @@ def test_minimize(method):
     assert value == pytest.approx(result.fun, rel=1e-5)
 
 
+@pytest.mark.parametrize("loss", LOSSES, ids=repr)
+def test_products_with_the_hessian(loss):
+    objective = cr.objective(network(), loss, X, target_for(loss), WEIGHTS)
+    cr.gradgradcheck(lambda t: objective.fun(t)[1], objective.hessp, objective.start)
+
+
+def test_a_wrong_vector_for_the_hessian():
+    objective = cr.objective(network(), cr.MSELoss(), X, TARGETS)
+    with pytest.raises(ValueError, match=r"vector must have shape \(26,\), one number a parameter"):
+        objective.hessp(objective.start, objective.start[1:])
+
+
+def test_minimize_with_the_hessian():
+    objective = cr.objective(network(), cr.MSELoss(), X, TARGETS)
+    result = optimize.minimize(
+        objective.fun, objective.start, jac=True, hessp=objective.hessp, method="trust-krylov"
+    )
+    assert result.fun < 0.01 * objective.fun(objective.start)[0]
+
+
 def test_least_squares_finds_an_exact_fit():
     teacher = network(dtype="float64")
     y = teacher.predict(X)

@@ -10,6 +10,7 @@ from numba.core.runtime import _nrt_python, rtsys
 
 import chainrule as cr
 from chainrule import training
+from chainrule.batch import Batch
 from chainrule.kernels.jit import JIT_DISABLED
 
 
@@ -204,7 +205,7 @@ def test_fit_works_outside_the_main_thread_and_holds_no_gil():
 def test_nothing_is_allocated_by_a_step():
     X, y = digits_like(rows=1600)
     net = network()
-    data = training._Data.checked(net, cr.CrossEntropyLoss(), X, y, None, "")
+    data = Batch.checked(net, cr.CrossEntropyLoss(), X, y, None)
     trainer = training._Trainer(net, cr.CrossEntropyLoss(), cr.Adam(), data, 16, "numba")
     trainer.losses = np.empty((100, 2))
     _nrt_python.memsys_enable_stats()

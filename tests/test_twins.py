@@ -158,6 +158,10 @@ def arguments(function, rows, columns, dtype, rng):
         shapes["source"], shapes["out"] = (rows + 3,), (rows,)
     if name == "add_up":
         shapes["out"] = (columns,)
+    if name == "outer":
+        shapes |= {"x": (rows,), "dy": (columns,), "dw": (rows, columns)}
+    if name == "row_squares":
+        shapes["squares"] = (rows,)
     if name in ("put_columns", "take_columns"):
         shapes["y"] = (rows, columns + 2)
     if name == "copy_rows":

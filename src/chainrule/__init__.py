@@ -5,10 +5,28 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule import datasets, initializers, layers, losses, metrics, optimizers, reference
 from chainrule._version import __version__
+from chainrule.autodiff import (
+    clipped_grad,
+    fisher_vp,
+    gauss_newton_vp,
+    hessian,
+    hessian_x,
+    hvp,
+    input_derivatives,
+    input_gradient,
+    jacobian,
+    jvp,
+    laplacian,
+    per_sample_grad,
+    per_sample_norms,
+    value_and_grad,
+    vjp,
+)
 from chainrule.callbacks import Callback
 from chainrule.errors import GradientMismatch, ModelFileError, NonFiniteError
 from chainrule.explain import GradientFlow, explain, nudge
 from chainrule.gradcheck import GradientReport, gradcheck
+from chainrule.gradgradcheck import gradgradcheck
 from chainrule.history import History
 from chainrule.layers import (
     ELU,
@@ -90,12 +108,24 @@ __all__ = [
     "Softplus",
     "Tanh",
     "__version__",
+    "clipped_grad",
     "datasets",
     "explain",
+    "fisher_vp",
     "fit",
+    "gauss_newton_vp",
     "get_num_threads",
     "gradcheck",
+    "gradgradcheck",
+    "hessian",
+    "hessian_x",
+    "hvp",
     "initializers",
+    "input_derivatives",
+    "input_gradient",
+    "jacobian",
+    "jvp",
+    "laplacian",
     "layers",
     "load",
     "losses",
@@ -104,9 +134,13 @@ __all__ = [
     "objective",
     "ops",
     "optimizers",
+    "per_sample_grad",
+    "per_sample_norms",
     "reference",
     "set_num_threads",
     "threads",
+    "value_and_grad",
+    "vjp",
 ]
 
 

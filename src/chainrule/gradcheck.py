@@ -62,6 +62,7 @@ class GradientReport:
 
     parameters: tuple[ParameterReport, ...]
     tolerance: float
+    subject: str = "gradient"
 
     @property
     def error(self) -> float:
@@ -75,7 +76,8 @@ class GradientReport:
 
     def __str__(self) -> str:
         verdict = "passed" if self.passed else "FAILED"
-        lines = [f"Gradient check {verdict}: worst relative error {self.error:.1e}."]
+        title = f"{self.subject.capitalize()} check {verdict}"
+        lines = [f"{title}: worst relative error {self.error:.1e}."]
         lines.append(f"{'parameter':<14} {'checked':>9} {'kinks':>5} {'error':>8}  worst entry")
         for p in self.parameters:
             mark = "" if p.error <= self.tolerance else "  <-- wrong"
@@ -83,7 +85,7 @@ class GradientReport:
             where = f"[{', '.join(map(str, p.index))}]"
             lines.append(
                 f"{p.name:<14} {f'{p.checked}/{size}':>9} {p.kinks:>5} {p.error:>8.1e}  "
-                f"{where} gradient {p.analytic:.6g}, differences {p.numeric:.6g}{mark}"
+                f"{where} {self.subject} {p.analytic:.6g}, differences {p.numeric:.6g}{mark}"
             )
         return "\n".join(lines)
 

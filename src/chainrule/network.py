@@ -110,7 +110,7 @@ class Sequential(Group):
         self.grads = np.zeros_like(self._params)
         self._initialize(np.random.default_rng(seed))
 
-        self._fitting_shapes: set[Shape] = set()
+        self._output_shapes: dict[Shape, tuple[Shape, ...]] = {}  # by the input shapes that fit
         self._predictors = MachinePool(MOST_PREDICTORS)
         self._manual: tuple[Plan, Machine, int] | None = None  # of forward and backward
         self._rows_forward = 0  # rows of a forward that no backward has followed
@@ -278,7 +278,7 @@ class Sequential(Group):
         if rows == 0 or self._manual is None:
             raise RuntimeError("backward needs a forward before it, one for each backward.")
         plan, machine, _ = self._manual
-        gradients = self._check_gradients(d_out, rows, plan.output_shapes)
+        gradients = self.check_gradients(d_out, rows, plan.output_shapes, "d_out")
         for head, gradient in enumerate(gradients):
             machine.rows_at("d_output", rows, head)[:] = gradient
         self._rows_forward = 0
@@ -290,24 +290,41 @@ class Sequential(Group):
         )
         return machine.rows_at("d_input", rows).copy()
 
-    def _check_gradients(
-        self, d_out: Any, rows: int, shapes: tuple[Shape, ...]
+    def check_gradients(
+        self, d_out: Any, rows: int, shapes: tuple[Shape, ...], name: str
     ) -> list[NDArray[Any]]:
-        """Return the gradient by each output."""
-        given = [(d_out, "d_out", "the output's")]
+        """Return the gradient by each output, checked."""
+        given = [(d_out, name, "the output's")]
         if len(shapes) > 1:
             if not isinstance(d_out, tuple | list) or len(d_out) != len(shapes):
-                raise ValueError(f"d_out must be a tuple of {len(shapes)}, one for each output.")
-            given = [(d, f"d_out[{i}]", f"output {i}'s") for i, d in enumerate(d_out)]
+                raise ValueError(f"{name} must be a tuple of {len(shapes)}, one for each output.")
+            given = [(d, f"{name}[{i}]", f"output {i}'s") for i, d in enumerate(d_out)]
         gradients = []
-        for (value, name, whose), row_shape in zip(given, shapes, strict=True):
-            gradient, shape = arrays.finite_array(value, name, self.dtype), (rows, *row_shape)
+        for (value, called, whose), row_shape in zip(given, shapes, strict=True):
+            gradient, shape = arrays.finite_array(value, called, self.dtype), (rows, *row_shape)
             if gradient.shape != shape:
                 raise ValueError(
-                    f"{name} must have {whose} shape, {shape}, but its shape is {gradient.shape}."
+                    f"{called} must have {whose} shape, {shape}, but its shape is {gradient.shape}."
                 )
             gradients.append(gradient)
         return gradients
+
+    def input_gradient(self, x: ArrayLike) -> FloatArray:
+        """Return the gradient of the one output by the input.
+
+        See :func:`chainrule.input_gradient`, which also takes other parameters.
+
+        Examples
+        --------
+        >>> import chainrule as cr
+        >>> net = cr.Sequential(cr.Linear(2, 1), dtype="float64")
+        >>> net.params = [1.0, 2.0, 0.5]
+        >>> net.input_gradient([[3.0, 1.0]])
+        array([[1., 2.]])
+        """
+        from chainrule.autodiff.inputs import input_gradient
+
+        return input_gradient(self, x)
 
     def apply_update(self, state: OptimizerState) -> None:
         """Change the parameters by the gradients, as ``state``'s rule says."""
@@ -333,9 +350,7 @@ class Sequential(Group):
     def check_input(self, x: ArrayLike, name: str) -> NDArray[Any]:
         """Return ``x`` as an array that can be gathered from and fits the first layer."""
         batch = arrays.batch_array(x, name, self.dtype)
-        if batch.shape[1:] not in self._fitting_shapes:
-            output_shapes(self._graph, batch.shape[1:], name)
-            self._fitting_shapes.add(batch.shape[1:])
+        self._shapes_of_outputs(batch.shape[1:], name)
         return batch
 
     def output_shape(self, input_shape: Shape) -> Shape:
@@ -355,10 +370,15 @@ class Sequential(Group):
 
     def output_shapes(self, input_shape: Shape) -> tuple[Shape, ...]:
         """Return the shapes of all of a row's outputs; errors are those of :meth:`output_shape`."""
-        shapes = output_shapes(self._graph, input_shape, "the input")
-        known = [shape for i in self._graph.outputs if (shape := shapes[i]) is not None]
-        assert len(known) == len(self._graph.outputs)  # as the input's is known
-        return tuple(known)
+        return self._shapes_of_outputs(input_shape, "the input")
+
+    def _shapes_of_outputs(self, input_shape: Shape, source: str) -> tuple[Shape, ...]:
+        if input_shape not in self._output_shapes:
+            shapes = output_shapes(self._graph, input_shape, source)
+            known = [shape for i in self._graph.outputs if (shape := shapes[i]) is not None]
+            assert len(known) == len(self._graph.outputs)  # as the input's is known
+            self._output_shapes[input_shape] = tuple(known)
+        return self._output_shapes[input_shape]
 
     def lower(
         self, input_shape: Shape, *, keep: bool = False

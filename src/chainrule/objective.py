@@ -10,6 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule import arrays
+from chainrule.autodiff.curvature import hessian_product
+from chainrule.autodiff.door import PARAMS
+from chainrule.batch import Batch
 from chainrule.engine.backends import threads_for
 from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
@@ -138,6 +141,27 @@ class Objective:
         self._machines.put_back(key, machine)
         return value, gradient
 
+    def hessp(self, theta: ArrayLike, vector: ArrayLike) -> Float64:
+        """Return the loss's second derivatives times a vector: ``minimize(..., hessp=...)``.
+
+        Parameters
+        ----------
+        theta, vector : arrays of shape (number of parameters,)
+
+        Returns
+        -------
+        float64 array of that shape
+            See :func:`hvp`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If one has another shape or dtype, or holds NaN or infinity.
+        """
+        params, direction = self._checked(theta), self._checked(vector, "vector")
+        batch = Batch(self._x, self._targets, self._weights)
+        return hessian_product(self._net, self._loss, batch, params, {PARAMS: direction})[PARAMS]
+
     def residuals(self, theta: ArrayLike) -> Float64:
         """Return what ``least_squares(objective.residuals, ..., objective.jac)`` squares.
 
@@ -194,12 +218,12 @@ class Objective:
         self._machines.put_back(key, machine)
         return jacobian.reshape(-1, params.size)
 
-    def _checked(self, theta: ArrayLike) -> Float64:
+    def _checked(self, theta: ArrayLike, name: str = "theta") -> Float64:
         """Return theta as compiled code takes parameters: itself, if it has that form."""
-        vector: Float64 = arrays.finite_array(theta, "theta", DOUBLE)
+        vector: Float64 = arrays.finite_array(theta, name, DOUBLE)
         if vector.shape != self.start.shape:
             raise ValueError(
-                f"theta must have shape {self.start.shape}, one number a parameter, but its shape "
+                f"{name} must have shape {self.start.shape}, one number a parameter, but its shape "
                 f"is {vector.shape}."
             )
         if vector.dtype == DOUBLE and vector.flags.carray:

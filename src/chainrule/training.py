@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from math import nan
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule import arrays
 from chainrule.arguments import integer
-from chainrule.arrays import FloatArray, all_finite
+from chainrule.arrays import all_finite
+from chainrule.batch import Batch
 from chainrule.callbacks import Callback, Callbacks, Training
 from chainrule.engine.backends import check_backend, threads_for
 from chainrule.engine.instructions import Phase
@@ -23,7 +20,7 @@ from chainrule.engine.orders import epoch_orders
 from chainrule.errors import NonFiniteError
 from chainrule.history import History
 from chainrule.interruption import interruption
-from chainrule.losses import Loss, Targets
+from chainrule.losses import Loss
 from chainrule.network import Sequential
 from chainrule.optimizers import Adam, Optimizer, OptimizerState
 from chainrule.progress import TrainingProgress
@@ -125,12 +122,12 @@ def fit(
         raise TypeError(f"optimizer must be an optimizer such as cr.Adam(), not {optimizer!r}.")
     if not all_finite(net.params):
         raise ValueError("net.params must be finite before the training starts.")
-    data = _Data.checked(net, loss, X, y, sample_weight, "")
+    data = Batch.checked(net, loss, X, y, sample_weight)
     held_out = None
     if validation is not None:
         if not isinstance(validation, tuple | list) or len(validation) != 2:
             raise ValueError("validation must be a pair (X, y).")
-        held_out = _Data.checked(net, loss, *validation, None, "validation ")
+        held_out = Batch.checked(net, loss, *validation, None, ("validation X", "validation y"))
     epochs = integer(epochs, "epochs", least=1)
     batch_size = integer(batch_size, "batch_size", least=1)
     if batch_size > data.rows:
@@ -179,41 +176,6 @@ def fit(
     return history
 
 
-@dataclass(frozen=True)
-class _Data:
-    """Checked arrays in the form that the engine takes."""
-
-    inputs: NDArray[Any]  # X as it came, mostly
-    targets: Targets
-    weights: FloatArray | None
-
-    @property
-    def rows(self) -> int:
-        return len(self.inputs)
-
-    @classmethod
-    def checked(
-        cls,
-        net: Sequential,
-        loss: Loss,
-        X: ArrayLike,
-        y: Any,
-        sample_weight: ArrayLike | None,
-        kind: str,
-    ) -> _Data:
-        x = net.check_input(X, f"{kind}X")
-        rows = x.shape[0]
-        shapes = [(rows, *shape) for shape in net.output_shapes(x.shape[1:])]
-        targets = loss.check_targets(y, shapes, net.dtype, f"{kind}y")
-        weights = arrays.weight_array(sample_weight, rows, net.dtype)
-        return cls(x, targets, weights)
-
-    @cached_property
-    def arguments(self) -> dict[str, Any]:
-        """What the machine reads batches from."""
-        return {"inputs": self.inputs, **self.targets.arguments(), "weights": self.weights}
-
-
 def _mean(losses: NDArray[np.float64], weights: NDArray[np.float64]) -> list[float]:
     """Return the weighted mean of each row; 0 where nothing has a weight."""
     totals = weights.sum(axis=1)
@@ -230,7 +192,7 @@ class _Trainer:
         net: Sequential,
         loss: Loss,
         optimizer: Optimizer,
-        data: _Data,
+        data: Batch,
         batch_size: int,
         backend: str,
     ) -> None:
@@ -354,7 +316,7 @@ class _Trainer:
                 return self.net.layer_name(positions)
         return "the loss"
 
-    def evaluate(self, data: _Data) -> tuple[float, float | None]:
+    def evaluate(self, data: Batch) -> tuple[float, float | None]:
         """Return the mean loss on ``data``, and the accuracy if it is a classification."""
         outputs = np.empty((data.rows, self.plan.output_columns), self.net.dtype)
         losses = self.machine.losses_for(-(-data.rows // self.batch))

@@ -11,7 +11,7 @@ import numpy as np
 from chainrule.threads import get_num_threads
 
 BACKENDS = ("numba", "numpy")
-WITHOUT_TWIN = ("entry_point", "kernel", "matrix")  # what the interpreter needs besides kernels
+WITHOUT_TWIN = ("entry_point", "kernel", "matrix")  # what the engine needs besides kernels
 
 
 def check_backend(backend: str) -> str:
@@ -22,16 +22,24 @@ def check_backend(backend: str) -> str:
 
 
 @cache
-def get_run(backend: str) -> Callable[..., int]:
-    """Return the interpreter's ``run`` for a backend; the first call loads Numba."""
-    from chainrule.engine import interpreter
+def get_function(backend: str, module: str, name: str) -> Callable[..., Any]:
+    """Return a function of one of the engine's modules for a backend; the first call loads Numba.
 
-    run: Callable[..., int] = interpreter.run
+    >>> get_function("numpy", "interpreter", "run") is get_run("numpy")
+    True
+    """
+    namespace = vars(import_module(f"chainrule.engine.{module}"))
     if check_backend(backend) == "numpy":
-        run = _with_twins(vars(interpreter))["run"]
-    if isinstance(run, FunctionType):  # plain Python: as silent about overflow as compiled code
-        run = np.errstate(divide="ignore", over="ignore", invalid="ignore")(run)
-    return run
+        namespace = _with_twins(namespace)
+    function: Callable[..., Any] = namespace[name]
+    if isinstance(function, FunctionType):  # plain Python: as silent about overflow as compiled
+        function = np.errstate(divide="ignore", over="ignore", invalid="ignore")(function)
+    return function
+
+
+def get_run(backend: str) -> Callable[..., int]:
+    """Return the interpreter's ``run`` for a backend."""
+    return get_function(backend, "interpreter", "run")
 
 
 def is_compiled(backend: str) -> bool:
@@ -44,15 +52,15 @@ def threads_for(backend: str) -> int:
     return get_num_threads() if is_compiled(backend) else 1
 
 
-def _with_twins(interpreter: dict[str, Any]) -> dict[str, Any]:
-    """Return the interpreter's functions as plain Python whose kernels are the NumPy twins."""
-    namespace = dict(interpreter)
-    for name, value in interpreter.items():
+def _with_twins(engine: dict[str, Any]) -> dict[str, Any]:
+    """Return a module's functions as plain Python whose kernels are the NumPy twins."""
+    namespace = dict(engine)
+    for name, value in engine.items():
         module = getattr(value, "__module__", "") or ""
         function = getattr(value, "py_func", value)
         if not isinstance(function, FunctionType):
             continue
-        if module == interpreter["__name__"]:
+        if module == engine["__name__"]:
             namespace[name] = FunctionType(function.__code__, namespace, name)
         elif module.startswith("chainrule.kernels.") and name not in WITHOUT_TWIN:
             twin = import_module(module.replace(".kernels.", ".reference."))

@@ -449,9 +449,10 @@ def evaluate_losses(
         weight[:] = 1
     total, loss = sum_of_weights(weights, chosen), 0.0
     for i in range(heads.size):
-        loss += evaluate_loss(
-            heads[i], place, arena, label, targets, labels, total, chosen, first, last, team
-        )
+        if heads[i]["op"] != Op.NONE:
+            loss += evaluate_loss(
+                heads[i], place, arena, label, targets, labels, total, chosen, first, last, team
+            )
     return total, loss
 
 

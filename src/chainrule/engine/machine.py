@@ -83,6 +83,7 @@ class Machine:
         self._no_vector, self._no_matrix = np.empty(0, dtype), np.empty((0, 0), dtype)
         self._no_update, self._no_losses = np.zeros(1, UPDATE), self.losses_for(0)
         self._team = _aligned_zeros(TEAM_SIZE, np.dtype(np.int64))
+        self._no_shares = np.zeros_like(plan.shares)
         self._no_rows = as_rows(np.empty((1, 0), dtype))
         self._no_targets = _read_only(np.empty(0, dtype))
         self._no_labels = _read_only(np.empty(0, np.int64))
@@ -111,7 +112,8 @@ class Machine:
 
         One epoch's order may be a vector, or a number: so many rows, one after the other. Inputs,
         targets, labels and weights are as ``chainrule.arrays`` returns them; of a network with
-        several outputs, targets and labels are vectors, one output's after the other's.
+        several outputs, targets and labels are vectors, one output's after the other's. Without
+        ``grads``, the way back leaves the parameters' gradients out.
         """
         arguments = (
             phases,
@@ -132,7 +134,7 @@ class Machine:
             self._epochs(order),
             self._no_matrix if outputs is None else outputs,
             self._no_losses if losses is None else losses,
-            self.plan.shares,
+            self._no_shares if grads is None else self.plan.shares,
             self._team,
             begin_step,
             len(self.plan.instructions) if end_step is None else end_step,

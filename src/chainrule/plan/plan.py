@@ -13,6 +13,7 @@ from chainrule.kernels.blocks import DIRECT_BYTES, NARROW_BYTES, PACKED_BYTES, i
 from chainrule.plan.arena import ALIGNMENT, Lifetime, arrange, stack
 from chainrule.plan.builder import Instruction, PlanBuilder, Shape, Tensor
 from chainrule.plan.fusion import fuse, take_rescale
+from chainrule.plan.needed import needed
 from chainrule.plan.team import choose_members, share_out, work_of
 
 
@@ -155,7 +156,8 @@ def make_plan(
         arena until the next run, for somebody to read.
     """
     outputs = [head.output for head in heads]
-    instructions = builder.instructions if keep else fuse(builder.instructions, outputs)
+    instructions = needed(builder.instructions, outputs)
+    instructions = instructions if keep else fuse(instructions, outputs)
     work = work_of(instructions, batch, backward=backward)
     own = [*(step.functions for step in instructions), *(head.functions for head in heads)]
     if not all(f.can_compile for functions in own for f in functions.values()):

@@ -1,0 +1,366 @@
+"""The loss's second derivatives, times a vector and as a matrix, and what stands in for them."""
+
+from __future__ import annotations
+
+from math import erf, exp, pi, sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chainrule.arrays import FloatArray
+from chainrule.autodiff.door import (
+    PARAMS,
+    Wrt,
+    X,
+    check_loss,
+    directions_of,
+    flat_vector,
+    names_of,
+    one_or_tuple,
+    packed,
+    parameter_vector,
+)
+from chainrule.autodiff.machines import blocks, borrowed
+from chainrule.autodiff.mean import BlockMean
+from chainrule.autodiff.plans import plain_plan, tangent_plan
+from chainrule.batch import Batch
+from chainrule.engine.backends import get_function
+from chainrule.engine.instructions import Op, Phase
+from chainrule.engine.machine import Machine
+from chainrule.losses import Loss
+from chainrule.network import Sequential
+from chainrule.plan import Tensor
+
+MOST_OF_A_HESSIAN = 4096  # rows and columns
+CURVED = (Op.MSE, Op.HUBER, Op.BCE_WITH_LOGITS, Op.CROSS_ENTROPY)
+
+
+def hvp(
+    net: Sequential,
+    loss: Loss,
+    x: ArrayLike,
+    y: Any,
+    vector: Any,
+    wrt: Wrt = PARAMS,
+    *,
+    sample_weight: ArrayLike | None = None,
+    params: ArrayLike | None = None,
+) -> Any:
+    """Return the loss's Hessian times a vector, without the Hessian.
+
+    Reverse over forward mode: the way back through the plan that carries tangents.
+
+    Parameters
+    ----------
+    net : Sequential
+    loss : Loss
+    x, y, sample_weight : arrays
+        As :func:`value_and_grad`'s function takes them.
+    vector : array like what ``wrt`` names, or a tuple of them
+    wrt : "params", "x" or a tuple of both
+        What the loss is differentiated by, twice.
+    params : array of shape (n_params,), optional
+        Instead of the network's own.
+
+    Returns
+    -------
+    array or tuple of arrays, like ``vector``
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is wrong.
+
+    References
+    ----------
+    Pearlmutter, *Fast Exact Multiplication by the Hessian*, Neural Computation 6, 1994.
+
+    Examples
+    --------
+    The square of ``w * 3``, whose second derivative by w is 18:
+
+    >>> import chainrule as cr
+    >>> net = cr.Sequential(cr.Linear(1, 1, bias=False), dtype="float64", seed=0)
+    >>> cr.hvp(net, cr.MSELoss(), [[3.0]], [[0.0]], [1.0])
+    array([18.])
+    """
+    check_loss(net, loss)
+    at = parameter_vector(net, params)
+    batch = Batch.checked(net, loss, x, y, sample_weight, ("x", "y"))
+    moves = directions_of(net, vector, "vector", wrt, batch.inputs.shape)
+    return packed(wrt, hessian_product(net, loss, batch, at, moves))
+
+
+def hessian(
+    net: Sequential,
+    loss: Loss,
+    x: ArrayLike,
+    y: Any,
+    wrt: str = PARAMS,
+    *,
+    sample_weight: ArrayLike | None = None,
+    params: ArrayLike | None = None,
+) -> FloatArray:
+    """Return the matrix of the loss's second derivatives, a Hessian-vector product a column.
+
+    Parameters are those of :func:`hvp`.
+
+    Returns
+    -------
+    array
+        Of shape (n_params, n_params), or for ``wrt="x"`` of x's shape twice over.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is wrong, or the matrix would have more than 4,096 rows.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> net = cr.Sequential(cr.Linear(1, 1), dtype="float64", seed=0)
+    >>> cr.hessian(net, cr.MSELoss(), [[3.0]], [[0.0]])
+    array([[18.,  6.],
+           [ 6.,  2.]])
+    """
+    check_loss(net, loss)
+    if not isinstance(wrt, str):
+        raise ValueError(f'wrt must be "params" or "x", not {wrt!r}.')
+    names_of(wrt)
+    at = parameter_vector(net, params)
+    batch = Batch.checked(net, loss, x, y, sample_weight, ("x", "y"))
+    shape = net.params.shape if wrt == PARAMS else batch.inputs.shape
+    vector = np.zeros(shape, net.dtype)
+    if vector.size > MOST_OF_A_HESSIAN:
+        raise ValueError(
+            f"hessian is for up to {MOST_OF_A_HESSIAN} numbers, but wrt={wrt!r} has "
+            f"{vector.size}; hvp multiplies by it without making it."
+        )
+    result = np.empty((vector.size, *shape), net.dtype)
+    entries = vector.reshape(-1)
+    for i in range(vector.size):
+        entries[i] = 1
+        result[i] = hessian_product(net, loss, batch, at, {wrt: vector})[wrt]
+        entries[i] = 0
+    return result.reshape(*shape, *shape)
+
+
+def gauss_newton_vp(
+    net: Sequential,
+    loss: Loss,
+    x: ArrayLike,
+    y: Any,
+    vector: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    params: ArrayLike | None = None,
+) -> FloatArray:
+    """Return the generalized Gauss-Newton matrix times a vector: ``J^T H J vector``.
+
+    J is the network's Jacobian by its parameters, and H the loss's Hessian by the output. It is
+    the part of the Hessian that takes the network for linear, never negative where the loss is
+    convex, as all of chainrule's are.
+
+    Parameters
+    ----------
+    net : Sequential
+    loss : Loss
+    x, y, sample_weight : arrays
+        As :func:`value_and_grad`'s function takes them.
+    vector : array of shape (n_params,)
+    params : array of shape (n_params,), optional
+        Instead of the network's own.
+
+    Returns
+    -------
+    array of shape (n_params,)
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is wrong.
+
+    References
+    ----------
+    Schraudolph, *Fast Curvature Matrix-Vector Products for Second-Order Gradient Descent*, Neural
+    Computation 14, 2002.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> net = cr.Sequential(cr.Linear(1, 1), dtype="float64", seed=0)
+    >>> cr.gauss_newton_vp(net, cr.MSELoss(), [[3.0]], [[0.0]], [1.0, 0.0])
+    array([18.,  6.])
+    """
+    check_loss(net, loss)
+    at = parameter_vector(net, params)
+    batch = Batch.checked(net, loss, x, y, sample_weight, ("x", "y"))
+    return _output_curvature_product(net, loss, batch, at, flat_vector(net, vector, "vector"))
+
+
+def fisher_vp(
+    net: Sequential,
+    loss: Loss,
+    x: ArrayLike,
+    vector: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    params: ArrayLike | None = None,
+) -> FloatArray:
+    """Return the Fisher information matrix times a vector.
+
+    The loss of a row is taken for the negative logarithm of its target's probability: a normal
+    distribution of variance 1/2 for ``MSELoss``, Huber's for ``HuberLoss``, the classes'
+    probabilities for the others. The matrix is the mean over the rows of what the squared gradient
+    (its outer product with itself) is on average, if the network were right about the targets; so
+    there is no y. A mean over several outputs is taken as the loss takes it.
+
+    It is the Gauss-Newton matrix but for ``HuberLoss``, where that depends on y.
+
+    Parameters are those of :func:`gauss_newton_vp`, and so are result and errors.
+
+    References
+    ----------
+    Amari, *Natural Gradient Works Efficiently in Learning*, Neural Computation 10, 1998; Martens,
+    *New Insights and Perspectives on the Natural Gradient Method*, JMLR 21, 2020.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> net = cr.Sequential(cr.Linear(1, 2, bias=False), dtype="float64", seed=0)
+    >>> cr.fisher_vp(net, cr.CrossEntropyLoss(), [[1.0]], [4.0, 0.0], params=[0.0, 0.0])
+    array([ 1., -1.])
+    """
+    check_loss(net, loss)
+    at = parameter_vector(net, params)
+    inputs = net.check_input(x, "x")
+    batch = Batch.checked(net, loss, inputs, _any_targets(net, loss, inputs), sample_weight)
+    return _output_curvature_product(
+        net, loss, batch, at, flat_vector(net, vector, "vector"), fisher=True
+    )
+
+
+def hessian_product(
+    net: Sequential,
+    loss: Loss,
+    batch: Batch,
+    params: FloatArray,
+    moves: dict[str, FloatArray],
+) -> dict[str, FloatArray]:
+    """Return the Hessian by what moves, times how it moves."""
+    mean = BlockMean(net, batch, tuple(moves))
+    options = {"loss": loss, "moving": PARAMS in moves, "by_x": X in moves, "backward": True}
+    for block in blocks(batch.rows):
+        rows = block.stop - block.start
+        with borrowed(net, tangent_plan, batch.inputs.shape[1:], rows, **options) as machine:
+            if X in moves:
+                machine.rows_at("seed", rows)[...] = moves[X][block]
+            run: dict[str, Any] = {"params": params, "direction": moves.get(PARAMS)}
+            order, losses = np.arange(block.start, block.stop), machine.losses_for(1)
+            machine.run(Phase.FORWARD, order, losses=losses, **run, **batch.arguments)
+            # The loss changes by gradient . d_output. That is the scalar to differentiate.
+            outputs = len(machine.plan.heads) // 2
+            for head in range(outputs):
+                gradient = machine.rows_at("d_output", rows, head)
+                machine.rows_at("d_output", rows, outputs + head)[...] = gradient
+                movement = machine.rows_at("output", rows, outputs + head)
+                curve_output(net, machine, head, batch, block, losses[0, 0], movement)
+            grads = mean.room_for_params()
+            phases = Phase.BACKWARD | (Phase.INPUT_GRADIENT if X in moves else 0)
+            machine.run(phases, order, grads=grads, **run)
+            mean.add(block, losses[0], grads, machine.rows_at("d_input", rows))
+    return mean.gradients()
+
+
+def _output_curvature_product(
+    net: Sequential,
+    loss: Loss,
+    batch: Batch,
+    params: FloatArray,
+    vector: FloatArray,
+    *,
+    fisher: bool = False,
+) -> FloatArray:
+    """Return ``J^T H J vector``: forward with the tangent, then back as any gradient goes.
+
+    For Fisher's matrix, H is what it is on average over the targets.
+    """
+    mean = BlockMean(net, batch, (PARAMS,))
+    shape = batch.inputs.shape[1:]
+    for block in blocks(batch.rows):
+        rows = block.stop - block.start
+        order = np.arange(block.start, block.stop)
+        with (
+            borrowed(net, tangent_plan, shape, rows, moving=True, by_x=False) as forward,
+            borrowed(net, plain_plan, shape, rows, loss=loss, keep=False) as machine,
+        ):
+            forward.run(Phase.FORWARD, order, params=params, direction=vector, inputs=batch.inputs)
+            losses = machine.losses_for(1)
+            machine.run(Phase.FORWARD, order, params=params, losses=losses, **batch.arguments)
+            outputs = len(machine.plan.heads)
+            for head in range(outputs):
+                movement = forward.rows_at("output", rows, outputs + head)
+                curve_output(net, machine, head, batch, block, losses[0, 0], movement, fisher)
+            grads = mean.room_for_params()
+            machine.run(Phase.BACKWARD, order, params=params, grads=grads)
+            mean.add(block, losses[0], grads, machine.rows_at("d_input", rows))
+    return mean.gradients()[PARAMS]
+
+
+def curve_output(
+    net: Sequential,
+    machine: Machine,
+    number: int,
+    batch: Batch,
+    block: slice,
+    total: float,
+    movement: FloatArray,
+    fisher: bool = False,
+) -> None:
+    """Write how the loss's gradient by an output changes as that moves, where the gradient was."""
+    head, rows = machine.plan.heads[number], len(movement)
+    weight = np.ones(rows, net.dtype) if batch.weights is None else batch.weights[block].copy()
+    op, delta, share = int(head["op"]), float(head["alpha"]), float(head["share"])
+    if op not in CURVED:
+        raise NotImplementedError(
+            "the second derivative of a loss of one's own is not known, only its gradient."
+        )
+    target = np.empty((0, 0), net.dtype)
+    if op == Op.HUBER and fisher:
+        op, share = int(Op.MSE), share * _information_of_huber(delta) / 2
+    elif op == Op.HUBER:
+        target = batch.targets.values[number][block].copy().reshape(rows, -1)
+    d_gradient = machine.rows_at("d_output", rows, number).reshape(rows, -1)
+    get_function(net.backend, "curvature", "curve")(
+        op,
+        delta,
+        machine.rows_at("output", rows, number).reshape(rows, -1),
+        target,
+        weight,
+        total,
+        movement.reshape(rows, -1),
+        d_gradient,
+    )
+    if share != 1.0:
+        d_gradient *= share
+
+
+def _any_targets(net: Sequential, loss: Loss, inputs: NDArray[Any]) -> Any:
+    """Return targets that fit, for what does not depend on them."""
+    rows, shapes = len(inputs), net.output_shapes(inputs.shape[1:])
+    heads = loss.heads([Tensor(shape) for shape in shapes])
+    targets = [
+        np.zeros((rows, *shape), net.dtype) if head.target_size else np.zeros(rows, np.int64)
+        for head, shape in zip(heads, shapes, strict=True)
+    ]
+    return one_or_tuple(targets)
+
+
+def _information_of_huber(delta: float) -> float:
+    """Return the mean of the squared derivative of Huber's loss under his distribution.
+
+    Its density is proportional to ``exp(-loss)``: a normal one's middle, with exponential tails.
+    """
+    middle = sqrt(2 * pi) * erf(delta / sqrt(2))
+    return middle / (middle + 2 / delta * exp(-delta * delta / 2))

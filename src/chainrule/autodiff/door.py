@@ -1,0 +1,112 @@
+"""What all derivatives take: a network, a loss, a vector of parameters, and what to derive by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from chainrule import arrays
+from chainrule.arrays import FloatArray
+from chainrule.losses import Loss
+from chainrule.network import Sequential
+
+PARAMS, X = "params", "x"
+Wrt = str | tuple[str, ...]
+
+
+def check_network(net: Any) -> None:
+    """Raise TypeError unless ``net`` is a network."""
+    if not isinstance(net, Sequential):
+        raise TypeError(f"net must be a Sequential, not {net!r}.")
+
+
+def check_loss(net: Any, loss: Any) -> None:
+    """Raise TypeError unless ``net`` is a network and ``loss`` a loss."""
+    check_network(net)
+    if not isinstance(loss, Loss):
+        raise TypeError(f"loss must be a loss such as cr.MSELoss(), not {loss!r}.")
+
+
+def names_of(wrt: Wrt) -> tuple[str, ...]:
+    """Return what to derive by as a tuple; ValueError unless it is "params", "x" or both."""
+    names = (wrt,) if isinstance(wrt, str) else tuple(wrt)
+    if not names or len(set(names)) < len(names) or not set(names) <= {PARAMS, X}:
+        raise ValueError(f'wrt must be "params", "x" or a tuple of both, not {wrt!r}.')
+    return names
+
+
+def packed(wrt: Wrt, by_name: dict[str, Any]) -> Any:
+    """Return the one thing that ``wrt`` names, or a tuple of them."""
+    return by_name[wrt] if isinstance(wrt, str) else tuple(by_name[name] for name in wrt)
+
+
+def one_or_tuple(outputs: Sequence[FloatArray]) -> Any:
+    """Return the only output, or a tuple of them."""
+    return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+
+def parameter_vector(net: Sequential, value: ArrayLike | None) -> FloatArray:
+    """Return parameters as compiled code takes them; None: the network's own."""
+    return net.params if value is None else flat_vector(net, value, PARAMS)
+
+
+def flat_vector(net: Sequential, value: ArrayLike, name: str) -> FloatArray:
+    """Return a vector with a number for each parameter as compiled code takes it.
+
+    It is not copied if it is contiguous, writable and of the network's dtype: compiled code does
+    not write into it, but would be compiled once more for arrays that are read-only.
+    """
+    vector = arrays.finite_array(value, name, net.dtype)
+    if vector.shape != net.params.shape:
+        raise ValueError(
+            f"{name} must have shape {net.params.shape}, one number a parameter, but its shape is "
+            f"{vector.shape}."
+        )
+    return np.require(vector, net.dtype, ["C", "A", "W"])
+
+
+def array_of_shape(
+    value: ArrayLike, name: str, shape: tuple[int, ...], dtype: np.dtype
+) -> FloatArray:
+    """Return real numbers as a contiguous array of ``shape``; ValueError if it has another."""
+    array = arrays.real_array(value, name, dtype)
+    if array.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, but its shape is {array.shape}.")
+    return array
+
+
+def room(out: FloatArray | None, name: str, shape: tuple[int, ...], dtype: np.dtype) -> FloatArray:
+    """Return where to write a result: the caller's array, if it is fit for that, or a new one."""
+    if out is None:
+        return np.empty(shape, dtype)
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"{name} must be an array, not {out!r}.")
+    if out.shape != shape or out.dtype != dtype:
+        raise ValueError(
+            f"{name} must have shape {shape} and dtype {dtype}, but it has {out.shape} and "
+            f"{out.dtype}."
+        )
+    if not (out.flags.c_contiguous and out.flags.writeable and out.flags.aligned):
+        raise ValueError(f"{name} must be contiguous and writable.")
+    return out
+
+
+def directions_of(
+    net: Sequential, value: Any, name: str, wrt: Wrt, x_shape: tuple[int, ...]
+) -> dict[str, FloatArray]:
+    """Return by name the directions that parameters and x move in, one for each that wrt names."""
+    names = names_of(wrt)
+    values = (value,) if isinstance(wrt, str) else value
+    if not isinstance(values, tuple | list) or len(values) != len(names):
+        raise ValueError(f"{name} must be a tuple of {len(names)} arrays, as wrt is {wrt!r}.")
+    directions = {}
+    for part, (of, direction) in enumerate(zip(names, values, strict=True)):
+        called = name if isinstance(wrt, str) else f"{name}[{part}]"
+        if of == PARAMS:
+            directions[of] = flat_vector(net, direction, called)
+        else:
+            directions[of] = array_of_shape(direction, called, x_shape, net.dtype)
+    return directions

@@ -1,0 +1,94 @@
+"""The loss and its gradient, as a function of the parameters and the input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from chainrule.arrays import FloatArray
+from chainrule.autodiff.door import PARAMS, Wrt, X, check_loss, names_of, packed, parameter_vector
+from chainrule.autodiff.machines import blocks, borrowed
+from chainrule.autodiff.mean import BlockMean
+from chainrule.autodiff.plans import plain_plan
+from chainrule.batch import Batch
+from chainrule.engine.instructions import Phase
+from chainrule.losses import Loss
+from chainrule.network import Sequential
+
+
+def value_and_grad(
+    net: Sequential, loss: Loss, wrt: Wrt = PARAMS
+) -> Callable[..., tuple[float, Any]]:
+    """Return the function ``(params, x, y) -> (loss, gradient)``.
+
+    It is pure: the network lends its layers, and neither its parameters nor its gradients are
+    read or changed. The same arguments give the same result, to the bit, with any number of
+    threads.
+
+    Parameters
+    ----------
+    net : Sequential
+    loss : Loss
+    wrt : "params", "x" or a tuple of both
+        What to derive by.
+
+    Returns
+    -------
+    function of ``(params, x, y, sample_weight=None)``
+        It takes a flat vector like ``net.params``, which is not copied if it is contiguous,
+        writable and of the network's dtype; a batch x of shape (n, ...); and what the loss takes.
+        It returns the loss as a float, and the gradient by the parameters, shape (n_params,), or
+        by x, of x's shape; of a tuple, a tuple in its order.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is wrong; also when the function is called.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import chainrule as cr
+    >>> net = cr.Sequential(cr.Linear(2, 1), dtype="float64")
+    >>> evaluate = cr.value_and_grad(net, cr.MSELoss(), wrt=("params", "x"))
+    >>> value, (d_params, d_x) = evaluate([1.0, 2.0, 0.5], [[3.0, 1.0]], [[5.0]])
+    >>> value, d_params.tolist(), d_x.tolist()
+    (0.25, [3.0, 1.0, 1.0], [[1.0, 2.0]])
+    """
+    check_loss(net, loss)
+    names = names_of(wrt)
+
+    def evaluate(
+        params: ArrayLike, x: ArrayLike, y: Any, sample_weight: ArrayLike | None = None
+    ) -> tuple[float, Any]:
+        vector = parameter_vector(net, params)
+        batch = Batch.checked(net, loss, x, y, sample_weight, ("x", "y"))
+        value, gradients = gradient(net, loss, batch, vector, names)
+        return value, packed(wrt, gradients)
+
+    return evaluate
+
+
+def gradient(
+    net: Sequential, loss: Loss, batch: Batch, params: FloatArray, names: tuple[str, ...]
+) -> tuple[float, dict[str, FloatArray]]:
+    """Return the loss, and its gradients by name."""
+    mean = BlockMean(net, batch, names)
+    phases = Phase.BACKWARD | (Phase.INPUT_GRADIENT if X in names else 0)
+    options = {"loss": loss, "keep": False}
+    for block in blocks(batch.rows):
+        rows = block.stop - block.start
+        with borrowed(net, plain_plan, batch.inputs.shape[1:], rows, **options) as machine:
+            losses = machine.losses_for(1)
+            grads = mean.room_for_params()
+            order = np.arange(block.start, block.stop)
+            run: dict[str, Any] = {"params": params, "grads": grads}
+            if not machine.run(
+                Phase.FORWARD | phases, order, losses=losses, **run, **batch.arguments
+            ):  # the loss is not finite; so is the gradient, then
+                machine.run(phases, order, **run)
+            mean.add(block, losses[0], grads, machine.rows_at("d_input", rows))
+    return mean.value, mean.gradients()

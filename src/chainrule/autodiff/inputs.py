@@ -1,0 +1,290 @@
+"""Derivatives by the input, as physics and control need them: first and second ones, trainable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from chainrule.arguments import integer
+from chainrule.arrays import FloatArray
+from chainrule.autodiff.door import array_of_shape, check_network, parameter_vector
+from chainrule.autodiff.machines import blocks, borrowed, return_with, take
+from chainrule.autodiff.plans import derivatives_plan, elements_of, plain_plan, tangent_plan
+from chainrule.engine.instructions import Phase
+from chainrule.engine.machine import Machine
+from chainrule.network import Sequential
+
+Derivative = tuple[int, ...]
+TOGETHER = 8  # inputs whose second derivatives one plan computes
+
+
+def input_gradient(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None) -> FloatArray:
+    """Return the gradient of a network's one output by its input.
+
+    Parameters
+    ----------
+    net : Sequential
+        With one output a row; :func:`jacobian` is for several.
+    x : array of shape (n, ...)
+    params : array of shape (n_params,), optional
+        Instead of the network's own.
+
+    Returns
+    -------
+    array of x's shape
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is wrong.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> net = cr.Sequential(cr.Linear(2, 1), dtype="float64")
+    >>> cr.input_gradient(net, [[3.0, 1.0]], params=[1.0, 2.0, 0.5])
+    array([[1., 2.]])
+    """
+    check_network(net)
+    at = parameter_vector(net, params)
+    inputs = net.check_input(x, "x")
+    shape = inputs.shape[1:]
+    outputs = prod(net.output_shape(shape))
+    if outputs != 1:
+        raise ValueError(
+            f"input_gradient is for networks of one output, but this one has {outputs}; "
+            "jacobian(net, x, wrt='x') has the derivatives of each."
+        )
+    result = np.empty(inputs.shape, net.dtype)
+    for block in blocks(len(inputs)):
+        rows = block.stop - block.start
+        with borrowed(net, plain_plan, shape, rows, loss=None, keep=False) as machine:
+            order = np.arange(block.start, block.stop)
+            machine.run(Phase.FORWARD, order, params=at, inputs=inputs)
+            machine.rows_at("d_output", rows)[...] = 1
+            machine.run(Phase.BACKWARD | Phase.INPUT_GRADIENT, order, params=at)
+            result[block] = machine.rows_at("d_input", rows)
+    return result
+
+
+def hessian_x(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None) -> FloatArray:
+    """Return the second derivatives of each output by the inputs.
+
+    For inputs of few elements: a walk forward for each, and one back for each output.
+
+    Parameters
+    ----------
+    net : Sequential
+    x : array of shape (n, ...)
+    params : array of shape (n_params,), optional
+        Instead of the network's own.
+
+    Returns
+    -------
+    array of shape ``(n, *output, *input, *input)``
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is wrong.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> net = cr.Sequential(cr.Linear(1, 1), cr.Tanh(), dtype="float64")
+    >>> cr.hessian_x(net, [[0.0]], params=[1.0, 0.0]).shape
+    (1, 1, 1, 1)
+    """
+    check_network(net)
+    at = parameter_vector(net, params)
+    inputs = net.check_input(x, "x")
+    shape = inputs.shape[1:]
+    output_shape = net.output_shape(shape)
+    result = np.empty((len(inputs), prod(output_shape), prod(shape), prod(shape)), net.dtype)
+    options = {"moving": False, "by_x": True, "backward": True, "keep": True}
+    for block in blocks(len(inputs)):
+        rows = block.stop - block.start
+        with borrowed(net, tangent_plan, shape, rows, **options) as machine:
+            seed = machine.rows_at("seed", rows).reshape(rows, -1)
+            d_outputs = [
+                machine.rows_at("d_output", rows, head).reshape(rows, -1) for head in (0, 1)
+            ]
+            order = np.arange(block.start, block.stop)
+            for i in range(seed.shape[1]):
+                seed[...] = 0
+                seed[:, i] = 1
+                machine.run(Phase.FORWARD, order, params=at, inputs=inputs)
+                for output in range(prod(output_shape)):
+                    for d_output in d_outputs:
+                        d_output[...] = 0
+                    d_outputs[1][:, output] = 1
+                    machine.run(Phase.BACKWARD | Phase.INPUT_GRADIENT, order, params=at)
+                    result[block, output, i] = machine.rows_at("d_input", rows).reshape(rows, -1)
+    return result.reshape(len(inputs), *output_shape, *shape, *shape)
+
+
+def laplacian(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None) -> FloatArray:
+    """Return the sum of each output's second derivatives, each by one input twice.
+
+    Forward over forward mode, for a few inputs at a time.
+
+    Parameters
+    ----------
+    net : Sequential
+    x : array of shape (n, ...)
+    params : array of shape (n_params,), optional
+        Instead of the network's own.
+
+    Returns
+    -------
+    array of shape ``(n, *output)``
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is wrong.
+
+    Examples
+    --------
+    The logarithm of ``exp(a) + exp(b)`` as a softmax knows it: ``p * (1 - p)`` for each input.
+
+    >>> import chainrule as cr
+    >>> net = cr.Sequential(cr.Linear(2, 1), cr.Softplus(), dtype="float64")
+    >>> cr.laplacian(net, [[0.0, 0.0]], params=[1.0, -1.0, 0.0])
+    array([[0.5]])
+    """
+    check_network(net)
+    at = parameter_vector(net, params)
+    inputs = net.check_input(x, "x")
+    shape = inputs.shape[1:]
+    result = np.zeros((len(inputs), *net.output_shape(shape)), net.dtype)
+    numbers = range(prod(shape))
+    groups = [numbers[begin : begin + TOGETHER] for begin in numbers[::TOGETHER]]
+    for block in blocks(len(inputs)):
+        rows, order = block.stop - block.start, np.arange(block.start, block.stop)
+        for group in groups:
+            options = {"derivatives": tuple((i, i) for i in group), "backward": False}
+            with borrowed(net, derivatives_plan, shape, rows, **options) as machine:
+                _sow(machine, rows, list(group))
+                machine.run(Phase.FORWARD, order, params=at, inputs=inputs)
+                for head in range(len(group)):
+                    result[block] += machine.rows_at("output", rows, head)
+    return result
+
+
+def input_derivatives(
+    net: Sequential,
+    x: ArrayLike,
+    derivatives: Sequence[Derivative],
+    *,
+    params: ArrayLike | None = None,
+) -> tuple[list[FloatArray], Callable[[Sequence[ArrayLike]], tuple[FloatArray, FloatArray]]]:
+    """Return derivatives of the output by chosen inputs, and the function that carries back.
+
+    With it a network is trained on a differential equation: a loss of the derivatives has a
+    gradient by each of them, and the pullback makes of these the loss's gradient by the parameters.
+
+    Parameters
+    ----------
+    net : Sequential
+    x : array of shape (n, ...)
+    derivatives : list of tuples of int
+        The numbers of the inputs that the output is differentiated by, in a row of x: ``()`` is
+        the output itself, ``(0,)`` its derivative by the first input, ``(0, 1)`` the second one by
+        the first two. No more than two numbers.
+    params : array of shape (n_params,), optional
+        Instead of the network's own; leave it as it is as long as you call the pullback.
+
+    Returns
+    -------
+    values : list of arrays of shape ``(n, *output)``
+        One for each of the derivatives.
+    pullback : function of a list of arrays of that shape, or None for zeros
+        It takes the loss's gradient by each of the values. It returns that by the parameters,
+        shape (n_params,), and that by x.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is wrong.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import chainrule as cr
+    >>> net = cr.Sequential(cr.Linear(1, 16), cr.Tanh(), cr.Linear(16, 1), seed=0)
+    >>> t = np.linspace(0, 1, 20)[:, None]
+    >>> (u, d2u_dt2), pullback = cr.input_derivatives(net, t, [(), (0, 0)])
+    >>> residual = d2u_dt2 + u
+    >>> gradient = 2 * residual / residual.size
+    >>> d_params, _ = pullback([gradient, gradient])
+    >>> d_params.shape
+    (49,)
+    """
+    check_network(net)
+    at = net.params.copy() if params is None else parameter_vector(net, params)
+    inputs = net.check_input(x, "x")
+    rows, shape = len(inputs), inputs.shape[1:]
+    chosen = _checked_derivatives(derivatives, prod(shape))
+    key, machine = take(net, derivatives_plan, shape, rows, derivatives=chosen, backward=True)
+    _sow(machine, rows, elements_of(chosen))
+    machine.run(Phase.FORWARD, rows, params=at, inputs=inputs)
+    values = [machine.rows_at("output", rows, head).copy() for head in range(len(chosen))]
+
+    def pullback(gradients: Sequence[ArrayLike]) -> tuple[FloatArray, FloatArray]:
+        if len(gradients) != len(chosen):
+            raise ValueError(
+                f"gradients must be {len(chosen)}, one for each derivative, not {len(gradients)}."
+            )
+        checked = [
+            0.0
+            if gradient is None
+            else array_of_shape(gradient, f"gradients[{i}]", values[i].shape, net.dtype)
+            for i, gradient in enumerate(gradients)
+        ]
+        for i, gradient in enumerate(checked):
+            machine.rows_at("d_output", rows, i)[...] = gradient
+        d_params = np.zeros_like(at)
+        phases = Phase.BACKWARD | Phase.INPUT_GRADIENT
+        machine.run(phases, rows, params=at, grads=d_params)
+        return d_params, machine.rows_at("d_input", rows).copy()
+
+    return_with(pullback, net, key, machine)
+    return values, pullback
+
+
+def _sow(machine: Machine, rows: int, elements: list[int]) -> None:
+    """Let each seed be the direction of one element of x."""
+    for seed, element in enumerate(elements):
+        direction = machine.rows_at("seed", rows, seed).reshape(rows, -1)
+        direction[...] = 0
+        direction[:, element] = 1
+
+
+def _checked_derivatives(
+    derivatives: Sequence[Derivative], elements: int
+) -> tuple[Derivative, ...]:
+    """Return each derivative with its numbers in order; an error if one is wrong or there twice."""
+    if not isinstance(derivatives, list | tuple) or not derivatives:
+        raise ValueError(
+            f"derivatives must be a list of tuples such as [(), (0,), (0, 0)], not {derivatives!r}."
+        )
+    chosen = []
+    for derivative in derivatives:
+        if not isinstance(derivative, tuple) or len(derivative) > 2:
+            raise ValueError(
+                f"derivatives must hold tuples of no more than two numbers, not {derivative!r}."
+            )
+        numbers = [integer(number, "a derivative's number", least=0) for number in derivative]
+        if any(number >= elements for number in numbers):
+            raise ValueError(
+                f"derivatives has {derivative}, but a row of x has {elements} elements "
+                f"(numbers 0 to {elements - 1})."
+            )
+        chosen.append(tuple(sorted(numbers)))
+    if len(set(chosen)) < len(chosen):
+        raise ValueError(f"derivatives must hold each of them once, not {derivatives!r}.")
+    return tuple(chosen)

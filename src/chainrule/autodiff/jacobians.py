@@ -1,0 +1,144 @@
+"""The derivatives of each output of each row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chainrule.arrays import FloatArray
+from chainrule.autodiff.door import (
+    PARAMS,
+    X,
+    check_network,
+    names_of,
+    one_or_tuple,
+    parameter_vector,
+)
+from chainrule.autodiff.machines import blocks, borrowed
+from chainrule.autodiff.plans import plain_plan, tangent_plan
+from chainrule.autodiff.sample_gradients import SampleGradients
+from chainrule.engine.instructions import Phase
+from chainrule.engine.machine import Machine
+from chainrule.network import Sequential
+
+
+def jacobian(
+    net: Sequential, x: ArrayLike, wrt: str = PARAMS, *, params: ArrayLike | None = None
+) -> Any:
+    """Return the derivatives of every output by every parameter, or by every input.
+
+    By the input, whatever takes less: a walk forward with a tangent for each input, or one back
+    for each output. By the parameters, of which there are many, one back for each output.
+
+    Parameters
+    ----------
+    net : Sequential
+    x : array of shape (n, ...)
+    wrt : "params" or "x"
+    params : array of shape (n_params,), optional
+        Instead of the network's own.
+
+    Returns
+    -------
+    array
+        Of shape ``(n, *output, n_params)``, or for ``wrt="x"`` ``(n, *output, *input)``,
+        as each row's output depends on its own input only; a tuple of them, one for each head, if
+        the network ends in a :class:`Branch`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is wrong.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> net = cr.Sequential(cr.Linear(2, 1), dtype="float64")
+    >>> cr.jacobian(net, [[3.0, 1.0]], wrt="x", params=[1.0, 2.0, 0.5])
+    array([[[1., 2.]]])
+    >>> cr.jacobian(net, [[3.0, 1.0]], params=[1.0, 2.0, 0.5])
+    array([[[3., 1., 1.]]])
+    """
+    check_network(net)
+    if not isinstance(wrt, str):
+        raise ValueError(f'wrt must be "params" or "x", not {wrt!r}.')
+    names_of(wrt)
+    vector = parameter_vector(net, params)
+    inputs = net.check_input(x, "x")
+    rows, shape = len(inputs), inputs.shape[1:]
+    shapes = net.output_shapes(shape)
+    of_each = shape if wrt == X else vector.shape
+    results = [np.empty((rows, prod(s), prod(of_each)), net.dtype) for s in shapes]
+    for block in blocks(rows):
+        parts = [result[block] for result in results]
+        if wrt == PARAMS:
+            _back_to_parameters(net, inputs[block], vector, parts)
+        elif prod(shape) <= sum(map(prod, shapes)):
+            _forward(net, inputs[block], vector, parts)
+        else:
+            _back_to_input(net, inputs[block], vector, parts)
+    return one_or_tuple(
+        [r.reshape(rows, *s, *of_each) for r, s in zip(results, shapes, strict=True)]
+    )
+
+
+def _forward(
+    net: Sequential, inputs: NDArray[Any], params: FloatArray, results: list[FloatArray]
+) -> None:
+    """Let one input after the other move."""
+    rows, shape = len(inputs), inputs.shape[1:]
+    options = {"moving": False, "by_x": True, "keep": True}
+    with borrowed(net, tangent_plan, shape, rows, **options) as machine:
+        seed = machine.rows_at("seed", rows).reshape(rows, -1)
+        begin = 0
+        for i in range(seed.shape[1]):
+            seed[...] = 0
+            seed[:, i] = 1
+            machine.run(Phase.FORWARD, rows, params=params, inputs=inputs, begin_step=begin)
+            for head, result in enumerate(results, len(results)):
+                result[:, :, i] = machine.rows_at("output", rows, head).reshape(rows, -1)
+            # The values stay as they are; only the tangents, which come after them, change.
+            begin = len(net.lower(shape)[0].instructions)
+
+
+def _back_to_input(
+    net: Sequential, inputs: NDArray[Any], params: FloatArray, results: list[FloatArray]
+) -> None:
+    """Walk back from one output after the other."""
+    rows = len(inputs)
+    for machine, head, i, _ in _walks_back(net, inputs, params, Phase.INPUT_GRADIENT):
+        results[head][:, i] = machine.rows_at("d_input", rows).reshape(rows, -1)
+
+
+def _back_to_parameters(
+    net: Sequential, inputs: NDArray[Any], params: FloatArray, results: list[FloatArray]
+) -> None:
+    """Walk back from one output after the other, and take each row's gradient apart."""
+    for machine, head, i, d_outputs in _walks_back(net, inputs, params, 0):
+        SampleGradients(net, machine, params, inputs, d_outputs).write(results[head], i)
+
+
+def _walks_back(
+    net: Sequential, inputs: NDArray[Any], params: FloatArray, phases: int
+) -> Iterator[tuple[Machine, int, int, list[FloatArray]]]:
+    """Walk back from each element of each output.
+
+    Yield the machine, the output, the element and the gradients by the outputs: a 1, and zeros.
+    """
+    rows = len(inputs)
+    with borrowed(net, plain_plan, inputs.shape[1:], rows, loss=None, keep=True) as machine:
+        machine.run(Phase.FORWARD, rows, params=params, inputs=inputs)
+        d_outputs = [np.zeros((rows, *shape), net.dtype) for shape in machine.plan.output_shapes]
+        for head, d_output in enumerate(d_outputs):
+            columns = d_output.reshape(rows, -1)
+            for i in range(columns.shape[1]):
+                columns[:, i] = 1
+                for other, gradient in enumerate(d_outputs):
+                    machine.rows_at("d_output", rows, other)[...] = gradient
+                machine.run(Phase.BACKWARD | phases, rows, params=params)
+                yield machine, head, i, d_outputs
+                columns[:, i] = 0

@@ -1,0 +1,69 @@
+"""Machines for derivatives: kept by each network, so that a second call allocates little."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from weakref import WeakKeyDictionary, finalize
+
+from chainrule.engine.backends import threads_for
+from chainrule.engine.machine import Machine
+from chainrule.engine.pool import MachinePool
+from chainrule.network import Sequential
+from chainrule.plan import Plan
+
+MOST_MACHINES, MOST_BYTES = 16, 1 << 26  # that are kept for the next call, of each network
+MOST_ROWS = 4096  # that go through the network at a time
+
+PlanMaker = Callable[..., Plan]  # (net, shape, rows, threads=..., **options)
+
+_pools: WeakKeyDictionary[Sequential, MachinePool] = WeakKeyDictionary()
+
+
+def take(
+    net: Sequential, plan: PlanMaker, shape: tuple[int, ...], rows: int, **options: Any
+) -> tuple[Hashable, Machine]:
+    """Take a machine for ``plan(net, shape, rows, ...)`` out of the network's pool.
+
+    Returns also the key under which it is to be put back.
+    """
+    threads = threads_for(net.backend)
+    key = plan, shape, rows, threads, *options.items()
+
+    def make() -> Machine:
+        made = plan(net, shape, rows, threads=threads, **options)
+        return Machine(made, net.dtype, net.backend)
+
+    return key, _pool_of(net).take(key, make)
+
+
+@contextmanager
+def borrowed(
+    net: Sequential, plan: PlanMaker, shape: tuple[int, ...], rows: int, **options: Any
+) -> Iterator[Machine]:
+    """Do as :func:`take`, for a while."""
+    key, machine = take(net, plan, shape, rows, **options)
+    yield machine
+    _pool_of(net).put_back(key, machine)
+
+
+def return_with(owner: object, net: Sequential, key: Hashable, machine: Machine) -> None:
+    """Let a machine go back to the network's pool when nobody needs ``owner`` any more."""
+    finalize(owner, _pool_of(net).put_back, key, machine)
+
+
+def blocks(rows: int) -> Iterator[slice]:
+    """Yield parts of so many rows as go through a network at a time.
+
+    >>> [(block.start, block.stop) for block in blocks(5000)]
+    [(0, 4096), (4096, 5000)]
+    """
+    for begin in range(0, rows, MOST_ROWS):
+        yield slice(begin, min(begin + MOST_ROWS, rows))
+
+
+def _pool_of(net: Sequential) -> MachinePool:
+    if net not in _pools:
+        _pools[net] = MachinePool(MOST_MACHINES, MOST_BYTES)
+    return _pools[net]

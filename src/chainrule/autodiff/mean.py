@@ -1,0 +1,69 @@
+"""Derivatives of a mean over more rows than go through a network at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.arrays import FloatArray
+from chainrule.autodiff.door import PARAMS, X
+from chainrule.batch import Batch
+from chainrule.network import Sequential
+
+
+class BlockMean:
+    """The mean of what blocks of rows give, each by its weight.
+
+    Parameters
+    ----------
+    net : Sequential
+    batch : Batch
+        All rows.
+    names : tuple
+        What is derived by: "params", "x".
+    """
+
+    def __init__(self, net: Sequential, batch: Batch, names: tuple[str, ...]) -> None:
+        self._d_params = np.zeros_like(net.params) if PARAMS in names else None
+        self._d_x = np.empty(batch.inputs.shape, net.dtype) if X in names else None
+        self._blocks: list[tuple[slice, float]] = []
+        self._weight = self.value = 0.0
+
+    def room_for_params(self) -> FloatArray | None:
+        """Return where a block's gradient by the parameters goes; None if nobody wants it."""
+        if self._d_params is None or not self._blocks:
+            return self._d_params
+        return np.empty_like(self._d_params)
+
+    def add(
+        self,
+        block: slice,
+        losses: NDArray[np.float64],
+        d_params: FloatArray | None,
+        d_x: FloatArray,
+    ) -> None:
+        """Take a block's means: ``losses`` has its weight, and its loss in parts."""
+        weight, value = float(losses[0]), float(losses[1:].sum())
+        self._weight += weight
+        share = weight / self._weight if self._weight > 0 else 0.0
+        if self._blocks:
+            self.value += share * (value - self.value)
+        else:
+            self.value = value
+        so_far = self._d_params
+        if so_far is not None and d_params is not None and d_params is not so_far:
+            so_far += share * (d_params - so_far)
+        if self._d_x is not None:
+            self._d_x[block] = d_x
+        self._blocks.append((block, weight))
+
+    def gradients(self) -> dict[str, FloatArray]:
+        """Return the derivatives of the mean by name."""
+        found = {}
+        if self._d_params is not None:
+            found[PARAMS] = self._d_params
+        if self._d_x is not None:
+            found[X] = self._d_x
+            for block, weight in self._blocks:
+                self._d_x[block] *= weight / (self._weight or 1.0)
+        return found

@@ -1,0 +1,110 @@
+"""The plans that derivatives are computed by: a network's own, and those with tangents."""
+
+from __future__ import annotations
+
+from chainrule.losses import Loss
+from chainrule.network import Sequential
+from chainrule.plan import Head, Plan, PlanBuilder, Tensor, make_plan
+from chainrule.plan.builder import Shape
+from chainrule.plan.tangent import Tangents
+
+
+def plain_plan(
+    net: Sequential, shape: Shape, rows: int, *, threads: int, loss: Loss | None, keep: bool
+) -> Plan:
+    """Return the network's own plan; with ``keep``, it can be walked backward several times."""
+    return net.make_plan(shape, rows, loss=loss, threads=threads, keep=keep)
+
+
+def tangent_plan(
+    net: Sequential,
+    shape: Shape,
+    rows: int,
+    *,
+    threads: int,
+    moving: bool,
+    by_x: bool,
+    loss: Loss | None = None,
+    backward: bool = False,
+    keep: bool = False,
+) -> Plan:
+    """Return a plan for the outputs, then for their tangents: twice as many heads.
+
+    With ``moving``, the parameters move along the direction; ``by_x``, x along the seed.
+    """
+    builder, x, outputs = net.lower(shape)
+    heads = list(map(Head, outputs)) if loss is None else loss.heads(outputs)
+    seeds = [Tensor(x.shape)] if by_x else []
+    tangents = Tangents(builder, moving=moving, seeds=[(x, seed) for seed in seeds])
+    tangents.append(list(builder.instructions))
+    heads += [Head(_or_zeros(builder, tangents.of(y), y)) for y in outputs]
+    return make_plan(
+        builder,
+        x,
+        heads,
+        offsets=net.offsets,
+        batch=rows,
+        dtype=net.dtype,
+        seeds=seeds,
+        backward=backward,
+        threads=threads,
+        keep=keep,
+    )
+
+
+def derivatives_plan(
+    net: Sequential,
+    shape: Shape,
+    rows: int,
+    *,
+    threads: int,
+    derivatives: tuple[tuple[int, ...], ...],
+    backward: bool,
+) -> Plan:
+    """Return a plan for derivatives by the input's elements, a head each.
+
+    ``()`` is the output itself, ``(i,)`` its derivative by element i, ``(i, j)`` the second one by
+    i and j, with i <= j. There is a seed for each element, in the order of their numbers.
+    """
+    builder, x, (y,) = net.lower(shape)
+    primal = list(builder.instructions)
+    seeds, tangents, steps = [], {}, {}
+    heads: dict[tuple[int, ...], Tensor] = {(): y}
+    for i in elements_of(derivatives):
+        seeds.append(Tensor(x.shape))
+        tangents[i] = Tangents(builder, moving=False, seeds=[(x, seeds[-1])])
+        begin = len(builder.instructions)
+        tangents[i].append(primal)
+        steps[i] = builder.instructions[begin:]
+        heads[i,] = _or_zeros(builder, tangents[i].of(y), y)
+    for derivative in derivatives:
+        if len(derivative) == 2:
+            i, j = derivative
+            tangents[j].append(steps[i])
+            heads[i, j] = _or_zeros(builder, tangents[j].of(heads[i,]), y)
+    return make_plan(
+        builder,
+        x,
+        [Head(heads[derivative]) for derivative in derivatives],
+        offsets=net.offsets,
+        batch=rows,
+        dtype=net.dtype,
+        seeds=seeds,
+        backward=backward,
+        threads=threads,
+        keep=backward,  # for several walks back
+    )
+
+
+def elements_of(derivatives: tuple[tuple[int, ...], ...]) -> list[int]:
+    """Return the numbers of the elements that something is derived by.
+
+    >>> elements_of(((), (3,), (0, 3)))
+    [0, 3]
+    """
+    return sorted({i for derivative in derivatives for i in derivative})
+
+
+def _or_zeros(builder: PlanBuilder, tangent: Tensor | None, y: Tensor) -> Tensor:
+    """Return a tangent of y, zeros if it has none."""
+    return builder.rescale(y, 0.0) if tangent is None else tangent

@@ -1,0 +1,147 @@
+"""The network's Jacobian, times a vector from the left or from the right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from chainrule.arrays import FloatArray
+from chainrule.autodiff.door import (
+    PARAMS,
+    Wrt,
+    X,
+    check_network,
+    directions_of,
+    one_or_tuple,
+    parameter_vector,
+)
+from chainrule.autodiff.machines import blocks, borrowed, return_with, take
+from chainrule.autodiff.plans import plain_plan, tangent_plan
+from chainrule.engine.instructions import Phase
+from chainrule.network import Sequential
+
+Pullback = Callable[[Any], tuple[FloatArray, FloatArray]]
+
+
+def vjp(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None) -> tuple[Any, Pullback]:
+    """Return the output, and the function that carries a gradient by it back.
+
+    Reverse mode: ``d_output`` times the Jacobian. The network is not changed.
+
+    Parameters
+    ----------
+    net : Sequential
+    x : array of shape (n, ...)
+    params : array of shape (n_params,), optional
+        Instead of the network's own; leave it as it is as long as you call the pullback.
+
+    Returns
+    -------
+    output : array of shape (n, ...)
+        Or a tuple of them, one for each head, if the network ends in a :class:`Branch`.
+    pullback : function of an array of the output's shape, or a tuple as output is one
+        It returns the gradient by the parameters, shape (n_params,), and that by x. It may be
+        called any number of times.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is wrong.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> net = cr.Sequential(cr.Linear(2, 1), dtype="float64")
+    >>> output, pullback = cr.vjp(net, [[3.0, 1.0]], params=[1.0, 2.0, 0.5])
+    >>> d_params, d_x = pullback([[1.0]])
+    >>> output.tolist(), d_params.tolist(), d_x.tolist()
+    ([[5.5]], [3.0, 1.0, 1.0], [[1.0, 2.0]])
+    """
+    check_network(net)
+    vector = net.params.copy() if params is None else parameter_vector(net, params)
+    inputs = net.check_input(x, "x")
+    rows = len(inputs)
+    key, machine = take(net, plain_plan, inputs.shape[1:], rows, loss=None, keep=True)
+    machine.run(Phase.FORWARD, rows, params=vector, inputs=inputs)
+    shapes = machine.plan.output_shapes
+    outputs = [machine.rows_at("output", rows, head).copy() for head in range(len(shapes))]
+
+    def pullback(d_output: Any) -> tuple[FloatArray, FloatArray]:
+        gradients = net.check_gradients(d_output, rows, shapes, "d_output")
+        for head, gradient in enumerate(gradients):
+            machine.rows_at("d_output", rows, head)[...] = gradient
+        d_params = np.zeros_like(vector)
+        phases = Phase.BACKWARD | Phase.INPUT_GRADIENT
+        machine.run(phases, rows, params=vector, grads=d_params)
+        return d_params, machine.rows_at("d_input", rows).copy()
+
+    return_with(pullback, net, key, machine)
+    return one_or_tuple(outputs), pullback
+
+
+def jvp(
+    net: Sequential,
+    x: ArrayLike,
+    tangent: Any,
+    wrt: Wrt = PARAMS,
+    *,
+    params: ArrayLike | None = None,
+) -> tuple[Any, Any]:
+    """Return the output, and how fast it changes along a direction.
+
+    Forward mode: the Jacobian times ``tangent``, in one walk along a plan that carries the tangent
+    of each value beside it.
+
+    Parameters
+    ----------
+    net : Sequential
+    x : array of shape (n, ...)
+    tangent : array like what ``wrt`` names, or a tuple of them
+        The direction in which parameters, x or both move.
+    wrt : "params", "x" or a tuple of both
+    params : array of shape (n_params,), optional
+        Instead of the network's own.
+
+    Returns
+    -------
+    output, d_output : arrays of shape (n, ...)
+        Or tuples of them, one for each head, if the network ends in a :class:`Branch`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is wrong.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> net = cr.Sequential(cr.Linear(1, 1), cr.Tanh(), dtype="float64")
+    >>> output, d_output = cr.jvp(net, [[0.0]], [[1.0]], wrt="x", params=[2.0, 0.0])
+    >>> output.tolist(), d_output.tolist()
+    ([[0.0]], [[2.0]])
+    """
+    check_network(net)
+    vector = parameter_vector(net, params)
+    inputs = net.check_input(x, "x")
+    moves = directions_of(net, tangent, "tangent", wrt, inputs.shape)
+    shapes = net.output_shapes(inputs.shape[1:])
+    outputs = [np.empty((len(inputs), *shape), net.dtype) for shape in 2 * shapes]
+    options = {"moving": PARAMS in moves, "by_x": X in moves}
+    for block in blocks(len(inputs)):
+        rows = block.stop - block.start
+        with borrowed(net, tangent_plan, inputs.shape[1:], rows, **options) as machine:
+            if X in moves:
+                machine.rows_at("seed", rows)[...] = moves[X][block]
+            machine.run(
+                Phase.FORWARD,
+                np.arange(block.start, block.stop),
+                params=vector,
+                direction=moves.get(PARAMS),
+                inputs=inputs,
+            )
+            for head, output in enumerate(outputs):
+                output[block] = machine.rows_at("output", rows, head)
+    return one_or_tuple(outputs[: len(shapes)]), one_or_tuple(outputs[len(shapes) :])

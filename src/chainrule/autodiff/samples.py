@@ -1,0 +1,227 @@
+"""The gradient of each sample's own loss: all of them, their norms, or their clipped sum."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from chainrule.arguments import above_zero
+from chainrule.arrays import FloatArray
+from chainrule.autodiff.door import check_loss, parameter_vector, room
+from chainrule.autodiff.machines import blocks, borrowed
+from chainrule.autodiff.plans import plain_plan
+from chainrule.autodiff.sample_gradients import SampleGradients
+from chainrule.batch import Batch
+from chainrule.engine.instructions import Phase
+from chainrule.engine.machine import Machine
+from chainrule.losses import Loss
+from chainrule.network import Sequential
+
+Use = Callable[[Machine, slice, SampleGradients, list[FloatArray]], None]
+
+
+def per_sample_grad(
+    net: Sequential,
+    loss: Loss,
+    x: ArrayLike,
+    y: Any,
+    *,
+    params: ArrayLike | None = None,
+    out: FloatArray | None = None,
+) -> FloatArray:
+    """Return the gradient of each sample's loss by the parameters, one row a sample.
+
+    One walk through the network for all samples; a sample's gradient is then an outer product for
+    each weight. The mean of the rows is the gradient of the batch.
+
+    Parameters
+    ----------
+    net : Sequential
+    loss : Loss
+    x, y : arrays
+        A batch of n samples, and what the loss takes.
+    params : array of shape (n_params,), optional
+        Instead of the network's own.
+    out : array of shape (n, n_params), optional
+        Where to write. A new array of that size takes the system longer to hand out than the
+        gradients take to compute.
+
+    Returns
+    -------
+    array of shape (n, n_params)
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is wrong.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> net = cr.Sequential(cr.Linear(1, 1), dtype="float64")
+    >>> cr.per_sample_grad(net, cr.MSELoss(), [[1.0], [2.0]], [[0.0], [0.0]], params=[1.0, 0.0])
+    array([[2., 2.],
+           [8., 4.]])
+    """
+    at, batch = _checked(net, loss, x, y, params)
+    result = room(out, "out", (batch.rows, at.size), net.dtype)
+
+    def use(_: Machine, block: slice, samples: SampleGradients, __: list[FloatArray]) -> None:
+        samples.write(result[block][:, np.newaxis], 0)
+
+    _for_each_block(net, loss, at, batch, use)
+    return result
+
+
+def per_sample_norms(
+    net: Sequential,
+    loss: Loss,
+    x: ArrayLike,
+    y: Any,
+    *,
+    params: ArrayLike | None = None,
+) -> FloatArray:
+    """Return the Euclidean norm of each row of :func:`per_sample_grad`, without its rows.
+
+    Where each weight is used once and has one row a sample, its gradient's norm is that of its
+    input times that of its output's gradient. Elsewhere a few samples' gradients exist at a time.
+
+    Parameters and errors are those of :func:`per_sample_grad`.
+
+    Returns
+    -------
+    array of shape (n,)
+
+    References
+    ----------
+    Goodfellow, *Efficient Per-Example Gradient Computations*, arXiv:1510.01799, 2015.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> net = cr.Sequential(cr.Linear(1, 1), dtype="float64")
+    >>> cr.per_sample_norms(net, cr.MSELoss(), [[0.75]], [[0.0]], params=[0.0, 1.0])
+    array([2.5])
+    """
+    at, batch = _checked(net, loss, x, y, params)
+    norms = np.empty(batch.rows, net.dtype)
+
+    def use(_: Machine, block: slice, samples: SampleGradients, __: list[FloatArray]) -> None:
+        norms[block] = samples.norms()
+
+    _for_each_block(net, loss, at, batch, use)
+    return norms
+
+
+def clipped_grad(
+    net: Sequential,
+    loss: Loss,
+    x: ArrayLike,
+    y: Any,
+    max_norm: float,
+    *,
+    params: ArrayLike | None = None,
+) -> tuple[FloatArray, FloatArray]:
+    """Return the sum of the samples' gradients, each clipped to a norm, and the norms before.
+
+    It is what differentially private SGD adds its noise to. The gradients are never there one by
+    one: after the norms, each sample's loss gets the weight that clips it, and a second walk back
+    sums up.
+
+    Parameters
+    ----------
+    net : Sequential
+    loss : Loss
+    x, y : arrays
+        A batch of n samples, and what the loss takes.
+    max_norm : float
+        A sample's gradient that is longer is scaled to this norm; more than 0.
+    params : array of shape (n_params,), optional
+        Instead of the network's own.
+
+    Returns
+    -------
+    gradient : array of shape (n_params,)
+        A sum, not a mean.
+    norms : array of shape (n,)
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is wrong.
+
+    References
+    ----------
+    Abadi et al., *Deep Learning with Differential Privacy*, CCS 2016; Lee and Kifer, *Scaling up
+    Differentially Private Deep Learning with Fast Per-Example Gradient Clipping*, PoPETs 2021.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> net = cr.Sequential(cr.Linear(1, 1), dtype="float64")
+    >>> x, y = [[0.75], [0.0]], [[0.0], [0.0]]
+    >>> gradient, norms = cr.clipped_grad(net, cr.MSELoss(), x, y, 1.25, params=[0.0, 1.0])
+    >>> gradient.tolist(), norms.tolist()
+    ([0.75, 2.25], [2.5, 2.0])
+    """
+    max_norm = above_zero(max_norm, "max_norm")
+    at, batch = _checked(net, loss, x, y, params)
+    norms = np.empty(batch.rows, net.dtype)
+    total = np.zeros_like(at)
+
+    def use(
+        machine: Machine, block: slice, samples: SampleGradients, d_outputs: list[FloatArray]
+    ) -> None:
+        rows = block.stop - block.start
+        norms[block] = samples.norms()
+        scale = max_norm / np.maximum(norms[block], max_norm)
+        for head, d_output in enumerate(d_outputs):
+            by_row = scale.reshape(-1, *[1] * (d_output.ndim - 1))
+            np.multiply(d_output, by_row, out=machine.rows_at("d_output", rows, head))
+        part = np.zeros_like(total) if block.start else total
+        machine.run(Phase.BACKWARD, rows, params=at, grads=part)
+        if part is not total:
+            total[...] += part
+
+    _for_each_block(net, loss, at, batch, use)
+    return total, norms
+
+
+def _checked(
+    net: Any, loss: Any, x: ArrayLike, y: Any, params: ArrayLike | None
+) -> tuple[FloatArray, Batch]:
+    check_loss(net, loss)
+    at = parameter_vector(net, params)
+    return at, Batch.checked(net, loss, x, y, None, ("x", "y"))
+
+
+def _for_each_block(
+    net: Sequential,
+    loss: Loss,
+    params: FloatArray,
+    batch: Batch,
+    use: Use,
+) -> None:
+    """Walk forward and back with each block.
+
+    Then call ``use`` with the machine, the block, its samples' gradients, and the gradients by the
+    outputs that the walk back began with.
+    """
+    for block in blocks(batch.rows):
+        rows = block.stop - block.start
+        shape = batch.inputs.shape[1:]
+        with borrowed(net, plain_plan, shape, rows, loss=loss, keep=True) as machine:
+            order, losses = np.arange(block.start, block.stop), machine.losses_for(1)
+            machine.run(Phase.FORWARD, order, params=params, losses=losses, **batch.arguments)
+            heads = range(len(machine.plan.heads))
+            d_outputs = [machine.rows_at("d_output", rows, head) for head in heads]
+            for d_output in d_outputs:
+                d_output *= rows  # as the batch's loss is a mean
+            begin_with = [d_output.copy() for d_output in d_outputs]  # they may be added to
+            machine.run(Phase.BACKWARD, order, params=params)
+            inputs = batch.inputs[block]
+            samples = SampleGradients(net, machine, params, inputs, begin_with)
+            use(machine, block, samples, begin_with)

@@ -1,0 +1,59 @@
+"""X, y and the weights of its rows: checked, in the form that the engine takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from numpy.typing import ArrayLike, NDArray
+
+from chainrule import arrays
+from chainrule.arrays import FloatArray
+from chainrule.losses import Loss, Targets
+from chainrule.network import Sequential
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows to compute a loss on.
+
+    Attributes
+    ----------
+    inputs : array
+        X as it came, mostly.
+    targets : Targets
+    weights : array of shape (n,), or None
+    """
+
+    inputs: NDArray[Any]
+    targets: Targets
+    weights: FloatArray | None
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return len(self.inputs)
+
+    @classmethod
+    def checked(
+        cls,
+        net: Sequential,
+        loss: Loss,
+        X: ArrayLike,
+        y: Any,
+        sample_weight: ArrayLike | None,
+        names: tuple[str, str] = ("X", "y"),
+    ) -> Batch:
+        """Return the batch, or raise an error that calls X and y by ``names``."""
+        x = net.check_input(X, names[0])
+        rows = x.shape[0]
+        shapes = [(rows, *shape) for shape in net.output_shapes(x.shape[1:])]
+        targets = loss.check_targets(y, shapes, net.dtype, names[1])
+        weights = arrays.weight_array(sample_weight, rows, net.dtype)
+        return cls(x, targets, weights)
+
+    @cached_property
+    def arguments(self) -> dict[str, Any]:
+        """What the machine reads batches from."""
+        return {"inputs": self.inputs, **self.targets.arguments(), "weights": self.weights}

@@ -1,0 +1,25 @@
+"""Gradients of single samples: one row each, where a batch's gradient is their sum."""
+
+from chainrule.kernels.jit import kernel
+
+
+@kernel
+def outer(x, dy, adds, dw):
+    for i in range(x.size):
+        row, factor = dw[i], x[i]
+        if adds:
+            for j in range(dy.size):
+                row[j] += factor * dy[j]
+        else:
+            for j in range(dy.size):
+                row[j] = factor * dy[j]
+
+
+@kernel
+def row_squares(x, squares):
+    for i in range(x.shape[0]):
+        row = x[i]
+        total = x.dtype.type(0)
+        for j in range(row.size):
+            total += row[j] * row[j]
+        squares[i] = total
