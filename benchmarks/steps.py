@@ -22,7 +22,7 @@ class Engine:
         cr.set_num_threads(threads)
         chosen = WORKLOADS[workload]
         X, y = chosen.data()
-        self.network = chosen.network()
+        self.network = self.network_for(chosen)
         shape, dtype = (len(X), chosen.sizes[-1]), self.network.dtype
         self.data = {
             "inputs": self.network.check_input(X, "X"),
@@ -41,6 +41,9 @@ class Engine:
         if not chosen.full_batch:
             self.order = np.random.default_rng(0).integers(0, len(X), self.order.size)
         self.run(WHOLE)  # compiles or loads
+
+    def network_for(self, workload):
+        return workload.network()
 
     def run(self, phases):
         self.machine.run(
@@ -73,6 +76,17 @@ class Steps(Engine):
 
     def time_whole(self, workload, threads):
         self.run(WHOLE)
+
+
+class Shortcuts(Steps):
+    """Beside Steps on the same workload: around each layer and its activation goes a shortcut."""
+
+    params = (["deep"], THREADS)
+
+    def network_for(self, workload):
+        layers = super().network_for(workload).layers
+        blocks = [cr.Residual(*pair) for pair in zip(layers[::2], layers[1::2], strict=False)]
+        return cr.Sequential(*blocks, layers[-1], seed=0, dtype=workload.dtype)
 
 
 class LargeStep(Steps):

@@ -154,7 +154,7 @@ def test_outputs_and_gradients_are_those_of_numpy(net):
 @given(net=networks(), data=st.data())
 @settings(max_examples=25, deadline=None)
 def test_every_way_to_run_a_graph_gives_the_same(net, data):
-    x = batch((ROWS, WIDTH))
+    x = batch((20, WIDTH))
     d_out = one_or_tuple(d_outputs(net, x))
     out, dx = net.forward(x), net.backward(d_out)
     grads = net.grads.copy()
@@ -173,10 +173,9 @@ def test_every_way_to_run_a_graph_gives_the_same(net, data):
     twin = twins[same]()
     assert twin.params.size == net.params.size
     with pytest.MonkeyPatch.context() as patch, cr.threads(3 if same == "threads" else 1):
-        if same == "threads":
-            patch.setattr(team, "LEAST_OF_A_STEP", 1)
-            patch.setattr(team, "LEAST_OF_A_CALL", 0)
-            patch.setattr(team, "ROWS_OF_A_MEMBER", 1)
+        patch.setattr(team, "LEAST_OF_A_STEP", 1)
+        patch.setattr(team, "LEAST_OF_A_CALL", 0)
+        patch.setattr(team, "ROWS_OF_A_MEMBER", 1)
         twin_out, twin_dx = twin.forward(x), twin.backward(d_out)
     exact = same != "numpy"
     pairs = zip((*several(twin_out), twin_dx, twin.grads), (*several(out), dx, grads), strict=True)
@@ -185,6 +184,24 @@ def test_every_way_to_run_a_graph_gives_the_same(net, data):
             np.testing.assert_array_equal(actual, expected)
         else:
             np.testing.assert_allclose(actual, expected, rtol=1e-10, atol=1e-12)
+
+
+@given(net=networks())
+@settings(max_examples=15, deadline=None)
+def test_training_with_any_number_of_threads_gives_the_same_bits(net):
+    x = batch((30, WIDTH))
+    y = d_outputs(net, x)
+    loss = cr.MultiLoss(*[cr.MSELoss()] * len(y), weights=[0.5] * len(y))
+    options = {"loss": loss, "batch_size": 20, "epochs": 2, "progress": False}
+    twins = [net.copy(), net.copy()]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(team, "LEAST_OF_A_STEP", 1)
+        patch.setattr(team, "LEAST_OF_A_CALL", 0)
+        patch.setattr(team, "ROWS_OF_A_MEMBER", 1)
+        for twin, threads in zip(twins, (1, 3), strict=True):
+            with cr.threads(threads):
+                cr.fit(twin, x, y, **options)
+    np.testing.assert_array_equal(twins[0].params, twins[1].params)
 
 
 def rebuilt(net):

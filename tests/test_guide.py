@@ -33,7 +33,9 @@ def test_the_chain_rule(run_guide, tmp_path):
     [
         ("arrays.md", "pandas"),
         ("derivatives.md", "numpy"),
+        ("graphs.md", "numpy"),
         ("ops.md", "numpy"),
+        ("own-layers.md", "numpy"),
         ("scipy.md", "scipy"),
     ],
 )

@@ -46,6 +46,26 @@ def test_only_one_activation_is_fused():
     assert ops(net, (4,)) == [(Op.LINEAR, Op.TANH), (Op.RELU, Op.NONE)]
 
 
+def test_what_others_take_too_is_not_fused_away():
+    block = cr.Residual(cr.Linear(4, 4), cr.Tanh())
+    assert ops(cr.Sequential(block), (4,)) == [(Op.LINEAR, Op.TANH), (Op.ADD, Op.NONE)]
+    alone = [(Op.LINEAR, Op.NONE), (Op.TANH, Op.NONE)]
+    shortcut = cr.Sequential(cr.Linear(4, 4), cr.Residual(cr.Tanh()))
+    assert ops(shortcut, (4,)) == [*alone, (Op.ADD, Op.NONE)]
+    heads = cr.Sequential(cr.Linear(4, 4), cr.Branch(cr.Identity(), cr.Tanh(), cr.Tanh()))
+    assert ops(heads, (4,)) == [*alone, alone[1]]
+    # Two outputs need memory of their own.
+    same = cr.Sequential(cr.Linear(4, 4), cr.Branch(cr.Identity(), cr.Identity()))
+    assert ops(same, (4,)) == [alone[0], (Op.RESCALE, Op.NONE)]
+
+
+def test_the_gather_takes_no_rescale_that_lies_beside_a_shortcut():
+    first = cr.Sequential(cr.Rescale(0.5), cr.Residual(cr.ReLU())).make_plan((4,), 8)
+    assert first.gathered == (0,)
+    beside = cr.Sequential(cr.Residual(cr.Rescale(0.5))).make_plan((4,), 8)
+    assert beside.gathered == ()
+
+
 def test_flatten_and_identity_cost_nothing():
     net = cr.Sequential(cr.Flatten(), cr.Identity(), cr.Linear(6, 2), cr.Identity(), cr.ReLU())
     assert ops(net, (2, 3)) == [(Op.LINEAR, Op.RELU)]

@@ -1,5 +1,6 @@
 """Every kernel against its NumPy twin: same names, same arguments, same results."""
 
+import ctypes
 import inspect
 from importlib import import_module
 from pathlib import Path
@@ -13,22 +14,25 @@ import chainrule.kernels
 import chainrule.reference
 from chainrule.kernels import jit
 from chainrule.kernels.blocks import PACKED_BYTES
+from chainrule.reference.foreign import FUNCTION
 
 # Not kernels, but what they are made with.
 WITHOUT_TWIN = {
     *(
         "blocks",
         "cache",
+        "callback",
         "conversion",
         "copy",
         "dot",
+        "elementwise",
         "formats",
         "jit",
         "sums",
         "tile",
         "transpose",
     ),
-    *("values", "vectors", "views"),
+    *("values", "vectors", "views", "weak"),
 }
 DTYPES = (np.float32, np.float64)
 ROWS_AND_COLUMNS = [(1, 1), (9, 2), (1, 10), (3, 2), (7, 5), (13, 33), (64, 10), (37, 53)]
@@ -83,6 +87,15 @@ def test_nobody_else_writes_njit():
         assert "njit(" not in source.read_text() or source.name == Path(jit.__file__).name, source
 
 
+# A function from elsewhere, and the table that stands for it.
+@FUNCTION
+def weigh(*numbers):
+    *others, table = numbers
+    return sum(i * number for i, number in enumerate(others)) if table == TABLE.ctypes.data else -1
+
+
+TABLE = np.array([ctypes.cast(weigh, ctypes.c_void_p).value], np.int64)
+
 # What a twin is called with: made from the names of its parameters.
 
 
@@ -99,6 +112,7 @@ def arguments(function, rows, columns, dtype, rng):
         "scratch": (PACKED_BYTES // 4,),
         "weight": (rows,),
         "source": (rows + 3, columns),
+        "parts": (3, columns + 1),
         "out": (rows, columns),
         "c": (rows, columns),
     }
@@ -110,6 +124,8 @@ def arguments(function, rows, columns, dtype, rng):
         "columns": 3,
         "column": 1,
         "adds": True,
+        "rows": rows,
+        "table": TABLE.ctypes.data,
         "lr": 0.01,
         "momentum": 0.9,
         "weight_decay": 0.1,
@@ -140,6 +156,8 @@ def arguments(function, rows, columns, dtype, rng):
         shapes["a"] = (inner, rows)
     if name == "gather_values":
         shapes["source"], shapes["out"] = (rows + 3,), (rows,)
+    if name == "add_up":
+        shapes["out"] = (columns,)
     if name == "outer":
         shapes |= {"x": (rows,), "dy": (columns,), "dw": (rows, columns)}
     if name == "row_squares":
@@ -152,6 +170,8 @@ def arguments(function, rows, columns, dtype, rng):
     for parameter in inspect.signature(function).parameters:
         if parameter in numbers:
             values.append(numbers[parameter])
+        elif name == "call":  # addresses
+            values.append(int(rng.integers(1 << 40)))
         elif parameter == "label":
             values.append(rng.integers(0, columns, rows))
         elif parameter == "team":

@@ -31,13 +31,17 @@ from chainrule.history import History
 from chainrule.layers import (
     ELU,
     GELU,
+    Activation,
     Branch,
+    CompiledLayer,
     Flatten,
     Identity,
     LeakyReLU,
     Linear,
     LogSoftmax,
+    NumPyLayer,
     Parallel,
+    Parameter,
     ReLU,
     Rescale,
     Residual,
@@ -53,6 +57,7 @@ from chainrule.multi_loss import MultiLoss
 from chainrule.network import Sequential
 from chainrule.objective import Objective, objective
 from chainrule.optimizers import SGD, Adam, AdamW
+from chainrule.own_losses import CompiledLoss, NumPyLoss
 from chainrule.saving import load
 from chainrule.threads import get_num_threads, set_num_threads, threads
 from chainrule.training import fit
@@ -64,11 +69,14 @@ __all__ = [
     "ELU",
     "GELU",
     "SGD",
+    "Activation",
     "Adam",
     "AdamW",
     "BCEWithLogitsLoss",
     "Branch",
     "Callback",
+    "CompiledLayer",
+    "CompiledLoss",
     "CrossEntropyLoss",
     "Flatten",
     "GradientFlow",
@@ -84,8 +92,11 @@ __all__ = [
     "ModelFileError",
     "MultiLoss",
     "NonFiniteError",
+    "NumPyLayer",
+    "NumPyLoss",
     "Objective",
     "Parallel",
+    "Parameter",
     "ReLU",
     "Rescale",
     "Residual",

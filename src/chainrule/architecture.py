@@ -13,7 +13,6 @@ from typing import Any
 from chainrule import layers
 from chainrule.initializers import Initializer
 from chainrule.layers.container import Container, Shared
-from chainrule.layers.graph import graph_of
 from chainrule.layers.layer import Element, Group, Layer
 
 KNOWN: dict[str, type[Layer]] = {name: getattr(layers, name) for name in layers.__all__}
@@ -138,18 +137,3 @@ class _Builder:
         self._layers += layers
         if self._layers > MOST_LAYERS:
             raise ValueError(f"there are more than {MOST_LAYERS:,} layers")
-
-
-def parameter_shapes(elements: Iterable[Element]) -> dict[str, tuple[int, ...]]:
-    """Return the name and shape of each parameter of a network of these layers.
-
-    Raises
-    ------
-    ValueError
-        If they cannot stand like this.
-    """
-    return {
-        f"{node.home}.{name}": parameter.shape
-        for node in graph_of(elements).nodes
-        for name, parameter in node.layer.parameters().items()
-    }

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from chainrule._version import __version__
-from chainrule.architecture import build, describe, parameter_shapes
+from chainrule.architecture import build, describe
 from chainrule.arrays import FloatArray, all_finite
 from chainrule.errors import ModelFileError
 from chainrule.files import write_whole
+from chainrule.layers.graph import graph_of
 from chainrule.layers.layer import Element
 
 KEY, FORMAT = "chainrule", 1  # of the entry in the header
@@ -92,7 +93,7 @@ def _about(metadata: dict[str, str] | None, path: Any) -> dict[str, Any]:
 def _shapes(about: dict[str, Any], path: Any) -> dict[str, tuple[int, ...]]:
     """Return the shapes of the parameters that the layers have."""
     try:
-        return parameter_shapes(build(about.get("layers")))
+        return graph_of(build(about.get("layers"))).parameter_shapes()
     except (ValueError, RecursionError) as error:
         raise ModelFileError(f"{path} does not describe a network: {error}.") from None
 

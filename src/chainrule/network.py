@@ -26,7 +26,6 @@ from chainrule.layers.graph import (
     kind_of,
     lower,
     output_shapes,
-    written,
 )
 from chainrule.layers.layer import Element, Group, Layer
 from chainrule.losses import Loss
@@ -34,7 +33,7 @@ from chainrule.model_file import write_model
 from chainrule.optimizers import OptimizerState
 from chainrule.plan import Head, Plan, PlanBuilder, Tensor, make_plan
 from chainrule.plan.builder import Shape
-from chainrule.summary import Summary, SummaryRow
+from chainrule.summary import Summary, summarize
 
 # An array; a tuple of them, one for each head, if the network ends in a Branch.
 Output = Any
@@ -103,10 +102,7 @@ class Sequential(Group):
         check_names(self._graph)
         output_shapes(self._graph, None)
 
-        self._shapes: dict[str, Shape] = {}
-        for node in self._graph.nodes:
-            for name, parameter in node.layer.parameters().items():
-                self._shapes[f"{node.home}.{name}"] = parameter.shape
+        self._shapes = self._graph.parameter_shapes()
         sizes = [prod(shape) for shape in self._shapes.values()]
         ends = np.cumsum([0, *sizes])
         self._offsets = dict(zip(self._shapes, map(int, ends[:-1]), strict=True))
@@ -121,12 +117,8 @@ class Sequential(Group):
 
     def _initialize(self, rng: np.random.Generator) -> None:
         views = self.parameters()
-        for node in self._graph.nodes:
-            parameters = node.layer.parameters() if node.is_first else {}
-            for name, parameter in parameters.items():
-                fan_in = parameters["weight"].shape[0] if "weight" in parameters else 1
-                first = parameter.initializer(parameter.shape, fan_in, rng)
-                views[f"{node.home}.{name}"][...] = first
+        for name, first in self._graph.first_values(rng):
+            views[name][...] = first
         homes = {node.path: node.home for node in self._graph.nodes}
         # Of networks that share layers the first one's count.
         for prefix, network in reversed(list(_networks(self.layers))):
@@ -388,10 +380,12 @@ class Sequential(Group):
             self._output_shapes[input_shape] = tuple(known)
         return self._output_shapes[input_shape]
 
-    def lower(self, input_shape: Shape) -> tuple[PlanBuilder, Tensor, list[Tensor]]:
+    def lower(
+        self, input_shape: Shape, *, keep: bool = False
+    ) -> tuple[PlanBuilder, Tensor, list[Tensor]]:
         """Return the layers' instructions for rows of a shape, the input and the outputs."""
         builder, first = PlanBuilder(), Tensor(input_shape)
-        return builder, first, lower(self._graph, builder, first)
+        return builder, first, lower(self._graph, builder, first, keep=keep)
 
     @property
     def offsets(self) -> dict[str, int]:
@@ -413,7 +407,7 @@ class Sequential(Group):
 
         See :func:`chainrule.plan.make_plan`.
         """
-        builder, first, outputs = self.lower(input_shape)
+        builder, first, outputs = self.lower(input_shape, keep=keep)
         return make_plan(
             builder,
             first,
@@ -445,15 +439,7 @@ class Sequential(Group):
         1 ReLU()         (n, 10)        0
         650 parameters, float32, 2.5 KiB
         """
-        shapes = output_shapes(self._graph, None)
-        rows = []
-        for node, shape in zip(self._graph.nodes, shapes, strict=True):
-            text = written(node.layer) + (f" {node.layer.name!r}" if node.layer.name else "")
-            parameters = node.layer.parameters().values() if node.is_first else ()
-            count = sum(prod(parameter.shape) for parameter in parameters)
-            shared = "" if node.is_first else f", as {node.home}"
-            rows.append(SummaryRow(node.path, text + shared, shape, count))
-        return Summary(tuple(rows), self.dtype.name, self._params.nbytes)
+        return summarize(self._graph, self.dtype.name, self._params.nbytes)
 
     # Copies and the like
 

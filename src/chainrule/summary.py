@@ -1,8 +1,9 @@
 """The table that ``net.summary()`` shows."""
 
 from dataclasses import dataclass
+from math import prod
 
-from chainrule.layers.graph import shape_text
+from chainrule.layers.graph import Graph, output_shapes, shape_text, written
 
 
 @dataclass(frozen=True)
@@ -40,3 +41,15 @@ class Summary:
         return "\n".join([*lines, total])
 
     __repr__ = __str__
+
+
+def summarize(graph: Graph, dtype: str, nbytes: int) -> Summary:
+    """Return the table of a network's layers, with shapes as far as they are known."""
+    rows = []
+    for node, shape in zip(graph.nodes, output_shapes(graph, None), strict=True):
+        text = written(node.layer) + (f" {node.layer.name!r}" if node.layer.name else "")
+        parameters = node.layer.parameters().values() if node.is_first else ()
+        count = sum(prod(parameter.shape) for parameter in parameters)
+        shared = "" if node.is_first else f", as {node.home}"
+        rows.append(SummaryRow(node.path, text + shared, shape, count))
+    return Summary(tuple(rows), dtype, nbytes)

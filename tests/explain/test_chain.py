@@ -248,7 +248,7 @@ def test_jacobians_take_little_memory_beside_themselves():
     chain.path("x")
     tracemalloc.start()
     link = chain.links[1]
-    vars(link).pop("jacobian")
+    vars(link).pop("jacobians")
     assert link.jacobian.shape == (4, 3000, 4)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

@@ -42,9 +42,14 @@ def get_run(backend: str) -> Callable[..., int]:
     return get_function(backend, "interpreter", "run")
 
 
+def is_compiled(backend: str) -> bool:
+    """Tell whether a backend's ``run`` is compiled, or plain Python."""
+    return not isinstance(get_run(backend), FunctionType)
+
+
 def threads_for(backend: str) -> int:
     """Return how many threads may run a plan: plain Python uses one."""
-    return 1 if isinstance(get_run(backend), FunctionType) else get_num_threads()
+    return get_num_threads() if is_compiled(backend) else 1
 
 
 def _with_twins(engine: dict[str, Any]) -> dict[str, Any]:

@@ -31,11 +31,13 @@ class Op(IntEnum):
     CONCATENATE = 26  # one value takes its place among the columns of y
     SUM_ALONG_ROWS = 27
     DERIVATIVE = 28  # x times an activation's derivative, a function of the other operand
+    FOREIGN = 29  # a user's own functions
 
     MSE = 40
     HUBER = 41
     BCE_WITH_LOGITS = 42
     CROSS_ENTROPY = 43
+    FOREIGN_LOSS = 44
 
     SGD = 60
     ADAM = 61
@@ -92,6 +94,13 @@ INSTRUCTION = np.dtype(
         ("adds_db", np.int64),
         ("partial", np.int64),  # room for a term of such a sum
         ("partial_other", np.int64),
+        # Of a step that is a user's own. A machine fills in the addresses of its functions' tables.
+        ("forward", np.int64),
+        ("backward", np.int64),
+        ("parameters", np.int64),  # how many, beginning at weight
+        ("parts", np.int64),  # room for each member's part of their gradients
+        ("kept", np.int64),  # what its functions hand on from forward to backward
+        ("kept_size", np.int64),  # elements a row
         ("alpha", np.float64),  # the operation's number: slope, alpha, delta, smoothing, scale
         ("beta", np.float64),  # its second one: offset
     ]
@@ -111,6 +120,8 @@ HEAD = np.dtype(
         ("target_size", np.int64),  # 0 where the loss takes labels, or there is no loss
         ("target_column", np.int64),  # how many columns of targets come before
         ("label_column", np.int64),  # ... or of labels
+        ("forward", np.int64),  # of a user's own loss, as of an instruction
+        ("losses", np.int64),  # room for the loss of each row
     ]
 )
 

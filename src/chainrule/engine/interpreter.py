@@ -68,11 +68,13 @@ from chainrule.kernels.curvature import (
     sum_along_rows,
     tanh_second,
 )
+from chainrule.kernels.foreign import add_up, call
 from chainrule.kernels.gather import copy_rows, gather_rescaled, gather_rows, gather_values
 from chainrule.kernels.jit import entry_point, kernel
-from chainrule.kernels.loss import bce_with_logits, cross_entropy, huber, mse
+from chainrule.kernels.loss import bce_with_logits, cross_entropy, huber, mse, row_scale
 from chainrule.kernels.rescale import rescale, rescale_backward
-from chainrule.kernels.team import meet
+from chainrule.kernels.rows import scale_rows, weighted_sum
+from chainrule.kernels.team import fail, meet
 from chainrule.kernels.update import adam_update, adamw_update, sgd_update
 from chainrule.kernels.views import matrix
 
@@ -168,7 +170,30 @@ def part_of(total, member, members, multiple):
 
 
 @kernel
-def forward(plan, params, direction, arena, scratch, first, last):
+def call_own(function, step, params, arena, first, last, dx_at, member, team):
+    """Let a user's function do its part of a step, for the rows from ``first`` to ``last``."""
+    if first == last:
+        return
+    k, n, size = step["inputs"], step["outputs"], arena.itemsize
+    memory, kept = arena.ctypes.data, step["kept"] + first * step["kept_size"]
+    part = step["parts"] + member * step["parameters"]
+    status = call(
+        function,
+        last - first,
+        memory + size * (step["x"] + first * k),
+        memory + size * (step["y"] + first * n),
+        memory + size * kept,
+        memory + size * (step["dy"] + first * n),
+        memory + size * (dx_at + first * k),
+        params.ctypes.data + size * max(step["weight"], 0),
+        memory + size * part,
+    )
+    if status != 0:
+        fail(team)
+
+
+@kernel
+def forward(plan, params, direction, arena, scratch, first, last, member, team):
     """Walk the plan from the input to the output, for the rows from ``first`` to ``last``."""
     for i in range(plan.size):
         step = plan[i]
@@ -203,6 +228,8 @@ def forward(plan, params, direction, arena, scratch, first, last):
             multiply_elements(x, arena[step["other"] + begin * k : step["other"] + end * k], y)
         elif op == Op.CONCATENATE:
             put_columns(matrix(x, m, k), step["column"], matrix(y, m, n))
+        elif op == Op.FOREIGN:
+            call_own(step["forward"], step, params, arena, first, last, step["dx"], member, team)
         elif op == Op.SUM_ALONG_ROWS:
             sum_along_rows(matrix(x, m, k), matrix(y, m, n))
         elif op == Op.DERIVATIVE:
@@ -213,7 +240,7 @@ def forward(plan, params, direction, arena, scratch, first, last):
 
 
 @kernel
-def pass_error_back(step, params, direction, arena, scratch, first, last, to_input):
+def pass_error_back(step, params, direction, arena, scratch, first, last, member, team, to_input):
     """Carry the gradient of the rows from ``first`` to ``last`` from one step's y to its x."""
     op, k, n = step["op"], step["inputs"], step["outputs"]
     begin, end = first * step["repeat"], last * step["repeat"]
@@ -243,6 +270,11 @@ def pass_error_back(step, params, direction, arena, scratch, first, last, to_inp
         pass_error_to_both(step, arena, begin, end, dy, dx)
     elif op == Op.CONCATENATE:
         take_columns(matrix(dy, m, n), step["column"], matrix(dx, m, k))
+    elif op == Op.FOREIGN:
+        part_at = step["parts"] + member * step["parameters"]
+        for j in range(part_at, part_at + step["parameters"]):
+            arena[j] = 0
+        call_own(step["backward"], step, params, arena, first, last, dx_at, member, team)
     else:
         saved = arena[step["saved"] + begin * n : step["saved"] + end * n]
         activate_backward(op, dy, saved, dx, step["alpha"])
@@ -278,8 +310,14 @@ def pass_error_to_both(step, arena, begin, end, dy, dx):
 
 
 @kernel
-def differentiate_parameters(step, grads, arena, scratch, rows, first, last):
+def differentiate_parameters(step, grads, arena, scratch, rows, first, last, members):
     """Compute those gradients of one step's parameters that lie from ``first`` to ``last``."""
+    if step["op"] == Op.FOREIGN:
+        at, size = step["weight"], step["parameters"]
+        begin, end = max(at, first), min(at + size, last)
+        if begin < end:
+            parts = matrix(arena[step["parts"] : step["parts"] + members * size], members, size)
+            add_up(parts, begin - at, step["adds_dw"], grads[begin:end])
     if step["op"] != Op.LINEAR or step["moving"]:
         return
     m, k, n = rows * step["repeat"], step["inputs"], step["outputs"]
@@ -307,15 +345,19 @@ def backward(
     """
     first, last = part_of(rows, member, members, 8)
     for i in range(plan.size - 1, -1, -1):
-        pass_error_back(plan[i], params, direction, arena, scratch, first, last, to_input)
+        pass_error_back(
+            plan[i], params, direction, arena, scratch, first, last, member, team, to_input
+        )
         if members == 1:  # at once, while both factors are in cache
-            differentiate_parameters(plan[i], grads, arena, scratch, rows, share[0], share[1])
-    if members == 1:
-        return True
+            differentiate_parameters(
+                plan[i], grads, arena, scratch, rows, share[0], share[1], members
+            )
     if not meet(team, members):
         return False
+    if members == 1:
+        return True
     for i in range(plan.size - 1, -1, -1):
-        differentiate_parameters(plan[i], grads, arena, scratch, rows, share[0], share[1])
+        differentiate_parameters(plan[i], grads, arena, scratch, rows, share[0], share[1], members)
     return True
 
 
@@ -331,7 +373,32 @@ def sum_of_weights(weights, chosen):
 
 
 @kernel
-def evaluate_loss(head, place, arena, label, targets, labels, total, chosen, first, last):
+def evaluate_own_loss(head, output, target, label, weight, total, d_output, arena, first, team):
+    """Let a user's function compute each row's loss and its gradient; weigh both."""
+    rows, at = output.shape[0], head["losses"] + first
+    if rows == 0:
+        return 0.0
+    losses = arena[at : at + rows]
+    status = call(
+        head["forward"],
+        rows,
+        output.ctypes.data,
+        losses.ctypes.data,
+        target.ctypes.data,
+        label.ctypes.data,
+        d_output.ctypes.data,
+        0,
+        0,
+    )
+    if status != 0:
+        fail(team)
+    scale = row_scale(total, 1)
+    scale_rows(d_output, weight, scale)
+    return weighted_sum(matrix(losses, rows, 1), weight) * scale
+
+
+@kernel
+def evaluate_loss(head, place, arena, label, targets, labels, total, chosen, first, last, team):
     """Compare the rows from ``first`` to ``last`` of one output with what they should have been.
 
     Write the loss's gradient where ``backward`` starts; return these rows' part of the loss.
@@ -358,6 +425,10 @@ def evaluate_loss(head, place, arena, label, targets, labels, total, chosen, fir
         part = mse(output, target, weight, total, d_output)
     elif op == Op.HUBER:
         part = huber(output, target, weight, total, d_output, alpha)
+    elif op == Op.FOREIGN_LOSS:
+        part = evaluate_own_loss(
+            head, output, target, label[first:last], weight, total, d_output, arena, first, team
+        )
     else:
         part = bce_with_logits(output, target, weight, total, d_output)
     if head["share"] != 1.0:
@@ -367,7 +438,9 @@ def evaluate_loss(head, place, arena, label, targets, labels, total, chosen, fir
 
 
 @kernel
-def evaluate_losses(heads, place, arena, label, targets, labels, weights, chosen, first, last):
+def evaluate_losses(
+    heads, place, arena, label, targets, labels, weights, chosen, first, last, team
+):
     """Do so for all outputs; return the weight of the whole batch, and the parts' sum."""
     weight = arena[place["weight"] + first : place["weight"] + last]
     if weights.size > 0:
@@ -378,7 +451,7 @@ def evaluate_losses(heads, place, arena, label, targets, labels, weights, chosen
     for i in range(heads.size):
         if heads[i]["op"] != Op.NONE:
             loss += evaluate_loss(
-                heads[i], place, arena, label, targets, labels, total, chosen, first, last
+                heads[i], place, arena, label, targets, labels, total, chosen, first, last, team
             )
     return total, loss
 
@@ -471,10 +544,10 @@ def run(
             scale, offset = place["scale"], place["offset"]
             gather_rescaled(memory, element, start, stride, mine, scale, offset, x)
         if phases & WALK:
-            forward(walked, params, direction, arena, scratch, first, last)
+            forward(walked, params, direction, arena, scratch, first, last, member, team)
         if phases & LOSS and heads[0]["op"] != Op.NONE:
             losses[i, 0], losses[i, 1 + member] = evaluate_losses(
-                heads, place, arena, label, targets, labels, weights, chosen, first, last
+                heads, place, arena, label, targets, labels, weights, chosen, first, last, team
             )
             if not meet(team, members):
                 return i

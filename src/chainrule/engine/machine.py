@@ -7,7 +7,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.engine.backends import get_run
+from chainrule.engine.backends import get_run, is_compiled
+from chainrule.engine.foreign import Function, bind
 from chainrule.engine.instructions import TEAM_FAILED, TEAM_SIZE, UPDATE
 from chainrule.engine.rows import as_rows
 
@@ -41,6 +42,10 @@ class PlanLike(Protocol):
     @property
     def shares(self) -> Array: ...
     @property
+    def step_functions(self) -> tuple[dict[str, Function], ...]: ...
+    @property
+    def loss_functions(self) -> tuple[dict[str, Function], ...]: ...
+    @property
     def seeds(self) -> tuple[tuple[int, tuple[int, ...]], ...]: ...
 
 
@@ -57,6 +62,11 @@ class Machine:
     def __init__(self, plan: PlanLike, dtype: np.dtype, backend: str) -> None:
         self.plan, self.dtype = plan, dtype
         self._run = get_run(backend)
+        self._errors: list[BaseException] = []  # that a user's own functions have raised
+        how = dtype, is_compiled(backend), self._errors
+        self._instructions, steps = bind(plan.instructions, plan.step_functions, *how)
+        self._heads, losses = bind(plan.heads, plan.loss_functions, *how)
+        self._bound = steps, losses  # their addresses stand in the two tables
         rows = [("input", 0, plan.layout[0], plan.input_shape)]
         for i, shape in enumerate(plan.output_shapes):
             rows.append(("output", i, plan.heads[i], shape))
@@ -107,8 +117,8 @@ class Machine:
         """
         arguments = (
             phases,
-            self.plan.instructions,
-            self.plan.heads,
+            self._instructions,
+            self._heads,
             self.plan.layout,
             self._no_update if update is None else update,
             params,
@@ -129,10 +139,14 @@ class Machine:
             begin_step,
             len(self.plan.instructions) if end_step is None else end_step,
         )
-        if self.plan.members == 1:
-            batches: int = self._run(*arguments, 0)
-            return batches
-        return self._run_by_all(arguments)
+        is_team = self.plan.members > 1
+        batches: int = self._run_by_all(arguments) if is_team else self._run(*arguments, 0)
+        if self._errors:
+            error = self._errors[0]
+            self._errors.clear()
+            self._team[:] = 0
+            raise error
+        return batches
 
     def _epochs(self, order: NDArray[np.int64] | int) -> NDArray[np.int64]:
         """Return an order as ``interpreter.run`` takes it, a row for each epoch."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from os import PathLike
 from typing import TYPE_CHECKING
 from weakref import ref
@@ -18,13 +19,15 @@ from chainrule.explain.influence import Influence, influence
 from chainrule.explain.link import Link
 from chainrule.explain.notation import SYMBOLS, Notation
 from chainrule.explain.order import Order, order
-from chainrule.explain.path import Factor, Path
+from chainrule.explain.path import Path
+from chainrule.explain.routes import Routes
 from chainrule.explain.step import Float64, check_network_and_loss
 from chainrule.explain.symbols import find, group, name_links, name_parameters
 from chainrule.explain.text import number, paragraph, table
 from chainrule.explain.trace import Trace, trace
 from chainrule.explain.walk import walk
 from chainrule.files import write_whole
+from chainrule.layers.graph import INPUT
 from chainrule.losses import Loss
 from chainrule.network import Sequential
 from chainrule.optimizers import Optimizer
@@ -70,28 +73,44 @@ class Chain:
             if not all_finite(parameter):
                 raise ValueError(f"{name} holds NaN or infinity: there is no gradient to explain.")
         output = self.network.forward(batch)
-        if not all_finite(output):
+        outputs = output if isinstance(output, tuple) else (output,)
+        if not all(map(all_finite, outputs)):
             raise ValueError(
                 f"The network's output is not finite in {self.network.dtype}: there is no gradient "
                 "to explain. Are the parameters very large?"
             )
         self.x: Float64 = batch.astype(float, order="C")
-        self.target = loss.check_targets(y, [output.shape], np.dtype(float)).y
+        targets = loss.check_targets(y, [out.shape for out in outputs], np.dtype(float))
+        self.target = targets.y
         _, d_output = loss(output, y)
         d_x = self.network.backward(d_output)
         gradients = {name: view.copy() for name, view in self.network.gradients().items()}
         self.gradients: dict[str, FloatArray] = {**gradients, "x": d_x.reshape(len(d_x), -1)}
 
-        self.loss, steps = walk(self.network, loss, self.x, self.target)
-        first = self.x.reshape(self.rows, -1), steps[0].carry_back(steps[0].gradient)
-        groups = group(steps, merge=merge)
-        names = name_links(groups)
-        links = [Link(names[0], (), *first, max_elements)]
+        graph = self.network.graph
+        walked = walk(self.network, loss, self.x, targets)
+        self.loss = walked.loss
+        groups = group(graph, merge=merge)
+        names = name_links(graph, groups)
+        link_of = {i: link for link, members in enumerate(groups, start=1) for i in members}
+        link_of[INPUT] = 0
+        x_value = self.x.reshape(self.rows, -1)
+        links = [Link(names[0], (), x_value, walked.d_x, max_elements)]
         for symbol, members in zip(names[1:], groups, strict=True):
-            last = members[-1]
-            links.append(Link(symbol, tuple(members), last.y, last.gradient, max_elements))
+            first, last = members[0], walked.steps[members[-1]]
+            links.append(
+                Link(
+                    symbol,
+                    tuple(walked.steps[i] for i in members),
+                    last.y,
+                    last.gradient,
+                    max_elements,
+                    tuple(link_of[i] for i in graph.nodes[first].inputs),
+                    walked.carried[first],
+                )
+            )
         self.links = tuple(links)
-        self.symbols = name_parameters(self.network.chain)
+        self.symbols = name_parameters(graph)
 
     @property
     def rows(self) -> int:
@@ -126,26 +145,17 @@ class Chain:
         ∂L/∂W₁ = ∂L/∂O · ∂O/∂H · ∂H/∂W₁
         """
         name = self.find(name)
-        first = self.link_of(name)
-        output = self.links[-1]
-        shape = (self.rows, 1, output.value.shape[1])
-        factors = [Factor("L", output.symbol, shape, output.gradient[:, np.newaxis])]
-        running = [output.gradient]
-        for position in range(len(self.links) - 1, first, -1):
-            link, before = self.links[position], self.links[position - 1]
-            shape = (self.rows, link.value.shape[1], before.value.shape[1])
-            factors.append(Factor(link.symbol, before.symbol, shape, link.jacobian))
-            running.append(before.gradient)
+        symbol, engine = self.symbols.get(name, "X"), self.gradients[name]
         if name == "x":
-            symbol, engine = self.links[0].symbol, self.gradients[name]
-            return Path(symbol, name, tuple(factors), tuple(running), engine, self.max_elements)
-        link, symbol, engine = self.links[first], self.symbols[name], self.gradients[name]
-        shape = (self.rows, link.value.shape[1], engine.size)
-        factors.append(Factor(link.symbol, symbol, shape, link.parameter_jacobian(name)))
-        path, _, parameter = name.rpartition(".")
-        step = next(step for step in link.steps if step.path == path)
-        running.append(step.parameter_gradient(parameter, step.gradient))
-        return Path(symbol, name, tuple(factors), tuple(running), engine, self.max_elements)
+            product = self.routes.of_link(0)
+        else:
+            product = self.routes.of_parameter(name, symbol, engine.shape)
+        return Path(symbol, name, *product, engine, self.max_elements)
+
+    @cached_property
+    def routes(self) -> Routes:
+        """The ways between the links."""
+        return Routes(self.links)
 
     def compress(self, name: str) -> Compression:
         """Cancel neighbouring factors until one fraction is left, and prove it by numbers.
@@ -187,7 +197,8 @@ class Chain:
         Raises
         ------
         ValueError
-            If there is no such parameter, or a Jacobian on the way is larger than max_elements.
+            If there is no such parameter, or a Jacobian on the way is larger than max_elements; or
+            if ways part between the entry and the loss, as they do at a :class:`Residual`.
         IndexError
             If there is no such entry.
 
@@ -227,7 +238,7 @@ class Chain:
         Raises
         ------
         ValueError
-            If there is no such parameter, or none at all.
+            If there is no such parameter, or none at all; or if ways part in the network.
 
         Examples
         --------
@@ -314,8 +325,16 @@ class Chain:
         return next(
             position
             for position, link in enumerate(self.links)
-            if path in [step.path for step in link.steps]
+            if path in [step.node.path for step in link.steps]
         )
+
+    def require_no_ways(self, method: str) -> None:
+        """Raise ValueError, for a method that cannot do it, if ways part or layers are shared."""
+        if not self.network.graph.is_chain:
+            raise ValueError(
+                f"{method} is for networks whose layers stand in one row. In this one ways part, "
+                "or layers are shared: path, compress and influence show it."
+            )
 
     def _about(self) -> str:
         return f"L = {number(self.loss)}: {self.loss_function!r}, mean of {self.rows} row(s)."
@@ -325,11 +344,11 @@ class Chain:
         header = ["link", "size", "norm", f"norm of {signs.derivative('L', 'link')}", "parameters"]
         cells = []
         for link in reversed(self.links):
-            paths = [step.path for step in link.steps]
+            homes = [step.node.home for step in link.steps]
             owned = [
                 signs.symbol(symbol)
                 for name, symbol in self.symbols.items()
-                if name.rpartition(".")[0] in paths
+                if name.rpartition(".")[0] in homes
             ]
             norms = [number(float(np.linalg.norm(a))) for a in (link.value, link.gradient)]
             size = str(link.value.shape[1])
@@ -337,12 +356,22 @@ class Chain:
         return header, cells
 
     def _layers(self, signs: Notation) -> list[str]:
-        return [f"{signs.symbol(link.symbol)} = {link.description}" for link in self.links[::-1]]
+        return [
+            f"{signs.symbol(link.symbol)} = {link.description}{self._taken(link, signs)}"
+            for link in self.links[::-1]
+        ]
+
+    def _taken(self, link: Link, signs: Notation) -> str:
+        """Say what a link takes, where that is not always the one before."""
+        if self.network.graph.is_chain or not link.inputs:
+            return ""
+        return f" of {', '.join(signs.symbol(self.links[i].symbol) for i in link.inputs)}"
 
     def __str__(self) -> str:
         signs = notation.of_terminal()
         layers = ["\n".join(paragraph(line)) for line in self._layers(signs)]
-        return "\n".join([self._about(), "", *table(*self._table(signs)), "", *layers])
+        about = paragraph(self._about())
+        return "\n".join([*about, "", *table(*self._table(signs)), "", *layers])
 
     __repr__ = __str__
 
@@ -369,6 +398,8 @@ class Chain:
         ------
         OSError
             If it cannot be written.
+        ValueError
+            If ways part in the network: the page shows one row of links.
 
         Examples
         --------

@@ -91,20 +91,35 @@ def _gradient(influence: Influence, kind: Kind) -> Finding | None:
     """Walk from the loss back to the first link with parameters, and compare with the output."""
     vanishing = kind == "vanishing gradient"
     links = influence.links[:0:-1]  # nothing is trained by the input's gradient
-    if not links or links[0].backward == 0:
+    if not links:
         return None
     extreme = (min if vanishing else max)(links, key=lambda link: link.backward)
-    whole = extreme.backward / links[0].backward
+    walked = _between_loss_and(extreme, links)
+    taken = {symbol for link in links for symbol in link.inputs}
+    outputs = [link for link in walked if link.symbol not in taken]
+    output = max(outputs, key=lambda link: link.backward, default=extreme)
+    if output.backward == 0:
+        return None
+    whole = extreme.backward / output.backward
     if not (whole < VANISHING if vanishing else whole > EXPLODING):
         return None
-    walked = links[: links.index(extreme)]
     # If every link kept to this, the whole would keep to the limit: one at least does not.
     each = (VANISHING if vanishing else EXPLODING) ** (1 / len(walked))
     for link in walked:
         factor = link.backward_factor
         if factor is not None and (factor < each if vanishing else factor > each):
-            return Finding(kind, (link.symbol,), factor, _story(kind, links[0], extreme, link))
+            return Finding(kind, (link.symbol,), factor, _story(kind, output, extreme, link))
     return None
+
+
+def _between_loss_and(link: LinkInfluence, links: tuple[LinkInfluence, ...]) -> list[LinkInfluence]:
+    """Return the links that the gradient comes through on its way to this one, in their order."""
+    reached, symbols = [], {link.symbol}
+    for other in reversed(links[: links.index(link)]):
+        if symbols.intersection(other.inputs):
+            reached.append(other)
+            symbols.add(other.symbol)
+    return reached[::-1]
 
 
 def _story(kind: Kind, output: LinkInfluence, extreme: LinkInfluence, link: LinkInfluence) -> str:

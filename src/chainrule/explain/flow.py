@@ -15,8 +15,9 @@ from chainrule.explain import fragment, notation, plots
 from chainrule.explain.notation import SYMBOLS, Notation
 from chainrule.explain.probe import Probe
 from chainrule.explain.step import Float64
-from chainrule.explain.symbols import Place, group, name_links, name_parameters
+from chainrule.explain.symbols import group, name_links, name_parameters
 from chainrule.explain.text import number, table
+from chainrule.layers.graph import Graph
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,14 +51,15 @@ class Flow:
         NaN, like all that comes from the loss, where the probe's loss is not finite.
     """
 
-    def __init__(self, places: list[Place]) -> None:
-        self.links = tuple(name_links(group(places, merge=True)))
-        names = name_parameters(places)
+    def __init__(self, graph: Graph) -> None:
+        self.links = tuple(name_links(graph, group(graph, merge=True)))
+        names = name_parameters(graph)
         self.parameters, self.symbols = tuple(names), tuple(names.values())
         self.is_matrix = tuple(
             len(parameter.shape) > 1
-            for place in places
-            for parameter in place.layer.parameters().values()
+            for node in graph.nodes
+            if node.is_first
+            for parameter in node.layer.parameters().values()
         )
         self._steps: list[int] = []
         self._records: list[Float64] = []
@@ -214,7 +216,7 @@ class GradientFlow(Callback):
     def on_fit_begin(self, training: Training) -> None:
         self._pace = _Pace(-(-len(training.X) // training.batch_size))
         self._probe = Probe(training, self.rows)
-        self.flow = training.history.gradient_flow = Flow(self._probe.places)
+        self.flow = training.history.gradient_flow = Flow(self._probe.graph)
         self._record(training, perf_counter())
 
     def on_steps(self, training: Training) -> None:

@@ -90,6 +90,7 @@ def _rows_and_cells(chain: Chain) -> tuple[int, int]:
 
 def page(chain: Chain) -> str:
     """Return the whole page."""
+    chain.require_no_ways("to_html")
     data = page_data(chain)
     folder = files("chainrule.explain").joinpath("page")
     scripts = [folder.joinpath(f"{name}.js").read_text("utf-8") for name in SCRIPTS]

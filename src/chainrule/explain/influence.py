@@ -73,9 +73,12 @@ class LinkInfluence:
     backward : float
         Length of dL/dvalue of a row: the root of the mean square over the rows.
     forward_factor : float or None
-        ``forward``, divided by that of the link before; None for the input, or if that is 0.
+        ``forward``, divided by that of the link before; None for the input, or if that is 0. Also
+        None where ways meet, as there are several before.
     backward_factor : float or None
         What this link multiplies the gradient's length by on its way back to the link before.
+    inputs : tuple of str
+        The symbols of the links whose values it takes.
     layers : tuple of LayerInfluence
         In their order; the product of their factors is ``backward_factor``.
     """
@@ -86,6 +89,7 @@ class LinkInfluence:
     backward: float
     forward_factor: float | None
     backward_factor: float | None
+    inputs: tuple[str, ...]
     layers: tuple[LayerInfluence, ...]
 
     @property
@@ -231,16 +235,15 @@ def influence(chain: Chain, optimizer: Optimizer | None) -> Influence:
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer must be an optimizer such as cr.Adam(), not {optimizer!r}.")
     links = []
-    for position, link in enumerate(chain.links):
-        before = chain.links[position - 1] if position else None
+    for link in chain.links:
+        before = chain.links[link.inputs[0]] if len(link.inputs) == 1 else None
         forward, backward = _root_mean_square(link.value), _row_length(link.gradient)
         # What comes into a layer's back is the gradient of its own output, and what leaves it is
-        # the gradient of the output before.
-        lengths = [_row_length(step.gradient) for step in link.steps]
-        if before is not None:
-            lengths.insert(0, _row_length(before.gradient))
+        # what it passes on to the output before.
+        first = None if before is None else _row_length(link.carried[0])
+        lengths = [first, *(_row_length(step.gradient) for step in link.steps)]
         layers = [
-            _layer(step, _ratio(out, back))
+            _layer(step, None if out is None or back is None else _ratio(out, back))
             for step, out, back in zip(link.steps, lengths, lengths[1:], strict=False)
         ]
         links.append(
@@ -250,7 +253,8 @@ def influence(chain: Chain, optimizer: Optimizer | None) -> Influence:
                 forward,
                 backward,
                 None if before is None else _ratio(forward, _root_mean_square(before.value)),
-                None if before is None else _ratio(lengths[0], backward),
+                None if first is None else _ratio(first, backward),
+                tuple(chain.links[i].symbol for i in link.inputs),
                 tuple(layers),
             )
         )

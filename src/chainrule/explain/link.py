@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.explain.step import Float64, Step
+from chainrule.layers.graph import written
 
 MOST_RUNS = 10_000  # each output of each row takes a backward pass to the parameters
 
@@ -30,6 +31,10 @@ class Link:
         dL/dvalue: the chain rule's product when it has come this far.
     max_elements : int
         Larger Jacobians are not built.
+    inputs : tuple of int
+        The positions, among the chain's links, of those whose values it takes; none for the input.
+    carried : tuple of arrays
+        What it passes back to each of them: all of their gradients, or a term of it.
     """
 
     symbol: str
@@ -37,16 +42,23 @@ class Link:
     value: Float64
     gradient: Float64
     max_elements: int
+    inputs: tuple[int, ...] = ()
+    carried: tuple[Float64, ...] = ()
 
     @property
     def description(self) -> str:
         """The layers, as they were written."""
-        return ", ".join(repr(step.layer) for step in self.steps) or "the input"
+        return ", ".join(written(step.layer) for step in self.steps) or "the input"
 
-    @cached_property
+    @property
     def jacobian(self) -> Float64 | None:
         """The derivative by the link before: (rows, size, size before); None if too large."""
-        return self._product(self.steps)
+        return self.jacobians[0]
+
+    @cached_property
+    def jacobians(self) -> tuple[Float64 | None, ...]:
+        """The same by each of ``inputs``, the others held fixed."""
+        return tuple(self._product(self.steps, operand=i) for i in range(len(self.inputs)))
 
     def parameter_jacobian(
         self, name: str, entries: NDArray[np.int64] | None = None
@@ -55,8 +67,8 @@ class Link:
 
         With ``entries``, indices into the flat parameter, it is the derivative by those.
         """
-        path, _, parameter = name.rpartition(".")
-        first = [step.path for step in self.steps].index(path)
+        home, _, parameter = name.rpartition(".")
+        first = [step.node.home for step in self.steps].index(home)
         return self._product(self.steps[first:], parameter, entries)
 
     def _product(
@@ -64,10 +76,11 @@ class Link:
         steps: tuple[Step, ...],
         parameter: str | None = None,
         entries: NDArray[np.int64] | None = None,
+        operand: int = 0,
     ) -> Float64 | None:
         """Multiply the steps' Jacobians, the last one's on the left."""
         first, *others = steps
-        _, size, columns = first.jacobian_shape(parameter)
+        _, size, columns = first.jacobian_shape(parameter, operand)
         if entries is not None:
             columns = len(entries)
         sizes = [size * columns]
@@ -77,7 +90,7 @@ class Link:
         if max(sizes) * first.rows > self.max_elements or runs > MOST_RUNS:
             return None
         if parameter is None:
-            result = first.jacobian()
+            result = first.jacobian(operand)
         elif entries is None:
             result = first.parameter_jacobian(parameter)
         else:

@@ -27,9 +27,12 @@ class Notation:
     'dL/dO . dO/dW1'
     >>> print(SYMBOLS.product([("L", "O"), ("O", "W1")]))
     ∂L/∂O · ∂O/∂W₁
+    >>> print(SYMBOLS.derivative("H", "X", immediate=True))
+    ∂⁺H/∂X
     """
 
     d: str
+    immediate: str  # the mark of a derivative that leaves other ways out
     times: str
     by: str  # in sizes and products of numbers
     arrow: str
@@ -42,9 +45,10 @@ class Notation:
             return name
         return name[:-digits] + name[-digits:].translate(_SUBSCRIPTS)
 
-    def derivative(self, of: str, by: str) -> str:
+    def derivative(self, of: str, by: str, *, immediate: bool = False) -> str:
         """Return ``of``'s derivative by ``by``, as a fraction."""
-        return f"{self.d}{self.symbol(of)}/{self.d}{self.symbol(by)}"
+        mark = self.immediate if immediate else ""
+        return f"{self.d}{mark}{self.symbol(of)}/{self.d}{self.symbol(by)}"
 
     def entry(self, name: str, index: Sequence[int]) -> str:
         """Return one entry of an array."""
@@ -52,21 +56,25 @@ class Notation:
 
     def product(self, factors: list[tuple[str, str]]) -> str:
         """Return the product of derivatives, each given as (of, by)."""
-        return f" {self.times} ".join(self.derivative(*factor) for factor in factors)
+        return self.join([self.derivative(*factor) for factor in factors])
+
+    def join(self, factors: Sequence[str]) -> str:
+        """Return the product of what is written already."""
+        return f" {self.times} ".join(factors)
 
     def sizes(self, *sizes: int) -> str:
         """Return the shape of a matrix."""
         return f" {self.by} ".join(f"{size:,}" for size in sizes)
 
 
-PLAIN = Notation("d", ".", "x", "->", False)
-SYMBOLS = Notation("∂", "·", "\N{MULTIPLICATION SIGN}", "→", True)
+PLAIN = Notation("d", "+", ".", "x", "->", False)
+SYMBOLS = Notation("∂", "⁺", "·", "\N{MULTIPLICATION SIGN}", "→", True)
 
 
 def of_terminal() -> Notation:
     """Return the notation that standard output can show."""
     try:
-        "∂·→₀".encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+        "∂⁺·→₀".encode(getattr(sys.stdout, "encoding", None) or "utf-8")
     except (LookupError, UnicodeEncodeError):
         return PLAIN
     return SYMBOLS

@@ -182,7 +182,7 @@ class Ray:
             self._gradient = self._twin.grads[here]
         else:
             self.name = find(net, name)
-            self.symbol = name_parameters(net.chain).get(self.name, "X")
+            self.symbol = name_parameters(net.graph).get(self.name, "X")
             is_input = self.name == "x"
             self._array = self._x if is_input else self._twin.parameters()[self.name]
             self._gradient = None if is_input else self._twin.gradients()[self.name]

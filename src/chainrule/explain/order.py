@@ -121,6 +121,7 @@ class Order:
 
 def order(chain: Chain, name: str | None) -> Order:
     """Count and measure the three ways; see :meth:`Chain.order`."""
+    chain.require_no_ways("order")
     names = list(chain.symbols) if name is None else [chain.find(name)]
     if not names or names == ["x"]:
         raise ValueError(
@@ -148,7 +149,7 @@ def _multiply_adds(chain: Chain, names: list[str]) -> tuple[int, int, int, int]:
             backward += _of_layer(step)
             carried += _of_layer(step) * parameters
         for parameter, shape in step.parameter_shapes().items():
-            if f"{step.path}.{parameter}" in names:
+            if f"{step.node.path}.{parameter}" in names:
                 backward += _of_layer(step) if parameter == "weight" else step.y.shape[1]
                 parameters += prod(shape)
     counts = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
@@ -14,6 +15,7 @@ from chainrule.explain.step import Float64
 from chainrule.explain.text import equation, number, numbers, paragraph, table
 
 MOST_NUMBERS = 40  # of a factor that are shown
+MOST_NAMED = 6  # links on one way
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,17 +31,55 @@ class Factor:
     value : float64 array of that shape, or None
         None where it would be larger than the limit given to :func:`explain`; only its action, on
         the product to the left of it, is known then.
+    ways : tuple of Way
+        Where several lead from ``by`` to ``of``: the factor is the sum over them.
+    immediate : bool
+        Whether it is the direct way alone, though others lead there too; what lies on these is held
+        fixed.
     """
 
     of: str
     by: str
     shape: tuple[int, int, int]
     value: Float64 | None
+    ways: tuple[Way, ...] = ()
+    immediate: bool = False
+
+    def written(self, signs: Notation) -> str:
+        """Return the fraction in a notation."""
+        return signs.derivative(self.of, self.by, immediate=self.immediate)
 
     @property
     def norm(self) -> float | None:
         """Frobenius norm, over all rows; None if the factor is not built."""
         return None if self.value is None else float(np.linalg.norm(self.value))
+
+
+@dataclass(frozen=True, eq=False)
+class Way:
+    """One of several ways between two links, or from a shared parameter to one.
+
+    Attributes
+    ----------
+    factors : tuple of Factor
+        As in a :class:`Path`.
+    gradient : float64 array
+        Its term of the sum that dL/d(by) is.
+    """
+
+    factors: tuple[Factor, ...]
+    gradient: Float64
+
+    def written(self, signs: Notation) -> str:
+        """Return the product in a notation."""
+        return signs.join([factor.written(signs) for factor in self.factors])
+
+    def through(self, signs: Notation) -> str:
+        """Return the links on the way, the first one first."""
+        between = [signs.symbol(factor.by) for factor in self.factors[-2::-1]]
+        if len(between) > MOST_NAMED:
+            between = [*between[:2], "...", between[-1]]
+        return f"through {', '.join(between)}" if between else "directly"
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,8 +120,13 @@ class Path:
 
     def written(self, signs: Notation) -> str:
         """Return the chain rule as one line, in a notation."""
-        product = signs.product([(factor.of, factor.by) for factor in self.factors])
+        product = signs.join([factor.written(signs) for factor in self.factors])
         return f"{signs.derivative('L', self.symbol)} = {product}"
+
+    @property
+    def sums(self) -> tuple[Factor, ...]:
+        """The factors that are sums over several ways, and those on these ways."""
+        return _sums(self.factors)
 
     def merge(self, position: int) -> Path:
         """Return the same path with the factors at ``position`` and after it multiplied to one.
@@ -149,7 +194,7 @@ class Path:
         for factor, product in zip(self.factors, self.running, strict=True):
             cells.append(
                 [
-                    signs.derivative(factor.of, factor.by),
+                    factor.written(signs),
                     signs.sizes(*factor.shape[1:]),
                     number(factor.norm),
                     signs.derivative("L", factor.by),
@@ -165,9 +210,12 @@ class Path:
         for sentences in self._about():
             lines += paragraph(sentences)
         lines += ["", *table(*self._table(signs))]
+        for factor in self.sums:
+            lines += ["", *paragraph(_about_ways(factor, signs))]
+            lines += ["", *equation(_sum(factor, signs)), "", *table(*_ways_table(factor, signs))]
         for factor in self.factors:
             if factor.value is not None and factor.value.size <= MOST_NUMBERS:
-                lines += ["", f"{signs.derivative(factor.of, factor.by)} ="]
+                lines += ["", f"{factor.written(signs)} ="]
                 lines += numbers(factor.value[0] if rows == 1 else factor.value)
         if self.gradient.size <= MOST_NUMBERS:
             lines += ["", f"{signs.derivative('L', self.symbol)} =", *numbers(self.gradient)]
@@ -180,7 +228,49 @@ class Path:
             fragment.equation(self.written(SYMBOLS)),
             fragment.table(*self._table(SYMBOLS)),
             *map(fragment.paragraph, self._about()),
+            *(part for factor in self.sums for part in _ways_in_html(factor)),
         )
+
+
+def _sums(factors: Sequence[Factor]) -> tuple[Factor, ...]:
+    found: list[Factor] = []
+    for factor in factors:
+        found += [factor] if factor.ways else []
+        for way in factor.ways:
+            found += _sums(way.factors)
+    return tuple(found)
+
+
+def _about_ways(factor: Factor, signs: Notation) -> str:
+    of, by = map(signs.symbol, (factor.of, factor.by))
+    about = f"{len(factor.ways)} ways lead from {by} to {of}, and the derivative is their sum"
+    if any(part.immediate for way in factor.ways for part in way.factors):
+        about += f" ({signs.d}{signs.immediate}: the direct way alone)"
+    return f"{about}:"
+
+
+def _sum(factor: Factor, signs: Notation) -> str:
+    """Return the chain rule's sum as one line."""
+    return f"{factor.written(signs)} = {' + '.join(way.written(signs) for way in factor.ways)}"
+
+
+def _ways_table(factor: Factor, signs: Notation) -> tuple[list[str], list[list[str]]]:
+    """Return the header and the rows of the ways as a table: what of the gradient comes by each."""
+    by = signs.derivative("L", factor.by)
+    rows = [
+        [way.through(signs), number(float(np.linalg.norm(way.gradient)))] for way in factor.ways
+    ]
+    whole = sum(way.gradient for way in factor.ways)
+    rows.append(["all ways", number(float(np.linalg.norm(whole)))])
+    return ["way", f"norm of its part of {by}"], rows
+
+
+def _ways_in_html(factor: Factor) -> list[str]:
+    return [
+        fragment.paragraph(_about_ways(factor, SYMBOLS)),
+        fragment.equation(_sum(factor, SYMBOLS)),
+        fragment.table(*_ways_table(factor, SYMBOLS)),
+    ]
 
 
 def _about_rows(rows: int) -> str:

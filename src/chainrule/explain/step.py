@@ -11,6 +11,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.layers.graph import Node
 from chainrule.layers.layer import Layer
 from chainrule.losses import Loss
 from chainrule.network import Sequential
@@ -33,17 +34,17 @@ class Step:
 
     Attributes
     ----------
-    path, layer
-        The layer, and where the network has it.
+    node : Node
+        The layer in its place.
     x, y : arrays of shape (rows, size)
         Input and output, flat.
     gradient : array of y's shape
         The loss's derivative by ``y``; whoever walks the chain backward sets it.
     """
 
-    def __init__(self, path: str, layer: Layer, parameters: dict[str, Float64], x: Float64) -> None:
-        self.path, self.layer = path, layer
-        self._net = Sequential(layer, seed=0, dtype="float64", backend="numpy")
+    def __init__(self, node: Node, parameters: dict[str, Float64], x: Float64) -> None:
+        self.node = node
+        self._net = Sequential(node.layer, seed=0, dtype="float64", backend="numpy")
         for name, parameter in parameters.items():
             self._net.parameters()[f"0.{name}"][...] = parameter
         self._input_shape = x.shape[1:]
@@ -54,24 +55,31 @@ class Step:
         self.gradient = np.zeros_like(self.y)
 
     @property
+    def layer(self) -> Layer:
+        """The layer itself."""
+        return self.node.layer
+
+    @property
     def rows(self) -> int:
         """Rows of the batch."""
-        return len(self.x)
+        return len(self.y)
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the layer's parameters by name."""
         return {name: parameter.shape for name, parameter in self.layer.parameters().items()}
 
-    def jacobian_shape(self, parameter: str | None = None) -> tuple[int, int, int]:
+    def jacobian_shape(
+        self, parameter: str | None = None, operand: int = 0
+    ) -> tuple[int, int, int]:
         """Return the shape of :meth:`jacobian`, or of :meth:`parameter_jacobian`."""
         columns = prod(self.parameter_shapes()[parameter]) if parameter else self.x.shape[1]
         return self.rows, self.y.shape[1], columns
 
-    def carry_back(self, dy: Float64) -> Float64:
+    def carry_back(self, dy: Float64, operand: int = 0) -> Float64:
         """Return ``dy @ jacobian`` for each row, without building the Jacobian."""
         return self._run_back(self.x, dy).reshape(self.x.shape)
 
-    def jacobian(self) -> Float64:
+    def jacobian(self, operand: int = 0) -> Float64:
         """Return dy/dx of each row: shape (rows, size of y, size of x)."""
         rows, size, inputs = self.jacobian_shape()
         result = np.empty((rows, size, inputs))

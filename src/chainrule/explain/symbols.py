@@ -1,91 +1,83 @@
 """Which layers are looked at as one link, and what links and parameters are called."""
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Protocol, TypeVar
+from collections import Counter
+from collections.abc import Sequence
 
 from chainrule.explain.notation import without_subscripts
-from chainrule.layers.layer import Layer
+from chainrule.layers.graph import INPUT, Graph, Node
 from chainrule.network import Sequential
 
 
-class Placed(Protocol):
-    """A layer, and where the network has it."""
-
-    @property
-    def path(self) -> str: ...
-    @property
-    def layer(self) -> Layer: ...
-
-
-class Place(NamedTuple):
-    """Nothing but that: what ``Sequential.chain`` holds."""
-
-    path: str
-    layer: Layer
-
-
-T = TypeVar("T", bound=Placed)
-
-
-def group(steps: Sequence[T], *, merge: bool) -> list[list[T]]:
-    """Return the layers of each link.
+def group(graph: Graph, *, merge: bool) -> list[list[int]]:
+    """Return the layers of each link, by their positions among the nodes.
 
     Merged, what has neither parameters nor a name belongs to the layer with parameters before it,
-    and at the head of the chain to the one after it.
+    and at the head of the chain to the one after it; but ways part and meet between links only.
     """
-    if not merge:
-        return [[step] for step in steps]
-    groups: list[list[T]] = [[]]
-    for step in steps:
-        opens = bool(step.layer.name or step.layer.parameters())
-        if opens and any(s.layer.name or s.layer.parameters() for s in groups[-1]):
-            groups.append([])
-        groups[-1].append(step)
+    takers = Counter(i for node in graph.nodes for i in node.inputs)
+    groups: list[list[int]] = []
+    group_of: dict[int, list[int]] = {}
+    for position, node in enumerate(graph.nodes):
+        before = node.inputs[0]
+        fits = merge and before != INPUT and len(node.inputs) == takers[before] == 1
+        if fits and not (_opens(node) and any(_opens(graph.nodes[i]) for i in group_of[before])):
+            group_of[position] = group_of[before]
+        else:
+            group_of[position] = []
+            groups.append(group_of[position])
+        group_of[position].append(position)
     return groups
 
 
-def name_links(groups: Sequence[Sequence[Placed]]) -> list[str]:
+def _opens(node: Node) -> bool:
+    """Whether a link may begin with this layer."""
+    return bool(node.layer.name or node.layer.parameters() or len(node.inputs) > 1)
+
+
+def name_links(graph: Graph, groups: Sequence[Sequence[int]]) -> list[str]:
     """Return the symbols of the input and of all links.
 
     The input is X. A link has the name of one of its layers; else it is O at the end, and H before,
     with a number where there are several. A prime tells it from what has the symbol already.
     """
-    given = [next((step.layer.name for step in group if step.layer.name), None) for group in groups]
-    parameters = name_parameters((step.path, step.layer) for group in groups for step in group)
-    taken = {"X", "L", *parameters.values()}
+    layers = [[graph.nodes[i].layer for i in members] for members in groups]
+    given = [next((layer.name for layer in link if layer.name), None) for link in layers]
+    outputs = [next(g for g, members in enumerate(groups) if i in members) for i in graph.outputs]
+    taken = {"X", "L", *name_parameters(graph).values()}
     symbols = ["X"]
-    for position, name in enumerate(given, start=1):
+    for position, name in enumerate(given):
+        others = taken.union(symbols)
         if name is not None:
-            symbol, others = name, taken
+            symbol = name
         else:
-            others = taken.union(symbols, filter(None, given))
-            symbol = "H" if len(groups) == 2 else f"H{position}"
-            if position == len(groups):
-                symbol = "O"
+            others.update(filter(None, given))
+            symbol = f"H{position + 1}" if len(groups) - len(outputs) > 1 else "H"
+            if position in outputs:
+                symbol = f"O{outputs.index(position) + 1}" if len(outputs) > 1 else "O"
         while symbol in others:
             symbol += "'"
         symbols.append(symbol)
     return symbols
 
 
-def name_parameters(chain: Iterable[tuple[str, Layer]]) -> dict[str, str]:
+def name_parameters(graph: Graph) -> dict[str, str]:
     """Return each parameter's symbol: W1 and b1 for those of the first layer that has any."""
     letters = {"weight": "W", "bias": "b"}
     symbols = {}
     number = 0
-    for path, layer in chain:
-        parameters = layer.parameters()
+    for node in graph.nodes:
+        parameters = node.layer.parameters() if node.is_first else {}
         number += bool(parameters)
         for name in parameters:
-            symbols[f"{path}.{name}"] = f"{letters.get(name, name)}{number}"
+            symbols[f"{node.home}.{name}"] = f"{letters.get(name, name)}{number}"
     return symbols
 
 
 def find_layer(net: Sequential, name: str) -> str | None:
     """Return the path of the layer with parameters that a name or a path stands for, if any."""
-    for path, layer in net.chain:
-        if name in (path, layer.name) and layer.parameters():
-            return path
+    for node in net.graph.nodes:
+        if name in (node.path, node.layer.name) and node.layer.parameters():
+            return node.home
     return None
 
 
@@ -104,8 +96,9 @@ def find(net: Sequential, name: str) -> str:
     name = without_subscripts(name)
     if name in ("x", "X"):
         return "x"
-    symbols = name_parameters(net.chain)
-    paths = {layer.name: path for path, layer in net.chain if layer.name}
+    symbols = name_parameters(net.graph)
+    nodes = net.graph.nodes
+    paths = {node.layer.name: node.home for node in nodes if node.layer.name}
     layer, _, parameter = name.rpartition(".")
     candidates = [name, f"{paths.get(layer)}.{parameter}"]
     candidates += [found for found, symbol in symbols.items() if symbol == name]

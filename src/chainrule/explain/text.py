@@ -27,13 +27,13 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def equation(text: str, indent: str = "") -> list[str]:
-    """Return a line of mathematics, broken before a factor where it is too long.
+    """Return a line of mathematics, broken before a factor or term where it is too long.
 
     >>> equation("a = " + " . ".join(["bcdef"] * 12))[1]
     '    . bcdef . bcdef . bcdef'
     """
     lines = [indent]
-    for part in re.split(r" (?=[.·] )", text):
+    for part in re.split(r" (?=[.·+] )", text):
         if len(lines[-1]) + 1 + len(part) > WIDTH and lines[-1].strip():
             lines.append(f"{indent}    {part}")
         else:

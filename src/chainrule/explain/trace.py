@@ -151,15 +151,22 @@ def trace(chain: Chain, name: str, index: Any, top: int) -> Trace:
     engine = chain.gradients[name]
     index = entry_of(index, symbol, engine.shape)
     rows = np.arange(chain.rows)
+    start = chain.link_of(name)
+    try:
+        behind = chain.routes.single(start)
+    except ValueError as error:
+        raise ValueError(f"trace follows one way, but not several: {error}") from None
     if name == "x":
-        first, rows = 1, rows[index[0] : index[0] + 1]
-        entry = _built(chain, chain.links[1], chain.links[1].jacobian)[:, :, [index[1]]]
+        (first, operand), *behind = behind
+        rows = rows[index[0] : index[0] + 1]
+        entry = _built(chain, first, first.jacobians[operand])[:, :, [index[1]]]
     else:
-        first = chain.link_of(name)
-        link, column = chain.links[first], np.ravel_multi_index(index, engine.shape)
-        entry = _built(chain, link, link.parameter_jacobian(name, np.array([column])))
-    links = chain.links[first:]
-    jacobians = [_built(chain, link, link.jacobian) for link in links[1:]]
+        if len(chain.routes.places(name)) > 1:
+            raise ValueError(f"trace follows one way, but {symbol} is in several places.")
+        first, column = chain.links[start], np.ravel_multi_index(index, engine.shape)
+        entry = _built(chain, first, first.parameter_jacobian(name, np.array([column])))
+    links = [first, *(link for link, _ in behind)]
+    jacobians = [_built(chain, link, link.jacobians[operand]) for link, operand in behind]
     # Matrices for each row, from the entry, which is one column, to the loss, which is one row.
     factors = [m[rows] for m in (entry, *jacobians, links[-1].gradient[:, np.newaxis])]
     paths = len(rows) * prod(link.value.shape[1] for link in links)

@@ -1,48 +1,93 @@
-"""The way through the chain and back, layer by layer, with nothing fused."""
+"""The way through the network and back, layer by layer, with nothing fused."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from numpy.typing import NDArray
+import numpy as np
 
 from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
+from chainrule.explain.meeting import Meeting
 from chainrule.explain.step import Float64, Step
-from chainrule.layers import Identity
-from chainrule.losses import Loss
+from chainrule.layers.graph import INPUT
+from chainrule.losses import Loss, Targets
 from chainrule.network import Sequential
+from chainrule.plan import PlanBuilder, Tensor, make_plan
 
 
-def walk(net: Sequential, loss: Loss, x: Float64, target: NDArray[Any]) -> tuple[float, list[Step]]:
-    """Return the loss, and the layers with their values and with the gradients by these."""
-    parameters = net.parameters()
-    steps, value = [], x
-    for path, layer in net.chain:
-        own = {name: parameters[f"{path}.{name}"] for name in layer.parameters()}
-        step = Step(path, layer, own, value)
-        value = step.y.reshape(step.rows, *step.output_shape)
+@dataclass(frozen=True)
+class Walk:
+    """What :func:`walk` finds.
+
+    Attributes
+    ----------
+    loss : float
+    steps : list of Step
+        The layers with their values, and with the gradients by these.
+    carried : list of tuples of arrays
+        What each step passes back to each of those whose values it takes.
+    d_x : array of shape (rows, size)
+        The gradient by the input.
+    """
+
+    loss: float
+    steps: list[Step]
+    carried: list[tuple[Float64, ...]]
+    d_x: Float64
+
+
+def walk(net: Sequential, loss: Loss, x: Float64, targets: Targets) -> Walk:
+    """Go from the input to the loss, and back."""
+    parameters, graph = net.parameters(), net.graph
+    steps: list[Step] = []
+    values = {INPUT: x}
+    for position, node in enumerate(graph.nodes):
+        taken = [values[i] for i in node.inputs]
+        own = {name: parameters[f"{node.home}.{name}"] for name in node.layer.parameters()}
+        step = Step(node, own, *taken) if len(taken) == 1 else Meeting(node, taken)
+        values[position] = step.y.reshape(step.rows, *step.output_shape)
         steps.append(step)
-    number, steps[-1].gradient[...] = _loss_of(steps[-1], loss, target)
-    for step, before in zip(steps[:0:-1], steps[-2::-1], strict=True):
-        before.gradient[...] = step.carry_back(step.gradient)
-    return number, steps
+    number, d_outputs = _loss_of([values[i] for i in graph.outputs], loss, targets)
+    for position, d_output in zip(graph.outputs, d_outputs, strict=True):
+        steps[position].gradient[...] = d_output
+    d_x = np.zeros((len(x), x[0].size))
+    carried: list[tuple[Float64, ...]] = []
+    for step in reversed(steps):
+        inputs = step.node.inputs
+        terms = tuple(step.carry_back(step.gradient, operand) for operand in range(len(inputs)))
+        for i, term in zip(inputs, terms, strict=True):  # where ways have parted, a sum
+            gradient = d_x if i == INPUT else steps[i].gradient
+            gradient += term
+        carried.append(terms)
+    return Walk(number, steps, carried[::-1], d_x)
 
 
-def _loss_of(last: Step, loss: Loss, target: NDArray[Any]) -> tuple[float, Float64]:
-    """Return the loss and its gradient by the output, from the NumPy twins."""
-    nothing = Sequential(Identity(), dtype="float64", backend="numpy")
-    plan = nothing.make_plan(last.output_shape, last.rows, loss=loss)
-    machine = Machine(plan, nothing.dtype, "numpy")
-    losses = machine.losses_for(1)
-    shape = last.rows, *last.output_shape
-    given: dict[str, Any] = loss.check_targets(target, [shape], nothing.dtype).arguments()
-    machine.run(
-        Phase.FORWARD,
-        last.rows,
-        params=nothing.params,
-        inputs=nothing.check_input(last.y.reshape(-1, *last.output_shape), "output"),
-        losses=losses,
-        **given,
-    )
-    return float(losses[0, 1]), machine.rows_at("d_output", last.rows).reshape(last.rows, -1)
+def _loss_of(
+    outputs: Sequence[Float64], loss: Loss, targets: Targets
+) -> tuple[float, list[Float64]]:
+    """Return the loss and its gradients by the outputs, from the NumPy twins."""
+    tensors = [Tensor(output.shape[1:]) for output in outputs]
+    number, gradients = 0.0, []
+    for output, tensor, head, target in zip(
+        outputs, tensors, loss.heads(tensors), targets.values, strict=True
+    ):
+        plan = make_plan(
+            PlanBuilder(), tensor, [head], offsets={}, batch=len(output), dtype=output.dtype
+        )
+        machine = Machine(plan, output.dtype, "numpy")
+        losses = machine.losses_for(1)
+        given: dict[str, Any] = Targets((target,)).arguments()
+        machine.run(
+            Phase.FORWARD,
+            len(output),
+            params=np.empty(0),
+            inputs=np.ascontiguousarray(output),
+            losses=losses,
+            **given,
+        )
+        number += float(losses[0, 1])
+        gradients.append(machine.rows_at("d_output", len(output)).reshape(len(output), -1))
+    return number, gradients

@@ -15,6 +15,7 @@ from chainrule.kernels.jit import JIT_DISABLED, kernel
 # Where the array that all members see counts, in int64s, a cache line apart: how many of them wait,
 # and how often all have met. A team that has failed has met a negative number of times.
 WAITING, MEETINGS = 0, 8
+FAILED = -(1 << 62)
 
 # So often a member looks whether the others have come, before it lets other programs run.
 PATIENCE = 1 << 14
@@ -27,7 +28,7 @@ _give_way = types.ExternalFunction(
 @kernel
 def meet(team, members):
     if members == 1:
-        return True
+        return team[MEETINGS] >= 0
     waiting, meetings = team[WAITING:].ctypes.data, team[MEETINGS:].ctypes.data
     before = _load(meetings)
     if before < 0:
@@ -42,6 +43,11 @@ def meet(team, members):
         if looks > PATIENCE:
             _give_way()
     return _load(meetings) > before
+
+
+@kernel
+def fail(team):
+    team[MEETINGS] = FAILED
 
 
 @intrinsic
@@ -69,4 +75,4 @@ def _add(typing_context, address, number):
 if JIT_DISABLED:  # plain Python runs in one thread
 
     def meet(team, members):
-        return True
+        return team[MEETINGS] >= 0

@@ -13,10 +13,13 @@ from chainrule.layers.activation import (
     Softplus,
     Tanh,
 )
+from chainrule.layers.compiled import CompiledLayer as CompiledLayer
 from chainrule.layers.container import Branch, Parallel, Residual, Shared
 from chainrule.layers.layer import Layer as Layer
 from chainrule.layers.layer import Parameter as Parameter
 from chainrule.layers.linear import Linear
+from chainrule.layers.numpy_layer import NumPyLayer as NumPyLayer
+from chainrule.layers.own_activation import Activation as Activation
 from chainrule.layers.rescale import Rescale
 from chainrule.layers.shape import Flatten
 

@@ -27,16 +27,15 @@ class Container(Layer):
 
     parts: tuple[Element, ...]
 
-    noun: ClassVar[str] = "layer"
-    least: ClassVar[int] = 1
+    noun: ClassVar[str] = "layer"  # what messages call a part
+    least: ClassVar[tuple[int, str]] = 1, "one layer"
     side_by_side: ClassVar[bool] = False  # whether each part takes the container's input
 
     def __init__(self, *parts: Element, name: str | None = None) -> None:
         kind = type(self).__name__
-        if len(parts) < self.least:
-            number = "one" if self.least == 1 else "two"
-            plural = "" if self.least == 1 else "s" if self.noun != "branch" else "es"
-            raise ValueError(f"{kind} needs at least {number} {self.noun}{plural}.")
+        least, in_words = self.least
+        if len(parts) < least:
+            raise ValueError(f"{kind} needs at least {in_words}.")
         for position, part in enumerate(parts):
             check_element(part, f"{self.noun.capitalize()} {position} of {kind}")
         object.__setattr__(self, "parts", parts)
@@ -144,7 +143,7 @@ class Parallel(Container):
     combine: Combine
 
     noun = "branch"
-    least = 2
+    least = 2, "two branches"
     side_by_side = True
 
     def __init__(
@@ -210,7 +209,7 @@ class Branch(Container):
     """
 
     noun = "head"
-    least = 2
+    least = 2, "two heads"
     side_by_side = True
 
     def __init__(self, *heads: Element) -> None:

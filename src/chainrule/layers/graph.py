@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
+from chainrule.arrays import FloatArray
 from chainrule.layers.container import Branch, Container, Shared
 from chainrule.layers.layer import Element, Group, Layer
 from chainrule.plan.builder import PlanBuilder, Shape, Tensor
@@ -51,6 +55,22 @@ class Graph(NamedTuple):
             node.inputs == (position - 1,) and node.is_first
             for position, node in enumerate(self.nodes)
         )
+
+    def parameter_shapes(self) -> dict[str, Shape]:
+        """Return the shape of each parameter by its name, shared ones once."""
+        return {
+            f"{node.home}.{name}": parameter.shape
+            for node in self.nodes
+            for name, parameter in node.layer.parameters().items()
+        }
+
+    def first_values(self, rng: np.random.Generator) -> Iterator[tuple[str, FloatArray]]:
+        """Yield each parameter's name, and the values that it begins with."""
+        for node in self.nodes:
+            parameters = node.layer.parameters() if node.is_first else {}
+            for name, parameter in parameters.items():
+                fan_in = parameters["weight"].shape[0] if "weight" in parameters else 1
+                yield f"{node.home}.{name}", parameter.initializer(parameter.shape, fan_in, rng)
 
 
 def graph_of(elements: Iterable[Element]) -> Graph:
@@ -168,12 +188,20 @@ def output_shapes(graph: Graph, shape: Shape | None, source: str = "") -> list[S
     return [shapes[position] for position in range(len(graph.nodes))]
 
 
-def lower(graph: Graph, plan: PlanBuilder, x: Tensor) -> list[Tensor]:
-    """Append all layers' instructions to ``plan``; return the outputs, each in its own memory."""
+def lower(graph: Graph, plan: PlanBuilder, x: Tensor, *, keep: bool = False) -> list[Tensor]:
+    """Append all layers' instructions to ``plan``; return the outputs, each in its own memory.
+
+    To ``keep`` each layer's gradient, one that hands on what others take too gets its own memory.
+    """
     tensors = {INPUT: x}
+    takers = Counter(i for node in graph.nodes for i in node.inputs)
     for position, node in enumerate(graph.nodes):
         plan.layer, plan.prefix = position, f"{node.home}."
-        tensors[position] = node.layer.lower(plan, *(tensors[i] for i in node.inputs))
+        before = tensors[node.inputs[0]]
+        tensor = node.layer.lower(plan, *(tensors[i] for i in node.inputs))
+        if keep and tensor.buffer is before.buffer and takers[node.inputs[0]] > 1:
+            tensor = plan.rescale(tensor, 1.0)
+        tensors[position] = tensor
     outputs: list[Tensor] = []
     for position in graph.outputs:
         output = tensors[position]

@@ -1,10 +1,11 @@
 """What layers write while they are lowered: tensors and instructions, as plain Python objects."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
+from chainrule.engine.foreign import Function
 from chainrule.engine.instructions import Op
 
 Shape = tuple[int, ...]
@@ -48,6 +49,9 @@ class Instruction:
     order: int = 1  # of a derivative
     moving: bool = False  # whether weight and bias are the direction's
     adds: bool = False  # whether it adds to what is in y
+    functions: dict[str, Function] = field(default_factory=dict)  # a user's own
+    parameters: int = 0  # that they take, how many, from weight on
+    kept_size: int = 0  # elements a row that they hand on from forward to backward
 
     @property
     def operands(self) -> list[Tensor]:
@@ -62,6 +66,11 @@ class PlanBuilder:
     instructions: list[Instruction] = field(default_factory=list)
     layer: int = 0  # position of the layer that is being lowered
     prefix: str = ""  # of its parameters' names
+
+    @property
+    def path(self) -> str:
+        """The path of the layer that is being lowered."""
+        return self.prefix.removesuffix(".")
 
     def elementwise(
         self, op: Op, x: Tensor, *, saves_output: bool, alpha: float = 0.0, beta: float = 0.0
@@ -152,6 +161,36 @@ class PlanBuilder:
                     column=sum(columns[:i]),
                 )
             )
+        return y
+
+    def foreign(
+        self,
+        x: Tensor,
+        shape: Shape,
+        forward: Function,
+        backward: Function,
+        *,
+        parameters: Mapping[str, Shape],
+        kept_size: int,
+    ) -> Tensor:
+        """Append a user's own functions; all of the layer's parameters are theirs."""
+        y = Tensor(shape)
+        names = [self.prefix + name for name in parameters]
+        self.instructions.append(
+            Instruction(
+                Op.FOREIGN,
+                x,
+                y,
+                1,
+                x.size,
+                y.size,
+                [self.layer],
+                weight=names[0] if names else None,
+                functions={"forward": forward, "backward": backward},
+                parameters=sum(map(prod, parameters.values())),
+                kept_size=kept_size,
+            )
+        )
         return y
 
     def copy(self, x: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from chainrule.engine.foreign import Function
 from chainrule.engine.instructions import HEAD, INSTRUCTION, LAYOUT, Op
 from chainrule.kernels.blocks import DIRECT_BYTES, NARROW_BYTES, PACKED_BYTES, is_direct
 from chainrule.plan.arena import ALIGNMENT, Lifetime, arrange, stack
@@ -16,6 +17,13 @@ from chainrule.plan.needed import needed
 from chainrule.plan.team import choose_members, share_out, work_of
 
 
+class ForeignLoss(NamedTuple):
+    """A user's own loss."""
+
+    function: Function
+    target_size: int  # columns of targets; 0 if it takes labels
+
+
 class Head(NamedTuple):
     """An output of the network, and the loss that it goes into, if any."""
 
@@ -23,11 +31,24 @@ class Head(NamedTuple):
     loss: Op = Op.NONE
     number: float = 0.0  # of the loss
     share: float = 1.0  # the loss's weight in the sum of all
+    foreign: ForeignLoss | None = None
 
     @property
     def target_size(self) -> int:
         """Columns of targets; 0 for labels, and without a loss."""
+        if self.foreign is not None:
+            return self.foreign.target_size
         return 0 if self.loss in (Op.NONE, Op.CROSS_ENTROPY) else self.output.size
+
+    @property
+    def takes_labels(self) -> bool:
+        """Whether the loss compares the output with labels."""
+        return self.loss != Op.NONE and self.target_size == 0
+
+    @property
+    def functions(self) -> dict[str, Function]:
+        """The user's own, by the field that gets its address."""
+        return {} if self.foreign is None else {"forward": self.foreign.function}
 
 
 class _Sums(NamedTuple):
@@ -55,6 +76,8 @@ class Plan:
     seeds : the shape of each seed, and where it lies in the arena.
     layers : for each instruction, the positions of the layers that it carries out.
     gathered : the positions of the layers that the gather carries out.
+    step_functions, loss_functions : for each instruction, and for each output, a user's own
+        functions by the fields that get their addresses.
     """
 
     instructions: np.ndarray
@@ -67,6 +90,8 @@ class Plan:
     seeds: tuple[tuple[int, Shape], ...]
     layers: tuple[tuple[int, ...], ...]
     gathered: tuple[int, ...]
+    step_functions: tuple[dict[str, Function], ...]
+    loss_functions: tuple[dict[str, Function], ...]
 
     @property
     def output_shape(self) -> Shape:
@@ -134,13 +159,16 @@ def make_plan(
     instructions = needed(builder.instructions, outputs)
     instructions = instructions if keep else fuse(instructions, outputs)
     work = work_of(instructions, batch, backward=backward)
+    own = [*(step.functions for step in instructions), *(head.functions for head in heads)]
+    if not all(f.can_compile for functions in own for f in functions.values()):
+        threads = 1  # Python code, which need not be safe to run in several
     members = choose_members(work, batch, steps, threads)
     rescale = None if keep else take_rescale(instructions, outputs)
     first = input_tensor if rescale is None else rescale.y
     item = np.dtype(dtype).itemsize
 
     sums = _find_sums(instructions, outputs)
-    lifetimes = _lifetimes(instructions, sums, first, seeds, heads, batch, backward)
+    lifetimes = _lifetimes(instructions, sums, first, seeds, heads, batch, members, backward)
     scratch_bytes = _scratch_bytes(instructions, batch, item, backward)
     scratch = -(-scratch_bytes // ALIGNMENT) * ALIGNMENT // item
     end = 2 * len(instructions) + 1
@@ -154,7 +182,7 @@ def make_plan(
 
     layout = _layout(place, first, rescale)
     layout["target_columns"] = sum(head.target_size for head in heads)
-    layout["label_columns"] = sum(head.loss == Op.CROSS_ENTROPY for head in heads)
+    layout["label_columns"] = sum(head.takes_labels for head in heads)
     layout["batch"], layout["members"], layout["scratch_size"] = batch, members, scratch
     return Plan(
         _table(instructions, sums, first, seeds, place, offsets),
@@ -167,7 +195,16 @@ def make_plan(
         tuple((place[seed.buffer], seed.shape) for seed in seeds),
         tuple(tuple(step.layers) for step in instructions),
         () if rescale is None else tuple(rescale.layers),
+        tuple(_functions_of(step, backward) for step in instructions),
+        tuple(head.functions for head in heads),
     )
+
+
+def _functions_of(step: Instruction, backward: bool) -> dict[str, Function]:
+    """Return a user's own functions that will be called: each takes a while to compile."""
+    return {
+        name: function for name, function in step.functions.items() if backward or name == "forward"
+    }
 
 
 def _table(
@@ -199,6 +236,8 @@ def _table(
         row["weight"] = offsets[step.weight] if step.weight else -1
         row["bias"] = offsets[step.bias] if step.bias else -1
         row["column"], row["moving"], row["adds_y"] = step.column, step.moving, step.adds
+        row["parameters"], row["kept_size"] = step.parameters, step.kept_size
+        row["parts"], row["kept"] = place.get(("parts", step), 0), place.get(("kept", step), 0)
         row["order"] = step.order
         row["reads_input"] = x in inputs
         row["adds_dx"], row["adds_d_other"], row["adds_dw"], row["adds_db"] = adds
@@ -233,10 +272,11 @@ def _heads(heads: Sequence[Head], place: dict[Hashable, int]) -> np.ndarray:
         row["output"], row["d_output"] = place[buffer], place.get(("d", buffer), 0)
         row["output_size"], row["column"] = head.output.size, column
         row["target"], row["target_size"] = place["target", i], head.target_size
+        row["losses"] = place["losses", i]
         row["target_column"], row["label_column"] = targets, labels
         column += head.output.size
         targets += head.target_size
-        labels += head.loss == Op.CROSS_ENTROPY
+        labels += head.takes_labels
     return table
 
 
@@ -262,6 +302,7 @@ def _lifetimes(
     seeds: Sequence[Tensor],
     heads: Sequence[Head],
     batch: int,
+    members: int,
     backward: bool,
 ) -> dict[Hashable, Lifetime]:
     """Return what must exist from when to when, in elements.
@@ -284,6 +325,7 @@ def _lifetimes(
     for i, head in enumerate(heads):
         used[head.output.buffer] = n
         lifetimes["target", i] = Lifetime(head.target_size * batch, 0, n)
+        lifetimes["losses", i] = Lifetime(batch if head.foreign else 0, n, n)
     for buffer, size in sizes.items():
         if buffer in kept:  # so that the next run finds it there
             lifetimes[buffer] = Lifetime(size, 0, 2 * n + 1)
@@ -305,6 +347,11 @@ def _lifetimes(
         is_linear = step.op == Op.LINEAR  # it adds products to a sum while it makes them
         if backward and adds.of_x and not is_linear:
             lifetimes["partial", step] = Lifetime(step.x.size * batch, back, back)
+        if step.kept_size:
+            last = back if backward else moment
+            lifetimes["kept", step] = Lifetime(step.kept_size * batch, moment, last)
+        if step.op == Op.FOREIGN and backward:
+            lifetimes["parts", step] = Lifetime(step.parameters * members, back, back)
         if backward and adds.of_other:
             lifetimes["partial other", step] = Lifetime(step.x.size * batch, back, back)
     return lifetimes

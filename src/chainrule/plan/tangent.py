@@ -65,6 +65,11 @@ class Tangents:
         if step.op == Op.ADD:
             return self._sum(dx, d_other)
         assert dx is not None  # as it is the only operand
+        if step.op == Op.FOREIGN:
+            raise NotImplementedError(
+                f"{step.functions['forward'].label} has no tangent: of a layer of one's own, only "
+                "the first derivative by reverse differentiation is known."
+            )
         if step.op == Op.RESCALE:
             return plan.rescale(dx, step.alpha)
         if step.op == Op.SUM_ALONG_ROWS:

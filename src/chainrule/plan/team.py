@@ -54,7 +54,7 @@ def share_out(
     """
     uses: dict[str, list[Instruction]] = {}
     for step in instructions:
-        if step.weight is not None and not step.moving:
+        if step.op == Op.LINEAR and step.weight is not None and not step.moving:
             uses.setdefault(step.weight, []).append(step)
     weights = sorted(uses, key=lambda name: offsets[name])
     row_costs = [

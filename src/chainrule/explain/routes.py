@@ -1,0 +1,184 @@
+"""The ways between links, and the chain rule over them: a product along each, a sum of all.
+
+Where ways part at one link and meet at another, the derivative of this by that is a sum with a term
+for each way. Some links lie on all ways to the loss; between these are the factors of the product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import reduce
+from math import prod
+from typing import NamedTuple
+
+from chainrule.explain.link import Link
+from chainrule.explain.path import Factor, Way
+from chainrule.explain.step import Float64, Step
+
+
+class Product(NamedTuple):
+    """Factors, from the loss on, and after each of them the product so far."""
+
+    factors: tuple[Factor, ...]
+    running: tuple[Float64, ...]
+
+
+class Routes:
+    """The ways through the links of a chain, to the loss: it stands behind the last of them.
+
+    Parameters
+    ----------
+    links : sequence of Link
+        Each after those that it takes.
+    """
+
+    def __init__(self, links: Sequence[Link]) -> None:
+        self._links, self._loss = links, len(links)
+        # Who takes each link's value, and as which of his operands.
+        self._takers: list[list[tuple[int, int]]] = [[] for _ in links]
+        for position, link in enumerate(links):
+            for operand, before in enumerate(link.inputs):
+                self._takers[before].append((position, operand))
+        # All links that a link has an effect on, each as a bit.
+        self._reached = [0] * len(links)
+        for position in reversed(range(len(links))):
+            for taker, _ in self._takers[position]:
+                self._reached[position] |= self._reached[taker] | 1 << taker
+        # The first link that all ways from it go through.
+        self._next = [self._loss] * len(links)
+        for position in reversed(range(len(links))):
+            if self._takers[position]:
+                self._next[position] = self._meet([taker for taker, _ in self._takers[position]])
+        self._factors: dict[int, Factor] = {}
+
+    def of_link(self, position: int) -> Product:
+        """Return the chain rule from the loss to a link's value."""
+        passed = self._passed(position, self._loss)[::-1]
+        return Product(
+            tuple(map(self._factor, passed)), tuple(self._links[i].gradient for i in passed)
+        )
+
+    def of_parameter(self, name: str, symbol: str, shape: tuple[int, ...]) -> Product:
+        """Return the chain rule from the loss to a parameter, in all its places."""
+        parameter = name.rpartition(".")[2]
+        places = self.places(name)
+        starts = [position for position, _ in places]
+        end = self._meet(starts)
+        ways = []
+        for position, step in places:
+            value = self._links[position].parameter_jacobian(name)
+            factor = self._between(position, symbol, prod(shape), value, starts)
+            gradient = step.parameter_gradient(parameter, step.gradient)
+            ways.append(self._way(factor, position, end, gradient))
+        before = Product((), ()) if end == self._loss else self.of_link(end)
+        last = self._joined(ways, end, symbol, prod(shape))
+        gradient = sum((way.gradient for way in ways[1:]), ways[0].gradient)
+        return Product((*before.factors, last), (*before.running, gradient))
+
+    def places(self, name: str) -> list[tuple[int, Step]]:
+        """Return where a parameter is used: the links' positions, and the layers there."""
+        home = name.rpartition(".")[0]
+        return [
+            (position, step)
+            for position, link in enumerate(self._links)
+            for step in link.steps
+            if step.node.home == home
+        ]
+
+    def single(self, position: int) -> list[tuple[Link, int]]:
+        """Return the links behind this one, and the operand that comes from the one before.
+
+        Raises
+        ------
+        ValueError
+            If ways part.
+        """
+        links = []
+        while self._takers[position]:
+            if len(self._takers[position]) > 1:
+                raise ValueError(f"ways part at link {self._links[position].symbol}.")
+            position, operand = self._takers[position][0]
+            links.append((self._links[position], operand))
+        return links
+
+    def _meet(self, positions: Sequence[int]) -> int:
+        """Return the first link that all ways from all of these go through."""
+        return reduce(self._meet_two, positions)
+
+    def _meet_two(self, one: int, other: int) -> int:
+        while one != other:
+            if one < other:
+                one = self._next[one]
+            else:
+                other = self._next[other]
+        return one
+
+    def _passed(self, start: int, end: int) -> list[int]:
+        """Return ``start`` and what all ways from it go through, without ``end``."""
+        passed = []
+        while start != end:
+            passed.append(start)
+            start = self._next[start]
+        return passed
+
+    def _factor(self, start: int) -> Factor:
+        """Return the derivative of the first link that all ways go through, or of L."""
+        if start not in self._factors:
+            link, end = self._links[start], self._next[start]
+            size = link.value.shape[1]
+            takers = [taker for taker, _ in self._takers[start]]
+            ways = []
+            for taker, operand in self._takers[start]:
+                taking = self._links[taker]
+                value = taking.jacobians[operand]
+                factor = self._between(taker, link.symbol, size, value, takers)
+                ways.append(self._way(factor, taker, end, taking.carried[operand]))
+            if ways:
+                self._factors[start] = self._joined(ways, end, link.symbol, size)
+            else:
+                by_output = link.gradient[:, None]
+                self._factors[start] = self._between(end, link.symbol, size, by_output)
+        return self._factors[start]
+
+    def _between(
+        self, of: int, by: str, size: int, value: Float64 | None, takers: Sequence[int] = ()
+    ) -> Factor:
+        """Return a factor; ``takers`` are all that take ``by``, and may have effects on ``of``."""
+        rows = len(self._links[0].value)
+        if of == self._loss:
+            return Factor("L", by, (rows, 1, size), value)
+        link = self._links[of]
+        immediate = any(self._reached[taker] >> of & 1 for taker in takers)
+        shape = rows, link.value.shape[1], size
+        return Factor(link.symbol, by, shape, value, immediate=immediate)
+
+    def _way(self, last: Factor, start: int, end: int, gradient: Float64) -> Way:
+        """Return the way that goes through ``last`` to ``start``, and on to ``end``."""
+        return Way((*map(self._factor, self._passed(start, end)[::-1]), last), gradient)
+
+    def _joined(self, ways: list[Way], end: int, by: str, size: int) -> Factor:
+        """Return the only way's factor, or the sum over several."""
+        if len(ways) == 1:
+            return ways[0].factors[0]
+        whole = self._between(end, by, size, None)
+        ways = sorted(ways, key=lambda way: len(way.factors) > 1)  # what leads there directly first
+        return replace(whole, value=self._sum(ways, prod(whole.shape)), ways=tuple(ways))
+
+    def _sum(self, ways: list[Way], elements: int) -> Float64 | None:
+        """Return the sum of the ways' products, where all of them can be built."""
+        if elements > self._links[0].max_elements:
+            return None
+        terms = [self._product(way.factors) for way in ways]
+        known = [term for term in terms if term is not None]
+        return sum(known[1:], known[0]) if len(known) == len(terms) else None
+
+    def _product(self, factors: Sequence[Factor]) -> Float64 | None:
+        product = factors[0].value
+        for factor in factors[1:]:
+            if product is None or factor.value is None:
+                return None
+            if product[..., 0].size * factor.shape[2] > self._links[0].max_elements:
+                return None
+            product = product @ factor.value
+        return product

@@ -1,0 +1,114 @@
+"""What a user's own functions take, by the names of their parameters."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
+from operator import index
+from typing import Any
+
+from chainrule.engine.foreign import Address, Argument, Function
+from chainrule.layers.graph import shape_text
+from chainrule.layers.layer import Parameter
+from chainrule.plan.builder import Shape
+
+RESERVED = frozenset({"x", "y", "dy", "dx", "saved", "self"})
+
+
+def parameter_names(function: Callable[..., Any]) -> tuple[str, ...]:
+    """Return the names of what a function takes, one compiled by Numba or a plain one."""
+    signature = inspect.signature(getattr(function, "py_func", function))
+    for parameter in signature.parameters.values():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise TypeError(f"{function_name(function)} must name what it takes, without a star.")
+    return tuple(signature.parameters)
+
+
+def function_name(function: Callable[..., Any]) -> str:
+    """Return how messages and layers call a function."""
+    return getattr(function, "__name__", type(function).__name__)
+
+
+def check_function(
+    function: Any, owner: str, allowed: Sequence[str], needed: Sequence[str]
+) -> tuple[str, ...]:
+    """Return what a function takes; TypeError unless it is among ``allowed``, with all ``needed``.
+
+    ``owner`` is whose function it is, for messages.
+    """
+    if not callable(function):
+        raise TypeError(f"{owner} must be a function, not {function!r}.")
+    names = parameter_names(function)
+    for name in names:
+        if name not in allowed:
+            raise TypeError(
+                f"{owner} takes {name!r}, but there is only {', '.join(allowed)}: it gets its "
+                "arrays by their names."
+            )
+    for name in needed:
+        if name not in names:
+            raise TypeError(f"{owner} must take {name!r}, an array for it to write into.")
+    return names
+
+
+def check_parameters(parameters: Any, owner: str) -> dict[str, Parameter]:
+    """Return a layer's parameters, checked."""
+    if not isinstance(parameters, Mapping):
+        raise TypeError(f"{owner} must be a dict of name: cr.Parameter, not {parameters!r}.")
+    for name, parameter in parameters.items():
+        if not isinstance(name, str) or not name.isidentifier():
+            raise ValueError(f"{owner} has the name {name!r}, which is no name of an argument.")
+        if name in RESERVED or (name.startswith("d_") and name[2:] in parameters):
+            raise ValueError(f"{owner} has the name {name!r}, which stands for something else.")
+        if not isinstance(parameter, Parameter):
+            raise TypeError(f"{owner}[{name!r}] must be a cr.Parameter, not {parameter!r}.")
+    return dict(parameters)
+
+
+def layer_arguments(
+    x: Shape, y: Shape, saved: Shape, parameters: Mapping[str, Shape], *, cleared: bool
+) -> dict[str, Argument]:
+    """Return each array that a layer's functions may ask for.
+
+    What they write holds zeros at first if ``cleared``.
+    """
+    arguments = {
+        "x": Argument(Address.X, x),
+        "y": Argument(Address.Y, y),
+        "saved": Argument(Address.SAVED, saved),
+        "dy": Argument(Address.DY, y),
+        "dx": Argument(Address.DX, x, cleared=cleared),
+    }
+    start = 0
+    for name, shape in parameters.items():
+        arguments[name] = Argument(Address.PARAMETERS, shape, by_row=False, start=start)
+        arguments[f"d_{name}"] = Argument(Address.GRADIENTS, shape, by_row=False, start=start)
+        start += prod(shape)
+    return arguments
+
+
+def make_function(
+    function: Callable[..., Any],
+    takes: Sequence[str],
+    arguments: Mapping[str, Argument],
+    label: str,
+    *,
+    can_compile: bool = True,
+) -> Function:
+    """Return what a plan says of a function that takes these of the arguments."""
+    return Function(function, tuple(arguments[name] for name in takes), label, can_compile)
+
+
+def check_shape(shape: Any, owner: str) -> Shape:
+    """Return a shape without the batch, as a tuple of ints of 0 or more."""
+    try:
+        result = tuple(index(n) for n in shape)
+    except TypeError:
+        result = (-1,)
+    if min(result, default=0) < 0:
+        raise ValueError(
+            f"{owner} must be a shape without the batch, such as (8,) for {shape_text((8,))}, "
+            f"not {shape!r}."
+        )
+    return result
