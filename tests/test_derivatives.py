@@ -306,6 +306,69 @@ def test_gradgradcheck_leaves_kinks_out():
     assert report.parameters[0].kinks == 1
 
 
+class Scaled(cr.NumPyLayer):
+    """A layer of one's own: each column times a parameter, squared."""
+
+    def parameters(self):
+        return {"scale": cr.Parameter((4,), cr.initializers.Constant(1.5))}
+
+    def forward(self, x, scale):
+        return (x * scale) ** 2, (x, scale)
+
+    def backward(self, dy, saved):
+        x, scale = saved
+        return 2 * dy * x * scale**2, {"scale": (2 * dy * x**2 * scale).sum(axis=0)}
+
+
+def own():
+    layers = cr.Linear(WIDTH, 4), Scaled(), cr.Activation(lambda x: x * x, lambda x: 2.0 * x)
+    net = cr.Sequential(*layers, cr.Linear(4, 2), seed=0, dtype="float64")
+    return net, cr.MSELoss(), *np.random.default_rng(0).normal(size=(2, ROWS, WIDTH))
+
+
+def test_a_layer_of_ones_own_has_first_derivatives():
+    net, loss, x, y = own()
+    y = y[:, :2]
+    evaluate = cr.value_and_grad(net, loss)
+    rows = [evaluate(net.params, x[i : i + 1], y[i : i + 1])[1] for i in range(ROWS)]
+    np.testing.assert_allclose(cr.per_sample_grad(net, loss, x, y), rows, rtol=1e-11, atol=1e-13)
+    norms = np.linalg.norm(rows, axis=1)
+    gradient, found = cr.clipped_grad(net, loss, x, y, np.median(norms))
+    np.testing.assert_allclose(found, norms, rtol=1e-11)
+    clipped = np.minimum(1, np.median(norms) / norms) @ np.stack(rows)
+    np.testing.assert_allclose(gradient, clipped, rtol=1e-10)
+
+    output, pullback = cr.vjp(net, x)
+    jacobian = cr.jacobian(net, x)
+    for d_output in (output, 2 * output):
+        expected = np.einsum("no,nop->p", d_output, jacobian)
+        np.testing.assert_allclose(pullback(d_output)[0], expected, rtol=1e-11)
+
+
+def test_a_layer_of_ones_own_has_no_second_derivatives():
+    net, loss, x, y = own()
+    with pytest.raises(NotImplementedError, match=r"Scaled \(layer 1\) has no tangent"):
+        cr.jvp(net, x, net.params)
+    with pytest.raises(NotImplementedError, match="has no tangent"):
+        cr.hvp(net, loss, x, y[:, :2], net.params)
+
+
+def squares(output, target, losses, d_output):
+    for i in range(output.shape[0]):
+        error = output[i, 0] - target[i, 0]
+        losses[i], d_output[i, 0] = error * error, 2.0 * error
+
+
+def test_a_loss_of_ones_own_has_its_gradient_only():
+    net = cr.Sequential(cr.Linear(WIDTH, 1), seed=0, dtype="float64")
+    x, y, loss = X, np.ones((4, 1)), cr.CompiledLoss(squares)
+    expected = cr.per_sample_grad(net, cr.MSELoss(), x, y)
+    np.testing.assert_allclose(cr.per_sample_grad(net, loss, x, y), expected, rtol=1e-12)
+    for function in (cr.hvp, cr.gauss_newton_vp):
+        with pytest.raises(NotImplementedError, match="second derivative of a loss of one's own"):
+            function(net, loss, x, y, net.params)
+
+
 NET = Problem("chain").net
 X, Y, V = np.ones((4, WIDTH)), np.ones((4, 2)), np.ones(NET.params.size)
 MSE = cr.MSELoss()

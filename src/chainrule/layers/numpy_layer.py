@@ -141,9 +141,8 @@ class _Calls:
         y[...] = checked(value, "y", y, label, x)
 
     def backward(self, dy: Array, dx: Array, *gradients: Array) -> None:
-        saved, self._saved = self._saved, None
         label = f"The backward of {self._where}"
-        value, by_name = pair(self._layer.backward(dy.copy(), saved), label, "dx, gradients")
+        value, by_name = pair(self._layer.backward(dy.copy(), self._saved), label, "dx, gradients")
         if not isinstance(by_name, Mapping) or by_name.keys() != set(self._names):
             names = ", ".join(self._names) or "nothing, as {}"
             raise TypeError(
