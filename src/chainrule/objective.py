@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule import arrays
 from chainrule.autodiff.curvature import hessian_product
 from chainrule.autodiff.door import PARAMS
+from chainrule.autodiff.jacobians import jacobian
 from chainrule.batch import Batch
 from chainrule.engine.backends import threads_for
 from chainrule.engine.instructions import Phase
@@ -202,21 +203,13 @@ class Objective:
         Returns
         -------
         float64 array of shape (n * outputs, number of parameters)
-            Each row from a walk back through the network with one output of one row of X.
+            See :func:`jacobian`.
         """
-        params = self._checked(theta)
-        scale = self._residuals_scale
-        key, machine = self._take(1, with_loss=False, keep=True)
-        d_output = machine.rows_at("d_output", 1).reshape(-1)
-        jacobian = np.empty((*self._target.shape, params.size))
-        for row, by_output in enumerate(jacobian):
-            machine.run(Phase.FORWARD, self._order[row : row + 1], params=params, inputs=self._x)
-            for output, gradient in enumerate(by_output):
-                d_output[:] = 0
-                d_output[output] = scale[row, 0]
-                machine.run(Phase.BACKWARD, 1, params=params, grads=gradient)
-        self._machines.put_back(key, machine)
-        return jacobian.reshape(-1, params.size)
+        params, rows = self._checked(theta), len(self._x)
+        derivatives: Float64 = jacobian(self._net, self._x, params=params)
+        derivatives = derivatives.reshape(rows, -1, params.size)
+        derivatives *= self._residuals_scale[:, :, np.newaxis]
+        return derivatives.reshape(-1, params.size)
 
     def _checked(self, theta: ArrayLike, name: str = "theta") -> Float64:
         """Return theta as compiled code takes parameters: itself, if it has that form."""
@@ -268,18 +261,17 @@ class Objective:
         weight, *parts = losses[0].tolist()
         return weight, sum(parts), gradient
 
-    def _take(self, batch: int, *, with_loss: bool, keep: bool = False) -> tuple[Any, Machine]:
+    def _take(self, batch: int, *, with_loss: bool) -> tuple[Any, Machine]:
         """Return a machine for batches of so many rows, and the key to put it back with."""
-        key = batch, with_loss, keep, threads_for(self._net.backend)
+        key = batch, with_loss, threads_for(self._net.backend)
         return key, self._machines.take(key, lambda: self._machine(*key))
 
-    def _machine(self, batch: int, with_loss: bool, keep: bool, threads: int) -> Machine:
+    def _machine(self, batch: int, with_loss: bool, threads: int) -> Machine:
         plan = self._net.make_plan(
             self._x.shape[1:],
             batch,
             loss=self._loss if with_loss else None,
-            backward=with_loss or keep,
+            backward=with_loss,
             threads=threads,
-            keep=keep,
         )
         return Machine(plan, DOUBLE, self._net.backend)

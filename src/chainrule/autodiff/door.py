@@ -65,7 +65,9 @@ def flat_vector(net: Sequential, value: ArrayLike, name: str) -> FloatArray:
             f"{name} must have shape {net.params.shape}, one number a parameter, but its shape is "
             f"{vector.shape}."
         )
-    return np.require(vector, net.dtype, ["C", "A", "W"])
+    if vector.dtype == net.dtype and vector.flags.carray:
+        return vector
+    return np.array(vector, net.dtype)
 
 
 def array_of_shape(

@@ -64,6 +64,7 @@ def blocks(rows: int) -> Iterator[slice]:
 
 
 def _pool_of(net: Sequential) -> MachinePool:
-    if net not in _pools:
-        _pools[net] = MachinePool(MOST_MACHINES, MOST_BYTES)
-    return _pools[net]
+    pool = _pools.get(net)
+    if pool is None:
+        pool = _pools[net] = MachinePool(MOST_MACHINES, MOST_BYTES)
+    return pool
