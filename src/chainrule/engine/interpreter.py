@@ -58,8 +58,6 @@ from chainrule.kernels.curvature import (
     gelu_tanh_second,
     gelu_tanh_third,
     gelu_third,
-    piecewise_linear_second,
-    quadratic_third,
     sigmoid_second,
     silu_second,
     silu_third,
@@ -146,10 +144,10 @@ def multiply_by_derivative(op, order, dy, saved, dx, alpha):
             gelu_second(dy, saved, dx)
         elif op == Op.GELU_TANH:
             gelu_tanh_second(dy, saved, dx)
-        else:
-            piecewise_linear_second(dy, saved, dx)
-    elif op == Op.TANH or op == Op.SIGMOID:
-        quadratic_third(dy, saved, dx)
+        else:  # piecewise linear
+            rescale(dy, dx, 0.0, 0.0)
+    elif op == Op.TANH or op == Op.SIGMOID:  # a square of what is saved
+        rescale(dy, dx, -2.0, 0.0)
     elif op == Op.SOFTPLUS:
         softplus_third(dy, saved, dx)
     elif op == Op.SILU:
@@ -159,7 +157,7 @@ def multiply_by_derivative(op, order, dy, saved, dx, alpha):
     elif op == Op.GELU_TANH:
         gelu_tanh_third(dy, saved, dx)
     else:
-        piecewise_linear_second(dy, saved, dx)
+        rescale(dy, dx, 0.0, 0.0)
 
 
 @kernel
