@@ -33,7 +33,7 @@ def newton():
 
 def trust_region():
     """Newton's steps as far as the quadratic model is to be trusted."""
-    return _with_products("trust-krylov", {"gtol": 1e-10})
+    return _with_products("trust-krylov", {"gtol": 1e-7})
 
 
 def _with_products(method, options):

@@ -12,6 +12,7 @@ TESTS = Path(__file__).parent
 SHARED = runpy.run_path(str(TESTS / "test_golden.py"))  # how cases are built
 CASES, build, of_each_head = SHARED["CASES"], SHARED["build"], SHARED["of_each_head"]
 TOLERANCE = 1e-11
+FEW = 40  # parameters, of which the whole Hessian is compared
 
 each_backend = pytest.mark.parametrize("backend", ["numba", "numpy"])
 
@@ -92,9 +93,10 @@ def test_second_derivatives(built):
     both = cr.hvp(*problem, (v, u), ("params", "x"), **options)
     for part, product in enumerate(both):
         built.agree(product, f"hvp_both_{part}")
-    built.agree(cr.hessian(*problem, **options) @ v, "hvp_params_0")
     by_x = cr.hessian(*problem, "x", **options)
     built.agree(np.tensordot(by_x, u, u.ndim), "hvp_x_0")
+    if built.params.size <= FEW:
+        built.agree(cr.hessian(*problem, **options) @ v, "hvp_params_0")
     built.agree(cr.gauss_newton_vp(*problem, v, **options), "gauss_newton")
 
     if "hessian_x" not in built.golden:  # several outputs

@@ -8,6 +8,7 @@ import pytest
 import chainrule as cr
 from chainrule.autodiff import machines
 from chainrule.autodiff.sample_gradients import SampleGradients
+from chainrule.kernels.jit import JIT_DISABLED
 
 ROWS, WIDTH = 7, 3
 PAIR = ("params", "x")
@@ -164,6 +165,22 @@ def test_many_rows_go_through_block_by_block(kind, monkeypatch):
             np.testing.assert_allclose(mine, whole, rtol=1e-10, atol=1e-13, err_msg=name)
 
 
+@pytest.mark.parametrize("kind", ["chain", "shared", "outputs"])
+def test_what_is_in_a_machine_s_memory_does_not_matter(kind, monkeypatch):
+    expected = everything(Problem(kind))
+    take = machines.MachinePool.take
+
+    def take_poisoned(*args):
+        machine = take(*args)
+        machine.arena[:] = np.nan
+        return machine
+
+    monkeypatch.setattr(machines.MachinePool, "take", take_poisoned)
+    for name, results in everything(Problem(kind)).items():
+        for mine, clean in zip(results, expected[name], strict=True):
+            np.testing.assert_array_equal(mine, clean, err_msg=name)
+
+
 @pytest.mark.parametrize("kind", ["chain", "shared"])
 def test_single_precision(kind):
     expected = everything(Problem(kind))
@@ -174,6 +191,7 @@ def test_single_precision(kind):
             np.testing.assert_allclose(mine, exact, rtol=1e-3, atol=1e-5 * scale, err_msg=name)
 
 
+@pytest.mark.skipif(JIT_DISABLED, reason="plain Python uses one thread")
 def test_threads_change_no_bit():
     layers = [layer for _ in range(4) for layer in (cr.Linear(128, 128), cr.Tanh())]
     net = cr.Sequential(*layers, seed=0)
