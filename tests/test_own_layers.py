@@ -216,9 +216,9 @@ def test_numbers_in_an_activation_have_the_networks_precision():
         y = cr.Sequential(layer, backend=backend).predict([[x]])
         assert y[0, 0] == pytest.approx(f(x), rel=2e-7)
     if not JIT_DISABLED:
-        from chainrule.kernels.weak import as_scalar_dispatcher
+        from chainrule.kernels.weak import scalar_function
 
-        compiled = as_scalar_dispatcher(f)
+        compiled = scalar_function(f)
         compiled(x)
         assert str(compiled.nopython_signatures) == "[(float32,) -> float32]"
 
@@ -455,6 +455,19 @@ def test_shapes_are_found_with_zeros_and_named_if_wrong():
 def test_wrong_functions_and_parameters(functions, options, error, message):
     with pytest.raises(error, match=message):
         cr.CompiledLayer(*functions, **options)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ((3, cr.initializers.Zeros()), TypeError, "must be a tuple, such as"),
+        (((3, -1), cr.initializers.Zeros()), ValueError, "must be at least 0, not -1"),
+        (((3,), "zeros"), TypeError, "must be one such as"),
+    ],
+)
+def test_wrong_parameters(arguments, error, message):
+    with pytest.raises(error, match=message):
+        cr.Parameter(*arguments)
 
 
 @pytest.mark.parametrize("shape", [3, (-1,), "ab"])

@@ -98,7 +98,7 @@ def _forward(
         for i in range(seed.shape[1]):
             seed[...] = 0
             seed[:, i] = 1
-            machine.run(Phase.FORWARD, rows, params=params, inputs=inputs, begin_step=begin)
+            machine.run(Phase.FORWARD, rows, params=params, inputs=inputs, first_step=begin)
             for head, result in enumerate(results, len(results)):
                 result[:, :, i] = machine.rows_at("output", rows, head).reshape(rows, -1)
             # The values stay as they are; only the tangents, which come after them, change.

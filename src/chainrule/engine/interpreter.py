@@ -58,8 +58,6 @@ from chainrule.kernels.curvature import (
     gelu_tanh_second,
     gelu_tanh_third,
     gelu_third,
-    piecewise_linear_second,
-    quadratic_third,
     sigmoid_second,
     silu_second,
     silu_third,
@@ -146,10 +144,10 @@ def multiply_by_derivative(op, order, dy, saved, dx, alpha):
             gelu_second(dy, saved, dx)
         elif op == Op.GELU_TANH:
             gelu_tanh_second(dy, saved, dx)
-        else:
-            piecewise_linear_second(dy, saved, dx)
-    elif op == Op.TANH or op == Op.SIGMOID:
-        quadratic_third(dy, saved, dx)
+        else:  # piecewise linear
+            rescale(dy, dx, 0.0, 0.0)
+    elif op == Op.TANH or op == Op.SIGMOID:  # a square of what is saved
+        rescale(dy, dx, -2.0, 0.0)
     elif op == Op.SOFTPLUS:
         softplus_third(dy, saved, dx)
     elif op == Op.SILU:
@@ -159,7 +157,7 @@ def multiply_by_derivative(op, order, dy, saved, dx, alpha):
     elif op == Op.GELU_TANH:
         gelu_tanh_third(dy, saved, dx)
     else:
-        piecewise_linear_second(dy, saved, dx)
+        rescale(dy, dx, 0.0, 0.0)
 
 
 @kernel
@@ -508,8 +506,7 @@ def run(
     losses,
     shares,
     team,
-    begin_step,
-    end_step,
+    first_step,
     member,
 ):
     """Do ``phases`` for the rows in ``order``, batch by batch; return how many batches went well.
@@ -517,8 +514,8 @@ def run(
     Each row of ``order`` is an epoch: the numbers of its rows of data, one after the other. All
     members of the team call it with the same arguments, but for their own number. A batch whose
     loss is not finite ends the run before it changes anything. ``losses[i]`` gets the weight of
-    batch i, and each member's part of its loss. Only the instructions from ``begin_step`` to
-    ``end_step`` are walked. ``targets`` and ``labels`` hold those of one output after the other.
+    batch i, and each member's part of its loss. ``targets`` and ``labels`` hold those of one output
+    after the other. Walks begin, and end on the way back, at the instruction ``first_step``.
     """
     place, rule = layout[0], update[0]
     memory, element, start, stride = inputs  # see engine.rows
@@ -528,7 +525,7 @@ def run(
     scratch = arena[scratch_at : scratch_at + place["scratch_size"]]
     steps_before = rule["step"]
     share = shares[member : member + 2]
-    walked = plan[begin_step:end_step]
+    walked = plan[first_step:]
     epochs, length = order.shape
     batches = (length + batch - 1) // batch  # the last of each epoch may be shorter
     for i in range(epochs * batches):
@@ -565,7 +562,7 @@ def run(
                 team, to_input,
             ):  # fmt: skip
                 return i
-            if to_input and begin_step == 0 and place["scale"] != 1.0:
+            if to_input and first_step == 0 and place["scale"] != 1.0:
                 dx_at = place["d_input"] + first * width
                 dx = arena[dx_at : dx_at + mine.size * width]
                 rescale_backward(dx, dx, place["scale"])

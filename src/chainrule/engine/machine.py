@@ -105,8 +105,7 @@ class Machine:
         losses: Array | None = None,
         update: Array | None = None,
         state: Array | None = None,
-        begin_step: int = 0,
-        end_step: int | None = None,
+        first_step: int = 0,
     ) -> int:
         """Do ``phases`` for the rows in ``order``; see ``interpreter.run``.
 
@@ -136,8 +135,7 @@ class Machine:
             self._no_losses if losses is None else losses,
             self._no_shares if grads is None else self.plan.shares,
             self._team,
-            begin_step,
-            len(self.plan.instructions) if end_step is None else end_step,
+            first_step,
         )
         is_team = self.plan.members > 1
         batches: int = self._run_by_all(arguments) if is_team else self._run(*arguments, 0)

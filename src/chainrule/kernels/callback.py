@@ -12,13 +12,10 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array, populate_array
 
-from chainrule.kernels.jit import FLAGS
+from chainrule.kernels.jit import user_function
 from chainrule.kernels.vectors import INDEX
 
 HEAD = 2  # entries of the table before those of the arrays
-
-# The kernels' own, but that a user's function may allocate.
-USER_FLAGS = {name: FLAGS[name] for name in ("nogil", "error_model", "fastmath")}
 
 # What a function takes: how many rows there are, where its seven arrays begin, and its table. It
 # returns 0 if all is well.
@@ -32,22 +29,12 @@ def call_address(builder, address, numbers):
     return builder.call(builder.inttoptr(address, kind.as_pointer()), numbers)
 
 
-def as_dispatcher(function):
-    """Return a user's function as one that compiled code can call, with the kernels' flags.
-
-    One that is compiled by Numba already keeps its own.
-    """
-    if hasattr(function, "py_func"):
-        return function
-    return numba.jit(nopython=True, **USER_FLAGS)(function)
-
-
 def make_callback(function, kinds, dtype):
     """Compile ``function`` as one that :func:`chainrule.kernels.foreign.call` can call.
 
     ``kinds`` are those of its arrays: see ``chainrule.engine.foreign.Kind``.
     """
-    function = as_dispatcher(function)
+    function = user_function(function)
     arrays = _make_arrays(kinds, numba.from_dtype(dtype))
 
     def callback(rows, x, y, saved, dy, dx, params, grads, table):

@@ -25,13 +25,6 @@ def sigmoid_second(dy, y, dx):
 
 
 @kernel
-def quadratic_third(dy, y, dx):
-    two = y.dtype.type(2)
-    for i in range(y.size):
-        dx[i] = -two * dy[i]
-
-
-@kernel
 def softplus_second(dy, y, dx):
     for i in range(y.size):
         dx[i] = dy[i] * exp(-y[i])
@@ -48,13 +41,6 @@ def elu_second(dy, y, dx):
     zero = y.dtype.type(0)
     for i in range(y.size):
         dx[i] = zero if y[i] > zero else dy[i]
-
-
-@kernel
-def piecewise_linear_second(dy, y, dx):
-    zero = y.dtype.type(0)
-    for i in range(y.size):
-        dx[i] = zero * dy[i]
 
 
 @kernel

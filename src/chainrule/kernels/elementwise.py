@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 
 from chainrule.kernels.views import flat
-from chainrule.kernels.weak import as_scalar_dispatcher
+from chainrule.kernels.weak import scalar_function
 
 DIFFERENCE = 1e-5
 STEP = 1e-100  # of which nothing is lost in x + STEP * i, nor in what is of first order in it
@@ -15,7 +15,7 @@ STEP = 1e-100  # of which nothing is lost in x + STEP * i, nor in what is of fir
 @cache
 def loop_forward(function):
     """Return the loop ``y = function(x)``."""
-    function = as_scalar_dispatcher(function)
+    function = scalar_function(function)
 
     def forward(x, y):
         x, y = flat(x), flat(y)
@@ -28,7 +28,7 @@ def loop_forward(function):
 @cache
 def loop_backward(derivative):
     """Return the loop ``dx = dy * derivative(x)``."""
-    derivative = as_scalar_dispatcher(derivative)
+    derivative = scalar_function(derivative)
 
     def backward(dy, x, dx):
         dy, x, dx = flat(dy), flat(x), flat(dx)
@@ -41,7 +41,7 @@ def loop_backward(derivative):
 @cache
 def loop_backward_from_both(derivative):
     """Return the loop ``dx = dy * derivative(x, y)``."""
-    derivative = as_scalar_dispatcher(derivative)
+    derivative = scalar_function(derivative)
 
     def backward(dy, x, y, dx):
         dy, x, y, dx = flat(dy), flat(x), flat(y), flat(dx)
@@ -58,7 +58,7 @@ def complex_step(function):
     W. Squire and G. Trapp, *Using Complex Variables to Estimate Derivatives of Real Functions*,
     SIAM Review 40, 1998.
     """
-    function = as_scalar_dispatcher(function)
+    function = scalar_function(function)
 
     def derivative(x):
         x = np.float64(x)

@@ -71,6 +71,18 @@ def compiled_for(function, *types):
     return function.compile(types)
 
 
+def user_function(function, **options):
+    """Return a user's function as one that compiled code can call.
+
+    A plain one gets the kernels' flags, but that it may allocate; one that is compiled by Numba
+    already keeps its own.
+    """
+    if JIT_DISABLED or hasattr(function, "py_func"):
+        return function
+    flags = {name: FLAGS[name] for name in ("nogil", "error_model", "fastmath")}
+    return numba.njit(**flags, **options)(function)
+
+
 class _Whole(CompilerBase):
     """Compiles what Python calls."""
 

@@ -6,26 +6,20 @@ as many numbers in a vector, and conversions to and fro.
 
 import operator
 
-import numba
 import numpy as np
 from numba.core import ir, types
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import FunctionPass, register_pass
 from numba.core.untyped_passes import ReconstructSSA
 
-from chainrule.kernels.callback import USER_FLAGS
+from chainrule.kernels.jit import user_function
 
 COMBINED = ("binop", "inplace_binop")
 
 
-def as_scalar_dispatcher(function):
-    """Return a plain function of one or two numbers as one that compiled code can call.
-
-    One that is compiled by Numba already stays as it is.
-    """
-    if hasattr(function, "py_func"):
-        return function
-    return numba.jit(pipeline_class=_Compiler, nopython=True, **USER_FLAGS)(function)
+def scalar_function(function):
+    """Return a function of one or two numbers as one that compiled code can call."""
+    return user_function(function, pipeline_class=_Compiler)
 
 
 @register_pass(mutates_CFG=False, analysis_only=False)

@@ -5,16 +5,49 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from chainrule.arguments import integer
 from chainrule.initializers import Initializer
 from chainrule.plan.builder import PlanBuilder, Shape, Tensor
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A trainable array of a layer: its shape, and how it begins."""
+    """A trainable array of a layer: its shape, and how it begins.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Each at least 0.
+    initializer : Initializer
+        Of :mod:`chainrule.initializers`, or your own.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If it is no shape, or no initializer.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> cr.Parameter((3, 2), cr.initializers.Zeros()).shape
+    (3, 2)
+    """
 
     shape: Shape
     initializer: Initializer
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.shape, tuple | list):
+            raise TypeError(
+                f"A parameter's shape must be a tuple such as (3,), not {self.shape!r}."
+            )
+        shape = tuple(integer(n, "A parameter's length", least=0) for n in self.shape)
+        object.__setattr__(self, "shape", shape)
+        if not isinstance(self.initializer, Initializer):
+            raise TypeError(
+                "A parameter's initializer must be one such as cr.initializers.Zeros(), not "
+                f"{self.initializer!r}."
+            )
 
 
 @dataclass(frozen=True)

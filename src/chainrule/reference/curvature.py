@@ -21,11 +21,6 @@ def sigmoid_second(dy, y, dx):
     dx[...] = dy * (1 - 2 * y)
 
 
-def quadratic_third(dy, y, dx):
-    """``dx = -2 * dy``, for tanh as for sigmoid."""
-    dx[...] = -2 * dy
-
-
 def softplus_second(dy, y, dx):
     """``g(y) = 1 - exp(-y)``, so that ``dx = dy * exp(-y)``."""
     dx[...] = dy * np.exp(-y)
@@ -39,11 +34,6 @@ def softplus_third(dy, y, dx):
 def elu_second(dy, y, dx):
     """``g(y) = y + alpha`` where y is not positive, else 1; so that ``dx = dy`` there, else 0."""
     dx[...] = np.where(y > 0, 0, dy)
-
-
-def piecewise_linear_second(dy, y, dx):
-    """``dx = 0``: for relu and leaky_relu, and for the third derivative of elu."""
-    dx[...] = 0 * dy
 
 
 def silu_second(dy, x, dx):
