@@ -460,7 +460,7 @@ def test_wrong_functions_and_parameters(functions, options, error, message):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ((3, cr.initializers.Zeros()), TypeError, "must be a tuple, such as"),
+        ((3, cr.initializers.Zeros()), TypeError, "must be a tuple such as"),
         (((3, -1), cr.initializers.Zeros()), ValueError, "must be at least 0, not -1"),
         (((3,), "zeros"), TypeError, "must be one such as"),
     ],
