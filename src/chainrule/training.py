@@ -51,9 +51,10 @@ def fit(
 ) -> History:
     """Train ``net`` on the rows of X and y.
 
-    The same seed gives the same parameters to the bit, with any number of threads. Ctrl-C ends the
-    training after the current slice of a tenth of a second; what was trained until then stays, and
-    the history says ``interrupted``.
+    The same seed gives the same parameters to the bit, with any number of threads; with the same
+    number, if there is a :class:`CompiledLayer` that has parameters. Ctrl-C ends the training after
+    the current slice of a tenth of a second; what was trained until then stays, and the history says
+    ``interrupted``.
 
     Parameters
     ----------
