@@ -25,8 +25,8 @@ def value_and_grad(
     """Return the function ``(params, x, y) -> (loss, gradient)``.
 
     It is pure: the network lends its layers, and neither its parameters nor its gradients are
-    read or changed. The same arguments give the same result, to the bit, with any number of
-    threads.
+    read or changed. The same arguments give the same result, to the bit; also with another number
+    of threads, as in :func:`fit`.
 
     Parameters
     ----------
