@@ -53,8 +53,8 @@ def fit(
 
     The same seed gives the same parameters to the bit, with any number of threads; with the same
     number, if there is a :class:`CompiledLayer` that has parameters. Ctrl-C ends the training after
-    the current slice of a tenth of a second; what was trained until then stays, and the history says
-    ``interrupted``.
+    the current slice of a tenth of a second; what was trained until then stays, and ``interrupted``
+    is True in the history.
 
     Parameters
     ----------
