@@ -418,7 +418,7 @@ BAD = {
     "several heads": (
         lambda: cr.laplacian(Problem("outputs").net, X),
         ValueError,
-        "The network has 3 outputs",
+        "laplacian is for networks of one output",
     ),
     "out's shape": (
         lambda: cr.per_sample_grad(NET, MSE, X, Y, out=np.empty((4, 25))),
@@ -453,7 +453,7 @@ BAD = {
     "gradients": (
         lambda: cr.input_derivatives(NET, X, [(), (0,)])[1]([Y]),
         ValueError,
-        "gradients must be 2, one for each derivative, not 1",
+        "gradients must be a list of 2, one for each derivative",
     ),
     "gradient": (
         lambda: cr.input_derivatives(NET, X, [(), (0,)])[1]([Y, Y[1:]]),
@@ -476,3 +476,26 @@ def test_bad_input(name):
     call, error, message = BAD[name]
     with pytest.raises(error, match=message):
         call()
+
+
+def test_derivatives_by_x_of_several_outputs_say_what_they_are_for():
+    net, x = cr.Sequential(cr.Branch(cr.Linear(3, 2), cr.Linear(3, 1)), seed=0), np.ones((2, 3))
+    for function in (cr.input_gradient, cr.laplacian, cr.hessian_x):
+        with pytest.raises(ValueError, match=f"{function.__name__} is for networks of one output"):
+            function(net, x)
+    with pytest.raises(ValueError, match="input_derivatives is for networks of one output"):
+        cr.input_derivatives(net, x, [()])
+
+
+@pytest.mark.parametrize("wrt", [None, 0, ("x", "x"), "y"])
+def test_wrong_wrt_is_named(wrt):
+    with pytest.raises(ValueError, match="wrt must be"):
+        cr.value_and_grad(cr.Sequential(cr.Linear(1, 1)), cr.MSELoss(), wrt)
+
+
+def test_norms_of_samples_in_float32_do_not_overflow():
+    net, x = cr.Sequential(cr.Linear(3, 1), seed=0), np.ones((2, 3))
+    y = np.full((2, 1), 1e20)
+    gradients = cr.per_sample_grad(net, cr.MSELoss(), x, y).astype(float)
+    norms = cr.per_sample_norms(net, cr.MSELoss(), x, y)
+    np.testing.assert_allclose(norms, np.linalg.norm(gradients, axis=1), rtol=1e-6)

@@ -541,3 +541,36 @@ def test_nothing_changes_if_one_of_many_is_wrong(wrong):
         cr.ops.adam_update(**given, step=1)
     assert (params[0] == 1).all()
     assert (mean[0] == 1).all()
+
+
+def test_norms_of_float32_do_not_overflow():
+    grads = np.array([3e19, 4e19], "f")
+    assert cr.ops.clip_grad_norm(grads, 1.0) == pytest.approx(5e19)
+    np.testing.assert_allclose(grads, [0.6, 0.8], rtol=1e-6)
+
+
+@pytest.mark.parametrize("loss", ["mse", "huber", "bce_with_logits"])
+def test_the_loss_of_nothing_is_0(loss):
+    for module in (cr.ops, cr.reference):
+        value, gradient = getattr(module, loss)(np.zeros((0, 3)), np.zeros((0, 3)))
+        assert (value, gradient.shape) == (0.0, (0, 3))
+
+
+def test_references_take_lists():
+    np.testing.assert_allclose(cr.reference.tanh([1.0, 2.0]), cr.ops.tanh([1.0, 2.0]), rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: cr.ops.softmax(np.ones((2, 3)), axis=None), "axis must be an integer"),
+        (lambda: cr.ops.softmax(np.ones((2, 3)), axis=5), "axis 5 is out of bounds"),
+        (
+            lambda: cr.ops.adam_update(*np.ones((4, 3)), step=1, betas=0.9),
+            "betas must be two numbers",
+        ),
+    ],
+)
+def test_wrong_numbers_are_named(call, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        call()

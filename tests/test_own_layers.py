@@ -567,3 +567,27 @@ def test_dataclasses_can_be_layers():
     net = cr.Sequential(Times(3.0, name="T"), seed=0)
     assert cr.gradcheck(net, cr.MSELoss(), batch(2, 3), batch(2, 3)).passed
     assert Affine(2, 2) != Affine(2, 2)
+
+
+def test_a_power_that_numba_computes_by_an_angle_is_refused():
+    net = cr.Sequential(cr.Activation(lambda x: x**3), dtype="float64")
+    x = np.array([[-2.0, 0.5]])
+    if JIT_DISABLED:
+        net.forward(x)
+        np.testing.assert_allclose(net.backward(np.ones((1, 2))), 3 * x**2, rtol=1e-14)
+        return
+    with pytest.raises(ValueError, match=r"written as x \* x \* x"):
+        net.forward(x)
+
+
+def test_jacobian_by_x_walks_back_through_a_layer_without_a_tangent():
+    class Square(cr.NumPyLayer):
+        def forward(self, x):
+            return x**2, x
+
+        def backward(self, dy, x):
+            return 2 * dy * x, {}
+
+    x = np.random.default_rng(0).normal(size=(4, 3))
+    found = cr.jacobian(cr.Sequential(Square(), dtype="float64"), x, "x")
+    np.testing.assert_allclose(found, 2 * x[:, :, np.newaxis] * np.eye(3), rtol=1e-14)

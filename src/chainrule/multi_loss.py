@@ -59,6 +59,8 @@ class MultiLoss(Loss):
                     f"Loss {position} of MultiLoss must be a loss such as cr.MSELoss(), not "
                     f"{loss!r}."
                 )
+        if weights is not None and not isinstance(weights, Sequence | np.ndarray):
+            raise TypeError(f"MultiLoss's weights must be numbers in a list, not {weights!r}.")
         given = [1.0] * len(losses) if weights is None else list(weights)
         if len(given) != len(losses):
             raise ValueError(

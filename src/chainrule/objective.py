@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from math import nan
+from math import nan, prod
 from typing import Any
 
 import numpy as np
@@ -47,7 +47,7 @@ def objective(
     net : Sequential
     loss : Loss
     X, y : arrays
-        As in :func:`fit`. They are checked once, here, and X is read in place: leave it as it is.
+        As in :func:`fit`. They are checked once, here, and read in place: leave them as they are.
     sample_weight : array of shape (n,), optional
         One weight a row, not negative.
 
@@ -207,9 +207,10 @@ class Objective:
         """
         params, rows = self._checked(theta), len(self._x)
         derivatives: Float64 = jacobian(self._net, self._x, params=params)
-        derivatives = derivatives.reshape(rows, -1, params.size)
+        outputs = prod(derivatives.shape[1:-1])
+        derivatives = derivatives.reshape(rows, outputs, params.size)
         derivatives *= self._residuals_scale[:, :, np.newaxis]
-        return derivatives.reshape(-1, params.size)
+        return derivatives.reshape(rows * outputs, params.size)
 
     def _checked(self, theta: ArrayLike, name: str = "theta") -> Float64:
         """Return theta as compiled code takes parameters: itself, if it has that form."""

@@ -32,7 +32,7 @@ def check_loss(net: Any, loss: Any) -> None:
 
 def names_of(wrt: Wrt) -> tuple[str, ...]:
     """Return what to derive by as a tuple; ValueError unless it is "params", "x" or both."""
-    names = (wrt,) if isinstance(wrt, str) else tuple(wrt)
+    names = tuple(wrt) if isinstance(wrt, tuple | list) else (str(wrt),)
     if not names or len(set(names)) < len(names) or not set(names) <= {PARAMS, X}:
         raise ValueError(f'wrt must be "params", "x" or a tuple of both, not {wrt!r}.')
     return names

@@ -16,6 +16,7 @@ from chainrule.autodiff.plans import derivatives_plan, elements_of, plain_plan, 
 from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
 from chainrule.network import Sequential
+from chainrule.plan.builder import Shape
 
 Derivative = tuple[int, ...]
 TOGETHER = 8  # inputs whose second derivatives one plan computes
@@ -52,7 +53,7 @@ def input_gradient(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = 
     at = parameter_vector(net, params)
     inputs = net.check_input(x, "x")
     shape = inputs.shape[1:]
-    outputs = prod(net.output_shape(shape))
+    outputs = prod(_output_shape(net, shape, "input_gradient"))
     if outputs != 1:
         raise ValueError(
             f"input_gradient is for networks of one output, but this one has {outputs}; "
@@ -102,7 +103,7 @@ def hessian_x(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None)
     at = parameter_vector(net, params)
     inputs = net.check_input(x, "x")
     shape = inputs.shape[1:]
-    output_shape = net.output_shape(shape)
+    output_shape = _output_shape(net, shape, "hessian_x")
     result = np.empty((len(inputs), prod(output_shape), prod(shape), prod(shape)), net.dtype)
     options = {"moving": False, "by_x": True, "backward": True, "keep": True}
     for block in blocks(len(inputs)):
@@ -160,7 +161,7 @@ def laplacian(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None)
     at = parameter_vector(net, params)
     inputs = net.check_input(x, "x")
     shape = inputs.shape[1:]
-    result = np.zeros((len(inputs), *net.output_shape(shape)), net.dtype)
+    result = np.zeros((len(inputs), *_output_shape(net, shape, "laplacian")), net.dtype)
     numbers = range(prod(shape))
     groups = [numbers[begin : begin + TOGETHER] for begin in numbers[::TOGETHER]]
     for block in blocks(len(inputs)):
@@ -228,6 +229,7 @@ def input_derivatives(
     at = net.params.copy() if params is None else parameter_vector(net, params)
     inputs = net.check_input(x, "x")
     rows, shape = len(inputs), inputs.shape[1:]
+    _output_shape(net, shape, "input_derivatives")
     chosen = _checked_derivatives(derivatives, prod(shape))
     key, machine = take(net, derivatives_plan, shape, rows, derivatives=chosen, backward=True)
     _sow(machine, rows, elements_of(chosen))
@@ -235,10 +237,8 @@ def input_derivatives(
     values = [machine.rows_at("output", rows, head).copy() for head in range(len(chosen))]
 
     def pullback(gradients: Sequence[ArrayLike]) -> tuple[FloatArray, FloatArray]:
-        if len(gradients) != len(chosen):
-            raise ValueError(
-                f"gradients must be {len(chosen)}, one for each derivative, not {len(gradients)}."
-            )
+        if not isinstance(gradients, list | tuple) or len(gradients) != len(chosen):
+            raise ValueError(f"gradients must be a list of {len(chosen)}, one for each derivative.")
         checked = [
             0.0
             if gradient is None
@@ -254,6 +254,17 @@ def input_derivatives(
 
     return_with(pullback, net, key, machine)
     return values, pullback
+
+
+def _output_shape(net: Sequential, shape: Shape, function: str) -> Shape:
+    """Return the shape of a row's output; ValueError if the network ends in a Branch."""
+    shapes = net.output_shapes(shape)
+    if len(shapes) > 1:
+        raise ValueError(
+            f"{function} is for networks of one output, but this one has {len(shapes)}, in a "
+            "Branch; jacobian(net, x, wrt='x') has the derivatives of each."
+        )
+    return shapes[0]
 
 
 def _sow(machine: Machine, rows: int, elements: list[int]) -> None:

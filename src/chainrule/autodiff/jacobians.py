@@ -32,7 +32,8 @@ def jacobian(
     """Return the derivatives of every output by every parameter, or by every input.
 
     By the input, whatever takes less: a walk forward with a tangent for each input, or one back
-    for each output. By the parameters, of which there are many, one back for each output.
+    for each output; back, if there is a layer of your own. By the parameters, of which there are
+    many, one back for each output.
 
     Parameters
     ----------
@@ -73,11 +74,12 @@ def jacobian(
     shapes = net.output_shapes(shape)
     of_each = shape if wrt == X else vector.shape
     results = [np.empty((rows, prod(s), prod(of_each)), net.dtype) for s in shapes]
+    can_move = not any(step.functions for step in net.lower(shape)[0].instructions)
     for block in blocks(rows):
         parts = [result[block] for result in results]
         if wrt == PARAMS:
             _back_to_parameters(net, inputs[block], vector, parts)
-        elif prod(shape) <= sum(map(prod, shapes)):
+        elif can_move and prod(shape) <= sum(map(prod, shapes)):
             _forward(net, inputs[block], vector, parts)
         else:
             _back_to_input(net, inputs[block], vector, parts)

@@ -72,7 +72,7 @@ class SampleGradients:
         rows, size, dtype = len(self._inputs), self._params.size, self._params.dtype
         is_sum = self._is_linear & (self._steps["adds_dw"] | (self._steps["repeat"] > 1))
         if self._by_rule and not is_sum.any():
-            squares, (of_x, of_dz) = np.empty(rows), np.empty((2, rows), dtype)
+            squares, of_x, of_dz = np.empty((3, rows))
             square_norms = get_function(self._net.backend, "samples", "square_norms")
             square_norms(self._steps, self._machine.arena, rows, of_x, of_dz, squares)
             return np.sqrt(squares).astype(dtype)

@@ -1,7 +1,9 @@
 """Loops over a user's function of one number, for layers that are made of one."""
 
 import math
+from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -49,6 +51,12 @@ def loop_backward_from_both(derivative):
             dx[i] = dy[i] * derivative(x[i], y[i])
 
     return backward
+
+
+def compiled_complex_step(function: Callable[..., Any]) -> Callable[[float], Any]:
+    """Return :func:`complex_step` in a form that can be called, to see what it finds."""
+    compiled: Callable[[float], Any] = scalar_function(complex_step(function))
+    return compiled
 
 
 @cache

@@ -1,5 +1,7 @@
 """The length of a vector."""
 
+import numpy as np
+
 from chainrule.kernels.jit import kernel
 
 
@@ -7,6 +9,6 @@ from chainrule.kernels.jit import kernel
 def sum_of_squares(x):
     total = 0.0
     for i in range(x.size):
-        number = float(x[i])
+        number = np.float64(x[i])  # float() keeps float32
         total += number * number
     return total

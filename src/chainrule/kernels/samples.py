@@ -1,5 +1,7 @@
 """Gradients of single samples: one row each, where a batch's gradient is their sum."""
 
+import numpy as np
+
 from chainrule.kernels.jit import kernel
 
 
@@ -19,7 +21,8 @@ def outer(x, dy, adds, dw):
 def row_squares(x, squares):
     for i in range(x.shape[0]):
         row = x[i]
-        total = x.dtype.type(0)
+        total = 0.0
         for j in range(row.size):
-            total += row[j] * row[j]
+            number = np.float64(row[j])  # squares of float32 may overflow
+            total += number * number
         squares[i] = total

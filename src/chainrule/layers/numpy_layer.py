@@ -24,7 +24,8 @@ class NumPyLayer(Layer):
 
     Compiled code calls them for each batch, whole, and goes on; so a plan with such a layer is
     run by one thread. They get arrays of the network's dtype that are theirs to keep, and return
-    anything that can be converted to it.
+    anything that can be converted to it. Derivatives of single rows, as of :func:`jacobian`, take
+    each row of y to follow from its row of x.
 
     A subclass may have arguments of its own, in an ``__init__`` or as a frozen dataclass.
 

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from numpy import empty, ndarray
 
+from chainrule.arguments import integer
 from chainrule.ops.door import (
     broadcast_shape,
     computed_in,
@@ -46,9 +48,12 @@ class Rowwise:
 
     def _general(self, values: Sequence[Any], axis: int, out: Any) -> Any:
         arrays, dtype = real_arrays(self._names, values)
+        axis = integer(axis, "axis", least=-64)
         kind = computed_in(dtype)
         run = self._entries[kind]
         shape = broadcast_shape(self._names, arrays)
+        if not -len(shape) <= axis < len(shape):
+            raise np.exceptions.AxisError(axis, len(shape))
         rows = [stretched(array, shape, kind).swapaxes(axis, -1) for array in arrays]
         length = shape[axis]
         if length == 0:

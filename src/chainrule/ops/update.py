@@ -108,8 +108,8 @@ def sgd_update(
     Raises
     ------
     ValueError
-        If shapes or numbers are wrong, there is momentum and no velocity, or two of the arrays that
-        are changed share memory; before anything is changed.
+        If shapes or numbers are wrong, there is momentum and no velocity, or params and velocity
+        share memory; before anything is changed. Entries of a list are not compared.
     TypeError
         If params or velocity are no arrays of floats.
 
@@ -165,8 +165,8 @@ def adam_update(
     Raises
     ------
     ValueError
-        If shapes or numbers are wrong, or two of the arrays that are changed share memory; before
-        anything is changed.
+        If shapes or numbers are wrong, or two of params, mean and square share memory; before
+        anything is changed. Entries of a list are not compared.
     TypeError
         If params, mean or square are no arrays of floats, or step is no integer.
 
@@ -314,6 +314,8 @@ def _adam_numbers(
     step: int, lr: float, betas: tuple[float, float], eps: float, weight_decay: float
 ) -> tuple[float, ...]:
     """Return Adam's numbers in its kernel's order, all checked."""
+    if not isinstance(betas, tuple | list) or len(betas) != 2:
+        raise ValueError(f"betas must be two numbers, not {betas!r}.")
     beta1, beta2 = betas
     return (
         at_least_zero(lr, "lr"),

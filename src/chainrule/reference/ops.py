@@ -241,7 +241,9 @@ def _floats(*values):
     >>> [array.dtype.name for array in _floats(np.float32([1]), 2.0)], _floats(1)[0].dtype.name
     (['float32', 'float32'], 'float64')
     """
-    dtype = np.result_type(*values)
+    # Numbers do not count beside arrays, as in NumPy's own functions.
+    arrays = [value if type(value) in (int, float) else np.asarray(value) for value in values]
+    dtype = np.result_type(*arrays)
     return [np.asarray(value, dtype if dtype.kind == "f" else float) for value in values]
 
 

@@ -9,5 +9,5 @@ def outer(x, dy, adds, dw):
 
 
 def row_squares(x, squares):
-    """Write the sum of each row's squares."""
-    squares[...] = (x * x).sum(axis=1)
+    """Write the sum of each row's squares, in float64."""
+    squares[...] = np.square(x, dtype=float).sum(axis=1)
