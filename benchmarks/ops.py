@@ -7,12 +7,14 @@ import os
 import subprocess
 import sys
 import timeit
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 
 import chainrule as cr
 
+ROOT = Path(__file__).parents[1]
 SMALL, LARGE, MEMORY = (8, 16), (1024, 1024), (4096, 4096)
 CLASSES = 10
 
@@ -218,6 +220,7 @@ def seconds_of_first_call(function):
     with TemporaryDirectory() as folder:
         result = subprocess.run(
             [sys.executable, "-c", FIRST_CALL.format(function=function)],
+            cwd=ROOT,  # where "benchmarks" is found
             env=os.environ | {"CHAINRULE_CACHE_DIR": folder},
             check=True,
             capture_output=True,
