@@ -9,7 +9,8 @@ import numba
 import numpy as np
 
 from chainrule.engine.rows import as_rows
-from chainrule.kernels.gather import copy_rows, gather_rescaled
+from chainrule.kernels.combine import put_columns
+from chainrule.kernels.gather import gather_rescaled
 from chainrule.kernels.jit import FLAGS
 
 # columns, rows of a batch, rows of X: from cache, and the last from main memory
@@ -37,7 +38,7 @@ def gather_batches(memory, dtype, first, stride, order, out):
 def copy_batches(X, calls, out):
     for _ in range(calls):
         for start in range(0, X.shape[0], out.shape[0]):
-            copy_rows(X[start : start + out.shape[0]], out)
+            put_columns(X[start : start + out.shape[0]], 0, out)
 
 
 class Gather:

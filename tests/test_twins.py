@@ -164,8 +164,6 @@ def arguments(function, rows, columns, dtype, rng):
         shapes["squares"] = (rows,)
     if name in ("put_columns", "take_columns"):
         shapes["y"] = (rows, columns + 2)
-    if name == "copy_rows":
-        shapes["source"] = (rows, columns)
     values = []
     for parameter in inspect.signature(function).parameters:
         if parameter in numbers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, overload
 
 import numpy as np
@@ -154,6 +155,7 @@ def _network_parts(
     analytic = hvp(twin, loss, batch, y, directions, BOTH, sample_weight=sample_weight)
     evaluate = value_and_grad(twin, loss, BOTH)
 
+    @cache  # for all parts
     def slopes(left: float, right: float) -> list[Float64]:
         after, before = (
             evaluate(

@@ -247,8 +247,7 @@ class Sequential(Group):
         plan, machine, _ = self._manual
         machine.run(Phase.FORWARD, rows, params=self._params, inputs=batch)
         self._rows_forward = rows
-        heads = range(len(plan.output_shapes))
-        return _output([machine.rows_at("output", rows, head).copy() for head in heads])
+        return _output(machine.outputs(rows))
 
     def backward(self, d_out: Any) -> FloatArray:
         """Carry the loss's gradient back through the network, from the output to the input.
@@ -279,8 +278,7 @@ class Sequential(Group):
             raise RuntimeError("backward needs a forward before it, one for each backward.")
         plan, machine, _ = self._manual
         gradients = self.check_gradients(d_out, rows, plan.output_shapes, "d_out")
-        for head, gradient in enumerate(gradients):
-            machine.rows_at("d_output", rows, head)[:] = gradient
+        machine.start_back_with(gradients, rows)
         self._rows_forward = 0
         machine.run(
             Phase.BACKWARD | Phase.INPUT_GRADIENT,

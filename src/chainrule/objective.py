@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule import arrays
 from chainrule.autodiff.curvature import hessian_product
-from chainrule.autodiff.door import PARAMS
+from chainrule.autodiff.door import PARAMS, check_loss, flat_vector
 from chainrule.autodiff.jacobians import jacobian
 from chainrule.batch import Batch
 from chainrule.engine.backends import threads_for
@@ -96,17 +95,10 @@ class Objective:
         y: ArrayLike | tuple[ArrayLike, ...],
         sample_weight: ArrayLike | None = None,
     ) -> None:
-        if not isinstance(net, Sequential):
-            raise TypeError(f"net must be a Sequential, not {net!r}.")
-        if not isinstance(loss, Loss):
-            raise TypeError(f"loss must be a loss such as cr.MSELoss(), not {loss!r}.")
+        check_loss(net, loss)
         self._net, self._loss = net.copy(DOUBLE), loss
-        self._x = self._net.check_input(X, "X")
-        shapes = [(len(self._x), *shape) for shape in self._net.output_shapes(self._x.shape[1:])]
-        self._targets = loss.check_targets(y, shapes, DOUBLE)
-        self._arguments = self._targets.arguments()
-        self._weights = arrays.weight_array(sample_weight, len(self._x), DOUBLE)
-        self._order = np.arange(len(self._x))
+        self._batch = Batch.checked(self._net, loss, X, y, sample_weight)
+        self._order = np.arange(self._batch.rows)
         self._machines = MachinePool(MOST_MACHINES)
         self.start: Float64 = self._net.params.copy()
 
@@ -129,8 +121,8 @@ class Objective:
         ValueError, TypeError
             If theta has another shape or dtype, or holds NaN or infinity.
         """
-        params = self._checked(theta)
-        key, machine = self._take(min(BLOCK, len(self._x)), with_loss=True)
+        params = flat_vector(self._net, theta, "theta")
+        key, machine = self._take(with_loss=True)
         blocks = (self._order[i : i + BLOCK] for i in range(0, len(self._order), BLOCK))
         parts = (self._loss_of(machine, params, rows) for rows in blocks)
         weight, value, gradient = next(parts)
@@ -159,9 +151,9 @@ class Objective:
         ValueError, TypeError
             If one has another shape or dtype, or holds NaN or infinity.
         """
-        params, direction = self._checked(theta), self._checked(vector, "vector")
-        batch = Batch(self._x, self._targets, self._weights)
-        return hessian_product(self._net, self._loss, batch, params, {PARAMS: direction})[PARAMS]
+        params = flat_vector(self._net, theta, "theta")
+        moves = {PARAMS: flat_vector(self._net, vector, "vector")}
+        return hessian_product(self._net, self._loss, self._batch, params, moves)[PARAMS]
 
     def residuals(self, theta: ArrayLike) -> Float64:
         """Return what ``least_squares(objective.residuals, ..., objective.jac)`` squares.
@@ -179,16 +171,16 @@ class Objective:
         TypeError
             If the loss is not ``MSELoss``; ``least_squares`` has others of its own.
         """
-        params = self._checked(theta)
+        params = flat_vector(self._net, theta, "theta")
         scale = self._residuals_scale
-        key, machine = self._take(min(BLOCK, len(self._x)), with_loss=False)
+        key, machine = self._take(with_loss=False)
         target = self._target
         outputs = np.empty(target.shape)
         machine.run(
             Phase.FORWARD | Phase.OUTPUT,
             self._order,
             params=params,
-            inputs=self._x,
+            inputs=self._batch.inputs,
             outputs=outputs,
         )
         self._machines.put_back(key, machine)
@@ -205,30 +197,17 @@ class Objective:
         float64 array of shape (n * outputs, number of parameters)
             See :func:`jacobian`.
         """
-        params, rows = self._checked(theta), len(self._x)
-        derivatives: Float64 = jacobian(self._net, self._x, params=params)
+        params, rows = flat_vector(self._net, theta, "theta"), self._batch.rows
+        derivatives: Float64 = jacobian(self._net, self._batch.inputs, params=params)
         outputs = prod(derivatives.shape[1:-1])
         derivatives = derivatives.reshape(rows, outputs, params.size)
         derivatives *= self._residuals_scale[:, :, np.newaxis]
         return derivatives.reshape(rows * outputs, params.size)
 
-    def _checked(self, theta: ArrayLike, name: str = "theta") -> Float64:
-        """Return theta as compiled code takes parameters: itself, if it has that form."""
-        vector: Float64 = arrays.finite_array(theta, name, DOUBLE)
-        if vector.shape != self.start.shape:
-            raise ValueError(
-                f"{name} must have shape {self.start.shape}, one number a parameter, but its shape "
-                f"is {vector.shape}."
-            )
-        if vector.dtype == DOUBLE and vector.flags.carray:
-            return vector
-        # Also one that is read-only: it would be a type of its own, and compiled for by itself.
-        return np.array(vector, np.float64)
-
     @property
     def _target(self) -> Float64:
         """Of the only output, a row for each row of X."""
-        target: Float64 = self._targets.values[0].reshape(len(self._x), -1)
+        target: Float64 = self._batch.targets.values[0].reshape(self._batch.rows, -1)
         return target
 
     @cached_property
@@ -239,7 +218,8 @@ class Objective:
                 f"residuals and jac are for MSELoss, but the loss is {self._loss!r}: it is no mean "
                 "of squares."
             )
-        weights = np.ones(len(self._x)) if self._weights is None else self._weights
+        weights = self._batch.weights
+        weights = np.ones(self._batch.rows) if weights is None else weights
         return np.sqrt(weights)[:, np.newaxis]
 
     def _loss_of(
@@ -253,24 +233,22 @@ class Objective:
             params=params,
             grads=gradient,
             losses=losses,
-            inputs=self._x,
-            weights=self._weights,
-            **self._arguments,
+            **self._batch.arguments,
         )
         if done == 0:  # the loss is not finite
             gradient[:] = nan
         weight, *parts = losses[0].tolist()
         return weight, sum(parts), gradient
 
-    def _take(self, batch: int, *, with_loss: bool) -> tuple[Any, Machine]:
-        """Return a machine for batches of so many rows, and the key to put it back with."""
-        key = batch, with_loss, threads_for(self._net.backend)
+    def _take(self, *, with_loss: bool) -> tuple[Any, Machine]:
+        """Return a machine for a block of rows, and the key to put it back with."""
+        key = with_loss, threads_for(self._net.backend)
         return key, self._machines.take(key, lambda: self._machine(*key))
 
-    def _machine(self, batch: int, with_loss: bool, threads: int) -> Machine:
+    def _machine(self, with_loss: bool, threads: int) -> Machine:
         plan = self._net.make_plan(
-            self._x.shape[1:],
-            batch,
+            self._batch.inputs.shape[1:],
+            min(BLOCK, self._batch.rows),
             loss=self._loss if with_loss else None,
             backward=with_loss,
             threads=threads,

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from chainrule.arguments import integer
 from chainrule.arrays import FloatArray
 from chainrule.autodiff.door import array_of_shape, check_network, parameter_vector
-from chainrule.autodiff.machines import blocks, borrowed, return_with, take
+from chainrule.autodiff.machines import blocks, borrowed, carry_back, return_with, take
 from chainrule.autodiff.plans import derivatives_plan, elements_of, plain_plan, tangent_plan
 from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
@@ -234,7 +234,7 @@ def input_derivatives(
     key, machine = take(net, derivatives_plan, shape, rows, derivatives=chosen, backward=True)
     _sow(machine, rows, elements_of(chosen))
     machine.run(Phase.FORWARD, rows, params=at, inputs=inputs)
-    values = [machine.rows_at("output", rows, head).copy() for head in range(len(chosen))]
+    values = machine.outputs(rows)
 
     def pullback(gradients: Sequence[ArrayLike]) -> tuple[FloatArray, FloatArray]:
         if not isinstance(gradients, list | tuple) or len(gradients) != len(chosen):
@@ -245,12 +245,7 @@ def input_derivatives(
             else array_of_shape(gradient, f"gradients[{i}]", values[i].shape, net.dtype)
             for i, gradient in enumerate(gradients)
         ]
-        for i, gradient in enumerate(checked):
-            machine.rows_at("d_output", rows, i)[...] = gradient
-        d_params = np.zeros_like(at)
-        phases = Phase.BACKWARD | Phase.INPUT_GRADIENT
-        machine.run(phases, rows, params=at, grads=d_params)
-        return d_params, machine.rows_at("d_input", rows).copy()
+        return carry_back(machine, rows, at, checked)
 
     return_with(pullback, net, key, machine)
     return values, pullback

@@ -74,13 +74,14 @@ def jacobian(
     shapes = net.output_shapes(shape)
     of_each = shape if wrt == X else vector.shape
     results = [np.empty((rows, prod(s), prod(of_each)), net.dtype) for s in shapes]
-    can_move = not any(step.functions for step in net.lower(shape)[0].instructions)
+    steps = net.lower(shape)[0].instructions if wrt == X else []
+    moves_inputs = prod(shape) <= sum(map(prod, shapes)) and not any(s.functions for s in steps)
     for block in blocks(rows):
         parts = [result[block] for result in results]
         if wrt == PARAMS:
             _back_to_parameters(net, inputs[block], vector, parts)
-        elif can_move and prod(shape) <= sum(map(prod, shapes)):
-            _forward(net, inputs[block], vector, parts)
+        elif moves_inputs:
+            _forward(net, inputs[block], vector, parts, len(steps))
         else:
             _back_to_input(net, inputs[block], vector, parts)
     return one_or_tuple(
@@ -89,9 +90,13 @@ def jacobian(
 
 
 def _forward(
-    net: Sequential, inputs: NDArray[Any], params: FloatArray, results: list[FloatArray]
+    net: Sequential,
+    inputs: NDArray[Any],
+    params: FloatArray,
+    results: list[FloatArray],
+    steps: int,
 ) -> None:
-    """Let one input after the other move."""
+    """Let one input after the other move, in a network of so many steps."""
     rows, shape = len(inputs), inputs.shape[1:]
     options = {"moving": False, "by_x": True, "keep": True}
     with borrowed(net, tangent_plan, shape, rows, **options) as machine:
@@ -103,8 +108,7 @@ def _forward(
             machine.run(Phase.FORWARD, rows, params=params, inputs=inputs, first_step=begin)
             for head, result in enumerate(results, len(results)):
                 result[:, :, i] = machine.rows_at("output", rows, head).reshape(rows, -1)
-            # The values stay as they are; only the tangents, which come after them, change.
-            begin = len(net.lower(shape)[0].instructions)
+            begin = steps  # only the tangents change, which come after the values
 
 
 def _back_to_input(
@@ -139,8 +143,7 @@ def _walks_back(
             columns = d_output.reshape(rows, -1)
             for i in range(columns.shape[1]):
                 columns[:, i] = 1
-                for other, gradient in enumerate(d_outputs):
-                    machine.rows_at("d_output", rows, other)[...] = gradient
+                machine.start_back_with(d_outputs, rows)
                 machine.run(Phase.BACKWARD | phases, rows, params=params)
                 yield machine, head, i, d_outputs
                 columns[:, i] = 0

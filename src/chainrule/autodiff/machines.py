@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary, finalize
 
+import numpy as np
+
+from chainrule.arrays import FloatArray
 from chainrule.engine.backends import threads_for
+from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
 from chainrule.engine.pool import MachinePool
 from chainrule.network import Sequential
@@ -51,6 +55,16 @@ def borrowed(
 def return_with(owner: object, net: Sequential, key: Hashable, machine: Machine) -> None:
     """Let a machine go back to the network's pool when nobody needs ``owner`` any more."""
     finalize(owner, _pool_of(net).put_back, key, machine)
+
+
+def carry_back(
+    machine: Machine, rows: int, params: FloatArray, gradients: Sequence[FloatArray | float]
+) -> tuple[FloatArray, FloatArray]:
+    """Walk back from the gradients by the outputs; return those by the parameters and by x."""
+    machine.start_back_with(gradients, rows)
+    d_params = np.zeros_like(params)
+    machine.run(Phase.BACKWARD | Phase.INPUT_GRADIENT, rows, params=params, grads=d_params)
+    return d_params, machine.rows_at("d_input", rows).copy()
 
 
 def blocks(rows: int) -> Iterator[slice]:

@@ -18,7 +18,7 @@ from chainrule.autodiff.door import (
     one_or_tuple,
     parameter_vector,
 )
-from chainrule.autodiff.machines import blocks, borrowed, return_with, take
+from chainrule.autodiff.machines import blocks, borrowed, carry_back, return_with, take
 from chainrule.autodiff.plans import plain_plan, tangent_plan
 from chainrule.engine.instructions import Phase
 from chainrule.network import Sequential
@@ -67,16 +67,11 @@ def vjp(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None) -> tu
     key, machine = take(net, plain_plan, inputs.shape[1:], rows, loss=None, keep=True)
     machine.run(Phase.FORWARD, rows, params=vector, inputs=inputs)
     shapes = machine.plan.output_shapes
-    outputs = [machine.rows_at("output", rows, head).copy() for head in range(len(shapes))]
+    outputs = machine.outputs(rows)
 
     def pullback(d_output: Any) -> tuple[FloatArray, FloatArray]:
         gradients = net.check_gradients(d_output, rows, shapes, "d_output")
-        for head, gradient in enumerate(gradients):
-            machine.rows_at("d_output", rows, head)[...] = gradient
-        d_params = np.zeros_like(vector)
-        phases = Phase.BACKWARD | Phase.INPUT_GRADIENT
-        machine.run(phases, rows, params=vector, grads=d_params)
-        return d_params, machine.rows_at("d_input", rows).copy()
+        return carry_back(machine, rows, vector, gradients)
 
     return_with(pullback, net, key, machine)
     return one_or_tuple(outputs), pullback

@@ -67,7 +67,7 @@ from chainrule.kernels.curvature import (
     tanh_second,
 )
 from chainrule.kernels.foreign import add_up, call
-from chainrule.kernels.gather import copy_rows, gather_rescaled, gather_rows, gather_values
+from chainrule.kernels.gather import gather_rescaled, gather_rows, gather_values
 from chainrule.kernels.jit import entry_point, kernel
 from chainrule.kernels.loss import bce_with_logits, cross_entropy, huber, mse, row_scale
 from chainrule.kernels.rescale import rescale, rescale_backward
@@ -460,11 +460,7 @@ def copy_outputs(heads, arena, first, last, outputs):
     rows = last - first
     for i in range(heads.size):
         at, n, column = heads[i]["output"], heads[i]["output_size"], heads[i]["column"]
-        output = matrix(arena[at + first * n : at + last * n], rows, n)
-        if n == outputs.shape[1]:
-            copy_rows(output, outputs)
-        else:
-            put_columns(output, column, outputs)
+        put_columns(matrix(arena[at + first * n : at + last * n], rows, n), column, outputs)
 
 
 @kernel

@@ -1,5 +1,6 @@
 """A machine: the interpreter with the memory that one plan needs."""
 
+from collections.abc import Sequence
 from math import prod
 from threading import Thread
 from typing import Any, Protocol
@@ -195,6 +196,16 @@ class Machine:
         """
         start, size, shape = self._places[place, number]
         return self.arena[start : start + rows * size].reshape(rows, *shape)
+
+    def outputs(self, rows: int) -> list[Array]:
+        """Return a copy of each output."""
+        heads = range(len(self.plan.output_shapes))
+        return [self.rows_at("output", rows, head).copy() for head in heads]
+
+    def start_back_with(self, gradients: Sequence[Array | float], rows: int) -> None:
+        """Write the gradient by each output where the way back finds it."""
+        for head, gradient in enumerate(gradients):
+            self.rows_at("d_output", rows, head)[...] = gradient
 
 
 def _read_only(array: Array) -> Array:

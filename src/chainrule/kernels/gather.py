@@ -52,14 +52,6 @@ def gather_values(source, order, out):
         out[i] = source[order[i]]
 
 
-@kernel
-def copy_rows(source, out):
-    for i in range(source.shape[0]):
-        row, destination = source[i], out[i]
-        for j in range(row.size):
-            destination[j] = row[j]
-
-
 if JIT_DISABLED:  # addresses are for machine code
 
     def gather_rescaled(memory, dtype, first, stride, order, scale, offset, out):

@@ -24,8 +24,3 @@ def gather_rows(source, order, out):
 def gather_values(source, order, out):
     """``out = source[order]``, for vectors."""
     out[...] = source[order]
-
-
-def copy_rows(source, out):
-    """``out = source``."""
-    out[...] = source
