@@ -62,6 +62,8 @@ def _with_twins(engine: dict[str, Any]) -> dict[str, Any]:
             continue
         if module == engine["__name__"]:
             namespace[name] = FunctionType(function.__code__, namespace, name)
+        elif module.startswith("chainrule.engine."):
+            namespace[name] = _with_twins(vars(import_module(module)))[name]
         elif module.startswith("chainrule.kernels.") and name not in WITHOUT_TWIN:
             twin = import_module(module.replace(".kernels.", ".reference."))
             namespace[name] = getattr(twin, name)

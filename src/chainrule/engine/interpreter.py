@@ -12,30 +12,14 @@ backend (see ``engine.backends``).
 
 import math
 
+from chainrule.engine.activations import activate, activate_backward, multiply_by_derivative
 from chainrule.engine.instructions import Op, Phase
+from chainrule.engine.losses import evaluate_losses
 from chainrule.kernels.activation import (
-    elu,
-    elu_backward,
-    gelu,
-    gelu_backward,
-    gelu_tanh,
-    gelu_tanh_backward,
-    leaky_relu,
-    leaky_relu_backward,
     log_softmax,
     log_softmax_backward,
-    relu,
-    relu_backward,
-    sigmoid,
-    sigmoid_backward,
-    silu,
-    silu_backward,
     softmax,
     softmax_backward,
-    softplus,
-    softplus_backward,
-    tanh,
-    tanh_backward,
 )
 from chainrule.kernels.affine import (
     linear,
@@ -53,111 +37,18 @@ from chainrule.kernels.combine import (
     take_columns,
 )
 from chainrule.kernels.curvature import (
-    elu_second,
-    gelu_second,
-    gelu_tanh_second,
-    gelu_tanh_third,
-    gelu_third,
-    sigmoid_second,
-    silu_second,
-    silu_third,
-    softplus_second,
-    softplus_third,
     sum_along_rows,
-    tanh_second,
 )
 from chainrule.kernels.foreign import add_up, call
-from chainrule.kernels.gather import gather_rescaled, gather_rows, gather_values
+from chainrule.kernels.gather import gather_rescaled
 from chainrule.kernels.jit import entry_point, kernel
-from chainrule.kernels.loss import bce_with_logits, cross_entropy, huber, mse, row_scale
 from chainrule.kernels.rescale import rescale, rescale_backward
-from chainrule.kernels.rows import scale_rows, weighted_sum
 from chainrule.kernels.team import fail, meet
 from chainrule.kernels.update import adam_update, adamw_update, sgd_update
 from chainrule.kernels.views import matrix
 
 GATHER, WALK, LOSS, OUTPUT = Phase.GATHER, Phase.WALK, Phase.LOSS, Phase.OUTPUT
 BACKWARD, INPUT_GRADIENT, UPDATE = Phase.BACKWARD, Phase.INPUT_GRADIENT, Phase.UPDATE
-
-
-@kernel
-def activate(op, x, y, alpha):
-    if op == Op.RELU:
-        relu(x, y)
-    elif op == Op.LEAKY_RELU:
-        leaky_relu(x, y, alpha)
-    elif op == Op.TANH:
-        tanh(x, y)
-    elif op == Op.SIGMOID:
-        sigmoid(x, y)
-    elif op == Op.SOFTPLUS:
-        softplus(x, y)
-    elif op == Op.ELU:
-        elu(x, y, alpha)
-    elif op == Op.SILU:
-        silu(x, y)
-    elif op == Op.GELU:
-        gelu(x, y)
-    elif op == Op.GELU_TANH:
-        gelu_tanh(x, y)
-
-
-@kernel
-def activate_backward(op, dy, saved, dx, alpha):
-    if op == Op.RELU:
-        relu_backward(dy, saved, dx)
-    elif op == Op.LEAKY_RELU:
-        leaky_relu_backward(dy, saved, dx, alpha)
-    elif op == Op.TANH:
-        tanh_backward(dy, saved, dx)
-    elif op == Op.SIGMOID:
-        sigmoid_backward(dy, saved, dx)
-    elif op == Op.SOFTPLUS:
-        softplus_backward(dy, saved, dx)
-    elif op == Op.ELU:
-        elu_backward(dy, saved, dx, alpha)
-    elif op == Op.SILU:
-        silu_backward(dy, saved, dx)
-    elif op == Op.GELU:
-        gelu_backward(dy, saved, dx)
-    elif op == Op.GELU_TANH:
-        gelu_tanh_backward(dy, saved, dx)
-
-
-@kernel
-def multiply_by_derivative(op, order, dy, saved, dx, alpha):
-    """Multiply by an activation's derivative, as a function of ``saved``, or by its derivatives."""
-    if order == 1:
-        activate_backward(op, dy, saved, dx, alpha)
-    elif order == 2:
-        if op == Op.TANH:
-            tanh_second(dy, saved, dx)
-        elif op == Op.SIGMOID:
-            sigmoid_second(dy, saved, dx)
-        elif op == Op.SOFTPLUS:
-            softplus_second(dy, saved, dx)
-        elif op == Op.ELU:
-            elu_second(dy, saved, dx)
-        elif op == Op.SILU:
-            silu_second(dy, saved, dx)
-        elif op == Op.GELU:
-            gelu_second(dy, saved, dx)
-        elif op == Op.GELU_TANH:
-            gelu_tanh_second(dy, saved, dx)
-        else:  # piecewise linear
-            rescale(dy, dx, 0.0, 0.0)
-    elif op == Op.TANH or op == Op.SIGMOID:  # a square of what is saved
-        rescale(dy, dx, -2.0, 0.0)
-    elif op == Op.SOFTPLUS:
-        softplus_third(dy, saved, dx)
-    elif op == Op.SILU:
-        silu_third(dy, saved, dx)
-    elif op == Op.GELU:
-        gelu_third(dy, saved, dx)
-    elif op == Op.GELU_TANH:
-        gelu_tanh_third(dy, saved, dx)
-    else:
-        rescale(dy, dx, 0.0, 0.0)
 
 
 @kernel
@@ -357,101 +248,6 @@ def backward(
     for i in range(plan.size - 1, -1, -1):
         differentiate_parameters(plan[i], grads, arena, scratch, rows, share[0], share[1], members)
     return True
-
-
-@kernel
-def sum_of_weights(weights, chosen):
-    """Return the weight of the chosen rows; each weighs 1 where there are no weights."""
-    if weights.size == 0:
-        return float(chosen.size)
-    total = 0.0
-    for i in range(chosen.size):
-        total += weights[chosen[i]]
-    return total
-
-
-@kernel
-def evaluate_own_loss(head, output, target, label, weight, total, d_output, arena, first, team):
-    """Let a user's function compute each row's loss and its gradient; weigh both."""
-    rows, at = output.shape[0], head["losses"] + first
-    if rows == 0:
-        return 0.0
-    losses = arena[at : at + rows]
-    status = call(
-        head["forward"],
-        rows,
-        output.ctypes.data,
-        losses.ctypes.data,
-        target.ctypes.data,
-        label.ctypes.data,
-        d_output.ctypes.data,
-        0,
-        0,
-    )
-    if status != 0:
-        fail(team)
-    scale = row_scale(total, 1)
-    scale_rows(d_output, weight, scale)
-    return weighted_sum(matrix(losses, rows, 1), weight) * scale
-
-
-@kernel
-def evaluate_loss(head, place, arena, label, targets, labels, total, chosen, first, last, team):
-    """Compare the rows from ``first`` to ``last`` of one output with what they should have been.
-
-    Write the loss's gradient where ``backward`` starts; return these rows' part of the loss.
-    """
-    op, alpha, n, t = head["op"], head["alpha"], head["output_size"], head["target_size"]
-    mine, rows = chosen[first:last], last - first
-    output_at, d_output_at = head["output"] + first * n, head["d_output"] + first * n
-    output = matrix(arena[output_at : output_at + rows * n], rows, n)
-    d_output = matrix(arena[d_output_at : d_output_at + rows * n], rows, n)
-    target_at = head["target"] + first * t
-    target = matrix(arena[target_at : target_at + rows * t], rows, t)
-    weight = arena[place["weight"] + first : place["weight"] + last]
-    if t > 0:
-        samples = targets.size // place["target_columns"]
-        begin = head["target_column"] * samples
-        gather_rows(matrix(targets[begin : begin + samples * t], samples, t), mine, target)
-    else:
-        samples = labels.size // place["label_columns"]
-        begin = head["label_column"] * samples
-        gather_values(labels[begin : begin + samples], mine, label[first:last])
-    if op == Op.CROSS_ENTROPY:
-        part = cross_entropy(output, label[first:last], weight, total, d_output, alpha)
-    elif op == Op.MSE:
-        part = mse(output, target, weight, total, d_output)
-    elif op == Op.HUBER:
-        part = huber(output, target, weight, total, d_output, alpha)
-    elif op == Op.FOREIGN_LOSS:
-        part = evaluate_own_loss(
-            head, output, target, label[first:last], weight, total, d_output, arena, first, team
-        )
-    else:
-        part = bce_with_logits(output, target, weight, total, d_output)
-    if head["share"] != 1.0:
-        d_outputs = arena[d_output_at : d_output_at + rows * n]
-        rescale_backward(d_outputs, d_outputs, head["share"])
-    return head["share"] * part
-
-
-@kernel
-def evaluate_losses(
-    heads, place, arena, label, targets, labels, weights, chosen, first, last, team
-):
-    """Do so for all outputs; return the weight of the whole batch, and the parts' sum."""
-    weight = arena[place["weight"] + first : place["weight"] + last]
-    if weights.size > 0:
-        gather_values(weights, chosen[first:last], weight)
-    else:
-        weight[:] = 1
-    total, loss = sum_of_weights(weights, chosen), 0.0
-    for i in range(heads.size):
-        if heads[i]["op"] != Op.NONE:
-            loss += evaluate_loss(
-                heads[i], place, arena, label, targets, labels, total, chosen, first, last, team
-            )
-    return total, loss
 
 
 @kernel

@@ -1,0 +1,109 @@
+"""What is compared with its target: each output of a batch, by its loss.
+
+Each member of a team does so for its own rows.
+"""
+
+from chainrule.engine.instructions import Op
+from chainrule.kernels.foreign import call
+from chainrule.kernels.gather import gather_rows, gather_values
+from chainrule.kernels.jit import kernel
+from chainrule.kernels.loss import bce_with_logits, cross_entropy, huber, mse, row_scale
+from chainrule.kernels.rescale import rescale_backward
+from chainrule.kernels.rows import scale_rows, weighted_sum
+from chainrule.kernels.team import fail
+from chainrule.kernels.views import matrix
+
+
+@kernel
+def sum_of_weights(weights, chosen):
+    """Return the weight of the chosen rows; each weighs 1 where there are no weights."""
+    if weights.size == 0:
+        return float(chosen.size)
+    total = 0.0
+    for i in range(chosen.size):
+        total += weights[chosen[i]]
+    return total
+
+
+@kernel
+def evaluate_own_loss(head, output, target, label, weight, total, d_output, arena, first, team):
+    """Let a user's function compute each row's loss and its gradient; weigh both."""
+    rows, at = output.shape[0], head["losses"] + first
+    if rows == 0:
+        return 0.0
+    losses = arena[at : at + rows]
+    status = call(
+        head["forward"],
+        rows,
+        output.ctypes.data,
+        losses.ctypes.data,
+        target.ctypes.data,
+        label.ctypes.data,
+        d_output.ctypes.data,
+        0,
+        0,
+    )
+    if status != 0:
+        fail(team)
+    scale = row_scale(total, 1)
+    scale_rows(d_output, weight, scale)
+    return weighted_sum(matrix(losses, rows, 1), weight) * scale
+
+
+@kernel
+def evaluate_loss(head, place, arena, label, targets, labels, total, chosen, first, last, team):
+    """Compare the rows from ``first`` to ``last`` of one output with what they should have been.
+
+    Write the loss's gradient where ``backward`` starts; return these rows' part of the loss.
+    """
+    op, alpha, n, t = head["op"], head["alpha"], head["output_size"], head["target_size"]
+    mine, rows = chosen[first:last], last - first
+    output_at, d_output_at = head["output"] + first * n, head["d_output"] + first * n
+    output = matrix(arena[output_at : output_at + rows * n], rows, n)
+    d_output = matrix(arena[d_output_at : d_output_at + rows * n], rows, n)
+    target_at = head["target"] + first * t
+    target = matrix(arena[target_at : target_at + rows * t], rows, t)
+    weight = arena[place["weight"] + first : place["weight"] + last]
+    if t > 0:
+        samples = targets.size // place["target_columns"]
+        begin = head["target_column"] * samples
+        gather_rows(matrix(targets[begin : begin + samples * t], samples, t), mine, target)
+    else:
+        samples = labels.size // place["label_columns"]
+        begin = head["label_column"] * samples
+        gather_values(labels[begin : begin + samples], mine, label[first:last])
+    if op == Op.CROSS_ENTROPY:
+        part = cross_entropy(output, label[first:last], weight, total, d_output, alpha)
+    elif op == Op.MSE:
+        part = mse(output, target, weight, total, d_output)
+    elif op == Op.HUBER:
+        part = huber(output, target, weight, total, d_output, alpha)
+    elif op == Op.FOREIGN_LOSS:
+        part = evaluate_own_loss(
+            head, output, target, label[first:last], weight, total, d_output, arena, first, team
+        )
+    else:
+        part = bce_with_logits(output, target, weight, total, d_output)
+    if head["share"] != 1.0:
+        d_outputs = arena[d_output_at : d_output_at + rows * n]
+        rescale_backward(d_outputs, d_outputs, head["share"])
+    return head["share"] * part
+
+
+@kernel
+def evaluate_losses(
+    heads, place, arena, label, targets, labels, weights, chosen, first, last, team
+):
+    """Do so for all outputs; return the weight of the whole batch, and the parts' sum."""
+    weight = arena[place["weight"] + first : place["weight"] + last]
+    if weights.size > 0:
+        gather_values(weights, chosen[first:last], weight)
+    else:
+        weight[:] = 1
+    total, loss = sum_of_weights(weights, chosen), 0.0
+    for i in range(heads.size):
+        if heads[i]["op"] != Op.NONE:
+            loss += evaluate_loss(
+                heads[i], place, arena, label, targets, labels, total, chosen, first, last, team
+            )
+    return total, loss
