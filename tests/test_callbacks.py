@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import training
+from chainrule.training import pace, trainer
 
 
 def data(rows=50, seed=0):
@@ -74,7 +74,7 @@ def test_the_order_of_calls():
 def test_slices_end_where_a_callback_asks_and_the_training_is_the_same(
     every, slice_seconds, monkeypatch
 ):
-    monkeypatch.setattr(training, "SLICE_SECONDS", slice_seconds)
+    monkeypatch.setattr(pace, "SLICE_SECONDS", slice_seconds)
     X, y = data()
     alone, watched = network(), network()
     expected = fit(alone, X, y, epochs=25)
@@ -91,7 +91,7 @@ def test_slices_end_where_a_callback_asks_and_the_training_is_the_same(
 def slices_of(monkeypatch, *callbacks):
     """Return how many steps each compiled call did."""
     sizes = []
-    run_slice = training._Trainer._run_slice
+    run_slice = trainer.Trainer._run_slice
 
     def watched(self, epoch, start, orders, history):
         weights, losses = run_slice(self, epoch, start, orders, history)
@@ -99,8 +99,8 @@ def slices_of(monkeypatch, *callbacks):
         return weights, losses
 
     with monkeypatch.context() as patch:
-        patch.setattr(training._Trainer, "_run_slice", watched)
-        patch.setattr(training, "SLICE_SECONDS", 100.0)
+        patch.setattr(trainer.Trainer, "_run_slice", watched)
+        patch.setattr(pace, "SLICE_SECONDS", 100.0)
         fit(network(), *data(), *callbacks, epochs=100)
     return sizes
 

@@ -9,9 +9,9 @@ import pytest
 from numba.core.runtime import _nrt_python, rtsys
 
 import chainrule as cr
-from chainrule import training
 from chainrule.batch import Batch
 from chainrule.kernels.jit import JIT_DISABLED
+from chainrule.training import pace, trainer
 
 
 def digits_like(rows=60, classes=5, seed=0):
@@ -76,7 +76,7 @@ def test_same_seed_same_bits_however_it_is_sliced(monkeypatch):
     X, y = digits_like()
     nets = [network() for _ in range(3)]
     histories = [fit(net, X, y, seed=7) for net in nets[:2]]
-    monkeypatch.setattr(training, "SLICE_SECONDS", 0.0)  # one step a slice
+    monkeypatch.setattr(pace, "SLICE_SECONDS", 0.0)  # one step a slice
     histories.append(fit(nets[2], X, y, seed=7))
     for net, history in zip(nets[1:], histories[1:], strict=True):
         assert np.array_equal(net.params, nets[0].params)
@@ -206,13 +206,13 @@ def test_nothing_is_allocated_by_a_step():
     X, y = digits_like(rows=1600)
     net = network()
     data = Batch.checked(net, cr.CrossEntropyLoss(), X, y, None)
-    trainer = training._Trainer(net, cr.CrossEntropyLoss(), cr.Adam(), data, 16, "numba")
-    trainer.losses = np.empty((100, 2))
+    one = trainer.Trainer(net, cr.CrossEntropyLoss(), cr.Adam(), data, 16, "numba")
+    one.losses = np.empty((100, 2))
     _nrt_python.memsys_enable_stats()
     allocations = []
     for steps in (1, 1, 100):
         before = rtsys.get_allocation_stats().mi_alloc
-        assert trainer._run(np.arange(16 * steps)) == steps
+        assert one._run(np.arange(16 * steps)) == steps
         allocations.append(rtsys.get_allocation_stats().mi_alloc - before)
     _nrt_python.memsys_disable_stats()
     assert allocations[0] == allocations[2]

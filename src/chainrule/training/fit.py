@@ -1,0 +1,166 @@
+"""fit: checks what it is given, and trains a network epoch by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from numpy.typing import ArrayLike
+
+from chainrule.arguments import integer
+from chainrule.arrays import all_finite
+from chainrule.batch import Batch
+from chainrule.callbacks import Callback, Callbacks, Training
+from chainrule.engine.backends import check_backend
+from chainrule.engine.orders import epoch_orders
+from chainrule.history import History
+from chainrule.interruption import interruption
+from chainrule.losses import Loss
+from chainrule.network import Sequential
+from chainrule.optimizers import Adam, Optimizer
+from chainrule.progress import TrainingProgress
+from chainrule.training.trainer import Trainer
+
+
+def fit(
+    net: Sequential,
+    X: ArrayLike,
+    y: ArrayLike | tuple[ArrayLike, ...],
+    *,
+    loss: Loss,
+    optimizer: Optimizer | None = None,
+    epochs: int = 10,
+    batch_size: int = 32,
+    shuffle: bool = True,
+    seed: int = 0,
+    sample_weight: ArrayLike | None = None,
+    validation: tuple[ArrayLike, ArrayLike | tuple[ArrayLike, ...]] | None = None,
+    callbacks: Sequence[Callback] = (),
+    progress: bool = True,
+    backend: str | None = None,
+) -> History:
+    """Train ``net`` on the rows of X and y.
+
+    The same seed gives the same parameters to the bit, with any number of threads; with the same
+    number, if there is a :class:`CompiledLayer` that has parameters. Ctrl-C ends the training after
+    the current slice of a tenth of a second; what was trained until then stays, and ``interrupted``
+    is True in the history.
+
+    Parameters
+    ----------
+    net : Sequential
+        Its parameters are changed in place.
+    X : array of shape (n, ...)
+        Real numbers: floats, integers or booleans, in memory or memory-mapped; or whatever speaks
+        ``__array__``, DLPack or the buffer protocol: tensors, tables, memory views. Each batch is
+        converted to the network's dtype when its turn comes; X itself is not copied, unless the
+        numbers of a row do not lie side by side (as in Fortran order, which most tables are in),
+        or are longdouble or not in the machine's byte order.
+    y : array
+        Class labels of shape (n,) for ``CrossEntropyLoss``, else targets of the output's shape; a
+        tuple of them, one for each output, for ``MultiLoss``.
+    loss : Loss
+    optimizer : Optimizer, optional
+        ``Adam()`` by default. It goes on from where it was, if it has stepped this network before.
+    epochs : int
+        How often each row is seen, at least 1.
+    batch_size : int
+        Rows a step, from 1 to n. The last batch of an epoch may be shorter.
+    shuffle : bool
+        Whether each epoch has an order of its own.
+    seed : int
+        Seed of the orders, 0 or more.
+    sample_weight : array of shape (n,), optional
+        One weight a row, not negative; see :class:`Loss`.
+    validation : (X, y), optional
+        Data to measure loss and accuracy on after each epoch; of several outputs, it is the
+        accuracy of the only one that is a classification.
+    callbacks : list of Callback
+        What to do while it trains, such as ``[cr.GradientFlow()]``.
+    progress : bool
+        Whether to show a progress bar.
+    backend : "numba" or "numpy", optional
+        Instead of the network's.
+
+    Returns
+    -------
+    History
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is wrong; nothing has been changed then.
+    NonFiniteError
+        If the loss becomes NaN or infinite; the network keeps its last finite parameters.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import chainrule as cr
+    >>> X = np.linspace(-1, 1, 64).reshape(-1, 1)
+    >>> net = cr.Sequential(cr.Linear(1, 16), cr.Tanh(), cr.Linear(16, 1), seed=0)
+    >>> options = {"loss": cr.MSELoss(), "optimizer": cr.Adam(lr=0.01), "progress": False}
+    >>> history = cr.fit(net, X, X**2, epochs=100, **options)
+    >>> history.loss[-1] < 0.01 * history.loss[0]
+    True
+    """
+    if not isinstance(net, Sequential):
+        raise TypeError(f"net must be a Sequential, not {net!r}.")
+    if not isinstance(loss, Loss):
+        raise TypeError(f"loss must be a loss such as cr.MSELoss(), not {loss!r}.")
+    optimizer = Adam() if optimizer is None else optimizer
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"optimizer must be an optimizer such as cr.Adam(), not {optimizer!r}.")
+    if not all_finite(net.params):
+        raise ValueError("net.params must be finite before the training starts.")
+    data = Batch.checked(net, loss, X, y, sample_weight)
+    held_out = None
+    if validation is not None:
+        if not isinstance(validation, tuple | list) or len(validation) != 2:
+            raise ValueError("validation must be a pair (X, y).")
+        held_out = Batch.checked(net, loss, *validation, None, ("validation X", "validation y"))
+    epochs = integer(epochs, "epochs", least=1)
+    batch_size = integer(batch_size, "batch_size", least=1)
+    if batch_size > data.rows:
+        raise ValueError(f"batch_size is {batch_size}, but X has only {data.rows} rows.")
+    seed = integer(seed, "seed", least=0)
+    callbacks = Callbacks.checked(callbacks)
+
+    backend = check_backend(backend or net.backend)
+    trainer = Trainer(net, loss, optimizer, data, batch_size, backend)
+    history = History()
+    with (
+        TrainingProgress(epochs, data.rows, shown=progress) as bar,
+        interruption() as stop,
+    ):
+        training = Training(
+            net,
+            loss,
+            optimizer,
+            history,
+            data.inputs,
+            data.targets.y,
+            data.weights,
+            batch_size,
+            epochs,
+            backend,
+            stop,
+        )
+        calls = Callbacks(callbacks, training)
+        calls.begin()
+        one_by_one = held_out is not None or calls.by_epoch  # else short epochs go together
+        while training.epoch < epochs and not training.stopped:
+            count = 1 if one_by_one else trainer.epochs_in_slice(calls)
+            first = training.epoch
+            orders = epoch_orders(data.rows, first, count, seed=seed if shuffle else None)
+            if not trainer.run_epochs(orders, calls, bar):
+                break
+            if held_out is not None:
+                value, correct = trainer.evaluate(held_out)
+                history.validation_loss.append(value)
+                if correct is not None:
+                    history.validation_accuracy.append(correct)
+                bar.validated(value, correct)
+            calls.after_epochs(count)
+        history.interrupted = stop.requested
+        calls.end()
+    return history

@@ -1,0 +1,175 @@
+"""Trainer: a network, a loss and an optimizer's state, and the machine that joins them."""
+
+from __future__ import annotations
+
+from math import nan
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.arrays import all_finite
+from chainrule.batch import Batch
+from chainrule.callbacks import Callbacks
+from chainrule.engine.backends import threads_for
+from chainrule.engine.instructions import Phase
+from chainrule.engine.machine import Machine
+from chainrule.errors import NonFiniteError
+from chainrule.history import History
+from chainrule.losses import Loss
+from chainrule.network import Sequential
+from chainrule.optimizers import Optimizer, OptimizerState
+from chainrule.progress import TrainingProgress
+from chainrule.rollback import Rollback
+from chainrule.training.pace import MOST_STEPS, Pace
+
+STEP = Phase.FORWARD | Phase.BACKWARD | Phase.UPDATE
+
+
+class Trainer:
+    """One training, done whole slices of an epoch at a time inside compiled code."""
+
+    def __init__(
+        self,
+        net: Sequential,
+        loss: Loss,
+        optimizer: Optimizer,
+        data: Batch,
+        batch_size: int,
+        backend: str,
+    ) -> None:
+        self.net, self.loss, self.optimizer = net, loss, optimizer
+        self.data, self.batch = data, batch_size
+        self.plan = net.make_plan(
+            data.inputs.shape[1:],
+            batch_size,
+            loss=loss,
+            steps=MOST_STEPS,
+            threads=threads_for(backend),
+        )
+        self.machine = Machine(self.plan, net.dtype, backend)
+        self.state: OptimizerState = optimizer.state(net)
+        self.losses = self.machine.losses_for(1)
+        self.pace = Pace()
+        self.rollback = Rollback(net, self.state, self._run, batch_size)
+
+    def _run(self, order: NDArray[np.int64], phases: int = STEP) -> int:
+        batches: int = self.machine.run(
+            phases,
+            order,
+            params=self.net.params,
+            grads=self.net.grads,
+            losses=self.losses,
+            update=self.state.rule,
+            state=self.state.vectors,
+            **self.data.arguments,
+        )
+        return batches
+
+    def epochs_in_slice(self, calls: Callbacks) -> int:
+        """Return how many whole epochs, one at least, shall run without a pause."""
+        most = calls.training.epochs - calls.training.epoch
+        steps = -(-self.data.rows // self.batch)
+        return max(1, min(most, self.pace.steps_until_pause(calls) // steps))
+
+    def run_epochs(
+        self, orders: NDArray[np.int64], calls: Callbacks, bar: TrainingProgress
+    ) -> bool:
+        """Train in these orders: one epoch slice by slice, or several in one slice.
+
+        Returns whether they were finished.
+        """
+        started = perf_counter()
+        training = calls.training
+        history, epoch = training.history, training.epoch
+        epochs, rows = orders.shape
+        weights, losses = [], []
+        start, seen, total = 0, 0.0, 0.0
+        while start < rows:
+            if training.stopped:
+                return False
+            length = rows if epochs > 1 else self.pace.steps_until_pause(calls) * self.batch
+            chosen = orders[:, start : start + length]
+            weight, loss = self._run_slice(epoch, start, chosen, history)
+            weights.append(weight)
+            losses.append(loss)
+            start += chosen.shape[1]
+            seen += float(weight[-1].sum())
+            total += float(weight[-1] @ loss[-1])
+            bar.advance(epoch + epochs - 1, start, total / (seen or 1))
+            calls.after_steps(loss.size)
+        history.seconds += [(perf_counter() - started) / epochs] * epochs
+        history.loss += _mean(np.hstack(losses), np.hstack(weights))
+        return True
+
+    def _run_slice(
+        self, epoch: int, start: int, orders: NDArray[np.int64], history: History
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Train in these orders without a pause; return weight and loss of each epoch's steps."""
+        epochs, rows = orders.shape
+        steps = -(-rows // self.batch)
+        if len(self.losses) < epochs * steps:
+            self.losses = self.machine.losses_for(epochs * steps)
+        self.optimizer.state(self.net)  # a callback may have set a number, such as lr
+        self.rollback.before(orders)
+        started = perf_counter()
+        done = self._run(orders)
+        self.pace.ran(done, perf_counter() - started)
+        weights, losses = self.losses[:done, 0], self.losses[:done, 1:].sum(axis=1)
+        history.batch_loss += losses.tolist()
+        if done < epochs * steps or not all_finite(self.net.params):
+            failed_epoch, failed = divmod(min(done, epochs * steps - 1), steps)
+            batch = orders[failed_epoch, failed * self.batch : (failed + 1) * self.batch]
+            raise self._non_finite(epoch + failed_epoch, start // self.batch + failed, batch)
+        return weights.reshape(epochs, steps).copy(), losses.reshape(epochs, steps)
+
+    def _non_finite(self, epoch: int, step: int, rows: NDArray[np.int64]) -> NonFiniteError:
+        """Return the error for a batch that went wrong, and restore the last finite parameters."""
+        self._run(rows, Phase.FORWARD)
+        layer = self._first_non_finite_layer(rows.size)
+        if not all_finite(self.net.params):
+            self.rollback.to_last_finite()
+        return NonFiniteError(
+            f"The loss is not finite in epoch {epoch + 1}, step {step + 1}; the first output that "
+            f"is not finite is that of {layer}. The network keeps its last finite parameters. "
+            "A smaller learning rate may help.",
+            epoch=epoch + 1,
+            step=step + 1,
+            layer=layer,
+        )
+
+    def _first_non_finite_layer(self, rows: int) -> str:
+        if self.plan.gathered and not np.isfinite(self.machine.rows_at("input", rows)).all():
+            return self.net.layer_name(self.plan.gathered)
+        for step, positions in zip(self.plan.instructions, self.plan.layers, strict=True):
+            size = rows * int(step["repeat"]) * int(step["outputs"])
+            y = self.machine.arena[step["y"] : step["y"] + size]
+            if not np.isfinite(y).all():
+                return self.net.layer_name(positions)
+        return "the loss"
+
+    def evaluate(self, data: Batch) -> tuple[float, float | None]:
+        """Return the mean loss on ``data``, and the accuracy if it is a classification."""
+        outputs = np.empty((data.rows, self.plan.output_columns), self.net.dtype)
+        losses = self.machine.losses_for(-(-data.rows // self.batch))
+        done = self.machine.run(
+            Phase.FORWARD | Phase.OUTPUT,
+            data.rows,
+            params=self.net.params,
+            outputs=outputs,
+            losses=losses,
+            **data.arguments,
+        )
+        mean = float(losses[:, 0] @ losses[:, 1:].sum(axis=1) / losses[:, 0].sum())
+        correct = self.loss.accuracy(self.plan.split_outputs(outputs), data.targets)
+        if correct is not None and done < len(losses):
+            correct = nan  # a loss that is not finite has ended the run
+        return mean, correct
+
+
+def _mean(losses: NDArray[np.float64], weights: NDArray[np.float64]) -> list[float]:
+    """Return the weighted mean of each row; 0 where nothing has a weight."""
+    totals = weights.sum(axis=1)
+    sums = (losses * weights).sum(axis=1)
+    means: list[float] = (sums / np.where(totals > 0, totals, 1)).tolist()
+    return means
