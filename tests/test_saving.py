@@ -13,7 +13,7 @@ from safetensors.numpy import save as as_bytes
 import chainrule as cr
 from chainrule.architecture import KNOWN, build, describe
 from chainrule.layers.container import Container
-from chainrule.model_file import FORMAT, KEY
+from chainrule.model_file import CHECKSUM, KEY, MOST_METADATA
 
 ARGUMENTS = {
     "Linear": {"in_features": 3, "out_features": 3, "bias": False},
@@ -102,6 +102,37 @@ def test_a_layer_of_ones_own_is_not_saved(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+NUMBERS = [None, True, 3, -(2**63), 0.1, "ä\n", {"b": [[], {}]}]
+
+
+def test_metadata_come_back(tmp_path):
+    net, path = cr.Sequential(cr.Linear(3, 2), seed=0), tmp_path / "model.safetensors"
+    net.save(path)
+    assert cr.load_metadata(path) == {}
+    net.save(path, metadata={"a": NUMBERS})
+    assert cr.load_metadata(path) == {"a": NUMBERS}
+    assert np.array_equal(cr.load(path).params, net.params)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ([], "metadata must be a dict"),
+        ({"a": {3: 4}}, r"keys of metadata\['a'\] must be strings, not 3"),
+        ({"a": [0, (1, 2)]}, r"metadata\['a'\]\[1\] must be None, a bool"),
+        ({"a": np.float32(1)}, "must be None, a bool"),
+        ({"a": float("nan")}, "must be finite"),
+        ({"a": 1 << 64}, "64 bits"),
+        ({"a": "x" * MOST_METADATA}, "at most 1,048,576 characters"),
+    ],
+)
+def test_metadata_that_would_not_come_back_are_refused(tmp_path, metadata, message):
+    net = cr.Sequential(cr.Linear(3, 2), seed=0)
+    with pytest.raises((TypeError, ValueError), match=message):
+        net.save(tmp_path / "model.safetensors", metadata=metadata)
+    assert os.listdir(tmp_path) == []
+
+
 # Bad files
 
 
@@ -115,7 +146,7 @@ def file_with(path, about, **tensors):
 
 WEIGHT, BIAS = np.ones((3, 2), np.float32), np.ones(2, np.float32)
 LINEAR = {"layer": "Linear", "in_features": 3, "out_features": 2}
-GOOD = {"format": FORMAT, "dtype": "float32", "layers": [LINEAR]}
+GOOD = {"format": 1, "dtype": "float32", "layers": [LINEAR]}
 PARAMETERS = {"0.weight": WEIGHT, "0.bias": BIAS}
 
 
@@ -152,6 +183,32 @@ PARAMETERS = {"0.weight": WEIGHT, "0.bias": BIAS}
 def test_a_wrong_file_is_refused(tmp_path, about, parameters, message):
     path = file_with(tmp_path / "bad.safetensors", about, **parameters)
     with pytest.raises(cr.ModelFileError, match=message):
+        cr.load(path)
+
+
+@pytest.mark.parametrize("metadata", [3, {"a": float("inf")}, {"a": "x" * MOST_METADATA}])
+def test_wrong_metadata_are_refused(tmp_path, metadata):
+    path = file_with(tmp_path / "bad.safetensors", GOOD | {"metadata": metadata}, **PARAMETERS)
+    with pytest.raises(cr.ModelFileError, match="has metadata that"):
+        cr.load_metadata(path)
+
+
+def test_files_of_format_1_have_no_checksum_and_those_of_2_must(tmp_path):
+    path = file_with(tmp_path / "model.safetensors", GOOD, **PARAMETERS)
+    assert (cr.load(path).params == 1).all()
+    file_with(path, GOOD | {"format": 2}, **PARAMETERS)
+    with pytest.raises(cr.ModelFileError, match="checksum"):
+        cr.load(path)
+
+
+def test_a_flipped_bit_of_a_weight_is_noticed(tmp_path):
+    path = tmp_path / "model.safetensors"
+    cr.Sequential(cr.Linear(3, 2), seed=0).save(path)
+    content = bytearray(path.read_bytes())
+    assert CHECKSUM.encode() in content
+    content[-3] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(cr.ModelFileError, match="checksum"):
         cr.load(path)
 
 

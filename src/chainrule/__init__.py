@@ -58,7 +58,7 @@ from chainrule.network import Sequential
 from chainrule.objective import Objective, objective
 from chainrule.optimizers import SGD, Adam, AdamW
 from chainrule.own_losses import CompiledLoss, NumPyLoss
-from chainrule.saving import load
+from chainrule.saving import load, load_metadata
 from chainrule.threads import get_num_threads, set_num_threads, threads
 from chainrule.training import fit
 
@@ -128,6 +128,7 @@ __all__ = [
     "laplacian",
     "layers",
     "load",
+    "load_metadata",
     "losses",
     "metrics",
     "nudge",

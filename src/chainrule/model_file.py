@@ -1,7 +1,9 @@
 """Saved models: layers and parameters in one safetensors file.
 
-The layers stand in the file's header as JSON, the parameters under their names. Files are written
-beside their place and renamed; reading one never runs code from it.
+The layers stand in the file's header as JSON, the parameters under their names. What else is kept,
+such as the state of a training, has an entry of its own in the header, and tensors under a prefix
+that no parameter has. Files are written beside their place and renamed; reading one never runs code
+from it.
 """
 
 from __future__ import annotations
@@ -9,10 +11,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
+from zlib import crc32
 
 import numpy as np
+from numpy.typing import NDArray
 
+from chainrule import json_values
 from chainrule._version import __version__
 from chainrule.architecture import build, describe
 from chainrule.arrays import FloatArray, all_finite
@@ -21,72 +27,151 @@ from chainrule.files import write_whole
 from chainrule.layers.graph import graph_of
 from chainrule.layers.layer import Element
 
-KEY, FORMAT = "chainrule", 1  # of the entry in the header
+KEY, FORMAT = "chainrule", 2  # of the entry in the header
+FORMATS = 1, FORMAT  # that can be read; those of 1 have no checksum
+TRAINING, CHECKSUM = "chainrule.training", "chainrule.crc32"  # further entries
+PREFIX = "training/"  # of the names of a training's tensors
 DTYPES = {"float32": "F32", "float64": "F64"}  # as the file calls them
+MOST_METADATA = 1 << 20  # characters of JSON
 
 
-def write_model(
-    path: str | os.PathLike[str],
+@dataclass
+class Contents:
+    """What a file holds.
+
+    Attributes
+    ----------
+    layers : list
+        As ``architecture.describe`` returns them.
+    dtype : str
+    parameters : dict of arrays
+    metadata : dict
+        The user's own plain values.
+    training, tensors : dict or None, dict of arrays
+        Of a checkpoint: plain values, and arrays by name.
+    """
+
+    layers: list[Any]
+    dtype: str
+    parameters: Mapping[str, FloatArray]
+    metadata: dict[str, Any]
+    training: dict[str, Any] | None = None
+    tensors: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+
+def contents(
     layers: Iterable[Element],
     dtype: np.dtype,
     parameters: Mapping[str, FloatArray],
-) -> None:
-    """Write what :func:`read_model` returns; errors are those of ``Sequential.save``."""
-    from safetensors.numpy import save  # loads when it is needed
-
+    metadata: dict[str, Any] | None = None,
+) -> Contents:
+    """Return what a file of this model holds; errors are those of ``Sequential.save``."""
     for name, value in parameters.items():
         if not all_finite(value):
             raise ValueError(f"{name} holds NaN or infinity: it could not be loaded again.")
+    metadata = {} if metadata is None else metadata
+    if not isinstance(metadata, dict):
+        raise TypeError(f"metadata must be a dict, not {metadata!r}.")
+    json_values.check_plain(metadata, "metadata")
+    size = len(json.dumps(metadata))
+    if size > MOST_METADATA:
+        raise ValueError(
+            f"metadata must have at most {MOST_METADATA:,} characters as JSON, not {size:,}."
+        )
+    return Contents(describe(layers), dtype.name, parameters, metadata)
+
+
+def write_contents(path: str | os.PathLike[str], what: Contents) -> None:
+    """Write what :func:`read_contents` returns."""
+    from safetensors.numpy import save  # loads when it is needed
+
     about = {
         "format": FORMAT,
         "version": __version__,
-        "dtype": dtype.name,
-        "layers": describe(layers),
+        "dtype": what.dtype,
+        "layers": what.layers,
     }
-    tensors = {name: np.ascontiguousarray(value) for name, value in parameters.items()}
-    write_whole(path, save(tensors, metadata={KEY: json.dumps(about)}))
+    if what.metadata:
+        about["metadata"] = what.metadata
+    header = {KEY: json.dumps(about)}
+    if what.training is not None:
+        header[TRAINING] = json.dumps(what.training)
+    tensors = {name: np.ascontiguousarray(value) for name, value in what.parameters.items()}
+    tensors |= {PREFIX + name: np.ascontiguousarray(v) for name, v in what.tensors.items()}
+    header[CHECKSUM] = _checksum(header, tensors)
+    write_whole(path, save(tensors, metadata=header))
 
 
-def read_model(path: str | os.PathLike[str]) -> tuple[Any, str, dict[str, FloatArray]]:
-    """Return what ``architecture.build`` takes, the dtype, and the parameters by name.
-
-    Errors are those of :func:`chainrule.load`.
-    """
+def read_contents(path: str | os.PathLike[str]) -> Contents:
+    """Return what a file holds; errors are those of :func:`chainrule.load`."""
     from safetensors import SafetensorError, safe_open
 
     with open(path, "rb"):  # so that a missing file is an OSError as everywhere
         pass
     try:
         with safe_open(os.fspath(path), framework="numpy") as file:
-            about = _about(file.metadata(), path)
-            _check_parameters(file, _shapes(about, path), about["dtype"], path)
+            header = file.metadata() or {}
+            about = _about(header, path)
+            training = _entry(header, TRAINING, path) if TRAINING in header else None
+            others = _check_parameters(file, _shapes(about, path), about["dtype"], path)
+            if others and training is None:
+                raise ModelFileError(f"{path} has too many tensors: {others}.")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise ModelFileError(f"{path} is no safetensors file, or a damaged one: {error}") from None
+    except (AttributeError, KeyError, TypeError) as error:
+        # A tensor of a type that NumPy does not have.
+        raise ModelFileError(f"{path} has a tensor that is not readable: {error}") from None
+    expected = header.pop(CHECKSUM, None)
+    if expected != (_checksum(header, tensors) if expected or about["format"] > 1 else None):
+        raise ModelFileError(f"{path} is damaged: its content does not have its checksum.")
+    found = {name.removeprefix(PREFIX): tensors.pop(name) for name in others}
     for name, tensor in tensors.items():
         if not all_finite(tensor):
             raise ModelFileError(f"{path} holds NaN or infinity in {name}.")
-    return about["layers"], about["dtype"], tensors
+    metadata = about.get("metadata", {})
+    return Contents(about["layers"], about["dtype"], tensors, metadata, training, found)
 
 
-def _about(metadata: dict[str, str] | None, path: Any) -> dict[str, Any]:
-    """Return what the header says of the network."""
-    text = (metadata or {}).get(KEY)
-    if text is None:
-        raise ModelFileError(f"{path} was not saved by chainrule: it does not say which layers.")
+def _checksum(header: Mapping[str, str], tensors: Mapping[str, NDArray[Any]]) -> str:
+    """Return the CRC-32 of header and tensors, in the order of their names."""
+    value = 0
+    for name in sorted(header):
+        value = crc32(header[name].encode(errors="surrogatepass"), crc32(name.encode(), value))
+    for name in sorted(tensors):
+        value = crc32(tensors[name].reshape(-1).view(np.uint8).data, crc32(name.encode(), value))
+    return f"{value:08x}"
+
+
+def _entry(header: Mapping[str, str], key: str, path: Any) -> dict[str, Any]:
     try:
-        about = json.loads(text)
-    except (ValueError, RecursionError):
-        about = None
-    if not isinstance(about, dict):
-        raise ModelFileError(f"{path} has a header that is not readable.")
-    if about.get("format") != FORMAT:
+        entry = json_values.parse(header[key])
+    except ValueError as error:
+        raise ModelFileError(f"{path} has a header that is not readable: {error}.") from None
+    if not isinstance(entry, dict):
+        raise ModelFileError(f"{path} has a header that is not readable: {key} is no dict.")
+    return entry
+
+
+def _about(header: Mapping[str, str], path: Any) -> dict[str, Any]:
+    """Return what the header says of the network."""
+    if KEY not in header:
+        raise ModelFileError(f"{path} was not saved by chainrule: it does not say which layers.")
+    about = _entry(header, KEY, path)
+    if about.get("format") not in FORMATS:
         raise ModelFileError(
             f"{path} has format {about.get('format')!r}, but this version of chainrule reads "
-            f"format {FORMAT}."
+            f"formats up to {FORMAT}."
         )
-    if about.get("dtype") not in DTYPES:
+    if str(about.get("dtype")) not in DTYPES:
         raise ModelFileError(f"{path} has dtype {about.get('dtype')!r}, not float32 or float64.")
+    metadata = about.get("metadata", {})
+    if not isinstance(metadata, dict) or len(json.dumps(metadata)) > MOST_METADATA:
+        raise ModelFileError(f"{path} has metadata that is no dict, or too large.")
+    try:
+        json_values.check_plain(metadata, "metadata")
+    except ValueError as error:
+        raise ModelFileError(f"{path} has metadata that is not readable: {error}") from None
     return about
 
 
@@ -100,10 +185,14 @@ def _shapes(about: dict[str, Any], path: Any) -> dict[str, tuple[int, ...]]:
 
 def _check_parameters(
     file: Any, expected: dict[str, tuple[int, ...]], dtype: str, path: Any
-) -> None:
-    """Compare the tensors with the layers before anything is allocated by what these say."""
+) -> list[str]:
+    """Compare the tensors with the layers before anything is allocated by what these say.
+
+    Returns the names of a training's tensors.
+    """
     names = set(file.keys())
-    if names != expected.keys():
+    others = sorted(name for name in names if name.startswith(PREFIX))
+    if names - set(others) != expected.keys():
         missing, more = sorted(expected.keys() - names), sorted(names - expected.keys())
         raise ModelFileError(f"{path} lacks parameters {missing}, or has too many: {more}.")
     for name, shape in expected.items():
@@ -114,3 +203,4 @@ def _check_parameters(
                 f"{path} should hold {name} with shape {shape} and dtype {DTYPES[dtype]}, but has "
                 f"shape {found[0]} and dtype {found[1]}."
             )
+    return others

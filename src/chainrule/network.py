@@ -29,7 +29,7 @@ from chainrule.layers.graph import (
 )
 from chainrule.layers.layer import Element, Group, Layer
 from chainrule.losses import Loss
-from chainrule.model_file import write_model
+from chainrule.model_file import contents, write_contents
 from chainrule.optimizers import OptimizerState
 from chainrule.plan import Head, Plan, PlanBuilder, Tensor, make_plan
 from chainrule.plan.builder import Shape
@@ -441,22 +441,27 @@ class Sequential(Group):
 
     # Copies and the like
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], metadata: dict[str, Any] | None = None) -> None:
         """Write layers and parameters into a safetensors file, for :func:`chainrule.load`.
 
         Parameters
         ----------
         path : path of the file
             One that is there is replaced, whole.
+        metadata : dict, optional
+            Plain values to keep beside them, for :func:`chainrule.load_metadata`: None, bool, int
+            (of 64 bits at most), finite float, str, and lists and dicts of these; a megabyte of
+            JSON at most.
 
         Raises
         ------
-        ValueError
-            If a layer is none of this package's, or a parameter holds NaN or infinity.
+        ValueError, TypeError
+            If a layer is none of this package's, a parameter holds NaN or infinity, or the
+            metadata would not come back as they are.
         OSError
             If the file cannot be written; one that was there before stays.
         """
-        write_model(path, self.layers, self.dtype, self.parameters())
+        write_contents(path, contents(self.layers, self.dtype, self.parameters(), metadata))
 
     def copy(self, dtype: DTypeLike | None = None, backend: str | None = None) -> Sequential:
         """Return an independent network with the same parameters, of another dtype if given."""

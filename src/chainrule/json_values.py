@@ -1,0 +1,48 @@
+"""Plain values as JSON text and back: what a file's header may say, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from math import isfinite
+from typing import Any
+
+DEEPEST = 32  # lists within lists
+
+
+def check_plain(value: Any, name: str, *, finite: bool = True, depth: int = 0) -> None:
+    """Raise TypeError or ValueError if ``value`` would not come back from JSON as it is."""
+    if depth > DEEPEST:
+        raise ValueError(f"{name} lies more than {DEEPEST} deep.")
+    if isinstance(value, float):
+        if finite and not isfinite(value):
+            raise ValueError(f"{name} must be finite, not {value}.")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if type(key) is not str:
+                raise TypeError(f"The keys of {name} must be strings, not {key!r}.")
+            check_plain(item, f"{name}[{key!r}]", finite=finite, depth=depth + 1)
+    elif isinstance(value, list):
+        for position, item in enumerate(value):
+            check_plain(item, f"{name}[{position}]", finite=finite, depth=depth + 1)
+    elif type(value) is int:
+        if abs(value) >= 1 << 64:  # much longer ones are no longer parsed
+            raise ValueError(f"{name} must have at most 64 bits, not {value.bit_length()}.")
+    elif value is not None and type(value) not in (bool, str):
+        raise TypeError(
+            f"{name} must be None, a bool, int, float, str, list or dict, not {value!r}."
+        )
+
+
+def parse(text: str) -> Any:
+    """Return what ``text`` says; ValueError if it is no JSON, or says a key twice."""
+    try:
+        return json.loads(text, object_pairs_hook=_without_twins)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise ValueError("a key stands there twice")
+    return values
