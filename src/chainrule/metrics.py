@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.arguments import integer
+from chainrule.arrays import label_array
 from chainrule.protocols import as_array
 
 __all__ = [
@@ -236,21 +237,9 @@ def _two_alike(
 
 
 def _scores_and_labels(output: ArrayLike, labels: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
-    scores, right = as_array(output, "output"), as_array(labels, "labels")
+    scores = as_array(output, "output")
     if scores.ndim != 2 or 0 in scores.shape:
         raise ValueError(
             f"output must have shape (n, classes), with rows, but its shape is {scores.shape}."
         )
-    if right.dtype.kind not in "iu":
-        raise TypeError(f"labels must hold integers, but its dtype is {right.dtype}.")
-    if right.shape != scores.shape[:1]:
-        raise ValueError(
-            f"labels must have shape ({len(scores)},), one a row, but its shape is {right.shape}."
-        )
-    wrong = (right < 0) | (right >= scores.shape[1])
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        raise ValueError(
-            f"labels has {right[row]} at row {row}, but output has {scores.shape[1]} classes."
-        )
-    return scores, right
+    return scores, label_array(labels, scores.shape[0], scores.shape[1], "labels")

@@ -229,9 +229,7 @@ class OneCycleLR(Schedule):
         )
 
 
-def _cosine(
-    first: float, last: float, done: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _cosine(first: float, last: float, done: NDArray[np.float64]) -> NDArray[np.float64]:
     rates: NDArray[np.float64] = last + (first - last) * (1 + np.cos(np.pi * done)) / 2
     return rates
 

@@ -100,7 +100,11 @@ class EarlyStopping(Callback):
             training.network.params[:] = self._best_params
 
     def state_dict(self) -> dict[str, Any]:
-        state = {"best": self.best, "best_epoch": self.best_epoch, "waited": self._waited}
+        state: dict[str, Any] = {
+            "best": self.best,
+            "best_epoch": self.best_epoch,
+            "waited": self._waited,
+        }
         if self._best_params is not None:
             state["best_params"] = self._best_params.copy()
         return state

@@ -45,9 +45,7 @@ class Monitor:
             hint = ""
             if "validation_loss" not in training.figure_names:
                 hint = " Figures of the validation need fit(..., validation=(X, y))."
-            raise ValueError(
-                f"monitor is {self.name!r}, but this training has only {known}.{hint}"
-            )
+            raise ValueError(f"monitor is {self.name!r}, but this training has only {known}.{hint}")
 
     def value(self, training: Training) -> float:
         """Return the figure after the latest epoch; NaN before the first."""
