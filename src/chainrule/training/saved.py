@@ -18,7 +18,7 @@ from chainrule.model_file import Contents, contents, read_contents, write_conten
 from chainrule.training.begun import BegunEpoch
 from chainrule.training.identity import describe_optimizer, differences
 
-LISTS = "loss", "batch_loss", "validation_loss", "validation_accuracy", "seconds"  # of a History
+LISTS = "loss", "batch_loss", "validation_loss", "validation_accuracy", "lr", "seconds"
 
 T = TypeVar("T")
 
@@ -47,6 +47,7 @@ def write(
         "optimizer": state.vectors,
         "begun_weights": begun.all_weights,
         **{f"history.{name}": np.array(getattr(training.history, name), float) for name in LISTS},
+        **{f"metrics.{k}": np.array(v, float) for k, v in training.history.metrics.items()},
         **{f"callbacks.{name}": value for name, value in arrays.items()},
     }
     write_contents(path, what)
@@ -85,6 +86,9 @@ class Saved:
         state.rule["step"] = self._optimizer_step
         for name in LISTS:
             getattr(training.history, name)[:] = self._file.tensors[f"history.{name}"].tolist()
+        for name in self.run["metrics"]:
+            values = self._file.tensors.get(f"metrics.{name}", np.zeros(0))
+            training.history.metrics[name] = values.tolist()
         training.epoch, training.step = self._epoch, self._step
         if self._stopped:
             training.stop()
@@ -185,10 +189,13 @@ class _Reader:
             raise self._wrong(f"its optimizer is not readable: {error}") from None
 
     def _check_history(self, epoch: int, step: int) -> None:
-        lengths = {"batch_loss": {step}, "loss": {epoch}, "seconds": {epoch}}
-        for name in LISTS:
-            values = self._array(f"history.{name}", np.float64, None)
-            if values.ndim != 1 or len(values) not in lengths.get(name, {0, epoch}):
+        lengths = {"batch_loss": {step}, "loss": {epoch}, "seconds": {epoch}, "lr": {epoch}}
+        metrics = [name for name in self._file.tensors if name.startswith("metrics.")]
+        for name in (*(f"history.{name}" for name in LISTS), *metrics):
+            values = self._array(name, np.float64, None)
+            if values.ndim != 1 or len(values) not in lengths.get(
+                name.removeprefix("history."), {0, epoch}
+            ):
                 raise self._wrong(f"{name} has shape {values.shape} after {epoch} epochs")
 
     def _callbacks(self) -> dict[str, State]:
@@ -217,7 +224,7 @@ class _Reader:
             raise self._wrong(f"it lacks {name}")
         if array.dtype != dtype or (shape is not None and array.shape != shape):
             raise self._wrong(f"{name} has shape {array.shape} and dtype {array.dtype}")
-        if not name.startswith("history.") and not all_finite(array):
+        if not name.startswith(("history.", "metrics.")) and not all_finite(array):
             raise self._wrong(f"{name} holds NaN or infinity")
         return array
 

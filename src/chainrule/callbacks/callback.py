@@ -44,6 +44,8 @@ class Training:
         How many were finished, in this training.
     interruption : Interruption
         Whether somebody pressed Ctrl-C.
+    figure_names : tuple of str
+        What :meth:`History.latest` has after each epoch.
     """
 
     network: Sequential
@@ -57,6 +59,7 @@ class Training:
     epochs: int
     backend: str
     interruption: Interruption
+    figure_names: tuple[str, ...] = ("loss", "lr")
     epoch: int = field(default=0, init=False)
     step: int = field(default=0, init=False)
     _asked_to_stop: bool = field(default=False, init=False, repr=False)
@@ -144,6 +147,7 @@ class Callback:
     def load_state_dict(self, state: State) -> None:
         """Go on from what :meth:`state_dict` returned: comes after :meth:`on_fit_begin`.
 
+        A callback forgets it in :meth:`on_fit_begin` if it has any and ``training.epoch`` is 0.
         A ValueError says that it does not fit; the training is left as it was then.
         """
 
