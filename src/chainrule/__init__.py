@@ -3,7 +3,17 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from chainrule import datasets, initializers, layers, losses, metrics, optimizers, reference
+from chainrule import (
+    callbacks,
+    datasets,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    optimizers,
+    reference,
+    schedules,
+)
 from chainrule._version import __version__
 from chainrule.autodiff import (
     clipped_grad,
@@ -108,6 +118,7 @@ __all__ = [
     "Softplus",
     "Tanh",
     "__version__",
+    "callbacks",
     "clipped_grad",
     "datasets",
     "explain",
@@ -138,6 +149,7 @@ __all__ = [
     "per_sample_grad",
     "per_sample_norms",
     "reference",
+    "schedules",
     "set_num_threads",
     "threads",
     "value_and_grad",

@@ -1,6 +1,8 @@
 """The estimators keep scikit-learn's contract, and what MLP's users rely on."""
 
+import doctest
 import inspect
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -141,3 +143,10 @@ def test_what_is_more():
         NetworkRegressor(activation=["tanh", "relu"]).fit(X, y)
     with pytest.raises(ValueError, match="module must have 2"):
         NetworkRegressor(module=module).fit(X, X[:, :2])
+
+
+def test_guide():
+    docs = Path(__file__).parents[2] / "docs"
+    result = doctest.testfile(str(docs / "from-sklearn.md"), module_relative=False)
+    assert result.attempted > 3
+    assert result.failed == 0
