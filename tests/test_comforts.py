@@ -233,3 +233,18 @@ def test_bad_arguments(make, message):
 def test_bad_metrics(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("last", [1.0, 1e30])
+def test_find_lr_leaves_network_and_optimizer_alone(last):
+    net, optimizer = network(), cr.SGD(lr=0.5)
+    before = net.params.copy()
+    options = {"loss": cr.CrossEntropyLoss(), "optimizer": optimizer, "steps": 40}
+    found = cr.find_lr(net, X, Y, last=last, **options)
+    assert np.array_equal(net.params, before)
+    assert optimizer.lr == 0.5
+    assert optimizer.state(net).step == 0
+    assert len(found.rates) == len(found.losses) <= 40
+    assert found.suggestion == found.rates[np.argmin(found.losses)] / 10
+    with pytest.raises(ValueError, match="first must be more than 0"):
+        cr.find_lr(net, X, Y, first=0.0, **options)

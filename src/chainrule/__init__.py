@@ -35,6 +35,7 @@ from chainrule.autodiff import (
 from chainrule.callbacks import Callback
 from chainrule.errors import GradientMismatch, ModelFileError, NonFiniteError
 from chainrule.explain import GradientFlow, explain, nudge
+from chainrule.find_lr import find_lr
 from chainrule.gradcheck import GradientReport, gradcheck
 from chainrule.gradgradcheck import gradgradcheck
 from chainrule.history import History
@@ -122,6 +123,7 @@ __all__ = [
     "clipped_grad",
     "datasets",
     "explain",
+    "find_lr",
     "fisher_vp",
     "fit",
     "gauss_newton_vp",
