@@ -18,6 +18,8 @@ from chainrule.losses import Loss
 from chainrule.network import Sequential
 from chainrule.optimizers import Adam, Optimizer
 from chainrule.progress import TrainingProgress
+from chainrule.schedules import ReduceLROnPlateau, Schedule
+from chainrule.training.figures import Metrics, checked_metrics, figure_names, measure
 from chainrule.training.trainer import Trainer
 
 
@@ -34,6 +36,8 @@ def fit(
     seed: int = 0,
     sample_weight: ArrayLike | None = None,
     validation: tuple[ArrayLike, ArrayLike | tuple[ArrayLike, ...]] | None = None,
+    metrics: Metrics = (),
+    schedule: Schedule | ReduceLROnPlateau | None = None,
     callbacks: Sequence[Callback] = (),
     progress: bool = True,
     backend: str | None = None,
@@ -74,8 +78,15 @@ def fit(
     validation : (X, y), optional
         Data to measure loss and accuracy on after each epoch; of several outputs, it is the
         accuracy of the only one that is a classification.
+    metrics : list of functions, or dict of names and functions
+        Further figures of the validation data, such as ``[cr.metrics.r2_score]``: each function
+        takes the output and y, of several outputs a list and a tuple, and returns a number. They
+        are kept in ``history.metrics``.
+    schedule : Schedule or ReduceLROnPlateau, optional
+        The learning rate of each step, instead of the optimizer's, which is set to it; see
+        ``cr.schedules``.
     callbacks : list of Callback
-        What to do while it trains, such as ``[cr.GradientFlow()]``.
+        What to do while it trains, such as ``[cr.callbacks.EarlyStopping()]``.
     progress : bool
         Whether to show a progress bar.
     backend : "numba" or "numpy", optional
@@ -124,9 +135,17 @@ def fit(
         raise ValueError(f"batch_size is {batch_size}, but X has only {data.rows} rows.")
     seed = integer(seed, "seed", least=0)
     callbacks = Callbacks.checked(callbacks)
+    metrics = checked_metrics(metrics, held_out is not None)
+    if isinstance(schedule, ReduceLROnPlateau):
+        callbacks, schedule = [*callbacks, schedule], None
+    elif not (schedule is None or isinstance(schedule, Schedule)):
+        raise TypeError(
+            f"schedule must be one of cr.schedules, such as cr.schedules.StepLR(0.1, 1000), not "
+            f"{schedule!r}."
+        )
 
     backend = check_backend(backend or net.backend)
-    trainer = Trainer(net, loss, optimizer, data, batch_size, backend)
+    trainer = Trainer(net, loss, optimizer, data, batch_size, backend, schedule)
     history = History()
     with (
         TrainingProgress(epochs, data.rows, shown=progress) as bar,
@@ -144,6 +163,7 @@ def fit(
             epochs,
             backend,
             stop,
+            figure_names(loss, held_out, metrics, net),
         )
         calls = Callbacks(callbacks, training)
         calls.begin()
@@ -155,10 +175,11 @@ def fit(
             if not trainer.run_epochs(orders, calls, bar):
                 break
             if held_out is not None:
-                value, correct = trainer.evaluate(held_out)
+                value, correct, outputs = trainer.evaluate(held_out)
                 history.validation_loss.append(value)
                 if correct is not None:
                     history.validation_accuracy.append(correct)
+                measure(metrics, outputs, held_out, history)
                 bar.validated(value, correct)
             calls.after_epochs(count)
         history.interrupted = stop.requested

@@ -8,7 +8,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.arrays import all_finite
+from chainrule.arrays import FloatArray, all_finite
 from chainrule.batch import Batch
 from chainrule.callbacks import Callbacks
 from chainrule.engine.backends import threads_for
@@ -21,6 +21,7 @@ from chainrule.network import Sequential
 from chainrule.optimizers import Optimizer, OptimizerState
 from chainrule.progress import TrainingProgress
 from chainrule.rollback import Rollback
+from chainrule.schedules import Schedule
 from chainrule.training.pace import MOST_STEPS, Pace
 
 STEP = Phase.FORWARD | Phase.BACKWARD | Phase.UPDATE
@@ -37,7 +38,9 @@ class Trainer:
         data: Batch,
         batch_size: int,
         backend: str,
+        schedule: Schedule | None = None,
     ) -> None:
+        self.schedule = schedule
         self.net, self.loss, self.optimizer = net, loss, optimizer
         self.data, self.batch = data, batch_size
         self.plan = net.make_plan(
@@ -69,8 +72,21 @@ class Trainer:
     def epochs_in_slice(self, calls: Callbacks) -> int:
         """Return how many whole epochs, one at least, shall run without a pause."""
         most = calls.training.epochs - calls.training.epoch
+        if self.schedule is not None:
+            return 1
         steps = -(-self.data.rows // self.batch)
         return max(1, min(most, self.pace.steps_until_pause(calls) // steps))
+
+    def _steps_until_pause(self, calls: Callbacks) -> int:
+        """Return how many steps may run, and set the learning rate that they all have."""
+        steps = self.pace.steps_until_pause(calls)
+        if self.schedule is None:
+            return steps
+        first = calls.training.step
+        rates = self.schedule(np.arange(first, first + steps))
+        self.optimizer.lr = float(rates[0])
+        changes = np.flatnonzero(rates != rates[0])
+        return int(changes[0]) if changes.size else steps
 
     def run_epochs(
         self, orders: NDArray[np.int64], calls: Callbacks, bar: TrainingProgress
@@ -88,7 +104,7 @@ class Trainer:
         while start < rows:
             if training.stopped:
                 return False
-            length = rows if epochs > 1 else self.pace.steps_until_pause(calls) * self.batch
+            length = rows if epochs > 1 else self._steps_until_pause(calls) * self.batch
             chosen = orders[:, start : start + length]
             weight, loss = self._run_slice(epoch, start, chosen, history)
             weights.append(weight)
@@ -98,6 +114,7 @@ class Trainer:
             total += float(weight[-1] @ loss[-1])
             bar.advance(epoch + epochs - 1, start, total / (seen or 1))
             calls.after_steps(loss.size)
+        history.lr += [self.optimizer.lr] * epochs
         history.seconds += [(perf_counter() - started) / epochs] * epochs
         history.loss += _mean(np.hstack(losses), np.hstack(weights))
         return True
@@ -148,8 +165,8 @@ class Trainer:
                 return self.net.layer_name(positions)
         return "the loss"
 
-    def evaluate(self, data: Batch) -> tuple[float, float | None]:
-        """Return the mean loss on ``data``, and the accuracy if it is a classification."""
+    def evaluate(self, data: Batch) -> tuple[float, float | None, list[FloatArray]]:
+        """Return the mean loss on ``data``, the accuracy if it is a classification, the outputs."""
         outputs = np.empty((data.rows, self.plan.output_columns), self.net.dtype)
         losses = self.machine.losses_for(-(-data.rows // self.batch))
         done = self.machine.run(
@@ -161,10 +178,11 @@ class Trainer:
             **data.arguments,
         )
         mean = float(losses[:, 0] @ losses[:, 1:].sum(axis=1) / losses[:, 0].sum())
-        correct = self.loss.accuracy(self.plan.split_outputs(outputs), data.targets)
+        of_heads = self.plan.split_outputs(outputs)
+        correct = self.loss.accuracy(of_heads, data.targets)
         if correct is not None and done < len(losses):
             correct = nan  # a loss that is not finite has ended the run
-        return mean, correct
+        return mean, correct, of_heads
 
 
 def _mean(losses: NDArray[np.float64], weights: NDArray[np.float64]) -> list[float]:

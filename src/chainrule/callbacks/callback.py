@@ -41,6 +41,8 @@ class Training:
         How many were finished, in this training.
     interruption : Interruption
         Whether somebody pressed Ctrl-C.
+    figure_names : tuple of str
+        What :meth:`History.latest` has after each epoch.
     """
 
     network: Sequential
@@ -54,6 +56,7 @@ class Training:
     epochs: int
     backend: str
     interruption: Interruption
+    figure_names: tuple[str, ...] = ("loss", "lr")
     epoch: int = field(default=0, init=False)
     step: int = field(default=0, init=False)
     _asked_to_stop: bool = field(default=False, init=False, repr=False)
@@ -124,6 +127,16 @@ class Callback:
 
     def on_fit_end(self, training: Training) -> None:
         """Do something at the end, also after Ctrl-C; not after an error."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed training must know: plain JSON values and arrays, by name."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up what :meth:`state_dict` returned.
+
+        A callback forgets it in :meth:`on_fit_begin` if it has any and ``training.epoch`` is 0.
+        """
 
     def next_step(self, step: int) -> float:
         """Return after which step :meth:`on_steps` shall come next; a fraction is rounded up.
