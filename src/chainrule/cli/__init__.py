@@ -21,7 +21,8 @@ import chainrule as cr
 from chainrule import datasets, tables
 from chainrule.arguments import integer
 from chainrule.arrays import FloatArray
-from chainrule.cli.table import KEY, PATIENCE, StopEarly, add_predict, print_regression
+from chainrule.callbacks import EarlyStopping
+from chainrule.cli.table import KEY, add_predict, print_regression
 from chainrule.engine.backends import BACKENDS
 from chainrule.explain import Chain
 from chainrule.explain import Path as ChainPath
@@ -42,6 +43,7 @@ ACTIVATIONS = {
 }
 TEST_SHARE, VALIDATION_SHARE = 0.2, 0.1
 INFLUENCE_ROWS = 64
+PATIENCE = 15  # epochs without a better validation loss, on a table
 MOST_CLASSES_SHOWN = 20  # in the confusion table
 
 
@@ -50,7 +52,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
-        return command(options)
+        done = command(options)
+        sys.stdout.flush()
+        return done
+    except KeyboardInterrupt:
+        print("chainrule: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # who reads has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (ValueError, TypeError, OSError, cr.NonFiniteError) as error:
         print(f"chainrule: {error}", file=sys.stderr)
         return 2
@@ -238,7 +248,7 @@ def _train_on_table(options: argparse.Namespace) -> int:
     data = _Data(X, y, names, test, validation, training)
     loss: Loss = cr.CrossEntropyLoss() if names.size else cr.MSELoss()
     net, history = _fit_network(
-        options, data, loss, max(1, names.size), console, [StopEarly(PATIENCE)]
+        options, data, loss, max(1, names.size), console, [EarlyStopping(patience=PATIENCE)]
     )
     console = Console()
     output, expected = net.predict(X[test]), y[test]

@@ -14,32 +14,10 @@ from rich.console import Console
 
 import chainrule as cr
 from chainrule import tables
-from chainrule.callbacks import Training
 from chainrule.errors import ModelFileError
 from chainrule.files import write_whole
 
 KEY = "table"  # of the model's metadata
-PATIENCE = 15  # epochs without a better validation loss
-
-
-class StopEarly(cr.Callback):
-    """End the training when the validation loss no longer falls; restore the best parameters."""
-
-    def __init__(self, patience: int) -> None:
-        self.patience, self.waited = patience, 0
-        self.best, self.params = np.inf, np.empty(0)
-
-    def on_epoch_end(self, training: Training) -> None:
-        value = training.history.validation_loss[-1]
-        self.waited += 1
-        if value < self.best:
-            self.best, self.params, self.waited = value, training.network.params.copy(), 0
-        elif self.waited >= self.patience:
-            training.stop()
-
-    def on_fit_end(self, training: Training) -> None:
-        if self.params.size:
-            training.network.params = self.params
 
 
 def add_predict(commands: Any) -> None:
