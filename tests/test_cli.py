@@ -204,7 +204,7 @@ def test_explain_a_saved_network(capsys, tmp_path):
     file = str(tmp_path / "model.safetensors")
     assert cli.main(["train", "--epochs", "1", "--hidden", "8", "--save", file]) == 0
     assert f"Saved: {file}" in capsys.readouterr().out.replace("\n", "")
-    arguments = ["explain", "--model", file, "--rows", "2"]
+    arguments = ["explain", file, "--rows", "2"]
     assert cli.main([*arguments, "--parameter", "b2"]) == 0
     printed = capsys.readouterr().out
     assert "2 rows of data" in printed

@@ -59,7 +59,10 @@ def test_train_and_predict(write, tmp_path, capsys, kind):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t: t[5].__setitem__(0, ""), "line 6, column 'u': the cell is empty; --impute"),
+        (
+            lambda t: t[5].__setitem__(0, ""),
+            "line 6, column 'u': the cell is empty; train with --impute",
+        ),
         (lambda t: t[5].__setitem__(3, ""), "line 6, column 'goal': the target is missing"),
         (lambda t: t[5].pop(), "line 6: expected 4 cells as in the header"),
         (lambda t: t[0].__setitem__(0, "v"), "each column needs a name of its own"),
