@@ -3,7 +3,17 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from chainrule import datasets, initializers, layers, losses, metrics, optimizers, reference
+from chainrule import (
+    callbacks,
+    datasets,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    optimizers,
+    reference,
+    schedules,
+)
 from chainrule._version import __version__
 from chainrule.autodiff import (
     clipped_grad,
@@ -25,6 +35,7 @@ from chainrule.autodiff import (
 from chainrule.callbacks import Callback
 from chainrule.errors import GradientMismatch, ModelFileError, NonFiniteError
 from chainrule.explain import GradientFlow, explain, nudge
+from chainrule.find_lr import find_lr
 from chainrule.gradcheck import GradientReport, gradcheck
 from chainrule.gradgradcheck import gradgradcheck
 from chainrule.history import History
@@ -60,7 +71,7 @@ from chainrule.optimizers import SGD, Adam, AdamW
 from chainrule.own_losses import CompiledLoss, NumPyLoss
 from chainrule.saving import load, load_metadata
 from chainrule.threads import get_num_threads, set_num_threads, threads
-from chainrule.training import fit
+from chainrule.training import Checkpoint, fit
 
 if TYPE_CHECKING:
     from chainrule import ops
@@ -75,6 +86,7 @@ __all__ = [
     "BCEWithLogitsLoss",
     "Branch",
     "Callback",
+    "Checkpoint",
     "CompiledLayer",
     "CompiledLoss",
     "CrossEntropyLoss",
@@ -108,9 +120,11 @@ __all__ = [
     "Softplus",
     "Tanh",
     "__version__",
+    "callbacks",
     "clipped_grad",
     "datasets",
     "explain",
+    "find_lr",
     "fisher_vp",
     "fit",
     "gauss_newton_vp",
@@ -138,6 +152,7 @@ __all__ = [
     "per_sample_grad",
     "per_sample_norms",
     "reference",
+    "schedules",
     "set_num_threads",
     "threads",
     "value_and_grad",

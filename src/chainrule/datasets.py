@@ -190,7 +190,7 @@ def load_table(path: PathOrName) -> Dataset:
     values = array("d")  # 8 bytes a cell, a list would take 32
     lines = array("q")
     columns = 0
-    for line, cells in _read_rows(path):
+    for line, cells in read_rows(path):
         if columns == 0:
             columns = len(cells)
             if columns < 2:
@@ -248,7 +248,7 @@ def _read_npz(path: PathOrName, *names: str) -> list[NDArray[Any]]:
         ) from None
 
 
-def _read_rows(path: PathOrName) -> Iterator[tuple[int, list[str]]]:
+def read_rows(path: PathOrName) -> Iterator[tuple[int, list[str]]]:
     """Yield the number of its line, counted from 1, and the cells of each row."""
     with open(path, newline="", encoding="utf-8-sig") as file:
         reader = csv.reader(file)

@@ -23,6 +23,10 @@ class History:
         Loss of every step, in order.
     validation_loss, validation_accuracy : list of float
         After each epoch, where validation data was given; accuracy for classification only.
+    metrics : dict of lists of float
+        The figures of ``fit``'s metrics on the validation data after each epoch, by name.
+    lr : list of float
+        Learning rate of the last step of each epoch.
     seconds : list of float
         Time of each epoch, validation left out; the mean where short epochs ran together.
     interrupted : bool
@@ -35,9 +39,31 @@ class History:
     batch_loss: list[float] = field(default_factory=list, repr=False)
     validation_loss: list[float] = field(default_factory=list)
     validation_accuracy: list[float] = field(default_factory=list)
+    metrics: dict[str, list[float]] = field(default_factory=dict)
+    lr: list[float] = field(default_factory=list, repr=False)
     seconds: list[float] = field(default_factory=list, repr=False)
     interrupted: bool = False
     gradient_flow: Flow | None = field(default=None, repr=False)
+
+    def latest(self) -> dict[str, float]:
+        """Return the figures after the latest epoch, by the names that monitors take.
+
+        These are ``loss``, ``validation_loss``, ``validation_accuracy``, ``validation_`` and the
+        name of each metric, and ``lr``; those that there are.
+
+        Examples
+        --------
+        >>> History(loss=[2.0, 1.5], lr=[0.1, 0.1]).latest()
+        {'loss': 1.5, 'lr': 0.1}
+        """
+        lists = {
+            "loss": self.loss,
+            "validation_loss": self.validation_loss,
+            "validation_accuracy": self.validation_accuracy,
+            **{f"validation_{name}": values for name, values in self.metrics.items()},
+            "lr": self.lr,
+        }
+        return {name: values[-1] for name, values in lists.items() if values}
 
     def plot(self) -> Figure:
         """Draw the losses over the epochs, and the validation's accuracy where there is one.

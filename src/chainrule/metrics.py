@@ -1,11 +1,23 @@
-"""Measures of how good predictions are."""
+"""Measures of how good predictions are: each takes what a network gives, and what was right."""
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from chainrule.arguments import integer
+from chainrule.arrays import label_array
 from chainrule.protocols import as_array
 
-__all__ = ["accuracy", "confusion_matrix"]
+__all__ = [
+    "accuracy",
+    "confusion_matrix",
+    "mean_absolute_error",
+    "mean_squared_error",
+    "r2_score",
+    "roc_auc",
+    "top_k_accuracy",
+]
 
 
 def accuracy(output: ArrayLike, labels: ArrayLike) -> float:
@@ -16,13 +28,48 @@ def accuracy(output: ArrayLike, labels: ArrayLike) -> float:
     output : array of shape (n, classes)
     labels : integer array of shape (n,)
 
+    Raises
+    ------
+    ValueError, TypeError
+        If a shape, a dtype or a label is wrong.
+
     Examples
     --------
     >>> accuracy([[0.1, 0.9], [0.8, 0.2]], [1, 1])
     0.5
     """
-    predicted = np.argmax(as_array(output, "output"), axis=1)
-    return float(np.mean(predicted == as_array(labels, "labels")))
+    scores, right = _scores_and_labels(output, labels)
+    return float(np.mean(np.argmax(scores, axis=1) == right))
+
+
+def top_k_accuracy(output: ArrayLike, labels: ArrayLike, k: int = 5) -> float:
+    """Return the share of rows whose label is among the ``k`` largest outputs.
+
+    Of outputs that are equal, those of higher classes count as larger, as in scikit-learn.
+
+    Parameters
+    ----------
+    output : array of shape (n, classes)
+    labels : integer array of shape (n,)
+    k : int
+        From 1 to the number of classes.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a shape, a dtype, a label or k is wrong.
+
+    Examples
+    --------
+    >>> top_k_accuracy([[0.1, 0.2, 0.7], [0.5, 0.3, 0.2]], [1, 2], k=2)
+    0.5
+    """
+    scores, right = _scores_and_labels(output, labels)
+    k = integer(k, "k", least=1)
+    if k > scores.shape[1]:
+        raise ValueError(f"k is {k}, but there are only {scores.shape[1]} classes.")
+    largest = np.argsort(scores, axis=1, kind="stable")[:, -k:]
+    return float(np.mean((largest == right[:, np.newaxis]).any(axis=1)))
 
 
 def confusion_matrix(output: ArrayLike, labels: ArrayLike) -> NDArray[np.int64]:
@@ -33,13 +80,166 @@ def confusion_matrix(output: ArrayLike, labels: ArrayLike) -> NDArray[np.int64]:
     output : array of shape (n, classes)
     labels : integer array of shape (n,)
 
+    Raises
+    ------
+    ValueError, TypeError
+        If a shape, a dtype or a label is wrong.
+
     Examples
     --------
     >>> confusion_matrix([[0.1, 0.9], [0.8, 0.2]], [1, 1])
     array([[0, 0],
            [1, 1]])
     """
-    scores = as_array(output, "output")
+    scores, right = _scores_and_labels(output, labels)
     table = np.zeros((scores.shape[1], scores.shape[1]), np.int64)
-    np.add.at(table, (as_array(labels, "labels"), np.argmax(scores, axis=1)), 1)
+    np.add.at(table, (right, np.argmax(scores, axis=1)), 1)
     return table
+
+
+def mean_squared_error(output: ArrayLike, targets: ArrayLike) -> float:
+    """Return the mean of ``(output - targets)**2`` over all entries, computed in float64.
+
+    Parameters
+    ----------
+    output : array of shape (n, *)
+    targets : array of the same shape, or of shape (n,) beside an output of shape (n, 1)
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a shape or a dtype is wrong.
+
+    Examples
+    --------
+    >>> mean_squared_error([[1.0], [4.0]], [1.0, 2.0])
+    2.0
+    """
+    predicted, right = _two_alike(output, targets)
+    return float(np.mean((predicted - right) ** 2))
+
+
+def mean_absolute_error(output: ArrayLike, targets: ArrayLike) -> float:
+    """Return the mean of ``|output - targets|`` over all entries, computed in float64.
+
+    Parameters
+    ----------
+    output : array of shape (n, *)
+    targets : array of the same shape, or of shape (n,) beside an output of shape (n, 1)
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a shape or a dtype is wrong.
+
+    Examples
+    --------
+    >>> mean_absolute_error([[1.0], [4.0]], [1.0, 2.0])
+    1.0
+    """
+    predicted, right = _two_alike(output, targets)
+    return float(np.mean(np.abs(predicted - right)))
+
+
+def r2_score(output: ArrayLike, targets: ArrayLike) -> float:
+    """Return the coefficient of determination, the mean of those of the columns.
+
+    It is 1 for perfect predictions, and 0 for the mean of the targets. Where all targets of a
+    column are equal, it is 1 if the predictions are, too, else 0, as in scikit-learn.
+
+    Parameters
+    ----------
+    output : array of shape (n, *)
+        Two rows at least.
+    targets : array of the same shape, or of shape (n,) beside an output of shape (n, 1)
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a shape or a dtype is wrong.
+
+    Examples
+    --------
+    >>> r2_score([[1.0], [2.0], [4.0]], [1.0, 2.0, 3.0])
+    0.5
+    """
+    predicted, right = _two_alike(output, targets)
+    if len(right) < 2:
+        raise ValueError("r2_score needs two rows at least.")
+    residual = ((predicted - right) ** 2).sum(axis=0).reshape(-1)
+    total = ((right - right.mean(axis=0)) ** 2).sum(axis=0).reshape(-1)
+    varies = total > 0
+    scores = np.where(residual == 0, 1.0, 0.0)
+    scores[varies] = 1 - residual[varies] / total[varies]
+    return float(scores.mean())
+
+
+def roc_auc(output: ArrayLike, labels: ArrayLike) -> float:
+    """Return the area under the receiver operating characteristic, from scikit-learn.
+
+    Parameters
+    ----------
+    output : array of shape (n,), (n, 1) or (n, classes)
+        Scores of class 1; or logits of several classes, of which each is compared with all others
+        and the areas averaged. Of two classes' logits, it is their difference that counts.
+    labels : array of shape (n,) or (n, 1)
+        Integers, or 0.0 and 1.0.
+
+    Raises
+    ------
+    ImportError
+        Without scikit-learn: ``pip install scikit-learn``.
+    ValueError, TypeError
+        If a shape or a label is wrong, or labels of a class are missing.
+
+    Examples
+    --------
+    >>> roc_auc([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1])  # doctest: +SKIP
+    0.75
+    """
+    try:
+        from sklearn.metrics import roc_auc_score
+    except ImportError as error:
+        raise ImportError("roc_auc needs scikit-learn: pip install scikit-learn.") from error
+    scores, right = _real(output, "output"), _real(labels, "labels").reshape(-1)
+    if scores.ndim > 2 or len(scores) != len(right):
+        raise ValueError(
+            f"output must have shape (n, classes) and labels (n,), not {scores.shape} and "
+            f"{right.shape}."
+        )
+    if scores.ndim == 2 and scores.shape[1] > 2:
+        powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+        probabilities = powers / powers.sum(axis=1, keepdims=True)
+        return float(roc_auc_score(right, probabilities, multi_class="ovr"))
+    if scores.ndim == 2 and scores.shape[1] == 2:
+        scores = scores[:, 1] - scores[:, 0]
+    return float(roc_auc_score(right, scores.reshape(-1)))
+
+
+def _real(value: ArrayLike, name: str) -> NDArray[np.float64]:
+    array = as_array(value, name)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold real numbers, but its dtype is {array.dtype}.")
+    if array.ndim == 0 or len(array) == 0:
+        raise ValueError(f"{name} must have at least one row, but its shape is {array.shape}.")
+    return array.astype(np.float64)
+
+
+def _two_alike(
+    output: ArrayLike, targets: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    predicted, right = _real(output, "output"), _real(targets, "targets")
+    if predicted.shape in ((*right.shape, 1), right.shape):
+        return predicted, right.reshape(predicted.shape)
+    raise ValueError(
+        f"targets must have the output's shape, {predicted.shape}, but its shape is {right.shape}."
+    )
+
+
+def _scores_and_labels(output: ArrayLike, labels: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
+    scores = as_array(output, "output")
+    if scores.ndim != 2 or 0 in scores.shape:
+        raise ValueError(
+            f"output must have shape (n, classes), with rows, but its shape is {scores.shape}."
+        )
+    return scores, label_array(labels, scores.shape[0], scores.shape[1], "labels")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import nan
 from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.arrays import all_finite
+from chainrule.arrays import FloatArray, all_finite
 from chainrule.batch import Batch
 from chainrule.callbacks import Callbacks
 from chainrule.engine.backends import threads_for
@@ -21,6 +22,8 @@ from chainrule.network import Sequential
 from chainrule.optimizers import Optimizer, OptimizerState
 from chainrule.progress import TrainingProgress
 from chainrule.rollback import Rollback
+from chainrule.schedules import Schedule
+from chainrule.training.begun import BegunEpoch
 from chainrule.training.pace import MOST_STEPS, Pace
 
 STEP = Phase.FORWARD | Phase.BACKWARD | Phase.UPDATE
@@ -37,7 +40,9 @@ class Trainer:
         data: Batch,
         batch_size: int,
         backend: str,
+        schedule: Schedule | None = None,
     ) -> None:
+        self.schedule = schedule
         self.net, self.loss, self.optimizer = net, loss, optimizer
         self.data, self.batch = data, batch_size
         self.plan = net.make_plan(
@@ -51,7 +56,13 @@ class Trainer:
         self.state: OptimizerState = optimizer.state(net)
         self.losses = self.machine.losses_for(1)
         self.pace = Pace()
+        self.begun = BegunEpoch()
         self.rollback = Rollback(net, self.state, self._run, batch_size)
+
+    def go_on_from(self, begun: BegunEpoch) -> None:
+        """Take in that parameters and state were set to those of an earlier training."""
+        self.begun = begun
+        self.rollback = Rollback(self.net, self.state, self._run, self.batch)
 
     def _run(self, order: NDArray[np.int64], phases: int = STEP) -> int:
         batches: int = self.machine.run(
@@ -66,40 +77,58 @@ class Trainer:
         )
         return batches
 
-    def epochs_in_slice(self, calls: Callbacks) -> int:
-        """Return how many whole epochs, one at least, shall run without a pause."""
-        most = calls.training.epochs - calls.training.epoch
+    def epochs_in_slice(self, calls: Callbacks, most: float) -> int:
+        """Return how many whole epochs, one at least and ``most``, shall run without a pause."""
+        if self.begun.rows or self.schedule is not None:
+            return 1
+        most = min(most, calls.training.epochs - calls.training.epoch)
         steps = -(-self.data.rows // self.batch)
-        return max(1, min(most, self.pace.steps_until_pause(calls) // steps))
+        return max(1, int(min(most, self.pace.steps_until_pause(calls) // steps)))
+
+    def _steps_until_pause(self, calls: Callbacks) -> int:
+        """Return how many steps may run, and set the learning rate that they all have."""
+        steps = self.pace.steps_until_pause(calls)
+        if self.schedule is None:
+            return steps
+        first = calls.training.step
+        rates = self.schedule(np.arange(first, first + steps))
+        self.optimizer.lr = float(rates[0])
+        changes = np.flatnonzero(rates != rates[0])
+        return int(changes[0]) if changes.size else steps
 
     def run_epochs(
-        self, orders: NDArray[np.int64], calls: Callbacks, bar: TrainingProgress
+        self,
+        orders: NDArray[np.int64],
+        calls: Callbacks,
+        bar: TrainingProgress,
+        after_slice: Callable[[], None],
     ) -> bool:
         """Train in these orders: one epoch slice by slice, or several in one slice.
 
+        An epoch that was begun goes on where it was. ``after_slice`` is called where it pauses.
+
         Returns whether they were finished.
         """
-        started = perf_counter()
-        training = calls.training
+        training, begun = calls.training, self.begun
+        started = perf_counter() - begun.seconds
         history, epoch = training.history, training.epoch
         epochs, rows = orders.shape
-        weights, losses = [], []
-        start, seen, total = 0, 0.0, 0.0
-        while start < rows:
+        while begun.rows < rows:
             if training.stopped:
                 return False
-            length = rows if epochs > 1 else self.pace.steps_until_pause(calls) * self.batch
-            chosen = orders[:, start : start + length]
-            weight, loss = self._run_slice(epoch, start, chosen, history)
-            weights.append(weight)
-            losses.append(loss)
-            start += chosen.shape[1]
-            seen += float(weight[-1].sum())
-            total += float(weight[-1] @ loss[-1])
-            bar.advance(epoch + epochs - 1, start, total / (seen or 1))
-            calls.after_steps(loss.size)
+            length = rows if epochs > 1 else self._steps_until_pause(calls) * self.batch
+            chosen = orders[:, begun.rows : begun.rows + length]
+            weights, losses = self._run_slice(epoch, begun.rows, chosen, history)
+            begun.add(chosen.shape[1], weights, losses)
+            begun.seconds = perf_counter() - started
+            bar.advance(epoch + epochs - 1, begun.rows, begun.loss)
+            calls.after_steps(losses.size)
+            if begun.rows < rows:
+                after_slice()
+        history.lr += [self.optimizer.lr] * epochs
         history.seconds += [(perf_counter() - started) / epochs] * epochs
-        history.loss += _mean(np.hstack(losses), np.hstack(weights))
+        history.loss += begun.mean_losses()
+        self.begun = BegunEpoch()
         return True
 
     def _run_slice(
@@ -148,8 +177,8 @@ class Trainer:
                 return self.net.layer_name(positions)
         return "the loss"
 
-    def evaluate(self, data: Batch) -> tuple[float, float | None]:
-        """Return the mean loss on ``data``, and the accuracy if it is a classification."""
+    def evaluate(self, data: Batch) -> tuple[float, float | None, list[FloatArray]]:
+        """Return the mean loss on ``data``, the accuracy if it is a classification, the outputs."""
         outputs = np.empty((data.rows, self.plan.output_columns), self.net.dtype)
         losses = self.machine.losses_for(-(-data.rows // self.batch))
         done = self.machine.run(
@@ -161,15 +190,8 @@ class Trainer:
             **data.arguments,
         )
         mean = float(losses[:, 0] @ losses[:, 1:].sum(axis=1) / losses[:, 0].sum())
-        correct = self.loss.accuracy(self.plan.split_outputs(outputs), data.targets)
+        of_heads = self.plan.split_outputs(outputs)
+        correct = self.loss.accuracy(of_heads, data.targets)
         if correct is not None and done < len(losses):
             correct = nan  # a loss that is not finite has ended the run
-        return mean, correct
-
-
-def _mean(losses: NDArray[np.float64], weights: NDArray[np.float64]) -> list[float]:
-    """Return the weighted mean of each row; 0 where nothing has a weight."""
-    totals = weights.sum(axis=1)
-    sums = (losses * weights).sum(axis=1)
-    means: list[float] = (sums / np.where(totals > 0, totals, 1)).tolist()
-    return means
+        return mean, correct, of_heads

@@ -1,4 +1,4 @@
-"""The command line: ``chainrule train``, ``chainrule explain`` and ``chainrule info``."""
+"""The command line: ``chainrule train``, ``predict``, ``explain`` and ``info``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +18,16 @@ from rich.console import Console
 from rich.table import Table
 
 import chainrule as cr
-from chainrule import datasets
+from chainrule import datasets, tables
 from chainrule.arguments import integer
 from chainrule.arrays import FloatArray
+from chainrule.callbacks import EarlyStopping
+from chainrule.cli.table import KEY, add_predict, print_regression
 from chainrule.engine.backends import BACKENDS
 from chainrule.explain import Chain
 from chainrule.explain import Path as ChainPath
 from chainrule.layers.layer import Layer
+from chainrule.losses import Loss
 
 Labels = NDArray[np.int64]
 
@@ -39,6 +43,7 @@ ACTIVATIONS = {
 }
 TEST_SHARE, VALIDATION_SHARE = 0.2, 0.1
 INFLUENCE_ROWS = 64
+PATIENCE = 15  # epochs without a better validation loss, on a table
 MOST_CLASSES_SHOWN = 20  # in the confusion table
 
 
@@ -47,7 +52,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
-        return command(options)
+        done = command(options)
+        sys.stdout.flush()
+        return done
+    except KeyboardInterrupt:
+        print("chainrule: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # who reads has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (ValueError, TypeError, OSError, cr.NonFiniteError) as error:
         print(f"chainrule: {error}", file=sys.stderr)
         return 2
@@ -68,9 +81,24 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     _add_data_and_network(train, hidden=(64, 32), activation="relu", epochs=60)
+    train.add_argument("table", type=Path, nargs="?", help="a .csv file with a header")
+    train.add_argument("--target", metavar="COLUMN", help="what to predict in it")
+    train.add_argument(
+        "--task",
+        choices=(tables.CLASSIFICATION, tables.REGRESSION),
+        help="(default: by the target)",
+    )
+    train.add_argument("--drop", action="append", default=[], metavar="COLUMN", help="leave it out")
+    train.add_argument(
+        "--impute", action="store_true", help="fill empty cells: median, or most frequent category"
+    )
     train.add_argument("--backend", choices=BACKENDS, default="numba", help="what computes")
-    train.add_argument("--save", type=Path, metavar="FILE", help="keep the network (.safetensors)")
+    train.add_argument(
+        "--save", "--out", type=Path, metavar="FILE", help="keep the network (.safetensors)"
+    )
     train.set_defaults(command=_train)
+
+    add_predict(commands)
 
     explain = commands.add_parser(
         "explain",
@@ -130,8 +158,8 @@ class _Data:
     """Rows and their classes' numbers, and which rows are for what."""
 
     X: FloatArray
-    y: Labels
-    classes: Labels
+    y: NDArray[Any]
+    classes: NDArray[Any]
     test: Labels
     validation: Labels
     training: Labels
@@ -147,7 +175,12 @@ def _read(options: argparse.Namespace) -> _Data:
 
 
 def _fit_network(
-    options: argparse.Namespace, data: _Data, loss: cr.CrossEntropyLoss, console: Console
+    options: argparse.Namespace,
+    data: _Data,
+    loss: Loss,
+    outputs: int,
+    console: Console,
+    callbacks: Sequence[cr.Callback] = (),
 ) -> tuple[cr.Sequential, cr.History]:
     layers: list[Layer] = []
     inputs = data.X.shape[1]
@@ -155,7 +188,7 @@ def _fit_network(
         layers += [cr.Linear(inputs, size), ACTIVATIONS[options.activation]()]
         inputs = size
     net = cr.Sequential(
-        *layers, cr.Linear(inputs, len(data.classes)), seed=options.seed, backend=options.backend
+        *layers, cr.Linear(inputs, outputs), seed=options.seed, backend=options.backend
     )
     console.print(str(net.summary()), highlight=False)
     history = cr.fit(
@@ -168,15 +201,20 @@ def _fit_network(
         batch_size=min(options.batch_size, len(data.training)),
         seed=options.seed,
         validation=(data.X[data.validation], data.y[data.validation]),
+        callbacks=callbacks,
     )
     return net, history
 
 
 def _train(options: argparse.Namespace) -> int:
+    if options.table is not None:
+        return _train_on_table(options)
+    if options.target is not None:
+        raise ValueError("--target needs a table: chainrule train FILE.csv --target COLUMN")
     console = Console()
     data = _read(options)
     loss = cr.CrossEntropyLoss(label_smoothing=0.1)
-    net, history = _fit_network(options, data, loss, console)
+    net, history = _fit_network(options, data, loss, len(data.classes), console)
     if history.interrupted:
         console.print("Interrupted; testing what was trained so far.")
 
@@ -187,6 +225,48 @@ def _train(options: argparse.Namespace) -> int:
     _print_gradient_check(console, net, loss, data.X[some], data.y[some])
     if options.save is not None:
         net.save(options.save)
+        console.print(f"Saved: {options.save}", highlight=False)
+    return 130 if history.interrupted else 0
+
+
+def _train_on_table(options: argparse.Namespace) -> int:
+    if options.target is None:
+        raise ValueError(f"--target must name the column of {options.table} to predict.")
+    console = Console(stderr=True)
+    table = tables.read_table(options.table)
+    test, validation, training = _split(len(table.lines), integer(options.seed, "seed", least=0))
+    encoding = tables.fit_encoding(
+        table,
+        options.target,
+        training,
+        task=options.task,
+        drop=options.drop,
+        impute=options.impute,
+    )
+    X, y = encoding.encode(table), encoding.encode_target(table)
+    names = np.array(encoding.target.categories)
+    data = _Data(X, y, names, test, validation, training)
+    loss: Loss = cr.CrossEntropyLoss() if names.size else cr.MSELoss()
+    net, history = _fit_network(
+        options, data, loss, max(1, names.size), console, [EarlyStopping(patience=PATIENCE)]
+    )
+    console = Console()
+    output, expected = net.predict(X[test]), y[test]
+    if names.size:
+        _print_confusion(console, names, cr.metrics.confusion_matrix(output, expected))
+        _print_result(console, history, cr.metrics.accuracy(output, expected), len(test))
+        most = np.bincount(y[training]).argmax()
+        console.print(
+            f"Always {str(names[most])!r}: {np.mean(expected == most):.2%}.",
+            highlight=False,
+            markup=False,
+        )
+    else:
+        print_regression(console, encoding.target, output, expected)
+    some = training[:16]
+    _print_gradient_check(console, net, loss, X[some], y[some])
+    if options.save is not None:
+        net.save(options.save, metadata={KEY: encoding.to_json()})
         console.print(f"Saved: {options.save}", highlight=False)
     return 130 if history.interrupted else 0
 
@@ -202,7 +282,7 @@ def _explain(options: argparse.Namespace) -> int:
     loss = cr.CrossEntropyLoss()
     interrupted = False
     if options.model is None:
-        net, history = _fit_network(options, data, loss, console)
+        net, history = _fit_network(options, data, loss, len(data.classes), console)
         interrupted = history.interrupted
     else:
         net = cr.load(options.model)
@@ -273,7 +353,7 @@ def _standardized(X: FloatArray, rows: Labels) -> FloatArray:
     return result
 
 
-def _print_confusion(console: Console, classes: Labels, matrix: Labels) -> None:
+def _print_confusion(console: Console, classes: NDArray[Any], matrix: Labels) -> None:
     if len(classes) > MOST_CLASSES_SHOWN:
         console.print(f"{len(classes)} classes: too many for a confusion table.")
         return
@@ -296,7 +376,7 @@ def _print_result(console: Console, history: cr.History, accuracy: float, rows: 
 
 
 def _print_gradient_check(
-    console: Console, net: cr.Sequential, loss: cr.CrossEntropyLoss, x: FloatArray, y: FloatArray
+    console: Console, net: cr.Sequential, loss: Loss, x: FloatArray, y: FloatArray
 ) -> None:
     try:
         report = cr.gradcheck(net, loss, x, y)

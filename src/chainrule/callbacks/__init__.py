@@ -1,0 +1,45 @@
+"""What to do while a training runs: a base class, and the callbacks that people mostly want."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from chainrule.callbacks.callback import Callback, Callbacks, State, Training
+
+if TYPE_CHECKING:
+    from chainrule.callbacks.csv_logger import CSVLogger
+    from chainrule.callbacks.early_stopping import EarlyStopping
+    from chainrule.callbacks.jsonl_logger import JSONLLogger
+    from chainrule.callbacks.model_checkpoint import ModelCheckpoint
+    from chainrule.callbacks.tensorboard import TensorBoard
+
+__all__ = [
+    "CSVLogger",
+    "Callback",
+    "Callbacks",
+    "EarlyStopping",
+    "JSONLLogger",
+    "ModelCheckpoint",
+    "State",
+    "TensorBoard",
+    "Training",
+]
+
+_MODULES = {  # loaded on first use
+    "CSVLogger": "csv_logger",
+    "EarlyStopping": "early_stopping",
+    "JSONLLogger": "jsonl_logger",
+    "ModelCheckpoint": "model_checkpoint",
+    "TensorBoard": "tensorboard",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a callback when it is first asked for."""
+    if name in _MODULES:
+        return getattr(import_module(f"chainrule.callbacks.{_MODULES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Name the callbacks before their first use, too."""
+    return sorted({*globals(), *__all__})

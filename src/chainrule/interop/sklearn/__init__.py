@@ -1,0 +1,13 @@
+"""Networks as scikit-learn estimators: change the import of MLPClassifier or MLPRegressor."""
+
+try:
+    import sklearn  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        "chainrule.interop.sklearn needs scikit-learn: pip install 'chainrule[sklearn]'"
+    ) from error
+
+from chainrule.interop.sklearn.classifier import NetworkClassifier
+from chainrule.interop.sklearn.regressor import NetworkRegressor
+
+__all__ = ["NetworkClassifier", "NetworkRegressor"]

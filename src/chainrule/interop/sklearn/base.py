@@ -1,0 +1,207 @@
+"""What both estimators have in common: parameters, the way through fit, and what it leaves."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import issparse
+from sklearn.base import BaseEstimator, is_classifier
+from sklearn.model_selection import train_test_split
+from sklearn.neural_network import MLPClassifier
+from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+
+from chainrule.interop.sklearn.build import hidden_sizes, own_network, perceptron
+from chainrule.interop.sklearn.solvers import fit_epochs, fit_lbfgs, make_optimizer
+from chainrule.losses import Loss, OutputLoss
+from chainrule.multi_loss import MultiLoss
+from chainrule.network import Sequential
+
+STOCHASTIC = ("sgd", "adam")
+
+
+def stochastic(estimator: BaseNetwork) -> bool:
+    """Tell whether the solver sees one batch after the other, so that it can go on."""
+    if estimator.solver not in STOCHASTIC:
+        raise AttributeError(
+            f"partial_fit is only available for stochastic optimizers. {estimator.solver} is not "
+            "stochastic."
+        )
+    return True
+
+
+class BaseNetwork(BaseEstimator):
+    """The base of both estimators."""
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **MLPClassifier._parameter_constraints,
+        "activation": "no_validation",  # in build.py
+        "module": [None, Sequential, callable],
+        "dtype": "no_validation",
+    }
+    network_: Sequential
+    validation_scores_: Any
+    best_validation_score_: Any
+    best_loss_: Any
+    loss_: float
+    loss_curve_: list[float]
+    n_iter_: int
+    t_: int
+    _loss: Loss
+
+    if TYPE_CHECKING:  # the constructors' parameters
+
+        def __getattr__(self, name: str) -> Any: ...
+
+    @property
+    def coefs_(self) -> list[NDArray[Any]]:
+        """The weights, a writable view for each layer."""
+        return self._parameters_named("weight")
+
+    @coefs_.setter
+    def coefs_(self, values: Any) -> None:
+        for view, value in zip(self.coefs_, values, strict=True):
+            view[...] = value
+
+    @property
+    def intercepts_(self) -> list[NDArray[Any]]:
+        """The biases, a writable view for each layer."""
+        return self._parameters_named("bias")
+
+    @intercepts_.setter
+    def intercepts_(self, values: Any) -> None:
+        for view, value in zip(self.intercepts_, values, strict=True):
+            view[...] = value
+
+    def _parameters_named(self, ending: str) -> list[NDArray[Any]]:
+        network = self.__dict__.get("network_")
+        if network is None:
+            raise AttributeError("coefs_ and intercepts_ come with fit.")
+        parameters = network.parameters().items()
+        return [view for name, view in parameters if name.rpartition(".")[2] == ending]
+
+    @property
+    def n_layers_(self) -> int:
+        """The number of layers, with that of the input."""
+        return len(self.coefs_) + 1
+
+    @abstractmethod
+    def _check_data(self, X: Any, y: Any, *, reset: bool, incremental: bool) -> tuple[Any, Any]:
+        """Return X, and y as the loss takes it."""
+
+    @abstractmethod
+    def _choose_loss(self) -> tuple[OutputLoss, float]:
+        """Return the loss, and the factor whose product has scikit-learn's gradient."""
+
+    @abstractmethod
+    def _validation_score(self, X: Any, y: Any, sample_weight: Any) -> float:
+        """Return the score that early stopping looks at."""
+
+    def _weigh(self, y: Any, sample_weight: Any) -> Any:
+        return sample_weight
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, *, incremental: bool = False) -> Any:
+        self._validate_params()
+        sizes = hidden_sizes(self.hidden_layer_sizes)
+        if self.early_stopping and incremental:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        first = not hasattr(self, "network_") or not (self.warm_start or incremental)
+        X, y = self._check_data(X, y, reset=first, incremental=incremental)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X)
+        sample_weight = self._weigh(y, sample_weight)
+        if issparse(X):
+            X = X.toarray()
+        random = check_random_state(self.random_state)
+        if first:
+            self._begin(X, sizes, int(random.randint(np.iinfo(np.int32).max)))
+        if self.solver == "lbfgs":
+            fit_lbfgs(self, X, self._targets(y), sample_weight)
+            return self
+        if first or not incremental or not hasattr(self, "_optimizer"):
+            self._optimizer = make_optimizer(self)
+        validation = None
+        if self.early_stopping:
+            X, y, sample_weight, validation = self._hold_out(X, y, sample_weight, random)
+        self.n_iter_ = 0
+        epochs = 1 if incremental else self.max_iter
+        seed = int(random.randint(np.iinfo(np.int32).max))
+        fit_epochs(self, X, self._targets(y), sample_weight, validation, epochs, seed)
+        return self
+
+    def _begin(self, X: Any, sizes: list[int], seed: int) -> None:
+        if self.module is None:
+            widths = [X.shape[1], *sizes, self.n_outputs_]
+            self.network_ = perceptron(widths, self.activation, seed, self.dtype)
+        else:
+            self.network_ = own_network(self.module, X.shape[1], self.n_outputs_, self.dtype)
+        loss, scale = self._choose_loss()
+        self._loss = loss if scale == 1 else MultiLoss(loss, weights=(float(scale),))
+        self.n_iter_ = self.t_ = 0
+        if self.solver in STOCHASTIC:
+            self.loss_curve_, self._no_improvement_count = [], 0
+            self.best_loss_ = None if self.early_stopping else np.inf
+            self.validation_scores_ = [] if self.early_stopping else None
+            self.best_validation_score_ = -np.inf if self.early_stopping else None
+
+    @property
+    def _loss_divisor(self) -> float:
+        """What scikit-learn divides the loss by that it reports, but not the gradient."""
+        return 1.0
+
+    def _targets(self, y: Any) -> Any:
+        return (y,) if isinstance(self._loss, MultiLoss) else y
+
+    def _hold_out(self, X: Any, y: Any, sample_weight: Any, random: Any) -> tuple[Any, ...]:
+        stratify = y if is_classifier(self) and y.ndim == 1 else None
+        weights = np.ones(len(X)) if sample_weight is None else sample_weight
+        X, X_held, y, y_held, weights, weights_held = train_test_split(
+            X,
+            y,
+            weights,
+            random_state=random,
+            test_size=self.validation_fraction,
+            stratify=stratify,
+        )
+        if len(X_held) < 2:
+            raise ValueError(
+                "The validation set is too small. Increase 'validation_fraction' or the size of "
+                "your dataset."
+            )
+        if sample_weight is None:
+            return X, y, None, (X_held, y_held, None)
+        return X, y, weights, (X_held, y_held, weights_held)
+
+    def _reported(self, loss: float, decay: float) -> float:
+        """Return the loss with its penalty, in scikit-learn's measure."""
+        squares = sum(float(np.vdot(w, w)) for w in self.coefs_)
+        return loss / self._loss_divisor + 0.5 * decay * squares
+
+    def _outputs(self, X: Any) -> NDArray[Any]:
+        """Return the network's outputs before the last activation, shape (n, outputs)."""
+        check_is_fitted(self)
+        X = self._check_rows(X)
+        outputs: NDArray[Any] = self.network_.predict(X.toarray() if issparse(X) else X)
+        return outputs
+
+    @abstractmethod
+    def _check_rows(self, X: Any) -> Any:
+        """Return X checked against that of fit."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if hasattr(self, "network_") and not self.network_.params.flags.writeable:
+            self.__dict__.update(deepcopy(self.__dict__))  # it came from a memory-mapped file
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+only_stochastic = available_if(stochastic)

@@ -1,0 +1,92 @@
+"""The network of an estimator: hidden layers by their sizes, or the user's own module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import sqrt
+from typing import Any
+
+import numpy as np
+
+from chainrule.arrays import FloatArray
+from chainrule.initializers import Initializer
+from chainrule.layers import Identity, Linear, ReLU, Sigmoid, Tanh
+from chainrule.layers.layer import Element, Layer
+from chainrule.network import Sequential
+
+ACTIVATIONS: dict[str, Layer] = {
+    "identity": Identity(),
+    "logistic": Sigmoid(),
+    "tanh": Tanh(),
+    "relu": ReLU(),
+}
+
+
+@dataclass(frozen=True)
+class GlorotUniform(Initializer):
+    """Uniform within ``sqrt(factor / (fan_in + fan_out))``, weights and biases alike."""
+
+    fan_out: int
+    factor: float
+
+    def __call__(self, shape: Any, fan_in: int, rng: np.random.Generator) -> FloatArray:
+        bound = sqrt(self.factor / (fan_in + self.fan_out))
+        values: FloatArray = rng.uniform(-bound, bound, shape)
+        return values
+
+
+def hidden_sizes(sizes: Any) -> list[int]:
+    """Return the sizes of the hidden layers as a list, each above 0."""
+    result = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
+    if any(size <= 0 for size in result):
+        raise ValueError(f"hidden_layer_sizes must be > 0, got {result}.")
+    return [int(size) for size in result]
+
+
+def hidden_activations(activation: Any, layers: int) -> list[Layer]:
+    """Return the activation of each hidden layer: of one for all, or of a list."""
+    given = [activation] * layers if isinstance(activation, str | Layer) else list(activation)
+    if len(given) != layers:
+        raise ValueError(
+            f"activation must be one for each of the {layers} hidden layers, but there are "
+            f"{len(given)}."
+        )
+    for one in given:
+        if not isinstance(one, Layer) and one not in ACTIVATIONS:
+            raise ValueError(
+                f"activation must be a chainrule layer or one of {', '.join(ACTIVATIONS)}, not "
+                f"{one!r}."
+            )
+    return [one if isinstance(one, Layer) else ACTIVATIONS[one] for one in given]
+
+
+def perceptron(sizes: Sequence[int], activation: Any, seed: int, dtype: str) -> Sequential:
+    """Return a network of linear layers of these sizes, from the input to the output."""
+    activations = hidden_activations(activation, len(sizes) - 2)
+    factor = 2.0 if activation == "logistic" else 6.0  # as scikit-learn does
+    layers: list[Element] = []
+    for (n_in, n_out), after in zip(pairwise(sizes), [*activations, None], strict=True):
+        first = GlorotUniform(n_out, factor)
+        layers.append(Linear(n_in, n_out, weight_init=first, bias_init=first))
+        if after is not None:
+            layers.append(after)
+    return Sequential(*layers, seed=seed, dtype=dtype)
+
+
+def own_network(
+    module: Sequential | Callable[[int, int], Sequential], n_in: int, n_out: int, dtype: str
+) -> Sequential:
+    """Return a copy of the user's network, or what the user's function returns."""
+    network = module.copy() if isinstance(module, Sequential) else module(n_in, n_out)
+    if not isinstance(network, Sequential):
+        raise TypeError(
+            f"module must be a Sequential, or a function of (n_in, n_out) that returns one, not "
+            f"{module!r}."
+        )
+    network = network.copy(dtype)
+    shape = network.output_shape((n_in,))
+    if shape != (n_out,):
+        raise ValueError(f"module must have {n_out} output(s), but its output has shape {shape}.")
+    return network

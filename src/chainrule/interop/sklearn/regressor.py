@@ -1,0 +1,186 @@
+"""A regressor with MLPRegressor's face."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
+from sklearn.utils import column_or_1d
+from sklearn.utils.validation import validate_data
+
+from chainrule.interop.sklearn.base import BaseNetwork, only_stochastic
+from chainrule.losses import MSELoss, OutputLoss
+from chainrule.own_losses import CompiledLoss
+
+
+def half_poisson_deviance(output: Any, target: Any, losses: Any, d_output: Any) -> None:
+    """Compute half the deviance of counts from the exponentials of the outputs, row by row."""
+    for i in range(output.shape[0]):
+        loss = 0.0
+        for j in range(output.shape[1]):
+            y, z = target[i, j], output[i, j]
+            expected = math.exp(z)
+            loss += expected - y + (y * (math.log(y) - z) if y > 0 else 0.0)
+            d_output[i, j] = expected - y
+        losses[i] = loss
+
+
+class NetworkRegressor(RegressorMixin, BaseNetwork):
+    """A regressor with the parameters, attributes and methods of scikit-learn's MLPRegressor.
+
+    Below is what it has beyond; :class:`sklearn.neural_network.MLPRegressor` documents the rest.
+    X may be sparse (it is made dense), and y may have several columns.
+
+    Parameters
+    ----------
+    loss : "squared_error", "poisson" or Loss
+        Or a chainrule loss of outputs and targets of shape (n, outputs), such as
+        ``cr.HuberLoss()``.
+    activation : str, Layer, or a list of them
+        Of all hidden layers, or of each; strings are scikit-learn's, layers chainrule's.
+    module : Sequential, or a function of (n_in, n_out) that returns one
+        The network, instead of ``hidden_layer_sizes`` and ``activation``.
+    dtype : "float32" or "float64"
+        What the network computes in, whatever the dtype of X.
+
+    Attributes
+    ----------
+    network_ : Sequential
+        The trained network; ``coefs_`` and ``intercepts_`` are lists of views of its parameters.
+
+    Raises
+    ------
+    ValueError, TypeError
+        In ``fit``, as those of scikit-learn; also if ``module`` has another number of outputs.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from chainrule.interop.sklearn import NetworkRegressor
+    >>> X = np.linspace(-1, 1, 100)[:, None]
+    >>> model = NetworkRegressor(activation="tanh", solver="lbfgs", random_state=0)
+    >>> model.fit(X, X[:, 0] ** 2).score(X, X[:, 0] ** 2) > 0.99
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **BaseNetwork._parameter_constraints,
+        "loss": "no_validation",
+    }
+
+    def __init__(
+        self,
+        loss: Any = "squared_error",
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        module: Any = None,
+        dtype: str = "float32",
+    ) -> None:
+        self.loss = loss
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.module = module
+        self.dtype = dtype
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> NetworkRegressor:
+        """Train on X of shape (n, features) and y of (n,) or (n, outputs); return self."""
+        self._fit(X, y, sample_weight)
+        return self
+
+    @only_stochastic
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> NetworkRegressor:
+        """Train for one epoch; return self."""
+        self._fit(X, y, sample_weight, incremental=True)
+        return self
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the predictions, of shape (n,) for one output, else (n, outputs)."""
+        return self._values_of(self._outputs(X))
+
+    def _values_of(self, outputs: NDArray[Any]) -> NDArray[Any]:
+        values = np.exp(outputs) if self.out_activation_ == "exp" else outputs
+        return values[:, 0] if values.shape[1] == 1 else values
+
+    def _check_rows(self, X: Any) -> Any:
+        return validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+
+    def _check_data(self, X: Any, y: Any, *, reset: bool, incremental: bool) -> tuple[Any, Any]:
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse=["csr", "csc"],
+            multi_output=True,
+            y_numeric=True,
+            dtype=(np.float64, np.float32),
+            reset=reset,
+        )
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
+        self.out_activation_ = "exp" if self.loss == "poisson" else "identity"
+        return X, y
+
+    def _choose_loss(self) -> tuple[OutputLoss, float]:
+        if self.loss == "squared_error":
+            return MSELoss(), self.n_outputs_ / 2
+        if self.loss == "poisson":
+            return CompiledLoss(half_poisson_deviance), 1
+        return self.loss, 1
+
+    @property
+    def _loss_divisor(self) -> float:
+        return float(self.n_outputs_) if self.loss == "squared_error" else 1.0
+
+    def _validation_score(self, X: Any, y: Any, sample_weight: Any) -> float:
+        predicted = self._values_of(self.network_.predict(X))
+        if not np.isfinite(predicted).all():
+            return float("nan")
+        return float(r2_score(y, predicted, sample_weight=sample_weight))

@@ -1,0 +1,200 @@
+"""The solvers: epochs of chainrule's fit with scikit-learn's rules for stopping, and L-BFGS-B."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import scipy.optimize
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+
+from chainrule.callbacks import Callback, Training
+from chainrule.errors import NonFiniteError
+from chainrule.objective import objective
+from chainrule.optimizers import SGD, Adam, Optimizer
+from chainrule.training import fit
+
+if TYPE_CHECKING:
+    from chainrule.interop.sklearn.base import BaseNetwork
+
+NON_FINITE = (
+    "Solver produced non-finite parameter weights. The input data may contain large values and "
+    "need to be preprocessed."
+)
+SMALLEST_RATE = 1e-6  # at which an adaptive learning rate gives up
+
+
+def make_optimizer(estimator: BaseNetwork) -> Optimizer:
+    """Return the optimizer that an estimator's parameters describe."""
+    rate = estimator.learning_rate_init
+    if estimator.solver == "sgd":
+        nesterov = estimator.nesterovs_momentum and estimator.momentum > 0
+        return SGD(rate, momentum=estimator.momentum, nesterov=nesterov)
+    return Adam(rate, betas=(estimator.beta_1, estimator.beta_2), eps=estimator.epsilon)
+
+
+def fit_epochs(
+    estimator: BaseNetwork,
+    X: NDArray[Any],
+    y: NDArray[Any],
+    sample_weight: NDArray[Any] | None,
+    validation: tuple[Any, Any, Any] | None,
+    epochs: int,
+    seed: int,
+) -> None:
+    """Train with mini-batches until it converges, or the epochs are over."""
+    rows, wanted = len(X), estimator.batch_size
+    if wanted != "auto" and wanted > rows:
+        warnings.warn(
+            f"batch_size={wanted} is more than the {rows} rows: it is clipped", stacklevel=4
+        )
+    batch = min(200 if wanted == "auto" else wanted, rows)
+    weight = 1.0 if sample_weight is None else float(np.mean(sample_weight))
+    decay = estimator.alpha / (batch * weight) if weight > 0 else 0.0
+    optimizer = estimator._optimizer
+    optimizer.weight_decay = decay
+    watch = _Watch(estimator, rows, decay, validation)
+    interrupted = False
+    try:
+        history = fit(
+            estimator.network_,
+            X,
+            y,
+            loss=estimator._loss,
+            optimizer=optimizer,
+            epochs=epochs,
+            batch_size=batch,
+            shuffle=estimator.shuffle,
+            seed=seed,
+            sample_weight=sample_weight,
+            callbacks=[watch],
+            progress=bool(estimator.verbose),
+        )
+        interrupted = history.interrupted
+    except NonFiniteError:
+        if validation is None:
+            raise ValueError(NON_FINITE) from None
+        estimator.n_iter_ += 1
+        estimator.validation_scores_.append(float("nan"))
+    if validation is not None:
+        estimator.network_.params = watch.best
+    if interrupted:
+        warnings.warn("Training interrupted by user.", stacklevel=4)
+    elif estimator.n_iter_ == estimator.max_iter and not watch.converged:
+        warnings.warn(
+            f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) reached and the "
+            "optimization hasn't converged yet.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+
+
+class _Watch(Callback):
+    """Looks at each epoch's loss, or validation score, as scikit-learn does."""
+
+    def __init__(
+        self,
+        estimator: BaseNetwork,
+        rows: int,
+        decay: float,
+        validation: tuple[Any, Any, Any] | None,
+    ) -> None:
+        self.estimator, self.rows, self.decay = estimator, rows, decay
+        self.validation, self.converged = validation, False
+        self.best = estimator.network_.params.copy()
+
+    def on_epoch_end(self, training: Training) -> None:
+        estimator = self.estimator
+        estimator.n_iter_ += 1
+        estimator.t_ += self.rows
+        estimator.loss_ = estimator._reported(training.history.loss[-1], self.decay)
+        estimator.loss_curve_.append(estimator.loss_)
+        better = self._loss_is_better() if self.validation is None else self._score_is_better()
+        estimator._no_improvement_count = 0 if better else estimator._no_improvement_count + 1
+        if estimator.solver == "sgd" and estimator.learning_rate == "invscaling":
+            rate = estimator.learning_rate_init / (estimator.t_ + 1) ** estimator.power_t
+            training.optimizer.lr = rate
+        if estimator._no_improvement_count > estimator.n_iter_no_change:
+            self._give_up(training)
+
+    def _loss_is_better(self) -> bool:
+        estimator, loss = self.estimator, self.estimator.loss_
+        better = loss <= estimator.best_loss_ - estimator.tol
+        estimator.best_loss_ = min(loss, estimator.best_loss_)
+        return bool(better)
+
+    def _score_is_better(self) -> bool:
+        assert self.validation is not None
+        estimator = self.estimator
+        score = estimator._validation_score(*self.validation)
+        estimator.validation_scores_.append(score)
+        better = not score < estimator.best_validation_score_ + estimator.tol
+        if score > estimator.best_validation_score_:
+            estimator.best_validation_score_ = score
+            self.best[:] = estimator.network_.params
+        return better
+
+    def _give_up(self, training: Training) -> None:
+        estimator, optimizer = self.estimator, training.optimizer
+        adaptive = estimator.solver == "sgd" and estimator.learning_rate == "adaptive"
+        if adaptive and optimizer.lr > SMALLEST_RATE:
+            optimizer.lr /= 5
+            estimator._no_improvement_count = 0
+            return
+        self.converged = True
+        training.stop()
+
+
+def fit_lbfgs(
+    estimator: BaseNetwork,
+    X: NDArray[Any],
+    y: NDArray[Any],
+    sample_weight: NDArray[Any] | None,
+) -> None:
+    """Train on all rows at once, in float64, with SciPy's L-BFGS-B."""
+    net = estimator.network_
+    goal = objective(net, estimator._loss, X, y, sample_weight)
+    total = len(X) if sample_weight is None else float(np.sum(sample_weight))
+    decay = estimator.alpha / total * _weights_mask(estimator)
+
+    def function(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        value, gradient = goal.fun(theta)
+        shrink = decay * theta
+        return value + 0.5 * float(shrink @ theta), gradient + shrink
+
+    result = scipy.optimize.minimize(
+        function,
+        goal.start,
+        jac=True,
+        method="L-BFGS-B",
+        options={
+            "maxfun": estimator.max_fun,
+            "maxiter": estimator.max_iter,
+            "gtol": estimator.tol,
+        },
+    )
+    estimator.n_iter_ = min(int(result.nit), estimator.max_iter)
+    if result.status != 0:
+        warnings.warn(
+            f"lbfgs failed to converge after {estimator.n_iter_} iteration(s) "
+            f"(status={result.status}): {result.message}",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+    penalty = 0.5 * float((decay * result.x) @ result.x)
+    estimator.loss_ = (float(result.fun) - penalty) / estimator._loss_divisor + penalty
+    if not np.isfinite(result.x).all():
+        raise ValueError(NON_FINITE)
+    net.params = result.x
+
+
+def _weights_mask(estimator: BaseNetwork) -> NDArray[np.float64]:
+    """Return 1 where a parameter is a weight, which the penalty is on, and 0 elsewhere."""
+    twin = estimator.network_.copy("float64")
+    twin.params[:] = 0.0
+    for name, view in twin.parameters().items():
+        if name.endswith("weight"):
+            view[...] = 1.0
+    return twin.params

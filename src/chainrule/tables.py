@@ -1,0 +1,268 @@
+"""Tables of numbers and categories: read from .csv files, and encoded as a network's inputs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from math import isfinite
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.datasets import read_rows
+
+MISSING = frozenset(("", "?", "NA", "N/A", "NaN", "nan", "null", "NULL"))
+MOST_CATEGORIES = 50  # of an input column
+MOST_CLASSES = 20  # whole numbers of so many values are classes, where nobody says
+CLASSIFICATION, REGRESSION = "classification", "regression"
+
+Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """The cells of a file: columns by name, and the line that each row stands in."""
+
+    path: str
+    columns: dict[str, list[str]]
+    lines: list[int]
+
+    def column(self, name: str) -> list[str]:
+        """Return a column's cells; ValueError if there is none of this name."""
+        if name not in self.columns:
+            raise ValueError(
+                f"{self.path} has no column {name!r}; its columns are {', '.join(self.columns)}."
+            )
+        return self.columns[name]
+
+    def error(self, row: int, name: str, text: str) -> ValueError:
+        """Return the error that names line and column."""
+        return ValueError(f"{self.path}, line {self.lines[row]}, column {name!r}: {text}")
+
+
+def read_table(path: str | PathLike[str]) -> RawTable:
+    """Read a .csv file whose first row holds the columns' names.
+
+    Raises
+    ------
+    ValueError
+        If it is no such file: no text, no rows, a row of another length, a name twice or none.
+    OSError
+        If it cannot be read.
+    """
+    names: list[str] = []
+    rows: list[list[str]] = []
+    lines: list[int] = []
+    for line, cells in read_rows(path):
+        if not names:
+            names = [cell.strip() for cell in cells]
+            twice = [name for name, count in Counter(names).items() if count > 1 or not name]
+            if twice:
+                raise ValueError(
+                    f"{path}, line {line}: each column needs a name of its own, but {twice[0]!r} "
+                    "is empty or there twice."
+                )
+            continue
+        if len(cells) != len(names):
+            raise ValueError(
+                f"{path}, line {line}: expected {len(names)} cells as in the header, "
+                f"but there are {len(cells)}."
+            )
+        rows.append(cells)
+        lines.append(line)
+    if not rows:
+        raise ValueError(f"{path} must have a header and at least one row, but it has none.")
+    columns = [[cell.strip() for cell in column] for column in zip(*rows, strict=True)]
+    return RawTable(str(path), dict(zip(names, columns, strict=True)), lines)
+
+
+def as_numbers(cells: Sequence[str]) -> Numbers | None:
+    """Return the cells as numbers, NaN where one is missing; None if another is no number."""
+    try:
+        values = np.array([float("nan" if cell in MISSING else cell) for cell in cells])
+    except ValueError:
+        return None
+    return None if np.isinf(values).any() else values
+
+
+@dataclass(frozen=True)
+class Column:
+    """How one column becomes inputs: a number standardized, or one input for each category.
+
+    Attributes
+    ----------
+    name : str
+    mean, scale : float
+        Of a number; a column that never changes has scale 1.
+    categories : tuple of str
+        Empty for a number.
+    fill : float, str or None
+        What stands for a missing cell; None: such a cell is an error.
+    """
+
+    name: str
+    mean: float = 0.0
+    scale: float = 1.0
+    categories: tuple[str, ...] = ()
+    fill: float | str | None = None
+
+    @classmethod
+    def fit(cls, table: RawTable, name: str, rows: NDArray[np.int64], impute: bool) -> Column:
+        """Learn mean, scale and fill from these rows; categories from all of the table."""
+        cells = table.column(name)
+        present = [cell for cell in cells if cell not in MISSING]
+        if not present:
+            raise ValueError(f"{table.path}: column {name!r} is empty; leave it out: --drop {name}")
+        values = as_numbers(cells)
+        if values is None:
+            counts = Counter(present)
+            if len(counts) > MOST_CATEGORIES:
+                raise ValueError(
+                    f"{table.path}: column {name!r} holds text of {len(counts)} different values "
+                    f"(such as {present[0]!r}), more than {MOST_CATEGORIES} categories; "
+                    f"leave it out: --drop {name}"
+                )
+            most = counts.most_common(1)[0][0]
+            return cls(name, categories=tuple(sorted(counts)), fill=most if impute else None)
+        seen = values[rows]
+        seen = seen[~np.isnan(seen)] if np.isfinite(seen).any() else values[~np.isnan(values)]
+        scale = float(seen.std()) if np.ptp(seen) > 0 else 1.0
+        fill = float(np.median(seen)) if impute else None
+        return cls(name, float(seen.mean()), scale, (), fill)
+
+    def encode(self, table: RawTable) -> Numbers:
+        """Return the inputs, of shape (rows, 1) or (rows, categories)."""
+        cells = table.column(self.name)
+        if self.fill is None:
+            for row, cell in enumerate(cells):
+                if cell in MISSING:
+                    raise table.error(row, self.name, "the cell is empty; --impute fills such ones")
+        if self.categories:
+            number = {category: i for i, category in enumerate(self.categories)}
+            filled = [str(self.fill) if cell in MISSING else cell for cell in cells]
+            for row, cell in enumerate(filled):
+                if cell not in number:
+                    known = ", ".join(self.categories)
+                    raise table.error(row, self.name, f"{cell!r} is none of {known}")
+            return np.eye(len(number))[[number[cell] for cell in filled]]
+        values = as_numbers(cells)
+        if values is None:
+            row = next(i for i, cell in enumerate(cells) if as_numbers([cell]) is None)
+            raise table.error(row, self.name, f"expected a number, but it is {cells[row]!r}")
+        if self.fill is not None:
+            values = np.where(np.isnan(values), self.fill, values)
+        return ((values - self.mean) / self.scale)[:, None]
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How a table becomes X and y, learned from the rows to train on.
+
+    Attributes
+    ----------
+    columns : tuple of Column
+    target : Column
+        With categories, the classes, for a classification; else standardized.
+    """
+
+    columns: tuple[Column, ...]
+    target: Column
+    task: str = field(default=REGRESSION)
+
+    def encode(self, table: RawTable) -> NDArray[np.float32]:
+        """Return X of shape (rows, inputs); ValueError names column and line of what is wrong."""
+        missing = [column.name for column in self.columns if column.name not in table.columns]
+        if missing:
+            raise ValueError(f"{table.path} lacks the columns {', '.join(missing)}.")
+        return np.hstack([column.encode(table) for column in self.columns]).astype(np.float32)
+
+    def encode_target(self, table: RawTable) -> NDArray[Any]:
+        """Return y: class numbers, or standardized values of shape (rows, 1)."""
+        values = self.target.encode(table)
+        return values.argmax(axis=1) if self.task == CLASSIFICATION else values.astype(np.float32)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values, for :meth:`from_json`."""
+        plain = [
+            asdict(column) | {"categories": list(column.categories)}
+            for column in (*self.columns, self.target)
+        ]
+        return {"task": self.task, "columns": plain[:-1], "target": plain[-1]}
+
+    @classmethod
+    def from_json(cls, value: Any) -> Encoding:
+        """Return what :meth:`to_json` gave; ValueError if it is anything else."""
+        try:
+            columns = tuple(_column(item) for item in value["columns"])
+            target, task = _column(value["target"]), value["task"]
+        except (KeyError, TypeError):
+            raise ValueError("it does not describe a table's columns") from None
+        classes = len(target.categories)
+        if not columns or task != (CLASSIFICATION if classes else REGRESSION) or classes == 1:
+            raise ValueError("it does not describe a table's columns and target")
+        return cls(columns, target, task)
+
+
+def _column(item: Any) -> Column:
+    column = Column(**(item | {"categories": tuple(item["categories"])}))
+    texts = (column.name, *column.categories)
+    numbers = column.mean, column.scale
+    fill_kind = str if column.categories else float
+    if (
+        not all(isinstance(text, str) for text in texts)
+        or not all(isinstance(number, float) and isfinite(number) for number in numbers)
+        or column.scale <= 0
+        or len(set(column.categories)) != len(column.categories)
+        or not (column.fill is None or isinstance(column.fill, fill_kind))
+        or (column.categories and column.fill not in (None, *column.categories))
+    ):
+        raise ValueError(f"it describes no column: {item!r}")
+    return column
+
+
+def task_of(table: RawTable, target: str) -> str:
+    """Tell a classification from a regression: text, or few whole numbers, are classes."""
+    values = as_numbers(table.column(target))
+    if values is None:
+        return CLASSIFICATION
+    different = np.unique(values)
+    whole = bool((different == np.round(different)).all())
+    return CLASSIFICATION if whole and len(different) <= MOST_CLASSES else REGRESSION
+
+
+def fit_encoding(
+    table: RawTable,
+    target: str,
+    rows: NDArray[np.int64],
+    *,
+    task: str | None = None,
+    drop: Sequence[str] = (),
+    impute: bool = False,
+) -> Encoding:
+    """Learn from ``rows`` of a table how to encode it; errors name the column and the way out."""
+    cells = table.column(target)
+    for name in drop:
+        table.column(name)
+    for row, cell in enumerate(cells):
+        if cell in MISSING:
+            raise table.error(row, target, "the target is missing; leave the row out")
+    names = [name for name in table.columns if name != target and name not in drop]
+    if not names:
+        raise ValueError(f"{table.path} has no column left beside the target {target!r}.")
+    task = task or task_of(table, target)
+    if task == CLASSIFICATION:
+        goal = Column(target, categories=tuple(sorted(set(cells))))
+        if not 2 <= len(goal.categories) <= len(cells) / 2:
+            raise ValueError(
+                f"{table.path}: the target {target!r} has {len(goal.categories)} different values "
+                f"in {len(cells)} rows; classes are expected to be two or more, of several rows."
+            )
+    else:
+        if as_numbers(cells) is None:
+            row = next(i for i, cell in enumerate(cells) if as_numbers([cell]) is None)
+            raise table.error(row, target, f"a regression needs numbers, not {cells[row]!r}")
+        goal = Column.fit(table, target, rows, False)
+    return Encoding(tuple(Column.fit(table, name, rows, impute) for name in names), goal, task)

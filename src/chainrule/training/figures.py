@@ -1,0 +1,63 @@
+"""The figures of a training: what they are called, and those that the user's metrics give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.arrays import FloatArray
+from chainrule.batch import Batch
+from chainrule.history import History
+from chainrule.losses import Loss, Targets
+from chainrule.network import Sequential
+
+Metric = Callable[[Any, Any], Any]
+Metrics = Sequence[Metric] | Mapping[str, Metric]
+
+
+def checked_metrics(metrics: Any, has_validation: bool) -> dict[str, Metric]:
+    """Return metrics by name; TypeError or ValueError if something is wrong."""
+    if isinstance(metrics, Mapping):
+        named = dict(metrics)
+    elif isinstance(metrics, Sequence) and not isinstance(metrics, str):
+        named = {getattr(metric, "__name__", repr(metric)): metric for metric in metrics}
+        if len(named) < len(metrics):
+            raise ValueError("metrics has two of the same name; a dict can name them.")
+    else:
+        raise TypeError(f"metrics must be a list or a dict of functions, not {metrics!r}.")
+    for name, metric in named.items():
+        if not isinstance(name, str) or not name.isidentifier():
+            raise ValueError(f"metrics has the name {name!r}; a dict can give it one word.")
+        if not callable(metric):
+            raise TypeError(f"metrics[{name!r}] must be a function, not {metric!r}.")
+        if name in ("loss", "accuracy"):
+            raise ValueError(f"metrics has the name {name!r}, which the validation uses itself.")
+    if named and not has_validation:
+        raise ValueError("metrics are measured on the validation data: give validation=(X, y).")
+    return named
+
+
+def figure_names(
+    loss: Loss, held_out: Batch | None, metrics: Mapping[str, Metric], net: Sequential
+) -> tuple[str, ...]:
+    """Return the names that ``History.latest`` will have."""
+    if held_out is None:
+        return "loss", "lr"
+    first_row = Targets(tuple(values[:1] for values in held_out.targets.values))
+    shapes = net.output_shapes(held_out.inputs.shape[1:])
+    outputs = [np.zeros((1, *shape), net.dtype) for shape in shapes]
+    classifies = loss.accuracy(outputs, first_row) is not None
+    accuracy = ("validation_accuracy",) if classifies else ()
+    of_metrics = (f"validation_{name}" for name in metrics)
+    return "loss", "validation_loss", *accuracy, *of_metrics, "lr"
+
+
+def measure(
+    metrics: Mapping[str, Metric], outputs: list[FloatArray], data: Batch, history: History
+) -> None:
+    """Add each metric's figure to the history."""
+    output = outputs[0] if len(outputs) == 1 else outputs
+    for name, metric in metrics.items():
+        history.metrics.setdefault(name, []).append(float(metric(output, data.targets.y)))
