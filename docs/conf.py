@@ -10,7 +10,7 @@ import chainrule
 sys.path.insert(0, str(Path(__file__).parent / "extensions"))
 
 project = "chainrule"
-copyright = "The chainrule developers, BSD-3-Clause"  # noqa: A001
+copyright = "The chainrule developers, BSD-3-Clause"
 version = release = chainrule.__version__
 
 extensions = [
@@ -60,7 +60,11 @@ html_css_files = ["site.css"]
 html_favicon = "static/logo.svg"
 html_show_sourcelink = False
 html_theme_options = {
-    "logo": {"image_light": "static/logo.svg", "image_dark": "static/logo.svg", "text": "chainrule"},
+    "logo": {
+        "image_light": "static/logo.svg",
+        "image_dark": "static/logo.svg",
+        "text": "chainrule",
+    },
     "header_links_before_dropdown": 6,
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
