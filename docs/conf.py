@@ -28,6 +28,7 @@ default_role = None
 # Each name in code leads somewhere, or the build fails; and links inside are checked, as are the
 # headings that they name. Nothing is fetched: inventories of other projects would need a network.
 nitpicky = True
+nitpick_ignore_regex = [("py:.*", r"sklearn\..*")]
 myst_heading_anchors = 3
 myst_enable_extensions = ["colon_fence"]
 
@@ -65,7 +66,7 @@ html_theme_options = {
         "image_dark": "static/logo.svg",
         "text": "chainrule",
     },
-    "header_links_before_dropdown": 6,
+    "header_links_before_dropdown": 5,
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],

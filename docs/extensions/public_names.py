@@ -64,8 +64,17 @@ def find_short_name(
     return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", found[0], node, content)
 
 
+def skip_foreign(
+    app: Sphinx, kind: str, name: str, value: object, skip: bool, options: object
+) -> bool | None:
+    """Leave out methods that another library writes into classes, as scikit-learn does."""
+    module = getattr(value, "__module__", None) or __name__
+    return True if module.startswith("sklearn.") else None
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Tell Sphinx of the directive, and of the way to find names."""
     app.add_directive("public-names", PublicNames)
+    app.connect("autodoc-skip-member", skip_foreign)
     app.connect("missing-reference", find_short_name)
     return {"parallel_read_safe": True}
