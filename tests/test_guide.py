@@ -33,9 +33,7 @@ def test_the_chain_rule(run_guide, tmp_path):
     [
         ("arrays.md", "pandas"),
         ("derivatives.md", "numpy"),
-        ("getting-started.md", "numpy"),
         ("graphs.md", "numpy"),
-        ("index.md", "numpy"),
         ("ops.md", "numpy"),
         ("own-layers.md", "numpy"),
         ("scipy.md", "scipy"),
