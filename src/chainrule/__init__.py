@@ -71,7 +71,7 @@ from chainrule.optimizers import SGD, Adam, AdamW
 from chainrule.own_losses import CompiledLoss, NumPyLoss
 from chainrule.saving import load, load_metadata
 from chainrule.threads import get_num_threads, set_num_threads, threads
-from chainrule.training import fit
+from chainrule.training import Checkpoint, fit
 
 if TYPE_CHECKING:
     from chainrule import interop, ops
@@ -86,6 +86,7 @@ __all__ = [
     "BCEWithLogitsLoss",
     "Branch",
     "Callback",
+    "Checkpoint",
     "CompiledLayer",
     "CompiledLoss",
     "CrossEntropyLoss",
