@@ -167,9 +167,9 @@ def fit(
         )
         calls = Callbacks(callbacks, training)
         calls.begin()
-        one_by_one = held_out is not None or calls.by_epoch  # else short epochs go together
         while training.epoch < epochs and not training.stopped:
-            count = 1 if one_by_one else trainer.epochs_in_slice(calls)
+            # Short epochs go together, but each has its validation.
+            count = trainer.epochs_in_slice(calls) if held_out is None else 1
             first = training.epoch
             orders = epoch_orders(data.rows, first, count, seed=seed if shuffle else None)
             if not trainer.run_epochs(orders, calls, bar):

@@ -71,7 +71,7 @@ class Trainer:
 
     def epochs_in_slice(self, calls: Callbacks) -> int:
         """Return how many whole epochs, one at least, shall run without a pause."""
-        most = calls.training.epochs - calls.training.epoch
+        most = int(min(calls.training.epochs - calls.training.epoch, calls.epochs))
         if self.schedule is not None:
             return 1
         steps = -(-self.data.rows // self.batch)
