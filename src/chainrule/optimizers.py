@@ -107,6 +107,15 @@ class Optimizer(ABC):
             room.restore(state)
         return self._with_numbers(room)
 
+    def hyperparameters(self) -> dict[str, Any]:
+        """Return the rule's numbers as they are now, by the names of the arguments."""
+        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
+
+    def set_hyperparameters(self, numbers: dict[str, Any]) -> None:
+        """Set the rule's numbers to what :meth:`hyperparameters` returned."""
+        for name, value in numbers.items():
+            setattr(self, name, value)
+
     def _first_state(self, network: Sequential) -> OptimizerState:
         params = network.params
         vectors = np.zeros((self.state_vectors, params.size), params.dtype)

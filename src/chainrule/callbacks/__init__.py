@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from chainrule.callbacks.callback import Callback, Callbacks, Training
+from chainrule.callbacks.callback import Callback, Callbacks, State, Training
 
 if TYPE_CHECKING:
     from chainrule.callbacks.csv_logger import CSVLogger
@@ -19,6 +19,7 @@ __all__ = [
     "EarlyStopping",
     "JSONLLogger",
     "ModelCheckpoint",
+    "State",
     "TensorBoard",
     "Training",
 ]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule import json_values
 from chainrule.arguments import integer
 from chainrule.arrays import FloatArray
 from chainrule.interruption import Interruption
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from chainrule.history import History
 
 __all__ = ["Callback", "Training"]
+
+State = dict[str, Any]  # of a callback: plain values and arrays
 
 
 @dataclass
@@ -60,6 +63,11 @@ class Training:
     epoch: int = field(default=0, init=False)
     step: int = field(default=0, init=False)
     _asked_to_stop: bool = field(default=False, init=False, repr=False)
+
+    @property
+    def asked_to_stop(self) -> bool:
+        """Whether a callback asked the training to end."""
+        return self._asked_to_stop
 
     def stop(self) -> None:
         """Ask the training to end before its next step."""
@@ -129,14 +137,19 @@ class Callback:
     def on_fit_end(self, training: Training) -> None:
         """Do something at the end, also after Ctrl-C; not after an error."""
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return what a resumed training must know: plain JSON values and arrays, by name."""
+    def state_dict(self) -> State:
+        """Return what a checkpoint shall keep of this callback: plain values, and arrays.
+
+        Plain values are None, bool, int, float, str, and lists and dicts of these. Arrays of
+        numbers or booleans stand in the dict itself, not deeper.
+        """
         return {}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up what :meth:`state_dict` returned.
+    def load_state_dict(self, state: State) -> None:
+        """Go on from what :meth:`state_dict` returned: comes after :meth:`on_fit_begin`.
 
         A callback forgets it in :meth:`on_fit_begin` if it has any and ``training.epoch`` is 0.
+        A ValueError says that it does not fit; the training is left as it was then.
         """
 
     def next_step(self, step: int) -> float:
@@ -186,14 +199,63 @@ class Callbacks:
     def epochs(self) -> float:
         """How many epochs may run until somebody must look."""
         epoch = self.training.epoch
-        due = min((callback.next_epoch(epoch) for callback in self._by_epoch), default=inf)
-        return max(1, due - epoch)
+        return min((callback.next_epoch(epoch) for callback in self._by_epoch), default=inf) - epoch
 
-    def begin(self) -> None:
-        for callback in self._callbacks:
+    def begin(self, states: dict[str, State] | None = None) -> None:
+        """Begin; or go on, with the states that :meth:`states` returned.
+
+        Raises
+        ------
+        ValueError
+            If a state belongs to none of the callbacks, or is not accepted.
+        """
+        states = {} if states is None else dict(states)
+        for name, callback in self._named().items():
             callback.on_fit_begin(self.training)
+            if name in states:
+                try:
+                    callback.load_state_dict(states.pop(name))
+                except (AttributeError, LookupError, TypeError, ValueError) as error:
+                    raise ValueError(f"{name} cannot go on from its state: {error}") from error
+        if states:
+            raise ValueError(f"There is a state of {', '.join(states)}, but no such callback.")
         self._due = [self._next_step(callback) for callback in self._callbacks]
         self._look_ahead()
+
+    def _named(self) -> dict[str, Callback]:
+        """Return each with its class's name, and a number where there are several."""
+        named: dict[str, Callback] = {}
+        for callback in self._callbacks:
+            kind, number = type(callback).__name__, 1
+            name = kind
+            while name in named:
+                number += 1
+                name = f"{kind}-{number}"
+            named[name] = callback
+        return named
+
+    def states(self) -> tuple[dict[str, State], dict[str, NDArray[Any]]]:
+        """Return the plain part of each callback's state, and all arrays as ``"name.key"``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a state holds something else.
+        """
+        plain, arrays = {}, {}
+        for name, callback in self._named().items():
+            state = callback.state_dict()
+            if not isinstance(state, dict):
+                raise TypeError(f"The state_dict of {name} must be a dict, not {state!r}.")
+            if not state:
+                continue
+            plain[name] = {k: v for k, v in state.items() if not isinstance(v, np.ndarray)}
+            json_values.check_plain(plain[name], f"The state_dict of {name}", finite=False)
+            for key in state.keys() - plain[name].keys():
+                if state[key].dtype.kind not in "biuf" or state[key].dtype.itemsize > 8:
+                    raise TypeError(f"{key} of {name} has dtype {state[key].dtype}.")
+                arrays[f"{name}.{key}"] = state[key]
+        return plain, arrays
 
     def after_steps(self, steps: int) -> None:
         self.training.step += steps

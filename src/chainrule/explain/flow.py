@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from math import ceil
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.arguments import integer
-from chainrule.callbacks import Callback, Training
+from chainrule.callbacks import Callback, State, Training
 from chainrule.explain import fragment, notation, plots
 from chainrule.explain.notation import SYMBOLS, Notation
 from chainrule.explain.probe import Probe
@@ -68,6 +68,18 @@ class Flow:
         """Take a record: forward, backward, gradient, weight and update ratio in one vector."""
         self._steps.append(step)
         self._records.append(record)
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """Return the records as arrays."""
+        return {"steps": self.steps, "records": np.array(self._records)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Replace the records by those that :meth:`state_dict` returned."""
+        steps, records = state["steps"], state["records"]
+        columns = 2 * len(self.links) + 3 * len(self.parameters)
+        if records.shape != (len(steps), columns) or steps.dtype.kind != "i" or steps.ndim != 1:
+            raise ValueError(f"records have shape {records.shape}, not ({len(steps)}, {columns})")
+        self._steps, self._records = steps.tolist(), list(records)
 
     def thin_out(self) -> None:
         """Forget every other record."""
@@ -223,6 +235,13 @@ class GradientFlow(Callback):
         started = perf_counter()
         if self.every is not None or self._pace.is_time(training.step, started):
             self._record(training, started)
+
+    def state_dict(self) -> State:
+        return {} if self.flow is None else dict(self.flow.state_dict())
+
+    def load_state_dict(self, state: State) -> None:
+        assert self.flow is not None
+        self.flow.load_state_dict(state)
 
     def next_step(self, step: int) -> float:
         return self._pace.next_step(step) if self.every is None else super().next_step(step)

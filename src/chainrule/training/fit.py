@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from numpy.typing import ArrayLike
@@ -19,7 +20,10 @@ from chainrule.network import Sequential
 from chainrule.optimizers import Adam, Optimizer
 from chainrule.progress import TrainingProgress
 from chainrule.schedules import ReduceLROnPlateau, Schedule
+from chainrule.training.checkpoint import Checkpoint, NoSaver
 from chainrule.training.figures import Metrics, checked_metrics, figure_names, measure
+from chainrule.training.identity import describe_batch, describe_loss, describe_optimizer
+from chainrule.training.resuming import begin
 from chainrule.training.trainer import Trainer
 
 
@@ -41,6 +45,8 @@ def fit(
     callbacks: Sequence[Callback] = (),
     progress: bool = True,
     backend: str | None = None,
+    checkpoint: Checkpoint | str | os.PathLike[str] | None = None,
+    resume: bool = False,
 ) -> History:
     """Train ``net`` on the rows of X and y.
 
@@ -91,6 +97,13 @@ def fit(
         Whether to show a progress bar.
     backend : "numba" or "numpy", optional
         Instead of the network's.
+    checkpoint : path or Checkpoint, optional
+        The file that keeps the state of the training: written before the first step; after epochs,
+        as often as it takes no more than 3 % of the time, or as :class:`Checkpoint` says; and at
+        the end. What cannot be written while it trains is a warning, and is tried again.
+    resume : bool
+        Go on from that file, bit for bit as if the training had never stopped; begin anew if it is
+        not there. A training that was finished returns at once with its history.
 
     Returns
     -------
@@ -99,7 +112,12 @@ def fit(
     Raises
     ------
     ValueError, TypeError
-        If an argument is wrong; nothing has been changed then.
+        If an argument is wrong, or the checkpoint is that of another training; nothing has been
+        changed then.
+    ModelFileError
+        If the checkpoint is damaged; nothing has been changed.
+    OSError
+        If the checkpoint cannot be read, or written before the first step.
     NonFiniteError
         If the loss becomes NaN or infinite; the network keeps its last finite parameters.
 
@@ -135,6 +153,10 @@ def fit(
         raise ValueError(f"batch_size is {batch_size}, but X has only {data.rows} rows.")
     seed = integer(seed, "seed", least=0)
     callbacks = Callbacks.checked(callbacks)
+    if checkpoint is not None and not isinstance(checkpoint, str | os.PathLike | Checkpoint):
+        raise TypeError(f"checkpoint must be a path or a cr.Checkpoint, not {checkpoint!r}.")
+    if resume and checkpoint is None:
+        raise ValueError("resume needs a checkpoint: the file to go on from.")
     metrics = checked_metrics(metrics, held_out is not None)
     if isinstance(schedule, ReduceLROnPlateau):
         callbacks, schedule = [*callbacks, schedule], None
@@ -166,13 +188,29 @@ def fit(
             figure_names(loss, held_out, metrics, net),
         )
         calls = Callbacks(callbacks, training)
-        calls.begin()
+        saver = NoSaver()
+        if checkpoint is None:
+            calls.begin()
+        else:
+            run = {
+                "loss": describe_loss(loss),
+                "optimizer": describe_optimizer(optimizer),
+                "batch_size": batch_size,
+                "schedule": None if schedule is None else repr(schedule),
+                "metrics": sorted(metrics),
+                "shuffle": bool(shuffle),
+                "seed": seed,
+                "backend": backend,
+                **describe_batch(data),
+                "validation": None if held_out is None else describe_batch(held_out),
+            }
+            saver = begin(checkpoint, resume, run, calls, trainer)
         while training.epoch < epochs and not training.stopped:
             # Short epochs go together, but each has its validation.
-            count = trainer.epochs_in_slice(calls) if held_out is None else 1
+            count = trainer.epochs_in_slice(calls, saver.most_epochs) if held_out is None else 1
             first = training.epoch
             orders = epoch_orders(data.rows, first, count, seed=seed if shuffle else None)
-            if not trainer.run_epochs(orders, calls, bar):
+            if not trainer.run_epochs(orders, calls, bar, saver.after_slice):
                 break
             if held_out is not None:
                 value, correct, outputs = trainer.evaluate(held_out)
@@ -182,6 +220,8 @@ def fit(
                 measure(metrics, outputs, held_out, history)
                 bar.validated(value, correct)
             calls.after_epochs(count)
+            saver.after_epochs()
         history.interrupted = stop.requested
+        saver.last()
         calls.end()
     return history

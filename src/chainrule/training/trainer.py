@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import nan
 from time import perf_counter
 
@@ -22,6 +23,7 @@ from chainrule.optimizers import Optimizer, OptimizerState
 from chainrule.progress import TrainingProgress
 from chainrule.rollback import Rollback
 from chainrule.schedules import Schedule
+from chainrule.training.begun import BegunEpoch
 from chainrule.training.pace import MOST_STEPS, Pace
 
 STEP = Phase.FORWARD | Phase.BACKWARD | Phase.UPDATE
@@ -54,7 +56,13 @@ class Trainer:
         self.state: OptimizerState = optimizer.state(net)
         self.losses = self.machine.losses_for(1)
         self.pace = Pace()
+        self.begun = BegunEpoch()
         self.rollback = Rollback(net, self.state, self._run, batch_size)
+
+    def go_on_from(self, begun: BegunEpoch) -> None:
+        """Take in that parameters and state were set to those of an earlier training."""
+        self.begun = begun
+        self.rollback = Rollback(self.net, self.state, self._run, self.batch)
 
     def _run(self, order: NDArray[np.int64], phases: int = STEP) -> int:
         batches: int = self.machine.run(
@@ -69,13 +77,13 @@ class Trainer:
         )
         return batches
 
-    def epochs_in_slice(self, calls: Callbacks) -> int:
-        """Return how many whole epochs, one at least, shall run without a pause."""
-        most = int(min(calls.training.epochs - calls.training.epoch, calls.epochs))
-        if self.schedule is not None:
+    def epochs_in_slice(self, calls: Callbacks, most: float) -> int:
+        """Return how many whole epochs, one at least and ``most``, shall run without a pause."""
+        if self.begun.rows or self.schedule is not None:
             return 1
+        most = min(most, calls.epochs, calls.training.epochs - calls.training.epoch)
         steps = -(-self.data.rows // self.batch)
-        return max(1, min(most, self.pace.steps_until_pause(calls) // steps))
+        return max(1, int(min(most, self.pace.steps_until_pause(calls) // steps)))
 
     def _steps_until_pause(self, calls: Callbacks) -> int:
         """Return how many steps may run, and set the learning rate that they all have."""
@@ -89,34 +97,38 @@ class Trainer:
         return int(changes[0]) if changes.size else steps
 
     def run_epochs(
-        self, orders: NDArray[np.int64], calls: Callbacks, bar: TrainingProgress
+        self,
+        orders: NDArray[np.int64],
+        calls: Callbacks,
+        bar: TrainingProgress,
+        after_slice: Callable[[], None],
     ) -> bool:
         """Train in these orders: one epoch slice by slice, or several in one slice.
 
+        An epoch that was begun goes on where it was. ``after_slice`` is called where it pauses.
+
         Returns whether they were finished.
         """
-        started = perf_counter()
-        training = calls.training
+        training, begun = calls.training, self.begun
+        started = perf_counter() - begun.seconds
         history, epoch = training.history, training.epoch
         epochs, rows = orders.shape
-        weights, losses = [], []
-        start, seen, total = 0, 0.0, 0.0
-        while start < rows:
+        while begun.rows < rows:
             if training.stopped:
                 return False
             length = rows if epochs > 1 else self._steps_until_pause(calls) * self.batch
-            chosen = orders[:, start : start + length]
-            weight, loss = self._run_slice(epoch, start, chosen, history)
-            weights.append(weight)
-            losses.append(loss)
-            start += chosen.shape[1]
-            seen += float(weight[-1].sum())
-            total += float(weight[-1] @ loss[-1])
-            bar.advance(epoch + epochs - 1, start, total / (seen or 1))
-            calls.after_steps(loss.size)
+            chosen = orders[:, begun.rows : begun.rows + length]
+            weights, losses = self._run_slice(epoch, begun.rows, chosen, history)
+            begun.add(chosen.shape[1], weights, losses)
+            begun.seconds = perf_counter() - started
+            bar.advance(epoch + epochs - 1, begun.rows, begun.loss)
+            calls.after_steps(losses.size)
+            if begun.rows < rows:
+                after_slice()
         history.lr += [self.optimizer.lr] * epochs
         history.seconds += [(perf_counter() - started) / epochs] * epochs
-        history.loss += _mean(np.hstack(losses), np.hstack(weights))
+        history.loss += begun.mean_losses()
+        self.begun = BegunEpoch()
         return True
 
     def _run_slice(
@@ -183,11 +195,3 @@ class Trainer:
         if correct is not None and done < len(losses):
             correct = nan  # a loss that is not finite has ended the run
         return mean, correct, of_heads
-
-
-def _mean(losses: NDArray[np.float64], weights: NDArray[np.float64]) -> list[float]:
-    """Return the weighted mean of each row; 0 where nothing has a weight."""
-    totals = weights.sum(axis=1)
-    sums = (losses * weights).sum(axis=1)
-    means: list[float] = (sums / np.where(totals > 0, totals, 1)).tolist()
-    return means

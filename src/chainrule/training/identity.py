@@ -1,0 +1,61 @@
+"""What must be the same for a training to go on bit for bit from a checkpoint."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.batch import Batch
+from chainrule.losses import Loss
+from chainrule.optimizers import Optimizer
+
+# Rows of which the checksum is taken: all of a large memory-mapped array would take long.
+ROWS = 1024
+
+
+def describe_optimizer(optimizer: Optimizer) -> dict[str, Any]:
+    """Return kind and numbers, as JSON has them."""
+    numbers = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in optimizer.hyperparameters().items()
+    }
+    return {"kind": type(optimizer).__name__, "numbers": numbers}
+
+
+def describe_loss(loss: Loss) -> str:
+    """Return how it is written, without the addresses that some objects show."""
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(loss))
+
+
+def describe_batch(data: Batch) -> dict[str, Any]:
+    """Return shapes, dtypes and a checksum of some rows of X, y and the weights."""
+    y = data.targets.y
+    targets = list(y) if isinstance(y, tuple) else [y]
+    return {
+        "X": _describe(data.inputs),
+        "y": [_describe(target) for target in targets],
+        "sample_weight": None if data.weights is None else _describe(data.weights),
+    }
+
+
+def _describe(array: NDArray[Any]) -> str:
+    rows = min(ROWS, len(array))
+    some = np.ascontiguousarray(array[np.arange(rows) * len(array) // rows])
+    checksum = crc32(some.reshape(-1).view(np.uint8).data)
+    return f"{array.dtype} of shape {array.shape}, rows with checksum {checksum:08x}"
+
+
+def differences(now: dict[str, Any], then: dict[str, Any], name: str = "") -> list[str]:
+    """Return, a phrase each, what is not as it was."""
+    found = []
+    for key in sorted(now.keys() | then.keys()):
+        is_now, was, called = now.get(key), then.get(key), f"{name}{key}"
+        if isinstance(is_now, dict) and isinstance(was, dict):
+            found += differences(is_now, was, f"{called} ")
+        elif is_now != was:
+            found.append(f"{called} is {is_now!r}, but was {was!r}")
+    return found

@@ -1,0 +1,248 @@
+"""A training's state as a file has it: written whole, and checked before it changes anything."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.arguments import at_least_zero, integer
+from chainrule.arrays import all_finite
+from chainrule.callbacks import Callbacks, State, Training
+from chainrule.errors import ModelFileError
+from chainrule.model_file import Contents, contents, read_contents, write_contents
+from chainrule.training.begun import BegunEpoch
+from chainrule.training.identity import describe_optimizer, differences
+
+LISTS = "loss", "batch_loss", "validation_loss", "validation_accuracy", "lr", "seconds"
+
+T = TypeVar("T")
+
+
+def write(
+    path: str | os.PathLike[str], run: dict[str, Any], calls: Callbacks, begun: BegunEpoch
+) -> None:
+    """Write the training as it is now; ``run`` says what must be the same to go on with it."""
+    training = calls.training
+    net, optimizer = training.network, training.optimizer
+    state = optimizer.state(net)
+    what = contents(net.layers, net.dtype, net.parameters())
+    plain, arrays = calls.states()
+    what.training = {
+        "run": run,
+        "epoch": training.epoch,
+        "step": training.step,
+        "stopped": training.asked_to_stop,
+        "begun_rows": begun.rows,
+        "begun_seconds": begun.seconds,
+        "optimizer": describe_optimizer(optimizer),
+        "optimizer_step": state.step,
+        "callbacks": plain,
+    }
+    what.tensors = {
+        "optimizer": state.vectors,
+        "begun_weights": begun.all_weights,
+        **{f"history.{name}": np.array(getattr(training.history, name), float) for name in LISTS},
+        **{f"metrics.{k}": np.array(v, float) for k, v in training.history.metrics.items()},
+        **{f"callbacks.{name}": value for name, value in arrays.items()},
+    }
+    write_contents(path, what)
+
+
+@dataclass
+class Saved:
+    """A training that a checkpoint holds, checked.
+
+    Attributes
+    ----------
+    run : dict
+        What must be the same.
+    callbacks : dict
+        The state of each callback that has one.
+    """
+
+    run: dict[str, Any]
+    callbacks: dict[str, State]
+    begun: BegunEpoch
+    _file: Contents
+    _stopped: bool
+    _numbers: dict[str, Any]
+    _optimizer_step: int
+    _epoch: int
+    _step: int
+
+    def restore(self, training: Training) -> None:
+        """Set network, optimizer and history to what they were. Nothing here can fail."""
+        net, optimizer = training.network, training.optimizer
+        for name, view in net.parameters().items():
+            view[...] = self._file.parameters[name]
+        optimizer.set_hyperparameters(self._numbers)
+        state = optimizer.state(net)
+        state.vectors[:] = self._file.tensors["optimizer"]
+        state.rule["step"] = self._optimizer_step
+        for name in LISTS:
+            getattr(training.history, name)[:] = self._file.tensors[f"history.{name}"].tolist()
+        for name in self.run["metrics"]:
+            values = self._file.tensors.get(f"metrics.{name}", np.zeros(0))
+            training.history.metrics[name] = values.tolist()
+        training.epoch, training.step = self._epoch, self._step
+        if self._stopped:
+            training.stop()
+
+
+def read(path: str | os.PathLike[str], run: dict[str, Any], training: Training) -> Saved:
+    """Return the training that the file holds.
+
+    Raises
+    ------
+    ModelFileError
+        If it is no checkpoint, or a damaged one.
+    ValueError
+        If it is the checkpoint of another training.
+    OSError
+        If it cannot be read.
+    """
+    return _Reader(path, read_contents(path)).saved(run, training)
+
+
+class _Reader:
+    """Takes a file's entries one by one, each with what it must be."""
+
+    def __init__(self, path: str | os.PathLike[str], file: Contents) -> None:
+        self._path, self._file = os.fspath(path), file
+        if file.training is None:
+            raise self._wrong("it is a saved model, not the checkpoint of a training")
+        self._plain = file.training
+
+    def _wrong(self, what: str) -> ModelFileError:
+        return ModelFileError(f"{self._path} cannot be resumed from: {what}.")
+
+    def saved(self, run: dict[str, Any], training: Training) -> Saved:
+        then = self._entry("run", _dict)
+        optimizer = self._entry("optimizer", _dict)
+        self._compare(run, then, optimizer, training)
+        epoch, step = self._entry("epoch", _count), self._entry("step", _count)
+        if training.epochs < epoch:
+            raise ValueError(
+                f"epochs is {training.epochs}, but the training in {self._path} has done {epoch}."
+            )
+        steps_an_epoch = -(-len(training.X) // training.batch_size)
+        begun_steps = step - epoch * steps_an_epoch
+        if self._entry("begun_rows", _count) != begun_steps * training.batch_size:
+            raise self._wrong("epoch, step and rows do not fit together")
+        if not 0 <= begun_steps < steps_an_epoch:
+            raise self._wrong(f"step {step} is not in the epoch after {epoch} of them")
+        self._check_history(epoch, step)
+        weights = self._array("begun_weights", np.float64, (begun_steps,))
+        losses = self._file.tensors["history.batch_loss"][step - begun_steps :]
+        begun = BegunEpoch.after(
+            begun_steps * training.batch_size,
+            weights,
+            losses,
+            self._entry("begun_seconds", at_least_zero),
+        )
+        vectors = training.optimizer.state_vectors, training.network.params.size
+        self._array("optimizer", training.network.dtype, vectors)
+        return Saved(
+            then,
+            self._callbacks(),
+            begun,
+            self._file,
+            self._entry("stopped", _bool),
+            self._numbers(optimizer, training),
+            self._entry("optimizer_step", _count),
+            epoch,
+            step,
+        )
+
+    def _compare(
+        self,
+        run: dict[str, Any],
+        then: dict[str, Any],
+        optimizer: dict[str, Any],
+        training: Training,
+    ) -> None:
+        net = training.network
+        if run.get("optimizer") == optimizer:  # it still has the numbers that a callback has set
+            run = run | {"optimizer": then.get("optimizer")}
+        found = differences(run, then)
+        now = contents(net.layers, net.dtype, {})
+        if (now.layers, now.dtype) != (self._file.layers, self._file.dtype):
+            found.insert(0, "the network has other layers, or another dtype")
+        if found:
+            raise ValueError(
+                f"{self._path} holds another training, from which this one cannot go on: "
+                f"{'; '.join(found)}."
+            )
+
+    def _numbers(self, optimizer: dict[str, Any], training: Training) -> dict[str, Any]:
+        kind = type(training.optimizer)
+        try:
+            if optimizer["kind"] != kind.__name__:
+                raise ValueError(f"{optimizer['kind']!r} is no {kind.__name__}")
+            return kind(**optimizer["numbers"]).hyperparameters()
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._wrong(f"its optimizer is not readable: {error}") from None
+
+    def _check_history(self, epoch: int, step: int) -> None:
+        lengths = {"batch_loss": {step}, "loss": {epoch}, "seconds": {epoch}, "lr": {epoch}}
+        metrics = [name for name in self._file.tensors if name.startswith("metrics.")]
+        for name in (*(f"history.{name}" for name in LISTS), *metrics):
+            values = self._array(name, np.float64, None)
+            if values.ndim != 1 or len(values) not in lengths.get(
+                name.removeprefix("history."), {0, epoch}
+            ):
+                raise self._wrong(f"{name} has shape {values.shape} after {epoch} epochs")
+
+    def _callbacks(self) -> dict[str, State]:
+        states: dict[str, State] = {}
+        for name, plain in self._entry("callbacks", _dict).items():
+            if not isinstance(plain, dict):
+                raise self._wrong(f"the state of {name} is no dict")
+            start = f"callbacks.{name}."
+            arrays = {
+                key.removeprefix(start): value
+                for key, value in self._file.tensors.items()
+                if key.startswith(start)
+            }
+            states[name] = plain | arrays
+        return states
+
+    def _entry(self, name: str, check: Callable[[Any, str], T]) -> T:
+        try:
+            return check(self._plain.get(name), name)
+        except (TypeError, ValueError) as error:
+            raise self._wrong(str(error).rstrip(".")) from None
+
+    def _array(self, name: str, dtype: Any, shape: tuple[int, ...] | None) -> NDArray[Any]:
+        array = self._file.tensors.get(name)
+        if array is None:
+            raise self._wrong(f"it lacks {name}")
+        if array.dtype != dtype or (shape is not None and array.shape != shape):
+            raise self._wrong(f"{name} has shape {array.shape} and dtype {array.dtype}")
+        if not name.startswith(("history.", "metrics.")) and not all_finite(array):
+            raise self._wrong(f"{name} holds NaN or infinity")
+        return array
+
+
+def _count(value: Any, name: str) -> int:
+    count = integer(value, name, least=0)
+    if count >= 1 << 62:
+        raise ValueError(f"{name} is too large: {count}")
+    return count
+
+
+def _bool(value: Any, name: str) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be true or false, not {value!r}")
+    return value
+
+
+def _dict(value: Any, name: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"{name} must be a dict, not {value!r}")
+    return value
