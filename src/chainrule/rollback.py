@@ -6,8 +6,7 @@ goes back to the copy and repeats the steps one by one, bit for bit the same, un
 the one that did it.
 """
 
-from collections.abc import Callable
-from itertools import chain
+from collections.abc import Callable, Iterator
 from time import perf_counter
 from weakref import WeakKeyDictionary
 
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.arrays import FloatArray, all_finite
+from chainrule.batch import Batch
 from chainrule.network import Sequential
 from chainrule.optimizers import OptimizerState
 
@@ -33,7 +33,7 @@ class Rollback:
     network, state
         What is copied and restored.
     step : function
-        Trains the network on the rows of one batch.
+        Trains the network on the rows of one batch of some data.
     batch : int
         Rows of a batch.
     """
@@ -42,14 +42,20 @@ class Rollback:
         self,
         network: Sequential,
         state: OptimizerState,
-        step: Callable[[NDArray[np.int64]], object],
+        step: Callable[[NDArray[np.int64], Batch], object],
         batch: int,
     ) -> None:
         self._network, self._state, self._step, self._batch = network, state, step, batch
-        self._slices: list[NDArray[np.int64]] = []
-        self._copy()
+        self._slices: list[tuple[NDArray[np.int64], Batch]] = []
+        self.copy()
 
-    def _copy(self) -> None:
+    @property
+    def size(self) -> int:
+        """How many numbers a copy has."""
+        return self._network.params.size + self._state.vectors.size
+
+    def copy(self) -> None:
+        """Keep everything as it is now, and forget the batches before."""
         started = perf_counter()
         if self._state in _copies:
             params, earlier = _copies[self._state]
@@ -61,24 +67,30 @@ class Rollback:
         self._copied = perf_counter()
         self._next_copy = self._copied + (self._copied - started) / COPY_SHARE
 
-    def before(self, orders: NDArray[np.int64]) -> None:
+    def before(self, orders: NDArray[np.int64], data: Batch) -> None:
         """Note that batches of these rows come next, a vector of them for each epoch."""
         _, earlier = _copies[self._state]
         # Steps are repeated with the copy's numbers, such as the learning rate.
         other_numbers = not self._state.has_numbers_of(earlier)
         if other_numbers or (self._slices and perf_counter() > self._next_copy):
-            self._copy()
-        self._slices.append(orders)
+            self.copy()
+        self._slices.append((orders, data))
 
     def to_last_finite(self) -> None:
         """Leave network and state as they were after the last step that kept them finite."""
         self._network.params, earlier = _copies[self._state]
         self._state.restore(earlier)
-        for rows in chain.from_iterable(self._slices):
-            for start in range(0, rows.size, self._batch):
-                params, state = self._network.params.copy(), self._state.copy()
-                self._step(rows[start : start + self._batch])
-                if not all_finite(self._network.params):
-                    self._network.params[:] = params
-                    self._state.restore(state)
-                    return
+        for rows, data in self._batches():
+            params, state = self._network.params.copy(), self._state.copy()
+            self._step(rows, data)
+            if not all_finite(self._network.params):
+                self._network.params[:] = params
+                self._state.restore(state)
+                return
+
+    def _batches(self) -> Iterator[tuple[NDArray[np.int64], Batch]]:
+        """Yield the rows of each batch since the copy, and the data that they are of."""
+        for orders, data in self._slices:
+            for rows in orders:
+                for start in range(0, rows.size, self._batch):
+                    yield rows[start : start + self._batch], data
