@@ -74,7 +74,7 @@ from chainrule.threads import get_num_threads, set_num_threads, threads
 from chainrule.training import Checkpoint, fit
 
 if TYPE_CHECKING:
-    from chainrule import ops
+    from chainrule import interop, ops
 
 __all__ = [
     "ELU",
@@ -137,6 +137,7 @@ __all__ = [
     "initializers",
     "input_derivatives",
     "input_gradient",
+    "interop",
     "jacobian",
     "jvp",
     "laplacian",
@@ -161,12 +162,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import ``ops`` on its first use: it loads Numba."""
-    if name == "ops":
-        return import_module("chainrule.ops")
+    """Import ``ops``, which loads Numba, and ``interop`` on their first use."""
+    if name in ("interop", "ops"):
+        return import_module(f"chainrule.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    """Name ``ops`` before its first use, too."""
+    """Name ``interop`` and ``ops`` before their first use, too."""
     return sorted({*globals(), *__all__})

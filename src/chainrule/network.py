@@ -148,13 +148,14 @@ class Sequential(Group):
 
     def parameters(self) -> dict[str, FloatArray]:
         """Return each parameter by name, as a writable view into ``params``."""
-        return self._views(self._params)
+        return self.views(self._params)
 
     def gradients(self) -> dict[str, FloatArray]:
         """Return each parameter's gradient by name, as a view into ``grads``."""
-        return self._views(self.grads)
+        return self.views(self.grads)
 
-    def _views(self, vector: FloatArray) -> dict[str, FloatArray]:
+    def views(self, vector: FloatArray) -> dict[str, FloatArray]:
+        """Return the part of a vector like ``params`` that belongs to each parameter, by name."""
         views = {}
         for name, shape in self._shapes.items():
             start = self._offsets[name]
@@ -403,7 +404,7 @@ class Sequential(Group):
     ) -> Plan:
         """Return the plan for batches of up to ``batch`` rows of ``input_shape``.
 
-        See :func:`chainrule.plan.make_plan`.
+        See ``chainrule.plan.make_plan``.
         """
         builder, first, outputs = self.lower(input_shape, keep=keep)
         return make_plan(

@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import Any
 
-_MODULES = ("sklearn",)
+_MODULES = ("onnx", "sklearn", "torch")
 
 
 def __getattr__(name: str) -> Any:

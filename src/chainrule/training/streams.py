@@ -157,10 +157,9 @@ class StreamTrainer(Trainer):
             if training.stopped:
                 return False
             self._take(batch)
-            if self.schedule is not None:
-                self.optimizer.lr = self.schedule(training.step)
             order, before = self._order[:, : batch.rows], (step - 1) * self.batch
-            losses = self._run_slice(training.epoch, before, order, training.history)
+            rates = self._rates(training.step, 1)
+            losses = self._run_slice(training.epoch, before, order, rates, training.history)
             begun.add(batch.rows, *losses)
             now = perf_counter()
             if now > shown + SLICE_SECONDS:
@@ -169,7 +168,7 @@ class StreamTrainer(Trainer):
             calls.after_steps(1)
         bar.an_epoch = step
         bar.advance(training.epoch, step, begun.loss)
-        self._end_epochs(1, perf_counter() - started, training.history)
+        self._end_epochs([self.optimizer.lr], perf_counter() - started, training.history)
         return True
 
     def _take(self, batch: Batch) -> None:
@@ -178,6 +177,7 @@ class StreamTrainer(Trainer):
             self.batch = batch.rows
             self.make_machine()
             self._order = np.arange(batch.rows)[np.newaxis]
+            self.go_on_from(self.begun)  # the way back cuts rows into batches of this size, too
         if self._kept > self.rollback.size:  # then a copy takes no longer than they took
             self.rollback.copy()
             self._kept = 0

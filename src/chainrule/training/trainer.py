@@ -27,7 +27,7 @@ from chainrule.schedules import Schedule
 from chainrule.training.begun import BegunEpoch
 from chainrule.training.pace import MOST_STEPS, Pace
 
-STEP = Phase.FORWARD | Phase.BACKWARD | Phase.UPDATE
+STEP = Phase.FORWARD | Phase.BACKWARD | Phase.CLIP | Phase.UPDATE | Phase.AVERAGE
 
 
 class Trainer:
@@ -73,7 +73,13 @@ class Trainer:
         self.begun = begun
         self.rollback = Rollback(self.net, self.state, self._run, self.batch)
 
-    def _run(self, order: NDArray[np.int64], data: Batch, phases: int = STEP) -> int:
+    def _run(
+        self,
+        order: NDArray[np.int64],
+        rates: NDArray[np.float64] | None,
+        data: Batch,
+        phases: int = STEP,
+    ) -> int:
         batches: int = self.machine.run(
             phases,
             order,
@@ -81,6 +87,7 @@ class Trainer:
             grads=self.net.grads,
             losses=self.losses,
             update=self.state.rule,
+            rates=rates,
             state=self.state.vectors,
             **data.arguments,
         )
@@ -88,22 +95,11 @@ class Trainer:
 
     def epochs_in_slice(self, calls: Callbacks, most: float) -> int:
         """Return how many whole epochs, one at least and ``most``, shall run without a pause."""
-        if self.begun.rows or self.schedule is not None:
+        if self.begun.rows:
             return 1
         most = min(most, calls.training.epochs - calls.training.epoch)
         steps = -(-self.data.rows // self.batch)
         return max(1, int(min(most, self.pace.steps_until_pause(calls) // steps)))
-
-    def _steps_until_pause(self, calls: Callbacks) -> int:
-        """Return how many steps may run, and set the learning rate that they all have."""
-        steps = self.pace.steps_until_pause(calls)
-        if self.schedule is None:
-            return steps
-        first = calls.training.step
-        rates = self.schedule(np.arange(first, first + steps))
-        self.optimizer.lr = float(rates[0])
-        changes = np.flatnonzero(rates != rates[0])
-        return int(changes[0]) if changes.size else steps
 
     def run_epochs(
         self,
@@ -125,26 +121,42 @@ class Trainer:
         while begun.rows < rows:
             if training.stopped:
                 return False
-            length = rows if epochs > 1 else self._steps_until_pause(calls) * self.batch
+            length = rows if epochs > 1 else self.pace.steps_until_pause(calls) * self.batch
             chosen = orders[:, begun.rows : begun.rows + length]
-            weights, losses = self._run_slice(epoch, begun.rows, chosen, history)
+            rates = self._rates(calls.training.step, epochs * -(-chosen.shape[1] // self.batch))
+            weights, losses = self._run_slice(epoch, begun.rows, chosen, rates, history)
             begun.add(chosen.shape[1], weights, losses)
             begun.seconds = perf_counter() - started
             bar.advance(epoch + epochs - 1, begun.rows, begun.loss)
             calls.after_steps(losses.size)
             if begun.rows < rows:
                 after_slice()
-        self._end_epochs(epochs, perf_counter() - started, history)
+        last_steps = slice(losses.shape[1] - 1, None, losses.shape[1])
+        lrs = [self.optimizer.lr] * epochs if rates is None else rates[last_steps].tolist()
+        self._end_epochs(lrs, perf_counter() - started, history)
         return True
 
-    def _end_epochs(self, epochs: int, seconds: float, history: History) -> None:
-        history.lr += [self.optimizer.lr] * epochs
-        history.seconds += [seconds / epochs] * epochs
+    def _end_epochs(self, lrs: list[float], seconds: float, history: History) -> None:
+        history.lr += lrs
+        history.seconds += [seconds / len(lrs)] * len(lrs)
         history.loss += self.begun.mean_losses()
         self.begun = BegunEpoch()
 
+    def _rates(self, first: int, steps: int) -> NDArray[np.float64] | None:
+        """Return the learning rates of so many steps; the optimizer keeps the last of them."""
+        if self.schedule is None:
+            return None
+        rates = self.schedule(np.arange(first, first + steps))
+        self.optimizer.lr = float(rates[-1])
+        return rates
+
     def _run_slice(
-        self, epoch: int, start: int, orders: NDArray[np.int64], history: History
+        self,
+        epoch: int,
+        start: int,
+        orders: NDArray[np.int64],
+        rates: NDArray[np.float64] | None,
+        history: History,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Train in these orders without a pause; return weight and loss of each epoch's steps."""
         epochs, rows = orders.shape
@@ -152,9 +164,9 @@ class Trainer:
         if len(self.losses) < epochs * steps:
             self.losses = self.machine.losses_for(epochs * steps)
         self.optimizer.state(self.net)  # a callback may have set a number, such as lr
-        self.rollback.before(orders, self.data)
+        self.rollback.before(orders, rates, self.data)
         started = perf_counter()
-        done = self._run(orders, self.data)
+        done = self._run(orders, rates, self.data)
         self.pace.ran(done, perf_counter() - started)
         weights, losses = self.losses[:done, 0], self.losses[:done, 1:].sum(axis=1)
         history.batch_loss += losses.tolist()
@@ -166,7 +178,7 @@ class Trainer:
 
     def _non_finite(self, epoch: int, step: int, rows: NDArray[np.int64]) -> NonFiniteError:
         """Return the error for a batch that went wrong, and restore the last finite parameters."""
-        self._run(rows, self.data, Phase.FORWARD)
+        self._run(rows, None, self.data, Phase.FORWARD)
         layer = self._first_non_finite_layer(rows.size)
         if not all_finite(self.net.params):
             self.rollback.to_last_finite()

@@ -1,0 +1,53 @@
+"""PyTorch: parameters that come and go, and a network as one of its modules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chainrule.autodiff.door import check_network
+from chainrule.interop.torch.state_dict import from_state_dict, save_state_dict, to_state_dict
+from chainrule.network import Sequential
+
+__all__ = ["as_torch", "from_state_dict", "save_state_dict", "to_state_dict"]
+
+
+def as_torch(net: Sequential) -> Any:
+    """Return the network as a ``torch.nn.Module``, to live inside a PyTorch model.
+
+    Its parameters are the network's own memory, with PyTorch's names and shapes: what an optimizer
+    of either side does, the other one sees. Gradients by them and by x are what chainrule computes;
+    as everywhere in PyTorch, they are added up. Every forward keeps a memory of its own until its
+    gradient is not needed any more, so that there may be several before a backward, and what is
+    done to the parameters in between does not matter.
+
+    Parameters
+    ----------
+    net : Sequential
+
+    Returns
+    -------
+    torch.nn.Module
+        On the CPU, in the network's dtype. It takes what :meth:`Sequential.predict` takes, as a
+        tensor. A copy of it has a copy of the network.
+
+    Raises
+    ------
+    TypeError
+        If net is no network; and later, if the module shall move to another dtype or device.
+    ImportError
+        Without torch.
+    RuntimeError
+        Later, for second derivatives, which do not go through it.
+
+    Examples
+    --------
+    >>> import torch  # doctest: +SKIP
+    >>> net = cr.Sequential(cr.Linear(8, 16), cr.Tanh(), seed=0)  # doctest: +SKIP
+    >>> inside = cr.interop.torch.as_torch(net)  # doctest: +SKIP
+    >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), inside)  # doctest: +SKIP
+    >>> model(torch.ones(3, 4)).sum().backward()  # doctest: +SKIP
+    """
+    check_network(net)
+    from chainrule.interop.torch.module import NetworkModule
+
+    return NetworkModule(net)

@@ -1,0 +1,258 @@
+"""State dicts: a network's parameters under PyTorch's names, in PyTorch's shapes."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from chainrule import arrays
+from chainrule.arrays import FloatArray
+from chainrule.autodiff.door import check_network
+from chainrule.errors import ModelFileError
+from chainrule.files import write_whole
+from chainrule.layers import Linear
+from chainrule.network import Sequential
+
+
+class Place(NamedTuple):
+    """A parameter in its place: the names of place and parameter, and whether it is turned."""
+
+    name: str
+    home: str
+    is_turned: bool
+
+    def turned(self, array: FloatArray) -> FloatArray:
+        """Return a view from the other side: a linear layer's weight is (in, out), or (out, in)."""
+        return array.T if self.is_turned else array
+
+
+def places_of(net: Sequential) -> list[Place]:
+    """Return where parameters stand in the network, shared ones several times."""
+    return [
+        Place(f"{node.path}.{name}", f"{node.home}.{name}", isinstance(node.layer, Linear))
+        for node in net.graph.nodes
+        for name in node.layer.parameters()
+    ]
+
+
+def torch_views(net: Sequential) -> dict[str, FloatArray]:
+    """Return views of the parameters by PyTorch's names, shared ones under each of their places."""
+    views = net.parameters()
+    return {place.name: place.turned(views[place.home]) for place in places_of(net)}
+
+
+def to_state_dict(
+    net: Sequential, *, framework: Literal["torch", "numpy"] = "torch"
+) -> dict[str, Any]:
+    """Return a copy of the parameters for the ``load_state_dict`` of a PyTorch model.
+
+    Parameters
+    ----------
+    net : Sequential
+    framework : {"torch", "numpy"}
+        Tensors, or arrays, for which torch is not needed.
+
+    Returns
+    -------
+    dict
+        By names as a ``torch.nn.Sequential`` of the same layers has them, such as ``"0.weight"``;
+        weights of linear layers have shape (out, in). For a model with other names in the same
+        order: ``dict(zip(model.state_dict(), to_state_dict(net).values()))``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If net is no network, or there is no such framework.
+    ImportError
+        If torch is asked for and is not there.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> net = cr.Sequential(cr.Linear(2, 3), cr.ReLU(), cr.Linear(3, 1), seed=0)
+    >>> state = cr.interop.torch.to_state_dict(net, framework="numpy")
+    >>> {name: array.shape for name, array in state.items()}
+    {'0.weight': (3, 2), '0.bias': (3,), '2.weight': (1, 3), '2.bias': (1,)}
+    """
+    check_network(net)
+    if framework not in ("torch", "numpy"):
+        raise ValueError(f"framework must be 'torch' or 'numpy', not {framework!r}.")
+    copies = {name: np.array(view, order="C") for name, view in torch_views(net).items()}
+    if framework == "numpy":
+        return copies
+    try:
+        import torch
+    except ImportError:
+        raise ImportError(
+            "A state dict of tensors needs torch (pip install torch); framework='numpy' does not."
+        ) from None
+    return {name: torch.from_numpy(copy) for name, copy in copies.items()}
+
+
+def save_state_dict(net: Sequential, path: str | os.PathLike[str]) -> None:
+    """Write what :func:`to_state_dict` returns into a safetensors file; torch is not needed.
+
+    PyTorch reads it with ``safetensors.torch.load_file``.
+
+    Parameters
+    ----------
+    net : Sequential
+    path : path of the file
+        One that is there is replaced, whole.
+
+    Raises
+    ------
+    TypeError
+        If net is no network.
+    OSError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import chainrule as cr
+    >>> net = cr.Sequential(cr.Linear(2, 3), seed=0)
+    >>> other = cr.Sequential(cr.Linear(2, 3), seed=1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     cr.interop.torch.save_state_dict(net, f"{folder}/state.safetensors")
+    ...     cr.interop.torch.from_state_dict(other, f"{folder}/state.safetensors")
+    >>> bool((other.params == net.params).all())
+    True
+    """
+    from safetensors.numpy import save  # loads when it is needed
+
+    write_whole(path, save(to_state_dict(net, framework="numpy")))
+
+
+def from_state_dict(net: Sequential, state: Mapping[str, Any] | str | os.PathLike[str]) -> None:
+    """Copy the parameters of a PyTorch model of the same layers into the network.
+
+    Names are those of a ``torch.nn.Sequential`` of the same layers (``"0.weight"``), perhaps with
+    a prefix that all have (``"layers.0.weight"``). If they are others, parameters are taken in
+    their order, and each must have the kind (``weight``, ``bias``) and shape that comes next. A
+    file does not keep an order: names must then differ in their numbers only, as those of
+    ``fc1.weight`` and ``fc2.weight`` do.
+
+    Parameters
+    ----------
+    net : Sequential
+    state : dict of tensors or arrays, or path of a .safetensors file
+        Weights of linear layers have shape (out, in).
+
+    Raises
+    ------
+    ValueError, TypeError
+        If parameters are missing, or too many, have other shapes, or hold NaN, infinity or no
+        real numbers; before anything is changed.
+    ModelFileError
+        If the file is no safetensors file, or a damaged one.
+    OSError
+        If it cannot be read.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import chainrule as cr
+    >>> net = cr.Sequential(cr.Linear(2, 1))
+    >>> state = {"layers.0.weight": np.array([[1.0, 2.0]]), "layers.0.bias": np.array([0.5])}
+    >>> cr.interop.torch.from_state_dict(net, state)
+    >>> net.predict([[3.0, 1.0]])
+    array([[5.5]], dtype=float32)
+    """
+    check_network(net)
+    is_file = isinstance(state, str | os.PathLike)
+    found = _read(state) if isinstance(state, str | os.PathLike) else state
+    if not isinstance(found, Mapping):
+        raise TypeError(f"state must be a dict of tensors, or a path, not {type(found).__name__}.")
+    expected = torch_views(net)
+    sources = _matched(net, list(found), ordered=not is_file)
+    values: dict[str, FloatArray] = {}
+    for name, source in sources.items():
+        value = arrays.real_array(_plain(found[source]), f"state[{source!r}]", net.dtype)
+        if value.shape != expected[name].shape:
+            raise ValueError(
+                f"state[{source!r}] must have shape {expected[name].shape} for {name}, but its "
+                f"shape is {value.shape}."
+            )
+        values[name] = value
+    _check_shared(net, values)
+    for name, value in values.items():
+        expected[name][...] = value
+
+
+def _read(path: str | os.PathLike[str]) -> dict[str, Any]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    with open(path, "rb") as file:
+        content = file.read()
+    try:
+        return load(content)
+    except SafetensorError as error:
+        raise ModelFileError(f"{path} is no safetensors file, or a damaged one: {error}") from None
+    except (AttributeError, KeyError, TypeError) as error:  # a dtype that NumPy does not have
+        raise ModelFileError(f"{path} has a tensor that is not readable: {error}") from None
+
+
+def _plain(value: Any) -> Any:
+    """Return a tensor that is part of a graph, or of a dtype that NumPy lacks, as an array."""
+    return value.detach().cpu().double().numpy() if hasattr(value, "detach") else value
+
+
+def _matched(net: Sequential, names: list[str], *, ordered: bool) -> dict[str, str]:
+    """Return for each parameter the name under which it stands in the state."""
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError("state must have names as its keys, such as '0.weight'.")
+    homes = list(net.parameters())
+    for prefix in _prefixes(names):
+        by_name = {name.removeprefix(prefix): name for name in names}
+        if by_name.keys() in ({place.name for place in places_of(net)}, set(homes)):
+            return by_name
+    if not ordered:
+        names = sorted(names, key=_place_in_order)
+        if len({re.sub(r"\d+", "#", name.rpartition(".")[0]) for name in names}) > 1:
+            raise ValueError(
+                f"The file's names, {_listed(names)}, are not those of the network, "
+                f"{_listed(homes)}, and do not tell their order: give a dict in the layers' order."
+            )
+    if list(map(_kind, names)) != list(map(_kind, homes)):
+        missing = [name for name in homes if name not in names]
+        more = [name for name in names if name not in homes]
+        raise ValueError(
+            f"state does not fit the network: it lacks {_listed(missing)} and has "
+            f"{_listed(more)} instead, and in order of appearance they do not agree either."
+        )
+    return dict(zip(homes, names, strict=True))
+
+
+def _prefixes(names: list[str]) -> list[str]:
+    """Return what all names may have in front, nothing first."""
+    first = names[0] if names else ""
+    prefixes = ["", *(first[: i + 1] for i, letter in enumerate(first) if letter == ".")]
+    return [prefix for prefix in prefixes if all(name.startswith(prefix) for name in names)]
+
+
+def _kind(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+def _place_in_order(name: str) -> tuple[list[int], bool, str]:
+    """Return what sorts names by their numbers, a layer's weight before its bias."""
+    return [int(number) for number in re.findall(r"\d+", name)], _kind(name) != "weight", name
+
+
+def _listed(names: list[str]) -> str:
+    """Return a few names as a message shows them."""
+    few = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
+    return few or "nothing"
+
+
+def _check_shared(net: Sequential, values: Mapping[str, FloatArray]) -> None:
+    """Raise ValueError if a shared parameter has another value in another place."""
+    for name, home, _ in places_of(net):
+        if name in values and not np.array_equal(values[name], values[home]):
+            raise ValueError(f"state has other values for {name} than for {home}: it is shared.")

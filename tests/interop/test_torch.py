@@ -1,0 +1,215 @@
+"""With PyTorch: the same outputs and gradients, and one memory of parameters."""
+
+import copy
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+
+torch = pytest.importorskip("torch")
+as_torch = cr.interop.torch.as_torch
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+def pair(dtype="float64"):
+    """Return the same network twice: ours, and PyTorch's."""
+    net = cr.Sequential(
+        cr.Linear(3, 5), cr.Tanh(), cr.Linear(5, 4), cr.GELU(), cr.Linear(4, 2), seed=0, dtype=dtype
+    )
+    nn = torch.nn
+    model = nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 4), nn.GELU(), nn.Linear(4, 2))
+    return net, model.to(DTYPES[dtype])
+
+
+def random(*shape, dtype=torch.float64, **options):
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(*shape, dtype=dtype, generator=generator, **options)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_parameters_go_both_ways(dtype):
+    net, model = pair(dtype)
+    x = random(17, 3, dtype=DTYPES[dtype])
+    cr.interop.torch.from_state_dict(net, model.state_dict())
+    expected = model(x).detach().numpy()
+    np.testing.assert_allclose(net.predict(x), expected, rtol=1e-6, atol=1e-6)
+    net.params = -net.params
+    model.load_state_dict(cr.interop.torch.to_state_dict(net))
+    expected = model(x).detach().numpy()
+    np.testing.assert_allclose(net.predict(x), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_half_precision_and_gpu_like_states():
+    net, model = pair("float32")
+    state = {name: tensor.bfloat16() for name, tensor in model.state_dict().items()}
+    cr.interop.torch.from_state_dict(net, dict(model.bfloat16().named_parameters()))
+    assert torch.equal(cr.interop.torch.to_state_dict(net)["0.bias"], state["0.bias"].float())
+
+
+def test_module_has_the_names_and_the_memory():
+    net, model = pair()
+    module = as_torch(net)
+    assert list(module.state_dict()) == list(model.state_dict())
+    module.load_state_dict(model.state_dict())
+    x = random(6, 3)
+    torch.testing.assert_close(torch.from_numpy(net.predict(x)), model(x).detach())
+    with torch.no_grad():
+        module.get_parameter("4.bias").fill_(7)
+    assert (net.parameters()["4.bias"] == 7).all()
+
+
+NETWORKS = {
+    "chain": lambda: pair()[0],
+    "graph": lambda: cr.Sequential(
+        cr.Residual(cr.Linear(3, 3, bias=False), cr.SiLU()),
+        cr.Parallel(cr.Linear(3, 2), cr.Sequential(cr.Linear(3, 2), cr.Sigmoid()),
+                    combine="product"),
+        seed=0, dtype="float64",
+    ),
+    "shared": lambda: cr.Sequential(*2 * [cr.Shared(cr.Linear(3, 3), cr.Tanh())], seed=0,
+                                    dtype="float64"),
+    "heads": lambda: cr.Sequential(
+        cr.Linear(3, 4), cr.Softplus(), cr.Branch(cr.Linear(4, 2), cr.Identity()), seed=0,
+        dtype="float64",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_gradients(kind):
+    module = as_torch(NETWORKS[kind]())
+    x = random(3, 4, requires_grad=True)
+    inputs = x, *module.parameters()
+    assert torch.autograd.gradcheck(lambda x, *parameters: module(x.T), inputs)
+
+
+def test_one_head_may_be_left_out():
+    module = as_torch(NETWORKS["heads"]())
+    module(random(4, 3))[1].sum().backward()
+    assert module.get_parameter("2.0.weight").grad.abs().sum() == 0
+    assert module.get_parameter("0.weight").grad.abs().sum() > 0
+
+
+def test_several_forwards_before_a_backward():
+    net, model = pair()
+    module = as_torch(net)
+    module.load_state_dict(model.state_dict())
+    batches = [random(rows, 3) + rows for rows in (5, 5, 9)]
+    for one in (module, model):
+        losses = [one(x).square().sum() for x in batches]
+        losses[1].backward(retain_graph=True)
+        losses[1].backward()
+        (losses[0] + losses[2]).backward()
+    for ours, theirs in zip(module.parameters(), model.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad)
+
+
+def test_a_backward_after_a_change_is_that_of_its_forward():
+    net, model = pair()
+    module = as_torch(net)
+    module.load_state_dict(model.state_dict())
+    x = random(5, 3)
+    loss = module(x).square().sum()
+    net.params = 0 * net.params
+    loss.backward()
+    model(x).square().sum().backward()
+    for ours, theirs in zip(module.parameters(), model.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad)
+
+
+def test_second_derivatives_are_refused():
+    module = as_torch(pair()[0])
+    x = random(5, 3, requires_grad=True)
+    (dx,) = torch.autograd.grad(module(x).square().sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        dx.sum().backward()
+
+
+def test_without_gradients_nothing_is_kept():
+    module = as_torch(pair()[0])
+    x = random(5, 3)
+    assert not module.requires_grad_(False)(x).requires_grad
+    module.requires_grad_(True)
+    assert module(x).requires_grad
+    with torch.no_grad():
+        assert not module.eval()(x).requires_grad
+    frozen = module.get_parameter("0.weight").requires_grad_(False)
+    module(x).sum().backward()
+    assert frozen.grad is None
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda module: pickle.loads(pickle.dumps(module))]
+)
+def test_a_copy_has_a_network_of_its_own(copied):
+    module = as_torch(pair()[0]).eval()
+    module.get_parameter("2.bias").requires_grad_(False)
+    twin = copied(torch.nn.Sequential(module))[0]
+    assert twin.net is not module.net
+    assert not twin.training
+    assert not twin.get_parameter("2.bias").requires_grad
+    with torch.no_grad():
+        twin.get_parameter("0.bias").fill_(3)
+    assert (twin.net.parameters()["0.bias"] == 3).all()
+    assert (module.net.parameters()["0.bias"] != 3).all()
+
+
+def test_what_would_part_module_and_network_is_refused():
+    module = as_torch(pair()[0])
+    for move in (module.float, module.share_memory, lambda: module.to("meta")):
+        with pytest.raises(TypeError, match="stays on the CPU, in float64"):
+            move()
+    module.double()
+    with torch.no_grad():
+        module(random(2, 3))
+    module.get_parameter("0.bias").data = torch.zeros(5, dtype=torch.float64)
+    with pytest.raises(RuntimeError, match="not the network's memory any more"):
+        module(random(2, 3))
+
+
+def test_bad_input():
+    module = as_torch(pair()[0])
+    with pytest.raises(ValueError, match="expects 3 input features"):
+        module(random(2, 4))
+    with pytest.raises(ValueError, match="must be finite"):
+        module(random(2, 3) / 0)
+    with pytest.raises(ValueError, match="d_output must be finite"):
+        (module(random(2, 3)).sum() * float("nan")).backward()
+
+
+def test_threads():
+    module = as_torch(pair()[0])
+    batches = [random(7, 3) + i for i in range(16)]
+
+    def gradients(x):
+        return torch.autograd.grad(module(x).square().sum(), list(module.parameters()))
+
+    alone = list(map(gradients, batches))
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(gradients, batches))
+    for one, other in zip(alone, together, strict=True):
+        assert all(map(torch.equal, one, other))
+
+
+def test_training_among_torch_layers_is_that_of_torch():
+    nn = torch.nn
+    inner = nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 8)).double()
+    first, last = nn.Linear(3, 8).double(), nn.Linear(8, 1).double()
+    net = cr.Sequential(cr.Linear(8, 8), cr.Tanh(), cr.Linear(8, 8), dtype="float64")
+    cr.interop.torch.from_state_dict(net, inner.state_dict())
+    ours = nn.Sequential(copy.deepcopy(first), as_torch(net), copy.deepcopy(last))
+    theirs = nn.Sequential(first, inner, last)
+    x, y = random(64, 3), random(64, 1)
+    for model in (ours, theirs):
+        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+        for _ in range(20):
+            optimizer.zero_grad()
+            nn.functional.mse_loss(model(x), y).backward()
+            optimizer.step()
+    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-9, atol=1e-11)
+    expected = inner.state_dict()["0.weight"].numpy().T
+    np.testing.assert_allclose(net.parameters()["0.weight"], expected, rtol=1e-9, atol=1e-11)
