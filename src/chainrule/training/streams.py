@@ -134,7 +134,7 @@ class StreamTrainer(Trainer):
         schedule: Schedule | None,
     ) -> None:
         first = stream.first
-        super().__init__(net, loss, optimizer, first, first.rows, backend, schedule, None)
+        super().__init__(net, loss, optimizer, first, first.rows, backend, schedule)
         self.stream, self.an_epoch = stream, stream.length
         self._order = np.arange(first.rows)[np.newaxis]
         self._kept = 0  # numbers in batches that the way back may need

@@ -43,8 +43,8 @@ class Trainer:
         data: Batch,
         batch_size: int,
         backend: str,
-        schedule: Schedule | None,
-        seed: int | None,
+        schedule: Schedule | None = None,
+        seed: int | None = None,
     ) -> None:
         self.schedule, self.seed = schedule, seed
         self.net, self.loss, self.optimizer = net, loss, optimizer
@@ -97,7 +97,7 @@ class Trainer:
         """Return how many whole epochs, one at least and ``most``, shall run without a pause."""
         if self.begun.rows:
             return 1
-        most = min(most, calls.training.epochs - calls.training.epoch)
+        most = min(most, calls.epochs, calls.training.epochs - calls.training.epoch)
         steps = -(-self.data.rows // self.batch)
         return max(1, int(min(most, self.pace.steps_until_pause(calls) // steps)))
 
