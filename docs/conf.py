@@ -43,7 +43,6 @@ numpydoc_xref_param_type = False
 # no words gets none), and the order of parameters, since related ones share a line.
 numpydoc_validation_checks = {"GL05", "GL06", "GL07", "GL10", "PR02", "PR10", "SS01", "SS04"}
 numpydoc_validation_exclude = {r"\.Residual$"}  # its *layers, with their star
-suppress_warnings = ["toc.empty_glob"]
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
