@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from numpy.typing import ArrayLike
 
-from chainrule.arguments import integer
+from chainrule.arguments import above_zero, integer
 from chainrule.arrays import all_finite
+from chainrule.averaging import ExponentialMovingAverage
 from chainrule.batch import Batch
 from chainrule.callbacks import Callback, Callbacks, Training
 from chainrule.engine.backends import check_backend
@@ -42,6 +43,9 @@ def fit(
     validation: tuple[ArrayLike, ArrayLike | tuple[ArrayLike, ...]] | None = None,
     metrics: Metrics = (),
     schedule: Schedule | ReduceLROnPlateau | None = None,
+    clip_norm: float | None = None,
+    clip_value: float | None = None,
+    average: ExponentialMovingAverage | None = None,
     callbacks: Sequence[Callback] = (),
     progress: bool = True,
     backend: str | None = None,
@@ -91,6 +95,14 @@ def fit(
     schedule : Schedule or ReduceLROnPlateau, optional
         The learning rate of each step, instead of the optimizer's, which is set to it; see
         ``cr.schedules``.
+    clip_norm : float, optional
+        The gradient over all parameters is shortened to this norm where it is longer
+        (:func:`clip_grad_norm`).
+    clip_value : float, optional
+        Each element of the gradient is brought into the range from ``-clip_value`` to
+        ``clip_value``, before ``clip_norm`` counts (:func:`clip_grad_value`).
+    average : ExponentialMovingAverage, optional
+        It follows the parameters after each step.
     callbacks : list of Callback
         What to do while it trains, such as ``[cr.callbacks.EarlyStopping()]``.
     progress : bool
@@ -166,8 +178,19 @@ def fit(
             f"{schedule!r}."
         )
 
+    if average is not None and not isinstance(average, ExponentialMovingAverage):
+        raise TypeError(f"average must be a cr.ExponentialMovingAverage, not {average!r}.")
+    if average is not None and average.source is not net:
+        raise ValueError("average must follow the network that is trained, not another one.")
+    limits = {
+        "clip_norm": 0.0 if clip_norm is None else above_zero(clip_norm, "clip_norm"),
+        "clip_value": 0.0 if clip_value is None else above_zero(clip_value, "clip_value"),
+    }
+
     backend = check_backend(backend or net.backend)
-    trainer = Trainer(net, loss, optimizer, data, batch_size, backend, schedule)
+    trainer = Trainer(
+        net, loss, optimizer, data, batch_size, backend, schedule, limits=limits, average=average
+    )
     history = History()
     with (
         TrainingProgress(epochs, data.rows, shown=progress) as bar,
@@ -186,6 +209,7 @@ def fit(
             backend,
             stop,
             figure_names(loss, held_out, metrics, net),
+            average,
         )
         calls = Callbacks(callbacks, training)
         saver = NoSaver()
@@ -197,6 +221,8 @@ def fit(
                 "optimizer": describe_optimizer(optimizer),
                 "batch_size": batch_size,
                 "schedule": None if schedule is None else repr(schedule),
+                "limits": limits,
+                "average": None if average is None else average.decay,
                 "metrics": sorted(metrics),
                 "shuffle": bool(shuffle),
                 "seed": seed,

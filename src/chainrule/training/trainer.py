@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.arrays import FloatArray, all_finite
+from chainrule.averaging import ExponentialMovingAverage
 from chainrule.batch import Batch
 from chainrule.callbacks import Callbacks
 from chainrule.engine.backends import threads_for
@@ -41,7 +42,12 @@ class Trainer:
         batch_size: int,
         backend: str,
         schedule: Schedule | None = None,
+        *,
+        limits: dict[str, float] | None = None,
+        average: ExponentialMovingAverage | None = None,
     ) -> None:
+        self._numbers = {"average_decay": average.decay if average else 0.0} | (limits or {})
+        self._average = None if average is None else average.network.params
         self.schedule = schedule
         self.net, self.loss, self.optimizer = net, loss, optimizer
         self.data, self.batch = data, batch_size
@@ -53,16 +59,16 @@ class Trainer:
             threads=threads_for(backend),
         )
         self.machine = Machine(self.plan, net.dtype, backend)
-        self.state: OptimizerState = optimizer.state(net)
+        self.state: OptimizerState = optimizer.state(net, **self._numbers)
         self.losses = self.machine.losses_for(1)
         self.pace = Pace()
         self.begun = BegunEpoch()
-        self.rollback = Rollback(net, self.state, self._run, batch_size)
+        self.rollback = Rollback(net, self.state, self._run, batch_size, self._average)
 
     def go_on_from(self, begun: BegunEpoch) -> None:
         """Take in that parameters and state were set to those of an earlier training."""
         self.begun = begun
-        self.rollback = Rollback(self.net, self.state, self._run, self.batch)
+        self.rollback = Rollback(self.net, self.state, self._run, self.batch, self._average)
 
     def _run(
         self,
@@ -79,6 +85,7 @@ class Trainer:
             update=self.state.rule,
             rates=rates,
             state=self.state.vectors,
+            average=self._average,
             **self.data.arguments,
         )
         return batches
@@ -149,7 +156,9 @@ class Trainer:
         steps = -(-rows // self.batch)
         if len(self.losses) < epochs * steps:
             self.losses = self.machine.losses_for(epochs * steps)
-        self.optimizer.state(self.net)  # a callback may have set a number, such as lr
+        self.optimizer.state(
+            self.net, **self._numbers
+        )  # a callback may have set a number, such as lr
         self.rollback.before(orders, rates)
         started = perf_counter()
         done = self._run(orders, rates)
