@@ -428,7 +428,7 @@ class Sequential(Group):
     ) -> Plan:
         """Return the plan for batches of up to ``batch`` rows of ``input_shape``.
 
-        See :func:`chainrule.plan.make_plan`.
+        See ``chainrule.plan.make_plan``.
         """
         builder, first, outputs = self.lower(input_shape, keep=keep)
         return make_plan(

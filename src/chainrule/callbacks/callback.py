@@ -129,7 +129,7 @@ class Callback:
         """Do something before the first step."""
 
     def on_steps(self, training: Training) -> None:
-        """Do something after steps, as often as :attr:`every` says."""
+        """Do something after steps, as often as ``every`` says."""
 
     def on_epoch_end(self, training: Training) -> None:
         """Do something after each epoch and its validation.
