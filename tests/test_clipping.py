@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.kernels.jit import JIT_DISABLED
 from chainrule.plan import plan as planning
 
 
-def wide(**options):
-    layers = cr.Linear(16, 512), cr.Tanh(), cr.Linear(512, 16)
+def wide(width=512, **options):
+    layers = cr.Linear(16, width), cr.Tanh(), cr.Linear(width, 16)
     return cr.Sequential(*layers, seed=0, **{"dtype": "float64"} | options)
 
 
@@ -86,6 +87,7 @@ def test_average_follows_the_formula():
     np.testing.assert_allclose(average.network.params, expected, rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.skipif(JIT_DISABLED, reason="plain Python runs in one thread")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_same_bits_with_two_threads(monkeypatch, dtype):
     monkeypatch.setattr(planning, "choose_members", lambda work, rows, steps, limit: limit)
@@ -121,7 +123,7 @@ def test_average_goes_back_with_the_parameters():
 
 def test_resumed_training_has_the_same_average(tmp_path):
     options = {"clip_norm": 0.5, "optimizer": cr.AdamW(weight_decay={"*.weight": 0.1})}
-    whole, half, resumed = wide(), wide(), wide()
+    whole, half, resumed = wide(8), wide(8), wide(8)
     averages = [cr.ExponentialMovingAverage(net, 0.9) for net in (whole, half, resumed)]
     path = tmp_path / "run.safetensors"
     fit(whole, average=averages[0], epochs=4, **options)
@@ -132,7 +134,7 @@ def test_resumed_training_has_the_same_average(tmp_path):
     assert np.array_equal(whole.params, resumed.params)
     assert np.array_equal(averages[0].network.params, averages[2].network.params)
     with pytest.raises(ValueError, match="another training"):
-        fit(wide(), epochs=4, checkpoint=path, resume=True, **options | {"clip_norm": 1})
+        fit(wide(8), epochs=4, checkpoint=path, resume=True, **options | {"clip_norm": 1})
 
 
 def test_wrong_limits():
