@@ -28,7 +28,7 @@ default_role = None
 # Each name in code leads somewhere, or the build fails; and links inside are checked, as are the
 # headings that they name. Nothing is fetched: inventories of other projects would need a network.
 nitpicky = True
-nitpick_ignore_regex = [("py:.*", r"sklearn\..*")]
+nitpick_ignore_regex = [("py:.*", r"fnmatch|(sklearn|torch)\..*")]
 myst_heading_anchors = 3
 myst_enable_extensions = ["colon_fence"]
 

@@ -94,7 +94,7 @@ class Trainer:
         """Return how many whole epochs, one at least and ``most``, shall run without a pause."""
         if self.begun.rows:
             return 1
-        most = min(most, calls.training.epochs - calls.training.epoch)
+        most = min(most, calls.epochs, calls.training.epochs - calls.training.epoch)
         steps = -(-self.data.rows // self.batch)
         return max(1, int(min(most, self.pace.steps_until_pause(calls) // steps)))
 
