@@ -36,7 +36,9 @@ def test_the_chain_rule(run_guide, tmp_path):
         ("graphs.md", "numpy"),
         ("ops.md", "numpy"),
         ("own-layers.md", "numpy"),
+        ("saving.md", "numpy"),
         ("scipy.md", "scipy"),
+        ("training.md", "pandas"),
     ],
 )
 def test_short_guides(run_guide, tmp_path, guide, needs):

@@ -19,6 +19,7 @@ from chainrule.network import Sequential
 from chainrule.optimizers import Optimizer
 
 if TYPE_CHECKING:
+    from chainrule.averaging import ExponentialMovingAverage
     from chainrule.history import History
 
 __all__ = ["Callback", "Training"]
@@ -37,15 +38,17 @@ class Training:
         Filled so far.
     X, y, sample_weight : arrays
         The checked training data: y as the loss takes it, a tuple for several outputs;
-        sample_weight None if all rows count the same.
+        sample_weight None if all rows count the same. Of an iterable's, the first batch.
     batch_size, epochs, backend : int, int, str
-        As asked for.
+        As asked for; of an iterable, the first batch's rows.
     epoch, step : int
         How many were finished, in this training.
     interruption : Interruption
         Whether somebody pressed Ctrl-C.
     figure_names : tuple of str
         What :meth:`History.latest` has after each epoch.
+    average : ExponentialMovingAverage or None
+        What follows the parameters.
     """
 
     network: Sequential
@@ -60,6 +63,7 @@ class Training:
     backend: str
     interruption: Interruption
     figure_names: tuple[str, ...] = ("loss", "lr")
+    average: ExponentialMovingAverage | None = field(default=None, repr=False)
     epoch: int = field(default=0, init=False)
     step: int = field(default=0, init=False)
     _asked_to_stop: bool = field(default=False, init=False, repr=False)
