@@ -43,8 +43,8 @@ def fit_epochs(
     validation: tuple[Any, Any, Any] | None,
     epochs: int,
     seed: int,
-) -> None:
-    """Train with mini-batches until it converges, or the epochs are over."""
+) -> bool:
+    """Train with mini-batches; return whether it ended before the epochs were over."""
     rows, wanted = len(X), estimator.batch_size
     if wanted != "auto" and wanted > rows:
         warnings.warn(
@@ -82,13 +82,7 @@ def fit_epochs(
         estimator.network_.params = watch.best
     if interrupted:
         warnings.warn("Training interrupted by user.", stacklevel=4)
-    elif estimator.n_iter_ == estimator.max_iter and not watch.converged:
-        warnings.warn(
-            f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) reached and the "
-            "optimization hasn't converged yet.",
-            ConvergenceWarning,
-            stacklevel=4,
-        )
+    return interrupted or watch.converged or estimator.n_iter_ < epochs
 
 
 class _Watch(Callback):
