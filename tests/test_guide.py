@@ -37,6 +37,7 @@ def test_the_chain_rule(run_guide, tmp_path):
         ("ops.md", "numpy"),
         ("own-layers.md", "numpy"),
         ("scipy.md", "scipy"),
+        ("training.md", "pandas"),
     ],
 )
 def test_short_guides(run_guide, tmp_path, guide, needs):

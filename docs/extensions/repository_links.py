@@ -2,7 +2,7 @@
 
 - A link to an example, ``../examples/x.py``, leads to its page in the gallery, with its output.
 - A link to another file of the repository, which is not on the site, becomes its text.
-- A public name in code, such as ``cr.fit``, ``cr.fit(...)`` or ``Linear``, leads to its entry in the reference.
+- A public name in code, such as ``cr.fit(...)`` or ``Linear``, leads to its entry.
 """
 
 import re

@@ -19,6 +19,7 @@ from chainrule.network import Sequential
 from chainrule.optimizers import Optimizer
 
 if TYPE_CHECKING:
+    from chainrule.averaging import ExponentialMovingAverage
     from chainrule.history import History
 
 __all__ = ["Callback", "Training"]
@@ -46,6 +47,8 @@ class Training:
         Whether somebody pressed Ctrl-C.
     figure_names : tuple of str
         What :meth:`History.latest` has after each epoch.
+    average : ExponentialMovingAverage or None
+        What follows the parameters.
     """
 
     network: Sequential
@@ -60,6 +63,7 @@ class Training:
     backend: str
     interruption: Interruption
     figure_names: tuple[str, ...] = ("loss", "lr")
+    average: ExponentialMovingAverage | None = field(default=None, repr=False)
     epoch: int = field(default=0, init=False)
     step: int = field(default=0, init=False)
     _asked_to_stop: bool = field(default=False, init=False, repr=False)
