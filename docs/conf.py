@@ -53,7 +53,6 @@ sphinx_gallery_conf = {
     ),
     "abort_on_example_error": True,
     "download_all_examples": False,
-    "default_thumb_file": str(Path(__file__).parent / "static" / "logo.svg"),
     "show_memory": False,
     "write_computation_times": False,
     "show_signature": False,
