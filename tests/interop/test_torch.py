@@ -230,18 +230,17 @@ def test_what_pytorch_exports_to_onnx(tmp_path, dynamo):
             return x + torch.nn.functional.silu(self.inner(x))
 
     model = nn.Sequential(
-        nn.Flatten(), nn.Linear(6, 8), nn.GELU(), Shortcut(), nn.Dropout(), nn.Linear(8, 8, bias=False),
-        nn.GELU(approximate="tanh"), nn.LeakyReLU(0.2), nn.ELU(), nn.Linear(8, 3), nn.Softmax(dim=1),
-    ).eval()  # fmt: skip
+        *(nn.Flatten(), nn.Linear(6, 8), nn.GELU(), Shortcut(), nn.Dropout()),
+        *(nn.Linear(8, 8, bias=False), nn.GELU(approximate="tanh"), nn.LeakyReLU(0.2), nn.ELU()),
+        *(nn.Linear(8, 3), nn.Softmax(dim=1)),
+    ).eval()
     x, path = random(5, 2, 3, dtype=torch.float32), tmp_path / "model.onnx"
-    how = {"dynamic_shapes": ({0: torch.export.Dim("batch")},)} if dynamo else {
-        "dynamic_axes": {"x": {0: "batch"}}, "input_names": ["x"]
-    }  # fmt: skip
+    how = {"dynamic_axes": {"x": {0: "batch"}}, "input_names": ["x"], "dynamo": False}
+    if dynamo:
+        how = {"dynamic_shapes": ({0: torch.export.Dim("batch")},), "external_data": False}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about the exporters' own future
-        torch.onnx.export(
-            model, (x,), path, dynamo=dynamo, external_data=False, verbose=False, **how
-        )
+        torch.onnx.export(model, (x,), path, verbose=False, **how)
     net = cr.from_onnx(path)
     assert len(net.params) == sum(p.numel() for p in model.parameters())
     x = random(17, 2, 3, dtype=torch.float32)

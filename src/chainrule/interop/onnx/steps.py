@@ -272,12 +272,13 @@ def _flatten(node: NodeView) -> Step:
 
 
 def _reshape(node: NodeView) -> Step:
-    node.expect(allowzero=0)
+    zero_is_zero = node.attribute("allowzero", 0)  # else it means the axis as it is
     shape = node.constant(1)
     if shape.shape != (2,) or shape.dtype.kind != "i":
         raise ValueError("reshapes to anything but rows of one axis")
     rows, columns = map(int, shape)
-    if rows not in (0, -1, node.batch) or columns == 0 or (rows == -1 and columns == -1):
+    known = {-1, node.batch} if zero_is_zero else {0, -1, node.batch}
+    if rows not in known or columns == 0 or rows == columns == -1:
         raise ValueError(f"reshapes to {(rows, columns)}")
     columns_or_none = columns if columns > 0 else None
     return Step(node.label, (node.value(),), layers.Flatten(), columns=columns_or_none)
