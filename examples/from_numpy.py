@@ -1,4 +1,7 @@
-"""A network written by hand in NumPy becomes chainrule's, part by part, and the time after each.
+"""From NumPy, part by part
+========================
+
+A network written by hand in NumPy becomes chainrule's, part by part, and the time after each.
 
 ``python examples/from_numpy.py`` trains 784-128-64-10; other sizes are arguments: ``64 64 32 10``.
 """

@@ -1,4 +1,7 @@
-"""A network that solves the heat equation, knowing nothing but the equation.
+"""The heat equation
+=================
+
+A network that solves the heat equation, knowing nothing but the equation.
 
 A rod of length 1 begins with the temperature sin(pi x), and its ends are kept at 0. The network
 u(t, x) is trained until ``du/dt - 0.1 d2u/dx2`` is near zero at random points, and u is what it

@@ -1,4 +1,7 @@
-"""A small regression, fitted to machine precision by SciPy's optimizers.
+"""A fit by SciPy
+==============
+
+A small regression, fitted to machine precision by SciPy's optimizers.
 
 Thirty measurements of four quantities, and a network with more parameters than that: an exact fit
 exists, and what is left of the error is rounding. In an environment with

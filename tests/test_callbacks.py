@@ -255,3 +255,23 @@ def test_bad_callbacks_are_named_before_anything_happens(callbacks, message):
     assert np.array_equal(net.params, before)
     with pytest.raises(ValueError, match=r"every of callbacks\[0\] must be at least 1, not 0"):
         fit(net, *data(), Steps(every=0))
+
+
+def test_epochs_run_together_until_somebody_must_look():
+    looks = []
+
+    class Fifth(cr.Callback):
+        def next_epoch(self, epoch):
+            return epoch + 5
+
+        def on_epoch_end(self, training):
+            assert len(training.history.loss) == training.epoch
+            looks.append(training.epoch)
+
+    X = np.ones((4, 2))
+    net = cr.Sequential(cr.Linear(2, 1), seed=0)
+    options = {"batch_size": 4, "progress": False, "callbacks": [Fifth()]}
+    cr.fit(net, X, X[:, 0], loss=cr.MSELoss(), epochs=100, **options)
+    assert looks[-1] == 100
+    assert 5 in np.diff(looks)
+    assert max(np.diff(looks)) == 5

@@ -1,5 +1,6 @@
 """The command line, as a user types it."""
 
+import json
 import re
 import subprocess
 import sys
@@ -157,6 +158,47 @@ def test_info(capsys):
     assert cr.__version__ in shown
 
 
+def test_info_as_json(capsys):
+    assert cli.main(["info", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["chainrule"] == cr.__version__
+
+
+@pytest.mark.parametrize("command", ["train", "predict", "explain", "info"])
+def test_help_has_an_example(capsys, command):
+    with pytest.raises(SystemExit) as caught:
+        cli.main([command, "--help"])
+    assert caught.value.code == 0
+    shown = capsys.readouterr().out
+    assert f"examples:\n  chainrule {command}" in shown
+    assert "--json" in shown
+    assert "None" not in shown
+    assert max(map(len, shown.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("command", [["train"], ["predict", "none.safetensors", "none.csv"]])
+def test_an_unwritable_place_is_refused_first(capsys, tmp_path, command):
+    for place, message in (("none/a.csv", "There is no folder for"), ("", "is a folder")):
+        assert cli.main([*command, "--out", str(tmp_path / place)]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_files_that_are_no_tables(capsys, tmp_path):
+    (tmp_path / "empty.csv").touch()
+    (tmp_path / "latin.csv").write_bytes("gr\u00fc\u00df,b\n1,2\n".encode("latin-1"))
+    for name, message in (
+        ("empty.csv", "must have a header"),
+        ("latin.csv", "expected UTF-8 text"),
+        ("", "Is a directory"),
+        ("none.csv", "No such file"),
+    ):
+        assert run(str(tmp_path / name), "--target", "b") == 2
+        error = capsys.readouterr().err
+        assert message in error
+        assert "Traceback" not in error
+    assert run("--target", "b") == 2
+    assert "are for a table" in capsys.readouterr().err
+
+
 def test_python_m():
     result = subprocess.run(
         [sys.executable, "-W", "error", "-m", "chainrule", "--version"],
@@ -204,7 +246,7 @@ def test_explain_a_saved_network(capsys, tmp_path):
     file = str(tmp_path / "model.safetensors")
     assert cli.main(["train", "--epochs", "1", "--hidden", "8", "--save", file]) == 0
     assert f"Saved: {file}" in capsys.readouterr().out.replace("\n", "")
-    arguments = ["explain", "--model", file, "--rows", "2"]
+    arguments = ["explain", file, "--rows", "2"]
     assert cli.main([*arguments, "--parameter", "b2"]) == 0
     printed = capsys.readouterr().out
     assert "2 rows of data" in printed

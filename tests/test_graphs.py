@@ -26,11 +26,21 @@ def batch(shape, seed=0):
 # Random networks, and what they are in NumPy. Nothing here knows of graphs, nodes or plans: a value
 # goes through the layers as they are nested.
 
+
+def sigmoid(x):
+    return (1 + np.tanh(x / 2)) / 2  # of complex numbers, too, and without overflow
+
+
+def softmax(x):
+    powers = np.exp(x - x.real.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
 FORMULAS = {
     cr.Tanh: lambda x, layer: np.tanh(x),
-    cr.Sigmoid: lambda x, layer: 1 / (1 + np.exp(-x)),
-    cr.SiLU: lambda x, layer: x / (1 + np.exp(-x)),
-    cr.Softmax: lambda x, layer: np.exp(x) / np.exp(x).sum(axis=-1, keepdims=True),
+    cr.Sigmoid: lambda x, layer: sigmoid(x),
+    cr.SiLU: lambda x, layer: x * sigmoid(x),
+    cr.Softmax: lambda x, layer: softmax(x),
     cr.Identity: lambda x, layer: x,
     cr.Flatten: lambda x, layer: x.reshape(len(x), -1),
     cr.Rescale: lambda x, layer: x * layer.scale + layer.offset,

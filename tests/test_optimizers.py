@@ -1,6 +1,7 @@
 """Optimizers: their formulas in a few lines of NumPy, what they remember, what they refuse."""
 
 import gc
+import pickle
 import weakref
 
 import numpy as np
@@ -193,3 +194,47 @@ def test_first_beta_is_checked_like_the_second():
 def test_nesterov_needs_a_momentum():
     with pytest.raises(ValueError, match=r"SGD's nesterov needs a momentum above 0\."):
         cr.SGD(nesterov=True)
+
+
+def test_weight_decay_by_name_is_that_of_each_parameter_alone():
+    layers = cr.Linear(5, 4), cr.Tanh(), cr.Linear(4, 3)
+    decays = {"0.weight": 0.1, "*.weight": 0.5}
+    for make in (cr.SGD, cr.Adam, cr.AdamW):
+        net = cr.Sequential(*layers, seed=0, dtype="float64")
+        optimizer = make(lr=0.1, weight_decay=decays)
+        alone = {d: cr.Sequential(*layers, seed=0, dtype="float64") for d in (0.1, 0.5, 0.0)}
+        for decay, other in alone.items():
+            steps(make(lr=0.1, weight_decay=decay), other)
+        steps(optimizer, net)
+        for name, view in net.parameters().items():
+            decay = {"0.weight": 0.1, "2.weight": 0.5}.get(name, 0.0)
+            np.testing.assert_allclose(view, alone[decay].parameters()[name], rtol=1e-14)
+        assert optimizer.state(net).step == 5
+        assert len(optimizer.state(net).rule) == 4
+        copy = pickle.loads(pickle.dumps((optimizer, net)))[0]
+        assert repr(copy) == repr(optimizer)
+
+
+def test_neighbours_with_one_weight_decay_are_updated_together():
+    net, optimizer = network(), cr.AdamW(weight_decay={"*": 0.25})
+    assert len(optimizer.state(net).rule) == 1
+    steps(optimizer, net, 2)
+    optimizer.weight_decay = {"*.bias": 0.25}  # now there are two runs
+    state = optimizer.state(net)
+    assert len(state.rule) == 2
+    assert state.step == 2
+    assert not state.has_numbers_of(cr.AdamW(weight_decay={"*": 0.25}).state(net))
+
+
+def test_wrong_weight_decay_by_name():
+    with pytest.raises(ValueError, match=r"AdamW's weight_decay\['\*'\] must be 0 or more, not -1"):
+        cr.AdamW(weight_decay={"*": -1})
+    with pytest.raises(TypeError, match="must have name patterns as keys, not 3"):
+        cr.AdamW(weight_decay={3: 0.1})
+    net = network()
+    before = net.params.copy()
+    net.grads[:] = 1
+    optimizer = cr.AdamW(weight_decay={"1.weight": 0.1})
+    with pytest.raises(ValueError, match=r"'1\.weight' that matches no parameter.*0\.weight"):
+        optimizer.step(net)
+    assert np.array_equal(net.params, before)

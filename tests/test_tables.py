@@ -2,11 +2,18 @@
 
 import csv
 import json
+import signal
+from copy import deepcopy
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+import chainrule as cr
 from chainrule import cli, tables
+from chainrule.callbacks import EarlyStopping
+from chainrule.cli import table_model
 
 
 @pytest.fixture
@@ -42,25 +49,122 @@ def test_any_order_of_columns_through_json(write):
 
 
 @pytest.mark.parametrize("kind", ["classification", "regression"])
-def test_train_and_predict(write, tmp_path, capsys, kind):
+def test_train_predict_and_explain(write, tmp_path, capsys, kind):
     classes = kind == "classification"
-    path = write(rows(lambda u, v: ("no", "yes")[u > 0] if classes else f"{100 + u:.4f}"))
+    path = str(write(rows(lambda u, v: ("no", "yes")[u > 0] if classes else f"{100 + u:.4f}")))
     model = str(tmp_path / "model.safetensors")
-    arguments = ["--target", "goal", "--out", model, "--epochs", "3", "--hidden", "8"]
-    assert cli.main(["train", str(path), *arguments]) == 0
+    quick = ["--epochs", "3", "--hidden", "8"]
+    assert cli.main(["train", path, "--target", "goal", "--out", model, *quick]) == 0
     assert ("Test accuracy" if classes else "mean absolute error") in capsys.readouterr().out
-    assert cli.main(["predict", model, str(path)]) == 0
+    assert cli.main(["predict", model, path]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 121
     assert lines[0] == "goal"
-    assert cli.main(["predict", model, str(path), "--probabilities"]) == (0 if classes else 2)
+    assert cli.main(["predict", model, path, "--probabilities"]) == (0 if classes else 2)
+    capsys.readouterr()
+    assert cli.main(["predict", model, path, "--json"]) == 0
+    predictions = json.loads(capsys.readouterr().out)["predictions"]
+    assert [f"{p:.7g}" if not classes else p for p in predictions] == lines[1:]
+
+    assert cli.main(["explain", model, path, "--parameter", "x"]) == 0
+    shown = capsys.readouterr().out
+    assert "colour=red" in shown
+    assert f"Line 2: goal is {'yes' if classes else '100.1257'}, predicted {lines[1][:5]}" in shown
+    assert cli.main(["explain", model, path, "--rows", "2", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    gradients = report["input_gradients"]
+    assert list(gradients) == ["u", "colour=blue", "colour=red", "v"]
+    net, encoding = table_model.load(model)
+    table = tables.read_table(path)
+    X, y = encoding.encode(table)[:2], encoding.encode_target(table)[:2]
+    _, d_output = (cr.CrossEntropyLoss() if classes else cr.MSELoss())(net.forward(X), y)
+    expected = net.backward(d_output)
+    np.testing.assert_allclose(np.transpose(list(gradients.values())), expected, rtol=1e-5)
+    assert cli.main(["explain", model]) == 2
+    assert "is a model of a table" in capsys.readouterr().err
+
+
+def test_train_writes_one_json_object(write, capsys):
+    path = str(write(rows(lambda u, v: f"{u:.4f}")))
+    assert cli.main(["train", path, "--target", "goal", "--epochs", "2", "--json"]) == 0
+    captured = capsys.readouterr()
+    report = json.loads(captured.out)
+    assert report["rows"] == {"training": 84, "validation": 12, "test": 24}
+    assert report["test"].keys() == {"r2", "mean_absolute_error", "always_mean"}
+    assert report["interrupted"] is False
+    assert "mean absolute error" in captured.err
+
+
+def test_ctrl_c(write, tmp_path, capsys, monkeypatch):
+    class Interrupting(EarlyStopping):
+        def on_epoch_end(self, training):
+            super().on_epoch_end(training)
+            signal.raise_signal(signal.SIGINT)
+
+    path, model = str(write(rows(lambda u, v: f"{u:.4f}"))), tmp_path / "model.safetensors"
+    arguments = ["train", path, "--target", "goal", "--json", "--out", str(model)]
+    with monkeypatch.context() as patched:
+        patched.setattr(cli.train, "EarlyStopping", Interrupting)
+        assert cli.main(arguments) == 130
+    report = json.loads(capsys.readouterr().out)
+    assert report["interrupted"] is True
+    assert report["epochs"] < 60
+    table_model.load(model)
+
+    def interrupted(path):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tables, "read_table", interrupted)
+    assert cli.main(arguments) == 130
+    assert capsys.readouterr() == ("", "chainrule: interrupted\n")
+
+
+def test_empty_cells_are_filled_from_the_rows_to_train_on(write):
+    cells = [["1", "a"]] * 4 + [["", ""]] + [["9", "b"]] * 20
+    path = write([["n", "c", "goal"], *([*pair, "0"] for pair in cells)])
+    table = tables.read_table(path)
+    encoding = tables.fit_encoding(table, "goal", np.arange(6), task="regression", impute=True)
+    assert [column.fill for column in encoding.columns] == [1.0, "a"]
+    np.testing.assert_array_equal(encoding.encode(table)[4], encoding.encode(table)[0])
+
+
+def test_a_network_that_does_not_fit_its_columns(write, tmp_path, capsys):
+    path = write(rows(lambda u, v: f"{u}"))
+    encoding = tables.fit_encoding(tables.read_table(path), "goal", np.arange(80))
+    model = tmp_path / "model.safetensors"
+    for sizes, message in (((3, 1), "do not fit its network"), ((4, 2), "output has shape (1, 2)")):
+        table_model.save(model, cr.Sequential(cr.Linear(*sizes), seed=0), encoding)
+        assert cli.main(["predict", str(model), str(path)]) == 2
+        assert message in capsys.readouterr().err
+        with pytest.raises(cr.ModelFileError):
+            table_model.load(model)
+
+
+def test_numbers_beyond_what_was_learned_from(write):
+    table = tables.read_table(write([["a", "b"], *([f"{i}e-30", f"{i}"] for i in range(20))]))
+    encoding = tables.fit_encoding(table, "b", np.arange(20), task="regression")
+    far = tables.read_table(write([["a"], ["1e-30"], ["1e20"]]))
+    with pytest.raises(ValueError, match="line 3, column 'a': 1e20 is too far"):
+        encoding.encode(far)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t: t[5].__setitem__(0, ""), "line 6, column 'u': the cell is empty; --impute"),
+        (
+            lambda t: t[5].__setitem__(0, ""),
+            "line 6, column 'u': the cell is empty; train with --impute",
+        ),
         (lambda t: t[5].__setitem__(3, ""), "line 6, column 'goal': the target is missing"),
+        (
+            lambda t: t[7].__setitem__(0, "1e39"),
+            "line 8, column 'u': 1e39 is too large for float32",
+        ),
+        (lambda t: t[7].__setitem__(0, "inf"), "line 8, column 'u': inf is too large for float32"),
+        (
+            lambda t: [row.__setitem__(1, f"2024-0{1 + i % 3}-01") for i, row in enumerate(t[1:])],
+            "column 'colour' holds dates (such as '2024-01-01')",
+        ),
         (lambda t: t[5].pop(), "line 6: expected 4 cells as in the header"),
         (lambda t: t[0].__setitem__(0, "v"), "each column needs a name of its own"),
         (
@@ -77,7 +181,53 @@ def test_what_is_refused(write, capsys, change, message):
     assert message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("value", [None, {}, {"task": "regression", "columns": [3], "target": 1}])
-def test_metadata_is_checked(value):
-    with pytest.raises(ValueError, match="does not describe"):
-        tables.Encoding.from_json(value)
+GOOD = {
+    "task": "classification",
+    "columns": [
+        {"name": "u", "mean": 0.5, "scale": 2.0, "categories": [], "fill": 0.0},
+        {"name": "c", "mean": 0.0, "scale": 1.0, "categories": ["a", "b"], "fill": None},
+    ],
+    "target": {"name": "t", "mean": 0.0, "scale": 1.0, "categories": ["no", "yes"], "fill": None},
+}
+PLACES = [
+    (),
+    *((key,) for key in GOOD),
+    *(("columns", i) for i in range(2)),
+    *(("columns", i, key) for i in range(2) for key in GOOD["target"]),
+    *(("target", key) for key in GOOD["target"]),
+    ("columns", 1, "categories", 0),
+]
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from([*GOOD, *GOOD["target"], ""]), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.sampled_from(PLACES), VALUES | st.just(...))
+@settings(max_examples=150, deadline=None, derandomize=True)
+def test_metadata_is_checked(place, value):
+    """Whatever stands in the place of one part, or its absence: refused, or it works."""
+    holder = {"all": deepcopy(GOOD)}
+    inside = holder
+    *way, last = ("all", *place)
+    for step in way:
+        inside = inside[step]
+    if value is ...:
+        del inside[last]
+    else:
+        inside[last] = value
+    try:
+        encoding = tables.Encoding.from_json(holder.get("all"))
+    except ValueError:
+        return
+    assert tables.Encoding.from_json(json.loads(json.dumps(encoding.to_json()))) == encoding
+    cells = {column.name: [(*column.categories, "1")[0]] for column in encoding.columns}
+    X = encoding.encode(tables.RawTable("a.csv", cells, [2]))
+    assert X.shape == (1, len(encoding.inputs))
+    assert np.isfinite(X).all()
+    assert len(encoding.decode(np.zeros((1, len(encoding.outputs))))) == 1

@@ -13,7 +13,7 @@ import pytest
 import chainrule.kernels
 import chainrule.reference
 from chainrule.kernels import jit
-from chainrule.kernels.blocks import PACKED_BYTES
+from chainrule.kernels.blocks import NORM_BLOCK, PACKED_BYTES
 from chainrule.reference.foreign import FUNCTION
 
 # Not kernels, but what they are made with.
@@ -140,6 +140,8 @@ def arguments(function, rows, columns, dtype, rng):
         "scale": 0.3,
         "offset": -0.7,
         "dtype": ord("h"),  # int16
+        "limit": 0.5,
+        "decay": 0.9,
         "first": 1 if "gather" in function.__module__ else 0,
         "stride": 2 * columns + 3,
     }
@@ -160,6 +162,8 @@ def arguments(function, rows, columns, dtype, rng):
         shapes["out"] = (columns,)
     if name == "outer":
         shapes |= {"x": (rows,), "dy": (columns,), "dw": (rows, columns)}
+    if name == "sum_squares":
+        shapes["squares"] = (-(-rows * columns // NORM_BLOCK),)
     if name == "row_squares":
         shapes["squares"] = (rows,)
     if name in ("put_columns", "take_columns"):
@@ -181,14 +185,14 @@ def arguments(function, rows, columns, dtype, rng):
             values.append(rng.permutation(rows + 3)[:rows])
         elif parameter == "uniform":
             values.append(rng.uniform(size=rows))
-        elif parameter in ("square", "weight"):
+        elif parameter in ("square", "squares", "weight"):
             values.append(rng.uniform(0.1, 2, shapes.get(parameter, (rows, columns))).astype(dtype))
         elif parameter == "target" and name == "bce_with_logits":
             values.append(rng.uniform(0, 1, (rows, columns)).astype(dtype))
         else:
             values.append(rng.normal(size=shapes.get(parameter, (rows, columns))).astype(dtype))
     subject = function.__module__.rpartition(".")[2]
-    flat = ("activation", "combine", "curvature", "norm", "rescale", "update")
+    flat = ("activation", "clip", "combine", "curvature", "norm", "rescale", "update")
     by_row = any(word in name for word in ("softmax", "columns", "rows"))
     if subject in flat and not by_row:
         values = [v.reshape(-1) if isinstance(v, np.ndarray) else v for v in values]

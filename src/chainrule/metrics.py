@@ -102,7 +102,7 @@ def mean_squared_error(output: ArrayLike, targets: ArrayLike) -> float:
 
     Parameters
     ----------
-    output : array of shape (n, *)
+    output : array of shape ``(n, *)``
     targets : array of the same shape, or of shape (n,) beside an output of shape (n, 1)
 
     Raises
@@ -124,7 +124,7 @@ def mean_absolute_error(output: ArrayLike, targets: ArrayLike) -> float:
 
     Parameters
     ----------
-    output : array of shape (n, *)
+    output : array of shape ``(n, *)``
     targets : array of the same shape, or of shape (n,) beside an output of shape (n, 1)
 
     Raises
@@ -149,7 +149,7 @@ def r2_score(output: ArrayLike, targets: ArrayLike) -> float:
 
     Parameters
     ----------
-    output : array of shape (n, *)
+    output : array of shape ``(n, *)``
         Two rows at least.
     targets : array of the same shape, or of shape (n,) beside an output of shape (n, 1)
 

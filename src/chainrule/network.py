@@ -404,7 +404,7 @@ class Sequential(Group):
     ) -> Plan:
         """Return the plan for batches of up to ``batch`` rows of ``input_shape``.
 
-        See :func:`chainrule.plan.make_plan`.
+        See ``chainrule.plan.make_plan``.
         """
         builder, first, outputs = self.lower(input_shape, keep=keep)
         return make_plan(
@@ -489,7 +489,7 @@ class Sequential(Group):
         OSError
             If the file cannot be written; one that was there before stays.
         """
-        from chainrule.interop.onnx import to_onnx
+        from chainrule.interop.onnx.export import to_onnx
 
         to_onnx(self, path, input_shape=input_shape)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
+from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -24,7 +26,8 @@ class OptimizerState:
 
     Attributes
     ----------
-    rule : structured array of dtype ``UPDATE``, one row: the rule's numbers and the steps taken.
+    rule : structured array of dtype ``UPDATE``, a row for each run of
+        parameters with one weight decay: the rule's numbers; in the first, the steps taken.
     vectors : array of shape (state vectors, parameters).
     """
 
@@ -42,14 +45,15 @@ class OptimizerState:
 
     def restore(self, earlier: OptimizerState) -> None:
         """Go back to what :meth:`copy` returned."""
-        self.rule[:] = earlier.rule
+        self.rule = earlier.rule.copy()  # there may have been more rows, or less
         self.vectors[:] = earlier.vectors
 
-    def has_numbers_of(self, other: OptimizerState) -> bool:
+    def has_numbers_of(self, other: OptimizerState, *, but_lr: bool = False) -> bool:
         """Return whether both rules have the same numbers, whatever the steps taken."""
-        rule = other.rule.copy()
-        rule["step"] = self.step
-        return bool(rule == self.rule)
+        mine, its = self.rule.copy(), other.rule.copy()
+        for name in ("step", "lr") if but_lr else ("step",):
+            mine[name] = its[name] = 0
+        return np.array_equal(mine, its)
 
 
 T = TypeVar("T")
@@ -73,15 +77,27 @@ class _Checked(Generic[T]):
         optimizer.__dict__[self._name] = self._check(value, name)
 
 
+WeightDecay = float | dict[str, float]
+
+
+def _weight_decay(value: Any, name: str) -> WeightDecay:
+    if not isinstance(value, Mapping):
+        return at_least_zero(value, name)
+    for pattern in value:
+        if not isinstance(pattern, str):
+            raise TypeError(f"{name} must have name patterns as keys, not {pattern!r}.")
+    return {key: at_least_zero(decay, f"{name}[{key!r}]") for key, decay in value.items()}
+
+
 class Optimizer(ABC):
     """A rule with its numbers. It keeps one state for each network that it steps."""
 
     op: ClassVar[Op]
     state_vectors: ClassVar[int]
     lr = _Checked(at_least_zero)
-    weight_decay = _Checked(at_least_zero)
+    weight_decay: _Checked[WeightDecay] = _Checked(_weight_decay)
 
-    def __init__(self, lr: float, weight_decay: float) -> None:
+    def __init__(self, lr: float, weight_decay: WeightDecay) -> None:
         self.lr, self.weight_decay = lr, weight_decay
         self._states: WeakKeyDictionary[Sequential, OptimizerState] = WeakKeyDictionary()
 
@@ -89,23 +105,28 @@ class Optimizer(ABC):
         """Change the network's parameters in place, by its gradients."""
         network.apply_update(self.state(network))
 
-    def state(self, network: Sequential) -> OptimizerState:
-        """Return what is remembered of ``network``, with the rule's numbers as they are now."""
+    def state(self, network: Sequential, **limits: float) -> OptimizerState:
+        """Return what is remembered of ``network``, with the rule's numbers as they are now.
+
+        ``limits`` are numbers of a training: ``clip_norm``, ``clip_value``, ``average_decay``.
+        """
+        runs = self._decay_runs(network)
         state = self._states.get(network)
         if state is None:
             state = self._states[network] = self._first_state(network)
-        return self._with_numbers(state)
+        return self._with_numbers(state, runs, **limits)
 
     def trial_state(
         self, network: Sequential, room: OptimizerState | None = None
     ) -> OptimizerState:
         """Return a copy of :meth:`state`, in ``room`` if given, for steps that leave no trace."""
+        runs = self._decay_runs(network)
         state = self._states.get(network) or self._first_state(network)
         if room is None:
             room = state.copy()
         else:
             room.restore(state)
-        return self._with_numbers(room)
+        return self._with_numbers(room, runs)
 
     def hyperparameters(self) -> dict[str, Any]:
         """Return the rule's numbers as they are now, by the names of the arguments."""
@@ -121,10 +142,42 @@ class Optimizer(ABC):
         vectors = np.zeros((self.state_vectors, params.size), params.dtype)
         return OptimizerState(np.zeros(1, UPDATE), vectors)
 
-    def _with_numbers(self, state: OptimizerState) -> OptimizerState:
-        for name, value in self._numbers().items():
+    def _with_numbers(
+        self, state: OptimizerState, runs: list[tuple[int, int, float]], **limits: float
+    ) -> OptimizerState:
+        if len(state.rule) != len(runs):
+            steps = state.step
+            state.rule = np.zeros(len(runs), UPDATE)
+            state.rule["step"] = steps
+        numbers = {"clip_norm": 0.0, "clip_value": 0.0, "average_decay": 0.0} | limits
+        for name, value in (self._numbers() | numbers).items():
             state.rule[name] = value
+        for row, run in zip(state.rule, runs, strict=True):
+            row["begin"], row["end"], row["weight_decay"] = run
         return state
+
+    def _decay_runs(self, network: Sequential) -> list[tuple[int, int, float]]:
+        """Return begin, end and weight decay of each run of parameters that have the same."""
+        decays = self.weight_decay
+        if not isinstance(decays, dict):
+            return [(0, network.params.size, decays)]
+        views = network.parameters()
+        for pattern in decays:
+            if not any(fnmatchcase(name, pattern) for name in views):
+                raise ValueError(
+                    f"{type(self).__name__}'s weight_decay has a pattern {pattern!r} that matches "
+                    f"no parameter of the network; these are {', '.join(views) or 'none'}."
+                )
+        runs: list[tuple[int, int, float]] = []
+        begin = 0
+        for name, view in views.items():
+            decay = next((d for key, d in decays.items() if fnmatchcase(name, key)), 0.0)
+            first, end = begin, begin + prod(view.shape)
+            if runs and runs[-1][2] == decay:
+                first = runs.pop()[0]
+            runs.append((first, end, decay))
+            begin = end
+        return runs or [(0, 0, 0.0)]
 
     def __getstate__(self) -> dict[str, Any]:
         """Weak references cannot be pickled: keep the networks beside their states."""
@@ -134,7 +187,7 @@ class Optimizer(ABC):
         self.__dict__.update(state, _states=WeakKeyDictionary(state["_states"]))
 
     def _numbers(self) -> dict[str, float]:
-        return {"op": self.op, "lr": self.lr, "weight_decay": self.weight_decay}
+        return {"op": self.op, "lr": self.lr}
 
 
 class SGD(Optimizer):
@@ -149,8 +202,8 @@ class SGD(Optimizer):
         Learning rate, 0 or more.
     momentum : float
         What is kept of the velocity v, from 0 to 1 (without 1).
-    weight_decay : float
-        Factor of the L2 penalty, 0 or more.
+    weight_decay : float, or dict of name patterns to floats
+        Factor of the L2 penalty, 0 or more; by patterns, see :class:`AdamW`.
     nesterov : bool
         Look ahead along the momentum; needs one.
 
@@ -174,7 +227,7 @@ class SGD(Optimizer):
         self,
         lr: float = 1e-3,
         momentum: float = 0.0,
-        weight_decay: float = 0.0,
+        weight_decay: WeightDecay = 0.0,
         nesterov: bool = False,
     ) -> None:
         super().__init__(lr, weight_decay)
@@ -215,8 +268,9 @@ class Adam(Optimizer):
         What is kept of the running mean and the running square, from 0 to 1 (without 1).
     eps : float
         Keeps the division finite, more than 0.
-    weight_decay : float
-        Factor of the L2 penalty, added to the gradient, 0 or more.
+    weight_decay : float, or dict of name patterns to floats
+        Factor of the L2 penalty, added to the gradient, 0 or more; by patterns, see
+        :class:`AdamW`.
 
     References
     ----------
@@ -239,7 +293,7 @@ class Adam(Optimizer):
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
-        weight_decay: float = 0.0,
+        weight_decay: WeightDecay = 0.0,
     ) -> None:
         super().__init__(lr, weight_decay)
         self.betas, self.eps = betas, eps
@@ -262,8 +316,11 @@ class AdamW(Adam):
     ----------
     lr, betas, eps
         As in :class:`Adam`.
-    weight_decay : float
-        Share of the weights, times lr, that each step takes away; 0 or more.
+    weight_decay : float, or dict of name patterns to floats
+        Share of the weights, times lr, that each step takes away; 0 or more. A dict, such as
+        ``{"*.weight": 1e-2}``, has shell patterns (:mod:`fnmatch`) of names of
+        ``net.parameters()``: the first that matches a parameter counts, and one that none matches
+        does not decay. A pattern that matches no parameter is a ValueError at the first step.
 
     References
     ----------
@@ -283,6 +340,6 @@ class AdamW(Adam):
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
-        weight_decay: float = 1e-2,
+        weight_decay: WeightDecay = 1e-2,
     ) -> None:
         super().__init__(lr, betas, eps, weight_decay)

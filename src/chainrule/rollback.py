@@ -6,8 +6,7 @@ goes back to the copy and repeats the steps one by one, bit for bit the same, un
 the one that did it.
 """
 
-from collections.abc import Callable
-from itertools import chain
+from collections.abc import Callable, Iterator
 from time import perf_counter
 from weakref import WeakKeyDictionary
 
@@ -33,20 +32,25 @@ class Rollback:
     network, state
         What is copied and restored.
     step : function
-        Trains the network on the rows of one batch.
+        Trains the network on the rows of one batch, with its learning rate, or the rule's.
     batch : int
         Rows of a batch.
+    average
+        An average of the parameters that follows them, if any: it goes back with them.
     """
 
     def __init__(
         self,
         network: Sequential,
         state: OptimizerState,
-        step: Callable[[NDArray[np.int64]], object],
+        step: Callable[[NDArray[np.int64], NDArray[np.float64] | None], object],
         batch: int,
+        average: FloatArray | None = None,
     ) -> None:
         self._network, self._state, self._step, self._batch = network, state, step, batch
-        self._slices: list[NDArray[np.int64]] = []
+        self._average = average
+        self._earlier_average = None if average is None else average.copy()
+        self._slices: list[tuple[NDArray[np.int64], NDArray[np.float64] | None]] = []
         self._copy()
 
     def _copy(self) -> None:
@@ -57,28 +61,45 @@ class Rollback:
             earlier.restore(self._state)
         else:
             _copies[self._state] = self._network.params.copy(), self._state.copy()
+        if self._average is not None and self._earlier_average is not None:
+            self._earlier_average[:] = self._average
         self._slices.clear()
         self._copied = perf_counter()
         self._next_copy = self._copied + (self._copied - started) / COPY_SHARE
 
-    def before(self, orders: NDArray[np.int64]) -> None:
-        """Note that batches of these rows come next, a vector of them for each epoch."""
+    def before(self, orders: NDArray[np.int64], rates: NDArray[np.float64] | None = None) -> None:
+        """Note that batches of these rows come next, a vector of them for each epoch.
+
+        ``rates`` are their learning rates, if they are not the rule's.
+        """
         _, earlier = _copies[self._state]
         # Steps are repeated with the copy's numbers, such as the learning rate.
-        other_numbers = not self._state.has_numbers_of(earlier)
+        other_numbers = not self._state.has_numbers_of(earlier, but_lr=rates is not None)
         if other_numbers or (self._slices and perf_counter() > self._next_copy):
             self._copy()
-        self._slices.append(orders)
+        self._slices.append((orders, rates))
 
     def to_last_finite(self) -> None:
         """Leave network and state as they were after the last step that kept them finite."""
         self._network.params, earlier = _copies[self._state]
         self._state.restore(earlier)
-        for rows in chain.from_iterable(self._slices):
-            for start in range(0, rows.size, self._batch):
-                params, state = self._network.params.copy(), self._state.copy()
-                self._step(rows[start : start + self._batch])
-                if not all_finite(self._network.params):
-                    self._network.params[:] = params
-                    self._state.restore(state)
-                    return
+        average = np.empty(0) if self._average is None else self._average
+        if self._earlier_average is not None:
+            average[:] = self._earlier_average
+        for rows, rate in self._batches():
+            before = self._network.params.copy(), average.copy(), self._state.copy()
+            self._step(rows, rate)
+            if not all_finite(self._network.params):
+                self._network.params[:], average[:], state = before
+                self._state.restore(state)
+                return
+
+    def _batches(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64] | None]]:
+        """Yield the rows of each batch since the copy, and its learning rate."""
+        for orders, rates in self._slices:
+            step = 0
+            for rows in orders:
+                for start in range(0, rows.size, self._batch):
+                    rate = None if rates is None else rates[step : step + 1]
+                    yield rows[start : start + self._batch], rate
+                    step += 1

@@ -1,53 +1,33 @@
-"""The estimators keep scikit-learn's contract, and what MLP's users rely on."""
+"""The estimators do what users of scikit-learn's MLP rely on, and what is more."""
 
 import doctest
 import inspect
+import signal
+import threading
 from pathlib import Path
 
 import joblib
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits, load_iris, make_regression
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.neural_network import MLPClassifier, MLPRegressor
-from sklearn.utils.estimator_checks import (
-    check_sample_weight_equivalence_on_dense_data,
-    check_sample_weight_equivalence_on_sparse_data,
-    parametrize_with_checks,
+from scipy.sparse import csr_matrix
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.datasets import (
+    load_digits,
+    load_iris,
+    make_multilabel_classification,
+    make_regression,
 )
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import chainrule as cr
 from chainrule.interop.sklearn import NetworkClassifier, NetworkRegressor
 
 PAIRS = [(NetworkClassifier, MLPClassifier), (NetworkRegressor, MLPRegressor)]
-IN_DOUBLE = [
-    check_sample_weight_equivalence_on_dense_data,
-    check_sample_weight_equivalence_on_sparse_data,
-]
-
-
-@pytest.mark.filterwarnings("ignore")
-@parametrize_with_checks(
-    [NetworkClassifier(max_iter=100), NetworkRegressor(max_iter=100)],
-    expected_failed_checks=lambda estimator: {
-        check.__name__: "asks float32 for 1e-7; holds in float64, below" for check in IN_DOUBLE
-    },
-)
-def test_contract(estimator, check):
-    check(estimator)
-
-
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("check", IN_DOUBLE)
-@pytest.mark.parametrize(
-    "model",
-    [
-        NetworkClassifier(solver="lbfgs", dtype="float64"),
-        NetworkRegressor(solver="sgd", tol=1e-2, random_state=42, dtype="float64"),
-    ],
-)
-def test_contract_in_double(model, check):
-    check(type(model).__name__, model)
 
 
 @pytest.mark.parametrize(("own", "theirs"), PAIRS)
@@ -143,6 +123,135 @@ def test_what_is_more():
         NetworkRegressor(activation=["tanh", "relu"]).fit(X, y)
     with pytest.raises(ValueError, match="module must have 2"):
         NetworkRegressor(module=module).fit(X, X[:, :2])
+    with pytest.raises(ValueError, match="'loss' parameter"):
+        NetworkClassifier(loss="hinge").fit(X, y)
+    with pytest.raises(ValueError, match="'dtype' parameter"):
+        NetworkClassifier(dtype="float16").fit(X, y)
+    with pytest.raises(ValueError, match="'class_weight' parameter"):
+        NetworkClassifier(class_weight=3).fit(X, y)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_mixed_heads():
+    X, y = load_iris(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    heads = cr.Branch(cr.Linear(8, 3), cr.Linear(8, 1))
+    module = cr.Sequential(cr.Linear(4, 8), cr.Tanh(), heads, seed=0)
+    loss = cr.MultiLoss(cr.CrossEntropyLoss(), cr.MSELoss())
+    options = {"module": module, "learning_rate_init": 0.02, "random_state": 0}
+    model = NetworkRegressor(loss, max_iter=100, **options)
+    columns = np.column_stack([y, X[:, 0]])
+    predicted = model.fit(X, (y, X[:, 0])).predict(X)
+    assert predicted.shape == (150, 2)
+    assert (predicted[:, 0] == y).mean() > 0.9
+    assert np.abs(predicted[:, 1] - X[:, 0]).mean() < 0.3
+    np.testing.assert_array_equal(model.fit(X, columns).predict(X), predicted)
+    with pytest.raises(ValueError, match=r"y has 1 column\(s\), but the outputs take \[1, 1\]"):
+        model.fit(X, y)
+    with pytest.raises(ValueError, match="must hold class numbers"):
+        model.fit(X, columns + 0.5)
+
+
+def test_what_is_in_a_batch_and_weights_counts():
+    X, y = make_regression(60, 4, random_state=0)
+    options = {"solver": "lbfgs", "hidden_layer_sizes": 4, "random_state": 0, "dtype": "float64"}
+    dense = NetworkRegressor(**options).fit(X, y)
+    sparse = NetworkRegressor(**options).fit(csr_matrix(X), y)
+    np.testing.assert_array_equal(dense.predict(X), sparse.predict(csr_matrix(X)))
+    twos = (y > 0).astype(int)
+    weighted = NetworkClassifier(class_weight={1: 50.0}, **options).fit(X, twos)
+    by_row = NetworkClassifier(**options).fit(X, twos, np.where(twos, 50.0, 1.0))
+    np.testing.assert_array_equal(weighted.predict_proba(X), by_row.predict_proba(X))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_epochs_and_calls_of_partial_fit_agree():
+    X, y = make_regression(50, 4, random_state=7)
+    options = {"solver": "sgd", "random_state": 1, "batch_size": 50, "shuffle": False}
+    whole = NetworkRegressor(max_iter=20, **options).fit(X, y / 50)
+    steps = NetworkRegressor(**options)
+    for _ in range(20):
+        steps.partial_fit(X, y / 50)
+    np.testing.assert_array_equal(whole.predict(X), steps.predict(X))
+    assert (steps.n_iter_, steps.t_, len(steps.loss_curve_)) == (1, 1000, 20)
+
+
+def test_learning_rates():
+    X, y = [[3.0, 2.0], [1.0, 6.0]], [1, 0]
+    options = {"solver": "sgd", "tol": 0.5, "max_iter": 3000}
+    adaptive = NetworkClassifier(learning_rate="adaptive", **options).fit(X, y)
+    assert adaptive.n_iter_ < 3000
+    assert adaptive._optimizer.lr < 1e-6
+    inverse = NetworkClassifier(learning_rate="invscaling", power_t=0.25, **options).fit(X, y)
+    assert inverse._optimizer.lr == pytest.approx(0.001 / (2 * inverse.n_iter_ + 1) ** 0.25)
+
+
+@pytest.mark.parametrize("patience", [2, 10, np.inf])
+def test_stops_at_the_first_epoch_that_may_be_the_last(patience):
+    X, y = load_digits(n_class=2, return_X_y=True)
+    model = NetworkClassifier(5, tol=1e9, max_iter=40, n_iter_no_change=patience)
+    if patience == np.inf:
+        with pytest.warns(ConvergenceWarning):
+            model.fit(X, y)
+    else:
+        model.fit(X, y)
+    assert model.n_iter_ == min(patience + 2, 40)  # the first epoch has none to compare with
+    assert model._no_improvement_count == model.n_iter_ - 1
+
+
+def test_what_is_not_finite():
+    X, y = load_iris(return_X_y=True)
+    options = {"activation": "identity", "solver": "sgd", "learning_rate_init": 1e6}
+    with pytest.raises(ValueError, match="non-finite parameter weights"):
+        NetworkRegressor(**options).fit(X, y)
+    model = NetworkRegressor(early_stopping=True, **options).fit(X, y)
+    assert np.isnan(model.validation_scores_[-1])
+    assert np.isfinite(model.predict(X)).all()
+
+
+def test_ctrl_c_keeps_what_was_trained():
+    X, y = load_digits(return_X_y=True)
+    model = NetworkClassifier(max_iter=10**6, n_iter_no_change=np.inf)
+    timer = threading.Timer(0.5, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    with pytest.warns(UserWarning, match="interrupted by user"):
+        model.fit(X, y)
+    assert 0 < model.n_iter_ < 10**6
+    assert model.score(X, y) > 0.1
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_in_scikit_learns_company():
+    X, y = load_digits(n_class=3, return_X_y=True, as_frame=True)
+    pipeline = make_pipeline(
+        StandardScaler(), NetworkClassifier(10, max_iter=10, learning_rate_init=0.01)
+    )
+    pipeline.set_output(transform="pandas")
+    grid = GridSearchCV(pipeline, {"networkclassifier__alpha": [1e-4, 1.0]}, n_jobs=2, cv=2)
+    assert grid.fit(X, y).best_score_ > 0.8
+    assert list(grid.best_estimator_[-1].feature_names_in_) == list(X.columns)
+    calibrated = CalibratedClassifierCV(pipeline, cv=2).fit(X, y)
+    np.testing.assert_allclose(calibrated.predict_proba(X).sum(axis=1), 1.0)
+    assert cross_val_score(clone(pipeline), X, y, cv=2).mean() > 0.8
+
+
+def test_early_stopping_with_too_little_to_hold_out():
+    X, y = make_regression(2, 5, random_state=0)
+    with pytest.raises(ValueError, match="validation set is too small"):
+        NetworkRegressor(early_stopping=True).fit(X, y)
+    with pytest.raises(ValueError, match="least populated class"):
+        NetworkClassifier(early_stopping=True).fit([[1], [2], [3], [4]], [0, 0, 0, 1])
+
+
+def test_several_labels_a_row():
+    X, y = make_multilabel_classification(60, random_state=0, return_indicator=True)
+    model = NetworkClassifier(20, solver="lbfgs", random_state=0).fit(X, y)
+    assert model.score(X, y) > 0.95
+    chances = model.predict_proba(X)
+    np.testing.assert_array_equal(chances > 0.5, y)
+    np.testing.assert_allclose(np.exp(model.predict_log_proba(X)), chances, rtol=1e-4, atol=1e-30)
+    with pytest.raises(ValueError, match="one label a row"):
+        NetworkClassifier(class_weight="balanced").fit(X, y)
 
 
 def test_guide():

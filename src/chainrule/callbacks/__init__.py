@@ -3,7 +3,9 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from chainrule.callbacks.callback import Callback, Callbacks, State, Training
+from chainrule.callbacks.callback import Callback, Training
+from chainrule.callbacks.callback import Callbacks as Callbacks
+from chainrule.callbacks.callback import State as State
 
 if TYPE_CHECKING:
     from chainrule.callbacks.csv_logger import CSVLogger
@@ -15,11 +17,9 @@ if TYPE_CHECKING:
 __all__ = [
     "CSVLogger",
     "Callback",
-    "Callbacks",
     "EarlyStopping",
     "JSONLLogger",
     "ModelCheckpoint",
-    "State",
     "TensorBoard",
     "Training",
 ]

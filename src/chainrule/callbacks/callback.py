@@ -125,12 +125,13 @@ class Callback:
         """Do something before the first step."""
 
     def on_steps(self, training: Training) -> None:
-        """Do something after steps, as often as :attr:`every` says."""
+        """Do something after steps, as often as ``every`` says."""
 
     def on_epoch_end(self, training: Training) -> None:
         """Do something after each epoch and its validation.
 
-        Where no callback has this method, short epochs run together in one compiled call.
+        Where no callback has this method, or :meth:`next_epoch` says so, short epochs run together
+        in one compiled call.
         """
 
     def on_fit_end(self, training: Training) -> None:
@@ -158,15 +159,21 @@ class Callback:
         """
         return inf if self.every is None else step - step % self.every + self.every
 
+    def next_epoch(self, epoch: int) -> float:
+        """Return after which epoch :meth:`on_epoch_end` shall come next, at the latest."""
+        return epoch + 1
+
 
 class Callbacks:
     """The callbacks of one training, called when it is their turn."""
 
     def __init__(self, callbacks: Sequence[Callback], training: Training) -> None:
         self._callbacks, self.training = callbacks, training
-        self.by_epoch = any(
-            type(callback).on_epoch_end is not Callback.on_epoch_end for callback in callbacks
-        )
+        self._by_epoch = [
+            callback
+            for callback in callbacks
+            if type(callback).on_epoch_end is not Callback.on_epoch_end
+        ]
         self._due: list[float] = []
         self._first = self._pause = inf
 
@@ -187,6 +194,12 @@ class Callbacks:
     def steps(self) -> float:
         """How many steps may run until somebody's turn comes."""
         return self._pause - self.training.step
+
+    @property
+    def epochs(self) -> float:
+        """How many epochs may run until somebody must look."""
+        epoch = self.training.epoch
+        return min((callback.next_epoch(epoch) for callback in self._by_epoch), default=inf) - epoch
 
     def begin(self, states: dict[str, State] | None = None) -> None:
         """Begin; or go on, with the states that :meth:`states` returned.
@@ -264,9 +277,8 @@ class Callbacks:
 
     def after_epochs(self, epochs: int) -> None:
         self.training.epoch += epochs
-        if self.by_epoch:
-            for callback in self._callbacks:
-                callback.on_epoch_end(self.training)
+        for callback in self._by_epoch:
+            callback.on_epoch_end(self.training)
 
     def end(self) -> None:
         for callback in self._callbacks:

@@ -55,6 +55,8 @@ class Phase:
     BACKWARD = 16  # walk the plan backward
     INPUT_GRADIENT = 32  # ... down to the network's input
     UPDATE = 64  # let the optimizer step
+    CLIP = 128  # keep the gradients within the rule's limits, before that
+    AVERAGE = 256  # let the average of the parameters follow, after it
 
 
 # A team of threads is an array of so many int64 zeros, in which its members count when they meet;
@@ -143,7 +145,8 @@ LAYOUT = np.dtype(
     ]
 )
 
-# An optimizer's rule. Momentum stands in beta1.
+# An optimizer's rule, a row for each run of neighbouring parameters with one weight decay; what is
+# not of a run counts in the first row. Momentum stands in beta1.
 UPDATE = np.dtype(
     [
         ("op", np.int64),
@@ -154,5 +157,10 @@ UPDATE = np.dtype(
         ("beta2", np.float64),
         ("eps", np.float64),
         ("weight_decay", np.float64),
+        ("begin", np.int64),
+        ("end", np.int64),
+        ("clip_norm", np.float64),  # 0 for no limit
+        ("clip_value", np.float64),
+        ("average_decay", np.float64),
     ]
 )

@@ -28,6 +28,8 @@ from chainrule.kernels.affine import (
     linear_backward_weight,
     linear_relu,
 )
+from chainrule.kernels.blocks import NORM_BLOCK
+from chainrule.kernels.clip import clip_to_norm, clip_to_value, sum_squares
 from chainrule.kernels.combine import (
     accumulate,
     add,
@@ -44,11 +46,12 @@ from chainrule.kernels.gather import gather_rescaled
 from chainrule.kernels.jit import entry_point, kernel
 from chainrule.kernels.rescale import rescale, rescale_backward
 from chainrule.kernels.team import fail, meet
-from chainrule.kernels.update import adam_update, adamw_update, sgd_update
+from chainrule.kernels.update import adam_update, adamw_update, average_update, sgd_update
 from chainrule.kernels.views import matrix
 
 GATHER, WALK, LOSS, OUTPUT = Phase.GATHER, Phase.WALK, Phase.LOSS, Phase.OUTPUT
 BACKWARD, INPUT_GRADIENT, UPDATE = Phase.BACKWARD, Phase.INPUT_GRADIENT, Phase.UPDATE
+CLIP, AVERAGE = Phase.CLIP, Phase.AVERAGE
 
 
 @kernel
@@ -260,14 +263,45 @@ def copy_outputs(heads, arena, first, last, outputs):
 
 
 @kernel
-def update_parameters(update, step, params, grads, state, first, last):
+def clip(rule, grads, squares, share, member, members, team):
+    """Keep the gradients of a member's share within the rule's limits; return as ``meet`` does.
+
+    A norm is a sum over all shares: each member sums the squares of some blocks, which are the same
+    for any number of members, and adds up all members' sums in order.
+    """
+    mine = grads[share[0] : share[1]]
+    if rule["clip_value"] > 0.0:
+        clip_to_value(mine, rule["clip_value"])
+    if rule["clip_norm"] > 0.0:
+        if not meet(team, members):
+            return False
+        first, last = part_of(squares.size, member, members, 1)
+        sum_squares(grads[first * NORM_BLOCK : last * NORM_BLOCK], squares[first:last])
+        if not meet(team, members):
+            return False
+        clip_to_norm(mine, squares, rule["clip_norm"])
+    return True
+
+
+@kernel
+def update_parameters(update, lr, step, params, grads, state, first, last):
     """Let the optimizer take step ``step`` for the parameters from ``first`` to ``last``."""
+    for i in range(update.size):
+        rule = update[i]
+        begin, end = max(first, rule["begin"]), min(last, rule["end"])
+        if begin < end:
+            update_run(rule, lr, step, params, grads, state, begin, end)
+
+
+@kernel
+def update_run(rule, lr, step, params, grads, state, first, last):
+    """Do so for neighbouring parameters with one weight decay."""
     params, grads = params[first:last], grads[first:last]
-    op, lr, decay = update["op"], update["lr"], update["weight_decay"]
-    beta1, beta2, eps = update["beta1"], update["beta2"], update["eps"]
+    op, decay = rule["op"], rule["weight_decay"]
+    beta1, beta2, eps = rule["beta1"], rule["beta2"], rule["eps"]
     if op == Op.SGD:
         velocity = state[0, first:last]
-        sgd_update(params, grads, velocity, lr, beta1, decay, update["nesterov"] != 0)
+        sgd_update(params, grads, velocity, lr, beta1, decay, rule["nesterov"] != 0)
         return
     mean, square = state[0, first:last], state[1, first:last]
     if op == Op.ADAM:
@@ -283,10 +317,13 @@ def run(
     heads,
     layout,
     update,
+    rates,
     params,
     direction,
     grads,
+    squares,
     state,
+    average,
     arena,
     label,
     inputs,
@@ -308,6 +345,8 @@ def run(
     loss is not finite ends the run before it changes anything. ``losses[i]`` gets the weight of
     batch i, and each member's part of its loss. ``targets`` and ``labels`` hold those of one output
     after the other. Walks begin, and end on the way back, at the instruction ``first_step``.
+    ``rates`` holds each batch's learning rate, or nothing: then it is the rule's. ``squares`` is
+    room for the sums that a norm of the gradients is made of.
     """
     place, rule = layout[0], update[0]
     memory, element, start, stride = inputs  # see engine.rows
@@ -325,13 +364,13 @@ def run(
         chosen = order[i // batches, begin : min(begin + batch, length)]
         rows = chosen.size
         first, last = part_of(rows, member, members, 8)
-        mine = chosen[first:last]
+        my_rows = chosen[first:last]
         if phases & GATHER:
             x_at = place["input"] + first * width
-            x = arena[x_at : x_at + mine.size * width]
-            x = matrix(x, mine.size, width)
+            x = arena[x_at : x_at + my_rows.size * width]
+            x = matrix(x, my_rows.size, width)
             scale, offset = place["scale"], place["offset"]
-            gather_rescaled(memory, element, start, stride, mine, scale, offset, x)
+            gather_rescaled(memory, element, start, stride, my_rows, scale, offset, x)
         if phases & WALK:
             forward(walked, params, direction, arena, scratch, first, last, member, team)
         if phases & LOSS and heads[0]["op"] != Op.NONE:
@@ -356,12 +395,18 @@ def run(
                 return i
             if to_input and first_step == 0 and place["scale"] != 1.0:
                 dx_at = place["d_input"] + first * width
-                dx = arena[dx_at : dx_at + mine.size * width]
+                dx = arena[dx_at : dx_at + my_rows.size * width]
                 rescale_backward(dx, dx, place["scale"])
+        if phases & CLIP and not clip(rule, grads, squares, share, member, members, team):
+            return i
         if phases & UPDATE:
             number = steps_before + i + 1
-            update_parameters(rule, number, params, grads, state, share[0], share[1])
-        if phases & (BACKWARD | UPDATE) and not meet(team, members):
+            lr = rates[i] if rates.size > 0 else rule["lr"]
+            update_parameters(update, lr, number, params, grads, state, share[0], share[1])
+        if phases & AVERAGE and average.size > 0:
+            mine = params[share[0] : share[1]]
+            average_update(mine, average[share[0] : share[1]], rule["average_decay"])
+        if phases & (BACKWARD | CLIP | UPDATE | AVERAGE) and not meet(team, members):
             return i
         if phases & UPDATE and member == 0:
             rule["step"] = steps_before + i + 1

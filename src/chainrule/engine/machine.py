@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from chainrule.engine.backends import get_run, is_compiled
 from chainrule.engine.foreign import Function, bind
-from chainrule.engine.instructions import TEAM_FAILED, TEAM_SIZE, UPDATE
+from chainrule.engine.instructions import TEAM_FAILED, TEAM_SIZE, UPDATE, Phase
 from chainrule.engine.rows import as_rows
+from chainrule.kernels.blocks import NORM_BLOCK
 
 Array = NDArray[Any]
 
@@ -85,6 +86,8 @@ class Machine:
         self._no_update, self._no_losses = np.zeros(1, UPDATE), self.losses_for(0)
         self._team = _aligned_zeros(TEAM_SIZE, np.dtype(np.int64))
         self._no_shares = np.zeros_like(plan.shares)
+        self._no_rates = np.empty(0)
+        self.squares = np.empty(0)
         self._no_rows = as_rows(np.empty((1, 0), dtype))
         self._no_targets = _read_only(np.empty(0, dtype))
         self._no_labels = _read_only(np.empty(0, np.int64))
@@ -105,7 +108,9 @@ class Machine:
         outputs: Array | None = None,
         losses: Array | None = None,
         update: Array | None = None,
+        rates: Array | None = None,
         state: Array | None = None,
+        average: Array | None = None,
         first_step: int = 0,
     ) -> int:
         """Do ``phases`` for the rows in ``order``; see ``interpreter.run``.
@@ -113,18 +118,27 @@ class Machine:
         One epoch's order may be a vector, or a number: so many rows, one after the other. Inputs,
         targets, labels and weights are as ``chainrule.arrays`` returns them; of a network with
         several outputs, targets and labels are vectors, one output's after the other's. Without
-        ``grads``, the way back leaves the parameters' gradients out.
+        ``grads``, the way back leaves the parameters' gradients out. ``rates`` is a float64 vector,
+        the learning rate of each batch; without it, all have the rule's. ``average`` is a vector
+        like ``params``.
         """
+        if phases & Phase.CLIP and grads is not None:
+            blocks = -(-grads.size // NORM_BLOCK)
+            if self.squares.size != blocks:
+                self.squares = np.empty(blocks)
         arguments = (
             phases,
             self._instructions,
             self._heads,
             self.plan.layout,
             self._no_update if update is None else update,
+            self._no_rates if rates is None else rates,
             params,
             self._no_vector if direction is None else direction,
             self._no_vector if grads is None else grads,
+            self.squares,
             self._no_matrix if state is None else state,
+            self._no_vector if average is None else average,
             self.arena,
             self._label,
             self._no_rows if inputs is None else as_rows(inputs),

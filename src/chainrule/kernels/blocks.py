@@ -7,6 +7,9 @@ import os
 
 DEFAULT_CACHE_BYTES = 1 << 20, 8 << 20
 
+# Elements whose squares are summed together: a norm's blocks do not depend on who sums them.
+NORM_BLOCK = 4096
+
 
 def _cache_bytes(level: int) -> int:
     """Ask the system for the size of the second- or third-level cache."""

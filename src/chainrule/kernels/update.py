@@ -17,6 +17,13 @@ def sgd_update(params, grads, velocity, lr, momentum, weight_decay, nesterov):
 
 
 @kernel
+def average_update(params, average, decay):
+    share = params.dtype.type(1.0 - decay)
+    for i in range(params.size):
+        average[i] += share * (params[i] - average[i])
+
+
+@kernel
 def sgd_update_without_momentum(params, grads, lr, weight_decay):
     lr, weight_decay = params.dtype.type(lr), params.dtype.type(weight_decay)
     for i in range(params.size):

@@ -59,7 +59,7 @@ class NumPyLayer(Layer):
 
         Parameters
         ----------
-        x : array of shape (n, *)
+        x : array of shape ``(n, *)``
             The batch.
         **parameters : arrays
             The layer's parameters by name; write them as arguments: ``forward(self, x, weight)``.

@@ -44,15 +44,15 @@ def linear(x: ArrayLike, w: ArrayLike, b: ArrayLike | None = None, *, out: Any =
 
     Parameters
     ----------
-    x : array of shape (*, inputs)
+    x : array of shape ``(*, inputs)``
     w : array of shape (inputs, outputs)
     b : array of shape (outputs,), optional
         Or a number, or a matrix of one row.
-    out : array that takes shape (*, outputs), optional
+    out : array that takes shape ``(*, outputs)``, optional
 
     Returns
     -------
-    y : array of shape (*, outputs)
+    y : array of shape ``(*, outputs)``
 
     Raises
     ------
@@ -77,8 +77,8 @@ def linear_backward(
 
     Parameters
     ----------
-    dy : array of shape (*, outputs)
-    x : array of shape (*, inputs)
+    dy : array of shape ``(*, outputs)``
+    x : array of shape ``(*, inputs)``
     w : array of shape (inputs, outputs), or None
         It is needed for dx only. Without it, dx is None: nobody needs a first layer's.
     out : three arrays, optional
@@ -86,7 +86,7 @@ def linear_backward(
 
     Returns
     -------
-    dx : array of shape (*, inputs), or None
+    dx : array of shape ``(*, inputs)``, or None
     dw : array of shape (inputs, outputs)
     db : array of shape (outputs,)
 
@@ -146,15 +146,15 @@ def matmul(
 
     Parameters
     ----------
-    a : array of shape (*, m, k) or (k,)
-    b : array of shape (*, k, n) or (k,)
+    a : array of shape ``(*, m, k)`` or (k,)
+    b : array of shape ``(*, k, n)`` or (k,)
         As for ``np.matmul``: leading axes broadcast, vectors are taken for a row and a column.
         Transposes (``x.T``) are read where they lie.
     bias : array of shape (n,), optional
         Or a number, or a matrix of one row.
     activation : str, optional
         The name of an elementwise function here, such as ``"relu"``; its numbers are its defaults.
-    out : array that takes shape (*, m, n), optional
+    out : array that takes shape ``(*, m, n)``, optional
 
     Raises
     ------

@@ -92,7 +92,7 @@ def mse(
 
     Parameters
     ----------
-    output : array of shape (n, *)
+    output : array of shape ``(n, *)``
     target : array that broadcasts to the output's shape
     sample_weight : array of shape (n,), optional
         One weight a row. The mean is then ``sum(w * row_loss) / sum(w)``.
@@ -204,12 +204,12 @@ def cross_entropy(
 
     Parameters
     ----------
-    output : array of shape (*, classes)
-    label : array of integers, of shape (*)
+    output : array of shape ``(*, classes)``
+    label : array of integers, of shape ``(*)``
         From 0 to classes - 1.
     label_smoothing : float
         The share of the target distribution that is spread evenly over all classes; 0 to 1.
-    sample_weight : array of shape (*), optional
+    sample_weight : array of shape ``(*)``, optional
         One weight a label. The mean is then ``sum(w * row_loss) / sum(w)``.
     out : array that takes the gradient, optional
 

@@ -10,6 +10,11 @@ def sgd_update(params, grads, velocity, lr, momentum, weight_decay, nesterov):
     params -= lr * (gradient + momentum * velocity if nesterov else velocity)
 
 
+def average_update(params, average, decay):
+    """Let an exponential moving average follow: ``average += (1 - decay) * (params - average)``."""
+    average += (1 - decay) * (params - average)
+
+
 def sgd_update_without_momentum(params, grads, lr, weight_decay):
     """Step against the gradient."""
     params -= lr * (grads + weight_decay * params)

@@ -205,9 +205,9 @@ def fit(
                 "validation": None if held_out is None else describe_batch(held_out),
             }
             saver = begin(checkpoint, resume, run, calls, trainer)
-        one_by_one = held_out is not None or calls.by_epoch  # else short epochs go together
         while training.epoch < epochs and not training.stopped:
-            count = 1 if one_by_one else trainer.epochs_in_slice(calls, saver.most_epochs)
+            # Short epochs go together, but each has its validation.
+            count = trainer.epochs_in_slice(calls, saver.most_epochs) if held_out is None else 1
             first = training.epoch
             orders = epoch_orders(data.rows, first, count, seed=seed if shuffle else None)
             if not trainer.run_epochs(orders, calls, bar, saver.after_slice):

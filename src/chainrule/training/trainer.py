@@ -26,7 +26,7 @@ from chainrule.schedules import Schedule
 from chainrule.training.begun import BegunEpoch
 from chainrule.training.pace import MOST_STEPS, Pace
 
-STEP = Phase.FORWARD | Phase.BACKWARD | Phase.UPDATE
+STEP = Phase.FORWARD | Phase.BACKWARD | Phase.CLIP | Phase.UPDATE | Phase.AVERAGE
 
 
 class Trainer:
@@ -64,7 +64,12 @@ class Trainer:
         self.begun = begun
         self.rollback = Rollback(self.net, self.state, self._run, self.batch)
 
-    def _run(self, order: NDArray[np.int64], phases: int = STEP) -> int:
+    def _run(
+        self,
+        order: NDArray[np.int64],
+        rates: NDArray[np.float64] | None = None,
+        phases: int = STEP,
+    ) -> int:
         batches: int = self.machine.run(
             phases,
             order,
@@ -72,6 +77,7 @@ class Trainer:
             grads=self.net.grads,
             losses=self.losses,
             update=self.state.rule,
+            rates=rates,
             state=self.state.vectors,
             **self.data.arguments,
         )
@@ -79,22 +85,11 @@ class Trainer:
 
     def epochs_in_slice(self, calls: Callbacks, most: float) -> int:
         """Return how many whole epochs, one at least and ``most``, shall run without a pause."""
-        if self.begun.rows or self.schedule is not None:
+        if self.begun.rows:
             return 1
-        most = min(most, calls.training.epochs - calls.training.epoch)
+        most = min(most, calls.epochs, calls.training.epochs - calls.training.epoch)
         steps = -(-self.data.rows // self.batch)
         return max(1, int(min(most, self.pace.steps_until_pause(calls) // steps)))
-
-    def _steps_until_pause(self, calls: Callbacks) -> int:
-        """Return how many steps may run, and set the learning rate that they all have."""
-        steps = self.pace.steps_until_pause(calls)
-        if self.schedule is None:
-            return steps
-        first = calls.training.step
-        rates = self.schedule(np.arange(first, first + steps))
-        self.optimizer.lr = float(rates[0])
-        changes = np.flatnonzero(rates != rates[0])
-        return int(changes[0]) if changes.size else steps
 
     def run_epochs(
         self,
@@ -116,23 +111,38 @@ class Trainer:
         while begun.rows < rows:
             if training.stopped:
                 return False
-            length = rows if epochs > 1 else self._steps_until_pause(calls) * self.batch
+            length = rows if epochs > 1 else self.pace.steps_until_pause(calls) * self.batch
             chosen = orders[:, begun.rows : begun.rows + length]
-            weights, losses = self._run_slice(epoch, begun.rows, chosen, history)
+            rates = self._rates(calls.training.step, epochs * -(-chosen.shape[1] // self.batch))
+            weights, losses = self._run_slice(epoch, begun.rows, chosen, rates, history)
             begun.add(chosen.shape[1], weights, losses)
             begun.seconds = perf_counter() - started
             bar.advance(epoch + epochs - 1, begun.rows, begun.loss)
             calls.after_steps(losses.size)
             if begun.rows < rows:
                 after_slice()
-        history.lr += [self.optimizer.lr] * epochs
+        last_steps = slice(losses.shape[1] - 1, None, losses.shape[1])
+        history.lr += [self.optimizer.lr] * epochs if rates is None else rates[last_steps].tolist()
         history.seconds += [(perf_counter() - started) / epochs] * epochs
         history.loss += begun.mean_losses()
         self.begun = BegunEpoch()
         return True
 
+    def _rates(self, first: int, steps: int) -> NDArray[np.float64] | None:
+        """Return the learning rates of so many steps; the optimizer keeps the last of them."""
+        if self.schedule is None:
+            return None
+        rates = self.schedule(np.arange(first, first + steps))
+        self.optimizer.lr = float(rates[-1])
+        return rates
+
     def _run_slice(
-        self, epoch: int, start: int, orders: NDArray[np.int64], history: History
+        self,
+        epoch: int,
+        start: int,
+        orders: NDArray[np.int64],
+        rates: NDArray[np.float64] | None,
+        history: History,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Train in these orders without a pause; return weight and loss of each epoch's steps."""
         epochs, rows = orders.shape
@@ -140,9 +150,9 @@ class Trainer:
         if len(self.losses) < epochs * steps:
             self.losses = self.machine.losses_for(epochs * steps)
         self.optimizer.state(self.net)  # a callback may have set a number, such as lr
-        self.rollback.before(orders)
+        self.rollback.before(orders, rates)
         started = perf_counter()
-        done = self._run(orders)
+        done = self._run(orders, rates)
         self.pace.ran(done, perf_counter() - started)
         weights, losses = self.losses[:done, 0], self.losses[:done, 1:].sum(axis=1)
         history.batch_loss += losses.tolist()
@@ -154,7 +164,7 @@ class Trainer:
 
     def _non_finite(self, epoch: int, step: int, rows: NDArray[np.int64]) -> NonFiniteError:
         """Return the error for a batch that went wrong, and restore the last finite parameters."""
-        self._run(rows, Phase.FORWARD)
+        self._run(rows, phases=Phase.FORWARD)
         layer = self._first_non_finite_layer(rows.size)
         if not all_finite(self.net.params):
             self.rollback.to_last_finite()

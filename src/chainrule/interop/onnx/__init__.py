@@ -9,7 +9,6 @@ try:
 except ImportError:
     raise ImportError('ONNX files need onnx: pip install "chainrule[onnx]"') from None
 
-from chainrule.interop.onnx.export import to_onnx
 from chainrule.interop.onnx.restore import from_onnx
 
-__all__ = ["from_onnx", "to_onnx"]
+__all__ = ["from_onnx"]

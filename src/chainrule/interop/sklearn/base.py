@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from copy import deepcopy
+from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -13,12 +14,13 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from chainrule.interop.sklearn.build import hidden_sizes, own_network, perceptron
 from chainrule.interop.sklearn.solvers import fit_epochs, fit_lbfgs, make_optimizer
-from chainrule.losses import Loss, OutputLoss
+from chainrule.losses import Loss
 from chainrule.multi_loss import MultiLoss
 from chainrule.network import Sequential
 
@@ -42,7 +44,8 @@ class BaseNetwork(BaseEstimator):
         **MLPClassifier._parameter_constraints,
         "activation": "no_validation",  # in build.py
         "module": [None, Sequential, callable],
-        "dtype": "no_validation",
+        "dtype": [StrOptions({"float32", "float64"})],
+        "momentum": [Interval(Real, 0, 1, closed="left")],
     }
     network_: Sequential
     validation_scores_: Any
@@ -95,7 +98,7 @@ class BaseNetwork(BaseEstimator):
         """Return X, and y as the loss takes it."""
 
     @abstractmethod
-    def _choose_loss(self) -> tuple[OutputLoss, float]:
+    def _choose_loss(self) -> tuple[Any, float]:
         """Return the loss, and the factor whose product has scikit-learn's gradient."""
 
     @abstractmethod
@@ -140,6 +143,7 @@ class BaseNetwork(BaseEstimator):
             self.network_ = perceptron(widths, self.activation, seed, self.dtype)
         else:
             self.network_ = own_network(self.module, X.shape[1], self.n_outputs_, self.dtype)
+            self._check_outputs(self.network_.output_shapes(X.shape[1:]))
         loss, scale = self._choose_loss()
         self._loss = loss if scale == 1 else MultiLoss(loss, weights=(float(scale),))
         self.n_iter_ = self.t_ = 0
@@ -150,9 +154,17 @@ class BaseNetwork(BaseEstimator):
             self.best_validation_score_ = -np.inf if self.early_stopping else None
 
     @property
-    def _loss_divisor(self) -> float:
-        """What scikit-learn divides the loss by that it reports, but not the gradient."""
+    def _loss_share(self) -> float:
+        """What scikit-learn multiplies the loss by that it reports, but not the gradient."""
         return 1.0
+
+    def _check_outputs(self, shapes: tuple[Any, ...]) -> None:
+        """Raise ValueError unless outputs of a module of one's own fit y."""
+        if shapes != ((self.n_outputs_,),):
+            raise ValueError(
+                f"module must have {self.n_outputs_} output(s), but its outputs have the shapes "
+                f"{', '.join(map(str, shapes))}."
+            )
 
     def _targets(self, y: Any) -> Any:
         return (y,) if isinstance(self._loss, MultiLoss) else y
@@ -177,17 +189,15 @@ class BaseNetwork(BaseEstimator):
             return X, y, None, (X_held, y_held, None)
         return X, y, weights, (X_held, y_held, weights_held)
 
-    def _reported(self, loss: float, decay: float) -> float:
-        """Return the loss with its penalty, in scikit-learn's measure."""
-        squares = sum(float(np.vdot(w, w)) for w in self.coefs_)
-        return loss / self._loss_divisor + 0.5 * decay * squares
+    def _penalty(self, decay: float) -> float:
+        """Return what the penalty on the weights adds to the loss."""
+        return 0.5 * decay * sum(float(np.vdot(w, w)) for w in self.coefs_)
 
-    def _outputs(self, X: Any) -> NDArray[Any]:
+    def _outputs(self, X: Any) -> Any:
         """Return the network's outputs before the last activation, shape (n, outputs)."""
         check_is_fitted(self)
         X = self._check_rows(X)
-        outputs: NDArray[Any] = self.network_.predict(X.toarray() if issparse(X) else X)
-        return outputs
+        return self.network_.predict(X.toarray() if issparse(X) else X)
 
     @abstractmethod
     def _check_rows(self, X: Any) -> Any:

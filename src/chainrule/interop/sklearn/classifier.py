@@ -11,6 +11,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import (
     _check_partial_fit_first_call,
@@ -67,8 +68,8 @@ class NetworkClassifier(ClassifierMixin, BaseNetwork):
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseNetwork._parameter_constraints,
-        "loss": "no_validation",
-        "class_weight": "no_validation",
+        "loss": [StrOptions({"log_loss"}), OutputLoss],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
     }
 
     def __init__(
@@ -231,7 +232,7 @@ class NetworkClassifier(ClassifierMixin, BaseNetwork):
         of_classes = compute_sample_weight(weights, y)
         return of_classes if sample_weight is None else of_classes * sample_weight
 
-    def _choose_loss(self) -> tuple[OutputLoss, float]:
+    def _choose_loss(self) -> tuple[Any, float]:
         if self.loss != "log_loss":
             return self.loss, 1
         if self.out_activation_ == "softmax":

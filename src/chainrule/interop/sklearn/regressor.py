@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import validate_data
 
 from chainrule.interop.sklearn.base import BaseNetwork, only_stochastic
-from chainrule.losses import MSELoss, OutputLoss
+from chainrule.interop.sklearn.columns import check_columns, join_columns, split_columns
+from chainrule.losses import Loss, MSELoss
+from chainrule.multi_loss import MultiLoss
 from chainrule.own_losses import CompiledLoss
 
 
@@ -33,13 +36,16 @@ class NetworkRegressor(RegressorMixin, BaseNetwork):
     """A regressor with the parameters, attributes and methods of scikit-learn's MLPRegressor.
 
     Below is what it has beyond; :class:`sklearn.neural_network.MLPRegressor` documents the rest.
-    X may be sparse (it is made dense), and y may have several columns.
+    X may be sparse (it is made dense), and y may have several columns. With a ``cr.MultiLoss`` the
+    columns belong to one output after the other: one column of class numbers to an output whose
+    loss takes labels, else as many as the output has. y may then be a tuple of such blocks, and
+    ``predict`` returns columns in the same order, of classes the likeliest.
 
     Parameters
     ----------
     loss : "squared_error", "poisson" or Loss
         Or a chainrule loss of outputs and targets of shape (n, outputs), such as
-        ``cr.HuberLoss()``.
+        ``cr.HuberLoss()``; or a ``cr.MultiLoss`` for a module of several outputs.
     activation : str, Layer, or a list of them
         Of all hidden layers, or of each; strings are scikit-learn's, layers chainrule's.
     module : Sequential, or a function of (n_in, n_out) that returns one
@@ -69,7 +75,7 @@ class NetworkRegressor(RegressorMixin, BaseNetwork):
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseNetwork._parameter_constraints,
-        "loss": "no_validation",
+        "loss": [StrOptions({"squared_error", "poisson"}), Loss],
     }
 
     def __init__(
@@ -144,14 +150,18 @@ class NetworkRegressor(RegressorMixin, BaseNetwork):
         """Return the predictions, of shape (n,) for one output, else (n, outputs)."""
         return self._values_of(self._outputs(X))
 
-    def _values_of(self, outputs: NDArray[Any]) -> NDArray[Any]:
-        values = np.exp(outputs) if self.out_activation_ == "exp" else outputs
+    def _values_of(self, outputs: Any) -> NDArray[Any]:
+        if isinstance(self._loss, MultiLoss) and isinstance(outputs, tuple):
+            return join_columns(self._loss, outputs)
+        values: NDArray[Any] = np.exp(outputs) if self.out_activation_ == "exp" else outputs
         return values[:, 0] if values.shape[1] == 1 else values
 
     def _check_rows(self, X: Any) -> Any:
         return validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
 
     def _check_data(self, X: Any, y: Any, *, reset: bool, incremental: bool) -> tuple[Any, Any]:
+        if isinstance(self.loss, MultiLoss) and isinstance(y, tuple):
+            y = np.column_stack(y)
         X, y = validate_data(
             self,
             X,
@@ -168,7 +178,7 @@ class NetworkRegressor(RegressorMixin, BaseNetwork):
         self.out_activation_ = "exp" if self.loss == "poisson" else "identity"
         return X, y
 
-    def _choose_loss(self) -> tuple[OutputLoss, float]:
+    def _choose_loss(self) -> tuple[Any, float]:
         if self.loss == "squared_error":
             return MSELoss(), self.n_outputs_ / 2
         if self.loss == "poisson":
@@ -176,8 +186,20 @@ class NetworkRegressor(RegressorMixin, BaseNetwork):
         return self.loss, 1
 
     @property
-    def _loss_divisor(self) -> float:
-        return float(self.n_outputs_) if self.loss == "squared_error" else 1.0
+    def _loss_share(self) -> float:
+        return 1 / self.n_outputs_ if self.loss == "squared_error" else 1.0
+
+    def _check_outputs(self, shapes: tuple[Any, ...]) -> None:
+        if isinstance(self.loss, MultiLoss):
+            check_columns(self.loss, shapes, self.n_outputs_)
+        else:
+            super()._check_outputs(shapes)
+
+    def _targets(self, y: Any) -> Any:
+        if isinstance(self.loss, MultiLoss):
+            shapes = self.network_.output_shapes((self.n_features_in_,))
+            return split_columns(self.loss, shapes, y)
+        return super()._targets(y)
 
     def _validation_score(self, X: Any, y: Any, sample_weight: Any) -> float:
         predicted = self._values_of(self.network_.predict(X))

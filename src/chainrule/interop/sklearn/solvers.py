@@ -104,16 +104,34 @@ class _Watch(Callback):
         self.estimator, self.rows, self.decay = estimator, rows, decay
         self.validation, self.converged = validation, False
         self.best = estimator.network_.params.copy()
+        self.changes_rate = estimator.solver == "sgd" and estimator.learning_rate == "invscaling"
+        self.penalty = estimator._penalty(decay)
+
+    def next_epoch(self, epoch: int) -> float:
+        estimator = self.estimator
+        if self.validation is not None or self.changes_rate:
+            return epoch + 1
+        # The epoch that may be the last, if none until then is better.
+        patience: float = estimator.n_iter_no_change - estimator._no_improvement_count
+        return epoch + patience + 1
 
     def on_epoch_end(self, training: Training) -> None:
+        losses = training.history.loss[self.estimator.n_iter_ :]
+        before, self.penalty = self.penalty, self.estimator._penalty(self.decay)
+        # Of epochs that ran together, only the last one's weights are known.
+        for number, loss in enumerate(losses, 1):
+            share = number / len(losses)
+            self._look(loss, (1 - share) * before + share * self.penalty, training)
+
+    def _look(self, loss: float, penalty: float, training: Training) -> None:
         estimator = self.estimator
         estimator.n_iter_ += 1
         estimator.t_ += self.rows
-        estimator.loss_ = estimator._reported(training.history.loss[-1], self.decay)
+        estimator.loss_ = loss * estimator._loss_share + penalty
         estimator.loss_curve_.append(estimator.loss_)
         better = self._loss_is_better() if self.validation is None else self._score_is_better()
         estimator._no_improvement_count = 0 if better else estimator._no_improvement_count + 1
-        if estimator.solver == "sgd" and estimator.learning_rate == "invscaling":
+        if self.changes_rate:
             rate = estimator.learning_rate_init / (estimator.t_ + 1) ** estimator.power_t
             training.optimizer.lr = rate
         if estimator._no_improvement_count > estimator.n_iter_no_change:
@@ -184,7 +202,7 @@ def fit_lbfgs(
             stacklevel=4,
         )
     penalty = 0.5 * float((decay * result.x) @ result.x)
-    estimator.loss_ = (float(result.fun) - penalty) / estimator._loss_divisor + penalty
+    estimator.loss_ = (float(result.fun) - penalty) * estimator._loss_share + penalty
     if not np.isfinite(result.x).all():
         raise ValueError(NON_FINITE)
     net.params = result.x

@@ -1,0 +1,42 @@
+"""What the commands share: how one is added, and what is refused before any work is done."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Report = dict[str, Any]  # what --json writes
+
+
+def add_command(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], Report], about: str, example: str
+) -> argparse.ArgumentParser:
+    """Add a command: ``run`` takes its options, prints for people, and returns its report."""
+    command: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=about.partition("\n")[0],
+        description=about,
+        epilog=f"examples:\n{example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument(
+        "--json", action="store_true", help="one JSON object on stdout, all else on stderr"
+    )
+    command.set_defaults(run=run)
+    return command
+
+
+def check_writable(path: Path | None) -> None:
+    """Raise ValueError if there cannot be such a file, before it is computed in vain."""
+    if path is None:
+        return
+    folder = path.resolve().parent
+    if not folder.is_dir():
+        raise ValueError(f"There is no folder for {path}.")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder, not a file.")
+    if not os.access(folder, os.W_OK):
+        raise ValueError(f"{path} cannot be written: its folder is read-only.")

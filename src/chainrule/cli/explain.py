@@ -1,0 +1,166 @@
+"""``chainrule explain``: the chain rule on a new network, or on a saved one and its table."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+import chainrule as cr
+from chainrule import tables
+from chainrule.arguments import integer
+from chainrule.arrays import FloatArray
+from chainrule.cli import table_model
+from chainrule.cli.command import Report, add_command, check_writable
+from chainrule.cli.network import add_data_and_network, fit_network, read_data
+from chainrule.explain import Chain
+from chainrule.explain import Path as ChainPath
+from chainrule.losses import Loss
+
+INFLUENCE_ROWS = 64
+MOST_INPUTS = 20  # of a table that are shown
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    command = add_command(
+        commands,
+        "explain",
+        _run,
+        "Show the chain rule at work.\n\n"
+        "On a model of `chainrule train` and a table with its columns; or on a network that\n"
+        "is trained for it on handwritten digits or on the file that --data names.",
+        "  chainrule explain\n"
+        "  chainrule explain model.safetensors houses.csv --parameter W1\n"
+        "  chainrule explain --rows 2 --html chain.html",
+    )
+    command.add_argument("model", type=Path, nargs="?", help="a saved network, not a new one")
+    command.add_argument(
+        "table", type=Path, nargs="?", help="a .csv file with its columns, if it is of a table"
+    )
+    add_data_and_network(command, hidden=(16,), activation="tanh", epochs=10)
+    command.add_argument(
+        "--rows", type=int, default=1, help="how many to explain (default: %(default)s)"
+    )
+    command.add_argument(
+        "--parameter", metavar="NAME", help="such as W1, 0.bias or x (default: the first)"
+    )
+    command.add_argument("--html", type=Path, metavar="FILE", help="write a page to explore, too")
+
+
+def _run(options: argparse.Namespace) -> Report:
+    check_writable(options.html)
+    rows = integer(options.rows, "--rows", least=1)
+    console = Console()
+    if options.table is not None:
+        return _explain_table(options, rows, console)
+    data = read_data(options)
+    if rows > len(data.test):
+        raise ValueError(f"--rows is {rows}, but there are only {len(data.test)} test rows.")
+    loss, interrupted = cr.CrossEntropyLoss(), False
+    if options.model is None:
+        net, history = fit_network(options, data, loss, console)
+        interrupted = history.interrupted
+    else:
+        net = cr.load(options.model)
+        if table_model.KEY in cr.load_metadata(options.model):
+            raise ValueError(
+                f"{options.model} is a model of a table: chainrule explain {options.model} FILE.csv"
+            )
+        console.print(str(net.summary()), highlight=False)
+    some, batch = data.test[:rows], data.training[:INFLUENCE_ROWS]
+    chain = cr.explain(net, loss, data.X[some], data.y[some])
+    few = cr.explain(net, loss, data.X[batch], data.y[batch])
+    return _show(options, console, chain, few) | {"interrupted": interrupted}
+
+
+def _explain_table(options: argparse.Namespace, rows: int, console: Console) -> Report:
+    net, encoding = table_model.load(options.model)
+    console.print(str(net.summary()), highlight=False)
+    table = tables.read_table(options.table)
+    X, y = encoding.encode(table), encoding.encode_target(table)
+    if rows > len(X):
+        raise ValueError(f"--rows is {rows}, but {options.table} has only {len(X)} rows.")
+    loss: Loss = cr.CrossEntropyLoss() if encoding.target.categories else cr.MSELoss()
+    chain = cr.explain(net, loss, X[:rows], y[:rows])
+    few = cr.explain(net, loss, X[:INFLUENCE_ROWS], y[:INFLUENCE_ROWS])
+    report = _show(options, console, chain, few)
+    names, gradients = encoding.inputs, chain.gradients["x"]
+    console.print(
+        f"\nWhat moves the loss of line {table.lines[0]}, by its columns\n",
+        style="bold",
+        highlight=False,
+    )
+    console.print(_inputs_table(names, X[0], gradients[0]))
+    predicted = encoding.decode(net.predict(X[:rows]))
+    for line, value, cell in zip(
+        table.lines, predicted, table.column(encoding.target.name), strict=False
+    ):
+        console.print(
+            f"Line {line}: {encoding.target.name} is {cell}, predicted {value}.",
+            highlight=False,
+            markup=False,
+        )
+    return report | {
+        "target": encoding.target.name,
+        "predictions": predicted,
+        "input_gradients": dict(zip(names, gradients.T.tolist(), strict=True)),
+    }
+
+
+def _show(options: argparse.Namespace, console: Console, chain: Chain, batch: Chain) -> Report:
+    """Print what there is to say of one parameter, and of all links for more rows."""
+
+    def show(heading: str, part: object) -> None:
+        console.print(f"\n{heading}\n", style="bold", highlight=False)
+        console.print(str(part), highlight=False, markup=False, soft_wrap=True)
+
+    if options.parameter is None and not chain.symbols:
+        raise ValueError("The network has no parameters to explain.")
+    name = chain.find(options.parameter or next(iter(chain.symbols)))
+    path, influence = chain.path(name), batch.influence()
+    show("The chain", chain)
+    show("One parameter's factors", path)
+    show("One fraction", chain.compress(name))
+    if name != "x":
+        show("One weight's paths to the loss", _trace_of_largest(chain, path))
+    show("Why from the loss backward", chain.order())
+    show(f"What each layer passes on, for {batch.rows} rows", influence)
+    if options.html is not None:
+        chain.to_html(options.html)
+        console.print(f"\nA page to explore: {options.html}", highlight=False)
+    return {
+        "rows": chain.rows,
+        "loss": chain.loss,
+        "parameter": name,
+        "equation": path.equation,
+        "gradient": path.gradient.tolist(),
+        "links": [
+            {"symbol": link.symbol, "signal": link.forward, "gradient": link.backward}
+            for link in influence.links
+        ],
+        "diagnosis": [finding.text for finding in influence.findings],
+    }
+
+
+def _inputs_table(names: list[str], x: FloatArray, gradient: FloatArray) -> Table:
+    """Return the inputs with the largest derivatives of the loss."""
+    table = Table("input", "x, as the network sees it", "dL/dx")
+    for i in np.argsort(-np.abs(gradient), kind="stable")[:MOST_INPUTS]:
+        table.add_row(Text(names[i]), f"{x[i]:.4g}", f"{gradient[i]:+.3g}")
+    return table
+
+
+def _trace_of_largest(chain: Chain, path: ChainPath) -> object:
+    """Return the paths of the entry with the largest gradient, or why they cannot be followed."""
+    sizes = np.abs(path.gradient)
+    largest = np.unravel_index(int(np.argmax(sizes)), sizes.shape)
+    try:
+        return chain.trace(path.name, [int(i) for i in largest])
+    except ValueError as error:  # a Jacobian is too large
+        return error

@@ -1,0 +1,56 @@
+"""``chainrule info``: what computes here."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+from importlib.metadata import version
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+import chainrule as cr
+from chainrule.cli.command import Report, add_command
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    add_command(
+        commands,
+        "info",
+        _run,
+        "Show versions, CPU, threads and cache.",
+        "  chainrule info\n  chainrule info --json",
+    )
+
+
+def _run(options: argparse.Namespace) -> Report:
+    import llvmlite.binding as llvm
+
+    from chainrule.kernels.cache import cache_folder
+    from chainrule.kernels.vectors import VECTOR_BYTES
+
+    features = llvm.get_host_cpu_features()
+    telling = ("avx2", "fma", "avx512f", "avx512bf16", "amx-bf16", "neon", "sve")
+    folder = cache_folder()
+    entries = len(list(folder.glob("*.nbc"))) if folder else 0
+    rows = {
+        "chainrule": cr.__version__,
+        "Python": platform.python_version(),
+        **{name: version(name) for name in ("numpy", "numba", "llvmlite")},
+        "CPU": llvm.get_host_cpu_name(),
+        "features": ", ".join(name for name in telling if features.get(name)),
+        "vector": f"{VECTOR_BYTES} bytes",
+        "cores": str(os.cpu_count()),
+        "threads": f"up to {cr.get_num_threads()}",
+        "threading layer": "none of Numba's: threads of our own",
+        "cache folder": str(folder) if folder else "none: nowhere to keep compiled code",
+        "cache entries": str(entries),
+    }
+    table = Table(show_header=False, box=None)
+    for name, value in rows.items():
+        table.add_row(name, value)
+    Console().print(table, highlight=False)
+    return rows

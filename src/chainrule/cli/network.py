@@ -1,0 +1,171 @@
+"""What ``train`` and ``explain`` share: data, its split, and a network that is fitted to it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+import chainrule as cr
+from chainrule import datasets
+from chainrule.arguments import integer
+from chainrule.arrays import FloatArray
+from chainrule.layers.layer import Layer
+from chainrule.losses import Loss
+from chainrule.tables import Encoding
+
+Labels = NDArray[np.int64]
+
+ACTIVATIONS = {
+    "relu": cr.ReLU,
+    "leaky_relu": cr.LeakyReLU,
+    "tanh": cr.Tanh,
+    "sigmoid": cr.Sigmoid,
+    "gelu": cr.GELU,
+    "silu": cr.SiLU,
+    "softplus": cr.Softplus,
+    "elu": cr.ELU,
+}
+TEST_SHARE, VALIDATION_SHARE = 0.2, 0.1
+
+
+def add_data_and_network(
+    command: argparse.ArgumentParser, *, hidden: tuple[int, ...], activation: str, epochs: int
+) -> None:
+    """Add the options that :func:`read_data` and :func:`fit_network` take."""
+    command.add_argument(
+        "--data",
+        type=Path,
+        metavar="FILE",
+        help=".npz with images and labels, or .csv with the label last (default: built-in digits)",
+    )
+    command.add_argument(
+        "--hidden",
+        type=_sizes,
+        default=hidden,
+        metavar="SIZES",
+        help=f"sizes of hidden layers (default: {','.join(map(str, hidden))})",
+    )
+    command.add_argument(
+        "--activation",
+        choices=ACTIVATIONS,
+        default=activation,
+        help="between layers (default: %(default)s)",
+    )
+    numbers: tuple[tuple[str, type, float, str], ...] = (
+        ("epochs", int, epochs, "how often each row is seen, at most"),
+        ("batch-size", int, 32, "rows a step"),
+        ("lr", float, 5e-3, "learning rate"),
+        ("weight-decay", float, 0.1, "of AdamW"),
+        ("seed", int, 0, "of split, parameters and order"),
+    )
+    for name, kind, default, about in numbers:
+        command.add_argument(
+            f"--{name}", type=kind, default=default, help=f"{about} (default: %(default)s)"
+        )
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    """Parse ``"64,32"``; an empty text is no hidden layer."""
+    try:
+        sizes = tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        sizes = (0,)
+    if any(size < 1 for size in sizes):
+        raise argparse.ArgumentTypeError(f"expected sizes such as 64,32, not {text!r}")
+    return sizes
+
+
+@dataclass(frozen=True)
+class Data:
+    """Rows, what is to be predicted of them, and which rows are for what.
+
+    ``classes`` is empty where that is a number, and ``encoding`` None but for a table.
+    """
+
+    X: FloatArray
+    y: NDArray[Any]
+    classes: NDArray[Any]
+    test: Labels
+    validation: Labels
+    training: Labels
+    encoding: Encoding | None = None
+
+
+def read_data(options: argparse.Namespace) -> Data:
+    """Return the digits, or what --data names."""
+    X, labels = datasets.load_digits() if options.data is None else datasets.load(options.data)
+    classes, y = _classes(labels)
+    test, validation, training = split(len(X), options.seed)
+    if X.min() < 0 or X.max() > 1:  # no pixels: columns of a table may differ by any factor
+        X = _standardized(X, training)
+    return Data(X, y, classes, test, validation, training)
+
+
+def split(rows: int, seed: int) -> tuple[Labels, Labels, Labels]:
+    """Return the rows for test, validation and training, drawn at random."""
+    order = np.random.default_rng(integer(seed, "seed", least=0)).permutation(rows)
+    test = round(rows * TEST_SHARE)
+    validation = test + round(rows * VALIDATION_SHARE)
+    if test == 0 or validation in (test, rows):
+        raise ValueError(f"The data has only {rows} rows; a test needs at least 10.")
+    return order[:test], order[test:validation], order[validation:]
+
+
+def fit_network(
+    options: argparse.Namespace,
+    data: Data,
+    loss: Loss,
+    console: Console,
+    callbacks: Sequence[cr.Callback] = (),
+    backend: str = "numba",
+) -> tuple[cr.Sequential, cr.History]:
+    """Build the network that the options describe, and train it."""
+    layers: list[Layer] = []
+    inputs = data.X.shape[1]
+    for size in options.hidden:
+        layers += [cr.Linear(inputs, size), ACTIVATIONS[options.activation]()]
+        inputs = size
+    outputs = max(1, len(data.classes))
+    net = cr.Sequential(*layers, cr.Linear(inputs, outputs), seed=options.seed, backend=backend)
+    console.print(str(net.summary()), highlight=False)
+    history = cr.fit(
+        net,
+        data.X[data.training],
+        data.y[data.training],
+        loss=loss,
+        optimizer=cr.AdamW(lr=options.lr, weight_decay=options.weight_decay),
+        epochs=options.epochs,
+        batch_size=min(options.batch_size, len(data.training)),
+        seed=options.seed,
+        validation=(data.X[data.validation], data.y[data.validation]),
+        callbacks=callbacks,
+    )
+    return net, history
+
+
+def _classes(labels: Labels) -> tuple[Labels, Labels]:
+    """Return the different labels, and for each row the number of its label among them."""
+    classes, y = np.unique(labels, return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(f"All labels are {classes[0]}; a classifier needs two classes or more.")
+    if len(classes) > len(labels) / 2:
+        raise ValueError(
+            f"There are {len(classes)} different labels in {len(labels)} rows; classes are "
+            "expected to have several rows each."
+        )
+    return classes, y
+
+
+def _standardized(X: FloatArray, rows: Labels) -> FloatArray:
+    """Return X with every column of mean 0 and deviation 1 in these rows, as far as it varies."""
+    seen = X[rows].astype(float)
+    constant = np.ptp(seen, axis=0) == 0
+    result: FloatArray = (X - seen.mean(axis=0)) / np.where(constant, 1, seen.std(axis=0))
+    return result

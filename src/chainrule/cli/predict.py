@@ -1,0 +1,62 @@
+"""``chainrule predict``: by a model of ``chainrule train``, for the rows of a table."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chainrule.cli import table_model
+from chainrule.cli.command import Report, add_command, check_writable
+from chainrule.files import write_whole
+from chainrule.tables import CLASSIFICATION, read_table
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    command = add_command(
+        commands,
+        "predict",
+        _run,
+        "Predict for the rows of a table, by a model of `chainrule train`.",
+        "  chainrule predict model.safetensors new.csv --out predicted.csv\n"
+        "  chainrule predict model.safetensors new.csv --probabilities | head",
+    )
+    command.add_argument("model", type=Path, help="what `chainrule train --out` wrote")
+    command.add_argument("table", type=Path, help="a .csv file with the same columns, in any order")
+    command.add_argument("--out", type=Path, metavar="FILE", help="write there, not to stdout")
+    command.add_argument(
+        "--probabilities", action="store_true", help="one column for each class, of a classifier"
+    )
+
+
+def _run(options: argparse.Namespace) -> Report:
+    check_writable(options.out)
+    net, encoding = table_model.load(options.model)
+    if options.probabilities and encoding.task != CLASSIFICATION:
+        raise ValueError("--probabilities is for classifiers; this model predicts numbers.")
+    output = net.predict(encoding.encode(read_table(options.table)))
+    predicted = encoding.decode(output)
+    report = {"target": encoding.target.name, "predictions": predicted}
+    header, rows = [encoding.target.name], [[_written(value)] for value in predicted]
+    if options.probabilities:
+        odds = np.exp(output - output.max(axis=1, keepdims=True), dtype=float)
+        shares = odds / odds.sum(axis=1, keepdims=True)
+        report |= {"classes": list(encoding.target.categories), "probabilities": shares.tolist()}
+        header, rows = encoding.outputs, [[f"{share:.6g}" for share in row] for row in shares]
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    if options.out is not None:
+        write_whole(options.out, text.getvalue().encode())
+    elif not options.json:
+        sys.stdout.write(text.getvalue())
+    return report
+
+
+def _written(value: Any) -> str:
+    return f"{value:.7g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,45 @@
+"""Models of tables: a network, and in its file's metadata how a table becomes its inputs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+import chainrule as cr
+from chainrule.errors import ModelFileError
+from chainrule.tables import Encoding
+
+KEY = "table"  # of the metadata
+
+
+def save(path: Path, net: cr.Sequential, encoding: Encoding | None) -> None:
+    """Write what :func:`load` reads; without an encoding, a network that is of no table."""
+    net.save(path, metadata={} if encoding is None else {KEY: encoding.to_json()})
+
+
+def load(path: Path) -> tuple[cr.Sequential, Encoding]:
+    """Return a network and its table's encoding.
+
+    Raises
+    ------
+    ModelFileError
+        If it is no model of a table, or the two do not fit together.
+    OSError
+        If it cannot be read.
+    """
+    net = cr.load(path)
+    try:
+        encoding = Encoding.from_json(cr.load_metadata(path).get(KEY))
+    except ValueError as error:
+        raise ModelFileError(f"{path} is no model of a table: {error}.") from None
+    inputs, outputs = len(encoding.inputs), len(encoding.outputs)
+    try:
+        shape = np.shape(net.predict(np.zeros((1, inputs), np.float32)))
+    except (TypeError, ValueError) as error:
+        raise ModelFileError(f"{path} has columns that do not fit its network: {error}") from None
+    if shape != (1, outputs):
+        raise ModelFileError(
+            f"{path} has {outputs} values to predict, but its network's output has shape {shape}."
+        )
+    return net, encoding

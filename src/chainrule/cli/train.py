@@ -1,0 +1,178 @@
+"""``chainrule train``: a network for a table, for a file of labelled rows, or for the digits."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+import chainrule as cr
+from chainrule import tables
+from chainrule.callbacks import EarlyStopping
+from chainrule.cli import table_model
+from chainrule.cli.command import Report, add_command, check_writable
+from chainrule.cli.network import Data, Labels, add_data_and_network, fit_network, read_data, split
+from chainrule.engine.backends import BACKENDS
+from chainrule.losses import Loss
+
+PATIENCE = 15  # epochs without a better validation loss, on a table
+MOST_CLASSES_SHOWN = 20  # in the confusion table
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    command = add_command(
+        commands,
+        "train",
+        _run,
+        "Train a network and test it on a fifth of the data that it has not seen.\n\n"
+        "The data is a table of numbers and categories, one column of which is to be\n"
+        "predicted; or, without one, handwritten digits, or the file that --data names.",
+        "  chainrule train\n"
+        "  chainrule train houses.csv --target price --out model.safetensors\n"
+        "  chainrule train flowers.csv --target species --drop id --impute --hidden 32",
+    )
+    command.add_argument("table", type=Path, nargs="?", help="a .csv file with a header")
+    command.add_argument("--target", metavar="COLUMN", help="what to predict in it")
+    command.add_argument(
+        "--task",
+        choices=(tables.CLASSIFICATION, tables.REGRESSION),
+        help="(default: text and few whole numbers are classes)",
+    )
+    command.add_argument("--drop", action="append", metavar="COLUMN", help="leave it out")
+    command.add_argument(
+        "--impute", action="store_true", help="fill empty cells: median, or most frequent category"
+    )
+    add_data_and_network(command, hidden=(64, 32), activation="relu", epochs=60)
+    command.add_argument(
+        "--backend", choices=BACKENDS, default="numba", help="what computes (default: %(default)s)"
+    )
+    command.add_argument(
+        "--out", "--save", type=Path, metavar="FILE", help="keep the network (.safetensors)"
+    )
+
+
+def _run(options: argparse.Namespace) -> Report:
+    check_writable(options.out)
+    data = read_data(options) if options.table is None else _read_table(options)
+    if data.encoding is None and any((options.target, options.task, options.drop, options.impute)):
+        raise ValueError(
+            "--target, --task, --drop and --impute are for a table: "
+            "chainrule train FILE.csv --target COLUMN"
+        )
+    console = Console()
+    loss: Loss = cr.CrossEntropyLoss(label_smoothing=0.1 if data.encoding is None else 0.0)
+    if not len(data.classes):
+        loss = cr.MSELoss()
+    callbacks = [EarlyStopping(patience=PATIENCE)] if data.encoding is not None else []
+    net, history = fit_network(options, data, loss, console, callbacks, options.backend)
+    if history.interrupted:
+        console.print("Interrupted; testing what was trained so far.")
+    report: Report = {
+        "rows": {kind: len(getattr(data, kind)) for kind in ("training", "validation", "test")},
+        "parameters": int(net.params.size),
+        "epochs": len(history.loss),
+        "validation_loss": min(history.validation_loss, default=None),
+    }
+    if data.encoding is not None:
+        report |= {"target": data.encoding.target.name, "task": data.encoding.task}
+    report |= _test(console, net, data)
+    if history.seconds:
+        # The median epoch: the first one also loads or compiles the engine.
+        steps = len(history.batch_loss) / len(history.loss)
+        a_step = report["seconds_per_step"] = float(np.median(history.seconds)) / steps
+        console.print(f"Time: {a_step * 1e6:.1f} us a step in the median epoch.", highlight=False)
+    some = data.training[:16]
+    report["gradient_error"] = _check_gradients(console, net, loss, data.X[some], data.y[some])
+    if options.out is not None:
+        table_model.save(options.out, net, data.encoding)
+        report["model"] = str(options.out)
+        console.print(f"Saved: {options.out}", highlight=False, markup=False)
+    return report | {"interrupted": history.interrupted}
+
+
+def _read_table(options: argparse.Namespace) -> Data:
+    if options.data is not None:
+        raise ValueError(f"--data is for a training without a table, but there is {options.table}.")
+    if options.target is None:
+        raise ValueError(f"--target must name the column of {options.table} to predict.")
+    table = tables.read_table(options.table)
+    test, validation, training = split(len(table.lines), options.seed)
+    encoding = tables.fit_encoding(
+        table,
+        options.target,
+        training,
+        task=options.task,
+        drop=options.drop or (),
+        impute=options.impute,
+    )
+    X, y = encoding.encode(table), encoding.encode_target(table)
+    return Data(X, y, np.array(encoding.target.categories), test, validation, training, encoding)
+
+
+def _test(console: Console, net: cr.Sequential, data: Data) -> Report:
+    """Show how good the network is on the rows for it, beside the best constant."""
+    output, y = net.predict(data.X[data.test]), data.y[data.test]
+    if not len(data.classes):
+        return _test_numbers(console, data, output, y)
+    accuracy = cr.metrics.accuracy(output, y)
+    most = np.bincount(data.y[data.training]).argmax()
+    always = float(np.mean(y == most))
+    _print_confusion(console, data.classes, cr.metrics.confusion_matrix(output, y))
+    console.print(
+        f"Test accuracy: {accuracy:.2%} of {len(y)} rows.\n"
+        f"Always {str(data.classes[most])!r}: {always:.2%}.",
+        highlight=False,
+        markup=False,
+    )
+    return {"test": {"accuracy": accuracy, "always_most_frequent": always}}
+
+
+def _test_numbers(console: Console, data: Data, output: Any, y: NDArray[Any]) -> Report:
+    assert data.encoding is not None
+    scale = data.encoding.target.scale
+    error = cr.metrics.mean_absolute_error(output, y) * scale
+    always = float(np.abs(y).mean()) * scale  # standardized, the training rows' mean is 0
+    r2 = cr.metrics.r2_score(output, y) if len(y) > 1 and np.ptp(y) > 0 else None
+    shown = "" if r2 is None else f"R2 {r2:.3f}, "
+    console.print(
+        f"Test: {shown}mean absolute error {error:.4g}, of {len(y)} rows.\n"
+        f"Always the mean: {always:.4g}.",
+        highlight=False,
+    )
+    return {"test": {"r2": r2, "mean_absolute_error": error, "always_mean": always}}
+
+
+def _print_confusion(console: Console, classes: NDArray[Any], matrix: Labels) -> None:
+    if len(classes) > MOST_CLASSES_SHOWN:
+        console.print(f"{len(classes)} classes: too many for a confusion table.")
+        return
+    table = Table()
+    for name in ("", *map(str, classes)):
+        table.add_column(Text(name), justify="right")
+    for label, row in zip(classes, matrix, strict=True):
+        table.add_row(Text(str(label)), *(str(count) if count else "." for count in row))
+    console.print("Confusion: rows are labels, columns predictions.")
+    console.print(table)
+
+
+def _check_gradients(
+    console: Console, net: cr.Sequential, loss: Loss, x: NDArray[Any], y: NDArray[Any]
+) -> float:
+    try:
+        report = cr.gradcheck(net, loss, x, y)
+    except cr.GradientMismatch as mismatch:
+        console.print(str(mismatch), highlight=False)
+        raise ValueError("the gradient check failed") from None
+    checked = sum(parameter.checked for parameter in report.parameters)
+    console.print(
+        f"Gradient check: passed, {checked} entries, worst relative error {report.error:.1e}.",
+        highlight=False,
+    )
+    return float(report.error)

@@ -1,0 +1,38 @@
+"""Gradient clipping: to a largest element, or to a largest norm."""
+
+import math
+
+import numpy as np
+
+from chainrule.kernels.blocks import NORM_BLOCK
+from chainrule.kernels.jit import kernel
+
+
+@kernel
+def sum_squares(x, squares):
+    for block in range(squares.size):
+        part = x[block * NORM_BLOCK : (block + 1) * NORM_BLOCK]
+        total = 0.0
+        for i in range(part.size):
+            total += np.float64(part[i]) * np.float64(part[i])
+        squares[block] = total
+
+
+@kernel
+def clip_to_value(grads, limit):
+    limit = grads.dtype.type(limit)
+    for i in range(grads.size):
+        g = grads[i]
+        grads[i] = limit if g > limit else (-limit if g < -limit else g)
+
+
+@kernel
+def clip_to_norm(grads, squares, limit):
+    total = 0.0
+    for i in range(squares.size):
+        total += squares[i]
+    scale = limit / (math.sqrt(total) + 1e-6)
+    if scale < 1.0:
+        factor = grads.dtype.type(scale)
+        for i in range(grads.size):
+            grads[i] *= factor

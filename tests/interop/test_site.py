@@ -1,0 +1,35 @@
+"""The site: its first pages' examples are true, and its pages fit on a phone."""
+
+import runpy
+import shutil
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parents[2] / "docs"
+SITE = DOCS / "_build" / "html"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+PAGES = ["index", "graphs", "chain-rule", "performance", "peers", "reference/layers"]
+PHONE = {"width": 390, "height": 844}
+
+
+@pytest.mark.parametrize("page", ["index.md", "getting-started.md"])
+def test_first_pages(page, tmp_path):
+    result = runpy.run_path(str(DOCS / "run_guide.py"))["run"](DOCS / page, tmp_path)
+    assert result.attempted > 5
+    assert result.failed == 0
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine")
+@pytest.mark.skipif(not SITE.is_dir(), reason="the site has not been built")
+def test_pages_fit_on_a_phone():
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport=PHONE)
+        widths = {}
+        for name in PAGES:
+            page.goto((SITE / f"{name}.html").as_uri(), wait_until="domcontentloaded")
+            widths[name] = page.evaluate("document.documentElement.scrollWidth")
+        browser.close()
+    assert widths == dict.fromkeys(PAGES, PHONE["width"])
