@@ -39,6 +39,10 @@ autodoc_preserve_defaults = True
 autosummary_generate = False
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
+# The form of sections, and parameters that do not exist. Not: a section for each thing (what needs
+# no words gets none), and the order of parameters, since related ones share a line.
+numpydoc_validation_checks = {"GL05", "GL06", "GL07", "GL10", "PR02", "PR10", "SS01", "SS04"}
+numpydoc_validation_exclude = {r"\.Residual$"}  # its *layers, with their star
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",

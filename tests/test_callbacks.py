@@ -93,8 +93,8 @@ def slices_of(monkeypatch, *callbacks):
     sizes = []
     run_slice = trainer.Trainer._run_slice
 
-    def watched(self, epoch, start, orders, history):
-        weights, losses = run_slice(self, epoch, start, orders, history)
+    def watched(self, *arguments):
+        weights, losses = run_slice(self, *arguments)
         sizes.append(losses.size)
         return weights, losses
 

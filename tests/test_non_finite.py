@@ -78,7 +78,7 @@ def test_the_way_back_knows_which_step_had_which_learning_rate(monkeypatch, ever
     to_last_finite = rollback.Rollback.to_last_finite
 
     def watched(self):
-        repeated.append(sum(rows.size for rows, _ in self._slices))
+        repeated.append(sum(rows.size for rows, *_ in self._slices))
         to_last_finite(self)
 
     monkeypatch.setattr(rollback.Rollback, "to_last_finite", watched)

@@ -212,7 +212,7 @@ def test_nothing_is_allocated_by_a_step():
     allocations = []
     for steps in (1, 1, 100):
         before = rtsys.get_allocation_stats().mi_alloc
-        assert one._run(np.arange(16 * steps)) == steps
+        assert one._run(np.arange(16 * steps), None, data) == steps
         allocations.append(rtsys.get_allocation_stats().mi_alloc - before)
     _nrt_python.memsys_disable_stats()
     assert allocations[0] == allocations[2]

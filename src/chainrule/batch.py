@@ -35,12 +35,23 @@ class Batch:
         """How many there are."""
         return len(self.inputs)
 
+    @property
+    def size(self) -> int:
+        """How many numbers they are, in X and y."""
+        return self.inputs.size + sum(values.size for values in self.targets.values)
+
+    def copy(self) -> Batch:
+        """Return rows that stay as they are when the memory they came in is used again."""
+        values = tuple(values.copy() for values in self.targets.values)
+        weights = None if self.weights is None else self.weights.copy()
+        return Batch(self.inputs.copy(), Targets(values), weights)
+
     @classmethod
     def checked(
         cls,
         net: Sequential,
         loss: Loss,
-        X: ArrayLike,
+        X: Any,
         y: Any,
         sample_weight: ArrayLike | None,
         names: tuple[str, str] = ("X", "y"),

@@ -10,10 +10,16 @@ if TYPE_CHECKING:
 
 
 class TrainingProgress:
-    """A bar over all epochs with the latest loss; does nothing where it is not wanted."""
+    """A bar over all epochs with the latest loss; does nothing where it is not wanted.
 
-    def __init__(self, epochs: int, rows: int, *, shown: bool) -> None:
-        self._epochs, self._rows = epochs, rows
+    Attributes
+    ----------
+    an_epoch : int or None
+        Rows or batches of an epoch; None until they are known.
+    """
+
+    def __init__(self, epochs: int, an_epoch: int | None, *, shown: bool) -> None:
+        self._epochs, self.an_epoch = epochs, an_epoch
         self._bar: Progress | None = None
         if shown:  # rich takes a while to load
             from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -25,7 +31,7 @@ class TrainingProgress:
                 TimeRemainingColumn(),
             )
             self._task = self._bar.add_task(
-                "", total=epochs * rows, epoch=1, epochs=epochs, text="compiling or loading"
+                "", total=self._total, epoch=1, epochs=epochs, text="compiling or loading"
             )
             self._text = ""
 
@@ -34,12 +40,17 @@ class TrainingProgress:
             self._bar.start()
         return self
 
-    def advance(self, epoch: int, row: int, loss: float) -> None:
-        """Show that ``row`` rows of an epoch, counted from 0, are done."""
+    @property
+    def _total(self) -> int | None:
+        return None if self.an_epoch is None else self._epochs * self.an_epoch
+
+    def advance(self, epoch: int, done: int, loss: float) -> None:
+        """Show that so many rows, or batches, of an epoch, counted from 0, are done."""
         if self._bar is not None:
             self._bar.update(
                 self._task,
-                completed=epoch * self._rows + row,
+                total=self._total,
+                completed=epoch * (self.an_epoch or 0) + done,
                 epoch=epoch + 1,
                 text=f"loss {loss:.4g}{self._text}",
             )

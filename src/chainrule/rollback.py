@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.arrays import FloatArray, all_finite
+from chainrule.batch import Batch
 from chainrule.network import Sequential
 from chainrule.optimizers import OptimizerState
 
@@ -32,7 +33,8 @@ class Rollback:
     network, state
         What is copied and restored.
     step : function
-        Trains the network on the rows of one batch, with its learning rate, or the rule's.
+        Trains the network on the rows of one batch, with its learning rate, or the rule's, and
+        with the data that they are of.
     batch : int
         Rows of a batch.
     average
@@ -43,17 +45,23 @@ class Rollback:
         self,
         network: Sequential,
         state: OptimizerState,
-        step: Callable[[NDArray[np.int64], NDArray[np.float64] | None], object],
+        step: Callable[[NDArray[np.int64], NDArray[np.float64] | None, Batch], object],
         batch: int,
         average: FloatArray | None = None,
     ) -> None:
         self._network, self._state, self._step, self._batch = network, state, step, batch
         self._average = average
         self._earlier_average = None if average is None else average.copy()
-        self._slices: list[tuple[NDArray[np.int64], NDArray[np.float64] | None]] = []
-        self._copy()
+        self._slices: list[tuple[NDArray[np.int64], NDArray[np.float64] | None, Batch]] = []
+        self.copy()
 
-    def _copy(self) -> None:
+    @property
+    def size(self) -> int:
+        """How many numbers a copy has."""
+        return self._network.params.size + self._state.vectors.size
+
+    def copy(self) -> None:
+        """Keep everything as it is now, and forget the batches before."""
         started = perf_counter()
         if self._state in _copies:
             params, earlier = _copies[self._state]
@@ -67,7 +75,9 @@ class Rollback:
         self._copied = perf_counter()
         self._next_copy = self._copied + (self._copied - started) / COPY_SHARE
 
-    def before(self, orders: NDArray[np.int64], rates: NDArray[np.float64] | None = None) -> None:
+    def before(
+        self, orders: NDArray[np.int64], rates: NDArray[np.float64] | None, data: Batch
+    ) -> None:
         """Note that batches of these rows come next, a vector of them for each epoch.
 
         ``rates`` are their learning rates, if they are not the rule's.
@@ -76,8 +86,8 @@ class Rollback:
         # Steps are repeated with the copy's numbers, such as the learning rate.
         other_numbers = not self._state.has_numbers_of(earlier, but_lr=rates is not None)
         if other_numbers or (self._slices and perf_counter() > self._next_copy):
-            self._copy()
-        self._slices.append((orders, rates))
+            self.copy()
+        self._slices.append((orders, rates, data))
 
     def to_last_finite(self) -> None:
         """Leave network and state as they were after the last step that kept them finite."""
@@ -86,20 +96,20 @@ class Rollback:
         average = np.empty(0) if self._average is None else self._average
         if self._earlier_average is not None:
             average[:] = self._earlier_average
-        for rows, rate in self._batches():
+        for rows, rate, data in self._batches():
             before = self._network.params.copy(), average.copy(), self._state.copy()
-            self._step(rows, rate)
+            self._step(rows, rate, data)
             if not all_finite(self._network.params):
                 self._network.params[:], average[:], state = before
                 self._state.restore(state)
                 return
 
-    def _batches(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64] | None]]:
-        """Yield the rows of each batch since the copy, and its learning rate."""
-        for orders, rates in self._slices:
+    def _batches(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64] | None, Batch]]:
+        """Yield the rows of each batch since the copy, its learning rate and its data."""
+        for orders, rates, data in self._slices:
             step = 0
             for rows in orders:
                 for start in range(0, rows.size, self._batch):
                     rate = None if rates is None else rates[step : step + 1]
-                    yield rows[start : start + self._batch], rate
+                    yield rows[start : start + self._batch], rate, data
                     step += 1

@@ -37,9 +37,9 @@ class Training:
         Filled so far.
     X, y, sample_weight : arrays
         The checked training data: y as the loss takes it, a tuple for several outputs;
-        sample_weight None if all rows count the same.
+        sample_weight None if all rows count the same. Of an iterable's, the first batch.
     batch_size, epochs, backend : int, int, str
-        As asked for.
+        As asked for; of an iterable, the first batch's rows.
     epoch, step : int
         How many were finished, in this training.
     interruption : Interruption

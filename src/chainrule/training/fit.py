@@ -12,7 +12,6 @@ from chainrule.arrays import all_finite
 from chainrule.batch import Batch
 from chainrule.callbacks import Callback, Callbacks, Training
 from chainrule.engine.backends import check_backend
-from chainrule.engine.orders import epoch_orders
 from chainrule.history import History
 from chainrule.interruption import interruption
 from chainrule.losses import Loss
@@ -24,19 +23,20 @@ from chainrule.training.checkpoint import Checkpoint, NoSaver
 from chainrule.training.figures import Metrics, checked_metrics, figure_names, measure
 from chainrule.training.identity import describe_batch, describe_loss, describe_optimizer
 from chainrule.training.resuming import begin
+from chainrule.training.streams import Batches, Stream, StreamTrainer, check_absent
 from chainrule.training.trainer import Trainer
 
 
 def fit(
     net: Sequential,
-    X: ArrayLike,
-    y: ArrayLike | tuple[ArrayLike, ...],
+    X: ArrayLike | Batches,
+    y: ArrayLike | tuple[ArrayLike, ...] | None = None,
     *,
     loss: Loss,
     optimizer: Optimizer | None = None,
     epochs: int = 10,
-    batch_size: int = 32,
-    shuffle: bool = True,
+    batch_size: int | None = None,
+    shuffle: bool | None = None,
     seed: int = 0,
     sample_weight: ArrayLike | None = None,
     validation: tuple[ArrayLike, ArrayLike | tuple[ArrayLike, ...]] | None = None,
@@ -48,7 +48,7 @@ def fit(
     checkpoint: Checkpoint | str | os.PathLike[str] | None = None,
     resume: bool = False,
 ) -> History:
-    """Train ``net`` on the rows of X and y.
+    """Train ``net`` on the rows of X and y, or on the batches of an iterable.
 
     The same seed gives the same parameters to the bit, with any number of threads; with the same
     number, if there is a :class:`CompiledLayer` that has parameters. Ctrl-C ends the training after
@@ -65,7 +65,11 @@ def fit(
         converted to the network's dtype when its turn comes; X itself is not copied, unless the
         numbers of a row do not lie side by side (as in Fortran order, which most tables are in),
         or are longdouble or not in the machine's byte order.
-    y : array
+
+        Without y, an iterable of batches (x, y) or (x, y, sample_weight), which each epoch goes
+        through anew, a step for each batch: a list, a ``DataLoader``, or a function that returns a
+        fresh generator. Batches may have any number of rows, and are copied as they come.
+    y : array, optional
         Class labels of shape (n,) for ``CrossEntropyLoss``, else targets of the output's shape; a
         tuple of them, one for each output, for ``MultiLoss``.
     loss : Loss
@@ -73,10 +77,11 @@ def fit(
         ``Adam()`` by default. It goes on from where it was, if it has stepped this network before.
     epochs : int
         How often each row is seen, at least 1.
-    batch_size : int
-        Rows a step, from 1 to n. The last batch of an epoch may be shorter.
-    shuffle : bool
-        Whether each epoch has an order of its own.
+    batch_size : int, optional
+        Rows a step, from 1 to n; 32 by default. The last batch of an epoch may be shorter. Not for
+        an iterable, nor are ``shuffle``, ``sample_weight`` and ``checkpoint``.
+    shuffle : bool, optional
+        Whether each epoch has an order of its own, as by default.
     seed : int
         Seed of the orders, 0 or more.
     sample_weight : array of shape (n,), optional
@@ -113,7 +118,8 @@ def fit(
     ------
     ValueError, TypeError
         If an argument is wrong, or the checkpoint is that of another training; nothing has been
-        changed then.
+        changed then. If a batch of an iterable is wrong that is not the first one; what was trained
+        until then stays.
     ModelFileError
         If the checkpoint is damaged; nothing has been changed.
     OSError
@@ -141,16 +147,12 @@ def fit(
         raise TypeError(f"optimizer must be an optimizer such as cr.Adam(), not {optimizer!r}.")
     if not all_finite(net.params):
         raise ValueError("net.params must be finite before the training starts.")
-    data = Batch.checked(net, loss, X, y, sample_weight)
+    epochs = integer(epochs, "epochs", least=1)
     held_out = None
     if validation is not None:
         if not isinstance(validation, tuple | list) or len(validation) != 2:
             raise ValueError("validation must be a pair (X, y).")
         held_out = Batch.checked(net, loss, *validation, None, ("validation X", "validation y"))
-    epochs = integer(epochs, "epochs", least=1)
-    batch_size = integer(batch_size, "batch_size", least=1)
-    if batch_size > data.rows:
-        raise ValueError(f"batch_size is {batch_size}, but X has only {data.rows} rows.")
     seed = integer(seed, "seed", least=0)
     callbacks = Callbacks.checked(callbacks)
     if checkpoint is not None and not isinstance(checkpoint, str | os.PathLike | Checkpoint):
@@ -167,10 +169,28 @@ def fit(
         )
 
     backend = check_backend(backend or net.backend)
-    trainer = Trainer(net, loss, optimizer, data, batch_size, backend, schedule)
+    trainer: Trainer
+    if y is None:
+        check_absent(
+            batch_size=batch_size,
+            shuffle=shuffle,
+            sample_weight=sample_weight,
+            checkpoint=checkpoint,
+        )
+        stream = Stream(net, loss, X, epochs)
+        trainer = StreamTrainer(net, loss, optimizer, stream, backend, schedule)
+    else:
+        shuffle = shuffle is None or bool(shuffle)
+        data = Batch.checked(net, loss, X, y, sample_weight)
+        batch_size = integer(32 if batch_size is None else batch_size, "batch_size", least=1)
+        if batch_size > data.rows:
+            raise ValueError(f"batch_size is {batch_size}, but X has only {data.rows} rows.")
+        order_seed = seed if shuffle else None
+        trainer = Trainer(net, loss, optimizer, data, batch_size, backend, schedule, order_seed)
+    data, batch_size = trainer.data, trainer.batch
     history = History()
     with (
-        TrainingProgress(epochs, data.rows, shown=progress) as bar,
+        TrainingProgress(epochs, trainer.an_epoch, shown=progress) as bar,
         interruption() as stop,
     ):
         training = Training(
@@ -198,7 +218,7 @@ def fit(
                 "batch_size": batch_size,
                 "schedule": None if schedule is None else repr(schedule),
                 "metrics": sorted(metrics),
-                "shuffle": bool(shuffle),
+                "shuffle": shuffle,
                 "seed": seed,
                 "backend": backend,
                 **describe_batch(data),
@@ -208,9 +228,7 @@ def fit(
         while training.epoch < epochs and not training.stopped:
             # Short epochs go together, but each has its validation.
             count = trainer.epochs_in_slice(calls, saver.most_epochs) if held_out is None else 1
-            first = training.epoch
-            orders = epoch_orders(data.rows, first, count, seed=seed if shuffle else None)
-            if not trainer.run_epochs(orders, calls, bar, saver.after_slice):
+            if not trainer.run_epochs(count, calls, bar, saver.after_slice):
                 break
             if held_out is not None:
                 value, correct, outputs = trainer.evaluate(held_out)

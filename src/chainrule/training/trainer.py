@@ -15,6 +15,7 @@ from chainrule.callbacks import Callbacks
 from chainrule.engine.backends import threads_for
 from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
+from chainrule.engine.orders import epoch_orders
 from chainrule.errors import NonFiniteError
 from chainrule.history import History
 from chainrule.losses import Loss
@@ -32,6 +33,8 @@ STEP = Phase.FORWARD | Phase.BACKWARD | Phase.CLIP | Phase.UPDATE | Phase.AVERAG
 class Trainer:
     """One training, done whole slices of an epoch at a time inside compiled code."""
 
+    steps_a_call = MOST_STEPS
+
     def __init__(
         self,
         net: Sequential,
@@ -41,23 +44,29 @@ class Trainer:
         batch_size: int,
         backend: str,
         schedule: Schedule | None = None,
+        seed: int | None = None,
     ) -> None:
-        self.schedule = schedule
+        self.schedule, self.seed = schedule, seed
         self.net, self.loss, self.optimizer = net, loss, optimizer
-        self.data, self.batch = data, batch_size
-        self.plan = net.make_plan(
-            data.inputs.shape[1:],
-            batch_size,
-            loss=loss,
-            steps=MOST_STEPS,
-            threads=threads_for(backend),
-        )
-        self.machine = Machine(self.plan, net.dtype, backend)
+        self.data, self.batch, self.backend = data, batch_size, backend
+        self.an_epoch: int | None = data.rows  # what the progress bar counts
+        self.make_machine()
         self.state: OptimizerState = optimizer.state(net)
-        self.losses = self.machine.losses_for(1)
         self.pace = Pace()
         self.begun = BegunEpoch()
         self.rollback = Rollback(net, self.state, self._run, batch_size)
+
+    def make_machine(self) -> None:
+        """Make a machine for batches of as many rows as they have now."""
+        self.plan = self.net.make_plan(
+            self.data.inputs.shape[1:],
+            self.batch,
+            loss=self.loss,
+            steps=self.steps_a_call,
+            threads=threads_for(self.backend),
+        )
+        self.machine = Machine(self.plan, self.net.dtype, self.backend)
+        self.losses = self.machine.losses_for(1)
 
     def go_on_from(self, begun: BegunEpoch) -> None:
         """Take in that parameters and state were set to those of an earlier training."""
@@ -67,7 +76,8 @@ class Trainer:
     def _run(
         self,
         order: NDArray[np.int64],
-        rates: NDArray[np.float64] | None = None,
+        rates: NDArray[np.float64] | None,
+        data: Batch,
         phases: int = STEP,
     ) -> int:
         batches: int = self.machine.run(
@@ -79,7 +89,7 @@ class Trainer:
             update=self.state.rule,
             rates=rates,
             state=self.state.vectors,
-            **self.data.arguments,
+            **data.arguments,
         )
         return batches
 
@@ -93,12 +103,12 @@ class Trainer:
 
     def run_epochs(
         self,
-        orders: NDArray[np.int64],
+        epochs: int,
         calls: Callbacks,
         bar: TrainingProgress,
         after_slice: Callable[[], None],
     ) -> bool:
-        """Train in these orders: one epoch slice by slice, or several in one slice.
+        """Train for so many epochs: one slice by slice, or several in one slice.
 
         An epoch that was begun goes on where it was. ``after_slice`` is called where it pauses.
 
@@ -106,8 +116,8 @@ class Trainer:
         """
         training, begun = calls.training, self.begun
         started = perf_counter() - begun.seconds
-        history, epoch = training.history, training.epoch
-        epochs, rows = orders.shape
+        history, epoch, rows = training.history, training.epoch, self.data.rows
+        orders = epoch_orders(rows, epoch, epochs, seed=self.seed)
         while begun.rows < rows:
             if training.stopped:
                 return False
@@ -122,11 +132,15 @@ class Trainer:
             if begun.rows < rows:
                 after_slice()
         last_steps = slice(losses.shape[1] - 1, None, losses.shape[1])
-        history.lr += [self.optimizer.lr] * epochs if rates is None else rates[last_steps].tolist()
-        history.seconds += [(perf_counter() - started) / epochs] * epochs
-        history.loss += begun.mean_losses()
-        self.begun = BegunEpoch()
+        lrs = [self.optimizer.lr] * epochs if rates is None else rates[last_steps].tolist()
+        self._end_epochs(lrs, perf_counter() - started, history)
         return True
+
+    def _end_epochs(self, lrs: list[float], seconds: float, history: History) -> None:
+        history.lr += lrs
+        history.seconds += [seconds / len(lrs)] * len(lrs)
+        history.loss += self.begun.mean_losses()
+        self.begun = BegunEpoch()
 
     def _rates(self, first: int, steps: int) -> NDArray[np.float64] | None:
         """Return the learning rates of so many steps; the optimizer keeps the last of them."""
@@ -150,9 +164,9 @@ class Trainer:
         if len(self.losses) < epochs * steps:
             self.losses = self.machine.losses_for(epochs * steps)
         self.optimizer.state(self.net)  # a callback may have set a number, such as lr
-        self.rollback.before(orders, rates)
+        self.rollback.before(orders, rates, self.data)
         started = perf_counter()
-        done = self._run(orders, rates)
+        done = self._run(orders, rates, self.data)
         self.pace.ran(done, perf_counter() - started)
         weights, losses = self.losses[:done, 0], self.losses[:done, 1:].sum(axis=1)
         history.batch_loss += losses.tolist()
@@ -164,7 +178,7 @@ class Trainer:
 
     def _non_finite(self, epoch: int, step: int, rows: NDArray[np.int64]) -> NonFiniteError:
         """Return the error for a batch that went wrong, and restore the last finite parameters."""
-        self._run(rows, phases=Phase.FORWARD)
+        self._run(rows, None, self.data, Phase.FORWARD)
         layer = self._first_non_finite_layer(rows.size)
         if not all_finite(self.net.params):
             self.rollback.to_last_finite()

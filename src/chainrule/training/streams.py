@@ -1,0 +1,185 @@
+"""Training on batches that come one by one, as they are made or read, instead of from arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from operator import length_hint
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from chainrule.batch import Batch
+from chainrule.callbacks import Callbacks
+from chainrule.losses import Loss
+from chainrule.network import Sequential
+from chainrule.optimizers import Optimizer
+from chainrule.progress import TrainingProgress
+from chainrule.schedules import Schedule
+from chainrule.training.pace import SLICE_SECONDS
+from chainrule.training.trainer import Trainer
+
+Batches = Iterable[Any] | Callable[[], Iterable[Any]]
+
+ONCE = (
+    "{what}: each epoch goes through the batches anew. Give the function that makes them, as in "
+    "fit(net, make_batches, ...), or a list."
+)
+
+
+def check_absent(**arguments: Any) -> None:
+    """Raise a ValueError if an argument is given that batches from an iterable have no use for."""
+    for name, value in arguments.items():
+        if value is not None:
+            raise ValueError(
+                f"{name} is for arrays X and y: without y, X is an iterable, whose batches decide "
+                "their own size, order and weights, and which nothing can go on in the middle of."
+            )
+
+
+class Stream:
+    """What an iterable gives in each epoch: checked, and copied, as its arrays may be used again.
+
+    The first batch is taken at once, so that what is wrong with it is found before anything is
+    changed; the first epoch begins with it.
+
+    Parameters
+    ----------
+    net, loss
+        What the batches must fit.
+    batches : iterable, or function that returns one
+        Of (x, y) or (x, y, sample_weight).
+    epochs : int
+        How often it will be gone through.
+
+    Attributes
+    ----------
+    first : Batch
+    length : int or None
+        Batches an epoch, if that is known.
+    """
+
+    def __init__(self, net: Sequential, loss: Loss, batches: Any, epochs: int) -> None:
+        if hasattr(batches, "__array__") or hasattr(batches, "__dlpack__"):
+            raise TypeError("y is missing: only an iterable of batches (x, y) comes without it.")
+        if not callable(batches) and not hasattr(batches, "__iter__"):
+            raise TypeError(
+                "X must be an array, an iterable of batches (x, y), or a function that returns "
+                f"one, not {batches!r}."
+            )
+        if isinstance(batches, Iterator) and epochs > 1:
+            what = f"epochs is {epochs}, but a {type(batches).__name__} can be gone through once"
+            raise ValueError(ONCE.format(what=what))
+        self._net, self._loss, self._batches = net, loss, batches
+        self._shape: tuple[int, ...] | None = None
+        self._begun = self._checked(0)
+        self.first = next(self._begun)
+        self.length: int | None = length_hint(batches, 0) or None
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """Return the batches of an epoch, which is counted from 0."""
+        if number > 0:
+            return self._checked(number)
+        return (batch for part in ([self.first], self._begun) for batch in part)
+
+    def _checked(self, epoch: int) -> Iterator[Batch]:
+        count = 0
+        for count, given in enumerate(self._iterable(), 1):
+            try:
+                batch = self._batch(given)
+            except (TypeError, ValueError) as error:
+                kind = TypeError if isinstance(error, TypeError) else ValueError
+                raise kind(f"Batch {count} of epoch {epoch + 1}: {error}") from error
+            yield batch
+        if count == 0 and epoch == 0:
+            raise ValueError("The iterable of batches is empty.")
+        if count == 0:
+            raise ValueError(ONCE.format(what=f"The iterable has no batches in epoch {epoch + 1}"))
+
+    def _iterable(self) -> Iterable[Any]:
+        given: Iterable[Any] = self._batches() if callable(self._batches) else self._batches
+        if not hasattr(given, "__iter__"):
+            raise TypeError(f"X, a function, must return an iterable of batches, not {given!r}.")
+        return given
+
+    def _batch(self, given: Any) -> Batch:
+        if not isinstance(given, tuple | list) or len(given) not in (2, 3):
+            raise TypeError(
+                f"it must be (x, y) or (x, y, sample_weight), but it is a {type(given).__name__}"
+                + (f" of {len(given)}." if isinstance(given, tuple | list) else ".")
+            )
+        x, y, weights = given if len(given) == 3 else (*given, None)
+        batch = Batch.checked(self._net, self._loss, x, y, weights, ("x", "y"))
+        if batch.inputs.shape[1:] != (self._shape or batch.inputs.shape[1:]):
+            raise ValueError(
+                f"x's rows must have the shape of those before, {self._shape}, but have "
+                f"{batch.inputs.shape[1:]}."
+            )
+        self._shape = batch.inputs.shape[1:]
+        return batch.copy()
+
+
+class StreamTrainer(Trainer):
+    """A training of a step for each batch of a stream."""
+
+    steps_a_call = 1
+
+    def __init__(
+        self,
+        net: Sequential,
+        loss: Loss,
+        optimizer: Optimizer,
+        stream: Stream,
+        backend: str,
+        schedule: Schedule | None,
+    ) -> None:
+        first = stream.first
+        super().__init__(net, loss, optimizer, first, first.rows, backend, schedule)
+        self.stream, self.an_epoch = stream, stream.length
+        self._order = np.arange(first.rows)[np.newaxis]
+        self._kept = 0  # numbers in batches that the way back may need
+
+    def epochs_in_slice(self, calls: Callbacks, most: float) -> int:
+        return 1
+
+    def run_epochs(
+        self,
+        epochs: int,
+        calls: Callbacks,
+        bar: TrainingProgress,
+        after_slice: Callable[[], None],
+    ) -> bool:
+        """Train for one epoch; return whether it was finished."""
+        training, begun = calls.training, self.begun
+        started = shown = perf_counter()
+        step = 0
+        for step, batch in enumerate(self.stream.epoch(training.epoch), 1):
+            if training.stopped:
+                return False
+            self._take(batch)
+            order, before = self._order[:, : batch.rows], (step - 1) * self.batch
+            rates = self._rates(training.step, 1)
+            losses = self._run_slice(training.epoch, before, order, rates, training.history)
+            begun.add(batch.rows, *losses)
+            now = perf_counter()
+            if now > shown + SLICE_SECONDS:
+                bar.advance(training.epoch, step, begun.loss)
+                shown = now
+            calls.after_steps(1)
+        bar.an_epoch = step
+        bar.advance(training.epoch, step, begun.loss)
+        self._end_epochs([self.optimizer.lr], perf_counter() - started, training.history)
+        return True
+
+    def _take(self, batch: Batch) -> None:
+        """Make this batch the data of the next step."""
+        if batch.rows > self.batch:
+            self.batch = batch.rows
+            self.make_machine()
+            self._order = np.arange(batch.rows)[np.newaxis]
+            self.go_on_from(self.begun)  # the way back cuts rows into batches of this size, too
+        if self._kept > self.rollback.size:  # then a copy takes no longer than they took
+            self.rollback.copy()
+            self._kept = 0
+        self._kept += batch.size
+        self.data = batch
