@@ -141,6 +141,12 @@ def arguments(function, rows, columns, dtype, rng):
         "offset": -0.7,
         "dtype": ord("h"),  # int16
         "limit": 0.5,
+        "p": 0.3,
+        "key": -(0x123456789ABCDEF),
+        "number": 1,
+        **{f"counter{i}": 0x9ABCDEF0 + i for i in range(4)},
+        "key0": 3,
+        "key1": 0xFFFFFFFF,
         "decay": 0.9,
         "first": 1 if "gather" in function.__module__ else 0,
         "stride": 2 * columns + 3,
@@ -192,7 +198,7 @@ def arguments(function, rows, columns, dtype, rng):
         else:
             values.append(rng.normal(size=shapes.get(parameter, (rows, columns))).astype(dtype))
     subject = function.__module__.rpartition(".")[2]
-    flat = ("activation", "clip", "combine", "curvature", "norm", "rescale", "update")
+    flat = ("activation", "clip", "combine", "curvature", "dropout", "norm", "rescale", "update")
     by_row = any(word in name for word in ("softmax", "columns", "rows"))
     if subject in flat and not by_row:
         values = [v.reshape(-1) if isinstance(v, np.ndarray) else v for v in values]

@@ -32,7 +32,9 @@ from chainrule.autodiff import (
     value_and_grad,
     vjp,
 )
+from chainrule.averaging import ExponentialMovingAverage
 from chainrule.callbacks import Callback
+from chainrule.clipping import clip_grad_norm, clip_grad_value
 from chainrule.errors import GradientMismatch, ModelFileError, NonFiniteError
 from chainrule.explain import GradientFlow, explain, nudge
 from chainrule.find_lr import find_lr
@@ -91,6 +93,7 @@ __all__ = [
     "CompiledLayer",
     "CompiledLoss",
     "CrossEntropyLoss",
+    "ExponentialMovingAverage",
     "Flatten",
     "GradientFlow",
     "GradientMismatch",
@@ -122,6 +125,8 @@ __all__ = [
     "Tanh",
     "__version__",
     "callbacks",
+    "clip_grad_norm",
+    "clip_grad_value",
     "clipped_grad",
     "datasets",
     "explain",

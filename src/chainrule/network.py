@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from math import prod
+from math import prod, sqrt
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from chainrule import arrays
 from chainrule.arguments import integer
 from chainrule.arrays import FloatArray
 from chainrule.engine.backends import check_backend, threads_for
-from chainrule.engine.instructions import Phase
+from chainrule.engine.instructions import UPDATE, Phase
 from chainrule.engine.machine import Machine
 from chainrule.engine.pool import MachinePool
 from chainrule.layers.container import Container, check_element
@@ -334,6 +334,30 @@ class Sequential(Group):
             grads=self.grads,
             update=state.rule,
             state=state.vectors,
+        )
+
+    def clip_gradients(self, *, norm: float = 0.0, value: float = 0.0) -> float:
+        """Keep the gradients within a norm, or each within a value; 0 is no limit.
+
+        Returns the norm that they had, if it is limited. See :func:`chainrule.clip_grad_norm`.
+        """
+        rule = np.zeros(1, UPDATE)
+        rule["clip_norm"], rule["clip_value"] = norm, value
+        self._updater.run(Phase.CLIP, 1, params=self._params, grads=self.grads, update=rule)
+        return sqrt(self._updater.squares.sum()) if norm else 0.0
+
+    def let_follow(self, average: FloatArray, decay: float) -> None:
+        """Let an average of the parameters follow them: ``decay`` is how much of it stays."""
+        rule = np.zeros(1, UPDATE)
+        rule["average_decay"] = decay
+        # The shares of the parameters come with the gradients.
+        self._updater.run(
+            Phase.AVERAGE,
+            1,
+            params=self._params,
+            grads=self.grads,
+            update=rule,
+            average=average,
         )
 
     @cached_property

@@ -19,6 +19,7 @@ from chainrule.network import Sequential
 from chainrule.optimizers import Optimizer
 
 if TYPE_CHECKING:
+    from chainrule.averaging import ExponentialMovingAverage
     from chainrule.history import History
 
 __all__ = ["Callback", "Training"]
@@ -46,6 +47,8 @@ class Training:
         Whether somebody pressed Ctrl-C.
     figure_names : tuple of str
         What :meth:`History.latest` has after each epoch.
+    average : ExponentialMovingAverage or None
+        What follows the parameters.
     """
 
     network: Sequential
@@ -60,6 +63,7 @@ class Training:
     backend: str
     interruption: Interruption
     figure_names: tuple[str, ...] = ("loss", "lr")
+    average: ExponentialMovingAverage | None = field(default=None, repr=False)
     epoch: int = field(default=0, init=False)
     step: int = field(default=0, init=False)
     _asked_to_stop: bool = field(default=False, init=False, repr=False)
@@ -215,7 +219,13 @@ class Callbacks:
             if name in states:
                 try:
                     callback.load_state_dict(states.pop(name))
-                except (AttributeError, LookupError, TypeError, ValueError) as error:
+                except (
+                    ArithmeticError,
+                    AttributeError,
+                    LookupError,
+                    TypeError,
+                    ValueError,
+                ) as error:
                     raise ValueError(f"{name} cannot go on from its state: {error}") from error
         if states:
             raise ValueError(f"There is a state of {', '.join(states)}, but no such callback.")

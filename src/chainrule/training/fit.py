@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from numpy.typing import ArrayLike
 
-from chainrule.arguments import integer
+from chainrule.arguments import above_zero, integer
 from chainrule.arrays import all_finite
+from chainrule.averaging import ExponentialMovingAverage
 from chainrule.batch import Batch
 from chainrule.callbacks import Callback, Callbacks, Training
 from chainrule.engine.backends import check_backend
@@ -24,7 +25,7 @@ from chainrule.training.figures import Metrics, checked_metrics, figure_names, m
 from chainrule.training.identity import describe_batch, describe_loss, describe_optimizer
 from chainrule.training.resuming import begin
 from chainrule.training.streams import Batches, Stream, StreamTrainer, check_absent
-from chainrule.training.trainer import Trainer
+from chainrule.training.trainer import Extras, Trainer
 
 
 def fit(
@@ -42,6 +43,9 @@ def fit(
     validation: tuple[ArrayLike, ArrayLike | tuple[ArrayLike, ...]] | None = None,
     metrics: Metrics = (),
     schedule: Schedule | ReduceLROnPlateau | None = None,
+    clip_norm: float | None = None,
+    clip_value: float | None = None,
+    average: ExponentialMovingAverage | None = None,
     callbacks: Sequence[Callback] = (),
     progress: bool = True,
     backend: str | None = None,
@@ -96,6 +100,14 @@ def fit(
     schedule : Schedule or ReduceLROnPlateau, optional
         The learning rate of each step, instead of the optimizer's, which is set to it; see
         ``cr.schedules``.
+    clip_norm : float, optional
+        The gradient over all parameters is shortened to this norm where it is longer
+        (:func:`clip_grad_norm`).
+    clip_value : float, optional
+        Each element of the gradient is brought into the range from ``-clip_value`` to
+        ``clip_value``, before ``clip_norm`` counts (:func:`clip_grad_value`).
+    average : ExponentialMovingAverage, optional
+        It follows the parameters after each step.
     callbacks : list of Callback
         What to do while it trains, such as ``[cr.callbacks.EarlyStopping()]``.
     progress : bool
@@ -168,6 +180,16 @@ def fit(
             f"{schedule!r}."
         )
 
+    if average is not None and not isinstance(average, ExponentialMovingAverage):
+        raise TypeError(f"average must be a cr.ExponentialMovingAverage, not {average!r}.")
+    if average is not None and average.source is not net:
+        raise ValueError("average must follow the network that is trained, not another one.")
+    extras = Extras(
+        0.0 if clip_norm is None else above_zero(clip_norm, "clip_norm"),
+        0.0 if clip_value is None else above_zero(clip_value, "clip_value"),
+        average,
+    )
+
     backend = check_backend(backend or net.backend)
     trainer: Trainer
     if y is None:
@@ -178,7 +200,7 @@ def fit(
             checkpoint=checkpoint,
         )
         stream = Stream(net, loss, X, epochs)
-        trainer = StreamTrainer(net, loss, optimizer, stream, backend, schedule)
+        trainer = StreamTrainer(net, loss, optimizer, stream, backend, schedule, extras)
     else:
         shuffle = shuffle is None or bool(shuffle)
         data = Batch.checked(net, loss, X, y, sample_weight)
@@ -186,7 +208,9 @@ def fit(
         if batch_size > data.rows:
             raise ValueError(f"batch_size is {batch_size}, but X has only {data.rows} rows.")
         order_seed = seed if shuffle else None
-        trainer = Trainer(net, loss, optimizer, data, batch_size, backend, schedule, order_seed)
+        trainer = Trainer(
+            net, loss, optimizer, data, batch_size, backend, schedule, order_seed, extras
+        )
     data, batch_size = trainer.data, trainer.batch
     history = History()
     with (
@@ -206,6 +230,7 @@ def fit(
             backend,
             stop,
             figure_names(loss, held_out, metrics, net),
+            average,
         )
         calls = Callbacks(callbacks, training)
         saver = NoSaver()
@@ -217,6 +242,7 @@ def fit(
                 "optimizer": describe_optimizer(optimizer),
                 "batch_size": batch_size,
                 "schedule": None if schedule is None else repr(schedule),
+                **extras.numbers,
                 "metrics": sorted(metrics),
                 "shuffle": shuffle,
                 "seed": seed,

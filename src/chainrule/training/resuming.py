@@ -40,6 +40,8 @@ def _go_on(path: str | os.PathLike[str], found: saved.Saved, calls: Callbacks) -
     network, optimizer = calls.training.network, calls.training.optimizer
     state = optimizer.state(network)
     params, before, numbers = network.params.copy(), state.copy(), optimizer.hyperparameters()
+    average = calls.training.average
+    averaged = None if average is None else average.network.params.copy()
     found.restore(calls.training)
     try:
         calls.begin(found.callbacks)
@@ -47,6 +49,8 @@ def _go_on(path: str | os.PathLike[str], found: saved.Saved, calls: Callbacks) -
         network.params[:] = params
         optimizer.set_hyperparameters(numbers)
         state.restore(before)
+        if average is not None and averaged is not None:
+            average.network.params = averaged
         if isinstance(error, ValueError):
             raise ModelFileError(f"{os.fspath(path)} cannot be resumed from: {error}") from error
         raise

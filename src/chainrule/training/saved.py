@@ -50,6 +50,8 @@ def write(
         **{f"metrics.{k}": np.array(v, float) for k, v in training.history.metrics.items()},
         **{f"callbacks.{name}": value for name, value in arrays.items()},
     }
+    if training.average is not None:
+        what.tensors["average"] = training.average.network.params
     write_contents(path, what)
 
 
@@ -84,6 +86,8 @@ class Saved:
         state = optimizer.state(net)
         state.vectors[:] = self._file.tensors["optimizer"]
         state.rule["step"] = self._optimizer_step
+        if training.average is not None:
+            training.average.network.params = self._file.tensors["average"]
         for name in LISTS:
             getattr(training.history, name)[:] = self._file.tensors[f"history.{name}"].tolist()
         for name in self.run["metrics"]:
@@ -147,6 +151,8 @@ class _Reader:
         )
         vectors = training.optimizer.state_vectors, training.network.params.size
         self._array("optimizer", training.network.dtype, vectors)
+        if training.average is not None:
+            self._array("average", training.network.dtype, training.network.params.shape)
         return Saved(
             then,
             self._callbacks(),

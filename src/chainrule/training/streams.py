@@ -17,7 +17,7 @@ from chainrule.optimizers import Optimizer
 from chainrule.progress import TrainingProgress
 from chainrule.schedules import Schedule
 from chainrule.training.pace import SLICE_SECONDS
-from chainrule.training.trainer import Trainer
+from chainrule.training.trainer import Extras, Trainer
 
 Batches = Iterable[Any] | Callable[[], Iterable[Any]]
 
@@ -132,9 +132,10 @@ class StreamTrainer(Trainer):
         stream: Stream,
         backend: str,
         schedule: Schedule | None,
+        extras: Extras,
     ) -> None:
         first = stream.first
-        super().__init__(net, loss, optimizer, first, first.rows, backend, schedule)
+        super().__init__(net, loss, optimizer, first, first.rows, backend, schedule, extras=extras)
         self.stream, self.an_epoch = stream, stream.length
         self._order = np.arange(first.rows)[np.newaxis]
         self._kept = 0  # numbers in batches that the way back may need

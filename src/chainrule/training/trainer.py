@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import nan
 from time import perf_counter
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.arrays import FloatArray, all_finite
+from chainrule.averaging import ExponentialMovingAverage
 from chainrule.batch import Batch
 from chainrule.callbacks import Callbacks
 from chainrule.engine.backends import threads_for
@@ -30,6 +32,29 @@ from chainrule.training.pace import MOST_STEPS, Pace
 STEP = Phase.FORWARD | Phase.BACKWARD | Phase.CLIP | Phase.UPDATE | Phase.AVERAGE
 
 
+class Extras(NamedTuple):
+    """What steps do besides what the optimizer's rule says; 0 is no limit."""
+
+    clip_norm: float = 0.0
+    clip_value: float = 0.0
+    average: ExponentialMovingAverage | None = None
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """What the rule is told."""
+        decay = 0.0 if self.average is None else self.average.decay
+        return {
+            "clip_norm": self.clip_norm,
+            "clip_value": self.clip_value,
+            "average_decay": decay,
+        }
+
+    @property
+    def averaged(self) -> FloatArray | None:
+        """The average of the parameters, if any."""
+        return None if self.average is None else self.average.network.params
+
+
 class Trainer:
     """One training, done whole slices of an epoch at a time inside compiled code."""
 
@@ -45,16 +70,18 @@ class Trainer:
         backend: str,
         schedule: Schedule | None = None,
         seed: int | None = None,
+        extras: Extras | None = None,
     ) -> None:
+        self.extras = Extras() if extras is None else extras
         self.schedule, self.seed = schedule, seed
         self.net, self.loss, self.optimizer = net, loss, optimizer
         self.data, self.batch, self.backend = data, batch_size, backend
         self.an_epoch: int | None = data.rows  # what the progress bar counts
         self.make_machine()
-        self.state: OptimizerState = optimizer.state(net)
+        self.state: OptimizerState = optimizer.state(net, **self.extras.numbers)
         self.pace = Pace()
         self.begun = BegunEpoch()
-        self.rollback = Rollback(net, self.state, self._run, batch_size)
+        self.rollback = Rollback(net, self.state, self._run, batch_size, self.extras.averaged)
 
     def make_machine(self) -> None:
         """Make a machine for batches of as many rows as they have now."""
@@ -71,7 +98,7 @@ class Trainer:
     def go_on_from(self, begun: BegunEpoch) -> None:
         """Take in that parameters and state were set to those of an earlier training."""
         self.begun = begun
-        self.rollback = Rollback(self.net, self.state, self._run, self.batch)
+        self.rollback = Rollback(self.net, self.state, self._run, self.batch, self.extras.averaged)
 
     def _run(
         self,
@@ -89,6 +116,7 @@ class Trainer:
             update=self.state.rule,
             rates=rates,
             state=self.state.vectors,
+            average=self.extras.averaged,
             **data.arguments,
         )
         return batches
@@ -163,7 +191,8 @@ class Trainer:
         steps = -(-rows // self.batch)
         if len(self.losses) < epochs * steps:
             self.losses = self.machine.losses_for(epochs * steps)
-        self.optimizer.state(self.net)  # a callback may have set a number, such as lr
+        # A callback may have set a number, such as lr.
+        self.optimizer.state(self.net, **self.extras.numbers)
         self.rollback.before(orders, rates, self.data)
         started = perf_counter()
         done = self._run(orders, rates, self.data)
