@@ -164,6 +164,10 @@ def changed(path, entries, tensors):
     path.write_bytes(as_bytes(new, metadata=header))
 
 
+BEST = {"best": 1, "best_epoch": 1, "stopped_epoch": None, "waited": 0}
+BEST_PARAMS = "training/callbacks.EarlyStopping.best_params"
+
+
 @pytest.mark.parametrize(
     ("entries", "tensors", "message"),
     [
@@ -175,6 +179,8 @@ def changed(path, entries, tensors):
         ({"optimizer": {"kind": "Adam", "numbers": {"lr": -1}}}, {}, "optimizer is not readable"),
         ({"callbacks": {"Nobody": {}}}, {}, "no such callback"),
         ({"callbacks": {"Halve": {"best": 1}}}, {}, "best is wrong"),
+        ({"callbacks": {"EarlyStopping": BEST}}, {BEST_PARAMS: np.ones(3)}, "not such as the net"),
+        ({"callbacks": {"EarlyStopping": BEST | {"best": 10**400}}}, {}, "cannot go on from its"),
         ({}, {"training/optimizer": None}, "it lacks optimizer"),
         ({}, {"training/optimizer": np.ones((2, 3), np.float32)}, r"shape \(2, 3\)"),
         ({}, {"training/history.loss": np.ones(3)}, r"loss has shape \(3,\)"),
@@ -185,8 +191,9 @@ def test_a_wrong_checkpoint_changes_nothing(path, entries, tensors, message):
     changed(path, entries, tensors)
     net, optimizer = network(seed=3), cr.Adam()
     before = net.params.copy()
+    calls = [Halve(), cr.callbacks.EarlyStopping("loss")]
     with pytest.raises(cr.ModelFileError, match=message):
-        fit(net, optimizer=optimizer, callbacks=[Halve()], checkpoint=path, resume=True)
+        fit(net, optimizer=optimizer, callbacks=calls, checkpoint=path, resume=True)
     assert np.array_equal(net.params, before)
     assert optimizer.state(net).step == 0
 
@@ -223,3 +230,131 @@ def test_bad_arguments_and_paths_are_refused_before_the_first_step(tmp_path):
     with pytest.raises(ValueError, match="epochs must be at least 1"):
         cr.Checkpoint("a", epochs=0)
     assert np.array_equal(net.params, before)
+
+
+def everything():
+    """Options that all have a state of their own."""
+    X, y = data()
+    return {
+        "validation": (X[:20], y[:20]),
+        "metrics": {"mean": lambda output, y: output.mean()},
+        "callbacks": [
+            cr.callbacks.EarlyStopping("validation_mean", patience=3, min_delta=0.001, mode="max"),
+            cr.schedules.ReduceLROnPlateau("validation_mean", patience=0, mode="min"),
+        ],
+        "epochs": 12,
+    }
+
+
+def test_what_watches_the_validation_goes_on(path):
+    whole, expected_options = network(), everything()
+    expected = fit(whole, **expected_options)
+    epochs = 0
+    while True:
+        net, options = network(seed=9) if epochs else network(), everything()
+        calls = [*options.pop("callbacks"), Interrupt(7)]
+        adam = cr.Adam()
+        history = fit(net, optimizer=adam, callbacks=calls, checkpoint=path, resume=True, **options)
+        epochs = len(history.loss)
+        if not history.interrupted:
+            break
+    assert np.array_equal(net.params, whole.params)
+    for name in ("loss", "lr", "validation_loss", "metrics"):
+        assert getattr(history, name) == getattr(expected, name)
+    stopping, same = expected_options["callbacks"][0], calls[0]
+    assert (same.best, same.best_epoch) == (stopping.best, stopping.best_epoch)
+    assert same.stopped_epoch == stopping.stopped_epoch
+    assert 0 < stopping.best_epoch < stopping.stopped_epoch == len(history.loss) < 12
+    # It stays stopped, says after which epoch, and has the best parameters.
+    options = everything()
+    again = fit(net := network(seed=5), checkpoint=path, resume=True, **options)
+    assert np.array_equal(net.params, whole.params)
+    assert again.loss == expected.loss
+    assert options["callbacks"][0].stopped_epoch == stopping.stopped_epoch
+    with pytest.raises(ValueError, match="metrics is"):
+        fit(network(), checkpoint=path, resume=True, **options | {"metrics": {}})
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        cr.schedules.StepLR(0.1, 4),
+        cr.schedules.OneCycleLR(0.1, 30),
+        cr.schedules.CosineAnnealingLR(0.1, 25, warmup_steps=5),
+    ],
+)
+@pytest.mark.parametrize("every", [1, 7])
+def test_a_schedule_goes_on(path, schedule, every):
+    whole = network()
+    expected = fit(whole, schedule=schedule)
+    history = fit(network(), schedule=schedule, checkpoint=path, callbacks=[Interrupt(every)])
+    while history.interrupted:
+        net = network(seed=9)
+        history = fit(
+            net, schedule=schedule, checkpoint=path, resume=True, callbacks=[Interrupt(every)]
+        )
+    assert np.array_equal(net.params, whole.params)
+    assert (history.loss, history.lr) == (expected.loss, expected.lr)
+    with pytest.raises(ValueError, match="schedule is None, but was"):
+        fit(network(), checkpoint=path, resume=True)
+
+
+@pytest.mark.parametrize("threads", [(2, 2), (1, 2)])
+def test_two_threads_go_on(path, threads):
+    """From one as well: their number changes no bit of the parameters."""
+    rng = np.random.default_rng(0)
+    options = {"Xy": (rng.normal(size=(600, 128)), rng.integers(0, 5, 600)), "batch_size": 256}
+    layers = cr.Linear(128, 256), cr.Tanh(), cr.Linear(256, 5)
+    whole = cr.Sequential(*layers, seed=0)
+    with cr.threads(2):
+        expected = fit(whole, **options)
+    for run in range(6):
+        net = cr.Sequential(*layers, seed=run)
+        with cr.threads(threads[run % 2]):
+            kept = {"checkpoint": path, "resume": True, "callbacks": [Interrupt(4)]}
+            history = fit(net, **options, **kept)
+        if not history.interrupted:
+            break
+    assert run > 3
+    assert np.array_equal(net.params, whole.params)
+    close = 0 if threads == (2, 2) else 1e-14  # the members' losses are summed
+    assert history.batch_loss == pytest.approx(expected.batch_loss, rel=close, abs=0)
+
+
+def test_minutes_count_within_an_epoch_too(path, monkeypatch):
+    """And a training goes on from each file that there ever was."""
+    kept = []
+    replace = os.replace
+
+    def keep(*paths):
+        replace(*paths)
+        kept.append(path.read_bytes())
+
+    monkeypatch.setattr("os.replace", keep)
+    whole = network()
+    expected = fit(whole, epochs=3, callbacks=[Halve()], checkpoint=cr.Checkpoint(path, None, 1e-9))
+    monkeypatch.undo()
+    steps = []
+    for content in kept:
+        path.write_bytes(content)
+        with safe_open(path, framework="numpy") as file:
+            steps.append(json.loads(file.metadata()[TRAINING])["step"])
+        net = network(seed=9)
+        history = fit(net, epochs=3, callbacks=[Halve()], checkpoint=path, resume=True)
+        assert np.array_equal(net.params, whole.params)
+        assert history.batch_loss == expected.batch_loss
+    assert {0, 3, 5, 6, 9, 10, 12, 15} <= set(steps)
+    assert steps == sorted(steps)
+
+
+def test_decay_by_name_goes_on(path):
+    decay = {"*.weight": 0.1}
+    whole = network()
+    fit(whole, optimizer=cr.AdamW(weight_decay=decay))
+    adam = cr.AdamW(weight_decay=decay)
+    fit(network(), optimizer=adam, checkpoint=path, callbacks=[Interrupt(7)])
+    net, adam = network(seed=9), cr.AdamW(weight_decay=decay)
+    fit(net, optimizer=adam, checkpoint=path, resume=True)
+    assert np.array_equal(net.params, whole.params)
+    with pytest.raises(ValueError, match="weight_decay"):
+        fit(net, optimizer=cr.AdamW(weight_decay={"*": 0.1}), checkpoint=path, resume=True)

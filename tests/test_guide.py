@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from chainrule.kernels.jit import JIT_DISABLED
+
 DOCS = Path(__file__).parents[1] / "docs"
 
 
@@ -36,7 +38,13 @@ def test_the_chain_rule(run_guide, tmp_path):
         ("graphs.md", "numpy"),
         ("ops.md", "numpy"),
         ("own-layers.md", "numpy"),
+        ("saving.md", "numpy"),
         ("scipy.md", "scipy"),
+        pytest.param(
+            "training.md",
+            "pandas",
+            marks=pytest.mark.skipif(JIT_DISABLED, reason="some thousand steps"),
+        ),
     ],
 )
 def test_short_guides(run_guide, tmp_path, guide, needs):

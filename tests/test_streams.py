@@ -54,6 +54,7 @@ class Count(cr.Callback):
 @pytest.mark.parametrize("data", [list(Loader()), Loader(), generate], ids=["list", "len", "call"])
 def test_it_trains_as_on_arrays(data):
     nets, histories, counts = (network(), network()), [], (Count(), Count())
+    averages = [cr.ExponentialMovingAverage(net, decay=0.9) for net in nets]
     for net, given, options in (
         (nets[0], (X, Y), {"batch_size": 16, "shuffle": False}),
         (nets[1], (data,), {}),
@@ -62,10 +63,12 @@ def test_it_trains_as_on_arrays(data):
             fit(
                 net, *given, validation=HELD_OUT, metrics=[cr.metrics.top_k_accuracy],
                 schedule=cr.schedules.CosineAnnealingLR(0.01, 15), optimizer=cr.AdamW(),
-                callbacks=[counts[len(histories)], cr.GradientFlow(every=7)], **options,
+                callbacks=[counts[len(histories)], cr.GradientFlow(every=7)],
+                clip_norm=0.5, average=averages[len(histories)], **options,
             )
         )  # fmt: skip
     assert np.array_equal(nets[0].params, nets[1].params)
+    assert np.array_equal(averages[0].network.params, averages[1].network.params)
     first, second = histories
     assert counts[0].seen == counts[1].seen
     assert first.metrics == second.metrics

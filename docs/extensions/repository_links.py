@@ -2,7 +2,7 @@
 
 - A link to an example, ``../examples/x.py``, leads to its page in the gallery, with its output.
 - A link to another file of the repository, which is not on the site, becomes its text.
-- A public name in code, such as ``cr.fit`` or ``cr.fit(...)``, leads to its entry in the reference.
+- A public name in code, such as ``cr.fit(...)`` or ``Linear``, leads to its entry.
 """
 
 import re
@@ -16,7 +16,7 @@ from sphinx.util.logging import getLogger
 
 EXAMPLE = re.compile(r"\]\((?:\.\./)+examples/(\w+)\.py\)")
 FILE = re.compile(r"\[([^\]]+)\]\(((?:\.\./)+(?:benchmarks|src|tests)/[^)#]+)\)")
-NAME = re.compile(r"cr\.([A-Za-z_][\w.]*)(\(.*\))?")
+NAME = re.compile(r"(?:cr\.(?=\w)|(?=[A-Z]\w))([\w.]+)(\(.*\))?")
 
 
 def change_links(app: Sphinx, page: str, source: list[str]) -> None:
@@ -40,7 +40,7 @@ class LinkNames(SphinxTransform):
         """Wrap each of them."""
         for node in list(self.document.findall(nodes.literal)):
             match = NAME.fullmatch(node.astext())
-            if match and not isinstance(node.parent, nodes.reference | pending_xref):
+            if match and not isinstance(node.parent, nodes.reference | nodes.title | pending_xref):
                 reference = pending_xref(
                     "",
                     refdomain="py",

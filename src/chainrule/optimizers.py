@@ -53,7 +53,7 @@ class OptimizerState:
         mine, its = self.rule.copy(), other.rule.copy()
         for name in ("step", "lr") if but_lr else ("step",):
             mine[name] = its[name] = 0
-        return np.array_equal(mine, its)
+        return mine.tobytes() == its.tobytes()  # many times as quick as comparing records
 
 
 T = TypeVar("T")

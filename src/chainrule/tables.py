@@ -35,8 +35,10 @@ class RawTable:
     def column(self, name: str) -> list[str]:
         """Return a column's cells; ValueError if there is none of this name."""
         if name not in self.columns:
+            hint = "" if len(self.columns) > 1 else " Cells are separated by commas."
             raise ValueError(
                 f"{self.path} has no column {name!r}; its columns are {', '.join(self.columns)}."
+                f"{hint}"
             )
         return self.columns[name]
 

@@ -1,6 +1,7 @@
 """The command line as a process whose reader goes away."""
 
 import os
+import shlex
 import subprocess
 import sys
 
@@ -28,3 +29,9 @@ def test_a_reader_that_goes_away(tmp_path):
         process.wait(60)
     assert process.returncode == 0
     assert error == b""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell of POSIX")
+def test_nobody_listens():
+    command = f"exec {shlex.quote(sys.executable)} -m chainrule info >&- 2>&-"
+    assert subprocess.run(command, shell=True).returncode == 0

@@ -1,8 +1,10 @@
 """The estimators do what users of scikit-learn's MLP rely on, and what is more."""
 
 import doctest
+import importlib
 import inspect
 import signal
+import sys
 import threading
 from pathlib import Path
 
@@ -62,6 +64,32 @@ def test_one_lbfgs_fit_finds_what_scikit_learn_finds():
     assert models[0].loss_ == pytest.approx(models[1].loss_, rel=1e-3)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("activation", ["relu", "logistic", "tanh", "identity"])
+@pytest.mark.parametrize(("solver", "rtol"), [("sgd", 1e-9), ("adam", 1e-7)])
+def test_the_same_steps_from_the_same_weights(solver, rtol, activation):
+    X, y = load_iris(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    weights = np.linspace(0.5, 1.5, len(y))
+    options = {
+        "hidden_layer_sizes": (6, 5), "activation": activation, "solver": solver, "alpha": 2.0,
+        "batch_size": len(y), "learning_rate_init": 0.01, "warm_start": True, "max_iter": 1,
+        "epsilon": 1e-13, "random_state": 0,
+    }  # fmt: skip
+    for pair, targets in zip(PAIRS, (y, np.column_stack([y, X[:, 0]])), strict=True):
+        own, theirs = pair[0](**options, dtype="float64"), pair[1](**options)
+        for model in (own, theirs):
+            model.fit(X, targets, weights).set_params(max_iter=10)
+        own.coefs_, own.intercepts_ = theirs.coefs_, theirs.intercepts_
+        for model in (own, theirs):
+            model.fit(X, targets, weights)
+        for mine, expected in zip(
+            own.coefs_ + own.intercepts_, theirs.coefs_ + theirs.intercepts_, strict=True
+        ):
+            np.testing.assert_allclose(mine, expected, rtol=rtol, atol=rtol)
+        np.testing.assert_allclose(own.loss_curve_[1:], theirs.loss_curve_[1:], rtol=1e-6)
+
+
 def test_stops_warns_and_goes_on():
     X, y = load_digits(n_class=3, return_X_y=True)
     model = NetworkClassifier(20, tol=1e-2, random_state=0, warm_start=True).fit(X / 16, y)
@@ -93,7 +121,7 @@ def test_partial_fit_belongs_to_stochastic_solvers():
     with pytest.raises(ValueError, match="classes"):
         model.partial_fit([[1.0]], ["a"])
     model.partial_fit([[1.0], [2.0]], ["a", "b"], classes=["a", "b", "c"])
-    model.partial_fit([[3.0]], ["c"])
+    model.set_params(max_iter=1).partial_fit([[3.0]], ["c"])  # one epoch, and no warning
     assert model.predict_proba([[1.0]]).shape == (1, 3)
     with pytest.raises(ValueError, match=r"not in `self\.classes_`"):
         model.partial_fit([[3.0]], ["d"])
@@ -259,3 +287,10 @@ def test_guide():
     result = doctest.testfile(str(docs / "from-sklearn.md"), module_relative=False)
     assert result.attempted > 3
     assert result.failed == 0
+
+
+def test_without_scikit_learn_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    monkeypatch.delitem(sys.modules, "chainrule.interop.sklearn")
+    with pytest.raises(ImportError, match=r"chainrule\[sklearn\]"):
+        importlib.import_module("chainrule.interop.sklearn")

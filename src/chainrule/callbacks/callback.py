@@ -219,7 +219,13 @@ class Callbacks:
             if name in states:
                 try:
                     callback.load_state_dict(states.pop(name))
-                except (AttributeError, LookupError, TypeError, ValueError) as error:
+                except (
+                    ArithmeticError,
+                    AttributeError,
+                    LookupError,
+                    TypeError,
+                    ValueError,
+                ) as error:
                     raise ValueError(f"{name} cannot go on from its state: {error}") from error
         if states:
             raise ValueError(f"There is a state of {', '.join(states)}, but no such callback.")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.arguments import integer
-from chainrule.arrays import FloatArray
+from chainrule.arrays import FloatArray, all_finite
 from chainrule.callbacks.callback import Callback, Training
 from chainrule.callbacks.monitor import Monitor
 
@@ -80,6 +80,7 @@ class EarlyStopping(Callback):
 
     def on_fit_begin(self, training: Training) -> None:
         self._monitor.check(training)
+        self._shape, self._dtype = training.network.params.shape, training.network.dtype
         if training.epoch == 0:  # a training that is resumed goes on with what it knew
             self._forget()
 
@@ -103,6 +104,7 @@ class EarlyStopping(Callback):
         state: dict[str, Any] = {
             "best": self.best,
             "best_epoch": self.best_epoch,
+            "stopped_epoch": self.stopped_epoch,
             "waited": self._waited,
         }
         if self._best_params is not None:
@@ -112,9 +114,13 @@ class EarlyStopping(Callback):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._forget()
         self.best, self.best_epoch = float(state["best"]), int(state["best_epoch"])
-        self._waited = int(state["waited"])
-        if "best_params" in state:
-            self._best_params = np.array(state["best_params"])
+        stopped, self._waited = state["stopped_epoch"], int(state["waited"])
+        self.stopped_epoch = None if stopped is None else int(stopped)
+        params = state.get("best_params")
+        if params is not None:
+            if (params.shape, params.dtype) != (self._shape, self._dtype) or not all_finite(params):
+                raise ValueError("best_params are not such as the network's.")
+            self._best_params = np.array(params)
 
     def __repr__(self) -> str:
         text = f"EarlyStopping({self._monitor.name!r}, patience={self.patience})"

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout
+from io import StringIO
 
 import chainrule as cr
 from chainrule.cli import explain, info, predict, train
@@ -15,6 +16,8 @@ from chainrule.cli import explain, info, predict, train
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code: 0 done, 2 wrong input, 130 interrupted."""
+    # They are None where whoever started this has closed them.
+    sys.stdout, sys.stderr = sys.stdout or StringIO(), sys.stderr or StringIO()
     options = _parser().parse_args(arguments)
     try:
         with redirect_stdout(sys.stderr) if options.json else nullcontext():

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -32,13 +33,22 @@ ACTIVATIONS = {
     "softplus": cr.Softplus,
     "elu": cr.ELU,
 }
+LR = 5e-3
 TEST_SHARE, VALIDATION_SHARE = 0.2, 0.1
 
 
 def add_data_and_network(
-    command: argparse.ArgumentParser, *, hidden: tuple[int, ...], activation: str, epochs: int
+    command: argparse.ArgumentParser,
+    *,
+    hidden: tuple[int, ...],
+    activation: str,
+    epochs: int,
+    for_table: Mapping[str, float] = MappingProxyType({}),
 ) -> None:
-    """Add the options that :func:`read_data` and :func:`fit_network` take."""
+    """Add the options that :func:`read_data` and :func:`fit_network` take.
+
+    Those ``for_table`` have another default there, so they come as None where nobody says.
+    """
     command.add_argument(
         "--data",
         type=Path,
@@ -61,13 +71,17 @@ def add_data_and_network(
     numbers: tuple[tuple[str, type, float, str], ...] = (
         ("epochs", int, epochs, "how often each row is seen, at most"),
         ("batch-size", int, 32, "rows a step"),
-        ("lr", float, 5e-3, "learning rate"),
+        ("lr", float, LR, "learning rate"),
         ("weight-decay", float, 0.1, "of AdamW"),
         ("seed", int, 0, "of split, parameters and order"),
     )
     for name, kind, default, about in numbers:
+        also = f", for a table {for_table[name]}" if name in for_table else ""
         command.add_argument(
-            f"--{name}", type=kind, default=default, help=f"{about} (default: %(default)s)"
+            f"--{name}",
+            type=kind,
+            default=None if also else default,
+            help=f"{about} (default: {default}{also})",
         )
 
 

@@ -17,10 +17,20 @@ from chainrule import tables
 from chainrule.callbacks import EarlyStopping
 from chainrule.cli import table_model
 from chainrule.cli.command import Report, add_command, check_writable
-from chainrule.cli.network import Data, Labels, add_data_and_network, fit_network, read_data, split
+from chainrule.cli.network import (
+    LR,
+    Data,
+    Labels,
+    add_data_and_network,
+    fit_network,
+    read_data,
+    split,
+)
 from chainrule.engine.backends import BACKENDS
 from chainrule.losses import Loss
 
+EPOCHS = 60
+FOR_TABLE = {"epochs": 200, "lr": 2e-3}  # how they were found: docs/decisions/0017-tables.md
 PATIENCE = 15  # epochs without a better validation loss, on a table
 MOST_CLASSES_SHOWN = 20  # in the confusion table
 
@@ -49,7 +59,9 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--impute", action="store_true", help="fill empty cells: median, or most frequent category"
     )
-    add_data_and_network(command, hidden=(64, 32), activation="relu", epochs=60)
+    add_data_and_network(
+        command, hidden=(64, 32), activation="relu", epochs=EPOCHS, for_table=FOR_TABLE
+    )
     command.add_argument(
         "--backend", choices=BACKENDS, default="numba", help="what computes (default: %(default)s)"
     )
@@ -60,6 +72,10 @@ def add(commands: Any) -> None:
 
 def _run(options: argparse.Namespace) -> Report:
     check_writable(options.out)
+    defaults = {"epochs": EPOCHS, "lr": LR} if options.table is None else FOR_TABLE
+    for name, value in defaults.items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
     data = read_data(options) if options.table is None else _read_table(options)
     if data.encoding is None and any((options.target, options.task, options.drop, options.impute)):
         raise ValueError(

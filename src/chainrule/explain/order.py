@@ -24,8 +24,8 @@ class Order:
     """What :meth:`Chain.order` found. Printing it shows a table, and what follows from it.
 
     Multiply-adds, for each row: a layer with a weight takes its inputs times its outputs, any other
-    its output's size, Flatten, Identity and Dropout nothing; call that f. F is the sum of all f, and of the
-    output's size for the loss. Adding a bias is not counted.
+    its output's size; Flatten, Identity and Dropout take nothing. Call that f. F is the sum of all
+    f, and of the output's size for the loss. Adding a bias is not counted.
 
     - From the loss backward: F; the output's size for the loss's derivative; f for each layer from
       the output back to the first one with a parameter that is asked for, but not through that one;

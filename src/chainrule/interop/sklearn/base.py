@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from copy import deepcopy
 from numbers import Real
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, is_classifier
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 from sklearn.utils import check_random_state
@@ -134,7 +136,14 @@ class BaseNetwork(BaseEstimator):
         self.n_iter_ = 0
         epochs = 1 if incremental else self.max_iter
         seed = int(random.randint(np.iinfo(np.int32).max))
-        fit_epochs(self, X, self._targets(y), sample_weight, validation, epochs, seed)
+        converged = fit_epochs(self, X, self._targets(y), sample_weight, validation, epochs, seed)
+        if not (converged or incremental):
+            warnings.warn(
+                f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the "
+                "optimization hasn't converged yet.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
         return self
 
     def _begin(self, X: Any, sizes: list[int], seed: int) -> None:

@@ -36,8 +36,9 @@ class NetworkClassifier(ClassifierMixin, BaseNetwork):
     activation : str, Layer, or a list of them
         Of all hidden layers, or of each; strings are scikit-learn's, layers chainrule's.
     module : Sequential, or a function of (n_in, n_out) that returns one
-        The network, instead of ``hidden_layer_sizes`` and ``activation``. Its outputs are logits:
-        one for two classes, else one for each class or label.
+        The network, instead of ``hidden_layer_sizes`` and ``activation``. ``fit`` trains a copy,
+        from the parameters that it comes with; ``random_state`` does not change them.
+        Its outputs are logits: one for two classes, else one for each class or label.
     class_weight : dict or "balanced", optional
         A weight for each class; not for several labels a row.
     loss : "log_loss" or Loss

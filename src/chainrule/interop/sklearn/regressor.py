@@ -49,7 +49,8 @@ class NetworkRegressor(RegressorMixin, BaseNetwork):
     activation : str, Layer, or a list of them
         Of all hidden layers, or of each; strings are scikit-learn's, layers chainrule's.
     module : Sequential, or a function of (n_in, n_out) that returns one
-        The network, instead of ``hidden_layer_sizes`` and ``activation``.
+        The network, instead of ``hidden_layer_sizes`` and ``activation``. ``fit`` trains a copy,
+        from the parameters that it comes with; ``random_state`` does not change them.
     dtype : "float32" or "float64"
         What the network computes in, whatever the dtype of X.
 

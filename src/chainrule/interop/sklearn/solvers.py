@@ -43,8 +43,8 @@ def fit_epochs(
     validation: tuple[Any, Any, Any] | None,
     epochs: int,
     seed: int,
-) -> None:
-    """Train with mini-batches until it converges, or the epochs are over."""
+) -> bool:
+    """Train with mini-batches; return whether it ended before the epochs were over."""
     rows, wanted = len(X), estimator.batch_size
     if wanted != "auto" and wanted > rows:
         warnings.warn(
@@ -54,8 +54,8 @@ def fit_epochs(
     weight = 1.0 if sample_weight is None else float(np.mean(sample_weight))
     decay = estimator.alpha / (batch * weight) if weight > 0 else 0.0
     optimizer = estimator._optimizer
-    optimizer.weight_decay = decay
-    watch = _Watch(estimator, rows, decay, validation)
+    optimizer.weight_decay = {"*.weight": decay} if estimator.coefs_ else 0.0
+    watch = _Watch(estimator, rows, -(-rows // batch), decay, validation)
     interrupted = False
     try:
         history = fit(
@@ -82,13 +82,7 @@ def fit_epochs(
         estimator.network_.params = watch.best
     if interrupted:
         warnings.warn("Training interrupted by user.", stacklevel=4)
-    elif estimator.n_iter_ == estimator.max_iter and not watch.converged:
-        warnings.warn(
-            f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) reached and the "
-            "optimization hasn't converged yet.",
-            ConvergenceWarning,
-            stacklevel=4,
-        )
+    return interrupted or watch.converged or estimator.n_iter_ < epochs
 
 
 class _Watch(Callback):
@@ -98,10 +92,12 @@ class _Watch(Callback):
         self,
         estimator: BaseNetwork,
         rows: int,
+        steps: int,
         decay: float,
         validation: tuple[Any, Any, Any] | None,
     ) -> None:
         self.estimator, self.rows, self.decay = estimator, rows, decay
+        self.middle = (steps - 1) / (2 * steps)  # of the points that an epoch's steps begin at
         self.validation, self.converged = validation, False
         self.best = estimator.network_.params.copy()
         self.changes_rate = estimator.solver == "sgd" and estimator.learning_rate == "invscaling"
@@ -109,7 +105,8 @@ class _Watch(Callback):
 
     def next_epoch(self, epoch: int) -> float:
         estimator = self.estimator
-        if self.validation is not None or self.changes_rate:
+        # A penalty of less than tol decides nothing, so that it need not be known of each epoch.
+        if self.validation is not None or self.changes_rate or self.penalty > estimator.tol:
             return epoch + 1
         # The epoch that may be the last, if none until then is better.
         patience: float = estimator.n_iter_no_change - estimator._no_improvement_count
@@ -119,8 +116,8 @@ class _Watch(Callback):
         losses = training.history.loss[self.estimator.n_iter_ :]
         before, self.penalty = self.penalty, self.estimator._penalty(self.decay)
         # Of epochs that ran together, only the last one's weights are known.
-        for number, loss in enumerate(losses, 1):
-            share = number / len(losses)
+        for number, loss in enumerate(losses):
+            share = (number + self.middle) / len(losses)
             self._look(loss, (1 - share) * before + share * self.penalty, training)
 
     def _look(self, loss: float, penalty: float, training: Training) -> None:
