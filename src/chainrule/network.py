@@ -115,9 +115,8 @@ class Sequential(Group):
 
         self._output_shapes: dict[Shape, tuple[Shape, ...]] = {}  # by the input shapes that fit
         self._predictors = MachinePool(MOST_PREDICTORS)
-        self._manual: tuple[Plan, Machine, tuple[int, bool]] | None = (
-            None  # of forward and backward
-        )
+        # Of forward and backward.
+        self._manual: tuple[Plan, Machine, tuple[int, bool]] | None = None
         self._rows_forward = 0  # rows of a forward that no backward has followed
         self.drops = True
         self._mask_key, self._draws = mask_key(seed), 0  # of forward
