@@ -41,19 +41,18 @@ def test_early_stopping_goes_back_to_the_best_epoch():
     assert f"best {stopping.best:.4g} in epoch {best + 1}, stopped after" in repr(stopping)
 
 
-def test_early_stopping_takes_up_its_state():
+def test_early_stopping_takes_up_its_state(tmp_path):
     whole, first, second = (cr.callbacks.EarlyStopping(patience=3) for _ in range(3))
-    fit(network(), callbacks=[whole], epochs=20, optimizer=cr.Adam(lr=0.1))
-
-    class Resume(cr.Callback):
-        def on_fit_begin(self, training):
-            training.epoch = 5
-
-    fit(network(), callbacks=[first], epochs=5, optimizer=cr.Adam(lr=0.1))
-    second.load_state_dict(first.state_dict())
-    fit(network(), callbacks=[Resume(), second], epochs=5)
-    assert second.best == first.best
-    assert second.best_epoch == first.best_epoch
+    kept = {"checkpoint": tmp_path / "run", "resume": True}
+    for stopping, options in (
+        (whole, {"epochs": 20}),
+        (first, {"epochs": 2, **kept}),
+        (second, {"epochs": 20, **kept}),
+    ):
+        fit(network(), callbacks=[stopping], optimizer=cr.Adam(lr=0.1), **options)
+    assert (second.best, second.best_epoch) == (whole.best, whole.best_epoch)
+    assert second.stopped_epoch == whole.stopped_epoch
+    assert whole.stopped_epoch is not None
     assert fit(network(), callbacks=[second], epochs=1).loss
     assert second.best_epoch == 1  # another training begins from nothing
 

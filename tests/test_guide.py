@@ -35,7 +35,10 @@ def test_the_chain_rule(run_guide, tmp_path):
     [
         ("arrays.md", "pandas"),
         ("derivatives.md", "numpy"),
+        ("from-pytorch.md", "numpy"),
         ("graphs.md", "numpy"),
+        ("inside-pytorch.md", "torch"),
+        ("onnx.md", "onnx"),
         ("ops.md", "numpy"),
         ("own-layers.md", "numpy"),
         ("saving.md", "numpy"),

@@ -78,6 +78,7 @@ from chainrule.training import Checkpoint, fit
 
 if TYPE_CHECKING:
     from chainrule import interop, ops
+    from chainrule.interop.onnx import from_onnx
 
 __all__ = [
     "ELU",
@@ -134,6 +135,7 @@ __all__ = [
     "find_lr",
     "fisher_vp",
     "fit",
+    "from_onnx",
     "gauss_newton_vp",
     "get_num_threads",
     "gradcheck",
@@ -169,12 +171,14 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import ``ops``, which loads Numba, and ``interop`` on their first use."""
+    """Import ``ops``, which loads Numba, and what is about other packages on their first use."""
+    if name == "from_onnx":
+        return import_module("chainrule.interop.onnx").from_onnx
     if name in ("interop", "ops"):
         return import_module(f"chainrule.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    """Name ``interop`` and ``ops`` before their first use, too."""
+    """Name what is imported on its first use before that, too."""
     return sorted({*globals(), *__all__})

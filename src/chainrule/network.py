@@ -503,6 +503,35 @@ class Sequential(Group):
         """
         write_contents(path, contents(self.layers, self.dtype, self.parameters(), metadata))
 
+    def to_onnx(
+        self, path: str | os.PathLike[str], *, input_shape: tuple[int, ...] | None = None
+    ) -> None:
+        """Write the network into an ONNX file, for :func:`chainrule.from_onnx` and other runtimes.
+
+        The input is called ``input``, the output ``output`` (``output_0``, ``output_1``... of a
+        :class:`Branch`); the batch may have any size. The file has opset 17.
+
+        Parameters
+        ----------
+        path : path of the file
+            One that is there is replaced, whole.
+        input_shape : tuple of int, optional
+            Of a row of the input; by default what the first linear layer expects.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a layer is none of this package's, a parameter holds NaN or infinity, the shape does
+            not fit, or it is needed and not given.
+        ImportError
+            Without onnx, which ``pip install "chainrule[onnx]"`` brings.
+        OSError
+            If the file cannot be written; one that was there before stays.
+        """
+        from chainrule.interop.onnx.export import to_onnx
+
+        to_onnx(self, path, input_shape=input_shape)
+
     def copy(self, dtype: DTypeLike | None = None, backend: str | None = None) -> Sequential:
         """Return an independent network with the same parameters, of another dtype if given."""
         twin = Sequential(

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -213,3 +214,34 @@ def test_training_among_torch_layers_is_that_of_torch():
         torch.testing.assert_close(mine, other, rtol=1e-9, atol=1e-11)
     expected = inner.state_dict()["0.weight"].numpy().T
     np.testing.assert_allclose(net.parameters()["0.weight"], expected, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("dynamo", [True, False], ids=["export", "torchscript"])
+def test_what_pytorch_exports_to_onnx(tmp_path, dynamo):
+    pytest.importorskip("onnxscript" if dynamo else "onnx")
+    nn = torch.nn
+
+    class Shortcut(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = nn.Linear(8, 8)
+
+        def forward(self, x):
+            return x + torch.nn.functional.silu(self.inner(x))
+
+    model = nn.Sequential(
+        *(nn.Flatten(), nn.Linear(6, 8), nn.GELU(), Shortcut(), nn.Dropout()),
+        *(nn.Linear(8, 8, bias=False), nn.GELU(approximate="tanh"), nn.LeakyReLU(0.2), nn.ELU()),
+        *(nn.Linear(8, 3), nn.Softmax(dim=1)),
+    ).eval()
+    x, path = random(5, 2, 3, dtype=torch.float32), tmp_path / "model.onnx"
+    how = {"dynamic_axes": {"x": {0: "batch"}}, "input_names": ["x"], "dynamo": False}
+    if dynamo:
+        how = {"dynamic_shapes": ({0: torch.export.Dim("batch")},), "external_data": False}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about the exporters' own future
+        torch.onnx.export(model, (x,), path, verbose=False, **how)
+    net = cr.from_onnx(path)
+    assert len(net.params) == sum(p.numel() for p in model.parameters())
+    x = random(17, 2, 3, dtype=torch.float32)
+    np.testing.assert_allclose(net.predict(x), model(x).detach(), rtol=1e-5, atol=1e-6)

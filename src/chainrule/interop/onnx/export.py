@@ -1,0 +1,229 @@
+"""A network as an ONNX model: a table of layers, and the nodes that each becomes."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable
+from math import pi, sqrt
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from chainrule import layers
+from chainrule._version import __version__
+from chainrule.arguments import integer
+from chainrule.arrays import all_finite
+from chainrule.autodiff.door import check_network
+from chainrule.files import write_whole
+from chainrule.interop.onnx.operators import SIMPLE, SOFTMAXES
+from chainrule.layers.graph import INPUT, Node, output_shapes, written
+from chainrule.layers.layer import Layer
+from chainrule.network import Sequential
+from chainrule.plan.builder import Shape
+
+OPSET, IR_VERSION = 17, 8
+LARGEST = (1 << 31) - (1 << 20)  # bytes of parameters: a protobuf has two gigabytes at most
+ELEMENTS = {"float32": TensorProto.FLOAT, "float64": TensorProto.DOUBLE}
+
+
+def to_onnx(
+    net: Sequential,
+    path: str | os.PathLike[str],
+    *,
+    input_shape: tuple[int, ...] | None = None,
+) -> None:
+    """Write a network as an ONNX file; see :meth:`chainrule.Sequential.to_onnx`."""
+    check_network(net)
+    for name, value in net.parameters().items():
+        if not all_finite(value):
+            raise ValueError(f"{name} holds NaN or infinity.")
+    if net.params.nbytes > LARGEST:
+        raise ValueError(
+            f"The network has {net.params.nbytes:,} bytes of parameters, but an ONNX file has "
+            f"{LARGEST:,} at most."
+        )
+    model = _model(net, _checked_shape(net, input_shape))
+    write_whole(path, model.SerializeToString())
+
+
+def _checked_shape(net: Sequential, shape: Any) -> Shape:
+    """Return the shape of a row of the input, as it is given, or as the first layer expects it."""
+    if shape is not None:
+        if not isinstance(shape, tuple | list):
+            raise TypeError(f"input_shape must be a tuple such as (28, 28), not {shape!r}.")
+        given = tuple(integer(n, "input_shape's length", least=1) for n in shape)
+        net.output_shapes(given)
+        return given
+    for node in net.graph.nodes:
+        if not node.layer.by_last_axis or len(node.inputs) > 1:
+            break
+        if node.layer.expected_shape is not None:
+            return node.layer.expected_shape
+    raise ValueError(
+        "The network takes inputs of several shapes: to_onnx needs one, without the batch, such "
+        "as input_shape=(28, 28)."
+    )
+
+
+def _model(net: Sequential, shape: Shape) -> onnx.ModelProto:
+    element = ELEMENTS[net.dtype.name]
+    writer = _Writer(net)
+    ranks = {INPUT: 1 + len(shape)}
+    values = {INPUT: "input"}
+    shapes = output_shapes(net.graph, shape)
+    for position, node in enumerate(net.graph.nodes):
+        rule = RULES.get(type(node.layer))
+        if rule is None:
+            raise ValueError(
+                f"{written(node.layer)} (layer {node.path}) has no form in ONNX: only chainrule's "
+                "own layers do."
+            )
+        writer.node, writer.rank = node, ranks[node.inputs[0]]
+        values[position] = rule(writer, node.layer, *(values[i] for i in node.inputs))
+        ranks[position] = 1 + len(shapes[position] or ())
+    outputs = []
+    several = len(net.graph.outputs) > 1
+    for head, (position, row) in enumerate(
+        zip(net.graph.outputs, net.output_shapes(shape), strict=True)
+    ):
+        name = f"output_{head}" if several else "output"
+        writer.nodes.append(helper.make_node("Identity", [values[position]], [name], name))
+        outputs.append(helper.make_tensor_value_info(name, element, ["batch", *row]))
+    graph = helper.make_graph(
+        writer.nodes,
+        "chainrule",
+        [helper.make_tensor_value_info("input", element, ["batch", *shape])],
+        outputs,
+        list(writer.initializers.values()),
+    )
+    return helper.make_model(
+        graph,
+        producer_name="chainrule",
+        producer_version=__version__,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+    )
+
+
+class _Writer:
+    """Collects nodes; each value is called after its layer's path and the operator."""
+
+    node: Node  # that is being written
+    rank: int  # of the first array that it takes
+
+    def __init__(self, net: Sequential) -> None:
+        self._dtype, self._parameters = net.dtype, net.parameters()
+        self._names: Counter[str] = Counter()
+        self.nodes: list[onnx.NodeProto] = []
+        self.initializers: dict[str, onnx.TensorProto] = {}
+
+    def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
+        """Append a node; return the name of what it gives."""
+        name = self._unique(operator)
+        self.nodes.append(helper.make_node(operator, inputs, [name], name, **attributes))
+        return name
+
+    def parameter(self, name: str) -> str:
+        """Return the name of a parameter of the layer; a shared one is kept once."""
+        home = f"{self.node.home}.{name}"
+        return self._keep(home, self._parameters[home])
+
+    def number(self, value: float) -> str:
+        """Return the name of a constant."""
+        return self._keep(self._unique("constant"), np.array(value, self._dtype))
+
+    def _keep(self, name: str, array: Any) -> str:
+        if name not in self.initializers:
+            self.initializers[name] = numpy_helper.from_array(np.ascontiguousarray(array), name)
+            del self.initializers[name].dims[array.ndim :]  # ascontiguousarray makes () be (1,)
+        return name
+
+    def _unique(self, what: str) -> str:
+        name = f"{self.node.path}/{what}"
+        self._names[name] += 1
+        count = self._names[name]
+        return name if count == 1 else f"{name}_{count}"
+
+
+def _simple(writer: _Writer, layer: Layer, x: str) -> str:
+    operator, arguments = SIMPLE[type(layer)]
+    return writer.add(operator, x, **{a: getattr(layer, name) for a, name in arguments.items()})
+
+
+def _softmax(writer: _Writer, layer: Layer, x: str) -> str:
+    return writer.add(SOFTMAXES[type(layer)], x, axis=-1)
+
+
+def _linear(writer: _Writer, layer: layers.Linear, x: str) -> str:
+    weight = writer.parameter("weight")
+    if not layer.bias:
+        return writer.add("MatMul", x, weight)
+    bias = writer.parameter("bias")
+    if writer.rank == 2:
+        return writer.add("Gemm", x, weight, bias)
+    return writer.add("Add", writer.add("MatMul", x, weight), bias)
+
+
+def _silu(writer: _Writer, layer: layers.SiLU, x: str) -> str:
+    return writer.add("Mul", x, writer.add("Sigmoid", x))
+
+
+def _gelu(writer: _Writer, layer: layers.GELU, x: str) -> str:
+    """Write it out: ONNX has an operator for it from opset 20 on."""
+
+    def times(value: str, number: float) -> str:
+        return writer.add("Mul", value, writer.number(number))
+
+    if layer.approximate == "tanh":
+        cube = writer.add("Mul", writer.add("Mul", x, x), x)
+        inner = times(writer.add("Add", x, times(cube, 0.044715)), sqrt(2 / pi))
+        bent = writer.add("Tanh", inner)
+    else:
+        bent = writer.add("Erf", times(x, sqrt(0.5)))
+    return writer.add("Mul", times(x, 0.5), writer.add("Add", bent, writer.number(1.0)))
+
+
+def _rescale(writer: _Writer, layer: layers.Rescale, x: str) -> str:
+    scaled = writer.add("Mul", x, writer.number(layer.scale))
+    return writer.add("Add", scaled, writer.number(layer.offset)) if layer.offset else scaled
+
+
+def _flatten(writer: _Writer, layer: layers.Flatten, x: str) -> str:
+    return writer.add("Flatten", x, axis=1)
+
+
+def _identity(writer: _Writer, layer: Layer, x: str) -> str:
+    return x
+
+
+def _residual(writer: _Writer, layer: layers.Residual, *ends: str) -> str:
+    return writer.add("Add", *ends)
+
+
+def _parallel(writer: _Writer, layer: layers.Parallel, *ends: str) -> str:
+    if layer.combine == "concatenate":
+        return writer.add("Concat", *ends, axis=-1)
+    if layer.combine == "sum":
+        return writer.add("Sum", *ends)
+    first, *others = ends
+    for other in others:
+        first = writer.add("Mul", first, other)
+    return first
+
+
+# Branch and Shared become no nodes: their parts stand in the graph for themselves.
+RULES: dict[type[Layer], Callable[..., str]] = {
+    **dict.fromkeys(SIMPLE, _simple),
+    **dict.fromkeys(SOFTMAXES, _softmax),
+    layers.Linear: _linear,
+    layers.SiLU: _silu,
+    layers.GELU: _gelu,
+    layers.Rescale: _rescale,
+    layers.Flatten: _flatten,
+    layers.Identity: _identity,
+    layers.Residual: _residual,
+    layers.Parallel: _parallel,
+}
