@@ -9,6 +9,7 @@ from safetensors import safe_open
 from safetensors.numpy import save as as_bytes
 
 import chainrule as cr
+from chainrule.kernels.jit import JIT_DISABLED
 from chainrule.model_file import CHECKSUM, TRAINING, _checksum
 
 
@@ -302,6 +303,7 @@ def test_a_schedule_goes_on(path, schedule, every):
         fit(network(), checkpoint=path, resume=True)
 
 
+@pytest.mark.skipif(JIT_DISABLED, reason="plain Python runs in one thread")
 @pytest.mark.parametrize("threads", [(2, 2), (1, 2)])
 def test_two_threads_go_on(path, threads):
     """From one as well: their number changes no bit of the parameters."""
