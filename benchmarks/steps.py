@@ -32,7 +32,7 @@ class Engine:
         }
         steps = max(1, min(100, int(FLOPS / chosen.flops)))
         plan = self.network.make_plan(
-            X.shape[1:], chosen.batch, loss=chosen.loss, steps=steps, threads=threads
+            X.shape[1:], chosen.batch, loss=chosen.loss, steps=steps, threads=threads, drops=True
         )
         self.machine = Machine(plan, dtype, "numba")
         self.state = cr.Adam().state(self.network)
@@ -87,6 +87,33 @@ class Shortcuts(Steps):
         layers = super().network_for(workload).layers
         blocks = [cr.Residual(*pair) for pair in zip(layers[::2], layers[1::2], strict=False)]
         return cr.Sequential(*blocks, layers[-1], seed=0, dtype=workload.dtype)
+
+
+class Dropout(Steps):
+    """Beside Steps on the same workload: a dropout after each activation."""
+
+    params = (["mnist"], THREADS)
+
+    def network_for(self, workload):
+        layers = super().network_for(workload).layers
+        hidden = (
+            cr.Sequential(*pair, cr.Dropout())
+            for pair in zip(layers[::2], layers[1::2], strict=False)
+        )
+        return cr.Sequential(*hidden, layers[-1], seed=0, dtype=workload.dtype)
+
+
+class Clipping(Steps):
+    """Beside Steps on the same workload: the gradient's norm is limited."""
+
+    params = (["mnist"], THREADS)
+
+    def setup(self, workload, threads):
+        super().setup(workload, threads)
+        self.state.rule["clip_norm"] = 1e-3
+
+    def run(self, phases):
+        super().run(phases | Phase.CLIP)
 
 
 class LargeStep(Steps):

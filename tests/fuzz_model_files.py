@@ -319,6 +319,8 @@ def outcome(path, optimizer, training):
         history = training.fit(path)
     except cr.ModelFileError:
         found = "refused" if not loaded else "refused, though it is a model"
+    except cr.NonFiniteError:  # from parameters that are too large
+        return "resumed, until it was not finite"
     except ValueError as error:
         found = "another training"
         if "holds another training" not in str(error) and "epochs is" not in str(error):
@@ -351,7 +353,7 @@ def run(cases, seed=0, first=0):
                 failures.append(f"case {case}, {way}: {error!r}"[:500])
                 if cases == 1:
                     raise
-            if what in ("resumed", "FAILED") and optimizer is not None:
+            if optimizer is not None and what.startswith(("resumed", "FAILED")):
                 trainings[optimizer] = Training(optimizer)
             counts[way, what] += 1
     return counts, failures

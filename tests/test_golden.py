@@ -137,7 +137,8 @@ def test_cases_cover_every_layer_loss_and_optimizer():
     for case in CASES:
         used = used.union(*map(names_in, (*case.layers, case.loss, case.optimizer)))
     public = {*cr.layers.__all__, *cr.losses.__all__, *cr.optimizers.__all__, "MultiLoss"}
-    assert public - used == set()
+    at_random = {"Dropout"}  # PyTorch draws other masks: see test_dropout.py
+    assert public - used == at_random
 
 
 def test_cases_cover_every_loss_with_sample_weights():

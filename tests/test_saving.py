@@ -14,7 +14,7 @@ from safetensors.numpy import save as as_bytes
 import chainrule as cr
 from chainrule.architecture import KNOWN, build, describe
 from chainrule.layers.container import Container
-from chainrule.model_file import CHECKSUM, KEY, MOST_METADATA
+from chainrule.model_file import CHECKSUM, KEY, MOST_METADATA, TRAINING
 
 FUZZ = Path(__file__).parent / "fuzz_model_files.py"
 ARGUMENTS = {
@@ -185,6 +185,19 @@ PARAMETERS = {"0.weight": WEIGHT, "0.bias": BIAS}
 def test_a_wrong_file_is_refused(tmp_path, about, parameters, message):
     path = file_with(tmp_path / "bad.safetensors", about, **parameters)
     with pytest.raises(cr.ModelFileError, match=message):
+        cr.load(path)
+
+
+def test_an_empty_tensor_of_a_shape_that_numpy_cannot_have_is_refused(tmp_path):
+    about = {"format": 1, "dtype": "float32", "layers": [{"layer": "ReLU"}]}
+    header = {
+        "__metadata__": {KEY: json.dumps(about), TRAINING: "{}"},
+        "training/x": {"dtype": "F32", "shape": [0, 1 << 62], "data_offsets": [0, 0]},
+    }
+    text = json.dumps(header).encode()
+    path = tmp_path / "bad.safetensors"
+    path.write_bytes(len(text).to_bytes(8, "little") + text)
+    with pytest.raises(cr.ModelFileError, match="tensor that is not readable"):
         cr.load(path)
 
 

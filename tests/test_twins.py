@@ -142,7 +142,7 @@ def arguments(function, rows, columns, dtype, rng):
         "dtype": ord("h"),  # int16
         "limit": 0.5,
         "p": 0.3,
-        "key": -(0x123456789ABCDEF),
+        "key": 0x7234567890ABCDEF,
         "number": 1,
         **{f"counter{i}": 0x9ABCDEF0 + i for i in range(4)},
         "key0": 3,

@@ -48,6 +48,8 @@ def _number(value: Any, name: str, expected: str, accepts: Callable[[float], boo
         number = None if isinstance(value, (str, bytes)) else float(value)  # float() parses them
     except (TypeError, ValueError):
         number = None
+    except OverflowError:  # an int that no float comes near
+        number = inf
     if number is None:
         raise TypeError(f"{name} must be a number, not {value!r}.")
     if not (isfinite(number) and accepts(number)):

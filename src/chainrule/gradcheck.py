@@ -285,8 +285,10 @@ def _network_checks(
     batch = twin.check_input(x, "x").astype(twin.dtype, order="C")
 
     def value() -> float:
+        twin.restart_masks()
         return loss(twin.forward(batch), y, sample_weight)[0]
 
+    twin.restart_masks()
     output = twin.forward(batch)
     first, d_out = loss(output, y, sample_weight)
     d_batch = twin.backward(d_out)

@@ -116,12 +116,9 @@ def read_contents(path: str | os.PathLike[str]) -> Contents:
             others = _check_parameters(file, _shapes(about, path), about["dtype"], path)
             if others and training is None:
                 raise ModelFileError(f"{path} has too many tensors: {others}.")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = _tensors(file, path)
     except SafetensorError as error:
         raise ModelFileError(f"{path} is no safetensors file, or a damaged one: {error}") from None
-    except (AttributeError, KeyError, TypeError) as error:
-        # A tensor of a type that NumPy does not have.
-        raise ModelFileError(f"{path} has a tensor that is not readable: {error}") from None
     expected = header.pop(CHECKSUM, None)
     if expected != (_checksum(header, tensors) if expected or about["format"] > 1 else None):
         raise ModelFileError(f"{path} is damaged: its content does not have its checksum.")
@@ -131,6 +128,14 @@ def read_contents(path: str | os.PathLike[str]) -> Contents:
             raise ModelFileError(f"{path} holds NaN or infinity in {name}.")
     metadata = about.get("metadata", {})
     return Contents(about["layers"], about["dtype"], tensors, metadata, training, found)
+
+
+def _tensors(file: Any, path: Any) -> dict[str, NDArray[Any]]:
+    try:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+        # One of a type that NumPy does not have, or an empty one of a shape that it cannot have.
+        raise ModelFileError(f"{path} has a tensor that is not readable: {error}") from None
 
 
 def _checksum(header: Mapping[str, str], tensors: Mapping[str, NDArray[Any]]) -> str:

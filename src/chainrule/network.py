@@ -17,6 +17,7 @@ from chainrule.arrays import FloatArray
 from chainrule.engine.backends import check_backend, threads_for
 from chainrule.engine.instructions import UPDATE, Phase
 from chainrule.engine.machine import Machine
+from chainrule.engine.masks import mask_key
 from chainrule.engine.pool import MachinePool
 from chainrule.layers.container import Container, check_element
 from chainrule.layers.graph import (
@@ -63,6 +64,8 @@ class Sequential(Group):
     params, grads : arrays of shape (number of parameters,)
         All parameters and all gradients in one vector each. The vectors stay the same arrays for
         the life of the network: write into them, or assign to ``net.params``, which copies.
+    drops : bool
+        Whether :meth:`forward` leaves out what a :class:`Dropout` does; so it is at first.
 
     Raises
     ------
@@ -112,8 +115,11 @@ class Sequential(Group):
 
         self._output_shapes: dict[Shape, tuple[Shape, ...]] = {}  # by the input shapes that fit
         self._predictors = MachinePool(MOST_PREDICTORS)
-        self._manual: tuple[Plan, Machine, int] | None = None  # of forward and backward
+        # Of forward and backward.
+        self._manual: tuple[Plan, Machine, tuple[int, bool]] | None = None
         self._rows_forward = 0  # rows of a forward that no backward has followed
+        self.drops = True
+        self._mask_key, self._draws = mask_key(seed), 0  # of forward
 
     def _initialize(self, rng: np.random.Generator) -> None:
         views = self.parameters()
@@ -241,12 +247,15 @@ class Sequential(Group):
             self._manual is None
             or self._manual[0].input_shape != shape
             or self._manual[0].batch < rows
-            or self._manual[2] != threads
+            or self._manual[2] != (threads, self.drops)
         ):
-            plan = self.make_plan(shape, rows, threads=threads)
-            self._manual = plan, Machine(plan, self.dtype, self.backend), threads
+            plan = self.make_plan(shape, rows, threads=threads, drops=self.drops)
+            machine = Machine(plan, self.dtype, self.backend)
+            self._manual = plan, machine, (threads, self.drops)
         plan, machine, _ = self._manual
-        machine.run(Phase.FORWARD, rows, params=self._params, inputs=batch)
+        self._draws += 1
+        masks = self._mask_key, self._draws
+        machine.run(Phase.FORWARD, rows, params=self._params, inputs=batch, masks=masks)
         self._rows_forward = rows
         return _output(machine.outputs(rows))
 
@@ -286,8 +295,13 @@ class Sequential(Group):
             rows,
             params=self._params,
             grads=self.grads,
+            masks=(self._mask_key, self._draws),
         )
         return machine.rows_at("d_input", rows).copy()
+
+    def restart_masks(self) -> None:
+        """Let the next :meth:`forward` draw the first one's masks again; see :class:`Dropout`."""
+        self._draws = 0
 
     def check_gradients(
         self, d_out: Any, rows: int, shapes: tuple[Shape, ...], name: str
@@ -404,10 +418,10 @@ class Sequential(Group):
         return self._output_shapes[input_shape]
 
     def lower(
-        self, input_shape: Shape, *, keep: bool = False
+        self, input_shape: Shape, *, keep: bool = False, drops: bool = False
     ) -> tuple[PlanBuilder, Tensor, list[Tensor]]:
         """Return the layers' instructions for rows of a shape, the input and the outputs."""
-        builder, first = PlanBuilder(), Tensor(input_shape)
+        builder, first = PlanBuilder(drops=drops), Tensor(input_shape)
         return builder, first, lower(self._graph, builder, first, keep=keep)
 
     @property
@@ -425,12 +439,13 @@ class Sequential(Group):
         steps: int = 1,
         threads: int = 1,
         keep: bool = False,
+        drops: bool = False,
     ) -> Plan:
         """Return the plan for batches of up to ``batch`` rows of ``input_shape``.
 
-        See ``chainrule.plan.make_plan``.
+        See ``chainrule.plan.make_plan``; ``drops`` is whether dropouts leave elements out.
         """
-        builder, first, outputs = self.lower(input_shape, keep=keep)
+        builder, first, outputs = self.lower(input_shape, keep=keep, drops=drops)
         return make_plan(
             builder,
             first,
@@ -526,6 +541,7 @@ class Sequential(Group):
             backend=self.backend if backend is None else backend,
         )
         twin._params[:] = self._params
+        twin.drops, twin._mask_key, twin._draws = self.drops, self._mask_key, self._draws
         return twin
 
     def __getstate__(self) -> dict[str, Any]:

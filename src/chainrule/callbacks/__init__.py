@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from chainrule.callbacks.callback import Callback, Training
 from chainrule.callbacks.callback import Callbacks as Callbacks
 from chainrule.callbacks.callback import State as State
+from chainrule.callbacks.callback import check_state as check_state
 
 if TYPE_CHECKING:
     from chainrule.callbacks.csv_logger import CSVLogger

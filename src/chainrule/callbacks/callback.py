@@ -168,6 +168,20 @@ class Callback:
         return epoch + 1
 
 
+def _plain(state: State) -> State:
+    return {key: value for key, value in state.items() if not isinstance(value, np.ndarray)}
+
+
+def check_state(state: Any, name: str) -> None:
+    """Raise TypeError or ValueError if a state is not such as a checkpoint can keep."""
+    if not isinstance(state, dict):
+        raise TypeError(f"{name} must be a dict, not {state!r}.")
+    json_values.check_plain(_plain(state), name, finite=False)
+    for key in state.keys() - _plain(state).keys():
+        if state[key].dtype.kind not in "biuf" or state[key].dtype.itemsize > 8:
+            raise TypeError(f"{name}[{key!r}] has dtype {state[key].dtype}.")
+
+
 class Callbacks:
     """The callbacks of one training, called when it is their turn."""
 
@@ -255,15 +269,10 @@ class Callbacks:
         plain, arrays = {}, {}
         for name, callback in self._named().items():
             state = callback.state_dict()
-            if not isinstance(state, dict):
-                raise TypeError(f"The state_dict of {name} must be a dict, not {state!r}.")
-            if not state:
-                continue
-            plain[name] = {k: v for k, v in state.items() if not isinstance(v, np.ndarray)}
-            json_values.check_plain(plain[name], f"The state_dict of {name}", finite=False)
-            for key in state.keys() - plain[name].keys():
-                if state[key].dtype.kind not in "biuf" or state[key].dtype.itemsize > 8:
-                    raise TypeError(f"{key} of {name} has dtype {state[key].dtype}.")
+            check_state(state, f"The state_dict of {name}")
+            if state:
+                plain[name] = _plain(state)
+            for key in state.keys() - _plain(state).keys():
                 arrays[f"{name}.{key}"] = state[key]
         return plain, arrays
 

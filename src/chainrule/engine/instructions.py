@@ -32,6 +32,7 @@ class Op(IntEnum):
     SUM_ALONG_ROWS = 27
     DERIVATIVE = 28  # x times an activation's derivative, a function of the other operand
     FOREIGN = 29  # a user's own functions
+    DROPOUT = 30
 
     MSE = 40
     HUBER = 41
@@ -80,6 +81,7 @@ INSTRUCTION = np.dtype(
         ("d_other", np.int64),
         ("dy", np.int64),
         ("order", np.int64),  # of a derivative
+        ("number", np.int64),  # of a dropout, among all of the plan
         ("column", np.int64),  # the first of y's columns that x becomes
         ("saved", np.int64),  # what an activation's derivative reads: its x or its y
         ("z", np.int64),  # a linear step's sums, before a fused activation makes y of them

@@ -41,6 +41,7 @@ from chainrule.kernels.combine import (
 from chainrule.kernels.curvature import (
     sum_along_rows,
 )
+from chainrule.kernels.dropout import dropout, dropout_backward
 from chainrule.kernels.foreign import add_up, call
 from chainrule.kernels.gather import gather_rescaled
 from chainrule.kernels.jit import entry_point, kernel
@@ -85,7 +86,7 @@ def call_own(function, step, params, arena, first, last, dx_at, member, team):
 
 
 @kernel
-def forward(plan, params, direction, arena, scratch, first, last, member, team):
+def forward(plan, params, direction, arena, masks, scratch, first, last, member, team):
     """Walk the plan from the input to the output, for the rows from ``first`` to ``last``."""
     for i in range(plan.size):
         step = plan[i]
@@ -114,6 +115,9 @@ def forward(plan, params, direction, arena, scratch, first, last, member, team):
             log_softmax(matrix(x, m, k), matrix(y, m, n))
         elif op == Op.RESCALE:
             rescale(x, y, step["alpha"], step["beta"])
+        elif op == Op.DROPOUT:
+            key, draw = masks
+            dropout(x, y, step["alpha"], key, draw, step["number"], begin * k)
         elif op == Op.ADD:
             add(x, arena[step["other"] + begin * k : step["other"] + end * k], y)
         elif op == Op.MULTIPLY:
@@ -132,7 +136,9 @@ def forward(plan, params, direction, arena, scratch, first, last, member, team):
 
 
 @kernel
-def pass_error_back(step, params, direction, arena, scratch, first, last, member, team, to_input):
+def pass_error_back(
+    step, params, direction, arena, masks, scratch, first, last, member, team, to_input
+):
     """Carry the gradient of the rows from ``first`` to ``last`` from one step's y to its x."""
     op, k, n = step["op"], step["inputs"], step["outputs"]
     begin, end = first * step["repeat"], last * step["repeat"]
@@ -156,6 +162,9 @@ def pass_error_back(step, params, direction, arena, scratch, first, last, member
         log_softmax_backward(matrix(dy, m, n), matrix(y, m, n), matrix(dx, m, k))
     elif op == Op.RESCALE:
         rescale_backward(dy, dx, step["alpha"])
+    elif op == Op.DROPOUT:
+        key, draw = masks
+        dropout_backward(dy, dx, step["alpha"], key, draw, step["number"], begin * k)
     elif op == Op.SUM_ALONG_ROWS:
         sum_along_rows(matrix(dy, m, n), matrix(dx, m, k))
     elif op == Op.ADD or op == Op.MULTIPLY or op == Op.DERIVATIVE:
@@ -228,7 +237,19 @@ def differentiate_parameters(step, grads, arena, scratch, rows, first, last, mem
 
 @kernel
 def backward(
-    plan, params, direction, grads, arena, scratch, rows, share, member, members, team, to_input
+    plan,
+    params,
+    direction,
+    grads,
+    arena,
+    masks,
+    scratch,
+    rows,
+    share,
+    member,
+    members,
+    team,
+    to_input,
 ):
     """Walk the plan from the output's gradient to the input's, or to the first parameters'.
 
@@ -238,7 +259,7 @@ def backward(
     first, last = part_of(rows, member, members, 8)
     for i in range(plan.size - 1, -1, -1):
         pass_error_back(
-            plan[i], params, direction, arena, scratch, first, last, member, team, to_input
+            plan[i], params, direction, arena, masks, scratch, first, last, member, team, to_input
         )
         if members == 1:  # at once, while both factors are in cache
             differentiate_parameters(
@@ -325,6 +346,7 @@ def run(
     state,
     average,
     arena,
+    masks,
     label,
     inputs,
     targets,
@@ -346,7 +368,8 @@ def run(
     batch i, and each member's part of its loss. ``targets`` and ``labels`` hold those of one output
     after the other. Walks begin, and end on the way back, at the instruction ``first_step``.
     ``rates`` holds each batch's learning rate, or nothing: then it is the rule's. ``squares`` is
-    room for the sums that a norm of the gradients is made of.
+    room for the sums that a norm of the gradients is made of. ``masks`` are the key that dropouts
+    draw with, and the number of the first batch's draw.
     """
     place, rule = layout[0], update[0]
     memory, element, start, stride = inputs  # see engine.rows
@@ -363,6 +386,7 @@ def run(
         begin = i % batches * batch
         chosen = order[i // batches, begin : min(begin + batch, length)]
         rows = chosen.size
+        drawn = masks[0], masks[1] + i
         first, last = part_of(rows, member, members, 8)
         my_rows = chosen[first:last]
         if phases & GATHER:
@@ -372,7 +396,7 @@ def run(
             scale, offset = place["scale"], place["offset"]
             gather_rescaled(memory, element, start, stride, my_rows, scale, offset, x)
         if phases & WALK:
-            forward(walked, params, direction, arena, scratch, first, last, member, team)
+            forward(walked, params, direction, arena, drawn, scratch, first, last, member, team)
         if phases & LOSS and heads[0]["op"] != Op.NONE:
             losses[i, 0], losses[i, 1 + member] = evaluate_losses(
                 heads, place, arena, label, targets, labels, weights, chosen, first, last, team
@@ -389,8 +413,8 @@ def run(
         if phases & BACKWARD:
             to_input = phases & INPUT_GRADIENT != 0
             if not backward(
-                walked, params, direction, grads, arena, scratch, rows, share, member, members,
-                team, to_input,
+                walked, params, direction, grads, arena, drawn, scratch, rows, share, member,
+                members, team, to_input,
             ):  # fmt: skip
                 return i
             if to_input and first_step == 0 and place["scale"] != 1.0:

@@ -111,6 +111,7 @@ class Machine:
         rates: Array | None = None,
         state: Array | None = None,
         average: Array | None = None,
+        masks: tuple[int, int] = (0, 0),
         first_step: int = 0,
     ) -> int:
         """Do ``phases`` for the rows in ``order``; see ``interpreter.run``.
@@ -120,7 +121,8 @@ class Machine:
         several outputs, targets and labels are vectors, one output's after the other's. Without
         ``grads``, the way back leaves the parameters' gradients out. ``rates`` is a float64 vector,
         the learning rate of each batch; without it, all have the rule's. ``average`` is a vector
-        like ``params``.
+        like ``params``. ``masks`` are the key that dropouts draw with, and the number of the first
+        batch's draw.
         """
         if phases & Phase.CLIP and grads is not None:
             blocks = -(-grads.size // NORM_BLOCK)
@@ -140,6 +142,7 @@ class Machine:
             self._no_matrix if state is None else state,
             self._no_vector if average is None else average,
             self.arena,
+            masks,
             self._label,
             self._no_rows if inputs is None else as_rows(inputs),
             self._no_targets if targets is None else targets.reshape(-1),

@@ -66,6 +66,7 @@ class Chain:
         max_elements: int,
     ) -> None:
         self.network, self.loss_function = net.copy(), loss
+        self.network.drops = False
         self.max_elements = max_elements
         self._original = ref(net)  # what optimizers know; it is not kept
         batch = self.network.check_input(x, "x")

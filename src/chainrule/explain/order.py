@@ -13,7 +13,7 @@ from chainrule.explain import fragment
 from chainrule.explain.step import Step
 from chainrule.explain.text import count, duration, number, paragraph, table
 from chainrule.explain.ways import Entries, Way, by_differences, from_the_input, from_the_loss
-from chainrule.layers import Flatten, Identity
+from chainrule.layers import Dropout, Flatten, Identity
 
 if TYPE_CHECKING:
     from chainrule.explain.chain import Chain
@@ -24,8 +24,8 @@ class Order:
     """What :meth:`Chain.order` found. Printing it shows a table, and what follows from it.
 
     Multiply-adds, for each row: a layer with a weight takes its inputs times its outputs, any other
-    its output's size, Flatten and Identity nothing; call that f. F is the sum of all f, and of the
-    output's size for the loss. Adding a bias is not counted.
+    its output's size; Flatten, Identity and Dropout take nothing. Call that f. F is the sum of all
+    f, and of the output's size for the loss. Adding a bias is not counted.
 
     - From the loss backward: F; the output's size for the loss's derivative; f for each layer from
       the output back to the first one with a parameter that is asked for, but not through that one;
@@ -164,7 +164,7 @@ def _multiply_adds(chain: Chain, names: list[str]) -> tuple[int, int, int, int]:
 
 def _of_layer(step: Step) -> int:
     """Return the multiply-adds of a layer's forward pass for one row."""
-    if isinstance(step.layer, Flatten | Identity):
+    if isinstance(step.layer, Dropout | Flatten | Identity):
         return 0
     weight: tuple[int, ...] = step.parameter_shapes().get("weight", ())
     return int(step.y.shape[1]) * prod(weight[:-1])

@@ -15,6 +15,7 @@ from chainrule.layers.activation import (
 )
 from chainrule.layers.compiled import CompiledLayer as CompiledLayer
 from chainrule.layers.container import Branch, Parallel, Residual, Shared
+from chainrule.layers.dropout import Dropout
 from chainrule.layers.layer import Layer as Layer
 from chainrule.layers.layer import Parameter as Parameter
 from chainrule.layers.linear import Linear
@@ -27,6 +28,7 @@ __all__ = [
     "ELU",
     "GELU",
     "Branch",
+    "Dropout",
     "Flatten",
     "Identity",
     "LeakyReLU",

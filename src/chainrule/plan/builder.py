@@ -47,6 +47,7 @@ class Instruction:
     other: Tensor | None = None  # a second operand
     column: int = 0  # the first of y's columns that x becomes
     order: int = 1  # of a derivative
+    number: int = 0  # of a dropout, among all of the plan
     moving: bool = False  # whether weight and bias are the direction's
     adds: bool = False  # whether it adds to what is in y
     functions: dict[str, Function] = field(default_factory=dict)  # a user's own
@@ -66,6 +67,8 @@ class PlanBuilder:
     instructions: list[Instruction] = field(default_factory=list)
     layer: int = 0  # position of the layer that is being lowered
     prefix: str = ""  # of its parameters' names
+    drops: bool = False  # whether dropouts leave elements out, or are the identity
+    dropouts: int = 0  # how many there are so far
 
     @property
     def path(self) -> str:
@@ -80,6 +83,16 @@ class PlanBuilder:
         self.instructions.append(
             Instruction(op, x, y, 1, x.size, x.size, [self.layer], saves_output, alpha, beta)
         )
+        return y
+
+    def dropout(self, x: Tensor, p: float) -> Tensor:
+        """Append what leaves elements out with probability p, where that is wanted."""
+        number = self.dropouts
+        self.dropouts += 1
+        if not self.drops or p == 0:
+            return x
+        y = self.elementwise(Op.DROPOUT, x, saves_output=True, alpha=p)
+        self.instructions[-1].number = number
         return y
 
     def rowwise(self, op: Op, x: Tensor) -> Tensor:

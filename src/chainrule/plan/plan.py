@@ -119,6 +119,11 @@ class Plan:
         return int(self.layout["batch"][0])
 
     @cached_property
+    def drops(self) -> bool:
+        """Whether some step leaves elements out at random."""
+        return bool((self.instructions["op"] == Op.DROPOUT).any())
+
+    @cached_property
     def members(self) -> int:
         """How many threads share the work."""
         return int(self.layout["members"][0])
@@ -238,7 +243,7 @@ def _table(
         row["column"], row["moving"], row["adds_y"] = step.column, step.moving, step.adds
         row["parameters"], row["kept_size"] = step.parameters, step.kept_size
         row["parts"], row["kept"] = place.get(("parts", step), 0), place.get(("kept", step), 0)
-        row["order"] = step.order
+        row["order"], row["number"] = step.order, step.number
         row["reads_input"] = x in inputs
         row["adds_dx"], row["adds_d_other"], row["adds_dw"], row["adds_db"] = adds
     return table

@@ -87,7 +87,7 @@ def fit(
     shuffle : bool, optional
         Whether each epoch has an order of its own, as by default.
     seed : int
-        Seed of the orders, 0 or more.
+        Seed of the orders, and of what :class:`Dropout` leaves out; 0 or more.
     sample_weight : array of shape (n,), optional
         One weight a row, not negative; see :class:`Loss`.
     validation : (X, y), optional
@@ -188,6 +188,7 @@ def fit(
         0.0 if clip_norm is None else above_zero(clip_norm, "clip_norm"),
         0.0 if clip_value is None else above_zero(clip_value, "clip_value"),
         average,
+        seed,
     )
 
     backend = check_backend(backend or net.backend)

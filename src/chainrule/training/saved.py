@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from chainrule.arguments import at_least_zero, integer
 from chainrule.arrays import all_finite
-from chainrule.callbacks import Callbacks, State, Training
+from chainrule.callbacks import Callbacks, State, Training, check_state
 from chainrule.errors import ModelFileError
 from chainrule.model_file import Contents, contents, read_contents, write_contents
 from chainrule.training.begun import BegunEpoch
@@ -216,6 +216,10 @@ class _Reader:
                 if key.startswith(start)
             }
             states[name] = plain | arrays
+            try:
+                check_state(states[name], f"the state of {name}")
+            except (TypeError, ValueError) as error:
+                raise self._wrong(str(error).rstrip(".")) from None
         return states
 
     def _entry(self, name: str, check: Callable[[Any, str], T]) -> T:

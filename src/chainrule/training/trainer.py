@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from math import nan
 from time import perf_counter
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from chainrule.callbacks import Callbacks
 from chainrule.engine.backends import threads_for
 from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
+from chainrule.engine.masks import mask_key
 from chainrule.engine.orders import epoch_orders
 from chainrule.errors import NonFiniteError
 from chainrule.history import History
@@ -38,6 +40,7 @@ class Extras(NamedTuple):
     clip_norm: float = 0.0
     clip_value: float = 0.0
     average: ExponentialMovingAverage | None = None
+    seed: int = 0  # of what dropouts leave out
 
     @property
     def numbers(self) -> dict[str, float]:
@@ -74,6 +77,7 @@ class Trainer:
     ) -> None:
         self.extras = Extras() if extras is None else extras
         self.schedule, self.seed = schedule, seed
+        self._mask_key = mask_key(self.extras.seed)
         self.net, self.loss, self.optimizer = net, loss, optimizer
         self.data, self.batch, self.backend = data, batch_size, backend
         self.an_epoch: int | None = data.rows  # what the progress bar counts
@@ -85,14 +89,18 @@ class Trainer:
 
     def make_machine(self) -> None:
         """Make a machine for batches of as many rows as they have now."""
-        self.plan = self.net.make_plan(
+        make_plan = partial(
+            self.net.make_plan,
             self.data.inputs.shape[1:],
             self.batch,
             loss=self.loss,
             steps=self.steps_a_call,
             threads=threads_for(self.backend),
         )
-        self.machine = Machine(self.plan, self.net.dtype, self.backend)
+        self.plan = make_plan(drops=True)
+        self.machine = self._evaluator = Machine(self.plan, self.net.dtype, self.backend)
+        if self.plan.drops:
+            self._evaluator = Machine(make_plan(backward=False), self.net.dtype, self.backend)
         self.losses = self.machine.losses_for(1)
 
     def go_on_from(self, begun: BegunEpoch) -> None:
@@ -117,6 +125,7 @@ class Trainer:
             rates=rates,
             state=self.state.vectors,
             average=self.extras.averaged,
+            masks=(self._mask_key, self.state.step),
             **data.arguments,
         )
         return batches
@@ -233,8 +242,8 @@ class Trainer:
     def evaluate(self, data: Batch) -> tuple[float, float | None, list[FloatArray]]:
         """Return the mean loss on ``data``, the accuracy if it is a classification, the outputs."""
         outputs = np.empty((data.rows, self.plan.output_columns), self.net.dtype)
-        losses = self.machine.losses_for(-(-data.rows // self.batch))
-        done = self.machine.run(
+        losses = self._evaluator.losses_for(-(-data.rows // self.batch))
+        done = self._evaluator.run(
             Phase.FORWARD | Phase.OUTPUT,
             data.rows,
             params=self.net.params,
