@@ -37,7 +37,11 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
 def _remove_parts(folder: Path, start: str) -> None:
     """Remove parts that nobody will finish; those that cannot be removed stay."""
     part = re.compile(re.escape(start) + r"(\d{1,9})\.\d+\.part")
-    for name in os.listdir(folder):
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return  # to write says why, if it cannot either
+    for name in names:
         if found := part.fullmatch(name):
             try:
                 last_change = os.stat(folder / name).st_mtime

@@ -294,3 +294,20 @@ def test_without_scikit_learn_it_says_what_to_install(monkeypatch):
     monkeypatch.delitem(sys.modules, "chainrule.interop.sklearn")
     with pytest.raises(ImportError, match=r"chainrule\[sklearn\]"):
         importlib.import_module("chainrule.interop.sklearn")
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_dropout():
+    X, y = load_digits(n_class=3, return_X_y=True)
+    options = {"max_iter": 20, "random_state": 0, "learning_rate_init": 0.01}
+    model = NetworkClassifier((20, 10), dropout=[0.5, 0.0], **options).fit(X / 16, y)
+    assert [layer for layer in model.network_ if isinstance(layer, cr.Dropout)] == [cr.Dropout(0.5)]
+    assert model.score(X / 16, y) > 0.95
+    again = NetworkClassifier((20, 10), dropout=[0.5, 0.0], **options).fit(X / 16, y)
+    np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+    with pytest.raises(ValueError, match="one for each of the 1 hidden layers"):
+        NetworkClassifier(dropout=[0.1, 0.2]).fit(X, y)
+    with pytest.raises(ValueError, match="'dropout' parameter"):
+        NetworkClassifier(dropout=1.0).fit(X, y)
+    with pytest.raises(ValueError, match="needs a stochastic solver"):
+        NetworkClassifier(dropout=0.1, solver="lbfgs").fit(X, y)

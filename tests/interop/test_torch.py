@@ -181,6 +181,14 @@ def test_bad_input():
         (module(random(2, 3)).sum() * float("nan")).backward()
 
 
+def test_dropout_is_refused_in_training():
+    net = cr.Sequential(cr.Linear(3, 5), cr.Dropout(), cr.Linear(5, 2), seed=0, dtype="float64")
+    module, x = as_torch(net), random(4, 3)
+    with pytest.raises(RuntimeError, match="has no masks here"):
+        module(x)
+    np.testing.assert_array_equal(module.eval()(x).detach(), net.predict(x))
+
+
 def test_threads():
     module = as_torch(pair()[0])
     batches = [random(7, 3) + i for i in range(16)]

@@ -224,6 +224,7 @@ RULES: dict[type[Layer], Callable[..., str]] = {
     layers.Rescale: _rescale,
     layers.Flatten: _flatten,
     layers.Identity: _identity,
+    layers.Dropout: _identity,  # as it is when a network predicts
     layers.Residual: _residual,
     layers.Parallel: _parallel,
 }

@@ -45,6 +45,7 @@ class BaseNetwork(BaseEstimator):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **MLPClassifier._parameter_constraints,
         "activation": "no_validation",  # in build.py
+        "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
         "module": [None, Sequential, callable],
         "dtype": [StrOptions({"float32", "float64"})],
         "momentum": [Interval(Real, 0, 1, closed="left")],
@@ -115,6 +116,8 @@ class BaseNetwork(BaseEstimator):
         sizes = hidden_sizes(self.hidden_layer_sizes)
         if self.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
+        if self.solver == "lbfgs" and np.any(self.dropout):
+            raise ValueError("dropout needs a stochastic solver, but solver is 'lbfgs'.")
         first = not hasattr(self, "network_") or not (self.warm_start or incremental)
         X, y = self._check_data(X, y, reset=first, incremental=incremental)
         if sample_weight is not None:
@@ -149,7 +152,7 @@ class BaseNetwork(BaseEstimator):
     def _begin(self, X: Any, sizes: list[int], seed: int) -> None:
         if self.module is None:
             widths = [X.shape[1], *sizes, self.n_outputs_]
-            self.network_ = perceptron(widths, self.activation, seed, self.dtype)
+            self.network_ = perceptron(widths, self.activation, self.dropout, seed, self.dtype)
         else:
             self.network_ = own_network(self.module, X.shape[1], self.n_outputs_, self.dtype)
             self._check_outputs(self.network_.output_shapes(X.shape[1:]))

@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule.arrays import FloatArray
 from chainrule.initializers import Initializer
-from chainrule.layers import Identity, Linear, ReLU, Sigmoid, Tanh
+from chainrule.layers import Dropout, Identity, Linear, ReLU, Sigmoid, Tanh
 from chainrule.layers.layer import Element, Layer
 from chainrule.network import Sequential
 
@@ -62,16 +62,32 @@ def hidden_activations(activation: Any, layers: int) -> list[Layer]:
     return [one if isinstance(one, Layer) else ACTIVATIONS[one] for one in given]
 
 
-def perceptron(sizes: Sequence[int], activation: Any, seed: int, dtype: str) -> Sequential:
+def hidden_dropout(dropout: Any, layers: int) -> list[float]:
+    """Return the share of each hidden layer's outputs that is left out."""
+    given: list[float] = list(dropout) if np.ndim(dropout) else [dropout] * layers
+    if len(given) != layers:
+        raise ValueError(
+            f"dropout must be one for each of the {layers} hidden layers, but there are "
+            f"{len(given)}."
+        )
+    return given
+
+
+def perceptron(
+    sizes: Sequence[int], activation: Any, dropout: Any, seed: int, dtype: str
+) -> Sequential:
     """Return a network of linear layers of these sizes, from the input to the output."""
     activations = hidden_activations(activation, len(sizes) - 2)
+    shares = hidden_dropout(dropout, len(sizes) - 2)
     factor = 2.0 if activation == "logistic" else 6.0  # as scikit-learn does
     layers: list[Element] = []
-    for (n_in, n_out), after in zip(pairwise(sizes), [*activations, None], strict=True):
+    for position, (n_in, n_out) in enumerate(pairwise(sizes)):
         first = GlorotUniform(n_out, factor)
         layers.append(Linear(n_in, n_out, weight_init=first, bias_init=first))
-        if after is not None:
-            layers.append(after)
+        if position < len(activations):
+            layers.append(activations[position])
+            if shares[position] != 0:
+                layers.append(Dropout(shares[position]))
     return Sequential(*layers, seed=seed, dtype=dtype)
 
 

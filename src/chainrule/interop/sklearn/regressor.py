@@ -48,6 +48,9 @@ class NetworkRegressor(RegressorMixin, BaseNetwork):
         ``cr.HuberLoss()``; or a ``cr.MultiLoss`` for a module of several outputs.
     activation : str, Layer, or a list of them
         Of all hidden layers, or of each; strings are scikit-learn's, layers chainrule's.
+    dropout : float, or a list of them
+        The share of the outputs of all hidden layers, or of each, that is left out at random in
+        training, from 0 to below 1.
     module : Sequential, or a function of (n_in, n_out) that returns one
         The network, instead of ``hidden_layer_sizes`` and ``activation``. ``fit`` trains a copy,
         from the parameters that it comes with; ``random_state`` does not change them.
@@ -106,6 +109,7 @@ class NetworkRegressor(RegressorMixin, BaseNetwork):
         epsilon: float = 1e-8,
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
+        dropout: Any = 0.0,
         module: Any = None,
         dtype: str = "float32",
     ) -> None:
@@ -133,6 +137,7 @@ class NetworkRegressor(RegressorMixin, BaseNetwork):
         self.epsilon = epsilon
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
+        self.dropout = dropout
         self.module = module
         self.dtype = dtype
 

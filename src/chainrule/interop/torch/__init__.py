@@ -37,7 +37,8 @@ def as_torch(net: Sequential) -> Any:
     ImportError
         Without torch.
     RuntimeError
-        Later, for second derivatives, which do not go through it.
+        Later, for second derivatives, which do not go through it; and in training mode, if the
+        network has a :class:`Dropout`, which leaves nothing out here.
 
     Examples
     --------

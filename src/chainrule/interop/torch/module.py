@@ -14,6 +14,7 @@ except ImportError:
 
 from chainrule.autodiff.products import vjp
 from chainrule.interop.torch.state_dict import places_of
+from chainrule.layers import Dropout
 from chainrule.network import Sequential
 
 
@@ -23,6 +24,7 @@ class NetworkModule(torch.nn.Module):
     def __init__(self, net: Sequential) -> None:
         super().__init__()
         self.net = net
+        self._drops = any(isinstance(node.layer, Dropout) for node in net.graph.nodes)
         self._own: list[tuple[torch.nn.Module, str]] = []  # where each parameter lies
         self._addresses: list[int] = []
         by_home: dict[str, torch.nn.Parameter] = {}
@@ -53,6 +55,11 @@ class NetworkModule(torch.nn.Module):
             raise RuntimeError(
                 "The module's parameters are not the network's memory any more; make another "
                 "module by as_torch, and change parameters in place (as load_state_dict does)."
+            )
+        if self.training and self._drops:
+            raise RuntimeError(
+                "Dropout inside a network has no masks here: call eval() on the module, "
+                "where it leaves nothing out, or put a torch.nn.Dropout beside it."
             )
         if not torch.is_grad_enabled() or not any(t.requires_grad for t in (x, *parameters)):
             return _tensors(self.net.predict(x.detach().numpy()))
