@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import chainrule as cr
-from benchmarks.workloads import WORKLOADS
+from chainrule.bench.workloads import WORKLOADS
 
 WAYS = "by share", "each epoch"  # a path alone; Checkpoint(path)
 

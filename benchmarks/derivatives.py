@@ -3,7 +3,7 @@
 import numpy as np
 
 import chainrule as cr
-from benchmarks.workloads import SMALL, WORKLOADS
+from chainrule.bench.workloads import SMALL, WORKLOADS
 
 
 class Derivatives:

@@ -3,7 +3,7 @@
 import numpy as np
 
 import chainrule as cr
-from benchmarks.workloads import WORKLOADS
+from chainrule.bench.workloads import WORKLOADS
 from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
 

@@ -7,7 +7,7 @@ import numpy as np
 
 import chainrule as cr
 from benchmarks.threads import THREADS
-from benchmarks.workloads import MEDIUM, WORKLOADS
+from chainrule.bench.workloads import MEDIUM, WORKLOADS
 from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
 

@@ -1,19 +1,6 @@
-"""chainrule beside NumPy by hand, PyTorch, JAX and scikit-learn: the same work by each.
+"""Tables for docs/: chainrule beside others, by the peers that are in ``chainrule.bench``.
 
-A module a peer, each with classes of the form that ``peer.Peer`` describes; ``measure`` lets them
-work in turn, ``report`` writes down what came out. Peers are imported when they are asked for,
-because asv imports all modules here, in an environment without them. ``xsmm`` stands by itself: it
-compares products of matrices.
+``python -m benchmarks.peers`` measures all of its workloads, ``report`` writes down what came out.
+The other modules compare something else each: derivatives, a differential equation, estimators,
+tables, products of matrices. asv imports all modules here, in an environment without the peers.
 """
-
-# Left to right as in the tables.
-PEERS = {
-    "chainrule": "chainrule_peer:Chainrule",
-    "engine": "chainrule_peer:ChainruleEngine",
-    "numpy": "numpy_peer:NumPy",
-    "sklearn": "sklearn_peer:ScikitLearn",
-    "torch": "torch_peer:PyTorch",
-    "torch-compile": "torch_peer:CompiledPyTorch",
-    "jax-step": "jax_peer:JaxStep",
-    "jax-scan": "jax_peer:JaxScan",
-}

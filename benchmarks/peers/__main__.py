@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 from time import perf_counter
 
-from benchmarks.peers import PEERS
-from benchmarks.peers.measure import measure
 from benchmarks.peers.report import digits, markdown, plot
-from benchmarks.workloads import WORKLOADS
+from chainrule.bench import PEERS
+from chainrule.bench.measure import measure
+from chainrule.bench.workloads import WORKLOADS
 
 
 def main() -> None:

@@ -5,8 +5,8 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from benchmarks.peers.measure import Measured
-from benchmarks.workloads import WORKLOADS
+from chainrule.bench.measure import Measured
+from chainrule.bench.workloads import WORKLOADS
 
 PACKAGES = ("numba", "numpy", "torch", "jax", "scikit-learn")
 GREY = "#808080"  # legible on white and on black

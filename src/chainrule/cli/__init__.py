@@ -11,7 +11,7 @@ from contextlib import nullcontext, redirect_stdout
 from io import StringIO
 
 import chainrule as cr
-from chainrule.cli import explain, info, predict, train
+from chainrule.cli import bench, explain, info, predict, train
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,6 +43,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"chainrule {cr.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (train, predict, explain, info):
+    for command in (train, predict, explain, bench, info):
         command.add(commands)
     return parser

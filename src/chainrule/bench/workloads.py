@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import chainrule as cr
+from chainrule.layers.layer import Element, Layer
+from chainrule.losses import OutputLoss
 
 
 @dataclass(frozen=True)
@@ -17,8 +21,8 @@ class Workload:
     """
 
     sizes: tuple[int, ...]
-    activation: cr.layers.Layer
-    loss: cr.losses.Loss
+    activation: Layer
+    loss: OutputLoss
     batch: int
     steps: int  # an epoch
     epochs: int  # in one measurement
@@ -46,11 +50,12 @@ class Workload:
         products = [inputs * outputs for inputs, outputs in pairwise(self.sizes)]
         return 2 * self.batch * (3 * sum(products) - products[0])
 
-    def data(self):
+    def data(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return noise as X, and a function of it, which can be learned, as y."""
         rng = np.random.default_rng(0)
-        X = rng.standard_normal((self.rows, self.sizes[0]), self.dtype)
-        y = np.sin(X @ rng.standard_normal((self.sizes[0], self.sizes[-1]), self.dtype))
+        dtype: Any = self.dtype
+        X = rng.standard_normal((self.rows, self.sizes[0]), dtype)
+        y = np.sin(X @ rng.standard_normal((self.sizes[0], self.sizes[-1]), dtype))
         if self.loss.takes_labels:
             return X, np.argmax(y, axis=1)
         if isinstance(self.loss, cr.BCEWithLogitsLoss):
@@ -58,7 +63,7 @@ class Workload:
         return X, y
 
     def network(self) -> cr.Sequential:
-        layers = []
+        layers: list[Element] = []
         for inputs, outputs in pairwise(self.sizes):
             layers += [cr.Linear(inputs, outputs), self.activation]
         return cr.Sequential(*layers[:-1], seed=0, dtype=self.dtype)

@@ -1,10 +1,11 @@
 """What a peer is: somebody who trains a workload from given parameters, with Adam at lr 1e-3."""
 
 from collections.abc import Iterator
+from typing import Any
 
-import numpy as np
+from numpy.typing import NDArray
 
-from benchmarks.workloads import Workload
+from chainrule.bench.workloads import Workload
 from chainrule.engine.orders import epoch_orders
 
 # A smaller eps than is usual: scikit-learn leaves it out of the correction for the start at 0,
@@ -31,7 +32,7 @@ class Peer:
     def use_threads(threads: int) -> None:
         """Set the number of threads, where the environment variables do not."""
 
-    def start(self, parameters: list[np.ndarray]) -> None:
+    def start(self, parameters: list[NDArray[Any]]) -> None:
         """Build the network; ``parameters`` are weight and bias of each layer in turn."""
         raise NotImplementedError
 
@@ -52,7 +53,7 @@ class Peer:
         """
         raise NotImplementedError
 
-    def orders(self, seed: int, epochs: int) -> Iterator[np.ndarray | None]:
+    def orders(self, seed: int, epochs: int) -> Iterator[Any]:
         """Yield each epoch's batches, an array of rows of shape (steps, batch), as ``fit`` does.
 
         None stands for one batch of all rows. ``X[batches]`` is an array of batches either way;

@@ -1,16 +1,17 @@
 """Let peers do one workload in turn, in a process of its own, and take the least time of each."""
 
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing import get_context
+from signal import SIG_IGN, SIGINT, signal
 from time import perf_counter, sleep
 
 import numpy as np
 
-from benchmarks.peers import PEERS
-from benchmarks.threads import limit_threads, pin_to_cores
-from benchmarks.workloads import WORKLOADS, Workload
+from chainrule.bench import PEERS
+from chainrule.bench.peer import Peer
+from chainrule.bench.threads import limit_threads, pin_to_cores
+from chainrule.bench.workloads import WORKLOADS, Workload
 
 # Relative, in units of the dtype's rounding, which grows over the steps that are compared.
 SAME = 1e4
@@ -37,11 +38,13 @@ def measure(workload: str, peers: list[str], threads: int, rounds: int) -> Measu
     Nothing is left of what other workloads loaded, compiled or allocated.
     """
     limit_threads(threads)
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        return pool.submit(measure_here, workload, peers, threads, rounds).result()
+    # Ctrl-C reaches both processes: this one ends the other.
+    with get_context("spawn").Pool(1, signal, (SIGINT, SIG_IGN)) as pool:
+        return pool.apply(measure_here, (workload, peers, threads, rounds))
 
 
 def measure_here(name: str, peers: list[str], threads: int, rounds: int) -> Measured:
+    """Measure in this process."""
     pin_to_cores(threads)
     workload = WORKLOADS[name]
     kinds = [load(peer) for peer in peers]
@@ -69,20 +72,22 @@ def measure_here(name: str, peers: list[str], threads: int, rounds: int) -> Meas
     return Measured(name, threads, least, refusals)
 
 
-def load(peer: str) -> type:
+def load(peer: str) -> type[Peer]:
+    """Return a peer's class, by its name in ``PEERS``."""
     module, name = PEERS[peer].split(":")
-    return getattr(import_module(f"benchmarks.peers.{module}"), name)
+    kind: type[Peer] = getattr(import_module(f"chainrule.bench.{module}"), name)
+    return kind
 
 
 def assert_same(workload: Workload, results: dict[str, list[float]]) -> None:
-    """Stop if somebody does not compute what the first one computes."""
+    """Raise ValueError if somebody does not compute what the first one computes."""
     compared = max(2, COMPARED_STEPS // workload.steps)
     tolerance = SAME * float(np.finfo(workload.dtype).eps)
     (first, expected), *others = results.items()
     for name, result in others:
         difference = np.abs(np.divide(result, expected) - 1)[:compared].max()
         if not difference <= tolerance:
-            raise AssertionError(
+            raise ValueError(
                 f"{name} does not do the same computation as {first}: what it computed differs by "
                 f"{difference:.1e}, more than {tolerance:.1e}."
             )

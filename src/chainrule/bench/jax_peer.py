@@ -3,7 +3,7 @@
 import numpy as np
 
 import chainrule as cr
-from benchmarks.peers.peer import BETAS, EPS, LEARNING_RATE, Peer
+from chainrule.bench.peer import BETAS, EPS, LEARNING_RATE, Peer
 
 # Up to so many parameters are one vector: a call then passes fewer arrays, and takes half as long
 # for "tiny". For "mnist" with two threads, XLA would take ten times as long.
@@ -43,6 +43,9 @@ class Jax(Peer):
         m, v = (jax.tree.map(jnp.zeros_like, params) for _ in range(2))
         self.state = params, m, v, jnp.float32(0)
         self.compile()
+
+    def compile(self):
+        raise NotImplementedError
 
     def mse(self, output, y):
         return ((output - y) ** 2).mean()

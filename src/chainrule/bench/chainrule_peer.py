@@ -3,7 +3,7 @@
 import numpy as np
 
 import chainrule as cr
-from benchmarks.peers.peer import BETAS, EPS, LEARNING_RATE, Peer
+from chainrule.bench.peer import BETAS, EPS, LEARNING_RATE, Peer
 from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
 
@@ -67,6 +67,7 @@ class ChainruleEngine(Chainrule):
             grads=self.network.grads,
             inputs=x,
             losses=losses,
-            **{"labels" if loss.takes_labels else "targets": y},
+            labels=y if loss.takes_labels else None,
+            targets=None if loss.takes_labels else y,
         )
         return [float(losses[-1, 1:].sum()), float(np.linalg.norm(self.network.grads))]
