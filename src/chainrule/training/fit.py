@@ -22,7 +22,7 @@ from chainrule.progress import TrainingProgress
 from chainrule.schedules import ReduceLROnPlateau, Schedule
 from chainrule.training.checkpoint import Checkpoint, NoSaver
 from chainrule.training.figures import Metrics, checked_metrics, figure_names, measure
-from chainrule.training.identity import describe_batch, describe_loss, describe_optimizer
+from chainrule.training.identity import describe_batch, describe_object, describe_optimizer
 from chainrule.training.resuming import begin
 from chainrule.training.streams import Batches, Stream, StreamTrainer, check_absent
 from chainrule.training.trainer import Extras, Trainer
@@ -239,10 +239,10 @@ def fit(
             calls.begin()
         else:
             run = {
-                "loss": describe_loss(loss),
+                "loss": describe_object(loss),
                 "optimizer": describe_optimizer(optimizer),
                 "batch_size": batch_size,
-                "schedule": None if schedule is None else repr(schedule),
+                "schedule": None if schedule is None else describe_object(schedule),
                 **extras.numbers,
                 "metrics": sorted(metrics),
                 "shuffle": shuffle,
