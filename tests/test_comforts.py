@@ -193,6 +193,23 @@ def test_each_step_of_fit_has_its_rate_as_in_a_loop_by_hand(schedule):
     assert rates.tolist() == [schedule(step) for step in range(12)]
 
 
+class Double(cr.NumPyLayer):
+    def forward(self, x):
+        return 2 * x, None
+
+    def backward(self, dy, saved):
+        return 2 * dy, {}
+
+
+def test_model_checkpoint_finds_out_before_the_first_step_what_cannot_be_saved(tmp_path):
+    net = cr.Sequential(Double(), cr.Linear(8, 5), seed=0)
+    before = net.params.copy()
+    saving = cr.callbacks.ModelCheckpoint(tmp_path / "best.safetensors")
+    with pytest.raises(ValueError, match=r"Double\(\) cannot be saved"):
+        fit(net, callbacks=[saving])
+    assert np.array_equal(net.params, before)
+
+
 class Own(cr.schedules.Schedule):
     def __init__(self, function):
         self.function = function
