@@ -303,6 +303,20 @@ def test_a_schedule_goes_on(path, schedule, every):
         fit(network(), checkpoint=path, resume=True)
 
 
+class Constant(cr.schedules.Schedule):
+    """Its repr is Python's, with an address."""
+
+    def rates(self, steps):
+        return np.full(steps.shape, 0.01)
+
+
+def test_an_own_schedule_goes_on_as_another_object(path):
+    first = Constant()
+    fit(network(), schedule=first, checkpoint=path, epochs=2)
+    history = fit(network(), schedule=Constant(), checkpoint=path, resume=True)
+    assert len(history.loss) == 6
+
+
 @pytest.mark.skipif(JIT_DISABLED, reason="plain Python runs in one thread")
 @pytest.mark.parametrize("threads", [(2, 2), (1, 2)])
 def test_two_threads_go_on(path, threads):

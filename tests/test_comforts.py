@@ -193,6 +193,67 @@ def test_each_step_of_fit_has_its_rate_as_in_a_loop_by_hand(schedule):
     assert rates.tolist() == [schedule(step) for step in range(12)]
 
 
+class Double(cr.NumPyLayer):
+    def forward(self, x):
+        return 2 * x, None
+
+    def backward(self, dy, saved):
+        return 2 * dy, {}
+
+
+def test_model_checkpoint_finds_out_before_the_first_step_what_cannot_be_saved(tmp_path):
+    net = cr.Sequential(Double(), cr.Linear(8, 5), seed=0)
+    before = net.params.copy()
+    saving = cr.callbacks.ModelCheckpoint(tmp_path / "best.safetensors")
+    with pytest.raises(ValueError, match=r"Double\(\) cannot be saved"):
+        fit(net, callbacks=[saving])
+    assert np.array_equal(net.params, before)
+
+
+class Own(cr.schedules.Schedule):
+    def __init__(self, function):
+        self.function = function
+
+    def rates(self, steps):
+        return self.function(steps)
+
+
+@pytest.mark.parametrize(
+    ("rates", "message"),
+    [
+        (lambda steps: 0.1, r"Own's rates must return an array of the shape of the steps, \(1,\)"),
+        (lambda steps: np.full(1, 0.1), r"of the shape of the steps, \(\d+,\), not \(1,\)"),
+        (lambda steps: np.where(steps == 5, -0.1, 0.1), "rate of step 5 must be .* not -0.1"),
+        (lambda steps: np.where(steps == 5, np.nan, 0.1), "rate of step 5 must be .* not nan"),
+    ],
+)
+def test_rates_of_an_own_schedule_are_checked(rates, message):
+    net = network()
+    with pytest.raises(ValueError, match=message):
+        fit(net, schedule=Own(rates), epochs=100)
+    assert np.isfinite(net.params).all()
+
+
+def test_rates_of_an_own_schedule_may_be_of_any_dtype_and_layout():
+    nets = network(), network(), network()
+    for net, rates in zip(
+        nets,
+        (
+            lambda steps: np.full(steps.shape, 0.125),
+            lambda steps: np.broadcast_to(np.float32(0.125), steps.shape),
+            lambda steps: [0.125] * len(steps),
+        ),
+        strict=True,
+    ):
+        fit(net, schedule=Own(rates))
+    assert all(np.array_equal(net.params, nets[0].params) for net in nets)
+
+
+def test_a_metric_must_return_a_number():
+    with pytest.raises(TypeError, match=r"metrics\['nothing'\] must return a number, not None"):
+        fit(network(), metrics={"nothing": lambda output, y: None})
+
+
 def test_a_rate_that_is_too_high_rolls_back_with_a_schedule():
     net = network()
     with pytest.raises(cr.NonFiniteError):

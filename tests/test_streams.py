@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.engine.interpreter import run
 
 rng = np.random.default_rng(0)
 X, Y, WEIGHTS = rng.normal(size=(70, 8)), rng.integers(0, 5, 70), rng.random(70)
@@ -82,6 +83,14 @@ def test_weights_come_with_the_batches():
     fit(net, batches)
     fit(twin, X, Y, sample_weight=WEIGHTS, batch_size=16, shuffle=False)
     assert np.array_equal(net.params, twin.params)
+
+
+def test_nothing_is_compiled_anew_for_batches():
+    fit(network(), X, Y, sample_weight=WEIGHTS)
+    fit(network(), X, Y)
+    before = len(getattr(run, "signatures", ()))
+    fit(network(), [(X, Y, WEIGHTS), (X, Y)])
+    assert len(getattr(run, "signatures", ())) == before
 
 
 def test_batches_may_have_any_number_of_rows():

@@ -42,8 +42,8 @@ class Batch:
 
     def copy(self) -> Batch:
         """Return rows that stay as they are when the memory they came in is used again."""
-        values = tuple(values.copy() for values in self.targets.values)
-        weights = None if self.weights is None else self.weights.copy()
+        values = tuple(_read_only_copy(values) for values in self.targets.values)
+        weights = None if self.weights is None else _read_only_copy(self.weights)
         return Batch(self.inputs.copy(), Targets(values), weights)
 
     @classmethod
@@ -68,3 +68,10 @@ class Batch:
     def arguments(self) -> dict[str, Any]:
         """What the machine reads batches from."""
         return {"inputs": self.inputs, **self.targets.arguments(), "weights": self.weights}
+
+
+def _read_only_copy(array: NDArray[Any]) -> NDArray[Any]:
+    """Return a copy of the same type for Numba, which would compile anew for a writable one."""
+    copy = array.copy()
+    copy.flags.writeable = False
+    return copy

@@ -40,9 +40,22 @@ class Schedule(ABC):
     @overload
     def __call__(self, step: NDArray[Any]) -> NDArray[np.float64]: ...
     def __call__(self, step: int | NDArray[Any]) -> float | NDArray[np.float64]:
-        """Return the rate of ``step``, counted from 0."""
-        rates = self.rates(np.asarray(step, np.float64))
-        return rates if isinstance(step, np.ndarray) else float(rates)
+        """Return the rate of ``step``, counted from 0; ValueError if it is none."""
+        steps = np.asarray(step, np.float64)
+        # A copy: compiled code needs numbers of its own dtype, side by side.
+        rates = np.array(self.rates(steps), np.float64)
+        if rates.shape != steps.shape:
+            raise ValueError(
+                f"{type(self).__name__}'s rates must return an array of the shape of the steps, "
+                f"{steps.shape}, not {rates.shape}."
+            )
+        wrong = ~(np.isfinite(rates) & (rates >= 0))
+        if wrong.any():
+            raise ValueError(
+                f"{type(self).__name__}'s rate of step {steps[wrong][0]:.0f} must be finite and 0 "
+                f"or more, not {rates[wrong][0]}."
+            )
+        return rates if rates.ndim else float(rates)
 
     @abstractmethod
     def rates(self, steps: NDArray[np.float64]) -> NDArray[np.float64]:

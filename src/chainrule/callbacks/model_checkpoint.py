@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from chainrule.architecture import describe
 from chainrule.callbacks.callback import Callback, Training
 from chainrule.callbacks.monitor import Monitor
 
@@ -63,6 +64,7 @@ class ModelCheckpoint(Callback):
         self.best, self.best_path = self._monitor.worst, None  # type: float, str | None
 
     def on_fit_begin(self, training: Training) -> None:
+        describe(training.network.layers)  # layers that cannot be saved say so now
         if self.best_only or self._monitor.name in training.figure_names:
             self._monitor.check(training)
         try:

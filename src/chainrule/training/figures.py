@@ -57,7 +57,12 @@ def figure_names(
 def measure(
     metrics: Mapping[str, Metric], outputs: list[FloatArray], data: Batch, history: History
 ) -> None:
-    """Add each metric's figure to the history."""
+    """Add each metric's figure to the history; TypeError if it is no number."""
     output = outputs[0] if len(outputs) == 1 else outputs
     for name, metric in metrics.items():
-        history.metrics.setdefault(name, []).append(float(metric(output, data.targets.y)))
+        figure = metric(output, data.targets.y)
+        try:
+            value = float(figure)
+        except (TypeError, ValueError):
+            raise TypeError(f"metrics[{name!r}] must return a number, not {figure!r}.") from None
+        history.metrics.setdefault(name, []).append(value)

@@ -22,7 +22,7 @@ from chainrule.progress import TrainingProgress
 from chainrule.schedules import ReduceLROnPlateau, Schedule
 from chainrule.training.checkpoint import Checkpoint, NoSaver
 from chainrule.training.figures import Metrics, checked_metrics, figure_names, measure
-from chainrule.training.identity import describe_batch, describe_loss, describe_optimizer
+from chainrule.training.identity import describe_batch, describe_object, describe_optimizer
 from chainrule.training.resuming import begin
 from chainrule.training.streams import Batches, Stream, StreamTrainer, check_absent
 from chainrule.training.trainer import Extras, Trainer
@@ -98,8 +98,8 @@ def fit(
         takes the output and y, of several outputs a list and a tuple, and returns a number. They
         are kept in ``history.metrics``.
     schedule : Schedule or ReduceLROnPlateau, optional
-        The learning rate of each step, instead of the optimizer's, which is set to it; see
-        ``cr.schedules``.
+        The learning rate of each step, instead of the optimizer's, which is set to it, whatever
+        callbacks have set; see ``cr.schedules``.
     clip_norm : float, optional
         The gradient over all parameters is shortened to this norm where it is longer
         (:func:`clip_grad_norm`).
@@ -107,7 +107,7 @@ def fit(
         Each element of the gradient is brought into the range from ``-clip_value`` to
         ``clip_value``, before ``clip_norm`` counts (:func:`clip_grad_value`).
     average : ExponentialMovingAverage, optional
-        It follows the parameters after each step.
+        It follows the parameters after each step. Validation and callbacks see the network itself.
     callbacks : list of Callback
         What to do while it trains, such as ``[cr.callbacks.EarlyStopping()]``.
     progress : bool
@@ -239,10 +239,10 @@ def fit(
             calls.begin()
         else:
             run = {
-                "loss": describe_loss(loss),
+                "loss": describe_object(loss),
                 "optimizer": describe_optimizer(optimizer),
                 "batch_size": batch_size,
-                "schedule": None if schedule is None else repr(schedule),
+                "schedule": None if schedule is None else describe_object(schedule),
                 **extras.numbers,
                 "metrics": sorted(metrics),
                 "shuffle": shuffle,

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.batch import Batch
-from chainrule.losses import Loss
 from chainrule.optimizers import Optimizer
 
 # Rows of which the checksum is taken: all of a large memory-mapped array would take long.
@@ -26,9 +25,9 @@ def describe_optimizer(optimizer: Optimizer) -> dict[str, Any]:
     return {"kind": type(optimizer).__name__, "numbers": numbers}
 
 
-def describe_loss(loss: Loss) -> str:
+def describe_object(thing: object) -> str:
     """Return how it is written, without the addresses that some objects show."""
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(loss))
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(thing))
 
 
 def describe_batch(data: Batch) -> dict[str, Any]:
