@@ -149,6 +149,10 @@ def test_what_is_more():
     assert (counts.predict(X) > 0).all()
     with pytest.raises(ValueError, match="one for each of the 1 hidden layers"):
         NetworkRegressor(activation=["tanh", "relu"]).fit(X, y)
+    with pytest.raises(ValueError, match=r"a chainrule layer or one of identity.*not None"):
+        NetworkRegressor(activation=None).fit(X, y)
+    with pytest.raises(TypeError, match=r"hidden_layer_sizes must be an integer, not 2\.5"):
+        NetworkRegressor(hidden_layer_sizes=(3, 2.5)).fit(X, y)
     with pytest.raises(ValueError, match="module must have 2"):
         NetworkRegressor(module=module).fit(X, X[:, :2])
     with pytest.raises(ValueError, match="'loss' parameter"):
