@@ -197,6 +197,9 @@ UNDERSTOOD = {
                 "(Rescale(scale=0.5, offset=-0.5),)"),
     "a shortcut": ([("Gemm", "x S b6", "h"), ("Relu", "h", "a"), ("Add", "a x", "y")],
                    "(Residual(Linear(6, 6), ReLU()),)"),
+    "a gate": ([("Gemm", "x S b6", "h"), ("Relu", "h", "a"), ("Tanh", "x", "t"),
+                ("Mul", "a t", "y")],
+               "(Parallel(Sequential(Linear(6, 6), ReLU()), Tanh(), combine='product'),)"),
     "nothing": ([("Identity", "x", "y")], "(Identity(),)"),
 }  # fmt: skip
 
