@@ -140,6 +140,12 @@ def test_a_network_that_does_not_fit_its_columns(write, tmp_path, capsys):
             table_model.load(model)
 
 
+def test_names_that_python_takes_for_numbers_are_categories(write):
+    table = tables.read_table(write([["a", "b"], *([f"1_{i % 3}", f"{i}.5"] for i in range(20))]))
+    encoding = tables.fit_encoding(table, "b", np.arange(20))
+    assert encoding.inputs == ["a=1_0", "a=1_1", "a=1_2"]
+
+
 def test_numbers_beyond_what_was_learned_from(write):
     table = tables.read_table(write([["a", "b"], *([f"{i}e-30", f"{i}"] for i in range(20))]))
     encoding = tables.fit_encoding(table, "b", np.arange(20), task="regression")

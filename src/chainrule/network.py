@@ -560,9 +560,6 @@ class Sequential(Group):
     def __getitem__(self, position: int) -> Element:
         return self.layers[position]
 
-    def __repr__(self) -> str:
-        return f"Sequential({', '.join(map(repr, self.layers))})"
-
 
 def _networks(elements: Iterable[Element], prefix: str = "") -> Iterator[tuple[str, Sequential]]:
     """Yield each network among the elements, and what the paths of its layers begin with."""

@@ -76,8 +76,9 @@ class RawTable:
 
 
 def _is_number(cell: str) -> bool:
+    """Tell whether a cell is missing or a number; names such as 1_2 are none, but to Python."""
     try:
-        return cell in MISSING or float(cell) == float(cell)
+        return cell in MISSING or ("_" not in cell and float(cell) == float(cell))
     except ValueError:
         return False
 

@@ -145,9 +145,11 @@ W = rng.normal(size=(4, 6)).astype("float32")  # as PyTorch has it: (out, in)
 B = rng.normal(size=4).astype("float32")
 TENSORS = {
     "W": W, "Wt": W.T, "b": B, "half": np.float32(0.5), "one": np.float32([1]),
+    "tiny": np.float32(8e-7), "many": np.float32(2.5e6),
     "two": np.float32(2), "three": np.float32(3), "root": np.float32(2**0.5),
     "rows": np.array([-1, 24]), "flat": np.array([0, -1]), "yes": np.array(True),
     "no": np.array(False),
+    "cube": np.ones((1, 1, 4), "float32"), "two3": np.full((1, 1, 1), 2, "float32"),
     "zero": np.float32(0), "c": np.float32(0.044715), "k": np.float32((2 / np.pi) ** 0.5),
 }  # fmt: skip
 
@@ -187,11 +189,17 @@ UNDERSTOOD = {
                       ("Mul", "r k", "s"), ("Tanh", "s", "t"), ("Add", "one t", "u"),
                       ("Mul", "half h", "v"), ("Mul", "v u", "y")],
                      "(Linear(6, 4), GELU(approximate='tanh'))"),
+    "SiLU times a tiny number": ([("Mul", "x tiny", "t"), ("Sigmoid", "x", "s"),
+                                  ("Mul", "t s", "p"), ("Mul", "p many", "y")],
+                                 "(SiLU(), Rescale(scale=2.0, offset=0.0))"),
     "Gelu": ([("Gelu", "x", "y", {"approximate": "tanh"})], "(GELU(approximate='tanh'),)"),
     "numbers": ([("Sub", "one x", "a"), ("Div", "a two", "b_"), ("Neg", "b_", "y")],
                 "(Rescale(scale=0.5, offset=-0.5),)"),
     "a shortcut": ([("Gemm", "x S b6", "h"), ("Relu", "h", "a"), ("Add", "a x", "y")],
                    "(Residual(Linear(6, 6), ReLU()),)"),
+    "a gate": ([("Gemm", "x S b6", "h"), ("Relu", "h", "a"), ("Tanh", "x", "t"),
+                ("Mul", "a t", "y")],
+               "(Parallel(Sequential(Linear(6, 6), ReLU()), Tanh(), combine='product'),)"),
     "nothing": ([("Identity", "x", "y")], "(Identity(),)"),
 }  # fmt: skip
 
@@ -251,6 +259,8 @@ REFUSED = {
     "an attribute": ([("Relu", "x", "y", {"slope": 1.0})], r"\(Relu\) has the attribute slope"),
     "another axis": ([("Softmax", "x", "y", {"axis": 0})], r"\(Softmax\) has axis=0"),
     "a vector": ([("Add", "x b", "y")], "after MatMul only"),
+    "a bias of three axes": ([("MatMul", "x Wt", "m"), ("Add", "m cube", "y")], "a bias of shape"),
+    "a number of three axes": ([("Mul", "x two3", "y")], "input 1 that is not one number"),
     "a part of GELU": ([("Erf", "x", "y")], r"\(Erf\) is understood as a part of GELU only"),
     "division by 0": ([("Div", "x zero", "y")], "divides by 0"),
     "training": ([("Dropout", "x half yes", "y")], r"\(Dropout\) has training_mode true"),
@@ -308,6 +318,8 @@ def test_damaged_files(tmp_path):
 def test_missing_files(tmp_path):
     with pytest.raises(FileNotFoundError):
         cr.from_onnx(tmp_path / "model.onnx")
+    with pytest.raises(ValueError, match=r"^backend must be one of"):
+        cr.from_onnx(tmp_path / "model.onnx", backend="jax")
     (tmp_path / "model.onnx").write_bytes(b"")
     with pytest.raises(cr.ModelFileError, match="holds no graph"):
         cr.from_onnx(tmp_path / "model.onnx")

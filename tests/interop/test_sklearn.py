@@ -149,6 +149,10 @@ def test_what_is_more():
     assert (counts.predict(X) > 0).all()
     with pytest.raises(ValueError, match="one for each of the 1 hidden layers"):
         NetworkRegressor(activation=["tanh", "relu"]).fit(X, y)
+    with pytest.raises(ValueError, match=r"a chainrule layer or one of identity.*not None"):
+        NetworkRegressor(activation=None).fit(X, y)
+    with pytest.raises(TypeError, match=r"hidden_layer_sizes must be an integer, not 2\.5"):
+        NetworkRegressor(hidden_layer_sizes=(3, 2.5)).fit(X, y)
     with pytest.raises(ValueError, match="module must have 2"):
         NetworkRegressor(module=module).fit(X, X[:, :2])
     with pytest.raises(ValueError, match="'loss' parameter"):
@@ -235,6 +239,14 @@ def test_what_is_not_finite():
     model = NetworkRegressor(early_stopping=True, **options).fit(X, y)
     assert np.isnan(model.validation_scores_[-1])
     assert np.isfinite(model.predict(X)).all()
+
+
+def test_negative_weights_are_refused_before_anything_is_changed():
+    X, y = load_iris(return_X_y=True)
+    model = NetworkClassifier(max_iter=5)
+    with pytest.raises(ValueError, match="Negative values"):
+        model.fit(X, y, np.where(y == 1, -1.0, 1.0))
+    assert not hasattr(model, "network_")
 
 
 def test_ctrl_c_keeps_what_was_trained():

@@ -48,6 +48,8 @@ def test_half_precision_and_gpu_like_states():
     state = {name: tensor.bfloat16() for name, tensor in model.state_dict().items()}
     cr.interop.torch.from_state_dict(net, dict(model.bfloat16().named_parameters()))
     assert torch.equal(cr.interop.torch.to_state_dict(net)["0.bias"], state["0.bias"].float())
+    with pytest.raises(TypeError, match="real numbers, but its dtype is complex64"):
+        cr.interop.torch.from_state_dict(net, state | {"0.bias": 1j * state["0.bias"].float()})
 
 
 def test_module_has_the_names_and_the_memory():

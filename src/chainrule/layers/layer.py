@@ -96,5 +96,8 @@ class Group:
 
     layers: tuple[Element, ...]
 
+    def __repr__(self) -> str:
+        return f"Sequential({', '.join(map(repr, self.layers))})"
+
 
 Element = Layer | Group

@@ -10,6 +10,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import TensorProto, helper
 
+from chainrule.engine.backends import check_backend
 from chainrule.errors import ModelFileError
 from chainrule.interop.onnx.steps import READERS, Array, NodeView, Step
 from chainrule.interop.onnx.tensors import constant_of, to_array
@@ -48,6 +49,8 @@ def from_onnx(path: str | os.PathLike[str], *, backend: str = "numba") -> Sequen
     ModelFileError
         If the file is damaged, or holds what is not understood: it names the node and operator.
         Nothing in a file is executed, and no other file is read.
+    ValueError
+        If there is no such backend.
     ImportError
         Without onnx, which ``pip install "chainrule[onnx]"`` brings.
     OSError
@@ -64,6 +67,7 @@ def from_onnx(path: str | os.PathLike[str], *, backend: str = "numba") -> Sequen
     >>> same.layers
     (Linear(2, 3), GELU(approximate='none'), Linear(3, 1))
     """
+    check_backend(backend)
     with open(path, "rb") as file:
         content = file.read()
     try:

@@ -105,7 +105,8 @@ class NodeView:
     def number(self, number: int) -> float:
         """Return an input that must be one known number."""
         value = self.constant(number)
-        if value.size != 1 or value.dtype.kind not in "fi":
+        # With more axes, it would give them to what it meets.
+        if value.size != 1 or value.ndim > 2 or value.dtype.kind not in "fi":
             raise ValueError(f"has an input {number} that is not one number")
         return float(value.reshape(()))
 
@@ -152,7 +153,8 @@ def _linear(label: str, x: str, names: tuple[str, ...], weight: Array, bias: Arr
     rows, columns = weight.shape
     layer, parameters = layers.Linear(rows, columns, bias=bias is not None), {"weight": weight}
     if bias is not None:
-        if bias.size not in (1, columns) or bias.shape[-1:] not in ((), (bias.size,)):
+        is_row = bias.ndim <= 2 and bias.shape[-1:] in ((), (bias.size,))
+        if bias.size not in (1, columns) or not is_row:
             raise ValueError(f"has a bias of shape {bias.shape}")
         parameters["bias"] = np.broadcast_to(bias.reshape(-1), (columns,))
     return Step(label, (x,), layer, parameters, names)

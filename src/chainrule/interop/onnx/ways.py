@@ -128,8 +128,8 @@ class Ways:
         except LookupError:
             return None
         for layer, values in ACTIVATIONS:
-            scale = round(float(found[-1] / values[-1]), 6)
-            if isfinite(scale) and scale and np.allclose(found, scale * values, 1e-5, 1e-6):
+            scale = float(f"{found[-1] / values[-1]:.6g}")
+            if isfinite(scale) and scale and np.allclose(found / scale, values, 1e-5, 1e-6):
                 return [layer, layers.Rescale(scale)]
         return None
 

@@ -121,7 +121,7 @@ class BaseNetwork(BaseEstimator):
         first = not hasattr(self, "network_") or not (self.warm_start or incremental)
         X, y = self._check_data(X, y, reset=first, incremental=incremental)
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X)
+            sample_weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
         sample_weight = self._weigh(y, sample_weight)
         if issparse(X):
             X = X.toarray()

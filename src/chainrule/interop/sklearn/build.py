@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import sqrt
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.arguments import integer
 from chainrule.arrays import FloatArray
 from chainrule.initializers import Initializer
 from chainrule.layers import Dropout, Identity, Linear, ReLU, Sigmoid, Tanh
@@ -42,19 +43,20 @@ def hidden_sizes(sizes: Any) -> list[int]:
     result = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
     if any(size <= 0 for size in result):
         raise ValueError(f"hidden_layer_sizes must be > 0, got {result}.")
-    return [int(size) for size in result]
+    return [integer(size, "hidden_layer_sizes", least=1) for size in result]
 
 
 def hidden_activations(activation: Any, layers: int) -> list[Layer]:
     """Return the activation of each hidden layer: of one for all, or of a list."""
-    given = [activation] * layers if isinstance(activation, str | Layer) else list(activation)
+    one_for_all = isinstance(activation, str | Layer) or not isinstance(activation, Iterable)
+    given = [activation] * layers if one_for_all else list(activation)
     if len(given) != layers:
         raise ValueError(
             f"activation must be one for each of the {layers} hidden layers, but there are "
             f"{len(given)}."
         )
     for one in given:
-        if not isinstance(one, Layer) and one not in ACTIVATIONS:
+        if not isinstance(one, Layer) and one not in list(ACTIVATIONS):
             raise ValueError(
                 f"activation must be a chainrule layer or one of {', '.join(ACTIVATIONS)}, not "
                 f"{one!r}."

@@ -200,7 +200,10 @@ def _read(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     """Return a tensor that is part of a graph, or of a dtype that NumPy lacks, as an array."""
-    return value.detach().cpu().double().numpy() if hasattr(value, "detach") else value
+    if not hasattr(value, "detach"):
+        return value
+    value = value.detach().cpu()
+    return (value if value.is_complex() else value.double()).numpy()
 
 
 def _matched(net: Sequential, names: list[str], *, ordered: bool) -> dict[str, str]:
