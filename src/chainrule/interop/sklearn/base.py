@@ -18,7 +18,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from chainrule.interop.sklearn.build import hidden_sizes, own_network, perceptron
 from chainrule.interop.sklearn.solvers import fit_epochs, fit_lbfgs, make_optimizer
@@ -208,12 +208,8 @@ class BaseNetwork(BaseEstimator):
     def _outputs(self, X: Any) -> Any:
         """Return the network's outputs before the last activation, shape (n, outputs)."""
         check_is_fitted(self)
-        X = self._check_rows(X)
+        X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         return self.network_.predict(X.toarray() if issparse(X) else X)
-
-    @abstractmethod
-    def _check_rows(self, X: Any) -> Any:
-        """Return X checked against that of fit."""
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)

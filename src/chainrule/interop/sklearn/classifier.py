@@ -186,9 +186,6 @@ class NetworkClassifier(ClassifierMixin, BaseNetwork):
     def _is_binary(self) -> bool:
         return bool(self.n_outputs_ == 1)
 
-    def _check_rows(self, X: Any) -> Any:
-        return validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-
     def _check_data(self, X: Any, y: Any, *, reset: bool, incremental: bool) -> tuple[Any, Any]:
         X, y = validate_data(
             self,

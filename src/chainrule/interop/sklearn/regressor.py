@@ -162,9 +162,6 @@ class NetworkRegressor(RegressorMixin, BaseNetwork):
         values: NDArray[Any] = np.exp(outputs) if self.out_activation_ == "exp" else outputs
         return values[:, 0] if values.shape[1] == 1 else values
 
-    def _check_rows(self, X: Any) -> Any:
-        return validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-
     def _check_data(self, X: Any, y: Any, *, reset: bool, incremental: bool) -> tuple[Any, Any]:
         if isinstance(self.loss, MultiLoss) and isinstance(y, tuple):
             y = np.column_stack(y)
