@@ -1,7 +1,7 @@
 """An average of the parameters, over the steps of a training."""
 
 from chainrule.arguments import share_below_one
-from chainrule.network import Sequential
+from chainrule.network import Sequential, check_network
 
 
 class ExponentialMovingAverage:
@@ -49,8 +49,7 @@ class ExponentialMovingAverage:
     """
 
     def __init__(self, net: Sequential, decay: float = 0.999) -> None:
-        if not isinstance(net, Sequential):
-            raise TypeError(f"net must be a Sequential, not {net!r}.")
+        check_network(net)
         self.decay = share_below_one(decay, "ExponentialMovingAverage's decay")
         self.source, self.network = net, net.copy()
 

@@ -1,7 +1,7 @@
 """Gradient clipping, for loops of one's own."""
 
 from chainrule.arguments import above_zero
-from chainrule.network import Sequential
+from chainrule.network import Sequential, check_network
 
 
 def clip_grad_norm(net: Sequential, max_norm: float) -> float:
@@ -41,7 +41,7 @@ def clip_grad_norm(net: Sequential, max_norm: float) -> float:
     >>> print(net.grads.round(3))
     [0.3 0.4]
     """
-    _check(net)
+    check_network(net)
     return net.clip_gradients(norm=above_zero(max_norm, "max_norm"))
 
 
@@ -71,10 +71,5 @@ def clip_grad_value(net: Sequential, clip_value: float) -> None:
     >>> net.grads
     array([-0.5 ,  0.25], dtype=float32)
     """
-    _check(net)
+    check_network(net)
     net.clip_gradients(value=above_zero(clip_value, "clip_value"))
-
-
-def _check(net: object) -> None:
-    if not isinstance(net, Sequential):
-        raise TypeError(f"net must be a Sequential, not {net!r}.")

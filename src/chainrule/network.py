@@ -561,6 +561,12 @@ class Sequential(Group):
         return self.layers[position]
 
 
+def check_network(net: Any) -> None:
+    """Raise TypeError unless ``net`` is a network."""
+    if not isinstance(net, Sequential):
+        raise TypeError(f"net must be a Sequential, not {net!r}.")
+
+
 def _networks(elements: Iterable[Element], prefix: str = "") -> Iterator[tuple[str, Sequential]]:
     """Yield each network among the elements, and what the paths of its layers begin with."""
     for position, element in enumerate(elements):

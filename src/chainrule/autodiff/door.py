@@ -11,16 +11,10 @@ from numpy.typing import ArrayLike
 from chainrule import arrays
 from chainrule.arrays import FloatArray
 from chainrule.losses import Loss
-from chainrule.network import Sequential
+from chainrule.network import Sequential, check_network
 
 PARAMS, X = "params", "x"
 Wrt = str | tuple[str, ...]
-
-
-def check_network(net: Any) -> None:
-    """Raise TypeError unless ``net`` is a network."""
-    if not isinstance(net, Sequential):
-        raise TypeError(f"net must be a Sequential, not {net!r}.")
 
 
 def check_loss(net: Any, loss: Any) -> None:

@@ -10,12 +10,12 @@ from numpy.typing import ArrayLike
 
 from chainrule.arguments import integer
 from chainrule.arrays import FloatArray
-from chainrule.autodiff.door import array_of_shape, check_network, parameter_vector
+from chainrule.autodiff.door import array_of_shape, parameter_vector
 from chainrule.autodiff.machines import blocks, borrowed, carry_back, return_with, take
 from chainrule.autodiff.plans import derivatives_plan, elements_of, plain_plan, tangent_plan
 from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
-from chainrule.network import Sequential
+from chainrule.network import Sequential, check_network
 from chainrule.plan.builder import Shape
 
 Derivative = tuple[int, ...]

@@ -13,7 +13,6 @@ from chainrule.arrays import FloatArray
 from chainrule.autodiff.door import (
     PARAMS,
     X,
-    check_network,
     names_of,
     one_or_tuple,
     parameter_vector,
@@ -23,7 +22,7 @@ from chainrule.autodiff.plans import plain_plan, tangent_plan
 from chainrule.autodiff.sample_gradients import SampleGradients
 from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
-from chainrule.network import Sequential
+from chainrule.network import Sequential, check_network
 
 
 def jacobian(

@@ -13,7 +13,6 @@ from chainrule.autodiff.door import (
     PARAMS,
     Wrt,
     X,
-    check_network,
     directions_of,
     one_or_tuple,
     parameter_vector,
@@ -21,7 +20,7 @@ from chainrule.autodiff.door import (
 from chainrule.autodiff.machines import blocks, borrowed, carry_back, return_with, take
 from chainrule.autodiff.plans import plain_plan, tangent_plan
 from chainrule.engine.instructions import Phase
-from chainrule.network import Sequential
+from chainrule.network import Sequential, check_network
 
 Pullback = Callable[[Any], tuple[FloatArray, FloatArray]]
 

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from chainrule.arguments import integer
 from chainrule.arrays import FloatArray, all_finite
+from chainrule.autodiff.door import check_loss
 from chainrule.explain import fragment, notation, plots
 from chainrule.explain.compression import Compression, compress
 from chainrule.explain.influence import Influence, influence
@@ -21,7 +22,7 @@ from chainrule.explain.notation import SYMBOLS, Notation
 from chainrule.explain.order import Order, order
 from chainrule.explain.path import Path
 from chainrule.explain.routes import Routes
-from chainrule.explain.step import Float64, check_network_and_loss
+from chainrule.explain.step import Float64
 from chainrule.explain.symbols import find, group, name_links, name_parameters
 from chainrule.explain.text import number, paragraph, table
 from chainrule.explain.trace import Trace, trace
@@ -466,6 +467,6 @@ def explain(
     >>> chain.path("W1").gradient.shape
     (2, 3)
     """
-    check_network_and_loss(net, loss)
+    check_loss(net, loss)
     limit = integer(max_elements, "max_elements", least=0)
     return Chain(net, loss, x, y, merge=merge, max_elements=limit)

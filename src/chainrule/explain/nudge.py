@@ -11,10 +11,11 @@ from numpy.typing import ArrayLike
 
 from chainrule.arguments import real
 from chainrule.arrays import FloatArray
+from chainrule.autodiff.door import check_loss
 from chainrule.explain import fragment, notation
 from chainrule.explain.entry import entry_of
 from chainrule.explain.notation import SYMBOLS, Notation
-from chainrule.explain.step import Float64, check_network_and_loss
+from chainrule.explain.step import Float64
 from chainrule.explain.symbols import find, find_layer, name_parameters
 from chainrule.explain.text import number, paragraph, table
 from chainrule.losses import Loss
@@ -168,7 +169,7 @@ class Ray:
         name: str,
         index: Sequence[int] | int | None,
     ) -> None:
-        check_network_and_loss(net, loss)
+        check_loss(net, loss)
         self._twin, self._loss, self._y = net.copy("float64"), loss, y
         self._twin.drops = False
         self._x: Float64 = self._twin.check_input(x, "x").astype(float, order="C")

@@ -13,20 +13,11 @@ from numpy.typing import NDArray
 
 from chainrule.layers.graph import Node
 from chainrule.layers.layer import Layer
-from chainrule.losses import Loss
 from chainrule.network import Sequential
 
 Float64 = NDArray[np.float64]
 
 BLOCK = 1 << 18  # elements that are carried back at once, so that a Jacobian takes little beside it
-
-
-def check_network_and_loss(net: object, loss: object) -> None:
-    """Raise TypeError unless they are what :func:`explain` takes."""
-    if not isinstance(net, Sequential):
-        raise TypeError(f"net must be a Sequential, not {net!r}.")
-    if not isinstance(loss, Loss):
-        raise TypeError(f"loss must be a loss such as cr.MSELoss(), not {loss!r}.")
 
 
 class Step:

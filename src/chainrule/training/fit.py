@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from chainrule.arguments import above_zero, integer
 from chainrule.arrays import all_finite
+from chainrule.autodiff.door import check_loss
 from chainrule.averaging import ExponentialMovingAverage
 from chainrule.batch import Batch
 from chainrule.callbacks import Callback, Callbacks, Training
@@ -150,10 +151,7 @@ def fit(
     >>> history.loss[-1] < 0.01 * history.loss[0]
     True
     """
-    if not isinstance(net, Sequential):
-        raise TypeError(f"net must be a Sequential, not {net!r}.")
-    if not isinstance(loss, Loss):
-        raise TypeError(f"loss must be a loss such as cr.MSELoss(), not {loss!r}.")
+    check_loss(net, loss)
     optimizer = Adam() if optimizer is None else optimizer
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer must be an optimizer such as cr.Adam(), not {optimizer!r}.")

@@ -16,12 +16,11 @@ from chainrule import layers
 from chainrule._version import __version__
 from chainrule.arguments import integer
 from chainrule.arrays import all_finite
-from chainrule.autodiff.door import check_network
 from chainrule.files import write_whole
 from chainrule.interop.onnx.operators import SIMPLE, SOFTMAXES
 from chainrule.layers.graph import INPUT, Node, output_shapes, written
 from chainrule.layers.layer import Layer
-from chainrule.network import Sequential
+from chainrule.network import Sequential, check_network
 from chainrule.plan.builder import Shape
 
 OPSET, IR_VERSION = 17, 8

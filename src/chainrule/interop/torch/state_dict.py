@@ -11,11 +11,10 @@ import numpy as np
 
 from chainrule import arrays
 from chainrule.arrays import FloatArray
-from chainrule.autodiff.door import check_network
 from chainrule.errors import ModelFileError
 from chainrule.files import write_whole
 from chainrule.layers import Linear
-from chainrule.network import Sequential
+from chainrule.network import Sequential, check_network
 
 
 class Place(NamedTuple):
