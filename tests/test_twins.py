@@ -14,21 +14,26 @@ import chainrule.kernels
 import chainrule.reference
 from chainrule.kernels import jit
 from chainrule.kernels.blocks import NORM_BLOCK, PACKED_BYTES
+from chainrule.kernels.group import GROUP_SIZE
 from chainrule.reference.foreign import FUNCTION
 
 # Not kernels, but what they are made with.
 WITHOUT_TWIN = {
     *(
+        "atomics",
         "blocks",
         "cache",
         "callback",
+        "clock",
         "conversion",
         "copy",
         "dot",
         "elementwise",
         "formats",
+        "group",
         "jit",
         "sums",
+        "thread_group",
         "tile",
         "transpose",
     ),
@@ -136,7 +141,7 @@ def arguments(function, rows, columns, dtype, rng):
         "step": 3,
         "total": 2.5,
         "floor": dtype(-0.5),
-        "members": 1,
+        "threads": 1,
         "scale": 0.3,
         "offset": -0.7,
         "dtype": ord("h"),  # int16
@@ -152,6 +157,8 @@ def arguments(function, rows, columns, dtype, rng):
         "stride": 2 * columns + 3,
     }
     name = function.__name__
+    if name == "cross_entropy":
+        shapes["terms"] = (rows, 1)
     if name in ("linear", "linear_relu", "linear_backward_weight"):
         shapes["x"] = (rows, inner)
     if name in ("linear", "linear_relu"):
@@ -182,8 +189,8 @@ def arguments(function, rows, columns, dtype, rng):
             values.append(int(rng.integers(1 << 40)))
         elif parameter == "label":
             values.append(rng.integers(0, columns, rows))
-        elif parameter == "team":
-            values.append(np.zeros(16, np.int64))
+        elif parameter == "group":
+            values.append(np.zeros(GROUP_SIZE, np.int64))
         elif parameter == "memory":
             size = numbers["first"] + (rows + 3) * numbers["stride"]
             values.append(rng.integers(0, 256, size, np.uint8))

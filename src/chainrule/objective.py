@@ -237,8 +237,8 @@ class Objective:
         )
         if done == 0:  # the loss is not finite
             gradient[:] = nan
-        weight, *parts = losses[0].tolist()
-        return weight, sum(parts), gradient
+        weight, value = losses[0].tolist()
+        return weight, value, gradient
 
     def _take(self, *, with_loss: bool) -> tuple[Any, Machine]:
         """Return a machine for a block of rows, and the key to put it back with."""

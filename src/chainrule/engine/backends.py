@@ -11,7 +11,7 @@ import numpy as np
 from chainrule.threads import get_num_threads
 
 BACKENDS = ("numba", "numpy")
-WITHOUT_TWIN = ("entry_point", "kernel", "matrix")  # what the engine needs besides kernels
+WITHOUT_TWIN = ("jit", "thread_group", "views")  # modules of what the engine needs besides kernels
 
 
 def check_backend(backend: str) -> str:
@@ -64,7 +64,8 @@ def _with_twins(engine: dict[str, Any]) -> dict[str, Any]:
             namespace[name] = FunctionType(function.__code__, namespace, name)
         elif module.startswith("chainrule.engine."):
             namespace[name] = _with_twins(vars(import_module(module)))[name]
-        elif module.startswith("chainrule.kernels.") and name not in WITHOUT_TWIN:
-            twin = import_module(module.replace(".kernels.", ".reference."))
-            namespace[name] = getattr(twin, name)
+        elif module.startswith("chainrule.kernels."):
+            subject = module.removeprefix("chainrule.kernels.")
+            if subject not in WITHOUT_TWIN:
+                namespace[name] = getattr(import_module(f"chainrule.reference.{subject}"), name)
     return namespace

@@ -55,10 +55,9 @@ def fit(
 ) -> History:
     """Train ``net`` on the rows of X and y, or on the batches of an iterable.
 
-    The same seed gives the same parameters to the bit, with any number of threads; with the same
-    number, if there is a :class:`CompiledLayer` that has parameters. Ctrl-C ends the training after
-    the current slice of a tenth of a second; what was trained until then stays, and ``interrupted``
-    is True in the history.
+    The same seed gives the same parameters and losses to the bit, with any number of threads.
+    Ctrl-C ends the training after the current slice of a tenth of a second; what was trained until
+    then stays, and ``interrupted`` is True in the history.
 
     Parameters
     ----------

@@ -206,13 +206,13 @@ class Trainer:
         started = perf_counter()
         done = self._run(orders, rates, self.data)
         self.pace.ran(done, perf_counter() - started)
-        weights, losses = self.losses[:done, 0], self.losses[:done, 1:].sum(axis=1)
+        weights, losses = self.losses[:done].T.copy()
         history.batch_loss += losses.tolist()
         if done < epochs * steps or not all_finite(self.net.params):
             failed_epoch, failed = divmod(min(done, epochs * steps - 1), steps)
             batch = orders[failed_epoch, failed * self.batch : (failed + 1) * self.batch]
             raise self._non_finite(epoch + failed_epoch, start // self.batch + failed, batch)
-        return weights.reshape(epochs, steps).copy(), losses.reshape(epochs, steps)
+        return weights.reshape(epochs, steps), losses.reshape(epochs, steps)
 
     def _non_finite(self, epoch: int, step: int, rows: NDArray[np.int64]) -> NonFiniteError:
         """Return the error for a batch that went wrong, and restore the last finite parameters."""
@@ -251,7 +251,7 @@ class Trainer:
             losses=losses,
             **data.arguments,
         )
-        mean = float(losses[:, 0] @ losses[:, 1:].sum(axis=1) / losses[:, 0].sum())
+        mean = float(losses[:, 0] @ losses[:, 1] / losses[:, 0].sum())
         of_heads = self.plan.split_outputs(outputs)
         correct = self.loss.accuracy(of_heads, data.targets)
         if correct is not None and done < len(losses):

@@ -1,0 +1,36 @@
+"""What tests of several subjects need."""
+
+from contextlib import contextmanager
+
+import pytest
+
+from chainrule.engine.thread_count import Choice, ThreadCount
+from chainrule.kernels.jit import JIT_DISABLED
+from chainrule.plan import plan
+
+
+@contextmanager
+def _all_threads():
+    def choose(self, batches):
+        return Choice(self.most, batches, longest_wait=10.0)
+
+    def choose_threads(work, chunks, steps, limit):
+        return 1 if JIT_DISABLED else limit
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ThreadCount, "choose", choose)
+        patch.setattr(plan, "choose_threads", choose_threads)
+        yield
+
+
+@pytest.fixture(scope="session")
+def all_threads():
+    """A context in which as many threads as are allowed share all work, from the first batch on."""
+    return _all_threads
+
+
+@pytest.fixture
+def eager_threads():
+    """The same, for the whole test."""
+    with _all_threads():
+        yield
