@@ -137,7 +137,9 @@ def fit(
     OSError
         If the checkpoint cannot be read, or written before the first step.
     NonFiniteError
-        If the loss becomes NaN or infinite; the network keeps its last finite parameters.
+        If the loss, or a parameter, becomes NaN or infinite; the network keeps its last finite
+        parameters, or gets those that :class:`EarlyStopping` restores. The error's ``history`` has
+        what happened until then.
 
     Examples
     --------
@@ -230,40 +232,39 @@ def fit(
             figure_names(loss, held_out, metrics, net),
             average,
         )
-        calls = Callbacks(callbacks, training)
-        saver = NoSaver()
-        if checkpoint is None:
-            calls.begin()
-        else:
-            run = {
-                "loss": describe_object(loss),
-                "optimizer": describe_optimizer(optimizer),
-                "batch_size": batch_size,
-                "schedule": None if schedule is None else describe_object(schedule),
-                **extras.numbers,
-                "metrics": sorted(metrics),
-                "shuffle": shuffle,
-                "seed": seed,
-                "backend": backend,
-                **describe_batch(data),
-                "validation": None if held_out is None else describe_batch(held_out),
-            }
-            saver = begin(checkpoint, resume, run, calls, trainer)
-        while training.epoch < epochs and not training.stopped:
-            # Short epochs go together, but each has its validation.
-            count = trainer.epochs_in_slice(calls, saver.most_epochs) if held_out is None else 1
-            if not trainer.run_epochs(count, calls, bar, saver.after_slice):
-                break
-            if held_out is not None:
-                value, correct, outputs = trainer.evaluate(held_out)
-                history.validation_loss.append(value)
-                if correct is not None:
-                    history.validation_accuracy.append(correct)
-                measure(metrics, outputs, held_out, history)
-                bar.validated(value, correct)
-            calls.after_epochs(count)
-            saver.after_epochs()
-        history.interrupted = stop.requested
-        saver.last()
-        calls.end()
+        with Callbacks(callbacks, training) as calls:
+            saver = NoSaver()
+            if checkpoint is None:
+                calls.begin()
+            else:
+                run = {
+                    "loss": describe_object(loss),
+                    "optimizer": describe_optimizer(optimizer),
+                    "batch_size": batch_size,
+                    "schedule": None if schedule is None else describe_object(schedule),
+                    **extras.numbers,
+                    "metrics": sorted(metrics),
+                    "shuffle": shuffle,
+                    "seed": seed,
+                    "backend": backend,
+                    **describe_batch(data),
+                    "validation": None if held_out is None else describe_batch(held_out),
+                }
+                saver = begin(checkpoint, resume, run, calls, trainer)
+            while training.epoch < epochs and not training.stopped:
+                # Short epochs go together, but each has its validation.
+                count = trainer.epochs_in_slice(calls, saver.most_epochs) if held_out is None else 1
+                if not trainer.run_epochs(count, calls, bar, saver.after_slice):
+                    break
+                if held_out is not None:
+                    value, correct, outputs = trainer.evaluate(held_out)
+                    history.validation_loss.append(value)
+                    if correct is not None:
+                        history.validation_accuracy.append(correct)
+                    measure(metrics, outputs, held_out, history)
+                    bar.validated(value, correct)
+                calls.after_epochs(count)
+                saver.after_epochs()
+            history.interrupted = stop.requested
+            saver.last()
     return history

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from chainrule.arrays import FloatArray, all_finite
 from chainrule.averaging import ExponentialMovingAverage
 from chainrule.batch import Batch
-from chainrule.callbacks import Callbacks
+from chainrule.callbacks import Callbacks, Training
 from chainrule.engine.backends import threads_for
 from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
@@ -153,7 +153,7 @@ class Trainer:
         """
         training, begun = calls.training, self.begun
         started = perf_counter() - begun.seconds
-        history, epoch, rows = training.history, training.epoch, self.data.rows
+        epoch, rows = training.epoch, self.data.rows
         orders = epoch_orders(rows, epoch, epochs, seed=self.seed)
         while begun.rows < rows:
             if training.stopped:
@@ -161,21 +161,23 @@ class Trainer:
             length = rows if epochs > 1 else self.pace.steps_until_pause(calls) * self.batch
             chosen = orders[:, begun.rows : begun.rows + length]
             rates = self._rates(calls.training.step, epochs * -(-chosen.shape[1] // self.batch))
-            weights, losses = self._run_slice(epoch, begun.rows, chosen, rates, history)
+            weights, losses = self._run_slice(training, begun.rows, chosen, rates)
             begun.add(chosen.shape[1], weights, losses)
             begun.seconds = perf_counter() - started
             bar.advance(epoch + epochs - 1, begun.rows, begun.loss)
             calls.after_steps(losses.size)
             if begun.rows < rows:
                 after_slice()
-        last_steps = slice(losses.shape[1] - 1, None, losses.shape[1])
-        lrs = [self.optimizer.lr] * epochs if rates is None else rates[last_steps].tolist()
-        self._end_epochs(lrs, perf_counter() - started, history)
+        self._end_epochs(epochs, rates, perf_counter() - started, training.history)
         return True
 
-    def _end_epochs(self, lrs: list[float], seconds: float, history: History) -> None:
-        history.lr += lrs
-        history.seconds += [seconds / len(lrs)] * len(lrs)
+    def _end_epochs(
+        self, epochs: int, rates: NDArray[np.float64] | None, seconds: float, history: History
+    ) -> None:
+        """Note epochs that are finished; ``rates`` are those of the last steps of each."""
+        lrs = np.full((epochs, 1), self.optimizer.lr) if rates is None else rates
+        history.lr += lrs.reshape(epochs, -1)[:, -1].tolist()
+        history.seconds += [seconds / epochs] * epochs
         history.loss += self.begun.mean_losses()
         self.begun = BegunEpoch()
 
@@ -189,11 +191,10 @@ class Trainer:
 
     def _run_slice(
         self,
-        epoch: int,
+        training: Training,
         start: int,
         orders: NDArray[np.int64],
         rates: NDArray[np.float64] | None,
-        history: History,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Train in these orders without a pause; return weight and loss of each epoch's steps."""
         epochs, rows = orders.shape
@@ -205,29 +206,59 @@ class Trainer:
         self.rollback.before(orders, rates, self.data)
         started = perf_counter()
         done = self._run(orders, rates, self.data)
-        self.pace.ran(done, perf_counter() - started)
+        seconds = perf_counter() - started
+        self.pace.ran(done, seconds)
         weights, losses = self.losses[:done].T.copy()
-        history.batch_loss += losses.tolist()
-        if done < epochs * steps or not all_finite(self.net.params):
-            failed_epoch, failed = divmod(min(done, epochs * steps - 1), steps)
-            batch = orders[failed_epoch, failed * self.batch : (failed + 1) * self.batch]
-            raise self._non_finite(epoch + failed_epoch, start // self.batch + failed, batch)
-        return weights.reshape(epochs, steps), losses.reshape(epochs, steps)
+        if done == epochs * steps and all_finite(self.net.params):
+            training.history.batch_loss += losses.tolist()
+            return weights.reshape(epochs, steps), losses.reshape(epochs, steps)
 
-    def _non_finite(self, epoch: int, step: int, rows: NDArray[np.int64]) -> NonFiniteError:
-        """Return the error for a batch that went wrong, and restore the last finite parameters."""
-        self._run(rows, None, self.data, Phase.FORWARD)
-        layer = self._first_non_finite_layer(rows.size)
-        if not all_finite(self.net.params):
-            self.rollback.to_last_finite()
-        return NonFiniteError(
-            f"The loss is not finite in epoch {epoch + 1}, step {step + 1}; the first output that "
-            f"is not finite is that of {layer}. The network keeps its last finite parameters. "
-            "A smaller learning rate may help.",
-            epoch=epoch + 1,
-            step=step + 1,
+        failed, layer, what, why = self._undo_failure(orders, done)
+        # What counts are the steps before it, wherever the slice would have ended.
+        training.history.batch_loss += losses[:failed].tolist()
+        if rates is not None:
+            self.optimizer.lr = float(rates[failed])
+        finished, step = divmod(failed, steps)
+        if finished:
+            before, shape = finished * steps, (finished, steps)
+            self.begun.add(rows, weights[:before].reshape(shape), losses[:before].reshape(shape))
+            rates = None if rates is None else rates[:before]
+            self._end_epochs(finished, rates, seconds * before / done, training.history)
+        training.epoch += finished
+        training.step += failed
+        epoch, step = training.epoch + 1, start // self.batch + step + 1
+        raise NonFiniteError(
+            f"{what} is not finite in epoch {epoch}, step {step}; {why}. The network keeps its "
+            "last finite parameters. A smaller learning rate may help.",
+            epoch=epoch,
+            step=step,
             layer=layer,
+            history=training.history,
         )
+
+    def _undo_failure(self, orders: NDArray[np.int64], done: int) -> tuple[int, str, str, str]:
+        """Leave everything as it was before the first step of a slice that is not finite.
+
+        Returns
+        -------
+        step : int
+            Its number in the slice.
+        layer, what, why : str
+            Where it went wrong, what is not finite, and a reason.
+        """
+        if all_finite(self.net.params):  # a loss that is not finite ends a slice before it steps
+            epoch, start = divmod(done * self.batch, -(-orders.shape[1] // self.batch) * self.batch)
+            rows = orders[epoch, start : start + self.batch]
+            self._run(rows, None, self.data, Phase.FORWARD)
+            layer = self._first_non_finite_layer(rows.size)
+            return done, layer, "The loss", f"the first output that is not finite is that of {layer}"
+        step, name = self.rollback.to_last_finite()
+        paths = [path for path, _ in self.net.chain]
+        layer = self.net.layer_name((paths.index(name.rpartition(".")[0]),))
+        gradient = self.net.gradients()[name]
+        size = f"as large as {abs(gradient).max():.3g}" if all_finite(gradient) else "not finite"
+        why = f"the first parameter to become NaN or infinite is {name} of {layer}, whose gradient is"
+        return step, layer, "The optimizer's step", f"{why} {size}"
 
     def _first_non_finite_layer(self, rows: int) -> str:
         if self.plan.gathered and not np.isfinite(self.machine.rows_at("input", rows)).all():
