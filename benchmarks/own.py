@@ -112,7 +112,7 @@ class Calls:
 
     def setup(self, function):
         what = Function(lambda: None, (), "a function that does nothing", function == "compiled")
-        self.bound = BoundFunction(what, np.dtype("float32"), True, [])
+        self.bound = BoundFunction(what, np.dtype("float32"), True, [], [])
         call_often(self.bound.table, 1)
 
     def track_call(self, function):

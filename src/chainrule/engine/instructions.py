@@ -65,6 +65,9 @@ class Phase:
 TEAM_SIZE = 16
 TEAM_FAILED = -(1 << 62)
 
+# What ``run`` returns if something failed: a user's own function, or a member of the team.
+FAILED = -1
+
 # All offsets count elements: weight and bias in the parameter (and gradient) vector, where -1
 # stands for "none"; all others in the arena.
 INSTRUCTION = np.dtype(

@@ -13,7 +13,7 @@ backend (see ``engine.backends``).
 import math
 
 from chainrule.engine.activations import activate, activate_backward, multiply_by_derivative
-from chainrule.engine.instructions import Op, Phase
+from chainrule.engine.instructions import FAILED, Op, Phase
 from chainrule.engine.losses import evaluate_losses
 from chainrule.kernels.activation import (
     log_softmax,
@@ -46,7 +46,7 @@ from chainrule.kernels.foreign import add_up, call
 from chainrule.kernels.gather import gather_rescaled
 from chainrule.kernels.jit import entry_point, kernel
 from chainrule.kernels.rescale import rescale, rescale_backward
-from chainrule.kernels.team import fail, meet
+from chainrule.kernels.team import fail, has_failed, meet
 from chainrule.kernels.update import adam_update, adamw_update, average_update, sgd_update
 from chainrule.kernels.views import matrix
 
@@ -64,13 +64,17 @@ def part_of(total, member, members, multiple):
 
 @kernel
 def call_own(function, step, params, arena, first, last, dx_at, member, team):
-    """Let a user's function do its part of a step, for the rows from ``first`` to ``last``."""
+    """Let a user's function do its part of a step, for the rows from ``first`` to ``last``.
+
+    Returns whether it has done so. If not, nothing of these rows may change: they show what went
+    wrong.
+    """
     if first == last:
-        return
+        return True
     k, n, size = step["inputs"], step["outputs"], arena.itemsize
     memory, kept = arena.ctypes.data, step["kept"] + first * step["kept_size"]
     part = step["parts"] + member * step["parameters"]
-    status = call(
+    done = call(
         function,
         last - first,
         memory + size * (step["x"] + first * k),
@@ -81,8 +85,9 @@ def call_own(function, step, params, arena, first, last, dx_at, member, team):
         params.ctypes.data + size * max(step["weight"], 0),
         memory + size * part,
     )
-    if status != 0:
+    if done == 0:
         fail(team)
+    return done != 0
 
 
 @kernel
@@ -125,7 +130,9 @@ def forward(plan, params, direction, arena, masks, scratch, first, last, member,
         elif op == Op.CONCATENATE:
             put_columns(matrix(x, m, k), step["column"], matrix(y, m, n))
         elif op == Op.FOREIGN:
-            call_own(step["forward"], step, params, arena, first, last, step["dx"], member, team)
+            function, dx_at = step["forward"], step["dx"]
+            if not call_own(function, step, params, arena, first, last, dx_at, member, team):
+                return
         elif op == Op.SUM_ALONG_ROWS:
             sum_along_rows(matrix(x, m, k), matrix(y, m, n))
         elif op == Op.DERIVATIVE:
@@ -261,6 +268,8 @@ def backward(
         pass_error_back(
             plan[i], params, direction, arena, masks, scratch, first, last, member, team, to_input
         )
+        if has_failed(team):
+            return False
         if members == 1:  # at once, while both factors are in cache
             differentiate_parameters(
                 plan[i], grads, arena, scratch, rows, share[0], share[1], members
@@ -364,7 +373,8 @@ def run(
 
     Each row of ``order`` is an epoch: the numbers of its rows of data, one after the other. All
     members of the team call it with the same arguments, but for their own number. A batch whose
-    loss is not finite ends the run before it changes anything. ``losses[i]`` gets the weight of
+    loss is not finite ends the run before it changes anything. Where a member or a user's function
+    fails, the run ends as well, and returns FAILED. ``losses[i]`` gets the weight of
     batch i, and each member's part of its loss. ``targets`` and ``labels`` hold those of one output
     after the other. Walks begin, and end on the way back, at the instruction ``first_step``.
     ``rates`` holds each batch's learning rate, or nothing: then it is the rule's. ``squares`` is
@@ -397,32 +407,34 @@ def run(
             gather_rescaled(memory, element, start, stride, my_rows, scale, offset, x)
         if phases & WALK:
             forward(walked, params, direction, arena, drawn, scratch, first, last, member, team)
+            if has_failed(team):
+                return FAILED
         if phases & LOSS and heads[0]["op"] != Op.NONE:
             losses[i, 0], losses[i, 1 + member] = evaluate_losses(
                 heads, place, arena, label, targets, labels, weights, chosen, first, last, team
             )
             if not meet(team, members):
-                return i
+                return FAILED
             for other in range(members):
                 if not math.isfinite(losses[i, 1 + other]):
                     return i
         if phases & OUTPUT:
             copy_outputs(heads, arena, first, last, outputs[begin + first : begin + last])
             if not meet(team, members):  # a member's rows of a shorter batch lie elsewhere
-                return i
+                return FAILED
         if phases & BACKWARD:
             to_input = phases & INPUT_GRADIENT != 0
             if not backward(
                 walked, params, direction, grads, arena, drawn, scratch, rows, share, member,
                 members, team, to_input,
             ):  # fmt: skip
-                return i
+                return FAILED
             if to_input and first_step == 0 and place["scale"] != 1.0:
                 dx_at = place["d_input"] + first * width
                 dx = arena[dx_at : dx_at + my_rows.size * width]
                 rescale_backward(dx, dx, place["scale"])
         if phases & CLIP and not clip(rule, grads, squares, share, member, members, team):
-            return i
+            return FAILED
         if phases & UPDATE:
             number = steps_before + i + 1
             lr = rates[i] if rates.size > 0 else rule["lr"]
@@ -431,7 +443,7 @@ def run(
             mine = params[share[0] : share[1]]
             average_update(mine, average[share[0] : share[1]], rule["average_decay"])
         if phases & (BACKWARD | CLIP | UPDATE | AVERAGE) and not meet(team, members):
-            return i
+            return FAILED
         if phases & UPDATE and member == 0:
             rule["step"] = steps_before + i + 1
-    return epochs * batches
+    return epochs * batches if meet(team, members) else FAILED

@@ -32,7 +32,7 @@ def evaluate_own_loss(head, output, target, label, weight, total, d_output, aren
     if rows == 0:
         return 0.0
     losses = arena[at : at + rows]
-    status = call(
+    done = call(
         head["forward"],
         rows,
         output.ctypes.data,
@@ -43,7 +43,7 @@ def evaluate_own_loss(head, output, target, label, weight, total, d_output, aren
         0,
         0,
     )
-    if status != 0:
+    if done == 0:
         fail(team)
     scale = row_scale(total, 1)
     scale_rows(d_output, weight, scale)

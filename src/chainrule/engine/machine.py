@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from chainrule.engine.backends import get_run, is_compiled
 from chainrule.engine.foreign import Function, bind
-from chainrule.engine.instructions import TEAM_FAILED, TEAM_SIZE, UPDATE, Phase
+from chainrule.engine.instructions import FAILED, TEAM_FAILED, TEAM_SIZE, UPDATE, Phase
 from chainrule.engine.rows import as_rows
 from chainrule.kernels.blocks import NORM_BLOCK
 
@@ -59,16 +59,23 @@ class Machine:
     plan : Plan
     dtype : float32 or float64
     backend : "numba" or "numpy"
+
+    Attributes
+    ----------
+    usable : bool
+        False while it runs, and for good after a run that an exception has ended: nobody knows in
+        which state it has left the memory.
     """
 
     def __init__(self, plan: PlanLike, dtype: np.dtype, backend: str) -> None:
         self.plan, self.dtype = plan, dtype
         self._run = get_run(backend)
         self._errors: list[BaseException] = []  # that a user's own functions have raised
-        how = dtype, is_compiled(backend), self._errors
+        self._memories: list[Array] = []  # that their arrays lie in
+        how = dtype, is_compiled(backend), self._memories, self._errors
         self._instructions, steps = bind(plan.instructions, plan.step_functions, *how)
         self._heads, losses = bind(plan.heads, plan.loss_functions, *how)
-        self._bound = steps, losses  # their addresses stand in the two tables
+        self._bound = [*steps, *losses]  # their addresses stand in the two tables
         rows = [("input", 0, plan.layout[0], plan.input_shape)]
         for i, shape in enumerate(plan.output_shapes):
             rows.append(("output", i, plan.heads[i], shape))
@@ -81,6 +88,7 @@ class Machine:
             self._places["seed", i] = start, prod(shape), shape
         self.arena = _aligned_zeros(plan.arena_size, dtype)
         self._label = np.zeros(plan.batch, np.int64)
+        self._memories += [self.arena, self._label, np.empty(0, dtype)]  # the last: parameters
         self._batch_in_order = np.arange(plan.batch)[np.newaxis]
         self._no_vector, self._no_matrix = np.empty(0, dtype), np.empty((0, 0), dtype)
         self._no_update, self._no_losses = np.zeros(1, UPDATE), self.losses_for(0)
@@ -92,6 +100,7 @@ class Machine:
         self._no_targets = _read_only(np.empty(0, dtype))
         self._no_labels = _read_only(np.empty(0, np.int64))
         self._no_weights = _read_only(np.empty(0, dtype))
+        self.usable = True
 
     def run(
         self,
@@ -124,6 +133,11 @@ class Machine:
         like ``params``. ``masks`` are the key that dropouts draw with, and the number of the first
         batch's draw.
         """
+        if not self.usable:
+            raise RuntimeError("This machine cannot run again: an exception has ended a run of it.")
+        self.usable = False
+        if self._bound:
+            self._memories[-1] = params
         if phases & Phase.CLIP and grads is not None:
             blocks = -(-grads.size // NORM_BLOCK)
             if self.squares.size != blocks:
@@ -157,12 +171,16 @@ class Machine:
         )
         is_team = self.plan.members > 1
         batches: int = self._run_by_all(arguments) if is_team else self._run(*arguments, 0)
-        if self._errors:
-            error = self._errors[0]
-            self._errors.clear()
-            self._team[:] = 0
-            raise error
+        if batches == FAILED or self._errors:
+            raise self._find_error()
+        self.usable = True
         return batches
+
+    def _find_error(self) -> BaseException:
+        """Return what has ended a run that failed."""
+        found = [function.find_error() for function in self._bound]
+        errors = [error for error in [*self._errors, *found] if error is not None]
+        return errors[0] if errors else RuntimeError("A run has failed, and no error says why.")
 
     def _epochs(self, order: NDArray[np.int64] | int) -> NDArray[np.int64]:
         """Return an order as ``interpreter.run`` takes it, a row for each epoch."""

@@ -50,6 +50,11 @@ def fail(team):
     team[MEETINGS] = FAILED
 
 
+@kernel
+def has_failed(team):
+    return team[MEETINGS] < 0
+
+
 @intrinsic
 def _load(typing_context, address):
     """Return the int64 at ``address``, and see all that was written before it."""

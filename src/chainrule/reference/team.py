@@ -11,3 +11,8 @@ def meet(team, members):
 def fail(team):
     """Let no member wait any longer, nor go on after the next meeting."""
     team[MEETINGS] = FAILED
+
+
+def has_failed(team):
+    """Tell whether a member has failed."""
+    return team[MEETINGS] < 0
