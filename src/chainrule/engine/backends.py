@@ -14,7 +14,7 @@ from chainrule.threads import get_num_threads
 BACKENDS = ("numba", "numpy")
 WITHOUT_TWIN = ("entry_point", "kernel", "matrix")  # what the engine needs besides kernels
 
-# For plain Python: comparing a NumPy number with a member of an enumeration, NumPy asks the member's
+# For plain Python: to compare a number with a member of an enumeration, NumPy asks the member's
 # class in Python what it is, and drops what a signal handler raises there, as KeyboardInterrupt.
 _PLAIN_OP = SimpleNamespace(**{op.name: int(op) for op in Op})
 

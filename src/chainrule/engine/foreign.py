@@ -8,7 +8,6 @@ calls an address, and never stops for it.
 import ctypes
 from collections.abc import Callable, Generator, Sequence
 from enum import IntEnum
-from functools import cache
 from math import prod
 from typing import Any, NamedTuple
 
@@ -102,9 +101,11 @@ class BoundFunction:
         self._function = function
         self._views = _Views(function.arguments, dtype, memories)
         if compiled and function.can_compile:
+            from chainrule.kernels.callback import compiled_form  # loads Numba
+
             kinds = tuple(argument.kind for argument in function.arguments)
             try:
-                self._callback = _compiled(function.function, kinds, dtype)
+                self._callback = compiled_form(function.function, kinds, dtype)
             except Exception as error:
                 error.add_note(f"Numba could not compile {function.label}.")
                 raise
@@ -150,11 +151,13 @@ def _answer_calls(
     ctypes only prints what a callback raises. A signal handler may raise at the first instruction
     of any function, so a ``try`` in it begins too late; this one has begun when a call comes.
     """
+    last, call = 0, CALL()
     while True:
         try:
             address = yield
             while True:
-                call = CALL.from_address(address)
+                if address != last:  # mostly, the caller's stack is where it was
+                    last, call = address, CALL.from_address(address)
                 function.function(*views.of_call(call[1:-1]))
                 call[-1] = 1  # and nothing that can raise before the next call
                 address = yield
@@ -200,14 +203,6 @@ class _Views:
             if 0 <= offset < memory.nbytes:
                 return np.ndarray(shape, dtype, memory, offset)
         raise AssertionError(f"An array of {shape} lies in no memory of the machine.")
-
-
-@cache
-def _compiled(function: Callable[..., object], kinds: tuple[Kind, ...], dtype: np.dtype) -> Any:
-    """Return a function's compiled form, which serves all lengths of its arrays."""
-    from chainrule.kernels.callback import make_callback  # loads Numba
-
-    return make_callback(function, kinds, dtype)
 
 
 def bind(

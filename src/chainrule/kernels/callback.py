@@ -10,7 +10,7 @@ first such call, from which the error is found again in Python; and for each arr
 in elements after its address, and its lengths.
 """
 
-from functools import cache
+from functools import cache, lru_cache
 
 import numba
 from llvmlite import ir
@@ -20,6 +20,7 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import make_array, populate_array
 
 from chainrule.kernels.jit import user_function
+from chainrule.kernels.same import MOST_KEPT, first_same
 from chainrule.kernels.vectors import INDEX
 
 # Words of a call, whose first one is the table.
@@ -29,11 +30,16 @@ ROWS, ADDRESSES, DONE, CALL_SIZE = 1, 2, 9, 10
 RAISED, LENGTHS = 1, 10
 
 
-def make_callback(function, kinds, dtype):
-    """Compile ``function`` as one that :func:`chainrule.kernels.foreign.call` can call.
+def compiled_form(function, kinds, dtype):
+    """Return the form of ``function`` that :func:`chainrule.kernels.foreign.call` can call.
 
-    ``kinds`` are those of its arrays: see ``chainrule.engine.foreign.Kind``.
+    It serves all lengths of its arrays; see ``chainrule.engine.foreign.Kind`` for their kinds.
     """
+    return _compile(first_same(function), kinds, dtype)
+
+
+@lru_cache(MOST_KEPT)
+def _compile(function, kinds, dtype):
     function = user_function(function)
     arrays = _make_arrays(kinds, numba.from_dtype(dtype))
 
