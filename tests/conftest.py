@@ -1,5 +1,6 @@
-"""What tests of several subjects need."""
+"""What holds for all tests, and what several of them need."""
 
+import signal
 from contextlib import contextmanager
 
 import pytest
@@ -7,6 +8,13 @@ import pytest
 from chainrule.engine.thread_count import Choice, ThreadCount
 from chainrule.kernels.jit import JIT_DISABLED
 from chainrule.plan import plan
+
+
+def pytest_configure():
+    # A program that a script starts in the background, as by nohup, is told to ignore Ctrl-C, and
+    # tells so those that it starts. Tests press it, and would wait for ever.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextmanager

@@ -64,6 +64,9 @@ class Phase:
 # from there holds nothing. 0 is a place, whose owner's values another step would write over.
 UNASSIGNED = -(1 << 40)
 
+# What ``run`` returns if something failed: a user's own function, or a thread.
+FAILED = -1
+
 # All offsets count elements: weight and bias in the parameter (and gradient) vector, where -1
 # stands for "none"; all others in the arena.
 INSTRUCTION = np.dtype(

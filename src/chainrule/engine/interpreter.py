@@ -13,7 +13,7 @@ backend (see ``engine.backends``).
 import math
 
 from chainrule.engine.activations import activate, activate_backward, multiply_by_derivative
-from chainrule.engine.instructions import Op, Phase
+from chainrule.engine.instructions import FAILED, Op, Phase
 from chainrule.engine.losses import evaluate_losses, sum_losses, sum_of_weights
 from chainrule.kernels.activation import (
     log_softmax,
@@ -28,7 +28,7 @@ from chainrule.kernels.affine import (
     linear_backward_weight,
     linear_relu,
 )
-from chainrule.kernels.barrier import barrier, fail
+from chainrule.kernels.barrier import barrier, fail, has_failed
 from chainrule.kernels.blocks import NORM_BLOCK
 from chainrule.kernels.clip import clip_to_norm, clip_to_value, sum_squares
 from chainrule.kernels.combine import (
@@ -74,13 +74,17 @@ def part_of(total, thread, threads, multiple):
 
 @kernel
 def call_own(function, step, params, arena, first, last, dx_at, chunk, group):
-    """Let a user's function do its part of a step, for the rows from ``first`` to ``last``."""
+    """Let a user's function do its part of a step, for the rows from ``first`` to ``last``.
+
+    Returns whether it has done so. If not, nothing of these rows may change: they show what went
+    wrong.
+    """
     if first == last:
-        return
+        return True
     k, n, size = step["inputs"], step["outputs"], arena.itemsize
     memory, kept = arena.ctypes.data, step["kept"] + first * step["kept_size"]
     part = step["parts"] + chunk * step["parameters"]
-    status = call(
+    done = call(
         function,
         last - first,
         memory + size * (step["x"] + first * k),
@@ -91,8 +95,9 @@ def call_own(function, step, params, arena, first, last, dx_at, chunk, group):
         params.ctypes.data + size * max(step["weight"], 0),
         memory + size * part,
     )
-    if status != 0:
+    if done == 0:
         fail(group)
+    return done != 0
 
 
 @kernel
@@ -135,7 +140,9 @@ def forward(plan, params, direction, arena, masks, scratch, first, last, group):
         elif op == Op.CONCATENATE:
             put_columns(matrix(x, m, k), step["column"], matrix(y, m, n))
         elif op == Op.FOREIGN:
-            call_own(step["forward"], step, params, arena, first, last, step["dx"], 0, group)
+            function, dx_at = step["forward"], step["dx"]
+            if not call_own(function, step, params, arena, first, last, dx_at, 0, group):
+                return
         elif op == Op.SUM_ALONG_ROWS:
             sum_along_rows(matrix(x, m, k), matrix(y, m, n))
         elif op == Op.DERIVATIVE:
@@ -202,7 +209,8 @@ def call_own_backward(step, params, arena, first, last, dx_at, chunk, group):
         for j in range(step["parts"] + part * size, step["parts"] + (part + 1) * size):
             arena[j] = 0
         end = min(begin + chunk, last)
-        call_own(step["backward"], step, params, arena, begin, end, dx_at, part, group)
+        if not call_own(step["backward"], step, params, arena, begin, end, dx_at, part, group):
+            return
 
 
 @kernel
@@ -285,6 +293,8 @@ def backward(
         pass_error_back(
             plan[i], params, direction, arena, masks, scratch, first, last, chunk, group, to_input
         )
+        if has_failed(group):
+            return False
         if threads == 1:  # at once, while both factors are in cache
             differentiate_parameters(
                 plan[i], grads, arena, scratch, rows, share[0], share[1], chunk
@@ -403,6 +413,8 @@ def run_batch(
         gather_rescaled(memory, element, start, stride, mine, scale, offset, x)
     if phases & WALK:
         forward(walked, params, direction, arena, masks, scratch, first, last, group)
+        if has_failed(group):
+            return False
     if phases & LOSS and heads[0]["op"] != Op.NONE:
         total = sum_of_weights(weights, chosen)
         evaluate_losses(
@@ -473,7 +485,8 @@ def run(
     ``batches`` are the numbers of the first batch to do and of the one after the last, counted over
     all epochs. All threads of the group call it with the same arguments, but for their own number;
     those who come too late return at once. A batch whose loss is not finite ends the run before it
-    changes anything. ``losses[i]`` gets the weight and the loss of batch i. ``targets`` and
+    changes anything. Where a thread or a user's function fails, the run ends as well, and returns
+    FAILED. ``losses[i]`` gets the weight and the loss of batch i. ``targets`` and
     ``labels`` hold those of one output after the other. Passes begin, and end on the way back, at
     the instruction ``first_step``. ``rates`` holds each batch's learning rate, or nothing: then it
     is the rule's. ``squares`` is room for the sums that a norm of the gradients is made of.
@@ -525,4 +538,4 @@ def run(
         close(group)
     if phases & UPDATE:  # not before the others have left, which count their steps from here
         rule["step"] = steps_before + i
-    return i
+    return FAILED if has_failed(group) else i

@@ -31,7 +31,7 @@ def evaluate_own_loss(head, output, target, label, weight, total, terms, d_outpu
     rows = output.shape[0]
     if rows == 0:
         return
-    status = call(
+    done = call(
         head["forward"],
         rows,
         output.ctypes.data,
@@ -42,7 +42,7 @@ def evaluate_own_loss(head, output, target, label, weight, total, terms, d_outpu
         0,
         0,
     )
-    if status != 0:
+    if done == 0:
         fail(group)
     scale_rows(d_output, weight, row_scale(total, 1))
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from chainrule.engine.backends import get_run, is_compiled
 from chainrule.engine.foreign import Function, bind
-from chainrule.engine.instructions import UPDATE, Phase
+from chainrule.engine.instructions import FAILED, UPDATE, Phase
 from chainrule.engine.rows import as_rows
 from chainrule.engine.thread_count import Choice, ThreadCount
 from chainrule.kernels import group as in_group
@@ -66,16 +66,23 @@ class Machine:
     plan : Plan
     dtype : float32 or float64
     backend : "numba" or "numpy"
+
+    Attributes
+    ----------
+    usable : bool
+        False while it runs, and for good after a run that an exception has ended: nobody knows in
+        which state it has left the memory.
     """
 
     def __init__(self, plan: PlanLike, dtype: np.dtype, backend: str) -> None:
         self.plan, self.dtype = plan, dtype
         self._run = get_run(backend)
         self._errors: list[BaseException] = []  # that a user's own functions have raised
-        how = dtype, is_compiled(backend), self._errors
+        self._memories: list[Array] = []  # that their arrays lie in
+        how = dtype, is_compiled(backend), self._memories, self._errors
         self._instructions, steps = bind(plan.instructions, plan.step_functions, *how)
         self._heads, losses = bind(plan.heads, plan.loss_functions, *how)
-        self._bound = steps, losses  # their addresses stand in the two tables
+        self._bound = [*steps, *losses]  # their addresses stand in the two tables
         rows = [("input", 0, plan.layout[0], plan.input_shape)]
         for i, shape in enumerate(plan.output_shapes):
             rows.append(("output", i, plan.heads[i], shape))
@@ -88,10 +95,11 @@ class Machine:
             self._places["seed", i] = start, prod(shape), shape
         self.arena = _aligned_zeros(plan.arena_size, dtype)
         self._label = np.zeros(plan.batch, np.int64)
+        self._memories += [self.arena, self._label, np.empty(0, dtype)]  # the last: parameters
         self._batch_in_order = np.arange(plan.batch)[np.newaxis]
         self._no_vector, self._no_matrix = np.empty(0, dtype), np.empty((0, 0), dtype)
         self._no_update, self._no_losses = np.zeros(1, UPDATE), self.losses_for(0)
-        self._alone = _new_group(Choice(1, 1))
+        self._alone = _new_group(Choice(1, 1))  # for runs of one thread
         self._thread_count = ThreadCount(plan.threads)
         self._no_shares = np.zeros_like(plan.shares)
         self._no_rates = np.empty(0)
@@ -100,6 +108,7 @@ class Machine:
         self._no_targets = _read_only(np.empty(0, dtype))
         self._no_labels = _read_only(np.empty(0, np.int64))
         self._no_weights = _read_only(np.empty(0, dtype))
+        self.usable = True
 
     def run(
         self,
@@ -134,6 +143,11 @@ class Machine:
         """
         if phases & Phase.BACKWARD and not self.plan.backward:
             raise RuntimeError("the plan has no room for a backward pass.")
+        if not self.usable:
+            raise RuntimeError("This machine cannot run again: an exception has ended a run of it.")
+        self.usable = False
+        if self._bound:
+            self._memories[-1] = params
         if phases & Phase.CLIP and grads is not None:
             blocks = -(-grads.size // NORM_BLOCK)
             if self.squares.size != blocks:
@@ -169,12 +183,16 @@ class Machine:
             batches = self._run_in_slices(arguments, first_step, total)
         else:
             batches = self._run(*arguments, self._alone, first_step, (0, total), 0)
-        if self._errors:
-            error = self._errors[0]
-            self._errors.clear()
-            self._alone = _new_group(Choice(1, 1))
-            raise error
+        if batches == FAILED or self._errors:
+            raise self._find_error()
+        self.usable = True
         return batches
+
+    def _find_error(self) -> BaseException:
+        """Return what has ended a run that failed."""
+        found = [function.find_error() for function in self._bound]
+        errors = [error for error in [*self._errors, *found] if error is not None]
+        return errors[0] if errors else RuntimeError("A run has failed, and no error says why.")
 
     def _run_in_slices(self, arguments: tuple[Any, ...], first_step: int, total: int) -> int:
         """Run with as many threads as pay, which is found out on the way."""
@@ -185,6 +203,8 @@ class Machine:
             end = min(total, done + choice.batches)
             began = perf_counter()
             reached = self._run_by_all((*arguments, group, first_step, (done, end)), group)
+            if reached == FAILED:
+                return FAILED
             shared = int(group[in_group.SHARED_BATCHES])
             shared_seconds = float(group[in_group.SHARED_TIME]) / 1e9
             seconds = perf_counter() - began

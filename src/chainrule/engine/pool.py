@@ -27,8 +27,8 @@ class MachinePool:
         return make() if machine is None else machine
 
     def put_back(self, key: Hashable, machine: Machine) -> None:
-        """Keep a machine for the next one who asks."""
-        if machine.arena.nbytes > self._most_bytes:
+        """Keep a machine for the next one who asks, if it can be used again."""
+        if not machine.usable or machine.arena.nbytes > self._most_bytes:
             return
         if len(self._machines) >= self._most:
             self._machines.clear()

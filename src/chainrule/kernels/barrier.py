@@ -39,3 +39,8 @@ def _wait_for_change(address, value):
 @kernel
 def fail(group):
     group[GENERATION] = FAILED
+
+
+@kernel
+def has_failed(group):
+    return group[GENERATION] < 0

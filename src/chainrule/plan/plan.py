@@ -138,7 +138,9 @@ class Plan:
     @cached_property
     def drops(self) -> bool:
         """Whether some step leaves elements out at random."""
-        return bool((self.instructions["op"] == Op.DROPOUT).any())
+        # A member of an enumeration is asked in Python what kind of array it is, and NumPy drops
+        # what a signal handler raises there, such as KeyboardInterrupt.
+        return bool((self.instructions["op"] == int(Op.DROPOUT)).any())
 
     @cached_property
     def threads(self) -> int:

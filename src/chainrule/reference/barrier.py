@@ -11,3 +11,8 @@ def barrier(group, threads):
 def fail(group):
     """Let nobody wait any longer, and all barriers return False."""
     group[GENERATION] = FAILED
+
+
+def has_failed(group):
+    """Tell whether a thread, or a user's function, has failed."""
+    return group[GENERATION] < 0

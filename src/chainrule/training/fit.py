@@ -29,6 +29,7 @@ from chainrule.training.streams import Batches, Stream, StreamTrainer, check_abs
 from chainrule.training.trainer import Extras, Trainer
 
 
+@interruption()  # from the beginning: an exception would get lost where a weak reference dies
 def fit(
     net: Sequential,
     X: ArrayLike | Batches,
@@ -265,6 +266,6 @@ def fit(
                     bar.validated(value, correct)
                 calls.after_epochs(count)
                 saver.after_epochs()
-            history.interrupted = stop.requested
+            history.interrupted = stop.answer()
             saver.last()
     return history

@@ -204,6 +204,7 @@ class Trainer:
         # A callback may have set a number, such as lr.
         self.optimizer.state(self.net, **self.extras.numbers)
         self.rollback.before(orders, rates, self.data)
+        self.net.outdate_forward("fit")
         started = perf_counter()
         done = self._run(orders, rates, self.data)
         seconds = perf_counter() - started
