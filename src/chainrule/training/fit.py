@@ -267,4 +267,5 @@ def fit(
         history.interrupted = stop.requested
         saver.last()
         calls.end()
+    trainer.put_machines_back()
     return history
