@@ -112,6 +112,12 @@ class Sequential(Group):
         self.grads = np.zeros_like(self._params)
         self._initialize(np.random.default_rng(seed))
 
+        self._clear_caches()
+        self.drops = True
+        self._mask_key, self._draws = mask_key(seed), 0  # of forward
+
+    def _clear_caches(self) -> None:
+        """Begin without all that is made, and made again, when it is needed."""
         self._output_shapes: dict[Shape, tuple[Shape, ...]] = {}  # by the input shapes that fit
         self._predictors = MachinePool(MOST_PREDICTORS)
         self._own_updater: Machine | None = None
@@ -119,9 +125,7 @@ class Sequential(Group):
         self._manual: tuple[Plan, Machine, tuple[int, bool]] | None = None
         self._rows_forward = 0  # rows of a forward that no backward has followed
         self._outdated_by = ""  # what has changed the parameters since, if anything
-        self.drops = True
-        self._mask_key, self._draws = mask_key(seed), 0  # of forward
-        self._masks = self._mask_key, 0  # of the latest forward
+        self._masks = 0, 0  # of the latest forward
 
     def _initialize(self, rng: np.random.Generator) -> None:
         views = self.parameters()
@@ -566,10 +570,16 @@ class Sequential(Group):
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what is made again when it is needed: machines, with their memory."""
-        state = self.__dict__ | {"_manual": None, "_rows_forward": 0, "_own_updater": None}
-        state["_predictors"] = MachinePool(MOST_PREDICTORS)
-        return state
+        """Leave out the caches, as there are machines, with their memory."""
+        caches = (
+            *("_output_shapes", "_predictors", "_own_updater", "_manual"),
+            *("_rows_forward", "_outdated_by", "_masks"),
+        )
+        return {name: value for name, value in self.__dict__.items() if name not in caches}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._clear_caches()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Sequential:
         return self.copy()

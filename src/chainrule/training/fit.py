@@ -268,4 +268,5 @@ def fit(
                 saver.after_epochs()
             history.interrupted = stop.answer()
             saver.last()
+    trainer.put_machines_back()
     return history

@@ -6,18 +6,17 @@ from collections.abc import Callable
 from functools import partial
 from math import nan
 from time import perf_counter
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.arrays import FloatArray, all_finite
+from chainrule.autodiff.machines import put_back, take
 from chainrule.averaging import ExponentialMovingAverage
 from chainrule.batch import Batch
 from chainrule.callbacks import Callbacks, Training
-from chainrule.engine.backends import threads_for
 from chainrule.engine.instructions import Phase
-from chainrule.engine.machine import Machine
 from chainrule.engine.masks import mask_key
 from chainrule.engine.orders import epoch_orders
 from chainrule.errors import NonFiniteError
@@ -25,6 +24,7 @@ from chainrule.history import History
 from chainrule.losses import Loss
 from chainrule.network import Sequential
 from chainrule.optimizers import Optimizer, OptimizerState
+from chainrule.plan import Plan
 from chainrule.progress import TrainingProgress
 from chainrule.rollback import Rollback
 from chainrule.schedules import Schedule
@@ -88,20 +88,29 @@ class Trainer:
         self.rollback = Rollback(net, self.state, self._run, batch_size, self.extras.averaged)
 
     def make_machine(self) -> None:
-        """Make a machine for batches of as many rows as they have now."""
-        make_plan = partial(
-            self.net.make_plan,
+        """Make a machine for batches of as many rows as they have now, or take one that is kept."""
+        take_for = partial(
+            take,
+            self.net,
+            Sequential.make_plan,
             self.data.inputs.shape[1:],
             self.batch,
+            backend=self.backend,
             loss=self.loss,
             steps=self.steps_a_call,
-            threads=threads_for(self.backend),
         )
-        self.plan = make_plan(drops=True)
-        self.machine = self._evaluator = Machine(self.plan, self.net.dtype, self.backend)
+        self._taken = [take_for(drops=True)]
+        self.machine = self._evaluator = self._taken[0][1]
+        self.plan = cast(Plan, self.machine.plan)
         if self.plan.drops:
-            self._evaluator = Machine(make_plan(backward=False), self.net.dtype, self.backend)
+            self._taken.append(take_for(backward=False))
+            self._evaluator = self._taken[1][1]
         self.losses = self.machine.losses_for(1)
+
+    def put_machines_back(self) -> None:
+        """Keep the machines for the network's next training: none has failed in this one."""
+        for key, machine in self._taken:
+            put_back(self.net, key, machine)
 
     def go_on_from(self, begun: BegunEpoch) -> None:
         """Take in that parameters and state were set to those of an earlier training."""
