@@ -102,7 +102,9 @@ class EarlyStopping(Callback):
             return
         training.network.params[:] = self._best_params
         if training.error is not None:
-            note = f"EarlyStopping has restored the parameters of the best epoch, {self.best_epoch}."
+            note = (
+                f"EarlyStopping has restored the parameters of the best epoch, {self.best_epoch}."
+            )
             training.error.add_note(note)
 
     def state_dict(self) -> dict[str, Any]:

@@ -40,8 +40,3 @@ def check_writable(path: Path | None) -> None:
         raise ValueError(f"{path} is a folder, not a file.")
     if not os.access(folder, os.W_OK):
         raise ValueError(f"{path} cannot be written: its folder is read-only.")
-
-
-def written(value: str | float) -> str:
-    """Return a predicted class, or a number with as many digits as float32 has."""
-    return f"{value:.7g}" if isinstance(value, float) else value

@@ -261,13 +261,20 @@ class Trainer:
             rows = orders[epoch, start : start + self.batch]
             self._run(rows, None, self.data, Phase.FORWARD)
             layer = self._first_non_finite_layer(rows.size)
-            return done, layer, "The loss", f"the first output that is not finite is that of {layer}"
+            return (
+                done,
+                layer,
+                "The loss",
+                f"the first output that is not finite is that of {layer}",
+            )
         step, name = self.rollback.to_last_finite()
         paths = [path for path, _ in self.net.chain]
         layer = self.net.layer_name((paths.index(name.rpartition(".")[0]),))
         gradient = self.net.gradients()[name]
         size = f"as large as {abs(gradient).max():.3g}" if all_finite(gradient) else "not finite"
-        why = f"the first parameter to become NaN or infinite is {name} of {layer}, whose gradient is"
+        why = (
+            f"the first parameter to become NaN or infinite is {name} of {layer}, whose gradient is"
+        )
         return step, layer, "The optimizer's step", f"{why} {size}"
 
     def _first_non_finite_layer(self, rows: int) -> str:
