@@ -16,6 +16,7 @@ from chainrule.ops.door import (
     computed_in,
     deliver,
     is_plain,
+    number,
     plain,
     real_arrays,
     room_for,
@@ -155,7 +156,8 @@ def huber(
     >>> value, d_output.tolist()
     (1.8125, [0.25, 0.5])
     """
-    return _huber(output, target, sample_weight, out, arguments.above_zero(delta, "delta"))
+    delta = number(arguments.above_zero, delta, "delta", output, target)
+    return _huber(output, target, sample_weight, out, delta)
 
 
 def bce_with_logits(
