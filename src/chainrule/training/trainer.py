@@ -83,6 +83,8 @@ class Trainer:
         self.data, self.batch, self.backend = data, batch_size, backend
         self.an_epoch: int | None = data.rows  # what the progress bar counts
         self.make_machine()
+        if schedule is not None:
+            schedule.check_numbers(net.dtype)
         self.state: OptimizerState = optimizer.state(net, **self.extras.numbers)
         self.pace = Pace()
         self.begun = BegunEpoch()
