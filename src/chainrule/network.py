@@ -103,6 +103,8 @@ class Sequential(Group):
         self._graph = graph_of(layers)
         check_names(self._graph)
         output_shapes(self._graph, None)
+        for node in self._graph.nodes:
+            node.layer.check_numbers(self.dtype)
 
         self._shapes = self._graph.parameter_shapes()
         sizes = [prod(shape) for shape in self._shapes.values()]
@@ -130,7 +132,10 @@ class Sequential(Group):
     def _initialize(self, rng: np.random.Generator) -> None:
         views = self.parameters()
         for name, first in self._graph.first_values(rng):
-            views[name][...] = first
+            with np.errstate(over="ignore"):
+                views[name][...] = first
+            if not arrays.all_finite(views[name]):
+                raise ValueError(f"The first values of {name} are not finite in {self.dtype}.")
         homes = {node.path: node.home for node in self._graph.nodes}
         # Of networks that share layers the first one's count.
         for prefix, network in reversed(list(_networks(self.layers))):
@@ -471,6 +476,8 @@ class Sequential(Group):
         See ``chainrule.plan.make_plan``; ``drops`` is whether dropouts leave elements out.
         """
         builder, first, outputs = self.lower(input_shape, keep=keep, drops=drops)
+        if loss is not None:
+            loss.check_numbers(self.dtype)
         return make_plan(
             builder,
             first,

@@ -106,17 +106,16 @@ class Rollback:
         average = np.empty(0) if self._average is None else self._average
         if self._earlier_average is not None:
             average[:] = self._earlier_average
-        step, name = 0, ""
+        views = self._network.parameters()
         for step, rows, rate, data in self._batches():
             before = self._network.params.copy(), average.copy(), self._state.copy()
             self._step(rows, rate, data)
             if not all_finite(self._network.params):
-                views = self._network.parameters()
                 name = next(name for name, view in views.items() if not np.isfinite(view).all())
                 self._network.params[:], average[:], state = before
                 self._state.restore(state)
-                break
-        return step, name
+                return step, name
+        return step, next(iter(views))  # functions of one's own that draw numbers drew others
 
     def _batches(
         self,

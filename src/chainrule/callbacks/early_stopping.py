@@ -102,10 +102,7 @@ class EarlyStopping(Callback):
             return
         training.network.params[:] = self._best_params
         if training.error is not None:
-            note = (
-                f"EarlyStopping has restored the parameters of the best epoch, {self.best_epoch}."
-            )
-            training.error.add_note(note)
+            training.error.add_note(f"EarlyStopping restored the best epoch, {self.best_epoch}.")
 
     def state_dict(self) -> dict[str, Any]:
         state: dict[str, Any] = {

@@ -17,6 +17,7 @@ from chainrule.ops.door import (
     computed_in,
     deliver,
     is_plain,
+    number,
     plain,
     real_arrays,
     room_for,
@@ -161,7 +162,8 @@ def huber(
     >>> value, d_output.tolist()
     (1.8125, [0.25, 0.5])
     """
-    return _huber(output, target, sample_weight, out, arguments.above_zero(delta, "delta"))
+    delta = number(arguments.above_zero, delta, "delta", output, target)
+    return _huber(output, target, sample_weight, out, delta)
 
 
 def bce_with_logits(

@@ -3,7 +3,7 @@
 What they mean is said there. All are made from the twins, whose formulas stand in the other files.
 """
 
-from math import prod, sqrt
+from math import isfinite, nan, prod, sqrt
 
 import numpy as np
 
@@ -232,7 +232,7 @@ def clip_grad_norm(grads, max_norm):
     """``g * max_norm / (norm + 1e-6)`` if all together are longer than that; return the norm."""
     arrays = grads if isinstance(grads, list | tuple) else [grads]
     length = sqrt(sum(norm.sum_of_squares(array) for array in arrays))
-    share = max_norm / (length + 1e-6)
+    share = max_norm / (length + 1e-6) if isfinite(length) else nan
     if not share >= 1:
         for array in arrays:
             array *= share

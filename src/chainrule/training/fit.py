@@ -159,6 +159,10 @@ def fit(
         raise TypeError(f"optimizer must be an optimizer such as cr.Adam(), not {optimizer!r}.")
     if not all_finite(net.params):
         raise ValueError("net.params must be finite before the training starts.")
+    if not all_finite(optimizer.state(net).vectors):
+        raise ValueError(
+            "optimizer holds NaN or infinity, from earlier steps of this network: take a new one."
+        )
     epochs = integer(epochs, "epochs", least=1)
     held_out = None
     if validation is not None:
@@ -184,9 +188,11 @@ def fit(
         raise TypeError(f"average must be a cr.ExponentialMovingAverage, not {average!r}.")
     if average is not None and average.source is not net:
         raise ValueError("average must follow the network that is trained, not another one.")
+    if average is not None and not all_finite(average.network.params):
+        raise ValueError("average.network.params must be finite before the training starts.")
     extras = Extras(
-        0.0 if clip_norm is None else above_zero(clip_norm, "clip_norm"),
-        0.0 if clip_value is None else above_zero(clip_value, "clip_value"),
+        0.0 if clip_norm is None else above_zero(clip_norm, "clip_norm", net.dtype),
+        0.0 if clip_value is None else above_zero(clip_value, "clip_value", net.dtype),
         average,
         seed,
     )

@@ -11,6 +11,7 @@ from typing import NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.arguments import at_least_zero
 from chainrule.arrays import FloatArray, all_finite
 from chainrule.autodiff.machines import put_back, take
 from chainrule.averaging import ExponentialMovingAverage
@@ -82,6 +83,8 @@ class Trainer:
         self.data, self.batch, self.backend = data, batch_size, backend
         self.an_epoch: int | None = data.rows  # what the progress bar counts
         self.make_machine()
+        if schedule is not None:
+            schedule.check_numbers(net.dtype)
         self.state: OptimizerState = optimizer.state(net, **self.extras.numbers)
         self.pace = Pace()
         self.begun = BegunEpoch()
@@ -195,6 +198,8 @@ class Trainer:
         if self.schedule is None:
             return None
         rates = self.schedule(np.arange(first, first + steps))
+        name = f"{type(self.schedule).__name__}'s highest rate"
+        at_least_zero(float(rates.max()), name, self.net.dtype)
         self.optimizer.lr = float(rates[-1])
         return rates
 
@@ -239,7 +244,8 @@ class Trainer:
         epoch, step = training.epoch + 1, start // self.batch + step + 1
         raise NonFiniteError(
             f"{what} is not finite in epoch {epoch}, step {step}; {why}. The network keeps its "
-            "last finite parameters. A smaller learning rate may help.",
+            "last finite parameters. A smaller learning rate, clip_norm or data on a smaller scale "
+            "may help.",
             epoch=epoch,
             step=step,
             layer=layer,
@@ -261,21 +267,15 @@ class Trainer:
             rows = orders[epoch, start : start + self.batch]
             self._run(rows, None, self.data, Phase.FORWARD)
             layer = self._first_non_finite_layer(rows.size)
-            return (
-                done,
-                layer,
-                "The loss",
-                f"the first output that is not finite is that of {layer}",
-            )
+            why = f"the first output that is not finite is that of {layer}"
+            return done, layer, "The loss", why
         step, name = self.rollback.to_last_finite()
         paths = [path for path, _ in self.net.chain]
         layer = self.net.layer_name((paths.index(name.rpartition(".")[0]),))
         gradient = self.net.gradients()[name]
         size = f"as large as {abs(gradient).max():.3g}" if all_finite(gradient) else "not finite"
-        why = (
-            f"the first parameter to become NaN or infinite is {name} of {layer}, whose gradient is"
-        )
-        return step, layer, "The optimizer's step", f"{why} {size}"
+        why = f"the first parameter that it spoils is {name} of {layer}, whose gradient is {size}"
+        return step, layer, "The optimizer's step", why
 
     def _first_non_finite_layer(self, rows: int) -> str:
         if self.plan.gathered and not np.isfinite(self.machine.rows_at("input", rows)).all():
