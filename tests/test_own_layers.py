@@ -1,6 +1,7 @@
 """Layers and activations of one's own, in NumPy and compiled: right, safe, and said so if not."""
 
 import copy
+import gc
 import pickle
 
 import numpy as np
@@ -307,9 +308,9 @@ def test_an_error_on_the_way_back_or_in_a_thread():
     with pytest.raises(RuntimeError, match="no way back"):
         cr.fit(net, batch(8, 4), batch(8, 4), loss=cr.MSELoss(), batch_size=8, progress=False)
     assert np.array_equal(net.params, before)
-    machine = Machine(net.make_plan((4,), 61, threads=2), net.dtype, "numba")
     rows = {"inputs": net.check_input(batch(61, 4), "x"), "params": net.params}
-    for _ in range(2):
+    for threads in (2, 5, 5, 5):  # which all fail, maybe at once
+        machine = Machine(net.make_plan((4,), 61, threads=threads), net.dtype, "numba")
         machine.run(Phase.FORWARD, 61, **rows)
         with pytest.raises(RuntimeError, match="no way back"):
             machine.run(Phase.BACKWARD, 61, params=net.params, grads=net.grads)
@@ -542,6 +543,36 @@ def test_there_is_no_tangent_through_an_own_layer():
         NotImplementedError, match=r"Activation\(np_square\) \(layer 0\) has no tan"
     ):
         tangents.append(list(plan.instructions))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_arrays_that_a_compiled_layer_keeps_keep_their_memory(backend):
+    kept = []
+
+    def keep(x, weight, y):
+        kept.extend([x, weight, y])
+        y[:] = x * weight
+
+    def backward(dy, x, weight, dx, d_weight):
+        kept.extend([dy, d_weight])
+
+    weight = cr.Parameter((3,), cr.initializers.Constant(2.0))
+    layer = cr.CompiledLayer(keep, backward, parameters={"weight": weight})
+    if is_compiled(backend):
+        return  # compiled code cannot keep an array
+    net = cr.Sequential(layer, backend=backend)
+    x = batch(5, 3).astype(np.float32)
+    net.forward(x)
+    net.backward(x)
+    del net
+    gc.collect()
+    for array, expected in zip(kept, [x, np.full(3, 2), 2 * x, x], strict=False):
+        owner = array
+        while owner.base is not None:
+            owner = owner.base
+        assert isinstance(owner, np.ndarray)
+        assert owner.flags.owndata
+        assert np.array_equal(array, expected)
 
 
 def test_dataclasses_can_be_layers():

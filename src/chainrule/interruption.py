@@ -51,10 +51,13 @@ def interruption() -> Iterator[Interruption]:
     if before in (None, signal.SIG_IGN):
         yield state
         return
-    signal.signal(signal.SIGINT, state)
     try:
+        signal.signal(signal.SIGINT, state)
         yield state
     finally:
-        signal.signal(signal.SIGINT, before)
+        try:
+            signal.signal(signal.SIGINT, before)
+        finally:  # another signal's handler may have raised an exception before
+            signal.signal(signal.SIGINT, before)
         if state.is_open:
             raise KeyboardInterrupt
