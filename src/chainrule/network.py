@@ -547,9 +547,13 @@ class Sequential(Group):
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is made again when it is needed: machines, with their memory."""
         state = self.__dict__ | {"_manual": None, "_rows_forward": 0}
-        state["_predictors"] = MachinePool(MOST_PREDICTORS)
         state.pop("_updater", None)
         return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Own the vectors: they are written into, and read by compiled code in one form."""
+        vectors = {name: arrays.owned(state[name]) for name in ("_params", "grads")}
+        self.__dict__.update(state | vectors)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Sequential:
         return self.copy()
