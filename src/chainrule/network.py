@@ -585,7 +585,9 @@ class Sequential(Group):
         return {name: value for name, value in self.__dict__.items() if name not in caches}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+        """Own the vectors: they are written into, and read by compiled code in one form."""
+        vectors = {name: arrays.owned(state[name]) for name in ("_params", "grads")}
+        self.__dict__.update(state | vectors)
         self._clear_caches()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Sequential:

@@ -204,6 +204,12 @@ class Objective:
         derivatives *= self._residuals_scale[:, :, np.newaxis]
         return derivatives.reshape(rows * outputs, params.size)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Be made anew from the same data, so that compiled code finds it in the one form."""
+        batch = self._batch
+        data = batch.inputs, batch.targets.y, batch.weights
+        return Objective, (self._net, self._loss, *data)
+
     @property
     def _target(self) -> Float64:
         """Of the only output, a row for each row of X."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable
 from math import inf
+from typing import Any
 
 from chainrule.engine.machine import Machine
 
@@ -20,6 +21,10 @@ class MachinePool:
     def __init__(self, most: int, most_bytes: float = inf) -> None:
         self._most, self._most_bytes = most, most_bytes
         self._machines: dict[Hashable, Machine] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the machines out: their memory has addresses of this process."""
+        return self.__dict__ | {"_machines": {}}
 
     def take(self, key: Hashable, make: Callable[[], Machine]) -> Machine:
         """Return a machine that nobody else has: the one that is kept, or a new one."""

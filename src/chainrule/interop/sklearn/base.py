@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from copy import deepcopy
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -220,11 +219,6 @@ class BaseNetwork(BaseEstimator):
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         return self.network_.predict(X.toarray() if issparse(X) else X)
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        if hasattr(self, "network_") and not self.network_.params.flags.writeable:
-            self.__dict__.update(deepcopy(self.__dict__))  # it came from a memory-mapped file
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
