@@ -47,6 +47,13 @@ def test_a_second_training_makes_no_plan(plans, dropout):
     np.testing.assert_array_equal(twin.params, net.params)
 
 
+@pytest.fixture
+def one_thread():
+    with cr.threads(1):  # as the numpy backend has
+        yield
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_what_a_plan_depends_on_makes_another(plans):
     net = network()
     train(net)

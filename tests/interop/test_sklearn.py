@@ -205,6 +205,14 @@ def test_stops_at_the_first_epoch_that_may_be_the_last(patience):
     assert model._no_improvement_count == model.n_iter_ - 1
 
 
+def test_negative_weights_are_refused_before_anything_is_changed():
+    X, y = load_iris(return_X_y=True)
+    model = NetworkClassifier(max_iter=5)
+    with pytest.raises(ValueError, match="Negative values"):
+        model.fit(X, y, np.where(y == 1, -1.0, 1.0))
+    assert not hasattr(model, "network_")
+
+
 def test_ctrl_c_keeps_what_was_trained():
     X, y = load_digits(return_X_y=True)
     model = NetworkClassifier(max_iter=10**6, n_iter_no_change=np.inf)

@@ -138,7 +138,8 @@ BAD_CALLS = {
 def test_a_fit_that_fails_leaves_an_estimator_as_it_was(call):
     bad_X, bad_y, weights, options = BAD_CALLS[call]
     model = NetworkClassifier(5, max_iter=3, random_state=0, dtype="float64").set_params(**options)
-    with np.errstate(all="ignore"), pytest.raises((ValueError, TypeError)):
+    message = "non-finite parameter weights" if "divergence" in call else None
+    with np.errstate(all="ignore"), pytest.raises((ValueError, TypeError), match=message):
         model.fit(bad_X, bad_y, weights)
     with pytest.raises(NotFittedError):
         check_is_fitted(model)
@@ -168,6 +169,32 @@ def test_training_that_goes_on_and_fails_is_taken_back(train, solver, rate):
     assert state(model) == before
     model.set_params(learning_rate_init=1e-3)
     getattr(model, train)(X, Y)  # it can go on
+
+
+def test_steps_that_are_taken_back_leave_no_velocity():
+    model = NetworkRegressor(activation="identity", solver="sgd", batch_size=10, random_state=0)
+    model.partial_fit(X, Y)
+    before = state(model)
+    model._optimizer.lr = 1e6
+    with pytest.raises(ValueError, match="non-finite parameter weights"):
+        model.partial_fit(X, Y)
+    del before["_optimizer"]
+    assert state(model) == before
+    model.partial_fit(X, Y)
+
+
+@quiet
+def test_epochs_that_are_taken_back_leave_no_losses():
+    # With tol=0 the penalty counts, so that each epoch is looked at.
+    options = {"solver": "sgd", "activation": "identity", "warm_start": True, "tol": 0.0}
+    model = NetworkRegressor(max_iter=3, random_state=0, **options).fit(X, Y)
+    model.set_params(learning_rate_init=1e6)
+    before = state(model)
+    with pytest.raises(ValueError, match="non-finite parameter weights") as caught:
+        model.fit(X, Y)
+    assert caught.value.__cause__.epoch > 1  # there were losses before
+    del before["_optimizer"]
+    assert state(model) == before
 
 
 def test_divergence_after_a_best_score():

@@ -113,15 +113,21 @@ def test_losses_and_activations(solver, rtol, activation):
     options = OPTIONS | {"warm_start": True, "max_iter": 1, "batch_size": 150, "tol": 1e-4}
     options |= {"solver": solver, "activation": activation, "learning_rate_init": 0.01}
     options |= {"n_iter_no_change": 10}
-    for pair in PAIRS:
-        own, theirs = pair[0](**options, dtype="float64"), pair[1](**options)
+    several = np.column_stack([LABELS == 0, X[:, 0] > 0, LABELS > 0]).astype(int)
+    problems = [(pair, TARGETS[pair[1]]) for pair in PAIRS]
+    problems += [(PAIRS[0], several), (PAIRS[0], several[:, 1]), (PAIRS[1], X[:, 0])]
+    for (make_own, make_theirs), y in problems:
+        own, theirs = make_own(**options, dtype="float64"), make_theirs(**options)
         for model in (own, theirs):
-            model.fit(X, TARGETS[pair[1]], WEIGHTS).set_params(max_iter=10)
+            model.fit(X, y, WEIGHTS).set_params(max_iter=10)
         begin_alike(own, theirs)
         for model in (own, theirs):
-            model.fit(X, TARGETS[pair[1]], WEIGHTS)
+            model.fit(X, y, WEIGHTS)
         assert_same(own, theirs, rtol)
         np.testing.assert_allclose(own.loss_curve_[1:], theirs.loss_curve_[1:], rtol=1e-6)
+        if make_own is NetworkClassifier:
+            np.testing.assert_allclose(own.predict_proba(X), theirs.predict_proba(X), rtol=1e-5)
+        np.testing.assert_allclose(own.predict(X), theirs.predict(X), rtol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

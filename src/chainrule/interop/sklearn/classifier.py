@@ -44,7 +44,9 @@ class NetworkClassifier(ClassifierMixin, BaseNetwork):
         from the parameters that it comes with; ``random_state`` does not change them.
         Its outputs are logits: one for two classes, else one for each class or label.
     class_weight : dict or "balanced", optional
-        A weight for each class; not for several labels a row.
+        A weight for each class, 1 for those that a dict leaves out; times ``sample_weight``, which
+        ``"balanced"`` counts as rows. Not for several labels a row, nor ``"balanced"`` for
+        ``partial_fit``, which does not see all rows.
     loss : "log_loss" or Loss
         A chainrule loss of the logits and of class numbers; for two classes, and for several labels
         a row, of targets 0 and 1.
@@ -59,7 +61,8 @@ class NetworkClassifier(ClassifierMixin, BaseNetwork):
     Raises
     ------
     ValueError, TypeError
-        In ``fit``, as those of scikit-learn; also if ``module`` has another number of outputs.
+        In ``fit``, as those of scikit-learn; also if ``module`` has another number of outputs, or a
+        key of ``class_weight`` is no class while a class has none. The estimator is left as it was.
 
     Examples
     --------

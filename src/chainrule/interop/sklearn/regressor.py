@@ -66,7 +66,8 @@ class NetworkRegressor(RegressorMixin, BaseNetwork):
     Raises
     ------
     ValueError, TypeError
-        In ``fit``, as those of scikit-learn; also if ``module`` has another number of outputs.
+        In ``fit``, as those of scikit-learn; also if ``module`` has another number of outputs. The
+        estimator is left as it was.
 
     Examples
     --------
