@@ -32,6 +32,7 @@ WITHOUT_TWIN = {
         "formats",
         "group",
         "jit",
+        "same",
         "sums",
         "thread_group",
         "tile",

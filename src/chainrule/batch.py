@@ -18,10 +18,13 @@ from chainrule.network import Sequential
 class Batch:
     """Rows to compute a loss on.
 
+    Labels and weights are copies. X and targets, which may be large, are mostly read where they
+    lie: what is written into them meanwhile are other numbers, at the same places.
+
     Attributes
     ----------
     inputs : array
-        X as it came, mostly.
+        A view of X as it came, mostly: the caller's own array could be given another shape.
     targets : Targets
     weights : array of shape (n,), or None
     """
@@ -62,7 +65,7 @@ class Batch:
         shapes = [(rows, *shape) for shape in net.output_shapes(x.shape[1:])]
         targets = loss.check_targets(y, shapes, net.dtype, names[1])
         weights = arrays.weight_array(sample_weight, rows, net.dtype)
-        return cls(x, targets, weights)
+        return cls(x.view(), targets, weights)
 
     @cached_property
     def arguments(self) -> dict[str, Any]:

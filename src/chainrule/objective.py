@@ -46,7 +46,8 @@ def objective(
     net : Sequential
     loss : Loss
     X, y : arrays
-        As in :func:`fit`. They are checked once, here, and read in place: leave them as they are.
+        As in :func:`fit`. They are checked once, here; X and targets are read in place: leave
+        them as they are.
     sample_weight : array of shape (n,), optional
         One weight a row, not negative.
 

@@ -254,7 +254,7 @@ def cross_entropy(
     if out is not None:
         check_out(out, shape, dtype)
     form = labels.size, shape[-1]
-    d_output = room_for(out, shape, kind, (given, weight, labels))
+    d_output = room_for(out, shape, kind, (given, weight))
     terms = np.empty((labels.size, 1), kind)
     _cross_entropy[kind](
         plain(given, kind).reshape(form),
@@ -295,10 +295,12 @@ def _labels(label: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.int64]:
             f"{shape} and {array.shape}."
         )
     classes = shape[-1]
-    if array.size and not (array.min() >= 0 and array.max() < classes):
-        wrong = array[(array < 0) | (array >= classes)][0]
+    # A copy is checked: whoever lent the array may write into it while the kernel runs.
+    labels = np.array(array, np.int64, order="C").reshape(-1)
+    if labels.size and not (labels.min() >= 0 and labels.max() < classes):
+        wrong = array.reshape(-1)[np.argmax((labels < 0) | (labels >= classes))]
         raise ValueError(f"label holds {wrong}, but the classes are 0 to {classes - 1}.")
-    return plain(array, np.dtype(np.int64)).reshape(-1)
+    return labels
 
 
 def _weights(value: ArrayLike, shape: tuple[int, ...], dtype: np.dtype) -> tuple[FloatArray, float]:

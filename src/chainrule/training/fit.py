@@ -76,7 +76,8 @@ def fit(
         fresh generator. Batches may have any number of rows, and are copied as they come.
     y : array, optional
         Class labels of shape (n,) for ``CrossEntropyLoss``, else targets of the output's shape; a
-        tuple of them, one for each output, for ``MultiLoss``.
+        tuple of them, one for each output, for ``MultiLoss``. Labels are copied, as
+        ``sample_weight`` is; targets are not, if they have the network's dtype.
     loss : Loss
     optimizer : Optimizer, optional
         ``Adam()`` by default. It goes on from where it was, if it has stepped this network before.
