@@ -48,6 +48,17 @@ def test_what_is_not_finite_stays_visible():
     assert np.isnan(net.grads[0])
 
 
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+def test_a_norm_that_overflows_is_seen(backend):
+    net = cr.Sequential(cr.Linear(1, 1), seed=0, dtype="float64", backend=backend)
+    net.grads[:] = 1e160
+    assert cr.clip_grad_norm(net, 1.0) == np.inf
+    assert np.isnan(net.grads).all()
+    gradient = np.full(2, 1e160)
+    assert cr.ops.clip_grad_norm(gradient, 1.0) == np.inf
+    assert np.isnan(gradient).all()
+
+
 LIMITS = [{"clip_norm": 0.5}, {"clip_value": 0.01}, {"clip_norm": 0.3, "clip_value": 0.01}]
 
 
