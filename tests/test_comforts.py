@@ -90,7 +90,7 @@ def test_a_monitor_that_does_not_exist_is_named_before_training(make):
 def test_metrics_are_measured_on_the_validation_and_can_be_watched():
     net = network()
     metrics = {"worst": worst_class, "top_2": lambda out, y: cr.metrics.top_k_accuracy(out, y, 2)}
-    stopping = cr.callbacks.EarlyStopping("validation_worst", patience=100)
+    stopping = cr.callbacks.EarlyStopping("validation_worst", patience=100, mode="max")
     history = fit(net, metrics=metrics, callbacks=[stopping])
     assert list(history.metrics) == ["worst", "top_2"]
     assert stopping.best == max(history.metrics["worst"])

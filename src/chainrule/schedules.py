@@ -269,7 +269,7 @@ class ReduceLROnPlateau(Callback):
     patience : int
         How many epochs in a row may bring nothing better before the rate is reduced, 0 or more.
     threshold : float
-        What is better by no more than this share of the best value does not count.
+        What is better by no more than this share of the best value's magnitude does not count.
     cooldown : int
         Epochs after a reduction in which nothing is counted.
     min_lr : float
@@ -320,8 +320,7 @@ class ReduceLROnPlateau(Callback):
 
     def on_epoch_end(self, training: Training) -> None:
         value = self._monitor.value(training)
-        sign = -1 if self._monitor.mode == "min" else 1
-        if self._monitor.improves(value, self.best * (1 + sign * self.threshold)):
+        if self._monitor.improves(value, self.best, self.threshold):
             self.best, self._waited = value, 0
         else:
             self._waited += 1
