@@ -2,6 +2,7 @@
 
 import math
 from math import inf, nan
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 import chainrule as cr
 from chainrule.callbacks.monitor import Monitor, mode_of
+from chainrule.history import History
 
 WATCHERS = [  # each that takes a monitor
     cr.callbacks.EarlyStopping,
@@ -25,28 +27,20 @@ MODES = pytest.mark.parametrize("mode", ["min", "max"])
 def run(callback, values, lr=1.0):
     """Show a figure's values to a callback, an epoch each; return the rate after each."""
 
-    class Training:
-        epoch, figure_names = 0, ("loss", "figure")
-        network = cr.Sequential(cr.Linear(1, 1), seed=0)
-        optimizer = cr.SGD(lr=lr)
-        stopped = False
-
-        class history:
-            @staticmethod
-            def latest():
-                return {"loss": 0.0, "figure": values[Training.epoch - 1]}
-
-        @classmethod
-        def stop(cls):
-            cls.stopped = True
-
+    training = SimpleNamespace(
+        history=History(metrics={"figure": []}),
+        figure_names=("validation_figure",),
+        network=cr.Sequential(cr.Linear(1, 1), seed=0),
+        optimizer=cr.SGD(lr=lr),
+        epoch=0,
+        stop=lambda: None,
+    )
     rates = []
-    callback.on_fit_begin(Training)
-    for Training.epoch in range(1, len(values) + 1):
-        callback.on_epoch_end(Training)
-        rates.append(Training.optimizer.lr)
-        if Training.stopped:
-            break
+    callback.on_fit_begin(training)
+    for training.epoch, value in enumerate(values, 1):
+        training.history.metrics["figure"].append(value)
+        callback.on_epoch_end(training)
+        rates.append(training.optimizer.lr)
     return rates
 
 
@@ -133,8 +127,8 @@ def test_the_best_of_all_watchers_is_the_best_value(mode, values):
     finite_or_infinite = [value for value in values if not math.isnan(value)]
     worst = inf if mode == "min" else -inf
     expected = (min if mode == "min" else max)([*finite_or_infinite, worst])
-    stopping = cr.callbacks.EarlyStopping("figure", 99, mode=mode)
-    plateau = cr.schedules.ReduceLROnPlateau("figure", threshold=0.0, mode=mode)
+    stopping = cr.callbacks.EarlyStopping("validation_figure", 99, mode=mode)
+    plateau = cr.schedules.ReduceLROnPlateau("validation_figure", threshold=0.0, mode=mode)
     for watcher in (stopping, plateau):
         run(watcher, values)
         assert watcher.best == expected
@@ -155,8 +149,8 @@ def test_a_plateau_in_mode_max_is_that_of_the_negatives_in_mode_min(
 ):
     numbers = {"threshold": threshold, "patience": patience, "cooldown": cooldown}
     numbers |= {"factor": 0.5, "min_lr": min_lr}
-    down = cr.schedules.ReduceLROnPlateau("figure", mode="min", **numbers)
-    up = cr.schedules.ReduceLROnPlateau("figure", mode="max", **numbers)
+    down = cr.schedules.ReduceLROnPlateau("validation_figure", mode="min", **numbers)
+    up = cr.schedules.ReduceLROnPlateau("validation_figure", mode="max", **numbers)
     rates = run(down, values, lr)
     assert run(up, [-value for value in values], lr) == rates
     assert all(later <= earlier for earlier, later in zip([lr, *rates], rates, strict=False))
@@ -185,13 +179,17 @@ def test_rates_on_a_plateau_as_pytorch_2_13_has_them(
     mode, values, threshold, cooldown, min_lr, epochs_at_each
 ):
     numbers = {"threshold": threshold, "cooldown": cooldown, "min_lr": min_lr}
-    plateau = cr.schedules.ReduceLROnPlateau("figure", factor=0.5, patience=1, mode=mode, **numbers)
+    plateau = cr.schedules.ReduceLROnPlateau(
+        "validation_figure", factor=0.5, patience=1, mode=mode, **numbers
+    )
     expected = np.repeat(np.maximum(HALVES, min_lr)[: len(epochs_at_each)], epochs_at_each)
     assert run(plateau, values) == expected.tolist()
 
 
 def test_a_plateau_never_raises_a_rate_that_is_below_its_least():
-    plateau = cr.schedules.ReduceLROnPlateau("figure", patience=0, min_lr=0.1, mode="min")
+    plateau = cr.schedules.ReduceLROnPlateau(
+        "validation_figure", patience=0, min_lr=0.1, mode="min"
+    )
     assert run(plateau, [1.0] * 4, lr=0.01) == [0.01] * 4
 
 
@@ -199,7 +197,9 @@ def test_a_plateau_never_raises_a_rate_that_is_below_its_least():
 def test_a_plateau_of_negative_figures_keeps_its_rate_while_they_become_better(mode, sign):
     """As a log likelihood per row does, or its negative."""
     values = [sign * value for value in (-1.0, -2.0, -3.0, -4.0, -5.0)]
-    plateau = cr.schedules.ReduceLROnPlateau("figure", patience=0, threshold=0.1, mode=mode)
+    plateau = cr.schedules.ReduceLROnPlateau(
+        "validation_figure", patience=0, threshold=0.1, mode=mode
+    )
     assert run(plateau, values) == [1.0] * 5
     values = [sign * value for value in (-1.0, -1.05, -1.09, -1.2)]  # by less than a tenth
     assert run(plateau, values) == pytest.approx([1.0, 0.1, 0.01, 0.01])
