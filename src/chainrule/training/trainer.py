@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from chainrule.arrays import FloatArray, all_finite
 from chainrule.averaging import ExponentialMovingAverage
 from chainrule.batch import Batch
-from chainrule.callbacks import Callbacks
+from chainrule.callbacks import Callbacks, Training
 from chainrule.engine.backends import threads_for
 from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
@@ -154,7 +154,7 @@ class Trainer:
         training, begun = calls.training, self.begun
         started = perf_counter() - begun.seconds
         history, epoch, rows = training.history, training.epoch, self.data.rows
-        orders = epoch_orders(rows, epoch, epochs, seed=self.seed)
+        orders = epoch_orders(rows, self._epochs_before(training) + epoch, epochs, seed=self.seed)
         while begun.rows < rows:
             if training.stopped:
                 return False
@@ -172,6 +172,14 @@ class Trainer:
         lrs = [self.optimizer.lr] * epochs if rates is None else rates[last_steps].tolist()
         self._end_epochs(lrs, perf_counter() - started, history)
         return True
+
+    def _epochs_before(self, training: Training) -> int:
+        """Return how many epochs the optimizer had begun before this training.
+
+        Orders go on after them, as masks do after its steps.
+        """
+        steps = -(-self.data.rows // self.batch)
+        return -(-(self.state.step - training.step) // steps)
 
     def _end_epochs(self, lrs: list[float], seconds: float, history: History) -> None:
         history.lr += lrs
@@ -253,7 +261,7 @@ class Trainer:
         )
         mean = float(losses[:, 0] @ losses[:, 1:].sum(axis=1) / losses[:, 0].sum())
         of_heads = self.plan.split_outputs(outputs)
-        correct = self.loss.accuracy(of_heads, data.targets)
+        correct = self.loss.accuracy(of_heads, data.targets, data.weights)
         if correct is not None and done < len(losses):
             correct = nan  # a loss that is not finite has ended the run
         return mean, correct, of_heads

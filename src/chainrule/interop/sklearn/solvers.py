@@ -10,6 +10,7 @@ import scipy.optimize
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
+from chainrule.batch import rows_a_step
 from chainrule.callbacks import Callback, Training
 from chainrule.errors import NonFiniteError
 from chainrule.objective import objective
@@ -46,11 +47,7 @@ def fit_epochs(
 ) -> bool:
     """Train with mini-batches; return whether it ended before the epochs were over."""
     rows, wanted = len(X), estimator.batch_size
-    if wanted != "auto" and wanted > rows:
-        warnings.warn(
-            f"batch_size={wanted} is more than the {rows} rows: it is clipped", stacklevel=4
-        )
-    batch = min(200 if wanted == "auto" else wanted, rows)
+    batch = min(200, rows) if wanted == "auto" else rows_a_step(wanted, rows, stacklevel=4)
     weight = 1.0 if sample_weight is None else float(np.mean(sample_weight))
     decay = estimator.alpha / (batch * weight) if weight > 0 else 0.0
     optimizer = estimator._optimizer
