@@ -1,8 +1,8 @@
 """Schedules: the learning rate of each step, as a pure function of the step's number.
 
-Steps are counted from 0, over all epochs: an epoch has ``ceil(n / batch_size)`` of them. The
-formulas are those of ``torch.optim.lr_scheduler``, where each step of the scheduler is one step
-of the training.
+Steps are counted from 0, over all epochs of a call of ``fit``: an epoch has
+``ceil(n / batch_size)`` of them. The formulas are those of ``torch.optim.lr_scheduler``, where each
+step of the scheduler is one step of the training.
 """
 
 from __future__ import annotations
