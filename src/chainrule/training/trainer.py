@@ -166,7 +166,7 @@ class Trainer:
         training, begun = calls.training, self.begun
         started = perf_counter() - begun.seconds
         epoch, rows = training.epoch, self.data.rows
-        orders = epoch_orders(rows, epoch, epochs, seed=self.seed)
+        orders = epoch_orders(rows, self._epochs_before(training) + epoch, epochs, seed=self.seed)
         while begun.rows < rows:
             if training.stopped:
                 return False
@@ -182,6 +182,14 @@ class Trainer:
                 after_slice()
         self._end_epochs(epochs, rates, perf_counter() - started, training.history)
         return True
+
+    def _epochs_before(self, training: Training) -> int:
+        """Return how many epochs the optimizer had begun before this training.
+
+        Orders go on after them, as masks do after its steps.
+        """
+        steps = -(-self.data.rows // self.batch)
+        return -(-(self.state.step - training.step) // steps)
 
     def _end_epochs(
         self, epochs: int, rates: NDArray[np.float64] | None, seconds: float, history: History
@@ -301,7 +309,7 @@ class Trainer:
         )
         mean = float(losses[:, 0] @ losses[:, 1] / losses[:, 0].sum())
         of_heads = self.plan.split_outputs(outputs)
-        correct = self.loss.accuracy(of_heads, data.targets)
+        correct = self.loss.accuracy(of_heads, data.targets, data.weights)
         if correct is not None and done < len(losses):
             correct = nan  # a loss that is not finite has ended the run
         return mean, correct, of_heads

@@ -11,6 +11,7 @@ import scipy.optimize
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
+from chainrule.batch import rows_a_step
 from chainrule.callbacks import Callback, Training
 from chainrule.errors import NonFiniteError
 from chainrule.interop.sklearn.fitting import FIT_FRAMES
@@ -48,12 +49,9 @@ def fit_epochs(
 ) -> bool:
     """Train with mini-batches; return whether it ended before the epochs were over."""
     rows, wanted = len(X), estimator.batch_size
-    if wanted != "auto" and wanted > rows:
-        warnings.warn(
-            f"batch_size={wanted} is more than the {rows} rows: it is clipped",
-            stacklevel=FIT_FRAMES + 2,
-        )
-    batch = min(200 if wanted == "auto" else wanted, rows)
+    batch = min(200, rows)
+    if wanted != "auto":
+        batch = rows_a_step(wanted, rows, stacklevel=FIT_FRAMES + 3)
     weight = 1.0 if sample_weight is None else float(np.mean(sample_weight))
     decay = estimator.alpha / (batch * weight)
     optimizer = estimator._optimizer
