@@ -37,6 +37,7 @@ class Squares(cr.NumPyLoss):
 
 
 x = np.arange(32.0).reshape(8, 4)
+kept = []  # what would run code in Python when it dies, where Python only prints what is raised
 
 
 def predicting(backend):
@@ -55,7 +56,13 @@ def loss(backend):
 
 def pulling_back(backend):
     net = cr.Sequential(Twice(), cr.Tanh(), Twice(), dtype="float64", backend=backend)
-    return lambda: cr.vjp(net, x)[1](x)[1]
+
+    def pull_back():
+        _, pullback = cr.vjp(net, x)
+        kept.append(pullback)
+        return pullback(x)[1]
+
+    return pull_back
 
 
 def training(backend):
@@ -64,7 +71,8 @@ def training(backend):
 
     def train():
         net.params = start
-        options = {"optimizer": cr.SGD(1e-4), "epochs": 2, "batch_size": 4, "progress": False}
+        kept.append(cr.SGD(1e-4))
+        options = {"optimizer": kept[-1], "epochs": 2, "batch_size": 4, "progress": False}
         cr.fit(net, x, x, loss=loss, **options)
         return net.params.copy()
 
@@ -75,11 +83,12 @@ def training(backend):
 def handled(number, handler):
     before = signal.signal(number, handler)
     gc.collect()
-    gc.disable()  # Python only prints what is raised while garbage is collected
+    gc.disable()
     try:
         yield
     finally:
         gc.enable()
+        kept.clear()
         signal.signal(number, before)
 
 

@@ -545,9 +545,9 @@ def test_there_is_no_tangent_through_an_own_layer():
         tangents.append(list(plan.instructions))
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", [b for b in BACKENDS if not is_compiled(b)])
 def test_arrays_that_a_compiled_layer_keeps_keep_their_memory(backend):
-    kept = []
+    kept = []  # what compiled code could not do
 
     def keep(x, weight, y):
         kept.extend([x, weight, y])
@@ -558,8 +558,6 @@ def test_arrays_that_a_compiled_layer_keeps_keep_their_memory(backend):
 
     weight = cr.Parameter((3,), cr.initializers.Constant(2.0))
     layer = cr.CompiledLayer(keep, backward, parameters={"weight": weight})
-    if is_compiled(backend):
-        return  # compiled code cannot keep an array
     net = cr.Sequential(layer, backend=backend)
     x = batch(5, 3).astype(np.float32)
     net.forward(x)

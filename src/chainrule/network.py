@@ -277,7 +277,7 @@ class Sequential(Group):
 
         It belongs to the latest :meth:`forward`, and follows it once, with the same parameters: it
         is an error if an optimizer's step, :func:`fit`, an assignment to ``net.params`` or
-        :func:`load_state_dict` has changed them in between. What is written into their views is
+        ``from_state_dict`` has changed them in between. What is written into their views is
         not seen, and would give the gradients of neither network. The parameters' gradients replace
         what was in ``grads``; they are not added up.
 

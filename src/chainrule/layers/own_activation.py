@@ -57,7 +57,8 @@ class Activation(Layer):
     Notes
     -----
     That ``df`` is the derivative of f is for :func:`gradcheck` to prove. In a float32 network,
-    numbers in f such as 0.5 are float32 as well.
+    numbers in f and df that are combined with x, such as 0.5, are float32 as well; a complex step
+    is taken in float64.
 
     Examples
     --------

@@ -51,7 +51,7 @@ def fit_epochs(
     rows, wanted = len(X), estimator.batch_size
     batch = min(200, rows)
     if wanted != "auto":
-        batch = rows_a_step(wanted, rows, stacklevel=FIT_FRAMES + 3)
+        batch = rows_a_step(wanted, rows, stacklevel=FIT_FRAMES + 2)
     weight = 1.0 if sample_weight is None else float(np.mean(sample_weight))
     decay = estimator.alpha / (batch * weight)
     optimizer = estimator._optimizer
