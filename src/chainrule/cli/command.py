@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from chainrule.files import is_special
+
 Report = dict[str, Any]  # what --json writes
 
 
@@ -32,6 +34,10 @@ def add_command(
 def check_writable(path: Path | None) -> None:
     """Raise ValueError if there cannot be such a file, before it is computed in vain."""
     if path is None:
+        return
+    if is_special(path):
+        if not os.access(path, os.W_OK):
+            raise ValueError(f"{path} cannot be written: it is read-only.")
         return
     folder = path.resolve().parent
     if not folder.is_dir():
