@@ -38,7 +38,7 @@ WITHOUT_TWIN = {
         "tile",
         "transpose",
     ),
-    *("same", "values", "vectors", "views", "weak"),
+    *("values", "vectors", "views", "weak"),
 }
 DTYPES = (np.float32, np.float64)
 ROWS_AND_COLUMNS = [(1, 1), (9, 2), (1, 10), (3, 2), (7, 5), (13, 33), (64, 10), (37, 53)]
