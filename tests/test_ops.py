@@ -366,6 +366,35 @@ def test_threads_do_not_share_room():
         np.testing.assert_allclose(products[i], a @ b, rtol=1e-10, atol=1e-10)
 
 
+# Numbers that float32 does not hold: 1e39 would be infinite, 1e-50 would be 0.
+
+NUMBERS = [
+    (name, parameter.name)
+    for name in NAMES
+    for parameter in inspect.signature(getattr(cr.ops, name)).parameters.values()
+    if parameter.annotation is float
+]
+
+
+@pytest.mark.parametrize("value", [1e39, 1e-50])
+@pytest.mark.parametrize(("name", "number"), NUMBERS)
+def test_numbers_are_named_or_right_in_float32(name, number, value):
+    mine, reference = mine_and_reference(name)
+    single, double = (arguments(name, (5,), dtype) | {number: value} for dtype in ("f", "d"))
+    before, message, result = mapped(np.copy, single), "", None
+    try:
+        result = results(mine, single)
+    except ValueError as error:
+        message = str(error)
+    if message:
+        assert number in message
+        assert_same(list(single.values()), list(before.values()))
+        return
+    for a, b in zip(result, results(reference, double), strict=True):
+        if b is not None:
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
+
+
 # NaN and infinity.
 
 

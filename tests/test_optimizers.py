@@ -91,6 +91,30 @@ def test_steps_follow_the_formula(optimizer, formula, numbers, backend, dtype, t
     np.testing.assert_allclose(path, expected, rtol=tolerance, atol=tolerance * np.abs(path).max())
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("decoupled", [False, True])
+def test_adams_first_step_is_lr_for_any_gradient_whose_scaled_square_fits(decoupled, dtype):
+    """PyTorch's range: up to sqrt(largest / (1 - beta2)). Beyond it, NaN; never a frozen weight."""
+    largest = np.finfo(dtype).max
+    limit = float(np.sqrt(largest) / np.sqrt(1 - 0.999))
+    steps = np.linspace(-3, np.log10(largest), 400)
+    gradients = np.sort(np.append(10.0 ** steps[:-1], [0.99 * limit, 1.01 * limit])).astype(dtype)
+    expected = np.where(gradients < limit, -0.1, np.nan)
+    by_ops, mean, square = np.zeros_like(gradients), 0 * gradients, 0 * gradients
+    update = cr.ops.adamw_update if decoupled else cr.ops.adam_update
+    update(by_ops, gradients, mean, square, step=1, lr=0.1)
+    np.testing.assert_allclose(by_ops, expected, rtol=1e-4)
+    for backend in ("numba", "numpy"):
+        net = cr.Sequential(
+            cr.Linear(1, gradients.size, bias=False), dtype=dtype, backend=backend, seed=0
+        )
+        net.params[:] = 0
+        net.grads[:] = gradients
+        with np.errstate(over="ignore", invalid="ignore"):
+            (cr.AdamW if decoupled else cr.Adam)(lr=0.1).step(net)
+        np.testing.assert_allclose(net.params, expected, rtol=1e-4)
+
+
 def test_parameters_are_changed_in_place_and_gradients_not():
     net = network()
     params, view = net.params, net.parameters()["0.weight"]

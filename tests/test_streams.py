@@ -1,11 +1,14 @@
 """Training on batches that an iterable gives: as on arrays, with what only an iterable can do."""
 
+import weakref
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule import rollback
+from chainrule.batch import Batch
 from chainrule.engine.interpreter import run
 
 rng = np.random.default_rng(0)
@@ -143,6 +146,53 @@ def test_the_way_back_to_the_last_finite_parameters(sizes):
         optimizer.step(twin)
     assert np.isfinite(net.params).all()
     assert np.allclose(net.params, twin.params, rtol=1e-3)
+
+
+class Jump(cr.schedules.Schedule):
+    def rates(self, steps):
+        return np.where(steps < 2, 0.1, 3e38)
+
+
+@pytest.mark.parametrize("bad", ["batch", "rate"])  # a loss, or a parameter, that overflows
+def test_the_way_back_from_a_third_batch_after_a_larger_second(monkeypatch, bad):
+    monkeypatch.setattr(rollback, "COPY_SHARE", 1e-9)  # no copy because of the time alone
+    batches = [(X[:8], X[:8, :5]), (X[8:40], X[8:40, :5]), (X[:8], 100 * X[:8, :5])]
+    options = {"schedule": Jump()}
+    if bad == "batch":
+        batches[2], options = (X[:8], 1e30 * X[:8, :5]), {}
+    net = cr.Sequential(cr.Linear(8, 64), cr.Tanh(), cr.Linear(64, 5), seed=0)
+    optimizer, loss, twin = cr.SGD(0.1), cr.MSELoss(), net.copy()
+    with pytest.raises(cr.NonFiniteError) as caught:
+        fit(net, batches, loss=loss, optimizer=cr.SGD(0.1), **options)
+    for x, y in batches[:2]:
+        twin.backward(loss(twin.forward(x), y)[1])
+        optimizer.step(twin)
+    assert (caught.value.epoch, caught.value.step) == (1, 3)
+    assert len(caught.value.history.batch_loss) == 2
+    np.testing.assert_allclose(net.params, twin.params, rtol=1e-5, atol=1e-7)
+
+
+def test_a_long_epoch_does_not_keep_its_batches(monkeypatch):
+    monkeypatch.setattr(rollback, "COPY_SHARE", 1e-9)  # no copy because of the time alone
+    copies, copy = [], Batch.copy
+
+    def watched(batch):
+        copied = copy(batch)
+        copies.append(weakref.ref(copied.inputs))
+        return copied
+
+    class Look(cr.Callback):
+        every = 1
+        most = 0
+
+        def on_steps(self, training):
+            self.most = max(self.most, sum(copied() is not None for copied in copies))
+
+    monkeypatch.setattr(Batch, "copy", watched)
+    look, net = Look(), network()
+    fit(net, 40 * list(Loader()), callbacks=[look], epochs=1)
+    # Its copy has the parameters and Adam's two vectors; five batches have 70 rows of 9 numbers.
+    assert 1 <= look.most <= 3 * net.params.size / (70 * 9 / 5) + 4
 
 
 PAIR = X[:4], Y[:4]

@@ -1,8 +1,16 @@
-"""The door for single numbers: each is checked, and named if it is wrong, before it is used."""
+"""The door for single numbers: each is checked, and named if it is wrong, before it is used.
+
+With a ``dtype``, a number must be right as that dtype holds it, too: 1e39 is infinite in float32,
+and 1e-50 is 0. What is returned is the number itself.
+"""
 
 from collections.abc import Callable
 from math import inf, isfinite
-from typing import Any
+from typing import Any, ClassVar
+
+import numpy as np
+
+Check = Callable[[Any, str, np.dtype | None], Any]
 
 
 def integer(value: Any, name: str, *, least: int) -> int:
@@ -14,36 +22,64 @@ def integer(value: Any, name: str, *, least: int) -> int:
     return int(value)
 
 
-def real(value: Any, name: str) -> float:
+def real(value: Any, name: str, dtype: np.dtype | None = None) -> float:
     """Return ``value`` as a finite float."""
-    return _number(value, name, "finite", lambda number: True)
+    return _number(value, name, dtype, "finite", lambda number: True)
 
 
-def at_least_zero(value: Any, name: str) -> float:
+def at_least_zero(value: Any, name: str, dtype: np.dtype | None = None) -> float:
     """Return ``value`` as a finite float of 0 or more."""
-    if type(value) is float and 0.0 <= value < inf:  # as it mostly is, in loops of one's own
+    # As it mostly is, in loops of one's own; both dtypes hold it.
+    if type(value) is float and 0.0 <= value < 3e38:
         return value
-    return _number(value, name, "0 or more", lambda number: number >= 0)
+    return _number(value, name, dtype, "0 or more", lambda number: number >= 0)
 
 
-def above_zero(value: Any, name: str) -> float:
+def above_zero(value: Any, name: str, dtype: np.dtype | None = None) -> float:
     """Return ``value`` as a finite float of more than 0."""
-    return _number(value, name, "more than 0", lambda number: number > 0)
+    return _number(value, name, dtype, "more than 0", lambda number: number > 0)
 
 
-def share(value: Any, name: str) -> float:
+def share(value: Any, name: str, dtype: np.dtype | None = None) -> float:
     """Return ``value`` as a float from 0 to 1."""
-    return _number(value, name, "from 0 to 1", lambda number: 0 <= number <= 1)
+    return _number(value, name, dtype, "from 0 to 1", lambda number: 0 <= number <= 1)
 
 
-def share_below_one(value: Any, name: str) -> float:
+def share_below_one(value: Any, name: str, dtype: np.dtype | None = None) -> float:
     """Return ``value`` as a float from 0 to 1, without 1."""
-    if type(value) is float and 0.0 <= value < 1.0:
+    if type(value) is float and 0.0 <= value < 0.999999:
         return value
-    return _number(value, name, "at least 0 and less than 1", lambda number: 0 <= number < 1)
+    return _number(value, name, dtype, "at least 0 and less than 1", lambda number: 0 <= number < 1)
 
 
-def _number(value: Any, name: str, expected: str, accepts: Callable[[float], bool]) -> float:
+class Numbers:
+    """What has numbers as attributes that are checked in the dtype in which they are used.
+
+    Attributes
+    ----------
+    number_checks : dict
+        The check of each, by its name.
+    """
+
+    number_checks: ClassVar[dict[str, Check]] = {}
+
+    def check_numbers(self, dtype: np.dtype | None = None) -> None:
+        """Raise ValueError or TypeError if a number is wrong, in ``dtype`` if it is given."""
+        for name in self.number_checks:
+            object.__setattr__(self, name, self.checked(name, getattr(self, name), dtype))
+
+    def checked(self, name: str, value: Any, dtype: np.dtype | None = None) -> Any:
+        """Return what the attribute ``name`` may be set to; errors as of :meth:`check_numbers`."""
+        return self.number_checks[name](value, f"{type(self).__name__}'s {name}", dtype)
+
+
+def _number(
+    value: Any,
+    name: str,
+    dtype: np.dtype | None,
+    expected: str,
+    accepts: Callable[[float], bool],
+) -> float:
     try:
         number = None if isinstance(value, (str, bytes)) else float(value)  # float() parses them
     except (TypeError, ValueError):
@@ -54,4 +90,12 @@ def _number(value: Any, name: str, expected: str, accepts: Callable[[float], boo
         raise TypeError(f"{name} must be a number, not {value!r}.")
     if not (isfinite(number) and accepts(number)):
         raise ValueError(f"{name} must be {expected}, not {value}.")
+    if dtype is not None:
+        with np.errstate(over="ignore"):
+            used = float(dtype.type(number))
+        if not (isfinite(used) and accepts(used)):
+            raise ValueError(
+                f"{name} must be {expected} in {dtype}, in which it is used, not {value}: that is "
+                f"{used} there."
+            )
     return number

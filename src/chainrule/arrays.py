@@ -138,6 +138,19 @@ def weight_array(
     return array
 
 
+def owned(array: NDArray[Any]) -> NDArray[Any]:
+    """Return ``array`` as kernels write into it: plain, contiguous, aligned and writable.
+
+    It is copied only if it is not so: unpickled arrays may be read-only, where they lie in a
+    memory-mapped file (joblib) or in memory that others share (pickle's out-of-band buffers).
+
+    >>> array = np.ones(2)
+    >>> owned(array) is array
+    True
+    """
+    return np.require(np.asarray(array), requirements=["C", "A", "W"])
+
+
 def all_finite(array: FloatArray) -> bool:
     """Tell whether there is no NaN and no infinity in ``array``.
 

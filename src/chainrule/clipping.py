@@ -20,12 +20,13 @@ def clip_grad_norm(net: Sequential, max_norm: float) -> float:
     Returns
     -------
     float
-        The Euclidean norm that the gradient had.
+        The Euclidean norm that the gradient had. If it is infinite, the gradient becomes NaN.
 
     Raises
     ------
     ValueError, TypeError
-        If ``max_norm`` is not a finite number above 0, or ``net`` is no network.
+        If ``max_norm`` is not a finite number above 0 in the network's dtype, or ``net`` is no
+        network.
 
     References
     ----------
@@ -42,7 +43,7 @@ def clip_grad_norm(net: Sequential, max_norm: float) -> float:
     [0.3 0.4]
     """
     check_network(net)
-    return net.clip_gradients(norm=above_zero(max_norm, "max_norm"))
+    return net.clip_gradients(norm=above_zero(max_norm, "max_norm", net.dtype))
 
 
 def clip_grad_value(net: Sequential, clip_value: float) -> None:
@@ -60,7 +61,8 @@ def clip_grad_value(net: Sequential, clip_value: float) -> None:
     Raises
     ------
     ValueError, TypeError
-        If ``clip_value`` is not a finite number above 0, or ``net`` is no network.
+        If ``clip_value`` is not a finite number above 0 in the network's dtype, or ``net`` is no
+        network.
 
     Examples
     --------
@@ -72,4 +74,4 @@ def clip_grad_value(net: Sequential, clip_value: float) -> None:
     array([-0.5 ,  0.25], dtype=float32)
     """
     check_network(net)
-    net.clip_gradients(value=above_zero(clip_value, "clip_value"))
+    net.clip_gradients(value=above_zero(clip_value, "clip_value", net.dtype))

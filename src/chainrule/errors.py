@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from chainrule.gradcheck import GradientReport
+    from chainrule.history import History
 
 
 class NonFiniteError(ArithmeticError):
-    """The loss became NaN or infinite; the network keeps its last finite parameters.
+    """The loss, or a parameter, became NaN or infinite; the network keeps what it had before.
 
     Attributes
     ----------
     epoch, step : int
         Where it happened, both counted from 1.
     layer : str
-        The first layer whose output was not finite, or ``"the loss"``.
+        The first layer whose output was not finite, or ``"the loss"``; if all of them were, the
+        first layer whose parameters were not finite after the optimizer's step.
+    history : History or None
+        What happened in :func:`fit` until then.
     """
 
-    def __init__(self, message: str, *, epoch: int, step: int, layer: str) -> None:
+    def __init__(
+        self, message: str, *, epoch: int, step: int, layer: str, history: History | None = None
+    ) -> None:
         super().__init__(message)
-        self.epoch, self.step, self.layer = epoch, step, layer
+        self.epoch, self.step, self.layer, self.history = epoch, step, layer, history
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let it come out of other processes, with the arguments that have no place in ``args``."""
+        make = partial(type(self), epoch=self.epoch, step=self.step, layer=self.layer)
+        return make, self.args, self.__dict__
 
 
 class GradientMismatch(AssertionError):  # noqa: N818 - named for what was found

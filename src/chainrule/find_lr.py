@@ -13,7 +13,7 @@ from chainrule.arguments import above_zero, integer
 from chainrule.callbacks import Callback, Training
 from chainrule.errors import NonFiniteError
 from chainrule.losses import Loss
-from chainrule.network import Sequential
+from chainrule.network import Sequential, check_network
 from chainrule.optimizers import Adam, Optimizer
 from chainrule.schedules import Schedule
 from chainrule.training.fit import fit
@@ -164,7 +164,9 @@ def find_lr(
     True
     """
     steps = integer(steps, "steps", least=2)
-    schedule = _Exponential(above_zero(first, "first"), above_zero(last, "last"), steps)
+    check_network(net)
+    first, last = above_zero(first, "first", net.dtype), above_zero(last, "last", net.dtype)
+    schedule = _Exponential(first, last, steps)
     if schedule.first >= schedule.last:
         raise ValueError(f"first must be less than last, {last}, not {first}.")
     optimizer = Adam() if optimizer is None else optimizer

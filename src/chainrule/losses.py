@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule import arguments, arrays
+from chainrule.arguments import Numbers
 from chainrule.arrays import FloatArray
 from chainrule.engine.instructions import Op, Phase
 from chainrule.engine.machine import Machine
@@ -54,7 +55,7 @@ def _one_after_the_other(values: list[NDArray[Any]]) -> NDArray[Any]:
     return vector
 
 
-class Loss(ABC):
+class Loss(Numbers, ABC):
     """What a training makes smaller: one number for a batch, and its gradient by the outputs.
 
     It is a mean over the batch, with a weight for each sample where they are given. The mean is
@@ -106,6 +107,9 @@ class OutputLoss(Loss):
 
     op: ClassVar[Op]
     takes_labels: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        self.check_numbers()
 
     @property
     def number(self) -> float:
@@ -201,6 +205,7 @@ _NO_PARAMETERS = {dtype: np.empty(0, dtype) for dtype in (SINGLE, DOUBLE)}
 
 def _machine_of_loss(loss: OutputLoss, shape: tuple[int, ...], dtype: np.dtype) -> Machine:
     """Return a machine for a chain that is nothing but its loss."""
+    loss.check_numbers(dtype)
     output = Tensor(shape[1:])
     plan = make_plan(
         PlanBuilder(),
@@ -254,10 +259,8 @@ class HuberLoss(OutputLoss):
     """
 
     op = Op.HUBER
+    number_checks: ClassVar = {"delta": arguments.above_zero}
     delta: float = 1.0
-
-    def __post_init__(self) -> None:
-        arguments.above_zero(self.delta, "HuberLoss's delta")
 
     @property
     def number(self) -> float:
@@ -329,10 +332,8 @@ class CrossEntropyLoss(OutputLoss):
 
     op = Op.CROSS_ENTROPY
     takes_labels = True
+    number_checks: ClassVar = {"label_smoothing": arguments.share}
     label_smoothing: float = 0.0
-
-    def __post_init__(self) -> None:
-        arguments.share(self.label_smoothing, "CrossEntropyLoss's label_smoothing")
 
     @property
     def number(self) -> float:

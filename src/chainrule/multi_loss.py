@@ -74,6 +74,12 @@ class MultiLoss(Loss):
         object.__setattr__(self, "losses", losses)
         object.__setattr__(self, "weights", tuple(checked))
 
+    def check_numbers(self, dtype: np.dtype | None = None) -> None:
+        for position, weight in enumerate(self.weights):
+            arguments.at_least_zero(weight, f"MultiLoss's weights[{position}]", dtype)
+        for loss in self.losses:
+            loss.check_numbers(dtype)
+
     def __repr__(self) -> str:
         return f"MultiLoss({', '.join(map(repr, self.losses))}, weights={self.weights})"
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from math import prod, sqrt
+from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.arguments import above_zero, at_least_zero, share_below_one
+from chainrule.arguments import Check, Numbers, above_zero, at_least_zero, share_below_one
+from chainrule.arrays import owned
 from chainrule.engine.instructions import UPDATE, Op
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ class OptimizerState:
 
     def __init__(self, rule: NDArray[Any], vectors: NDArray[Any]) -> None:
         self.rule, self.vectors = rule, vectors
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Own the arrays, which may come back read-only."""
+        self.__dict__.update({name: owned(array) for name, array in state.items()})
 
     @property
     def step(self) -> int:
@@ -56,50 +61,43 @@ class OptimizerState:
         return mine.tobytes() == its.tobytes()  # many times as quick as comparing records
 
 
-T = TypeVar("T")
-
-
-class _Checked(Generic[T]):
-    """An attribute that is checked whenever it is set."""
-
-    def __init__(self, check: Callable[[Any, str], T]) -> None:
-        self._check = check
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    def __get__(self, optimizer: Optimizer, owner: type) -> T:
-        value: T = optimizer.__dict__[self._name]
-        return value
-
-    def __set__(self, optimizer: Optimizer, value: T) -> None:
-        name = f"{type(optimizer).__name__}'s {self._name}"
-        optimizer.__dict__[self._name] = self._check(value, name)
-
-
 WeightDecay = float | dict[str, float]
 
 
-def _weight_decay(value: Any, name: str) -> WeightDecay:
+def _weight_decay(value: Any, name: str, dtype: np.dtype | None) -> WeightDecay:
     if not isinstance(value, Mapping):
-        return at_least_zero(value, name)
+        return at_least_zero(value, name, dtype)
     for pattern in value:
         if not isinstance(pattern, str):
             raise TypeError(f"{name} must have name patterns as keys, not {pattern!r}.")
-    return {key: at_least_zero(decay, f"{name}[{key!r}]") for key, decay in value.items()}
+    return {key: at_least_zero(decay, f"{name}[{key!r}]", dtype) for key, decay in value.items()}
 
 
-class Optimizer(ABC):
+def _flag(value: Any, name: str, dtype: np.dtype | None) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, not {value!r}.")
+    return value
+
+
+class Optimizer(Numbers, ABC):
     """A rule with its numbers. It keeps one state for each network that it steps."""
 
     op: ClassVar[Op]
     state_vectors: ClassVar[int]
-    lr = _Checked(at_least_zero)
-    weight_decay: _Checked[WeightDecay] = _Checked(_weight_decay)
+    number_checks: ClassVar[dict[str, Check]] = {
+        "lr": at_least_zero,
+        "weight_decay": _weight_decay,
+    }
 
     def __init__(self, lr: float, weight_decay: WeightDecay) -> None:
         self.lr, self.weight_decay = lr, weight_decay
         self._states: WeakKeyDictionary[Sequential, OptimizerState] = WeakKeyDictionary()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.number_checks:
+            value = self.checked(name, value)
+            self.__dict__["_right_in"] = ()
+        super().__setattr__(name, value)
 
     def step(self, network: Sequential) -> None:
         """Change the network's parameters in place, by its gradients."""
@@ -110,6 +108,7 @@ class Optimizer(ABC):
 
         ``limits`` are numbers of a training: ``clip_norm``, ``clip_value``, ``average_decay``.
         """
+        self._check_in(network.params.dtype)
         runs = self._decay_runs(network)
         state = self._states.get(network)
         if state is None:
@@ -120,6 +119,7 @@ class Optimizer(ABC):
         self, network: Sequential, room: OptimizerState | None = None
     ) -> OptimizerState:
         """Return a copy of :meth:`state`, in ``room`` if given, for steps that leave no trace."""
+        self._check_in(network.params.dtype)
         runs = self._decay_runs(network)
         state = self._states.get(network) or self._first_state(network)
         if room is None:
@@ -127,6 +127,12 @@ class Optimizer(ABC):
         else:
             room.restore(state)
         return self._with_numbers(room, runs)
+
+    def _check_in(self, dtype: np.dtype) -> None:
+        """Check all numbers in this dtype, unless that was done since they were set."""
+        if dtype not in self.__dict__.get("_right_in", ()):
+            self.check_numbers(dtype)
+            self.__dict__["_right_in"] = (*self.__dict__.get("_right_in", ()), dtype)
 
     def hyperparameters(self) -> dict[str, Any]:
         """Return the rule's numbers as they are now, by the names of the arguments."""
@@ -221,7 +227,10 @@ class SGD(Optimizer):
 
     op = Op.SGD
     state_vectors = 1
-    momentum = _Checked(share_below_one)
+    number_checks: ClassVar = Optimizer.number_checks | {
+        "momentum": share_below_one,
+        "nesterov": _flag,
+    }
 
     def __init__(
         self,
@@ -246,12 +255,12 @@ class SGD(Optimizer):
         return super()._numbers() | {"beta1": self.momentum, "nesterov": self.nesterov}
 
 
-def _two_shares(value: Any, name: str) -> tuple[float, float]:
+def _two_shares(value: Any, name: str, dtype: np.dtype | None) -> tuple[float, float]:
     try:
         first, second = value
     except (TypeError, ValueError):
         raise ValueError(f"{name} must be two numbers, not {value!r}.") from None
-    return share_below_one(first, f"{name}[0]"), share_below_one(second, f"{name}[1]")
+    return share_below_one(first, f"{name}[0]", dtype), share_below_one(second, f"{name}[1]", dtype)
 
 
 class Adam(Optimizer):
@@ -285,8 +294,7 @@ class Adam(Optimizer):
 
     op = Op.ADAM
     state_vectors = 2
-    betas = _Checked(_two_shares)
-    eps = _Checked(above_zero)
+    number_checks: ClassVar = Optimizer.number_checks | {"betas": _two_shares, "eps": above_zero}
 
     def __init__(
         self,
@@ -303,6 +311,11 @@ class Adam(Optimizer):
             f"{type(self).__name__}(lr={self.lr}, betas={self.betas}, eps={self.eps}, "
             f"weight_decay={self.weight_decay})"
         )
+
+    def check_numbers(self, dtype: np.dtype | None = None) -> None:
+        super().check_numbers(dtype)
+        # It is this product that keeps the first steps' divisions finite.
+        above_zero(self.eps * sqrt(1 - self.betas[1]), f"{type(self).__name__}'s eps", dtype)
 
     def _numbers(self) -> dict[str, float]:
         beta1, beta2 = self.betas

@@ -89,27 +89,42 @@ class Rollback:
             self.copy()
         self._slices.append((orders, rates, data))
 
-    def to_last_finite(self) -> None:
-        """Leave network and state as they were after the last step that kept them finite."""
+    def to_last_finite(self) -> tuple[int, str]:
+        """Leave network and state as they were after the last step that kept them finite.
+
+        The gradients are those of the step after it.
+
+        Returns
+        -------
+        step : int
+            The step after it, counted from 0 in the slice that :meth:`before` was told of last.
+        name : str
+            The first parameter that is not finite after that step.
+        """
         self._network.params, earlier = _copies[self._state]
         self._state.restore(earlier)
         average = np.empty(0) if self._average is None else self._average
         if self._earlier_average is not None:
             average[:] = self._earlier_average
-        for rows, rate, data in self._batches():
+        views = self._network.parameters()
+        for step, rows, rate, data in self._batches():
             before = self._network.params.copy(), average.copy(), self._state.copy()
             self._step(rows, rate, data)
             if not all_finite(self._network.params):
+                name = next(name for name, view in views.items() if not np.isfinite(view).all())
                 self._network.params[:], average[:], state = before
                 self._state.restore(state)
-                return
+                return step, name
+        return step, next(iter(views))  # functions of one's own that draw numbers drew others
 
-    def _batches(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64] | None, Batch]]:
-        """Yield the rows of each batch since the copy, its learning rate and its data."""
+    def _batches(
+        self,
+    ) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.float64] | None, Batch]]:
+        """Yield each step since the copy: its number in its slice, its rows, rate and data."""
         for orders, rates, data in self._slices:
             step = 0
             for rows in orders:
                 for start in range(0, rows.size, self._batch):
                     rate = None if rates is None else rates[step : step + 1]
-                    yield rows[start : start + self._batch], rate, data
+                    yield step, rows[start : start + self._batch], rate, data
                     step += 1

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import Any, ClassVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.arguments import above_zero, at_least_zero, integer, share
+from chainrule.arguments import Numbers, above_zero, at_least_zero, integer, share
 from chainrule.callbacks.callback import Callback, Training
 from chainrule.callbacks.monitor import Monitor
 
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 
-class Schedule(ABC):
+class Schedule(Numbers, ABC):
     """The learning rate of each step: ``schedule(step)``, for a number or an array of them.
 
     :func:`fit` takes it as ``schedule``. In a loop of your own, ``optimizer.lr = schedule(step)``.
@@ -84,12 +84,13 @@ class StepLR(Schedule):
     (0.5, [0.5, 0.5, 0.25, 0.25, 0.125])
     """
 
+    number_checks: ClassVar = {"lr": at_least_zero}
     lr: float
     step_size: int
     gamma: float = 0.1
 
     def __post_init__(self) -> None:
-        at_least_zero(self.lr, "StepLR's lr")
+        self.check_numbers()
         integer(self.step_size, "StepLR's step_size", least=1)
         at_least_zero(self.gamma, "StepLR's gamma")
 
@@ -119,13 +120,14 @@ class LinearLR(Schedule):
     [0.0, 0.25, 0.5, 0.75, 1.0, 1.0]
     """
 
+    number_checks: ClassVar = {"lr": at_least_zero}
     lr: float
     total_steps: int
     start_factor: float = 1 / 3
     end_factor: float = 1.0
 
     def __post_init__(self) -> None:
-        at_least_zero(self.lr, "LinearLR's lr")
+        self.check_numbers()
         integer(self.total_steps, "LinearLR's total_steps", least=1)
         at_least_zero(self.start_factor, "LinearLR's start_factor")
         at_least_zero(self.end_factor, "LinearLR's end_factor")
@@ -168,16 +170,16 @@ class CosineAnnealingLR(Schedule):
     [0.5, 1.0, 0.854, 0.5, 0.146, 0.0, 0.0]
     """
 
+    number_checks: ClassVar = {"lr": at_least_zero, "min_lr": at_least_zero}
     lr: float
     total_steps: int
     warmup_steps: int = 0
     min_lr: float = 0.0
 
     def __post_init__(self) -> None:
-        at_least_zero(self.lr, "CosineAnnealingLR's lr")
+        self.check_numbers()
         integer(self.total_steps, "CosineAnnealingLR's total_steps", least=1)
         integer(self.warmup_steps, "CosineAnnealingLR's warmup_steps", least=0)
-        at_least_zero(self.min_lr, "CosineAnnealingLR's min_lr")
         _check_less(self, "warmup_steps", "total_steps")
 
     def rates(self, steps: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -217,6 +219,7 @@ class OneCycleLR(Schedule):
     [0.04, 0.52, 1.0, 0.5, 0.0]
     """
 
+    number_checks: ClassVar = {"max_lr": above_zero}
     max_lr: float
     total_steps: int
     pct_start: float = 0.3
@@ -224,7 +227,7 @@ class OneCycleLR(Schedule):
     final_div_factor: float = 1e4
 
     def __post_init__(self) -> None:
-        above_zero(self.max_lr, "OneCycleLR's max_lr")
+        self.check_numbers()
         integer(self.total_steps, "OneCycleLR's total_steps", least=2)
         share(self.pct_start, "OneCycleLR's pct_start")
         above_zero(self.div_factor, "OneCycleLR's div_factor")

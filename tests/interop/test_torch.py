@@ -5,6 +5,7 @@ import pickle
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
+import joblib
 import numpy as np
 import pytest
 
@@ -158,6 +159,29 @@ def test_a_copy_has_a_network_of_its_own(copied):
         twin.get_parameter("0.bias").fill_(3)
     assert (twin.net.parameters()["0.bias"] == 3).all()
     assert (module.net.parameters()["0.bias"] != 3).all()
+
+
+def out_of_band(value, folder):
+    buffers = []
+    content = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
+    return pickle.loads(content, buffers=[bytes(buffer.raw()) for buffer in buffers])
+
+
+def mapped(value, folder):
+    joblib.dump(value, folder / "value")
+    return joblib.load(folder / "value", mmap_mode="r")
+
+
+@pytest.mark.parametrize("carry", [out_of_band, mapped])
+@pytest.mark.parametrize("what", [lambda net: as_torch(net), lambda net: net])
+def test_a_network_from_read_only_memory_is_trained_by_torch(tmp_path, carry, what):
+    net = pair()[0]
+    carried = carry(what(net), tmp_path)
+    module = as_torch(carried) if isinstance(carried, cr.Sequential) else carried
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
+    module.eval()(random(4, 3)).sum().backward()
+    optimizer.step()
+    assert not np.array_equal(module.net.params, net.params)
 
 
 def test_what_would_part_module_and_network_is_refused():

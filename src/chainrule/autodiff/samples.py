@@ -167,8 +167,8 @@ def clipped_grad(
     >>> gradient.tolist(), norms.tolist()
     ([0.75, 2.25], [2.5, 2.0])
     """
-    max_norm = above_zero(max_norm, "max_norm")
     at, batch = _checked(net, loss, x, y, params)
+    max_norm = above_zero(max_norm, "max_norm", net.dtype)
     norms = np.empty(batch.rows, net.dtype)
     total = np.zeros_like(at)
 

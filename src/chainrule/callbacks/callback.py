@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,6 +50,8 @@ class Training:
         What :meth:`History.latest` has after each epoch.
     average : ExponentialMovingAverage or None
         What follows the parameters.
+    error : BaseException or None
+        In :meth:`Callback.on_fit_end`, what ended the training, if it was an exception.
     """
 
     network: Sequential
@@ -66,6 +69,7 @@ class Training:
     average: ExponentialMovingAverage | None = field(default=None, repr=False)
     epoch: int = field(default=0, init=False)
     step: int = field(default=0, init=False)
+    error: BaseException | None = field(default=None, init=False, repr=False)
     _asked_to_stop: bool = field(default=False, init=False, repr=False)
 
     @property
@@ -139,7 +143,12 @@ class Callback:
         """
 
     def on_fit_end(self, training: Training) -> None:
-        """Do something at the end, also after Ctrl-C; not after an error."""
+        """Do something at the end, however it came.
+
+        It comes once for each :meth:`on_fit_begin` that has returned: after the last step, after
+        Ctrl-C, and after an error, which ``training.error`` then holds. If it raises an exception
+        of its own, the other callbacks are told all the same.
+        """
 
     def state_dict(self) -> State:
         """Return what a checkpoint shall keep of this callback: plain values, and arrays.
@@ -187,6 +196,7 @@ class Callbacks:
 
     def __init__(self, callbacks: Sequence[Callback], training: Training) -> None:
         self._callbacks, self.training = callbacks, training
+        self._begun: list[Callback] = []  # that have not yet been told of the end
         self._by_epoch = [
             callback
             for callback in callbacks
@@ -227,9 +237,16 @@ class Callbacks:
         ValueError
             If a state belongs to none of the callbacks, or is not accepted.
         """
-        states = {} if states is None else dict(states)
+        try:
+            self._begin({} if states is None else dict(states))
+        except BaseException as error:  # those that have begun end before the caller tidies up
+            self.end(error)
+            raise
+
+    def _begin(self, states: dict[str, State]) -> None:
         for name, callback in self._named().items():
             callback.on_fit_begin(self.training)
+            self._begun.append(callback)
             if name in states:
                 try:
                     callback.load_state_dict(states.pop(name))
@@ -299,6 +316,35 @@ class Callbacks:
         for callback in self._by_epoch:
             callback.on_epoch_end(self.training)
 
-    def end(self) -> None:
-        for callback in self._callbacks:
-            callback.on_fit_end(self.training)
+    def end(self, error: BaseException | None = None) -> None:
+        """Tell those that have begun of the end, and of the error that it came by.
+
+        What one of them raises keeps nobody from being told. It is raised at the end, or becomes a
+        note of the first error.
+        """
+        first = error
+        while self._begun:
+            callback = self._begun.pop(0)
+            self.training.error = first
+            try:
+                callback.on_fit_end(self.training)
+            except BaseException as raised:
+                if first is None:
+                    first = raised
+                else:
+                    kind = type(callback).__name__
+                    first.add_note(f"Then {kind}'s on_fit_end raised {raised!r}.")
+        self.training.error = None  # its traceback refers to the training, and would keep it
+        if error is None and first is not None:
+            raise first
+
+    def __enter__(self) -> Callbacks:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.end(error)

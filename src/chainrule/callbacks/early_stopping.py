@@ -30,7 +30,8 @@ class EarlyStopping(Callback):
         "f1", "auc", "precision") go up.
     restore_best : bool
         Whether the network has the best epoch's parameters at the end, however it came: also by
-        Ctrl-C, or after the last epoch. The optimizer's state stays that of the last step.
+        Ctrl-C, after the last epoch, or after an error, such as a :class:`NonFiniteError`. The
+        optimizer's state stays that of the last step.
 
     Attributes
     ----------
@@ -104,8 +105,11 @@ class EarlyStopping(Callback):
             training.stop()
 
     def on_fit_end(self, training: Training) -> None:
-        if self._best_params is not None:
-            training.network.params[:] = self._best_params
+        if self._best_params is None:
+            return
+        training.network.params[:] = self._best_params
+        if training.error is not None:
+            training.error.add_note(f"EarlyStopping restored the best epoch, {self.best_epoch}.")
 
     def state_dict(self) -> dict[str, Any]:
         state: dict[str, Any] = {

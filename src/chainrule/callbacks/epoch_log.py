@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from chainrule.callbacks.callback import Callback, Training
+from chainrule.files import open_special
 
 
 class EpochLog(Callback):
@@ -36,14 +37,18 @@ class EpochLog(Callback):
     def on_fit_begin(self, training: Training) -> None:
         self.on_fit_end(training)
         self._names = ("epoch", *training.figure_names, "seconds")
-        kept = self._lines_until(training.epoch) if training.epoch else ""
+        special = open_special(self.path)
+        kept = self._lines_until(training.epoch) if training.epoch and special is None else ""
         header = self.header(self._names)
         if kept and not kept.startswith(header):
             raise ValueError(f"{self.path} is a log of other figures than {self._names}.")
         self.path.parent.mkdir(parents=True, exist_ok=True)
         # Cut it where it ends to be ours: to write it anew could lose it.
         self._file = open(  # noqa: SIM115 - open for the whole training
-            self.path, "r+" if kept else "w", encoding="utf-8", newline=""
+            self.path if special is None else special,
+            "r+" if kept else "w",
+            encoding="utf-8",
+            newline="",
         )
         if kept:
             self._file.seek(len(kept.encode()))

@@ -50,6 +50,7 @@ class TensorBoard(Callback):
 
     def on_fit_end(self, training: Training) -> None:
         self._writer.close()
+        self._writer = None
 
     def __repr__(self) -> str:
         return f"TensorBoard({self.folder!r})"

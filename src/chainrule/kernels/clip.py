@@ -31,8 +31,8 @@ def clip_to_norm(grads, squares, limit):
     total = 0.0
     for i in range(squares.size):
         total += squares[i]
-    scale = limit / (math.sqrt(total) + 1e-6)
-    if scale < 1.0:
+    scale = limit / (math.sqrt(total) + 1e-6) + 0.0 * total  # NaN where the norm overflows
+    if not scale >= 1.0:
         factor = grads.dtype.type(scale)
         for i in range(grads.size):
             grads[i] *= factor

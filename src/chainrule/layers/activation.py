@@ -67,12 +67,9 @@ class LeakyReLU(Elementwise):
     """
 
     op = Op.LEAKY_RELU
+    # The output's sign must be the input's: the backward pass sees the output only.
+    number_checks: ClassVar = {"negative_slope": at_least_zero}
     negative_slope: float = 0.01
-
-    def __post_init__(self) -> None:
-        # The output's sign must be the input's: the backward pass sees the output only.
-        slope = at_least_zero(self.negative_slope, "LeakyReLU's negative_slope")
-        object.__setattr__(self, "negative_slope", slope)
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
         return plan.elementwise(self.op, x, saves_output=True, alpha=self.negative_slope)
@@ -157,10 +154,8 @@ class ELU(Elementwise):
     """
 
     op = Op.ELU
+    number_checks: ClassVar = {"alpha": at_least_zero}
     alpha: float = 1.0
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "alpha", at_least_zero(self.alpha, "ELU's alpha"))
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
         return plan.elementwise(self.op, x, saves_output=True, alpha=self.alpha)

@@ -1,6 +1,7 @@
 """Elements left out at random, while a network is trained."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from chainrule.arguments import share_below_one
 from chainrule.layers.layer import Layer
@@ -48,10 +49,8 @@ class Dropout(Layer):
     array([[1., 1.]], dtype=float32)
     """
 
+    number_checks: ClassVar = {"p": share_below_one}
     p: float = 0.5
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "p", share_below_one(self.p, "Dropout's p"))
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
         return plan.dropout(x, self.p)

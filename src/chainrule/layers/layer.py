@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from chainrule.arguments import integer
+from chainrule.arguments import Numbers, integer
 from chainrule.initializers import Initializer
 from chainrule.plan.builder import PlanBuilder, Shape, Tensor
 
@@ -51,7 +51,7 @@ class Parameter:
 
 
 @dataclass(frozen=True)
-class Layer:
+class Layer(Numbers):
     """A link of the chain, described.
 
     A subclass says what comes out for what goes in (:meth:`output_shape`), which parameters it
@@ -67,6 +67,9 @@ class Layer:
 
     # Whether the output's last axis follows from the input's last axis alone.
     by_last_axis: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        self.check_numbers()
 
     @property
     def expected_shape(self) -> Shape | None:

@@ -1,6 +1,7 @@
 """Data on another scale."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from chainrule.arguments import real
 from chainrule.engine.instructions import Op
@@ -38,12 +39,9 @@ class Rescale(Layer):
     array([[-1. , -0.5,  0.5]], dtype=float32)
     """
 
+    number_checks: ClassVar = {"scale": real, "offset": real}
     scale: float
     offset: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name in ("scale", "offset"):
-            object.__setattr__(self, name, real(getattr(self, name), f"Rescale's {name}"))
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
         return plan.elementwise(

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from chainrule.arguments import at_least_zero
 from chainrule.kernels import activation as kernels
+from chainrule.ops.door import number
 from chainrule.ops.elementwise import Elementwise
 
 _relu = Elementwise(kernels.relu, "x")
@@ -80,7 +81,8 @@ def leaky_relu(
     >>> cr.ops.leaky_relu([-1.0, 2.0])
     array([-0.01,  2.  ])
     """
-    return _leaky_relu((x,), out, where, at_least_zero(negative_slope, "negative_slope"))
+    slope = number(at_least_zero, negative_slope, "negative_slope", x)
+    return _leaky_relu((x,), out, where, slope)
 
 
 def leaky_relu_backward(
@@ -111,9 +113,8 @@ def leaky_relu_backward(
     >>> cr.ops.leaky_relu_backward([1.0, 1.0], [-0.01, 2.0])
     array([0.01, 1.  ])
     """
-    return _leaky_relu_backward(
-        (dy, y), out, where, at_least_zero(negative_slope, "negative_slope")
-    )
+    slope = number(at_least_zero, negative_slope, "negative_slope", dy, y)
+    return _leaky_relu_backward((dy, y), out, where, slope)
 
 
 def tanh(x: ArrayLike, *, out: Any = None, where: ArrayLike = True) -> Any:
@@ -213,7 +214,7 @@ def elu(x: ArrayLike, alpha: float = 1.0, *, out: Any = None, where: ArrayLike =
     >>> cr.ops.elu([-1000.0, 2.0])
     array([-1.,  2.])
     """
-    return _elu((x,), out, where, at_least_zero(alpha, "alpha"))
+    return _elu((x,), out, where, number(at_least_zero, alpha, "alpha", x))
 
 
 def elu_backward(
@@ -239,7 +240,7 @@ def elu_backward(
     >>> cr.ops.elu_backward([1.0, 1.0], [-1.0, 2.0])
     array([0., 1.])
     """
-    return _elu_backward((dy, y), out, where, at_least_zero(alpha, "alpha"))
+    return _elu_backward((dy, y), out, where, number(at_least_zero, alpha, "alpha", dy, y))
 
 
 def silu(x: ArrayLike, *, out: Any = None, where: ArrayLike = True) -> Any:

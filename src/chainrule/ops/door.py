@@ -11,6 +11,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike, NDArray
 
+from chainrule.arguments import Check
 from chainrule.arrays import GATHERED, FloatArray
 from chainrule.ops.entries import COMPUTED, DOUBLE, SINGLE
 from chainrule.protocols import as_array
@@ -18,6 +19,14 @@ from chainrule.protocols import as_array
 _NUMBERS = (int, float)  # they take the arrays' dtype
 _FLOATS = frozenset({np.dtype("float16"), SINGLE, DOUBLE})
 Arrays = list[NDArray[Any]]
+
+
+def number(check: Check, value: Any, name: str, *arrays: ArrayLike) -> float:
+    """Return ``check(value, name)``, done in the dtype that functions of the arrays compute in."""
+    checked: float = check(value, name, None)
+    if checked != 0 and not 1e-30 < checked < 3e38:  # in between, all dtypes hold it
+        check(value, name, computed_in(real_arrays([name] * len(arrays), arrays)[1]))
+    return checked
 
 
 def is_plain(array: Any, dtype: np.dtype) -> bool:

@@ -10,12 +10,14 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule import arguments
 from chainrule.arrays import FloatArray
 from chainrule.kernels import loss as kernels
+from chainrule.kernels.rows import weighted_sum
 from chainrule.ops.door import (
     broadcasts_to,
     check_out,
     computed_in,
     deliver,
     is_plain,
+    number,
     plain,
     real_arrays,
     room_for,
@@ -25,7 +27,8 @@ from chainrule.ops.entries import COMPUTED, Entries
 
 _ONE = {dtype: np.ones(1, dtype) for dtype in COMPUTED}
 _MANY = dict(_ONE)  # more of them, as many as were ever asked for
-_cross_entropy = Entries(kernels.cross_entropy, "mlvfmf")
+_cross_entropy = Entries(kernels.cross_entropy, "mlvfmmf")
+_weighted_sum = Entries(weighted_sum, "mv")
 
 
 class _Pointwise:
@@ -34,8 +37,8 @@ class _Pointwise:
     Without weights, all elements are one row to the kernel, of weight 1.
     """
 
-    def __init__(self, kernel: Callable[..., float], numbers: int = 0) -> None:
-        self._entries = Entries(kernel, "mmvfm" + "f" * numbers)
+    def __init__(self, kernel: Callable[..., None], numbers: int = 0) -> None:
+        self._entries = Entries(kernel, "mmvfmm" + "f" * numbers)
 
     def __call__(
         self, output: Any, target: Any, weight: Any, out: Any, *numbers: float
@@ -65,15 +68,19 @@ class _Pointwise:
         d_output = room_for(out, shape, kind, given)
         if output.size == 0:
             return 0.0, deliver(d_output.astype(dtype), out)
-        value = self._entries[kind](
+        terms = np.empty(form, kind)
+        self._entries[kind](
             output.reshape(form),
             target.reshape(form),
             weight,
             total,
+            terms,
             d_output.reshape(form),
             *numbers,
         )
-        return float(value), deliver(d_output if kind == dtype else d_output.astype(dtype), out)
+        return _mean(terms, weight, total), deliver(
+            d_output if kind == dtype else d_output.astype(dtype), out
+        )
 
 
 _mse = _Pointwise(kernels.mse)
@@ -155,7 +162,8 @@ def huber(
     >>> value, d_output.tolist()
     (1.8125, [0.25, 0.5])
     """
-    return _huber(output, target, sample_weight, out, arguments.above_zero(delta, "delta"))
+    delta = number(arguments.above_zero, delta, "delta", output, target)
+    return _huber(output, target, sample_weight, out, delta)
 
 
 def bce_with_logits(
@@ -247,10 +255,25 @@ def cross_entropy(
         check_out(out, shape, dtype)
     form = labels.size, shape[-1]
     d_output = room_for(out, shape, kind, (given, weight))
-    value = _cross_entropy[kind](
-        plain(given, kind).reshape(form), labels, weight, total, d_output.reshape(form), smoothing
+    terms = np.empty((labels.size, 1), kind)
+    _cross_entropy[kind](
+        plain(given, kind).reshape(form),
+        labels,
+        weight,
+        total,
+        terms,
+        d_output.reshape(form),
+        smoothing,
     )
-    return float(value), deliver(d_output if kind == dtype else d_output.astype(dtype), out)
+    return _mean(terms, weight, total), deliver(
+        d_output if kind == dtype else d_output.astype(dtype), out
+    )
+
+
+def _mean(terms: FloatArray, weight: FloatArray, total: float) -> float:
+    """Return the loss: the mean of its terms, each with its row's weight; 0 without any weight."""
+    summed: float = _weighted_sum[terms.dtype](terms, weight)
+    return summed * (1.0 / (total * terms.shape[1]) if total > 0.0 else 0.0)
 
 
 def _check_target(output: NDArray[Any], target: NDArray[Any]) -> None:

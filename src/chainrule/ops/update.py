@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from itertools import combinations
-from math import sqrt
+from math import isfinite, nan, sqrt
 from typing import Any
 
 import numpy as np
 from numpy import may_share_memory, ndarray
 from numpy.typing import ArrayLike
 
-from chainrule.arguments import above_zero, at_least_zero, integer, share_below_one
+from chainrule.arguments import Check, above_zero, at_least_zero, integer, share_below_one
 from chainrule.kernels import norm
 from chainrule.kernels import update as kernels
-from chainrule.ops.door import broadcasts_to, check_out, computed_in, plain, real_arrays
+from chainrule.ops.door import broadcasts_to, check_out, computed_in, number, plain, real_arrays
 from chainrule.ops.entries import COMPUTED, Entries
 
 Arrays = ArrayLike | Sequence[ArrayLike]
@@ -122,8 +122,8 @@ def sgd_update(
     >>> w
     array([0.5, 1.5])
     """
-    lr = at_least_zero(lr, "lr")
-    weight_decay = at_least_zero(weight_decay, "weight_decay")
+    lr = _number(at_least_zero, lr, "lr", params)
+    weight_decay = _number(at_least_zero, weight_decay, "weight_decay", params)
     momentum = share_below_one(momentum, "momentum")
     if momentum and velocity is None:
         raise ValueError("velocity must be given where there is momentum.")
@@ -183,7 +183,8 @@ def adam_update(
     >>> w.round(6)
     array([0.5, 1.5])
     """
-    _adam((params, grads, mean, square), *_adam_numbers(step, lr, betas, eps, weight_decay))
+    numbers = _adam_numbers(params, step, lr, betas, eps, weight_decay)
+    _adam((params, grads, mean, square), *numbers)
 
 
 def adamw_update(
@@ -225,7 +226,8 @@ def adamw_update(
     >>> w
     array([0.95, 0.95])
     """
-    _adamw((params, grads, mean, square), *_adam_numbers(step, lr, betas, eps, weight_decay))
+    numbers = _adam_numbers(params, step, lr, betas, eps, weight_decay)
+    _adamw((params, grads, mean, square), *numbers)
 
 
 def clip_grad_norm(grads: Arrays, max_norm: float) -> float:
@@ -242,7 +244,8 @@ def clip_grad_norm(grads: Arrays, max_norm: float) -> float:
     Returns
     -------
     norm : float
-        The length before: the root of the sum of all squares, accumulated in float64.
+        The length before: the root of the sum of all squares, accumulated in float64. If it is
+        not finite, the gradients become NaN.
 
     Raises
     ------
@@ -270,8 +273,8 @@ def clip_grad_norm(grads: Arrays, max_norm: float) -> float:
         kind = computed_in(dtype)
         total += _sum_of_squares[kind](plain(values, kind).ravel())
     norm = sqrt(total)
-    share = max_norm / (norm + 1e-6)
-    if not share >= 1.0:  # a NaN goes through
+    share = max_norm / (norm + 1e-6) if isfinite(norm) else nan
+    if not share >= 1.0:
         for array in arrays:
             array *= share
     return norm
@@ -310,18 +313,35 @@ def _can_stay(arrays: Sequence[Any]) -> bool:
     return True
 
 
+def _number(check: Check, value: Any, name: str, params: Arrays) -> float:
+    """Return ``check(value, name)``, done in the dtype of each array of parameters."""
+    checked: float = check(value, name, None)
+    arrays: Sequence[Any] = params if isinstance(params, list | tuple) else [params]
+    for array in arrays:
+        number(check, value, name, array)
+    return checked
+
+
 def _adam_numbers(
-    step: int, lr: float, betas: tuple[float, float], eps: float, weight_decay: float
+    params: Arrays,
+    step: int,
+    lr: float,
+    betas: tuple[float, float],
+    eps: float,
+    weight_decay: float,
 ) -> tuple[float, ...]:
     """Return Adam's numbers in its kernel's order, all checked."""
     if not isinstance(betas, tuple | list) or len(betas) != 2:
         raise ValueError(f"betas must be two numbers, not {betas!r}.")
-    beta1, beta2 = betas
+    beta1, beta2 = share_below_one(betas[0], "betas[0]"), share_below_one(betas[1], "betas[1]")
+    eps = above_zero(eps, "eps")
+    # The first step adds this product to the root, which may be 0.
+    _number(above_zero, eps * sqrt(1 - beta2), "eps", params)
     return (
-        at_least_zero(lr, "lr"),
-        share_below_one(beta1, "betas[0]"),
-        share_below_one(beta2, "betas[1]"),
-        above_zero(eps, "eps"),
-        at_least_zero(weight_decay, "weight_decay"),
+        _number(at_least_zero, lr, "lr", params),
+        beta1,
+        beta2,
+        eps,
+        _number(at_least_zero, weight_decay, "weight_decay", params),
         integer(step, "step", least=1),
     )

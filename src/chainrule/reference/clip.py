@@ -24,8 +24,9 @@ def clip_to_norm(grads, squares, limit):
     """Shorten a vector, the sum of whose ``squares`` is known, to the norm ``limit``.
 
     It is ``torch.nn.utils.clip_grad_norm_``'s formula (Pascanu et al., *On the Difficulty of
-    Training Recurrent Neural Networks*, ICML 2013).
+    Training Recurrent Neural Networks*, ICML 2013). A norm that overflows makes the vector NaN.
     """
-    scale = limit / (np.sqrt(squares.sum(dtype=float)) + 1e-6)
-    if scale < 1:
+    norm = np.sqrt(squares.sum(dtype=float))
+    scale = limit / (norm + 1e-6) if np.isfinite(norm) else np.nan
+    if not scale >= 1:
         grads *= scale

@@ -21,13 +21,17 @@ def sgd_update_without_momentum(params, grads, lr, weight_decay):
 
 
 def adam_update(params, grads, mean, square, lr, beta1, beta2, eps, weight_decay, step):
-    """Step by the gradient's running mean over the root of its running square (Kingma and Ba)."""
+    """Step by the gradient's running mean over the root of its running square (Kingma and Ba).
+
+    Where that square overflows, the parameter becomes NaN; the formula would never move it again.
+    """
     gradient = grads + weight_decay * params
     mean[...] = beta1 * mean + (1 - beta1) * gradient
-    square[...] = beta2 * square + (1 - beta2) * gradient**2
+    square[...] = beta2 * square + (np.sqrt(1 - beta2) * gradient) ** 2
     mean_estimate = mean / (1 - beta1**step)
-    square_estimate = square / (1 - beta2**step)
-    params -= lr * mean_estimate / (np.sqrt(square_estimate) + eps)
+    root_estimate = np.sqrt(square) / np.sqrt(1 - beta2**step)
+    params -= lr * mean_estimate / (root_estimate + eps)
+    params[np.isinf(square)] = np.nan
 
 
 def adamw_update(params, grads, mean, square, lr, beta1, beta2, eps, weight_decay, step):

@@ -87,7 +87,8 @@ class Saver(NoSaver):
         A path: after epochs, as often as :data:`SHARE` allows.
     training : Training
     write : function
-        Writes the training as it is now; may raise OSError.
+        Writes the training as it is now; may raise OSError, or ValueError if there is something
+        that could not be gone on from.
     """
 
     def __init__(
@@ -145,7 +146,7 @@ class Saver(NoSaver):
     def _try(self) -> None:
         try:
             self.first()
-        except OSError as error:
+        except (OSError, ValueError) as error:
             epoch, step, _ = self._kept
             self._written = perf_counter()  # the next attempt is due as if this one had succeeded
             warnings.warn(

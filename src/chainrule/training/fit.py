@@ -38,6 +38,7 @@ from chainrule.training.trainer import Extras, Trainer
 BATCH_SIZE = 32  # where nothing is said
 
 
+@interruption()  # from the beginning: an exception would get lost where a weak reference dies
 def fit(
     net: Sequential,
     X: ArrayLike | Batches,
@@ -64,10 +65,9 @@ def fit(
 ) -> History:
     """Train ``net`` on the rows of X and y, or on the batches of an iterable.
 
-    The same seed gives the same parameters to the bit, with any number of threads; with the same
-    number, if there is a :class:`CompiledLayer` that has parameters. Ctrl-C ends the training after
-    the current slice of a tenth of a second; what was trained until then stays, and ``interrupted``
-    is True in the history.
+    The same seed gives the same parameters and losses to the bit, with any number of threads.
+    Ctrl-C ends the training after the current slice of a tenth of a second; what was trained until
+    then stays, and ``interrupted`` is True in the history.
 
     Parameters
     ----------
@@ -151,7 +151,9 @@ def fit(
     OSError
         If the checkpoint cannot be read, or written before the first step.
     NonFiniteError
-        If the loss becomes NaN or infinite; the network keeps its last finite parameters.
+        If the loss, or a parameter, becomes NaN or infinite; the network keeps its last finite
+        parameters, or gets those that :class:`EarlyStopping` restores. The error's ``history`` has
+        what happened until then.
 
     Examples
     --------
@@ -170,6 +172,10 @@ def fit(
         raise TypeError(f"optimizer must be an optimizer such as cr.Adam(), not {optimizer!r}.")
     if not all_finite(net.params):
         raise ValueError("net.params must be finite before the training starts.")
+    if not all_finite(optimizer.state(net).vectors):
+        raise ValueError(
+            "optimizer holds NaN or infinity, from earlier steps of this network: take a new one."
+        )
     epochs = integer(epochs, "epochs", least=1)
     held_out = checked_validation(net, loss, validation)
     seed = integer(seed, "seed", least=0)
@@ -191,9 +197,11 @@ def fit(
         raise TypeError(f"average must be a cr.ExponentialMovingAverage, not {average!r}.")
     if average is not None and average.source is not net:
         raise ValueError("average must follow the network that is trained, not another one.")
+    if average is not None and not all_finite(average.network.params):
+        raise ValueError("average.network.params must be finite before the training starts.")
     extras = Extras(
-        0.0 if clip_norm is None else above_zero(clip_norm, "clip_norm"),
-        0.0 if clip_value is None else above_zero(clip_value, "clip_value"),
+        0.0 if clip_norm is None else above_zero(clip_norm, "clip_norm", net.dtype),
+        0.0 if clip_value is None else above_zero(clip_value, "clip_value", net.dtype),
         average,
         seed,
     )
@@ -241,40 +249,40 @@ def fit(
             figure_names(loss, held_out, metrics, net),
             average,
         )
-        calls = Callbacks(callbacks, training)
-        saver = NoSaver()
-        if checkpoint is None:
-            calls.begin()
-        else:
-            run = {
-                "loss": describe_object(loss),
-                "optimizer": describe_optimizer(optimizer),
-                "batch_size": batch_size,
-                "schedule": None if schedule is None else describe_object(schedule),
-                **extras.numbers,
-                "metrics": sorted(metrics),
-                "shuffle": shuffle,
-                "seed": seed,
-                "backend": backend,
-                **describe_batch(data),
-                "validation": None if held_out is None else describe_batch(held_out),
-            }
-            saver = begin(checkpoint, resume, run, calls, trainer)
-        while training.epoch < epochs and not training.stopped:
-            # Short epochs go together, but each has its validation.
-            count = trainer.epochs_in_slice(calls, saver.most_epochs) if held_out is None else 1
-            if not trainer.run_epochs(count, calls, bar, saver.after_slice):
-                break
-            if held_out is not None:
-                value, correct, outputs = trainer.evaluate(held_out)
-                history.validation_loss.append(value)
-                if correct is not None:
-                    history.validation_accuracy.append(correct)
-                measure(metrics, outputs, held_out, history)
-                bar.validated(value, correct)
-            calls.after_epochs(count)
-            saver.after_epochs()
-        history.interrupted = stop.requested
-        saver.last()
-        calls.end()
+        with Callbacks(callbacks, training) as calls:
+            saver = NoSaver()
+            if checkpoint is None:
+                calls.begin()
+            else:
+                run = {
+                    "loss": describe_object(loss),
+                    "optimizer": describe_optimizer(optimizer),
+                    "batch_size": batch_size,
+                    "schedule": None if schedule is None else describe_object(schedule),
+                    **extras.numbers,
+                    "metrics": sorted(metrics),
+                    "shuffle": shuffle,
+                    "seed": seed,
+                    "backend": backend,
+                    **describe_batch(data),
+                    "validation": None if held_out is None else describe_batch(held_out),
+                }
+                saver = begin(checkpoint, resume, run, calls, trainer)
+            while training.epoch < epochs and not training.stopped:
+                # Short epochs go together, but each has its validation.
+                count = trainer.epochs_in_slice(calls, saver.most_epochs) if held_out is None else 1
+                if not trainer.run_epochs(count, calls, bar, saver.after_slice):
+                    break
+                if held_out is not None:
+                    value, correct, outputs = trainer.evaluate(held_out)
+                    history.validation_loss.append(value)
+                    if correct is not None:
+                        history.validation_accuracy.append(correct)
+                    measure(metrics, outputs, held_out, history)
+                    bar.validated(value, correct)
+                calls.after_epochs(count)
+                saver.after_epochs()
+            history.interrupted = stop.answer()
+            saver.last()
+    trainer.put_machines_back()
     return history

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -26,7 +27,15 @@ T = TypeVar("T")
 def write(
     path: str | os.PathLike[str], run: dict[str, Any], calls: Callbacks, begun: BegunEpoch
 ) -> None:
-    """Write the training as it is now; ``run`` says what must be the same to go on with it."""
+    """Write the training as it is now; ``run`` says what must be the same to go on with it.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    ValueError, TypeError
+        If it could not be gone on from: the file that was there stays.
+    """
     training = calls.training
     net, optimizer = training.network, training.optimizer
     state = optimizer.state(net)
@@ -52,6 +61,9 @@ def write(
     }
     if training.average is not None:
         what.tensors["average"] = training.average.network.params
+    for name in ("optimizer", "average"):
+        if name in what.tensors and not all_finite(what.tensors[name]):
+            raise ValueError(f"{name} holds NaN or infinity")
     write_contents(path, what)
 
 
@@ -186,12 +198,17 @@ class _Reader:
             )
 
     def _numbers(self, optimizer: dict[str, Any], training: Training) -> dict[str, Any]:
-        kind = type(training.optimizer)
+        twin, dtype = copy(training.optimizer), training.network.dtype
+        kind = type(twin).__name__
         try:
-            if optimizer["kind"] != kind.__name__:
-                raise ValueError(f"{optimizer['kind']!r} is no {kind.__name__}")
-            return kind(**optimizer["numbers"]).hyperparameters()
-        except (KeyError, TypeError, ValueError) as error:
+            if optimizer["kind"] != kind:
+                raise ValueError(f"{optimizer['kind']!r} is no {kind}")
+            if optimizer["numbers"].keys() != twin.hyperparameters().keys():
+                raise ValueError(f"its numbers are {', '.join(optimizer['numbers'])}")
+            twin.set_hyperparameters(optimizer["numbers"])
+            twin.check_numbers(dtype)
+            return twin.hyperparameters()
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise self._wrong(f"its optimizer is not readable: {error}") from None
 
     def _check_history(self, epoch: int, step: int) -> None:

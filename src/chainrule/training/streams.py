@@ -160,7 +160,7 @@ class StreamTrainer(Trainer):
             self._take(batch)
             order, before = self._order[:, : batch.rows], (step - 1) * self.batch
             rates = self._rates(training.step, 1)
-            losses = self._run_slice(training.epoch, before, order, rates, training.history)
+            losses = self._run_slice(training, before, order, rates)
             begun.add(batch.rows, *losses)
             now = perf_counter()
             if now > shown + SLICE_SECONDS:
@@ -169,7 +169,7 @@ class StreamTrainer(Trainer):
             calls.after_steps(1)
         bar.an_epoch = step
         bar.advance(training.epoch, step, begun.loss)
-        self._end_epochs([self.optimizer.lr], perf_counter() - started, training.history)
+        self._end_epochs(1, None, perf_counter() - started, training.history)
         return True
 
     def _take(self, batch: Batch) -> None:

@@ -6,18 +6,18 @@ from collections.abc import Callable
 from functools import partial
 from math import nan
 from time import perf_counter
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.arguments import at_least_zero
 from chainrule.arrays import FloatArray, all_finite
+from chainrule.autodiff.machines import put_back, take
 from chainrule.averaging import ExponentialMovingAverage
 from chainrule.batch import Batch
 from chainrule.callbacks import Callbacks, Training
-from chainrule.engine.backends import threads_for
 from chainrule.engine.instructions import Phase
-from chainrule.engine.machine import Machine
 from chainrule.engine.masks import mask_key
 from chainrule.engine.orders import epoch_orders
 from chainrule.errors import NonFiniteError
@@ -25,6 +25,7 @@ from chainrule.history import History
 from chainrule.losses import Loss
 from chainrule.network import Sequential
 from chainrule.optimizers import Optimizer, OptimizerState
+from chainrule.plan import Plan
 from chainrule.progress import TrainingProgress
 from chainrule.rollback import Rollback
 from chainrule.schedules import Schedule
@@ -82,26 +83,37 @@ class Trainer:
         self.data, self.batch, self.backend = data, batch_size, backend
         self.an_epoch: int | None = data.rows  # what the progress bar counts
         self.make_machine()
+        if schedule is not None:
+            schedule.check_numbers(net.dtype)
         self.state: OptimizerState = optimizer.state(net, **self.extras.numbers)
         self.pace = Pace()
         self.begun = BegunEpoch()
         self.rollback = Rollback(net, self.state, self._run, batch_size, self.extras.averaged)
 
     def make_machine(self) -> None:
-        """Make a machine for batches of as many rows as they have now."""
-        make_plan = partial(
-            self.net.make_plan,
+        """Make a machine for batches of as many rows as they have now, or take one that is kept."""
+        take_for = partial(
+            take,
+            self.net,
+            Sequential.make_plan,
             self.data.inputs.shape[1:],
             self.batch,
+            backend=self.backend,
             loss=self.loss,
             steps=self.steps_a_call,
-            threads=threads_for(self.backend),
         )
-        self.plan = make_plan(drops=True)
-        self.machine = self._evaluator = Machine(self.plan, self.net.dtype, self.backend)
+        self._taken = [take_for(drops=True)]
+        self.machine = self._evaluator = self._taken[0][1]
+        self.plan = cast(Plan, self.machine.plan)
         if self.plan.drops:
-            self._evaluator = Machine(make_plan(backward=False), self.net.dtype, self.backend)
+            self._taken.append(take_for(backward=False))
+            self._evaluator = self._taken[1][1]
         self.losses = self.machine.losses_for(1)
+
+    def put_machines_back(self) -> None:
+        """Keep the machines for the network's next training: none has failed in this one."""
+        for key, machine in self._taken:
+            put_back(self.net, key, machine)
 
     def go_on_from(self, begun: BegunEpoch) -> None:
         """Take in that parameters and state were set to those of an earlier training."""
@@ -153,7 +165,7 @@ class Trainer:
         """
         training, begun = calls.training, self.begun
         started = perf_counter() - begun.seconds
-        history, epoch, rows = training.history, training.epoch, self.data.rows
+        epoch, rows = training.epoch, self.data.rows
         orders = epoch_orders(rows, self._epochs_before(training) + epoch, epochs, seed=self.seed)
         while begun.rows < rows:
             if training.stopped:
@@ -161,16 +173,14 @@ class Trainer:
             length = rows if epochs > 1 else self.pace.steps_until_pause(calls) * self.batch
             chosen = orders[:, begun.rows : begun.rows + length]
             rates = self._rates(calls.training.step, epochs * -(-chosen.shape[1] // self.batch))
-            weights, losses = self._run_slice(epoch, begun.rows, chosen, rates, history)
+            weights, losses = self._run_slice(training, begun.rows, chosen, rates)
             begun.add(chosen.shape[1], weights, losses)
             begun.seconds = perf_counter() - started
             bar.advance(epoch + epochs - 1, begun.rows, begun.loss)
             calls.after_steps(losses.size)
             if begun.rows < rows:
                 after_slice()
-        last_steps = slice(losses.shape[1] - 1, None, losses.shape[1])
-        lrs = [self.optimizer.lr] * epochs if rates is None else rates[last_steps].tolist()
-        self._end_epochs(lrs, perf_counter() - started, history)
+        self._end_epochs(epochs, rates, perf_counter() - started, training.history)
         return True
 
     def _epochs_before(self, training: Training) -> int:
@@ -181,9 +191,13 @@ class Trainer:
         steps = -(-self.data.rows // self.batch)
         return -(-(self.state.step - training.step) // steps)
 
-    def _end_epochs(self, lrs: list[float], seconds: float, history: History) -> None:
-        history.lr += lrs
-        history.seconds += [seconds / len(lrs)] * len(lrs)
+    def _end_epochs(
+        self, epochs: int, rates: NDArray[np.float64] | None, seconds: float, history: History
+    ) -> None:
+        """Note epochs that are finished; ``rates`` are those of the last steps of each."""
+        lrs = np.full((epochs, 1), self.optimizer.lr) if rates is None else rates
+        history.lr += lrs.reshape(epochs, -1)[:, -1].tolist()
+        history.seconds += [seconds / epochs] * epochs
         history.loss += self.begun.mean_losses()
         self.begun = BegunEpoch()
 
@@ -192,16 +206,17 @@ class Trainer:
         if self.schedule is None:
             return None
         rates = self.schedule(np.arange(first, first + steps))
+        name = f"{type(self.schedule).__name__}'s highest rate"
+        at_least_zero(float(rates.max()), name, self.net.dtype)
         self.optimizer.lr = float(rates[-1])
         return rates
 
     def _run_slice(
         self,
-        epoch: int,
+        training: Training,
         start: int,
         orders: NDArray[np.int64],
         rates: NDArray[np.float64] | None,
-        history: History,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Train in these orders without a pause; return weight and loss of each epoch's steps."""
         epochs, rows = orders.shape
@@ -211,31 +226,64 @@ class Trainer:
         # A callback may have set a number, such as lr.
         self.optimizer.state(self.net, **self.extras.numbers)
         self.rollback.before(orders, rates, self.data)
+        self.net.outdate_forward("fit")
         started = perf_counter()
         done = self._run(orders, rates, self.data)
-        self.pace.ran(done, perf_counter() - started)
-        weights, losses = self.losses[:done, 0], self.losses[:done, 1:].sum(axis=1)
-        history.batch_loss += losses.tolist()
-        if done < epochs * steps or not all_finite(self.net.params):
-            failed_epoch, failed = divmod(min(done, epochs * steps - 1), steps)
-            batch = orders[failed_epoch, failed * self.batch : (failed + 1) * self.batch]
-            raise self._non_finite(epoch + failed_epoch, start // self.batch + failed, batch)
-        return weights.reshape(epochs, steps).copy(), losses.reshape(epochs, steps)
+        seconds = perf_counter() - started
+        self.pace.ran(done, seconds)
+        weights, losses = self.losses[:done].T.copy()
+        if done == epochs * steps and all_finite(self.net.params):
+            training.history.batch_loss += losses.tolist()
+            return weights.reshape(epochs, steps), losses.reshape(epochs, steps)
 
-    def _non_finite(self, epoch: int, step: int, rows: NDArray[np.int64]) -> NonFiniteError:
-        """Return the error for a batch that went wrong, and restore the last finite parameters."""
-        self._run(rows, None, self.data, Phase.FORWARD)
-        layer = self._first_non_finite_layer(rows.size)
-        if not all_finite(self.net.params):
-            self.rollback.to_last_finite()
-        return NonFiniteError(
-            f"The loss is not finite in epoch {epoch + 1}, step {step + 1}; the first output that "
-            f"is not finite is that of {layer}. The network keeps its last finite parameters. "
-            "A smaller learning rate may help.",
-            epoch=epoch + 1,
-            step=step + 1,
+        failed, layer, what, why = self._undo_failure(orders, done)
+        # What counts are the steps before it, wherever the slice would have ended.
+        training.history.batch_loss += losses[:failed].tolist()
+        if rates is not None:
+            self.optimizer.lr = float(rates[failed])
+        finished, step = divmod(failed, steps)
+        if finished:
+            before, shape = finished * steps, (finished, steps)
+            self.begun.add(rows, weights[:before].reshape(shape), losses[:before].reshape(shape))
+            rates = None if rates is None else rates[:before]
+            self._end_epochs(finished, rates, seconds * before / done, training.history)
+        training.epoch += finished
+        training.step += failed
+        epoch, step = training.epoch + 1, start // self.batch + step + 1
+        raise NonFiniteError(
+            f"{what} is not finite in epoch {epoch}, step {step}; {why}. The network keeps its "
+            "last finite parameters. A smaller learning rate, clip_norm or data on a smaller scale "
+            "may help.",
+            epoch=epoch,
+            step=step,
             layer=layer,
+            history=training.history,
         )
+
+    def _undo_failure(self, orders: NDArray[np.int64], done: int) -> tuple[int, str, str, str]:
+        """Leave everything as it was before the first step of a slice that is not finite.
+
+        Returns
+        -------
+        step : int
+            Its number in the slice.
+        layer, what, why : str
+            Where it went wrong, what is not finite, and a reason.
+        """
+        if all_finite(self.net.params):  # a loss that is not finite ends a slice before it steps
+            epoch, start = divmod(done * self.batch, -(-orders.shape[1] // self.batch) * self.batch)
+            rows = orders[epoch, start : start + self.batch]
+            self._run(rows, None, self.data, Phase.FORWARD)
+            layer = self._first_non_finite_layer(rows.size)
+            why = f"the first output that is not finite is that of {layer}"
+            return done, layer, "The loss", why
+        step, name = self.rollback.to_last_finite()
+        paths = [path for path, _ in self.net.chain]
+        layer = self.net.layer_name((paths.index(name.rpartition(".")[0]),))
+        gradient = self.net.gradients()[name]
+        size = f"as large as {abs(gradient).max():.3g}" if all_finite(gradient) else "not finite"
+        why = f"the first parameter that it spoils is {name} of {layer}, whose gradient is {size}"
+        return step, layer, "The optimizer's step", why
 
     def _first_non_finite_layer(self, rows: int) -> str:
         if self.plan.gathered and not np.isfinite(self.machine.rows_at("input", rows)).all():
@@ -259,7 +307,7 @@ class Trainer:
             losses=losses,
             **data.arguments,
         )
-        mean = float(losses[:, 0] @ losses[:, 1:].sum(axis=1) / losses[:, 0].sum())
+        mean = float(losses[:, 0] @ losses[:, 1] / losses[:, 0].sum())
         of_heads = self.plan.split_outputs(outputs)
         correct = self.loss.accuracy(of_heads, data.targets, data.weights)
         if correct is not None and done < len(losses):
