@@ -1,0 +1,125 @@
+"""The choice of threads by measured times: simulated, so that no clock decides what is found."""
+
+import _thread
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import chainrule as cr
+from chainrule.engine import machine, thread_count
+from chainrule.engine.thread_count import ThreadCount
+from chainrule.kernels.jit import JIT_DISABLED
+
+compiled = pytest.mark.skipif(JIT_DISABLED, reason="plain Python runs in one thread")
+
+
+class Simulation:
+    """A machine whose batches take a known time, alone and shared; ``now`` is the time."""
+
+    def __init__(self, patch, *, idle):
+        self.now, self.shared_time = 100.0, 0.0
+        patch.setattr(thread_count, "perf_counter", lambda: self.now)
+        patch.setattr(thread_count, "has_idle_cores", lambda number: idle)
+        patch.setattr(thread_count, "_budget", thread_count._Budget())
+        self.count = ThreadCount(2)
+
+    def run(self, batches, alone, together):
+        """Do what the interpreter does; return how long it took."""
+        began = self.now
+        while batches > 0:
+            choice = self.count.choose(batches)
+            batches_now = min(batches, choice.batches)
+            shared, shared_time = 0, 0.0
+            while choice.threads > 1 and shared < batches_now:
+                shared, shared_time = shared + 1, shared_time + together
+                if shared_time > choice.time_alone * shared + choice.tolerance:
+                    break
+            taken = shared_time + (batches_now - shared) * alone
+            self.now += taken
+            self.shared_time += shared_time
+            self.count.learn(choice, batches_now, taken, shared, shared_time)
+            batches -= batches_now
+        return self.now - began
+
+
+TIMES = st.floats(-4, -1).map(lambda power: 10**power)
+RATIOS = st.floats(-0.3, 3).map(lambda power: 10**power)  # what two threads take of one's time
+
+
+@given(alone=TIMES, ratio=RATIOS, idle=st.booleans())
+@settings(max_examples=50, deadline=None)
+def test_long_work_takes_little_more_than_with_the_best_number(alone, ratio, idle):
+    with pytest.MonkeyPatch.context() as patch:
+        simulation = Simulation(patch, idle=idle)
+        batches = int(40 / alone)
+        taken = simulation.run(batches, alone, ratio * alone)
+    assert taken <= 1.1 * batches * alone * min(1.0, ratio) + 3 * alone * max(1.0, ratio)
+
+
+@given(alone=TIMES, ratio=st.floats(1.2, 1000), idle=st.booleans())
+@settings(max_examples=50, deadline=None)
+def test_trials_in_vain_cost_a_hundredth_of_the_time(alone, ratio, idle):
+    with pytest.MonkeyPatch.context() as patch:
+        simulation = Simulation(patch, idle=idle)
+        batches = int(40 / alone)
+        taken = simulation.run(batches, alone, ratio * alone)
+        # The last batch of a trial may be long; it is paid for before the next trial.
+        longest = ratio * alone + thread_count.SLICE / 4
+    assert taken <= 1.02 * batches * alone + 2 * longest
+
+
+def test_the_choice_follows_the_load(monkeypatch):
+    simulation = Simulation(monkeypatch, idle=True)
+    step, steps = 1e-4, 100_000
+    simulation.run(steps, step, 0.55 * step)
+    assert simulation.run(steps, step, 0.55 * step) < 0.6 * steps * step
+    monkeypatch.setattr(thread_count, "has_idle_cores", lambda number: False)
+    assert simulation.run(steps, step, 50 * step) < 1.02 * steps * step
+    monkeypatch.setattr(thread_count, "has_idle_cores", lambda number: True)
+    assert simulation.run(steps, step, 0.55 * step) < 0.65 * steps * step
+
+
+def test_short_work_stays_with_one_thread(monkeypatch):
+    simulation = Simulation(monkeypatch, idle=True)
+    for _ in range(100):
+        simulation.run(4, 1e-4, 1e-5)
+    assert simulation.shared_time == 0
+
+
+def test_without_idle_cores_the_first_trial_waits_until_it_is_paid_for(monkeypatch):
+    simulation = Simulation(monkeypatch, idle=False)
+    while simulation.shared_time == 0:
+        simulation.run(1000, 1e-4, 1e-3)
+    assert simulation.now - 100 > 1.0
+
+
+@compiled
+@pytest.mark.usefixtures("eager_threads")
+@pytest.mark.parametrize("started", [0, 1, 2])
+def test_an_exception_while_threads_start_leaves_none_of_them_running(monkeypatch, started):
+    net, x = cr.Sequential(cr.Linear(3, 40), cr.Tanh(), cr.Linear(40, 2), seed=0), np.ones((64, 3))
+    with cr.threads(1):
+        expected = net.predict(x)
+    start_new_thread, calls = machine.start_new_thread, []
+
+    def start(function, arguments):
+        if len(calls) == started:
+            raise KeyboardInterrupt
+        calls.append(start_new_thread(function, arguments))
+
+    before = _thread._count()
+    with cr.threads(4):
+        for _ in range(3):
+            calls.clear()
+            with monkeypatch.context() as patch:
+                patch.setattr(machine, "start_new_thread", start)
+                with pytest.raises(KeyboardInterrupt):
+                    net.forward(x)
+            assert np.array_equal(net.forward(x), expected)
+    until = time.monotonic() + 10
+    while _thread._count() > before:
+        assert time.monotonic() < until
+        time.sleep(0.001)
