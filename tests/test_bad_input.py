@@ -118,11 +118,6 @@ BAD_TARGETS = {
 }
 
 BAD_OPTIONS = {
-    "batch larger than the data": (
-        {"batch_size": 13},
-        ValueError,
-        r"batch_size is 13, but X has only 12 rows\.",
-    ),
     "no batch": ({"batch_size": 0}, ValueError, r"batch_size must be at least 1, not 0\."),
     "part of a row": (
         {"batch_size": 2.5},
@@ -160,7 +155,23 @@ BAD_OPTIONS = {
         ValueError,
         r"sample_weight must have shape \(12,\), one weight a row, but its shape is \(11,\)\.",
     ),
-    "validation without y": ({"validation": X}, ValueError, r"validation must be a pair \(X, y\)"),
+    "validation of four": ({"validation": (X, Y, Y, Y)}, ValueError, r"\(X, y, sample_weight\)\."),
+    "negative validation weights": (
+        {"validation": (X, Y, -np.ones(12))},
+        ValueError,
+        r"validation sample_weight must not be negative, but validation sample_weight\[0\] is -1",
+    ),
+    "too few validation weights": (
+        {"validation": (X, Y, np.ones(11))},
+        ValueError,
+        r"validation sample_weight must have shape \(12,\)",
+    ),
+    "no validation weight": (
+        {"validation": (X, Y, np.zeros(12))},
+        ValueError,
+        r"validation sample_weight must not be 0 everywhere\.",
+    ),
+    "validation without y": ({"validation": X}, ValueError, r"validation must be \(X, y\) or "),
     "validation of another shape": (
         {"validation": (X[:, :3], Y)},
         ValueError,

@@ -5,7 +5,6 @@ import pytest
 
 import chainrule as cr
 from chainrule.kernels.jit import JIT_DISABLED
-from chainrule.plan import plan as planning
 
 
 def wide(width=512, **options):
@@ -100,8 +99,8 @@ def test_average_follows_the_formula():
 
 @pytest.mark.skipif(JIT_DISABLED, reason="plain Python runs in one thread")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_same_bits_with_two_threads(monkeypatch, dtype):
-    monkeypatch.setattr(planning, "choose_members", lambda work, rows, steps, limit: limit)
+@pytest.mark.usefixtures("eager_threads")
+def test_same_bits_with_two_threads(dtype):
     results = []
     for threads in (1, 2, 3):
         with cr.threads(threads):

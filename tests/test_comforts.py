@@ -90,7 +90,7 @@ def test_a_monitor_that_does_not_exist_is_named_before_training(make):
 def test_metrics_are_measured_on_the_validation_and_can_be_watched():
     net = network()
     metrics = {"worst": worst_class, "top_2": lambda out, y: cr.metrics.top_k_accuracy(out, y, 2)}
-    stopping = cr.callbacks.EarlyStopping("validation_worst", patience=100)
+    stopping = cr.callbacks.EarlyStopping("validation_worst", patience=100, mode="max")
     history = fit(net, metrics=metrics, callbacks=[stopping])
     assert list(history.metrics) == ["worst", "top_2"]
     assert stopping.best == max(history.metrics["worst"])
@@ -305,6 +305,44 @@ def test_find_lr_leaves_network_and_optimizer_alone(last):
     assert optimizer.lr == 0.5
     assert optimizer.state(net).step == 0
     assert len(found.rates) == len(found.losses) <= 40
-    assert found.suggestion == found.rates[np.argmin(found.losses)] / 10
+    assert found.suggestion == max(found.rates[np.argmin(found.losses)] / 10, 1e-6)
     with pytest.raises(ValueError, match="first must be more than 0"):
         cr.find_lr(net, X, Y, first=0.0, **options)
+    with pytest.raises(ValueError, match=r"first must be less than last, 0\.1, not 0\.1"):
+        cr.find_lr(net, X, Y, first=0.1, last=0.1, **options)
+
+
+@pytest.mark.parametrize("first", [1e-6, 1e-3, 0.1])
+def test_find_lr_suggests_a_rate_that_it_tried_or_none(first):
+    found = cr.find_lr(network(), X, Y, loss=cr.CrossEntropyLoss(), first=first, last=10.0)
+    assert first <= found.suggestion <= found.rates[-1] / 10
+
+
+def test_find_lr_has_nothing_to_suggest_where_the_loss_never_fell():
+    learning_rates = type(cr.find_lr(network(), X, Y, loss=cr.CrossEntropyLoss(), steps=2))
+    for rates, losses in (
+        ([1e-6], [2.0]),  # one loss, before it diverged
+        ([1e-6, 1e-5, 1e-4], [1.0, 1.0, 5.0]),
+        ([1e-6, 1e-5, 1e-4], [-3.0, -2.0, -1.0]),
+    ):
+        nothing = learning_rates(np.array(rates), np.array(losses))
+        with pytest.raises(ValueError, match=f"no rate to suggest: over {len(rates)} rates"):
+            _ = nothing.suggestion
+        assert "no suggestion" in repr(nothing)
+        assert nothing.plot().axes
+
+
+class Below(cr.NumPyLoss):
+    """A squared error less ten: a loss that is negative, as a log density's may be."""
+
+    def forward(self, output, target):
+        error = output - target
+        return (error**2).sum(axis=1) - 10.0, 2 * error
+
+
+def test_find_lr_goes_on_while_a_negative_loss_falls():
+    line = np.linspace(-1, 1, 64)[:, None]
+    net = cr.Sequential(cr.Linear(1, 1), seed=0)
+    found = cr.find_lr(net, line, line, loss=Below())
+    assert found.losses.max() < 0
+    assert len(found.rates) == 100

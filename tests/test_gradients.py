@@ -143,11 +143,15 @@ def test_reference_loss_by_complex_step(name):
     target = np.array([0, 2, 1, 1]) if name == "cross_entropy" else batch((4, 3), 1)
     rest = (target, weight, weight.sum())
     number = (0.1,) if name == "cross_entropy" else ()
-    gradient = np.empty_like(output)
-    function(output, *rest, gradient, *number)
+    columns = 1 if name == "cross_entropy" else 3
+    terms, gradient = np.empty((4, columns)), np.empty_like(output)
+    function(output, *rest, terms, gradient, *number)
     exact = np.empty_like(output)
     for index in np.ndindex(output.shape):
         moved = output.astype(complex)
         moved[index] += 1j * H
-        exact[index] = function(moved, *rest, np.empty_like(moved), *number).imag / H
+        terms = np.empty((4, columns), complex)
+        function(moved, *rest, terms, np.empty_like(moved), *number)
+        mean = (weight @ terms).sum() * reference_loss.row_scale(weight.sum(), columns)
+        exact[index] = mean.imag / H
     np.testing.assert_allclose(gradient, exact, rtol=1e-12, atol=1e-14)

@@ -5,7 +5,6 @@ import json
 import pickle
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +12,6 @@ import chainrule as cr
 from chainrule.architecture import build, describe
 from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
-from chainrule.plan import team
 
 H = 1e-30
 ROWS, WIDTH = 6, 3
@@ -163,7 +161,7 @@ def test_outputs_and_gradients_are_those_of_numpy(net):
 
 @given(net=networks(), data=st.data())
 @settings(max_examples=25, deadline=None)
-def test_every_way_to_run_a_graph_gives_the_same(net, data):
+def test_every_way_to_run_a_graph_gives_the_same(all_threads, net, data):
     x = batch((20, WIDTH))
     d_out = one_or_tuple(d_outputs(net, x))
     out, dx = net.forward(x), net.backward(d_out)
@@ -182,10 +180,7 @@ def test_every_way_to_run_a_graph_gives_the_same(net, data):
     }
     twin = twins[same]()
     assert twin.params.size == net.params.size
-    with pytest.MonkeyPatch.context() as patch, cr.threads(3 if same == "threads" else 1):
-        patch.setattr(team, "LEAST_OF_A_STEP", 1)
-        patch.setattr(team, "LEAST_OF_A_CALL", 0)
-        patch.setattr(team, "ROWS_OF_A_MEMBER", 1)
+    with all_threads(), cr.threads(3 if same == "threads" else 1):
         twin_out, twin_dx = twin.forward(x), twin.backward(d_out)
     exact = same != "numpy"
     pairs = zip((*several(twin_out), twin_dx, twin.grads), (*several(out), dx, grads), strict=True)
@@ -198,16 +193,13 @@ def test_every_way_to_run_a_graph_gives_the_same(net, data):
 
 @given(net=networks())
 @settings(max_examples=15, deadline=None)
-def test_training_with_any_number_of_threads_gives_the_same_bits(net):
+def test_training_with_any_number_of_threads_gives_the_same_bits(all_threads, net):
     x = batch((30, WIDTH))
     y = d_outputs(net, x)
     loss = cr.MultiLoss(*[cr.MSELoss()] * len(y), weights=[0.5] * len(y))
     options = {"loss": loss, "batch_size": 20, "epochs": 2, "progress": False}
     twins = [net.copy(), net.copy()]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(team, "LEAST_OF_A_STEP", 1)
-        patch.setattr(team, "LEAST_OF_A_CALL", 0)
-        patch.setattr(team, "ROWS_OF_A_MEMBER", 1)
+    with all_threads():
         for twin, threads in zip(twins, (1, 3), strict=True):
             with cr.threads(threads):
                 cr.fit(twin, x, y, **options)

@@ -2,11 +2,13 @@
 
 import copy
 import pickle
+import re
 
 import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.interop.torch import from_state_dict, to_state_dict
 
 
 def network(**options):
@@ -225,6 +227,42 @@ def test_backward_follows_one_forward_once():
     out = net.forward(X)
     net.backward(out)
     with pytest.raises(RuntimeError, match=message):
+        net.backward(out)
+
+
+def average_of(net):
+    """Return an average whose own network is ``net``, as it follows another one."""
+    average = cr.ExponentialMovingAverage(network(seed=1))
+    average.network = net
+    return average
+
+
+CHANGES = {
+    "An optimizer's step": lambda net: cr.SGD().step(net),
+    "net.params = ...": lambda net: setattr(net, "params", 2 * net.params),
+    "fit": lambda net: cr.fit(
+        net, batch(8, 4), batch(8, 3), loss=cr.MSELoss(), epochs=1, batch_size=8, progress=False
+    ),
+    "from_state_dict": lambda net: from_state_dict(
+        net, to_state_dict(network(seed=1), framework="numpy")
+    ),
+    "ExponentialMovingAverage.update": lambda net: average_of(net).update(),
+}
+
+
+@pytest.mark.parametrize("by", CHANGES)
+def test_backward_with_other_parameters_than_forward_is_an_error(by):
+    net, X = network(), batch(5, 4)
+    out = net.forward(X)
+    CHANGES[by](net)
+    message = re.escape(f"{by} has changed the parameters after forward")
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match=message):
+            net.backward(out)
+    net.forward(X)
+    net.backward(out)
+    CHANGES[by](net)  # after backward, as always
+    with pytest.raises(RuntimeError, match="backward needs a forward before it"):
         net.backward(out)
 
 

@@ -1,6 +1,7 @@
 """Layers and activations of one's own, in NumPy and compiled: right, safe, and said so if not."""
 
 import copy
+import gc
 import pickle
 
 import numpy as np
@@ -159,33 +160,27 @@ def test_where_paths_and_uses_of_a_parameter_meet():
     assert cr.gradcheck(net, cr.MSELoss(), batch(5, 3), batch(5, 4)).error < 1e-6
 
 
+@pytest.mark.usefixtures("eager_threads")
 def test_threads_share_a_compiled_layer_and_leave_one_in_numpy_to_one():
     own = compiled_linear(4, 3)
     net = cr.Sequential(cr.Linear(4, 4), own, cr.Activation(lambda x: tanh(x), lambda y: 1 - y * y))
     x, d_out = batch(61, 4), batch(61, 3, seed=1)
-    y = net.forward(x)
-    net.backward(d_out)
-    for threads in (2, 5):
-        plan = team_plan(net, threads)
-        assert plan.members == (threads if is_compiled("numba") else 1)
+    results = []
+    for threads in (1, 2, 5):
+        plan = net.make_plan((4,), 61, threads=threads)
+        assert plan.threads == (threads if is_compiled("numba") else 1)
         machine = Machine(plan, net.dtype, "numba")
         grads = np.full_like(net.grads, np.nan)
         machine.run(Phase.FORWARD, 61, params=net.params, inputs=net.check_input(x, "x"))
-        assert np.array_equal(machine.rows_at("output", 61), y)
+        y = machine.rows_at("output", 61).copy()
         machine.rows_at("d_output", 61)[:] = d_out
         machine.run(Phase.BACKWARD, 61, params=net.params, grads=grads)
-        np.testing.assert_allclose(grads, net.grads, rtol=1e-4, atol=1e-5)
-    assert team_plan(cr.Sequential(Affine(4, 3)), 2).members == 1
-
-
-def team_plan(net, threads):
-    """Return a plan for so many threads, however little work there is for them."""
-    from chainrule.plan import plan as module
-
-    with pytest.MonkeyPatch.context() as patch:
-        if is_compiled("numba"):
-            patch.setattr(module, "choose_members", lambda work, rows, steps, limit: limit)
-        return net.make_plan((4,), 61, threads=threads)
+        results.append((y, grads))
+    np.testing.assert_allclose(results[0][0], net.predict(x), rtol=1e-5)
+    for y, grads in results[1:]:
+        np.testing.assert_array_equal(y, results[0][0])
+        np.testing.assert_array_equal(grads, results[0][1])
+    assert cr.Sequential(Affine(4, 3)).make_plan((4,), 61, threads=2).threads == 1
 
 
 @pytest.mark.skipif(JIT_DISABLED, reason="nothing is compiled")
@@ -306,15 +301,16 @@ def test_an_error_in_a_layer_comes_out_with_a_note_and_nothing_has_changed(layer
     cr.fit(net, x[4:], x[4:], **options | {"batch_size": 2})
 
 
-def test_an_error_on_the_way_back_or_in_a_team():
+@pytest.mark.usefixtures("eager_threads")
+def test_an_error_on_the_way_back_or_in_a_thread():
     net = cr.Sequential(cr.Linear(4, 4), cr.CompiledLayer(pass_on_x, fail_backward), seed=0)
     before = net.params.copy()
     with pytest.raises(RuntimeError, match="no way back"):
         cr.fit(net, batch(8, 4), batch(8, 4), loss=cr.MSELoss(), batch_size=8, progress=False)
     assert np.array_equal(net.params, before)
-    machine = Machine(team_plan(net, 2), net.dtype, "numba")
     rows = {"inputs": net.check_input(batch(61, 4), "x"), "params": net.params}
-    for _ in range(2):
+    for threads in (2, 5, 5, 5):  # which all fail, maybe at once
+        machine = Machine(net.make_plan((4,), 61, threads=threads), net.dtype, "numba")
         machine.run(Phase.FORWARD, 61, **rows)
         with pytest.raises(RuntimeError, match="no way back"):
             machine.run(Phase.BACKWARD, 61, params=net.params, grads=net.grads)
@@ -547,6 +543,34 @@ def test_there_is_no_tangent_through_an_own_layer():
         NotImplementedError, match=r"Activation\(np_square\) \(layer 0\) has no tan"
     ):
         tangents.append(list(plan.instructions))
+
+
+@pytest.mark.parametrize("backend", [b for b in BACKENDS if not is_compiled(b)])
+def test_arrays_that_a_compiled_layer_keeps_keep_their_memory(backend):
+    kept = []  # what compiled code could not do
+
+    def keep(x, weight, y):
+        kept.extend([x, weight, y])
+        y[:] = x * weight
+
+    def backward(dy, x, weight, dx, d_weight):
+        kept.extend([dy, d_weight])
+
+    weight = cr.Parameter((3,), cr.initializers.Constant(2.0))
+    layer = cr.CompiledLayer(keep, backward, parameters={"weight": weight})
+    net = cr.Sequential(layer, backend=backend)
+    x = batch(5, 3).astype(np.float32)
+    net.forward(x)
+    net.backward(x)
+    del net
+    gc.collect()
+    for array, expected in zip(kept, [x, np.full(3, 2), 2 * x, x], strict=False):
+        owner = array
+        while owner.base is not None:
+            owner = owner.base
+        assert isinstance(owner, np.ndarray)
+        assert owner.flags.owndata
+        assert np.array_equal(array, expected)
 
 
 def test_dataclasses_can_be_layers():

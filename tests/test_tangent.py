@@ -143,7 +143,8 @@ def test_tangent_of_the_tangent_and_its_way_back(activation, backend, rng):
 
 
 @pytest.mark.skipif(JIT_DISABLED, reason="plain Python uses one thread")
-def test_members_of_a_team_compute_the_same_tangents(rng):
+@pytest.mark.usefixtures("eager_threads")
+def test_threads_compute_the_same_tangents(rng):
     layers = [layer for _ in range(4) for layer in (cr.Linear(128, 128), cr.Tanh())]
     net = cr.Sequential(*layers, seed=0)
     builder, x, (y,) = net.lower((128,))
@@ -157,7 +158,7 @@ def test_members_of_a_team_compute_the_same_tangents(rng):
         plan = make_plan(
             builder, x, heads, offsets=net.offsets, batch=256, dtype=net.dtype, threads=threads
         )
-        assert plan.members == threads
+        assert plan.threads == threads
         machine = Machine(plan, net.dtype, "numba")
         grads = np.empty_like(net.params)
         run = {"params": net.params, "direction": direction}

@@ -13,20 +13,13 @@ from hypothesis import strategies as st
 
 import chainrule as cr
 from chainrule import network
+from chainrule.engine import machine
 from chainrule.engine.machine import Machine
 from chainrule.kernels.jit import JIT_DISABLED
-from chainrule.plan import team
+from chainrule.plan import threads as planning
 from chainrule.plan.builder import PlanBuilder, Tensor
 
 compiled = pytest.mark.skipif(JIT_DISABLED, reason="plain Python runs in one thread")
-
-
-@pytest.fixture
-def eager_teams(monkeypatch):
-    """Let as many threads as are allowed share even the smallest work."""
-    monkeypatch.setattr(team, "LEAST_OF_A_STEP", 1)
-    monkeypatch.setattr(team, "LEAST_OF_A_CALL", 0)
-    monkeypatch.setattr(team, "ROWS_OF_A_MEMBER", 1)
 
 
 # The limit
@@ -95,7 +88,7 @@ def test_environment(environment, expected):
 
 
 @pytest.mark.parametrize(
-    ("sizes", "batch", "members"),
+    ("sizes", "batch", "threads"),
     [
         ((4, 32, 32, 2), 32, 1),
         ((64, 64, 32, 10), 64, 1),
@@ -105,16 +98,16 @@ def test_environment(environment, expected):
     ],
 )
 @compiled
-def test_small_networks_stay_with_one_thread(sizes, batch, members):
+def test_small_networks_stay_with_one_thread(sizes, batch, threads):
     layers = [cr.Linear(*pair) for pair in pairwise(sizes)]
     net = cr.Sequential(*layers, seed=0)
     plan = net.make_plan(sizes[:1], batch, loss=cr.MSELoss(), steps=100, threads=2)
-    assert plan.members == members
+    assert plan.threads == threads
 
 
 def test_work_that_grows_by_one_unit_never_jumps():
     chosen = [
-        team.choose_members(work, 1024, 100, limit=64) for work in range(0, 80_000_000, 250_000)
+        planning.choose_threads(work, 128, 100, limit=64) for work in range(0, 80_000_000, 250_000)
     ]
     assert chosen[0] == 1
     assert chosen[-1] == 64
@@ -123,12 +116,12 @@ def test_work_that_grows_by_one_unit_never_jumps():
 
 
 def test_one_short_call_starts_no_thread():
-    assert team.choose_members(3_000_000, 1024, 1, limit=8) == 1
+    assert planning.choose_threads(3_000_000, 128, 1, limit=8) == 1
 
 
-@pytest.mark.parametrize("members", [1, 2, 3, 7])
+@pytest.mark.parametrize("threads", [1, 2, 3, 7])
 @pytest.mark.parametrize("sizes", [(784, 128, 64, 10), (3, 500, 1), (128,) * 20, (5, 5)])
-def test_shares_of_the_parameters_are_equal_and_cut_between_rows(sizes, members):
+def test_shares_of_the_parameters_are_equal_and_cut_between_rows(sizes, threads):
     net = cr.Sequential(*[cr.Linear(*pair) for pair in pairwise(sizes)], seed=0)
     builder = PlanBuilder()
     tensor = Tensor(sizes[:1])
@@ -141,18 +134,22 @@ def test_shares_of_the_parameters_are_equal_and_cut_between_rows(sizes, members)
         width = parameter.shape[1] if parameter.ndim == 2 else parameter.size
         cut_between |= set(range(start, start + parameter.size + 1, width))
         start += parameter.size
-    shares = team.share_out(builder.instructions, offsets, 64, members)
+    alone, shares = planning.share_out(builder.instructions, offsets, 64, threads)
+    assert alone[0] == 0
+    assert alone[1] >= start
     assert shares[0] == 0
     assert shares[-1] >= start
     assert set(shares[:-1]) <= cut_between
-    part = start / members
-    widest = team.ROWS_OF_A_MEMBER * max(sizes[1:]) + sum(sizes[1:])
+    part = start / threads
+    widest = planning.ROWS_OF_A_TILE * max(sizes[1:]) + sum(sizes[1:])
     sizes_of_shares = np.diff(np.minimum(shares, start))
     assert (abs(sizes_of_shares - part) <= widest).all()
 
 
-def test_a_team_without_parameters_has_one_share():
-    assert list(team.share_out([], {}, 64, 2)) == [0, team.ALL_PARAMETERS, team.ALL_PARAMETERS]
+def test_without_parameters_there_is_one_share():
+    everything = planning.ALL_PARAMETERS
+    shares = planning.share_out([], {}, 64, 2)
+    assert shares.tolist() == [[0, everything, everything]] * 2
 
 
 # The results
@@ -169,10 +166,12 @@ LAYERS = st.sampled_from(
     rows=st.integers(50, 70),
     dtype=st.sampled_from(["float32", "float64"]),
     weighted=st.booleans(),
-    members=st.integers(2, 5),
+    several=st.integers(2, 5),
 )
 @settings(max_examples=60, deadline=None)
-def test_training_gives_the_same_bits(widths, layers, batch, rows, dtype, weighted, members):
+def test_training_gives_the_same_bits(
+    all_threads, widths, layers, batch, rows, dtype, weighted, several
+):
     rng = np.random.default_rng(0)
     chain = []
     for pair, layer in zip(pairwise(widths), layers, strict=False):
@@ -182,10 +181,7 @@ def test_training_gives_the_same_bits(widths, layers, batch, rows, dtype, weight
 
     def train(threads):
         net = cr.Sequential(*chain, seed=0, dtype=dtype)
-        with cr.threads(threads), pytest.MonkeyPatch.context() as patch:
-            patch.setattr(team, "LEAST_OF_A_STEP", 1)
-            patch.setattr(team, "LEAST_OF_A_CALL", 0)
-            patch.setattr(team, "ROWS_OF_A_MEMBER", 1)
+        with cr.threads(threads), all_threads():
             history = cr.fit(
                 net, X, y, loss=cr.MSELoss(), epochs=2, batch_size=batch, sample_weight=weight,
                 progress=False,
@@ -194,14 +190,14 @@ def test_training_gives_the_same_bits(widths, layers, batch, rows, dtype, weight
             dx = net.backward(d_out)
             return history, net.params, net.grads, dx, net.predict(X)
 
-    alone, together = train(1), train(members)
+    alone, together = train(1), train(several)
     for mine, theirs in zip(alone[1:], together[1:], strict=True):
         assert np.array_equal(mine, theirs)
-    np.testing.assert_allclose(alone[0].batch_loss, together[0].batch_loss, rtol=1e-12)
+    assert alone[0].batch_loss == together[0].batch_loss
 
 
 @compiled
-@pytest.mark.usefixtures("eager_teams")
+@pytest.mark.usefixtures("eager_threads")
 def test_classification_gives_the_same_bits_again_and_again():
     X, y = cr.datasets.load_digits()
     results = []
@@ -215,7 +211,7 @@ def test_classification_gives_the_same_bits_again_and_again():
 
 
 @compiled
-@pytest.mark.usefixtures("eager_teams")
+@pytest.mark.usefixtures("eager_threads")
 def test_large_factors_give_the_same_bits():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(40, 700)).astype("f"), rng.normal(size=(40, 513)).astype("f")
@@ -230,7 +226,7 @@ def test_large_factors_give_the_same_bits():
 
 
 @compiled
-@pytest.mark.usefixtures("eager_teams")
+@pytest.mark.usefixtures("eager_threads")
 def test_blocks_of_several_sizes_follow_each_other(monkeypatch):
     # With a shorter last block, a member's rows lie where another's were.
     monkeypatch.setattr(network, "PREDICT_ROWS", 32)
@@ -255,20 +251,20 @@ def test_blocks_of_several_sizes_follow_each_other(monkeypatch):
 
 
 @compiled
-@pytest.mark.usefixtures("eager_teams")
+@pytest.mark.usefixtures("eager_threads")
 def test_lower_limit_holds_for_a_network_that_ran_before(monkeypatch):
     net, x = cr.Sequential(cr.Linear(3, 4), seed=0), np.ones((64, 3))
     with cr.threads(3):
         net.forward(x)
     started = []
-    monkeypatch.setattr(Thread, "start", lambda thread: started.append(thread))
+    monkeypatch.setattr(machine, "start_new_thread", lambda *work: started.append(work))
     with cr.threads(1):
         net.forward(x)
     assert started == []
 
 
 @compiled
-@pytest.mark.usefixtures("eager_teams")
+@pytest.mark.usefixtures("eager_threads")
 def test_two_fits_at_once():
     X, y = cr.datasets.load_digits()
 
@@ -291,7 +287,7 @@ def test_two_fits_at_once():
 
 
 @compiled
-@pytest.mark.usefixtures("eager_teams")
+@pytest.mark.usefixtures("eager_threads")
 def test_non_finite_loss_is_found_by_all():
     X = np.ones((64, 3))
     net = cr.Sequential(cr.Linear(3, 4), cr.Linear(4, 2), seed=0)
@@ -304,9 +300,9 @@ def test_non_finite_loss_is_found_by_all():
 
 
 @compiled
-@pytest.mark.usefixtures("eager_teams")
+@pytest.mark.usefixtures("eager_threads")
 @pytest.mark.parametrize("failing", [0, 1])
-def test_member_that_fails_keeps_nobody_waiting(monkeypatch, failing):
+def test_thread_that_fails_keeps_nobody_waiting(monkeypatch, failing):
     run = Machine.__init__
 
     def broken(self, *arguments):
@@ -329,12 +325,13 @@ def test_member_that_fails_keeps_nobody_waiting(monkeypatch, failing):
 
 
 @compiled
-@pytest.mark.usefixtures("eager_teams")
-def test_thread_that_cannot_be_started(monkeypatch):
-    def start(thread):
+@pytest.mark.usefixtures("eager_threads")
+def test_without_threads_to_start_one_does_the_work(monkeypatch):
+    def start(function, arguments):
         raise RuntimeError("can't start new thread")
 
-    net = cr.Sequential(cr.Linear(3, 4), seed=0)
-    monkeypatch.setattr(Thread, "start", start)
-    with cr.threads(3), pytest.raises(RuntimeError, match="can't start new thread"):
-        net.forward(np.ones((64, 3)))
+    net, x = cr.Sequential(cr.Linear(3, 4), seed=0), np.ones((64, 3))
+    expected = net.predict(x)
+    monkeypatch.setattr(machine, "start_new_thread", start)
+    with cr.threads(3):
+        assert np.array_equal(net.forward(x), expected)

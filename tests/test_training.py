@@ -163,15 +163,6 @@ def test_progress_bar_shows_epoch_and_loss(capsys):
     assert "accuracy" in shown
 
 
-@pytest.fixture
-def interruptible():
-    """Ctrl-C as in a terminal; a program started in the background may be told to ignore it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_stops_between_steps_and_keeps_everything():
     X, y = digits_like(rows=2000)
     net, twin = network(), network()

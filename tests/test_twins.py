@@ -14,21 +14,27 @@ import chainrule.kernels
 import chainrule.reference
 from chainrule.kernels import jit
 from chainrule.kernels.blocks import NORM_BLOCK, PACKED_BYTES
-from chainrule.reference.foreign import FUNCTION
+from chainrule.kernels.group import GROUP_SIZE
+from chainrule.reference.foreign import CALL, FUNCTION
 
 # Not kernels, but what they are made with.
 WITHOUT_TWIN = {
     *(
+        "atomics",
         "blocks",
         "cache",
         "callback",
+        "clock",
         "conversion",
         "copy",
         "dot",
         "elementwise",
         "formats",
+        "group",
         "jit",
+        "same",
         "sums",
+        "thread_group",
         "tile",
         "transpose",
     ),
@@ -89,9 +95,11 @@ def test_nobody_else_writes_njit():
 
 # A function from elsewhere, and the table that stands for it.
 @FUNCTION
-def weigh(*numbers):
-    *others, table = numbers
-    return sum(i * number for i, number in enumerate(others)) if table == TABLE.ctypes.data else -1
+def weigh(address):
+    call = CALL.from_address(address)
+    table, *others, _ = call
+    right = table == TABLE.ctypes.data
+    call[-1] = sum(i * number for i, number in enumerate(others, 1)) if right else -1
 
 
 TABLE = np.array([ctypes.cast(weigh, ctypes.c_void_p).value], np.int64)
@@ -136,7 +144,7 @@ def arguments(function, rows, columns, dtype, rng):
         "step": 3,
         "total": 2.5,
         "floor": dtype(-0.5),
-        "members": 1,
+        "threads": 1,
         "scale": 0.3,
         "offset": -0.7,
         "dtype": ord("h"),  # int16
@@ -152,6 +160,8 @@ def arguments(function, rows, columns, dtype, rng):
         "stride": 2 * columns + 3,
     }
     name = function.__name__
+    if name == "cross_entropy":
+        shapes["terms"] = (rows, 1)
     if name in ("linear", "linear_relu", "linear_backward_weight"):
         shapes["x"] = (rows, inner)
     if name in ("linear", "linear_relu"):
@@ -182,8 +192,8 @@ def arguments(function, rows, columns, dtype, rng):
             values.append(int(rng.integers(1 << 40)))
         elif parameter == "label":
             values.append(rng.integers(0, columns, rows))
-        elif parameter == "team":
-            values.append(np.zeros(16, np.int64))
+        elif parameter == "group":
+            values.append(np.zeros(GROUP_SIZE, np.int64))
         elif parameter == "memory":
             size = numbers["first"] + (rows + 3) * numbers["stride"]
             values.append(rng.integers(0, 256, size, np.uint8))

@@ -2,9 +2,11 @@
 
 Compiled code sees arrays of one dtype, C-contiguous, aligned and read-only: each other form would
 be compiled for by itself. Integers, booleans and other floats are converted to the network's
-dtype; anything else is refused. Nothing is copied that has the form already. X, which may be
-large or memory-mapped, mostly stays as it is: the engine converts its rows when it gathers them.
-What is no array yet becomes one in ``chainrule.protocols``.
+dtype; anything else is refused. X, which may be large or memory-mapped, mostly stays as it is: the
+engine converts its rows when it gathers them. Targets that have the form already are not copied
+either. Labels and weights, one number a row, always are: what was checked stays as it was, whoever
+writes into the array that they came from. What is no array yet becomes one in
+``chainrule.protocols``.
 """
 
 from typing import Any
@@ -83,7 +85,7 @@ def batch_array(value: ArrayLike, name: str, dtype: np.dtype) -> NDArray[Any]:
 
 
 def label_array(value: ArrayLike, rows: int, classes: int, name: str = "y") -> NDArray[np.int64]:
-    """Return class labels as int64 of shape ``(rows,)``, each in ``range(classes)``."""
+    """Return a copy of class labels: int64 of shape ``(rows,)``, each in ``range(classes)``."""
     array = as_array(value, name)
     if array.dtype.kind not in "iu":
         hint = " Use y.astype(int) if they are whole numbers." if array.dtype.kind == "f" else ""
@@ -94,14 +96,17 @@ def label_array(value: ArrayLike, rows: int, classes: int, name: str = "y") -> N
         raise ValueError(
             f"{name} must have shape ({rows},), one label a row, but its shape is {array.shape}."
         )
-    wrong = (array < 0) | (array >= classes)
+    # The copy is what is checked: compiled code writes where labels say, and whoever lent the array
+    # may write into it at any time.
+    labels = np.array(array, np.int64, order="C")
+    wrong = (labels < 0) | (labels >= classes)
     if wrong.any():
         row = int(np.argmax(wrong))
         raise ValueError(
             f"{name} has label {array[row]} at row {row}, but the network has {classes} outputs "
             f"(labels 0 to {classes - 1})."
         )
-    return _in_one_form(array, np.dtype(np.int64))
+    return _read_only_view(labels)
 
 
 def target_array(
@@ -116,12 +121,13 @@ def target_array(
     return array.reshape(shape)
 
 
-def weight_array(value: ArrayLike | None, rows: int, dtype: np.dtype) -> FloatArray | None:
-    """Return the samples' weights, shape ``(rows,)`` and not negative; None for None."""
+def weight_array(
+    value: ArrayLike | None, rows: int, dtype: np.dtype, name: str = "sample_weight"
+) -> FloatArray | None:
+    """Return a copy of the samples' weights: of shape ``(rows,)``, not negative; None for None."""
     if value is None:
         return None
-    name = "sample_weight"
-    array = real_array(value, name, dtype)
+    array = real_array(np.array(as_array(value, name)), name, dtype)
     if array.shape != (rows,):
         raise ValueError(
             f"{name} must have shape ({rows},), one weight a row, but its shape is {array.shape}."
@@ -130,6 +136,19 @@ def weight_array(value: ArrayLike | None, rows: int, dtype: np.dtype) -> FloatAr
         row = int(np.argmax(array < 0))
         raise ValueError(f"{name} must not be negative, but {name}[{row}] is {array[row]}.")
     return array
+
+
+def owned(array: NDArray[Any]) -> NDArray[Any]:
+    """Return ``array`` as kernels write into it: plain, contiguous, aligned and writable.
+
+    It is copied only if it is not so: unpickled arrays may be read-only, where they lie in a
+    memory-mapped file (joblib) or in memory that others share (pickle's out-of-band buffers).
+
+    >>> array = np.ones(2)
+    >>> owned(array) is array
+    True
+    """
+    return np.require(np.asarray(array), requirements=["C", "A", "W"])
 
 
 def all_finite(array: FloatArray) -> bool:
@@ -179,6 +198,10 @@ def _narrowed(array: NDArray[Any], dtype: np.dtype) -> FloatArray:
 
 def _in_one_form(array: NDArray[Any], dtype: np.dtype) -> NDArray[Any]:
     contiguous = np.asarray(array, dtype, order="C")
-    view = contiguous.view() if contiguous.flags.aligned else contiguous.copy()
+    return _read_only_view(contiguous if contiguous.flags.aligned else contiguous.copy())
+
+
+def _read_only_view(array: NDArray[Any]) -> NDArray[Any]:
+    view = array.view()
     view.flags.writeable = False
     return view

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule import arrays
+from chainrule.arguments import integer
 from chainrule.arrays import FloatArray
 from chainrule.losses import Loss, Targets
 from chainrule.network import Sequential
@@ -18,10 +20,13 @@ from chainrule.network import Sequential
 class Batch:
     """Rows to compute a loss on.
 
+    Labels and weights are copies. X and targets, which may be large, are mostly read where they
+    lie: what is written into them meanwhile are other numbers, at the same places.
+
     Attributes
     ----------
     inputs : array
-        X as it came, mostly.
+        A view of X as it came, mostly: the caller's own array could be given another shape.
     targets : Targets
     weights : array of shape (n,), or None
     """
@@ -55,19 +60,34 @@ class Batch:
         y: Any,
         sample_weight: ArrayLike | None,
         names: tuple[str, str] = ("X", "y"),
+        weights_name: str = "sample_weight",
     ) -> Batch:
-        """Return the batch, or raise an error that calls X and y by ``names``."""
+        """Return the batch, or raise an error that calls X, y and the weights by these names."""
         x = net.check_input(X, names[0])
         rows = x.shape[0]
         shapes = [(rows, *shape) for shape in net.output_shapes(x.shape[1:])]
         targets = loss.check_targets(y, shapes, net.dtype, names[1])
-        weights = arrays.weight_array(sample_weight, rows, net.dtype)
-        return cls(x, targets, weights)
+        weights = arrays.weight_array(sample_weight, rows, net.dtype, weights_name)
+        return cls(x.view(), targets, weights)
 
     @cached_property
     def arguments(self) -> dict[str, Any]:
         """What the machine reads batches from."""
         return {"inputs": self.inputs, **self.targets.arguments(), "weights": self.weights}
+
+
+def rows_a_step(batch_size: Any, rows: int, *, stacklevel: int) -> int:
+    """Return ``batch_size``; or ``rows`` if these are fewer, with a warning that says so.
+
+    ``stacklevel`` is that of :func:`warnings.warn` in the function that calls this one.
+    """
+    size = integer(batch_size, "batch_size", least=1)
+    if size > rows:
+        warnings.warn(
+            f"batch_size is {size}, but there are only {rows} rows: each step takes them all.",
+            stacklevel=stacklevel + 1,
+        )
+    return min(size, rows)
 
 
 def _read_only_copy(array: NDArray[Any]) -> NDArray[Any]:

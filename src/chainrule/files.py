@@ -2,7 +2,9 @@
 
 import os
 import re
+import stat
 import time
+from contextlib import suppress
 from pathlib import Path
 from threading import get_ident
 
@@ -12,19 +14,26 @@ ABANDONED = 600  # seconds without a change, after which no process writes a par
 def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     """Write ``content`` to ``path``; whatever happens meanwhile, an older file stays whole.
 
-    What processes that were killed have left beside it is removed.
+    A file that is there is replaced, and keeps its mode and owner; a link to it stays one. What
+    processes that were killed have left beside it is removed. What is no regular file, such as
+    ``/dev/stdout`` or a named pipe, is written into.
 
     Raises
     ------
     OSError
         If it cannot be written; nothing is left behind then.
     """
-    target = Path(os.path.realpath(path))  # a link stays one
+    special = open_special(path)
+    if special is not None:
+        with open(special, "wb") as file:
+            file.write(content)
+        return
+    target = Path(os.path.realpath(path))
     start = f".{target.name[:100]}."
     _remove_parts(target.parent, start)
     beside = target.with_name(f"{start}{os.getpid()}.{get_ident()}.part")
     try:
-        with open(beside, "wb") as file:
+        with open(_create_like(target, beside), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())  # else a crash of the machine could leave an empty file
@@ -32,6 +41,59 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+
+
+def is_special(path: str | os.PathLike[str]) -> bool:
+    """Tell whether ``path`` is there and must be written into, since it is no file to replace.
+
+    These are devices, named pipes, sockets, and open files of this process (``/dev/stdout``),
+    wherever these lead to.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return False
+    return _descriptor(path) is not None or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def open_special(path: str | os.PathLike[str]) -> int | None:
+    """Return a new descriptor to write into what is special; None for other paths."""
+    if not is_special(path):
+        return None
+    own = _descriptor(path)
+    # To open /dev/stdout would begin at the start of the file that it leads to.
+    return os.open(path, os.O_WRONLY) if own is None else os.dup(own)
+
+
+def _descriptor(path: str | os.PathLike[str]) -> int | None:
+    """Return the number of the open file that ``/dev/stdout``, ``/dev/fd/3`` or a link means."""
+    place, descriptors = os.fspath(path), os.path.realpath("/dev/fd")
+    while True:
+        folder, name = os.path.split(place)
+        if os.path.realpath(folder) == descriptors and name.isdecimal():
+            return int(name)
+        if not os.path.islink(place):
+            return None
+        place = os.path.join(folder, os.readlink(place))
+
+
+def _create_like(target: Path, beside: Path) -> int:
+    """Open a new file that has mode and owner of ``target``, as far as may be; else the usual."""
+    beside.unlink(missing_ok=True)
+    # Never through a link that somebody has put there; and nobody may look into it meanwhile who
+    # may not in the end.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    try:
+        old = os.stat(target)
+    except FileNotFoundError:
+        return os.open(beside, flags, 0o666)
+    descriptor = os.open(beside, flags, 0o600)
+    if os.name == "posix":
+        with suppress(PermissionError):  # another's file keeps its mode only
+            os.fchown(descriptor, old.st_uid, old.st_gid)
+        with suppress(PermissionError):  # some file systems have no modes
+            os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
+    return descriptor
 
 
 def _remove_parts(folder: Path, start: str) -> None:

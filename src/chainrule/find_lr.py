@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 KEPT = 0.9  # of the running mean that smooths the losses
-DIVERGED = 4.0  # times the lowest smoothed loss
+DIVERGED = 3.0  # times the magnitude of the lowest smoothed loss, above it
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,6 @@ class LearningRates:
     ----------
     rates, losses : arrays of shape (steps,)
         Each step's learning rate, and the running mean of the losses until then.
-    suggestion : float
-        A tenth of the rate at which the smoothed loss was lowest.
     """
 
     rates: NDArray[np.float64]
@@ -42,11 +40,30 @@ class LearningRates:
 
     @property
     def suggestion(self) -> float:
-        return float(self.rates[np.argmin(self.losses)]) / 10
+        """A tenth of the rate at which the smoothed loss was lowest, or the first if that is more.
+
+        Raises
+        ------
+        ValueError
+            If the loss never fell: then it was lowest at the first rate, and no rate that was tried
+            is better than another.
+        """
+        if not self._fell:
+            raise ValueError(
+                f"find_lr has no rate to suggest: over {len(self.rates)} rates from "
+                f"{self.rates[0]:.2g} to {self.rates[-1]:.2g} the loss never fell. Look at plot(), "
+                "and begin with a lower first rate if it rose at once."
+            )
+        return max(float(self.rates[np.argmin(self.losses)]) / 10, float(self.rates[0]))
+
+    @property
+    def _fell(self) -> bool:
+        return bool(np.argmin(self.losses) > 0)
 
     def __repr__(self) -> str:
+        suggestion = f"suggestion={self.suggestion:.2g}" if self._fell else "no suggestion"
         return (
-            f"LearningRates(suggestion={self.suggestion:.2g}, {len(self.rates)} rates from "
+            f"LearningRates({suggestion}, {len(self.rates)} rates from "
             f"{self.rates[0]:.2g} to {self.rates[-1]:.2g})"
         )
 
@@ -57,8 +74,9 @@ class LearningRates:
         figure = Figure(layout="constrained")
         ax = figure.add_subplot(xlabel="learning rate", ylabel="smoothed loss", xscale="log")
         ax.plot(self.rates, self.losses)
-        ax.axvline(self.suggestion, color="gray", linestyle="--", label="suggestion")
-        ax.legend()
+        if self._fell:
+            ax.axvline(self.suggestion, color="gray", linestyle="--", label="suggestion")
+            ax.legend()
         return figure
 
 
@@ -86,7 +104,8 @@ class _UntilDivergence(Callback):
     def on_steps(self, training: Training) -> None:
         self._mean = KEPT * self._mean + (1 - KEPT) * training.history.batch_loss[-1]
         self.losses.append(self._mean / (1 - KEPT**training.step))
-        diverged = self.losses[-1] > DIVERGED * min(self.losses)
+        lowest = min(self.losses)
+        diverged = self.losses[-1] > lowest + DIVERGED * abs(lowest)
         if diverged or training.step == self.steps:
             training.stop()
 
@@ -101,13 +120,13 @@ def find_lr(
     first: float = 1e-6,
     last: float = 1.0,
     steps: int = 100,
-    batch_size: int = 32,
+    batch_size: int | None = None,
     seed: int = 0,
 ) -> LearningRates:
     """Train a copy of ``net`` with a rate that grows from step to step, and see what it does.
 
-    It ends early once the loss has become four times its lowest. Network and optimizer stay as
-    they are.
+    It ends early once the loss has become four times its lowest, or has risen by as much as that
+    where losses are negative. Network and optimizer stay as they are.
 
     Parameters
     ----------
@@ -116,7 +135,7 @@ def find_lr(
     optimizer : Optimizer, optional
         ``Adam()`` by default; its own rate does not matter.
     first, last : float
-        The lowest and the highest rate, more than 0.
+        The lowest and the highest rate, more than 0, the first one less than the last one.
     steps : int
         At least 2.
 
@@ -148,6 +167,8 @@ def find_lr(
     check_network(net)
     first, last = above_zero(first, "first", net.dtype), above_zero(last, "last", net.dtype)
     schedule = _Exponential(first, last, steps)
+    if schedule.first >= schedule.last:
+        raise ValueError(f"first must be less than last, {last}, not {first}.")
     optimizer = Adam() if optimizer is None else optimizer
     watched = _UntilDivergence(steps)
     lr = getattr(optimizer, "lr", 0.0)

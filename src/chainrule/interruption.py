@@ -4,37 +4,60 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import FrameType
 
 
-@dataclass
 class Interruption:
-    """Whether somebody asked to stop."""
+    """What SIGINT calls, which notes that somebody asked to stop; a second one interrupts at once.
 
-    requested: bool = False
+    Attributes
+    ----------
+    requested : bool
+    """
+
+    def __init__(self) -> None:
+        self.requested = self._is_answered = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+
+    def answer(self) -> bool:
+        """Return whether somebody asked to stop, who is told so now."""
+        self._is_answered = self.requested
+        return self.requested
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody asked to stop, and has got no answer."""
+        return self.requested and not self._is_answered
 
 
 @contextmanager
 def interruption() -> Iterator[Interruption]:
-    """Turn SIGINT into a request while the block runs; a second one interrupts at once.
+    """Turn SIGINT into a request while the block runs; inside another such block, one to both.
 
-    Nothing changes outside the main thread, to which Python delivers signals, nor where the
-    program ignores SIGINT or handles it outside Python.
+    A request that has got no answer at the end is a KeyboardInterrupt then. Nothing changes outside
+    the main thread, to which Python delivers signals, nor where the program ignores SIGINT or
+    handles it outside Python.
     """
-    state = Interruption()
     in_main_thread = threading.current_thread() is threading.main_thread()
-    if not in_main_thread or signal.getsignal(signal.SIGINT) in (None, signal.SIG_IGN):
+    before = signal.getsignal(signal.SIGINT) if in_main_thread else None
+    if isinstance(before, Interruption):
+        yield before
+        return
+    state = Interruption()
+    if before in (None, signal.SIG_IGN):
         yield state
         return
-
-    def request(number: int, frame: FrameType | None) -> None:
-        if state.requested:
-            raise KeyboardInterrupt
-        state.requested = True
-
-    before = signal.signal(signal.SIGINT, request)
     try:
+        signal.signal(signal.SIGINT, state)
         yield state
     finally:
-        signal.signal(signal.SIGINT, before)
+        try:
+            signal.signal(signal.SIGINT, before)
+        finally:  # another signal's handler may have raised an exception before
+            signal.signal(signal.SIGINT, before)
+        if state.is_open:
+            raise KeyboardInterrupt

@@ -14,7 +14,6 @@ from chainrule.arrays import FloatArray
 from chainrule.engine.instructions import Op, Phase
 from chainrule.engine.machine import Machine
 from chainrule.engine.pool import MachinePool
-from chainrule.metrics import accuracy
 from chainrule.plan import Head, PlanBuilder, Tensor, make_plan
 from chainrule.protocols import as_array
 
@@ -80,8 +79,16 @@ class Loss(Numbers, ABC):
         """Return ``y`` checked, for outputs of these shapes; errors as for wrong data."""
 
     @abstractmethod
-    def accuracy(self, outputs: Sequence[FloatArray], targets: Targets) -> float | None:
-        """Return the share of rows, or entries, that are classified right; None if none are."""
+    def accuracy(
+        self,
+        outputs: Sequence[FloatArray],
+        targets: Targets,
+        sample_weight: FloatArray | None = None,
+    ) -> float | None:
+        """Return the share of rows, or entries, that are classified right; None if none are.
+
+        Rows count by their weights, as in the loss.
+        """
 
     @abstractmethod
     def __call__(
@@ -136,7 +143,12 @@ class OutputLoss(Loss):
         """Return ``y`` in the form that the engine takes: labels, or an array like the output."""
         return arrays.target_array(y, output_shape, dtype, name)
 
-    def accuracy(self, outputs: Sequence[FloatArray], targets: Targets) -> float | None:
+    def accuracy(
+        self,
+        outputs: Sequence[FloatArray],
+        targets: Targets,
+        sample_weight: FloatArray | None = None,
+    ) -> float | None:
         return None
 
     def __call__(
@@ -285,8 +297,13 @@ class BCEWithLogitsLoss(OutputLoss):
             )
         return target
 
-    def accuracy(self, outputs: Sequence[FloatArray], targets: Targets) -> float | None:
-        return float(np.mean((outputs[0] > 0) == (targets.values[0] > 0.5)))
+    def accuracy(
+        self,
+        outputs: Sequence[FloatArray],
+        targets: Targets,
+        sample_weight: FloatArray | None = None,
+    ) -> float | None:
+        return _share((outputs[0] > 0) == (targets.values[0] > 0.5), sample_weight)
 
 
 @dataclass(frozen=True)
@@ -331,5 +348,17 @@ class CrossEntropyLoss(OutputLoss):
             )
         return arrays.label_array(y, output_shape[0], output_shape[1], name)
 
-    def accuracy(self, outputs: Sequence[FloatArray], targets: Targets) -> float | None:
-        return accuracy(outputs[0], targets.values[0])
+    def accuracy(
+        self,
+        outputs: Sequence[FloatArray],
+        targets: Targets,
+        sample_weight: FloatArray | None = None,
+    ) -> float | None:
+        return _share(np.argmax(outputs[0], axis=1) == targets.values[0], sample_weight)
+
+
+def _share(right: NDArray[np.bool_], weights: FloatArray | None) -> float:
+    """Return the share of entries that are true, in rows of these weights."""
+    if weights is None:
+        return float(np.mean(right))
+    return float(np.average(right.reshape(len(right), -1).mean(axis=1), weights=weights))

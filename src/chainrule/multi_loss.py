@@ -103,10 +103,17 @@ class MultiLoss(Loss):
         )
         return Targets(tuple(values))
 
-    def accuracy(self, outputs: Sequence[FloatArray], targets: Targets) -> float | None:
+    def accuracy(
+        self,
+        outputs: Sequence[FloatArray],
+        targets: Targets,
+        sample_weight: FloatArray | None = None,
+    ) -> float | None:
         """Return that of the only output that is one of classes."""
         all_heads = zip(self.losses, outputs, targets.values, strict=True)
-        shares = [loss.accuracy([output], Targets((y,))) for loss, output, y in all_heads]
+        shares = [
+            loss.accuracy([output], Targets((y,)), sample_weight) for loss, output, y in all_heads
+        ]
         known = [share for share in shares if share is not None]
         return known[0] if len(known) == 1 else None
 

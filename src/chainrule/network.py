@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from functools import cached_property
 from math import prod, sqrt
 from typing import Any
 
@@ -115,13 +114,20 @@ class Sequential(Group):
         self.grads = np.zeros_like(self._params)
         self._initialize(np.random.default_rng(seed))
 
+        self._clear_caches()
+        self.drops = True
+        self._mask_key, self._draws = mask_key(seed), 0  # of forward
+
+    def _clear_caches(self) -> None:
+        """Begin without all that is made, and made again, when it is needed."""
         self._output_shapes: dict[Shape, tuple[Shape, ...]] = {}  # by the input shapes that fit
         self._predictors = MachinePool(MOST_PREDICTORS)
+        self._own_updater: Machine | None = None
         # Of forward and backward.
         self._manual: tuple[Plan, Machine, tuple[int, bool]] | None = None
         self._rows_forward = 0  # rows of a forward that no backward has followed
-        self.drops = True
-        self._mask_key, self._draws = mask_key(seed), 0  # of forward
+        self._outdated_by = ""  # what has changed the parameters since, if anything
+        self._masks = 0, 0  # of the latest forward
 
     def _initialize(self, rng: np.random.Generator) -> None:
         views = self.parameters()
@@ -156,6 +162,7 @@ class Sequential(Group):
                 f"params must have shape {self._params.shape}, but its shape is {vector.shape}."
             )
         self._params[:] = vector
+        self.outdate_forward("net.params = ...")
 
     def parameters(self) -> dict[str, FloatArray]:
         """Return each parameter by name, as a writable view into ``params``."""
@@ -246,10 +253,11 @@ class Sequential(Group):
         """
         batch = self.check_input(x, "x")
         rows, shape = batch.shape[0], batch.shape[1:]
-        self._rows_forward = 0
+        self._rows_forward, self._outdated_by = 0, ""
         threads = threads_for(self.backend)
         if (
             self._manual is None
+            or not self._manual[1].usable
             or self._manual[0].input_shape != shape
             or self._manual[0].batch < rows
             or self._manual[2] != (threads, self.drops)
@@ -259,16 +267,19 @@ class Sequential(Group):
             self._manual = plan, machine, (threads, self.drops)
         plan, machine, _ = self._manual
         self._draws += 1
-        masks = self._mask_key, self._draws
-        machine.run(Phase.FORWARD, rows, params=self._params, inputs=batch, masks=masks)
+        self._masks = self._mask_key, self._draws
+        machine.run(Phase.FORWARD, rows, params=self._params, inputs=batch, masks=self._masks)
         self._rows_forward = rows
         return _output(machine.outputs(rows))
 
     def backward(self, d_out: Any) -> FloatArray:
         """Carry the loss's gradient back through the network, from the output to the input.
 
-        It belongs to the latest :meth:`forward`, and follows it once. The parameters' gradients
-        replace what was in ``grads``; they are not added up.
+        It belongs to the latest :meth:`forward`, and follows it once, with the same parameters: it
+        is an error if an optimizer's step, :func:`fit`, an assignment to ``net.params`` or
+        ``from_state_dict`` has changed them in between. What is written into their views is
+        not seen, and would give the gradients of neither network. The parameters' gradients replace
+        what was in ``grads``; they are not added up.
 
         Parameters
         ----------
@@ -284,12 +295,17 @@ class Sequential(Group):
         Raises
         ------
         RuntimeError
-            If no forward came before.
+            If no forward came before, or the parameters were changed after it.
         ValueError, TypeError
             If d_out has the wrong shape or dtype, or holds NaN or infinity.
         """
         rows = self._rows_forward
         if rows == 0 or self._manual is None:
+            if self._outdated_by:
+                raise RuntimeError(
+                    f"{self._outdated_by} has changed the parameters after forward, so that "
+                    "backward would give the gradients of neither network: call forward again."
+                )
             raise RuntimeError("backward needs a forward before it, one for each backward.")
         plan, machine, _ = self._manual
         gradients = self.check_gradients(d_out, rows, plan.output_shapes, "d_out")
@@ -300,9 +316,14 @@ class Sequential(Group):
             rows,
             params=self._params,
             grads=self.grads,
-            masks=(self._mask_key, self._draws),
+            masks=self._masks,
         )
         return machine.rows_at("d_input", rows).copy()
+
+    def outdate_forward(self, by: str) -> None:
+        """Note that something has changed the parameters: no backward fits the latest forward."""
+        if self._rows_forward:
+            self._rows_forward, self._outdated_by = 0, by
 
     def restart_masks(self) -> None:
         """Let the next :meth:`forward` draw the first one's masks again; see :class:`Dropout`."""
@@ -346,6 +367,7 @@ class Sequential(Group):
 
     def apply_update(self, state: OptimizerState) -> None:
         """Change the parameters by the gradients, as ``state``'s rule says."""
+        self.outdate_forward("An optimizer's step")
         self._updater.run(
             Phase.UPDATE,
             1,
@@ -362,8 +384,9 @@ class Sequential(Group):
         """
         rule = np.zeros(1, UPDATE)
         rule["clip_norm"], rule["clip_value"] = norm, value
-        self._updater.run(Phase.CLIP, 1, params=self._params, grads=self.grads, update=rule)
-        return sqrt(self._updater.squares.sum()) if norm else 0.0
+        updater = self._updater
+        updater.run(Phase.CLIP, 1, params=self._params, grads=self.grads, update=rule)
+        return sqrt(updater.squares.sum()) if norm else 0.0
 
     def let_follow(self, average: FloatArray, decay: float) -> None:
         """Let an average of the parameters follow them: ``decay`` is how much of it stays."""
@@ -379,13 +402,15 @@ class Sequential(Group):
             average=average,
         )
 
-    @cached_property
+    @property
     def _updater(self) -> Machine:
         """A machine that only updates: its plan is empty."""
-        nothing = Tensor((1,))
-        heads = [Head(nothing)]
-        plan = make_plan(PlanBuilder(), nothing, heads, offsets={}, batch=1, dtype=self.dtype)
-        return Machine(plan, self.dtype, self.backend)
+        if self._own_updater is None or not self._own_updater.usable:
+            nothing = Tensor((1,))
+            heads = [Head(nothing)]
+            plan = make_plan(PlanBuilder(), nothing, heads, offsets={}, batch=1, dtype=self.dtype)
+            self._own_updater = Machine(plan, self.dtype, self.backend)
+        return self._own_updater
 
     # Shapes and plans
 
@@ -552,11 +577,18 @@ class Sequential(Group):
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what is made again when it is needed: machines, with their memory."""
-        state = self.__dict__ | {"_manual": None, "_rows_forward": 0}
-        state["_predictors"] = MachinePool(MOST_PREDICTORS)
-        state.pop("_updater", None)
-        return state
+        """Leave out the caches, as there are machines, with their memory."""
+        caches = (
+            *("_output_shapes", "_predictors", "_own_updater", "_manual"),
+            *("_rows_forward", "_outdated_by", "_masks"),
+        )
+        return {name: value for name, value in self.__dict__.items() if name not in caches}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Own the vectors: they are written into, and read by compiled code in one form."""
+        vectors = {name: arrays.owned(state[name]) for name in ("_params", "grads")}
+        self.__dict__.update(state | vectors)
+        self._clear_caches()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Sequential:
         return self.copy()

@@ -46,7 +46,8 @@ def objective(
     net : Sequential
     loss : Loss
     X, y : arrays
-        As in :func:`fit`. They are checked once, here, and read in place: leave them as they are.
+        As in :func:`fit`. They are checked once, here; X and targets are read in place: leave
+        them as they are.
     sample_weight : array of shape (n,), optional
         One weight a row, not negative.
 
@@ -204,6 +205,12 @@ class Objective:
         derivatives *= self._residuals_scale[:, :, np.newaxis]
         return derivatives.reshape(rows * outputs, params.size)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Be made anew from the same data, so that compiled code finds it in the one form."""
+        batch = self._batch
+        data = batch.inputs, batch.targets.y, batch.weights
+        return Objective, (self._net, self._loss, *data)
+
     @property
     def _target(self) -> Float64:
         """Of the only output, a row for each row of X."""
@@ -237,8 +244,8 @@ class Objective:
         )
         if done == 0:  # the loss is not finite
             gradient[:] = nan
-        weight, *parts = losses[0].tolist()
-        return weight, sum(parts), gradient
+        weight, value = losses[0].tolist()
+        return weight, value, gradient
 
     def _take(self, *, with_loss: bool) -> tuple[Any, Machine]:
         """Return a machine for a block of rows, and the key to put it back with."""

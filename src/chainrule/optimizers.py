@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.arguments import Check, Numbers, above_zero, at_least_zero, share_below_one
+from chainrule.arrays import owned
 from chainrule.engine.instructions import UPDATE, Op
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ class OptimizerState:
 
     def __init__(self, rule: NDArray[Any], vectors: NDArray[Any]) -> None:
         self.rule, self.vectors = rule, vectors
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Own the arrays, which may come back read-only."""
+        self.__dict__.update({name: owned(array) for name, array in state.items()})
 
     @property
     def step(self) -> int:

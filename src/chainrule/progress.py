@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from time import perf_counter
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+SECONDS = 0.1  # between two drawings, which take a millisecond each
+
 
 class TrainingProgress:
     """A bar over all epochs with the latest loss; does nothing where it is not wanted.
+
+    Where it cannot be drawn, as the output is closed or full, a warning says so, once, and the
+    training goes on without it. It is drawn by the thread that trains, so that errors come here.
 
     Attributes
     ----------
@@ -21,6 +31,7 @@ class TrainingProgress:
     def __init__(self, epochs: int, an_epoch: int | None, *, shown: bool) -> None:
         self._epochs, self.an_epoch = epochs, an_epoch
         self._bar: Progress | None = None
+        self._next_drawing = 0.0
         if shown:  # rich takes a while to load
             from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -29,6 +40,7 @@ class TrainingProgress:
                 BarColumn(),
                 TextColumn("{task.fields[text]}"),
                 TimeRemainingColumn(),
+                auto_refresh=False,
             )
             self._task = self._bar.add_task(
                 "", total=self._total, epoch=1, epochs=epochs, text="compiling or loading"
@@ -37,7 +49,7 @@ class TrainingProgress:
 
     def __enter__(self) -> TrainingProgress:
         if self._bar is not None:
-            self._bar.start()
+            self._draw(self._bar.start)
         return self
 
     @property
@@ -46,14 +58,18 @@ class TrainingProgress:
 
     def advance(self, epoch: int, done: int, loss: float) -> None:
         """Show that so many rows, or batches, of an epoch, counted from 0, are done."""
-        if self._bar is not None:
-            self._bar.update(
-                self._task,
-                total=self._total,
-                completed=epoch * (self.an_epoch or 0) + done,
-                epoch=epoch + 1,
-                text=f"loss {loss:.4g}{self._text}",
-            )
+        if self._bar is None:
+            return
+        self._bar.update(
+            self._task,
+            total=self._total,
+            completed=epoch * (self.an_epoch or 0) + done,
+            epoch=epoch + 1,
+            text=f"loss {loss:.4g}{self._text}",
+        )
+        if perf_counter() >= self._next_drawing:
+            self._draw(self._bar.refresh)
+            self._next_drawing = perf_counter() + SECONDS
 
     def validated(self, loss: float, accuracy: float | None) -> None:
         """Show the validation's figures from now on."""
@@ -68,4 +84,37 @@ class TrainingProgress:
         traceback: TracebackType | None,
     ) -> None:
         if self._bar is not None:
-            self._bar.stop()
+            self._draw(self._bar.stop)
+
+    def _draw(self, draw: Callable[[], Any]) -> None:
+        from rich.errors import LiveError
+
+        assert self._bar is not None
+        console = self._bar.console
+        quiet = console.quiet
+        try:
+            draw()
+        except (LiveError, OSError, SystemExit, ValueError) as error:
+            cause = error.__context__ if _is_of_a_broken_pipe(error) else error
+            if not (isinstance(error, LiveError) or _is_of_the_output(cause)):
+                raise
+            with suppress(Exception, SystemExit):
+                self._bar.stop()  # else the next bar would wait for it
+            self._bar, console.quiet = None, quiet
+            warnings.warn(
+                f"The progress bar could not be drawn ({cause}); the training goes on without it.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+
+
+def _is_of_a_broken_pipe(error: BaseException) -> bool:
+    """Tell whether rich raises this because a pipe is closed; it would end the program."""
+    return isinstance(error.__context__, BrokenPipeError)
+
+
+def _is_of_the_output(error: BaseException | None) -> bool:
+    """Tell whether writing raised this, and no handler of a signal that came meanwhile."""
+    if isinstance(error, OSError):
+        return error.errno is not None
+    return isinstance(error, UnicodeError) or bool(getattr(sys.stdout, "closed", False))

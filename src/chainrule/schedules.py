@@ -1,8 +1,8 @@
 """Schedules: the learning rate of each step, as a pure function of the step's number.
 
-Steps are counted from 0, over all epochs: an epoch has ``ceil(n / batch_size)`` of them. The
-formulas are those of ``torch.optim.lr_scheduler``, where each step of the scheduler is one step
-of the training.
+Steps are counted from 0, over all epochs of a call of ``fit``: an epoch has
+``ceil(n / batch_size)`` of them. The formulas are those of ``torch.optim.lr_scheduler``, where each
+step of the scheduler is one step of the training.
 """
 
 from __future__ import annotations
@@ -272,7 +272,7 @@ class ReduceLROnPlateau(Callback):
     patience : int
         How many epochs in a row may bring nothing better before the rate is reduced, 0 or more.
     threshold : float
-        What is better by no more than this share of the best value does not count.
+        What is better by no more than this share of the best value's magnitude does not count.
     cooldown : int
         Epochs after a reduction in which nothing is counted.
     min_lr : float
@@ -323,8 +323,7 @@ class ReduceLROnPlateau(Callback):
 
     def on_epoch_end(self, training: Training) -> None:
         value = self._monitor.value(training)
-        sign = -1 if self._monitor.mode == "min" else 1
-        if self._monitor.improves(value, self.best * (1 + sign * self.threshold)):
+        if self._monitor.improves(value, self.best, self.threshold):
             self.best, self._waited = value, 0
         else:
             self._waited += 1

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from math import floor, log10
 from os import PathLike
 from typing import Any
 
@@ -18,6 +19,7 @@ MISSING = frozenset(("", "?", "NA", "N/A", "NaN", "nan", "null", "NULL"))
 MOST_CATEGORIES = 50  # of an input column
 MOST_CLASSES = 20  # whole numbers of so many values are classes, where nobody says
 CLASSIFICATION, REGRESSION = "classification", "regression"
+DECIMALS = 8  # of a predicted number, in units of the target's scale: float32 has 7
 LARGEST = float(np.finfo(np.float32).max)  # networks compute in float32
 DATE = re.compile(r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})([T ].*)?")
 
@@ -271,6 +273,21 @@ class Encoding:
             output[:, 0].astype(float) * self.target.scale + self.target.mean
         ).tolist()
         return values
+
+    def written(self, value: str | float) -> str:
+        """Return a predicted class or number as text.
+
+        Numbers have as many decimals as the network's float32 gives where the training rows'
+        targets differ, however large they are themselves.
+
+        >>> from chainrule.tables import Column, Encoding
+        >>> target = Column("julian_date", mean=2_459_000.5, scale=0.3)
+        >>> Encoding((), target).written(2_459_000.5123456789)
+        '2459000.512345679'
+        """
+        if isinstance(value, str):
+            return value
+        return repr(round(value, DECIMALS - floor(log10(self.target.scale))))
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, for :meth:`from_json`."""

@@ -64,32 +64,6 @@ def test_one_lbfgs_fit_finds_what_scikit_learn_finds():
     assert models[0].loss_ == pytest.approx(models[1].loss_, rel=1e-3)
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("activation", ["relu", "logistic", "tanh", "identity"])
-@pytest.mark.parametrize(("solver", "rtol"), [("sgd", 1e-9), ("adam", 1e-7)])
-def test_the_same_steps_from_the_same_weights(solver, rtol, activation):
-    X, y = load_iris(return_X_y=True)
-    X = StandardScaler().fit_transform(X)
-    weights = np.linspace(0.5, 1.5, len(y))
-    options = {
-        "hidden_layer_sizes": (6, 5), "activation": activation, "solver": solver, "alpha": 2.0,
-        "batch_size": len(y), "learning_rate_init": 0.01, "warm_start": True, "max_iter": 1,
-        "epsilon": 1e-13, "random_state": 0,
-    }  # fmt: skip
-    for pair, targets in zip(PAIRS, (y, np.column_stack([y, X[:, 0]])), strict=True):
-        own, theirs = pair[0](**options, dtype="float64"), pair[1](**options)
-        for model in (own, theirs):
-            model.fit(X, targets, weights).set_params(max_iter=10)
-        own.coefs_, own.intercepts_ = theirs.coefs_, theirs.intercepts_
-        for model in (own, theirs):
-            model.fit(X, targets, weights)
-        for mine, expected in zip(
-            own.coefs_ + own.intercepts_, theirs.coefs_ + theirs.intercepts_, strict=True
-        ):
-            np.testing.assert_allclose(mine, expected, rtol=rtol, atol=rtol)
-        np.testing.assert_allclose(own.loss_curve_[1:], theirs.loss_curve_[1:], rtol=1e-6)
-
-
 def test_stops_warns_and_goes_on():
     X, y = load_digits(n_class=3, return_X_y=True)
     model = NetworkClassifier(20, tol=1e-2, random_state=0, warm_start=True).fit(X / 16, y)
@@ -229,16 +203,6 @@ def test_stops_at_the_first_epoch_that_may_be_the_last(patience):
         model.fit(X, y)
     assert model.n_iter_ == min(patience + 2, 40)  # the first epoch has none to compare with
     assert model._no_improvement_count == model.n_iter_ - 1
-
-
-def test_what_is_not_finite():
-    X, y = load_iris(return_X_y=True)
-    options = {"activation": "identity", "solver": "sgd", "learning_rate_init": 1e6}
-    with pytest.raises(ValueError, match="non-finite parameter weights"):
-        NetworkRegressor(**options).fit(X, y)
-    model = NetworkRegressor(early_stopping=True, **options).fit(X, y)
-    assert np.isnan(model.validation_scores_[-1])
-    assert np.isfinite(model.predict(X)).all()
 
 
 def test_negative_weights_are_refused_before_anything_is_changed():

@@ -1,4 +1,4 @@
-"""Machines for derivatives: kept by each network, so that a second call allocates little."""
+"""Machines for derivatives and trainings: kept by each network, for the next call."""
 
 from __future__ import annotations
 
@@ -26,20 +26,33 @@ _pools: WeakKeyDictionary[Sequential, MachinePool] = WeakKeyDictionary()
 
 
 def take(
-    net: Sequential, plan: PlanMaker, shape: tuple[int, ...], rows: int, **options: Any
+    net: Sequential,
+    plan: PlanMaker,
+    shape: tuple[int, ...],
+    rows: int,
+    *,
+    backend: str | None = None,
+    **options: Any,
 ) -> tuple[Hashable, Machine]:
     """Take a machine for ``plan(net, shape, rows, ...)`` out of the network's pool.
 
-    Returns also the key under which it is to be put back.
+    Returns also the key under which it is to be put back, unless it has failed. ``backend`` is the
+    network's by default.
     """
-    threads = threads_for(net.backend)
-    key = plan, shape, rows, threads, *options.items()
+    backend = backend or net.backend
+    threads = threads_for(backend)
+    key = plan, shape, rows, threads, backend, *options.items()
 
     def make() -> Machine:
         made = plan(net, shape, rows, threads=threads, **options)
-        return Machine(made, net.dtype, net.backend)
+        return Machine(made, net.dtype, backend)
 
     return key, _pool_of(net).take(key, make)
+
+
+def put_back(net: Sequential, key: Hashable, machine: Machine) -> None:
+    """Keep a machine that :func:`take` has returned for the next one who asks."""
+    _pool_of(net).put_back(key, machine)
 
 
 @contextmanager
@@ -49,7 +62,7 @@ def borrowed(
     """Do as :func:`take`, for a while."""
     key, machine = take(net, plan, shape, rows, **options)
     yield machine
-    _pool_of(net).put_back(key, machine)
+    put_back(net, key, machine)
 
 
 def return_with(owner: object, net: Sequential, key: Hashable, machine: Machine) -> None:

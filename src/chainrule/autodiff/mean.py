@@ -42,8 +42,8 @@ class BlockMean:
         d_params: FloatArray | None,
         d_x: FloatArray,
     ) -> None:
-        """Take a block's means: ``losses`` has its weight, and its loss in parts."""
-        weight, value = float(losses[0]), float(losses[1:].sum())
+        """Take a block's means: ``losses`` has its weight, and its loss."""
+        weight, value = losses.tolist()
         self._weight += weight
         share = weight / self._weight if self._weight > 0 else 0.0
         if self._blocks:

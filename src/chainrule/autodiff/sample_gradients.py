@@ -47,7 +47,7 @@ class SampleGradients:
         self._net, self._machine, self._params = net, machine, params
         self._inputs, self._d_outputs = inputs, d_outputs
         self._steps = machine.plan.instructions
-        self._is_linear = self._steps["op"] == Op.LINEAR
+        self._is_linear = self._steps["op"] == int(Op.LINEAR)
         self._by_rule = bool((self._is_linear | (self._steps["weight"] < 0)).all())
 
     def write(self, result: FloatArray, place: int) -> None:

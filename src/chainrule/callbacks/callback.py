@@ -161,7 +161,8 @@ class Callback:
     def load_state_dict(self, state: State) -> None:
         """Go on from what :meth:`state_dict` returned: comes after :meth:`on_fit_begin`.
 
-        A callback forgets it in :meth:`on_fit_begin` if it has any and ``training.epoch`` is 0.
+        A callback that shall begin anew with each training forgets what it knows in
+        :meth:`on_fit_begin`, where ``training.epoch`` is 0.
         A ValueError says that it does not fit; the training is left as it was then.
         """
 

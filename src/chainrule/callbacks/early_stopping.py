@@ -25,7 +25,9 @@ class EarlyStopping(Callback):
     min_delta : float
         What is better by no more than this does not count; 0 or more.
     mode : "min" or "max", optional
-        By default, smaller is better if the name has "loss" or "error" in it, else larger.
+        Whether smaller or larger values are better. By default, as the figure's name says: losses,
+        errors (also "mae", "rmse", "deviance", "nll") go down, accuracies and scores (also "r2",
+        "f1", "auc", "precision") go up.
     restore_best : bool
         Whether the network has the best epoch's parameters at the end, however it came: also by
         Ctrl-C, after the last epoch, or after an error, such as a :class:`NonFiniteError`. The
@@ -39,6 +41,11 @@ class EarlyStopping(Callback):
         Its epoch, counted from 1; 0 before the first.
     stopped_epoch : int or None
         After which epoch it stopped the training.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, or there is no ``mode`` and the name does not say which.
 
     References
     ----------

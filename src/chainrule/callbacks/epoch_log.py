@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
+from io import FileIO
 from pathlib import Path
-from typing import IO
 
-from chainrule.callbacks.callback import Callback, Training
+from chainrule.callbacks.callback import Training
+from chainrule.callbacks.file_callback import FileCallback
+from chainrule.files import open_special
 
 
-class EpochLog(Callback):
+class EpochLog(FileCallback):
     """Write a line after each epoch.
 
-    A line is handed to the system before the next epoch begins. A training that is resumed goes on
-    in the same file: a half-written last line, and lines of epochs that come again, are taken away.
+    A line is handed to the system before the next epoch begins; what cannot be written is kept, and
+    goes before the next line. A training that is resumed goes on in the same file: a half-written
+    last line, and lines of epochs that come again, are taken away.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self._file: IO[str] | None = None
+        self._file: FileIO | None = None
+        self._pending = b""
 
     @abstractmethod
     def header(self, names: tuple[str, ...]) -> str:
@@ -34,23 +38,30 @@ class EpochLog(Callback):
         """Return a line's epoch, 0 for the header; ValueError if the line is none of ours."""
 
     def on_fit_begin(self, training: Training) -> None:
-        self.on_fit_end(training)
+        super().on_fit_begin(training)
         self._names = ("epoch", *training.figure_names, "seconds")
-        kept = self._lines_until(training.epoch) if training.epoch else ""
+        special = open_special(self.path)
+        kept = self._lines_until(training.epoch) if training.epoch and special is None else ""
         header = self.header(self._names)
         if kept and not kept.startswith(header):
             raise ValueError(f"{self.path} is a log of other figures than {self._names}.")
         self.path.parent.mkdir(parents=True, exist_ok=True)
         # Cut it where it ends to be ours: to write it anew could lose it.
-        self._file = open(  # noqa: SIM115 - open for the whole training
-            self.path, "r+" if kept else "w", encoding="utf-8", newline=""
-        )
-        if kept:
-            self._file.seek(len(kept.encode()))
-            self._file.truncate()
-        else:
-            self._file.write(header)
-            self._file.flush()
+        self._file = FileIO(self.path if special is None else special, "r+" if kept else "w")
+        try:
+            if kept:
+                self._file.seek(len(kept.encode()))
+                self._file.truncate()
+            self._pending = b"" if kept else header.encode()
+            self._write()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _write(self) -> None:
+        assert self._file is not None
+        while self._pending:  # a disk that becomes full takes a part of it
+            self._pending = self._pending[self._file.write(self._pending) or 0 :]
 
     def _lines_until(self, epoch: int) -> str:
         try:
@@ -68,17 +79,16 @@ class EpochLog(Callback):
         return kept
 
     def on_epoch_end(self, training: Training) -> None:
-        assert self._file is not None
         figures = training.history.latest()
         values: dict[str, float | int] = {"epoch": training.epoch}
         values |= {name: figures[name] for name in self._names[1:-1]}
-        self._file.write(self.line(values | {"seconds": training.history.seconds[-1]}))
-        self._file.flush()
+        self._pending += self.line(values | {"seconds": training.history.seconds[-1]}).encode()
+        self.attempt(self._write)
 
     def on_fit_end(self, training: Training) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        assert self._file is not None
+        with self._file:
+            self.attempt(self._write)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.path)!r})"

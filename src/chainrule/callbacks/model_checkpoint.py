@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from chainrule.architecture import describe
-from chainrule.callbacks.callback import Callback, Training
+from chainrule.callbacks.callback import Training
+from chainrule.callbacks.file_callback import FileCallback
 from chainrule.callbacks.monitor import Monitor
+from chainrule.files import is_special
+from chainrule.network import Sequential
 
 
-class ModelCheckpoint(Callback):
+class ModelCheckpoint(FileCallback):
     """Save the network after each epoch that is the best so far, or after each.
 
-    Each file is what :meth:`Sequential.save` writes, whole or not there; :func:`load` reads it.
+    Each file is what :meth:`Sequential.save` writes, whole or not there; :func:`load` reads it. A
+    folder that cannot be written into is an error before the first step; a file that cannot be
+    written later, as on a full disk, is a warning, once in a training.
+
+    The same object in another training goes on: it keeps its best, whose file it would overwrite.
 
     Parameters
     ----------
@@ -64,6 +72,7 @@ class ModelCheckpoint(Callback):
         self.best, self.best_path = self._monitor.worst, None  # type: float, str | None
 
     def on_fit_begin(self, training: Training) -> None:
+        super().on_fit_begin(training)
         describe(training.network.layers)  # layers that cannot be saved say so now
         if self.best_only or self._monitor.name in training.figure_names:
             self._monitor.check(training)
@@ -75,8 +84,12 @@ class ModelCheckpoint(Callback):
                 f"path is {self._pattern!r}, but what stands in its braces must be one of {known} "
                 f"({type(error).__name__}: {error})."
             ) from None
-        if training.epoch == 0:
-            self.best, self.best_path = self._monitor.worst, None
+        if not is_special(self._pattern):
+            known, brace, _ = self._pattern.partition("{")
+            folder = os.path.dirname(os.path.realpath(known + brace))
+            os.makedirs(folder, exist_ok=True)
+            with TemporaryFile(dir=folder):  # it can be written into, or says why not
+                pass
 
     def on_epoch_end(self, training: Training) -> None:
         figures = training.history.latest()
@@ -85,10 +98,13 @@ class ModelCheckpoint(Callback):
         if self.best_only and not is_best:
             return
         path = Path(self._pattern.format(epoch=training.epoch, **figures))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        training.network.save(path)
-        if is_best:
+        if self.attempt(lambda: self._save(training.network, path)) and is_best:
             self.best, self.best_path = value, str(path)
+
+    @staticmethod
+    def _save(network: Sequential, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        network.save(path)
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best, "best_path": self.best_path}

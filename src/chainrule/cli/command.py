@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from chainrule.files import is_special
+
 Report = dict[str, Any]  # what --json writes
 
 
@@ -33,6 +35,10 @@ def check_writable(path: Path | None) -> None:
     """Raise ValueError if there cannot be such a file, before it is computed in vain."""
     if path is None:
         return
+    if is_special(path):
+        if not os.access(path, os.W_OK):
+            raise ValueError(f"{path} cannot be written: it is read-only.")
+        return
     folder = path.resolve().parent
     if not folder.is_dir():
         raise ValueError(f"There is no folder for {path}.")
@@ -40,8 +46,3 @@ def check_writable(path: Path | None) -> None:
         raise ValueError(f"{path} is a folder, not a file.")
     if not os.access(folder, os.W_OK):
         raise ValueError(f"{path} cannot be written: its folder is read-only.")
-
-
-def written(value: str | float) -> str:
-    """Return a predicted class, or a number with as many digits as float32 has."""
-    return f"{value:.7g}" if isinstance(value, float) else value

@@ -16,7 +16,7 @@ from chainrule import tables
 from chainrule.arguments import integer
 from chainrule.arrays import FloatArray
 from chainrule.cli import table_model
-from chainrule.cli.command import Report, add_command, check_writable, written
+from chainrule.cli.command import Report, add_command, check_writable
 from chainrule.cli.network import add_data_and_network, fit_network, read_data
 from chainrule.explain import Chain
 from chainrule.explain import Path as ChainPath
@@ -102,7 +102,7 @@ def _explain_table(options: argparse.Namespace, rows: int, console: Console) -> 
         table.lines, predicted, table.column(encoding.target.name), strict=False
     ):
         console.print(
-            f"Line {line}: {encoding.target.name} is {cell}, predicted {written(value)}.",
+            f"Line {line}: {encoding.target.name} is {cell}, predicted {encoding.written(value)}.",
             highlight=False,
             markup=False,
         )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.cli import table_model
-from chainrule.cli.command import Report, add_command, check_writable, written
+from chainrule.cli.command import Report, add_command, check_writable
 from chainrule.files import write_whole
 from chainrule.tables import CLASSIFICATION, read_table
 
@@ -43,7 +43,7 @@ def _run(options: argparse.Namespace) -> Report:
     output = net.predict(encoding.encode(read_table(options.table)))
     predicted = encoding.decode(output)
     report = {"target": encoding.target.name, "predictions": predicted}
-    header, rows = [encoding.target.name], [[written(value)] for value in predicted]
+    header, rows = [encoding.target.name], [[encoding.written(value)] for value in predicted]
     if options.probabilities:
         odds = np.exp(output - output.max(axis=1, keepdims=True), dtype=float)
         shares = odds / odds.sum(axis=1, keepdims=True)

@@ -88,6 +88,10 @@ def _run(options: argparse.Namespace) -> Report:
         loss = cr.MSELoss()
     callbacks = [EarlyStopping(patience=PATIENCE)] if data.encoding is not None else []
     net, history = fit_network(options, data, loss, console, callbacks, options.backend)
+    # Before anything else can go wrong: a test, what it prints, or somebody's patience.
+    if options.out is not None:
+        table_model.save(options.out, net, data.encoding)
+        console.print(f"Saved: {options.out}", highlight=False, markup=False)
     if history.interrupted:
         console.print("Interrupted; testing what was trained so far.")
     report: Report = {
@@ -107,9 +111,7 @@ def _run(options: argparse.Namespace) -> Report:
     some = data.training[:16]
     report["gradient_error"] = _check_gradients(console, net, loss, data.X[some], data.y[some])
     if options.out is not None:
-        table_model.save(options.out, net, data.encoding)
         report["model"] = str(options.out)
-        console.print(f"Saved: {options.out}", highlight=False, markup=False)
     return report | {"interrupted": history.interrupted}
 
 

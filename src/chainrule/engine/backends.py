@@ -3,15 +3,20 @@
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
-from types import FunctionType
+from types import FunctionType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from chainrule.engine.instructions import Op
 from chainrule.threads import get_num_threads
 
 BACKENDS = ("numba", "numpy")
-WITHOUT_TWIN = ("entry_point", "kernel", "matrix")  # what the engine needs besides kernels
+WITHOUT_TWIN = ("jit", "thread_group", "views")  # modules of what the engine needs besides kernels
+
+# For plain Python: to compare a number with a member of an enumeration, NumPy asks the member's
+# class in Python what it is, and drops what a signal handler raises there, as KeyboardInterrupt.
+_PLAIN_OP = SimpleNamespace(**{op.name: int(op) for op in Op})
 
 
 def check_backend(backend: str) -> str:
@@ -55,6 +60,8 @@ def threads_for(backend: str) -> int:
 def _with_twins(engine: dict[str, Any]) -> dict[str, Any]:
     """Return a module's functions as plain Python whose kernels are the NumPy twins."""
     namespace = dict(engine)
+    if "Op" in engine:
+        namespace["Op"] = _PLAIN_OP
     for name, value in engine.items():
         module = getattr(value, "__module__", "") or ""
         function = getattr(value, "py_func", value)
@@ -64,7 +71,8 @@ def _with_twins(engine: dict[str, Any]) -> dict[str, Any]:
             namespace[name] = FunctionType(function.__code__, namespace, name)
         elif module.startswith("chainrule.engine."):
             namespace[name] = _with_twins(vars(import_module(module)))[name]
-        elif module.startswith("chainrule.kernels.") and name not in WITHOUT_TWIN:
-            twin = import_module(module.replace(".kernels.", ".reference."))
-            namespace[name] = getattr(twin, name)
+        elif module.startswith("chainrule.kernels."):
+            subject = module.removeprefix("chainrule.kernels.")
+            if subject not in WITHOUT_TWIN:
+                namespace[name] = getattr(import_module(f"chainrule.reference.{subject}"), name)
     return namespace

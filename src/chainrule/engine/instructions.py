@@ -60,10 +60,12 @@ class Phase:
     AVERAGE = 256  # let the average of the parameters follow, after it
 
 
-# A team of threads is an array of so many int64 zeros, in which its members count when they meet;
-# filled with TEAM_FAILED, it lets nobody wait any longer.
-TEAM_SIZE = 16
-TEAM_FAILED = -(1 << 62)
+# What a plan says of a place that it has not assigned: far outside of every array, so that a slice
+# from there holds nothing. 0 is a place, whose owner's values another step would write over.
+UNASSIGNED = -(1 << 40)
+
+# What ``run`` returns if something failed: a user's own function, or a thread.
+FAILED = -1
 
 # All offsets count elements: weight and bias in the parameter (and gradient) vector, where -1
 # stands for "none"; all others in the arena.
@@ -102,7 +104,7 @@ INSTRUCTION = np.dtype(
         ("forward", np.int64),
         ("backward", np.int64),
         ("parameters", np.int64),  # how many, beginning at weight
-        ("parts", np.int64),  # room for each member's part of their gradients
+        ("parts", np.int64),  # their gradients, as each chunk of rows gives them
         ("kept", np.int64),  # what its functions hand on from forward to backward
         ("kept_size", np.int64),  # elements a row
         ("alpha", np.float64),  # the operation's number: slope, alpha, delta, smoothing, scale
@@ -125,7 +127,8 @@ HEAD = np.dtype(
         ("target_column", np.int64),  # how many columns of targets come before
         ("label_column", np.int64),  # ... or of labels
         ("forward", np.int64),  # of a user's own loss, as of an instruction
-        ("losses", np.int64),  # room for the loss of each row
+        ("terms", np.int64),  # of the loss, before they are added up
+        ("terms_size", np.int64),  # elements a row
     ]
 )
 
@@ -141,9 +144,10 @@ LAYOUT = np.dtype(
         ("label_columns", np.int64),
         ("weight", np.int64),  # one number a row
         ("batch", np.int64),  # rows that there is room for
-        ("members", np.int64),  # threads that share the work
+        ("threads", np.int64),  # that may share the work
+        ("chunk", np.int64),  # rows that one thread takes as a whole
         ("scratch", np.int64),
-        ("scratch_size", np.int64),  # for each member
+        ("scratch_size", np.int64),  # for each thread
     ]
 )
 

@@ -1,10 +1,10 @@
 """The interpreter: walks a plan forward and backward, batch after batch, in one compiled call.
 
-Compiled once for each dtype, it runs every network. Several threads may run it together, as a team:
-forward, loss and the errors' way back are each member's own rows; then the team meets, since a
-parameter's gradient is a sum over all rows, and each member computes the gradients of its share of
-the parameters, and updates them. How the work is shared changes no sum but the loss's, which
-nothing else depends on.
+Compiled once for each dtype, it runs every network. Several threads may run it together, as a
+group: forward, loss and the gradients by the values are each thread's own rows; then they meet at a
+barrier, since a parameter's gradient is a sum over all rows, and each thread computes the gradients
+of its share of the parameters, and updates them. How the work is shared changes no sum, so it may
+change from batch to batch.
 
 It names kernels only; where these names mean their NumPy twins, the same source is the reference
 backend (see ``engine.backends``).
@@ -13,8 +13,8 @@ backend (see ``engine.backends``).
 import math
 
 from chainrule.engine.activations import activate, activate_backward, multiply_by_derivative
-from chainrule.engine.instructions import Op, Phase
-from chainrule.engine.losses import evaluate_losses
+from chainrule.engine.instructions import FAILED, Op, Phase
+from chainrule.engine.losses import evaluate_losses, sum_losses, sum_of_weights
 from chainrule.kernels.activation import (
     log_softmax,
     log_softmax_backward,
@@ -28,6 +28,7 @@ from chainrule.kernels.affine import (
     linear_backward_weight,
     linear_relu,
 )
+from chainrule.kernels.barrier import barrier, fail, has_failed
 from chainrule.kernels.blocks import NORM_BLOCK
 from chainrule.kernels.clip import clip_to_norm, clip_to_value, sum_squares
 from chainrule.kernels.combine import (
@@ -44,9 +45,18 @@ from chainrule.kernels.curvature import (
 from chainrule.kernels.dropout import dropout, dropout_backward
 from chainrule.kernels.foreign import add_up, call
 from chainrule.kernels.gather import gather_rescaled
+from chainrule.kernels.group import DISMISSED, FIRST_BATCH, WANTED
 from chainrule.kernels.jit import entry_point, kernel
 from chainrule.kernels.rescale import rescale, rescale_backward
-from chainrule.kernels.team import fail, meet
+from chainrule.kernels.thread_group import (
+    admit,
+    await_others,
+    close,
+    join,
+    judge,
+    leave,
+    stop_clock,
+)
 from chainrule.kernels.update import adam_update, adamw_update, average_update, sgd_update
 from chainrule.kernels.views import matrix
 
@@ -56,21 +66,25 @@ CLIP, AVERAGE = Phase.CLIP, Phase.AVERAGE
 
 
 @kernel
-def part_of(total, member, members, multiple):
-    """Return where a member's part of ``total`` things begins and ends, in whole multiples."""
-    size = (total + members * multiple - 1) // (members * multiple) * multiple
-    return min(member * size, total), min((member + 1) * size, total)
+def part_of(total, thread, threads, multiple):
+    """Return where a thread's part of ``total`` things begins and ends, in whole multiples."""
+    size = (total + threads * multiple - 1) // (threads * multiple) * multiple
+    return min(thread * size, total), min((thread + 1) * size, total)
 
 
 @kernel
-def call_own(function, step, params, arena, first, last, dx_at, member, team):
-    """Let a user's function do its part of a step, for the rows from ``first`` to ``last``."""
+def call_own(function, step, params, arena, first, last, dx_at, chunk, group):
+    """Let a user's function do its part of a step, for the rows from ``first`` to ``last``.
+
+    Returns whether it has done so. If not, nothing of these rows may change: they show what went
+    wrong.
+    """
     if first == last:
-        return
+        return True
     k, n, size = step["inputs"], step["outputs"], arena.itemsize
     memory, kept = arena.ctypes.data, step["kept"] + first * step["kept_size"]
-    part = step["parts"] + member * step["parameters"]
-    status = call(
+    part = step["parts"] + chunk * step["parameters"]
+    done = call(
         function,
         last - first,
         memory + size * (step["x"] + first * k),
@@ -81,12 +95,13 @@ def call_own(function, step, params, arena, first, last, dx_at, member, team):
         params.ctypes.data + size * max(step["weight"], 0),
         memory + size * part,
     )
-    if status != 0:
-        fail(team)
+    if done == 0:
+        fail(group)
+    return done != 0
 
 
 @kernel
-def forward(plan, params, direction, arena, masks, scratch, first, last, member, team):
+def forward(plan, params, direction, arena, masks, scratch, first, last, group):
     """Walk the plan from the input to the output, for the rows from ``first`` to ``last``."""
     for i in range(plan.size):
         step = plan[i]
@@ -125,7 +140,9 @@ def forward(plan, params, direction, arena, masks, scratch, first, last, member,
         elif op == Op.CONCATENATE:
             put_columns(matrix(x, m, k), step["column"], matrix(y, m, n))
         elif op == Op.FOREIGN:
-            call_own(step["forward"], step, params, arena, first, last, step["dx"], member, team)
+            function, dx_at = step["forward"], step["dx"]
+            if not call_own(function, step, params, arena, first, last, dx_at, 0, group):
+                return
         elif op == Op.SUM_ALONG_ROWS:
             sum_along_rows(matrix(x, m, k), matrix(y, m, n))
         elif op == Op.DERIVATIVE:
@@ -137,7 +154,7 @@ def forward(plan, params, direction, arena, masks, scratch, first, last, member,
 
 @kernel
 def pass_error_back(
-    step, params, direction, arena, masks, scratch, first, last, member, team, to_input
+    step, params, direction, arena, masks, scratch, first, last, chunk, group, to_input
 ):
     """Carry the gradient of the rows from ``first`` to ``last`` from one step's y to its x."""
     op, k, n = step["op"], step["inputs"], step["outputs"]
@@ -172,15 +189,28 @@ def pass_error_back(
     elif op == Op.CONCATENATE:
         take_columns(matrix(dy, m, n), step["column"], matrix(dx, m, k))
     elif op == Op.FOREIGN:
-        part_at = step["parts"] + member * step["parameters"]
-        for j in range(part_at, part_at + step["parameters"]):
-            arena[j] = 0
-        call_own(step["backward"], step, params, arena, first, last, dx_at, member, team)
+        call_own_backward(step, params, arena, first, last, dx_at, chunk, group)
     else:
         saved = arena[step["saved"] + begin * n : step["saved"] + end * n]
         activate_backward(op, dy, saved, dx, step["alpha"])
     if step["adds_dx"]:
         accumulate(dx, arena[step["dx"] + begin * k : step["dx"] + end * k])
+
+
+@kernel
+def call_own_backward(step, params, arena, first, last, dx_at, chunk, group):
+    """Let a user's function carry the gradient back; each chunk of rows has a sum of its own.
+
+    The sums by the parameters are the same, then, however many threads there are.
+    """
+    size = step["parameters"]
+    for begin in range(first, last, chunk):
+        part = begin // chunk
+        for j in range(step["parts"] + part * size, step["parts"] + (part + 1) * size):
+            arena[j] = 0
+        end = min(begin + chunk, last)
+        if not call_own(step["backward"], step, params, arena, begin, end, dx_at, part, group):
+            return
 
 
 @kernel
@@ -211,13 +241,14 @@ def pass_error_to_both(step, arena, begin, end, dy, dx):
 
 
 @kernel
-def differentiate_parameters(step, grads, arena, scratch, rows, first, last, members):
+def differentiate_parameters(step, grads, arena, scratch, rows, first, last, chunk):
     """Compute those gradients of one step's parameters that lie from ``first`` to ``last``."""
     if step["op"] == Op.FOREIGN:
         at, size = step["weight"], step["parameters"]
         begin, end = max(at, first), min(at + size, last)
         if begin < end:
-            parts = matrix(arena[step["parts"] : step["parts"] + members * size], members, size)
+            parts = (rows + chunk - 1) // chunk
+            parts = matrix(arena[step["parts"] : step["parts"] + parts * size], parts, size)
             add_up(parts, begin - at, step["adds_dw"], grads[begin:end])
     if step["op"] != Op.LINEAR or step["moving"]:
         return
@@ -245,32 +276,35 @@ def backward(
     masks,
     scratch,
     rows,
+    chunk,
     share,
-    member,
-    members,
-    team,
+    thread,
+    threads,
+    group,
     to_input,
 ):
     """Walk the plan from the output's gradient to the input's, or to the first parameters'.
 
-    A member's share of the parameters lies from ``share[0]`` to ``share[1]``. Returns whether the
-    team is well.
+    A thread's share of the parameters lies from ``share[0]`` to ``share[1]``. Returns whether
+    nothing has failed.
     """
-    first, last = part_of(rows, member, members, 8)
+    first, last = part_of(rows, thread, threads, chunk)
     for i in range(plan.size - 1, -1, -1):
         pass_error_back(
-            plan[i], params, direction, arena, masks, scratch, first, last, member, team, to_input
+            plan[i], params, direction, arena, masks, scratch, first, last, chunk, group, to_input
         )
-        if members == 1:  # at once, while both factors are in cache
+        if has_failed(group):
+            return False
+        if threads == 1:  # at once, while both factors are in cache
             differentiate_parameters(
-                plan[i], grads, arena, scratch, rows, share[0], share[1], members
+                plan[i], grads, arena, scratch, rows, share[0], share[1], chunk
             )
-    if not meet(team, members):
+    if not barrier(group, threads):
         return False
-    if members == 1:
+    if threads == 1:
         return True
     for i in range(plan.size - 1, -1, -1):
-        differentiate_parameters(plan[i], grads, arena, scratch, rows, share[0], share[1], members)
+        differentiate_parameters(plan[i], grads, arena, scratch, rows, share[0], share[1], chunk)
     return True
 
 
@@ -284,21 +318,21 @@ def copy_outputs(heads, arena, first, last, outputs):
 
 
 @kernel
-def clip(rule, grads, squares, share, member, members, team):
-    """Keep the gradients of a member's share within the rule's limits; return as ``meet`` does.
+def clip(rule, grads, squares, share, thread, threads, group):
+    """Keep the gradients of a thread's share within the rule's limits; return as ``barrier`` does.
 
-    A norm is a sum over all shares: each member sums the squares of some blocks, which are the same
-    for any number of members, and adds up all members' sums in order.
+    A norm is a sum over all shares: each thread sums the squares of some blocks, which are the same
+    for any number of threads, and adds up all threads' sums in order.
     """
     mine = grads[share[0] : share[1]]
     if rule["clip_value"] > 0.0:
         clip_to_value(mine, rule["clip_value"])
     if rule["clip_norm"] > 0.0:
-        if not meet(team, members):
+        if not barrier(group, threads):
             return False
-        first, last = part_of(squares.size, member, members, 1)
+        first, last = part_of(squares.size, thread, threads, 1)
         sum_squares(grads[first * NORM_BLOCK : last * NORM_BLOCK], squares[first:last])
-        if not meet(team, members):
+        if not barrier(group, threads):
             return False
         clip_to_norm(mine, squares, rule["clip_norm"])
     return True
@@ -331,6 +365,90 @@ def update_run(rule, lr, step, params, grads, state, first, last):
         adamw_update(params, grads, mean, square, lr, beta1, beta2, eps, decay, step)
 
 
+@kernel(inline=True)  # of a step of 4 us, a call with so many arrays is 3 %
+def run_batch(
+    phases,
+    plan,
+    heads,
+    place,
+    update,
+    lr,
+    number,
+    params,
+    direction,
+    grads,
+    squares,
+    state,
+    average,
+    arena,
+    masks,
+    label,
+    inputs,
+    targets,
+    labels,
+    weights,
+    chosen,
+    outputs,
+    loss,
+    share,
+    group,
+    first_step,
+    thread,
+    threads,
+):
+    """Do ``phases`` for one batch, the rows ``chosen``; return whether all went well.
+
+    ``number`` is that of the optimizer's step, ``loss`` gets the batch's weight and its loss.
+    """
+    rule, rows, chunk = update[0], chosen.size, place["chunk"]
+    scratch_at = place["scratch"] + thread * place["scratch_size"]
+    scratch = arena[scratch_at : scratch_at + place["scratch_size"]]
+    first, last = part_of(rows, thread, threads, chunk)
+    walked, width = plan[first_step:], place["input_size"]
+    if phases & GATHER:
+        memory, element, start, stride = inputs  # see engine.rows
+        x = arena[place["input"] + first * width : place["input"] + last * width]
+        x = matrix(x, last - first, width)
+        mine, scale, offset = chosen[first:last], place["scale"], place["offset"]
+        gather_rescaled(memory, element, start, stride, mine, scale, offset, x)
+    if phases & WALK:
+        forward(walked, params, direction, arena, masks, scratch, first, last, group)
+        if has_failed(group):
+            return False
+    if phases & LOSS and heads[0]["op"] != Op.NONE:
+        total = sum_of_weights(weights, chosen)
+        evaluate_losses(
+            heads, place, arena, label, targets, labels, weights, total, chosen, first, last, group
+        )
+        if not barrier(group, threads):
+            return False
+        value = sum_losses(heads, place, arena, rows, total)
+        if thread == 0:
+            loss[0, 0], loss[0, 1] = total, value
+        if not math.isfinite(value):
+            return False
+    if phases & OUTPUT:
+        copy_outputs(heads, arena, first, last, outputs[first:last])
+    if phases & BACKWARD:
+        to_input = phases & INPUT_GRADIENT != 0
+        if not backward(
+            walked, params, direction, grads, arena, masks, scratch, rows, chunk, share, thread,
+            threads, group, to_input,
+        ):  # fmt: skip
+            return False
+        if to_input and first_step == 0 and place["scale"] != 1.0:
+            dx = arena[place["d_input"] + first * width : place["d_input"] + last * width]
+            rescale_backward(dx, dx, place["scale"])
+    if phases & CLIP and not clip(rule, grads, squares, share, thread, threads, group):
+        return False
+    if phases & UPDATE:
+        update_parameters(update, lr, number, params, grads, state, share[0], share[1])
+    if phases & AVERAGE and average.size > 0:
+        mine = params[share[0] : share[1]]
+        average_update(mine, average[share[0] : share[1]], rule["average_decay"])
+    return True
+
+
 @entry_point
 def run(
     phases,
@@ -356,82 +474,68 @@ def run(
     outputs,
     losses,
     shares,
-    team,
+    group,
     first_step,
-    member,
+    batches,
+    thread,
 ):
-    """Do ``phases`` for the rows in ``order``, batch by batch; return how many batches went well.
+    """Do ``phases`` for the rows in ``order``, batch by batch; return how many are done then.
 
-    Each row of ``order`` is an epoch: the numbers of its rows of data, one after the other. All
-    members of the team call it with the same arguments, but for their own number. A batch whose
-    loss is not finite ends the run before it changes anything. ``losses[i]`` gets the weight of
-    batch i, and each member's part of its loss. ``targets`` and ``labels`` hold those of one output
-    after the other. Walks begin, and end on the way back, at the instruction ``first_step``.
-    ``rates`` holds each batch's learning rate, or nothing: then it is the rule's. ``squares`` is
-    room for the sums that a norm of the gradients is made of. ``masks`` are the key that dropouts
-    draw with, and the number of the first batch's draw.
+    Each row of ``order`` is an epoch: the numbers of its rows of data, one after the other.
+    ``batches`` are the numbers of the first batch to do and of the one after the last, counted over
+    all epochs. All threads of the group call it with the same arguments, but for their own number;
+    those who come too late return at once. A batch whose loss is not finite ends the run before it
+    changes anything. Where a thread or a user's function fails, the run ends as well, and returns
+    FAILED. ``losses[i]`` gets the weight and the loss of batch i. ``targets`` and
+    ``labels`` hold those of one output after the other. Passes begin, and end on the way back, at
+    the instruction ``first_step``. ``rates`` holds each batch's learning rate, or nothing: then it
+    is the rule's. ``squares`` is room for the sums that a norm of the gradients is made of.
+    ``masks`` are the key that dropouts draw with, and the number of batch 0's draw. ``shares`` has
+    two rows: where the share of one thread alone begins and ends, and where those of all do.
     """
     place, rule = layout[0], update[0]
-    memory, element, start, stride = inputs  # see engine.rows
-    batch, members = place["batch"], place["members"]
-    width = place["input_size"]
-    scratch_at = place["scratch"] + member * place["scratch_size"]
-    scratch = arena[scratch_at : scratch_at + place["scratch_size"]]
-    steps_before = rule["step"]
-    share = shares[member : member + 2]
-    walked = plan[first_step:]
-    epochs, length = order.shape
-    batches = (length + batch - 1) // batch  # the last of each epoch may be shorter
-    for i in range(epochs * batches):
-        begin = i % batches * batch
-        chosen = order[i // batches, begin : min(begin + batch, length)]
-        rows = chosen.size
-        drawn = masks[0], masks[1] + i
-        first, last = part_of(rows, member, members, 8)
-        my_rows = chosen[first:last]
-        if phases & GATHER:
-            x_at = place["input"] + first * width
-            x = arena[x_at : x_at + my_rows.size * width]
-            x = matrix(x, my_rows.size, width)
-            scale, offset = place["scale"], place["offset"]
-            gather_rescaled(memory, element, start, stride, my_rows, scale, offset, x)
-        if phases & WALK:
-            forward(walked, params, direction, arena, drawn, scratch, first, last, member, team)
-        if phases & LOSS and heads[0]["op"] != Op.NONE:
-            losses[i, 0], losses[i, 1 + member] = evaluate_losses(
-                heads, place, arena, label, targets, labels, weights, chosen, first, last, team
-            )
-            if not meet(team, members):
-                return i
-            for other in range(members):
-                if not math.isfinite(losses[i, 1 + other]):
-                    return i
-        if phases & OUTPUT:
-            copy_outputs(heads, arena, first, last, outputs[begin + first : begin + last])
-            if not meet(team, members):  # a member's rows of a shorter batch lie elsewhere
-                return i
-        if phases & BACKWARD:
-            to_input = phases & INPUT_GRADIENT != 0
-            if not backward(
-                walked, params, direction, grads, arena, drawn, scratch, rows, share, member,
-                members, team, to_input,
-            ):  # fmt: skip
-                return i
-            if to_input and first_step == 0 and place["scale"] != 1.0:
-                dx_at = place["d_input"] + first * width
-                dx = arena[dx_at : dx_at + my_rows.size * width]
-                rescale_backward(dx, dx, place["scale"])
-        if phases & CLIP and not clip(rule, grads, squares, share, member, members, team):
+    batch, length = place["batch"], order.shape[1]
+    each_epoch = (length + batch - 1) // batch  # the last of each epoch may be shorter
+    i, end = batches
+    threads, wanted = 1, group[WANTED]
+    if thread == 0 and wanted > 1:
+        await_others(group)
+    elif thread > 0:
+        threads = join(group)
+        if threads == 1:  # too late
             return i
-        if phases & UPDATE:
-            number = steps_before + i + 1
-            lr = rates[i] if rates.size > 0 else rule["lr"]
-            update_parameters(update, lr, number, params, grads, state, share[0], share[1])
-        if phases & AVERAGE and average.size > 0:
-            mine = params[share[0] : share[1]]
-            average_update(mine, average[share[0] : share[1]], rule["average_decay"])
-        if phases & (BACKWARD | CLIP | UPDATE | AVERAGE) and not meet(team, members):
-            return i
-        if phases & UPDATE and member == 0:
-            rule["step"] = steps_before + i + 1
-    return epochs * batches
+        i = group[FIRST_BATCH]
+    steps_before = rule["step"] - batches[0]
+    while i < end:
+        if wanted > 1 and threads == 1:
+            threads = admit(group, i)
+        begin = i % each_epoch * batch
+        chosen = order[i // each_epoch, begin : min(begin + batch, length)]
+        share = shares[0, :2] if threads == 1 else shares[1, thread : thread + 2]
+        lr = rates[i] if rates.size > 0 else rule["lr"]
+        if not run_batch(
+            phases, plan, heads, place, update, lr, steps_before + i + 1, params, direction, grads,
+            squares, state, average, arena, (masks[0], masks[1] + i), label, inputs, targets,
+            labels, weights, chosen, outputs[begin : begin + chosen.size], losses[i : i + 1],
+            share, group, first_step, thread, threads,
+        ):  # fmt: skip
+            break
+        if threads > 1 and thread == 0:
+            judge(group)
+        if not barrier(group, threads):
+            break
+        i += 1
+        if threads > 1 and group[DISMISSED] != 0:
+            if thread > 0:
+                break
+            stop_clock(group)
+            threads = wanted = 1
+    if thread > 0:
+        leave(group)
+        return i
+    if group[WANTED] > 1:
+        stop_clock(group)
+        close(group)
+    if phases & UPDATE:  # not before the others have left, which count their steps from here
+        rule["step"] = steps_before + i
+    return FAILED if has_failed(group) else i

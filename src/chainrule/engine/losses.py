@@ -1,16 +1,16 @@
 """What is compared with its target: each output of a batch, by its loss.
 
-Each member of a team does so for its own rows.
+Each thread of a group does so for its own rows; what all have written is then added up.
 """
 
 from chainrule.engine.instructions import Op
+from chainrule.kernels.barrier import fail
 from chainrule.kernels.foreign import call
 from chainrule.kernels.gather import gather_rows, gather_values
 from chainrule.kernels.jit import kernel
 from chainrule.kernels.loss import bce_with_logits, cross_entropy, huber, mse, row_scale
 from chainrule.kernels.rescale import rescale_backward
 from chainrule.kernels.rows import scale_rows, weighted_sum
-from chainrule.kernels.team import fail
 from chainrule.kernels.views import matrix
 
 
@@ -26,35 +26,32 @@ def sum_of_weights(weights, chosen):
 
 
 @kernel
-def evaluate_own_loss(head, output, target, label, weight, total, d_output, arena, first, team):
-    """Let a user's function compute each row's loss and its gradient; weigh both."""
-    rows, at = output.shape[0], head["losses"] + first
+def evaluate_own_loss(head, output, target, label, weight, total, terms, d_output, group):
+    """Let a user's function compute each row's loss and its gradient; weigh the gradient."""
+    rows = output.shape[0]
     if rows == 0:
-        return 0.0
-    losses = arena[at : at + rows]
-    status = call(
+        return
+    done = call(
         head["forward"],
         rows,
         output.ctypes.data,
-        losses.ctypes.data,
+        terms.ctypes.data,
         target.ctypes.data,
         label.ctypes.data,
         d_output.ctypes.data,
         0,
         0,
     )
-    if status != 0:
-        fail(team)
-    scale = row_scale(total, 1)
-    scale_rows(d_output, weight, scale)
-    return weighted_sum(matrix(losses, rows, 1), weight) * scale
+    if done == 0:
+        fail(group)
+    scale_rows(d_output, weight, row_scale(total, 1))
 
 
 @kernel
-def evaluate_loss(head, place, arena, label, targets, labels, total, chosen, first, last, team):
+def evaluate_loss(head, place, arena, label, targets, labels, total, chosen, first, last, group):
     """Compare the rows from ``first`` to ``last`` of one output with what they should have been.
 
-    Write the loss's gradient where ``backward`` starts; return these rows' part of the loss.
+    Write the terms of their loss, and its gradient where ``backward`` starts.
     """
     op, alpha, n, t = head["op"], head["alpha"], head["output_size"], head["target_size"]
     mine, rows = chosen[first:last], last - first
@@ -63,6 +60,8 @@ def evaluate_loss(head, place, arena, label, targets, labels, total, chosen, fir
     d_output = matrix(arena[d_output_at : d_output_at + rows * n], rows, n)
     target_at = head["target"] + first * t
     target = matrix(arena[target_at : target_at + rows * t], rows, t)
+    terms_at, columns = head["terms"] + first * head["terms_size"], head["terms_size"]
+    terms = matrix(arena[terms_at : terms_at + rows * columns], rows, columns)
     weight = arena[place["weight"] + first : place["weight"] + last]
     if t > 0:
         samples = targets.size // place["target_columns"]
@@ -73,37 +72,47 @@ def evaluate_loss(head, place, arena, label, targets, labels, total, chosen, fir
         begin = head["label_column"] * samples
         gather_values(labels[begin : begin + samples], mine, label[first:last])
     if op == Op.CROSS_ENTROPY:
-        part = cross_entropy(output, label[first:last], weight, total, d_output, alpha)
+        cross_entropy(output, label[first:last], weight, total, terms, d_output, alpha)
     elif op == Op.MSE:
-        part = mse(output, target, weight, total, d_output)
+        mse(output, target, weight, total, terms, d_output)
     elif op == Op.HUBER:
-        part = huber(output, target, weight, total, d_output, alpha)
+        huber(output, target, weight, total, terms, d_output, alpha)
     elif op == Op.FOREIGN_LOSS:
-        part = evaluate_own_loss(
-            head, output, target, label[first:last], weight, total, d_output, arena, first, team
+        evaluate_own_loss(
+            head, output, target, label[first:last], weight, total, terms, d_output, group
         )
     else:
-        part = bce_with_logits(output, target, weight, total, d_output)
+        bce_with_logits(output, target, weight, total, terms, d_output)
     if head["share"] != 1.0:
         d_outputs = arena[d_output_at : d_output_at + rows * n]
         rescale_backward(d_outputs, d_outputs, head["share"])
-    return head["share"] * part
 
 
 @kernel
 def evaluate_losses(
-    heads, place, arena, label, targets, labels, weights, chosen, first, last, team
+    heads, place, arena, label, targets, labels, weights, total, chosen, first, last, group
 ):
-    """Do so for all outputs; return the weight of the whole batch, and the parts' sum."""
+    """Do so for all outputs; ``total`` is the weight of the whole batch."""
     weight = arena[place["weight"] + first : place["weight"] + last]
     if weights.size > 0:
         gather_values(weights, chosen[first:last], weight)
     else:
         weight[:] = 1
-    total, loss = sum_of_weights(weights, chosen), 0.0
     for i in range(heads.size):
         if heads[i]["op"] != Op.NONE:
-            loss += evaluate_loss(
-                heads[i], place, arena, label, targets, labels, total, chosen, first, last, team
+            evaluate_loss(
+                heads[i], place, arena, label, targets, labels, total, chosen, first, last, group
             )
-    return total, loss
+
+
+@kernel
+def sum_losses(heads, place, arena, rows, total):
+    """Return the loss of the whole batch, of the terms that all threads have written."""
+    weight, loss = arena[place["weight"] : place["weight"] + rows], 0.0
+    for i in range(heads.size):
+        head = heads[i]
+        if head["op"] != Op.NONE:
+            at, columns = head["terms"], head["terms_size"]
+            terms = matrix(arena[at : at + rows * columns], rows, columns)
+            loss += head["share"] * (weighted_sum(terms, weight) * row_scale(total, columns))
+    return loss

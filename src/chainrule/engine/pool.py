@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable
 from math import inf
+from typing import Any
 
 from chainrule.engine.machine import Machine
 
@@ -21,14 +22,18 @@ class MachinePool:
         self._most, self._most_bytes = most, most_bytes
         self._machines: dict[Hashable, Machine] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the machines out: their memory has addresses of this process."""
+        return self.__dict__ | {"_machines": {}}
+
     def take(self, key: Hashable, make: Callable[[], Machine]) -> Machine:
         """Return a machine that nobody else has: the one that is kept, or a new one."""
         machine = self._machines.pop(key, None)
         return make() if machine is None else machine
 
     def put_back(self, key: Hashable, machine: Machine) -> None:
-        """Keep a machine for the next one who asks."""
-        if machine.arena.nbytes > self._most_bytes:
+        """Keep a machine for the next one who asks, if it can be used again."""
+        if not machine.usable or machine.arena.nbytes > self._most_bytes:
             return
         if len(self._machines) >= self._most:
             self._machines.clear()

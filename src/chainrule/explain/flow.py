@@ -221,6 +221,7 @@ class GradientFlow(Callback):
         self.every = None if every is None else integer(every, "GradientFlow's every", least=1)
         self.rows = integer(rows, "GradientFlow's rows", least=1)
         self.flow: Flow | None = None
+        self._probe: Probe | None = None  # while it measures
 
     def __repr__(self) -> str:
         return f"GradientFlow(every={self.every}, rows={self.rows})"
@@ -236,6 +237,9 @@ class GradientFlow(Callback):
         if self.every is not None or self._pace.is_time(training.step, started):
             self._record(training, started)
 
+    def on_fit_end(self, training: Training) -> None:
+        self._probe = None
+
     def state_dict(self) -> State:
         return {} if self.flow is None else dict(self.flow.state_dict())
 
@@ -248,6 +252,7 @@ class GradientFlow(Callback):
 
     def _record(self, training: Training, started: float) -> None:
         assert self.flow is not None
+        assert self._probe is not None
         self.flow.append(training.step, self._probe.record())
         if self.every is None and len(self.flow) > MOST_RECORDS:
             self.flow.thin_out()

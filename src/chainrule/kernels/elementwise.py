@@ -1,12 +1,12 @@
 """Loops over a user's function of one number, for layers that are made of one."""
 
 import math
-from collections.abc import Callable
-from functools import cache
-from typing import Any
+from functools import lru_cache, wraps
 
 import numpy as np
 
+from chainrule.kernels.jit import user_function
+from chainrule.kernels.same import MOST_KEPT, first_same
 from chainrule.kernels.views import flat
 from chainrule.kernels.weak import scalar_function
 
@@ -14,7 +14,13 @@ DIFFERENCE = 1e-5
 STEP = 1e-100  # of which nothing is lost in x + STEP * i, nor in what is of first order in it
 
 
-@cache
+def _for_each(make):
+    """Let functions that compile to the same code have the same loop."""
+    kept = lru_cache(MOST_KEPT)(make)
+    return wraps(make)(lambda function: kept(first_same(function)))
+
+
+@_for_each
 def loop_forward(function):
     """Return the loop ``y = function(x)``."""
     function = scalar_function(function)
@@ -27,7 +33,7 @@ def loop_forward(function):
     return forward
 
 
-@cache
+@_for_each
 def loop_backward(derivative):
     """Return the loop ``dx = dy * derivative(x)``."""
     derivative = scalar_function(derivative)
@@ -40,7 +46,7 @@ def loop_backward(derivative):
     return backward
 
 
-@cache
+@_for_each
 def loop_backward_from_both(derivative):
     """Return the loop ``dx = dy * derivative(x, y)``."""
     derivative = scalar_function(derivative)
@@ -53,27 +59,27 @@ def loop_backward_from_both(derivative):
     return backward
 
 
-def compiled_complex_step(function: Callable[..., Any]) -> Callable[[float], Any]:
-    """Return :func:`complex_step` in a form that can be called, to see what it finds."""
-    compiled: Callable[[float], Any] = scalar_function(complex_step(function))
-    return compiled
-
-
-@cache
+@_for_each
 def complex_step(function):
     """Return the derivative of an analytic function: no difference is taken, so none is rounded.
+
+    It is a function of x and of y, the function's value there, and computes in double precision
+    whatever that of x is: in single precision, the step would be 0.
 
     W. Squire and G. Trapp, *Using Complex Variables to Estimate Derivatives of Real Functions*,
     SIAM Review 40, 1998.
     """
     function = scalar_function(function)
 
-    def derivative(x):
+    def derivative(x, y):
+        if math.isnan(y):  # out of the domain, where complex numbers may have a value
+            return math.nan
         x = np.float64(x)
         slope = function(complex(x, STEP)).imag / STEP
-        if math.isnan(slope):  # numbers too large for complex arithmetic, such as exp(1000)
+        if not math.isfinite(slope):  # too large for complex arithmetic, such as exp(1000)
             h = DIFFERENCE * max(1.0, abs(x))
             slope = (function(x + h) - function(x - h)) / (2.0 * h)
         return slope
 
-    return derivative
+    # Reordered, the division by the step would come first, and overflow.
+    return user_function(derivative, fastmath=False)

@@ -80,7 +80,7 @@ def user_function(function, **options):
     if JIT_DISABLED or hasattr(function, "py_func"):
         return function
     flags = {name: FLAGS[name] for name in ("nogil", "error_model", "fastmath")}
-    return numba.njit(**flags, **options)(function)
+    return numba.njit(**flags | options)(function)
 
 
 class _Whole(CompilerBase):

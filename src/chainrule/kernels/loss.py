@@ -1,14 +1,18 @@
 """Losses, each with its gradient in the same pass.
 
 All take some rows of the network's output, what they should have been, a weight for each row, and
-the total weight of the batch; all write the gradient by the output and return these rows' part of
-the batch's weighted mean, ``sum(weight * row_loss) / total``, accumulated in float64; 0 when the
-total is 0.
+the total weight of the batch. All write the terms of the loss, one for each element of the output
+or one for each row, and the gradient by the output. The batch's loss is the weighted mean of all
+its terms, ``weighted_sum(terms, weight) * row_scale(total, terms.shape[1])``, accumulated in
+float64 over the whole batch in one pass: so it does not depend on how threads share the rows.
+
+No loop both writes and adds up. LLVM vectorises such a loop only where the arrays lie far enough
+apart, and the order of a sum would depend on where buffers lie.
 """
 
 from chainrule.kernels.elementary import exp, log, sigmoid, softplus
 from chainrule.kernels.jit import kernel
-from chainrule.kernels.rows import scale_rows, subtract_largest, weighted_sum
+from chainrule.kernels.rows import entries_of_one_weight, scale_rows, subtract_largest
 from chainrule.kernels.views import flat
 
 
@@ -18,89 +22,72 @@ def row_scale(total, columns):
 
 
 @kernel
-def _entries_of_one_weight(weight, columns):
-    """Return how many entries weigh the same: one row's, or all of them.
-
-    Rows are often short, and a loop over one is over before it has paid for its start.
-    """
-    differences = 0
-    for i in range(weight.size):
-        differences += weight[i] != weight[0]
-    return columns if differences > 0 else max(1, weight.size) * columns
-
-
-@kernel
-def mse(output, target, weight, total, d_output):
+def mse(output, target, weight, total, terms, d_output):
     columns = output.shape[1]
     scale = row_scale(total, columns)
     two = output.dtype.type(2)
-    outputs, targets, d_outputs = flat(output), flat(target), flat(d_output)
-    length = _entries_of_one_weight(weight, columns)
-    loss = 0.0
+    outputs, targets, d_outputs, squares = flat(output), flat(target), flat(d_output), flat(terms)
+    length = entries_of_one_weight(weight, columns)
     for begin in range(0, outputs.size, length):
-        end, w = begin + length, weight[begin // columns]
+        end = begin + length
         out, aim, gradient = outputs[begin:end], targets[begin:end], d_outputs[begin:end]
-        factor = output.dtype.type(scale * w)
-        squares = 0.0
+        square = squares[begin:end]
+        factor = two * output.dtype.type(scale * weight[begin // columns])
         for k in range(length):
             error = out[k] - aim[k]
-            squares += error * error
-            gradient[k] = two * factor * error
-        loss += w * squares
-    return loss * scale
+            square[k] = error * error
+            gradient[k] = factor * error
 
 
 @kernel
-def huber(output, target, weight, total, d_output, delta):
+def huber(output, target, weight, total, terms, d_output, delta):
     columns = output.shape[1]
     scale = row_scale(total, columns)
     delta = output.dtype.type(delta)
     half = output.dtype.type(0.5)
-    outputs, targets, d_outputs = flat(output), flat(target), flat(d_output)
-    length = _entries_of_one_weight(weight, columns)
-    loss = 0.0
+    outputs, targets, d_outputs, losses = flat(output), flat(target), flat(d_output), flat(terms)
+    length = entries_of_one_weight(weight, columns)
     for begin in range(0, outputs.size, length):
-        end, w = begin + length, weight[begin // columns]
+        end = begin + length
         out, aim, gradient = outputs[begin:end], targets[begin:end], d_outputs[begin:end]
-        factor = output.dtype.type(scale * w)
-        row_loss = 0.0
+        loss = losses[begin:end]
+        factor = output.dtype.type(scale * weight[begin // columns])
         for k in range(length):
             error = out[k] - aim[k]
             clipped = delta if error > delta else (-delta if error < -delta else error)
             # e**2 / 2 inside, delta * (|e| - delta / 2) outside, in one expression
-            row_loss += clipped * (error - half * clipped)
+            loss[k] = clipped * (error - half * clipped)
             gradient[k] = factor * clipped
-        loss += w * row_loss
-    return loss * scale
 
 
 @kernel
-def bce_with_logits(output, target, weight, total, d_output):
+def bce_with_logits(output, target, weight, total, terms, d_output):
     zero = output.dtype.type(0)
-    scale = row_scale(total, output.shape[1])
-    z, t, gradient = flat(output), flat(target), flat(d_output)
-    for k in range(z.size):  # the losses, where their gradients will be
-        gradient[k] = (zero if z[k] < zero else z[k]) - z[k] * t[k] + softplus(-abs(z[k]))
-    loss = weighted_sum(d_output, weight)
+    z, t, gradient, loss = flat(output), flat(target), flat(d_output), flat(terms)
+    for k in range(z.size):
+        loss[k] = (zero if z[k] < zero else z[k]) - z[k] * t[k] + softplus(-abs(z[k]))
     for k in range(z.size):
         gradient[k] = sigmoid(z[k]) - t[k]
-    scale_rows(d_output, weight, scale)
-    return loss * scale
+    scale_rows(d_output, weight, row_scale(total, output.shape[1]))
 
 
 @kernel
-def cross_entropy(output, label, weight, total, d_output, smoothing):
+def cross_entropy(output, label, weight, total, terms, d_output, smoothing):
     rows, classes = output.shape
     scale = row_scale(total, 1)
     on_label, on_each = 1.0 - smoothing, smoothing / classes
     # log(softmax) = x - log(sum(exp(x))) with x = output - max(output): the loss has the mean of
     # the first term over the target distribution ...
-    loss = 0.0
     subtract_largest(output, d_output)
     for i in range(rows):
-        loss -= weight[i] * on_label * d_output[i, label[i]]
-    if smoothing > 0.0:
-        loss -= on_each * weighted_sum(d_output, weight)
+        shifted = d_output[i]
+        mean = on_label * shifted[label[i]]
+        if smoothing > 0.0:
+            total_shift = 0.0
+            for j in range(classes):
+                total_shift += shifted[j]
+            mean += on_each * total_shift
+        terms[i, 0] = mean
     vector = flat(d_output)
     for k in range(vector.size):
         vector[k] = exp(vector[k])
@@ -110,10 +97,9 @@ def cross_entropy(output, label, weight, total, d_output, smoothing):
         denominator = output.dtype.type(0)
         for j in range(classes):
             denominator += row[j]
-        loss += weight[i] * log(denominator)
+        terms[i, 0] = log(denominator) - terms[i, 0]
         factor = output.dtype.type(share / denominator)
         offset = output.dtype.type(share * on_each)
         for j in range(classes):
             row[j] = row[j] * factor - offset
         row[label[i]] -= output.dtype.type(share * on_label)
-    return loss * scale

@@ -5,6 +5,7 @@ therefore computed over all rows at once, as one flat vector, and only the rest 
 """
 
 from chainrule.kernels.jit import kernel
+from chainrule.kernels.views import flat
 
 
 @kernel
@@ -19,14 +20,24 @@ def subtract_largest(x, y):
 
 
 @kernel
+def entries_of_one_weight(weight, columns):
+    differences = 0
+    for i in range(weight.size):
+        differences += weight[i] != weight[0]
+    return max(1, columns if differences > 0 else weight.size * columns)
+
+
+@kernel
 def weighted_sum(x, weight):
+    columns, elements = x.shape[1], flat(x)
+    length = entries_of_one_weight(weight, columns)
     total = 0.0
-    for i in range(x.shape[0]):
-        row = x[i]
-        row_total = 0.0
-        for j in range(row.size):
-            row_total += row[j]
-        total += weight[i] * row_total
+    for begin in range(0, elements.size, length):
+        part = elements[begin : begin + length]
+        part_total = 0.0
+        for k in range(length):
+            part_total += part[k]
+        total += weight[begin // columns] * part_total
     return total
 
 

@@ -34,8 +34,8 @@ class CompiledLayer(Layer):
     ``dx`` and the parameters' gradients hold zeros when backward begins, so that it may add to
     them; ``y`` and ``saved`` hold anything. Each call is for some rows of the batch, as several
     threads may share it: a row of y must not depend on another row of x. A parameter's gradient is
-    the sum over the rows of the call; those of all threads are added up, so that their number can
-    change its last bits.
+    the sum over the rows of the call; those of all calls are added up. Which rows come together
+    does not depend on the number of threads.
 
     Parameters
     ----------

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule import arguments
 from chainrule.arrays import FloatArray
 from chainrule.kernels import loss as kernels
+from chainrule.kernels.rows import weighted_sum
 from chainrule.ops.door import (
     broadcasts_to,
     check_out,
@@ -26,7 +27,8 @@ from chainrule.ops.entries import COMPUTED, Entries
 
 _ONE = {dtype: np.ones(1, dtype) for dtype in COMPUTED}
 _MANY = dict(_ONE)  # more of them, as many as were ever asked for
-_cross_entropy = Entries(kernels.cross_entropy, "mlvfmf")
+_cross_entropy = Entries(kernels.cross_entropy, "mlvfmmf")
+_weighted_sum = Entries(weighted_sum, "mv")
 
 
 class _Pointwise:
@@ -35,8 +37,8 @@ class _Pointwise:
     Without weights, all elements are one row to the kernel, of weight 1.
     """
 
-    def __init__(self, kernel: Callable[..., float], numbers: int = 0) -> None:
-        self._entries = Entries(kernel, "mmvfm" + "f" * numbers)
+    def __init__(self, kernel: Callable[..., None], numbers: int = 0) -> None:
+        self._entries = Entries(kernel, "mmvfmm" + "f" * numbers)
 
     def __call__(
         self, output: Any, target: Any, weight: Any, out: Any, *numbers: float
@@ -66,15 +68,19 @@ class _Pointwise:
         d_output = room_for(out, shape, kind, given)
         if output.size == 0:
             return 0.0, deliver(d_output.astype(dtype), out)
-        value = self._entries[kind](
+        terms = np.empty(form, kind)
+        self._entries[kind](
             output.reshape(form),
             target.reshape(form),
             weight,
             total,
+            terms,
             d_output.reshape(form),
             *numbers,
         )
-        return float(value), deliver(d_output if kind == dtype else d_output.astype(dtype), out)
+        return _mean(terms, weight, total), deliver(
+            d_output if kind == dtype else d_output.astype(dtype), out
+        )
 
 
 _mse = _Pointwise(kernels.mse)
@@ -248,11 +254,26 @@ def cross_entropy(
     if out is not None:
         check_out(out, shape, dtype)
     form = labels.size, shape[-1]
-    d_output = room_for(out, shape, kind, (given, weight, labels))
-    value = _cross_entropy[kind](
-        plain(given, kind).reshape(form), labels, weight, total, d_output.reshape(form), smoothing
+    d_output = room_for(out, shape, kind, (given, weight))
+    terms = np.empty((labels.size, 1), kind)
+    _cross_entropy[kind](
+        plain(given, kind).reshape(form),
+        labels,
+        weight,
+        total,
+        terms,
+        d_output.reshape(form),
+        smoothing,
     )
-    return float(value), deliver(d_output if kind == dtype else d_output.astype(dtype), out)
+    return _mean(terms, weight, total), deliver(
+        d_output if kind == dtype else d_output.astype(dtype), out
+    )
+
+
+def _mean(terms: FloatArray, weight: FloatArray, total: float) -> float:
+    """Return the loss: the mean of its terms, each with its row's weight; 0 without any weight."""
+    summed: float = _weighted_sum[terms.dtype](terms, weight)
+    return summed * (1.0 / (total * terms.shape[1]) if total > 0.0 else 0.0)
 
 
 def _check_target(output: NDArray[Any], target: NDArray[Any]) -> None:
@@ -274,10 +295,12 @@ def _labels(label: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.int64]:
             f"{shape} and {array.shape}."
         )
     classes = shape[-1]
-    if array.size and not (array.min() >= 0 and array.max() < classes):
-        wrong = array[(array < 0) | (array >= classes)][0]
+    # A copy is checked: whoever lent the array may write into it while the kernel runs.
+    labels = np.array(array, np.int64, order="C").reshape(-1)
+    if labels.size and not (labels.min() >= 0 and labels.max() < classes):
+        wrong = array.reshape(-1)[np.argmax((labels < 0) | (labels >= classes))]
         raise ValueError(f"label holds {wrong}, but the classes are 0 to {classes - 1}.")
-    return plain(array, np.dtype(np.int64)).reshape(-1)
+    return labels
 
 
 def _weights(value: ArrayLike, shape: tuple[int, ...], dtype: np.dtype) -> tuple[FloatArray, float]:

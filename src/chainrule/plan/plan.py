@@ -8,13 +8,20 @@ from typing import NamedTuple
 import numpy as np
 
 from chainrule.engine.foreign import Function
-from chainrule.engine.instructions import HEAD, INSTRUCTION, LAYOUT, Op
+from chainrule.engine.instructions import HEAD, INSTRUCTION, LAYOUT, UNASSIGNED, Op
 from chainrule.kernels.blocks import DIRECT_BYTES, NARROW_BYTES, PACKED_BYTES, is_direct
 from chainrule.plan.arena import ALIGNMENT, Lifetime, arrange, stack
 from chainrule.plan.builder import Instruction, PlanBuilder, Shape, Tensor
 from chainrule.plan.fusion import fuse, take_rescale
 from chainrule.plan.needed import needed
-from chainrule.plan.team import choose_members, share_out, work_of
+from chainrule.plan.threads import choose_threads, chunk_of, share_out, work_of
+
+# The fields that hold a place in the arena; what needs none, has none.
+PLACES = (
+    *("x", "other", "y", "dx", "d_other", "dy", "saved", "z", "dz"),
+    *("partial", "partial_other", "parts", "kept"),
+)
+PLACES_OF_A_HEAD = "output", "d_output", "target", "terms"
 
 
 class ForeignLoss(NamedTuple):
@@ -50,6 +57,13 @@ class Head(NamedTuple):
         """The user's own, by the field that gets its address."""
         return {} if self.foreign is None else {"forward": self.foreign.function}
 
+    @property
+    def terms(self) -> int:
+        """How many terms of the loss a row has: one, or one for each element of the output."""
+        if self.loss == Op.NONE:
+            return 0
+        return 1 if self.loss in (Op.CROSS_ENTROPY, Op.FOREIGN_LOSS) else self.output.size
+
 
 class _Sums(NamedTuple):
     """Whether a step, on the way back, adds to a gradient that a later one has begun."""
@@ -70,10 +84,12 @@ class Plan:
     heads : structured array of dtype ``HEAD``, one row an output.
     layout : one row of dtype ``LAYOUT``: where the input, weights and scratch room lie.
     arena_size : elements of the arena.
-    shares : member i of the team owns the parameters from ``shares[i]`` to ``shares[i + 1]``.
+    shares : where the parameters begin and end that a thread owns: in the first row those of a
+        thread that is alone, in the second one those of each of several, one after the other.
     input_shape : the input's shape without the batch.
     output_shapes : the same of each output.
     seeds : the shape of each seed, and where it lies in the arena.
+    backward : whether there is room for a backward pass.
     layers : for each instruction, the positions of the layers that it carries out.
     gathered : the positions of the layers that the gather carries out.
     step_functions, loss_functions : for each instruction, and for each output, a user's own
@@ -88,6 +104,7 @@ class Plan:
     input_shape: Shape
     output_shapes: tuple[Shape, ...]
     seeds: tuple[tuple[int, Shape], ...]
+    backward: bool
     layers: tuple[tuple[int, ...], ...]
     gathered: tuple[int, ...]
     step_functions: tuple[dict[str, Function], ...]
@@ -121,12 +138,14 @@ class Plan:
     @cached_property
     def drops(self) -> bool:
         """Whether some step leaves elements out at random."""
-        return bool((self.instructions["op"] == Op.DROPOUT).any())
+        # A member of an enumeration is asked in Python what kind of array it is, and NumPy drops
+        # what a signal handler raises there, such as KeyboardInterrupt.
+        return bool((self.instructions["op"] == int(Op.DROPOUT)).any())
 
     @cached_property
-    def members(self) -> int:
-        """How many threads share the work."""
-        return int(self.layout["members"][0])
+    def threads(self) -> int:
+        """How many threads may share the work."""
+        return int(self.layout["threads"][0])
 
 
 def make_plan(
@@ -167,37 +186,40 @@ def make_plan(
     own = [*(step.functions for step in instructions), *(head.functions for head in heads)]
     if not all(f.can_compile for functions in own for f in functions.values()):
         threads = 1  # Python code, which need not be safe to run in several
-    members = choose_members(work, batch, steps, threads)
+    chunk = chunk_of(instructions, batch)
+    threads = choose_threads(work, -(-batch // chunk), steps, threads)
     rescale = None if keep else take_rescale(instructions, outputs)
     first = input_tensor if rescale is None else rescale.y
     item = np.dtype(dtype).itemsize
 
     sums = _find_sums(instructions, outputs)
-    lifetimes = _lifetimes(instructions, sums, first, seeds, heads, batch, members, backward)
+    lifetimes = _lifetimes(instructions, sums, first, seeds, heads, batch, chunk, backward)
     scratch_bytes = _scratch_bytes(instructions, batch, item, backward)
     scratch = -(-scratch_bytes // ALIGNMENT) * ALIGNMENT // item
     end = 2 * len(instructions) + 1
-    lifetimes["scratch"] = Lifetime(scratch * members, 0, end)
+    lifetimes["scratch"] = Lifetime(scratch * threads, 0, end)
     in_bytes = {
         key: Lifetime(life.size * item, life.first, life.last) for key, life in lifetimes.items()
     }
-    # Members of a team need not be at the same step at the same time.
-    addresses, size = stack(in_bytes) if members > 1 or keep else arrange(in_bytes)
+    # Several threads need not be at the same step at the same time.
+    addresses, size = stack(in_bytes) if threads > 1 or keep else arrange(in_bytes)
     place = {key: address // item for key, address in addresses.items()}
 
-    layout = _layout(place, first, rescale)
+    layout = _layout(place, first, rescale, backward)
     layout["target_columns"] = sum(head.target_size for head in heads)
     layout["label_columns"] = sum(head.takes_labels for head in heads)
-    layout["batch"], layout["members"], layout["scratch_size"] = batch, members, scratch
+    layout["batch"], layout["threads"], layout["chunk"] = batch, threads, chunk
+    layout["scratch_size"] = scratch
     return Plan(
-        _table(instructions, sums, first, seeds, place, offsets),
-        _heads(heads, place),
+        _table(instructions, sums, first, seeds, place, offsets, backward),
+        _heads(heads, place, backward),
         layout,
         -(-size // item),
-        share_out(instructions, offsets, batch, members),
+        share_out(instructions, offsets, batch, threads),
         input_tensor.shape,
         tuple(output.shape for output in outputs),
         tuple((place[seed.buffer], seed.shape) for seed in seeds),
+        backward,
         tuple(tuple(step.layers) for step in instructions),
         () if rescale is None else tuple(rescale.layers),
         tuple(_functions_of(step, backward) for step in instructions),
@@ -219,9 +241,10 @@ def _table(
     seeds: Sequence[Tensor],
     place: dict[Hashable, int],
     offsets: dict[str, int],
+    backward: bool,
 ) -> np.ndarray:
     """Return the instructions as rows of numbers."""
-    table = np.zeros(len(instructions), INSTRUCTION)
+    table = _unassigned(len(instructions), INSTRUCTION, PLACES)
     inputs = {tensor.buffer for tensor in (input_tensor, *seeds)}
     for row, step, adds in zip(table, instructions, sums, strict=True):
         row["op"], row["activation"], row["repeat"] = step.op, step.activation, step.repeat
@@ -229,20 +252,28 @@ def _table(
         row["alpha"], row["beta"] = step.alpha, step.beta
         x, y = step.x.buffer, step.y.buffer
         row["x"], row["y"] = place[x], place[y]
-        row["dx"], row["dy"] = place.get(("d", x), 0), place.get(("d", y), 0)
+        row["saved"] = row["y"] if step.saves_output else row["x"]
+        row["z"] = place[("z", y) if _has_sums_of_its_own(step) else y]
+        if backward:
+            row["dx"], row["dy"] = place["d", x], place["d", y]
+            row["dz"] = place["d" if step.activation == Op.NONE else "dz", y]
+            if adds.of_x and step.op != Op.LINEAR:
+                row["partial"] = place["partial", step]
         if step.other is not None:
             other = step.other.buffer
-            row["other"], row["d_other"] = place[other], place.get(("d", other), 0)
-        row["saved"] = row["y"] if step.saves_output else row["x"]
-        row["z"] = place.get(("z", y), row["y"])
-        row["dz"] = place.get(("dz", y), row["dy"])
-        row["partial"] = place.get(("partial", step), 0)
-        row["partial_other"] = place.get(("partial other", step), 0)
+            row["other"] = place[other]
+            if backward:
+                row["d_other"] = place["d", other]
+            if backward and adds.of_other:
+                row["partial_other"] = place["partial other", step]
         row["weight"] = offsets[step.weight] if step.weight else -1
         row["bias"] = offsets[step.bias] if step.bias else -1
         row["column"], row["moving"], row["adds_y"] = step.column, step.moving, step.adds
         row["parameters"], row["kept_size"] = step.parameters, step.kept_size
-        row["parts"], row["kept"] = place.get(("parts", step), 0), place.get(("kept", step), 0)
+        if step.op == Op.FOREIGN and backward:
+            row["parts"] = place["parts", step]
+        if step.kept_size:
+            row["kept"] = place["kept", step]
         row["order"], row["number"] = step.order, step.number
         row["reads_input"] = x in inputs
         row["adds_dx"], row["adds_d_other"], row["adds_dw"], row["adds_db"] = adds
@@ -267,17 +298,26 @@ def _find_sums(instructions: list[Instruction], outputs: list[Tensor]) -> list[_
     return sums[::-1]
 
 
-def _heads(heads: Sequence[Head], place: dict[Hashable, int]) -> np.ndarray:
+def _unassigned(rows: int, dtype: np.dtype, places: tuple[str, ...]) -> np.ndarray:
+    """Return rows of zeros in which no place is assigned yet."""
+    table = np.zeros(rows, dtype)
+    for name in places:
+        table[name] = UNASSIGNED
+    return table
+
+
+def _heads(heads: Sequence[Head], place: dict[Hashable, int], backward: bool) -> np.ndarray:
     """Return the outputs as rows of numbers."""
-    table = np.zeros(len(heads), HEAD)
+    table = _unassigned(len(heads), HEAD, PLACES_OF_A_HEAD)
     column = targets = labels = 0
     for i, (row, head) in enumerate(zip(table, heads, strict=True)):
         buffer = head.output.buffer
         row["op"], row["alpha"], row["share"] = head.loss, head.number, head.share
-        row["output"], row["d_output"] = place[buffer], place.get(("d", buffer), 0)
-        row["output_size"], row["column"] = head.output.size, column
+        row["output"], row["output_size"], row["column"] = place[buffer], head.output.size, column
+        if backward or head.loss != Op.NONE:
+            row["d_output"] = place["d", buffer]
         row["target"], row["target_size"] = place["target", i], head.target_size
-        row["losses"] = place["losses", i]
+        row["terms"], row["terms_size"] = place["terms", i], head.terms
         row["target_column"], row["label_column"] = targets, labels
         column += head.output.size
         targets += head.target_size
@@ -286,12 +326,16 @@ def _heads(heads: Sequence[Head], place: dict[Hashable, int]) -> np.ndarray:
 
 
 def _layout(
-    place: dict[Hashable, int], input_tensor: Tensor, rescale: Instruction | None
+    place: dict[Hashable, int],
+    input_tensor: Tensor,
+    rescale: Instruction | None,
+    backward: bool,
 ) -> np.ndarray:
     """Return where the arena holds what enters, and how the gather rescales it."""
     layout = np.zeros(1, LAYOUT)
     x = input_tensor.buffer
-    layout["input"], layout["d_input"] = place[x], place.get(("d", x), 0)
+    layout["input"] = place[x]
+    layout["d_input"] = place["d", x] if backward else UNASSIGNED
     layout["input_size"] = input_tensor.size
     # Adding -0.0 leaves every number as it is; adding 0.0 would lose the sign of a zero.
     layout["scale"] = 1.0 if rescale is None else rescale.alpha
@@ -307,7 +351,7 @@ def _lifetimes(
     seeds: Sequence[Tensor],
     heads: Sequence[Head],
     batch: int,
-    members: int,
+    chunk: int,
     backward: bool,
 ) -> dict[Hashable, Lifetime]:
     """Return what must exist from when to when, in elements.
@@ -330,7 +374,9 @@ def _lifetimes(
     for i, head in enumerate(heads):
         used[head.output.buffer] = n
         lifetimes["target", i] = Lifetime(head.target_size * batch, 0, n)
-        lifetimes["losses", i] = Lifetime(batch if head.foreign else 0, n, n)
+        lifetimes["terms", i] = Lifetime(head.terms * batch, n, n)
+        if head.loss != Op.NONE and not backward:  # a loss is computed with its gradient
+            lifetimes["d", head.output.buffer] = Lifetime(head.output.size * batch, n, n)
     for buffer, size in sizes.items():
         if buffer in kept:  # so that the next run finds it there
             lifetimes[buffer] = Lifetime(size, 0, 2 * n + 1)
@@ -345,7 +391,7 @@ def _lifetimes(
             lifetimes["d", buffer] = Lifetime(size, 2 * n - used[buffer], end)
     for moment, (step, adds) in enumerate(zip(instructions, sums, strict=True)):
         size, back = step.y.size * batch, 2 * n - moment
-        if step.activation not in (Op.NONE, Op.RELU):  # ReLU is applied while sums are stored
+        if _has_sums_of_its_own(step):
             lifetimes["z", step.y.buffer] = Lifetime(size, moment, moment)
         if step.activation != Op.NONE and backward:
             lifetimes["dz", step.y.buffer] = Lifetime(size, back, back)
@@ -356,10 +402,15 @@ def _lifetimes(
             last = back if backward else moment
             lifetimes["kept", step] = Lifetime(step.kept_size * batch, moment, last)
         if step.op == Op.FOREIGN and backward:
-            lifetimes["parts", step] = Lifetime(step.parameters * members, back, back)
+            lifetimes["parts", step] = Lifetime(step.parameters * -(-batch // chunk), back, back)
         if backward and adds.of_other:
             lifetimes["partial other", step] = Lifetime(step.x.size * batch, back, back)
     return lifetimes
+
+
+def _has_sums_of_its_own(step: Instruction) -> bool:
+    """Tell whether a linear step's sums have a place of their own, before an activation."""
+    return step.activation not in (Op.NONE, Op.RELU)  # ReLU is applied while sums are stored
 
 
 def _scratch_bytes(

@@ -3,16 +3,19 @@
 import ctypes
 
 NUMBER = ctypes.c_int64
-FUNCTION = ctypes.CFUNCTYPE(NUMBER, *[NUMBER] * 9)
+CALL_SIZE = 10  # the table, the rows, where seven arrays begin, and whether all is done
+CALL = NUMBER * CALL_SIZE
+FUNCTION = ctypes.CFUNCTYPE(None, NUMBER)
 
 
 def call(table, rows, x, y, saved, dy, dx, params, grads):
-    """Call the function whose address stands first in ``table``; return 0 if all went well.
+    """Call the function whose address stands first in ``table``; return 1 if it has done all.
 
-    It takes how many rows there are, where each array begins, and its table.
+    It takes the address of a call, and sets the call's last number to 1 when all is done.
     """
-    address = NUMBER.from_address(int(table)).value
-    return FUNCTION(address)(*map(int, (rows, x, y, saved, dy, dx, params, grads, table)))
+    numbers = CALL(*map(int, (table, rows, x, y, saved, dy, dx, params, grads)))
+    FUNCTION(NUMBER.from_address(int(table)).value)(ctypes.addressof(numbers))
+    return numbers[-1]
 
 
 def add_up(parts, column, adds, out):

@@ -1,6 +1,8 @@
-"""Losses with their gradients: some rows' part of a weighted mean, ``sum(w * row) / total``.
+"""Losses with their gradients, for some rows of a batch.
 
-``total`` is the weight of all rows of the batch.
+The batch's loss is the mean of the terms, each with its row's weight: the sum of ``weight * term``
+over all rows and columns of ``terms``, times ``row_scale(total, columns)``. ``total`` is the weight
+of all rows of the batch.
 """
 
 import numpy as np
@@ -13,32 +15,32 @@ def row_scale(total, columns):
     return 1 / (total * columns) if total > 0 else 0.0
 
 
-def mse(output, target, weight, total, d_output):
-    """Mean of ``(output - target)**2``; gradient ``2 * (output - target)``, by its share."""
+def mse(output, target, weight, total, terms, d_output):
+    """Terms ``(output - target)**2``; gradient ``2 * (output - target)``, by its share."""
     share = row_scale(total, output.shape[1]) * weight[:, np.newaxis]
     error = output - target
+    terms[...] = error**2
     d_output[...] = share * 2 * error
-    return (share * error**2).sum()
 
 
-def huber(output, target, weight, total, d_output, delta):
-    """Mean of ``e**2 / 2`` where ``|e| < delta``, else ``delta * (|e| - delta / 2)``."""
+def huber(output, target, weight, total, terms, d_output, delta):
+    """Terms ``e**2 / 2`` where ``|e| < delta``, else ``delta * (|e| - delta / 2)``."""
     share = row_scale(total, output.shape[1]) * weight[:, np.newaxis]
     error = output - target
     clipped = np.clip(error, -delta, delta)
+    terms[...] = clipped * (error - clipped / 2)
     d_output[...] = share * clipped
-    return (share * clipped * (error - clipped / 2)).sum()
 
 
-def bce_with_logits(output, target, weight, total, d_output):
-    """Mean of ``-t * log(p) - (1 - t) * log(1 - p)``, ``p = sigmoid(output)``; gradient p - t."""
+def bce_with_logits(output, target, weight, total, terms, d_output):
+    """Terms ``-t * log(p) - (1 - t) * log(1 - p)``, ``p = sigmoid(output)``; gradient p - t."""
     share = row_scale(total, output.shape[1]) * weight[:, np.newaxis]
+    terms[...] = softplus(output) - output * target
     d_output[...] = share * (sigmoid(output) - target)
-    return (share * (softplus(output) - output * target)).sum()
 
 
-def cross_entropy(output, label, weight, total, d_output, smoothing):
-    """Mean of ``-sum(q * log(softmax(output)))``; gradient ``softmax(output) - q``.
+def cross_entropy(output, label, weight, total, terms, d_output, smoothing):
+    """One term a row, ``-sum(q * log(softmax(output)))``; gradient ``softmax(output) - q``.
 
     q is ``1 - smoothing`` for the row's label, plus ``smoothing / classes`` for every class.
     """
@@ -48,5 +50,5 @@ def cross_entropy(output, label, weight, total, d_output, smoothing):
     q[np.arange(rows), label] += 1 - smoothing
     shifted = output - output.max(axis=1, keepdims=True)
     log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    terms[...] = -(q * log_p).sum(axis=1, keepdims=True)
     d_output[...] = share * (np.exp(log_p) - q)
-    return -(share * q * log_p).sum()

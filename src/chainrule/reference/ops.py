@@ -8,6 +8,7 @@ from math import isfinite, nan, prod, sqrt
 import numpy as np
 
 from chainrule.reference import activation, affine, loss, norm, update
+from chainrule.reference.rows import weighted_sum
 
 
 def relu(x, *, out=None, where=True):
@@ -167,16 +168,19 @@ def cross_entropy(output, label, label_smoothing=0.0, sample_weight=None, *, out
     (output,) = _floats(output)
     label = np.asarray(label)
     weight = np.ones(label.shape) if sample_weight is None else np.asarray(sample_weight)
+    weight = weight.reshape(-1)
     gradient = np.empty((label.size, output.shape[-1]), output.dtype)
-    value = loss.cross_entropy(
+    terms = np.empty((label.size, 1), output.dtype)
+    loss.cross_entropy(
         output.reshape(gradient.shape),
         label.reshape(-1),
-        weight.reshape(-1),
+        weight,
         weight.sum(),
+        terms,
         gradient,
         label_smoothing,
     )
-    return float(value), np.positive(gradient.reshape(output.shape), out=out)
+    return _mean(terms, weight), np.positive(gradient.reshape(output.shape), out=out)
 
 
 def sgd_update(
@@ -267,10 +271,16 @@ def _pointwise(function, output, target, weight, out, *numbers):
     rows = output.shape[0] if output.ndim else 1
     weight = np.ones(rows) if weight is None else np.asarray(weight)
     matrix = output.reshape(rows, prod(output.shape[1:]))
-    gradient = np.empty_like(matrix)
+    gradient, terms = np.empty_like(matrix), np.empty_like(matrix)
     goal = np.broadcast_to(target, output.shape).reshape(matrix.shape)
-    value = function(matrix, goal, weight, weight.sum(), gradient, *numbers)
-    return float(value), np.positive(gradient.reshape(output.shape), out=out)
+    function(matrix, goal, weight, weight.sum(), terms, gradient, *numbers)
+    return _mean(terms, weight), np.positive(gradient.reshape(output.shape), out=out)
+
+
+def _mean(terms, weight):
+    """Return the loss, the mean of all terms, each with its row's weight."""
+    scale = loss.row_scale(weight.sum(), terms.shape[1])
+    return float(weighted_sum(terms, weight) * scale)
 
 
 def _each(function, given, *numbers):

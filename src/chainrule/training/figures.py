@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from chainrule.arrays import FloatArray
 from chainrule.batch import Batch
@@ -15,6 +16,22 @@ from chainrule.network import Sequential
 
 Metric = Callable[[Any, Any], Any]
 Metrics = Sequence[Metric] | Mapping[str, Metric]
+OneOrMore = ArrayLike | tuple[ArrayLike, ...]
+Validation = tuple[ArrayLike, OneOrMore] | tuple[ArrayLike, OneOrMore, ArrayLike | None]
+
+
+def checked_validation(net: Sequential, loss: Loss, validation: Any) -> Batch | None:
+    """Return the data to validate on, if any; TypeError or ValueError if something is wrong."""
+    if validation is None:
+        return None
+    if not isinstance(validation, tuple | list) or len(validation) not in (2, 3):
+        raise ValueError("validation must be (X, y) or (X, y, sample_weight).")
+    X, y, weights = validation if len(validation) == 3 else (*validation, None)
+    names, weights_name = ("validation X", "validation y"), "validation sample_weight"
+    held_out = Batch.checked(net, loss, X, y, weights, names, weights_name)
+    if held_out.weights is not None and not held_out.weights.any():
+        raise ValueError(f"{weights_name} must not be 0 everywhere.")
+    return held_out
 
 
 def checked_metrics(metrics: Any, has_validation: bool) -> dict[str, Metric]:

@@ -11,7 +11,7 @@ from chainrule.arguments import above_zero, integer
 from chainrule.arrays import all_finite
 from chainrule.autodiff.door import check_loss
 from chainrule.averaging import ExponentialMovingAverage
-from chainrule.batch import Batch
+from chainrule.batch import Batch, rows_a_step
 from chainrule.callbacks import Callback, Callbacks, Training
 from chainrule.engine.backends import check_backend
 from chainrule.history import History
@@ -22,13 +22,23 @@ from chainrule.optimizers import Adam, Optimizer
 from chainrule.progress import TrainingProgress
 from chainrule.schedules import ReduceLROnPlateau, Schedule
 from chainrule.training.checkpoint import Checkpoint, NoSaver
-from chainrule.training.figures import Metrics, checked_metrics, figure_names, measure
+from chainrule.training.figures import (
+    Metrics,
+    Validation,
+    checked_metrics,
+    checked_validation,
+    figure_names,
+    measure,
+)
 from chainrule.training.identity import describe_batch, describe_object, describe_optimizer
 from chainrule.training.resuming import begin
 from chainrule.training.streams import Batches, Stream, StreamTrainer, check_absent
 from chainrule.training.trainer import Extras, Trainer
 
+BATCH_SIZE = 32  # where nothing is said
 
+
+@interruption()  # from the beginning: an exception would get lost where a weak reference dies
 def fit(
     net: Sequential,
     X: ArrayLike | Batches,
@@ -41,7 +51,7 @@ def fit(
     shuffle: bool | None = None,
     seed: int = 0,
     sample_weight: ArrayLike | None = None,
-    validation: tuple[ArrayLike, ArrayLike | tuple[ArrayLike, ...]] | None = None,
+    validation: Validation | None = None,
     metrics: Metrics = (),
     schedule: Schedule | ReduceLROnPlateau | None = None,
     clip_norm: float | None = None,
@@ -55,10 +65,9 @@ def fit(
 ) -> History:
     """Train ``net`` on the rows of X and y, or on the batches of an iterable.
 
-    The same seed gives the same parameters to the bit, with any number of threads; with the same
-    number, if there is a :class:`CompiledLayer` that has parameters. Ctrl-C ends the training after
-    the current slice of a tenth of a second; what was trained until then stays, and ``interrupted``
-    is True in the history.
+    The same seed gives the same parameters and losses to the bit, with any number of threads.
+    Ctrl-C ends the training after the current slice of a tenth of a second; what was trained until
+    then stays, and ``interrupted`` is True in the history.
 
     Parameters
     ----------
@@ -76,28 +85,32 @@ def fit(
         fresh generator. Batches may have any number of rows, and are copied as they come.
     y : array, optional
         Class labels of shape (n,) for ``CrossEntropyLoss``, else targets of the output's shape; a
-        tuple of them, one for each output, for ``MultiLoss``.
+        tuple of them, one for each output, for ``MultiLoss``. Labels are copied, as
+        ``sample_weight`` is; targets are not, if they have the network's dtype.
     loss : Loss
     optimizer : Optimizer, optional
         ``Adam()`` by default. It goes on from where it was, if it has stepped this network before.
     epochs : int
         How often each row is seen, at least 1.
     batch_size : int, optional
-        Rows a step, from 1 to n; 32 by default. The last batch of an epoch may be shorter. Not for
-        an iterable, nor are ``shuffle``, ``sample_weight`` and ``checkpoint``.
+        Rows a step, at least 1; 32 by default. If there are fewer rows, each step takes them all,
+        and a warning says so. The last batch of an epoch may be shorter. Not for an iterable, nor
+        are ``shuffle``, ``sample_weight`` and ``checkpoint``.
     shuffle : bool, optional
         Whether each epoch has an order of its own, as by default.
     seed : int
-        Seed of the orders, and of what :class:`Dropout` leaves out; 0 or more.
+        Seed of the orders, and of what :class:`Dropout` leaves out; 0 or more. Both go on with the
+        optimizer: two calls of one epoch with the same optimizer are one call of two, to the bit.
+        A new optimizer, also the default one, begins anew.
     sample_weight : array of shape (n,), optional
         One weight a row, not negative; see :class:`Loss`.
-    validation : (X, y), optional
-        Data to measure loss and accuracy on after each epoch; of several outputs, it is the
-        accuracy of the only one that is a classification.
+    validation : (X, y) or (X, y, sample_weight), optional
+        Data to measure loss and accuracy on after each epoch, both by the rows' weights if there
+        are any; of several outputs, it is the accuracy of the only one that is a classification.
     metrics : list of functions, or dict of names and functions
         Further figures of the validation data, such as ``[cr.metrics.r2_score]``: each function
-        takes the output and y, of several outputs a list and a tuple, and returns a number. They
-        are kept in ``history.metrics``.
+        takes the output and y, of several outputs a list and a tuple, and returns a number; all
+        rows count the same to it. They are kept in ``history.metrics``.
     schedule : Schedule or ReduceLROnPlateau, optional
         The learning rate of each step, instead of the optimizer's, which is set to it, whatever
         callbacks have set; see ``cr.schedules``.
@@ -164,11 +177,7 @@ def fit(
             "optimizer holds NaN or infinity, from earlier steps of this network: take a new one."
         )
     epochs = integer(epochs, "epochs", least=1)
-    held_out = None
-    if validation is not None:
-        if not isinstance(validation, tuple | list) or len(validation) != 2:
-            raise ValueError("validation must be a pair (X, y).")
-        held_out = Batch.checked(net, loss, *validation, None, ("validation X", "validation y"))
+    held_out = checked_validation(net, loss, validation)
     seed = integer(seed, "seed", least=0)
     callbacks = Callbacks.checked(callbacks)
     if checkpoint is not None and not isinstance(checkpoint, str | os.PathLike | Checkpoint):
@@ -211,9 +220,10 @@ def fit(
     else:
         shuffle = shuffle is None or bool(shuffle)
         data = Batch.checked(net, loss, X, y, sample_weight)
-        batch_size = integer(32 if batch_size is None else batch_size, "batch_size", least=1)
-        if batch_size > data.rows:
-            raise ValueError(f"batch_size is {batch_size}, but X has only {data.rows} rows.")
+        if batch_size is None:
+            batch_size = min(BATCH_SIZE, data.rows)
+        else:
+            batch_size = rows_a_step(batch_size, data.rows, stacklevel=3)  # interruption's too
         order_seed = seed if shuffle else None
         trainer = Trainer(
             net, loss, optimizer, data, batch_size, backend, schedule, order_seed, extras
@@ -272,6 +282,7 @@ def fit(
                     bar.validated(value, correct)
                 calls.after_epochs(count)
                 saver.after_epochs()
-            history.interrupted = stop.requested
+            history.interrupted = stop.answer()
             saver.last()
+    trainer.put_machines_back()
     return history

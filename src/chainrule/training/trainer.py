@@ -6,19 +6,18 @@ from collections.abc import Callable
 from functools import partial
 from math import nan
 from time import perf_counter
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.arguments import at_least_zero
 from chainrule.arrays import FloatArray, all_finite
+from chainrule.autodiff.machines import put_back, take
 from chainrule.averaging import ExponentialMovingAverage
 from chainrule.batch import Batch
 from chainrule.callbacks import Callbacks, Training
-from chainrule.engine.backends import threads_for
 from chainrule.engine.instructions import Phase
-from chainrule.engine.machine import Machine
 from chainrule.engine.masks import mask_key
 from chainrule.engine.orders import epoch_orders
 from chainrule.errors import NonFiniteError
@@ -26,6 +25,7 @@ from chainrule.history import History
 from chainrule.losses import Loss
 from chainrule.network import Sequential
 from chainrule.optimizers import Optimizer, OptimizerState
+from chainrule.plan import Plan
 from chainrule.progress import TrainingProgress
 from chainrule.rollback import Rollback
 from chainrule.schedules import Schedule
@@ -91,20 +91,29 @@ class Trainer:
         self.rollback = Rollback(net, self.state, self._run, batch_size, self.extras.averaged)
 
     def make_machine(self) -> None:
-        """Make a machine for batches of as many rows as they have now."""
-        make_plan = partial(
-            self.net.make_plan,
+        """Make a machine for batches of as many rows as they have now, or take one that is kept."""
+        take_for = partial(
+            take,
+            self.net,
+            Sequential.make_plan,
             self.data.inputs.shape[1:],
             self.batch,
+            backend=self.backend,
             loss=self.loss,
             steps=self.steps_a_call,
-            threads=threads_for(self.backend),
         )
-        self.plan = make_plan(drops=True)
-        self.machine = self._evaluator = Machine(self.plan, self.net.dtype, self.backend)
+        self._taken = [take_for(drops=True)]
+        self.machine = self._evaluator = self._taken[0][1]
+        self.plan = cast(Plan, self.machine.plan)
         if self.plan.drops:
-            self._evaluator = Machine(make_plan(backward=False), self.net.dtype, self.backend)
+            self._taken.append(take_for(backward=False))
+            self._evaluator = self._taken[1][1]
         self.losses = self.machine.losses_for(1)
+
+    def put_machines_back(self) -> None:
+        """Keep the machines for the network's next training: none has failed in this one."""
+        for key, machine in self._taken:
+            put_back(self.net, key, machine)
 
     def go_on_from(self, begun: BegunEpoch) -> None:
         """Take in that parameters and state were set to those of an earlier training."""
@@ -157,7 +166,7 @@ class Trainer:
         training, begun = calls.training, self.begun
         started = perf_counter() - begun.seconds
         epoch, rows = training.epoch, self.data.rows
-        orders = epoch_orders(rows, epoch, epochs, seed=self.seed)
+        orders = epoch_orders(rows, self._epochs_before(training) + epoch, epochs, seed=self.seed)
         while begun.rows < rows:
             if training.stopped:
                 return False
@@ -173,6 +182,14 @@ class Trainer:
                 after_slice()
         self._end_epochs(epochs, rates, perf_counter() - started, training.history)
         return True
+
+    def _epochs_before(self, training: Training) -> int:
+        """Return how many epochs the optimizer had begun before this training.
+
+        Orders go on after them, as masks do after its steps.
+        """
+        steps = -(-self.data.rows // self.batch)
+        return -(-(self.state.step - training.step) // steps)
 
     def _end_epochs(
         self, epochs: int, rates: NDArray[np.float64] | None, seconds: float, history: History
@@ -209,11 +226,12 @@ class Trainer:
         # A callback may have set a number, such as lr.
         self.optimizer.state(self.net, **self.extras.numbers)
         self.rollback.before(orders, rates, self.data)
+        self.net.outdate_forward("fit")
         started = perf_counter()
         done = self._run(orders, rates, self.data)
         seconds = perf_counter() - started
         self.pace.ran(done, seconds)
-        weights, losses = self.losses[:done, 0].copy(), self.losses[:done, 1:].sum(axis=1)
+        weights, losses = self.losses[:done].T.copy()
         if done == epochs * steps and all_finite(self.net.params):
             training.history.batch_loss += losses.tolist()
             return weights.reshape(epochs, steps), losses.reshape(epochs, steps)
@@ -289,9 +307,9 @@ class Trainer:
             losses=losses,
             **data.arguments,
         )
-        mean = float(losses[:, 0] @ losses[:, 1:].sum(axis=1) / losses[:, 0].sum())
+        mean = float(losses[:, 0] @ losses[:, 1] / losses[:, 0].sum())
         of_heads = self.plan.split_outputs(outputs)
-        correct = self.loss.accuracy(of_heads, data.targets)
+        correct = self.loss.accuracy(of_heads, data.targets, data.weights)
         if correct is not None and done < len(losses):
             correct = nan  # a loss that is not finite has ended the run
         return mean, correct, of_heads

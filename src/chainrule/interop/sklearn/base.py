@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from copy import deepcopy
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,6 +20,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from chainrule.interop.sklearn.build import hidden_sizes, own_network, perceptron
+from chainrule.interop.sklearn.fitting import FIT_FRAMES
 from chainrule.interop.sklearn.solvers import fit_epochs, fit_lbfgs, make_optimizer
 from chainrule.losses import Loss
 from chainrule.multi_loss import MultiLoss
@@ -112,7 +112,6 @@ class BaseNetwork(BaseEstimator):
         return sample_weight
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, *, incremental: bool = False) -> Any:
-        self._validate_params()
         sizes = hidden_sizes(self.hidden_layer_sizes)
         if self.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
@@ -123,6 +122,8 @@ class BaseNetwork(BaseEstimator):
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
         sample_weight = self._weigh(y, sample_weight)
+        if sample_weight is not None and not np.any(sample_weight):
+            raise ValueError("At least one row must have a weight above 0.")
         if issparse(X):
             X = X.toarray()
         random = check_random_state(self.random_state)
@@ -145,7 +146,7 @@ class BaseNetwork(BaseEstimator):
                 f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the "
                 "optimization hasn't converged yet.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=FIT_FRAMES + 1,
             )
         return self
 
@@ -197,6 +198,11 @@ class BaseNetwork(BaseEstimator):
                 "The validation set is too small. Increase 'validation_fraction' or the size of "
                 "your dataset."
             )
+        if not (np.any(weights) and np.any(weights_held)):
+            raise ValueError(
+                "The validation set, or what is left beside it, has no row with a weight above 0. "
+                "Another 'validation_fraction' may help."
+            )
         if sample_weight is None:
             return X, y, None, (X_held, y_held, None)
         return X, y, weights, (X_held, y_held, weights_held)
@@ -205,16 +211,14 @@ class BaseNetwork(BaseEstimator):
         """Return what the penalty on the weights adds to the loss."""
         return 0.5 * decay * sum(float(np.vdot(w, w)) for w in self.coefs_)
 
+    def __sklearn_is_fitted__(self) -> bool:
+        return "network_" in vars(self)
+
     def _outputs(self, X: Any) -> Any:
         """Return the network's outputs before the last activation, shape (n, outputs)."""
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         return self.network_.predict(X.toarray() if issparse(X) else X)
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        if hasattr(self, "network_") and not self.network_.params.flags.writeable:
-            self.__dict__.update(deepcopy(self.__dict__))  # it came from a memory-mapped file
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -12,7 +12,6 @@ from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import (
     _check_partial_fit_first_call,
     check_classification_targets,
@@ -22,6 +21,8 @@ from sklearn.utils.multiclass import (
 from sklearn.utils.validation import validate_data
 
 from chainrule.interop.sklearn.base import BaseNetwork, only_stochastic
+from chainrule.interop.sklearn.class_weights import class_weights
+from chainrule.interop.sklearn.fitting import fitting
 from chainrule.losses import BCEWithLogitsLoss, CrossEntropyLoss, OutputLoss
 
 
@@ -43,7 +44,9 @@ class NetworkClassifier(ClassifierMixin, BaseNetwork):
         from the parameters that it comes with; ``random_state`` does not change them.
         Its outputs are logits: one for two classes, else one for each class or label.
     class_weight : dict or "balanced", optional
-        A weight for each class; not for several labels a row.
+        A weight for each class, 1 for those that a dict leaves out; times ``sample_weight``, which
+        ``"balanced"`` counts as rows. Not for several labels a row, nor ``"balanced"`` for
+        ``partial_fit``, which does not see all rows.
     loss : "log_loss" or Loss
         A chainrule loss of the logits and of class numbers; for two classes, and for several labels
         a row, of targets 0 and 1.
@@ -58,7 +61,8 @@ class NetworkClassifier(ClassifierMixin, BaseNetwork):
     Raises
     ------
     ValueError, TypeError
-        In ``fit``, as those of scikit-learn; also if ``module`` has another number of outputs.
+        In ``fit``, as those of scikit-learn; also if ``module`` has another number of outputs, or a
+        key of ``class_weight`` is no class while a class has none. The estimator is left as it was.
 
     Examples
     --------
@@ -137,16 +141,24 @@ class NetworkClassifier(ClassifierMixin, BaseNetwork):
         self.loss = loss
         self.dtype = dtype
 
+    @fitting
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> NetworkClassifier:
         """Train on X of shape (n, features) and labels y; return self."""
         self._fit(X, y, sample_weight)
         return self
 
     @only_stochastic
+    @fitting
     def partial_fit(
         self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None
     ) -> NetworkClassifier:
         """Train for one epoch; the first call needs all ``classes``. Return self."""
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' is not for partial_fit, which does not see all of y: give "
+                "it the dict of sklearn.utils.class_weight.compute_class_weight('balanced', "
+                "classes=classes, y=y), for a y that is large enough."
+            )
         if _check_partial_fit_first_call(self, classes):
             multilabel = type_of_target(y).startswith("multilabel")
             self._label_binarizer = LabelBinarizer().fit(y if multilabel else classes)
@@ -166,8 +178,11 @@ class NetworkClassifier(ClassifierMixin, BaseNetwork):
         return result
 
     def predict_proba(self, X: Any) -> NDArray[Any]:
-        """Return each class's probability, in the order of ``classes_``, or each label's."""
-        logits = self._outputs(X)
+        """Return each class's probability, in the order of ``classes_``, or each label's.
+
+        They are float64: float32 has none between 1 - 6e-8 and 1, so that likely labels would tie.
+        """
+        logits = self._logits(X)
         if self.out_activation_ == "softmax":
             chances: NDArray[Any] = softmax(logits, axis=1)
             return chances
@@ -175,12 +190,15 @@ class NetworkClassifier(ClassifierMixin, BaseNetwork):
 
     def predict_log_proba(self, X: Any) -> NDArray[Any]:
         """Return the logarithms of :meth:`predict_proba`, without loss for small ones."""
-        logits = self._outputs(X)
+        logits = self._logits(X)
         if self.out_activation_ == "softmax":
             logarithms: NDArray[Any] = log_softmax(logits, axis=1)
             return logarithms
         both = [log_expit(-logits), log_expit(logits)]
         return np.hstack(both) if self._is_binary else both[1]
+
+    def _logits(self, X: Any) -> NDArray[np.float64]:
+        return np.asarray(self._outputs(X), np.float64)
 
     @property
     def _is_binary(self) -> bool:
@@ -204,13 +222,15 @@ class NetworkClassifier(ClassifierMixin, BaseNetwork):
             self.classes_ = self._label_binarizer.classes_
         else:
             self._check_classes(unique_labels(y))
-        encoded = self._label_binarizer.transform(y)
-        self.n_outputs_ = encoded.shape[1]
-        is_multiclass = self._label_binarizer.y_type_ == "multiclass" and self.n_outputs_ > 1
-        self.out_activation_ = "softmax" if is_multiclass else "logistic"
-        if is_multiclass:
+        one_label = not self._label_binarizer.y_type_.startswith("multilabel")
+        if one_label != (y.ndim == 1):
+            raise ValueError("y must have one label a row, or several, as in the calls before.")
+        classes = len(self.classes_)
+        self.n_outputs_ = 1 if one_label and classes <= 2 else classes
+        self.out_activation_ = "softmax" if one_label and classes > 2 else "logistic"
+        if one_label:
             return X, np.searchsorted(self.classes_, y)
-        return X, encoded[:, 0] if self.n_outputs_ == 1 else encoded
+        return X, self._label_binarizer.transform(y)
 
     def _check_classes(self, classes: NDArray[Any]) -> None:
         if self.warm_start and set(classes) != set(self.classes_):
@@ -229,10 +249,7 @@ class NetworkClassifier(ClassifierMixin, BaseNetwork):
             return sample_weight
         if y.ndim == 2:
             raise ValueError("class_weight is for one label a row, but y has several.")
-        weights = self.class_weight
-        if isinstance(weights, dict):
-            weights = {i: weights.get(name, 1.0) for i, name in enumerate(self.classes_)}
-        of_classes = compute_sample_weight(weights, y)
+        of_classes = class_weights(self.class_weight, self.classes_, y, sample_weight)[y]
         return of_classes if sample_weight is None else of_classes * sample_weight
 
     def _choose_loss(self) -> tuple[Any, float]:

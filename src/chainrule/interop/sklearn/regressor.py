@@ -15,6 +15,7 @@ from sklearn.utils.validation import validate_data
 
 from chainrule.interop.sklearn.base import BaseNetwork, only_stochastic
 from chainrule.interop.sklearn.columns import check_columns, join_columns, split_columns
+from chainrule.interop.sklearn.fitting import fitting
 from chainrule.losses import Loss, MSELoss
 from chainrule.multi_loss import MultiLoss
 from chainrule.own_losses import CompiledLoss
@@ -65,7 +66,8 @@ class NetworkRegressor(RegressorMixin, BaseNetwork):
     Raises
     ------
     ValueError, TypeError
-        In ``fit``, as those of scikit-learn; also if ``module`` has another number of outputs.
+        In ``fit``, as those of scikit-learn; also if ``module`` has another number of outputs. The
+        estimator is left as it was.
 
     Examples
     --------
@@ -141,12 +143,14 @@ class NetworkRegressor(RegressorMixin, BaseNetwork):
         self.module = module
         self.dtype = dtype
 
+    @fitting
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> NetworkRegressor:
         """Train on X of shape (n, features) and y of (n,) or (n, outputs); return self."""
         self._fit(X, y, sample_weight)
         return self
 
     @only_stochastic
+    @fitting
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> NetworkRegressor:
         """Train for one epoch; return self."""
         self._fit(X, y, sample_weight, incremental=True)

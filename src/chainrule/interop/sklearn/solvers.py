@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from math import nan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,8 +11,10 @@ import scipy.optimize
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
+from chainrule.batch import rows_a_step
 from chainrule.callbacks import Callback, Training
 from chainrule.errors import NonFiniteError
+from chainrule.interop.sklearn.fitting import FIT_FRAMES
 from chainrule.objective import objective
 from chainrule.optimizers import SGD, Adam, Optimizer
 from chainrule.training import fit
@@ -46,17 +49,15 @@ def fit_epochs(
 ) -> bool:
     """Train with mini-batches; return whether it ended before the epochs were over."""
     rows, wanted = len(X), estimator.batch_size
-    if wanted != "auto" and wanted > rows:
-        warnings.warn(
-            f"batch_size={wanted} is more than the {rows} rows: it is clipped", stacklevel=4
-        )
-    batch = min(200 if wanted == "auto" else wanted, rows)
+    batch = min(200, rows)
+    if wanted != "auto":
+        batch = rows_a_step(wanted, rows, stacklevel=FIT_FRAMES + 2)
     weight = 1.0 if sample_weight is None else float(np.mean(sample_weight))
-    decay = estimator.alpha / (batch * weight) if weight > 0 else 0.0
+    decay = estimator.alpha / (batch * weight)
     optimizer = estimator._optimizer
     optimizer.weight_decay = {"*.weight": decay} if estimator.coefs_ else 0.0
     watch = _Watch(estimator, rows, -(-rows // batch), decay, validation)
-    interrupted = False
+    interrupted, failure = False, None
     try:
         history = fit(
             estimator.network_,
@@ -73,16 +74,23 @@ def fit_epochs(
             progress=bool(estimator.verbose),
         )
         interrupted = history.interrupted
-    except NonFiniteError:
-        if validation is None:
-            raise ValueError(NON_FINITE) from None
-        estimator.n_iter_ += 1
-        estimator.validation_scores_.append(float("nan"))
-    if validation is not None:
+    except NonFiniteError as error:
+        failure = error
+    if validation is not None and (interrupted or estimator.best_validation_score_ > -np.inf):
         estimator.network_.params = watch.best
+    elif failure is not None or validation is not None:
+        raise ValueError(NON_FINITE) from failure
     if interrupted:
-        warnings.warn("Training interrupted by user.", stacklevel=4)
-    return interrupted or watch.converged or estimator.n_iter_ < epochs
+        warnings.warn("Training interrupted by user.", stacklevel=FIT_FRAMES + 2)
+    if failure is not None:
+        watch.note_divergence()
+        warnings.warn(
+            f"Training diverged in iteration {estimator.n_iter_}: the weights of the best "
+            "validation score are kept. A smaller learning_rate_init may help.",
+            ConvergenceWarning,
+            stacklevel=FIT_FRAMES + 2,
+        )
+    return interrupted or failure is not None or watch.converged or estimator.n_iter_ < epochs
 
 
 class _Watch(Callback):
@@ -129,10 +137,20 @@ class _Watch(Callback):
         better = self._loss_is_better() if self.validation is None else self._score_is_better()
         estimator._no_improvement_count = 0 if better else estimator._no_improvement_count + 1
         if self.changes_rate:
-            rate = estimator.learning_rate_init / (estimator.t_ + 1) ** estimator.power_t
-            training.optimizer.lr = rate
+            # A smaller share has no effect, but the velocity below could become too large.
+            least = float(np.finfo(estimator.dtype).eps) ** 2
+            share = max((estimator.t_ + 1) ** -estimator.power_t, least)
+            _set_rate(training, estimator.learning_rate_init * share)
         if estimator._no_improvement_count > estimator.n_iter_no_change:
             self._give_up(training)
+
+    def note_divergence(self) -> None:
+        """Note an epoch in which the loss was not finite."""
+        estimator = self.estimator
+        estimator.n_iter_ += 1
+        estimator.loss_ = nan
+        estimator.loss_curve_.append(nan)
+        estimator.validation_scores_.append(nan)
 
     def _loss_is_better(self) -> bool:
         estimator, loss = self.estimator, self.estimator.loss_
@@ -155,11 +173,22 @@ class _Watch(Callback):
         estimator, optimizer = self.estimator, training.optimizer
         adaptive = estimator.solver == "sgd" and estimator.learning_rate == "adaptive"
         if adaptive and optimizer.lr > SMALLEST_RATE:
-            optimizer.lr /= 5
+            _set_rate(training, optimizer.lr / 5)
             estimator._no_improvement_count = 0
             return
         self.converged = True
         training.stop()
+
+
+def _set_rate(training: Training, rate: float) -> None:
+    """Set the learning rate of SGD for the gradients to come, but not for those in its velocity.
+
+    Scikit-learn's velocity is a sum of gradients, each times the rate of its step; that of
+    :class:`SGD` is one of gradients, and all of it is multiplied by the present rate.
+    """
+    optimizer = training.optimizer
+    optimizer.state(training.network).vectors *= optimizer.lr / rate
+    optimizer.lr = rate
 
 
 def fit_lbfgs(
@@ -175,6 +204,8 @@ def fit_lbfgs(
     decay = estimator.alpha / total * _weights_mask(estimator)
 
     def function(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        if not np.isfinite(theta).all():  # from a gradient so large that a step has no length
+            raise ValueError(NON_FINITE)
         value, gradient = goal.fun(theta)
         shrink = decay * theta
         return value + 0.5 * float(shrink @ theta), gradient + shrink
@@ -196,13 +227,15 @@ def fit_lbfgs(
             f"lbfgs failed to converge after {estimator.n_iter_} iteration(s) "
             f"(status={result.status}): {result.message}",
             ConvergenceWarning,
-            stacklevel=4,
+            stacklevel=FIT_FRAMES + 2,
         )
     penalty = 0.5 * float((decay * result.x) @ result.x)
     estimator.loss_ = (float(result.fun) - penalty) * estimator._loss_share + penalty
-    if not np.isfinite(result.x).all():
+    with np.errstate(over="ignore"):
+        params = result.x.astype(net.dtype)
+    if not np.isfinite(params).all():
         raise ValueError(NON_FINITE)
-    net.params = result.x
+    net.params = params
 
 
 def _weights_mask(estimator: BaseNetwork) -> NDArray[np.float64]:

@@ -1,0 +1,44 @@
+"""What holds for all tests, and what several of them need."""
+
+import signal
+from contextlib import contextmanager
+
+import pytest
+
+from chainrule.engine.thread_count import Choice, ThreadCount
+from chainrule.kernels.jit import JIT_DISABLED
+from chainrule.plan import plan
+
+
+def pytest_configure():
+    # A program that a script starts in the background, as by nohup, is told to ignore Ctrl-C, and
+    # tells so those that it starts. Tests press it, and would wait for ever.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextmanager
+def _all_threads():
+    def choose(self, batches):
+        return Choice(self.most, batches, longest_wait=10.0)
+
+    def choose_threads(work, chunks, steps, limit):
+        return 1 if JIT_DISABLED else limit
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ThreadCount, "choose", choose)
+        patch.setattr(plan, "choose_threads", choose_threads)
+        yield
+
+
+@pytest.fixture(scope="session")
+def all_threads():
+    """A context in which as many threads as are allowed share all work, from the first batch on."""
+    return _all_threads
+
+
+@pytest.fixture
+def eager_threads():
+    """The same, for the whole test."""
+    with _all_threads():
+        yield
