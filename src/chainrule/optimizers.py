@@ -267,7 +267,8 @@ class Adam(Optimizer):
     """Steps by the gradient's running mean over the root of its running square.
 
     ``m = beta1 * m + (1 - beta1) * g``, ``s = beta2 * s + (1 - beta2) * g**2``, both corrected for
-    their start at 0, and ``w = w - lr * m / (sqrt(s) + eps)``.
+    their start at 0, and ``w = w - lr * m / (sqrt(s) + eps)``. Where s overflows, as of a gradient
+    above 5.8e20 in float32, w becomes NaN, and :func:`fit` raises a :class:`NonFiniteError`.
 
     Parameters
     ----------
@@ -276,7 +277,8 @@ class Adam(Optimizer):
     betas : (float, float)
         What is kept of the running mean and the running square, from 0 to 1 (without 1).
     eps : float
-        Keeps the division finite, more than 0.
+        Keeps the division finite, more than 0. It is checked in the network's dtype, as all numbers
+        are before a step: 1e-50 is 0 in float32.
     weight_decay : float, or dict of name patterns to floats
         Factor of the L2 penalty, added to the gradient, 0 or more; by patterns, see
         :class:`AdamW`.

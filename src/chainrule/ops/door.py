@@ -22,9 +22,14 @@ Arrays = list[NDArray[Any]]
 
 
 def number(check: Check, value: Any, name: str, *arrays: ArrayLike) -> float:
-    """Return ``check(value, name)``, done in the dtype that functions of the arrays compute in."""
+    """Return ``check(value, name)``, done in the dtype that functions of the arrays compute in.
+
+    The check is one that takes all finite numbers above 0.
+    """
+    if type(value) is float and 1e-30 < value < 3e38:  # these, all dtypes hold
+        return value
     checked: float = check(value, name, None)
-    if checked != 0 and not 1e-30 < checked < 3e38:  # in between, all dtypes hold it
+    if checked != 0:
         check(value, name, computed_in(real_arrays([name] * len(arrays), arrays)[1]))
     return checked
 

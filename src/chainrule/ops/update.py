@@ -156,7 +156,8 @@ def adam_update(
     grads : array, or list of arrays, that broadcast to the shapes of params
     mean, square : arrays, or lists of arrays, of the shapes of params
         The running mean of the gradients and of their squares; changed, zeros before the first
-        step.
+        step. Where a square overflows, as of a gradient above 5.8e20 in float32, the parameter
+        becomes NaN.
     step : int
         The number of this step, from 1.
     lr, betas, eps, weight_decay
@@ -313,12 +314,13 @@ def _can_stay(arrays: Sequence[Any]) -> bool:
     return True
 
 
-def _number(check: Check, value: Any, name: str, params: Arrays) -> float:
+def _number(check: Check, value: Any, name: str, params: Any) -> float:
     """Return ``check(value, name)``, done in the dtype of each array of parameters."""
-    checked: float = check(value, name, None)
-    arrays: Sequence[Any] = params if isinstance(params, list | tuple) else [params]
-    for array in arrays:
+    if not isinstance(params, (list, tuple)):
+        return number(check, value, name, params)
+    for array in params:
         number(check, value, name, array)
+    checked: float = check(value, name, None)
     return checked
 
 
@@ -335,8 +337,10 @@ def _adam_numbers(
         raise ValueError(f"betas must be two numbers, not {betas!r}.")
     beta1, beta2 = share_below_one(betas[0], "betas[0]"), share_below_one(betas[1], "betas[1]")
     eps = above_zero(eps, "eps")
-    # The first step adds this product to the root, which may be 0.
-    _number(above_zero, eps * sqrt(1 - beta2), "eps", params)
+    if not 1e-20 < eps < 3e38:
+        # In the first step, what is added to a root of 0 is the product.
+        for used in (eps, eps * sqrt(1 - beta2)):
+            _number(above_zero, used, "eps", params)
     return (
         _number(at_least_zero, lr, "lr", params),
         beta1,
