@@ -220,6 +220,76 @@ def test_a_full_disk_is_a_warning_and_what_was_kept_stays(path, monkeypatch):
     assert np.array_equal(net.params, twin.params)
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e6, 1e9, 1e13, 1e18])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: cr.SGD(1e-9), lambda: cr.SGD(1.0, momentum=0.9), lambda: cr.Adam(1.0),
+        lambda: cr.AdamW(1e30, weight_decay={"*.weight": 0.5}),
+    ],
+    ids=["SGD", "momentum", "Adam", "AdamW"],
+)  # fmt: skip
+def test_what_fit_has_written_it_can_go_on_from(path, make, scale):
+    """However far numbers grow: it ends as the training in one piece does."""
+    X = data()[0]
+    options = {"Xy": (scale * X, scale * X[:, :5]), "loss": cr.HuberLoss(1e8)}
+    ends = []
+    for pieces in ([6], [2, 4, 6]):
+        net = network()
+        path.unlink(missing_ok=True)
+        average, optimizer = cr.ExponentialMovingAverage(net, 0.5), make()
+        try:
+            for epochs in pieces:
+                fit(net, epochs=epochs, average=average, optimizer=optimizer, **options,
+                    checkpoint=cr.Checkpoint(path), resume=True)  # fmt: skip
+            error = ""
+        except cr.NonFiniteError as raised:
+            error = str(raised)
+        ends.append((error, net.params.tolist(), average.network.params.tolist()))
+    assert ends[0] == ends[1]
+
+
+def test_what_it_could_not_go_on_from_is_not_written(path):
+    net, twin = network(), network()
+    average = cr.ExponentialMovingAverage(net, 0.5)
+
+    class Spoil(cr.Callback):
+        def on_epoch_end(self, training):
+            if training.epoch == 3:
+                average.network.params[0] = np.nan
+
+    with pytest.warns(RuntimeWarning, match=r"average holds NaN.*kept after 2 epochs"):
+        fit(net, average=average, checkpoint=cr.Checkpoint(path), callbacks=[Spoil()])
+    kept = cr.ExponentialMovingAverage(twin, 0.5)
+    history = fit(twin, average=kept, checkpoint=path, resume=True)
+    assert len(history.loss) == 6
+    assert np.array_equal(net.params, twin.params)
+    assert np.isfinite(kept.network.params).all()
+
+
+class Halving(cr.SGD):
+    """An optimizer of one's own, whose arguments are not its numbers."""
+
+    def __init__(self, first):
+        super().__init__(lr=first / 2, momentum=0.5)
+
+
+def test_an_own_optimizer_goes_on(path):
+    whole, net = network(), network()
+    fit(whole, optimizer=Halving(0.1))
+    fit(net, optimizer=Halving(0.1), epochs=3, checkpoint=path)
+    fit(net, optimizer=Halving(0.1), checkpoint=path, resume=True)
+    assert np.array_equal(net.params, whole.params)
+
+
+def test_seconds_of_a_resumed_epoch_include_the_part_before(path):
+    fit(network(), callbacks=[Interrupt(7)], checkpoint=path)  # in the second epoch
+    changed(path, {"begun_seconds": 1000.0}, {})
+    history = fit(network(), checkpoint=path, resume=True)
+    assert history.seconds[1] >= 1000
+    assert sum(history.seconds) - history.seconds[1] < 1000
+
+
 def test_bad_arguments_and_paths_are_refused_before_the_first_step(tmp_path):
     net = network()
     before = net.params.copy()

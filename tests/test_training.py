@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from time import perf_counter
 
 import numpy as np
 import pytest
@@ -127,6 +128,13 @@ def test_history_of_a_fit_with_validation():
     assert history.validation_loss[-1] == pytest.approx(loss, rel=1e-6)
     assert history.validation_accuracy[-1] == cr.metrics.accuracy(net.predict(X), y)
     assert not history.interrupted
+
+
+def test_seconds_of_all_epochs_are_no_more_than_went_by():
+    started = perf_counter()
+    history = fit(network(), *digits_like(), epochs=200)  # most of which run together
+    assert 0 < sum(history.seconds) <= perf_counter() - started
+    assert len(history.seconds) == 200
 
 
 def test_validation_of_a_regression_has_no_accuracy():

@@ -227,8 +227,8 @@ def interrupt():
 WARNINGS = {
     "hasn't converged": lambda: NetworkClassifier(max_iter=2).fit(X, Y),
     "lbfgs failed": lambda: NetworkClassifier(max_iter=2, solver="lbfgs").fit(X, Y),
-    "is clipped": lambda: NetworkClassifier(batch_size=999, tol=1e9).fit(X, Y),
-    "is clipped ": lambda: NetworkRegressor(batch_size=999).partial_fit(X, Y),
+    "takes them all": lambda: NetworkClassifier(batch_size=999, tol=1e9).fit(X, Y),
+    "takes them all ": lambda: NetworkRegressor(batch_size=999).partial_fit(X, Y),
     "diverged": lambda: NetworkRegressor(early_stopping=True, **DIVERGES).fit(X, Y),
     "interrupted by user": interrupt,
 }

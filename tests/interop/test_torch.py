@@ -124,12 +124,119 @@ def test_a_backward_after_a_change_is_that_of_its_forward():
         torch.testing.assert_close(ours.grad, theirs.grad)
 
 
-def test_second_derivatives_are_refused():
-    module = as_torch(pair()[0])
-    x = random(5, 3, requires_grad=True)
+def penalty(module, x):
     (dx,) = torch.autograd.grad(module(x).square().sum(), x, create_graph=True)
-    with pytest.raises(RuntimeError, match="once_differentiable"):
-        dx.sum().backward()
+    return dx.square().sum()
+
+
+SECOND = {
+    "backward": lambda module, x: penalty(module, x).backward(),
+    "grad by x": lambda module, x: torch.autograd.grad(penalty(module, x), x),
+    "grad by a parameter": lambda module, x: torch.autograd.grad(
+        penalty(module, x), module.get_parameter("0.weight")
+    ),
+    # PyTorch would take what it does not reach from x for 0.
+    "on another way as well": lambda module, x: torch.autograd.grad(
+        penalty(module, x) + x.square().sum(), x
+    ),
+    "unused": lambda module, x: torch.autograd.grad(penalty(module, x), x, allow_unused=True),
+    "hessian": lambda module, x: torch.autograd.functional.hessian(
+        lambda x: module(x).square().sum(), x
+    ),
+}
+
+
+@pytest.mark.parametrize("how", SECOND)
+def test_second_derivatives_are_refused(how):
+    with pytest.raises(RuntimeError, match="Second derivatives do not go through"):
+        SECOND[how](as_torch(pair()[0]), random(5, 3, requires_grad=True))
+
+
+def by_tangent(module, x):
+    with torch.autograd.forward_ad.dual_level(), torch.no_grad():
+        module(torch.autograd.forward_ad.make_dual(x, x))
+
+
+def loss_of(module, x):
+    return lambda parameters: torch.func.functional_call(module, parameters, (x,)).sum()
+
+
+TRANSFORMED = {
+    "grad": lambda module, x: torch.func.grad(lambda x: module(x).sum())(x),
+    "grad by parameters": lambda module, x: torch.func.grad(loss_of(module, x))(
+        dict(module.named_parameters())
+    ),
+    "grad by what comes later": lambda module, x: torch.func.grad(lambda a: module(x).sum() * a)(
+        torch.ones(())
+    ),
+    "vjp": lambda module, x: torch.func.vjp(module, x),
+    "jvp": lambda module, x: torch.func.jvp(module, (x,), (x,)),
+    "vmap": lambda module, x: torch.func.vmap(module)(x[:, None]),
+    "vmap without gradients": lambda module, x: torch.no_grad()(torch.func.vmap(module))(
+        x[:, None]
+    ),
+    "jacrev": lambda module, x: torch.func.jacrev(module)(x),
+    "jacfwd": lambda module, x: torch.func.jacfwd(module)(x),
+    "batched gradients": lambda module, x: torch.autograd.functional.jacobian(
+        module, x, vectorize=True
+    ),
+    "forward mode": by_tangent,
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # which forward mode uses
+@pytest.mark.parametrize("how", TRANSFORMED)
+def test_transforms_are_refused(how):
+    with pytest.raises(RuntimeError, match="do not go through a chainrule network: take"):
+        TRANSFORMED[how](as_torch(pair()[0]), random(5, 3))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_export_is_refused():
+    model, x = torch.nn.Sequential(as_torch(pair()[0])), random(5, 3)
+    for export in (
+        lambda: torch.export.export(model, (x,)),
+        lambda: torch.jit.trace(model, x),
+        lambda: torch.jit.trace(model, x, check_trace=False),  # would hold a constant
+        lambda: torch.jit.script(model),
+    ):
+        with pytest.raises(RuntimeError, match=r"net\.to_onnx\(path\) writes it as ONNX"):
+            export()
+
+
+def among_torch_layers():
+    torch.manual_seed(0)
+    net = cr.Sequential(cr.Linear(8, 8), cr.Tanh(), cr.Linear(8, 8), seed=0)
+    return torch.nn.Sequential(torch.nn.Linear(3, 8), as_torch(net), torch.nn.Linear(8, 1))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the compiler, about itself
+def test_compiled_models_train_as_others_do():
+    plain, inner = among_torch_layers(), among_torch_layers()
+    x = random(16, 3, dtype=torch.float32)
+    for model in (plain, torch.compile(inner, backend="eager")):
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for _ in range(3):
+            optimizer.zero_grad()
+            model(x).square().mean().backward()
+            optimizer.step()
+    assert all(map(torch.equal, plain.parameters(), inner.parameters()))
+
+
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
+def test_mixed_precision(half):
+    model, x = among_torch_layers(), random(16, 3, dtype=torch.float32)
+    model(x).sum().backward()
+    expected = [parameter.grad.clone() for parameter in model.parameters()]
+    model.zero_grad()
+    with torch.autocast("cpu", dtype=half):
+        model(x).sum().backward()
+        with torch.no_grad():
+            outputs = model[1](x[:, :1].expand(16, 8).to(half))
+    assert outputs.dtype == torch.float32
+    for parameter, gradient in zip(model.parameters(), expected, strict=True):
+        assert parameter.grad.dtype == torch.float32
+        torch.testing.assert_close(parameter.grad, gradient, rtol=0.05, atol=0.05)
 
 
 def test_without_gradients_nothing_is_kept():
@@ -192,13 +299,18 @@ def test_what_would_part_module_and_network_is_refused():
     module.double()
     with torch.no_grad():
         module(random(2, 3))
+    weighted = copy.deepcopy(module)
+    torch.nn.utils.parametrizations.weight_norm(weighted.get_submodule("0"))
     module.get_parameter("0.bias").data = torch.zeros(5, dtype=torch.float64)
-    with pytest.raises(RuntimeError, match="not the network's memory any more"):
-        module(random(2, 3))
+    for parted in (module, weighted):
+        with pytest.raises(RuntimeError, match="not the network's memory any more"):
+            parted(random(2, 3))
 
 
 def test_bad_input():
     module = as_torch(pair()[0])
+    with pytest.raises(TypeError, match="x must be a tensor, not ndarray"):
+        module(np.ones((2, 3)))
     with pytest.raises(ValueError, match="expects 3 input features"):
         module(random(2, 4))
     with pytest.raises(ValueError, match="must be finite"):

@@ -223,7 +223,7 @@ def fit(
         if batch_size is None:
             batch_size = min(BATCH_SIZE, data.rows)
         else:
-            batch_size = rows_a_step(batch_size, data.rows, stacklevel=3)
+            batch_size = rows_a_step(batch_size, data.rows, stacklevel=3)  # interruption's too
         order_seed = seed if shuffle else None
         trainer = Trainer(
             net, loss, optimizer, data, batch_size, backend, schedule, order_seed, extras

@@ -17,7 +17,8 @@ def as_torch(net: Sequential) -> Any:
     of either side does, the other one sees. Gradients by them and by x are what chainrule computes;
     as everywhere in PyTorch, they are added up. Every forward keeps a memory of its own until its
     gradient is not needed any more, so that there may be several before a backward, and what is
-    done to the parameters in between does not matter.
+    done to the parameters in between does not matter. ``torch.compile`` compiles what stands around
+    it, and under ``torch.autocast`` it computes in its own dtype.
 
     Parameters
     ----------
@@ -36,8 +37,9 @@ def as_torch(net: Sequential) -> Any:
     ImportError
         Without torch.
     RuntimeError
-        Later, for second derivatives, which do not go through it; and in training mode, if the
-        network has a :class:`Dropout`, which leaves nothing out here.
+        Later, for what does not go through it: second derivatives, ``torch.func``, forward mode,
+        ``torch.export`` and ``torch.jit``; and in training mode, if the network has a
+        :class:`Dropout`, which leaves nothing out here.
 
     Examples
     --------

@@ -9,6 +9,7 @@ import numpy as np
 
 try:
     import torch
+    from torch.autograd.forward_ad import unpack_dual
 except ImportError:
     raise ImportError("as_torch needs torch: pip install torch") from None
 
@@ -48,9 +49,14 @@ class NetworkModule(torch.nn.Module):
             module = module._modules[number]
         return module, name
 
+    # It computes on NumPy arrays, which torch.compile cannot look into.
+    @torch.compiler.disable
     def forward(self, x: torch.Tensor) -> Any:
         """Return the network's output, a tuple of them if it ends in a Branch."""
-        parameters = [module._parameters[name] for module, name in self._own]
+        if not isinstance(x, torch.Tensor):
+            raise TypeError(f"x must be a tensor, not {type(x).__name__}.")
+        _refuse_transforms(x)
+        parameters = [getattr(module, name) for module, name in self._own]
         if [parameter.data_ptr() for parameter in parameters] != self._addresses:
             raise RuntimeError(
                 "The module's parameters are not the network's memory any more; make another "
@@ -62,8 +68,12 @@ class NetworkModule(torch.nn.Module):
                 "where it leaves nothing out, or put a torch.nn.Dropout beside it."
             )
         if not torch.is_grad_enabled() or not any(t.requires_grad for t in (x, *parameters)):
-            return _tensors(self.net.predict(x.detach().numpy()))
+            return _tensors(self.net.predict(_array(x)))
         return _Walk.apply(self.net, x, *parameters)
+
+    def __prepare_scriptable__(self) -> Any:
+        """Refuse ``torch.jit.script``, which asks for this."""
+        raise RuntimeError(NOT_TRACED)
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         """Refuse what would move the parameters, such as ``double()``, before it does."""
@@ -95,20 +105,72 @@ class _Walk(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, net: Sequential, x: torch.Tensor, *parameters: torch.Tensor) -> Any:
-        output, ctx.pullback = vjp(net, x.detach().numpy())
+        output, ctx.pullback = vjp(net, _array(x))
         ctx.net, ctx.lock = net, Lock()  # several threads may walk back
+        # save_for_backward would refuse to walk back after an optimizer's step.
+        ctx.inputs = x, *parameters
         return _tensors(output)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *d_outputs: torch.Tensor) -> Any:
-        arrays = tuple(d_output.numpy() for d_output in d_outputs)
-        with ctx.lock:
-            d_params, dx = ctx.pullback(arrays[0] if len(arrays) == 1 else arrays)
-        gradients = ctx.net.views(d_params)
-        first_places = (place for place in places_of(ctx.net) if place.name == place.home)
+        _refuse_transforms(*d_outputs)
+        return None, *_WalkBack.apply(ctx, *d_outputs, *ctx.inputs)
+
+
+class _WalkBack(torch.autograd.Function):
+    """The way back as a step of its own: it takes all that a second derivative would be by.
+
+    ``once_differentiable`` would leave it out where ``torch.autograd.grad`` names the inputs, and
+    the second derivative would be 0 without a word.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, walk: Any, *tensors: torch.Tensor) -> Any:
+        arrays = tuple(map(_array, tensors[: -len(walk.inputs)]))
+        with walk.lock:
+            d_params, dx = walk.pullback(arrays[0] if len(arrays) == 1 else arrays)
+        gradients = walk.net.views(d_params)
+        first_places = (place for place in places_of(walk.net) if place.name == place.home)
         turned = (place.turned(gradients[place.home]) for place in first_places)
-        return None, torch.from_numpy(dx), *map(torch.from_numpy, turned)
+        return torch.from_numpy(dx), *map(torch.from_numpy, turned)
+
+    @staticmethod
+    def backward(ctx: Any, *d_gradients: torch.Tensor) -> Any:
+        raise RuntimeError(
+            "Second derivatives do not go through a chainrule network; cr.hvp, cr.hessian, "
+            "cr.hessian_x and cr.input_derivatives compute them."
+        )
+
+
+NOT_TRACED = (
+    "A chainrule network is computed outside of PyTorch, so it is not exported with a PyTorch "
+    "model: net.to_onnx(path) writes it as ONNX, and to_state_dict(net) has its parameters for a "
+    "torch.nn.Sequential of the same layers."
+)
+
+
+def _refuse_transforms(*tensors: torch.Tensor) -> None:
+    """Raise RuntimeError under what would see nothing of the network, or a constant."""
+    if torch.jit.is_tracing() or torch.compiler.is_compiling():
+        raise RuntimeError(NOT_TRACED)
+    # PyTorch has no public names for these questions, save the last.
+    if (
+        torch._C._are_functorch_transforms_active()
+        or any(map(torch._C._functorch.is_legacy_batchedtensor, tensors))
+        or any(unpack_dual(tensor).tangent is not None for tensor in tensors)
+    ):
+        raise RuntimeError(
+            "torch.func (grad, vmap, jvp, ...), forward mode and batched gradients do not go "
+            "through a chainrule network: take torch.autograd.grad or backward() around it, or "
+            "cr.vjp, cr.jvp, cr.jacobian and cr.per_sample_grad of the network."
+        )
+
+
+def _array(tensor: torch.Tensor) -> Any:
+    """Return a tensor's values as an array, of its own memory if NumPy has its dtype."""
+    tensor = tensor.detach()
+    is_half = tensor.is_floating_point() and tensor.element_size() < 4  # as autocast makes them
+    return (tensor.float() if is_half else tensor).numpy()
 
 
 def _tensors(output: Any) -> Any:
