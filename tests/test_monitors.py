@@ -1,6 +1,8 @@
 """What watches a figure: which way is better, and what counts as better, for all that watch one."""
 
 import math
+import signal
+from contextlib import nullcontext
 from math import inf, nan
 from types import SimpleNamespace
 
@@ -203,3 +205,59 @@ def test_a_plateau_of_negative_figures_keeps_its_rate_while_they_become_better(m
     assert run(plateau, values) == [1.0] * 5
     values = [sign * value for value in (-1.0, -1.05, -1.09, -1.2)]  # by less than a tenth
     assert run(plateau, values) == pytest.approx([1.0, 0.1, 0.01, 0.01])
+
+
+class End(cr.Callback):
+    """Ends a training after an epoch, in one of the ways."""
+
+    def __init__(self, way, epoch):
+        self.way, self.epoch = way, epoch
+
+    def on_epoch_end(self, training):
+        if training.epoch != self.epoch:
+            return
+        if self.way == "Ctrl-C":
+            signal.raise_signal(signal.SIGINT)
+        elif self.way == "a callback":
+            training.stop()
+        elif self.way == "an error":
+            raise KeyError("mine")
+
+
+@MODES
+@pytest.mark.parametrize("best", [1, 3, 5])
+@pytest.mark.parametrize("way", ["the last epoch", "Ctrl-C", "a callback", "an error", "patience"])
+def test_the_best_parameters_come_back_however_a_training_ends(way, best, mode, tmp_path):
+    X = np.linspace(-1, 1, 20)[:, None]
+    net = cr.Sequential(cr.Linear(1, 4), cr.Tanh(), cr.Linear(4, 1), seed=0)
+    figures = [20.0 - epoch for epoch in range(best)] + [30.0] * (7 - best)
+    given = iter(figures if mode == "min" else [-figure for figure in figures])
+    params = []
+
+    class Keep(cr.Callback):
+        def on_epoch_end(self, training):
+            params.append(net.params.copy())
+
+    patience = 2 if way == "patience" else 99
+    stopping = cr.callbacks.EarlyStopping("validation_figure", patience, mode=mode)
+    saving = cr.callbacks.ModelCheckpoint(tmp_path / "best", "validation_figure", mode=mode)
+    expected = pytest.raises(KeyError) if way == "an error" else nullcontext()
+    with expected:
+        history = cr.fit(
+            net,
+            X,
+            X,
+            loss=cr.MSELoss(),
+            epochs=7,
+            validation=(X, X),
+            metrics={"figure": lambda output, y: next(given)},
+            callbacks=[Keep(), stopping, saving, End(way, 5)],
+            progress=False,
+        )
+        assert history.interrupted == (way == "Ctrl-C")
+    ended = {"the last epoch": 7, "patience": best + 2}.get(way, 5)
+    assert len(params) == ended
+    assert stopping.best_epoch == best
+    assert stopping.stopped_epoch == (ended if way == "patience" else None)
+    assert np.array_equal(net.params, params[best - 1])
+    assert np.array_equal(cr.load(tmp_path / "best").params, params[best - 1])
