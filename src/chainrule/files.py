@@ -5,6 +5,7 @@ import re
 import stat
 import time
 from contextlib import suppress
+from errno import EACCES, EISDIR
 from pathlib import Path
 from threading import get_ident
 
@@ -28,10 +29,8 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
         with open(special, "wb") as file:
             file.write(content)
         return
-    target = Path(os.path.realpath(path))
-    start = f".{target.name[:100]}."
+    target, start, beside = _places(path)
     _remove_parts(target.parent, start)
-    beside = target.with_name(f"{start}{os.getpid()}.{get_ident()}.part")
     try:
         with open(_create_like(target, beside), "wb") as file:
             file.write(content)
@@ -41,6 +40,29 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Raise OSError if :func:`write_whole` could not begin to write; leave everything as it was."""
+    if is_special(path):  # to open a named pipe would wait for its reader
+        if not os.access(path, os.W_OK):
+            raise PermissionError(EACCES, os.strerror(EACCES), os.fspath(path))
+        return
+    target, _, beside = _places(path)
+    if target.is_dir():
+        raise IsADirectoryError(EISDIR, os.strerror(EISDIR), os.fspath(path))
+    try:
+        os.close(_create_like(target, beside))
+        beside.unlink()
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, os.fspath(path)) from None
+
+
+def _places(path: str | os.PathLike[str]) -> tuple[Path, str, Path]:
+    """Return the file that ``path`` means, how the names of its parts begin, and one beside it."""
+    target = Path(os.path.realpath(path))
+    start = f".{target.name[:100]}."
+    return target, start, target.with_name(f"{start}{os.getpid()}.{get_ident()}.part")
 
 
 def is_special(path: str | os.PathLike[str]) -> bool:

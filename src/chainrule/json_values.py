@@ -33,6 +33,17 @@ def check_plain(value: Any, name: str, *, finite: bool = True, depth: int = 0) -
         )
 
 
+def without_non_finite(value: Any) -> Any:
+    """Return ``value`` with None in the place of NaN and infinity, which JSON does not have."""
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: without_non_finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [without_non_finite(item) for item in value]
+    return value
+
+
 def parse(text: str) -> Any:
     """Return what ``text`` says; ValueError if it is no JSON, or says a key twice."""
     try:

@@ -19,7 +19,6 @@ MISSING = frozenset(("", "?", "NA", "N/A", "NaN", "nan", "null", "NULL"))
 MOST_CATEGORIES = 50  # of an input column
 MOST_CLASSES = 20  # whole numbers of so many values are classes, where nobody says
 CLASSIFICATION, REGRESSION = "classification", "regression"
-DECIMALS = 8  # of a predicted number, in units of the target's scale: float32 has 7
 LARGEST = float(np.finfo(np.float32).max)  # networks compute in float32
 DATE = re.compile(r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})([T ].*)?")
 
@@ -266,28 +265,21 @@ class Encoding:
         return self.target.encode(table).astype(np.float32)
 
     def decode(self, output: NDArray[Any]) -> list[Any]:
-        """Return each row's class, or its number in the target's own unit."""
+        """Return each row's class, or its number in the target's own unit.
+
+        Numbers have the decimals that the output's dtype tells apart where the training rows'
+        targets differ, however large these are, and one more.
+
+        >>> target = Column("julian_date", mean=2_459_000.5, scale=0.3)
+        >>> Encoding((), target).decode(np.array([[0.04115226]], np.float32))
+        [2459000.512345678]
+        """
         if self.task == CLASSIFICATION:
             return [self.target.categories[i] for i in output.argmax(axis=1)]
-        values: list[float] = (
-            output[:, 0].astype(float) * self.target.scale + self.target.mean
-        ).tolist()
-        return values
-
-    def written(self, value: str | float) -> str:
-        """Return a predicted class or number as text.
-
-        Numbers have as many decimals as the network's float32 gives where the training rows'
-        targets differ, however large they are themselves.
-
-        >>> from chainrule.tables import Column, Encoding
-        >>> target = Column("julian_date", mean=2_459_000.5, scale=0.3)
-        >>> Encoding((), target).written(2_459_000.5123456789)
-        '2459000.512345679'
-        """
-        if isinstance(value, str):
-            return value
-        return repr(round(value, DECIMALS - floor(log10(self.target.scale))))
+        # The logarithms are added, as the product may be too small for a float.
+        finest = log10(np.finfo(output.dtype).eps) + log10(self.target.scale)
+        values = output[:, 0].astype(float) * self.target.scale + self.target.mean
+        return [round(value, 1 - floor(finest)) for value in values.tolist()]
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, for :meth:`from_json`."""

@@ -4,61 +4,61 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
-from contextlib import redirect_stdout
-from io import StringIO, TextIOWrapper
-from typing import TextIO
+from contextlib import nullcontext, redirect_stderr, redirect_stdout
 
 import chainrule as cr
+from chainrule import json_values
 from chainrule.cli import bench, explain, info, predict, train
-from chainrule.cli.command import Report
-from chainrule.cli.output import PatientOutput
+from chainrule.cli.output import Output, Unread
+from chainrule.cli.termination import Termination
+
+INTERRUPTED = 130  # as shells have it: 128 and the number of the signal
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit code: 0 done, 2 wrong input, 130 interrupted."""
-    # They are None where whoever started this has closed them.
-    sys.stdout, sys.stderr = sys.stdout or StringIO(), sys.stderr or StringIO()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # names of classes may be in any script
-            stream.reconfigure(errors="backslashreplace")
-    options = _parser().parse_args(arguments)
-    output, messages = PatientOutput(sys.stdout), PatientOutput(sys.stderr)
+    """Run the command line; return the exit code.
+
+    0 is done, 2 that something was wrong, 130 interrupted; after another signal that asks to end,
+    128 and its number.
+    """
+    output, messages = Output(sys.stdout), Output(sys.stderr)
+    # argparse prints help and wrong usage, and ends the program.
+    with redirect_stdout(output), redirect_stderr(messages), Termination() as termination:
+        try:
+            code = _run(arguments, output, messages)
+            output.flush()
+        except Unread:
+            code = 0
+        except SystemExit as end:
+            output.flush()
+            if output.error is None:
+                raise
+            code = int(end.code or 0)
+        if output.error is not None and not isinstance(output.error, BrokenPipeError):
+            print(f"chainrule: standard output: {output.error}", file=sys.stderr)
+            code = code or 2
+        messages.flush()
+    return termination.code if code == INTERRUPTED and termination.code else code
+
+
+def _run(arguments: Sequence[str] | None, output: Output, messages: Output) -> int:
     try:
+        options = _parser().parse_args(arguments)
         # A file is written whoever reads; without one, there is no reason to go on unread.
-        if all(getattr(options, name, None) is None for name in ("out", "html")):
-            report = _run(options, sys.stdout, sys.stderr)
-        else:
-            report = _run(options, output, messages)  # type: ignore[arg-type]
-        if output.error is not None:
-            _drop_the_rest()
-            raise output.error
+        output.is_all = all(getattr(options, name, None) is None for name in ("out", "html"))
+        with redirect_stdout(messages) if options.json else nullcontext():
+            report = options.run(options)
+        if options.json:
+            print(json.dumps(json_values.without_non_finite(report), allow_nan=False))
     except KeyboardInterrupt:
         print("chainrule: interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # who reads has seen enough, as `head` does
-        _drop_the_rest()
-        return 0
-    except (ValueError, TypeError, OSError, MemoryError, cr.NonFiniteError) as error:
+        return INTERRUPTED
+    except (ValueError, TypeError, OSError, MemoryError, ImportError, cr.NonFiniteError) as error:
         print(f"chainrule: {error}", file=sys.stderr)
         return 2
-    return 130 if report.get("interrupted") else 0
-
-
-def _run(options: argparse.Namespace, output: TextIO, messages: TextIO) -> Report:
-    with redirect_stdout(messages if options.json else output):
-        report: Report = options.run(options)
-    if options.json:
-        print(json.dumps(report), file=output)
-    output.flush()
-    return report
-
-
-def _drop_the_rest() -> None:
-    """Let what is still to be written to stdout go nowhere, also when Python ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return INTERRUPTED if report.get("interrupted") else 0
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from chainrule.files import is_special
+from chainrule import files
 
 Report = dict[str, Any]  # what --json writes
 
@@ -31,18 +31,28 @@ def add_command(
     return command
 
 
-def check_writable(path: Path | None) -> None:
-    """Raise ValueError if there cannot be such a file, before it is computed in vain."""
+def check_writable(path: Path | None, *sources: Path | None) -> None:
+    """Raise an error if there cannot be such a file, before it is computed in vain.
+
+    Nor may it be one of the files that the command reads.
+    """
     if path is None:
         return
-    if is_special(path):
-        if not os.access(path, os.W_OK):
-            raise ValueError(f"{path} cannot be written: it is read-only.")
-        return
-    folder = path.resolve().parent
-    if not folder.is_dir():
+    if not Path(os.path.realpath(path)).parent.is_dir():
         raise ValueError(f"There is no folder for {path}.")
     if path.is_dir():
         raise ValueError(f"{path} is a folder, not a file.")
-    if not os.access(folder, os.W_OK):
-        raise ValueError(f"{path} cannot be written: its folder is read-only.")
+    for source in sources:
+        if source is not None and _is_same_file(path, source):
+            raise ValueError(f"{path} is read by this command; write to another file.")
+    try:
+        files.check_writable(path)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be written: {error.strerror}.") from None
+
+
+def _is_same_file(path: Path, source: Path) -> bool:
+    try:
+        return path.samefile(source) and not files.is_special(path)
+    except FileNotFoundError:
+        return False

@@ -17,7 +17,7 @@ from chainrule.arguments import integer
 from chainrule.arrays import FloatArray
 from chainrule.cli import table_model
 from chainrule.cli.command import Report, add_command, check_writable
-from chainrule.cli.network import add_data_and_network, fit_network, read_data
+from chainrule.cli.network import add_data_and_network, build_network, fit_network, read_data
 from chainrule.explain import Chain
 from chainrule.explain import Path as ChainPath
 from chainrule.losses import Loss
@@ -54,7 +54,7 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> Report:
-    check_writable(options.html)
+    check_writable(options.html, options.model, options.table, options.data)
     rows = integer(options.rows, "--rows", least=1)
     console = Console()
     if options.table is not None:
@@ -64,8 +64,9 @@ def _run(options: argparse.Namespace) -> Report:
         raise ValueError(f"--rows is {rows}, but there are only {len(data.test)} test rows.")
     loss, interrupted = cr.CrossEntropyLoss(), False
     if options.model is None:
-        net, history = fit_network(options, data, loss, console)
-        interrupted = history.interrupted
+        net = build_network(options, data)
+        console.print(str(net.summary()), highlight=False)
+        interrupted = fit_network(options, net, data, loss).interrupted
     else:
         net = cr.load(options.model)
         if table_model.KEY in cr.load_metadata(options.model):
@@ -102,7 +103,7 @@ def _explain_table(options: argparse.Namespace, rows: int, console: Console) -> 
         table.lines, predicted, table.column(encoding.target.name), strict=False
     ):
         console.print(
-            f"Line {line}: {encoding.target.name} is {cell}, predicted {encoding.written(value)}.",
+            f"Line {line}: {encoding.target.name} is {cell}, predicted {value}.",
             highlight=False,
             markup=False,
         )
@@ -123,6 +124,8 @@ def _show(options: argparse.Namespace, console: Console, chain: Chain, batch: Ch
     if options.parameter is None and not chain.symbols:
         raise ValueError("The network has no parameters to explain.")
     name = chain.find(options.parameter or next(iter(chain.symbols)))
+    if options.html is not None:  # first: what follows takes a while, and may be interrupted
+        chain.to_html(options.html)
     path, influence = chain.path(name), batch.influence()
     show("The chain", chain)
     show("One parameter's factors", path)
@@ -132,7 +135,6 @@ def _show(options: argparse.Namespace, console: Console, chain: Chain, batch: Ch
     show("Why from the loss backward", chain.order())
     show(f"What each layer passes on, for {batch.rows} rows", influence)
     if options.html is not None:
-        chain.to_html(options.html)
         console.print(f"\nA page to explore: {options.html}", highlight=False)
     return {
         "rows": chain.rows,

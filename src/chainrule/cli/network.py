@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 
 import chainrule as cr
 from chainrule import datasets
@@ -117,7 +116,8 @@ def read_data(options: argparse.Namespace) -> Data:
     X, labels = datasets.load_digits() if options.data is None else datasets.load(options.data)
     classes, y = _classes(labels)
     test, validation, training = split(len(X), options.seed)
-    if X.min() < 0 or X.max() > 1:  # no pixels: columns of a table may differ by any factor
+    seen = X[training]
+    if seen.min() < 0 or seen.max() > 1:  # no pixels: columns of a table may differ by any factor
         X = _standardized(X, training)
     return Data(X, y, classes, test, validation, training)
 
@@ -132,24 +132,26 @@ def split(rows: int, seed: int) -> tuple[Labels, Labels, Labels]:
     return order[:test], order[test:validation], order[validation:]
 
 
-def fit_network(
-    options: argparse.Namespace,
-    data: Data,
-    loss: Loss,
-    console: Console,
-    callbacks: Sequence[cr.Callback] = (),
-    backend: str = "numba",
-) -> tuple[cr.Sequential, cr.History]:
-    """Build the network that the options describe, and train it."""
+def build_network(options: argparse.Namespace, data: Data, backend: str = "numba") -> cr.Sequential:
+    """Return a new network as the options describe it."""
     layers: list[Layer] = []
     inputs = data.X.shape[1]
     for size in options.hidden:
         layers += [cr.Linear(inputs, size), ACTIVATIONS[options.activation]()]
         inputs = size
     outputs = max(1, len(data.classes))
-    net = cr.Sequential(*layers, cr.Linear(inputs, outputs), seed=options.seed, backend=backend)
-    console.print(str(net.summary()), highlight=False)
-    history = cr.fit(
+    return cr.Sequential(*layers, cr.Linear(inputs, outputs), seed=options.seed, backend=backend)
+
+
+def fit_network(
+    options: argparse.Namespace,
+    net: cr.Sequential,
+    data: Data,
+    loss: Loss,
+    callbacks: Sequence[cr.Callback] = (),
+) -> cr.History:
+    """Train a network as the options say."""
+    return cr.fit(
         net,
         data.X[data.training],
         data.y[data.training],
@@ -161,7 +163,6 @@ def fit_network(
         validation=(data.X[data.validation], data.y[data.validation]),
         callbacks=callbacks,
     )
-    return net, history
 
 
 def _classes(labels: Labels) -> tuple[Labels, Labels]:

@@ -36,23 +36,40 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> Report:
-    check_writable(options.out)
+    check_writable(options.out, options.model, options.table)
     net, encoding = table_model.load(options.model)
     if options.probabilities and encoding.task != CLASSIFICATION:
         raise ValueError("--probabilities is for classifiers; this model predicts numbers.")
-    output = net.predict(encoding.encode(read_table(options.table)))
+    table = read_table(options.table)
+    output = net.predict(encoding.encode(table))
+    for row in np.flatnonzero(~np.isfinite(output).all(axis=1))[:1]:
+        raise ValueError(
+            f"{table.path}, line {table.lines[row]}: what the network computes is not finite."
+        )
     predicted = encoding.decode(output)
     report = {"target": encoding.target.name, "predictions": predicted}
-    header, rows = [encoding.target.name], [[encoding.written(value)] for value in predicted]
+    header, rows = [encoding.target.name], [[value] for value in predicted]
     if options.probabilities:
         odds = np.exp(output - output.max(axis=1, keepdims=True), dtype=float)
         shares = odds / odds.sum(axis=1, keepdims=True)
         report |= {"classes": list(encoding.target.categories), "probabilities": shares.tolist()}
-        header, rows = encoding.outputs, [[f"{share:.6g}" for share in row] for row in shares]
+        header, rows = encoding.outputs, shares.tolist()
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([header, *rows])
     if options.out is not None:
         write_whole(options.out, text.getvalue().encode())
     elif not options.json:
-        sys.stdout.write(text.getvalue())
+        _print_exactly(text.getvalue())
     return report
+
+
+def _print_exactly(text: str) -> None:
+    """Print; ValueError if a character would be another one there, as is best for messages only."""
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"Standard output is {sys.stdout.encoding}, which has no {text[error.start]!a}; write "
+            "to a file with --out, or set PYTHONIOENCODING=utf-8."
+        ) from None
+    sys.stdout.write(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,13 @@ from chainrule.cli.network import (
     Data,
     Labels,
     add_data_and_network,
+    build_network,
     fit_network,
     read_data,
     split,
 )
 from chainrule.engine.backends import BACKENDS
+from chainrule.interruption import uninterrupted
 from chainrule.losses import Loss
 
 EPOCHS = 60
@@ -71,7 +74,7 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> Report:
-    check_writable(options.out)
+    check_writable(options.out, options.table, options.data)
     defaults = {"epochs": EPOCHS, "lr": LR} if options.table is None else FOR_TABLE
     for name, value in defaults.items():
         if getattr(options, name) is None:
@@ -87,11 +90,9 @@ def _run(options: argparse.Namespace) -> Report:
     if not len(data.classes):
         loss = cr.MSELoss()
     callbacks = [EarlyStopping(patience=PATIENCE)] if data.encoding is not None else []
-    net, history = fit_network(options, data, loss, console, callbacks, options.backend)
-    # Before anything else can go wrong: a test, what it prints, or somebody's patience.
-    if options.out is not None:
-        table_model.save(options.out, net, data.encoding)
-        console.print(f"Saved: {options.out}", highlight=False, markup=False)
+    net = build_network(options, data, options.backend)
+    console.print(str(net.summary()), highlight=False)
+    history = _fit_and_save(options, console, net, data, loss, callbacks)
     if history.interrupted:
         console.print("Interrupted; testing what was trained so far.")
     report: Report = {
@@ -113,6 +114,43 @@ def _run(options: argparse.Namespace) -> Report:
     if options.out is not None:
         report["model"] = str(options.out)
     return report | {"interrupted": history.interrupted}
+
+
+def _fit_and_save(
+    options: argparse.Namespace,
+    console: Console,
+    net: cr.Sequential,
+    data: Data,
+    loss: Loss,
+    callbacks: Sequence[cr.Callback],
+) -> cr.History:
+    """Train, and save at once what came of it: before it is tested, and where fit was ended.
+
+    But no network that was not trained replaces one that was.
+    """
+    first = net.params.copy()
+
+    def save() -> None:
+        if options.out is not None:
+            with uninterrupted():
+                table_model.save(options.out, net, data.encoding)
+            console.print(f"Saved: {options.out}", highlight=False, markup=False)
+
+    try:
+        history = fit_network(options, net, data, loss, callbacks)
+        if history.interrupted and not history.batch_loss:
+            raise KeyboardInterrupt
+        save()
+    except KeyboardInterrupt:  # at any moment, as by a second Ctrl-C
+        if not np.array_equal(net.params, first):
+            save()
+        raise
+    except cr.NonFiniteError as error:
+        # EarlyStopping has brought back the best parameters, if there was an epoch.
+        if callbacks and error.history is not None and error.history.validation_loss:
+            save()
+        raise
+    return history
 
 
 def _read_table(options: argparse.Namespace) -> Data:
