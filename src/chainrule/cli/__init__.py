@@ -9,9 +9,11 @@ import sys
 from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout
 from io import StringIO
+from typing import NoReturn
 
 import chainrule as cr
 from chainrule.cli import bench, explain, info, predict, train
+from chainrule.terminal import printable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,13 +34,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (ValueError, TypeError, OSError, MemoryError, cr.NonFiniteError) as error:
-        print(f"chainrule: {error}", file=sys.stderr)
+        print(f"chainrule: {printable(str(error))}", file=sys.stderr)
         return 2
     return 130 if report.get("interrupted") else 0
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="chainrule", description="Train neural networks by backpropagation, on NumPy arrays."
     )
     parser.add_argument("--version", action="version", version=f"chainrule {cr.__version__}")

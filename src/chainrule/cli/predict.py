@@ -15,6 +15,7 @@ from chainrule.cli import table_model
 from chainrule.cli.command import Report, add_command, check_writable, written
 from chainrule.files import write_whole
 from chainrule.tables import CLASSIFICATION, read_table
+from chainrule.terminal import printable
 
 
 def add(commands: Any) -> None:
@@ -54,5 +55,6 @@ def _run(options: argparse.Namespace) -> Report:
     if options.out is not None:
         write_whole(options.out, text.getvalue().encode())
     elif not options.json:
-        sys.stdout.write(text.getvalue())
+        is_shown = sys.stdout.isatty()  # else, it is data
+        sys.stdout.write(printable(text.getvalue()) if is_shown else text.getvalue())
     return report
