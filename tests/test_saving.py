@@ -1,6 +1,7 @@
 """Saved models: they come back as they were, and a bad file is refused before anything happens."""
 
 import importlib.util
+import itertools
 import json
 import os
 import subprocess
@@ -14,9 +15,10 @@ from safetensors.numpy import save as as_bytes
 import chainrule as cr
 from chainrule.architecture import KNOWN, build, describe
 from chainrule.layers.container import Container
-from chainrule.model_file import CHECKSUM, KEY, MOST_METADATA, TRAINING
+from chainrule.model_file import CHECKSUM, KEY, MOST_METADATA, TRAINING, read_contents
 
 FUZZ = Path(__file__).parent / "fuzz_model_files.py"
+STORED = Path(__file__).parent / "model_files"
 ARGUMENTS = {
     "Linear": {"in_features": 3, "out_features": 3, "bias": False},
     "GELU": {"approximate": "tanh"},
@@ -125,7 +127,7 @@ def test_metadata_come_back(tmp_path):
         ({"a": np.float32(1)}, "must be None, a bool"),
         ({"a": float("nan")}, "must be finite"),
         ({"a": 1 << 64}, "64 bits"),
-        ({"a": "x" * MOST_METADATA}, "at most 1,048,576 characters"),
+        ({"a": "x" * MOST_METADATA}, "at most 16,777,216 characters"),
     ],
 )
 def test_metadata_that_would_not_come_back_are_refused(tmp_path, metadata, message):
@@ -232,11 +234,132 @@ def test_a_missing_file_is_an_os_error(tmp_path):
         cr.load(tmp_path / "none.safetensors")
 
 
+def script(path):
+    specification = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def test_stored_files_stay_readable():
+    written = script(STORED / "write_format_2.py")
+    for name, expected in (
+        ("format-2.safetensors", written.model()),
+        ("format-2-checkpoint.safetensors", written.trained()),  # with a learning rate of 0
+    ):
+        found = cr.load(STORED / name)
+        assert repr(found) == repr(expected)
+        assert list(found.parameters()) == list(expected.parameters())
+        assert found.dtype == expected.dtype
+        assert np.array_equal(found.params, expected.params)
+        assert np.array_equal(found.predict(written.X), expected.predict(written.X))
+    assert cr.load_metadata(STORED / "format-2.safetensors") == written.METADATA
+    training = read_contents(STORED / "format-2-checkpoint.safetensors")
+    assert (training.training["epoch"], training.training["step"]) == (2, 4)
+    assert training.tensors["history.batch_loss"].shape == (4,)
+    assert np.array_equal(training.tensors["callbacks.EarlyStopping.best_params"], found.params)
+
+
+def leaves(value):
+    """Yield each plain value within another: what holds it, and its key."""
+    for key in list(value) if isinstance(value, dict) else range(len(value)):
+        if isinstance(value[key], dict | list) and value[key]:
+            yield from leaves(value[key])
+        else:
+            yield value, key
+
+
+def changed(value):
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int | float):
+        return value + 1
+    return value + "x" if isinstance(value, str) else "x"
+
+
+@pytest.mark.parametrize("name", ["format-2.safetensors", "format-2-checkpoint.safetensors"])
+def test_a_file_with_any_other_word_in_its_header_is_refused(tmp_path, name):
+    content = (STORED / name).read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header, path = json.loads(content[8 : 8 + length]), tmp_path / name
+    entries = header["__metadata__"]
+
+    def assert_refused(header):
+        text = json.dumps(header).encode()
+        path.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + length :])
+        with pytest.raises(cr.ModelFileError):
+            cr.load(path)
+
+    for key in entries.keys() - {CHECKSUM}:
+        inner = json.loads(entries[key])
+        for holder, place in leaves(inner):
+            before = holder[place]
+            holder[place] = changed(before)
+            assert_refused(header | {"__metadata__": entries | {key: json.dumps(inner)}})
+            holder[place] = before
+        spaced = json.dumps(inner, indent=1)  # says the same, but is not what was written
+        assert_refused(header | {"__metadata__": entries | {key: spaced}})
+    for key in entries:
+        assert_refused(header | {"__metadata__": {k: v for k, v in entries.items() if k != key}})
+    assert_refused(header | {"__metadata__": entries | {"more": "x"}})
+    tensors = [key for key in header if key != "__metadata__"]
+    for one, other in itertools.pairwise(tensors):  # two tensors change their names
+        assert_refused(header | {one: header[other], other: header[one]})
+
+
+DOUBLED = {"layer": "Parallel", "combine": "concatenate", "parts": [{"layer": "Identity"}] * 2}
+
+
+@pytest.mark.parametrize("times", [28, 40, 62, 70, 2000])
+def test_a_small_file_cannot_ask_for_any_memory(tmp_path, times):
+    about = GOOD | {"layers": [LINEAR, *[DOUBLED] * times]}
+    path = file_with(tmp_path / "bad.safetensors", about, **PARAMETERS)
+    assert path.stat().st_size < 400_000
+    with pytest.raises(
+        cr.ModelFileError, match=r"layer 28\) gives 536,870,912 numbers for each row"
+    ):
+        cr.load(path)
+
+
+def test_nor_by_many_networks_that_share_a_layer(tmp_path):
+    layer = {"layer": "Linear", "in_features": 300, "out_features": 300, "bias": False}
+    first = {"layer": "Shared", "number": 0, "parts": [layer]}
+    about = GOOD | {"layers": [first, *[[{"layer": "Shared", "number": 0}]] * 5000]}
+    weight = np.ones((300, 300), np.float32)
+    path = file_with(tmp_path / "bad.safetensors", about, **{"0.0.weight": weight})
+    with pytest.raises(cr.ModelFileError, match="have 450,000,000 parameters of their own"):
+        cr.load(path)
+
+
+def test_what_small_networks_share_many_times_is_saved(tmp_path):
+    step = cr.Shared(cr.Linear(4, 4), cr.Tanh())
+    net = cr.Sequential(*(cr.Sequential(step, seed=0) for _ in range(300)), seed=0)
+    net.save(tmp_path / "model.safetensors")
+    assert np.array_equal(cr.load(tmp_path / "model.safetensors").params, net.params)
+
+
+def test_a_name_that_controls_a_terminal_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"must not have control characters: 'H\\x1b\[31m'"):
+        cr.Sequential(cr.Linear(3, 2, name="H\x1b[31m"))
+    about = GOOD | {"layers": [LINEAR | {"name": "H\x9b31m"}]}
+    path = file_with(tmp_path / "bad.safetensors", about, **PARAMETERS)
+    with pytest.raises(cr.ModelFileError, match="must not have control characters"):
+        cr.load(path)
+
+
+@pytest.mark.parametrize("shape", [[0, 1 << 62], [1 << 40, 1 << 40], [1 << 62], [3, 2]])
+def test_a_state_dict_cannot_ask_for_any_memory(tmp_path, shape):
+    header = {"0.weight": {"dtype": "F32", "shape": shape, "data_offsets": [0, 0]}}
+    text = json.dumps(header).encode()
+    path = tmp_path / "bad.safetensors"
+    path.write_bytes(len(text).to_bytes(8, "little") + text)
+    with pytest.raises(cr.ModelFileError):
+        cr.interop.torch.from_state_dict(cr.Sequential(cr.Linear(3, 2)), path)
+
+
 def test_damaged_files_are_refused_or_load_whole():
     """The script that does it 100,000 times, a few hundred times."""
-    specification = importlib.util.spec_from_file_location("fuzz", FUZZ)
-    fuzz = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(fuzz)
+    fuzz = script(FUZZ)
     counts, failures = fuzz.run(400)
     assert failures == []
     outcomes = {what for _, what in counts}

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import signal
 from copy import deepcopy
 
@@ -132,7 +133,7 @@ def test_a_network_that_does_not_fit_its_columns(write, tmp_path, capsys):
     path = write(rows(lambda u, v: f"{u}"))
     encoding = tables.fit_encoding(tables.read_table(path), "goal", np.arange(80))
     model = tmp_path / "model.safetensors"
-    for sizes, message in (((3, 1), "do not fit its network"), ((4, 2), "output has shape (1, 2)")):
+    for sizes, message in (((3, 1), "do not fit its network"), ((4, 2), "output has shape (n, 2)")):
         table_model.save(model, cr.Sequential(cr.Linear(*sizes), seed=0), encoding)
         assert cli.main(["predict", str(model), str(path)]) == 2
         assert message in capsys.readouterr().err
@@ -237,3 +238,68 @@ def test_metadata_is_checked(place, value):
     assert X.shape == (1, len(encoding.inputs))
     assert np.isfinite(X).all()
     assert len(encoding.decode(np.zeros((1, len(encoding.outputs))))) == 1
+
+
+def test_a_table_of_twenty_thousand_named_columns_is_saved(tmp_path):
+    columns = tuple(
+        tables.Column(f"ENSG{i:011d}.{i % 20}", i / 7, 1 + i / 11, fill=i / 3)
+        for i in range(20_000)
+    )
+    encoding = tables.Encoding(columns, tables.Column("age", 1 / 3, 2 / 3))
+    net, path = cr.Sequential(cr.Linear(20_000, 1), seed=0), tmp_path / "model.safetensors"
+    table_model.check_saving(encoding)
+    table_model.save(path, net, encoding)
+    assert table_model.load(path)[1] == encoding
+
+
+def test_what_a_file_has_no_room_for_is_refused_before_training(
+    write, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("chainrule.model_file.MOST_METADATA", 200)
+    monkeypatch.setattr(cli.train, "fit_network", None)  # nothing is trained
+    path = str(write(rows(lambda u, v: f"{u:.4f}")))
+    model = tmp_path / "model.safetensors"
+    assert cli.main(["train", path, "--target", "goal", "--out", str(model)]) == 2
+    error = capsys.readouterr().err
+    assert "no room for all names of columns and categories (--drop leaves columns out)" in error
+    assert "at most 200 characters" in error
+    assert not model.exists()
+
+
+CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]")
+
+
+@pytest.mark.parametrize("bad", ["\x1b]0;title\x07", "\x9b31m\b\x7f\u202e"])
+def test_what_controls_a_terminal_is_shown_not_obeyed(write, tmp_path, capsys, monkeypatch, bad):
+    goal, red = f"goal{bad}", f"red{bad}"
+    cells = [[f"u{bad}", f"colour{bad}", goal]]
+    cells += [[str(i % 7), red if i % 2 else "blue", red if i % 3 else "no"] for i in range(60)]
+    path, model = str(write(cells)), str(tmp_path / f"model{bad}.safetensors")
+    few = str(write([["other", f"more{bad}"], ["1", "2"]], "few.csv"))
+    commands = [
+        (0, "train", path, "--target", goal, "--epochs", "1", "--hidden", "", "--out", model),
+        (0, "predict", model, path),
+        (0, "predict", model, path, "--probabilities"),
+        (0, "explain", model, path, "--rows", "2"),
+        (2, "train", path, "--target", "none"),
+        (2, "train", path, "--target", "none", f"--data={bad}"),
+        (2, "predict", model, few),
+        (2, "predict", few, few),
+        (2, "train", few, "--target", f"more{bad}"),
+        (2, "predict", model, str(tmp_path / bad)),
+    ]
+    seen = ""
+    for code, *arguments in commands:
+        with monkeypatch.context() as patched:
+            if arguments[0] == "predict":  # others would show colours on a terminal
+                patched.setattr("sys.stdout.isatty", lambda: True, raising=False)
+            assert cli.main(arguments) == code, arguments
+        captured = capsys.readouterr()
+        seen += captured.out + captured.err
+    with pytest.raises(SystemExit):
+        cli.main(["predict", model, path, bad])
+    seen += capsys.readouterr().err
+    assert not CONTROLS.search(seen)
+    assert repr(bad)[1:-1] in seen
+    assert cli.main(["predict", model, path]) == 0
+    assert goal in capsys.readouterr().out  # into a file, it is data

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import fields
+from math import prod
 from typing import Any
 
 from chainrule import layers
 from chainrule.initializers import Initializer
 from chainrule.layers.container import Container, Shared
+from chainrule.layers.graph import graph_of
 from chainrule.layers.layer import Element, Group, Layer
 
 KNOWN: dict[str, type[Layer]] = {name: getattr(layers, name) for name in layers.__all__}
 # A few lines may say of a shared layer that it stands in a million places; and what lies within
 # something within something takes the interpreter's stack.
 MOST_LAYERS, DEEPEST = 100_000, 100
+# A network within another has parameters of its own, also where both share a layer.
+MOST_COPIES, FEW_NUMBERS = 100, 1 << 22
 
 MakeGroup = Callable[[list[Element]], Element]
 
@@ -72,7 +76,19 @@ def build(description: Any, group: MakeGroup = Bundle) -> list[Element]:
     ValueError
         If it describes no network of this package's layers.
     """
-    return _Builder(group).elements(description)
+    builder = _Builder(group)
+    elements = builder.elements(description)
+    if builder.copied > max(MOST_COPIES * _numbers(elements), FEW_NUMBERS):
+        raise ValueError(
+            f"networks within networks have {builder.copied:,} parameters of their own, more than "
+            f"{MOST_COPIES} times those of the whole"
+        )
+    return elements
+
+
+def _numbers(elements: list[Element]) -> int:
+    """Return how many parameters a network of these elements has."""
+    return sum(map(prod, graph_of(elements).parameter_shapes().values()))
 
 
 class _Builder:
@@ -81,6 +97,7 @@ class _Builder:
     def __init__(self, group: MakeGroup) -> None:
         self._group = group
         self._shared: list[tuple[Layer, int]] = []
+        self.copied = 0  # parameters of networks within networks
         self._layers = self._depth = 0
 
     def elements(self, description: Any) -> list[Element]:
@@ -96,7 +113,9 @@ class _Builder:
     def _element(self, item: Any) -> Element:
         self._count(1)
         if isinstance(item, list):
-            return self._group(self.elements(item))
+            elements = self.elements(item)
+            self.copied += _numbers(elements)
+            return self._group(elements)
         if not isinstance(item, dict) or str(item.get("layer")) not in KNOWN:
             raise ValueError(f"there is no layer {item!r}")
         kind = KNOWN[str(item["layer"])]

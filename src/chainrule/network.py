@@ -522,8 +522,8 @@ class Sequential(Group):
             One that is there is replaced, whole.
         metadata : dict, optional
             Plain values to keep beside them, for :func:`chainrule.load_metadata`: None, bool, int
-            (of 64 bits at most), finite float, str, and lists and dicts of these; a megabyte of
-            JSON at most.
+            (of 64 bits at most), finite float, str, and lists and dicts of these; 16 megabytes
+            of JSON at most.
 
         Raises
         ------

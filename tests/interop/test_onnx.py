@@ -292,6 +292,13 @@ def test_ways_without_end(tmp_path):
         cr.from_onnx(written(tmp_path, doubled))
 
 
+def test_a_small_file_cannot_ask_for_any_memory(tmp_path):
+    nodes = [("Concat", "x x", "a0", {"axis": 1})]
+    nodes += [("Concat", f"a{i} a{i}", f"a{i + 1}", {"axis": 1}) for i in range(60)]
+    with pytest.raises(cr.ModelFileError, match="numbers for each row"):
+        cr.from_onnx(written(tmp_path, [*nodes, ("Relu", "a60", "y")]))
+
+
 def test_damaged_files(tmp_path):
     net = cr.Sequential(*LAYERS["Residual"], *LAYERS["concatenate"], cr.Softmax(), seed=0)
     good = exported(tmp_path, net).read_bytes()

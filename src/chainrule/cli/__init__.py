@@ -7,12 +7,14 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stderr, redirect_stdout
+from typing import NoReturn
 
 import chainrule as cr
 from chainrule import json_values
 from chainrule.cli import bench, explain, info, predict, train
 from chainrule.cli.output import Output, Unread
 from chainrule.cli.termination import Termination
+from chainrule.terminal import printable
 
 INTERRUPTED = 130  # as shells have it: 128 and the number of the signal
 
@@ -56,13 +58,18 @@ def _run(arguments: Sequence[str] | None, output: Output, messages: Output) -> i
         print("chainrule: interrupted", file=sys.stderr)
         return INTERRUPTED
     except (ValueError, TypeError, OSError, MemoryError, ImportError, cr.NonFiniteError) as error:
-        print(f"chainrule: {error}", file=sys.stderr)
+        print(f"chainrule: {printable(str(error))}", file=sys.stderr)
         return 2
     return INTERRUPTED if report.get("interrupted") else 0
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="chainrule", description="Train neural networks by backpropagation, on NumPy arrays."
     )
     parser.add_argument("--version", action="version", version=f"chainrule {cr.__version__}")

@@ -7,12 +7,11 @@ import os
 from dataclasses import asdict
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from chainrule.arguments import integer
 from chainrule.bench import PEERS, is_installed
-from chainrule.cli.command import Report, add_command
+from chainrule.cli.command import Report, add_command, make_console
 
 WORKLOADS = {
     "tiny": "4-32-32-2, tanh, squared error, batches of 32",
@@ -66,7 +65,7 @@ def _run(options: argparse.Namespace) -> Report:
     if options.peers and missing:
         raise ValueError(f"The package of {', '.join(missing)} is not installed.")
     peers = [peer for peer in dict.fromkeys(["chainrule", *wanted]) if peer not in missing]
-    console = Console()
+    console = make_console()
     results = []
     for workload in options.workloads:
         with console.status(f"{workload}: {', '.join(peers)}"):

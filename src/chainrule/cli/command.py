@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook
+from rich.segment import Segment
+
 from chainrule import files
+from chainrule.terminal import printable
 
 Report = dict[str, Any]  # what --json writes
 
@@ -29,6 +33,31 @@ def add_command(
     )
     command.set_defaults(run=run)
     return command
+
+
+def make_console() -> Console:
+    """Return a console that shows text from files, such as names of columns, and obeys none."""
+    console = Console()
+    console.push_render_hook(_Printable())
+    return console
+
+
+class _Printable(RenderHook):
+    """Puts what is printed behind :class:`_Shown`."""
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [_Shown(renderable) for renderable in renderables]
+
+
+class _Shown:
+    """Something to print whose text, but not whose style, is made printable."""
+
+    def __init__(self, renderable: ConsoleRenderable) -> None:
+        self._renderable = renderable
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        for text, style, control in console.render(self._renderable, options):
+            yield Segment(text if control else printable(text), style, control)
 
 
 def check_writable(path: Path | None, *sources: Path | None) -> None:

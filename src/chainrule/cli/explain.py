@@ -16,7 +16,7 @@ from chainrule import tables
 from chainrule.arguments import integer
 from chainrule.arrays import FloatArray
 from chainrule.cli import table_model
-from chainrule.cli.command import Report, add_command, check_writable
+from chainrule.cli.command import Report, add_command, check_writable, make_console
 from chainrule.cli.network import add_data_and_network, build_network, fit_network, read_data
 from chainrule.explain import Chain
 from chainrule.explain import Path as ChainPath
@@ -56,7 +56,7 @@ def add(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> Report:
     check_writable(options.html, options.model, options.table, options.data)
     rows = integer(options.rows, "--rows", least=1)
-    console = Console()
+    console = make_console()
     if options.table is not None:
         return _explain_table(options, rows, console)
     data = read_data(options)

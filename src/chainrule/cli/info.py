@@ -8,11 +8,10 @@ import platform
 from importlib.metadata import version
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 import chainrule as cr
-from chainrule.cli.command import Report, add_command
+from chainrule.cli.command import Report, add_command, make_console
 
 
 def add(commands: Any) -> None:
@@ -52,5 +51,5 @@ def _run(options: argparse.Namespace) -> Report:
     table = Table(show_header=False, box=None)
     for name, value in rows.items():
         table.add_row(name, value)
-    Console().print(table, highlight=False)
+    make_console().print(table, highlight=False)
     return rows

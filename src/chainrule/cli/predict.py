@@ -15,6 +15,7 @@ from chainrule.cli import table_model
 from chainrule.cli.command import Report, add_command, check_writable
 from chainrule.files import write_whole
 from chainrule.tables import CLASSIFICATION, read_table
+from chainrule.terminal import printable
 
 
 def add(commands: Any) -> None:
@@ -59,7 +60,10 @@ def _run(options: argparse.Namespace) -> Report:
     if options.out is not None:
         write_whole(options.out, text.getvalue().encode())
     elif not options.json:
-        _print_exactly(text.getvalue())
+        if sys.stdout.isatty():
+            sys.stdout.write(printable(text.getvalue()))
+        else:  # it is data
+            _print_exactly(text.getvalue())
     return report
 
 

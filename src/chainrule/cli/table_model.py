@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 import chainrule as cr
 from chainrule.errors import ModelFileError
+from chainrule.layers.graph import shape_text
+from chainrule.model_file import check_metadata
 from chainrule.tables import Encoding
 
 KEY = "table"  # of the metadata
@@ -15,7 +16,22 @@ KEY = "table"  # of the metadata
 
 def save(path: Path, net: cr.Sequential, encoding: Encoding | None) -> None:
     """Write what :func:`load` reads; without an encoding, a network that is of no table."""
-    net.save(path, metadata={} if encoding is None else {KEY: encoding.to_json()})
+    net.save(path, metadata=_metadata(encoding))
+
+
+def check_saving(encoding: Encoding | None) -> None:
+    """Raise ValueError if :func:`save` would refuse the encoding."""
+    try:
+        check_metadata(_metadata(encoding))
+    except ValueError as error:
+        raise ValueError(
+            "A model file has no room for all names of columns and categories "
+            f"(--drop leaves columns out): {error}"
+        ) from None
+
+
+def _metadata(encoding: Encoding | None) -> dict[str, Any]:
+    return {} if encoding is None else {KEY: encoding.to_json()}
 
 
 def load(path: Path) -> tuple[cr.Sequential, Encoding]:
@@ -35,11 +51,12 @@ def load(path: Path) -> tuple[cr.Sequential, Encoding]:
         raise ModelFileError(f"{path} is no model of a table: {error}.") from None
     inputs, outputs = len(encoding.inputs), len(encoding.outputs)
     try:
-        shape = np.shape(net.predict(np.zeros((1, inputs), np.float32)))
+        shapes = net.output_shapes((inputs,))
     except (TypeError, ValueError) as error:
         raise ModelFileError(f"{path} has columns that do not fit its network: {error}") from None
-    if shape != (1, outputs):
+    if shapes != ((outputs,),):
+        shown = ", ".join(map(shape_text, shapes))
         raise ModelFileError(
-            f"{path} has {outputs} values to predict, but its network's output has shape {shape}."
+            f"{path} has {outputs} values to predict, but its network's output has shape {shown}."
         )
     return net, encoding

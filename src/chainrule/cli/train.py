@@ -17,7 +17,7 @@ import chainrule as cr
 from chainrule import tables
 from chainrule.callbacks import EarlyStopping
 from chainrule.cli import table_model
-from chainrule.cli.command import Report, add_command, check_writable
+from chainrule.cli.command import Report, add_command, check_writable, make_console
 from chainrule.cli.network import (
     LR,
     Data,
@@ -85,7 +85,9 @@ def _run(options: argparse.Namespace) -> Report:
             "--target, --task, --drop and --impute are for a table: "
             "chainrule train FILE.csv --target COLUMN"
         )
-    console = Console()
+    if options.out is not None:
+        table_model.check_saving(data.encoding)
+    console = make_console()
     loss: Loss = cr.CrossEntropyLoss(label_smoothing=0.1 if data.encoding is None else 0.0)
     if not len(data.classes):
         loss = cr.MSELoss()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -12,8 +13,12 @@ from chainrule.arrays import FloatArray
 from chainrule.layers.container import Branch, Container, Shared
 from chainrule.layers.layer import Element, Group, Layer
 from chainrule.plan.builder import PlanBuilder, Shape, Tensor
+from chainrule.terminal import printable
 
 INPUT = -1  # the place of the network's input among the nodes
+# Numbers that a layer may give for one row, a gigabyte of float32. Without a bound, a few layers
+# that put their input beside itself ask for any amount of memory.
+MOST_NUMBERS = 1 << 28
 
 
 class Node(NamedTuple):
@@ -141,6 +146,10 @@ def check_names(graph: Graph) -> None:
             continue
         if not isinstance(name, str) or not name:
             raise TypeError(f"The name of layer {path} must be a text, not {name!r}.")
+        if name != printable(name):
+            raise ValueError(
+                f"The name of layer {path} must not have control characters: {name!r}."
+            )
         if name in paths:
             raise ValueError(f"Layers {paths[name]} and {path} are both named {name!r}.")
         paths[name] = path
@@ -183,6 +192,11 @@ def output_shapes(graph: Graph, shape: Shape | None, source: str = "") -> list[S
             if len(texts) > 1:
                 but = f"shapes {', '.join(texts[:-1])} and {texts[-1]} meet there"
             raise ValueError(f"{called} {error}, but {but}.") from None
+        if prod(result) > MOST_NUMBERS:
+            raise ValueError(
+                f"{called} gives {prod(result):,} numbers for each row, but {MOST_NUMBERS:,} are "
+                "the most that a layer may give."
+            )
         if not assumed or layer.by_last_axis:
             shapes[position] = result
     return [shapes[position] for position in range(len(graph.nodes))]

@@ -194,7 +194,8 @@ def _read(path: str | os.PathLike[str]) -> dict[str, Any]:
         return load(content)
     except SafetensorError as error:
         raise ModelFileError(f"{path} is no safetensors file, or a damaged one: {error}") from None
-    except (AttributeError, KeyError, TypeError) as error:  # a dtype that NumPy does not have
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+        # One of a type that NumPy does not have, or an empty one of a shape that it cannot have.
         raise ModelFileError(f"{path} has a tensor that is not readable: {error}") from None
 
 
