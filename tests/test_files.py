@@ -212,9 +212,9 @@ def opens_to_write(node):
         for part in ast.walk(argument)
         if isinstance(part, ast.Constant) and isinstance(part.value, str)
     ]
-    return (name == "open" and any(re.fullmatch("[rwaxbt+]*[wax+][bt+]*", m) for m in modes)) or (
-        name in ("write_bytes", "write_text", "save_file", "savez", "tofile", "mkstemp", "dump")
-    )
+    return (
+        name in ("open", "FileIO") and any(re.fullmatch("[rwaxbt+]*[wax+][bt+]*", m) for m in modes)
+    ) or (name in ("write_bytes", "write_text", "save_file", "savez", "tofile", "mkstemp", "dump"))
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/stdout"), reason="there is none")
