@@ -129,7 +129,7 @@ def test_everybody_is_told_however_it_ends(tmp_path, end, restores):
     assert told is raised
     assert epoch >= 2
     assert step >= epoch * STEPS
-    assert all(log._file is None for log in logs)
+    assert all(log._file.closed for log in logs)
     assert len((tmp_path / "a.csv").read_text().splitlines()) in (epoch, epoch + 1)
     assert stopping.best_epoch >= 2
     assert np.array_equal(net.params, acting.params) or not restores
@@ -160,7 +160,7 @@ def test_only_those_that_began_are_told_of_an_end_before_the_first_step(tmp_path
         fit(net, first, log, second, last)
     assert first.told == [(caught.value, 0, 0)]
     assert second.told == last.told == []
-    assert log._file is None
+    assert log._file.closed
     assert np.array_equal(net.params, before)
 
 
