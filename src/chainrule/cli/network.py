@@ -18,7 +18,7 @@ from chainrule.arguments import integer
 from chainrule.arrays import FloatArray
 from chainrule.layers.layer import Layer
 from chainrule.losses import Loss
-from chainrule.tables import Encoding
+from chainrule.tables import LARGEST, Encoding
 
 Labels = NDArray[np.int64]
 
@@ -183,4 +183,9 @@ def _standardized(X: FloatArray, rows: Labels) -> FloatArray:
     seen = X[rows].astype(float)
     constant = np.ptp(seen, axis=0) == 0
     result: FloatArray = (X - seen.mean(axis=0)) / np.where(constant, 1, seen.std(axis=0))
+    for row, column in np.argwhere(np.abs(result) > LARGEST)[:1]:
+        raise ValueError(
+            f"Row {row + 1} of the data, column {column + 1}: {X[row, column]:.6g} is too far from "
+            "all that is trained on."
+        )
     return result
