@@ -383,7 +383,7 @@ def test_what_pytorch_exports_to_onnx(tmp_path, dynamo):
     x, path = random(5, 2, 3, dtype=torch.float32), tmp_path / "model.onnx"
     how = {"dynamic_axes": {"x": {0: "batch"}}, "input_names": ["x"], "dynamo": False}
     if dynamo:
-        how = {"dynamic_shapes": ({0: torch.export.Dim("batch")},), "external_data": False}
+        how = {"dynamic_shapes": ({0: torch.export.Dim("batch")},)}  # tensors in a second file
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about the exporters' own future
         torch.onnx.export(model, (x,), path, verbose=False, **how)

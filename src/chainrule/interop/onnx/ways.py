@@ -4,42 +4,32 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from math import isfinite, pi, sqrt
-from typing import Any
 
 import numpy as np
 
 from chainrule import layers
 from chainrule.architecture import Bundle
-from chainrule.interop.onnx.steps import Array, Step, erf_of
-from chainrule.layers.layer import Element, Layer
+from chainrule.interop.onnx.columns import ByColumn, Tidying
+from chainrule.interop.onnx.steps import Step
+from chainrule.interop.onnx.written_out import MOST_PARTS, activation_of, evaluate
+from chainrule.layers.layer import Element
 
 MOST_LAYERS, DEEPEST = 10_000, 20
-MOST_PARTS = 20  # of an activation that is written out
-SAMPLES = np.linspace(-4.0, 4.0, 40)  # 0, where all of them are 0, is not among them
-ACTIVATIONS: tuple[tuple[Layer, Array], ...] = (
-    (layers.SiLU(), SAMPLES / (1 + np.exp(-SAMPLES))),
-    (layers.GELU(), SAMPLES * 0.5 * (1 + erf_of(SAMPLES * sqrt(0.5)))),
-    (
-        layers.GELU("tanh"),
-        SAMPLES * 0.5 * (1 + np.tanh(sqrt(2 / pi) * (SAMPLES + 0.044715 * SAMPLES**3))),
-    ),
-)
 
 
 class Ways:
     """The graph of steps, by the names of the values that they give.
 
-    Of each value it knows the nearest one through which all ways to it lead. Errors are ValueError.
+    Of each value it knows the nearest one through which all ways to it lead. ``room`` is how many
+    bytes joined layers may take. Errors are ValueError.
     """
 
-    def __init__(self, source: str, steps: dict[str, Step]) -> None:
+    def __init__(self, source: str, steps: dict[str, Step], room: int) -> None:
+        self._room, self.tidying = room, Tidying(room)
         self._steps, self._before, self._depth = steps, {source: source}, {source: 0}
         for name, step in steps.items():
             self._before[name] = self.last_common(step.inputs)
             self._depth[name] = self._depth[self._before[name]] + 1
-        self.checks: dict[int, Step] = {}  # what is to be compared with shapes, by the layer's id
-        self.parameters: dict[int, dict[str, Array]] = {}  # by the layer's id
         self._linear: dict[tuple[str, ...], Element] = {}
         self._uses: Counter[tuple[str, ...]] = Counter()
         self._shared: set[tuple[str, ...]] = set()
@@ -61,7 +51,7 @@ class Ways:
         self._elements(source, outputs)  # to see what stands in several places
         self._shared = {key for key, uses in self._uses.items() if uses > 1}
         self._count, self._linear = 0, {}
-        self.checks, self.parameters = {}, {}
+        self.tidying = Tidying(self._room)
         return self._elements(source, outputs) or [layers.Identity()]
 
     def _elements(self, source: str, outputs: Sequence[str]) -> list[Element]:
@@ -75,81 +65,85 @@ class Ways:
         """Return what lies between two values, one of which all ways to the other lead through."""
         if depth > DEEPEST:
             raise ValueError(f"ways part within ways more than {DEEPEST} deep")
-        backwards: list[Element] = []
+        backwards: list[Element | ByColumn] = []
         while end != start:
             self._count += 1
             if self._count > MOST_LAYERS:
                 raise ValueError(f"there are more than {MOST_LAYERS:,} layers")
             step = self._steps[end]
-            end = self._before[end]
-            if step.meeting is None:
-                backwards.append(self._layer(step))
-            else:
-                backwards += reversed(self._meet(step, end, depth))
-        return _tidy(backwards[::-1])
+            if step.layers:
+                backwards += reversed(self._layers(step))
+                end = self._before[end]
+                continue
+            activation, begin = self._written_out(start, end)
+            if not activation:
+                begin = self._before[end]
+                activation = self._meet(step, begin, depth)
+            backwards += reversed(activation)
+            end = begin
+        return self.tidying.tidy(backwards[::-1])
 
-    def _layer(self, step: Step) -> Element:
-        if step.layer is None:
-            raise ValueError(f"{step.label} is understood as a part of GELU only")
+    def _layers(self, step: Step) -> Sequence[Element | ByColumn]:
         if not step.parameters:
-            layer: Layer = step.layer
-            if step.axis != -1 or step.columns is not None:
+            if step.axis == -1 and step.columns is None:
+                return step.layers
+            (layer,) = step.layers
+            if not isinstance(layer, ByColumn):
                 layer = type(layer)()  # one of its own, to be checked
-                self.checks[id(layer)] = step
-            return layer
+            self.tidying.checks[id(layer)] = [step]
+            return (layer,)
         key = step.names
         if key not in self._linear:
-            rows, columns = step.parameters["weight"].shape
-            linear = layers.Linear(rows, columns, bias="bias" in step.parameters)
-            self.parameters[id(linear)] = step.parameters
+            linear = self.tidying.linear(step.parameters["weight"], step.parameters.get("bias"))
             self._linear[key] = layers.Shared(linear) if key in self._shared else linear
         self._uses[key] += 1
-        return self._linear[key]
+        return (self._linear[key],)
 
     def _meet(self, step: Step, start: str, depth: int) -> list[Element]:
-        activation = self._activation(step, start)
-        if activation is not None:
-            return activation
+        if step.meeting == "choice":
+            return self._between(start, self._chosen(step, start), depth)
+        if step.meeting is None:
+            raise ValueError(f"{step.label} is understood as a part of GELU, SiLU or Softplus only")
         ways = [self._between(start, name, depth + 1) for name in step.inputs]
         if len(ways) == 1:
             return ways[0]
         if step.meeting == "sum" and len(ways) == 2 and [] in ways and any(ways):
             return [layers.Residual(*(ways[0] or ways[1]))]
-        assert step.meeting is not None
         meeting = layers.Parallel(*map(_one, ways), combine=step.meeting)
         if step.axis != -1:
-            self.checks[id(meeting)] = step
+            self.tidying.checks[id(meeting)] = [step]
         return [meeting]
 
-    def _activation(self, step: Step, start: str) -> list[Element] | None:
-        """Return the activation that the steps since a value write out, if it is one."""
-        try:
-            found = self._evaluate(step, start, [MOST_PARTS])
-        except LookupError:
-            return None
-        for layer, values in ACTIVATIONS:
-            scale = float(f"{found[-1] / values[-1]:.6g}")
-            if isfinite(scale) and scale and np.allclose(found / scale, values, 1e-5, 1e-6):
-                return [layer, layers.Rescale(scale)]
-        return None
+    def _written_out(self, start: str, end: str) -> tuple[list[Element], str]:
+        """Return the activation that leads to ``end``, if it is one, and the value it is of."""
+        begin = end
+        for _ in range(MOST_PARTS):
+            if begin == start:
+                break
+            begin = self._before[begin]
+            try:
+                found = evaluate(self._steps, begin, end)
+            except LookupError:
+                break
+            if activation := activation_of(found):
+                return activation, begin
+        return [], end
 
-    def _evaluate(self, step: Step, start: str, left: list[int]) -> Array:
-        """Return a step's values at the samples; LookupError if it is no function of elements."""
-        left[0] -= 1
-        if left[0] < 0:
-            raise LookupError
-        values = [
-            SAMPLES if name == start else self._evaluate(self._steps[name], start, left)
-            for name in step.inputs
-        ]
-        with np.errstate(all="ignore"):
-            if step.function is not None:
-                return step.function(values[0])
-            if step.meeting == "sum":
-                return np.asarray(np.sum(values, axis=0))
-            if step.meeting == "product":
-                return np.asarray(np.prod(values, axis=0))
-        raise LookupError
+    def _chosen(self, step: Step, start: str) -> str:
+        """Return the value that says what the other says wherever that one would be taken."""
+        try:
+            condition, one, other = (evaluate(self._steps, start, name) for name in step.inputs)
+        except LookupError:
+            condition = one = other = np.zeros(0, bool)
+        if condition.any() and not condition.all():  # else one of them was not looked at
+            same = np.isclose(one, other, rtol=1e-5, atol=1e-6)
+            if same[condition].all():
+                return step.inputs[2]
+            if same[~condition].all():
+                return step.inputs[1]
+        raise ValueError(
+            f"{step.label} is understood where both values are the same one, as in Softplus, only"
+        )
 
 
 def _one(elements: list[Element]) -> Element:
@@ -157,15 +151,3 @@ def _one(elements: list[Element]) -> Element:
     if len(elements) == 1:
         return elements[0]
     return Bundle(elements) if elements else layers.Identity()
-
-
-def _tidy(elements: list[Element]) -> list[Element]:
-    """Join neighbours that rescale, and leave out those that change nothing."""
-    tidy: list[Any] = []
-    for element in elements:
-        if isinstance(element, layers.Rescale) and tidy and isinstance(tidy[-1], layers.Rescale):
-            before = tidy.pop()
-            offset = before.offset * element.scale + element.offset
-            element = layers.Rescale(before.scale * element.scale, offset)
-        tidy.append(element)
-    return [element for element in tidy if element != layers.Rescale(1.0)]

@@ -1,0 +1,120 @@
+"""Numbers for each column, such as a scaler's: they go into the linear layers beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule import layers
+from chainrule.layers.layer import Element
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class ByColumn:
+    """``y = x * scale + offset``, with a number of each for every element of the last axis."""
+
+    scale: Array
+    offset: Array
+
+
+class Tidying:
+    """Joins what stands beside each other, and knows the linear layers' parameters.
+
+    Attributes
+    ----------
+    parameters : dict
+        Of each linear layer, by its id.
+    checks : dict
+        The steps whose axes or columns are to be compared with a layer's shape, by its id.
+    """
+
+    def __init__(self, room: int) -> None:
+        self._room = room  # bytes that may be taken for new parameters
+        self.parameters: dict[int, dict[str, Array]] = {}
+        self.checks: dict[int, list[Any]] = {}
+        self._kept: list[Any] = []  # so that no id is another's
+
+    def linear(self, weight: Array, bias: Array | None) -> layers.Linear:
+        """Return a linear layer that will have these parameters."""
+        rows, columns = weight.shape
+        layer = layers.Linear(rows, columns, bias=bias is not None)
+        self.parameters[id(layer)] = {"weight": weight} | ({} if bias is None else {"bias": bias})
+        self._kept.append(layer)
+        return layer
+
+    def tidy(self, elements: list[Element | ByColumn]) -> list[Element]:
+        """Join neighbours, and leave out those that change nothing."""
+        tidy: list[Any] = []
+        for element in elements:
+            joined: Any = element
+            while tidy and (pair := self._joined(tidy[-1], joined)) is not None:
+                tidy.pop()
+                joined = pair
+            tidy.append(joined)
+        return [self._layer(element) for element in tidy if element != layers.Rescale(1.0)]
+
+    def _joined(self, first: Any, second: Any) -> Any:
+        """Return what does the same as both, one after the other, or None."""
+        one, other = _numbers(first), _numbers(second)
+        if one is not None and other is not None:
+            scale, offset = one[0] * other[0], one[1] * other[0] + other[1]
+            if np.ndim(scale) == 0:
+                return layers.Rescale(float(scale), float(offset))
+            fits = np.size(one[0]) in (1, scale.size) and np.size(other[0]) in (1, scale.size)
+            return self._checked(ByColumn(scale, offset), first, second) if fits else None
+        if isinstance(first, ByColumn) and isinstance(second, layers.Linear):
+            if len(first.scale) != second.in_features:
+                return None
+            weight, bias = self._of(second)
+            weight, bias = first.scale[:, None] * weight, first.offset @ weight + bias
+            has_bias = second.bias or first.offset.any()
+        elif isinstance(first, layers.Linear) and isinstance(second, ByColumn):
+            if len(second.scale) != first.out_features:
+                return None
+            weight, bias = self._of(first)
+            weight, bias = weight * second.scale, bias * second.scale + second.offset
+            has_bias = first.bias or second.offset.any()
+        else:
+            return None
+        return self._checked(self.linear(weight, bias if has_bias else None), first, second)
+
+    def _layer(self, element: Element | ByColumn) -> Element:
+        """Return numbers that found no linear layer as one with a diagonal weight."""
+        if not isinstance(element, ByColumn):
+            return element
+        n = len(element.scale)
+        self._take(8 * n * n)
+        bias = element.offset if element.offset.any() else None
+        layer = self.linear(np.diag(element.scale), bias)
+        self._checked(layer, element)
+        return layer
+
+    def _of(self, layer: layers.Linear) -> tuple[Array, Array]:
+        self._take(8 * layer.in_features * layer.out_features)
+        parameters = self.parameters[id(layer)]
+        weight = parameters["weight"].astype(np.float64)
+        return weight, parameters.get("bias", np.zeros(layer.out_features))
+
+    def _checked(self, joined: Any, *parts: Any) -> Any:
+        """Let what was to be compared with the parts' shapes be compared with that of both."""
+        steps = [step for part in parts for step in self.checks.get(id(part), ())]
+        if steps:
+            self.checks[id(joined)] = steps
+        self._kept.append(joined)
+        return joined
+
+    def _take(self, size: int) -> None:
+        self._room -= size
+        if self._room < 0:
+            raise ValueError("its layers need more bytes of parameters than it has")
+
+
+def _numbers(element: Any) -> tuple[Any, Any] | None:
+    if isinstance(element, layers.Rescale | ByColumn):
+        return np.float64(element.scale), np.float64(element.offset)
+    return None

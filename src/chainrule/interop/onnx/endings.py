@@ -1,0 +1,95 @@
+"""What a file does behind the network: labels of its scores, one column as a vector."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chainrule.interop.onnx.steps import NodeView
+from chainrule.plan.builder import Shape
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Something that is made of a value of the network, which gives that value instead.
+
+    Attributes
+    ----------
+    label : str
+        How messages call the node.
+    value : str
+    is_label : bool
+        Whether it says which scores are the largest.
+    axis : int, optional
+        The axis that the node names, which must be the last one.
+    is_column : bool
+        Whether a row must have one element.
+    """
+
+    label: str
+    value: str
+    is_label: bool = False
+    axis: int = -1
+    is_column: bool = False
+
+    def check(self, shape: Shape | None) -> None:
+        """Raise ValueError unless the shape of the value's rows is as the node needs it."""
+        if self.axis != -1 and (shape is None or self.axis != len(shape)):
+            raise ValueError(f"{self.label} has axis={self.axis}, where the last is understood")
+        if self.is_column and shape != (1,):
+            raise ValueError(f"{self.label} is understood of rows of one element, not of {shape}")
+
+
+def _arg_max(node: NodeView) -> Ending:
+    node.attribute("keepdims", 1)
+    node.attribute("select_last_index", 0)  # among equals
+    return Ending(node.label, node.value(), is_label=True, axis=node.attribute("axis", 0))
+
+
+def _binarizer(node: NodeView) -> Ending:
+    node.attribute("threshold", 0.0)
+    return Ending(node.label, node.value(), is_label=True)
+
+
+def _zip_map(node: NodeView) -> Ending:
+    """Read what makes a dict of each row, with the classes as keys."""
+    for name in ("classlabels_int64s", "classlabels_strings"):
+        node.attribute(name, [])
+    return Ending(node.label, node.value())
+
+
+def _squeeze(node: NodeView) -> Ending:
+    if not node.is_constant(1) or len(axes := node.integers(1)) != 1:
+        raise ValueError("is understood with one axis, the last, only")
+    return Ending(node.label, node.value(), axis=axes[0], is_column=True)
+
+
+def _reshape(node: NodeView) -> Ending | None:
+    if not node.is_constant(1) or node.integers(1) != [-1]:
+        return None
+    node.attribute("allowzero", 0)
+    return Ending(node.label, node.value(), is_column=True)
+
+
+def _gather(node: NodeView) -> Ending:
+    if node.constant(1).ndim or node.integers(1) not in ([0], [-1]):
+        raise ValueError("is understood as the only column, at the network's end")
+    return Ending(node.label, node.value(), axis=node.attribute("axis", 0), is_column=True)
+
+
+# None if it is no end, but something else.
+ENDINGS: dict[str, Callable[[NodeView], Ending | None]] = {
+    "ArgMax": _arg_max,
+    "Gather": _gather,
+    "Reshape": _reshape,
+    "Squeeze": _squeeze,
+    "ai.onnx.ml.Binarizer": _binarizer,
+    "ai.onnx.ml.ZipMap": _zip_map,
+}
+# What may be done to an ending, and says nothing of the network.
+BEHIND = frozenset(
+    {
+        *("ArrayFeatureExtractor", "Cast", "Gather", "Identity", "Reshape", "Squeeze"),
+        *("Unsqueeze", "ZipMap"),
+    }
+)

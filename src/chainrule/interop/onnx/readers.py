@@ -1,0 +1,182 @@
+"""What each ONNX operator is read as."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from chainrule import layers
+from chainrule.interop.onnx.linear import LINEAR, elementwise, meeting
+from chainrule.interop.onnx.operators import SIMPLE, SOFTMAXES
+from chainrule.interop.onnx.steps import Array, NodeView, Step
+from chainrule.interop.onnx.written_out import erf_of, erfc_of
+from chainrule.layers.layer import Layer
+
+Reader = Callable[[NodeView], Step]
+FUNCTIONS: dict[type[Layer], Callable[[Array], Array]] = {
+    layers.Tanh: np.tanh,
+    layers.Sigmoid: lambda x: 1 / (1 + np.exp(-x)),
+    layers.Softplus: lambda x: np.logaddexp(0, x),
+}
+# Of activations that are written out.
+PARTS: dict[str, Callable[..., Any]] = {
+    "Abs": np.abs,
+    "Erf": erf_of,
+    "Erfc": erfc_of,  # no operator of ONNX, but tf2onnx writes it for Keras's GELU
+    "Exp": np.exp,
+    "Greater": np.greater,
+    "GreaterOrEqual": np.greater_equal,
+    "Less": np.less,
+    "LessOrEqual": np.less_equal,
+    "Log": np.log,
+    "Pow": np.power,
+    "Reciprocal": np.reciprocal,
+}
+
+
+def _simple(kind: type[Layer], names: dict[str, str]) -> Reader:
+    defaults = {"Elu": 1.0, "LeakyRelu": 0.01}
+    function = FUNCTIONS.get(kind)
+
+    def read(node: NodeView) -> Step:
+        arguments: dict[str, Any] = {
+            name: _shortest(node.attribute(attribute, defaults[SIMPLE[kind][0]]))
+            for attribute, name in names.items()
+        }
+        return Step(node.label, (node.value(),), (kind(**arguments),), function=function)
+
+    return read
+
+
+def _shortest(value: float) -> float:
+    """Return the number that was meant by an attribute, which has the precision of float32."""
+    return float(str(np.float32(value)))
+
+
+def _softmax(kind: type[Layer]) -> Reader:
+    def read(node: NodeView) -> Step:
+        return Step(node.label, (node.value(),), (kind(),), axis=node.attribute("axis", -1))
+
+    return read
+
+
+def _part(function: Callable[..., Any]) -> Reader:
+    return lambda node: elementwise(node, function)
+
+
+def _gelu(node: NodeView) -> Step:
+    layer = layers.GELU(approximate=node.attribute("approximate", "none"))
+    return Step(node.label, (node.value(),), (layer,))
+
+
+def _prelu(node: NodeView) -> Step:
+    return Step(node.label, (node.value(),), (layers.LeakyReLU(node.number(1)),))
+
+
+def _selu(node: NodeView) -> Step:
+    alpha = node.attribute("alpha", 1.6732632423543772)
+    scale = node.attribute("gamma", 1.0507009873554805)
+    return Step(node.label, (node.value(),), (layers.ELU(alpha), layers.Rescale(scale)))
+
+
+def _celu(node: NodeView) -> Step:
+    alpha = _shortest(node.attribute("alpha", 1.0))
+    chain = layers.Rescale(1 / alpha), layers.ELU(), layers.Rescale(alpha)
+    return Step(node.label, (node.value(),), chain)
+
+
+def _clipped(low: float | None, high: float | None) -> tuple[Layer, ...]:
+    """Return ``min(high, max(low, x))`` in layers: either is a ReLU that is moved or mirrored."""
+    if low is not None and high is not None and low > high:
+        raise ValueError(f"clips between {low} and {high}")
+    chain: list[Layer] = []
+    if low is not None:
+        chain += [layers.Rescale(1.0, -low), layers.ReLU(), layers.Rescale(1.0, low)]
+    if high is not None:
+        chain += [layers.Rescale(-1.0, high), layers.ReLU(), layers.Rescale(-1.0, high)]
+    return tuple(chain) or (layers.Identity(),)
+
+
+def _clip(node: NodeView) -> Step:
+    bounds = [node.number(i) if node.has(i) else None for i in (1, 2)]
+    most = float(np.finfo(np.float32).max)
+    low, high = (None if bound is None or abs(bound) >= most else bound for bound in bounds)
+    return Step(node.label, (node.value(),), _clipped(low, high))
+
+
+def _bounded(node: NodeView, *, above: bool) -> Step:
+    """Read Min or Max of a value and a number."""
+    value, constant = (0, 1) if node.is_constant(1) else (1, 0)
+    if len(node.inputs) != 2 or not node.is_constant(constant):
+        raise ValueError("is understood of one value and one number only")
+    bound = node.number(constant)
+    return Step(
+        node.label, (node.value(value),), _clipped(*((None, bound) if above else (bound, None)))
+    )
+
+
+def _hard_sigmoid(node: NodeView) -> Step:
+    scale = _shortest(node.attribute("alpha", 0.2))
+    offset = _shortest(node.attribute("beta", 0.5))
+    chain = layers.Rescale(scale, offset), *_clipped(0.0, 1.0)
+    return Step(node.label, (node.value(),), chain)
+
+
+def _hard_swish(node: NodeView) -> Step:
+    x, chain = node.value(), (layers.Rescale(1 / 6, 0.5), *_clipped(0.0, 1.0))
+    return meeting(node, "product", (x, node.add(Step(node.label, (x,), chain))))
+
+
+def _where(node: NodeView) -> Step:
+    step = elementwise(node, np.where)
+    if len(step.inputs) == 3:
+        step.meeting = "choice"
+    return step
+
+
+def _concat(node: NodeView) -> Step:
+    step = meeting(node, "concatenate")
+    step.axis = node.attribute("axis", 0)
+    return step
+
+
+def _flatten(node: NodeView) -> Step:
+    node.expect(axis=1)
+    return Step(node.label, (node.value(),), (layers.Flatten(),))
+
+
+def _reshape(node: NodeView) -> Step:
+    zero_is_zero = node.attribute("allowzero", 0)  # else it means the axis as it is
+    shape = node.integers(1)
+    if len(shape) != 2:
+        raise ValueError("reshapes to anything but rows of one axis")
+    rows, columns = shape
+    known = {-1, node.batch} if zero_is_zero else {0, -1, node.batch}
+    if rows not in known or columns == 0 or rows == columns == -1:
+        raise ValueError(f"reshapes to {(rows, columns)}")
+    columns_or_none = columns if columns > 0 else None
+    return Step(node.label, (node.value(),), (layers.Flatten(),), columns=columns_or_none)
+
+
+READERS: dict[str, Reader] = {
+    **LINEAR,
+    **{operator: _simple(kind, names) for kind, (operator, names) in SIMPLE.items()},
+    **{operator: _softmax(kind) for kind, operator in SOFTMAXES.items()},
+    **{operator: _part(function) for operator, function in PARTS.items()},
+    "Celu": _celu,
+    "Clip": _clip,
+    "Concat": _concat,
+    "Flatten": _flatten,
+    "Gelu": _gelu,
+    "HardSigmoid": _hard_sigmoid,
+    "HardSwish": _hard_swish,
+    "Max": lambda node: _bounded(node, above=False),
+    "Min": lambda node: _bounded(node, above=True),
+    "PRelu": _prelu,
+    "Reshape": _reshape,
+    "Selu": _selu,
+    "Sum": lambda node: meeting(node, "sum"),
+    "Where": _where,
+}

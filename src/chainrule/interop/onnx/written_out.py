@@ -1,0 +1,77 @@
+"""Activations that a file writes out in several operators: found by their values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import erf, erfc, isfinite, pi, sqrt
+from typing import Any
+
+import numpy as np
+
+from chainrule import layers
+from chainrule.interop.onnx.steps import Array, Step
+from chainrule.layers.layer import Element, Layer
+
+MOST_PARTS = 20  # of an activation that is written out
+
+
+def erf_of(x: Array) -> Array:
+    """Return the error function of each element."""
+    return np.array([erf(value) for value in x])
+
+
+def erfc_of(x: Array) -> Array:
+    """Return 1 minus the error function of each element."""
+    return np.array([erfc(value) for value in x])
+
+
+# 0, where most of them are 0, is not among them. Far ones are, as some change their formula there.
+NEAR, FAR = 4.0, np.geomspace(5.0, 1e4, 30)
+SAMPLES = np.concatenate([-FAR[::-1], np.linspace(-NEAR, NEAR, 40), FAR])
+with np.errstate(over="ignore"):
+    ACTIVATIONS: tuple[tuple[tuple[Layer, ...], Array], ...] = (
+        ((layers.SiLU(),), SAMPLES / (1 + np.exp(-SAMPLES))),
+        ((layers.GELU(),), SAMPLES * 0.5 * (1 + erf_of(SAMPLES * sqrt(0.5)))),
+        (
+            (layers.GELU("tanh"),),
+            SAMPLES * 0.5 * (1 + np.tanh(sqrt(2 / pi) * (SAMPLES + 0.044715 * SAMPLES**3))),
+        ),
+        ((layers.Softplus(),), np.logaddexp(0, SAMPLES)),
+        (  # the logarithm of Sigmoid
+            (layers.Rescale(-1.0), layers.Softplus(), layers.Rescale(-1.0)),
+            -np.logaddexp(0, -SAMPLES),
+        ),
+    )
+
+
+def activation_of(found: Array) -> list[Element]:
+    """Return the layers that have these values at the samples; none if no activation has."""
+    usable = np.isfinite(found)  # some formulas overflow far from 0
+    if not usable[np.abs(SAMPLES) <= NEAR].all():
+        return []
+    for activation, values in ACTIVATIONS:
+        most = np.argmax(np.abs(values) * usable)
+        scale = float(f"{found[most] / values[most]:.6g}")
+        if isfinite(scale) and scale:
+            same = np.isclose(found / scale, values, rtol=1e-5, atol=1e-6)
+            if same[usable].all():
+                return [*activation, layers.Rescale(scale)]
+    return []
+
+
+def evaluate(steps: Mapping[str, Step], start: str, end: str) -> Array:
+    """Return a value for the samples of another; LookupError if it is no function of elements."""
+    left = MOST_PARTS
+
+    def of(name: str) -> Any:
+        nonlocal left
+        if name == start:
+            return SAMPLES
+        left -= 1
+        step = steps[name]
+        if left < 0 or step.function is None:
+            raise LookupError
+        return step.function(*map(of, step.inputs))
+
+    with np.errstate(all="ignore"):
+        return np.asarray(of(end))
