@@ -80,6 +80,7 @@ def test_right_gradients_pass_and_the_report_says_what_was_checked():
         "0.bias": ((4,), 4, 0),
         "2.weight": ((4, 2), 8, 0),
         "2.bias": ((2,), 2, 0),
+        "output": ((5, 2), 10, 0),
     }
     assert str(report).startswith("Gradient check passed: worst relative error")
 
@@ -106,6 +107,7 @@ def test_large_networks_are_checked_in_part_the_same_for_the_same_seed():
         "0.bias": 50,
         "2.weight": 50,
         "2.bias": 10,
+        "output": 40,
     }
     assert a == b
     assert a != other
@@ -164,7 +166,7 @@ def test_kinks_are_counted_and_not_compared():
     report = cr.gradcheck(relu_at_zero(), cr.MSELoss(), X, Y)
     kinks = {p.name: p.kinks for p in report.parameters}
     # Weights of the unit cross zero in one direction or the other, each for some of the rows.
-    assert kinks == {"x": 0, "0.weight": 3, "0.bias": 1, "2.weight": 0, "2.bias": 0}
+    assert kinks == {"x": 0, "0.weight": 3, "0.bias": 1, "2.weight": 0, "2.bias": 0, "output": 0}
     assert next(p for p in report.parameters if p.name == "0.bias").checked == 3
 
 
@@ -184,11 +186,11 @@ def test_wrong_gradient_at_a_kink_is_found(monkeypatch, wrong):
 @pytest.mark.parametrize("jump", [1e-5, 1e-2, 1.0])
 def test_kink_anywhere_within_the_step(distance, jump):
     def function(x):
-        return float(np.sin(x[0]) + jump * max(0.0, x[0] - 0.5 - distance))
+        return float(np.sin(x).sum() + jump * max(0.0, x[0] - 0.5 - distance))
 
-    assert cr.gradcheck(function, np.cos, [0.5]).passed
-    with pytest.raises(cr.GradientMismatch):
-        cr.gradcheck(function, lambda x: np.cos(x) - 1e-5, [0.5])
+    assert cr.gradcheck(function, np.cos, [0.5, 0.3]).passed
+    with pytest.raises(cr.GradientMismatch, match=r"\[0\] gradient .*<-- wrong"):
+        cr.gradcheck(function, lambda x: np.cos(x) - [1e-5, 0], [0.5, 0.3])
 
 
 # Any function

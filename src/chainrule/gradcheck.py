@@ -12,82 +12,26 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule import arrays
 from chainrule.arguments import above_zero, integer
 from chainrule.arrays import FloatArray
+from chainrule.autodiff.door import one_or_tuple
+from chainrule.differences import Float64, Slope, rounding_of, short_slope, sizes
 from chainrule.errors import GradientMismatch
+from chainrule.gradient_report import (
+    Claim,
+    GradientReport,
+    ParameterReport,
+    look_closer,
+    parameter_report,
+    rounding_of_claim,
+)
 from chainrule.losses import Loss
 from chainrule.network import Sequential
 from chainrule.protocols import as_array
 
 __all__ = ["GradientReport", "ParameterReport", "gradcheck"]
 
-STEP = 1e-5  # near the cube root of float64's epsilon: least error of a central difference
 ALL_BELOW = 2000  # parameters; of larger networks a random part is checked
 ENTRIES_OF_EACH = 50  # ... so many entries of each parameter
-Float64 = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class ParameterReport:
-    """What the check found for one parameter.
-
-    Attributes
-    ----------
-    name, shape
-        The parameter; ``"x"`` for the input.
-    checked : int
-        Entries that were compared.
-    kinks : int
-        Entries left out, because the function has a kink there: its slopes to the left and to
-        the right differ, and the gradient is one of them or lies between them.
-    error : float
-        The worst relative error.
-    index : tuple of int
-        The entry that has it,
-    analytic, numeric : float
-        its gradient as given, and as central differences say.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    checked: int
-    kinks: int
-    error: float
-    index: tuple[int, ...]
-    analytic: float
-    numeric: float
-
-
-@dataclass(frozen=True)
-class GradientReport:
-    """The result of :func:`gradcheck`; printing it gives a table, worst entry by parameter."""
-
-    parameters: tuple[ParameterReport, ...]
-    tolerance: float
-    subject: str = "gradient"
-
-    @property
-    def error(self) -> float:
-        """The worst relative error of all."""
-        return float(np.max([parameter.error for parameter in self.parameters], initial=0.0))
-
-    @property
-    def passed(self) -> bool:
-        """Whether every error is within the tolerance; a NaN is not."""
-        return all(parameter.error <= self.tolerance for parameter in self.parameters)
-
-    def __str__(self) -> str:
-        verdict = "passed" if self.passed else "FAILED"
-        title = f"{self.subject.capitalize()} check {verdict}"
-        lines = [f"{title}: worst relative error {self.error:.1e}."]
-        lines.append(f"{'parameter':<14} {'checked':>9} {'kinks':>5} {'error':>8}  worst entry")
-        for p in self.parameters:
-            mark = "" if p.error <= self.tolerance else "  <-- wrong"
-            size = int(np.prod(p.shape))
-            where = f"[{', '.join(map(str, p.index))}]"
-            lines.append(
-                f"{p.name:<14} {f'{p.checked}/{size}':>9} {p.kinks:>5} {p.error:>8.1e}  "
-                f"{where} {self.subject} {p.analytic:.6g}, differences {p.numeric:.6g}{mark}"
-            )
-        return "\n".join(lines)
+CLEAR = 1e-3  # relative error that one step must show, or more steps are tried
 
 
 @overload
@@ -123,8 +67,9 @@ def gradcheck(
     """Compare a gradient with central differences in float64.
 
     ``gradcheck(net, loss, x, y)`` checks a copy of the network: its gradients by the input and by
-    all parameters; in a network of more than 2,000 parameters, by 50 entries of each, drawn with
-    ``seed``. ``gradcheck(f, grad_f, x)`` checks any function of an array.
+    all parameters, and the loss's by the output; in a network of more than 2,000 parameters, by 50
+    entries of each, drawn with ``seed``. ``gradcheck(f, grad_f, x)`` checks any function of an
+    array. Steps scale with the values, and where one does not show enough, many are tried.
 
     Parameters
     ----------
@@ -136,8 +81,8 @@ def gradcheck(
         What the loss takes.
     tolerance : float
         Largest relative error that passes. Errors are relative to the entry, or to a thousandth
-        of the largest entry of the whole gradient where the entry is smaller than that. What
-        rounding does to the differences is not counted.
+        of its parameter's largest entry where the entry is smaller than that. What rounding does
+        to the differences is not counted; the report says how small an error could be seen.
     seed : int
         For the choice of entries.
 
@@ -148,7 +93,8 @@ def gradcheck(
     Raises
     ------
     GradientMismatch
-        If an error is larger; its ``report`` is the report.
+        If an error is larger, or nothing of a parameter could be checked: the function has a kink
+        at each entry, say. Its ``report`` is the report.
     ValueError, TypeError
         If the arguments do not fit together.
 
@@ -163,8 +109,8 @@ def gradcheck(
     Traceback (most recent call last):
         ...
     chainrule.errors.GradientMismatch: Gradient check FAILED: worst relative error 3.3e-01.
-    parameter        checked kinks    error  worst entry
-    x                    2/2     0  3.3e-01  [1] gradient 8, differences 12  <-- wrong
+    parameter    checked kinks hidden    error detectable  worst entry
+    x                2/2     0      0  3.3e-01    1.5e-06  [1] gradient 8, differences 12  <-- wrong
     """
     tolerance, seed = above_zero(tolerance, "tolerance"), integer(seed, "seed", least=0)
     if isinstance(function, Sequential):
@@ -177,8 +123,8 @@ def gradcheck(
         if not callable(function) or not callable(gradient):
             raise TypeError("gradcheck takes (net, loss, x, y) or (function, gradient, x).")
         checks = [_function_check(function, gradient, x)]
-    largest = max((float(np.abs(check.analytic).max(initial=0)) for check in checks), default=0.0)
-    report = GradientReport(tuple(check.run(largest, tolerance) for check in checks), tolerance)
+    reports = tuple(check.run(tolerance) for check in checks)
+    report = GradientReport(reports, tolerance)
     if not report.passed:
         raise GradientMismatch(report)
     return report
@@ -191,86 +137,64 @@ class _Check:
     name: str
     array: Float64
     analytic: Float64
+    off: Float64  # by how much rounding may change it
     value: Callable[[], float]
     rounding: float  # of the value
     entries: NDArray[np.int64]
 
-    def run(self, largest: float, tolerance: float) -> ParameterReport:
-        """Compare every entry; ``largest`` is the largest entry of the whole gradient."""
-        kinks, worst = 0, (0.0, 0, 0.0)
-        gradient = self.analytic.reshape(-1)
-        for entry in self.entries:
-            numeric = self._slope(entry, -STEP, STEP)
-            difference = abs(gradient[entry] - numeric)
-            scale = max(abs(gradient[entry]), abs(numeric), 1e-3 * largest, 1e-10)
-            if difference > tolerance * scale:  # look closer
-                numeric = (4 * self._slope(entry, -STEP / 2, STEP / 2) - numeric) / 3
-                difference = max(0.0, abs(gradient[entry] - numeric) - 3 * self.rounding / STEP)
-                if difference > tolerance * scale and self._is_kink(
-                    entry, gradient[entry], tolerance * scale
-                ):
-                    kinks += 1
-                    continue
-            if not difference / scale < worst[0]:  # so that a NaN counts as the worst
-                worst = (float(difference / scale), int(entry), float(numeric))
-        error, entry, numeric = worst
-        index = tuple(int(i) for i in np.unravel_index(entry, self.array.shape))
-        return ParameterReport(
-            self.name,
-            self.array.shape,
-            len(self.entries) - kinks,
-            kinks,
-            error,
-            index,
-            float(gradient[entry]) if gradient.size else 0.0,
-            numeric,
-        )
+    def run(self, tolerance: float) -> ParameterReport:
+        """Compare the entries with the slopes of the value."""
+        whole = Claim.of(self.analytic.reshape(-1), self.off.reshape(-1), tolerance)
+        claim = whole[self.entries]
+        size = sizes(self.array).reshape(-1)
+        at = np.array(self.value())
+        found = [
+            self._compare(entry, size[entry], claim[i], at) for i, entry in enumerate(self.entries)
+        ]
+        slope = Slope(*np.array([s for s, _ in found], float).reshape(-1, 2).T)
+        kinks = np.array([is_kink for _, is_kink in found], bool)
+        return parameter_report(self.name, self.array.shape, claim, slope, kinks, self.entries)
 
-    def _value_beside(self, entry: int, step: float) -> float:
+    def _compare(self, entry: int, size: float, claim: Claim, at: Float64) -> tuple[Slope, bool]:
+        """Return the slope along one entry, and whether it has a kink there."""
+        rounding = np.array(self.rounding)
         flat = self.array.reshape(-1)
         before = flat[entry]
-        flat[entry] = before + step
-        value = self.value()
-        flat[entry] = before
-        return value
 
-    def _slope(self, entry: int, left: float, right: float) -> float:
-        at = self.array.reshape(-1)[entry]
-        rise = self._value_beside(entry, right) - self._value_beside(entry, left)
-        return float(rise / ((at + right) - (at + left)))
+        def beside(distance: float) -> tuple[float, Float64]:
+            flat[entry] = before + distance
+            try:
+                return float(flat[entry] - before), np.array(self.value())
+            finally:
+                flat[entry] = before
 
-    def _is_kink(self, entry: int, analytic: float, slack: float) -> bool:
-        """Tell whether a kink explains why the gradient is not what central differences say.
-
-        It then is the slope on one side, the other being spoiled by a kink there; or lies between
-        the slopes, if the kink is where the entry stands. Kinks on both sides need smaller steps.
-        """
-        for h in (STEP, STEP / 8, STEP / 64):
-            # Of second order, so that the two slopes of a smooth function are the same.
-            left = 2 * self._slope(entry, -h / 2, 0) - self._slope(entry, -h, 0)
-            right = 2 * self._slope(entry, 0, h / 2) - self._slope(entry, 0, h)
-            room = slack + 8 * self.rounding / h
-            if min(abs(analytic - left), abs(analytic - right)) <= room:
-                return True
-            if abs(left - right) <= 2 * room:
-                return False
-        return min(left, right) <= analytic <= max(left, right)
+        slope = short_slope(beside, size, at, rounding)
+        if claim.agrees(slope) and claim.detectable(slope) <= CLEAR:
+            return slope, False
+        slope, is_kink = look_closer(claim, beside, size, at, rounding)
+        return slope, bool(is_kink)
 
 
 def _function_check(
     function: Callable[[Float64], float], gradient: Callable[[Float64], ArrayLike], x: ArrayLike
 ) -> _Check:
     point = arrays.real_array(x, "x", np.dtype(float)).copy()
-    analytic = np.asarray(as_array(gradient(point.copy()), "The gradient"), float)
-    if analytic.shape != point.shape:
-        raise ValueError(
-            f"The gradient must have x's shape, {point.shape}, but its shape is {analytic.shape}."
-        )
+
+    def analytic() -> list[Float64]:
+        result = np.array(as_array(gradient(point.copy()), "The gradient"), float)
+        if result.shape != point.shape:
+            raise ValueError(
+                f"The gradient must have x's shape, {point.shape}, but its shape is {result.shape}."
+            )
+        return [result]
 
     def value() -> float:
         return float(function(point.copy()))
 
-    return _Check("x", point, analytic, value, _rounding(value()), np.arange(point.size))
+    (given,) = analytic()
+    (off,) = rounding_of_claim(analytic, [given], [point])
+    rounding = float(rounding_of(np.array(value())))
+    return _Check("x", point, given, off, value, rounding, np.arange(point.size))
 
 
 def _network_checks(
@@ -283,17 +207,6 @@ def _network_checks(
 ) -> list[_Check]:
     twin = net.copy(dtype="float64")
     batch = twin.check_input(x, "x").astype(twin.dtype, order="C")
-
-    def value() -> float:
-        twin.restart_masks()
-        return loss(twin.forward(batch), y, sample_weight)[0]
-
-    twin.restart_masks()
-    output = twin.forward(batch)
-    first, d_out = loss(output, y, sample_weight)
-    d_batch = twin.backward(d_out)
-    outputs = output if isinstance(output, tuple) else (output,)
-    rounding = _rounding(max(first, *(float(np.abs(out).max()) for out in outputs)))
     rng = np.random.default_rng(seed)
     everything = twin.params.size <= ALL_BELOW
 
@@ -302,13 +215,48 @@ def _network_checks(
             return np.arange(array.size)
         return np.sort(rng.choice(array.size, ENTRIES_OF_EACH, replace=False))
 
-    gradients = {name: view.copy() for name, view in twin.gradients().items()}
-    checks = [_Check("x", batch, d_batch, value, rounding, entries(batch))]
-    for name, view in twin.parameters().items():
-        checks.append(_Check(name, view, gradients[name], value, rounding, entries(view)))
+    def forward() -> list[Float64]:
+        twin.restart_masks()
+        return _as_list(twin.forward(batch))
+
+    outputs = forward()
+
+    def of_loss() -> tuple[float, Any]:
+        return loss(one_or_tuple(outputs), y, sample_weight)
+
+    d_outputs = _as_list(of_loss()[1])
+
+    # The derivative by the outputs, times how these change, is how the loss does; but it is seen
+    # too where the loss is so large that rounding hides the change.
+    def value() -> float:
+        pairs = zip(d_outputs, forward(), strict=True)
+        return sum(float(np.vdot(d_output, output)) for d_output, output in pairs)
+
+    def gradient() -> list[Float64]:
+        forward()
+        d_batch = twin.backward(one_or_tuple(d_outputs))
+        return [d_batch, *(view.copy() for view in twin.gradients().values())]
+
+    pairs = zip(d_outputs, outputs, strict=True)
+    rounding = float(rounding_of(sum(np.vdot(abs(d), abs(output)) for d, output in pairs)))
+    arrays_by_name = {"x": batch, **twin.parameters()}
+    given = gradient()
+    off = rounding_of_claim(gradient, given, [batch, twin.params])
+    checks = [
+        _Check(name, array, analytic, may_be, value, rounding, entries(array))
+        for (name, array), analytic, may_be in zip(arrays_by_name.items(), given, off, strict=True)
+    ]
+    off = rounding_of_claim(lambda: _as_list(of_loss()[1]), d_outputs, outputs)
+    rounding = float(rounding_of(of_loss()[0]))
+    for i, (output, d_output, may_be) in enumerate(zip(outputs, d_outputs, off, strict=True)):
+        name = "output" if len(outputs) == 1 else f"output {i}"
+        places = entries(output)
+        checks.append(
+            _Check(name, output, d_output, may_be, lambda: of_loss()[0], rounding, places)
+        )
     return checks
 
 
-def _rounding(magnitude: float) -> float:
-    """Return by how much a value may be off that is computed from numbers of this size."""
-    return float(np.spacing(abs(magnitude)))
+def _as_list(outputs: Any) -> list[Float64]:
+    """Return what a network of one output or of several gives."""
+    return list(outputs) if isinstance(outputs, tuple) else [outputs]

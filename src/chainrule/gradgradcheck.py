@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
+from math import prod
 from typing import Any, overload
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from chainrule import arrays
 from chainrule.arguments import above_zero, integer
 from chainrule.autodiff import hvp, value_and_grad
+from chainrule.differences import Float64, rounding_of, sizes
 from chainrule.errors import GradientMismatch
-from chainrule.gradcheck import STEP, GradientReport, ParameterReport
+from chainrule.gradient_report import (
+    Claim,
+    GradientReport,
+    ParameterReport,
+    look_closer,
+    parameter_report,
+    rounding_of_claim,
+)
 from chainrule.losses import Loss
 from chainrule.network import Sequential
 
 __all__ = ["gradgradcheck"]
 
-Float64 = NDArray[np.float64]
 BOTH = ("params", "x")
 
 
@@ -68,8 +77,8 @@ def gradgradcheck(
     y, sample_weight : arrays
         What the loss takes.
     tolerance : float
-        Largest relative error that passes, relative as in :func:`gradcheck`. Entries whose slopes
-        to the left and to the right differ are left out as kinks.
+        Largest relative error that passes, relative as in :func:`gradcheck`. Entries where the
+        gradient jumps are left out as kinks.
     seed : int
         For the direction.
 
@@ -80,7 +89,8 @@ def gradgradcheck(
     Raises
     ------
     GradientMismatch
-        If an error is larger; its ``report`` is the report.
+        If an error is larger, or nothing of a parameter could be checked; its ``report`` is the
+        report.
     ValueError, TypeError
         If the arguments do not fit together.
 
@@ -101,111 +111,118 @@ def gradgradcheck(
             raise TypeError(f"gradgradcheck(net, loss, x, y) needs a loss, not {product!r}.")
         if y is None:
             raise TypeError("gradgradcheck(net, loss, x, y) needs y.")
-        parts = _network_parts(gradient, product, x, y, sample_weight, rng)
+        subject = _of_network(gradient, product, x, y, sample_weight, rng)
     else:
         if not callable(gradient) or not callable(product):
             raise TypeError("gradgradcheck takes (net, loss, x, y) or (gradient, product, x).")
-        parts = _function_parts(gradient, product, x, rng)
-    largest = max((float(abs(analytic).max(initial=0)) for _, analytic, _ in parts), default=0.0)
-    reports = tuple(_compare(*part, largest, tolerance) for part in parts)
-    report = GradientReport(reports, tolerance, "second derivative")
+        subject = _of_function(gradient, product, x, rng)
+    report = GradientReport(_compare(subject, tolerance), tolerance, "second derivative")
     if not report.passed:
         raise GradientMismatch(report)
     return report
 
 
-# Of one array: its name, what is to be checked, and how the gradient changes from step to step.
-_Part = tuple[str, Float64, Callable[[float, float], Float64]]
+@dataclass
+class _Subject:
+    """Second derivatives along one direction.
+
+    Attributes
+    ----------
+    names, shapes
+        Of the arrays that the gradient is by.
+    gradient : function of a distance along the direction
+        Returns the gradient there, as one vector.
+    product : array
+        How the gradient changes along the direction, as it is to be checked.
+    off : array
+        By how much rounding may change the product.
+    """
+
+    names: tuple[str, ...]
+    shapes: tuple[tuple[int, ...], ...]
+    gradient: Callable[[float], Float64]
+    product: Float64
+    off: Float64
 
 
-def _function_parts(
+def _direction(rng: np.random.Generator, array: Float64) -> Float64:
+    """Return a random direction that scales with the values; of powers of two: steps are exact."""
+    direction: Float64 = rng.choice([-1.0, -0.5, 0.5, 1.0], array.shape) * sizes(array)
+    return direction
+
+
+def _of_function(
     gradient: Callable[[Float64], ArrayLike],
     product: Callable[[Float64, Float64], ArrayLike],
     x: ArrayLike,
     rng: np.random.Generator,
-) -> list[_Part]:
-    point = arrays.real_array(x, "x", np.dtype(float))
-    direction = rng.normal(size=point.shape)
-    analytic = np.asarray(product(point.copy(), direction.copy()), float)
-    if analytic.shape != point.shape:
-        raise ValueError(
-            f"The product must have x's shape, {point.shape}, but its shape is {analytic.shape}."
-        )
+) -> _Subject:
+    point = arrays.real_array(x, "x", np.dtype(float)).copy()
+    direction = _direction(rng, point)
 
-    def slope(left: float, right: float) -> Float64:
-        after, before = (
-            np.asarray(gradient(point + step * direction), float) for step in (right, left)
-        )
-        return np.asarray((after - before) / (right - left))
+    def analytic() -> list[Float64]:
+        result = np.array(product(point.copy(), direction.copy()), float)
+        if result.shape != point.shape:
+            raise ValueError(
+                f"The product must have x's shape, {point.shape}, but its shape is {result.shape}."
+            )
+        return [result.reshape(-1)]
 
-    return [("x", analytic, slope)]
+    @cache  # for all parts
+    def along(distance: float) -> Float64:
+        return np.array(gradient(point + distance * direction), float).reshape(-1)
+
+    given = analytic()
+    (off,) = rounding_of_claim(analytic, given, [point])
+    return _Subject(("x",), (point.shape,), along, given[0], off)
 
 
-def _network_parts(
+def _of_network(
     net: Sequential,
     loss: Loss,
     x: ArrayLike,
     y: Any,
     sample_weight: ArrayLike | None,
     rng: np.random.Generator,
-) -> list[_Part]:
+) -> _Subject:
     twin = net.copy(dtype="float64")
     batch = twin.check_input(x, "x").astype(twin.dtype)
-    directions = rng.normal(size=twin.params.shape), rng.normal(size=batch.shape)
-    analytic = hvp(twin, loss, batch, y, directions, BOTH, sample_weight=sample_weight)
+    directions = np.empty_like(twin.params), _direction(rng, batch)
+    for name, view in twin.views(directions[0]).items():
+        view[...] = _direction(rng, twin.parameters()[name])
     evaluate = value_and_grad(twin, loss, BOTH)
 
+    def analytic() -> list[Float64]:
+        by_params, by_x = hvp(twin, loss, batch, y, directions, BOTH, sample_weight=sample_weight)
+        return [np.concatenate([by_x.reshape(-1), by_params])]
+
     @cache  # for all parts
-    def slopes(left: float, right: float) -> list[Float64]:
-        after, before = (
-            evaluate(
-                twin.params + step * directions[0], batch + step * directions[1], y, sample_weight
-            )[1]
-            for step in (right, left)
-        )
-        return [(a - b) / (right - left) for a, b in zip(after, before, strict=True)]
+    def along(distance: float) -> Float64:
+        at = (twin.params + distance * directions[0], batch + distance * directions[1])
+        by_params, by_x = evaluate(*at, y, sample_weight)[1]
+        return np.concatenate([by_x.reshape(-1), by_params])
 
-    parts: list[_Part] = [("x", analytic[1], lambda left, right: slopes(left, right)[1])]
-    begin = 0
-    for name, view in twin.parameters().items():
-        entries = slice(begin, begin + view.size)
-        begin += view.size
-
-        def slope(
-            left: float, right: float, entries: slice = entries, shape: Any = view.shape
-        ) -> Float64:
-            return slopes(left, right)[0][entries].reshape(shape)
-
-        parts.append((name, analytic[0][entries].reshape(view.shape), slope))
-    return parts
+    given = analytic()
+    (off,) = rounding_of_claim(analytic, given, [batch, twin.params])
+    named = {"x": batch, **twin.parameters()}
+    shapes = tuple(array.shape for array in named.values())
+    return _Subject(tuple(named), shapes, along, given[0], off)
 
 
-def _compare(
-    name: str,
-    analytic: Float64,
-    slope: Callable[[float, float], Float64],
-    largest: float,
-    tolerance: float,
-) -> ParameterReport:
-    """Compare all entries with central differences, better ones by Richardson's extrapolation."""
-    if analytic.size == 0:
-        return ParameterReport(name, analytic.shape, 0, 0, 0.0, (), 0.0, 0.0)
-    numeric = (4 * slope(-STEP / 2, STEP / 2) - slope(-STEP, STEP)) / 3
-    scale = np.maximum(np.maximum(abs(analytic), abs(numeric)), max(1e-3 * largest, 1e-10))
-    errors = abs(analytic - numeric) / scale
-    wrong = ~(errors <= tolerance)
-    kinks = np.zeros_like(wrong)
-    if wrong.any():
-        kinks = wrong & (abs(slope(-STEP, 0) - slope(0, STEP)) > 1e-2 * scale)
-        errors[kinks] = 0
-    worst = np.unravel_index(np.argmax(errors), errors.shape)
-    return ParameterReport(
-        name,
-        analytic.shape,
-        int(analytic.size - kinks.sum()),
-        int(kinks.sum()),
-        float(errors[worst]),
-        tuple(map(int, worst)),
-        float(analytic[worst]),
-        float(numeric[worst]),
-    )
+def _compare(subject: _Subject, tolerance: float) -> tuple[ParameterReport, ...]:
+    """Compare all entries with the slopes of the gradient."""
+    gradient, product, off = subject.gradient(0.0), subject.product, subject.off
+    reports, begin = [], 0
+    for name, shape in zip(subject.names, subject.shapes, strict=True):
+        here = slice(begin, begin + prod(shape))
+        begin = here.stop
+        claim, at = Claim.of(product[here], off[here], tolerance), gradient[here]
+        # A sum of numbers of all sizes is as far off as the largest of them.
+        rounding = np.full(at.shape, rounding_of(abs(at).max(initial=0.0)))
+
+        def along(distance: float, here: slice = here) -> tuple[float, Float64]:
+            return distance, subject.gradient(distance)[here]
+
+        slope, kinks = look_closer(claim, along, 1.0, at, rounding)
+        reports.append(parameter_report(name, shape, claim, slope, kinks, np.arange(at.size)))
+    return tuple(reports)

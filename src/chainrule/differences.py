@@ -1,0 +1,170 @@
+"""Slopes by differences, of values that change with one number, and how far each may be off.
+
+No step suits every function: over a long one it bends, and of a short one rounding leaves nothing.
+So slopes are taken with many steps, each an eighth of the one before, and two neighbours are
+extrapolated to one (Richardson). What all shorter steps say is known too: how far they differ,
+times the step, is what rounding does to the values, whatever they are computed from.
+
+References
+----------
+Ridders, *Accurate computation of F'(x) and F'(x) F''(x)*, Advances in Engineering Software 4, 1982.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Float64 = NDArray[np.float64]
+# Takes a distance; returns the distance that rounding makes of it, and the values there.
+Function = Callable[[float], tuple[float, Float64]]
+
+FACTOR = 8.0  # from a step to the next
+SAFETY = 2.0
+ULPS = 4.0  # that a value may be off, at least
+SIGNIFICANT = 0.1  # relative error of a slope that can be told from 0,
+PRECISE = 1e-6  # and of one that is believed where longer steps say something else
+JUMP = 1e3  # times its rounding: a value that changes so much within a step has no slope
+# In sizes of the values: from a quarter to a few units in the last place; and beyond, for values
+# that change too little to be seen.
+NEAR = np.exp2(-np.arange(2.0, 51.0, 3.0))
+FAR = np.exp2(-np.arange(-79.0, 51.0, 3.0))
+SHORT = 2.0**-17  # near the cube root of float64's epsilon: least error of a single difference
+
+
+class Slope(NamedTuple):
+    """Slopes of some values, and by how much each may be off."""
+
+    value: Float64
+    error: Float64
+
+
+class Slopes(NamedTuple):
+    """What differences say of some values.
+
+    Attributes
+    ----------
+    central, left, right : Slope
+        To both sides, and to one.
+    jumps : array of bool
+        Where values seem to jump: they change by far more than rounding, however short the step.
+    """
+
+    central: Slope
+    left: Slope
+    right: Slope
+    jumps: NDArray[np.bool_]
+
+    def has_kink(self, slope: Float64, slack: Float64) -> NDArray[np.bool_]:
+        """Tell where there is a kink, and ``slope`` is one of its slopes or lies between them."""
+        sides = self.left, self.right
+        low = np.minimum(*(side.value - side.error for side in sides)) - slack
+        high = np.maximum(*(side.value + side.error for side in sides)) + slack
+        differ = abs(self.left.value - self.right.value)
+        seen = differ > 2 * (self.left.error + self.right.error + slack)
+        return seen & (low <= slope) & (slope <= high)
+
+
+def sizes(array: Float64) -> Float64:
+    """Return how large the entries of an array are, as powers of two, to scale steps by.
+
+    An entry far smaller than the others counts as a thousandth of the largest; 0 alone as 1.
+
+    >>> sizes(np.array([3.0, 0.0, -1e-9])).tolist(), sizes(np.zeros(2)).tolist()
+    ([4.0, 0.00390625, 0.00390625], [1.0, 1.0])
+    """
+    least = 1e-3 * float(abs(array).max(initial=0.0)) or 1.0
+    size: Float64 = np.exp2(np.ceil(np.log2(np.maximum(abs(array), least))))
+    return size
+
+
+def rounding_of(values: ArrayLike) -> Float64:
+    """Return by how much numbers of this size are off, if they are computed with care."""
+    spacing: Float64 = np.spacing(np.abs(values))
+    return spacing
+
+
+def short_slope(function: Function, size: float, values: Float64, rounding: Float64) -> Slope:
+    """Return the slope at 0 with one step that suits most functions; its curvature is not seen."""
+    (right, left), (above, below) = _along(function, SHORT * size * np.array([1, -1]), values)
+    return Slope((above - below) / (right - left), 2 * ULPS * rounding / (right - left))
+
+
+def slopes(
+    function: Function, size: float, values: Float64, rounding: Float64, steps: Float64
+) -> Slopes:
+    """Return the slopes at 0, where a function has these values.
+
+    Where the function fails, or its value is not finite, a step is of no use.
+    """
+    right, above = _along(function, size * steps, values)
+    left, below = _along(function, -size * steps, values)
+    with np.errstate(all="ignore"):
+        left, right = (steps.reshape(-1, *[1] * values.ndim) for steps in (left, right))
+        width = (right - left) / 2
+        central, jumps = _best((above - below) / (2 * width), width, rounding, FACTOR**2)
+        of_left, _ = _best((below - values) / left, width, rounding, FACTOR)
+        of_right, _ = _best((above - values) / right, width, rounding, FACTOR)
+        return Slopes(_of_sides_if_better(central, of_left, of_right), of_left, of_right, jumps)
+
+
+def _of_sides_if_better(central: Slope, left: Slope, right: Slope) -> Slope:
+    """Return the slope to both sides, from those to one where these agree and say more."""
+    error = left.error + right.error
+    agree = abs(left.value - right.value) <= error
+    differ = abs(central.value - left.value) > central.error + left.error
+    better = agree & ((error < central.error) | differ)
+    side = np.where(left.error < right.error, left.value, right.value)
+    return Slope(np.where(better, side, central.value), np.where(better, error, central.error))
+
+
+def _along(function: Function, distances: Float64, values: Float64) -> tuple[Float64, Float64]:
+    """Return the distances as they are after rounding, and the values there."""
+    reached = np.array(distances)
+    found = np.full((len(distances), *values.shape), np.nan)
+    for i, distance in enumerate(distances):
+        try:
+            with np.errstate(all="ignore"):
+                reached[i], found[i] = function(float(distance))
+        except (ArithmeticError, ValueError):  # beyond what it is defined for
+            continue
+    return reached, found
+
+
+def _best(
+    differences: Float64, steps: Float64, rounding: Float64, power: float
+) -> tuple[Slope, NDArray[np.bool_]]:
+    """Return the best slope that the steps give, and where the values jump.
+
+    ``power`` is what the error of a difference is divided by from a step to the next.
+    """
+    slopes = (power * differences[1:] - differences[:-1]) / (power - 1)
+    shorter = steps[1:-1]
+    change = abs(np.diff(slopes, axis=0)) * shorter
+    change[np.isnan(change)] = np.inf
+    # What is seen with a step or with any shorter one; of the shortest, one may agree by accident.
+    noise = np.maximum(np.median(change[-3:], axis=0), ULPS * rounding)
+    change = np.maximum.accumulate(change[::-1])[::-1]
+    slopes, errors = slopes[:-1], SAFETY * np.maximum(change, noise) / shorter
+    relative = np.where(errors == 0, 0.0, errors / abs(slopes))
+    relative[np.isnan(relative)] = np.inf
+    significant = (relative < SIGNIFICANT).any(axis=0)
+    best = np.where(significant, relative.argmin(axis=0), errors.argmin(axis=0))
+
+    def at(array: Float64) -> Float64:
+        chosen: Float64 = np.take_along_axis(array, best[np.newaxis], 0)[0]
+        return chosen
+
+    for i in range(len(slopes)):
+        # A slope is what it is near by: where shorter steps say something else, they are right.
+        differs = abs(slopes[i] - at(slopes)) > errors[i] + at(errors)
+        best = np.where((i > np.array(best)) & (relative[i] < PRECISE) & differs, i, best)
+    jumps = at(change) > JUMP * ULPS * rounding
+    # Of a jump, a long step says that it is no slope, and a shorter one that it is a steep one.
+    shorter_ones = np.arange(len(slopes)).reshape(-1, *[1] * best.ndim) > best
+    off = np.where(shorter_ones & ~np.isnan(slopes), abs(slopes - at(slopes)), 0.0).max(axis=0)
+    error = np.where(jumps & ~significant, np.maximum(SAFETY * off, at(errors)), at(errors))
+    return Slope(at(slopes), error), jumps
