@@ -1,6 +1,7 @@
 """One compilation serves every network; compiled code is kept, never stale, never garbled."""
 
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -14,9 +15,10 @@ from numba import TypingError
 import chainrule as cr
 from chainrule.arrays import GATHERED
 from chainrule.engine import interpreter
-from chainrule.kernels import jit
+from chainrule.kernels import cache, jit
 from chainrule.kernels.cache import SECONDS_UNUSED
 from chainrule.kernels.jit import kernel
+from chainrule.kernels.loss import huber, mse
 
 pytestmark = pytest.mark.skipif(jit.JIT_DISABLED, reason="nothing is compiled")
 
@@ -186,6 +188,92 @@ def test_damaged_entry_is_compiled_anew(filled, damage):
     assert run_small(CHAINRULE_CACHE_DIR=filled) == ""
 
 
+class Planted:
+    """Leaves a trace where it is unpickled."""
+
+    def __init__(self, trace):
+        self.trace = trace
+
+    def __reduce__(self):
+        return Path.touch, (self.trace,)
+
+
+def plant(entry, content):
+    entry.write_bytes(cache._checksum(entry, content) + content)
+
+
+posix = pytest.mark.skipif(os.name != "posix", reason="owners and modes of POSIX")
+
+
+@posix
+def test_what_others_may_have_planted_is_not_executed(filled, tmp_path):
+    trace = tmp_path / "trace"
+    plant(the_entry(filled), pickle.dumps(Planted(trace)))
+    filled.chmod(0o777)
+    said = run_small(TWICE, 2 * SMALL_RESULT, CHAINRULE_CACHE_DIR=filled)
+    assert said.count("nowhere to keep its compiled code") == 1
+    assert f"{filled} can be written by others (mode 777)" in said
+    assert not trace.exists()
+    filled.chmod(0o755)
+    run_small(CHAINRULE_CACHE_DIR=filled)
+    assert trace.exists()  # it would have been, as the user's own is
+
+
+@posix
+def test_nobody_else_can_write_into_a_new_cache(tmp_path):
+    folder = tmp_path / "new" / "cache"
+    before = os.umask(0)
+    try:
+        run_small(CHAINRULE_CACHE_DIR=folder)
+    finally:
+        os.umask(before)
+    for place in (folder.parent, folder, the_entry(folder).parent, the_entry(folder)):
+        assert place.stat().st_mode & 0o066 == 0o044  # but read
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    """Return an entry, one of another function, and what loads the first one."""
+    monkeypatch.setattr(cache, "cache_folder", lambda: tmp_path)
+    x = np.ones((2, 2))
+    first, second = kernel(mse.py_func), kernel(huber.py_func)
+    first(x, x, x[0], 2.0, x.copy())
+    second(x, x, x[0], 2.0, x.copy(), 1.0)
+    (entry,), (other,) = (tmp_path.glob(f"*.{name}-*.nbc") for name in ("mse", "huber"))
+
+    def load():
+        return cache.FunctionCache(mse.py_func).load_overload(first.signatures[0], first.targetctx)
+
+    assert load() is not None
+    return entry, other, load
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no pickle", pickle.dumps(3), pickle.dumps((1, 2)), pickle.dumps(Planted(Path()))],
+    ids=["nothing", "no pickle", "a number", "two numbers", "an object"],
+)
+def test_an_entry_with_another_content_is_none(kept, content):
+    entry, _, load = kept
+    plant(entry, content)
+    assert load() is None
+
+
+def test_an_entry_under_the_name_of_another_is_none(kept):
+    entry, other, load = kept
+    shutil.copy(other, entry)
+    assert load() is None
+
+
+@posix
+def test_an_entry_that_others_may_have_written_is_none(kept, tmp_path):
+    entry, _, load = kept
+    entry.chmod(0o646)
+    assert load() is None
+    entry.chmod(0o644)
+    assert load() is not None
+
+
 @pytest.mark.parametrize(
     "setting",
     [
@@ -254,10 +342,11 @@ warnings.simplefilter("always")
 print(half_the_sum_of_the_gradient("float32"))
 """
 DISK_FULL = """
-from pathlib import Path
-def write_bytes(path, content):
+import os
+from chainrule.kernels import cache
+def no_space(path, *arguments):
     raise OSError(28, "No space left on device")
-Path.write_bytes = write_bytes
+cache.os = type("FullDisk", (), vars(os) | {"open": staticmethod(no_space)})
 """
 
 

@@ -28,6 +28,7 @@ from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
 from chainrule.kernels import blocks
+from chainrule.ownership import is_own_file, who_else_writes
 
 _PACKAGE = __name__.partition(".")[0]
 _COMPILED_PACKAGES = ("kernels", "engine")
@@ -41,6 +42,7 @@ _NUMBA_SETTINGS = (
     "USING_SVML",
 )
 _CHECKSUM = hashlib.sha256
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 SECONDS_UNUSED = 30 * 24 * 3600.0  # after which another version's folder goes
 LONGEST_WAIT = 120.0  # seconds for a process that compiles, should it hang
@@ -60,13 +62,12 @@ class FunctionCache(caching.NullCache):
         path = self._path(signature, target_context.codegen())
         if path is None:
             return None
+        content = _read(path)
+        if content is None:
+            return None
         try:
-            content = path.read_bytes()
-            size = _CHECKSUM().digest_size
-            if _CHECKSUM(content[size:]).digest() != content[:size]:
-                return None
-            return CompileResult._rebuild(target_context, *pickle.loads(content[size:]))
-        except OSError:
+            return CompileResult._rebuild(target_context, *pickle.loads(content))
+        except Exception:  # something else, well kept: it is compiled anew, and written over
             return None
 
     def save_overload(self, signature, compiled):
@@ -78,8 +79,9 @@ class FunctionCache(caching.NullCache):
         content = dumps(_reduced(compiled))
         beside = path.with_suffix(f".{uuid.uuid4().hex}.tmp")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            beside.write_bytes(_CHECKSUM(content).digest() + content)
+            _make_folders(path.parent)
+            with open(os.open(beside, _NEW, 0o644), "wb") as file:  # others may read, at most
+                file.write(_checksum(path, content) + content)
             beside.replace(path)
         except OSError as error:
             with suppress(OSError):
@@ -93,6 +95,24 @@ class FunctionCache(caching.NullCache):
         # The tuple names the CPU and its features.
         key = repr((self._line, signature, codegen.magic_tuple()))
         return folder / f"{self._name}-{_CHECKSUM(key.encode()).hexdigest()[:16]}.nbc"
+
+
+def _checksum(path, content):
+    """Return what stands before the content of an entry, and only of that one."""
+    return _CHECKSUM(path.name.encode() + content).digest()
+
+
+def _read(path):
+    """Return the content of an entry; None if there is none, or it is damaged or not our own."""
+    try:
+        with open(path, "rb") as file:
+            if not is_own_file(file.fileno()):
+                return None
+            content = file.read()
+    except OSError:
+        return None
+    size = _CHECKSUM().digest_size
+    return content[size:] if _checksum(path, content[size:]) == content[:size] else None
 
 
 def _reduced(compiled):
@@ -158,14 +178,20 @@ def _say(message):
 def cache_folder() -> Path | None:
     """Return the folder that holds the compiled code; None, after one warning, if there is none.
 
-    It lies below ``CHAINRULE_CACHE_DIR`` if that is set, else below the user's cache folder.
+    It lies below ``CHAINRULE_CACHE_DIR`` if that is set, else below the user's cache folder. What
+    is in it is executed, so nobody else may be able to put something there.
     """
     root = os.environ.get("CHAINRULE_CACHE_DIR")
     try:
-        base = Path(root) if root else _user_cache_folder()
+        base = Path(os.path.realpath(root or _user_cache_folder()))
         folder = base / f"numba-{_compilation_key()}"
-        if not folder.is_dir():
-            folder.mkdir(parents=True, exist_ok=True)
+        is_new = not folder.is_dir()
+        _make_folders(folder)
+        others = who_else_writes(folder)
+        if others is not None:
+            _warn_once(others)
+            return None
+        if is_new:
             _remove_unused(base)
     except (OSError, RuntimeError) as error:
         _warn_once(str(error))
@@ -179,10 +205,17 @@ def cache_folder() -> Path | None:
 def _warn_once(reason):
     warnings.warn(
         f"chainrule has nowhere to keep its compiled code ({reason}), so every process "
-        "compiles it again. Set CHAINRULE_CACHE_DIR to a writable folder.",
+        "compiles it again. Set CHAINRULE_CACHE_DIR to a folder into which you alone can write.",
         RuntimeWarning,
         stacklevel=2,
     )
+
+
+def _make_folders(folder: Path) -> None:
+    """Make a folder and those above it, so that others may look into them at most."""
+    if not folder.is_dir():
+        _make_folders(folder.parent)
+        folder.mkdir(0o755, exist_ok=True)
 
 
 def _user_cache_folder() -> Path:

@@ -1,0 +1,62 @@
+"""Whether a file is only what its user, or root, has made it, as ssh asks of its own files."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def who_else_writes(folder: Path) -> str | None:
+    """Return who else could put files into a folder, for a message; None if nobody could.
+
+    The folders above it count as well, up to the user's home: who may rename one of them may put
+    another in its place.
+    """
+    if os.name != "posix":  # there, folders are the user's by where they lie
+        return None
+    folder = Path(os.path.realpath(folder))
+    for place in _folders_to_check(folder):
+        found = _other_writer(os.stat(place), sticky_helps=place != folder)
+        if found is not None:
+            return f"{place} {found}"
+    return None
+
+
+def is_own_file(descriptor: int) -> bool:
+    """Tell whether nobody but the user and root could have written an open file."""
+    return os.name != "posix" or _other_writer(os.fstat(descriptor), sticky_helps=False) is None
+
+
+def _folders_to_check(folder: Path) -> Iterator[Path]:
+    home = Path(os.path.realpath(os.path.expanduser("~")))
+    for place in (folder, *folder.parents):
+        yield place
+        if place == home:
+            return
+
+
+def _other_writer(status: os.stat_result, *, sticky_helps: bool) -> str | None:
+    if status.st_uid not in (0, os.geteuid()):
+        return f"belongs to another user (number {status.st_uid})"
+    if sticky_helps and status.st_mode & stat.S_ISVTX:  # as /tmp: nobody renames what is another's
+        return None
+    others = status.st_mode & stat.S_IWOTH
+    if others or (status.st_mode & stat.S_IWGRP and not _is_private_group(status.st_gid)):
+        return f"can be written by others (mode {stat.S_IMODE(status.st_mode):o})"
+    return None
+
+
+def _is_private_group(group: int) -> bool:
+    """Tell whether a group is that of this user alone, as many systems make one for each."""
+    import grp
+    import pwd
+
+    try:
+        user, found = pwd.getpwuid(os.geteuid()), grp.getgrgid(group)
+    except KeyError:  # one of a container, perhaps, without a name
+        return False
+    return (found.gr_name, found.gr_gid) == (user.pw_name, user.pw_gid) and (
+        set(found.gr_mem) <= {user.pw_name}
+    )
