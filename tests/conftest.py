@@ -42,3 +42,15 @@ def eager_threads():
     """The same, for the whole test."""
     with _all_threads():
         yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    # Tests that need PyTorch or JAX have it in their names, by which .ci/run chooses them.
+    report = yield
+    for name in ("torch", "jax"):
+        # "could not import 'torch'", says importorskip.
+        if report.skipped and f"'{name}" in str(report.longrepr) and name not in item.nodeid:
+            report.outcome = "failed"
+            report.longrepr = f"{item.nodeid} needs {name}: its name must say so, or no job runs it"
+    return report

@@ -1,10 +1,17 @@
 """Metrics as scikit-learn computes them, schedules as PyTorch does, events as TensorBoard reads."""
 
+import importlib.util
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import chainrule as cr
 
+GENERATOR = Path(__file__).parents[1] / "golden" / "generate_schedules.py"
+specification = importlib.util.spec_from_file_location("generate_schedules", GENERATOR)
+golden = importlib.util.module_from_spec(specification)
+specification.loader.exec_module(golden)
 rng = np.random.default_rng(0)
 
 
@@ -33,58 +40,34 @@ def test_metrics_equal_scikit_learns():
     assert cr.metrics.roc_auc(scores, labels) == pytest.approx(expected, rel=1e-12)
 
 
-def rates_of_torch(make, steps):
-    torch = pytest.importorskip("torch")
-    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
-    scheduler = make(torch.optim.lr_scheduler, optimizer)
-    rates = []
-    for _ in range(steps):
-        rates.append(scheduler.get_last_lr()[0])
-        optimizer.step()
-        scheduler.step()
-    return rates
+@pytest.fixture(scope="module")
+def rates_of_torch():
+    with np.load(golden.FILE) as stored:
+        return dict(stored)
 
 
-@pytest.mark.parametrize(
-    ("schedule", "make", "steps"),
-    [
-        (cr.schedules.StepLR(0.1, 3), lambda s, o: s.StepLR(o, 3), 20),
-        (cr.schedules.LinearLR(0.1, 9, 0.2), lambda s, o: s.LinearLR(o, 0.2, total_iters=9), 20),
-        (
-            cr.schedules.CosineAnnealingLR(0.1, 20, min_lr=0.01),
-            lambda s, o: s.CosineAnnealingLR(o, 20, eta_min=0.01),
-            20,
-        ),
-        (
-            cr.schedules.OneCycleLR(0.1, 20, pct_start=0.35),
-            lambda s, o: s.OneCycleLR(o, 0.1, total_steps=20, pct_start=0.35, cycle_momentum=False),
-            20,
-        ),
-    ],
-    ids=["step", "linear", "cosine", "one cycle"],
-)
-def test_schedules_equal_pytorchs(schedule, make, steps):
-    np.testing.assert_allclose(
-        schedule(np.arange(steps)), rates_of_torch(make, steps), rtol=1e-10, atol=1e-12
-    )
+def test_stored_rates_are_those_of_torch(rates_of_torch):
+    pytest.importorskip("torch")
+    computed = golden.rates_of_torch()
+    assert computed.keys() == rates_of_torch.keys()
+    for name, rates in computed.items():
+        np.testing.assert_allclose(rates_of_torch[name], rates, rtol=1e-12)
 
 
-@pytest.mark.parametrize("cooldown", [0, 2])
-@pytest.mark.parametrize("mode", ["min", "max"])
-def test_reduction_on_a_plateau_is_pytorchs(mode, cooldown):
-    torch = pytest.importorskip("torch")
-    values = np.abs(rng.normal(size=40)).tolist()
-    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
-    numbers = {"factor": 0.5, "patience": 2, "cooldown": cooldown, "min_lr": 0.001, "mode": mode}
-    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, **numbers)
-    expected = []
-    for value in values:
-        theirs.step(value)
-        expected.append(optimizer.param_groups[0]["lr"])
+@pytest.mark.parametrize("name", golden.SCHEDULES)
+def test_schedules_equal_pytorchs(rates_of_torch, name):
+    *_, kind, arguments, options, steps = golden.SCHEDULES[name]
+    schedule = getattr(cr.schedules, kind)(*arguments, **options)
+    expected = rates_of_torch[name]
+    np.testing.assert_allclose(schedule(np.arange(steps)), expected, rtol=1e-10, atol=1e-12)
+    assert schedule(steps - 1) == pytest.approx(expected[-1], rel=1e-10, abs=1e-12)
 
+
+@pytest.mark.parametrize("name", golden.PLATEAUS)
+def test_reduction_on_a_plateau_is_pytorchs(rates_of_torch, name):
     class Figures(cr.Callback):
         def on_epoch_end(self, training):
-            training.history.loss[-1] = values[training.epoch - 1]
+            training.history.loss[-1] = float(golden.FIGURES[training.epoch - 1])
 
     class Rates(cr.Callback):
         def __init__(self):
@@ -94,18 +77,19 @@ def test_reduction_on_a_plateau_is_pytorchs(mode, cooldown):
             self.rates.append(training.optimizer.lr)
 
     rates = Rates()
+    plateau = cr.schedules.ReduceLROnPlateau("loss", **golden.PLATEAUS[name])
     cr.fit(
         cr.Sequential(cr.Linear(1, 1), seed=0),
         np.zeros((1, 1)),
         np.zeros(1),
         loss=cr.MSELoss(),
-        optimizer=cr.SGD(lr=0.1),
-        epochs=40,
+        optimizer=cr.SGD(lr=golden.LR),
+        epochs=len(golden.FIGURES),
         batch_size=1,
         progress=False,
-        callbacks=[Figures(), cr.schedules.ReduceLROnPlateau("loss", **numbers), rates],
+        callbacks=[Figures(), plateau, rates],
     )
-    assert rates.rates == pytest.approx(expected, rel=1e-12)
+    np.testing.assert_allclose(rates.rates, rates_of_torch[name], rtol=1e-12)
 
 
 def test_tensorboard_events_can_be_read_back(tmp_path):

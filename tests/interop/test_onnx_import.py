@@ -7,6 +7,7 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper
+from onnx.reference import ReferenceEvaluator
 
 import chainrule as cr
 
@@ -107,13 +108,52 @@ UNDERSTOOD = {
 @pytest.mark.parametrize("name", UNDERSTOOD)
 def test_what_others_write(write, name):
     nodes, layers = UNDERSTOOD[name]
-    square = {"S": np.ones((6, 6), "float32"), "b6": np.ones(6, "float32")}
+    square = {"S": rng.normal(size=(6, 6)).astype("float32"), "b6": np.ones(6, "float32")}
     path = write(nodes, **square)
     net = cr.from_onnx(path)
     assert str(net.layers) == layers
     x = rng.normal(size=(5, 6)).astype("float32")
     (expected,) = onnxruntime.InferenceSession(path).run(None, {"x": x})
     np.testing.assert_allclose(net.predict(x), expected, rtol=1e-5, atol=1e-5)
+
+
+SQUARE = np.array([[1, 2, 3], [4, 5, 6], [7, 8, 10]], "float32")  # as PyTorch has it: (out, in)
+SQUARES = {
+    "Gemm, turned": [("Gemm", "x Q c3", "y", {"transB": 1})],
+    "Gemm": [("Gemm", "x Qt c3", "y")],
+    "MatMul": [("MatMul", "x Qt", "m"), ("Add", "m c3", "y")],
+    "Transpose": [("Transpose", "Q", "T", {"perm": [1, 0]}), ("MatMul", "x T", "m"),
+                  ("Add", "c3 m", "y")],
+    "numbers before": [("Mul", "x s3", "d"), ("MatMul", "d Qt", "m"), ("Add", "m c3", "y")],
+    "numbers behind": [("Gemm", "x Qt", "m"), ("Mul", "s3 m", "d"), ("Add", "d c3", "y")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SQUARES)
+def test_square_weights(write, name):
+    scale = np.array([2, 3, 4], "float32")
+    bias = np.full(3, 0.5, "float32")
+    net = cr.from_onnx(write(SQUARES[name], ("n", 3), Q=SQUARE, Qt=SQUARE.T, c3=bias, s3=scale))
+    x = np.array([[1, 0, 2]], "float32")
+    assert len(net.layers) == 1
+    if name == "numbers before":
+        assert net.predict(x).tolist() == [[26.5, 56.5, 94.5]]
+    elif name == "numbers behind":
+        assert net.predict(x).tolist() == [[14.5, 48.5, 108.5]]
+    else:  # what torch.nn.functional.linear(x, SQUARE, bias) gives
+        assert net.predict(x).tolist() == [[7.5, 16.5, 27.5]]
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("shape", [(3,), (2, 3)], ids=["rows", "matrices"])
+def test_square_weights_are_written(tmp_path, bias, shape):
+    net = cr.Sequential(cr.Linear(3, 3, bias=bias), dtype="float64")
+    net.parameters()["0.weight"][...] = SQUARE.T
+    net.to_onnx(tmp_path / "model.onnx", input_shape=shape)
+    x = np.broadcast_to([1.0, 0.0, 2.0], (1, *shape))
+    (found,) = ReferenceEvaluator(str(tmp_path / "model.onnx")).run(None, {"input": x.copy()})
+    offset = net.parameters()["0.bias"] if bias else 0
+    np.testing.assert_allclose(found - offset, np.broadcast_to([7.0, 16, 27], found.shape))
 
 
 @pytest.mark.parametrize("maker", ["keras", "pytorch", "sklearn"])

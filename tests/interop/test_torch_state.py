@@ -41,6 +41,25 @@ def test_a_state_comes_back(dtype, tmp_path):
     assert net.params[0] != 0
 
 
+SQUARE = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 10.0]])
+
+
+def test_square_weights_are_turned(tmp_path):
+    # As torch.nn.Linear(3, 3) has them: a row of outputs; F.linear([[1, 0, 2]], weight, bias) is
+    # [[7.5, 16.5, 27.5]], and x @ weight would be [[15.5, 18.5, 23.5]].
+    state = {"0.weight": SQUARE, "0.bias": np.full(3, 0.5)}
+    save_file(state, tmp_path / "state.safetensors")
+    for given in (state, tmp_path / "state.safetensors"):
+        net = cr.Sequential(cr.Linear(3, 3), dtype="float64")
+        from_state_dict(net, given)
+        assert net.predict([[1.0, 0.0, 2.0]]).tolist() == [[7.5, 16.5, 27.5]]
+        np.testing.assert_array_equal(net.parameters()["0.weight"], SQUARE.T)
+    back = tmp_path / "back.safetensors"
+    save_state_dict(net, back)
+    for found in (to_state_dict(net, framework="numpy"), load_file(back)):
+        np.testing.assert_array_equal(found["0.weight"], SQUARE)
+
+
 @pytest.mark.parametrize("rename", [
     "model.{}".format,
     "a.b.{}".format,
