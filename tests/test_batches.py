@@ -27,19 +27,17 @@ def fit(net, rows=slice(None), **options):
 def test_a_batch_size_of_more_than_the_rows_is_all_of_them_and_said():
     nets = [network() for _ in range(3)]
     fit(nets[0], slice(20), batch_size=20)
-    with pytest.warns(UserWarning, match=r"batch_size is 21, but there are only 20 rows") as said:
-        fit(nets[1], slice(20), batch_size=21)
-    assert said[0].filename == __file__
     sizes = []
 
     class Size(cr.Callback):
         def on_fit_begin(self, training):
             sizes.append(training.batch_size)
 
-    fit(
-        nets[2], slice(20), batch_size=None, callbacks=[Size()]
-    )  # the default is not anybody's word
-    assert sizes == [20]
+    with pytest.warns(UserWarning, match=r"batch_size is 21, but there are only 20 rows") as said:
+        fit(nets[1], slice(20), batch_size=21, callbacks=[Size()])
+    assert said[0].filename == __file__
+    fit(nets[2], slice(20), batch_size=None, callbacks=[Size()])  # not anybody's word
+    assert sizes == [20, 20]
     for net in nets[1:]:
         assert np.array_equal(net.params, nets[0].params)
     with pytest.warns(UserWarning, match=r"batch_size is 99, but there are only 20 rows"):

@@ -87,6 +87,7 @@ def test_a_training_goes_on_without_its_bar(kind, first, use):
     again = use(Output())
     assert np.array_equal(train(), expected)
     assert "epoch 3/3" in again.getvalue()
+    assert "\x1b[?25l" in again.getvalue()  # hides the cursor, as the outermost bar does
 
 
 def test_a_closed_output(use):
