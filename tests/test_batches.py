@@ -27,10 +27,17 @@ def fit(net, rows=slice(None), **options):
 def test_a_batch_size_of_more_than_the_rows_is_all_of_them_and_said():
     nets = [network() for _ in range(3)]
     fit(nets[0], slice(20), batch_size=20)
+    sizes = []
+
+    class Size(cr.Callback):
+        def on_fit_begin(self, training):
+            sizes.append(training.batch_size)
+
     with pytest.warns(UserWarning, match=r"batch_size is 21, but there are only 20 rows") as said:
-        fit(nets[1], slice(20), batch_size=21)
+        fit(nets[1], slice(20), batch_size=21, callbacks=[Size()])
     assert said[0].filename == __file__
-    fit(nets[2], slice(20), batch_size=None)  # the default is not anybody's word
+    fit(nets[2], slice(20), batch_size=None, callbacks=[Size()])  # not anybody's word
+    assert sizes == [20, 20]
     for net in nets[1:]:
         assert np.array_equal(net.params, nets[0].params)
     with pytest.warns(UserWarning, match=r"batch_size is 99, but there are only 20 rows"):
@@ -120,11 +127,17 @@ def test_several_calls_with_one_optimizer_are_one_call(parts, rows, drops):
     assert len(set(expected.loss)) == 5
 
 
-def orders_of(optimizer, calls):
-    """Return the rows' numbers as each call of one epoch sees them, told from their losses."""
+def silent():
+    """Return a network whose output is 0."""
     net = cr.Sequential(cr.Linear(4, 1), seed=0, dtype="float64")
     net.params[:] = 0.0
-    options = {"loss": cr.MSELoss(), "epochs": 1, "batch_size": 1, "progress": False}
+    return net
+
+
+def orders_of(optimizer, calls, net=None, **options):
+    """Return the rows' numbers as each call of one epoch sees them, told from their losses."""
+    net = silent() if net is None else net
+    options |= {"loss": cr.MSELoss(), "epochs": 1, "batch_size": 1, "progress": False}
     orders = []
     for _ in range(calls):
         history = cr.fit(net, X, np.sqrt(np.arange(50.0)), optimizer=optimizer, **options)
@@ -137,6 +150,20 @@ def test_each_call_has_an_order_of_its_own_and_a_new_optimizer_begins_anew():
     assert all(sorted(order) == list(range(50)) for order in orders)
     assert len(set(orders)) == 4
     assert orders_of(cr.SGD(lr=0.0), 1) == orders[:1]
+
+
+def test_a_call_after_an_epoch_that_was_not_finished_has_the_next_order():
+    class Stop(cr.Callback):
+        every = 20
+
+        def on_steps(self, training):
+            training.stop()
+
+    optimizer, net = cr.SGD(lr=0.0), silent()
+    (begun,) = orders_of(optimizer, 1, net, callbacks=[Stop()])
+    first, second = orders_of(cr.SGD(lr=0.0), 2)
+    assert begun == first[:20]
+    assert orders_of(optimizer, 1, net) == [second]
 
 
 def test_a_second_training_that_is_resumed_has_the_orders_it_would_have_had(tmp_path):

@@ -74,15 +74,15 @@ def train(*callbacks, epochs=EPOCHS, **options):
 
 
 class FullDisk(cr.Callback):
-    """Lets no file grow from the end of one epoch to that of another."""
+    """Lets no file grow beyond ``most`` bytes from the end of one epoch to that of another."""
 
-    def __init__(self, first, last):
-        self.first, self.last = first, last
+    def __init__(self, first, last, most=0):
+        self.first, self.last, self.most = first, last, most
         self.limits = resource.getrlimit(resource.RLIMIT_FSIZE)
 
     def on_epoch_end(self, training):
         if training.epoch == self.first:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (0, self.limits[1]))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (self.most, self.limits[1]))
         if training.epoch == self.last + 1:
             resource.setrlimit(resource.RLIMIT_FSIZE, self.limits)
 
@@ -117,6 +117,32 @@ def test_a_full_disk_is_one_warning_and_the_training_goes_on(kind, first, last, 
     assert np.array_equal(net.params, expected.params)
     missing = set(range(first, last + 1)) if not keeps or last == EPOCHS else set()
     assert written(tmp_path) == sorted(set(range(1, EPOCHS + 1)) - missing)
+
+
+@pytest.mark.parametrize("kind", ["CSVLogger", "JSONLLogger"])
+@pytest.mark.parametrize("room", [0, 1, 20])
+def test_a_line_that_has_found_room_for_a_part_is_finished_later(kind, room, tmp_path):
+    make, written, _ = WRITERS[kind]
+    train(make(tmp_path), epochs=3)
+    lines = (tmp_path / "log").read_text().splitlines(keepends=True)
+    most = len("".join(lines[:-1])) + room
+    with pytest.warns(RuntimeWarning, match="could not write"):
+        train(FullDisk(1, 4, most), make(tmp_path))
+    assert written(tmp_path) == list(range(1, EPOCHS + 1))
+
+
+def test_events_go_on_in_a_new_file_after_one_that_may_end_in_a_part(tmp_path):
+    with pytest.warns(RuntimeWarning, match="could not write"):
+        train(FullDisk(3, 4), tensorboard(tmp_path))
+    assert len(list((tmp_path / "log").iterdir())) > 1
+
+
+def test_what_could_not_be_saved_is_not_the_best(tmp_path):
+    figures = iter([5.0, 1.0, 2.0, 3.0])
+    saving = cr.callbacks.ModelCheckpoint(tmp_path / "best-{epoch}", "validation_error")
+    with pytest.warns(RuntimeWarning, match="could not write"):
+        train(FullDisk(2, 2), saving, epochs=4, metrics={"error": lambda output, y: next(figures)})
+    assert (saving.best, saving.best_path) == (2.0, str(tmp_path / "best-3"))
 
 
 @each

@@ -138,6 +138,34 @@ def test_the_best_of_all_watchers_is_the_best_value(mode, values):
         assert stopping.best_epoch == values.index(expected) + 1
 
 
+def stops_and_best(values, patience, min_delta):
+    """Return after which epoch to stop where less is better, if at all, and the best one."""
+    best, best_epoch = inf, 0
+    for epoch, value in enumerate(values, 1):
+        if value < best - min_delta:
+            best, best_epoch = value, epoch
+        elif epoch - best_epoch >= patience:
+            return epoch, best_epoch
+    return None, best_epoch
+
+
+@MODES
+@given(
+    values=st.lists(st.integers(-5, 5) | st.just(nan), min_size=1, max_size=15),
+    patience=st.integers(1, 4),
+    min_delta=st.sampled_from([0, 1, 2]),
+)
+def test_early_stopping_waits_for_what_is_better_by_more_than_its_delta(
+    mode, values, patience, min_delta
+):
+    stopped, best = stops_and_best(values, patience, min_delta)
+    values = values if mode == "min" else [-value for value in values]
+    name = "validation_figure"
+    stopping = cr.callbacks.EarlyStopping(name, patience, min_delta=min_delta, mode=mode)
+    run(stopping, values[:stopped])
+    assert (stopping.stopped_epoch, stopping.best_epoch) == (stopped, best)
+
+
 @given(
     values=FIGURES,
     threshold=st.floats(0, 3),

@@ -82,10 +82,12 @@ def test_a_training_goes_on_without_its_bar(kind, first, use):
         assert len(said) == 1
         assert str(FAILURES[kind]) in str(said[0].message)
         assert output.times >= first
+        assert sys.stdout is output  # rich has put its own in place meanwhile
     assert np.array_equal(params, expected)
     again = use(Output())
     assert np.array_equal(train(), expected)
     assert "epoch 3/3" in again.getvalue()
+    assert "\x1b[?25l" in again.getvalue()  # hides the cursor, as the outermost bar does
 
 
 def test_a_closed_output(use):

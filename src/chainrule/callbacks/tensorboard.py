@@ -15,6 +15,9 @@ from chainrule.callbacks.file_callback import FileCallback
 class TensorBoard(FileCallback):
     """Write each figure as a scalar after each epoch; ``tensorboard --logdir runs`` shows them.
 
+    Those that cannot be written, as on a full disk, are a warning, once in a training; they are
+    tried again after the next epoch.
+
     Parameters
     ----------
     folder : path

@@ -69,7 +69,7 @@ def add_data_and_network(
     )
     numbers: tuple[tuple[str, type, float, str], ...] = (
         ("epochs", int, epochs, "how often each row is seen, at most"),
-        ("batch-size", int, 32, "rows a step"),
+        ("batch-size", int, 32, "rows a step, or all if there are fewer"),
         ("lr", float, LR, "learning rate"),
         ("weight-decay", float, 0.1, "of AdamW"),
         ("seed", int, 0, "of split, parameters and order"),
