@@ -66,10 +66,14 @@ each = pytest.mark.parametrize("kind", WRITERS)
 
 def train(*callbacks, epochs=EPOCHS, **options):
     net = cr.Sequential(cr.Linear(4, 8), cr.Tanh(), cr.Linear(8, 3), seed=0)
-    history = cr.fit(
-        net, X, Y, loss=cr.CrossEntropyLoss(), epochs=epochs, validation=(X, Y), progress=False,
-        callbacks=callbacks, **options,
-    )  # fmt: skip
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        history = cr.fit(
+            net, X, Y, loss=cr.CrossEntropyLoss(), epochs=epochs, validation=(X, Y),
+            progress=False, callbacks=callbacks, **options,
+        )  # fmt: skip
+    finally:  # before pytest itself writes, maybe into a file
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     return net, history
 
 
@@ -85,13 +89,6 @@ class FullDisk(cr.Callback):
             resource.setrlimit(resource.RLIMIT_FSIZE, (self.most, self.limits[1]))
         if training.epoch == self.last + 1:
             resource.setrlimit(resource.RLIMIT_FSIZE, self.limits)
-
-
-@pytest.fixture(autouse=True)
-def limits():
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_there_is_a_writer_of_each_kind():
