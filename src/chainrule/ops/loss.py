@@ -272,6 +272,8 @@ def _labels(label: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.int64]:
             f"{shape} and {array.shape}."
         )
     classes = shape[-1]
+    if classes == 0:
+        raise ValueError(f"output must have at least one class, but its shape is {shape}.")
     if array.size and not (array.min() >= 0 and array.max() < classes):
         wrong = array[(array < 0) | (array >= classes)][0]
         raise ValueError(f"label holds {wrong}, but the classes are 0 to {classes - 1}.")
