@@ -38,7 +38,11 @@ BAD_X = {
         ValueError,
         r"{name} must have at least one row, but its shape is \(0, 4\)\.",
     ),
-    "no features": (np.empty((12, 0)), ValueError, r"expects 4 input features.*\(n, 0\)"),
+    "no features": (
+        np.empty((12, 0)),
+        ValueError,
+        r"{name} must have no empty axis, but its shape is \(12, 0\)\.",
+    ),
     "empty list": ([], ValueError, r"{name} must have shape \(n, features\).*\(0,\)"),
     "NaN": (
         with_value(X, (7, 2), np.nan),

@@ -65,7 +65,7 @@ def real_array(value: ArrayLike, name: str, dtype: np.dtype) -> FloatArray:
 
 
 def batch_array(value: ArrayLike, name: str, dtype: np.dtype) -> NDArray[Any]:
-    """Return ``value`` as an array of at least two dimensions and one row, for the gather.
+    """Return ``value`` as an array of at least two dimensions, none empty, for the gather.
 
     It is not copied, unless its rows are not contiguous or its dtype is none of ``GATHERED``.
     Errors are those of :func:`finite_array`.
@@ -79,6 +79,8 @@ def batch_array(value: ArrayLike, name: str, dtype: np.dtype) -> NDArray[Any]:
         )
     if array.shape[0] == 0:
         raise ValueError(f"{name} must have at least one row, but its shape is {array.shape}.")
+    if array.size == 0:
+        raise ValueError(f"{name} must have no empty axis, but its shape is {array.shape}.")
     side_by_side = array.flags.c_contiguous or array[0].flags.c_contiguous
     in_place = side_by_side and array.dtype in GATHERED
     return array if in_place else _in_one_form(array, dtype)

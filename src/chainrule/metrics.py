@@ -222,6 +222,8 @@ def _real(value: ArrayLike, name: str) -> NDArray[np.float64]:
         raise TypeError(f"{name} must hold real numbers, but its dtype is {array.dtype}.")
     if array.ndim == 0 or len(array) == 0:
         raise ValueError(f"{name} must have at least one row, but its shape is {array.shape}.")
+    if array.size == 0:
+        raise ValueError(f"{name} must have no empty axis, but its shape is {array.shape}.")
     return array.astype(np.float64)
 
 

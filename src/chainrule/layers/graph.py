@@ -171,6 +171,8 @@ def output_shapes(graph: Graph, shape: Shape | None, source: str = "") -> list[S
     Without one, the first linear layer tells; but its input may have more axes than it asks for,
     so what a Flatten makes of them stays open. ``source`` is what gives the input, for messages.
     """
+    if shape is not None and 0 in shape:
+        raise ValueError(f"{source} must have no empty axis, but its shape is {shape_text(shape)}.")
     shapes: dict[int, Shape | None] = {INPUT: shape}
     givers = {INPUT: f"{source} has"}
     assumed = shape is None
@@ -192,6 +194,10 @@ def output_shapes(graph: Graph, shape: Shape | None, source: str = "") -> list[S
             if len(texts) > 1:
                 but = f"shapes {', '.join(texts[:-1])} and {texts[-1]} meet there"
             raise ValueError(f"{called} {error}, but {but}.") from None
+        if 0 in result:
+            raise ValueError(
+                f"{called} must give no empty axis, but it gives shape {shape_text(result)}."
+            )
         if prod(result) > MOST_NUMBERS:
             raise ValueError(
                 f"{called} gives {prod(result):,} numbers for each row, but {MOST_NUMBERS:,} are "

@@ -295,6 +295,8 @@ def _labels(label: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.int64]:
             f"{shape} and {array.shape}."
         )
     classes = shape[-1]
+    if classes == 0:
+        raise ValueError(f"output must have at least one class, but its shape is {shape}.")
     # A copy is checked: whoever lent the array may write into it while the kernel runs.
     labels = np.array(array, np.int64, order="C").reshape(-1)
     if labels.size and not (labels.min() >= 0 and labels.max() < classes):
