@@ -12,7 +12,7 @@ TENSORS = {
     "tiny": np.float32(8e-7), "many": np.float32(2.5e6),
     "two": np.float32(2), "three": np.float32(3), "root": np.float32(2**0.5),
     "rows": np.array([-1, 24]), "flat": np.array([0, -1]), "yes": np.array(True),
-    "no": np.array(False), "zeros": np.zeros(6, "float32"),
+    "no": np.array(False), "some": np.float32([1, 2, 0, 3, 4, 5]),
     "cube": np.ones((1, 1, 4), "float32"), "two3": np.full((1, 1, 1), 2, "float32"),
     "zero": np.float32(0), "c": np.float32(0.044715), "k": np.float32((2 / np.pi) ** 0.5),
     "six": np.float32(6), "twenty": np.float32(20), "minus": np.float32(-1),
@@ -20,7 +20,9 @@ TENSORS = {
     "unknown": np.float32([[0.5, 1, 2, 3, 4, 5]]), "four": np.float32([0.5, 1, 2, 3]),
     "classes": np.array([7, 8, 9, 10]), "names": np.array(["a", "b", "c", "d"], object),
     "V": rng.normal(size=(6, 1)).astype("float32"), "last": np.array([1]), "vector": np.array([-1]),
-    "first": np.array(0),
+    "first": np.array(0), "minus_one": np.array(-1),
+    "lowest": np.finfo("float32").min, "infinite": np.float32(np.inf),
+    "large": np.full(6, 3e38, "float32"),
 }  # fmt: skip
 OPSETS = [helper.make_opsetid("", 20), helper.make_opsetid("ai.onnx.ml", 1)]
 

@@ -16,6 +16,7 @@ rng = np.random.default_rng(0)
 FLOAT = {"to": TensorProto.FLOAT}
 SCALER = {"offset": [1.0, 2, 3, 4, 5, 6], "scale": [0.5, 1, 2, 3, 4, 5]}
 LINEAR = ("Gemm", "x W b", "h", {"transB": 1})
+LINEAR_OF_M = ("Gemm", "m W b", "y", {"transB": 1})
 UNDERSTOOD = {
     "PyTorch": ([("Flatten", "x", "f"), ("Gemm", "f W b", "h", {"transB": 1}),
                  ("Relu", "h", "a"), ("Dropout", "a half no", "d mask"),
@@ -57,6 +58,19 @@ UNDERSTOOD = {
                                  ("Log", "a", "y")], "(Linear(6, 4), Softplus())"),
     "SiLU by its formula": ([LINEAR, ("Neg", "h", "n"), ("Exp", "n", "e"), ("Add", "e one", "a"),
                              ("Div", "h a", "y")], "(Linear(6, 4), SiLU())"),
+    "SiLU by another formula": ([LINEAR, ("Sigmoid", "h", "s"), ("Reciprocal", "s", "r"),
+                                 ("Div", "h r", "y")], "(Linear(6, 4), SiLU())"),
+    "Softplus, the other way round": (
+        [LINEAR, ("Softplus", "h", "s"), ("LessOrEqual", "h twenty", "l"), ("Where", "l s h", "y")],
+        "(Linear(6, 4), Softplus())"),
+    "Softplus, less and more": (
+        [LINEAR, ("Softplus", "h", "s"), ("Less", "h twenty", "l"), ("Where", "l s h", "w"),
+         ("GreaterOrEqual", "w twenty", "g"), ("Where", "g h w", "y")],
+        "(Linear(6, 4), Softplus())"),
+    "a choice of the first": (
+        [LINEAR, ("Mul", "h two", "m"), ("Softplus", "m", "s"), ("Less", "m twenty", "l"),
+         ("Where", "l s m", "y")],
+        "(Linear(6, 4), Rescale(scale=2.0, offset=0.0), Softplus())"),
     "LogSigmoid": ([LINEAR, ("Sigmoid", "h", "s"), ("Log", "s", "y")],
                    "(Linear(6, 4), Rescale(scale=-1.0, offset=0.0), Softplus(), "
                    "Rescale(scale=-1.0, offset=0.0))"),
@@ -75,6 +89,17 @@ UNDERSTOOD = {
     "hard sigmoid": ([("HardSigmoid", "x", "y", {"alpha": 0.25})],
                      "(Rescale(scale=0.25, offset=0.5), ReLU(), Rescale(scale=-1.0, offset=1.0), "
                      "ReLU(), Rescale(scale=-1.0, offset=1.0))"),
+    "Keras's old hard sigmoid": ([("HardSigmoid", "x", "y")],
+                                 "(Rescale(scale=0.2, offset=0.5), ReLU(), "
+                                 "Rescale(scale=-1.0, offset=1.0), ReLU(), "
+                                 "Rescale(scale=-1.0, offset=1.0))"),
+    "hard swish": ([("HardSwish", "x", "y")],
+                   "(Parallel(Identity(), Sequential(Rescale(scale=0.16666666666666666, "
+                   "offset=0.5), ReLU(), Rescale(scale=-1.0, offset=1.0), ReLU(), "
+                   "Rescale(scale=-1.0, offset=1.0)), combine='product'),)"),
+    "a clip without an end": ([("Clip", "x lowest six", "y")],
+                              "(Rescale(scale=-1.0, offset=6.0), ReLU(), "
+                              "Rescale(scale=-1.0, offset=6.0))"),
     "SELU": ([("Selu", "x", "y")], "(ELU(alpha=1.6732632423543772), "
                                    "Rescale(scale=1.0507009873554805, offset=0.0))"),
     "CELU": ([("Celu", "x", "y", {"alpha": 0.5})],
@@ -96,6 +121,9 @@ UNDERSTOOD = {
                                 "(Linear(6, 6), Tanh())"),
     "batch normalization": ([LINEAR, ("BatchNormalization", "h four b b four", "n"),
                              ("Relu", "n", "y")], "(Linear(6, 4), ReLU())"),
+    "batch normalization with an epsilon": (
+        [LINEAR, ("BatchNormalization", "h four b b four", "y", {"epsilon": 0.5})],
+        "(Linear(6, 4),)"),
     "batch normalization first": ([("BatchNormalization", "x std mean mean std", "n"),
                                    ("MatMul", "n Wt", "y")], "(Linear(6, 4),)"),
     "Keras's PReLU": ([("Relu", "x", "r"), ("Neg", "x", "n"), ("Relu", "n", "s"),
@@ -188,6 +216,9 @@ ENDINGS = {
                                "(Linear(6, 1, {}),)"),
     "the only column": ([("MatMul", "x V", "v"), ("Gather", "v first", "y", {"axis": 1})],
                         "(Linear(6, 1, {}),)"),
+    "the last column, the only one": ([("MatMul", "x V", "v"),
+                                       ("Gather", "v minus_one", "y", {"axis": 1})],
+                                      "(Linear(6, 1, {}),)"),
     "labels": ([LINEAR, ("ArgMax", "h", "y", {"axis": 1, "keepdims": 0})], "(Linear(6, 4),)"),
     "labels that are numbers": ([LINEAR, ("ArgMax", "h", "a", {"axis": -1}),
                                  ("ai.onnx.ml.ArrayFeatureExtractor", "classes a", "e"),
@@ -241,6 +272,8 @@ def test_labels_beside_other_outputs(write):
     assert str(net.layers) == "(Linear(6, 4), Branch(Identity(), Tanh()))"
     net = cr.from_onnx(write(nodes, outputs=("t", "a", "h")))
     assert str(net.layers) == "(Linear(6, 4), Branch(Tanh(), Identity()))"
+    net = cr.from_onnx(write([*nodes, ("Cast", "a", "c", FLOAT)], outputs=("a", "c")))
+    assert str(net.layers) == "(Linear(6, 4),)"
 
 
 def test_numbers_by_column_do_not_go_into_what_is_shared(write):
@@ -261,15 +294,22 @@ def test_batch_normalization_is_along_the_last_axis_only(write):
         cr.from_onnx(path)
 
 
-@pytest.mark.parametrize("amount", [400, 3000])
-def test_layers_take_no_more_memory_than_a_file_may_ask_for(write, amount):
-    column = np.ones(amount, "float32")
+@pytest.mark.parametrize("kind", ["diagonal weights", "weights of their own"])
+def test_layers_take_no_more_memory_than_a_file_may_ask_for(write, kind):
     nodes = []
-    for i in range(60):  # each of them a diagonal weight
-        nodes += [("Mul", f"y{i} column" if i else "x column", f"m{i}"),
-                  ("Tanh", f"m{i}", f"y{i + 1}")]  # fmt: skip
+    for i in range(100):  # all of the same tensors
+        nodes.append(("Mul", f"y{i} column" if i else "x column", f"m{i}"))
+        if kind == "diagonal weights":
+            nodes.append(("Tanh", f"m{i}", f"y{i + 1}"))
+        else:
+            nodes += [("MatMul", f"m{i} narrow", f"n{i}"), ("MatMul", f"n{i} wide", f"y{i + 1}")]
+    tensors = {
+        "column": np.ones(1000, "float32"),
+        "narrow": np.ones((1000, 50), "float32"),
+        "wide": np.ones((50, 1000), "float32"),
+    }
     with pytest.raises(cr.ModelFileError, match="more bytes of parameters than it has"):
-        cr.from_onnx(write(nodes, ("n", amount), ("y60",), column=column))
+        cr.from_onnx(write(nodes, ("n", 1000), ("y100",), **tensors))
 
 
 def test_a_reshape_that_flattens(write):
@@ -307,6 +347,11 @@ def old(model):
     model.opset_import[0].version = 11
 
 
+def smaller(model):
+    del model.graph.initializer[0].dims[:]
+    model.graph.initializer[0].dims.extend([6, 3])
+
+
 def new(model):
     model.opset_import[0].version = 999
 
@@ -324,7 +369,13 @@ REFUSED = {
     "a vector that widens": ([("MatMul", "x V", "v"), ("Add", "v b", "y")],
                              "expects 4 input features"),
     "a column": ([("Mul", "x V", "y")], r"input 1 of shape \(6, 1\), where a number"),
-    "division by a 0 among others": ([("Div", "x zeros", "y")], "divides by 0"),
+    "division by a 0 among others": ([("Div", "x some", "y")], "divides by 0"),
+    "a scaler of another length": ([("Mul", "x four", "m"), LINEAR_OF_M],
+                                   "expects 6 input features"),
+    "what float32 cannot hold": ([("Mul", "x large", "l"), ("Mul", "l large", "m"), LINEAR_OF_M],
+                                 "too large for its linear layers"),
+    "an infinite number": ([("Mul", "x infinite", "y")], "infinite holds NaN or infinity"),
+    "more elements than it says": ([("MatMul", "x Wt", "y")], "has 24 elements", smaller),
     "a choice": ([("Greater", "x zero", "g"), ("Mul", "x half", "m"), ("Where", "g x m", "y")],
                  r"\(Where\) is understood where both values are the same"),
     "a choice that is never made": ([("Greater", "x many", "g"), ("Tanh", "x", "t"),
@@ -339,6 +390,9 @@ REFUSED = {
                              r"\(Relu\) follows node /a/ArgMax \(ArgMax\)"),
     "labels of the batch": ([("ArgMax", "x", "y")], r"\(ArgMax\) has axis=0, where the last"),
     "one row of several columns": ([("Reshape", "x vector", "y")], "rows of one element, not of"),
+    "another column": ([("Gather", "x first", "y", {"axis": 1})], "rows of one element, not of"),
+    "a column that is not there": ([("MatMul", "x V", "v"), ("Gather", "v flat", "y")],
+                                   "as the only column"),
     "texts": ([("Mul", "x names", "y")], "takes 'names', which holds texts"),
     "a domain": ([("com.microsoft.FusedGemm", "x W b", "y")], "is not understood"),
     "a bias of three axes": ([("MatMul", "x Wt", "m"), ("Add", "m cube", "y")], "a bias of shape"),

@@ -86,7 +86,7 @@ class Tensors:
         location = entries.get("location", "")
         path = os.path.realpath(os.path.join(self._folder, location))
         label = f"tensor {tensor.name} lies in the file {location!r}"
-        if os.path.isabs(location) or os.path.commonpath([self._folder, path]) != self._folder:
+        if os.path.commonpath([self._folder, path]) != self._folder:
             raise ValueError(f"{label}, which is not in the model's folder, and is not read")
         try:
             status = os.stat(path)
