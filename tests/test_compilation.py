@@ -237,8 +237,8 @@ def kept(tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "cache_folder", lambda: tmp_path)
     x = np.ones((2, 2))
     first, second = kernel(mse.py_func), kernel(huber.py_func)
-    first(x, x, x[0], 2.0, x.copy())
-    second(x, x, x[0], 2.0, x.copy(), 1.0)
+    first(x, x, x[0], 2.0, x.copy(), x.copy())
+    second(x, x, x[0], 2.0, x.copy(), x.copy(), 1.0)
     (entry,), (other,) = (tmp_path.glob(f"*.{name}-*.nbc") for name in ("mse", "huber"))
 
     def load():
