@@ -22,7 +22,8 @@ LONGEST_WAIT = 0.0002  # seconds, for threads that are being started
 MEMORY = 0.1  # seconds of measurement that a new one is averaged with ...
 FADING = 0.5  # ... less the older they are
 RECHECK = 1.0  # seconds after which the time of one thread is measured again
-TOLERANCE = 0.0002, 0.25  # seconds, and of one thread's time: by how much threads may fall behind
+# By how much several threads may fall behind one: so many seconds, and a share of its time.
+TOLERANCE, TOLERANCE_SHARE = 0.0002, 0.25
 PAUSE = 0.1  # seconds between trials, at least
 COST_SHARE = 0.01  # of the time, for trials
 FIRST_COST = SLICE / 4  # seconds: what a trial costs, before there was one
@@ -111,7 +112,7 @@ class ThreadCount:
     def _all(self, batches: int) -> Choice:
         alone = self._alone.value
         wait = min(LONGEST_WAIT, batches * alone / 8)
-        tolerance = TOLERANCE[0] + TOLERANCE[1] * alone * batches
+        tolerance = TOLERANCE + TOLERANCE_SHARE * alone * batches
         return Choice(self.most, batches, wait, alone, tolerance)
 
     def learn(
