@@ -272,7 +272,7 @@ def cross_entropy(
 
 def _mean(terms: FloatArray, weight: FloatArray, total: float) -> float:
     """Return the loss: the mean of its terms, each with its row's weight; 0 without any weight."""
-    summed: float = _weighted_sum[terms.dtype](terms, weight)
+    summed = float(_weighted_sum[terms.dtype](terms, weight))
     return summed * (1.0 / (total * terms.shape[1]) if total > 0.0 else 0.0)
 
 
