@@ -104,7 +104,7 @@ class Listener:
 
     def __init__(self, descriptor, writer):
         self.descriptor, self.writer, self.content = descriptor, writer, b""
-        self._thread = threading.Thread(target=self._listen)
+        self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
 
     def _listen(self):
@@ -119,7 +119,8 @@ class Listener:
 
     def __exit__(self, *error):
         os.close(self.writer)
-        self._thread.join()
+        self._thread.join(10)
+        assert not self._thread.is_alive(), "somebody has left the pipe open"
         os.close(self.descriptor)
 
 
@@ -177,13 +178,14 @@ def test_the_mode_is_kept(tmp_path, write, mode):
 
 
 @every_writer
-def test_a_new_file_has_the_mode_of_the_umask(tmp_path, write):
-    before = os.umask(0o027)
+@pytest.mark.parametrize(("umask", "mode"), [(0o027, 0o640), (0o002, 0o664)])
+def test_a_new_file_has_the_mode_of_the_umask(tmp_path, write, umask, mode):
+    before = os.umask(umask)
     try:
         write(tmp_path / "file")
     finally:
         os.umask(before)
-    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o640
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == mode
 
 
 def test_there_are_no_other_writers():
@@ -243,11 +245,15 @@ def test_standard_output_is_written_into_wherever_it_leads(tmp_path, path):
         assert {"out"} <= set(os.listdir(tmp_path)) <= {"out", "link"}
 
 
-def test_a_link_that_is_planted_beside_is_not_followed(tmp_path):
+def test_a_link_that_is_planted_beside_is_not_followed(tmp_path, monkeypatch):
     target, victim = tmp_path / "model", tmp_path / "victim"
     victim.write_bytes(b"precious")
     part = tmp_path / f".model.{os.getpid()}.{threading.get_ident()}.part"
     part.symlink_to(victim)
+    with monkeypatch.context() as patched:  # as if it came back at once
+        patched.setattr(Path, "unlink", lambda path, missing_ok: None)
+        with pytest.raises(FileExistsError):
+            write_whole(target, b"content")
     write_whole(target, b"content")
     assert victim.read_bytes() == b"precious"
     assert target.read_bytes() == b"content"
