@@ -6,6 +6,7 @@ import os
 from abc import abstractmethod
 from io import FileIO
 from pathlib import Path
+from typing import Any
 
 from chainrule.callbacks.callback import Training
 from chainrule.callbacks.file_callback import FileCallback
@@ -89,6 +90,10 @@ class EpochLog(FileCallback):
         assert self._file is not None
         with self._file:
             self.attempt(self._write)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the file, which is of a training that is over, or of this process."""
+        return self.__dict__ | {"_file": None}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.path)!r})"
