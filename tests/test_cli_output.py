@@ -3,13 +3,16 @@
 import csv
 import json
 import os
+import shutil
 import sys
 
 import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.cli import info, main, train
+from chainrule import saving
+from chainrule.callbacks import EarlyStopping
+from chainrule.cli import info, main, table_model, train
 
 ROWS = 40
 
@@ -131,8 +134,9 @@ def at_work(monkeypatch):
     def work(*arguments, **options):
         raise AssertionError("This should have been refused before.")
 
-    for name in ("fit", "load", "explain"):
+    for name in ("fit", "explain"):
         monkeypatch.setattr(cr, name, work)
+    monkeypatch.setattr(saving, "read_contents", work)
     monkeypatch.setattr(cr.datasets, "load", work)
 
 
@@ -224,7 +228,12 @@ def test_a_full_disk_under_the_file_itself(saved, table, capsys):
     for arguments, _ in commands(saved, table, "/dev/full", "/dev/full"):
         if "--data" not in arguments:
             assert main([str(argument) for argument in arguments]) == 2
-            assert "No space left on device" in capsys.readouterr().err
+            error = capsys.readouterr().err
+            assert "No space left on device" in error
+            if arguments[0] == "train":
+                elsewhere = error.strip().rpartition("the trained model is in ")[2]
+                assert isinstance(cr.load(elsewhere), cr.Sequential)
+                shutil.rmtree(os.path.dirname(elsewhere))
 
 
 def test_probabilities_are_those_that_json_has(saved, table, tmp_path, capsys):
@@ -253,3 +262,43 @@ def test_json_has_no_nan(monkeypatch, capsys):
     monkeypatch.setattr(info, "_run", lambda options: report)
     assert main(["info", "--json"]) == 0
     assert capsys.readouterr().out == '{"loss": null, "lists": [[null, 1.5, "nan"]], "count": 3}\n'
+
+
+def test_a_folder_that_goes_away_while_it_trains(monkeypatch, tmp_path, table, capsys):
+    class Removing(EarlyStopping):
+        def on_epoch_end(self, training):
+            super().on_epoch_end(training)
+            shutil.rmtree(folder)
+            training.stop()
+
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    monkeypatch.setattr(train, "EarlyStopping", Removing)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    arguments = ["train", str(table), "--target", "kind", "--out", str(folder / "model")]
+    assert main(arguments) == 2
+    elsewhere = capsys.readouterr().err.strip().rpartition("the trained model is in ")[2]
+    assert table_model.load(elsewhere)[1].target.name == "kind"
+
+
+def test_a_model_is_read_once(monkeypatch, saved, table):
+    """Else another process may replace it between its network and its columns."""
+    reads = []
+
+    def read(path):
+        reads.append(path)
+        return original(path)
+
+    original = saving.read_contents
+    monkeypatch.setattr(saving, "read_contents", read)
+    for command in ("predict", "explain"):
+        assert main([command, str(saved), str(table)]) == 0
+        assert len(reads) == 1
+        reads.clear()
+
+
+@pytest.mark.parametrize(("output", "code"), OUTPUTS[:2])
+def test_nothing_is_trained_for_nobody(monkeypatch, at_work, table, output, code):
+    with output() as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert main(["train", str(table), "--target", "kind"]) == code

@@ -1,5 +1,6 @@
 import gzip
 import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -156,6 +157,38 @@ def test_images_cut_short_or_damaged(save):
         path.write_bytes(damaged)
         with pytest.raises(ValueError, match=r"must be an \.npz file"):
             datasets.load_images(path)
+
+
+@pytest.mark.parametrize(
+    ("local", "central", "value", "message"),
+    [
+        (6, 8, 1, "encrypted"),  # the flags
+        (8, 10, 99, "compression method"),
+        (4, 6, 255, "zip file version"),
+    ],
+)
+def test_images_that_cannot_be_unpacked(save, local, central, value, message):
+    path = save(images=PIXELS, labels=LABELS)
+    content = bytearray(path.read_bytes())
+    for start, offset in ((b"PK\x03\x04", local), (b"PK\x01\x02", central)):
+        for found in re.finditer(re.escape(start), bytes(content)):
+            content[found.start() + offset] = value
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"must be an \.npz file with the arrays.*{message}"):
+        datasets.load_images(path)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_damaged_images_of_other_compressions(tmp_path, method):
+    path = tmp_path / "images.npz"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("images.npy", bytes(1000))
+        archive.writestr("labels.npy", bytes(1000))
+    content = bytearray(path.read_bytes())
+    content[45:70] = bytes(25)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"must be an \.npz file"):
+        datasets.load_images(path)
 
 
 def test_images_of_np_save(tmp_path):

@@ -14,7 +14,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import cli
-from chainrule.files import is_special, open_special, write_whole
+from chainrule.files import check_writable, is_special, open_special, write_whole
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes and named pipes are POSIX's")
 
@@ -289,3 +289,20 @@ def test_the_owner_is_kept(tmp_path):
     os.chown(path, 12345, 12346)
     write_whole(path, b"content")
     assert (path.stat().st_uid, path.stat().st_gid) == (12345, 12346)
+
+
+def test_to_check_a_place_changes_nothing(tmp_path):
+    old = tmp_path / "old"
+    old.write_bytes(b"old")
+    old.chmod(0o600)
+    before = old.stat()
+    os.mkfifo(tmp_path / "pipe")
+    names = sorted(os.listdir(tmp_path))
+    for name in ("old", "new", "pipe"):
+        check_writable(tmp_path / name)
+    for name, error in (("", IsADirectoryError), ("none/new", FileNotFoundError)):
+        with pytest.raises(error) as caught:
+            check_writable(tmp_path / name)
+        assert caught.value.filename == str(tmp_path / name)
+    assert sorted(os.listdir(tmp_path)) == names
+    assert old.stat() == before

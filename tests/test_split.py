@@ -165,7 +165,7 @@ def write(path, with_header):
         writer = csv.writer(file)
         if with_header:
             writer.writerow(["a", "b", "goal"])
-        goals = numbers**2 if with_header else np.arange(ROWS) % 3
+        goals = numbers**2 if with_header else np.minimum(np.arange(ROWS) % 7, 3) % 3
         writer.writerows(zip(numbers.tolist(), rng.random(ROWS), goals, strict=True))
     return numbers, goals
 
@@ -204,10 +204,19 @@ def test_each_part_serves_its_purpose(tmp_path, capsys, monkeypatch, is_table, s
     rest = sorted(set(range(ROWS)) - set(rows["training"]) - set(rows["validation"]))
     assert len(rest) == report["rows"]["test"] == 12
     if is_table:
-        always = np.abs(goals[rest] - goals[rows["training"]].mean()).mean()
-        assert report["test"]["always_mean"] == pytest.approx(always, rel=1e-6)
+        assert cli.main(["predict", str(model), str(path), "--json"]) == 0
+        predicted = np.array(json.loads(capsys.readouterr().out)["predictions"])
+        errors = goals[rest] - predicted[rest]
+        expected = {
+            "always_mean": np.abs(goals[rest] - goals[rows["training"]].mean()).mean(),
+            "mean_absolute_error": np.abs(errors).mean(),
+            "r2": 1 - (errors**2).mean() / goals[rest].var(),
+        }
+        assert report["test"] == pytest.approx(expected, rel=1e-5)
     else:
         assert sorted(seen["test"][1].tolist()) == sorted(goals[rest].tolist())
+        most = np.bincount(goals[rows["training"]]).argmax()
+        assert report["test"]["always_most_frequent"] == np.mean(goals[rest] == most)
 
 
 def _scale_of(column, numbers, seed):
@@ -234,3 +243,26 @@ def test_the_same_seed_gives_the_same_parts_whatever_the_cells_say(tmp_path):
     second = read_data(options)
     for part in PARTS:
         assert getattr(first, part).tolist() == getattr(second, part).tolist()
+
+
+def test_the_options_reach_the_training(tmp_path, monkeypatch):
+    seen = {}
+
+    def spy(net, X, y, **options):
+        seen.update(options, net=net)
+        return original(net, X, y, **options)
+
+    original = cr.fit
+    monkeypatch.setattr(cr, "fit", spy)
+    path = tmp_path / "data.csv"
+    write(path, False)
+    numbers = ["--epochs=2", "--batch-size=7", "--lr=0.125", "--weight-decay=0.25", "--seed=3"]
+    network = ["--hidden=5,4", "--activation=elu", "--backend=numpy"]
+    assert cli.main(["train", "--data", str(path), *numbers, *network]) == 0
+    names = "epochs", "batch_size", "seed"
+    assert [seen[name] for name in names] == [2, 7, 3]
+    assert repr(seen["optimizer"]) == repr(cr.AdamW(lr=0.125, weight_decay=0.25))
+    elu, net = cr.ELU, seen["net"]
+    layers = cr.Linear(2, 5), elu(), cr.Linear(5, 4), elu(), cr.Linear(4, 3)
+    assert repr(net) == repr(cr.Sequential(*layers, backend="numpy"))
+    assert net.backend == "numpy"

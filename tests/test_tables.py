@@ -5,6 +5,7 @@ import json
 import re
 import signal
 from copy import deepcopy
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -127,6 +128,19 @@ def test_empty_cells_are_filled_from_the_rows_to_train_on(write):
     encoding = tables.fit_encoding(table, "goal", np.arange(6), task="regression", impute=True)
     assert [column.fill for column in encoding.columns] == [1.0, "a"]
     np.testing.assert_array_equal(encoding.encode(table)[4], encoding.encode(table)[0])
+
+
+@given(st.floats(-1e12, 1e12), st.floats(1e-30, 1e30), st.floats(-9, 9, width=32), st.booleans())
+@settings(max_examples=200, deadline=None, derandomize=True)
+def test_predicted_numbers_have_the_digits_of_their_dtype(mean, scale, z, single):
+    """As far as the dtype tells apart, in units of the training rows' deviation; and no more."""
+    output = np.array([[z]], np.float32 if single else np.float64)
+    encoding = tables.Encoding((), tables.Column("goal", mean, scale))
+    (value,) = encoding.decode(output)
+    exact, resolution = mean + scale * z, np.finfo(output.dtype).eps * scale
+    assert abs(value - exact) <= resolution / 2 + np.spacing(abs(exact))
+    last_digit = Decimal(repr(value)).normalize().as_tuple().exponent
+    assert value == 0 or last_digit >= np.log10(resolution) - 2
 
 
 def test_a_network_that_does_not_fit_its_columns(write, tmp_path, capsys):

@@ -6,13 +6,11 @@ shape ``(n,)``.
 
 import csv
 import gzip
-import zlib
 from array import array
 from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
 from typing import Any, NoReturn
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -242,7 +240,9 @@ def _read_npz(path: PathOrName, *names: str) -> list[NDArray[Any]]:
                 found = ", ".join(content) or "none"
                 raise ValueError(f"{' and '.join(missing)} missing among its arrays ({found})")
             return [content[name] for name in names]
-    except (ValueError, EOFError, BadZipFile, zlib.error) as error:
+    except Exception as error:  # each decoder has its own for what is damaged
+        if isinstance(error, MemoryError) or getattr(error, "errno", None) is not None:
+            raise
         raise ValueError(
             f"{path} must be an .npz file with the arrays {' and '.join(names)}: {error}."
         ) from None

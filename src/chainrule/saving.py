@@ -41,6 +41,16 @@ def load(path: str | os.PathLike[str], *, backend: str = "numba") -> Sequential:
     >>> bool((same.params == net.params).all()), same[0].name
     (True, 'H')
     """
+    return load_with_metadata(path, backend=backend)[0]
+
+
+def load_with_metadata(
+    path: str | os.PathLike[str], *, backend: str = "numba"
+) -> tuple[Sequential, dict[str, Any]]:
+    """Return what :func:`load` and :func:`load_metadata` do, of one and the same file.
+
+    Between these two, another process may replace it.
+    """
     model = read_contents(path)
 
     def network(elements: list[Element]) -> Sequential:
@@ -52,7 +62,7 @@ def load(path: str | os.PathLike[str], *, backend: str = "numba") -> Sequential:
         raise ModelFileError(f"{path} holds layers that do not fit together: {error}") from None
     for name, view in net.parameters().items():
         view[...] = model.parameters[name]
-    return net
+    return net, model.metadata
 
 
 def load_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from chainrule.cli.network import add_data_and_network, build_network, fit_netwo
 from chainrule.explain import Chain
 from chainrule.explain import Path as ChainPath
 from chainrule.losses import Loss
+from chainrule.saving import load_with_metadata
 
 INFLUENCE_ROWS = 64
 MOST_INPUTS = 20  # of a table that are shown
@@ -68,8 +69,8 @@ def _run(options: argparse.Namespace) -> Report:
         console.print(str(net.summary()), highlight=False)
         interrupted = fit_network(options, net, data, loss).interrupted
     else:
-        net = cr.load(options.model)
-        if table_model.KEY in cr.load_metadata(options.model):
+        net, metadata = load_with_metadata(options.model)
+        if table_model.KEY in metadata:
             raise ValueError(
                 f"{options.model} is a model of a table: chainrule explain {options.model} FILE.csv"
             )

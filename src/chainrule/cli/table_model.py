@@ -9,6 +9,7 @@ import chainrule as cr
 from chainrule.errors import ModelFileError
 from chainrule.layers.graph import shape_text
 from chainrule.model_file import check_metadata
+from chainrule.saving import load_with_metadata
 from chainrule.tables import Encoding
 
 KEY = "table"  # of the metadata
@@ -44,9 +45,9 @@ def load(path: Path) -> tuple[cr.Sequential, Encoding]:
     OSError
         If it cannot be read.
     """
-    net = cr.load(path)
+    net, metadata = load_with_metadata(path)
     try:
-        encoding = Encoding.from_json(cr.load_metadata(path).get(KEY))
+        encoding = Encoding.from_json(metadata.get(KEY))
     except ValueError as error:
         raise ModelFileError(f"{path} is no model of a table: {error}.") from None
     inputs, outputs = len(encoding.inputs), len(encoding.outputs)

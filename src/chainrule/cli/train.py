@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
@@ -135,7 +136,7 @@ def _fit_and_save(
     def save() -> None:
         if options.out is not None:
             with uninterrupted():
-                table_model.save(options.out, net, data.encoding)
+                _save(options.out, net, data.encoding)
             console.print(f"Saved: {options.out}", highlight=False, markup=False)
 
     try:
@@ -153,6 +154,16 @@ def _fit_and_save(
             save()
         raise
     return history
+
+
+def _save(path: Path, net: cr.Sequential, encoding: tables.Encoding | None) -> None:
+    """Save the model; elsewhere, where there is no room for it any more or its folder is gone."""
+    try:
+        table_model.save(path, net, encoding)
+    except OSError as error:
+        elsewhere = Path(mkdtemp(prefix="chainrule-")) / path.name
+        table_model.save(elsewhere, net, encoding)
+        raise OSError(f"{error}; the trained model is in {elsewhere}") from None
 
 
 def _read_table(options: argparse.Namespace) -> Data:
