@@ -70,9 +70,10 @@ UNDERSTOOD = {
          ("GreaterOrEqual", "w twenty", "g"), ("Where", "g h w", "y")],
         "(Linear(6, 4), Softplus())"),
     "a choice of the first": (
-        [LINEAR, ("Mul", "h two", "m"), ("Softplus", "m", "s"), ("Less", "m twenty", "l"),
-         ("Where", "l s m", "y")],
-        "(Linear(6, 4), Rescale(scale=2.0, offset=0.0), Softplus())"),
+        [LINEAR, ("Mul", "h two", "m"), ("Softplus", "m", "s"), ("Div", "s two", "d"),
+         ("Less", "m twenty", "l"), ("Where", "l d h", "y")],
+        "(Linear(6, 4), Rescale(scale=2.0, offset=0.0), Softplus(), "
+        "Rescale(scale=0.5, offset=0.0))"),
     "LogSigmoid": ([LINEAR, ("Sigmoid", "h", "s"), ("Log", "s", "y")],
                    "(Linear(6, 4), Rescale(scale=-1.0, offset=0.0), Softplus(), "
                    "Rescale(scale=-1.0, offset=0.0))"),
@@ -186,6 +187,13 @@ def test_square_weights_are_written(tmp_path, bias, shape):
     np.testing.assert_allclose(found - offset, np.broadcast_to([7.0, 16, 27], found.shape))
 
 
+def test_gelu_as_keras_writes_it(write):
+    # With an operator that ONNX does not have, so that nothing else runs it.
+    nodes = [("Mul", "x half", "h"), ("Neg", "x", "n"), ("Div", "n root", "d"), ("Erfc", "d", "e"),
+             ("Mul", "h e", "y")]  # fmt: skip
+    assert cr.from_onnx(write(nodes)).layers == (cr.GELU(),)
+
+
 @pytest.mark.parametrize("maker", ["keras", "pytorch", "sklearn"])
 def test_files_that_others_wrote(maker):
     net = cr.from_onnx(GOLDEN / f"{maker}.onnx")
@@ -217,6 +225,9 @@ def test_a_cast_beside_other_nodes_does_not_change_the_dtype(write):
     for outputs in (("t", "c"), ("c", "t")):
         net = cr.from_onnx(write(nodes, outputs=outputs))
         assert net.dtype == np.float32
+    nodes[0] = ("Cast", "x", "t", FLOAT)
+    net = cr.from_onnx(write(nodes, outputs=("t", "c"), element=TensorProto.DOUBLE))
+    assert net.dtype == np.float64
 
 
 ENDINGS = {

@@ -322,9 +322,10 @@ def test_threads():
 
 def test_threads_that_walk_back_from_the_same_forward():
     net = cr.Sequential(cr.Linear(64, 64), cr.Tanh(), cr.Linear(64, 64), cr.Tanh(), seed=0)
-    module, x = as_torch(net), random(256, 64, dtype=torch.float32, requires_grad=True)
-    output = module(x)
-    directions = [random(256, 64, dtype=torch.float32) * i for i in range(1, 25)]
+    module, x = as_torch(net), random(512, 64, dtype=torch.float32, requires_grad=True)
+    with cr.threads(1):  # each of them runs in the threads that call it
+        output = module(x)
+    directions = [random(512, 64, dtype=torch.float32) * i for i in range(1, 41)]
 
     def gradients(direction):
         return torch.autograd.grad(output, x, direction, retain_graph=True)[0]
