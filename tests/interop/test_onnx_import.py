@@ -40,6 +40,8 @@ UNDERSTOOD = {
                 "(Rescale(scale=0.5, offset=-0.5),)"),
     "a shortcut": ([("Gemm", "x S b6", "h"), ("Relu", "h", "a"), ("Add", "a x", "y")],
                    "(Residual(Linear(6, 6), ReLU()),)"),
+    "a doubled value": ([("Add", "x x", "y")],
+                        "(Parallel(Identity(), Identity(), combine='sum'),)"),
     "a gate": ([("Gemm", "x S b6", "h"), ("Relu", "h", "a"), ("Tanh", "x", "t"),
                 ("Mul", "a t", "y")],
                "(Parallel(Sequential(Linear(6, 6), ReLU()), Tanh(), combine='product'),)"),
@@ -68,9 +70,10 @@ UNDERSTOOD = {
          ("GreaterOrEqual", "w twenty", "g"), ("Where", "g h w", "y")],
         "(Linear(6, 4), Softplus())"),
     "a choice of the first": (
-        [LINEAR, ("Mul", "h two", "m"), ("Softplus", "m", "s"), ("Less", "m twenty", "l"),
-         ("Where", "l s m", "y")],
-        "(Linear(6, 4), Rescale(scale=2.0, offset=0.0), Softplus())"),
+        [LINEAR, ("Mul", "h two", "m"), ("Softplus", "m", "s"), ("Div", "s two", "d"),
+         ("Less", "m twenty", "l"), ("Where", "l d h", "y")],
+        "(Linear(6, 4), Rescale(scale=2.0, offset=0.0), Softplus(), "
+        "Rescale(scale=0.5, offset=0.0))"),
     "LogSigmoid": ([LINEAR, ("Sigmoid", "h", "s"), ("Log", "s", "y")],
                    "(Linear(6, 4), Rescale(scale=-1.0, offset=0.0), Softplus(), "
                    "Rescale(scale=-1.0, offset=0.0))"),
@@ -184,6 +187,13 @@ def test_square_weights_are_written(tmp_path, bias, shape):
     np.testing.assert_allclose(found - offset, np.broadcast_to([7.0, 16, 27], found.shape))
 
 
+def test_gelu_as_keras_writes_it(write):
+    # With an operator that ONNX does not have, so that nothing else runs it.
+    nodes = [("Mul", "x half", "h"), ("Neg", "x", "n"), ("Div", "n root", "d"), ("Erfc", "d", "e"),
+             ("Mul", "h e", "y")]  # fmt: skip
+    assert cr.from_onnx(write(nodes)).layers == (cr.GELU(),)
+
+
 @pytest.mark.parametrize("maker", ["keras", "pytorch", "sklearn"])
 def test_files_that_others_wrote(maker):
     net = cr.from_onnx(GOLDEN / f"{maker}.onnx")
@@ -210,6 +220,16 @@ def test_inputs_that_are_cast_first(write, element):
             cr.from_onnx(uncast)
 
 
+def test_a_cast_beside_other_nodes_does_not_change_the_dtype(write):
+    nodes = [("Tanh", "x", "t"), ("Cast", "x", "c", {"to": TensorProto.DOUBLE})]
+    for outputs in (("t", "c"), ("c", "t")):
+        net = cr.from_onnx(write(nodes, outputs=outputs))
+        assert net.dtype == np.float32
+    nodes[0] = ("Cast", "x", "t", FLOAT)
+    net = cr.from_onnx(write(nodes, outputs=("t", "c"), element=TensorProto.DOUBLE))
+    assert net.dtype == np.float64
+
+
 ENDINGS = {
     "one column": ([("MatMul", "x V", "v"), ("Squeeze", "v last", "y")], "(Linear(6, 1, {}),)"),
     "one column as a vector": ([("MatMul", "x V", "v"), ("Reshape", "v vector", "y")],
@@ -225,6 +245,13 @@ ENDINGS = {
                                  ("Reshape", "e vector", "l"),
                                  ("Cast", "l", "y", {"to": TensorProto.INT64})],
                                 "(Linear(6, 4),)"),
+    "a column that goes on": ([("MatMul", "x V", "v"), ("Squeeze", "v last", "s"),
+                               ("Sigmoid", "s", "p"), ("Mul", "p two", "m"),
+                               ("Sub", "m s", "d"), ("Clip", "d zero one", "y")],
+                              "(Linear(6, 1, {}), Parallel(Sequential(Sigmoid(), "
+                              "Rescale(scale=2.0, offset=0.0)), Rescale(scale=-1.0, offset=0.0), "
+                              "combine='sum'), ReLU(), Rescale(scale=-1.0, offset=1.0), ReLU(), "
+                              "Rescale(scale=-1.0, offset=1.0))"),
     "another precision": ([LINEAR, ("Cast", "h", "y", {"to": TensorProto.DOUBLE})],
                           "(Linear(6, 4),)"),
 }  # fmt: skip
@@ -294,12 +321,18 @@ def test_batch_normalization_is_along_the_last_axis_only(write):
         cr.from_onnx(path)
 
 
-@pytest.mark.parametrize("kind", ["diagonal weights", "weights of their own"])
+OWN = ["diagonal weights", "weights of their own", "biases of their own"]
+
+
+@pytest.mark.parametrize("kind", OWN)
 def test_layers_take_no_more_memory_than_a_file_may_ask_for(write, kind):
     nodes = []
     for i in range(100):  # all of the same tensors
         nodes.append(("Mul", f"y{i} column" if i else "x column", f"m{i}"))
-        if kind == "diagonal weights":
+        if kind == "biases of their own":
+            nodes[-1] = ("MatMul", f"y{i} square" if i else "x square", f"m{i}")
+            nodes.append(("Add", f"m{i} bias{i}", f"y{i + 1}"))
+        elif kind == "diagonal weights":
             nodes.append(("Tanh", f"m{i}", f"y{i + 1}"))
         else:
             nodes += [("MatMul", f"m{i} narrow", f"n{i}"), ("MatMul", f"n{i} wide", f"y{i + 1}")]
@@ -307,8 +340,10 @@ def test_layers_take_no_more_memory_than_a_file_may_ask_for(write, kind):
         "column": np.ones(1000, "float32"),
         "narrow": np.ones((1000, 50), "float32"),
         "wide": np.ones((50, 1000), "float32"),
+        "square": np.ones((1000, 1000), "float32"),
+        **{f"bias{i}": np.ones(1000, "float32") for i in range(100)},
     }
-    with pytest.raises(cr.ModelFileError, match="more bytes of parameters than it has"):
+    with pytest.raises(cr.ModelFileError, match="bytes of parameters"):
         cr.from_onnx(write(nodes, ("n", 1000), ("y100",), **tensors))
 
 
@@ -388,6 +423,12 @@ REFUSED = {
                            "casts float32 to int64"),
     "labels in the middle": ([("ArgMax", "x", "a", {"axis": 1}), ("Relu", "a", "y")],
                              r"\(Relu\) follows node /a/ArgMax \(ArgMax\)"),
+    "a column beside what is none": ([("MatMul", "x V", "v"), ("Squeeze", "v last", "s"),
+                                      ("Add", "s v", "y")], r"follows node /s/Squeeze"),
+    "softmax of a column": ([("MatMul", "x V", "v"), ("Squeeze", "v last", "s"),
+                             ("Softmax", "s", "y")], r"follows node /s/Squeeze"),
+    "numbers for a column's rows": ([("MatMul", "x V", "v"), ("Squeeze", "v last", "s"),
+                                     ("Add", "s mean", "y")], r"follows node /s/Squeeze"),
     "labels of the batch": ([("ArgMax", "x", "y")], r"\(ArgMax\) has axis=0, where the last"),
     "one row of several columns": ([("Reshape", "x vector", "y")], "rows of one element, not of"),
     "another column": ([("Gather", "x first", "y", {"axis": 1})], "rows of one element, not of"),
@@ -403,6 +444,11 @@ REFUSED = {
     "what is not there": ([("Relu", "z", "y")], "takes 'z', which no node before it gives"),
     "a circle": ([("Add", "x b_", "a"), ("Relu", "a", "b_"), ("Relu", "b_", "y")], "takes 'b_'"),
     "no output": ([("Relu", "x", "z")], "output 'y' is given by no node"),
+    "the input again": ([("Relu", "x", "x"), ("Tanh", "x", "y")], "gives 'x' a second time"),
+    "half of SiLU": ([("Log", "x", "l"), ("Exp", "l", "e"), ("Sigmoid", "x", "s"),
+                      ("Mul", "e s", "y")], r"\(Exp\) is understood as a part of"),
+    "layers without end": ([("Relu", f"y{i}" if i else "x", f"y{i + 1}") for i in range(10_000)]
+                           + [("Tanh", "y10000", "y")], "more than 10,000 layers"),
     "twice the same": ([("Relu", "x", "y"), ("Tanh", "x", "y")], "gives 'y' a second time"),
     "shapes": ([LINEAR, ("Gemm", "h W b", "y", {"transB": 1})], "expects 6 input features"),
     "another file": ([("MatMul", "x Wt", "y")], "'/etc/passwd', which is not in the", outside),

@@ -140,6 +140,9 @@ SECOND = {
         penalty(module, x) + x.square().sum(), x
     ),
     "unused": lambda module, x: torch.autograd.grad(penalty(module, x), x, allow_unused=True),
+    "of what is linear in the output": lambda module, x: torch.autograd.grad(
+        torch.autograd.grad(module(x).sum(), x, create_graph=True)[0].sum(), x, allow_unused=True
+    ),
     "hessian": lambda module, x: torch.autograd.functional.hessian(
         lambda x: module(x).square().sum(), x
     ),
@@ -339,6 +342,22 @@ def test_threads():
         together = list(pool.map(gradients, batches))
     for one, other in zip(alone, together, strict=True):
         assert all(map(torch.equal, one, other))
+
+
+def test_threads_that_walk_back_from_the_same_forward():
+    net = cr.Sequential(cr.Linear(64, 64), cr.Tanh(), cr.Linear(64, 64), cr.Tanh(), seed=0)
+    module, x = as_torch(net), random(512, 64, dtype=torch.float32, requires_grad=True)
+    with cr.threads(1):  # each of them runs in the threads that call it
+        output = module(x)
+    directions = [random(512, 64, dtype=torch.float32) * i for i in range(1, 41)]
+
+    def gradients(direction):
+        return torch.autograd.grad(output, x, direction, retain_graph=True)[0]
+
+    alone = list(map(gradients, directions))
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(gradients, directions))
+    assert all(map(torch.equal, alone, together))
 
 
 def test_training_among_torch_layers_is_that_of_torch():

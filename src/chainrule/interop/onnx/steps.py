@@ -9,10 +9,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule import layers
 from chainrule.interop.onnx.columns import ByColumn
 from chainrule.layers.layer import Layer
 
 Array = NDArray[Any]
+OF_ROWS = (ByColumn, layers.Flatten, layers.Softmax, layers.LogSoftmax)
 Meeting = Literal["sum", "concatenate", "product", "choice"]
 
 
@@ -46,6 +48,13 @@ class Step:
     function: Callable[..., Any] | None = None
     axis: int = -1
     columns: int | None = None
+
+    @property
+    def is_elementwise(self) -> bool:
+        """Whether it does the same to each element, whatever the shape."""
+        if not self.layers:
+            return self.meeting != "concatenate"
+        return not self.parameters and not any(isinstance(x, OF_ROWS) for x in self.layers)
 
 
 class NodeView:

@@ -1,0 +1,232 @@
+"""An ONNX graph, read node by node: which steps it consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+from chainrule.interop.onnx.endings import BEHIND, ENDINGS, Ending
+from chainrule.interop.onnx.readers import READERS
+from chainrule.interop.onnx.steps import Array, NodeView, Step
+from chainrule.interop.onnx.tensors import DTYPES, Tensors, type_name
+from chainrule.plan.builder import Shape
+
+FLOATS = ("float32", "float64")
+NUMBERS = {  # of an input, besides
+    *(TensorProto.UINT8, TensorProto.INT8, TensorProto.UINT16, TensorProto.INT16),
+    *(TensorProto.UINT32, TensorProto.UINT64, TensorProto.FLOAT16),
+}
+
+
+class GraphReader:
+    """Reads a graph's nodes, one after the other. Errors are ValueError, with the node's name.
+
+    Attributes
+    ----------
+    source : str
+        The input's name.
+    dtype : np.dtype
+        The network's.
+    shape : tuple of int or None
+        That of a row of the input.
+    steps : dict of str to Step
+        By the names of the values that they give.
+    outputs : list of str
+        The values that the network gives.
+    endings : list of Ending
+        What the graph makes of the network's values.
+    """
+
+    def __init__(self, graph: onnx.GraphProto, tensors: Tensors) -> None:
+        if graph.sparse_initializer:
+            raise ValueError("it has sparse tensors")
+        self._tensors = tensors
+        # Names of classes, which only labels are made of.
+        self._texts = {t.name for t in graph.initializer if t.data_type == TensorProto.STRING}
+        self._constants: dict[str, Array] = {
+            tensor.name: tensors.array(tensor)
+            for tensor in graph.initializer
+            if tensor.name not in self._texts
+        }
+        given = self._texts | self._constants.keys()
+        inputs = [value for value in graph.input if value.name not in given]
+        if len(inputs) != 1:
+            raise ValueError(f"it has {len(inputs)} inputs, not one")
+        (entry,) = inputs
+        self.source = entry.name
+        self.dtype = np.dtype(_dtype_of(entry, graph.node))
+        self._batch, self.shape = _dimensions(entry)
+        self.steps: dict[str, Step] = {}
+        self._others: dict[str, str] = {}  # names that mean the same as others
+        self._endings: dict[str, Ending] = {}
+        for number, node in enumerate(graph.node):
+            label = f"node {node.name or number} ({node.op_type})"
+            try:
+                self._read(node, label)
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"{label} {error}") from None
+        self.outputs = self._values([value.name for value in graph.output])
+        for name in self.outputs:
+            if name not in self.steps and name != self.source:
+                raise ValueError(f"its output {name!r} is given by no node")
+        if not self.outputs:
+            raise ValueError("it has no outputs")
+
+    def _values(self, outputs: list[str]) -> list[str]:
+        """Return the values that a network gives for these outputs, its scores for labels."""
+        endings = [self._endings.get(name) for name in outputs]
+        values = [
+            self._others.get(name, name) if ending is None else ending.value
+            for name, ending in zip(outputs, endings, strict=True)
+        ]
+        labels = [ending is not None and ending.is_label for ending in endings]
+        scores = [value for value, is_label in zip(values, labels, strict=True) if not is_label]
+        return [
+            value
+            for i, value in enumerate(values)
+            if not labels[i] or value not in scores + values[:i]
+        ]
+
+    @property
+    def endings(self) -> list[Ending]:
+        return list(self._endings.values())
+
+    def _read(self, node: onnx.NodeProto, label: str) -> None:
+        operator = _operator(node)
+        if not node.output:
+            raise ValueError("has no output")
+        output = node.output[0]
+        known = self.steps, self._constants, self._others, self._endings, self._texts
+        if output == self.source or any(output in names for names in known):
+            raise ValueError(f"gives {output!r} a second time")
+        inputs = [self._others.get(name, name) for name in node.input]
+        for name in inputs:
+            if name and name != self.source and not any(name in names for names in known):
+                raise ValueError(f"takes {name!r}, which no node before it gives")
+        behind = [self._endings[name] for name in inputs if name in self._endings]
+        if behind and node.op_type in BEHIND:
+            self._endings[output] = behind[0]
+            return
+        for name in inputs:
+            if name in self._texts:
+                raise ValueError(f"takes {name!r}, which holds texts")
+        # What is done to each element may be done before the one column is squeezed.
+        inputs = [self._endings[name].value if name in self._endings else name for name in inputs]
+        view = NodeView(
+            label, inputs, _attributes(node, operator), self._constants, self.steps, self._batch
+        )
+        if behind:
+            self._read_behind(view, operator, output, behind)
+            return
+        if operator == "Constant":
+            self._constants[output] = self._tensors.constant(node)
+        elif operator == "Identity":
+            self._others[output] = inputs[0] if inputs else ""
+        elif operator == "Dropout":
+            if view.is_constant(2) and view.constant(2).any():
+                raise ValueError("has training_mode true")
+            self._others[output] = view.value()
+        elif operator == "Cast":
+            self._cast(view, output)
+        elif operator == "Transpose" and view.is_constant(0):
+            axes = view.attribute("perm", [1, 0])
+            if axes != [1, 0] or view.constant(0).ndim != 2:
+                raise ValueError(f"has perm={axes}")
+            self._constants[output] = view.constant(0).T
+        elif operator in ENDINGS and (ending := ENDINGS[operator](view)) is not None:
+            view.finish()
+            self._endings[output] = ending
+        elif operator in READERS:
+            step = READERS[operator](view)
+            view.finish()
+            self._check_dtype(step)
+            self.steps[output] = step
+        else:
+            raise ValueError(
+                "is not understood; the documentation of from_onnx says which operators are"
+            )
+
+    def _read_behind(
+        self, view: NodeView, operator: str, output: str, behind: list[Ending]
+    ) -> None:
+        """Read a node that follows a column which was squeezed."""
+        step = READERS[operator](view) if operator in READERS else None
+        values = sum(view.has(i) and not view.is_constant(i) for i in range(len(view.inputs)))
+        are_columns = len(behind) == values and all(ending.is_column for ending in behind)
+        if step is None or not step.is_elementwise or not are_columns:
+            raise ValueError(f"follows {behind[0].label}, which is understood at the end only")
+        view.finish()
+        value = f"{output}, not squeezed"
+        self.steps[value] = step
+        self._endings[output] = replace(behind[0], value=value)
+
+    def _cast(self, view: NodeView, output: str) -> None:
+        dtype = DTYPES.get(view.attribute("to", 0), "another type")
+        if view.is_constant(0) and dtype in FLOATS:
+            self._constants[output] = view.constant(0).astype(dtype)
+        elif dtype == self.dtype:
+            self._others[output] = view.value()
+        elif dtype in FLOATS:  # the same numbers
+            self._endings[output] = Ending(view.label, view.value())
+        else:
+            raise ValueError(f"casts {self.dtype} to {dtype}")
+
+    def _check_dtype(self, step: Step) -> None:
+        for array in step.parameters.values():
+            if array.dtype != self.dtype:
+                raise ValueError(f"has {array.dtype} among {self.dtype}")
+
+
+def _operator(node: onnx.NodeProto) -> str:
+    """Return how the tables here call a node's operator."""
+    if node.domain in ("", "ai.onnx"):
+        return str(node.op_type)
+    return f"{node.domain}.{node.op_type}"
+
+
+def _dtype_of(entry: onnx.ValueInfoProto, nodes: Sequence[onnx.NodeProto]) -> str:
+    """Return the network's dtype: the input's, or what each node that takes it makes of it."""
+    element = entry.type.tensor_type.elem_type
+    made = set()
+    for node in nodes:
+        if entry.name in node.input:
+            to = TensorProto.FLOAT if _operator(node) == "ai.onnx.ml.Scaler" else 0
+            made.add(next((a.i for a in node.attribute if a.name == "to"), to))
+    dtype = DTYPES.get(made.pop() if len(made) == 1 else 0)
+    if dtype not in FLOATS:
+        dtype = DTYPES.get(element)
+    if dtype not in FLOATS or element not in {*DTYPES, *NUMBERS}:
+        raise ValueError(f"its input has type {type_name(element)}, not FLOAT or DOUBLE")
+    return dtype
+
+
+def _attributes(node: onnx.NodeProto, operator: str) -> dict[str, Any]:
+    attributes: dict[str, Any] = {}
+    if operator == "Constant":  # has a tensor, perhaps
+        return attributes
+    for attribute in node.attribute:
+        value = helper.get_attribute_value(attribute)
+        if isinstance(value, bytes):
+            value = value.decode()
+        attributes[attribute.name] = value if isinstance(value, int | float | str) else list(value)
+    return attributes
+
+
+def _dimensions(entry: onnx.ValueInfoProto) -> tuple[int | None, Shape | None]:
+    """Return the input's batch, and the shape of a row, each None where it is not said."""
+    if not entry.type.tensor_type.HasField("shape"):
+        return None, None
+    dimensions = [
+        d.dim_value if d.HasField("dim_value") else None for d in entry.type.tensor_type.shape.dim
+    ]
+    if not dimensions:
+        raise ValueError("its input has no axes")
+    batch, *row = dimensions
+    if any(n is not None and n < 1 for n in row):
+        raise ValueError(f"its input has shape {tuple(dimensions)}")
+    return batch, None if None in row else tuple(n for n in row if n is not None)
