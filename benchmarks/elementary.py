@@ -21,6 +21,8 @@ NUMPY = {
     "sigmoid": kernel(lambda x: 1 / (1 + np.exp(-x))),
     "softplus": kernel(lambda x: max(x, 0) + np.log1p(np.exp(-abs(x)))),
     "erf": kernel(lambda x: math.erf(x)),
+    "normal_pdf": kernel(lambda x: np.exp(-x * x / 2) * 0.3989422804014327),
+    "normal_cdf": kernel(lambda x: math.erfc(-x * 0.7071067811865476) / 2),
 }
 
 

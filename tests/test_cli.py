@@ -221,7 +221,7 @@ def test_explain(capsys, tmp_path):
     page = tmp_path / "chain.html"
     assert cli.main(["explain", "--epochs", "1", "--html", str(page)]) == 0
     printed = capsys.readouterr().out
-    for part in ("The chain", "cancels:", "path(s)", "finite differences", "update / weight"):
+    for part in ("The chain", "cancels:", "the sum over", "finite differences", "update / weight"):
         assert part in printed
     assert max(map(len, printed.split("The chain", 1)[1].splitlines())) <= 80 + len(str(page))
     assert "<title>" in page.read_text(encoding="utf-8")

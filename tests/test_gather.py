@@ -13,8 +13,10 @@ from chainrule import arrays
 from chainrule.arrays import GATHERED
 from chainrule.engine.rows import as_rows
 from chainrule.kernels import conversion
+from chainrule.kernels import gather as kernels
 from chainrule.kernels.gather import gather_rescaled
 from chainrule.kernels.jit import JIT_DISABLED
+from chainrule.reference import gather as twins
 from chainrule.reference.gather import gather_rescaled as reference
 
 DTYPES = sorted(dtype.name for dtype in GATHERED)
@@ -86,6 +88,44 @@ def test_gathered_rows_have_the_bits_of_converted_ones(data):
         np.testing.assert_allclose(  # rounded once or twice
             out, expected * scale + offset, rtol=1e-6, atol=7 * np.finfo(out.dtype).eps
         )
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_targets_and_weights_of_each_row_the_last_too(data):
+    rows, columns = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 20))
+    places = st.integers(0, rows - 1)
+    in_order = places.map(lambda first: range(first, rows))
+    last = st.just([rows - 1])
+    order = np.array(data.draw(st.lists(places, max_size=12) | in_order | last), np.int64)
+    matrix = np.arange(1.0, rows * columns + 1).reshape(rows, columns)
+    labels = np.arange(1, rows + 1)
+    for module in (kernels, twins):
+        out = np.full((order.size, columns), np.nan)
+        module.gather_rows(matrix, order, out)
+        assert np.array_equal(out, matrix[order])
+        for vector in (matrix[:, 0].copy(), labels):
+            chosen = np.zeros(order.size, vector.dtype)
+            module.gather_values(vector, order, chosen)
+            assert np.array_equal(chosen, vector[order])
+
+
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+@pytest.mark.parametrize("rows", [1, 2, 7, 16])
+def test_a_step_on_any_row_is_one_on_that_row(rows, backend):
+    """X, y and the weights of the same row come together, wherever it stands in the data."""
+    rng = np.random.default_rng(rows)
+    X, y = rng.normal(size=(rows, 3)), rng.normal(size=(rows, 2))
+    for row in range(rows):
+        options = {"loss": cr.MSELoss(), "optimizer": cr.SGD(lr=0.1), "progress": False}
+        nets = [
+            cr.Sequential(cr.Linear(3, 2), seed=0, dtype="float64", backend=backend) for _ in "ab"
+        ]
+        weights = np.where(np.arange(rows) == row, 2.0, 0.0)
+        cr.fit(nets[0], X, y, sample_weight=weights, epochs=1, batch_size=rows, **options)
+        alone = slice(row, row + 1)
+        cr.fit(nets[1], X[alone], y[alone], epochs=1, batch_size=1, **options)
+        np.testing.assert_allclose(nets[0].params, nets[1].params, rtol=1e-13)
 
 
 @pytest.mark.parametrize("dtype", arrays.FLOATS)

@@ -88,7 +88,7 @@ def complex_step(forward, x, dy):
     return dx
 
 
-@pytest.mark.parametrize("name", ["tanh", "gelu_tanh", "softmax", "log_softmax"])
+@pytest.mark.parametrize("name", ["tanh", "softmax", "log_softmax"])
 def test_reference_activation_by_complex_step(name):
     forward = getattr(reference_activation, name)
     backward = getattr(reference_activation, f"{name}_backward")
@@ -106,6 +106,10 @@ def test_reference_activation_by_complex_step(name):
         ("sigmoid", lambda x: 1 / (1 + np.exp(-x))),
         ("silu", lambda x: x / (1 + np.exp(-x))),
         ("softplus", lambda x: np.log(1 + np.exp(x))),
+        (
+            "gelu_tanh",
+            lambda x: x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))),
+        ),
     ],
 )
 def test_reference_that_avoids_overflow_by_complex_step_of_its_formula(name, formula):

@@ -64,6 +64,35 @@ def test_value_and_gradient_follow_the_formula(
     )
 
 
+@pytest.mark.parametrize("rows", [1, 2, 7, 8, 17])
+@each_case
+def test_each_row_has_its_own_weight_the_last_too(loss, y, formula, numbers, rows):
+    rng = np.random.default_rng(rows)
+    output, target = rng.normal(size=(rows, 3)), rng.uniform(size=(rows, 3))
+    if loss.takes_labels:
+        target = rng.integers(0, 3, rows)
+    values, d_rows = formula(output, target, *numbers)
+    in_ops = {
+        cr.MSELoss: cr.ops.mse,
+        cr.HuberLoss: lambda o, t, w: cr.ops.huber(o, t, *numbers, w),
+        cr.BCEWithLogitsLoss: cr.ops.bce_with_logits,
+        cr.CrossEntropyLoss: lambda o, t, w: cr.ops.cross_entropy(o, t, *numbers, w),
+    }[type(loss)]
+    by_engine = cr.value_and_grad(cr.Sequential(cr.Identity(), dtype="float64"), loss, "x")
+    for row in range(rows):
+        alone, odd = np.zeros(rows), np.ones(rows)
+        alone[row], odd[row] = 3.0, 4.0
+        for weights in (alone, odd):
+            share = weights / weights.sum()
+            for value, d_output in (
+                loss(output, target, weights),
+                in_ops(output, target, weights),
+                by_engine(np.empty(0), output, target, weights),
+            ):
+                assert value == pytest.approx(share @ values, rel=1e-12)
+                np.testing.assert_allclose(d_output, share[:, None] * d_rows, atol=1e-14)
+
+
 @each_case
 def test_a_weight_of_two_is_a_row_twice_and_of_zero_a_row_less(loss, y, formula, numbers):
     value, d_output = loss(OUTPUT, y, [2, 1, 0, 1, 1, 1])

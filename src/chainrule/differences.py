@@ -25,8 +25,7 @@ Function = Callable[[float], tuple[float, Float64]]
 FACTOR = 8.0  # from a step to the next
 SAFETY = 2.0
 ULPS = 4.0  # that a value may be off, at least
-SIGNIFICANT = 0.1  # relative error of a slope that can be told from 0,
-PRECISE = 1e-6  # and of one that is believed where longer steps say something else
+SIGNIFICANT = 0.1  # relative error of a slope that can be told from 0
 JUMP = 1e3  # times its rounding: a value that changes so much within a step has no slope
 # In sizes of the values: from a quarter to a few units in the last place; and beyond, for values
 # that change too little to be seen.
@@ -108,17 +107,7 @@ def slopes(
         central, jumps = _best((above - below) / (2 * width), width, rounding, FACTOR**2)
         of_left, _ = _best((below - values) / left, width, rounding, FACTOR)
         of_right, _ = _best((above - values) / right, width, rounding, FACTOR)
-        return Slopes(_of_sides_if_better(central, of_left, of_right), of_left, of_right, jumps)
-
-
-def _of_sides_if_better(central: Slope, left: Slope, right: Slope) -> Slope:
-    """Return the slope to both sides, from those to one where these agree and say more."""
-    error = left.error + right.error
-    agree = abs(left.value - right.value) <= error
-    differ = abs(central.value - left.value) > central.error + left.error
-    better = agree & ((error < central.error) | differ)
-    side = np.where(left.error < right.error, left.value, right.value)
-    return Slope(np.where(better, side, central.value), np.where(better, error, central.error))
+        return Slopes(central, of_left, of_right, jumps)
 
 
 def _along(function: Function, distances: Float64, values: Float64) -> tuple[Float64, Float64]:
@@ -158,10 +147,6 @@ def _best(
         chosen: Float64 = np.take_along_axis(array, best[np.newaxis], 0)[0]
         return chosen
 
-    for i in range(len(slopes)):
-        # A slope is what it is near by: where shorter steps say something else, they are right.
-        differs = abs(slopes[i] - at(slopes)) > errors[i] + at(errors)
-        best = np.where((i > np.array(best)) & (relative[i] < PRECISE) & differs, i, best)
     jumps = at(change) > JUMP * ULPS * rounding
     # Of a jump, a long step says that it is no slope, and a shorter one that it is a steep one.
     shorter_ones = np.arange(len(slopes)).reshape(-1, *[1] * best.ndim) > best

@@ -21,6 +21,26 @@ Examples
 True
 """
 
-from chainrule.kernels.elementary import erf, exp, expm1, log, sigmoid, softplus, tanh
+from chainrule.kernels.elementary import (
+    erf,
+    exp,
+    expm1,
+    log,
+    normal_cdf,
+    normal_pdf,
+    sigmoid,
+    softplus,
+    tanh,
+)
 
-__all__ = ["erf", "exp", "expm1", "log", "sigmoid", "softplus", "tanh"]
+__all__ = [
+    "erf",
+    "exp",
+    "expm1",
+    "log",
+    "normal_cdf",
+    "normal_pdf",
+    "sigmoid",
+    "softplus",
+    "tanh",
+]

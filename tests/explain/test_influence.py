@@ -85,6 +85,43 @@ def test_figures_by_hand():
     assert weight.update_ratio == weight.update / weight.weight
 
 
+def test_where_ways_part_a_factor_is_that_of_its_own_way():
+    net = cr.Sequential(
+        cr.Linear(3, 4),
+        cr.Residual(cr.Linear(4, 4), cr.Tanh()),
+        cr.Parallel(cr.Linear(4, 2), cr.Linear(4, 2)),
+        seed=0,
+        dtype="float64",
+    )
+    x, y = batch(6, 3), batch(6, 2, 1)
+    w1, b1, w2, b2, w3, b3, w4, b4 = net.parameters().values()
+    h1 = x @ w1 + b1
+    inner = np.tanh(h1 @ w2 + b2)
+    h3 = h1 + inner
+    out = h3 @ w3 + b3 + h3 @ w4 + b4
+    d_out = 2 * (out - y) / out.size
+    terms = d_out @ w3.T, d_out @ w4.T  # of what comes back to h3
+    d_h3 = terms[0] + terms[1]
+    term = (d_h3 * (1 - inner**2)) @ w2.T  # of what comes back to h1, beside d_h3 itself
+    d_h1 = d_h3 + term
+
+    norm = np.linalg.norm
+    links = cr.explain(net, cr.MSELoss(), x, y).influence().links
+    assert [link.inputs for link in links[1:]] == [
+        ("X",), ("H1",), ("H1", "H2"), ("H3",), ("H3",), ("H4", "H5"),
+    ]  # fmt: skip
+    gradients = [d_h1, d_h3, d_h3, d_out, d_out, d_out]
+    passed_back = [d_h1 @ w1.T, term, None, *terms, None]
+    for link, gradient, passed in zip(links[1:], gradients, passed_back, strict=True):
+        assert link.backward == pytest.approx(norm(gradient) / np.sqrt(6), rel=1e-12)
+        if passed is None:  # several ways, and no factor
+            assert link.backward_factor is None
+            continue
+        assert link.backward_factor == pytest.approx(norm(passed) / norm(gradient), rel=1e-12)
+        factors = [layer.factor for layer in link.layers]
+        assert prod(factors) == pytest.approx(link.backward_factor, rel=1e-12)
+
+
 @pytest.mark.parametrize(
     "optimizer", [cr.SGD(lr=0.1, momentum=0.9), cr.Adam(), cr.AdamW()], ids=repr
 )

@@ -118,7 +118,7 @@ def test_the_chain_is_not_touched():
 def test_bad_arguments():
     with pytest.raises(ValueError, match="no parameter 'W3'"):
         chain_of(*LAYERS).order("W3")
-    with pytest.raises(ValueError, match="the input is none"):
+    with pytest.raises(ValueError, match="link X has none"):
         chain_of(*LAYERS).order("x")
     with pytest.raises(ValueError, match="this network has none"):
         chain_of(cr.Tanh()).order()
@@ -131,3 +131,22 @@ def test_text_says_why_in_plain_signs(monkeypatch):
         assert max(map(len, text.splitlines())) <= 80
         assert text.isascii()
         assert "finite differences take 27 forward passes" in " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("layers", "name", "costs", "words"),
+    [
+        (LAYERS, None, "more", "Why the chain rule, and why from the loss: finite"),
+        ((cr.Linear(3, 1), cr.Tanh()), "b1", "same", "1 column, and here the same work."),
+        ((cr.Linear(3, 1),), None, "same", "4 columns, and here the same work."),
+        ((cr.Linear(3, 4), cr.Linear(4, 1)), "b2", "same", "1 column, and here the same work."),
+    ],
+)
+def test_why_from_the_loss_is_said_where_it_saves(layers, name, costs, words):
+    order = chain_of(*layers, rows=1).order(name)
+    backward, forward, _ = counts(order)
+    assert {"more": forward > backward, "same": forward == backward}[costs]
+    text = " ".join(str(order).split())
+    assert words in text
+    assert ("why from the loss" in text) == (costs == "more")
+    assert ("times the work" in text) == (costs == "more")

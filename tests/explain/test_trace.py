@@ -142,7 +142,7 @@ def test_a_dead_unit_has_no_paths():
 @pytest.mark.parametrize("index", [(0, 4), (3, 0), (-1, 0), (0,), 0, (0, 0, 0), (0.0, 0), "ab"])
 def test_indices_that_do_not_exist(index):
     chain = chain_of(cr.Linear(3, 4), cr.ReLU(), cr.Linear(4, 2))
-    with pytest.raises(IndexError, match=r"2 integer\(s\), from \(0, 0\) to \(2, 3\), for W1"):
+    with pytest.raises(IndexError, match=r"2 integers, from \(0, 0\) to \(2, 3\), for W1"):
         chain.trace("W1", index)
 
 
@@ -185,3 +185,32 @@ def test_text_has_at_most_80_columns_and_a_plain_form(monkeypatch):
     numbers = " x ".join(f"{factor:.4g}" for factor in route.factors)
     way = f"row 0: W1[2, 0] -> H[0] -> O[{route.units[1]}] -> L"
     assert f"{way}  {numbers} = {route.contribution:.4g}" in text
+
+
+def about(trace):
+    return " ".join(str(trace).split("\n\n")[0].split())
+
+
+@pytest.mark.parametrize(
+    ("units", "top", "ending"),
+    [
+        (0, 5, "the sum over 3 paths, of which 0 are not 0."),
+        (1, 5, "the sum over 3 paths, of which 1 is not 0:"),
+        (2, 5, "the sum over 3 paths, of which 2 are not 0:"),
+        (3, 2, "the sum over 3 paths, of which 3 are not 0. The 2 largest:"),
+        (3, 1, "the sum over 3 paths, of which 3 are not 0. The largest:"),
+    ],
+)
+def test_numbers_of_paths_in_words(units, top, ending):
+    layers = cr.Linear(1, 1, bias=False), cr.Linear(1, 3, bias=False), cr.Linear(3, 1, bias=False)
+    net = cr.Sequential(*layers, seed=0, dtype="float64")
+    net.params[:] = 1
+    net.parameters()["1.weight"][0, units:] = 0
+    chain = cr.explain(net, cr.MSELoss(), [[1.0]], [[-1.0]])
+    assert about(chain.trace("W1", (0, 0), top)).endswith(ending)
+
+
+def test_one_path_in_words():
+    net = cr.Sequential(cr.Linear(1, 1, bias=False), seed=0)
+    text = about(cr.explain(net, cr.MSELoss(), [[1.0]], [[5.0]]).trace("W1", (0, 0)))
+    assert text.endswith("the sum over 1 path, of which 1 is not 0:")

@@ -17,14 +17,21 @@ from chainrule.autodiff.door import check_loss
 from chainrule.explain import fragment, notation, plots
 from chainrule.explain.compression import Compression, compress
 from chainrule.explain.influence import Influence, influence
+from chainrule.explain.kept import engine_gradients
 from chainrule.explain.link import Link
 from chainrule.explain.notation import SYMBOLS, Notation
 from chainrule.explain.order import Order, order
 from chainrule.explain.path import Path
 from chainrule.explain.routes import Routes
 from chainrule.explain.step import Float64
-from chainrule.explain.symbols import find, group, name_links, name_parameters
-from chainrule.explain.text import number, paragraph, table
+from chainrule.explain.symbols import (
+    find,
+    find_link,
+    group,
+    name_links,
+    name_parameters,
+)
+from chainrule.explain.text import number, paragraph, plural, table
 from chainrule.explain.trace import Trace, trace
 from chainrule.explain.walk import walk
 from chainrule.files import write_whole
@@ -125,18 +132,18 @@ class Chain:
         return self._original()
 
     def path(self, name: str) -> Path:
-        """Return the chain rule for one parameter, or for the input: every factor.
+        """Return the chain rule for one parameter, a link or the input: every factor.
 
         Parameters
         ----------
         name : str
             A parameter's name (``"0.weight"``, or ``"H.weight"`` for a layer named H) or symbol
-            (``"W1"``); ``"x"`` or ``"X"`` for the input.
+            (``"W1"``); a link's symbol (``"H"``); ``"x"`` or ``"X"`` for the input.
 
         Raises
         ------
         ValueError
-            If there is no such parameter.
+            If there is no such parameter or link.
 
         Examples
         --------
@@ -146,13 +153,27 @@ class Chain:
         >>> print(chain.path("H.weight").equation)
         ∂L/∂W₁ = ∂L/∂O · ∂O/∂H · ∂H/∂W₁
         """
-        name = self.find(name)
-        symbol, engine = self.symbols.get(name, "X"), self.gradients[name]
-        if name == "x":
-            product = self.routes.of_link(0)
+        position = self.find_link(name)
+        if position is not None:
+            symbol, engine = self.links[position].symbol, self.link_gradients[position]
+            name = symbol if position else "x"
+            product = self.routes.of_link(position)
         else:
+            name = self.find(name)
+            symbol, engine = self.symbols[name], self.gradients[name]
             product = self.routes.of_parameter(name, symbol, engine.shape)
         return Path(symbol, name, *product, engine, self.max_elements)
+
+    @cached_property
+    def link_gradients(self) -> list[FloatArray]:
+        """What the engine's one pass gave for each link's value, of shape (rows, size)."""
+        net, outputs = self.network, self.network.output_shapes(self.x.shape[1:])
+        shapes = [(self.rows, *shape) for shape in outputs]
+        targets = self.loss_function.check_targets(self.target, shapes, net.dtype)
+        last = [link.steps[-1].node.path for link in self.links[1:]]
+        paths = [node.path for node in net.graph.nodes]
+        layers = [INPUT, *map(paths.index, last)]
+        return engine_gradients(net, self.loss_function, self.x.astype(net.dtype), targets, layers)
 
     @cached_property
     def routes(self) -> Routes:
@@ -184,15 +205,17 @@ class Chain:
         """Follow every path from one weight to the loss: the chain rule's sum, in numbers.
 
         A path goes from the entry to a unit of its link, on to a unit of each link after it, and to
-        the loss, in one row of the batch. What it contributes is the product of the derivatives
-        along it, and all contributions together are the gradient's entry.
+        the loss, in one row of the batch; from a unit of a link, in its own row. What it
+        contributes is the product of the derivatives along it, and all contributions together are
+        the gradient's entry.
 
         Parameters
         ----------
         name : str
             As for :meth:`path`.
         index : int or tuple of int
-            The entry, counted from 0; for the input, its row and its place in the flat row.
+            The entry, counted from 0; for a link or the input, its row and its place in the flat
+            row.
         top : int
             How many of the largest contributions are shown.
 
@@ -210,8 +233,7 @@ class Chain:
         >>> net = cr.Sequential(cr.Linear(2, 3), cr.Tanh(), cr.Linear(3, 2), seed=0)
         >>> chain = cr.explain(net, cr.MSELoss(), [[1.0, -1.0]], [[0.5, 0.0]])
         >>> print(chain.trace("W1", (1, 0)))
-        ∂L/∂W₁[1, 0] = -0.08545: the sum over 6 path(s), of which 2 are not 0. The 2
-        largest:
+        ∂L/∂W₁[1, 0] = -0.08545: the sum over 6 paths, of which 2 are not 0:
         <BLANKLINE>
         row 0: W₁[1, 0] → H[0] → O[1] → L ... = -0.04556
         row 0: W₁[1, 0] → H[0] → O[0] → L ... = -0.0399
@@ -235,7 +257,8 @@ class Chain:
         Parameters
         ----------
         name : str, optional
-            One parameter, as for :meth:`path`; by default all of them.
+            One parameter, as for :meth:`path`, or a link, with all of its own; by default all there
+            are.
 
         Raises
         ------
@@ -315,14 +338,21 @@ class Chain:
         """Return the name, such as ``"0.weight"``, of what a name or a symbol stands for."""
         return find(self.network, name)
 
+    def find_link(self, name: str) -> int | None:
+        """Return the position of the link that is called so; None if none is."""
+        if not isinstance(name, str):
+            return None
+        return find_link([link.symbol for link in self.links], name)
+
     def link_of(self, name: str) -> int:
-        """Return the position of the link that a parameter belongs to; 0 for the input.
+        """Return the position of a link, or of the one that a parameter belongs to.
 
         Parameters and errors are those of :meth:`path`.
         """
+        position = self.find_link(name)
+        if position is not None:
+            return position
         name = self.find(name)
-        if name == "x":
-            return 0
         path = name.rpartition(".")[0]
         return next(
             position
@@ -339,7 +369,9 @@ class Chain:
             )
 
     def _about(self) -> str:
-        return f"L = {number(self.loss)}: {self.loss_function!r}, mean of {self.rows} row(s)."
+        return (
+            f"L = {number(self.loss)}: {self.loss_function!r}, mean of {plural(self.rows, 'row')}."
+        )
 
     def _table(self, signs: Notation) -> tuple[list[str], list[list[str]]]:
         """Return the header and the rows of the links as a table, the loss's end first."""

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
+from chainrule.explain.text import plural
+
 
 def entry_of(index: Any, symbol: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return ``index`` as integers; IndexError, naming ``symbol``, unless there is that entry.
@@ -18,6 +20,6 @@ def entry_of(index: Any, symbol: str, shape: tuple[int, ...]) -> tuple[int, ...]
         return tuple(map(int, entries))
     last = tuple(size - 1 for size in shape)
     raise IndexError(
-        f"index must be {len(shape)} integer(s), from {(0,) * len(shape)} to {last}, for {symbol} "
-        f"of shape {shape}; not {index!r}."
+        f"index must be {plural(len(shape), 'integer')}, from {(0,) * len(shape)} to {last}, for "
+        f"{symbol} of shape {shape}; not {index!r}."
     )

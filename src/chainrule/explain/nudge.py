@@ -16,7 +16,7 @@ from chainrule.explain import fragment, notation
 from chainrule.explain.entry import entry_of
 from chainrule.explain.notation import SYMBOLS, Notation
 from chainrule.explain.step import Float64
-from chainrule.explain.symbols import find, find_layer, name_parameters
+from chainrule.explain.symbols import find, find_layer, find_parameter, name_parameters
 from chainrule.explain.text import number, paragraph, table
 from chainrule.losses import Loss
 from chainrule.network import Sequential
@@ -116,7 +116,8 @@ def nudge(
         As in :func:`explain`.
     name : str
         A parameter, as in :meth:`Chain.path`; ``"x"`` for the input. For index None it may also be
-        a layer, by its name or position (``"H"``, ``"0"``): all its parameters together.
+        a layer, by its name or position (``"H"``, ``"0"``), or a link as :func:`explain` prints it
+        (``"O"``): all its parameters together.
     index : tuple of int, int, or None
         The entry; None for a step of length ``delta`` along the gradient of the whole.
     delta : float
@@ -175,7 +176,8 @@ class Ray:
         self._x: Float64 = self._twin.check_input(x, "x").astype(float, order="C")
         self._array: FloatArray
         self._gradient: FloatArray | None
-        layer = find_layer(net, name) if index is None else None
+        may_be_layer = index is None and isinstance(name, str) and not find_parameter(net, name)
+        layer = find_layer(net, name) if may_be_layer else None
         if layer is not None:  # its parameters lie side by side
             names = [n for n in net.parameters() if n.rpartition(".")[0] == layer]
             self.name = self.symbol = str(name)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from chainrule.explain import fragment
 from chainrule.explain.step import Step
-from chainrule.explain.text import count, duration, number, paragraph, table
+from chainrule.explain.text import count, duration, number, paragraph, plural, table
 from chainrule.explain.ways import Entries, Way, by_differences, from_the_input, from_the_loss
 from chainrule.layers import Dropout, Flatten, Identity
 
@@ -57,7 +57,8 @@ class Order:
     forward_multiply_adds: int
 
     def _subject(self) -> str:
-        return f"The gradient by {self.parameters:,} parameter(s), for {self.rows:,} row(s)."
+        parameters, rows = plural(self.parameters, "parameter"), plural(self.rows, "row")
+        return f"The gradient by {parameters}, for {rows}."
 
     def _table(self) -> tuple[list[str], list[list[str]]]:
         """Return the header and the rows of the ways as a table."""
@@ -83,14 +84,20 @@ class Order:
 
     def _conclusion(self) -> str:
         backward, forward, _ = self.ways
+        saves = forward.multiply_adds > backward.multiply_adds
+        if saves:
+            work = f"{number(forward.multiply_adds / backward.multiply_adds)} times the work"
+        elif forward.multiply_adds == backward.multiply_adds:
+            work = "here the same work"
+        else:
+            work = f"here {number(forward.multiply_adds / backward.multiply_adds)} of the work"
         return (
-            f"Why the chain rule, and why from the loss: finite differences take "
-            f"{self.parameters + 1:,} forward passes, and from the loss it takes one forward pass "
-            f"and one backward, together the multiply-adds of "
+            f"Why the chain rule{', and why from the loss' if saves else ''}: finite differences "
+            f"take {self.parameters + 1:,} forward passes, and from the loss it takes one forward "
+            f"pass and one backward, together the multiply-adds of "
             f"{number(backward.multiply_adds / self.forward_multiply_adds)} forward passes. L is "
             f"one number, so what is carried back is one row of numbers; from the input it is "
-            f"{self.parameters:,} columns, and "
-            f"{number(forward.multiply_adds / backward.multiply_adds)} times the work."
+            f"{plural(self.parameters, 'column')}, and {work}."
         )
 
     def __str__(self) -> str:
@@ -122,12 +129,14 @@ class Order:
 def order(chain: Chain, name: str | None) -> Order:
     """Count and measure the three ways; see :meth:`Chain.order`."""
     chain.require_no_ways("order")
-    names = list(chain.symbols) if name is None else [chain.find(name)]
-    if not names or names == ["x"]:
-        raise ValueError(
-            "order compares ways to the gradient by parameters: "
-            + ("the input is none." if names else "this network has none.")
-        )
+    names, link = list(chain.symbols), None if name is None else chain.find_link(name)
+    if link is not None:
+        names = [own for own in names if chain.link_of(own) == link]
+    elif name is not None:
+        names = [chain.find(name)]
+    if not names:
+        owner = "this network" if link is None else f"link {chain.links[link].symbol}"
+        raise ValueError(f"order compares ways to the gradient by parameters: {owner} has none.")
     forward, backward, carried, passes = _multiply_adds(chain, names)
     entries = Entries(chain, names)
     all_ways = (

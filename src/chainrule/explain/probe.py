@@ -14,9 +14,9 @@ from chainrule.arrays import FloatArray, weight_array
 from chainrule.callbacks import Training
 from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
+from chainrule.explain.kept import makers
 from chainrule.explain.step import Float64
 from chainrule.explain.symbols import group
-from chainrule.layers.graph import INPUT, Graph
 from chainrule.plan import Plan
 
 BLOCK = 1 << 15  # numbers whose squares are in memory at a time
@@ -59,9 +59,9 @@ class Probe:
 
     def _find_links(self, plan: Plan) -> None:
         """Find where the arena will hold the value and the gradient of each link."""
-        makers = _makers(plan, self.graph)
+        of_layer = makers(plan, self.graph)
         links = group(self.graph, merge=True)
-        chosen = [0, *(makers[members[-1]] for members in links)]  # 0 is the input
+        chosen = [0, *(of_layer[members[-1]] for members in links)]  # 0 is the input
         table = plan.instructions
         elements = self._rows * table["repeat"] * table["outputs"]
         begin, size = plan.layout[0], self._rows * int(plan.layout["input_size"][0])
@@ -100,16 +100,6 @@ class Probe:
             if not went_well:  # the loss is not finite, and nothing came after it
                 backward[:] = norms[0] = norms[2] = np.nan
         return np.concatenate([forward, backward, norms.reshape(-1)])
-
-
-def _makers(plan: Plan, graph: Graph) -> dict[int, int]:
-    """Return, for each layer, the instruction that makes its output, counted from 1."""
-    own = {layer: step for step, layers in enumerate(plan.layers, start=1) for layer in layers}
-    makers = {INPUT: 0}
-    for position, node in enumerate(graph.nodes):
-        # Layers without an instruction, such as Flatten, pass on what they got.
-        makers[position] = own.get(position, makers[node.inputs[0]])
-    return makers
 
 
 class _SumsOfSquares:

@@ -43,7 +43,8 @@ def name_links(graph: Graph, groups: Sequence[Sequence[int]]) -> list[str]:
     layers = [[graph.nodes[i].layer for i in members] for members in groups]
     given = [next((layer.name for layer in link if layer.name), None) for link in layers]
     outputs = [next(g for g, members in enumerate(groups) if i in members) for i in graph.outputs]
-    taken = {"X", "L", *name_parameters(graph).values()}
+    parameters = name_parameters(graph)
+    taken = {"X", "x", "L", *parameters, *parameters.values()}
     symbols = ["X"]
     for position, name in enumerate(given):
         others = taken.union(symbols)
@@ -73,12 +74,42 @@ def name_parameters(graph: Graph) -> dict[str, str]:
     return symbols
 
 
-def find_layer(net: Sequential, name: str) -> str | None:
-    """Return the path of the layer with parameters that a name or a path stands for, if any."""
-    for node in net.graph.nodes:
-        if name in (node.path, node.layer.name) and node.layer.parameters():
-            return node.home
+def find_link(symbols: Sequence[str], name: str) -> int | None:
+    """Return the position of the link that is called so, the input's being 0; None if none is."""
+    if name in ("x", "X"):
+        return 0
+    for spelling in _spellings(name):
+        if spelling in symbols:
+            return symbols.index(spelling)
     return None
+
+
+def find_layer(net: Sequential, name: str) -> str | None:
+    """Return the path of the layer with parameters that a name stands for, if any.
+
+    It may be the name of a link, which has one such layer at most, or a layer's name or path.
+
+    Raises
+    ------
+    ValueError
+        If it is a link's that has none.
+    """
+    nodes, groups = net.graph.nodes, group(net.graph, merge=True)
+    link = find_link(name_links(net.graph, groups), name) or 0
+    candidates = [nodes[i] for i in groups[link - 1]] if link else []
+    candidates += [node for node in nodes if node.layer.name in _spellings(name)]
+    candidates += [node for node in nodes if node.path == name]
+    for node in candidates:
+        if node.layer.parameters():
+            return node.home
+    if link:
+        raise ValueError(f"Link {name} has no parameters.")
+    return None
+
+
+def _spellings(name: str) -> tuple[str, str]:
+    """Return a name as it was given, and with the digits that are printed as subscripts."""
+    return name, without_subscripts(name)
 
 
 def find(net: Sequential, name: str) -> str:
@@ -93,17 +124,26 @@ def find(net: Sequential, name: str) -> str:
     """
     if not isinstance(name, str):
         raise TypeError(f"A parameter is found by its name, such as '0.weight', not by {name!r}.")
-    name = without_subscripts(name)
+    found = find_parameter(net, name)
+    if found is None:
+        symbols = name_parameters(net.graph).items()
+        known = ", ".join(f"{other} ({symbol})" for other, symbol in symbols)
+        raise ValueError(f"There is no parameter {name!r}; there are: {known or 'none'}, and x.")
+    return found
+
+
+def find_parameter(net: Sequential, name: str) -> str | None:
+    """Return what :func:`find` returns; None if there is none."""
     if name in ("x", "X"):
         return "x"
     symbols = name_parameters(net.graph)
     nodes = net.graph.nodes
     paths = {node.layer.name: node.home for node in nodes if node.layer.name}
-    layer, _, parameter = name.rpartition(".")
-    candidates = [name, f"{paths.get(layer)}.{parameter}"]
-    candidates += [found for found, symbol in symbols.items() if symbol == name]
-    for candidate in candidates:
-        if candidate in symbols:
-            return candidate
-    known = ", ".join(f"{found} ({symbol})" for found, symbol in symbols.items())
-    raise ValueError(f"There is no parameter {name!r}; there are: {known or 'none'}, and x.")
+    for spelling in _spellings(name):
+        layer, _, parameter = spelling.rpartition(".")
+        candidates = [spelling, f"{paths.get(layer)}.{parameter}"]
+        candidates += [found for found, symbol in symbols.items() if symbol == spelling]
+        for candidate in candidates:
+            if candidate in symbols:
+                return candidate
+    return None

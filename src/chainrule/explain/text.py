@@ -63,6 +63,15 @@ def number(value: float | None, digits: int = 4) -> str:
     return "-" if value is None else f"{value:.{digits}g}"
 
 
+def plural(value: int, noun: str) -> str:
+    """Return a number of things.
+
+    >>> plural(1, "row"), plural(1200, "path")
+    ('1 row', '1,200 paths')
+    """
+    return f"{count(value)} {noun}{'' if value == 1 else 's'}"
+
+
 def count(value: int) -> str:
     """Return a whole number, however large.
 

@@ -15,7 +15,7 @@ from chainrule.explain import fragment, notation
 from chainrule.explain.entry import entry_of
 from chainrule.explain.notation import SYMBOLS, Notation
 from chainrule.explain.step import Float64
-from chainrule.explain.text import WIDTH, count, number, paragraph, table
+from chainrule.explain.text import WIDTH, count, number, paragraph, plural, table
 
 if TYPE_CHECKING:
     from chainrule.explain.chain import Chain
@@ -84,11 +84,15 @@ class Trace:
         return self.total - self.shown if len(self.routes) < self.nonzero else 0.0
 
     def _about(self, signs: Notation) -> str:
-        return (
+        are = "is" if self.nonzero == 1 else "are"
+        about = (
             f"{signs.d}L/{signs.d}{signs.entry(self.symbol, self.index)} = {number(self.total)}: "
-            f"the sum over {count(self.paths)} path(s), of which {count(self.nonzero)} are not 0."
-            + (f" The {len(self.routes):,} largest:" if self.routes else "")
+            f"the sum over {plural(self.paths, 'path')}, of which {count(self.nonzero)} {are} not 0"
         )
+        shown = len(self.routes)
+        if shown == self.nonzero:
+            return f"{about}:" if shown else f"{about}."
+        return f"{about}. The {f'{shown:,} ' if shown > 1 else ''}largest:"
 
     def _ways(self, signs: Notation) -> list[list[str]]:
         """Return each route, and what it contributes."""
@@ -146,29 +150,34 @@ def _indented(text: str, columns: int) -> list[str]:
 def trace(chain: Chain, name: str, index: Any, top: int) -> Trace:
     """Find every path from an entry to the loss; see :meth:`Chain.trace`."""
     top = integer(top, "top", least=1)
-    name = chain.find(name)
-    symbol = chain.links[0].symbol if name == "x" else chain.symbols[name]
-    engine = chain.gradients[name]
+    position = chain.find_link(name)
+    start = chain.link_of(name)
+    if position is None:
+        name = chain.find(name)
+        symbol, engine = chain.symbols[name], chain.gradients[name]
+    else:
+        symbol, engine = chain.links[start].symbol, chain.link_gradients[start]
+        name = symbol if start else "x"
     index = entry_of(index, symbol, engine.shape)
     rows = np.arange(chain.rows)
-    start = chain.link_of(name)
     try:
         behind = chain.routes.single(start)
     except ValueError as error:
         raise ValueError(f"trace follows one way, but not several: {error}") from None
-    if name == "x":
-        (first, operand), *behind = behind
-        rows = rows[index[0] : index[0] + 1]
-        entry = _built(chain, first, first.jacobians[operand])[:, :, [index[1]]]
-    else:
+    links = [chain.links[start], *(link for link, _ in behind)]
+    # Matrices for each row, from the entry, which is one column, to the loss, which is one row.
+    matrices = []
+    if position is None:
         if len(chain.routes.places(name)) > 1:
             raise ValueError(f"trace follows one way, but {symbol} is in several places.")
-        first, column = chain.links[start], np.ravel_multi_index(index, engine.shape)
-        entry = _built(chain, first, first.parameter_jacobian(name, np.array([column])))
-    links = [first, *(link for link, _ in behind)]
-    jacobians = [_built(chain, link, link.jacobians[operand]) for link, operand in behind]
-    # Matrices for each row, from the entry, which is one column, to the loss, which is one row.
-    factors = [m[rows] for m in (entry, *jacobians, links[-1].gradient[:, np.newaxis])]
+        column = np.array([np.ravel_multi_index(index, engine.shape)])
+        matrices.append(_built(chain, links[0], links[0].parameter_jacobian(name, column)))
+    matrices += [_built(chain, link, link.jacobians[operand]) for link, operand in behind]
+    matrices.append(links[-1].gradient[:, np.newaxis])
+    if position is not None:
+        links, rows = links[1:], rows[index[0] : index[0] + 1]
+        matrices[0] = matrices[0][:, :, [index[1]]]
+    factors = [matrix[rows] for matrix in matrices]
     paths = len(rows) * prod(link.value.shape[1] for link in links)
     total, nonzero = _sum_and_number(factors, paths)
     return Trace(
@@ -188,8 +197,8 @@ def _built(chain: Chain, link: Link, jacobian: Float64 | None) -> Float64:
     if jacobian is None:
         raise ValueError(
             f"A Jacobian of link {link.symbol} has more than max_elements = "
-            f"{link.max_elements:,} elements over the {chain.rows:,} row(s) of the batch, so its "
-            "paths cannot be followed: give explain a larger max_elements, or fewer rows."
+            f"{link.max_elements:,} elements over the {plural(chain.rows, 'row')} of the batch, so "
+            "its paths cannot be followed: give explain a larger max_elements, or fewer rows."
         )
     return jacobian
 

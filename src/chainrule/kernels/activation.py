@@ -6,14 +6,12 @@ They must not work in place: where input and output may overlap, LLVM falls back
 import math
 
 from chainrule.kernels import elementary
-from chainrule.kernels.elementary import erf, exp, expm1, log
+from chainrule.kernels.elementary import exp, expm1, log, near_zero, normal_cdf, normal_pdf
 from chainrule.kernels.jit import kernel
 from chainrule.kernels.rows import subtract_largest
 from chainrule.kernels.views import flat
 
-SQRT_HALF = math.sqrt(0.5)
 SQRT_2_OVER_PI = math.sqrt(2.0 / math.pi)
-INVERSE_SQRT_2PI = 1.0 / math.sqrt(2.0 * math.pi)
 GELU_CUBIC = 0.044715
 
 
@@ -113,18 +111,14 @@ def silu_backward(dy, x, dx):
 
 @kernel
 def gelu(x, y):
-    half, one, scale = x.dtype.type(0.5), x.dtype.type(1), x.dtype.type(SQRT_HALF)
     for i in range(x.size):
-        y[i] = half * x[i] * (one + erf(x[i] * scale))
+        y[i] = x[i] * normal_cdf(x[i])
 
 
 @kernel
 def gelu_backward(dy, x, dx):
-    half, one, scale = x.dtype.type(0.5), x.dtype.type(1), x.dtype.type(SQRT_HALF)
-    density_at_zero = x.dtype.type(INVERSE_SQRT_2PI)
     for i in range(x.size):
-        cumulative = half * (one + erf(x[i] * scale))
-        dx[i] = dy[i] * (cumulative + x[i] * density_at_zero * exp(-half * x[i] * x[i]))
+        dx[i] = dy[i] * (normal_cdf(x[i]) + x[i] * normal_pdf(x[i]))
 
 
 @kernel
@@ -141,9 +135,10 @@ def gelu_tanh_backward(dy, x, dx):
     one, three = x.dtype.type(1), x.dtype.type(3)
     scale, cubic = x.dtype.type(2.0 * SQRT_2_OVER_PI), x.dtype.type(GELU_CUBIC)
     for i in range(x.size):
-        square = cubic * x[i] * x[i]
-        s = elementary.sigmoid(scale * x[i] * (one + square))
-        dx[i] = dy[i] * s * (one + (one - s) * scale * x[i] * (one + three * square))
+        z = near_zero(x[i])
+        square = cubic * z * z
+        s = elementary.sigmoid(scale * z * (one + square))
+        dx[i] = dy[i] * s * (one + (one - s) * scale * z * (one + three * square))
 
 
 @kernel

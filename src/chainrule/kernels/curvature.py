@@ -5,8 +5,8 @@ input x. ``*_second`` multiplies by the derivative of g by that, ``*_third`` by 
 """
 
 from chainrule.kernels import elementary
-from chainrule.kernels.activation import GELU_CUBIC, INVERSE_SQRT_2PI, SQRT_2_OVER_PI
-from chainrule.kernels.elementary import exp
+from chainrule.kernels.activation import GELU_CUBIC, SQRT_2_OVER_PI
+from chainrule.kernels.elementary import exp, near_zero, normal_pdf
 from chainrule.kernels.jit import kernel
 
 
@@ -43,39 +43,43 @@ def elu_second(dy, y, dx):
         dx[i] = zero if y[i] > zero else dy[i]
 
 
+# With s = sigmoid(v): s' = s * (1 - s), from the smaller of the two, as 1 - s has no digits left
+# where s is almost 1; and bend = 1 - 2 * s, so that s'' = s' * bend.
+
+
 @kernel
 def silu_second(dy, x, dx):
     one, two = x.dtype.type(1), x.dtype.type(2)
     for i in range(x.size):
-        s = elementary.sigmoid(x[i])
-        dx[i] = dy[i] * s * (one - s) * (two + x[i] * (one - two * s))
+        small = elementary.sigmoid(-abs(x[i]))
+        bend = one - two * small if x[i] < 0 else two * small - one
+        dx[i] = dy[i] * small * (one - small) * (two + x[i] * bend)
 
 
 @kernel
 def silu_third(dy, x, dx):
     one, two, three, six = x.dtype.type(1), x.dtype.type(2), x.dtype.type(3), x.dtype.type(6)
     for i in range(x.size):
-        s = elementary.sigmoid(x[i])
-        slope = s * (one - s)
-        dx[i] = dy[i] * slope * (three * (one - two * s) + x[i] * (one - six * slope))
+        small = elementary.sigmoid(-abs(x[i]))
+        bend = one - two * small if x[i] < 0 else two * small - one
+        slope = small * (one - small)
+        dx[i] = dy[i] * slope * (three * bend + x[i] * (one - six * slope))
 
 
 @kernel
 def gelu_second(dy, x, dx):
-    half, two = x.dtype.type(0.5), x.dtype.type(2)
-    density_at_zero = x.dtype.type(INVERSE_SQRT_2PI)
+    two = x.dtype.type(2)
     for i in range(x.size):
-        square = x[i] * x[i]
-        dx[i] = dy[i] * density_at_zero * exp(-half * square) * (two - square)
+        z = near_zero(x[i])
+        dx[i] = dy[i] * normal_pdf(z) * (two - z * z)
 
 
 @kernel
 def gelu_third(dy, x, dx):
-    half, four = x.dtype.type(0.5), x.dtype.type(4)
-    density_at_zero = x.dtype.type(INVERSE_SQRT_2PI)
+    four = x.dtype.type(4)
     for i in range(x.size):
-        square = x[i] * x[i]
-        dx[i] = dy[i] * density_at_zero * exp(-half * square) * x[i] * (square - four)
+        z = near_zero(x[i])
+        dx[i] = dy[i] * normal_pdf(z) * z * (z * z - four)
 
 
 @kernel
@@ -84,12 +88,14 @@ def gelu_tanh_second(dy, x, dx):
     one, two, three = x.dtype.type(1), x.dtype.type(2), x.dtype.type(3)
     scale, cubic = x.dtype.type(2.0 * SQRT_2_OVER_PI), x.dtype.type(GELU_CUBIC)
     for i in range(x.size):
-        square = cubic * x[i] * x[i]
-        s = elementary.sigmoid(scale * x[i] * (one + square))
-        slope, bend = s * (one - s), one - two * s
+        z = near_zero(x[i])
+        square = cubic * z * z
+        small = elementary.sigmoid(-abs(scale * z * (one + square)))
+        bend = one - two * small if z < 0 else two * small - one
+        slope = small * (one - small)
         v1 = scale * (one + three * square)
-        v2 = two * three * scale * cubic * x[i]
-        dx[i] = dy[i] * slope * (two * v1 + x[i] * (bend * v1 * v1 + v2))
+        v2 = two * three * scale * cubic * z
+        dx[i] = dy[i] * slope * (two * v1 + z * (bend * v1 * v1 + v2))
 
 
 @kernel
@@ -98,15 +104,17 @@ def gelu_tanh_third(dy, x, dx):
     one, two, three = x.dtype.type(1), x.dtype.type(2), x.dtype.type(3)
     scale, cubic = x.dtype.type(2.0 * SQRT_2_OVER_PI), x.dtype.type(GELU_CUBIC)
     for i in range(x.size):
-        square = cubic * x[i] * x[i]
-        s = elementary.sigmoid(scale * x[i] * (one + square))
-        slope, bend = s * (one - s), one - two * s
+        z = near_zero(x[i])
+        square = cubic * z * z
+        small = elementary.sigmoid(-abs(scale * z * (one + square)))
+        bend = one - two * small if z < 0 else two * small - one
+        slope = small * (one - small)
         v1 = scale * (one + three * square)
         v3 = two * three * scale * cubic
-        v2 = v3 * x[i]
+        v2 = v3 * z
         second = bend * v1 * v1 + v2
         third = bend * v1 * (second + two * v2) - two * slope * v1 * v1 * v1 + v3
-        dx[i] = dy[i] * slope * (three * second + x[i] * third)
+        dx[i] = dy[i] * slope * (three * second + z * third)
 
 
 @kernel

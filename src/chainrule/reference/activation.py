@@ -84,27 +84,29 @@ def silu_backward(dy, x, dx):
 
 def gelu(x, y):
     """``y = x * Phi(x)``, Phi the normal distribution's cumulative."""
-    y[...] = x * (1 + elementary.erf(x / math.sqrt(2))) / 2
+    y[...] = x * elementary.normal_cdf(x)
 
 
 def gelu_backward(dy, x, dx):
     """``dx = dy * (Phi(x) + x * phi(x))``, phi the normal density."""
-    cumulative = (1 + elementary.erf(x / math.sqrt(2))) / 2
-    density = np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
-    dx[...] = dy * (cumulative + x * density)
+    dx[...] = dy * (elementary.normal_cdf(x) + x * elementary.normal_pdf(x))
 
 
 def gelu_tanh(x, y):
-    """``y = x / 2 * (1 + tanh(u))`` with ``u = sqrt(2 / pi) * (x + 0.044715 * x**3)``."""
+    """``y = x / 2 * (1 + tanh(u))`` with ``u = sqrt(2 / pi) * (x + 0.044715 * x**3)``.
+
+    ``(1 + tanh(u)) / 2 = sigmoid(2 * u)``, which is precise also where it is small.
+    """
     u = math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
-    y[...] = x / 2 * (1 + np.tanh(u))
+    y[...] = x * elementary.sigmoid(2 * u)
 
 
 def gelu_tanh_backward(dy, x, dx):
-    """``dx = dy * ((1 + tanh(u)) / 2 + x / 2 * (1 - tanh(u)**2) * du/dx)``."""
-    t = np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))
+    """``dx = dy * (s + x * s * (1 - s) * 2 * du/dx)`` with ``s = sigmoid(2 * u)``."""
+    x = elementary.near_zero(x)
+    s = elementary.sigmoid(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))
     du_dx = math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x**2)
-    dx[...] = dy * ((1 + t) / 2 + x / 2 * (1 - t * t) * du_dx)
+    dx[...] = dy * s * (1 + x * (1 - s) * 2 * du_dx)
 
 
 def softmax(x, y):

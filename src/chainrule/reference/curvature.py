@@ -37,36 +37,44 @@ def elu_second(dy, y, dx):
 
 
 def silu_second(dy, x, dx):
-    """``dx = dy * s * (1 - s) * (2 + x * (1 - 2 * s))`` with ``s = sigmoid(x)``."""
-    s = elementary.sigmoid(x)
-    dx[...] = dy * s * (1 - s) * (2 + x * (1 - 2 * s))
+    """``dx = dy * s' * (2 + x * (1 - 2 * s))`` with ``s = sigmoid(x)`` and its slope s'."""
+    s, slope = elementary.sigmoid(x), _slope_of_sigmoid(x)
+    dx[...] = dy * slope * (2 + x * (1 - 2 * s))
 
 
 def silu_third(dy, x, dx):
     """``dx = dy * s' * (3 * (1 - 2 * s) + x * (1 - 6 * s'))`` with ``s' = s * (1 - s)``."""
-    s = elementary.sigmoid(x)
-    slope = s * (1 - s)
+    s, slope = elementary.sigmoid(x), _slope_of_sigmoid(x)
     dx[...] = dy * slope * (3 * (1 - 2 * s) + x * (1 - 6 * slope))
+
+
+def _slope_of_sigmoid(x):
+    """Return ``s * (1 - s)``, and ``1 - s = sigmoid(-x)``, which has all its digits."""
+    return elementary.sigmoid(x) * elementary.sigmoid(-x)
 
 
 def gelu_second(dy, x, dx):
     """``dx = dy * phi(x) * (2 - x**2)``, phi the normal density."""
-    dx[...] = dy * np.exp(-x * x / 2) / math.sqrt(2 * math.pi) * (2 - x**2)
+    x = elementary.near_zero(x)
+    dx[...] = dy * elementary.normal_pdf(x) * (2 - x**2)
 
 
 def gelu_third(dy, x, dx):
     """``dx = dy * phi(x) * (x**3 - 4 * x)``."""
-    dx[...] = dy * np.exp(-x * x / 2) / math.sqrt(2 * math.pi) * (x**3 - 4 * x)
+    x = elementary.near_zero(x)
+    dx[...] = dy * elementary.normal_pdf(x) * (x**3 - 4 * x)
 
 
 def gelu_tanh_second(dy, x, dx):
     """``dx = dy * (2 * s' + x * s'')`` with ``s = sigmoid(v)``, since ``gelu_tanh(x) = x * s``."""
+    x = elementary.near_zero(x)
     _, first, second, _ = _gate(x)
     dx[...] = dy * (2 * first + x * second)
 
 
 def gelu_tanh_third(dy, x, dx):
     """``dx = dy * (3 * s'' + x * s''')``."""
+    x = elementary.near_zero(x)
     _, _, second, third = _gate(x)
     dx[...] = dy * (3 * second + x * third)
 
@@ -77,7 +85,7 @@ def _gate(x):
     v, v1 = scale * (x + 0.044715 * x**3), scale * (1 + 3 * 0.044715 * x**2)
     v2, v3 = scale * 6 * 0.044715 * x, scale * 6 * 0.044715
     s = elementary.sigmoid(v)
-    by_v = s * (1 - s)
+    by_v = _slope_of_sigmoid(v)
     by_v2 = by_v * (1 - 2 * s)
     by_v3 = by_v2 * (1 - 2 * s) - 2 * by_v**2
     return s, by_v * v1, by_v2 * v1**2 + by_v * v2, by_v3 * v1**3 + 3 * by_v2 * v1 * v2 + by_v * v3

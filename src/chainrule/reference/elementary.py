@@ -39,3 +39,19 @@ def log(x):
 def erf(x):
     """Error function, in float64."""
     return np.vectorize(math.erf, otypes=[float])(x)
+
+
+def normal_pdf(x):
+    """Density of the normal distribution, in float64."""
+    x = np.asarray(x, float)
+    return np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+
+
+def normal_cdf(x):
+    """Cumulative of the normal distribution, ``erfc(-x / sqrt(2)) / 2``, in float64."""
+    return np.vectorize(math.erfc, otypes=[float])(-np.asarray(x, float) / math.sqrt(2)) / 2
+
+
+def near_zero(x):
+    """X, or 50 or -50 beyond these: GELU is flat there, and squares of x may overflow."""
+    return np.clip(x, -50, 50)

@@ -1,0 +1,54 @@
+"""What the engine computes for each link, in a plan that fuses nothing and keeps everything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from chainrule.arrays import FloatArray
+from chainrule.engine.instructions import Phase
+from chainrule.engine.machine import Machine
+from chainrule.layers.graph import INPUT, Graph
+from chainrule.losses import Loss, Targets
+from chainrule.network import Sequential
+from chainrule.plan import Plan
+
+
+def makers(plan: Plan, graph: Graph) -> dict[int, int]:
+    """Return, for each layer, the instruction that makes its output, counted from 1."""
+    own = {layer: step for step, layers in enumerate(plan.layers, start=1) for layer in layers}
+    found = {INPUT: 0}
+    for position, node in enumerate(graph.nodes):
+        # Layers without an instruction, such as Flatten, pass on what they got.
+        found[position] = own.get(position, found[node.inputs[0]])
+    return found
+
+
+def engine_gradients(
+    net: Sequential, loss: Loss, x: FloatArray, targets: Targets, layers: Sequence[int]
+) -> list[FloatArray]:
+    """Return the loss's gradient by what each of these layers gives, of shape (rows, size)."""
+    rows = len(x)
+    plan = net.make_plan(x.shape[1:], rows, loss=loss, keep=True)
+    machine = Machine(plan, net.dtype, net.backend)
+    machine.run(
+        Phase.FORWARD | Phase.BACKWARD | Phase.INPUT_GRADIENT,
+        rows,
+        params=net.params,
+        grads=np.zeros_like(net.params),
+        losses=machine.losses_for(1),
+        inputs=x,
+        **targets.arguments(),
+    )
+    of_layer, table = makers(plan, net.graph), plan.instructions
+    gradients = []
+    for layer in layers:
+        step = table[of_layer[layer] - 1] if of_layer[layer] else None
+        if step is None:
+            begin, size = plan.layout["d_input"][0], plan.layout["input_size"][0]
+        else:
+            begin, size = step["dy"], step["repeat"] * step["outputs"]
+        part = machine.arena[int(begin) : int(begin) + rows * int(size)]
+        gradients.append(part.reshape(rows, -1).copy())
+    return gradients
