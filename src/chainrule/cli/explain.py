@@ -124,9 +124,9 @@ def _show(options: argparse.Namespace, console: Console, chain: Chain, batch: Ch
 
     if options.parameter is None and not chain.symbols:
         raise ValueError("The network has no parameters to explain.")
-    if options.html is not None:  # first: what follows takes a while, and may be interrupted
-        chain.to_html(options.html)
     path = chain.path(options.parameter or next(iter(chain.symbols)))
+    if options.html is not None:  # before what takes a while, and may be interrupted
+        chain.to_html(options.html)
     name, influence = path.name, batch.influence()
     show("The chain", chain)
     show("One parameter's factors", path)
