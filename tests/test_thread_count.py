@@ -17,9 +17,14 @@ compiled = pytest.mark.skipif(JIT_DISABLED, reason="plain Python runs in one thr
 
 
 class Simulation:
-    """A machine whose batches take a known time, alone and shared; ``now`` is the time."""
+    """A machine whose batches take a known time, alone and shared; ``now`` is the time.
 
-    def __init__(self, patch, *, idle):
+    The other threads take ``start`` seconds to come. Who does not wait for them so long does the
+    first batch alone.
+    """
+
+    def __init__(self, patch, *, idle, start=0.0):
+        self.start = start
         self.now, self.shared_time = 100.0, 0.0
         patch.setattr(thread_count, "perf_counter", lambda: self.now)
         patch.setattr(thread_count, "has_idle_cores", lambda number: idle)
@@ -33,11 +38,13 @@ class Simulation:
             choice = self.count.choose(batches)
             batches_now = min(batches, choice.batches)
             shared, shared_time = 0, 0.0
-            while choice.threads > 1 and shared < batches_now:
+            is_late = self.start > choice.longest_wait
+            while choice.threads > 1 and shared < batches_now - is_late:
                 shared, shared_time = shared + 1, shared_time + together
                 if shared_time > choice.time_alone * shared + choice.tolerance:
                     break
             taken = shared_time + (batches_now - shared) * alone
+            taken += min(self.start, choice.longest_wait)
             self.now += taken
             self.shared_time += shared_time
             self.count.learn(choice, batches_now, taken, shared, shared_time)
@@ -69,6 +76,15 @@ def test_trials_in_vain_cost_a_hundredth_of_the_time(alone, ratio, idle):
         # The last batch of a trial may be long; it is paid for before the next trial.
         longest = ratio * alone + thread_count.SLICE / 4
     assert taken <= 1.02 * batches * alone + 2 * longest
+
+
+@pytest.mark.parametrize("start", [0.0, 0.0002, 0.0005])
+@pytest.mark.parametrize("ratio", [0.6, 1.0, 1.05, 1.15])
+def test_the_time_to_start_threads_is_not_taken_for_that_of_one_thread(monkeypatch, ratio, start):
+    simulation = Simulation(monkeypatch, idle=True, start=start)
+    step, steps = 1e-4, 200_000
+    best = min(1.0, ratio + start / thread_count.SLICE)
+    assert simulation.run(steps, step, ratio * step) < 1.02 * best * steps * step
 
 
 def test_the_choice_follows_the_load(monkeypatch):
