@@ -11,10 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule import arguments, arrays
 from chainrule.arguments import Numbers
 from chainrule.arrays import FloatArray
-from chainrule.engine.instructions import Op, Phase
 from chainrule.engine.machine import Machine
 from chainrule.engine.pool import MachinePool
+from chainrule.operations.operation import find
 from chainrule.plan import Head, PlanBuilder, Tensor, make_plan
+from chainrule.plan.context import Phase
 from chainrule.protocols import as_array
 
 __all__ = ["BCEWithLogitsLoss", "CrossEntropyLoss", "HuberLoss", "MSELoss"]
@@ -105,20 +106,21 @@ class OutputLoss(Loss):
     output as an array of the output's shape.
     """
 
-    op: ClassVar[Op]
+    operation: ClassVar[str]  # a file's name in chainrule.operations
     takes_labels: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         self.check_numbers()
 
     @property
-    def number(self) -> float:
-        """The operation's one number, where it has one."""
-        return 0.0
+    def numbers(self) -> dict[str, float]:
+        """The operation's hyperparameters, by name."""
+        return {}
 
-    def head(self, output: Tensor, share: float = 1.0) -> Head:
+    def head(self, output: Tensor, loss_weight: float = 1.0) -> Head:
         """Return what a plan says of an output that goes into this loss."""
-        return Head(output, self.op, self.number, share)
+        target_shape = None if self.takes_labels else output.shape
+        return Head(output, find(self.operation), self.numbers, loss_weight, target_shape)
 
     def heads(self, outputs: Sequence[Tensor]) -> list[Head]:
         self._check_number(len(outputs))
@@ -232,7 +234,7 @@ class MSELoss(OutputLoss):
     (2.0, [[0.0], [2.0]])
     """
 
-    op = Op.MSE
+    operation = "mse"
 
 
 @dataclass(frozen=True)
@@ -258,13 +260,13 @@ class HuberLoss(OutputLoss):
     (1.8125, [[0.25], [0.5]])
     """
 
-    op = Op.HUBER
+    operation = "huber"
     number_checks: ClassVar = {"delta": arguments.above_zero}
     delta: float = 1.0
 
     @property
-    def number(self) -> float:
-        return self.delta
+    def numbers(self) -> dict[str, float]:
+        return {"delta": float(self.delta)}
 
 
 @dataclass(frozen=True)
@@ -282,7 +284,7 @@ class BCEWithLogitsLoss(OutputLoss):
     (0.6931, [[0.25], [-0.25]])
     """
 
-    op = Op.BCE_WITH_LOGITS
+    operation = "bce_with_logits"
 
     def check_target(
         self, y: ArrayLike, output_shape: tuple[int, ...], dtype: np.dtype, name: str = "y"
@@ -330,14 +332,14 @@ class CrossEntropyLoss(OutputLoss):
     (0.6931, [[0.5, -0.5]])
     """
 
-    op = Op.CROSS_ENTROPY
+    operation = "cross_entropy"
     takes_labels = True
     number_checks: ClassVar = {"label_smoothing": arguments.share}
     label_smoothing: float = 0.0
 
     @property
-    def number(self) -> float:
-        return self.label_smoothing
+    def numbers(self) -> dict[str, float]:
+        return {"smoothing": float(self.label_smoothing)}
 
     def check_target(
         self, y: ArrayLike, output_shape: tuple[int, ...], dtype: np.dtype, name: str = "y"

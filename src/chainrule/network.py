@@ -14,7 +14,8 @@ from chainrule import arrays
 from chainrule.arguments import integer
 from chainrule.arrays import FloatArray
 from chainrule.engine.backends import check_backend, threads_for
-from chainrule.engine.instructions import UPDATE, Phase
+from chainrule.engine.update import UpdateOptions, UpdateProgram
+from chainrule.plan.context import Phase
 from chainrule.engine.machine import Machine
 from chainrule.engine.masks import mask_key
 from chainrule.engine.pool import MachinePool
@@ -262,7 +263,7 @@ class Sequential(Group):
             or self._manual[0].batch < rows
             or self._manual[2] != (threads, self.drops)
         ):
-            plan = self.make_plan(shape, rows, threads=threads, drops=self.drops)
+            plan = self.make_plan(shape, rows, threads=threads, training=self.drops)
             machine = Machine(plan, self.dtype, self.backend)
             self._manual = plan, machine, (threads, self.drops)
         plan, machine, _ = self._manual
@@ -373,8 +374,7 @@ class Sequential(Group):
             1,
             params=self._params,
             grads=self.grads,
-            update=state.rule,
-            state=state.vectors,
+            **state.arguments,
         )
 
     def clip_gradients(self, *, norm: float = 0.0, value: float = 0.0) -> float:
@@ -382,24 +382,19 @@ class Sequential(Group):
 
         Returns the norm that they had, if it is limited. See :func:`chainrule.clip_grad_norm`.
         """
-        rule = np.zeros(1, UPDATE)
-        rule["clip_norm"], rule["clip_value"] = norm, value
-        updater = self._updater
-        updater.run(Phase.CLIP, 1, params=self._params, grads=self.grads, update=rule)
-        return sqrt(updater.squares.sum()) if norm else 0.0
+        options = UpdateOptions(norm, value)
+        self._update_by(UpdateProgram(self._params.size, self.dtype, options))
+        return sqrt(self._updater.squares.sum()) if norm else 0.0
 
     def let_follow(self, average: FloatArray, decay: float) -> None:
         """Let an average of the parameters follow them: ``decay`` is how much of it stays."""
-        rule = np.zeros(1, UPDATE)
-        rule["average_decay"] = decay
-        # The shares of the parameters come with the gradients.
+        options = UpdateOptions(average_decay=decay)
+        program = UpdateProgram(self._params.size, self.dtype, options)
+        self._update_by(program, average=average)
+
+    def _update_by(self, program: UpdateProgram, **arrays: FloatArray) -> None:
         self._updater.run(
-            Phase.AVERAGE,
-            1,
-            params=self._params,
-            grads=self.grads,
-            update=rule,
-            average=average,
+            Phase.UPDATE, 1, params=self._params, grads=self.grads, update=program, **arrays
         )
 
     @property
@@ -448,11 +443,11 @@ class Sequential(Group):
         return self._output_shapes[input_shape]
 
     def lower(
-        self, input_shape: Shape, *, keep: bool = False, drops: bool = False
+        self, input_shape: Shape, *, retain: bool = False, training: bool = False
     ) -> tuple[PlanBuilder, Tensor, list[Tensor]]:
         """Return the layers' instructions for rows of a shape, the input and the outputs."""
-        builder, first = PlanBuilder(drops=drops), Tensor(input_shape)
-        return builder, first, lower(self._graph, builder, first, keep=keep)
+        builder, first = PlanBuilder(training=training), Tensor(input_shape)
+        return builder, first, lower(self._graph, builder, first, retain=retain)
 
     @property
     def offsets(self) -> dict[str, int]:
@@ -468,14 +463,14 @@ class Sequential(Group):
         backward: bool = True,
         steps: int = 1,
         threads: int = 1,
-        keep: bool = False,
-        drops: bool = False,
+        retain: bool = False,
+        training: bool = False,
     ) -> Plan:
         """Return the plan for batches of up to ``batch`` rows of ``input_shape``.
 
-        See ``chainrule.plan.make_plan``; ``drops`` is whether dropouts leave elements out.
+        See ``chainrule.plan.make_plan``; ``training`` is whether dropouts leave elements out.
         """
-        builder, first, outputs = self.lower(input_shape, keep=keep, drops=drops)
+        builder, first, outputs = self.lower(input_shape, retain=retain, training=training)
         if loss is not None:
             loss.check_numbers(self.dtype)
         return make_plan(
@@ -488,7 +483,7 @@ class Sequential(Group):
             backward=backward,
             steps=steps,
             threads=threads,
-            keep=keep,
+            retain=retain,
         )
 
     def layer_name(self, positions: tuple[int, ...]) -> str:

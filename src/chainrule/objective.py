@@ -14,7 +14,7 @@ from chainrule.autodiff.door import PARAMS, check_loss, flat_vector
 from chainrule.autodiff.jacobians import jacobian
 from chainrule.batch import Batch
 from chainrule.engine.backends import threads_for
-from chainrule.engine.instructions import Phase
+from chainrule.plan.context import Phase
 from chainrule.engine.machine import Machine
 from chainrule.engine.pool import MachinePool
 from chainrule.losses import Loss, MSELoss

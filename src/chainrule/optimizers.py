@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from fnmatch import fnmatchcase
 from math import prod, sqrt
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from chainrule.arguments import Check, Numbers, above_zero, at_least_zero, share_below_one
 from chainrule.arrays import owned
-from chainrule.engine.instructions import UPDATE, Op
+from chainrule.engine.update import Run, UpdateOptions, UpdateProgram
+from chainrule.operations.operation import find
 
 if TYPE_CHECKING:
     from chainrule.network import Sequential
@@ -27,39 +28,63 @@ class OptimizerState:
 
     Attributes
     ----------
-    rule : structured array of dtype ``UPDATE``, a row for each run of
-        parameters with one weight decay: the rule's numbers; in the first, the steps taken.
+    steps : array of one int64, the steps taken so far.
     vectors : array of shape (state vectors, parameters).
+    numbers : the rule's numbers and those of the training, as they are now.
+    program : what the engine does in a step with these numbers.
     """
 
-    def __init__(self, rule: NDArray[Any], vectors: NDArray[Any]) -> None:
-        self.rule, self.vectors = rule, vectors
+    def __init__(self, vectors: NDArray[Any], steps: int = 0) -> None:
+        self.steps, self.vectors = np.array([steps]), vectors
+        self.lr = 0.0
+        self.numbers: Hashable = None
+        self.program: UpdateProgram | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the program out: it is made anew."""
+        return self.__dict__ | {"numbers": None, "program": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Own the arrays, which may come back read-only."""
-        self.__dict__.update({name: owned(array) for name, array in state.items()})
+        own = {name: owned(state[name]) for name in ("steps", "vectors")}
+        self.__dict__.update(state | own)
 
     @property
     def step(self) -> int:
         """Steps taken so far."""
-        return int(self.rule["step"][0])
+        return int(self.steps[0])
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What the machine takes."""
+        return {
+            "update": self.program,
+            "lr": self.lr,
+            "steps": self.steps,
+            "state": self.vectors,
+        }
 
     def copy(self) -> OptimizerState:
         """Return an independent copy."""
-        return OptimizerState(self.rule.copy(), self.vectors.copy())
+        twin = OptimizerState(self.vectors.copy())
+        twin._take_numbers(self)
+        return twin
 
     def restore(self, earlier: OptimizerState) -> None:
         """Go back to what :meth:`copy` returned."""
-        self.rule = earlier.rule.copy()  # there may have been more rows, or less
         self.vectors[:] = earlier.vectors
+        self._take_numbers(earlier)
+
+    def _take_numbers(self, other: OptimizerState) -> None:
+        self.steps[:] = other.steps
+        self.lr, self.numbers, self.program = other.lr, other.numbers, other.program
 
     def has_numbers_of(self, other: OptimizerState, *, but_lr: bool = False) -> bool:
-        """Return whether both rules have the same numbers, whatever the steps taken."""
-        mine, its = self.rule.copy(), other.rule.copy()
-        for name in ("step", "lr") if but_lr else ("step",):
-            mine[name] = its[name] = 0
-        return mine.tobytes() == its.tobytes()  # many times as quick as comparing records
+        """Return whether both have the same numbers, whatever the steps taken."""
+        return self.numbers == other.numbers and (but_lr or self.lr == other.lr)
 
+
+PLAIN = UpdateOptions()
 
 WeightDecay = float | dict[str, float]
 
@@ -82,8 +107,7 @@ def _flag(value: Any, name: str, dtype: np.dtype | None) -> bool:
 class Optimizer(Numbers, ABC):
     """A rule with its numbers. It keeps one state for each network that it steps."""
 
-    op: ClassVar[Op]
-    state_vectors: ClassVar[int]
+    operation: ClassVar[str]  # a file's name in chainrule.operations
     number_checks: ClassVar[dict[str, Check]] = {
         "lr": at_least_zero,
         "weight_decay": _weight_decay,
@@ -103,17 +127,22 @@ class Optimizer(Numbers, ABC):
         """Change the network's parameters in place, by its gradients."""
         network.apply_update(self.state(network))
 
-    def state(self, network: Sequential, **limits: float) -> OptimizerState:
+    @property
+    def state_vectors(self) -> int:
+        """How many vectors like the parameters it remembers."""
+        return len(find(self.operation).state)
+
+    def state(self, network: Sequential, options: UpdateOptions = PLAIN) -> OptimizerState:
         """Return what is remembered of ``network``, with the rule's numbers as they are now.
 
-        ``limits`` are numbers of a training: ``clip_norm``, ``clip_value``, ``average_decay``.
+        ``options`` are what a training does besides.
         """
         self._check_in(network.params.dtype)
         runs = self._decay_runs(network)
         state = self._states.get(network)
         if state is None:
             state = self._states[network] = self._first_state(network)
-        return self._with_numbers(state, runs, **limits)
+        return self._with_numbers(state, network, runs, options)
 
     def trial_state(
         self, network: Sequential, room: OptimizerState | None = None
@@ -126,7 +155,7 @@ class Optimizer(Numbers, ABC):
             room = state.copy()
         else:
             room.restore(state)
-        return self._with_numbers(room, runs)
+        return self._with_numbers(room, network, runs, PLAIN)
 
     def _check_in(self, dtype: np.dtype) -> None:
         """Check all numbers in this dtype, unless that was done since they were set."""
@@ -145,28 +174,24 @@ class Optimizer(Numbers, ABC):
 
     def _first_state(self, network: Sequential) -> OptimizerState:
         params = network.params
-        vectors = np.zeros((self.state_vectors, params.size), params.dtype)
-        return OptimizerState(np.zeros(1, UPDATE), vectors)
+        return OptimizerState(np.zeros((self.state_vectors, params.size), params.dtype))
 
     def _with_numbers(
-        self, state: OptimizerState, runs: list[tuple[int, int, float]], **limits: float
+        self, state: OptimizerState, network: Sequential, runs: list[Run], options: UpdateOptions
     ) -> OptimizerState:
-        if len(state.rule) != len(runs):
-            steps = state.step
-            state.rule = np.zeros(len(runs), UPDATE)
-            state.rule["step"] = steps
-        numbers = {"clip_norm": 0.0, "clip_value": 0.0, "average_decay": 0.0} | limits
-        for name, value in (self._numbers() | numbers).items():
-            state.rule[name] = value
-        for row, run in zip(state.rule, runs, strict=True):
-            row["begin"], row["end"], row["weight_decay"] = run
+        rule, params = self._numbers(), network.params
+        numbers = tuple(rule.items()), tuple(runs), options
+        if numbers != state.numbers:
+            program = UpdateProgram(params.size, params.dtype, options, self.operation, rule, runs)
+            state.numbers, state.program = numbers, program
+        state.lr = float(self.lr)
         return state
 
-    def _decay_runs(self, network: Sequential) -> list[tuple[int, int, float]]:
+    def _decay_runs(self, network: Sequential) -> list[Run]:
         """Return begin, end and weight decay of each run of parameters that have the same."""
         decays = self.weight_decay
         if not isinstance(decays, dict):
-            return [(0, network.params.size, decays)]
+            return [Run(0, network.params.size, decays)]
         views = network.parameters()
         for pattern in decays:
             if not any(fnmatchcase(name, pattern) for name in views):
@@ -174,16 +199,16 @@ class Optimizer(Numbers, ABC):
                     f"{type(self).__name__}'s weight_decay has a pattern {pattern!r} that matches "
                     f"no parameter of the network; these are {', '.join(views) or 'none'}."
                 )
-        runs: list[tuple[int, int, float]] = []
+        runs: list[Run] = []
         begin = 0
         for name, view in views.items():
             decay = next((d for key, d in decays.items() if fnmatchcase(name, key)), 0.0)
             first, end = begin, begin + prod(view.shape)
             if runs and runs[-1][2] == decay:
                 first = runs.pop()[0]
-            runs.append((first, end, decay))
+            runs.append(Run(first, end, decay))
             begin = end
-        return runs or [(0, 0, 0.0)]
+        return runs
 
     def __getstate__(self) -> dict[str, Any]:
         """Weak references cannot be pickled: keep the networks beside their states."""
@@ -193,7 +218,8 @@ class Optimizer(Numbers, ABC):
         self.__dict__.update(state, _states=WeakKeyDictionary(state["_states"]))
 
     def _numbers(self) -> dict[str, float]:
-        return {"op": self.op, "lr": self.lr}
+        """Return the numbers of the rule, but for the learning rate and the weight decay."""
+        return {}
 
 
 class SGD(Optimizer):
@@ -225,8 +251,7 @@ class SGD(Optimizer):
     SGD(lr=0.1, momentum=0.9, weight_decay=0.0, nesterov=False)
     """
 
-    op = Op.SGD
-    state_vectors = 1
+    operation = "sgd"
     number_checks: ClassVar = Optimizer.number_checks | {
         "momentum": share_below_one,
         "nesterov": _flag,
@@ -252,7 +277,7 @@ class SGD(Optimizer):
         )
 
     def _numbers(self) -> dict[str, float]:
-        return super()._numbers() | {"beta1": self.momentum, "nesterov": self.nesterov}
+        return {"momentum": float(self.momentum), "nesterov": int(self.nesterov)}
 
 
 def _two_shares(value: Any, name: str, dtype: np.dtype | None) -> tuple[float, float]:
@@ -294,8 +319,7 @@ class Adam(Optimizer):
     Adam(lr=0.001, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.0)
     """
 
-    op = Op.ADAM
-    state_vectors = 2
+    operation = "adam"
     number_checks: ClassVar = Optimizer.number_checks | {"betas": _two_shares, "eps": above_zero}
 
     def __init__(
@@ -321,7 +345,7 @@ class Adam(Optimizer):
 
     def _numbers(self) -> dict[str, float]:
         beta1, beta2 = self.betas
-        return super()._numbers() | {"beta1": beta1, "beta2": beta2, "eps": self.eps}
+        return {"beta1": float(beta1), "beta2": float(beta2), "eps": float(self.eps)}
 
 
 class AdamW(Adam):
@@ -348,7 +372,7 @@ class AdamW(Adam):
     AdamW(lr=0.01, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.01)
     """
 
-    op = Op.ADAMW
+    operation = "adamw"
 
     def __init__(
         self,

@@ -5,19 +5,18 @@ from __future__ import annotations
 import inspect
 from abc import abstractmethod
 from collections.abc import Callable
-from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule import arrays
-from chainrule.engine.foreign import Address, Argument
-from chainrule.engine.instructions import Op
-from chainrule.layers.own import check_function, check_shape, function_name, make_function
+from chainrule.layers.own import check_function, check_shape, function_name
 from chainrule.layers.returned import checked, pair
 from chainrule.losses import OutputLoss
-from chainrule.plan import ForeignLoss, Head, Tensor
+from chainrule.operations.loss import LossOperation
+from chainrule.operations.operation import Function
+from chainrule.plan import Head, Tensor
 from chainrule.plan.builder import Shape
 
 Array = NDArray[Any]
@@ -29,7 +28,6 @@ class _OwnLoss(OutputLoss):
     The mean over the batch, and the samples' weights, are not their business.
     """
 
-    op = Op.FOREIGN_LOSS
     takes_labels: bool  # type: ignore[misc]  # one's own may say so for each loss
 
     __eq__ = object.__eq__
@@ -44,11 +42,13 @@ class _OwnLoss(OutputLoss):
         return output_shape if self._target_shape is None else self._target_shape
 
     @abstractmethod
-    def foreign(self, output_shape: Shape) -> ForeignLoss:
-        """Return what a plan says of the loss of an output of this shape."""
+    def function(self) -> Function:
+        """Return what computes the loss."""
 
-    def head(self, output: Tensor, share: float = 1.0) -> Head:
-        return Head(output, self.op, share=share, foreign=self.foreign(output.shape))
+    def head(self, output: Tensor, loss_weight: float = 1.0) -> Head:
+        loss = LossOperation(repr(self), self.function(), by_row=True, of_user=True)
+        target_shape = None if self.takes_labels else self.target_shape(output.shape)
+        return Head(output, loss, {}, loss_weight, target_shape)
 
     def check_target(
         self, y: ArrayLike, output_shape: tuple[int, ...], dtype: np.dtype, name: str = "y"
@@ -57,24 +57,6 @@ class _OwnLoss(OutputLoss):
         if self.takes_labels:
             return arrays.label_array(y, rows, shape[-1] if shape else 1, name)
         return arrays.target_array(y, (rows, *self.target_shape(shape)), dtype, name)
-
-    def _arguments(self, output_shape: Shape) -> dict[str, Argument]:
-        target = self.target_shape(output_shape)
-        return {
-            "output": Argument(Address.X, output_shape),
-            "target": Argument(Address.SAVED, target),
-            "label": Argument(Address.DY, (), is_label=True),
-            "losses": Argument(Address.Y, ()),
-            "d_output": Argument(Address.DX, output_shape),
-        }
-
-    def _foreign(self, output_shape: Shape, function: Any, takes: list[str]) -> ForeignLoss:
-        target_size = 0 if self.takes_labels else prod(self.target_shape(output_shape))
-        can_compile = isinstance(self, CompiledLoss)
-        arguments = self._arguments(output_shape)
-        label = f"the loss {self!r}"
-        own = make_function(function, takes, arguments, label, can_compile=can_compile)
-        return ForeignLoss(own, target_size)
 
 
 class CompiledLoss(_OwnLoss):
@@ -131,8 +113,8 @@ class CompiledLoss(_OwnLoss):
     def __repr__(self) -> str:
         return f"CompiledLoss({function_name(self._function)})"
 
-    def foreign(self, output_shape: Shape) -> ForeignLoss:
-        return self._foreign(output_shape, self._function, self._takes)
+    def function(self) -> Function:
+        return Function(self._function, tuple(self._takes), f"the loss {self!r}")
 
 
 class NumPyLoss(_OwnLoss):
@@ -178,9 +160,9 @@ class NumPyLoss(_OwnLoss):
             As it is given, in the network's dtype; as ``label``, int64 of shape (n,).
         """
 
-    def foreign(self, output_shape: Shape) -> ForeignLoss:
-        source = "label" if self.takes_labels else "target"
-        return self._foreign(output_shape, self._call, ["output", source, "losses", "d_output"])
+    def function(self) -> Function:
+        names = "output", "label" if self.takes_labels else "target", "losses", "d_output"
+        return Function(self._call, names, f"the loss {self!r}", can_compile=False)
 
     def _call(self, output: Array, target: Array, losses: Array, d_output: Array) -> None:
         label = f"The forward of {self!r}"

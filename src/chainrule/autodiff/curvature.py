@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import erf, exp, pi, sqrt
 from typing import Any
 
 import numpy as np
@@ -25,15 +24,14 @@ from chainrule.autodiff.machines import blocks, borrowed
 from chainrule.autodiff.mean import BlockMean
 from chainrule.autodiff.plans import plain_plan, tangent_plan
 from chainrule.batch import Batch
-from chainrule.engine.backends import get_function
-from chainrule.engine.instructions import Op, Phase
+from chainrule.engine.binding import code_of
 from chainrule.engine.machine import Machine
 from chainrule.losses import Loss
 from chainrule.network import Sequential
 from chainrule.plan import Tensor
+from chainrule.plan.context import Phase
 
 MOST_OF_A_HESSIAN = 4096  # rows and columns
-CURVED = (Op.MSE, Op.HUBER, Op.BCE_WITH_LOGITS, Op.CROSS_ENTROPY)
 
 
 def hvp(
@@ -250,7 +248,7 @@ def hessian_product(
 ) -> dict[str, FloatArray]:
     """Return the Hessian by what moves, times how it moves."""
     mean = BlockMean(net, batch, tuple(moves))
-    options = {"loss": loss, "moving": PARAMS in moves, "by_x": X in moves, "backward": True}
+    options = {"loss": loss, "parameters_change": PARAMS in moves, "by_x": X in moves, "backward": True}
     for block in blocks(batch.rows):
         rows = block.stop - block.start
         with borrowed(net, tangent_plan, batch.inputs.shape[1:], rows, **options) as machine:
@@ -292,8 +290,8 @@ def _output_curvature_product(
         rows = block.stop - block.start
         order = np.arange(block.start, block.stop)
         with (
-            borrowed(net, tangent_plan, shape, rows, moving=True, by_x=False) as forward,
-            borrowed(net, plain_plan, shape, rows, loss=loss, keep=False) as machine,
+            borrowed(net, tangent_plan, shape, rows, parameters_change=True, by_x=False) as forward,
+            borrowed(net, plain_plan, shape, rows, loss=loss, retain=False) as machine,
         ):
             forward.run(Phase.FORWARD, order, params=params, direction=vector, inputs=batch.inputs)
             losses = machine.losses_for(1)
@@ -320,30 +318,29 @@ def curve_output(
 ) -> None:
     """Write how the loss's gradient by an output changes as that moves, where the gradient was."""
     head, rows = machine.plan.heads[number], len(movement)
-    weight = np.ones(rows, net.dtype) if batch.weights is None else batch.weights[block].copy()
-    op, delta, share = int(head["op"]), float(head["alpha"]), float(head["share"])
-    if op not in CURVED:
+    loss, factor = head.loss, head.loss_weight
+    curvature = None if loss is None else loss.curvature
+    if loss is not None and fisher and loss.fisher is not None:
+        curvature, information = loss.fisher(head.numbers)
+        factor *= information
+    if curvature is None:
         raise NotImplementedError(
             "the second derivative of a loss of one's own is not known, only its gradient."
         )
-    target = np.empty((0, 0), net.dtype)
-    if op == Op.HUBER and fisher:
-        op, share = int(Op.MSE), share * _information_of_huber(delta) / 2
-    elif op == Op.HUBER:
-        target = batch.targets.values[number][block].copy().reshape(rows, -1)
     d_gradient = machine.rows_at("d_output", rows, number).reshape(rows, -1)
-    get_function(net.backend, "curvature", "curve")(
-        op,
-        delta,
-        machine.rows_at("output", rows, number).reshape(rows, -1),
-        target,
-        weight,
-        total,
-        movement.reshape(rows, -1),
-        d_gradient,
-    )
-    if share != 1.0:
-        d_gradient *= share
+    given: dict[str, Any] = {
+        "output": machine.rows_at("output", rows, number).reshape(rows, -1),
+        "weight": np.ones(rows, net.dtype) if batch.weights is None else batch.weights[block].copy(),
+        "total": total,
+        "direction": movement.reshape(rows, -1),
+        "d_gradient": d_gradient,
+        **head.numbers,
+    }
+    if "target" in curvature.names:
+        given["target"] = batch.targets.values[number][block].copy().reshape(rows, -1)
+    code_of(curvature, net.backend)(*(given[name] for name in curvature.names))
+    if factor != 1.0:
+        d_gradient *= factor
 
 
 def _any_targets(net: Sequential, loss: Loss, inputs: NDArray[Any]) -> Any:
@@ -351,16 +348,7 @@ def _any_targets(net: Sequential, loss: Loss, inputs: NDArray[Any]) -> Any:
     rows, shapes = len(inputs), net.output_shapes(inputs.shape[1:])
     heads = loss.heads([Tensor(shape) for shape in shapes])
     targets = [
-        np.zeros((rows, *shape), net.dtype) if head.target_size else np.zeros(rows, np.int64)
+        np.zeros(rows, np.int64) if head.takes_labels else np.zeros((rows, *shape), net.dtype)
         for head, shape in zip(heads, shapes, strict=True)
     ]
     return one_or_tuple(targets)
-
-
-def _information_of_huber(delta: float) -> float:
-    """Return the mean of the squared derivative of Huber's loss under his distribution.
-
-    Its density is proportional to ``exp(-loss)``: a normal one's middle, with exponential tails.
-    """
-    middle = sqrt(2 * pi) * erf(delta / sqrt(2))
-    return middle / (middle + 2 / delta * exp(-delta * delta / 2))

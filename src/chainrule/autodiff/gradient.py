@@ -14,7 +14,7 @@ from chainrule.autodiff.machines import blocks, borrowed
 from chainrule.autodiff.mean import BlockMean
 from chainrule.autodiff.plans import plain_plan
 from chainrule.batch import Batch
-from chainrule.engine.instructions import Phase
+from chainrule.plan.context import Phase
 from chainrule.losses import Loss
 from chainrule.network import Sequential
 
@@ -78,7 +78,7 @@ def gradient(
     """Return the loss, and its gradients by name."""
     mean = BlockMean(net, batch, names)
     phases = Phase.BACKWARD | (Phase.INPUT_GRADIENT if X in names else 0)
-    options = {"loss": loss, "keep": False}
+    options = {"loss": loss, "retain": False}
     for block in blocks(batch.rows):
         rows = block.stop - block.start
         with borrowed(net, plain_plan, batch.inputs.shape[1:], rows, **options) as machine:

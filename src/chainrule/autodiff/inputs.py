@@ -13,7 +13,7 @@ from chainrule.arrays import FloatArray
 from chainrule.autodiff.door import array_of_shape, parameter_vector
 from chainrule.autodiff.machines import blocks, borrowed, carry_back, return_with, take
 from chainrule.autodiff.plans import derivatives_plan, elements_of, plain_plan, tangent_plan
-from chainrule.engine.instructions import Phase
+from chainrule.plan.context import Phase
 from chainrule.engine.machine import Machine
 from chainrule.network import Sequential, check_network
 from chainrule.plan.builder import Shape
@@ -62,7 +62,7 @@ def input_gradient(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = 
     result = np.empty(inputs.shape, net.dtype)
     for block in blocks(len(inputs)):
         rows = block.stop - block.start
-        with borrowed(net, plain_plan, shape, rows, loss=None, keep=False) as machine:
+        with borrowed(net, plain_plan, shape, rows, loss=None, retain=False) as machine:
             order = np.arange(block.start, block.stop)
             machine.run(Phase.FORWARD, order, params=at, inputs=inputs)
             machine.rows_at("d_output", rows)[...] = 1
@@ -105,7 +105,7 @@ def hessian_x(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None)
     shape = inputs.shape[1:]
     output_shape = _output_shape(net, shape, "hessian_x")
     result = np.empty((len(inputs), prod(output_shape), prod(shape), prod(shape)), net.dtype)
-    options = {"moving": False, "by_x": True, "backward": True, "keep": True}
+    options = {"parameters_change": False, "by_x": True, "backward": True, "retain": True}
     for block in blocks(len(inputs)):
         rows = block.stop - block.start
         with borrowed(net, tangent_plan, shape, rows, **options) as machine:

@@ -20,7 +20,7 @@ from chainrule.autodiff.door import (
 from chainrule.autodiff.machines import blocks, borrowed
 from chainrule.autodiff.plans import plain_plan, tangent_plan
 from chainrule.autodiff.sample_gradients import SampleGradients
-from chainrule.engine.instructions import Phase
+from chainrule.plan.context import Phase
 from chainrule.engine.machine import Machine
 from chainrule.network import Sequential, check_network
 
@@ -73,8 +73,8 @@ def jacobian(
     shapes = net.output_shapes(shape)
     of_each = shape if wrt == X else vector.shape
     results = [np.empty((rows, prod(s), prod(of_each)), net.dtype) for s in shapes]
-    steps = net.lower(shape)[0].instructions if wrt == X else []
-    moves_inputs = prod(shape) <= sum(map(prod, shapes)) and not any(s.functions for s in steps)
+    steps = net.lower(shape)[0].steps if wrt == X else []
+    moves_inputs = prod(shape) <= sum(map(prod, shapes)) and not any(s.operation.tangent is None for s in steps)
     for block in blocks(rows):
         parts = [result[block] for result in results]
         if wrt == PARAMS:
@@ -97,7 +97,7 @@ def _forward(
 ) -> None:
     """Let one input after the other move, in a network of so many steps."""
     rows, shape = len(inputs), inputs.shape[1:]
-    options = {"moving": False, "by_x": True, "keep": True}
+    options = {"parameters_change": False, "by_x": True, "retain": True}
     with borrowed(net, tangent_plan, shape, rows, **options) as machine:
         seed = machine.rows_at("seed", rows).reshape(rows, -1)
         begin = 0
@@ -135,7 +135,7 @@ def _walks_back(
     Yield the machine, the output, the element and the gradients by the outputs: a 1, and zeros.
     """
     rows = len(inputs)
-    with borrowed(net, plain_plan, inputs.shape[1:], rows, loss=None, keep=True) as machine:
+    with borrowed(net, plain_plan, inputs.shape[1:], rows, loss=None, retain=True) as machine:
         machine.run(Phase.FORWARD, rows, params=params, inputs=inputs)
         d_outputs = [np.zeros((rows, *shape), net.dtype) for shape in machine.plan.output_shapes]
         for head, d_output in enumerate(d_outputs):

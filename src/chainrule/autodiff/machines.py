@@ -11,7 +11,7 @@ import numpy as np
 
 from chainrule.arrays import FloatArray
 from chainrule.engine.backends import threads_for
-from chainrule.engine.instructions import Phase
+from chainrule.plan.context import Phase
 from chainrule.engine.machine import Machine
 from chainrule.engine.pool import MachinePool
 from chainrule.network import Sequential

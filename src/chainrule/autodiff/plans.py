@@ -10,10 +10,10 @@ from chainrule.plan.tangent import Tangents
 
 
 def plain_plan(
-    net: Sequential, shape: Shape, rows: int, *, threads: int, loss: Loss | None, keep: bool
+    net: Sequential, shape: Shape, rows: int, *, threads: int, loss: Loss | None, retain: bool
 ) -> Plan:
-    """Return the network's own plan; with ``keep``, it can be walked backward several times."""
-    return net.make_plan(shape, rows, loss=loss, threads=threads, keep=keep)
+    """Return the network's own plan; with ``retain``, it can be walked backward several times."""
+    return net.make_plan(shape, rows, loss=loss, threads=threads, retain=retain)
 
 
 def tangent_plan(
@@ -22,21 +22,21 @@ def tangent_plan(
     rows: int,
     *,
     threads: int,
-    moving: bool,
+    parameters_change: bool,
     by_x: bool,
     loss: Loss | None = None,
     backward: bool = False,
-    keep: bool = False,
+    retain: bool = False,
 ) -> Plan:
     """Return a plan for the outputs, then for their tangents: twice as many heads.
 
-    With ``moving``, the parameters move along the direction; ``by_x``, x along the seed.
+    With ``parameters_change``, the parameters change along the direction; ``by_x``, x along the seed.
     """
     builder, x, outputs = net.lower(shape)
     heads = list(map(Head, outputs)) if loss is None else loss.heads(outputs)
     seeds = [Tensor(x.shape)] if by_x else []
-    tangents = Tangents(builder, moving=moving, seeds=[(x, seed) for seed in seeds])
-    tangents.append(list(builder.instructions))
+    tangents = Tangents(builder, parameters_change=parameters_change, seeds=[(x, seed) for seed in seeds])
+    tangents.append(list(builder.steps))
     heads += [Head(_or_zeros(builder, tangents.of(y), y)) for y in outputs]
     return make_plan(
         builder,
@@ -48,7 +48,7 @@ def tangent_plan(
         seeds=seeds,
         backward=backward,
         threads=threads,
-        keep=keep,
+        retain=retain,
     )
 
 
@@ -67,15 +67,15 @@ def derivatives_plan(
     i and j, with i <= j. There is a seed for each element, in the order of their numbers.
     """
     builder, x, (y,) = net.lower(shape)
-    primal = list(builder.instructions)
+    primal = list(builder.steps)
     seeds, tangents, steps = [], {}, {}
     heads: dict[tuple[int, ...], Tensor] = {(): y}
     for i in elements_of(derivatives):
         seeds.append(Tensor(x.shape))
-        tangents[i] = Tangents(builder, moving=False, seeds=[(x, seeds[-1])])
-        begin = len(builder.instructions)
+        tangents[i] = Tangents(builder, parameters_change=False, seeds=[(x, seeds[-1])])
+        begin = len(builder.steps)
         tangents[i].append(primal)
-        steps[i] = builder.instructions[begin:]
+        steps[i] = builder.steps[begin:]
         heads[i,] = _or_zeros(builder, tangents[i].of(y), y)
     for derivative in derivatives:
         if len(derivative) == 2:
@@ -92,7 +92,7 @@ def derivatives_plan(
         seeds=seeds,
         backward=backward,
         threads=threads,
-        keep=backward,  # for several walks back
+        retain=backward,  # for several walks back
     )
 
 

@@ -19,7 +19,7 @@ from chainrule.autodiff.door import (
 )
 from chainrule.autodiff.machines import blocks, borrowed, carry_back, return_with, take
 from chainrule.autodiff.plans import plain_plan, tangent_plan
-from chainrule.engine.instructions import Phase
+from chainrule.plan.context import Phase
 from chainrule.network import Sequential, check_network
 
 Pullback = Callable[[Any], tuple[FloatArray, FloatArray]]
@@ -63,7 +63,7 @@ def vjp(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None) -> tu
     vector = net.params.copy() if params is None else parameter_vector(net, params)
     inputs = net.check_input(x, "x")
     rows = len(inputs)
-    key, machine = take(net, plain_plan, inputs.shape[1:], rows, loss=None, keep=True)
+    key, machine = take(net, plain_plan, inputs.shape[1:], rows, loss=None, retain=True)
     machine.run(Phase.FORWARD, rows, params=vector, inputs=inputs)
     shapes = machine.plan.output_shapes
     outputs = machine.outputs(rows)
@@ -123,7 +123,7 @@ def jvp(
     moves = directions_of(net, tangent, "tangent", wrt, inputs.shape)
     shapes = net.output_shapes(inputs.shape[1:])
     outputs = [np.empty((len(inputs), *shape), net.dtype) for shape in 2 * shapes]
-    options = {"moving": PARAMS in moves, "by_x": X in moves}
+    options = {"parameters_change": PARAMS in moves, "by_x": X in moves}
     for block in blocks(len(inputs)):
         rows = block.stop - block.start
         with borrowed(net, tangent_plan, inputs.shape[1:], rows, **options) as machine:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from chainrule.arrays import FloatArray
 from chainrule.autodiff.machines import borrowed
 from chainrule.autodiff.plans import plain_plan
-from chainrule.engine.backends import get_function, threads_for
-from chainrule.engine.instructions import Op, Phase
+from chainrule.engine.backends import threads_for
+from chainrule.engine.binding import code_of
+from chainrule.plan.context import Phase
 from chainrule.engine.machine import Machine
 from chainrule.network import Sequential
 
@@ -46,9 +47,14 @@ class SampleGradients:
     ) -> None:
         self._net, self._machine, self._params = net, machine, params
         self._inputs, self._d_outputs = inputs, d_outputs
-        self._steps = machine.plan.instructions
-        self._is_linear = self._steps["op"] == int(Op.LINEAR)
-        self._by_rule = bool((self._is_linear | (self._steps["weight"] < 0)).all())
+        trained = [step for step in machine.plan.steps if step.trains]
+        self._by_step = all(step.operation.gradients for step in trained)
+        names = [use.name for step in trained for use in step.parameters.values()]
+        # Each weight is used once, and has one row a sample.
+        self._is_outer_product = all(
+            step.operation.square_norms is not None and step.y.shape[:-1] == () for step in trained
+        ) and len(set(names)) == len(names)
+        self._trained = trained
 
     def write(self, result: FloatArray, place: int) -> None:
         """Write sample i's gradient to ``result[i, place]``, a contiguous array of three axes."""
@@ -58,7 +64,7 @@ class SampleGradients:
         def write(first: int, last: int) -> None:
             self._write(first, last, first * stride + place * size, stride, grads)
 
-        most = threads_for(self._net.backend) if self._by_rule else 1
+        most = threads_for(self._net.backend) if self._by_step else 1
         threads = max(1, min(most, rows, rows * size // LEAST_OF_A_THREAD))
         ends = [rows * i // threads for i in range(threads + 1)]
         if threads == 1:
@@ -70,12 +76,8 @@ class SampleGradients:
     def norms(self) -> FloatArray:
         """Return the norm of each sample's gradient."""
         rows, size, dtype = len(self._inputs), self._params.size, self._params.dtype
-        is_sum = self._is_linear & (self._steps["adds_dw"] | (self._steps["repeat"] > 1))
-        if self._by_rule and not is_sum.any():
-            squares, of_x, of_dz = np.empty((3, rows))
-            square_norms = get_function(self._net.backend, "samples", "square_norms")
-            square_norms(self._steps, self._machine.arena, rows, of_x, of_dz, squares)
-            return np.sqrt(squares).astype(dtype)
+        if self._is_outer_product:
+            return np.sqrt(self._square_norms(rows)).astype(dtype)
         norms = np.empty(rows, dtype)
         together = max(1, BLOCK_NUMBERS // max(1, size))
         gradients = np.empty((min(together, rows), size), dtype)
@@ -86,15 +88,26 @@ class SampleGradients:
             norms[first:last] = np.sqrt(np.einsum("ij,ij->i", few, few, dtype=float))
         return norms
 
+    def _square_norms(self, rows: int) -> NDArray[np.float64]:
+        """Return the squares of the samples' gradients' norms, without the gradients."""
+        squares = np.zeros(rows)
+        for step in self._trained:
+            function = step.operation.square_norms
+            assert function is not None
+            of_x, of_dy = self._machine.value_at(step.x, rows), self._machine.gradient_at(step.y, rows)
+            has_bias = int("bias" in step.parameters)
+            given = {"x": of_x, "dy": of_dy, "has_bias": has_bias, "squares": squares}
+            code_of(function, self._net.backend)(*(given[name] for name in function.names))
+        return squares
+
     def _write(self, first: int, last: int, begin: int, stride: int, grads: FloatArray) -> None:
         """Write the gradients from ``first`` to ``last``, one each ``stride`` from ``begin`` on."""
-        if self._by_rule:
-            differentiate = get_function(self._net.backend, "samples", "differentiate_samples")
-            differentiate(self._steps, self._machine.arena, first, last, begin, stride, grads)
+        if self._by_step:
+            self._machine.differentiate_samples(first, last, begin, stride, grads)
             return
         # Of some layer, only the sum over a batch is known: it takes batches of one.
         size, shape = self._params.size, self._inputs.shape[1:]
-        with borrowed(self._net, plain_plan, shape, 1, loss=None, keep=False) as machine:
+        with borrowed(self._net, plain_plan, shape, 1, loss=None, retain=False) as machine:
             for i in range(first, last):
                 at = begin + (i - first) * stride
                 row = np.arange(i, i + 1)

@@ -15,7 +15,7 @@ from chainrule.autodiff.machines import blocks, borrowed
 from chainrule.autodiff.plans import plain_plan
 from chainrule.autodiff.sample_gradients import SampleGradients
 from chainrule.batch import Batch
-from chainrule.engine.instructions import Phase
+from chainrule.plan.context import Phase
 from chainrule.engine.machine import Machine
 from chainrule.losses import Loss
 from chainrule.network import Sequential
@@ -213,7 +213,7 @@ def _for_each_block(
     for block in blocks(batch.rows):
         rows = block.stop - block.start
         shape = batch.inputs.shape[1:]
-        with borrowed(net, plain_plan, shape, rows, loss=loss, keep=True) as machine:
+        with borrowed(net, plain_plan, shape, rows, loss=loss, retain=True) as machine:
             order, losses = np.arange(block.start, block.stop), machine.losses_for(1)
             machine.run(Phase.FORWARD, order, params=params, losses=losses, **batch.arguments)
             heads = range(len(machine.plan.heads))

@@ -4,7 +4,7 @@ import numpy as np
 
 import chainrule as cr
 from chainrule.bench.peer import BETAS, EPS, LEARNING_RATE, Peer
-from chainrule.engine.instructions import Phase
+from chainrule.plan.context import Phase
 from chainrule.engine.machine import Machine
 
 

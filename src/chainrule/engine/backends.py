@@ -3,20 +3,15 @@
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
-from types import FunctionType, SimpleNamespace
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 
-from chainrule.engine.instructions import Op
 from chainrule.threads import get_num_threads
 
 BACKENDS = ("numba", "numpy")
 WITHOUT_TWIN = ("jit", "thread_group", "views")  # modules of what the engine needs besides kernels
-
-# For plain Python: to compare a number with a member of an enumeration, NumPy asks the member's
-# class in Python what it is, and drops what a signal handler raises there, as KeyboardInterrupt.
-_PLAIN_OP = SimpleNamespace(**{op.name: int(op) for op in Op})
 
 
 def check_backend(backend: str) -> str:
@@ -60,8 +55,6 @@ def threads_for(backend: str) -> int:
 def _with_twins(engine: dict[str, Any]) -> dict[str, Any]:
     """Return a module's functions as plain Python whose kernels are the NumPy twins."""
     namespace = dict(engine)
-    if "Op" in engine:
-        namespace["Op"] = _PLAIN_OP
     for name, value in engine.items():
         module = getattr(value, "__module__", "") or ""
         function = getattr(value, "py_func", value)

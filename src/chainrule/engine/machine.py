@@ -1,61 +1,31 @@
 """A machine: the interpreter with the memory that one plan needs."""
 
+from __future__ import annotations
+
 from _thread import start_new_thread
 from collections.abc import Sequence
 from math import prod
 from time import perf_counter, sleep
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.engine.backends import get_run, is_compiled
-from chainrule.engine.foreign import Function, bind
-from chainrule.engine.instructions import FAILED, UPDATE, Phase
+from chainrule.engine.backends import get_function, get_run, is_compiled
+from chainrule.engine.binding import Binding
 from chainrule.engine.rows import as_rows
 from chainrule.engine.thread_count import Choice, ThreadCount
+from chainrule.engine.update import UpdateProgram
 from chainrule.kernels import group as in_group
 from chainrule.kernels.blocks import NORM_BLOCK
+from chainrule.plan import context as words
+from chainrule.plan.context import FAILED, Phase
+from chainrule.plan.builder import Tensor
+from chainrule.plan.plan import Plan
 
 Array = NDArray[Any]
 
 ALL_THREADS = 1 << 20  # more than there are
-
-
-class PlanLike(Protocol):
-    """What the machine needs to know of a plan; ``chainrule.plan.Plan`` has it."""
-
-    @property
-    def instructions(self) -> Array: ...
-    @property
-    def heads(self) -> Array: ...
-    @property
-    def layout(self) -> Array: ...
-    @property
-    def arena_size(self) -> int: ...
-    @property
-    def input_shape(self) -> tuple[int, ...]: ...
-    @property
-    def output_shape(self) -> tuple[int, ...]: ...
-    @property
-    def output_shapes(self) -> tuple[tuple[int, ...], ...]: ...
-    @property
-    def output_columns(self) -> int: ...
-    def split_outputs(self, columns: Array) -> list[Array]: ...
-    @property
-    def batch(self) -> int: ...
-    @property
-    def threads(self) -> int: ...
-    @property
-    def backward(self) -> bool: ...
-    @property
-    def shares(self) -> Array: ...
-    @property
-    def step_functions(self) -> tuple[dict[str, Function], ...]: ...
-    @property
-    def loss_functions(self) -> tuple[dict[str, Function], ...]: ...
-    @property
-    def seeds(self) -> tuple[tuple[int, tuple[int, ...]], ...]: ...
 
 
 class Machine:
@@ -74,34 +44,25 @@ class Machine:
         which state it has left the memory.
     """
 
-    def __init__(self, plan: PlanLike, dtype: np.dtype, backend: str) -> None:
-        self.plan, self.dtype = plan, dtype
-        self._run = get_run(backend)
-        self._errors: list[BaseException] = []  # that a user's own functions have raised
-        self._memories: list[Array] = []  # that their arrays lie in
-        how = dtype, is_compiled(backend), self._memories, self._errors
-        self._instructions, steps = bind(plan.instructions, plan.step_functions, *how)
-        self._heads, losses = bind(plan.heads, plan.loss_functions, *how)
-        self._bound = [*steps, *losses]  # their addresses stand in the two tables
-        rows = [("input", 0, plan.layout[0], plan.input_shape)]
-        for i, shape in enumerate(plan.output_shapes):
-            rows.append(("output", i, plan.heads[i], shape))
-        self._places = {
-            (f"{prefix}{name}", i): (int(row[f"{prefix}{name}"]), prod(shape), shape)
-            for name, i, row, shape in rows
-            for prefix in ("", "d_")
-        }
-        for i, (start, shape) in enumerate(plan.seeds):
-            self._places["seed", i] = start, prod(shape), shape
-        self.arena = _aligned_zeros(plan.arena_size, dtype)
-        self._label = np.zeros(plan.batch, np.int64)
-        self._memories += [self.arena, self._label, np.empty(0, dtype)]  # the last: parameters
+    def __init__(self, plan: Plan, dtype: np.dtype, backend: str) -> None:
+        self.plan, self.dtype, self._backend = plan, dtype, backend
+        self._run, self._compiled = get_run(backend), is_compiled(backend)
+        self._errors: list[BaseException] = []  # that functions in Python have raised
+        self._arrays: dict[int, Array] = {}  # as the context has them, by its words
+        self._binding = self._bind(plan.program, plan.table)
+        self._no_update = self._bind((), np.zeros((0, 1), np.int64))
+        self._update: tuple[UpdateProgram | None, Binding] = None, self._no_update
+        self.arena = aligned_zeros(-(-plan.arena_bytes // plan.item), dtype)
+        self.contexts = np.zeros((plan.threads, words.CONTEXT_SIZE), np.int64)
+        self._numbers = self.contexts.view(np.float64)
+        self._layout = np.array(
+            [plan.batch, plan.chunk, plan.target_columns, plan.label_columns, *plan.scratch]
+        )
         self._batch_in_order = np.arange(plan.batch)[np.newaxis]
         self._no_vector, self._no_matrix = np.empty(0, dtype), np.empty((0, 0), dtype)
-        self._no_update, self._no_losses = np.zeros(1, UPDATE), self.losses_for(0)
-        self._alone = _new_group(Choice(1, 1))  # for runs of one thread
+        self._no_steps, self._no_losses = np.zeros(1, np.int64), self.losses_for(0)
+        self._alone = new_group(Choice(1, 1))  # for runs of one thread
         self._thread_count = ThreadCount(plan.threads)
-        self._no_shares = np.zeros_like(plan.shares)
         self._no_rates = np.empty(0)
         self.squares = np.empty(0)
         self._no_rows = as_rows(np.empty((1, 0), dtype))
@@ -109,6 +70,11 @@ class Machine:
         self._no_labels = _read_only(np.empty(0, np.int64))
         self._no_weights = _read_only(np.empty(0, dtype))
         self.usable = True
+
+    def _bind(self, program: Sequence[Any], table: NDArray[np.int64]) -> Binding:
+        return Binding(
+            program, table, self.dtype, self._backend, self._compiled, self._arrays, self._errors
+        )
 
     def run(
         self,
@@ -124,8 +90,10 @@ class Machine:
         weights: Array | None = None,
         outputs: Array | None = None,
         losses: Array | None = None,
-        update: Array | None = None,
+        update: UpdateProgram | None = None,
+        lr: float = 0.0,
         rates: Array | None = None,
+        steps: NDArray[np.int64] | None = None,
         state: Array | None = None,
         average: Array | None = None,
         masks: tuple[int, int] = (0, 0),
@@ -136,9 +104,10 @@ class Machine:
         One epoch's order may be a vector, or a number: so many rows, one after the other. Inputs,
         targets, labels and weights are as ``chainrule.arrays`` returns them; of a network with
         several outputs, targets and labels are vectors, one output's after the other's. Without
-        ``grads``, the way back leaves the parameters' gradients out. ``rates`` is a float64 vector,
-        the learning rate of each batch; without it, all have the rule's. ``average`` is a vector
-        like ``params``. ``masks`` are the key that dropouts draw with, and the number of the first
+        ``grads``, the backward pass leaves the parameters' gradients out. ``rates`` is a float64
+        vector, the learning rate of each batch; without it, all have ``lr``. ``steps`` holds the
+        number of the optimizer's steps, and ``state`` its vectors. ``average`` is a vector like
+        ``params``. ``masks`` are the key that dropouts draw with, and the number of the first
         batch's draw.
         """
         if phases & Phase.BACKWARD and not self.plan.backward:
@@ -146,20 +115,13 @@ class Machine:
         if not self.usable:
             raise RuntimeError("This machine cannot run again: an exception has ended a run of it.")
         self.usable = False
-        if self._bound:
-            self._memories[-1] = params
-        if phases & Phase.CLIP and grads is not None:
+        if update is not None and grads is not None and update.clips_norm:
             blocks = -(-grads.size // NORM_BLOCK)
             if self.squares.size != blocks:
                 self.squares = np.empty(blocks)
         epochs = self._epochs(order)
-        arguments = (
-            phases,
-            self._instructions,
-            self._heads,
-            self.plan.layout,
-            self._no_update if update is None else update,
-            self._no_rates if rates is None else rates,
+        data = self._no_rows if inputs is None else as_rows(inputs)
+        vectors = (
             params,
             self._no_vector if direction is None else direction,
             self._no_vector if grads is None else grads,
@@ -167,42 +129,87 @@ class Machine:
             self._no_matrix if state is None else state,
             self._no_vector if average is None else average,
             self.arena,
-            masks,
-            self._label,
-            self._no_rows if inputs is None else as_rows(inputs),
+        )
+        given = (
             self._no_targets if targets is None else targets.reshape(-1),
             self._no_labels if labels is None else labels,
             self._no_weights if weights is None else weights,
             epochs,
             self._no_matrix if outputs is None else outputs,
-            self._no_losses if losses is None else losses,
-            self._no_shares if grads is None else self.plan.shares,
         )
+        arguments = (
+            phases,
+            self._binding.table,
+            self.plan.sections,
+            self._layout,
+            self._bound(update).table,
+            self._no_steps if steps is None else steps,
+            self._no_rates if rates is None else rates,
+            float(lr),
+            *vectors,
+            masks,
+            data,
+            *given,
+            self._no_losses if losses is None else losses,
+            self.plan.shares,
+            self.contexts,
+            self._numbers,
+        )
+        if self._needs_arrays:
+            self._note_arrays(vectors, data[0], given)
+        how = first_step, grads is not None
         total = len(epochs) * -(-epochs.shape[1] // self.plan.batch)
         if self.plan.threads > 1:
-            batches = self._run_in_slices(arguments, first_step, total)
+            batches = self._run_in_slices(arguments, how, total)
         else:
-            batches = self._run(*arguments, self._alone, first_step, (0, total), 0)
+            batches = self._run(*arguments, self._alone, *how, (0, total), 0)
         if batches == FAILED or self._errors:
             raise self._find_error()
         self.usable = True
         return batches
 
+    @property
+    def _needs_arrays(self) -> bool:
+        """Whether some function may be called in Python, with views of arrays."""
+        return not self._compiled or self._binding.has_functions_of_users
+
+    def _note_arrays(self, vectors: Sequence[Array], data: Array, given: Sequence[Array]) -> None:
+        """Note which arrays a run has, for functions in Python."""
+        places = (
+            *(words.PARAMS, words.DIRECTION, words.GRADS, words.SQUARES, words.STATE),
+            *(words.AVERAGE, words.ARENA, words.DATA),
+            *(words.TARGETS, words.LABELS, words.WEIGHTS, words.ORDER, words.OUTPUTS),
+        )
+        self._arrays.update(zip(places, (*vectors, data, *given), strict=True))
+        # Plain Python runs in one thread.
+        start, size = (at // self.plan.item for at in self.plan.scratch)
+        self._arrays[words.SCRATCH] = self.arena[start : start + size]
+        self._arrays[words.SELF] = self.contexts[0]
+
+    def _bound(self, update: UpdateProgram | None) -> Binding:
+        """Return an update's program with its functions, kept for the next run."""
+        if update is None:
+            return self._no_update
+        if update is not self._update[0]:
+            self._update = update, self._bind(update.program, update.table)
+        return self._update[1]
+
     def _find_error(self) -> BaseException:
         """Return what has ended a run that failed."""
-        found = [function.find_error() for function in self._bound]
-        errors = [error for error in [*self._errors, *found] if error is not None]
-        return errors[0] if errors else RuntimeError("A run has failed, and no error says why.")
+        if self._errors:
+            return self._errors[0]
+        found = self._binding.find_error(self.contexts)
+        return found or RuntimeError("A run has failed, and no error says why.")
 
-    def _run_in_slices(self, arguments: tuple[Any, ...], first_step: int, total: int) -> int:
+    def _run_in_slices(self, arguments: tuple[Any, ...], how: tuple[int, bool], total: int) -> int:
         """Run with as many threads as pay, which is found out on the way."""
         done = 0
         while done < total:
             choice = self._thread_count.choose(total - done)
-            group = self._alone if choice.threads == 1 else _new_group(choice)
+            group = self._alone if choice.threads == 1 else new_group(choice)
             end = min(total, done + choice.batches)
             began = perf_counter()
-            reached = self._run_by_all((*arguments, group, first_step, (done, end)), group)
+            reached = self._run_by_all((*arguments, group, *how, (done, end)), group)
             if reached == FAILED:
                 return FAILED
             shared = int(group[in_group.SHARED_BATCHES])
@@ -265,26 +272,55 @@ class Machine:
 
         Of several outputs or seeds, it is the one with this number.
         """
-        start, size, shape = self._places[place, number]
-        return self.arena[start : start + rows * size].reshape(rows, *shape)
+        start, shape = self.plan.named[place, number]
+        return self.arena[start : start + rows * prod(shape)].reshape(rows, *shape)
+
+    def value_at(self, tensor: Tensor, rows: int) -> Array:
+        """Return the arena's view of ``rows`` rows of a value, as a matrix."""
+        start, _ = self.plan.value_of(tensor)
+        return self.arena[start : start + rows * tensor.size].reshape(rows, -1)
+
+    def gradient_at(self, tensor: Tensor, rows: int) -> Array:
+        """Return the same of the gradient by a value."""
+        start, _ = self.plan.gradient_of(tensor)
+        return self.arena[start : start + rows * tensor.size].reshape(rows, -1)
+
+    def differentiate_samples(
+        self, first: int, last: int, begin: int, stride: int, grads: Array
+    ) -> None:
+        """Write the parameters' gradients of the samples from ``first`` to ``last``, each by itself.
+
+        The first one's goes to ``begin`` in the vector ``grads``, each other ``stride`` further.
+        The plan has retained everything, and was run forward and backward. Several threads may do
+        this at the same time.
+        """
+        context = self.contexts[0].copy()
+        if not self._compiled:
+            self._arrays[words.GRADS] = grads[begin:]
+            self._arrays[words.SCRATCH] = self.arena[self.plan.scratch[0] // self.plan.item :]
+        scratch = np.empty(self.plan.scratch[1], np.uint8)
+        get_function(self._backend, "samples", "differentiate_samples")(
+            self._binding.table, self.plan.sections, context, scratch, first, last, grads[begin:],
+            stride, self._alone,
+        )  # fmt: skip
 
     def outputs(self, rows: int) -> list[Array]:
         """Return a copy of each output."""
-        heads = range(len(self.plan.output_shapes))
+        heads = range(len(self.plan.heads))
         return [self.rows_at("output", rows, head).copy() for head in heads]
 
     def start_back_with(self, gradients: Sequence[Array | float], rows: int) -> None:
-        """Write the gradient by each output where the way back finds it."""
+        """Write the gradient by each output where the backward pass finds it."""
         for head, gradient in enumerate(gradients):
             self.rows_at("d_output", rows, head)[...] = gradient
 
 
-def _new_group(choice: Choice) -> NDArray[np.int64]:
+def new_group(choice: Choice) -> NDArray[np.int64]:
     """Return the array by which threads that share batches know of each other.
 
     Each call has one of its own: a thread that comes too late finds it closed.
     """
-    group = _aligned_zeros(in_group.GROUP_SIZE, np.dtype(np.int64))
+    group = aligned_zeros(in_group.GROUP_SIZE, np.dtype(np.int64))
     group[in_group.WANTED] = choice.threads
     group[in_group.LONGEST_WAIT] = choice.longest_wait * 1e9
     group[in_group.TIME_ALONE] = choice.time_alone * 1e9
@@ -297,7 +333,7 @@ def _read_only(array: Array) -> Array:
     return array
 
 
-def _aligned_zeros(size: int, dtype: np.dtype, alignment: int = 64) -> Array:
+def aligned_zeros(size: int, dtype: np.dtype, alignment: int = 64) -> Array:
     """Return zeros that begin at a cache line."""
     padded = np.zeros(size + alignment // dtype.itemsize, dtype)
     start = -padded.ctypes.data % alignment // dtype.itemsize

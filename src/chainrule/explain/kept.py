@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 import numpy as np
 
 from chainrule.arrays import FloatArray
-from chainrule.engine.instructions import Phase
+from chainrule.plan.context import Phase
 from chainrule.engine.machine import Machine
 from chainrule.layers.graph import INPUT, Graph
 from chainrule.losses import Loss, Targets
@@ -17,7 +18,7 @@ from chainrule.plan import Plan
 
 def makers(plan: Plan, graph: Graph) -> dict[int, int]:
     """Return, for each layer, the instruction that makes its output, counted from 1."""
-    own = {layer: step for step, layers in enumerate(plan.layers, start=1) for layer in layers}
+    own = {layer: i for i, step in enumerate(plan.steps, start=1) for layer in step.layers}
     found = {INPUT: 0}
     for position, node in enumerate(graph.nodes):
         # Layers without an instruction, such as Flatten, pass on what they got.
@@ -30,7 +31,7 @@ def engine_gradients(
 ) -> list[FloatArray]:
     """Return the loss's gradient by what each of these layers gives, of shape (rows, size)."""
     rows = len(x)
-    plan = net.make_plan(x.shape[1:], rows, loss=loss, keep=True)
+    plan = net.make_plan(x.shape[1:], rows, loss=loss, retain=True)
     machine = Machine(plan, net.dtype, net.backend)
     machine.run(
         Phase.FORWARD | Phase.BACKWARD | Phase.INPUT_GRADIENT,
@@ -41,14 +42,10 @@ def engine_gradients(
         inputs=x,
         **targets.arguments(),
     )
-    of_layer, table = makers(plan, net.graph), plan.instructions
+    of_layer, values = makers(plan, net.graph), [plan.input, *(step.y for step in plan.steps)]
     gradients = []
     for layer in layers:
-        step = table[of_layer[layer] - 1] if of_layer[layer] else None
-        if step is None:
-            begin, size = plan.layout["d_input"][0], plan.layout["input_size"][0]
-        else:
-            begin, size = step["dy"], step["repeat"] * step["outputs"]
-        part = machine.arena[int(begin) : int(begin) + rows * int(size)]
+        place = plan.gradient_of(values[of_layer[layer]])
+        part = machine.arena[place.start : place.start + rows * prod(place.shape)]
         gradients.append(part.reshape(rows, -1).copy())
     return gradients

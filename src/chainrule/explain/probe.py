@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from chainrule.arrays import FloatArray, weight_array
 from chainrule.callbacks import Training
-from chainrule.engine.instructions import Phase
+from chainrule.plan.context import Phase
 from chainrule.engine.machine import Machine
 from chainrule.explain.kept import makers
 from chainrule.explain.step import Float64
@@ -38,7 +38,7 @@ class Probe:
         X, y, weights = training.probe(rows)
         self._network, self._optimizer = network, training.optimizer
         self._rows = len(X)
-        plan = network.make_plan(X.shape[1:], self._rows, loss=loss, keep=True)
+        plan = network.make_plan(X.shape[1:], self._rows, loss=loss, retain=True)
         shapes = [(self._rows, *shape) for shape in plan.output_shapes]
         self._data: dict[str, Any] = {
             "inputs": network.check_input(X, "X"),
@@ -62,12 +62,10 @@ class Probe:
         of_layer = makers(plan, self.graph)
         links = group(self.graph, merge=True)
         chosen = [0, *(of_layer[members[-1]] for members in links)]  # 0 is the input
-        table = plan.instructions
-        elements = self._rows * table["repeat"] * table["outputs"]
-        begin, size = plan.layout[0], self._rows * int(plan.layout["input_size"][0])
-        sizes = [size, *elements.tolist()]
-        values = [int(begin["input"]), *table["y"].tolist()]
-        gradients = [int(begin["d_input"]), *table["dy"].tolist()]
+        tensors = [plan.input, *(step.y for step in plan.steps)]
+        sizes = [self._rows * tensor.size for tensor in tensors]
+        values = [plan.value_of(tensor).start for tensor in tensors]
+        gradients = [plan.gradient_of(tensor).start for tensor in tensors]
         self._sizes = np.array([sizes[link] for link in chosen])
         buffers = [(start[link], sizes[link]) for start in (values, gradients) for link in chosen]
         # Buffers are the same or lie apart, so each is all there is between two bounds.
@@ -87,8 +85,7 @@ class Probe:
             params=moved,
             grads=self._gradients,
             losses=self._losses,
-            update=self._trial.rule,
-            state=self._trial.vectors,
+            **self._trial.arguments,
             **self._data,
         )
         moved -= params

@@ -5,6 +5,7 @@ import numpy as np
 from chainrule.kernels.gemm import multiply, multiply_by_transposed, multiply_transposed
 from chainrule.kernels.jit import JIT_DISABLED, kernel
 from chainrule.kernels.sums import add_rows
+from chainrule.kernels.views import flat
 
 
 @kernel(inline=True)
@@ -15,6 +16,11 @@ def linear(x, w, b, scratch, y):
 @kernel(inline=True)
 def linear_relu(x, w, b, scratch, y):
     multiply(x, w, b, y.dtype.type(0), scratch, y)
+
+
+@kernel(inline=True)
+def linear_add(x, w, scratch, y):
+    multiply(x, w, flat(y), y.dtype.type(-np.inf), scratch, y)
 
 
 @kernel(inline=True)

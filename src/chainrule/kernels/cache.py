@@ -31,7 +31,7 @@ from chainrule.kernels import blocks
 from chainrule.ownership import is_own_file, who_else_writes
 
 _PACKAGE = __name__.partition(".")[0]
-_COMPILED_PACKAGES = ("kernels", "engine")
+_COMPILED_PACKAGES = ("kernels", "engine", "operations", "plan")
 # Numba takes these from the environment.
 _NUMBA_SETTINGS = (
     "OPT",
@@ -118,9 +118,10 @@ def _read(path):
 def _reduced(compiled):
     """Return what Numba would pickle, less what a process that only runs it has no use for."""
     (name, kind, (machine_code, _)), description, *rest, environments = compiled._reduce()
-    # LLVM code is for linking, and nothing is linked with what Python calls. Its name is enough.
-    name_only = f'define void @"{description.llvm_cpython_wrapper_name}"() {{ unreachable }}'
-    library = name, kind, (machine_code, llvm.parse_assembly(name_only).as_bitcode())
+    # LLVM code is for linking, and nothing is linked with this. The names are enough.
+    names = description.llvm_cpython_wrapper_name, description.llvm_func_name
+    names_only = "".join(f'define void @"{name}"() {{ unreachable }}\n' for name in names)
+    library = name, kind, (machine_code, llvm.parse_assembly(names_only).as_bitcode())
     # Those of Numba's own functions would load much of its compiler.
     ours = tuple(e for e in environments if e.globals["__name__"].startswith(f"{_PACKAGE}."))
     return library, description, *rest, ours
@@ -129,9 +130,9 @@ def _reduced(compiled):
 class SharedCache(FunctionCache):
     """A cache for what takes long to compile: one process does, and says so; others wait for it."""
 
-    def __init__(self, function):
+    def __init__(self, function, what):
         super().__init__(function)
-        self._lock = None
+        self._what, self._lock = what, None
 
     def load_overload(self, signature, target_context):
         compiled = super().load_overload(signature, target_context)
@@ -139,7 +140,7 @@ class SharedCache(FunctionCache):
             self._wait(self._path(signature, target_context.codegen()))
             compiled = super().load_overload(signature, target_context)
         if compiled is None:
-            _say("compiling, once for all networks of this dtype (some 10 s) ...")
+            _say(f"compiling {self._what}, once for all networks of this dtype ...")
         return compiled
 
     @contextmanager
@@ -168,6 +169,23 @@ class SharedCache(FunctionCache):
         except (OSError, NotImplementedError):
             return
         self._lock = lock
+
+
+class NativeCache(SharedCache):
+    """That of a function that is made of another: its name, and what else its code depends on."""
+
+    def __init__(self, name, what, key):
+        self._name, self._line, self._kept = name, key, True
+        self._what, self._lock = what, None
+
+
+class NoCache(caching.NullCache):
+    """That of a function of a user, of whose code nobody knows what it depends on."""
+
+    @contextmanager
+    def turn(self):
+        """Hinder nobody."""
+        yield
 
 
 def _say(message):

@@ -19,6 +19,15 @@ def sum_squares(x, squares):
 
 
 @kernel
+def sum_squares_of_share(x, squares, thread, threads):
+    # All threads sum blocks, which are the same for any number of threads.
+    blocks = (squares.size + threads - 1) // threads
+    first = min(thread * blocks, squares.size)
+    last = min(first + blocks, squares.size)
+    sum_squares(x[first * NORM_BLOCK : last * NORM_BLOCK], squares[first:last])
+
+
+@kernel
 def clip_to_value(grads, limit):
     limit = grads.dtype.type(limit)
     for i in range(grads.size):

@@ -46,3 +46,12 @@ def take_columns(y, column, x):
         row, place = x[i], y[i, column : column + columns]
         for j in range(columns):
             row[j] = place[j]
+
+
+@kernel
+def add_up(parts, column, adds, out):
+    for j in range(out.size):
+        total = parts[0, column + j]
+        for i in range(1, parts.shape[0]):
+            total += parts[i, column + j]
+        out[j] = out[j] + total if adds else total

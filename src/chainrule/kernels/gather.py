@@ -52,6 +52,26 @@ def gather_values(source, order, out):
         out[i] = source[order[i]]
 
 
+@kernel
+def gather_weights(source, order, out):
+    if source.size == 0:
+        for i in range(out.size):
+            out[i] = 1
+    else:
+        gather_values(source, order, out)
+
+
+@kernel
+def sum_of_weights(weights, order, total):
+    if weights.size == 0:
+        total[0] = order.size
+    else:
+        result = 0.0
+        for i in range(order.size):
+            result += weights[order[i]]
+        total[0] = result
+
+
 if JIT_DISABLED:  # addresses are for machine code
 
     def gather_rescaled(memory, dtype, first, stride, order, scale, offset, out):

@@ -49,7 +49,30 @@ def entry_point(function):
     if JIT_DISABLED:
         return function
     whole = kernel(function)
-    cache = whole._cache = SharedCache(function)
+    _compile_in_turn(whole, SharedCache(function, "the interpreter"))
+    return whole
+
+
+def native(function, cache, **flags):
+    """Return what compiles a function of integers for compiled callers alone: Python has no part.
+
+    Its code is at :func:`address_of`.
+    """
+    flags = {"no_cpython_wrapper": True} | FLAGS | flags
+    whole = numba.njit(pipeline_class=_Whole, **flags)(function)
+    _compile_in_turn(whole, cache)
+    return whole
+
+
+def address_of(whole, signature):
+    """Return where the machine code is that :func:`native` has compiled for a signature."""
+    whole.compile(signature)
+    compiled = whole.overloads[signature]
+    return compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
+
+
+def _compile_in_turn(whole, cache):
+    whole._cache = cache
     compile_or_load = whole.compile
 
     def compile_in_turn(signature):
@@ -57,7 +80,6 @@ def entry_point(function):
             return compile_or_load(signature)
 
     whole.compile = compile_in_turn
-    return whole
 
 
 def compiled_for(function, *types):

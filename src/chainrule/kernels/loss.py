@@ -12,7 +12,12 @@ apart, and the order of a sum would depend on where buffers lie.
 
 from chainrule.kernels.elementary import exp, log, sigmoid, softplus
 from chainrule.kernels.jit import kernel
-from chainrule.kernels.rows import entries_of_one_weight, scale_rows, subtract_largest
+from chainrule.kernels.rows import (
+    entries_of_one_weight,
+    scale_rows,
+    subtract_largest,
+    weighted_sum,
+)
 from chainrule.kernels.views import flat
 
 
@@ -103,3 +108,13 @@ def cross_entropy(output, label, weight, total, terms, d_output, smoothing):
         for j in range(classes):
             row[j] = row[j] * factor - offset
         row[label[i]] -= output.dtype.type(share * on_label)
+
+
+@kernel
+def weigh_gradients(d_output, weight, total):
+    scale_rows(d_output, weight, row_scale(total, 1))
+
+
+@kernel
+def add_loss(terms, weight, total, loss_weight, loss):
+    loss[0] += loss_weight * (weighted_sum(terms, weight) * row_scale(total, terms.shape[1]))

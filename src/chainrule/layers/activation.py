@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from chainrule.arguments import at_least_zero
-from chainrule.engine.instructions import Op
 from chainrule.layers.layer import Layer
 from chainrule.plan.builder import PlanBuilder, Shape, Tensor
 
@@ -13,15 +12,12 @@ from chainrule.plan.builder import PlanBuilder, Shape, Tensor
 class Elementwise(Layer):
     """A function of each element by itself; shapes stay as they are."""
 
-    op: ClassVar[Op]
+    operation: ClassVar[str]  # a file's name in chainrule.operations
     # The largest slope of a function that is flat at both ends, where units saturate.
     steepest: ClassVar[float | None] = None
-    # Where the derivative is a function of the output, the input need not be kept, and the
-    # layer can be fused into a linear one before it.
-    saves_output: ClassVar[bool] = True
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
-        return plan.elementwise(self.op, x, saves_output=self.saves_output)
+        return plan.apply(self.operation, x)
 
 
 @dataclass(frozen=True)
@@ -41,7 +37,7 @@ class ReLU(Elementwise):
     array([[0., 2.]], dtype=float32)
     """
 
-    op = Op.RELU
+    operation = "relu"
 
 
 @dataclass(frozen=True)
@@ -66,13 +62,13 @@ class LeakyReLU(Elementwise):
     array([[-0.5,  2. ]], dtype=float32)
     """
 
-    op = Op.LEAKY_RELU
+    operation = "leaky_relu"
     # The output's sign must be the input's: the backward pass sees the output only.
     number_checks: ClassVar = {"negative_slope": at_least_zero}
     negative_slope: float = 0.01
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
-        return plan.elementwise(self.op, x, saves_output=True, alpha=self.negative_slope)
+        return plan.apply(self.operation, x, numbers={"slope": float(self.negative_slope)})
 
 
 @dataclass(frozen=True)
@@ -88,7 +84,7 @@ class Tanh(Elementwise):
     array([[0., 1.]], dtype=float32)
     """
 
-    op = Op.TANH
+    operation = "tanh"
     steepest = 1.0
 
 
@@ -105,7 +101,7 @@ class Sigmoid(Elementwise):
     array([[0.5, 1. , 0. ]], dtype=float32)
     """
 
-    op = Op.SIGMOID
+    operation = "sigmoid"
     steepest = 0.25
 
 
@@ -127,7 +123,7 @@ class Softplus(Elementwise):
     array([[   0., 1000.]], dtype=float32)
     """
 
-    op = Op.SOFTPLUS
+    operation = "softplus"
 
 
 @dataclass(frozen=True)
@@ -153,12 +149,12 @@ class ELU(Elementwise):
     array([[-1.,  2.]], dtype=float32)
     """
 
-    op = Op.ELU
+    operation = "elu"
     number_checks: ClassVar = {"alpha": at_least_zero}
     alpha: float = 1.0
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
-        return plan.elementwise(self.op, x, saves_output=True, alpha=self.alpha)
+        return plan.apply(self.operation, x, numbers={"alpha": float(self.alpha)})
 
 
 @dataclass(frozen=True)
@@ -179,8 +175,7 @@ class SiLU(Elementwise):
     array([[  0., 100.]], dtype=float32)
     """
 
-    op = Op.SILU
-    saves_output = False
+    operation = "silu"
 
 
 @dataclass(frozen=True)
@@ -205,8 +200,7 @@ class GELU(Elementwise):
     array([[  0., 100.]], dtype=float32)
     """
 
-    op = Op.GELU
-    saves_output = False
+    operation = "gelu"
     approximate: Literal["none", "tanh"] = "none"
 
     def __post_init__(self) -> None:
@@ -216,15 +210,14 @@ class GELU(Elementwise):
             )
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
-        op = Op.GELU_TANH if self.approximate == "tanh" else self.op
-        return plan.elementwise(op, x, saves_output=self.saves_output)
+        return plan.apply("gelu_tanh" if self.approximate == "tanh" else self.operation, x)
 
 
 @dataclass(frozen=True)
 class Rowwise(Layer):
     """A function of the vectors along the last axis; shapes stay as they are."""
 
-    op: ClassVar[Op]
+    operation: ClassVar[str]
 
     def output_shape(self, input_shape: Shape) -> Shape:
         if not input_shape:
@@ -232,7 +225,7 @@ class Rowwise(Layer):
         return input_shape
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
-        return plan.rowwise(self.op, x)
+        return plan.apply(self.operation, x)
 
 
 @dataclass(frozen=True)
@@ -249,7 +242,7 @@ class Softmax(Rowwise):
     array([[0.5, 0.5]], dtype=float32)
     """
 
-    op = Op.SOFTMAX
+    operation = "softmax"
 
 
 @dataclass(frozen=True)
@@ -265,7 +258,7 @@ class LogSoftmax(Rowwise):
     array([[    0., -1000.]], dtype=float32)
     """
 
-    op = Op.LOG_SOFTMAX
+    operation = "log_softmax"
 
 
 @dataclass(frozen=True)

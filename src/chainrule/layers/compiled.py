@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from math import prod
 from typing import Any
 
 from chainrule.layers.layer import Layer, Parameter
@@ -12,9 +11,8 @@ from chainrule.layers.own import (
     check_parameters,
     check_shape,
     function_name,
-    layer_arguments,
-    make_function,
 )
+from chainrule.operations.operation import Function, Operation
 from chainrule.plan.builder import PlanBuilder, Shape, Tensor
 
 ShapeRule = Shape | Callable[[Shape], Shape] | None
@@ -129,19 +127,23 @@ class CompiledLayer(Layer):
         shape = self.output_shape(x.shape)
         saved = self._shape(self._saved_shape, x.shape, "saved_shape")
         keeps = "saved" in self._forward_takes + self._backward_takes
-        shapes = {name: parameter.shape for name, parameter in self._parameters.items()}
-        arguments = layer_arguments(x.shape, shape, saved, shapes, cleared=True)
-        functions = {
-            name: make_function(
-                function, takes, arguments, f"the {name} of {self!r} (layer {plan.path})"
-            )
-            for name, function, takes in (
-                ("forward", self._forward, self._forward_takes),
-                ("backward", self._backward, self._backward_takes),
-            )
+        label = f"{self!r} (layer {plan.path})"
+        operation = Operation(
+            label,
+            Function(self._forward, self._forward_takes, f"the forward of {label}"),
+            {
+                "x": Function(
+                    self._backward, self._backward_takes, f"the backward of {label}", adds_up=True
+                )
+            },
+        )
+        uses = {
+            name: plan.parameter(name, parameter.shape)
+            for name, parameter in self._parameters.items()
         }
-        kept_size = prod(saved) if keeps else 0
-        return plan.foreign(x, shape, **functions, parameters=shapes, kept_size=kept_size)
+        return plan.apply(
+            operation, x, shape=shape, parameters=uses, saved={"saved": saved} if keeps else {}
+        )
 
     def _shape(self, rule: ShapeRule, input_shape: Shape, name: str) -> Shape:
         if rule is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from typing import Any, ClassVar, Literal, get_args
 
 from chainrule.layers.layer import Element, Group, Layer
@@ -102,7 +102,7 @@ class Residual(Container):
         return input_shape
 
     def lower(self, plan: PlanBuilder, x: Tensor, *others: Tensor) -> Tensor:
-        return plan.add(x, *others)
+        return plan.apply("add", x, *others)
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -176,7 +176,8 @@ class Parallel(Container):
     def lower(self, plan: PlanBuilder, x: Tensor, *others: Tensor) -> Tensor:
         if self.combine == "concatenate":
             return plan.concatenate((x, *others))
-        return reduce(plan.add if self.combine == "sum" else plan.multiply, others, x)
+        operation = "add" if self.combine == "sum" else "multiply"
+        return reduce(partial(plan.apply, operation), others, x)
 
 
 class Branch(Container):

@@ -208,10 +208,10 @@ def output_shapes(graph: Graph, shape: Shape | None, source: str = "") -> list[S
     return [shapes[position] for position in range(len(graph.nodes))]
 
 
-def lower(graph: Graph, plan: PlanBuilder, x: Tensor, *, keep: bool = False) -> list[Tensor]:
+def lower(graph: Graph, plan: PlanBuilder, x: Tensor, *, retain: bool = False) -> list[Tensor]:
     """Append all layers' instructions to ``plan``; return the outputs, each in its own memory.
 
-    To ``keep`` each layer's gradient, one that hands on what others take too gets its own memory.
+    To ``retain`` each layer's gradient, one that hands on what others take too gets its own memory.
     """
     tensors = {INPUT: x}
     takers = Counter(i for node in graph.nodes for i in node.inputs)
@@ -219,7 +219,7 @@ def lower(graph: Graph, plan: PlanBuilder, x: Tensor, *, keep: bool = False) -> 
         plan.layer, plan.prefix = position, f"{node.home}."
         before = tensors[node.inputs[0]]
         tensor = node.layer.lower(plan, *(tensors[i] for i in node.inputs))
-        if keep and tensor.buffer is before.buffer and takers[node.inputs[0]] > 1:
+        if retain and tensor.buffer is before.buffer and takers[node.inputs[0]] > 1:
             tensor = plan.rescale(tensor, 1.0)
         tensors[position] = tensor
     outputs: list[Tensor] = []

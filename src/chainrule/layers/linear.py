@@ -78,4 +78,8 @@ class Linear(Layer):
         return {"weight": weight, "bias": Parameter((self.out_features,), self.bias_init)}
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
-        return plan.linear(x, self.out_features, bias=self.bias)
+        uses = {
+            name: plan.parameter(name, parameter.shape)
+            for name, parameter in self.parameters().items()
+        }
+        return plan.apply("linear", x, shape=self.output_shape(x.shape), parameters=uses)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,9 @@ from numpy.typing import NDArray
 
 from chainrule.layers.graph import kind_of
 from chainrule.layers.layer import Layer
-from chainrule.layers.own import check_parameters, layer_arguments, make_function
+from chainrule.layers.own import check_parameters
 from chainrule.layers.returned import checked, pair
+from chainrule.operations.operation import Function, Operation
 from chainrule.plan.builder import PlanBuilder, Shape, Tensor
 
 Array = NDArray[Any]
@@ -109,22 +109,22 @@ class NumPyLayer(Layer):
                 f"{type(self).__name__}.forward must take (self, {', '.join(['x', *parameters])}), "
                 f"as parameters() says, not (self, {', '.join(takes)})."
             )
-        shapes = {name: parameter.shape for name, parameter in parameters.items()}
-        shape = self.output_shape(x.shape)
-        arguments = layer_arguments(x.shape, shape, (), shapes, cleared=False)
         where = f"{kind_of(self)} (layer {plan.path})"
-        calls = _Calls(self, list(shapes), where)
-        writes = ["dx", *(f"d_{name}" for name in shapes)]
-
-        make = partial(make_function, arguments=arguments, can_compile=False)
-        return plan.foreign(
-            x,
-            shape,
-            make(calls.forward, ["x", "y", *shapes], label=f"the forward of {where}"),
-            make(calls.backward, ["dy", *writes], label=f"the backward of {where}"),
-            parameters=shapes,
-            kept_size=0,
+        names = list(parameters)
+        calls = _Calls(self, names, where)
+        takes_forward = ("x", "y", *names)
+        writes = ("dx", *(f"d_{name}" for name in names))
+        operation = Operation(
+            where,
+            Function(calls.forward, takes_forward, f"the forward of {where}", can_compile=False),
+            {
+                "x": Function(
+                    calls.backward, ("dy", *writes), f"the backward of {where}", can_compile=False
+                )
+            },
         )
+        uses = {name: plan.parameter(name, own.shape) for name, own in parameters.items()}
+        return plan.apply(operation, x, shape=self.output_shape(x.shape), parameters=uses)
 
 
 class _Calls:

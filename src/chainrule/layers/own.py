@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from math import prod
 from operator import index
 from typing import Any
 
-from chainrule.engine.foreign import Address, Argument, Function
 from chainrule.layers.graph import shape_text
 from chainrule.layers.layer import Parameter
 from chainrule.plan.builder import Shape
@@ -64,40 +62,6 @@ def check_parameters(parameters: Any, owner: str) -> dict[str, Parameter]:
         if not isinstance(parameter, Parameter):
             raise TypeError(f"{owner}[{name!r}] must be a cr.Parameter, not {parameter!r}.")
     return dict(parameters)
-
-
-def layer_arguments(
-    x: Shape, y: Shape, saved: Shape, parameters: Mapping[str, Shape], *, cleared: bool
-) -> dict[str, Argument]:
-    """Return each array that a layer's functions may ask for.
-
-    What they write holds zeros at first if ``cleared``.
-    """
-    arguments = {
-        "x": Argument(Address.X, x),
-        "y": Argument(Address.Y, y),
-        "saved": Argument(Address.SAVED, saved),
-        "dy": Argument(Address.DY, y),
-        "dx": Argument(Address.DX, x, cleared=cleared),
-    }
-    start = 0
-    for name, shape in parameters.items():
-        arguments[name] = Argument(Address.PARAMETERS, shape, by_row=False, start=start)
-        arguments[f"d_{name}"] = Argument(Address.GRADIENTS, shape, by_row=False, start=start)
-        start += prod(shape)
-    return arguments
-
-
-def make_function(
-    function: Callable[..., Any],
-    takes: Sequence[str],
-    arguments: Mapping[str, Argument],
-    label: str,
-    *,
-    can_compile: bool = True,
-) -> Function:
-    """Return what a plan says of a function that takes these of the arguments."""
-    return Function(function, tuple(arguments[name] for name in takes), label, can_compile)
 
 
 def check_shape(shape: Any, owner: str) -> Shape:

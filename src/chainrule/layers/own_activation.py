@@ -12,10 +12,9 @@ import numpy as np
 from chainrule.layers.layer import Layer
 from chainrule.layers.own import (
     function_name,
-    layer_arguments,
-    make_function,
     parameter_names,
 )
+from chainrule.operations.operation import Function, Operation, View
 from chainrule.plan.builder import PlanBuilder, Tensor
 
 # Where a function that has no derivative with it must be what its complex step says.
@@ -106,20 +105,14 @@ class Activation(Layer):
         else:
             backward = elementwise.loop_backward(self.df)
             reads = ["y"] if parameter_names(self.df) == ("y",) else ["x"]
-        arguments = layer_arguments(x.shape, x.shape, (), {}, cleared=False)
-        return plan.foreign(
-            x,
-            x.shape,
-            make_function(
-                elementwise.loop_forward(self.f),
-                ["x", "y"],
-                arguments,
-                f"the forward of {self!r} (layer {plan.path})",
-            ),
-            make_function(backward, ["dy", *reads, "dx"], arguments, backward_label),
-            parameters={},
-            kept_size=0,
+        label = f"{self!r} (layer {plan.path})"
+        operation = Operation(
+            label,
+            Function(elementwise.loop_forward(self.f), ("x", "y"), f"the forward of {label}"),
+            {"x": Function(backward, ("dy", *reads, "dx"), backward_label)},
+            view=View.FLAT,
         )
+        return plan.apply(operation, x)
 
 
 def _check(function: Any, name: str, most: int) -> None:

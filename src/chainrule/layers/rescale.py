@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from chainrule.arguments import real
-from chainrule.engine.instructions import Op
 from chainrule.layers.layer import Layer
 from chainrule.plan.builder import PlanBuilder, Tensor
 
@@ -44,6 +43,4 @@ class Rescale(Layer):
     offset: float = 0.0
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
-        return plan.elementwise(
-            Op.RESCALE, x, saves_output=True, alpha=self.scale, beta=self.offset
-        )
+        return plan.rescale(x, float(self.scale), float(self.offset))

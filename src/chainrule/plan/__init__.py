@@ -1,6 +1,7 @@
-"""From layers to a table of instructions and the layout of one arena."""
+"""From layers to a program of calls and the layout of one arena."""
 
-from chainrule.plan.builder import Instruction, PlanBuilder, Tensor
-from chainrule.plan.plan import ForeignLoss, Head, Plan, make_plan
+from chainrule.plan.builder import PlanBuilder, Step, Tensor
+from chainrule.plan.loss import Head
+from chainrule.plan.plan import Plan, make_plan
 
-__all__ = ["ForeignLoss", "Head", "Instruction", "Plan", "PlanBuilder", "Tensor", "make_plan"]
+__all__ = ["Head", "Plan", "PlanBuilder", "Step", "Tensor", "make_plan"]

@@ -3,10 +3,15 @@
 It is an estimate, of the most; ``chainrule.engine.thread_count`` measures whether they do pay.
 """
 
+from collections.abc import Mapping, Sequence
+from math import prod
+
 import numpy as np
 
-from chainrule.engine.instructions import Op
-from chainrule.plan.builder import Instruction
+from chainrule.operations.operation import Function
+from chainrule.plan.backward import takes_chunks
+from chainrule.plan.builder import Step
+from chainrule.plan.call import units_of
 
 # In multiply-adds and the like. A core does some 50 of them in a nanosecond; a barrier costs less
 # than a microsecond, and starting a thread some 60.
@@ -21,31 +26,41 @@ ALL_PARAMETERS = 1 << 62  # more than there are
 UPDATE_COST = 16  # an optimizer's step, for one parameter: it waits for memory
 
 
-def work_of(instructions: list[Instruction], batch: int, *, backward: bool) -> int:
+def work_of(steps: Sequence[Step], batch: int, *, backward: bool) -> int:
     """Estimate the operations of one step: forward, and also backward and update if asked for."""
     passes = 3 if backward else 1
     work = 0
-    for step in instructions:
-        outputs = batch * step.repeat * step.outputs
-        work += ELEMENTWISE_COST * outputs
-        if step.op == Op.LINEAR:
-            work += passes * outputs * step.inputs
-            work += UPDATE_COST * step.inputs * step.outputs if backward else 0
+    for step in steps:
+        work += ELEMENTWISE_COST * batch * step.y.size
+        if step.operation.multiply_adds is not None:
+            work += passes * batch * step.operation.multiply_adds(step)
+        if backward:
+            work += UPDATE_COST * sum(prod(use.shape) for use in step.parameters.values())
     return work
 
 
-def chunk_of(instructions: list[Instruction], batch: int) -> int:
+def functions_of(step: Step) -> list[Function]:
+    """Return the functions of a step's forward and backward passes."""
+    functions = [step.operation.forward]
+    for operand in step.operation.backward:
+        functions += step.operation.backward_of(operand)
+    return functions
+
+
+def chunk_of(steps: Sequence[Step], batch: int) -> int:
     """Return how many rows of a batch one thread takes as a whole.
 
-    Where a user's own function adds up gradients over the rows, it does so chunk by chunk, so that
-    the sums do not depend on how many threads there are. A chunk costs as much room as there are
-    parameters, and each is read once more: so there are few. A function that only Python can call
-    is called by one thread.
+    Where a function adds up gradients over the rows that it gets, it does so chunk by chunk, so
+    that the sums do not depend on how many threads there are. A chunk costs as much room as there
+    are parameters, and each is read once more: so there are few. A function that only Python can
+    call is called by one thread.
     """
-    own = [step for step in instructions if step.op == Op.FOREIGN and step.parameters]
-    if not own:
+    functions = [
+        function for step in steps for function in functions_of(step) if takes_chunks(step, function)
+    ]
+    if not functions:
         return ROWS_OF_A_TILE
-    compiled = all(f.can_compile for step in own for f in step.functions.values())
+    compiled = all(function.can_compile for function in functions)
     tiles = -(-batch // ROWS_OF_A_TILE)
     return ROWS_OF_A_TILE * (-(-tiles // CHUNKS) if compiled else tiles)
 
@@ -66,35 +81,36 @@ def choose_threads(work: int, chunks: int, steps: int, limit: int) -> int:
 
 
 def share_out(
-    instructions: list[Instruction], offsets: dict[str, int], batch: int, threads: int
+    steps: Sequence[Step], offsets: Mapping[str, int], batch: int, threads: int
 ) -> np.ndarray:
     """Return where each thread's share of the parameters begins, and where the last one ends.
 
     The second row has the shares of so many threads, the first one that of a thread alone: it takes
     them all. Shares are equal by the work for gradients and updates, and are cut between rows of a
-    weight.
+    parameter.
     """
-    uses: dict[str, list[Instruction]] = {}
-    for step in instructions:
-        if step.op == Op.LINEAR and step.weight is not None and not step.moving:
-            uses.setdefault(step.weight, []).append(step)
-    weights = sorted(uses, key=lambda name: offsets[name])
-    row_costs = [
-        sum(step.outputs * batch * step.repeat for step in uses[name])
-        + UPDATE_COST * uses[name][0].outputs
-        for name in weights
-    ]
-    rows = [uses[name][0].inputs for name in weights]
-    total = sum(cost * row for cost, row in zip(row_costs, rows, strict=True))
+    costs: dict[str, int] = {}  # of a row
+    shapes = {}
+    for step in steps:
+        for name in step.operation.gradients:
+            use = step.parameters.get(name)
+            if use is None or use.name is None or use.is_direction or len(use.shape) < 2:
+                continue
+            rows, unit = units_of(use.shape)
+            shapes[use.name] = rows, prod(unit)
+            costs.setdefault(use.name, UPDATE_COST * prod(unit))
+            if step.operation.multiply_adds is not None:
+                costs[use.name] += batch * step.operation.multiply_adds(step) // rows
+    total = sum(costs[name] * rows for name, (rows, _) in shapes.items())
     cuts = []
     done, thread = 0, 1
-    for name, row_cost, inputs in zip(weights, row_costs, rows, strict=True):
-        cost = row_cost * inputs
-        while thread < threads and done + cost >= total * thread // threads:
-            wanted = (total * thread // threads - done) / row_cost
-            row = min(round(wanted / ROWS_OF_A_TILE) * ROWS_OF_A_TILE, inputs)
-            cuts.append(offsets[name] + row * uses[name][0].outputs)
+    for name in sorted(shapes, key=lambda name: offsets[name]):
+        rows, unit = shapes[name]
+        while thread < threads and done + costs[name] * rows >= total * thread // threads:
+            wanted = (total * thread // threads - done) / costs[name]
+            row = min(round(wanted / ROWS_OF_A_TILE) * ROWS_OF_A_TILE, rows)
+            cuts.append(offsets[name] + row * unit)
             thread += 1
-        done += cost
+        done += costs[name] * rows
     rest = [ALL_PARAMETERS] * (threads - len(cuts))
     return np.array([[0, *[ALL_PARAMETERS] * threads], [0, *cuts, *rest]], np.int64)

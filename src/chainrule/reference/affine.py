@@ -20,6 +20,11 @@ def linear_relu(x, w, b, scratch, y):
     np.maximum(y, 0, out=y)
 
 
+def linear_add(x, w, scratch, y):
+    """``y = y + x @ w``."""
+    y += x @ w
+
+
 def linear_backward_weight(x, dy, first, adds, scratch, dw):
     """``dw = x.T @ dy``: a weight's gradient is its input times its output's gradient, summed."""
     product = x.T[first : first + len(dw)] @ dy

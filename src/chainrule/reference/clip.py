@@ -15,6 +15,11 @@ def sum_squares(x, squares):
         squares[block] = np.square(part, dtype=float).sum()
 
 
+def sum_squares_of_share(x, squares, thread, threads):
+    """Do so for the blocks that are one thread's."""
+    sum_squares(x, squares)
+
+
 def clip_to_value(grads, limit):
     """Bring each element into the range from -limit to limit; a NaN stays one."""
     np.clip(grads, -limit, limit, out=grads)

@@ -31,3 +31,9 @@ def put_columns(x, column, y):
 def take_columns(y, column, x):
     """Make x what stands in the columns of y that begin at ``column``."""
     x[...] = y[:, column : column + x.shape[1]]
+
+
+def add_up(parts, column, adds, out):
+    """Write or add the sum of the rows of ``parts``, from ``column`` on."""
+    total = parts[:, column : column + out.size].sum(axis=0)
+    out[...] = out + total if adds else total

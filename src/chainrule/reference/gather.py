@@ -24,3 +24,13 @@ def gather_rows(source, order, out):
 def gather_values(source, order, out):
     """``out = source[order]``, for vectors."""
     out[...] = source[order]
+
+
+def gather_weights(source, order, out):
+    """``out = source[order]``; ones if there are no weights."""
+    out[...] = source[order] if source.size > 0 else 1
+
+
+def sum_of_weights(weights, order, total):
+    """Write the sum of the weights of these rows; each is 1 if there are none."""
+    total[0] = weights[order].sum(dtype=float) if weights.size > 0 else order.size

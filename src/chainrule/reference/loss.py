@@ -8,6 +8,7 @@ of all rows of the batch.
 import numpy as np
 
 from chainrule.reference.elementary import sigmoid, softplus
+from chainrule.reference.rows import scale_rows, weighted_sum
 
 
 def row_scale(total, columns):
@@ -52,3 +53,13 @@ def cross_entropy(output, label, weight, total, terms, d_output, smoothing):
     log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     terms[...] = -(q * log_p).sum(axis=1, keepdims=True)
     d_output[...] = share * (np.exp(log_p) - q)
+
+
+def weigh_gradients(d_output, weight, total):
+    """Turn the gradients of rows' own losses into that of their weighted mean."""
+    scale_rows(d_output, weight, row_scale(total, 1))
+
+
+def add_loss(terms, weight, total, loss_weight, loss):
+    """Add the batch's loss to ``loss[0]``: the terms' weighted mean, times ``loss_weight``."""
+    loss[0] += loss_weight * weighted_sum(terms, weight) * row_scale(total, terms.shape[1])

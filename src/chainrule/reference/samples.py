@@ -1,13 +1,12 @@
-"""Gradients of single samples: one row each, where a batch's gradient is their sum."""
+"""Norms of single samples' gradients, where a batch's gradient is their sum."""
 
 import numpy as np
 
 
-def outer(x, dy, adds, dw):
-    """``dw = x dy^T``: of a single sample, a weight's gradient is an outer product."""
-    dw[...] = dw + np.outer(x, dy) if adds else np.outer(x, dy)
+def square_norms_of_products(x, dy, has_bias, squares):
+    """Add the squared norms of the products of each row of x and of dy, and of dy for a bias.
 
-
-def row_squares(x, squares):
-    """Write the sum of each row's squares, in float64."""
-    squares[...] = np.square(x, dtype=float).sum(axis=1)
+    The norm of an outer product is that of one factor times that of the other.
+    """
+    of_x, of_dy = (np.square(rows, dtype=float).sum(axis=1) for rows in (x, dy))
+    squares += of_dy * (of_x + has_bias)

@@ -97,7 +97,7 @@ class Saved:
         optimizer.set_hyperparameters(self._numbers)
         state = optimizer.state(net)
         state.vectors[:] = self._file.tensors["optimizer"]
-        state.rule["step"] = self._optimizer_step
+        state.steps[0] = self._optimizer_step
         if training.average is not None:
             training.average.network.params = self._file.tensors["average"]
         for name in LISTS:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from math import nan
+from math import nan, prod
 from time import perf_counter
 from typing import NamedTuple, cast
 
@@ -17,7 +17,9 @@ from chainrule.autodiff.machines import put_back, take
 from chainrule.averaging import ExponentialMovingAverage
 from chainrule.batch import Batch
 from chainrule.callbacks import Callbacks, Training
-from chainrule.engine.instructions import Phase
+from chainrule.engine.update import UpdateOptions
+from chainrule.plan.context import Phase
+from chainrule.engine.machine import Machine
 from chainrule.engine.masks import mask_key
 from chainrule.engine.orders import epoch_orders
 from chainrule.errors import NonFiniteError
@@ -32,7 +34,7 @@ from chainrule.schedules import Schedule
 from chainrule.training.begun import BegunEpoch
 from chainrule.training.pace import MOST_STEPS, Pace
 
-STEP = Phase.FORWARD | Phase.BACKWARD | Phase.CLIP | Phase.UPDATE | Phase.AVERAGE
+STEP = Phase.FORWARD | Phase.BACKWARD | Phase.UPDATE
 
 
 class Extras(NamedTuple):
@@ -45,13 +47,16 @@ class Extras(NamedTuple):
 
     @property
     def numbers(self) -> dict[str, float]:
-        """What the rule is told."""
-        decay = 0.0 if self.average is None else self.average.decay
-        return {
-            "clip_norm": self.clip_norm,
-            "clip_value": self.clip_value,
-            "average_decay": decay,
-        }
+        """What a checkpoint says of them."""
+        return self.update_options._replace(
+            average_decay=0.0 if self.average is None else self.average.decay
+        )._asdict()
+
+    @property
+    def update_options(self) -> UpdateOptions:
+        """What the update's program is made for."""
+        decay = None if self.average is None else self.average.decay
+        return UpdateOptions(self.clip_norm, self.clip_value, decay)
 
     @property
     def averaged(self) -> FloatArray | None:
@@ -85,7 +90,7 @@ class Trainer:
         self.make_machine()
         if schedule is not None:
             schedule.check_numbers(net.dtype)
-        self.state: OptimizerState = optimizer.state(net, **self.extras.numbers)
+        self.state: OptimizerState = optimizer.state(net, self.extras.update_options)
         self.pace = Pace()
         self.begun = BegunEpoch()
         self.rollback = Rollback(net, self.state, self._run, batch_size, self.extras.averaged)
@@ -102,7 +107,7 @@ class Trainer:
             loss=self.loss,
             steps=self.steps_a_call,
         )
-        self._taken = [take_for(drops=True)]
+        self._taken = [take_for(training=True)]
         self.machine = self._evaluator = self._taken[0][1]
         self.plan = cast(Plan, self.machine.plan)
         if self.plan.drops:
@@ -133,9 +138,8 @@ class Trainer:
             params=self.net.params,
             grads=self.net.grads,
             losses=self.losses,
-            update=self.state.rule,
             rates=rates,
-            state=self.state.vectors,
+            **self.state.arguments,
             average=self.extras.averaged,
             masks=(self._mask_key, self.state.step),
             **data.arguments,
@@ -224,7 +228,7 @@ class Trainer:
         if len(self.losses) < epochs * steps:
             self.losses = self.machine.losses_for(epochs * steps)
         # A callback may have set a number, such as lr.
-        self.optimizer.state(self.net, **self.extras.numbers)
+        self.optimizer.state(self.net, self.extras.update_options)
         self.rollback.before(orders, rates, self.data)
         self.net.outdate_forward("fit")
         started = perf_counter()
@@ -273,8 +277,7 @@ class Trainer:
         if all_finite(self.net.params):  # a loss that is not finite ends a slice before it steps
             epoch, start = divmod(done * self.batch, -(-orders.shape[1] // self.batch) * self.batch)
             rows = orders[epoch, start : start + self.batch]
-            self._run(rows, None, self.data, Phase.FORWARD)
-            layer = self._first_non_finite_layer(rows.size)
+            layer = self._first_non_finite_layer(rows)
             why = f"the first output that is not finite is that of {layer}"
             return done, layer, "The loss", why
         step, name = self.rollback.to_last_finite()
@@ -285,14 +288,23 @@ class Trainer:
         why = f"the first parameter that it spoils is {name} of {layer}, whose gradient is {size}"
         return step, layer, "The optimizer's step", why
 
-    def _first_non_finite_layer(self, rows: int) -> str:
-        if self.plan.gathered and not np.isfinite(self.machine.rows_at("input", rows)).all():
-            return self.net.layer_name(self.plan.gathered)
-        for step, positions in zip(self.plan.instructions, self.plan.layers, strict=True):
-            size = rows * int(step["repeat"]) * int(step["outputs"])
-            y = self.machine.arena[step["y"] : step["y"] + size]
+    def _first_non_finite_layer(self, rows: NDArray[np.int64]) -> str:
+        """Return the first layer whose output for these rows is not finite."""
+        net, shape = self.net, self.data.inputs.shape[1:]
+        plan = net.make_plan(shape, rows.size, backward=False, retain=True, training=True)
+        machine = Machine(plan, net.dtype, self.backend)
+        machine.run(
+            Phase.GATHER | Phase.PREDICT,
+            rows,
+            params=net.params,
+            inputs=self.data.inputs,
+            masks=(self._mask_key, self.state.step),
+        )
+        for step in plan.steps:
+            place = plan.value_of(step.y)
+            y = machine.arena[place.start : place.start + rows.size * prod(place.shape)]
             if not np.isfinite(y).all():
-                return self.net.layer_name(positions)
+                return net.layer_name(tuple(step.layers))
         return "the loss"
 
     def evaluate(self, data: Batch) -> tuple[float, float | None, list[FloatArray]]:

@@ -1,0 +1,185 @@
+"""A plan's functions, bound to addresses: machine code, or Python for what cannot be compiled."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Generator, Mapping, Sequence
+from functools import cache
+from importlib import import_module
+from itertools import count
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.engine.views import Arguments, Array
+from chainrule.operations.operation import Function
+from chainrule.plan import context as words
+from chainrule.plan.call import Call
+from chainrule.reference.native import FUNCTIONS
+
+CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_int64)  # it takes the address of the context
+CONTEXT = ctypes.c_int64 * words.CONTEXT_SIZE
+
+_numbers = count(1)
+
+
+class PythonCall:
+    """A call that is done in Python, as long as this object lives.
+
+    Parameters
+    ----------
+    function : Function
+    arguments : Arguments
+    code : what is called, the function's own or its twin.
+
+    Attributes
+    ----------
+    handle : int
+        What stands for it in a program that Python runs.
+    """
+
+    def __init__(self, function: Function, arguments: Arguments, code: Any) -> None:
+        self._label, self._arguments, self._code = function.label, arguments, code
+        self.handle = next(_numbers)
+        FUNCTIONS[self.handle] = self
+
+    def __call__(self, context: NDArray[np.int64]) -> None:
+        """Do what the call is for, by what the context says."""
+        self.do(context.tolist())
+
+    def do(self, context: list[int]) -> None:
+        """Do the same."""
+        arguments = self._arguments.of(context)
+        if arguments is None:
+            return
+        try:
+            self._code(*arguments)
+        except BaseException as error:
+            if self._label:
+                error.add_note(f"It was raised in {self._label}.")
+            raise
+
+
+class Callback:
+    """A call that compiled code lets Python do, as long as this object lives.
+
+    Attributes
+    ----------
+    handle : int
+        The address.
+    """
+
+    def __init__(self, call: PythonCall, errors: list[BaseException]) -> None:
+        answers = _answer_calls(call, errors)
+        next(answers)  # on to where it waits for the first call
+        self._callback = CALLBACK(answers.send)
+        self.handle = int(ctypes.cast(self._callback, ctypes.c_void_p).value or 0)
+
+
+def _answer_calls(call: PythonCall, errors: list[BaseException]) -> Generator[None, int, None]:
+    """Answer calls from compiled code: ``send`` takes the address of the context of each.
+
+    ctypes only prints what a callback raises. A signal handler may raise at the first instruction
+    of any function, so a ``try`` in it begins too late; this one has begun when a call comes.
+    """
+    last, context = 0, CONTEXT()
+    while True:
+        try:
+            address = yield
+            while True:
+                if address != last:  # mostly, it is where it was
+                    last, context = address, CONTEXT.from_address(address)
+                call.do(context[:])
+                context[words.DONE] = 1  # and nothing that can raise before the next call
+                address = yield
+        except GeneratorExit:
+            return
+        except BaseException as error:
+            errors.append(error)
+
+
+class Binding:
+    """A program with its functions.
+
+    Parameters
+    ----------
+    program : the calls.
+    table : their rows, without the functions.
+    dtype : of the plan.
+    backend : "numba" or "numpy"
+    compiled : whether the interpreter is.
+    arrays : by the words of the context that hold their addresses; whoever runs the program keeps
+        them right.
+    errors : gets what functions raise in Python.
+
+    Attributes
+    ----------
+    table : array
+        The rows with the functions.
+    """
+
+    def __init__(
+        self,
+        program: Sequence[Call],
+        table: NDArray[np.int64],
+        dtype: np.dtype,
+        backend: str,
+        compiled: bool,
+        arrays: Mapping[int, Array],
+        errors: list[BaseException],
+    ) -> None:
+        self._program, self._dtype, self._arrays = program, dtype, arrays
+        self.table = table.copy()
+        self.has_functions_of_users = any(call.function.label for call in program)
+        self._kept: list[Any] = []  # what the table has the addresses of
+        for row, call in zip(self.table, program, strict=True):
+            bound: Any
+            if compiled and call.function.can_compile:
+                from chainrule.kernels.compilation import native_function  # loads Numba
+
+                bound = native_function(call.function, call.kinds, dtype)
+            else:
+                arguments = Arguments(call.kinds, row.tolist(), dtype, arrays)
+                bound = PythonCall(call.function, arguments, code_of(call.function, backend))
+                if compiled:
+                    bound = Callback(bound, errors)
+            self._kept.append(bound)
+            row[0] = bound.handle
+
+    def find_error(self, contexts: NDArray[np.int64]) -> Exception | None:
+        """Return the error that has ended a compiled function, from its form in Python.
+
+        The arrays must still be those of the call.
+        """
+        for context in contexts.tolist():
+            failed = -1 - context[words.DONE]
+            if 0 <= failed < len(self._program):
+                return self._raised_by(failed, context)
+        return None
+
+    def _raised_by(self, number: int, context: list[int]) -> Exception | None:
+        call = self._program[number]
+        label = call.function.label or call.function.code.__name__
+        row = self.table[number].tolist()
+        arguments = Arguments(call.kinds, row, self._dtype, self._arrays).of(context)
+        code = getattr(call.function.code, "py_func", call.function.code)
+        try:
+            code(*(arguments or ()))
+        except Exception as error:
+            error.add_note(f"It was raised in {label}.")
+            return error
+        return RuntimeError(f"{label} raised an error in its compiled form, but raises none in Python.")
+
+
+def code_of(function: Function, backend: str) -> Any:
+    """Return what Python calls for a function: for the backend "numpy" a kernel's twin."""
+    return function.code if function.label or backend == "numba" else twin_of(function.code)
+
+
+@cache
+def twin_of(kernel: Any) -> Any:
+    """Return the NumPy twin of a kernel, which has its name in the file of the same name."""
+    module = kernel.__module__.replace(".kernels.", ".reference.")
+    module = module.replace(".operations.", ".reference.")
+    return getattr(import_module(module), kernel.__name__)

@@ -1,0 +1,211 @@
+"""A plan's functions as machine code that is called by its address.
+
+Such a function gets two addresses: that of its row in a program, and that of the thread's context.
+It makes its arguments of them, as their kinds say (see :mod:`chainrule.plan.argument`), and calls
+what it is made of. So all have one signature, and the interpreter, compiled once, calls each one.
+"""
+
+from functools import cache
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numba.np.arrayobj import make_array, populate_array
+
+from chainrule.kernels.jit import JIT_DISABLED, kernel
+from chainrule.kernels.vectors import INDEX
+from chainrule.plan import context as words
+from chainrule.plan.argument import HEADER, Rows
+
+NUMBERS = {"i8": types.int64, "f8": types.float64, "u1": types.uint8}
+
+
+@cache
+def arguments_of(kinds, dtype):
+    """Return what makes a function's arguments: whether there is anything to do, and a tuple."""
+    made = [_type(kind, numba.from_dtype(dtype)) for kind in kinds]
+
+    @intrinsic
+    def arguments(typing_context, row, context):
+        result = types.Tuple([types.boolean, types.Tuple(made)])
+
+        def codegen(target, builder, signature, values):
+            reader = _Reader(target, builder, values)
+            built = [reader.argument(*pair) for pair in zip(kinds, made, strict=True)]
+            inner = target.make_tuple(builder, result.types[1], built)
+            return target.make_tuple(builder, result, [reader.is_any, inner])
+
+        return result(types.int64, types.int64), codegen
+
+    return arguments
+
+
+def _type(kind, dtype):
+    number = NUMBERS.get(kind.dtype, dtype)
+    if kind.rows in (Rows.SHARE_START, Rows.POSITION):
+        return types.int64
+    return number if kind.rows in (Rows.NUMBER, Rows.WORD) else types.Array(number, kind.ndim, "C")
+
+
+class _Reader:
+    """Reads one argument after the other from a row, as instructions of a function."""
+
+    def __init__(self, target, builder, values):
+        self.target, self.builder = target, builder
+        self.row, self.context = (builder.inttoptr(v, INDEX.as_pointer()) for v in values)
+        self.position = HEADER
+        self.is_any = ir.Constant(ir.IntType(1), 1)
+
+    def next(self):
+        """Return the next word of the row."""
+        place = self.builder.gep(self.row, [ir.Constant(INDEX, self.position)])
+        self.position += 1
+        return self.builder.load(place)
+
+    def word(self, index):
+        """Return a word of the context."""
+        index = ir.Constant(INDEX, index) if isinstance(index, int) else index
+        return self.builder.load(self.builder.gep(self.context, [index]))
+
+    def argument(self, kind, type_):
+        """Return the next argument."""
+        builder = self.builder
+        if kind.rows in (Rows.NUMBER, Rows.WORD):
+            value = self.next() if kind.rows == Rows.NUMBER else self.word(kind.word)
+            return builder.bitcast(value, ir.DoubleType()) if kind.dtype == "f8" else value
+        if kind.rows == Rows.POSITION:
+            return builder.mul(self.word(words.FIRST), self.next())
+        if kind.rows == Rows.SHARE_START:
+            start, units, unit = self.next(), self.next(), self.next()
+            return self._share(start, units, unit)[0]
+        return self._array(kind, type_)
+
+    def _share(self, start, units, unit):
+        """Return the first unit of a share, and the one after the last."""
+        builder, zero = self.builder, ir.Constant(INDEX, 0)
+
+        def bound(word):
+            number = builder.sub(self.word(word), start)
+            number = builder.add(number, builder.sub(unit, ir.Constant(INDEX, 1)))
+            number = builder.sdiv(number, unit)  # rounded up
+            number = builder.select(builder.icmp_signed("<", number, zero), zero, number)
+            return builder.select(builder.icmp_signed(">", number, units), units, number)
+
+        return bound(words.SHARE_BEGIN), bound(words.SHARE_END)
+
+    def _array(self, kind, type_):
+        builder = self.builder
+        item = self.target.get_abi_sizeof(self.target.get_data_type(type_.dtype))
+        size = ir.Constant(INDEX, item)
+        base, place = self.word(self.next()), self.next()
+        if kind.rows == Rows.COUNTED:  # place counts columns
+            count = self.word(kind.word)
+            address = builder.add(base, builder.mul(builder.mul(place, count), size))
+            shape = [count]
+        else:
+            address, shape = builder.add(base, place), []
+        if kind.rows in (Rows.SLICE, Rows.BATCH):
+            address = self._rows(kind, address, shape)
+        elif kind.rows == Rows.CHUNK:
+            chunk = builder.sdiv(self.word(words.FIRST), self.word(words.CHUNK))
+            address = builder.add(address, builder.mul(chunk, self.next()))
+            address = builder.add(address, self.next())
+        elif kind.rows == Rows.CHUNKS:
+            chunk, rows = self.word(words.CHUNK), self.word(words.ROWS)
+            rows = builder.add(rows, builder.sub(chunk, ir.Constant(INDEX, 1)))
+            shape.append(builder.sdiv(rows, chunk))
+        elif kind.rows == Rows.SHARE:
+            start, units, unit = self.next(), self.next(), self.next()
+            first, last = self._share(start, units, unit)
+            before = builder.add(start, builder.mul(first, unit))
+            address = builder.add(address, builder.mul(before, size))
+            count = builder.sub(last, first)
+            self._need(count)
+            shape.append(builder.mul(count, self.next()))
+        shape += [self.next() for _ in range(kind.ndim - len(shape))]
+        return self._view(kind, type_, address, shape, size)
+
+    def _rows(self, kind, address, shape):
+        """Append how many rows there are to ``shape``; return the address of the first one."""
+        builder, row_bytes, repeat = self.builder, self.next(), self.next()
+        first, rows = ir.Constant(INDEX, 0), self.word(words.ROWS)
+        if kind.rows == Rows.SLICE:
+            first = self.word(words.FIRST)
+            rows = builder.sub(self.word(words.LAST), first)
+        if kind.word >= 0:
+            first = builder.add(first, self.word(kind.word))
+        self._need(rows)
+        shape.append(builder.mul(rows, repeat))
+        return builder.add(address, builder.mul(first, row_bytes))
+
+    def _need(self, count):
+        """Note that there is nothing to do without these."""
+        is_any = self.builder.icmp_signed(">", count, ir.Constant(INDEX, 0))
+        self.is_any = self.builder.and_(self.is_any, is_any)
+
+    def _view(self, kind, type_, address, shape, size):
+        builder = self.builder
+        data = builder.inttoptr(address, self.target.get_data_type(type_.dtype).as_pointer())
+        strides = [size]
+        for length in reversed(shape):
+            strides.insert(0, builder.mul(strides[0], length))
+        if kind.cleared:
+            with builder.if_then(self.is_any):
+                cgutils.memset(builder, data, strides[0], 0)
+        array = make_array(type_)(self.target, builder)
+        populate_array(array, data, shape, strides[1:], size, None)
+        return array._getvalue()
+
+
+@intrinsic
+def _call(typing_context, function, row, context):
+    """Call the machine code at an address; return Numba's status, 0 if nothing was raised."""
+
+    def codegen(target, builder, signature, values):
+        address, *given = values
+        pointer = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.IntType(32), [pointer.as_pointer(), pointer.as_pointer(), INDEX, INDEX])
+        result = cgutils.alloca_once(builder, pointer)
+        raised = cgutils.alloca_once(builder, pointer)
+        code = builder.inttoptr(address, kind.as_pointer())
+        return builder.zext(builder.call(code, [result, raised, *given]), INDEX)
+
+    return types.int64(types.int64, types.int64, types.int64), codegen
+
+
+@intrinsic
+def _call_python(typing_context, function, context):
+    """Call a function that takes the address of a context and returns nothing."""
+
+    def codegen(target, builder, signature, values):
+        code = builder.inttoptr(values[0], ir.FunctionType(ir.VoidType(), [INDEX]).as_pointer())
+        builder.call(code, values[1:])
+        return target.get_dummy_value()
+
+    return types.void(types.int64, types.int64), codegen
+
+
+@kernel
+def address(array):
+    """Return where an array begins."""
+    return np.int64(array.ctypes.data)
+
+
+@kernel
+def call(program, i, context):
+    """Call the function of row i; return 0 if all went well."""
+    row = program.ctypes.data + i * program.shape[1] * 8
+    return _call(program[i, 0], row, context.ctypes.data)
+
+
+@kernel
+def call_python(program, i, context):
+    """Call the function of row i, which takes the GIL, and says in the context that it has done."""
+    _call_python(program[i, 0], context.ctypes.data)
+
+
+if JIT_DISABLED:
+    from chainrule.reference.native import address, call, call_python  # noqa: F811

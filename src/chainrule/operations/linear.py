@@ -1,0 +1,74 @@
+"""The linear layer's product: ``y = x @ weight + bias``, along the last axis."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chainrule.kernels.affine import (
+    linear,
+    linear_backward_bias,
+    linear_backward_input,
+    linear_backward_weight,
+    linear_relu,
+)
+from chainrule.kernels.blocks import DIRECT_BYTES, NARROW_BYTES, PACKED_BYTES, is_direct
+from chainrule.kernels.samples import square_norms_of_products
+from chainrule.operations.operation import Operation, View, function
+
+if TYPE_CHECKING:
+    from chainrule.plan.builder import PlanBuilder, Step, Tensor
+    from chainrule.plan.tangent import Tangents
+
+
+def tangent(plan: PlanBuilder, step: Step, tangents: Tangents) -> Tensor | None:
+    """Return ``x @ d_weight + d_bias + dx @ weight``; a direction itself does not change."""
+    dx, dy = tangents.of(step.x), tangents.of(step.y)  # the second where the step adds to y
+    if tangents.parameters_change and not step.along_direction:
+        parameters = {name: use.along_direction() for name, use in step.parameters.items()}
+        dy = _append(plan, step, step.x, dy, parameters)
+    if dx is not None:
+        dy = _append(plan, step, dx, dy, {"weight": step.parameters["weight"]})
+    return dy
+
+
+def _append(plan, step, x, y, parameters):
+    """Append a product that makes a value, or is added to ``y``."""
+    if y is None:
+        return plan.apply("linear", x, shape=step.y.shape, parameters=parameters)
+    return plan.apply("linear_add", x, y=y, parameters=parameters)
+
+
+def multiply_adds(step: Step) -> int:
+    """Return how many a row of the batch takes, in one pass."""
+    return step.y.size * step.x.shape[-1]
+
+
+def scratch_bytes(step: Step, rows: int, item: int, backward: bool) -> int:
+    """Return the workspace of one thread: for a transpose, or for blocks."""
+    inputs, outputs = step.x.shape[-1], step.y.shape[-1]
+    row = outputs * item  # of what is transposed
+    most = min(inputs * (row if backward else min(row, NARROW_BYTES)), DIRECT_BYTES)
+    rights = [(inputs, outputs)]
+    rights += [(rows * (step.y.size // outputs), outputs)] if backward else []
+    if not all(is_direct(*right, item) for right in rights):
+        most = max(most, PACKED_BYTES)
+    return most
+
+
+BY_INPUT = function(linear_backward_input, "dy", "weight", "adds", "scratch", "dx")
+BY_WEIGHT = function(linear_backward_weight, "x", "dy", "begin", "adds", "scratch", "d_weight")
+BY_BIAS = function(linear_backward_bias, "dy", "adds", "d_bias")
+SQUARE_NORMS = function(square_norms_of_products, "x", "dy", "has_bias", "squares")
+
+OPERATION = Operation(
+    "linear",
+    function(linear, "x", "weight", "bias", "scratch", "y"),
+    {"x": BY_INPUT},
+    gradients={"weight": BY_WEIGHT, "bias": BY_BIAS},
+    view=View.LAST_AXIS,
+    tangent=tangent,
+    multiply_adds=multiply_adds,
+    scratch_bytes=scratch_bytes,
+    square_norms=SQUARE_NORMS,
+    fuse={"relu": function(linear_relu, "x", "weight", "bias", "scratch", "y")},
+)

@@ -1,0 +1,30 @@
+"""The logarithm of softmax along the last axis."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chainrule.kernels.activation import log_softmax, log_softmax_backward
+from chainrule.operations.operation import Operation, View, function
+
+if TYPE_CHECKING:
+    from chainrule.plan.builder import PlanBuilder, Step, Tensor
+    from chainrule.plan.tangent import Tangents
+
+
+def _tangent(plan: PlanBuilder, step: Step, tangents: Tangents) -> Tensor | None:
+    """Return ``dx - sum(softmax(x) * dx)``."""
+    dx = tangents.of(step.x)
+    if dx is None:
+        return None
+    weighted = plan.apply("multiply", dx, plan.apply("softmax", step.x))
+    return plan.apply("add", dx, plan.rescale(plan.apply("sum_last_axis", weighted), -1.0))
+
+
+OPERATION = Operation(
+    "log_softmax",
+    function(log_softmax),
+    {"x": function(log_softmax_backward)},
+    view=View.LAST_AXIS,
+    tangent=_tangent,
+)

@@ -1,0 +1,44 @@
+"""What a loss is to plans: how an output is compared with its target, and the gradient by it.
+
+Its function takes arrays by name, for some rows of the batch: ``output``; ``target``, of the same
+shape, or ``label``; ``weight``, a number for each row, and ``total``, that of the batch. It writes
+``terms``, one for each element of the output or each row, and ``d_output``. The batch's loss is
+the terms' weighted mean; see :mod:`chainrule.kernels.loss`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from chainrule.operations.operation import Function
+
+
+@dataclass(frozen=True, eq=False)
+class LossOperation:
+    """One loss.
+
+    Attributes
+    ----------
+    name : str
+    forward : Function
+        It computes the gradient too.
+    curvature : writes the Hessian by the output, times a direction; None where nobody knows it.
+    fisher : for a Hessian that depends on the targets: takes the loss's numbers, and returns the
+        function that writes its mean over the targets of which the loss is the likelihood, and a
+        factor of it.
+    by_row : whether there is a term for each row, instead of one for each element.
+    of_user : whether it knows neither weights nor the batch: they are applied to its gradient.
+    """
+
+    name: str
+    forward: Function
+    curvature: Function | None = None
+    fisher: Callable[[Mapping[str, float]], tuple[Function, float]] | None = None
+    by_row: bool = False
+    of_user: bool = False
+
+    @property
+    def takes_labels(self) -> bool:
+        """Whether it compares with class labels."""
+        return "label" in self.forward.names

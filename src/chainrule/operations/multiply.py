@@ -1,0 +1,35 @@
+"""The product of two values of one shape, elementwise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chainrule.kernels.combine import multiply_elements
+from chainrule.operations.operation import Operation, View, function
+
+if TYPE_CHECKING:
+    from chainrule.plan.builder import PlanBuilder, Step, Tensor
+    from chainrule.plan.tangent import Tangents
+
+
+def _tangent(plan: PlanBuilder, step: Step, tangents: Tangents) -> Tensor | None:
+    """Return ``dx * other + d_other * x``."""
+    x, other = step.operands
+    dx, d_other = tangents.of(x), tangents.of(other)
+    return plan.sum_of(
+        None if dx is None else plan.apply("multiply", dx, other),
+        None if d_other is None else plan.apply("multiply", d_other, x),
+    )
+
+
+OPERATION = Operation(
+    "multiply",
+    function(multiply_elements),
+    {
+        "x": function(multiply_elements, "dy", "other", "dx"),
+        "other": function(multiply_elements, "dy", "x", "d_other"),
+    },
+    operands=("x", "other"),
+    view=View.FLAT,
+    tangent=_tangent,
+)

@@ -1,0 +1,27 @@
+"""A line through every element: ``y = scale * x + offset``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chainrule.kernels.rescale import rescale, rescale_backward
+from chainrule.operations.operation import Operation, View, function
+
+if TYPE_CHECKING:
+    from chainrule.plan.builder import PlanBuilder, Step, Tensor
+    from chainrule.plan.tangent import Tangents
+
+
+def _tangent(plan: PlanBuilder, step: Step, tangents: Tangents) -> Tensor | None:
+    """Return ``scale * dx``."""
+    dx = tangents.of(step.x)
+    return None if dx is None else plan.rescale(dx, step.numbers["scale"])
+
+
+OPERATION = Operation(
+    "rescale",
+    function(rescale),
+    {"x": function(rescale_backward)},
+    view=View.FLAT,
+    tangent=_tangent,
+)

@@ -1,0 +1,31 @@
+"""Softmax along the last axis."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chainrule.kernels.activation import softmax, softmax_backward
+from chainrule.operations.operation import Operation, View, function
+
+if TYPE_CHECKING:
+    from chainrule.plan.builder import PlanBuilder, Step, Tensor
+    from chainrule.plan.tangent import Tangents
+
+
+def _tangent(plan: PlanBuilder, step: Step, tangents: Tangents) -> Tensor | None:
+    """Return ``y * (dx - sum(y * dx))``."""
+    dx = tangents.of(step.x)
+    if dx is None:
+        return None
+    weighted = plan.apply("multiply", dx, step.y)
+    mean = plan.rescale(plan.apply("sum_last_axis", weighted), -1.0)
+    return plan.apply("add", weighted, plan.apply("multiply", mean, step.y))
+
+
+OPERATION = Operation(
+    "softmax",
+    function(softmax),
+    {"x": function(softmax_backward)},
+    view=View.LAST_AXIS,
+    tangent=_tangent,
+)

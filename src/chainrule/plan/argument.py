@@ -1,0 +1,157 @@
+"""What a function of a plan takes: arrays and numbers, described so that a table can hold them.
+
+A program is a table of int64s, a row for each call: first the function, then its flags, then what
+each of its arguments is, one after the other. What compiled code must know beforehand is an
+argument's :class:`Kind`; all else stands in the table, so that one compiled function serves every
+network.
+"""
+
+from collections.abc import Hashable, Mapping
+from enum import IntEnum
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+
+from chainrule.plan import context
+
+HEADER = 2  # words of a row before the arguments: function and flags
+
+
+class Rows(IntEnum):
+    """Which rows of an array a call gets, or what number an argument is.
+
+    After a colon, the words that say so; lengths are those of the axes after the first one.
+    """
+
+    ALL = 0  # a whole array: base, offset, all lengths
+    SLICE = 1  # the thread's rows of the batch: base, offset, bytes of a row, repeat, lengths
+    BATCH = 2  # all rows of the batch: the same
+    COUNTED = 3  # as many rows as a word of the context says: base, column, lengths
+    CHUNK = 4  # what belongs to the chunk of rows at hand: base, offset, bytes, all lengths
+    CHUNKS = 5  # what belongs to all chunks, a row each: base, offset, lengths
+    SHARE = 6  # the thread's share of a vector: base, start, units, unit, length, lengths
+    SHARE_START = 7  # how many units come before that share: start, units, unit
+    NUMBER = 8  # a number of the plan's: itself
+    WORD = 9  # a word of the context
+    POSITION = 10  # how many numbers come before the slice: numbers of a row
+
+
+class Kind(NamedTuple):
+    """What compiled code knows of an argument."""
+
+    rows: Rows
+    ndim: int = 0
+    dtype: str = ""  # "" for the plan's own
+    word: int = -1  # of the context: how many rows there are, or which row the batch begins at
+    cleared: bool = False  # whether the function finds zeros in it
+
+
+class Argument(NamedTuple):
+    """An argument of a call.
+
+    Attributes
+    ----------
+    kind : Kind
+    base : which array it lies in, a word of the context.
+    place : where it begins there, in bytes; of the arena, the key of a buffer.
+    words : what the table says of it besides base and place.
+    writes : whether the function writes into it.
+    """
+
+    kind: Kind
+    base: int = -1
+    place: Hashable = 0
+    words: tuple[int, ...] = ()
+    writes: bool = False
+
+    @property
+    def buffer(self) -> Hashable | None:
+        """The key of the arena's buffer that it is; None if it is none."""
+        return self.place if self.base == context.ARENA else None
+
+    def encode(self, places: Mapping[Hashable, int]) -> list[int]:
+        """Return its words, with the arena's buffers at these places."""
+        if self.base < 0:
+            return list(self.words)
+        place = places[self.place] if self.base == context.ARENA else self.place
+        assert isinstance(place, int)
+        return [self.base, place, *self.words]
+
+
+def number(value: float) -> Argument:
+    """Return a number of the plan's: an int stays one, anything else is a float64."""
+    if isinstance(value, int):
+        return Argument(Kind(Rows.NUMBER, dtype="i8"), words=(int(value),))
+    bits = int(np.float64(value).view(np.int64))
+    return Argument(Kind(Rows.NUMBER, dtype="f8"), words=(bits,))
+
+
+def word(place: int, dtype: str = "i8") -> Argument:
+    """Return a word of the context."""
+    return Argument(Kind(Rows.WORD, dtype=dtype, word=place))
+
+
+def position(row_size: int) -> Argument:
+    """Return how many numbers come before the thread's rows, of an array of such rows."""
+    return Argument(Kind(Rows.POSITION), words=(row_size,))
+
+
+def whole(base: int, place: Hashable, shape: tuple[int, ...], dtype: str = "") -> Argument:
+    """Return a whole array."""
+    return Argument(Kind(Rows.ALL, len(shape), dtype), base, place, shape)
+
+
+def counted(
+    base: int, count: int, columns: tuple[int, ...], dtype: str = "", before: int = 0
+) -> Argument:
+    """Return an array of as many rows as the context says, behind ``before`` columns of others."""
+    return Argument(Kind(Rows.COUNTED, 1 + len(columns), dtype, count), base, before, columns)
+
+
+def share(
+    base: int,
+    start: int,
+    units: int,
+    unit_shape: tuple[int, ...],
+    *,
+    place: int = 0,
+    writes: bool = True,
+) -> Argument:
+    """Return a thread's share of a vector, in units of a shape: (n,) gives a vector, (1, n) rows.
+
+    ``place`` is where the vector begins, in bytes.
+    """
+    words = start, units, prod(unit_shape), *unit_shape
+    return Argument(Kind(Rows.SHARE, len(unit_shape)), base, place, words, writes)
+
+
+def share_start(start: int, units: int, unit_shape: tuple[int, ...]) -> Argument:
+    """Return how many units come before a thread's share."""
+    return Argument(Kind(Rows.SHARE_START), words=(start, units, prod(unit_shape)))
+
+
+def rows_of(
+    base: int,
+    place: Hashable,
+    shape: tuple[int, ...],
+    item: int,
+    *,
+    ndim: int | None = None,
+    rows: Rows = Rows.SLICE,
+    dtype: str = "",
+    start: int = -1,
+    writes: bool = False,
+) -> Argument:
+    """Return rows of the batch, each of ``shape``, as an array of ``ndim`` axes.
+
+    With fewer axes than rows of that shape have, the first ones are merged.
+    """
+    most = 1 + len(shape)
+    ndim = most if ndim is None else ndim
+    lengths = shape[len(shape) - (ndim - 1) :] if ndim > 1 else ()
+    repeat = prod(shape) // max(1, prod(lengths)) if prod(shape) else 0
+    if ndim == most:
+        repeat = 1
+    words = (prod(shape) * item, repeat, *lengths)
+    return Argument(Kind(rows, ndim, dtype, start), base, place, words, writes)

@@ -1,0 +1,191 @@
+"""A call of a function, and how the functions of a step become calls: what each argument is."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from math import prod
+
+from chainrule.operations.operation import Function, View
+from chainrule.plan import context
+from chainrule.plan.argument import (
+    HEADER,
+    Argument,
+    Kind,
+    Rows,
+    number,
+    position,
+    rows_of,
+    share,
+    share_start,
+    whole,
+    word,
+)
+from chainrule.plan.builder import ParameterUse, Step, Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One row of a program.
+
+    Attributes
+    ----------
+    function : Function
+    arguments : what it takes.
+    flags : a sum of ``context.Flag``.
+    """
+
+    function: Function
+    arguments: tuple[Argument, ...]
+    flags: int = 0
+
+    @property
+    def buffers(self) -> list[Hashable]:
+        """The arena's buffers that it reads or writes."""
+        return [a.buffer for a in self.arguments if a.buffer is not None]
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """What compiled code must know of its arguments."""
+        return tuple(argument.kind for argument in self.arguments)
+
+    def encode(self, places: Mapping[Hashable, int]) -> list[int]:
+        """Return the row; whoever runs it fills in the function."""
+        row = [0] * HEADER
+        row[1] = self.flags | (0 if self.function.can_compile else context.Flag.PYTHON)
+        for argument in self.arguments:
+            row += argument.encode(places)
+        return row
+
+
+def value(tensor: Tensor) -> Hashable:
+    """Return the key of the buffer that holds a value."""
+    return "value", tensor.buffer
+
+
+def gradient(tensor: Tensor) -> Hashable:
+    """Return the key of the buffer that holds the gradient by a value."""
+    return "gradient", tensor.buffer
+
+
+class Caller:
+    """Makes calls of steps' functions.
+
+    Parameters
+    ----------
+    offsets : where each parameter begins in the vector of all, by name.
+    item : bytes of a number.
+    scratch : how many numbers a thread's workspace has.
+    """
+
+    def __init__(self, offsets: Mapping[str, int], item: int, scratch: int) -> None:
+        self.offsets, self.item, self.scratch = offsets, item, scratch
+
+    def call(
+        self,
+        step: Step,
+        function: Function,
+        flags: int = 0,
+        *,
+        adds: bool = False,
+        buffers: Mapping[str, Hashable] | None = None,
+    ) -> Call:
+        """Return the call of one of a step's functions.
+
+        ``buffers`` are other ones than usual for what is named so.
+        """
+        buffers = buffers or {}
+        arguments = [
+            self._argument(step, function, name, adds, buffers.get(name)) for name in function.names
+        ]
+        return Call(function, tuple(arguments), flags)
+
+    def _argument(
+        self, step: Step, function: Function, name: str, adds: bool, buffer: Hashable | None
+    ) -> Argument:
+        operands = dict(zip(step.operation.operands, step.operands, strict=True))
+        if name == "y" or name in operands:
+            tensor = step.y if name == "y" else operands[name]
+            return self._rows(tensor, buffer or value(tensor), step.operation.view)
+        if name in ("dy", "temporary"):
+            return self._rows(step.y, buffer or gradient(step.y), step.operation.view)
+        if name in step.parameters:
+            return self._parameter(step.parameters[name])
+        if name in step.numbers:
+            return number(step.numbers[name])
+        if name in step.saved:
+            tensor = Tensor(step.saved[name])
+            return self._rows(tensor, ("saved", name, step), View.WHOLE)
+        source = "x" if name == "dx" else name.removeprefix("d_")
+        if source in operands:
+            tensor = operands[source]
+            argument = self._rows(tensor, buffer or gradient(tensor), step.operation.view)
+            if function.adds_up:
+                argument = argument._replace(kind=argument.kind._replace(cleared=True))
+            return argument
+        if source in step.parameters and name != source:
+            return self._parameter_gradient(step, function, source)
+        return self._other(step, function, name, adds)
+
+    def _other(self, step: Step, function: Function, name: str, adds: bool) -> Argument:
+        if name == "adds":
+            return number(int(adds))
+        if name == "scratch":
+            return whole(context.SCRATCH, 0, (self.scratch,))
+        if name == "mask_key":
+            return word(context.MASK_KEY)
+        if name == "mask_draw":
+            return word(context.MASK_DRAW)
+        if name == "position":
+            return position(step.x.size)
+        if name == "bias":  # there is none
+            return whole(context.PARAMS, 0, (0,))
+        if name == "begin":
+            (own,) = (n[2:] for n in function.names if n[2:] in step.parameters and n[:2] == "d_")
+            use = step.parameters[own]
+            return share_start(self._offset(use), *units_of(use.shape))
+        raise ValueError(
+            f"{step.operation.name}'s functions take {name!r}, which a step of it does not have."
+        )
+
+    def _rows(self, tensor: Tensor, buffer: Hashable, view: View) -> Argument:
+        ndim = {View.FLAT: 1, View.LAST_AXIS: 2, View.WHOLE: None}[view]
+        return rows_of(context.ARENA, buffer, tensor.shape, self.item, ndim=ndim)
+
+    def _offset(self, use: ParameterUse) -> int:
+        return 0 if use.name is None else self.offsets[use.name]
+
+    def _parameter(self, use: ParameterUse) -> Argument:
+        base = context.DIRECTION if use.is_direction else context.PARAMS
+        return whole(base, self._offset(use) * self.item, use.shape)
+
+    def _parameter_gradient(self, step: Step, function: Function, name: str) -> Argument:
+        use = step.parameters[name]
+        if function in step.operation.gradients.values():
+            return share(context.GRADS, self._offset(use), *units_of(use.shape))
+        # A sum over a chunk of rows, beside those of the step's other parameters.
+        before = self._offset(use) - first_offset(step, self.offsets)
+        words = parameters_of(step) * self.item, before * self.item, *use.shape
+        kind = Kind(Rows.CHUNK, len(use.shape), cleared=function.adds_up)
+        return Argument(kind, context.ARENA, ("chunks", step), words)
+
+
+def units_of(shape: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
+    """Return the units in which threads share a parameter's gradient: its rows, or all of a vector.
+
+    >>> units_of((3, 5)), units_of((5,))
+    ((3, (1, 5)), (1, (5,)))
+    """
+    if len(shape) < 2:
+        return 1, shape or (1,)
+    return shape[0], (1, *shape[1:])
+
+
+def parameters_of(step: Step) -> int:
+    """Return how many numbers a step's parameters are."""
+    return sum(prod(use.shape) for use in step.parameters.values())
+
+
+def first_offset(step: Step, offsets: Mapping[str, int]) -> int:
+    """Return where a step's parameters begin."""
+    return min(offsets[use.name] for use in step.parameters.values() if use.name)

@@ -1,0 +1,56 @@
+"""What enters a plan and what leaves it, as calls: rows of the data set, and of the outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chainrule.operations.operation import function
+from chainrule.plan import context
+from chainrule.plan.argument import Argument, Rows, counted, number, rows_of, word
+from chainrule.plan.builder import Step, Tensor
+from chainrule.plan.call import Call, Caller, value
+
+
+def order_of(rows: Rows = Rows.SLICE) -> Argument:
+    """Return the numbers of the batch's rows in the data set."""
+    return rows_of(
+        context.ORDER, 0, (), 8, rows=rows, dtype="i8", start=context.ORDER_ROW
+    )
+
+
+def calls_of_gather(caller: Caller, first: Tensor, rescale: Step | None) -> list[Call]:
+    """Return what fetches the rows of X, and rescales them while it converts them."""
+    from chainrule.kernels.gather import gather_rescaled  # loads Numba
+    
+
+    # Adding -0.0 leaves every number as it is; adding 0.0 would lose the sign of a zero.
+    numbers = {"scale": 1.0, "offset": -0.0} if rescale is None else rescale.numbers
+    arguments = (
+        counted(context.DATA, context.DATA_BYTES, (), "u1"),
+        word(context.DATA_DTYPE),
+        word(context.DATA_START),
+        word(context.DATA_STRIDE),
+        order_of(),
+        number(float(numbers["scale"])),
+        number(float(numbers["offset"])),
+        rows_of(context.ARENA, value(first), (first.size,), caller.item),
+    )
+    return [Call(function(gather_rescaled), arguments)]
+
+
+def calls_of_output(caller: Caller, outputs: Sequence[Tensor]) -> list[Call]:
+    """Return what copies all outputs side by side."""
+    from chainrule.kernels.combine import put_columns  # loads Numba
+    
+
+    columns = sum(output.size for output in outputs)
+    calls, column = [], 0
+    for output in outputs:
+        arguments = (
+            rows_of(context.ARENA, value(output), (output.size,), caller.item),
+            number(column),
+            rows_of(context.OUTPUTS, 0, (columns,), caller.item, start=context.OUTPUT_ROW),
+        )
+        calls.append(Call(function(put_columns), arguments))
+        column += output.size
+    return calls

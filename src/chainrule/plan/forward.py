@@ -1,0 +1,50 @@
+"""The forward pass as calls; neighbours that one function does are fused."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from chainrule.plan.builder import Step, Tensor
+from chainrule.plan.call import Call, Caller, value
+
+
+def calls_of_forward(
+    caller: Caller, steps: Sequence[Step], outputs: Sequence[Tensor], *, fuse: bool
+) -> tuple[list[Call], frozenset[int]]:
+    """Return the calls, and which steps are done by the call of the step before them.
+
+    Steps are fused where nobody needs the value in between: neither another step, nor the backward
+    pass of these two.
+    """
+    readers = Counter(operand.buffer for step in steps for operand in step.operands)
+    readers.update(output.buffer for output in outputs)
+    calls: list[Call] = []
+    fused = set()
+    for i, step in enumerate(steps):
+        if i in fused:
+            continue
+        after = steps[i + 1] if i + 1 < len(steps) else None
+        both = None
+        if fuse and after is not None and after.operands == (step.y,) and not after.saved:
+            both = step.operation.fuse.get(after.operation.name)
+        if both is None or after is None or readers[step.y.buffer] > 1 or _reads_x(after):
+            calls.append(caller.call(step, step.operation.forward))
+        else:
+            fused.add(i + 1)
+            calls.append(caller.call(step, both, buffers={"y": value(after.y)}))
+    return calls, frozenset(fused)
+
+
+def _reads_x(step: Step) -> bool:
+    """Tell whether a step's backward reads its x."""
+    return any("x" in function.names for function in step.operation.backward_of("x"))
+
+
+def take_rescale(steps: list[Step], outputs: Sequence[Tensor]) -> Step | None:
+    """Take a Rescale off the head of the chain: the gather does it while it converts."""
+    if not steps or steps[0].operation.name != "rescale":
+        return None
+    x = steps[0].x.buffer
+    readers = [*outputs, *(x for step in steps[1:] for x in step.operands)]
+    return None if any(x is tensor.buffer for tensor in readers) else steps.pop(0)

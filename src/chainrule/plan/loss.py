@@ -1,0 +1,151 @@
+"""The losses of a plan, as calls: an output is compared with its target, then terms are added up."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from chainrule.operations.loss import LossOperation
+from chainrule.operations.operation import function
+from chainrule.plan import context
+from chainrule.plan.argument import Argument, Rows, counted, number, rows_of, whole, word
+from chainrule.plan.builder import Shape, Tensor
+from chainrule.plan.call import Call, Caller, gradient, value
+from chainrule.plan.data import order_of
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """An output of the network, and the loss that it goes into, if any.
+
+    Attributes
+    ----------
+    output : Tensor
+    loss : LossOperation, or None
+    numbers : its hyperparameters, by name.
+    loss_weight : its weight in the sum of all.
+    target_shape : of a row of targets; None where the loss takes labels, or there is none.
+    """
+
+    output: Tensor
+    loss: LossOperation | None = None
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    loss_weight: float = 1.0
+    target_shape: Shape | None = None
+
+    @property
+    def takes_labels(self) -> bool:
+        """Whether the loss compares the output with labels."""
+        return self.loss is not None and self.target_shape is None
+
+    @property
+    def target_size(self) -> int:
+        """Columns of targets; 0 for labels, and without a loss."""
+        return 0 if self.target_shape is None else Tensor(self.target_shape).size
+
+
+def calls_of_loss(caller: Caller, heads: Sequence[Head]) -> list[Call]:
+    """Return what compares all outputs with their targets, in each thread's own rows."""
+    from chainrule.kernels.gather import (  # loads Numba
+        gather_rows,
+        gather_values,
+        gather_weights,
+        sum_of_weights,
+    )
+    
+
+    if all(head.loss is None for head in heads):
+        return []
+    weights = counted(context.WEIGHTS, context.WEIGHT_ROWS, ())
+    total = whole(context.SELF, 8 * context.TOTAL_WEIGHT, (1,), "f8")
+    calls = [
+        Call(function(sum_of_weights), (weights, order_of(Rows.BATCH), total)),
+        Call(function(gather_weights), (weights, order_of(), _weight(caller))),
+    ]
+    column = labels = 0
+    for head in heads:
+        if head.loss is None:
+            continue
+        if head.takes_labels:
+            source = counted(context.LABELS, context.LABEL_ROWS, (), "i8", before=labels)
+            label = _label(head)
+            calls.append(Call(function(gather_values), (source, order_of(), label)))
+            labels += 1
+        else:
+            t = head.target_size
+            source = counted(context.TARGETS, context.TARGET_ROWS, (t,), before=column)
+            target = rows_of(context.ARENA, _key("target", head), (t,), caller.item)
+            calls.append(Call(function(gather_rows), (source, order_of(), target)))
+            column += t
+        calls += _calls_of_head(caller, head, head.loss)
+    return calls
+
+
+def calls_of_loss_sum(caller: Caller, heads: Sequence[Head]) -> list[Call]:
+    """Return what adds up the terms of the whole batch."""
+    from chainrule.kernels.loss import add_loss  # loads Numba
+    
+
+    calls = []
+    for head in heads:
+        if head.loss is not None:
+            arguments = (
+                _terms(caller, head, Rows.BATCH),
+                _weight(caller, Rows.BATCH),
+                word(context.TOTAL_WEIGHT, "f8"),
+                number(float(head.loss_weight)),
+                whole(context.SELF, 8 * context.LOSS, (1,), "f8"),
+            )
+            calls.append(Call(function(add_loss), arguments))
+    return calls
+
+
+def _calls_of_head(caller: Caller, head: Head, loss: LossOperation) -> list[Call]:
+    from chainrule.kernels.loss import weigh_gradients  # loads Numba
+    from chainrule.kernels.rescale import rescale_backward
+
+    size, total = (head.output.size,), word(context.TOTAL_WEIGHT, "f8")
+    shape = head.output.shape if loss.of_user else size
+    given = {
+        "output": rows_of(context.ARENA, value(head.output), shape, caller.item),
+        "d_output": rows_of(context.ARENA, gradient(head.output), shape, caller.item),
+        "weight": _weight(caller),
+        "total": total,
+        "terms": _terms(caller, head),
+        # As a user's function calls them: a vector.
+        "losses": rows_of(context.ARENA, _key("terms", head), (), caller.item),
+        **{name: number(entry) for name, entry in head.numbers.items()},
+    }
+    if head.target_shape is None:
+        given["label"] = _label(head)
+    else:
+        target = head.target_shape if loss.of_user else (head.target_size,)
+        given["target"] = rows_of(context.ARENA, _key("target", head), target, caller.item)
+    calls = [Call(loss.forward, tuple(given[name] for name in loss.forward.names))]
+    d_output = rows_of(context.ARENA, gradient(head.output), size, caller.item)
+    if loss.of_user:
+        calls.append(Call(function(weigh_gradients), (d_output, _weight(caller), total)))
+    if head.loss_weight != 1.0:
+        flat = rows_of(context.ARENA, gradient(head.output), size, caller.item, ndim=1)
+        calls.append(
+            Call(function(rescale_backward), (flat, flat, number(float(head.loss_weight))))
+        )
+    return calls
+
+
+def _key(name: str, head: Head) -> Hashable:
+    return name, head
+
+
+def _weight(caller: Caller, rows: Rows = Rows.SLICE) -> Argument:
+    return rows_of(context.ARENA, "weight", (), caller.item, rows=rows)
+
+
+def _label(head: Head) -> Argument:
+    return rows_of(context.ARENA, _key("label", head), (), 8, dtype="i8")
+
+
+def _terms(caller: Caller, head: Head, rows: Rows = Rows.SLICE) -> Argument:
+    assert head.loss is not None
+    columns = 1 if head.loss.by_row else head.output.size
+    return rows_of(context.ARENA, _key("terms", head), (columns,), caller.item, rows=rows)
