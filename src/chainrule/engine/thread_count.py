@@ -124,12 +124,12 @@ class ThreadCount:
         if not self._is_warm:
             self._is_warm = True
             return
-        if batches > shared:
-            self._alone.add(batches - shared, seconds - shared_seconds, now)
         if choice.threads == 1:
+            self._alone.add(batches, seconds, now)
             return
         if shared > 0:
             self._together.add(shared, shared_seconds, now)
+        # Batches before the others came say nothing of one thread: their time includes the wait.
         cost = max(0.0, shared_seconds - shared * self._alone.value)
         self._last_trial, self._last_cost = now, cost
         if cost > 0.0:
