@@ -131,7 +131,7 @@ class ThreadCount:
         if choice.threads == 1:
             self._alone.add(batches, seconds, now)
             return
-        if shared > 0:
+        if shared > 0:  # batches before the others came say nothing of one thread
             start = max(0.0, seconds - shared_seconds - (batches - shared) * self._alone.value)
             self._together.add(shared, shared_seconds + start, now)
         cost = max(0.0, shared_seconds - shared * self._alone.value)
