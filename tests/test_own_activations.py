@@ -12,7 +12,7 @@ import chainrule as cr
 from chainrule.kernels import callback
 from chainrule.kernels.elementwise import complex_step
 from chainrule.kernels.jit import JIT_DISABLED
-from chainrule.kernels.same import first_same
+from chainrule.kernels.same import canonical
 from chainrule.kernels.weak import scalar_function
 
 DTYPES = ["float32", "float64"]
@@ -262,20 +262,20 @@ def squared_and_scaled(factor, shift=0.0):
 
 
 def test_functions_that_are_the_same_but_for_their_object_are_one():
-    assert first_same(squared_and_scaled(2.0)) is not first_same(squared_and_scaled(3.0))
+    assert canonical(squared_and_scaled(2.0)) is not canonical(squared_and_scaled(3.0))
     kept = [
-        first_same(squared_and_scaled(*values))
+        canonical(squared_and_scaled(*values))
         for values in ((1.0,), (1,), (True,), (np.float32(1),), (0.0,), (-0.0,), (1.0, 2.0), ("1",))
     ]
     assert len(set(map(id, kept))) == len(kept)
-    assert first_same(squared_and_scaled(1.0)) is kept[0]
+    assert canonical(squared_and_scaled(1.0)) is kept[0]
     changing = np.ones(3)  # it may be another one inside, next time
     first, second = (squared_and_scaled(changing) for _ in range(2))
-    assert first_same(first) is first
-    assert first_same(second) is second
+    assert canonical(first) is first
+    assert canonical(second) is second
 
 
-def test_a_function_that_reads_another_number_is_another(monkeypatch):
+def test_a_function_that_reads_another_number_is_another():
     text = "def f(x):\n    return scale * x\ndef df(x):\n    return scale"
     slopes = []
     for scale in (2.0, 3.0, 2.0):
@@ -284,6 +284,19 @@ def test_a_function_that_reads_another_number_is_another(monkeypatch):
         net = cr.Sequential(cr.Activation(names["f"], names["df"]))
         slopes.append(derivative(net, [1.0])[1][0])
     assert slopes == [2.0, 3.0, 2.0]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_network_takes_a_number_as_it_is_when_it_is_made(backend):
+    """Also where a network before it has taken another one, by the same function or its like."""
+    text = "def f(x):\n    return scale * x\ndef df(x):\n    return scale"
+    names, anew = {}, {}
+    exec(text, names)
+    exec(text, anew)
+    for functions, scale in ((names, 4.0), (names, 5.0), (anew, 5.0), (anew, 4.0), (names, 4.0)):
+        functions["scale"] = scale
+        net = cr.Sequential(cr.Activation(functions["f"], functions["df"]), backend=backend)
+        assert derivative(net, [1.0])[1][0] == scale
 
 
 @pytest.mark.skipif(JIT_DISABLED, reason="nothing is compiled")

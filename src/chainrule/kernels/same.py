@@ -23,11 +23,11 @@ UNCHANGING = BuiltinFunctionType | FunctionType | Dispatcher | np.ufunc | type
 # Whose contents stay as they are; Numba takes them as they are when it compiles.
 MODULES = frozenset({"chainrule", "cmath", "math", "numba", "numpy", "operator"})
 
-_first: WeakValueDictionary[Hashable, FunctionType] = WeakValueDictionary()
+_canonical: WeakValueDictionary[Hashable, FunctionType] = WeakValueDictionary()
 
 
-def first_same(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the first function that compiles to the same code as this one, which may be it.
+def canonical(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return one and the same function for all that compile to the same code as this one.
 
     Two are the same if their own code is, and all that it takes from outside: numbers, strings,
     tuples, functions and well-known modules. A function that takes anything else is like no other.
@@ -38,7 +38,24 @@ def first_same(function: Callable[..., Any]) -> Callable[..., Any]:
         key = function.__code__, tuple(map(_key, _taken_from_outside(function)))
     except TypeError:
         return function
-    return _first.setdefault(key, function)
+    return _canonical.setdefault(key, _copy(function))
+
+
+def _copy(function: FunctionType) -> FunctionType:
+    """Return another function that does the same.
+
+    The user's own one may be another later, when a global that it takes has changed; what was
+    compiled of it would then still have the old value.
+    """
+    copy = FunctionType(
+        function.__code__,
+        function.__globals__,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    copy.__kwdefaults__ = function.__kwdefaults__
+    return copy
 
 
 def _taken_from_outside(function: FunctionType) -> Iterator[Any]:
