@@ -299,6 +299,27 @@ def test_a_network_takes_a_number_as_it_is_when_it_is_made(backend):
         assert derivative(net, [1.0])[1][0] == scale
 
 
+def test_a_variable_around_a_function_may_change_as_well():
+    def both():
+        def f(x):
+            return scale * x
+
+        def df(x):
+            return scale
+
+        def change(value):
+            nonlocal scale
+            scale = value
+
+        scale = 0.0
+        return f, df, change
+
+    one, other = both(), both()
+    for (f, df, change), scale in ((one, 6.0), (one, 7.0), (other, 7.0), (other, 6.0)):
+        change(scale)
+        assert derivative(cr.Sequential(cr.Activation(f, df)), [1.0])[1][0] == scale
+
+
 @pytest.mark.skipif(JIT_DISABLED, reason="nothing is compiled")
 def test_a_function_that_is_made_anew_is_not_compiled_anew(monkeypatch):
     compiled, compile_it = [], callback.user_function

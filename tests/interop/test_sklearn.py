@@ -152,8 +152,10 @@ def test_mixed_heads():
     assert (predicted[:, 0] == y).mean() > 0.9
     assert np.abs(predicted[:, 1] - X[:, 0]).mean() < 0.3
     np.testing.assert_array_equal(model.fit(X, columns).predict(X), predicted)
-    with pytest.raises(ValueError, match=r"y has 1 column\(s\), but the outputs take \[1, 1\]"):
+    with pytest.raises(ValueError, match=r"y has 1 column, but the outputs take \[1, 1\]"):
         model.fit(X, y)
+    with pytest.raises(ValueError, match=r"module has 1 output, but .* takes 2\."):
+        NetworkRegressor(loss, module=cr.Sequential(cr.Linear(4, 2))).fit(X, columns)
     with pytest.raises(ValueError, match="must hold class numbers"):
         model.fit(X, columns + 0.5)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Hashable, Iterator
-from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
+from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -42,17 +42,17 @@ def canonical(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _copy(function: FunctionType) -> FunctionType:
-    """Return another function that does the same.
+    """Return a function that does the same, whatever becomes of what this one takes from outside.
 
-    The user's own one may be another later, when a global that it takes has changed; what was
-    compiled of it would then still have the old value.
+    A global may change, and with it the user's own function; what was compiled of it may not.
     """
+    names, values = {"__name__", *_names(function.__code__)}, function.__globals__
     copy = FunctionType(
         function.__code__,
-        function.__globals__,
+        {name: values[name] for name in names & values.keys()},
         function.__name__,
         function.__defaults__,
-        function.__closure__,
+        tuple(CellType(cell.cell_contents) for cell in function.__closure__ or ()),
     )
     copy.__kwdefaults__ = function.__kwdefaults__
     return copy
