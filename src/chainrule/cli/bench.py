@@ -12,6 +12,7 @@ from rich.table import Table
 from chainrule.arguments import integer
 from chainrule.bench import PEERS, is_installed
 from chainrule.cli.command import Report, add_command, make_console
+from chainrule.wording import plural
 
 WORKLOADS = {
     "tiny": "4-32-32-2, tanh, squared error, batches of 32",
@@ -58,7 +59,7 @@ def _run(options: argparse.Namespace) -> Report:
     threads = integer(options.threads, "--threads", least=1)
     cores = os.cpu_count() or 1
     if threads > cores:
-        raise ValueError(f"--threads is {threads}, but this machine has {cores} cores.")
+        raise ValueError(f"--threads is {threads}, but this machine has {plural(cores, 'core')}.")
     rounds = integer(options.rounds, "--rounds", least=1)
     wanted = options.peers or [peer for peer in PEERS if peer not in ("engine", "torch-compile")]
     missing = [peer for peer in wanted if not is_installed(peer)]
@@ -71,8 +72,8 @@ def _run(options: argparse.Namespace) -> Report:
         with console.status(f"{workload}: {', '.join(peers)}"):
             result = measure(workload, peers, threads, rounds)
         results.append(asdict(result))
-        console.print(f"\n{workload}: {WORKLOADS[workload]}", highlight=False)
-        console.print(_table(result.microseconds), highlight=False)
+        console.print(f"\n{workload}: {WORKLOADS[workload]}")
+        console.print(_table(result.microseconds))
     return {"results": results}
 
 

@@ -31,7 +31,7 @@ from chainrule.explain.symbols import (
     name_links,
     name_parameters,
 )
-from chainrule.explain.text import number, paragraph, plural, table
+from chainrule.explain.text import number, paragraph, table
 from chainrule.explain.trace import Trace, trace
 from chainrule.explain.walk import walk
 from chainrule.files import write_whole
@@ -39,6 +39,7 @@ from chainrule.layers.graph import INPUT
 from chainrule.losses import Loss
 from chainrule.network import Sequential
 from chainrule.optimizers import Optimizer
+from chainrule.wording import plural
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

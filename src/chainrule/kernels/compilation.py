@@ -7,7 +7,7 @@ from numba import types
 from chainrule.kernels.cache import NativeCache, NoCache
 from chainrule.kernels.jit import address_of, native, user_function
 from chainrule.kernels.native import arguments_of
-from chainrule.kernels.same import MOST_KEPT, first_same
+from chainrule.kernels.same import MOST_KEPT, canonical
 
 SIGNATURE = types.int64, types.int64  # addresses of a row and of a context
 
@@ -38,7 +38,7 @@ def native_function(function, kinds, dtype):
     if not function.label:
         return _of_kernel(function.code, kinds, dtype)
     try:
-        return _of_user(first_same(function.code), kinds, dtype)
+        return _of_user(canonical(function.code), kinds, dtype)
     except Exception as error:
         error.add_note(f"Numba could not compile {function.label}.")
         raise

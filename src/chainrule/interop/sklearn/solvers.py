@@ -18,6 +18,7 @@ from chainrule.interop.sklearn.fitting import FIT_FRAMES
 from chainrule.objective import objective
 from chainrule.optimizers import SGD, Adam, Optimizer
 from chainrule.training import fit
+from chainrule.wording import plural
 
 if TYPE_CHECKING:
     from chainrule.interop.sklearn.base import BaseNetwork
@@ -224,7 +225,7 @@ def fit_lbfgs(
     estimator.n_iter_ = min(int(result.nit), estimator.max_iter)
     if result.status != 0:
         warnings.warn(
-            f"lbfgs failed to converge after {estimator.n_iter_} iteration(s) "
+            f"lbfgs failed to converge after {plural(estimator.n_iter_, 'iteration')} "
             f"(status={result.status}): {result.message}",
             ConvergenceWarning,
             stacklevel=FIT_FRAMES + 2,
