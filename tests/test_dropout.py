@@ -114,10 +114,10 @@ def test_derivatives_and_validation_are_of_what_predict_computes():
 
 
 def test_probability_zero_is_no_instruction():
-    assert not network(p=0).make_plan((8,), 4, drops=True).drops
-    plan = network().make_plan((8,), 4, drops=True)
+    assert not network(p=0).make_plan((8,), 4, training=True).drops
+    plan = network().make_plan((8,), 4, training=True)
     assert plan.drops
-    assert len(plan.instructions) == 3  # the ReLU stays within the linear step
+    assert len(plan.steps) - len(plan.fused) == 3  # the ReLU stays within the linear step
 
 
 def test_gradcheck_has_masks_that_stay_and_sees_a_wrong_scale(monkeypatch):

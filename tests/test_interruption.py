@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.engine import foreign
+from chainrule.engine import binding
 from chainrule.engine.machine import Machine
 from chainrule.interruption import interruption
 from chainrule.kernels.jit import JIT_DISABLED
@@ -292,7 +292,7 @@ def test_a_call_that_is_not_completed_is_an_error_even_if_nothing_says_why(backe
         while True:
             yield
 
-    monkeypatch.setattr(foreign, "_answer_calls", no_answer)
+    monkeypatch.setattr(binding, "_answer_calls", no_answer)
     net = cr.Sequential(Twice(), backend=backend)
     with pytest.raises(RuntimeError, match="A run has failed, and no error says why"):
         net.predict(x)

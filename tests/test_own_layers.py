@@ -12,10 +12,10 @@ import chainrule as cr
 from chainrule.elementary import tanh
 from chainrule.engine import interpreter
 from chainrule.engine.backends import is_compiled
-from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
 from chainrule.kernels.jit import JIT_DISABLED
 from chainrule.layers import Layer
+from chainrule.plan.context import Phase
 from chainrule.plan.tangent import Tangents
 
 BACKENDS = ["numba", "numpy"]
@@ -154,7 +154,7 @@ def test_where_paths_and_uses_of_a_parameter_meet():
 
     def twice_and_around(plan, x):
         once = own.lower(plan, x)
-        return plan.add(own.lower(plan, once), plan.multiply(x, once))
+        return plan.apply("add", own.lower(plan, once), plan.apply("multiply", x, once))
 
     net = cr.Sequential(cr.Linear(3, 4), Own(twice_and_around), seed=0)
     assert cr.gradcheck(net, cr.MSELoss(), batch(5, 3), batch(5, 4)).error < 1e-6
@@ -538,11 +538,11 @@ def test_explain_shows_own_layers():
 def test_there_is_no_tangent_through_an_own_layer():
     net = cr.Sequential(cr.Activation(np_square), seed=0)
     plan, x, _ = net.lower((3,))
-    tangents = Tangents(plan, moving=False, seeds=[(x, x)])
+    tangents = Tangents(plan, parameters_change=False, seeds=[(x, x)])
     with pytest.raises(
         NotImplementedError, match=r"Activation\(np_square\) \(layer 0\) has no tan"
     ):
-        tangents.append(list(plan.instructions))
+        tangents.append(list(plan.steps))
 
 
 @pytest.mark.parametrize("backend", [b for b in BACKENDS if not is_compiled(b)])
