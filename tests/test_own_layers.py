@@ -553,7 +553,7 @@ def test_arrays_that_a_compiled_layer_keeps_keep_their_memory(backend):
         kept.extend([x, weight, y])
         y[:] = x * weight
 
-    def backward(dy, x, weight, dx, d_weight):
+    def backward(dy, x, y, weight, dx, d_weight):  # what it reads is there until then
         kept.extend([dy, d_weight])
 
     weight = cr.Parameter((3,), cr.initializers.Constant(2.0))

@@ -8,8 +8,8 @@ FUNCTIONS = WeakValueDictionary()  # by their numbers
 
 
 def address(array):
-    """Return 0: Python knows arrays by themselves."""
-    return 0
+    """Return where an array begins."""
+    return array.ctypes.data
 
 
 def call(program, i, context):
