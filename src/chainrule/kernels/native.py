@@ -8,11 +8,10 @@ what it is made of. So all have one signature, and the interpreter, compiled onc
 from functools import cache
 
 import numba
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
+from numba.extending import intrinsic, lower_builtin, type_callable
 from numba.np.arrayobj import make_array, populate_array
 
 from chainrule.kernels.jit import JIT_DISABLED, kernel
@@ -188,10 +187,19 @@ def _call_python(typing_context, function, context):
     return types.void(types.int64, types.int64), codegen
 
 
-@kernel
 def address(array):
     """Return where an array begins."""
-    return np.int64(array.ctypes.data)
+    return array.ctypes.data
+
+
+@type_callable(address)
+def _type_of_address(context):
+    return lambda array: types.int64
+
+
+@lower_builtin(address, types.Array)
+def _address(context, builder, signature, arguments):
+    return builder.ptrtoint(make_array(signature.args[0])(context, builder, arguments[0]).data, INDEX)
 
 
 @kernel

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 from chainrule.kernels.affine import (
@@ -9,7 +10,6 @@ from chainrule.kernels.affine import (
     linear_backward_bias,
     linear_backward_input,
     linear_backward_weight,
-    linear_relu,
 )
 from chainrule.kernels.blocks import DIRECT_BYTES, NARROW_BYTES, PACKED_BYTES, is_direct
 from chainrule.kernels.samples import square_norms_of_products
@@ -62,7 +62,7 @@ SQUARE_NORMS = function(square_norms_of_products, "x", "dy", "has_bias", "square
 
 OPERATION = Operation(
     "linear",
-    function(linear, "x", "weight", "bias", "scratch", "y"),
+    function(linear, "x", "weight", "bias", "floor", "scratch", "y"),
     {"x": BY_INPUT},
     gradients={"weight": BY_WEIGHT, "bias": BY_BIAS},
     view=View.LAST_AXIS,
@@ -70,5 +70,6 @@ OPERATION = Operation(
     multiply_adds=multiply_adds,
     scratch_bytes=scratch_bytes,
     square_norms=SQUARE_NORMS,
-    fuse={"relu": function(linear_relu, "x", "weight", "bias", "scratch", "y")},
+    numbers={"floor": -inf},
+    fuse={"relu": {"floor": 0.0}},
 )

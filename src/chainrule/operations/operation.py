@@ -80,7 +80,9 @@ class Operation:
     scratch_bytes : the workspace that one thread needs, for so many rows.
     square_norms : adds the squares of the norms of each row's own gradients, by all parameters,
         where a row of the batch is one of x; without it, the gradients themselves are needed.
-    fuse : by name of an elementwise operation, the function that does both in one pass.
+    numbers : the usual values of the functions' own numbers.
+    fuse : by name of an elementwise operation that forward can do in the same pass, the numbers
+        with which it does.
     of : of a derivative: the operation that it is of, and its order.
     """
 
@@ -95,7 +97,8 @@ class Operation:
     multiply_adds: Callable[[Step], int] | None = None
     scratch_bytes: Callable[[Step, int, int, bool], int] | None = None
     square_norms: Function | None = None
-    fuse: Mapping[str, Function] = field(default_factory=dict)
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    fuse: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     of: tuple[Operation, int] | None = None
 
     def backward_of(self, operand: str) -> tuple[Function, ...]:

@@ -135,7 +135,7 @@ class PlanBuilder:
         if y is None:
             y = Tensor(operands[0].shape if shape is None else shape)
         step = Step(
-            operation, operands, y, [self.layer], parameters or {}, numbers or {}, saved or {}
+            operation, operands, y, [self.layer], parameters or {}, {**operation.numbers, **(numbers or {})}, saved or {}
         )
         self.steps.append(step)
         return y
