@@ -45,10 +45,10 @@ def test_both_have_the_same_signature(name):
 
 def test_every_activation_and_loss_is_there():
     for kind in (*activation.Elementwise.__subclasses__(), *activation.Rowwise.__subclasses__()):
-        name = kind.op.name.lower()
+        name = kind.operation
         assert {name, f"{name}_backward"} <= {*NAMES}
     losses = [getattr(cr.losses, name) for name in cr.losses.__all__]
-    assert {kind.op.name.lower() for kind in losses if hasattr(kind, "op")} == {*LOSSES}
+    assert {kind.operation for kind in losses if hasattr(kind, "operation")} == {*LOSSES}
 
 
 def test_numba_waits_for_the_first_use():

@@ -154,9 +154,9 @@ def arguments(function, rows, columns, dtype, rng):
     name = function.__name__
     if name == "cross_entropy":
         shapes["terms"] = (rows, 1)
-    if name in ("linear", "linear_add", "linear_relu", "linear_backward_weight"):
+    if name in ("linear", "linear_add", "linear_backward_weight"):
         shapes["x"] = (rows, inner)
-    if name in ("linear", "linear_relu"):
+    if name == "linear":
         shapes["b"] = (columns,)
     if name == "linear_backward_input":
         shapes["dx"] = (rows, inner)
