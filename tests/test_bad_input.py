@@ -159,6 +159,16 @@ BAD_OPTIONS = {
         ValueError,
         r"sample_weight must have shape \(12,\), one weight a row, but its shape is \(11,\)\.",
     ),
+    "no weight": (
+        {"sample_weight": np.zeros(12)},
+        ValueError,
+        r"^sample_weight must not be 0 everywhere, in float32\.",
+    ),
+    "weights that are 0 in float32": (
+        {"sample_weight": np.full(12, 1e-50)},
+        ValueError,
+        r"^sample_weight must not be 0 everywhere, in float32\.",
+    ),
     "validation of four": ({"validation": (X, Y, Y, Y)}, ValueError, r"\(X, y, sample_weight\)\."),
     "negative validation weights": (
         {"validation": (X, Y, -np.ones(12))},
@@ -173,7 +183,7 @@ BAD_OPTIONS = {
     "no validation weight": (
         {"validation": (X, Y, np.zeros(12))},
         ValueError,
-        r"validation sample_weight must not be 0 everywhere\.",
+        r"validation sample_weight must not be 0 everywhere, in float32\.",
     ),
     "validation without y": ({"validation": X}, ValueError, r"validation must be \(X, y\) or "),
     "validation of another shape": (

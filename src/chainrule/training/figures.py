@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from reprlib import repr as shortened
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,7 @@ def checked_validation(net: Sequential, loss: Loss, validation: Any) -> Batch | 
     X, y, weights = validation if len(validation) == 3 else (*validation, None)
     names, weights_name = ("validation X", "validation y"), "validation sample_weight"
     held_out = Batch.checked(net, loss, X, y, weights, names, weights_name)
-    if held_out.weights is not None and not held_out.weights.any():
-        raise ValueError(f"{weights_name} must not be 0 everywhere.")
+    held_out.check_some_weight(weights_name)
     return held_out
 
 
@@ -81,5 +81,7 @@ def measure(
         try:
             value = float(figure)
         except (TypeError, ValueError):
-            raise TypeError(f"metrics[{name!r}] must return a number, not {figure!r}.") from None
+            raise TypeError(
+                f"metrics[{name!r}] must return a number, not {shortened(figure)}."
+            ) from None
         history.metrics.setdefault(name, []).append(value)

@@ -103,7 +103,7 @@ def fit(
         optimizer: two calls of one epoch with the same optimizer are one call of two, to the bit.
         A new optimizer, also the default one, begins anew.
     sample_weight : array of shape (n,), optional
-        One weight a row, not negative; see :class:`Loss`.
+        One weight a row, not negative, nor 0 for all; see :class:`Loss`.
     validation : (X, y) or (X, y, sample_weight), optional
         Data to measure loss and accuracy on after each epoch, both by the rows' weights if there
         are any; of several outputs, it is the accuracy of the only one that is a classification.
@@ -220,6 +220,7 @@ def fit(
     else:
         shuffle = shuffle is None or bool(shuffle)
         data = Batch.checked(net, loss, X, y, sample_weight)
+        data.check_some_weight("sample_weight")
         if batch_size is None:
             batch_size = min(BATCH_SIZE, data.rows)
         else:
