@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from reprlib import repr as shortened
 from typing import Any, overload
 
 import numpy as np
@@ -189,7 +190,13 @@ def _function_check(
         return [result]
 
     def value() -> float:
-        return float(function(point.copy()))
+        result = function(point.copy())
+        try:
+            return float(result)
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"The function must return a number, not {shortened(result)}."
+            ) from None
 
     (given,) = analytic()
     (off,) = rounding_of_claim(analytic, [given], [point])

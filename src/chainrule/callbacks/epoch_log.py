@@ -48,7 +48,7 @@ class EpochLog(FileCallback):
         if kept and not kept.startswith(header):
             raise ValueError(f"{self.path} is a log of other figures than {self._names}.")
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = FileIO(self.path, "a") if special is None else FileIO(special, "w")
+        self._file = FileIO(os.fspath(self.path), "a") if special is None else FileIO(special, "w")
         # Only the first line cuts off what is not to be kept: no older file is lost where another
         # callback refuses the training.
         self._older = None if special is not None else len(kept.encode())
