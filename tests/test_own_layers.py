@@ -118,7 +118,7 @@ LAYERS = {
 @pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
 def test_alone(layer, backend):
     net = cr.Sequential(layer, seed=0, dtype="float64", backend=backend)
-    x = batch(5, 4)
+    x = batch(20, 4)  # more than the rows that one call may be for
     y = batch(*net.predict(x).shape, seed=1)
     assert cr.gradcheck(net, cr.MSELoss(), x, y).error < 1e-6
 
