@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from reprlib import repr as shortened
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from chainrule.arguments import shortened
 from chainrule.arrays import FloatArray
 from chainrule.batch import Batch
 from chainrule.history import History
@@ -43,12 +43,12 @@ def checked_metrics(metrics: Any, has_validation: bool) -> dict[str, Metric]:
         if len(named) < len(metrics):
             raise ValueError("metrics has two of the same name; a dict can name them.")
     else:
-        raise TypeError(f"metrics must be a list or a dict of functions, not {metrics!r}.")
+        raise TypeError(f"metrics must be a list or a dict of functions, not {shortened(metrics)}.")
     for name, metric in named.items():
         if not isinstance(name, str) or not name.isidentifier():
             raise ValueError(f"metrics has the name {name!r}; a dict can give it one word.")
         if not callable(metric):
-            raise TypeError(f"metrics[{name!r}] must be a function, not {metric!r}.")
+            raise TypeError(f"metrics[{name!r}] must be a function, not {shortened(metric)}.")
         if name in ("loss", "accuracy"):
             raise ValueError(f"metrics has the name {name!r}, which the validation uses itself.")
     if named and not has_validation:
