@@ -258,3 +258,15 @@ def test_explain_a_saved_network(capsys, tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"no model")
     assert cli.main(arguments) == 2
     assert "no safetensors file" in capsys.readouterr().err
+
+
+def test_the_time_of_a_step_is_not_that_of_an_epoch_that_compiles(capsys, monkeypatch, table):
+    def fit_network(*arguments):
+        history = cr.cli.network.fit_network(*arguments)
+        history.seconds[:] = [9.0, 1.0]
+        return history
+
+    monkeypatch.setattr(cr.cli.train, "fit_network", fit_network)
+    assert run("--data", str(table), "--hidden", "4", "--epochs", "2", "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["seconds_per_step"] == pytest.approx(1.0 / 5)  # 140 rows

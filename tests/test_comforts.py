@@ -269,6 +269,9 @@ def test_rates_of_an_own_schedule_may_be_of_any_dtype_and_layout():
 def test_a_metric_must_return_a_number():
     with pytest.raises(TypeError, match=r"metrics\['nothing'\] must return a number, not None"):
         fit(network(), metrics={"nothing": lambda output, y: None})
+    with pytest.raises(TypeError, match="must return a number, not array") as caught:
+        fit(network(), metrics={"all": lambda output, y: np.ones((500, 2))})
+    assert len(str(caught.value)) < 200
 
 
 def test_a_rate_that_is_too_high_rolls_back_with_a_schedule():

@@ -170,6 +170,20 @@ def test_what_cannot_be_written_at_all_is_an_error_before_the_first_step(kind, t
 
 
 @each
+def test_a_training_that_does_not_begin_leaves_older_files_as_they_are(kind, tmp_path):
+    make, _, _ = WRITERS[kind]
+    train(make(tmp_path), epochs=2)
+
+    def content():
+        return {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    before = content()
+    with pytest.raises(ValueError, match="val_loss"):
+        train(make(tmp_path), cr.callbacks.EarlyStopping("val_loss"))
+    assert before.items() <= content().items()
+
+
+@each
 def test_what_a_signals_handler_raises_while_it_writes_comes_out(kind, tmp_path, monkeypatch):
     make, _, _ = WRITERS[kind]
     writer = make(tmp_path)

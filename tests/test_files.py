@@ -291,6 +291,21 @@ def test_the_owner_is_kept(tmp_path):
     assert (path.stat().st_uid, path.stat().st_gid) == (12345, 12346)
 
 
+@pytest.mark.parametrize("name", ["none/new", "folder", "new/"])
+@pytest.mark.parametrize(
+    "write", [save_model, save_onnx, save_state_dict, save_page, save_checkpoint, model_checkpoint]
+)
+def test_an_error_names_the_path_that_was_asked_for(tmp_path, write, name):
+    if write is model_checkpoint and name == "none/new":
+        pytest.skip("it makes missing folders")
+    (tmp_path / "folder").mkdir()
+    path = os.path.join(tmp_path, name)
+    with pytest.raises((IsADirectoryError, FileNotFoundError)) as caught:
+        write(path)
+    assert caught.value.filename == path
+    assert os.listdir(tmp_path) == ["folder"]
+
+
 def test_to_check_a_place_changes_nothing(tmp_path):
     old = tmp_path / "old"
     old.write_bytes(b"old")

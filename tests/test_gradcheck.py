@@ -236,6 +236,16 @@ def test_tolerance():
     [
         (lambda: cr.gradcheck(network(), cr.MSELoss(), X), TypeError, r"needs y\."),
         (lambda: cr.gradcheck(network(), "mse", X, Y), TypeError, r"needs a loss, not 'mse'\."),
+        (
+            lambda: cr.gradcheck(lambda x: x * x, lambda x: 2 * x, [1.0, 2.0]),
+            TypeError,
+            r"The function must return a number, not array\(\[1\., 4\.\]\)",
+        ),
+        (
+            lambda: cr.gradcheck(lambda x: None, lambda x: 2 * x, [1.0, 2.0]),
+            TypeError,
+            "The function must return a number, not None",
+        ),
         (lambda: cr.gradcheck(3, 4, X), TypeError, r"takes \(net, loss, x, y\) or \(function, "),
         (
             lambda: cr.gradcheck(np.sum, lambda x: x[:2], np.ones(3)),

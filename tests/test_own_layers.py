@@ -118,7 +118,7 @@ LAYERS = {
 @pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
 def test_alone(layer, backend):
     net = cr.Sequential(layer, seed=0, dtype="float64", backend=backend)
-    x = batch(5, 4)
+    x = batch(20, 4)  # more than the rows that one call may be for
     y = batch(*net.predict(x).shape, seed=1)
     assert cr.gradcheck(net, cr.MSELoss(), x, y).error < 1e-6
 
@@ -158,6 +158,31 @@ def test_where_paths_and_uses_of_a_parameter_meet():
 
     net = cr.Sequential(cr.Linear(3, 4), Own(twice_and_around), seed=0)
     assert cr.gradcheck(net, cr.MSELoss(), batch(5, 3), batch(5, 4)).error < 1e-6
+
+
+class Centre(cr.NumPyLayer):
+    """Takes the mean over the batch away: no parameters, and all rows together."""
+
+    def forward(self, x):
+        return x - x.mean(axis=0), x.shape
+
+    def backward(self, dy, shape):
+        assert dy.shape == shape
+        return dy - dy.mean(axis=0), {}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("rows", [1, 8, 9, 40])
+@pytest.mark.parametrize("other", [cr.Tanh(), compiled_linear(4, 4), Affine(4, 4)], ids=repr)
+def test_a_numpy_layer_gets_the_whole_batch_forward_and_backward(other, rows, backend):
+    net = cr.Sequential(cr.Linear(3, 4), Centre(), other, seed=0, dtype="float64", backend=backend)
+    x, d_out = batch(rows, 3), batch(rows, 4, seed=1)
+    net.forward(x)
+    dx = net.backward(d_out)
+    step = 1e-6 * batch(*x.shape, seed=2)
+    change = net.predict(x + step) - net.predict(x - step)
+    np.testing.assert_allclose(np.vdot(dx, step), np.vdot(d_out, change) / 2, rtol=1e-6, atol=1e-14)
+    cr.fit(net, x, d_out, loss=cr.MSELoss(), batch_size=min(rows, 32), progress=False)
 
 
 @pytest.mark.usefixtures("eager_threads")

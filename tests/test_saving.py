@@ -385,3 +385,13 @@ def test_parts_that_killed_processes_left_are_removed(tmp_path):
     if os.name != "posix":
         kept.add(names["gone"])
     assert set(os.listdir(tmp_path)) == kept
+
+
+@pytest.mark.skipif(os.name != "posix", reason="devices and named pipes are POSIX's")
+def test_what_is_no_regular_file_is_no_model(tmp_path):
+    os.mkfifo(tmp_path / "pipe")  # to open it would wait for a writer
+    for path in (os.devnull, tmp_path / "pipe"):
+        with pytest.raises(cr.ModelFileError, match="is no regular file"):
+            cr.load(path)
+    with pytest.raises(IsADirectoryError):
+        cr.load(tmp_path)

@@ -6,20 +6,36 @@ and 1e-50 is 0. What is returned is the number itself.
 
 from collections.abc import Callable
 from math import inf, isfinite
+from operator import index
 from typing import Any, ClassVar
 
 import numpy as np
 
 Check = Callable[[Any, str, np.dtype | None], Any]
+MOST_SHOWN = 120  # characters of a wrong value
+
+
+def shortened(value: Any) -> str:
+    """Return the beginning of a wrong value's repr, which may be a whole data set's.
+
+    >>> shortened("a" * 1000)[-6:]
+    'aaa...'
+    """
+    text = repr(value)
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
 
 
 def integer(value: Any, name: str, *, least: int) -> int:
     """Return ``value`` as an int; TypeError if it is none, ValueError if it is below ``least``."""
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name} must be an integer, not {value!r}.")
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}, not {value}.")
-    return int(value)
+    try:
+        number = None if isinstance(value, bool) else index(value)
+    except TypeError:
+        number = None
+    if number is None:
+        raise TypeError(f"{name} must be an integer, not {shortened(value)}.")
+    if number < least:
+        raise ValueError(f"{name} must be at least {least}, not {number}.")
+    return number
 
 
 def real(value: Any, name: str, dtype: np.dtype | None = None) -> float:
@@ -87,7 +103,7 @@ def _number(
     except OverflowError:  # an int that no float comes near
         number = inf
     if number is None:
-        raise TypeError(f"{name} must be a number, not {value!r}.")
+        raise TypeError(f"{name} must be a number, not {shortened(value)}.")
     if not (isfinite(number) and accepts(number)):
         raise ValueError(f"{name} must be {expected}, not {value}.")
     if dtype is not None:

@@ -70,6 +70,11 @@ class Batch:
         weights = arrays.weight_array(sample_weight, rows, net.dtype, weights_name)
         return cls(x.view(), targets, weights)
 
+    def check_some_weight(self, name: str) -> None:
+        """Raise ValueError if all weights are 0, which leave nothing to learn from."""
+        if self.weights is not None and not self.weights.any():
+            raise ValueError(f"{name} must not be 0 everywhere, in {self.weights.dtype}.")
+
     @cached_property
     def arguments(self) -> dict[str, Any]:
         """What the machine reads batches from."""

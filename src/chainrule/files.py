@@ -4,7 +4,8 @@ import os
 import re
 import stat
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from errno import EACCES, EISDIR
 from pathlib import Path
 from threading import get_ident
@@ -24,11 +25,16 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     OSError
         If it cannot be written; nothing is left behind then.
     """
-    special = open_special(path)
-    if special is not None:
+    with _naming(path):
+        special = open_special(path)
+        if special is None:
+            _replace(path, content)
+            return
         with open(special, "wb") as file:
             file.write(content)
-        return
+
+
+def _replace(path: str | os.PathLike[str], content: bytes) -> None:
     target, start, beside = _places(path)
     _remove_parts(target.parent, start)
     try:
@@ -48,19 +54,28 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         if not os.access(path, os.W_OK):
             raise PermissionError(EACCES, os.strerror(EACCES), os.fspath(path))
         return
-    target, _, beside = _places(path)
-    if target.is_dir():
-        raise IsADirectoryError(EISDIR, os.strerror(EISDIR), os.fspath(path))
-    try:
+    with _naming(path):
+        target, _, beside = _places(path)
         os.close(_create_like(target, beside))
         beside.unlink()
+
+
+@contextmanager
+def _naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Let errors of the system name what was asked for, and not the file beside it."""
+    try:
+        yield
     except OSError as error:
-        raise type(error)(error.errno, error.strerror, os.fspath(path)) from None
+        if error.errno is None:  # the handler of a signal has raised it
+            raise
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from None
 
 
 def _places(path: str | os.PathLike[str]) -> tuple[Path, str, Path]:
     """Return the file that ``path`` means, how the names of its parts begin, and one beside it."""
     target = Path(os.path.realpath(path))
+    if target.is_dir() or not os.path.basename(path):  # "models/" would become a file
+        raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
     start = f".{target.name[:100]}."
     return target, start, target.with_name(f"{start}{os.getpid()}.{get_ident()}.part")
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule import arrays
-from chainrule.arguments import above_zero, integer
+from chainrule.arguments import above_zero, integer, shortened
 from chainrule.arrays import FloatArray
 from chainrule.autodiff.door import one_or_tuple
 from chainrule.differences import Float64, Slope, rounding_of, short_slope, sizes
@@ -116,7 +116,7 @@ def gradcheck(
     tolerance, seed = above_zero(tolerance, "tolerance"), integer(seed, "seed", least=0)
     if isinstance(function, Sequential):
         if not isinstance(gradient, Loss):
-            raise TypeError(f"gradcheck(net, loss, x, y) needs a loss, not {gradient!r}.")
+            raise TypeError(f"gradcheck(net, loss, x, y) needs a loss, not {shortened(gradient)}.")
         if y is None:
             raise TypeError("gradcheck(net, loss, x, y) needs y.")
         checks = _network_checks(function, gradient, x, y, sample_weight, seed)
@@ -185,7 +185,13 @@ def _function_check(
         return [array_like(point, gradient(point.copy()), "gradient")]
 
     def value() -> float:
-        return float(function(point.copy()))
+        result = function(point.copy())
+        try:
+            return float(result)
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"The function must return a number, not {shortened(result)}."
+            ) from None
 
     (given,) = analytic()
     (off,) = rounding_of_claim(analytic, [given], [point])

@@ -113,6 +113,8 @@ def read_contents(path: str | os.PathLike[str]) -> Contents:
     """Return what a file holds; errors are those of :func:`chainrule.load`."""
     from safetensors import SafetensorError, safe_open
 
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        raise ModelFileError(f"{path} is no regular file, so it cannot be read as a model.")
     with open(path, "rb"):  # so that a missing file is an OSError as everywhere
         pass
     try:

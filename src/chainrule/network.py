@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from chainrule import arrays
-from chainrule.arguments import integer
+from chainrule.arguments import integer, shortened
 from chainrule.arrays import FloatArray
 from chainrule.engine.backends import check_backend, threads_for
 from chainrule.engine.instructions import UPDATE, Phase
@@ -603,7 +603,7 @@ class Sequential(Group):
 def check_network(net: Any) -> None:
     """Raise TypeError unless ``net`` is a network."""
     if not isinstance(net, Sequential):
-        raise TypeError(f"net must be a Sequential, not {net!r}.")
+        raise TypeError(f"net must be a Sequential, not {shortened(net)}.")
 
 
 def _networks(elements: Iterable[Element], prefix: str = "") -> Iterator[tuple[str, Sequential]]:

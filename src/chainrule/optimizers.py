@@ -12,7 +12,14 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.arguments import Check, Numbers, above_zero, at_least_zero, share_below_one
+from chainrule.arguments import (
+    Check,
+    Numbers,
+    above_zero,
+    at_least_zero,
+    share_below_one,
+    shortened,
+)
 from chainrule.arrays import owned
 from chainrule.engine.instructions import UPDATE, Op
 
@@ -101,6 +108,8 @@ class Optimizer(Numbers, ABC):
 
     def step(self, network: Sequential) -> None:
         """Change the network's parameters in place, by its gradients."""
+        if not hasattr(network, "apply_update"):  # as of optimizers that hold the parameters
+            raise TypeError(f"step takes the network, not {shortened(network)}.")
         network.apply_update(self.state(network))
 
     def state(self, network: Sequential, **limits: float) -> OptimizerState:

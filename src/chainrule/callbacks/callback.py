@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import json_values
-from chainrule.arguments import integer
+from chainrule.arguments import integer, shortened
 from chainrule.arrays import FloatArray
 from chainrule.interruption import Interruption
 from chainrule.losses import Loss
@@ -210,11 +210,13 @@ class Callbacks:
     def checked(callbacks: Sequence[Callback]) -> list[Callback]:
         """Return them as a list; TypeError or ValueError if something is wrong."""
         if isinstance(callbacks, Callback) or not isinstance(callbacks, Sequence):
-            raise TypeError(f"callbacks must be a list of callbacks, not {callbacks!r}.")
+            raise TypeError(f"callbacks must be a list of callbacks, not {shortened(callbacks)}.")
         for position, callback in enumerate(callbacks):
             if not isinstance(callback, Callback):
                 hint = " Did you forget the brackets?" if isinstance(callback, type) else ""
-                raise TypeError(f"callbacks[{position}] is no Callback but {callback!r}.{hint}")
+                raise TypeError(
+                    f"callbacks[{position}] is no Callback but {shortened(callback)}.{hint}"
+                )
             if callback.every is not None:
                 integer(callback.every, f"every of callbacks[{position}]", least=1)
         return list(callbacks)

@@ -25,6 +25,7 @@ class EpochLog(FileCallback):
         self.path = Path(path)
         self._file: FileIO | None = None
         self._pending = b""
+        self._older: int | None = None  # bytes of an older file that stay
 
     @abstractmethod
     def header(self, names: tuple[str, ...]) -> str:
@@ -47,20 +48,17 @@ class EpochLog(FileCallback):
         if kept and not kept.startswith(header):
             raise ValueError(f"{self.path} is a log of other figures than {self._names}.")
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        # Cut it where it ends to be ours: to write it anew could lose it.
-        self._file = FileIO(self.path if special is None else special, "r+" if kept else "w")
-        try:
-            if kept:
-                self._file.seek(len(kept))
-                self._file.truncate()
-            self._pending = b"" if kept else header
-            self._write()
-        except BaseException:
-            self._file.close()
-            raise
+        self._file = FileIO(os.fspath(self.path), "a") if special is None else FileIO(special, "w")
+        # Only the first line cuts off what is not to be kept: no older file is lost where another
+        # callback refuses the training.
+        self._older = None if special is not None else len(kept)
+        self._pending = b"" if kept else header
 
     def _write(self) -> None:
         assert self._file is not None
+        if self._older is not None:
+            self._file.truncate(self._older)
+            self._older = None
         while self._pending:  # a disk that becomes full takes a part of it
             self._pending = self._pending[self._file.write(self._pending) or 0 :]
 
@@ -89,7 +87,8 @@ class EpochLog(FileCallback):
     def on_fit_end(self, training: Training) -> None:
         assert self._file is not None
         with self._file:
-            self.attempt(self._write)
+            if training.step:
+                self.attempt(self._write)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the file, which is of a training that is over, or of this process."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any
 
 from chainrule.architecture import describe
 from chainrule.callbacks.callback import Training
 from chainrule.callbacks.file_callback import FileCallback
 from chainrule.callbacks.monitor import Monitor
-from chainrule.files import is_special
+from chainrule.files import check_writable, is_special
 from chainrule.network import Sequential
 
 
@@ -19,8 +18,8 @@ class ModelCheckpoint(FileCallback):
     """Save the network after each epoch that is the best so far, or after each.
 
     Each file is what :meth:`Sequential.save` writes, whole or not there; :func:`load` reads it. A
-    folder that cannot be written into is an error before the first step; a file that cannot be
-    written later, as on a full disk, is a warning, once in a training.
+    path that cannot be written to is an error before the first step; a file that cannot be written
+    later, as on a full disk, is a warning, once in a training.
 
     The same object in another training goes on: it keeps its best, whose file it would overwrite.
 
@@ -86,10 +85,9 @@ class ModelCheckpoint(FileCallback):
             ) from None
         if not is_special(self._pattern):
             known, brace, _ = self._pattern.partition("{")
-            folder = os.path.dirname(os.path.realpath(known + brace))
-            os.makedirs(folder, exist_ok=True)
-            with TemporaryFile(dir=folder):  # it can be written into, or says why not
-                pass
+            path = known + brace
+            os.makedirs(os.path.dirname(os.path.realpath(path)), exist_ok=True)
+            check_writable(path)
 
     def on_epoch_end(self, training: Training) -> None:
         figures = training.history.latest()

@@ -6,7 +6,7 @@ import re
 from math import inf, isfinite, nan
 from typing import Any
 
-from chainrule.arguments import at_least_zero
+from chainrule.arguments import at_least_zero, shortened
 from chainrule.callbacks.callback import Training
 
 MODES = ("min", "max")
@@ -56,7 +56,7 @@ class Monitor:
 
     def __init__(self, name: Any, mode: Any = None, min_delta: Any = 0.0) -> None:
         if not isinstance(name, str):
-            raise TypeError(f"monitor must be the name of a figure, not {name!r}.")
+            raise TypeError(f"monitor must be the name of a figure, not {shortened(name)}.")
         if mode not in (None, *MODES):
             raise ValueError(f"mode must be 'min', 'max' or None, not {mode!r}.")
         self.name, self.mode = name, mode or mode_of(name)

@@ -40,14 +40,14 @@ def chunk_of(instructions: list[Instruction], batch: int) -> int:
     Where a user's own function adds up gradients over the rows, it does so chunk by chunk, so that
     the sums do not depend on how many threads there are. A chunk costs as much room as there are
     parameters, and each is read once more: so there are few. A function that only Python can call
-    is called by one thread.
+    gets the whole batch, as it has the rows together in what it keeps from forward to backward.
     """
-    own = [step for step in instructions if step.op == Op.FOREIGN and step.parameters]
-    if not own:
+    own = [step for step in instructions if step.op == Op.FOREIGN]
+    if not all(f.can_compile for step in own for f in step.functions.values()):
+        return -(-batch // ROWS_OF_A_TILE) * ROWS_OF_A_TILE
+    if not any(step.parameters for step in own):
         return ROWS_OF_A_TILE
-    compiled = all(f.can_compile for step in own for f in step.functions.values())
-    tiles = -(-batch // ROWS_OF_A_TILE)
-    return ROWS_OF_A_TILE * (-(-tiles // CHUNKS) if compiled else tiles)
+    return ROWS_OF_A_TILE * -(-batch // (ROWS_OF_A_TILE * CHUNKS))
 
 
 def choose_threads(work: int, chunks: int, steps: int, limit: int) -> int:
