@@ -6,8 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from chainrule.gradcheck import GradientReport
-    from chainrule.history import History
+    from chainrule.checks.gradcheck import GradientReport
+    from chainrule.training.history import History
 
 
 class NonFiniteError(ArithmeticError):

@@ -12,7 +12,7 @@ from math import prod, sqrt
 
 import numpy as np
 
-from chainrule.arrays import FloatArray
+from chainrule.utils.arrays import FloatArray
 
 Shape = tuple[int, ...]
 

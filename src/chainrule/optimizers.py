@@ -12,12 +12,12 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.arguments import Check, Numbers, above_zero, at_least_zero, share_below_one
-from chainrule.arrays import owned
 from chainrule.engine.instructions import UPDATE, Op
+from chainrule.utils.arguments import Check, Numbers, above_zero, at_least_zero, share_below_one
+from chainrule.utils.arrays import owned
 
 if TYPE_CHECKING:
-    from chainrule.network import Sequential
+    from chainrule.models.sequential import Sequential
 
 __all__ = ["SGD", "Adam", "AdamW"]
 

@@ -10,11 +10,11 @@ from contextlib import nullcontext, redirect_stderr, redirect_stdout
 from typing import NoReturn
 
 import chainrule as cr
-from chainrule import json_values
 from chainrule.cli import bench, explain, info, predict, train
 from chainrule.cli.output import Output, Unread
 from chainrule.cli.termination import Termination
-from chainrule.terminal import printable
+from chainrule.utils import json_values
+from chainrule.utils.terminal import printable
 
 INTERRUPTED = 130  # as shells have it: 128 and the number of the signal
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from rich.table import Table
 
-from chainrule.arguments import integer
 from chainrule.bench import PEERS, is_installed
 from chainrule.cli.command import Report, add_command, make_console
+from chainrule.utils.arguments import integer
 
 WORKLOADS = {
     "tiny": "4-32-32-2, tanh, squared error, batches of 32",

@@ -12,16 +12,16 @@ from rich.table import Table
 from rich.text import Text
 
 import chainrule as cr
-from chainrule import tables
-from chainrule.arguments import integer
-from chainrule.arrays import FloatArray
+from chainrule.cli import tables
 from chainrule.cli import table_model
 from chainrule.cli.command import Report, add_command, check_writable, make_console
 from chainrule.cli.network import add_data_and_network, build_network, fit_network, read_data
 from chainrule.explain import Chain
 from chainrule.explain import Path as ChainPath
 from chainrule.losses import Loss
-from chainrule.saving import load_with_metadata
+from chainrule.models.saving import load_with_metadata
+from chainrule.utils.arguments import integer
+from chainrule.utils.arrays import FloatArray
 
 INFLUENCE_ROWS = 64
 MOST_INPUTS = 20  # of a table that are shown

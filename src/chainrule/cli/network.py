@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 import chainrule as cr
 from chainrule import datasets
-from chainrule.arguments import integer
-from chainrule.arrays import FloatArray
+from chainrule.cli.tables import LARGEST, Encoding
 from chainrule.layers.layer import Layer
 from chainrule.losses import Loss
-from chainrule.tables import LARGEST, Encoding
+from chainrule.utils.arguments import integer
+from chainrule.utils.arrays import FloatArray
 
 Labels = NDArray[np.int64]
 

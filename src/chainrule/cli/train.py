@@ -15,8 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 import chainrule as cr
-from chainrule import tables
-from chainrule.callbacks import EarlyStopping
+from chainrule.cli import tables
 from chainrule.cli import table_model
 from chainrule.cli.command import Report, add_command, check_writable, make_console
 from chainrule.cli.network import (
@@ -30,8 +29,9 @@ from chainrule.cli.network import (
     split,
 )
 from chainrule.engine.backends import BACKENDS
-from chainrule.interruption import uninterrupted
 from chainrule.losses import Loss
+from chainrule.training.callbacks import EarlyStopping
+from chainrule.utils.interruption import uninterrupted
 
 EPOCHS = 60
 FOR_TABLE = {"epochs": 200, "lr": 2e-3}  # how they were found: docs/decisions/0017-tables.md

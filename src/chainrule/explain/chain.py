@@ -11,8 +11,6 @@ from weakref import ref
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.arguments import integer
-from chainrule.arrays import FloatArray, all_finite
 from chainrule.autodiff.door import check_loss
 from chainrule.explain import fragment, notation, plots
 from chainrule.explain.compression import Compression, compress
@@ -34,11 +32,13 @@ from chainrule.explain.symbols import (
 from chainrule.explain.text import number, paragraph, plural, table
 from chainrule.explain.trace import Trace, trace
 from chainrule.explain.walk import walk
-from chainrule.files import write_whole
 from chainrule.layers.graph import INPUT
 from chainrule.losses import Loss
-from chainrule.network import Sequential
+from chainrule.models.sequential import Sequential
 from chainrule.optimizers import Optimizer
+from chainrule.utils.arguments import integer
+from chainrule.utils.arrays import FloatArray, all_finite
+from chainrule.utils.files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from chainrule.explain.flow import Flow
     from chainrule.explain.influence import Influence
     from chainrule.explain.path import Path
-    from chainrule.history import History
+    from chainrule.training.history import History
 
 DASHES = ("-", "--", "-.", ":")
 FRONT, BACK = "#c07000", "#1f4e9c"  # light and dark, also in grey

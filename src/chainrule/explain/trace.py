@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.arguments import integer
 from chainrule.explain import fragment, notation
 from chainrule.explain.entry import entry_of
 from chainrule.explain.notation import SYMBOLS, Notation
 from chainrule.explain.step import Float64
 from chainrule.explain.text import WIDTH, count, number, paragraph, plural, table
+from chainrule.utils.arguments import integer
 
 if TYPE_CHECKING:
     from chainrule.explain.chain import Chain

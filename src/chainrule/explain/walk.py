@@ -14,7 +14,7 @@ from chainrule.explain.meeting import Meeting
 from chainrule.explain.step import Float64, Step
 from chainrule.layers.graph import INPUT
 from chainrule.losses import Loss, Targets
-from chainrule.network import Sequential
+from chainrule.models.sequential import Sequential
 from chainrule.plan import PlanBuilder, Tensor, make_plan
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.arrays import FloatArray
 from chainrule.explain.step import Float64
+from chainrule.utils.arrays import FloatArray
 
 if TYPE_CHECKING:
     from chainrule.explain.chain import Chain

@@ -28,7 +28,7 @@ from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
 from chainrule.kernels import blocks
-from chainrule.ownership import is_own_file, who_else_writes
+from chainrule.utils.ownership import is_own_file, who_else_writes
 
 _PACKAGE = __name__.partition(".")[0]
 _COMPILED_PACKAGES = ("kernels", "engine")

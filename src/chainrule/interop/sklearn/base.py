@@ -23,8 +23,8 @@ from chainrule.interop.sklearn.build import hidden_sizes, own_network, perceptro
 from chainrule.interop.sklearn.fitting import FIT_FRAMES
 from chainrule.interop.sklearn.solvers import fit_epochs, fit_lbfgs, make_optimizer
 from chainrule.losses import Loss
-from chainrule.multi_loss import MultiLoss
-from chainrule.network import Sequential
+from chainrule.losses.multi_loss import MultiLoss
+from chainrule.models.sequential import Sequential
 
 STOCHASTIC = ("sgd", "adam")
 

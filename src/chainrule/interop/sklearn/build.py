@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.arguments import integer
-from chainrule.arrays import FloatArray
 from chainrule.initializers import Initializer
 from chainrule.layers import Dropout, Identity, Linear, ReLU, Sigmoid, Tanh
 from chainrule.layers.layer import Element, Layer
-from chainrule.network import Sequential
+from chainrule.models.sequential import Sequential
+from chainrule.utils.arguments import integer
+from chainrule.utils.arrays import FloatArray
 
 ACTIVATIONS: dict[str, Layer] = {
     "identity": Identity(),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.multi_loss import MultiLoss
+from chainrule.losses.multi_loss import MultiLoss
 
 Shapes = tuple[tuple[int, ...], ...]
 
