@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.engine.instructions import UPDATE, Op
+from chainrule.plan.instructions import UPDATE, Op
 from chainrule.utils.arguments import Check, Numbers, above_zero, at_least_zero, share_below_one
 from chainrule.utils.arrays import owned
 

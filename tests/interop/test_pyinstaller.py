@@ -34,4 +34,6 @@ def test_the_hook_names_all_modules_and_data():
     data = {Path(source).relative_to(PACKAGE).as_posix() for source, _ in hook["datas"]}
     assert {"datasets/data/digits.csv.gz", "explain/page/page.html", "explain/page/page.js"} <= data
     assert all(not name.endswith((".py", ".pyc")) for name in data)
-    assert hook["module_collection_mode"].keys() == {"chainrule.engine", "chainrule.kernels"}
+    assert hook["module_collection_mode"].keys() == {
+        *("chainrule.engine", "chainrule.kernels", "chainrule.plan"),
+    }

@@ -451,3 +451,16 @@ def make_array(n):
 def test_kernels_that_allocate_are_refused():
     with pytest.raises(TypingError, match="zeros"):
         make_array(3)
+
+
+def test_all_that_compiled_code_is_made_of_is_hashed():
+    package = Path(cr.__file__).parent
+    hashed = {
+        ".".join(source.relative_to(package.parent).with_suffix("").parts): source.read_text()
+        for source in cache._sources()
+    }
+    assert "chainrule.plan.instructions" in hashed
+    for name, text in hashed.items():
+        if "@kernel" in text or "@entry_point" in text:
+            imported = set(re.findall(r"^from (chainrule\.[\w.]+) import", text, re.MULTILINE))
+            assert imported <= {*hashed, "chainrule.kernels"}, name

@@ -12,10 +12,10 @@ import chainrule as cr
 from chainrule.elementary import tanh
 from chainrule.engine import interpreter
 from chainrule.engine.backends import is_compiled
-from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
 from chainrule.kernels.jit import JIT_DISABLED
 from chainrule.layers import Layer
+from chainrule.plan.instructions import Phase
 from chainrule.plan.tangent import Tangents
 
 BACKENDS = ["numba", "numpy"]

@@ -5,8 +5,8 @@ import pytest
 from numba import njit
 
 import chainrule as cr
-from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
+from chainrule.plan.instructions import Phase
 
 
 def batch(*shape, seed=0):

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import chainrule as cr
-from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
 from chainrule.models.architecture import build, describe
+from chainrule.plan.instructions import Phase
 
 H = 1e-30
 ROWS, WIDTH = 6, 3

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.engine.instructions import INSTRUCTION, Op
 from chainrule.plan.arena import Lifetime, arrange
+from chainrule.plan.instructions import INSTRUCTION, Op
 
 
 def ops(net, shape, **options):

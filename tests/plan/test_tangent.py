@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
 from chainrule.kernels.jit import JIT_DISABLED
 from chainrule.plan import Head, Tensor, make_plan
+from chainrule.plan.instructions import Phase
 from chainrule.plan.tangent import Tangents
 
 ROWS, WIDTH = 5, 4

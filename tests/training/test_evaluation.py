@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import chainrule as cr
-from chainrule.engine.instructions import UNASSIGNED, Phase
 from chainrule.engine.machine import Machine
 from chainrule.layers.container import Container
+from chainrule.plan.instructions import UNASSIGNED, Phase
 
 WIDTH, CLASSES = 6, 3
 ARGUMENTS = {"Linear": (WIDTH, WIDTH), "Dropout": (0.4,), "Rescale": (0.7, 0.1)}

@@ -22,4 +22,6 @@ datas = [
     if path.suffix not in (".py", ".pyc")
 ]
 # The compiled code that is kept on disk is named after the sources that it was made of.
-module_collection_mode = dict.fromkeys(("chainrule.engine", "chainrule.kernels"), "pyz+py")
+module_collection_mode = dict.fromkeys(
+    ("chainrule.engine", "chainrule.kernels", "chainrule.plan"), "pyz+py"
+)

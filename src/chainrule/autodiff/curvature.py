@@ -24,12 +24,12 @@ from chainrule.autodiff.machines import blocks, borrowed
 from chainrule.autodiff.mean import BlockMean
 from chainrule.autodiff.plans import plain_plan, tangent_plan
 from chainrule.engine.backends import get_function
-from chainrule.engine.instructions import Op, Phase
 from chainrule.engine.machine import Machine
 from chainrule.losses import Loss
 from chainrule.models.batch import Batch
 from chainrule.models.sequential import Sequential
 from chainrule.plan import Tensor
+from chainrule.plan.instructions import Op, Phase
 from chainrule.utils.arrays import FloatArray
 
 MOST_OF_A_HESSIAN = 4096  # rows and columns

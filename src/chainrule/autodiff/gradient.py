@@ -12,10 +12,10 @@ from chainrule.autodiff.door import PARAMS, Wrt, X, check_loss, names_of, packed
 from chainrule.autodiff.machines import blocks, borrowed
 from chainrule.autodiff.mean import BlockMean
 from chainrule.autodiff.plans import plain_plan
-from chainrule.engine.instructions import Phase
 from chainrule.losses import Loss
 from chainrule.models.batch import Batch
 from chainrule.models.sequential import Sequential
+from chainrule.plan.instructions import Phase
 from chainrule.utils.arrays import FloatArray
 
 

@@ -19,9 +19,9 @@ from chainrule.autodiff.door import (
 from chainrule.autodiff.machines import blocks, borrowed
 from chainrule.autodiff.plans import plain_plan, tangent_plan
 from chainrule.autodiff.sample_gradients import SampleGradients
-from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
 from chainrule.models.sequential import Sequential, check_network
+from chainrule.plan.instructions import Phase
 from chainrule.utils.arrays import FloatArray
 
 

@@ -10,11 +10,11 @@ from weakref import WeakKeyDictionary, finalize
 import numpy as np
 
 from chainrule.engine.backends import threads_for
-from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
 from chainrule.engine.pool import MachinePool
 from chainrule.models.sequential import Sequential
 from chainrule.plan import Plan
+from chainrule.plan.instructions import Phase
 from chainrule.utils.arrays import FloatArray
 
 MOST_MACHINES, MOST_BYTES = 16, 1 << 26  # that are kept for the next call, of each network

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from chainrule.autodiff.machines import borrowed
 from chainrule.autodiff.plans import plain_plan
 from chainrule.engine.backends import get_function, threads_for
-from chainrule.engine.instructions import Op, Phase
 from chainrule.engine.machine import Machine
 from chainrule.models.sequential import Sequential
+from chainrule.plan.instructions import Op, Phase
 from chainrule.utils.arrays import FloatArray
 
 LEAST_OF_A_THREAD = 1 << 20  # numbers to write

@@ -4,8 +4,8 @@ import numpy as np
 
 import chainrule as cr
 from chainrule.bench.peer import BETAS, EPS, LEARNING_RATE, Peer
-from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
+from chainrule.plan.instructions import Phase
 
 
 class Chainrule(Peer):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.engine.instructions import Op
+from chainrule.plan.instructions import Op
 from chainrule.utils.threads import get_num_threads
 
 BACKENDS = ("numba", "numpy")

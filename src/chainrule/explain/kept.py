@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
 from chainrule.layers.graph import INPUT, Graph
 from chainrule.losses import Loss, Targets
 from chainrule.models.sequential import Sequential
 from chainrule.plan import Plan
+from chainrule.plan.instructions import Phase
 from chainrule.utils.arrays import FloatArray
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
 from chainrule.explain.meeting import Meeting
 from chainrule.explain.step import Float64, Step
@@ -16,6 +15,7 @@ from chainrule.layers.graph import INPUT
 from chainrule.losses import Loss, Targets
 from chainrule.models.sequential import Sequential
 from chainrule.plan import PlanBuilder, Tensor, make_plan
+from chainrule.plan.instructions import Phase
 
 
 @dataclass(frozen=True)

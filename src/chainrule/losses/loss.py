@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.engine.instructions import Op, Phase
 from chainrule.engine.machine import Machine
 from chainrule.engine.pool import MachinePool
 from chainrule.plan import Head, PlanBuilder, Tensor, make_plan
+from chainrule.plan.instructions import Op, Phase
 from chainrule.utils import arguments, arrays
 from chainrule.utils.arguments import Numbers
 from chainrule.utils.arrays import FloatArray

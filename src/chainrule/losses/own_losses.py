@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.engine.foreign import Address, Argument
-from chainrule.engine.instructions import Op
 from chainrule.layers.own import check_function, check_shape, function_name, make_function
 from chainrule.layers.returned import checked, pair
 from chainrule.losses.loss import OutputLoss
 from chainrule.plan import ForeignLoss, Head, Tensor
 from chainrule.plan.builder import Shape
+from chainrule.plan.functions import Address, Argument
+from chainrule.plan.instructions import Op
 from chainrule.utils import arrays
 
 Array = NDArray[Any]

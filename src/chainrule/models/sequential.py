@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from chainrule.engine.backends import check_backend, threads_for
-from chainrule.engine.instructions import UPDATE, Phase
 from chainrule.engine.machine import Machine
 from chainrule.engine.masks import mask_key
 from chainrule.engine.pool import MachinePool
@@ -31,6 +30,7 @@ from chainrule.models.summary import Summary, summarize
 from chainrule.optimizers import OptimizerState
 from chainrule.plan import Head, Plan, PlanBuilder, Tensor, make_plan
 from chainrule.plan.builder import Shape
+from chainrule.plan.instructions import UPDATE, Phase
 from chainrule.utils import arrays
 from chainrule.utils.arguments import integer
 from chainrule.utils.arrays import FloatArray

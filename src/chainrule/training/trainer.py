@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.autodiff.machines import put_back, take
-from chainrule.engine.instructions import Phase
 from chainrule.engine.masks import mask_key
 from chainrule.engine.orders import epoch_orders
 from chainrule.errors import NonFiniteError
@@ -21,6 +20,7 @@ from chainrule.models.batch import Batch
 from chainrule.models.sequential import Sequential
 from chainrule.optimizers import Optimizer, OptimizerState
 from chainrule.plan import Plan
+from chainrule.plan.instructions import Phase
 from chainrule.training.averaging import ExponentialMovingAverage
 from chainrule.training.begun import BegunEpoch
 from chainrule.training.callbacks import Callbacks, Training

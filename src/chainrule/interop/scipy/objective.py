@@ -13,12 +13,12 @@ from chainrule.autodiff.curvature import hessian_product
 from chainrule.autodiff.door import PARAMS, check_loss, flat_vector
 from chainrule.autodiff.jacobians import jacobian
 from chainrule.engine.backends import threads_for
-from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
 from chainrule.engine.pool import MachinePool
 from chainrule.losses import Loss, MSELoss
 from chainrule.models.batch import Batch
 from chainrule.models.sequential import Sequential
+from chainrule.plan.instructions import Phase
 
 __all__ = ["Objective", "objective"]
 
