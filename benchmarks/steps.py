@@ -7,7 +7,7 @@ import numpy as np
 
 import chainrule as cr
 from benchmarks.threads import THREADS
-from chainrule.bench.workloads import MEDIUM, WORKLOADS
+from chainrule.cli.measurement.workloads import MEDIUM, WORKLOADS
 from chainrule.engine.machine import Machine
 from chainrule.plan.instructions import Phase
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 # What stands for other packages comes along where a program imports it, and those with it.
-_LEFT_OUT = {"__pyinstaller", "bench", "interop"}
+_LEFT_OUT = {"__pyinstaller", "interop"}
 
 _files = [
     path

@@ -8,10 +8,11 @@ from time import perf_counter, sleep
 
 import numpy as np
 
-from chainrule.bench import PEERS
-from chainrule.bench.peer import Peer
-from chainrule.bench.threads import limit_threads, pin_to_cores
-from chainrule.bench.workloads import WORKLOADS, Workload
+from chainrule.cli.measurement.peer import Peer
+from chainrule.cli.measurement.threads import limit_threads, pin_to_cores
+from chainrule.cli.measurement.workloads import WORKLOADS, Workload
+
+CHAINRULE = "chainrule.cli.measurement.chainrule_peer:Chainrule"
 
 # Relative, in units of the dtype's rounding, which grows over the steps that are compared.
 SAME = 1e4
@@ -35,7 +36,8 @@ class Measured:
 def measure(workload: str, peers: list[str], threads: int, rounds: int) -> Measured:
     """Measure in a new process, which reads how many threads there may be when it begins.
 
-    Nothing is left of what other workloads loaded, compiled or allocated.
+    Nothing is left of what other workloads loaded, compiled or allocated. Peers are given as
+    ``"module:class"``; they are compared with the first one.
     """
     limit_threads(threads)
     # Ctrl-C reaches both processes: this one ends the other.
@@ -73,9 +75,9 @@ def measure_here(name: str, peers: list[str], threads: int, rounds: int) -> Meas
 
 
 def load(peer: str) -> type[Peer]:
-    """Return a peer's class, by its name in ``PEERS``."""
-    module, name = PEERS[peer].split(":")
-    kind: type[Peer] = getattr(import_module(f"chainrule.bench.{module}"), name)
+    """Return a peer's class, by its module and its name."""
+    module, name = peer.split(":")
+    kind: type[Peer] = getattr(import_module(module), name)
     return kind
 
 

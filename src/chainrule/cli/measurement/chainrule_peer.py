@@ -3,7 +3,7 @@
 import numpy as np
 
 import chainrule as cr
-from chainrule.bench.peer import BETAS, EPS, LEARNING_RATE, Peer
+from chainrule.cli.measurement.peer import BETAS, EPS, LEARNING_RATE, Peer
 from chainrule.engine.machine import Machine
 from chainrule.plan.instructions import Phase
 

@@ -1,7 +1,7 @@
 """PyTorch: eager with its fused Adam, and a whole step as one compiled graph."""
 
 import chainrule as cr
-from chainrule.bench.peer import BETAS, EPS, LEARNING_RATE, Peer
+from chainrule.cli.measurement.peer import BETAS, EPS, LEARNING_RATE, Peer
 
 
 class PyTorch(Peer):

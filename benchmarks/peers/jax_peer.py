@@ -3,7 +3,7 @@
 import numpy as np
 
 import chainrule as cr
-from chainrule.bench.peer import BETAS, EPS, LEARNING_RATE, Peer
+from chainrule.cli.measurement.peer import BETAS, EPS, LEARNING_RATE, Peer
 
 # Up to so many parameters are one vector: a call then passes fewer arrays, and takes half as long
 # for "tiny". For "mnist" with two threads, XLA would take ten times as long.

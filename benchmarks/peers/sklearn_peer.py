@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 
 import chainrule as cr
-from chainrule.bench.peer import BETAS, EPS, LEARNING_RATE, Peer
+from chainrule.cli.measurement.peer import BETAS, EPS, LEARNING_RATE, Peer
 
 
 class ScikitLearn(Peer):

@@ -5,7 +5,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from chainrule.bench.workloads import Workload
+from chainrule.cli.measurement.workloads import Workload
 from chainrule.engine.orders import epoch_orders
 
 # A smaller eps than is usual: scikit-learn leaves it out of the correction for the start at 0,
