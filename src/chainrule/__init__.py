@@ -22,11 +22,9 @@ from chainrule.autodiff import (
     value_and_grad,
     vjp,
 )
-from chainrule.checks.gradcheck import GradientReport, gradcheck
-from chainrule.checks.gradgradcheck import gradgradcheck
-from chainrule.errors import GradientMismatch, ModelFileError, NonFiniteError
+from chainrule.checks import GradientMismatch, GradientReport, gradcheck, gradgradcheck
 from chainrule.explain import GradientFlow, explain, nudge
-from chainrule.interop.scipy.objective import Objective, objective
+from chainrule.interop.scipy import Objective, objective
 from chainrule.layers import (
     ELU,
     GELU,
@@ -55,6 +53,7 @@ from chainrule.layers import (
 from chainrule.losses import BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, MSELoss
 from chainrule.losses.multi_loss import MultiLoss
 from chainrule.losses.own_losses import CompiledLoss, NumPyLoss
+from chainrule.models.errors import ModelFileError
 from chainrule.models.saving import load, load_metadata
 from chainrule.models.sequential import Sequential
 from chainrule.optimizers import SGD, Adam, AdamW
@@ -62,6 +61,7 @@ from chainrule.training import Checkpoint, callbacks, fit, schedules
 from chainrule.training.averaging import ExponentialMovingAverage
 from chainrule.training.callbacks import Callback
 from chainrule.training.clipping import clip_grad_norm, clip_grad_value
+from chainrule.training.errors import NonFiniteError
 from chainrule.training.find_lr import find_lr
 from chainrule.training.history import History
 from chainrule.utils.threads import get_num_threads, set_num_threads, threads

@@ -2,6 +2,6 @@
 
 from chainrule.checks.gradcheck import gradcheck
 from chainrule.checks.gradgradcheck import gradgradcheck
-from chainrule.checks.gradient_report import GradientReport, ParameterReport
+from chainrule.checks.gradient_report import GradientMismatch, GradientReport, ParameterReport
 
-__all__ = ["GradientReport", "ParameterReport", "gradcheck", "gradgradcheck"]
+__all__ = ["GradientMismatch", "GradientReport", "ParameterReport", "gradcheck", "gradgradcheck"]

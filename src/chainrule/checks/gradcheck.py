@@ -13,21 +13,19 @@ from chainrule.autodiff.door import one_or_tuple
 from chainrule.checks.differences import Float64, Slope, rounding_of, short_slope, sizes
 from chainrule.checks.gradient_report import (
     Claim,
+    GradientMismatch,
     GradientReport,
     ParameterReport,
     look_closer,
     parameter_report,
     rounding_of_claim,
 )
-from chainrule.errors import GradientMismatch
 from chainrule.losses import Loss
 from chainrule.models.sequential import Sequential
 from chainrule.utils import arrays
 from chainrule.utils.arguments import above_zero, integer
 from chainrule.utils.arrays import FloatArray
 from chainrule.utils.protocols import as_array
-
-__all__ = ["GradientReport", "ParameterReport", "gradcheck"]
 
 ALL_BELOW = 2000  # parameters; of larger networks a random part is checked
 ENTRIES_OF_EACH = 50  # ... so many entries of each parameter
@@ -108,7 +106,7 @@ def gradcheck(
     >>> cr.gradcheck(lambda x: (x**3).sum(), lambda x: [3.0, 8.0], [1.0, 2.0])
     Traceback (most recent call last):
         ...
-    chainrule.errors.GradientMismatch: Gradient check FAILED: worst relative error 3.3e-01.
+    chainrule.GradientMismatch: Gradient check FAILED: worst relative error 3.3e-01.
     parameter    checked kinks hidden    error detectable  worst entry
     x                2/2     0      0  3.3e-01    1.5e-06  [1] gradient 8, differences 12  <-- wrong
     """

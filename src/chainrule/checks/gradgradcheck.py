@@ -15,19 +15,17 @@ from chainrule.autodiff import hvp, value_and_grad
 from chainrule.checks.differences import Float64, rounding_of, sizes
 from chainrule.checks.gradient_report import (
     Claim,
+    GradientMismatch,
     GradientReport,
     ParameterReport,
     look_closer,
     parameter_report,
     rounding_of_claim,
 )
-from chainrule.errors import GradientMismatch
 from chainrule.losses import Loss
 from chainrule.models.sequential import Sequential
 from chainrule.utils import arrays
 from chainrule.utils.arguments import above_zero, integer
-
-__all__ = ["gradgradcheck"]
 
 BOTH = ("params", "x")
 

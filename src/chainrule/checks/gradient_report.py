@@ -127,6 +127,16 @@ class GradientReport:
         )
 
 
+class GradientMismatch(AssertionError):  # noqa: N818 - named for what was found
+    """A gradient differs from the central differences; ``report`` says where and by how much."""
+
+    __module__ = "chainrule"  # as users know it, in tracebacks
+
+    def __init__(self, report: GradientReport) -> None:
+        super().__init__(str(report))
+        self.report = report
+
+
 @dataclass(frozen=True)
 class Claim:
     """A gradient as it was given, for all entries of a parameter or some.

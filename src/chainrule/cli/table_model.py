@@ -7,8 +7,8 @@ from typing import Any
 
 import chainrule as cr
 from chainrule.cli.tables import Encoding
-from chainrule.errors import ModelFileError
 from chainrule.layers.graph import shape_text
+from chainrule.models.errors import ModelFileError
 from chainrule.models.model_file import check_metadata
 from chainrule.models.saving import load_with_metadata
 

@@ -18,10 +18,10 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import ModelFileError
 from chainrule.layers.graph import graph_of
 from chainrule.layers.layer import Element
 from chainrule.models.architecture import build, describe
+from chainrule.models.errors import ModelFileError
 from chainrule.utils import json_values
 from chainrule.utils.arrays import FloatArray, all_finite
 from chainrule.utils.files import write_whole

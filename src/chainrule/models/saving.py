@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from chainrule.errors import ModelFileError
 from chainrule.layers.layer import Element
 from chainrule.models.architecture import build
+from chainrule.models.errors import ModelFileError
 from chainrule.models.model_file import read_contents
 from chainrule.models.sequential import Sequential
 

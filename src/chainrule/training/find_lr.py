@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.errors import NonFiniteError
 from chainrule.losses import Loss
 from chainrule.models.sequential import Sequential, check_network
 from chainrule.optimizers import Adam, Optimizer
 from chainrule.training.callbacks import Callback, Training
+from chainrule.training.errors import NonFiniteError
 from chainrule.training.fit import fit
 from chainrule.training.schedules import Schedule
 from chainrule.utils.arguments import above_zero, integer

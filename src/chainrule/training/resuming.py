@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from chainrule.errors import ModelFileError
+from chainrule.models.errors import ModelFileError
 from chainrule.training import saved
 from chainrule.training.callbacks import Callbacks
 from chainrule.training.checkpoint import Checkpoint, Saver

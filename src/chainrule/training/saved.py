@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import ModelFileError
+from chainrule.models.errors import ModelFileError
 from chainrule.models.model_file import Contents, contents, read_contents, write_contents
 from chainrule.training.begun import BegunEpoch
 from chainrule.training.callbacks import Callbacks, State, Training, check_state

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from chainrule.autodiff.machines import put_back, take
 from chainrule.engine.masks import mask_key
 from chainrule.engine.orders import epoch_orders
-from chainrule.errors import NonFiniteError
 from chainrule.losses import Loss
 from chainrule.models.batch import Batch
 from chainrule.models.sequential import Sequential
@@ -24,6 +23,7 @@ from chainrule.plan.instructions import Phase
 from chainrule.training.averaging import ExponentialMovingAverage
 from chainrule.training.begun import BegunEpoch
 from chainrule.training.callbacks import Callbacks, Training
+from chainrule.training.errors import NonFiniteError
 from chainrule.training.history import History
 from chainrule.training.pace import MOST_STEPS, Pace
 from chainrule.training.progress import TrainingProgress

@@ -20,8 +20,6 @@ from chainrule.models.batch import Batch
 from chainrule.models.sequential import Sequential
 from chainrule.plan.instructions import Phase
 
-__all__ = ["Objective", "objective"]
-
 BLOCK = 1024  # rows that are computed at a time, so that activations take little memory
 MOST_MACHINES = 4  # that are kept; more are at work where more threads call
 DOUBLE = np.dtype(np.float64)

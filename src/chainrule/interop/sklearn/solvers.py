@@ -11,13 +11,13 @@ import scipy.optimize
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
-from chainrule.errors import NonFiniteError
 from chainrule.interop.scipy.objective import objective
 from chainrule.interop.sklearn.fitting import FIT_FRAMES
 from chainrule.models.batch import rows_a_step
 from chainrule.optimizers import SGD, Adam, Optimizer
 from chainrule.training import fit
 from chainrule.training.callbacks import Callback, Training
+from chainrule.training.errors import NonFiniteError
 
 if TYPE_CHECKING:
     from chainrule.interop.sklearn.base import BaseNetwork

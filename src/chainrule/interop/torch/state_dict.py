@@ -9,8 +9,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from chainrule.errors import ModelFileError
 from chainrule.layers import Linear
+from chainrule.models.errors import ModelFileError
 from chainrule.models.sequential import Sequential, check_network
 from chainrule.utils import arrays
 from chainrule.utils.arrays import FloatArray

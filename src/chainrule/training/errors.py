@@ -1,13 +1,11 @@
-"""The errors that are chainrule's own; bad arguments raise ValueError and TypeError."""
+"""The error of a training that diverges."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from chainrule.checks.gradcheck import GradientReport
-    from chainrule.training.history import History
+from chainrule.training.history import History
 
 
 class NonFiniteError(ArithmeticError):
@@ -24,6 +22,8 @@ class NonFiniteError(ArithmeticError):
         What happened in :func:`fit` until then.
     """
 
+    __module__ = "chainrule"  # as users know it, in tracebacks
+
     def __init__(
         self, message: str, *, epoch: int, step: int, layer: str, history: History | None = None
     ) -> None:
@@ -34,15 +34,3 @@ class NonFiniteError(ArithmeticError):
         """Let it come out of other processes, with the arguments that have no place in ``args``."""
         make = partial(type(self), epoch=self.epoch, step=self.step, layer=self.layer)
         return make, self.args, self.__dict__
-
-
-class GradientMismatch(AssertionError):  # noqa: N818 - named for what was found
-    """A gradient differs from the central differences; ``report`` says where and by how much."""
-
-    def __init__(self, report: GradientReport) -> None:
-        super().__init__(str(report))
-        self.report = report
-
-
-class ModelFileError(ValueError):
-    """A file is not a saved model that can be loaded; the message says why."""
