@@ -4,7 +4,16 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from chainrule import datasets, initializers, layers, losses, metrics, optimizers, reference
+from chainrule import (
+    datasets,
+    initializers,
+    interop,
+    layers,
+    losses,
+    metrics,
+    optimizers,
+    reference,
+)
 from chainrule.autodiff import (
     clipped_grad,
     fisher_vp,
@@ -68,7 +77,7 @@ from chainrule.utils.threads import get_num_threads, set_num_threads, threads
 from chainrule.utils.version import __version__
 
 if TYPE_CHECKING:
-    from chainrule import interop, ops
+    from chainrule import ops
     from chainrule.interop.onnx import from_onnx
 
 # Public modules that lie in a folder are imported like those beside them.
@@ -165,14 +174,14 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import ``ops``, which loads Numba, and what is about other packages on their first use."""
+    """Import ``ops``, which loads Numba, and what is about ONNX on their first use."""
     if name == "from_onnx":
         return import_module("chainrule.interop.onnx").from_onnx
-    if name in ("interop", "ops"):
-        return import_module(f"chainrule.{name}")
+    if name == "ops":
+        return import_module("chainrule.ops")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    """Name what is imported on its first use before that, too."""
-    return sorted({*globals(), *__all__})
+    """Name what is public, also before its first use."""
+    return sorted(__all__)

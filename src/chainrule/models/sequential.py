@@ -25,6 +25,7 @@ from chainrule.layers.graph import (
 )
 from chainrule.layers.layer import Element, Group, Layer
 from chainrule.losses import Loss
+from chainrule.models.methods import call_method
 from chainrule.models.model_file import contents, write_contents
 from chainrule.models.summary import Summary, summarize
 from chainrule.optimizers import OptimizerState
@@ -361,9 +362,8 @@ class Sequential(Group):
         >>> net.input_gradient([[3.0, 1.0]])
         array([[1., 2.]])
         """
-        from chainrule.autodiff.inputs import input_gradient
-
-        return input_gradient(self, x)
+        gradient: FloatArray = call_method("input_gradient", self, x)
+        return gradient
 
     def apply_update(self, state: OptimizerState) -> None:
         """Change the parameters by the gradients, as ``state``'s rule says."""
@@ -560,9 +560,7 @@ class Sequential(Group):
         OSError
             If the file cannot be written; one that was there before stays.
         """
-        from chainrule.interop.onnx.export import to_onnx
-
-        to_onnx(self, path, input_shape=input_shape)
+        call_method("to_onnx", self, path, input_shape=input_shape)
 
     def copy(self, dtype: DTypeLike | None = None, backend: str | None = None) -> Sequential:
         """Return an independent network with the same parameters, of another dtype if given."""

@@ -3,12 +3,39 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.utils.plotting import BACK, FRONT, make_figure, mark_of, set_logarithmic
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from chainrule.explain.flow import Flow
+
+class GradientRecords(Protocol):
+    """What a history holds of the flow of gradients; :class:`chainrule.explain.Flow` has it."""
+
+    links: tuple[str, ...]
+    parameters: tuple[str, ...]
+    symbols: tuple[str, ...]
+    is_matrix: tuple[bool, ...]
+
+    def __len__(self) -> int: ...
+    @property
+    def steps(self) -> NDArray[np.int64]: ...
+    @property
+    def forward(self) -> NDArray[np.float64]: ...
+    @property
+    def backward(self) -> NDArray[np.float64]: ...
+    @property
+    def gradient(self) -> NDArray[np.float64]: ...
+    @property
+    def weight(self) -> NDArray[np.float64]: ...
+    @property
+    def update_ratio(self) -> NDArray[np.float64]: ...
+    def plot(self) -> Figure: ...
 
 
 @dataclass
@@ -43,7 +70,7 @@ class History:
     lr: list[float] = field(default_factory=list, repr=False)
     seconds: list[float] = field(default_factory=list, repr=False)
     interrupted: bool = False
-    gradient_flow: Flow | None = field(default=None, repr=False)
+    gradient_flow: GradientRecords | None = field(default=None, repr=False)
 
     def latest(self) -> dict[str, float]:
         """Return the figures after the latest epoch, by the names that monitors take.
@@ -89,6 +116,26 @@ class History:
         >>> [ax.get_title() for ax in figure.axes]
         ['loss', 'validation accuracy']
         """
-        from chainrule.explain import plots  # of a layer above this one
-
-        return plots.of_history(self)
+        accuracy = self.validation_accuracy
+        figure, axes = make_figure(1, 2 if accuracy else 1, width=9 if accuracy else 5.5, height=3.6)
+        ax, epochs = axes[0], range(1, len(self.loss) + 1)
+        steps = len(self.batch_loss)
+        if steps > len(self.loss):
+            # The steps of an unfinished epoch are drawn as far apart as the others, nearly.
+            steps_at = np.arange(1, steps + 1) * max(len(self.loss), 1) / steps
+            ax.plot(steps_at, self.batch_loss, color="0.8", lw=0.8, label="step")
+        ax.plot(epochs, self.loss, color=BACK, marker=mark_of(epochs), label="training")
+        if self.validation_loss:
+            seen = range(1, len(self.validation_loss) + 1)
+            ax.plot(
+                seen, self.validation_loss, color=FRONT, ls="--", marker=mark_of(seen),
+                label="validation",
+            )  # fmt: skip
+        ax.set(title="loss", xlabel="epoch")
+        set_logarithmic(ax, self.batch_loss)
+        ax.legend()
+        if accuracy:
+            epochs = range(1, len(accuracy) + 1)
+            axes[1].plot(epochs, accuracy, color=FRONT, ls="--", marker=mark_of(epochs))
+            axes[1].set(title="validation accuracy", xlabel="epoch")
+        return figure
