@@ -4,16 +4,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from chainrule import (
-    datasets,
-    initializers,
-    interop,
-    layers,
-    losses,
-    metrics,
-    optimizers,
-    reference,
-)
+from chainrule import datasets, interop, layers, losses, metrics, optimizers, reference
 from chainrule.autodiff import (
     clipped_grad,
     fisher_vp,
@@ -58,6 +49,7 @@ from chainrule.layers import (
     Softmax,
     Softplus,
     Tanh,
+    initializers,
 )
 from chainrule.losses import BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, MSELoss
 from chainrule.losses.multi_loss import MultiLoss
@@ -81,7 +73,9 @@ if TYPE_CHECKING:
     from chainrule.interop.onnx import from_onnx
 
 # Public modules that lie in a folder are imported like those beside them.
-sys.modules.update({f"{__name__}.callbacks": callbacks, f"{__name__}.schedules": schedules})
+sys.modules.update(
+    {f"{__name__}.{name}": globals()[name] for name in ("callbacks", "initializers", "schedules")}
+)
 
 __all__ = [
     "ELU",

@@ -1,6 +1,7 @@
 """The reference is complete: each public name has a docstring, and a place on one page."""
 
 import re
+import sys
 from importlib import import_module
 from inspect import getdoc, isclass, ismodule
 from pathlib import Path
@@ -14,24 +15,27 @@ INTERNAL = {"chainrule.__main__", "chainrule.plan"}  # the latter tells its part
 
 
 def public_modules():
+    """Yield each module that has public names, with the name that it is imported by."""
     names = [info.name for info in walk_packages(chainrule.__path__, "chainrule.")]
+    public = [f"chainrule.{name}" for name in chainrule.__all__]
+    names += [name for name in public if name in sys.modules and name not in names]
     for name in ["chainrule", *names]:
         try:
             module = import_module(name) if name not in INTERNAL else None
         except ImportError:  # of something optional
             continue
         if hasattr(module, "__all__"):
-            yield module
+            yield name, module
 
 
 def public_objects():
     """Map each public object, by its identity, to its names."""
     objects = {}
-    for module in public_modules():
+    for module_name, module in public_modules():
         for name in module.__all__:
             value = getattr(module, name)
             if not ismodule(value) and name != "__version__":
-                objects.setdefault(id(value), (value, []))[1].append(f"{module.__name__}.{name}")
+                objects.setdefault(id(value), (value, []))[1].append(f"{module_name}.{name}")
     return list(objects.values())
 
 
@@ -53,7 +57,7 @@ def test_each_public_name_has_one_place():
 
 
 def test_what_is_shown_exists():
-    modules = {module.__name__: module for module in public_modules()}
+    modules = dict(public_modules())
     for name in names_on_pages():
         module, attribute = name.rsplit(".", 1)
         assert module not in modules or hasattr(modules[module], attribute), name

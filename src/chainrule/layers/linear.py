@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from chainrule.initializers import Initializer, KaimingUniform, UniformByFanIn
+from chainrule.layers.initializers import Initializer, KaimingUniform, UniformByFanIn
 from chainrule.layers.layer import Layer, Parameter
 from chainrule.plan.builder import PlanBuilder, Shape, Tensor
 from chainrule.utils.arguments import integer

@@ -12,9 +12,9 @@ from math import prod
 from typing import Any
 
 from chainrule import layers
-from chainrule.initializers import Initializer
 from chainrule.layers.container import Container, Shared
 from chainrule.layers.graph import graph_of
+from chainrule.layers.initializers import Initializer
 from chainrule.layers.layer import Element, Group, Layer
 
 KNOWN: dict[str, type[Layer]] = {name: getattr(layers, name) for name in layers.__all__}

@@ -50,6 +50,7 @@ class BaseNetwork(FittedNetwork, BaseEstimator):
         "dtype": [StrOptions({"float32", "float64"})],
         "momentum": [Interval(Real, 0, 1, closed="left")],
     }
+
     @property
     def coefs_(self) -> list[NDArray[Any]]:
         """The weights, a writable view for each layer."""

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.initializers import Initializer
 from chainrule.layers import Dropout, Identity, Linear, ReLU, Sigmoid, Tanh
+from chainrule.layers.initializers import Initializer
 from chainrule.layers.layer import Element, Layer
 from chainrule.models.sequential import Sequential
 from chainrule.utils.arguments import integer

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-_PACKAGE = Path(__file__).resolve().parent.parent
+_PACKAGE = Path(__file__).resolve().parents[2]
 # What stands for other packages comes along where a program imports it, and those with it.
-_LEFT_OUT = {"__pyinstaller", "interop"}
+_LEFT_OUT = "interop"
 
 _files = [
     path
     for path in sorted(_PACKAGE.rglob("*"))
-    if path.is_file() and path.relative_to(_PACKAGE).parts[0] not in _LEFT_OUT
+    if path.is_file() and path.relative_to(_PACKAGE).parts[0] != _LEFT_OUT
 ]
 hiddenimports = [
     ".".join(path.relative_to(_PACKAGE.parent).with_suffix("").parts)
