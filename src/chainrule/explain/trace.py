@@ -18,8 +18,8 @@ from chainrule.explain.text import WIDTH, count, number, paragraph, plural, tabl
 from chainrule.utils.arguments import integer
 
 if TYPE_CHECKING:
-    from chainrule.explain.chain import Chain
     from chainrule.explain.link import Link
+    from chainrule.explain.links import Links
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def _indented(text: str, columns: int) -> list[str]:
     return wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent + "    ")
 
 
-def trace(chain: Chain, name: str, index: Any, top: int) -> Trace:
+def trace(chain: Links, name: str, index: Any, top: int) -> Trace:
     """Find every path from an entry to the loss; see :meth:`Chain.trace`."""
     top = integer(top, "top", least=1)
     position = chain.find_link(name)
@@ -193,7 +193,7 @@ def trace(chain: Chain, name: str, index: Any, top: int) -> Trace:
     )
 
 
-def _built(chain: Chain, link: Link, jacobian: Float64 | None) -> Float64:
+def _built(chain: Links, link: Link, jacobian: Float64 | None) -> Float64:
     if jacobian is None:
         raise ValueError(
             f"A Jacobian of link {link.symbol} has more than max_elements = "

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +14,12 @@ from numpy.typing import NDArray
 from chainrule.losses import Loss
 from chainrule.models.sequential import Sequential
 from chainrule.optimizers import Optimizer
+from chainrule.training.averaging import ExponentialMovingAverage
+from chainrule.training.history import History
 from chainrule.utils import json_values
 from chainrule.utils.arguments import integer
 from chainrule.utils.arrays import FloatArray
 from chainrule.utils.interruption import Interruption
-
-if TYPE_CHECKING:
-    from chainrule.training.averaging import ExponentialMovingAverage
-    from chainrule.training.history import History
 
 __all__ = ["Callback", "Training"]
 
