@@ -4,6 +4,7 @@ import importlib.util
 import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -258,6 +259,31 @@ def test_stored_files_stay_readable():
     assert (training.training["epoch"], training.training["step"]) == (2, 4)
     assert training.tensors["history.batch_loss"].shape == (4,)
     assert np.array_equal(training.tensors["callbacks.EarlyStopping.best_params"], found.params)
+
+
+def test_a_file_from_before_the_folders_is_read():
+    written = script(STORED / "write_before_folders.py")
+    found, expected = cr.load(STORED / "before-folders.safetensors"), written.model()
+    assert repr(found) == repr(expected)
+    assert np.array_equal(found.params, expected.params)
+    outputs = zip(found.predict(written.X), expected.predict(written.X), strict=True)
+    assert all(np.array_equal(one, other) for one, other in outputs)
+
+
+def test_a_training_from_before_the_folders_goes_on(tmp_path):
+    written = script(STORED / "write_before_folders.py")
+    path = tmp_path / "before.safetensors"
+    shutil.copy(STORED / "before-folders-checkpoint.safetensors", path)
+    net, average, history = written.train(path, 4)
+    whole, its_average, its_history = written.train(tmp_path / "now.safetensors", 4)
+    assert len(history.loss) == 4
+    for one, other in (
+        (net.params, whole.params),
+        (average.network.params, its_average.network.params),
+        (history.batch_loss, its_history.batch_loss),
+        (history.gradient_flow.steps, its_history.gradient_flow.steps),
+    ):
+        np.testing.assert_allclose(one, other, rtol=1e-9)  # another CPU may have written the file
 
 
 def leaves(value):
