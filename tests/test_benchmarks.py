@@ -4,11 +4,11 @@ import sys
 from dataclasses import replace
 
 import pytest
+from benchmarks.peers.numpy_peer import NumPy
 from benchmarks.peers.xsmm import load_libxsmm
 
 from chainrule.cli.measurement.chainrule_peer import Chainrule, ChainruleEngine
 from chainrule.cli.measurement.measure import assert_same
-from benchmarks.peers.numpy_peer import NumPy
 from chainrule.cli.measurement.workloads import MEDIUM, WORKLOADS
 
 

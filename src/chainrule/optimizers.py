@@ -121,9 +121,7 @@ class Optimizer(Numbers, ABC):
             state = self._states[network] = self._first_state(network)
         return self._with_numbers(state, runs, **limits)
 
-    def trial_state(
-        self, network: Trainable, room: OptimizerState | None = None
-    ) -> OptimizerState:
+    def trial_state(self, network: Trainable, room: OptimizerState | None = None) -> OptimizerState:
         """Return a copy of :meth:`state`, in ``room`` if given, for steps that leave no trace."""
         self._check_in(network.params.dtype)
         runs = self._decay_runs(network)

@@ -4,9 +4,9 @@ import json
 import re
 from pathlib import Path
 
+import benchmarks.peers
 import pytest
 
-import benchmarks.peers
 from chainrule.cli import bench, main
 
 

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 import chainrule as cr
 from chainrule import cli
 from chainrule.callbacks import EarlyStopping
-from chainrule.cli import tables
-from chainrule.cli import table_model
+from chainrule.cli import table_model, tables
 
 
 @pytest.fixture

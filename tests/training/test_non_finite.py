@@ -7,8 +7,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.engine.orders import epoch_orders
-from chainrule.training import rollback
-from chainrule.training import pace
+from chainrule.training import pace, rollback
 
 
 def data(rows=40, scale=1.0):

@@ -15,8 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 import chainrule as cr
-from chainrule.cli import tables
-from chainrule.cli import table_model
+from chainrule.cli import table_model, tables
 from chainrule.cli.command import Report, add_command, check_writable, make_console
 from chainrule.cli.network import (
     LR,

@@ -100,11 +100,11 @@ class Machine:
 
         One epoch's order may be a vector, or a number: so many rows, one after the other. Inputs,
         targets, labels and weights are as ``chainrule.utils.arrays`` returns them; of a network
-        with several outputs, targets and labels are vectors, one output's after the other's. Without
-        ``grads``, the way back leaves the parameters' gradients out. ``rates`` is a float64 vector,
-        the learning rate of each batch; without it, all have the rule's. ``average`` is a vector
-        like ``params``. ``masks`` are the key that dropouts draw with, and the number of the first
-        batch's draw.
+        with several outputs, targets and labels are vectors, one output's after the other's.
+        Without ``grads``, the way back leaves the parameters' gradients out. ``rates`` is a float64
+        vector, the learning rate of each batch; without it, all have the rule's. ``average`` is a
+        vector like ``params``. ``masks`` are the key that dropouts draw with, and the number of the
+        first batch's draw.
         """
         if phases & Phase.BACKWARD and not self.plan.backward:
             raise RuntimeError("the plan has no room for a backward pass.")

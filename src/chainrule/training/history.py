@@ -117,7 +117,9 @@ class History:
         ['loss', 'validation accuracy']
         """
         accuracy = self.validation_accuracy
-        figure, axes = make_figure(1, 2 if accuracy else 1, width=9 if accuracy else 5.5, height=3.6)
+        figure, axes = make_figure(
+            1, 2 if accuracy else 1, width=9 if accuracy else 5.5, height=3.6
+        )
         ax, epochs = axes[0], range(1, len(self.loss) + 1)
         steps = len(self.batch_loss)
         if steps > len(self.loss):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from math import nan
 from time import perf_counter
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,6 @@ from chainrule.losses import Loss
 from chainrule.models.batch import Batch
 from chainrule.models.sequential import Sequential
 from chainrule.optimizers import Optimizer, OptimizerState
-from chainrule.plan import Plan
 from chainrule.plan.instructions import Phase
 from chainrule.training.averaging import ExponentialMovingAverage
 from chainrule.training.begun import BegunEpoch
@@ -104,7 +103,7 @@ class Trainer:
         )
         self._taken = [take_for(drops=True)]
         self.machine = self._evaluator = self._taken[0][1]
-        self.plan = cast(Plan, self.machine.plan)
+        self.plan = self.machine.plan
         if self.plan.drops:
             self._taken.append(take_for(backward=False))
             self._evaluator = self._taken[1][1]
