@@ -6,13 +6,14 @@ from abc import ABC
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from math import prod, sqrt
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, Protocol
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.arguments import (
+from chainrule.plan.instructions import UPDATE, Op
+from chainrule.utils.arguments import (
     Check,
     Numbers,
     above_zero,
@@ -20,11 +21,7 @@ from chainrule.arguments import (
     share_below_one,
     shortened,
 )
-from chainrule.arrays import owned
-from chainrule.engine.instructions import UPDATE, Op
-
-if TYPE_CHECKING:
-    from chainrule.network import Sequential
+from chainrule.utils.arrays import FloatArray, owned
 
 __all__ = ["SGD", "Adam", "AdamW"]
 
@@ -71,6 +68,15 @@ class OptimizerState:
 WeightDecay = float | dict[str, float]
 
 
+class Trainable(Protocol):
+    """What an optimizer needs to know of a network."""
+
+    @property
+    def params(self) -> FloatArray: ...
+    def parameters(self) -> dict[str, FloatArray]: ...
+    def apply_update(self, state: OptimizerState) -> None: ...
+
+
 def _weight_decay(value: Any, name: str, dtype: np.dtype | None) -> WeightDecay:
     if not isinstance(value, Mapping):
         return at_least_zero(value, name, dtype)
@@ -98,7 +104,7 @@ class Optimizer(Numbers, ABC):
 
     def __init__(self, lr: float, weight_decay: WeightDecay) -> None:
         self.lr, self.weight_decay = lr, weight_decay
-        self._states: WeakKeyDictionary[Sequential, OptimizerState] = WeakKeyDictionary()
+        self._states: WeakKeyDictionary[Trainable, OptimizerState] = WeakKeyDictionary()
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self.number_checks:
@@ -106,13 +112,13 @@ class Optimizer(Numbers, ABC):
             self.__dict__["_right_in"] = ()
         super().__setattr__(name, value)
 
-    def step(self, network: Sequential) -> None:
+    def step(self, network: Trainable) -> None:
         """Change the network's parameters in place, by its gradients."""
         if not hasattr(network, "apply_update"):  # as of optimizers that hold the parameters
             raise TypeError(f"step takes the network, not {shortened(network)}.")
         network.apply_update(self.state(network))
 
-    def state(self, network: Sequential, **limits: float) -> OptimizerState:
+    def state(self, network: Trainable, **limits: float) -> OptimizerState:
         """Return what is remembered of ``network``, with the rule's numbers as they are now.
 
         ``limits`` are numbers of a training: ``clip_norm``, ``clip_value``, ``average_decay``.
@@ -124,9 +130,7 @@ class Optimizer(Numbers, ABC):
             state = self._states[network] = self._first_state(network)
         return self._with_numbers(state, runs, **limits)
 
-    def trial_state(
-        self, network: Sequential, room: OptimizerState | None = None
-    ) -> OptimizerState:
+    def trial_state(self, network: Trainable, room: OptimizerState | None = None) -> OptimizerState:
         """Return a copy of :meth:`state`, in ``room`` if given, for steps that leave no trace."""
         self._check_in(network.params.dtype)
         runs = self._decay_runs(network)
@@ -152,7 +156,7 @@ class Optimizer(Numbers, ABC):
         for name, value in numbers.items():
             setattr(self, name, value)
 
-    def _first_state(self, network: Sequential) -> OptimizerState:
+    def _first_state(self, network: Trainable) -> OptimizerState:
         params = network.params
         vectors = np.zeros((self.state_vectors, params.size), params.dtype)
         return OptimizerState(np.zeros(1, UPDATE), vectors)
@@ -171,7 +175,7 @@ class Optimizer(Numbers, ABC):
             row["begin"], row["end"], row["weight_decay"] = run
         return state
 
-    def _decay_runs(self, network: Sequential) -> list[tuple[int, int, float]]:
+    def _decay_runs(self, network: Trainable) -> list[tuple[int, int, float]]:
         """Return begin, end and weight decay of each run of parameters that have the same."""
         decays = self.weight_decay
         if not isinstance(decays, dict):

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.arrays import FloatArray
 from chainrule.autodiff.door import (
     PARAMS,
     Wrt,
@@ -24,13 +23,14 @@ from chainrule.autodiff.door import (
 from chainrule.autodiff.machines import blocks, borrowed
 from chainrule.autodiff.mean import BlockMean
 from chainrule.autodiff.plans import plain_plan, tangent_plan
-from chainrule.batch import Batch
 from chainrule.engine.backends import get_function
-from chainrule.engine.instructions import Op, Phase
 from chainrule.engine.machine import Machine
 from chainrule.losses import Loss
-from chainrule.network import Sequential
+from chainrule.models.batch import Batch
+from chainrule.models.sequential import Sequential
 from chainrule.plan import Tensor
+from chainrule.plan.instructions import Op, Phase
+from chainrule.utils.arrays import FloatArray
 
 MOST_OF_A_HESSIAN = 4096  # rows and columns
 CURVED = (Op.MSE, Op.HUBER, Op.BCE_WITH_LOGITS, Op.CROSS_ENTROPY)

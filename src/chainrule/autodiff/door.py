@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule import arrays
-from chainrule.arguments import shortened
-from chainrule.arrays import FloatArray
 from chainrule.losses import Loss
-from chainrule.network import Sequential, check_network
+from chainrule.models.sequential import Sequential, check_network
+from chainrule.utils import arrays
+from chainrule.utils.arguments import shortened
+from chainrule.utils.arrays import FloatArray
 
 PARAMS, X = "params", "x"
 Wrt = str | tuple[str, ...]

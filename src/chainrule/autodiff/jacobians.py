@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.arrays import FloatArray
 from chainrule.autodiff.door import (
     PARAMS,
     X,
@@ -20,9 +19,10 @@ from chainrule.autodiff.door import (
 from chainrule.autodiff.machines import blocks, borrowed
 from chainrule.autodiff.plans import plain_plan, tangent_plan
 from chainrule.autodiff.sample_gradients import SampleGradients
-from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
-from chainrule.network import Sequential, check_network
+from chainrule.models.sequential import Sequential, check_network
+from chainrule.plan.instructions import Phase
+from chainrule.utils.arrays import FloatArray
 
 
 def jacobian(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chainrule.losses import Loss
-from chainrule.network import Sequential
+from chainrule.models.sequential import Sequential
 from chainrule.plan import Head, Plan, PlanBuilder, Tensor, make_plan
 from chainrule.plan.builder import Shape
 from chainrule.plan.tangent import Tangents

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.arrays import FloatArray
 from chainrule.autodiff.machines import borrowed
 from chainrule.autodiff.plans import plain_plan
 from chainrule.engine.backends import get_function, threads_for
-from chainrule.engine.instructions import Op, Phase
 from chainrule.engine.machine import Machine
-from chainrule.network import Sequential
+from chainrule.models.sequential import Sequential
+from chainrule.plan.instructions import Op, Phase
+from chainrule.utils.arrays import FloatArray
 
 LEAST_OF_A_THREAD = 1 << 20  # numbers to write
 BLOCK_NUMBERS = 1 << 18  # of gradients that are made for their norms' sake, at a time

@@ -15,9 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 import chainrule as cr
-from chainrule import tables
-from chainrule.callbacks import EarlyStopping
-from chainrule.cli import table_model
+from chainrule.cli import table_model, tables
 from chainrule.cli.command import Report, add_command, check_writable, make_console
 from chainrule.cli.network import (
     LR,
@@ -30,9 +28,10 @@ from chainrule.cli.network import (
     split,
 )
 from chainrule.engine.backends import BACKENDS
-from chainrule.interruption import uninterrupted
 from chainrule.losses import Loss
-from chainrule.wording import plural
+from chainrule.training.callbacks import EarlyStopping
+from chainrule.utils.interruption import uninterrupted
+from chainrule.utils.wording import plural
 
 EPOCHS = 60
 FOR_TABLE = {"epochs": 200, "lr": 2e-3}  # how they were found: docs/decisions/0017-tables.md

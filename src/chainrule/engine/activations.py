@@ -3,7 +3,6 @@
 Activations stand alone in a plan or are fused into a linear step; tangents need their derivatives.
 """
 
-from chainrule.engine.instructions import Op
 from chainrule.kernels.activation import (
     elu,
     elu_backward,
@@ -39,6 +38,7 @@ from chainrule.kernels.curvature import (
 )
 from chainrule.kernels.jit import kernel
 from chainrule.kernels.rescale import rescale
+from chainrule.plan.instructions import Op
 
 
 @kernel

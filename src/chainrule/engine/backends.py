@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.engine.instructions import Op
-from chainrule.threads import get_num_threads
+from chainrule.plan.instructions import Op
+from chainrule.utils.threads import get_num_threads
 
 BACKENDS = ("numba", "numpy")
 WITHOUT_TWIN = ("jit", "thread_group", "views")  # modules of what the engine needs besides kernels

@@ -1,6 +1,5 @@
 """Losses' second derivatives by operation, compiled apart from the interpreter."""
 
-from chainrule.engine.instructions import Op
 from chainrule.kernels.jit import kernel
 from chainrule.kernels.loss_curvature import (
     bce_with_logits_curvature,
@@ -8,6 +7,7 @@ from chainrule.kernels.loss_curvature import (
     huber_curvature,
     mse_curvature,
 )
+from chainrule.plan.instructions import Op
 
 
 @kernel

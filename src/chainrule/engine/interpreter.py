@@ -13,7 +13,6 @@ backend (see ``engine.backends``).
 import math
 
 from chainrule.engine.activations import activate, activate_backward, multiply_by_derivative
-from chainrule.engine.instructions import FAILED, Op, Phase
 from chainrule.engine.losses import evaluate_losses, sum_losses, sum_of_weights
 from chainrule.kernels.activation import (
     log_softmax,
@@ -59,6 +58,7 @@ from chainrule.kernels.thread_group import (
 )
 from chainrule.kernels.update import adam_update, adamw_update, average_update, sgd_update
 from chainrule.kernels.views import matrix
+from chainrule.plan.instructions import FAILED, Op, Phase
 
 GATHER, WALK, LOSS, OUTPUT = Phase.GATHER, Phase.WALK, Phase.LOSS, Phase.OUTPUT
 BACKWARD, INPUT_GRADIENT, UPDATE = Phase.BACKWARD, Phase.INPUT_GRADIENT, Phase.UPDATE

@@ -3,7 +3,6 @@
 Each thread of a group does so for its own rows; what all have written is then added up.
 """
 
-from chainrule.engine.instructions import Op
 from chainrule.kernels.barrier import fail
 from chainrule.kernels.foreign import call
 from chainrule.kernels.gather import gather_rows, gather_values
@@ -12,6 +11,7 @@ from chainrule.kernels.loss import bce_with_logits, cross_entropy, huber, mse, r
 from chainrule.kernels.rescale import rescale_backward
 from chainrule.kernels.rows import scale_rows, weighted_sum
 from chainrule.kernels.views import matrix
+from chainrule.plan.instructions import Op
 
 
 @kernel

@@ -4,58 +4,23 @@ from _thread import start_new_thread
 from collections.abc import Sequence
 from math import prod
 from time import perf_counter, sleep
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.engine.backends import get_run, is_compiled
-from chainrule.engine.foreign import Function, bind
-from chainrule.engine.instructions import FAILED, UPDATE, Phase
+from chainrule.engine.foreign import bind
 from chainrule.engine.rows import as_rows
 from chainrule.engine.thread_count import Choice, ThreadCount
 from chainrule.kernels import group as in_group
 from chainrule.kernels.blocks import NORM_BLOCK
+from chainrule.plan.instructions import FAILED, UPDATE, Phase
+from chainrule.plan.plan import Plan
 
 Array = NDArray[Any]
 
 ALL_THREADS = 1 << 20  # more than there are
-
-
-class PlanLike(Protocol):
-    """What the machine needs to know of a plan; ``chainrule.plan.Plan`` has it."""
-
-    @property
-    def instructions(self) -> Array: ...
-    @property
-    def heads(self) -> Array: ...
-    @property
-    def layout(self) -> Array: ...
-    @property
-    def arena_size(self) -> int: ...
-    @property
-    def input_shape(self) -> tuple[int, ...]: ...
-    @property
-    def output_shape(self) -> tuple[int, ...]: ...
-    @property
-    def output_shapes(self) -> tuple[tuple[int, ...], ...]: ...
-    @property
-    def output_columns(self) -> int: ...
-    def split_outputs(self, columns: Array) -> list[Array]: ...
-    @property
-    def batch(self) -> int: ...
-    @property
-    def threads(self) -> int: ...
-    @property
-    def backward(self) -> bool: ...
-    @property
-    def shares(self) -> Array: ...
-    @property
-    def step_functions(self) -> tuple[dict[str, Function], ...]: ...
-    @property
-    def loss_functions(self) -> tuple[dict[str, Function], ...]: ...
-    @property
-    def seeds(self) -> tuple[tuple[int, tuple[int, ...]], ...]: ...
 
 
 class Machine:
@@ -74,7 +39,7 @@ class Machine:
         which state it has left the memory.
     """
 
-    def __init__(self, plan: PlanLike, dtype: np.dtype, backend: str) -> None:
+    def __init__(self, plan: Plan, dtype: np.dtype, backend: str) -> None:
         self.plan, self.dtype = plan, dtype
         self._run = get_run(backend)
         self._errors: list[BaseException] = []  # that a user's own functions have raised
@@ -134,12 +99,12 @@ class Machine:
         """Do ``phases`` for the rows in ``order``; see ``interpreter.run``.
 
         One epoch's order may be a vector, or a number: so many rows, one after the other. Inputs,
-        targets, labels and weights are as ``chainrule.arrays`` returns them; of a network with
-        several outputs, targets and labels are vectors, one output's after the other's. Without
-        ``grads``, the way back leaves the parameters' gradients out. ``rates`` is a float64 vector,
-        the learning rate of each batch; without it, all have the rule's. ``average`` is a vector
-        like ``params``. ``masks`` are the key that dropouts draw with, and the number of the first
-        batch's draw.
+        targets, labels and weights are as ``chainrule.utils.arrays`` returns them; of a network
+        with several outputs, targets and labels are vectors, one output's after the other's.
+        Without ``grads``, the way back leaves the parameters' gradients out. ``rates`` is a float64
+        vector, the learning rate of each batch; without it, all have the rule's. ``average`` is a
+        vector like ``params``. ``masks`` are the key that dropouts draw with, and the number of the
+        first batch's draw.
         """
         if phases & Phase.BACKWARD and not self.plan.backward:
             raise RuntimeError("the plan has no room for a backward pass.")

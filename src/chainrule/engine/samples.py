@@ -4,11 +4,11 @@ The plan has kept every value and every gradient of a value. Compiled apart from
 for those who need it; where the kernels' names mean their twins, it is the reference backend.
 """
 
-from chainrule.engine.instructions import Op
 from chainrule.kernels.combine import accumulate, copy
 from chainrule.kernels.jit import kernel
 from chainrule.kernels.samples import outer, row_squares
 from chainrule.kernels.views import matrix
+from chainrule.plan.instructions import Op
 
 
 @kernel

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from chainrule.arrays import FloatArray
-from chainrule.engine.instructions import Phase
 from chainrule.engine.machine import Machine
 from chainrule.layers.graph import INPUT, Graph
 from chainrule.losses import Loss, Targets
-from chainrule.network import Sequential
+from chainrule.models.sequential import Sequential
 from chainrule.plan import Plan
+from chainrule.plan.instructions import Phase
+from chainrule.utils.arrays import FloatArray
 
 
 def makers(plan: Plan, graph: Graph) -> dict[int, int]:

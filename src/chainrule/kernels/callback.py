@@ -33,7 +33,7 @@ RAISED, LENGTHS = 1, 10
 def compiled_form(function, kinds, dtype):
     """Return the form of ``function`` that :func:`chainrule.kernels.foreign.call` can call.
 
-    It serves all lengths of its arrays; see ``chainrule.engine.foreign.Kind`` for their kinds.
+    It serves all lengths of its arrays; see ``chainrule.plan.functions.Kind`` for their kinds.
     """
     return _compile(canonical(function), kinds, dtype)
 

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from chainrule.arguments import at_least_zero
-from chainrule.engine.instructions import Op
 from chainrule.layers.layer import Layer
 from chainrule.plan.builder import PlanBuilder, Shape, Tensor
+from chainrule.plan.instructions import Op
+from chainrule.utils.arguments import at_least_zero
 
 
 @dataclass(frozen=True)

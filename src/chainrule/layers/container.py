@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any, ClassVar, Literal, get_args
 
-from chainrule.arguments import shortened
 from chainrule.layers.layer import Element, Group, Layer
 from chainrule.plan.builder import PlanBuilder, Shape, Tensor
+from chainrule.utils.arguments import shortened
 
 Combine = Literal["sum", "concatenate", "product"]
 

@@ -8,10 +8,10 @@ from math import prod
 from operator import index
 from typing import Any
 
-from chainrule.engine.foreign import Address, Argument, Function
 from chainrule.layers.graph import shape_text
 from chainrule.layers.layer import Parameter
 from chainrule.plan.builder import Shape
+from chainrule.plan.functions import Address, Argument, Function
 
 RESERVED = frozenset({"x", "y", "dy", "dx", "saved", "self"})
 

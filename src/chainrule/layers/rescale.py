@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from chainrule.arguments import real
-from chainrule.engine.instructions import Op
 from chainrule.layers.layer import Layer
 from chainrule.plan.builder import PlanBuilder, Tensor
+from chainrule.plan.instructions import Op
+from chainrule.utils.arguments import real
 
 
 @dataclass(frozen=True)

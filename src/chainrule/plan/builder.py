@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
-from chainrule.engine.foreign import Function
-from chainrule.engine.instructions import Op
+from chainrule.plan.functions import Function
+from chainrule.plan.instructions import Op
 
 Shape = tuple[int, ...]
 

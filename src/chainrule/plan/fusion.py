@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from chainrule.engine.instructions import Op
 from chainrule.plan.builder import Instruction, Tensor
+from chainrule.plan.instructions import Op
 
 
 def fuse(instructions: list[Instruction], outputs: Sequence[Tensor]) -> list[Instruction]:

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from chainrule.engine.foreign import Function
-from chainrule.engine.instructions import HEAD, INSTRUCTION, LAYOUT, UNASSIGNED, Op
 from chainrule.kernels.blocks import DIRECT_BYTES, NARROW_BYTES, PACKED_BYTES, is_direct
 from chainrule.plan.arena import ALIGNMENT, Lifetime, arrange, stack
 from chainrule.plan.builder import Instruction, PlanBuilder, Shape, Tensor
+from chainrule.plan.functions import Function
 from chainrule.plan.fusion import fuse, take_rescale
+from chainrule.plan.instructions import HEAD, INSTRUCTION, LAYOUT, UNASSIGNED, Op
 from chainrule.plan.needed import needed
 from chainrule.plan.threads import choose_threads, chunk_of, share_out, work_of
 

@@ -9,8 +9,8 @@ tangents themselves.
 
 from collections.abc import Sequence
 
-from chainrule.engine.instructions import Op
 from chainrule.plan.builder import Instruction, PlanBuilder, Tensor
+from chainrule.plan.instructions import Op
 
 MOST_ORDER = 2  # of a derivative in a plan: walked backward, it needs the next one
 

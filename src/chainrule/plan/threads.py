@@ -5,8 +5,8 @@ It is an estimate, of the most; ``chainrule.engine.thread_count`` measures wheth
 
 import numpy as np
 
-from chainrule.engine.instructions import Op
 from chainrule.plan.builder import Instruction
+from chainrule.plan.instructions import Op
 
 # In multiply-adds and the like. A core does some 50 of them in a nanosecond; a barrier costs less
 # than a microsecond, and starting a thread some 60.

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.arguments import shortened
-from chainrule.arrays import FloatArray
-from chainrule.batch import Batch
-from chainrule.history import History
 from chainrule.losses import Loss, Targets
-from chainrule.network import Sequential
+from chainrule.models.batch import Batch
+from chainrule.models.sequential import Sequential
+from chainrule.training.history import History
+from chainrule.utils.arguments import shortened
+from chainrule.utils.arrays import FloatArray
 
 Metric = Callable[[Any, Any], Any]
 Metrics = Sequence[Metric] | Mapping[str, Metric]

@@ -7,20 +7,14 @@ from collections.abc import Sequence
 
 from numpy.typing import ArrayLike
 
-from chainrule.arguments import above_zero, integer, shortened
-from chainrule.arrays import all_finite
 from chainrule.autodiff.door import check_loss
-from chainrule.averaging import ExponentialMovingAverage
-from chainrule.batch import Batch, rows_a_step
-from chainrule.callbacks import Callback, Callbacks, Training
 from chainrule.engine.backends import check_backend
-from chainrule.history import History
-from chainrule.interruption import interruption
 from chainrule.losses import Loss
-from chainrule.network import Sequential
+from chainrule.models.batch import Batch, rows_a_step
+from chainrule.models.sequential import Sequential
 from chainrule.optimizers import Adam, Optimizer
-from chainrule.progress import TrainingProgress
-from chainrule.schedules import ReduceLROnPlateau, Schedule
+from chainrule.training.averaging import ExponentialMovingAverage
+from chainrule.training.callbacks import Callback, Callbacks, Training
 from chainrule.training.checkpoint import Checkpoint, NoSaver
 from chainrule.training.figures import (
     Metrics,
@@ -30,10 +24,16 @@ from chainrule.training.figures import (
     figure_names,
     measure,
 )
+from chainrule.training.history import History
 from chainrule.training.identity import describe_batch, describe_object, describe_optimizer
+from chainrule.training.progress import TrainingProgress
 from chainrule.training.resuming import begin
+from chainrule.training.schedules import ReduceLROnPlateau, Schedule
 from chainrule.training.streams import Batches, Stream, StreamTrainer, check_absent
 from chainrule.training.trainer import Extras, Trainer
+from chainrule.utils.arguments import above_zero, integer, shortened
+from chainrule.utils.arrays import all_finite
+from chainrule.utils.interruption import interruption
 
 BATCH_SIZE = 32  # where nothing is said
 
