@@ -120,12 +120,18 @@ def the_entry(folder):
     return entry
 
 
-@pytest.fixture
-def filled(tmp_path):
-    """A folder that SMALL has been compiled into."""
-    folder = tmp_path / "cache"
+@pytest.fixture(scope="module")
+def compiled_once(tmp_path_factory):
+    """A folder that SMALL has been compiled into; tests change a copy of it."""
+    folder = tmp_path_factory.mktemp("compiled") / "cache"
     assert "compiling" in run_small(CHAINRULE_CACHE_DIR=folder)
     return folder
+
+
+@pytest.fixture
+def filled(compiled_once, tmp_path):
+    """A folder of the test that SMALL has been compiled into."""
+    return shutil.copytree(compiled_once, tmp_path / "cache")
 
 
 @pytest.fixture
@@ -290,9 +296,9 @@ def test_other_cpu_or_setting_is_compiled_for_itself(filled, setting):
     assert run_small(CHAINRULE_CACHE_DIR=filled) == ""
 
 
-def test_changed_source_is_compiled_anew(tmp_path, package):
-    environment = {"CHAINRULE_CACHE_DIR": tmp_path / "cache", "PYTHONPATH": package.parent}
-    run_small(**environment)
+def test_changed_source_is_compiled_anew(filled, package):
+    environment = {"CHAINRULE_CACHE_DIR": filled, "PYTHONPATH": package.parent}
+    assert run_small(**environment) == ""
     halve_the_scale(package)
     assert "compiling" in run_small(result=HALF_RESULT, **environment)
     assert run_small(result=HALF_RESULT, **environment) == ""
