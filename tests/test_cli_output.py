@@ -14,6 +14,8 @@ from chainrule import saving
 from chainrule.callbacks import EarlyStopping
 from chainrule.cli import info, main, table_model, train
 
+pytestmark = pytest.mark.once
+
 ROWS = 40
 
 
