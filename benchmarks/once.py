@@ -1,7 +1,7 @@
 """Run every benchmark once, with each of its parameters: do they all still run?
 
-``python -m benchmarks.once`` takes a fifth of the time of ``asv run --quick``, which starts a
-process for each parameter and loads the same code in each. The figures mean nothing.
+``python -m benchmarks.once`` does so in one process: ``asv run --quick`` starts one for each
+parameter, some 340, and most of its time goes into loading the same code. The figures mean nothing.
 """
 
 from math import prod
