@@ -104,6 +104,7 @@ def test_an_own_linear_map_at_a_large_scale():
         assert report.parameters[0].checked == 6
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
 @pytest.mark.parametrize("y_scale", [1e-12, 1.0, 1e10])
 @pytest.mark.parametrize(

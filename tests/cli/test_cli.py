@@ -13,6 +13,8 @@ import chainrule as cr
 from chainrule import cli
 from chainrule.kernels.jit import JIT_DISABLED
 
+pytestmark = pytest.mark.once
+
 MNIST = Path(__file__).parents[3] / "shared" / "data" / "mnist_5k.npz"
 QUICK = ["--epochs", "3", "--hidden", "16"]
 

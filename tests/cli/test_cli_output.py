@@ -14,6 +14,8 @@ from chainrule.callbacks import EarlyStopping
 from chainrule.cli import info, main, table_model, train
 from chainrule.models import saving
 
+pytestmark = pytest.mark.once
+
 ROWS = 40
 
 

@@ -15,7 +15,7 @@ SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 ]
 every_signal = pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+pytestmark = [pytest.mark.once, pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")]
 
 
 @pytest.fixture

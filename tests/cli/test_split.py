@@ -16,6 +16,8 @@ from chainrule.cli import tables
 from chainrule.cli.network import read_data, split
 from chainrule.metrics import accuracy
 
+pytestmark = pytest.mark.once
+
 PARTS = "training", "validation", "test"
 seeds = st.integers(0, 2**40)
 quick = settings(max_examples=60, deadline=None, derandomize=True)

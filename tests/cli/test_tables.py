@@ -17,6 +17,8 @@ from chainrule import cli
 from chainrule.callbacks import EarlyStopping
 from chainrule.cli import table_model, tables
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def write(tmp_path):

@@ -8,6 +8,8 @@ import pytest
 
 from chainrule import datasets
 
+pytestmark = pytest.mark.once
+
 MNIST = Path(__file__).parents[3] / "shared" / "data" / "mnist_5k.npz"
 
 PIXELS = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)

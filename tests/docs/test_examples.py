@@ -8,6 +8,8 @@ import pytest
 
 from chainrule.kernels.jit import JIT_DISABLED
 
+pytestmark = pytest.mark.once
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 

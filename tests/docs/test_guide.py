@@ -8,6 +8,8 @@ import pytest
 
 from chainrule.kernels.jit import JIT_DISABLED
 
+pytestmark = pytest.mark.once
+
 DOCS = Path(__file__).parents[2] / "docs"
 
 

@@ -23,7 +23,7 @@ from chainrule.kernels.loss import huber, mse
 from chainrule.losses import loss as loss_module
 from chainrule.utils.arrays import GATHERED
 
-pytestmark = pytest.mark.skipif(jit.JIT_DISABLED, reason="nothing is compiled")
+pytestmark = [pytest.mark.once, pytest.mark.skipif(jit.JIT_DISABLED, reason="nothing is compiled")]
 
 TRAIN = """
 import numpy as np, chainrule as cr
@@ -132,12 +132,18 @@ def the_entry(folder):
     return entry
 
 
-@pytest.fixture
-def filled(tmp_path):
-    """A folder that SMALL has been compiled into."""
-    folder = tmp_path / "cache"
+@pytest.fixture(scope="module")
+def compiled_once(tmp_path_factory):
+    """A folder that SMALL has been compiled into; tests change a copy of it."""
+    folder = tmp_path_factory.mktemp("compiled") / "cache"
     assert "compiling" in run_small(CHAINRULE_CACHE_DIR=folder)
     return folder
+
+
+@pytest.fixture
+def filled(compiled_once, tmp_path):
+    """A folder of the test that SMALL has been compiled into."""
+    return shutil.copytree(compiled_once, tmp_path / "cache")
 
 
 @pytest.fixture
@@ -170,13 +176,24 @@ def test_loading_compiled_code_does_not_load_numbas_compiler(filled):
     run_small(code, SMALL_RESULT + "False\n", CHAINRULE_CACHE_DIR=filled)
 
 
-def test_of_processes_at_once_one_compiles_and_all_train(tmp_path):
-    processes = [start_python(TRAIN, CHAINRULE_CACHE_DIR=tmp_path) for _ in range(8)]
+def test_of_processes_at_once_one_compiles_for_all(tmp_path):
+    # It takes its time, so that the others come meanwhile.
+    slowly = """
+import time
+from chainrule.kernels import cache
+say = cache._say
+cache._say = lambda message: (say(message), time.sleep(3 * ("compiling" in message)))
+"""
+    processes = [start_python(slowly + SMALL, CHAINRULE_CACHE_DIR=tmp_path) for _ in range(8)]
     results = [finish(process) for process in processes]
-    assert len({out for out, _ in results}) == 1
+    assert {out for out, _ in results} == {SMALL_RESULT}
     assert sum("compiling, once" in err for _, err in results) == 1
-    later = finish(start_python(TRAIN, CHAINRULE_CACHE_DIR=tmp_path))
-    assert later == (results[0][0], "")
+    assert run_small(CHAINRULE_CACHE_DIR=tmp_path) == ""
+
+
+def test_what_a_training_compiles_is_kept():
+    first, later = (finish(start_python(TRAIN)) for _ in range(2))
+    assert later == (first[0], "")
 
 
 def test_second_process_says_nothing(filled):
@@ -302,9 +319,9 @@ def test_other_cpu_or_setting_is_compiled_for_itself(filled, setting):
     assert run_small(CHAINRULE_CACHE_DIR=filled) == ""
 
 
-def test_changed_source_is_compiled_anew(tmp_path, package):
-    environment = {"CHAINRULE_CACHE_DIR": tmp_path / "cache", "PYTHONPATH": package.parent}
-    run_small(**environment)
+def test_changed_source_is_compiled_anew(filled, package):
+    environment = {"CHAINRULE_CACHE_DIR": filled, "PYTHONPATH": package.parent}
+    assert run_small(**environment) == ""
     halve_the_scale(package)
     assert "compiling" in run_small(result=HALF_RESULT, **environment)
     assert run_small(result=HALF_RESULT, **environment) == ""

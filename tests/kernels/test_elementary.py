@@ -186,6 +186,7 @@ FITS = {
 }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", FITS)
 @pytest.mark.parametrize(
     ("kind", "number"), [(formats.SINGLE, np.float32), (formats.DOUBLE, np.float64)]

@@ -105,6 +105,7 @@ def test_multiply_by_transposed_in_two_parts(m, k, n, dtype, cut):
         assert np.array_equal(whole, c)
 
 
+@compiled
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(
     ("m", "k", "n"),

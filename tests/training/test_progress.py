@@ -10,6 +10,8 @@ import pytest
 
 import chainrule as cr
 
+pytestmark = pytest.mark.once
+
 rng = np.random.default_rng(0)
 X, Y = rng.normal(size=(200, 4)), rng.normal(size=200)
 

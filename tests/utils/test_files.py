@@ -16,7 +16,10 @@ import chainrule as cr
 from chainrule import cli
 from chainrule.utils.files import check_writable, is_special, open_special, write_whole
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes and named pipes are POSIX's")
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.skipif(os.name != "posix", reason="modes and named pipes are POSIX's"),
+]
 
 rng = np.random.default_rng(0)
 X, y = rng.normal(size=(40, 3)), rng.integers(0, 2, 40)

@@ -6,7 +6,10 @@ import pytest
 
 from chainrule.utils.ownership import is_own_file, who_else_writes
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="owners and modes of POSIX")
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.skipif(os.name != "posix", reason="owners and modes of POSIX"),
+]
 root = pytest.mark.skipif(getattr(os, "geteuid", int)() != 0, reason="only root gives files away")
 
 

@@ -10,6 +10,8 @@ import pytest
 import chainrule as cr
 from chainrule.training.callbacks.file_callback import FileCallback
 
+pytestmark = pytest.mark.once
+
 resource = pytest.importorskip("resource", reason="limits of a process are POSIX")
 
 rng = np.random.default_rng(0)
