@@ -1,0 +1,146 @@
+"""Plans: what is fused, where buffers lie, what a plan holds."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.plan.arena import Lifetime, arrange
+from chainrule.plan.instructions import INSTRUCTION, Op
+
+
+def ops(net, shape, **options):
+    plan = net.make_plan(shape, 8, **options)
+    return [(Op(row["op"]), Op(row["activation"])) for row in plan.instructions]
+
+
+def test_a_plan_is_a_structured_array():
+    plan = cr.Sequential(cr.Linear(4, 3), cr.ReLU(), seed=0).make_plan((4,), 8)
+    assert plan.instructions.dtype == INSTRUCTION
+    assert (plan.input_shape, plan.output_shape, plan.batch) == ((4,), (3,), 8)
+
+
+@pytest.mark.parametrize(
+    ("layer", "op"),
+    [
+        (cr.ReLU(), Op.RELU),
+        (cr.LeakyReLU(), Op.LEAKY_RELU),
+        (cr.Tanh(), Op.TANH),
+        (cr.Sigmoid(), Op.SIGMOID),
+        (cr.Softplus(), Op.SOFTPLUS),
+        (cr.ELU(), Op.ELU),
+    ],
+)
+def test_activation_with_a_derivative_by_its_output_is_fused(layer, op):
+    assert ops(cr.Sequential(cr.Linear(4, 3), layer), (4,)) == [(Op.LINEAR, op)]
+
+
+@pytest.mark.parametrize("layer", [cr.GELU(), cr.SiLU(), cr.Softmax()])
+def test_activation_that_needs_its_input_is_not_fused(layer):
+    assert len(ops(cr.Sequential(cr.Linear(4, 3), layer), (4,))) == 2
+
+
+def test_only_one_activation_is_fused():
+    net = cr.Sequential(cr.Linear(4, 3), cr.Tanh(), cr.ReLU())
+    assert ops(net, (4,)) == [(Op.LINEAR, Op.TANH), (Op.RELU, Op.NONE)]
+
+
+def test_what_others_take_too_is_not_fused_away():
+    block = cr.Residual(cr.Linear(4, 4), cr.Tanh())
+    assert ops(cr.Sequential(block), (4,)) == [(Op.LINEAR, Op.TANH), (Op.ADD, Op.NONE)]
+    alone = [(Op.LINEAR, Op.NONE), (Op.TANH, Op.NONE)]
+    shortcut = cr.Sequential(cr.Linear(4, 4), cr.Residual(cr.Tanh()))
+    assert ops(shortcut, (4,)) == [*alone, (Op.ADD, Op.NONE)]
+    heads = cr.Sequential(cr.Linear(4, 4), cr.Branch(cr.Identity(), cr.Tanh(), cr.Tanh()))
+    assert ops(heads, (4,)) == [*alone, alone[1]]
+    # Two outputs need memory of their own.
+    same = cr.Sequential(cr.Linear(4, 4), cr.Branch(cr.Identity(), cr.Identity()))
+    assert ops(same, (4,)) == [alone[0], (Op.RESCALE, Op.NONE)]
+
+
+def test_the_gather_takes_no_rescale_that_lies_beside_a_shortcut():
+    first = cr.Sequential(cr.Rescale(0.5), cr.Residual(cr.ReLU())).make_plan((4,), 8)
+    assert first.gathered == (0,)
+    beside = cr.Sequential(cr.Residual(cr.Rescale(0.5))).make_plan((4,), 8)
+    assert beside.gathered == ()
+
+
+def test_flatten_and_identity_cost_nothing():
+    net = cr.Sequential(cr.Flatten(), cr.Identity(), cr.Linear(6, 2), cr.Identity(), cr.ReLU())
+    assert ops(net, (2, 3)) == [(Op.LINEAR, Op.RELU)]
+
+
+def test_the_gather_takes_a_first_rescale_in():
+    net = cr.Sequential(cr.Flatten(), cr.Rescale(2.0, offset=3.0), cr.Linear(6, 2), cr.Rescale(0.5))
+    plan = net.make_plan((2, 3), 8)
+    assert [Op(row["op"]) for row in plan.instructions] == [Op.LINEAR, Op.RESCALE]
+    assert (plan.layout["scale"][0], plan.layout["offset"][0]) == (2.0, 3.0)
+    assert (plan.gathered, plan.layers, plan.input_shape) == ((1,), ((2,), (3,)), (2, 3))
+
+
+def test_fused_and_unfused_agree():
+    x = np.random.default_rng(0).normal(size=(8, 4))
+    fused = cr.Sequential(cr.Linear(4, 3), cr.Tanh(), cr.Linear(3, 2), seed=0, dtype="float64")
+    first = cr.Sequential(cr.Linear(4, 3), seed=0, dtype="float64")
+    second = cr.Sequential(cr.Tanh(), cr.Linear(3, 2), seed=0, dtype="float64")
+    first.params = fused.params[:15]
+    second.params = fused.params[15:]
+    out = fused.forward(x)
+    assert np.array_equal(out, second.forward(first.forward(x)))
+    dx = fused.backward(out)
+    assert np.array_equal(dx, first.backward(second.backward(out)))
+    assert np.array_equal(fused.grads, np.concatenate([first.grads, second.grads]))
+
+
+def test_buffers_alive_together_never_overlap():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        lives = {}
+        for key in range(12):
+            first, last = sorted(rng.integers(0, 10, 2).tolist())
+            lives[key] = Lifetime(int(rng.integers(1, 500)), first, last)
+        offsets, size = arrange(lives)
+        for a, life in lives.items():
+            assert offsets[a] % 64 == 0
+            assert offsets[a] + life.size <= size
+            for b, other in lives.items():
+                if a < b and life.first <= other.last and other.first <= life.last:
+                    end, start = offsets[a] + life.size, offsets[b]
+                    assert end <= start or start + other.size <= offsets[a]
+
+
+def test_prediction_needs_less_memory_than_training():
+    net = cr.Sequential(*[cr.Linear(64, 64) for _ in range(10)], seed=0)
+    training, prediction = (net.make_plan((64,), 32, backward=b) for b in (True, False))
+    assert prediction.arena_size <= 3 * 32 * 64
+    assert training.arena_size < 2 * 11 * 32 * 64  # gradients share two places
+
+
+def test_gradients_survive_in_a_deep_network_of_mixed_widths():
+    widths = [3, 17, 2, 29, 5, 1, 11, 4]
+    layers = []
+    for a, b in pairwise(widths):
+        layers += [cr.Linear(a, b), cr.SiLU(), cr.Softplus()]
+    net = cr.Sequential(*layers, seed=0)
+    x = np.random.default_rng(0).normal(size=(6, 3))
+    assert cr.gradcheck(net, cr.MSELoss(), x, np.ones((6, 4))).passed
+
+
+def test_a_plan_that_keeps_everything_fuses_nothing_and_shares_no_memory():
+    layers = cr.Rescale(2.0), cr.Linear(4, 3), cr.ReLU(), cr.Linear(3, 2), cr.Tanh()
+    plan = cr.Sequential(*layers, seed=0).make_plan((4,), 8, keep=True)
+    assert plan.layers == ((0,), (1,), (2,), (3,), (4,))
+    assert plan.gathered == ()
+    sizes = plan.instructions["outputs"] * 8
+    starts = [*plan.instructions["y"], *plan.instructions["dy"]]
+    places = sorted(zip(starts, [*sizes, *sizes], strict=True))
+    places += [(plan.arena_size, 0)]
+    assert all(start + size <= after for (start, size), (after, _) in pairwise(places))
+
+
+def test_the_output_shape_without_a_plan():
+    net = cr.Sequential(cr.Linear(3, 5), cr.Flatten(), seed=0)
+    assert net.output_shape((2, 3)) == net.make_plan((2, 3), 1).output_shape == (10,)
+    with pytest.raises(ValueError, match="expects 3 input features"):
+        net.output_shape((4,))
