@@ -2,10 +2,11 @@
 
 import _thread
 import time
+from math import ceil
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import chainrule as cr
@@ -17,10 +18,13 @@ compiled = pytest.mark.skipif(JIT_DISABLED, reason="plain Python runs in one thr
 
 
 class Simulation:
-    """A machine whose batches take a known time, alone and shared; ``now`` is the time."""
+    """A machine whose batches take a known time, alone and shared; ``now`` is the time.
 
-    def __init__(self, patch, *, idle):
-        self.now, self.shared_time = 100.0, 0.0
+    Other threads have come ``start`` seconds after they were asked to.
+    """
+
+    def __init__(self, patch, *, idle, start=0.0):
+        self.now, self.shared_time, self.start = 100.0, 0.0, start
         patch.setattr(thread_count, "perf_counter", lambda: self.now)
         patch.setattr(thread_count, "has_idle_cores", lambda number: idle)
         patch.setattr(thread_count, "_budget", thread_count._Budget())
@@ -32,12 +36,15 @@ class Simulation:
         while batches > 0:
             choice = self.count.choose(batches)
             batches_now = min(batches, choice.batches)
-            shared, shared_time = 0, 0.0
-            while choice.threads > 1 and shared < batches_now:
+            waited, before, shared, shared_time = 0.0, batches_now, 0, 0.0
+            if choice.threads > 1:
+                waited = min(self.start, choice.longest_wait)
+                before = min(batches_now, ceil((self.start - waited) / alone))
+            while before + shared < batches_now:
                 shared, shared_time = shared + 1, shared_time + together
                 if shared_time > choice.time_alone * shared + choice.tolerance:
                     break
-            taken = shared_time + (batches_now - shared) * alone
+            taken = waited + shared_time + (batches_now - shared) * alone
             self.now += taken
             self.shared_time += shared_time
             self.count.learn(choice, batches_now, taken, shared, shared_time)
@@ -59,6 +66,21 @@ def test_long_work_takes_little_more_than_with_the_best_number(alone, ratio, idl
     assert taken <= 1.1 * batches * alone * min(1.0, ratio) + 3 * alone * max(1.0, ratio)
 
 
+@given(
+    alone=st.floats(-4.5, -3).map(lambda power: 10**power),
+    ratio=RATIOS,
+    start=st.floats(-5, -3).map(lambda power: 10**power),
+)
+@settings(max_examples=20, deadline=None)
+@example(alone=4.5e-5, ratio=1.3, start=2.5e-4)
+def test_threads_that_come_late_do_not_make_one_thread_seem_slow(alone, ratio, start):
+    with pytest.MonkeyPatch.context() as patch:
+        simulation = Simulation(patch, idle=True, start=start)
+        batches = int(10 / alone)
+        taken = simulation.run(batches, alone, ratio * alone)
+    assert taken <= 1.1 * batches * alone * min(1.0, ratio)
+
+
 @given(alone=TIMES, ratio=st.floats(1.2, 1000), idle=st.booleans())
 @settings(max_examples=50, deadline=None)
 def test_trials_in_vain_cost_a_hundredth_of_the_time(alone, ratio, idle):
@@ -69,6 +91,15 @@ def test_trials_in_vain_cost_a_hundredth_of_the_time(alone, ratio, idle):
         # The last batch of a trial may be long; it is paid for before the next trial.
         longest = ratio * alone + thread_count.SLICE / 4
     assert taken <= 1.02 * batches * alone + 2 * longest
+
+
+@pytest.mark.parametrize("start", [0.0, 0.0002, 0.0005])
+@pytest.mark.parametrize("ratio", [0.6, 1.0, 1.05, 1.15])
+def test_the_time_to_start_threads_is_not_taken_for_that_of_one_thread(monkeypatch, ratio, start):
+    simulation = Simulation(monkeypatch, idle=True, start=start)
+    step, steps = 1e-4, 200_000
+    best = min(1.0, ratio + start / thread_count.SLICE)
+    assert simulation.run(steps, step, ratio * step) < 1.02 * best * steps * step
 
 
 def test_the_choice_follows_the_load(monkeypatch):
@@ -99,7 +130,8 @@ def test_without_idle_cores_the_first_trial_waits_until_it_is_paid_for(monkeypat
 @compiled
 @pytest.mark.usefixtures("eager_threads")
 @pytest.mark.parametrize("started", [0, 1, 2])
-def test_an_exception_while_threads_start_leaves_none_of_them_running(monkeypatch, started):
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_an_exception_while_threads_start_leaves_none_running(monkeypatch, started, error):
     net, x = cr.Sequential(cr.Linear(3, 40), cr.Tanh(), cr.Linear(40, 2), seed=0), np.ones((64, 3))
     with cr.threads(1):
         expected = net.predict(x)
@@ -107,7 +139,7 @@ def test_an_exception_while_threads_start_leaves_none_of_them_running(monkeypatc
 
     def start(function, arguments):
         if len(calls) == started:
-            raise KeyboardInterrupt
+            raise error  # as a handler of a signal does
         calls.append(start_new_thread(function, arguments))
 
     before = _thread._count()
@@ -116,7 +148,7 @@ def test_an_exception_while_threads_start_leaves_none_of_them_running(monkeypatc
             calls.clear()
             with monkeypatch.context() as patch:
                 patch.setattr(machine, "start_new_thread", start)
-                with pytest.raises(KeyboardInterrupt):
+                with pytest.raises(error):
                     net.forward(x)
             assert np.array_equal(net.forward(x), expected)
     until = time.monotonic() + 10

@@ -14,10 +14,11 @@ import pytest
 from numba import TypingError
 
 import chainrule as cr
-from chainrule.engine import interpreter
+from chainrule.engine import interpreter, machine
+from chainrule.engine.pool import MachinePool
 from chainrule.kernels import cache, jit
 from chainrule.kernels.cache import SECONDS_UNUSED
-from chainrule.kernels.jit import kernel
+from chainrule.kernels.jit import entry_point, kernel
 from chainrule.kernels.loss import huber, mse
 from chainrule.utils.arrays import GATHERED
 
@@ -84,13 +85,22 @@ def every_second_row(array):
     return np.repeat(array, 2, axis=0)[::2]
 
 
-def test_no_compilation_for_a_new_network_batch_size_loss_layout_or_dtype_of_x():
+@pytest.fixture
+def run(monkeypatch):
+    """The interpreter as it is before anybody has called it, whatever other tests have done."""
+    fresh = entry_point(interpreter.run.py_func)
+    monkeypatch.setattr(machine, "get_run", lambda backend: fresh)
+    monkeypatch.setattr("chainrule.losses.loss._machines", MachinePool(16))  # the others have the old one
+    return fresh
+
+
+def test_no_compilation_for_a_new_network_batch_size_loss_layout_or_dtype_of_x(run):
     for dtype in ("float32", "float64"):
         train_many_networks(dtype)
         net = cr.Sequential(cr.Rescale(0.5), cr.Linear(4, 2), seed=0, dtype=dtype)
         for data_dtype in GATHERED | {np.dtype("longdouble"), np.dtype(">f4")}:
             net.predict(np.ones((3, 4), data_dtype))
-    assert len(interpreter.run.signatures) == 2
+    assert len(run.signatures) == 2
 
 
 def start_python(code, **environment):

@@ -286,6 +286,20 @@ def test_a_function_that_reads_another_number_is_another(monkeypatch):
     assert slopes == [2.0, 3.0, 2.0]
 
 
+def test_a_function_that_is_written_anew_after_a_number_has_changed_has_the_new_one():
+    text = "def f(x):\n    return scale * x\ndef df(x):\n    return scale"
+    names = {"scale": 2.0}
+    exec(text, names)
+    first = cr.Activation(names["f"], names["df"])
+    assert derivative(cr.Sequential(first), [1.0])[1][0] == 2.0
+    names["scale"] = 3.0
+    derivative(cr.Sequential(first), [1.0])
+    exec(text, names)
+    again = cr.Activation(names["f"], names["df"])
+    values, slopes = derivative(cr.Sequential(again), [1.0])
+    assert (values[0], slopes[0]) == (3.0, 3.0)
+
+
 @pytest.mark.skipif(JIT_DISABLED, reason="nothing is compiled")
 def test_a_function_that_is_made_anew_is_not_compiled_anew(monkeypatch):
     compiled, compile_it = [], callback.user_function

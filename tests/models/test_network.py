@@ -250,6 +250,17 @@ CHANGES = {
 }
 
 
+def test_a_finished_training_that_is_resumed_brings_other_parameters(tmp_path):
+    net, other = network(), network(seed=1)
+    options = {"epochs": 1, "checkpoint": tmp_path / "run", "resume": True, "progress": False}
+    cr.fit(net, batch(8, 4), batch(8, 3), loss=cr.MSELoss(), **options)
+    out = other.forward(batch(5, 4))
+    cr.fit(other, batch(8, 4), batch(8, 3), loss=cr.MSELoss(), **options)
+    assert np.array_equal(other.params, net.params)
+    with pytest.raises(RuntimeError, match="fit has changed the parameters after forward"):
+        other.backward(out)
+
+
 @pytest.mark.parametrize("by", CHANGES)
 def test_backward_with_other_parameters_than_forward_is_an_error(by):
     net, X = network(), batch(5, 4)

@@ -246,6 +246,23 @@ def test_out_may_overlap_the_arguments(name, dtype):
             assert_same([out], [expected], dtype)
 
 
+@pytest.mark.parametrize("name", ["mse", "huber", "bce_with_logits", "cross_entropy"])
+@pytest.mark.parametrize("begin", [0, 7, 18])
+@each_dtype
+def test_the_gradient_may_overlap_the_weights_of_a_loss(name, begin, dtype):
+    loss, rng = getattr(cr.ops, name), np.random.default_rng(0)
+    output, weight = rng.normal(size=(9, 3)).astype(dtype), rng.uniform(0.5, 2, 9).astype(dtype)
+    label = rng.integers(0, 2, 9)
+    target = label if name == "cross_entropy" else np.repeat(label, 3).reshape(9, 3).astype(dtype)
+    value, gradient = loss(output, target, sample_weight=weight)
+    memory = np.zeros(27, dtype)
+    shared, out = memory[begin : begin + 9], memory.reshape(9, 3)
+    shared[...] = weight
+    found, _ = loss(output, target, sample_weight=shared, out=out)
+    assert found == value
+    assert np.array_equal(out, gradient)
+
+
 def overlapping(name, key):
     """Return arguments of which one shares memory with an array of the results' shape."""
     given = arguments(name, (4,))

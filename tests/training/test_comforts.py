@@ -168,6 +168,23 @@ def test_logs_go_on_where_a_killed_run_has_left_them(kind, tmp_path):
     assert len(path.read_text().splitlines()) == len(lines) - 3
 
 
+@pytest.mark.parametrize(
+    ("make", "start"),
+    [(cr.callbacks.CSVLogger, b"4,"), (cr.callbacks.JSONLLogger, b'{"epoch": 4,')],
+)
+def test_a_line_with_damaged_bytes_is_none_of_a_log(make, start, tmp_path):
+    path = tmp_path / "log"
+    fit(network(), callbacks=[make(path)])
+    whole = path.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    path.write_bytes(whole.replace(lines[-3], lines[-3][:-3] + b"\xff\xff\n"))  # of epoch 2
+    fit(network(), callbacks=[FromEpoch(3), make(path)])  # epoch 4
+    *kept, last = path.read_bytes().splitlines(keepends=True)
+    assert kept == lines[:-3]
+    assert last.startswith(start)
+    assert lines[-1].startswith(start)
+
+
 SCHEDULES = [
     cr.schedules.StepLR(0.1, 3, gamma=0.5),
     cr.schedules.LinearLR(0.1, 7),

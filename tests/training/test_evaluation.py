@@ -1,7 +1,5 @@
 """What fit reports of its validation is what the network's predictions give."""
 
-import inspect
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -32,6 +30,11 @@ def containers(inner):
         st.tuples(inner, inner, st.sampled_from(["sum", "product"])).map(
             lambda each: cr.Parallel(each[0], each[1], combine=each[2])
         ),
+        st.tuples(inner, inner).map(
+            lambda pair: cr.Sequential(
+                cr.Parallel(*pair, combine="concatenate"), cr.Linear(2 * WIDTH, WIDTH), seed=1
+            )
+        ),
     )
 
 
@@ -54,7 +57,6 @@ def test_every_layer_takes_part():
         and getattr(cr, name) not in {type(layer) for layer in SIMPLE}
     }
     assert not missing
-    assert all(inspect.isclass(type(loss)) for loss in LOSSES)
 
 
 @given(
@@ -84,6 +86,41 @@ def test_validation_is_the_loss_of_the_predictions(
     assert history.validation_loss[-1] == pytest.approx(value, rel=tolerance, abs=tolerance)
     if loss.takes_labels:
         assert history.validation_accuracy[-1] == np.mean(output.argmax(axis=1) == v)
+
+
+@given(
+    branches=st.lists(ELEMENTS, min_size=2, max_size=2),
+    losses=st.lists(st.sampled_from(LOSSES), min_size=2, max_size=2),
+    threads=st.integers(1, 3),
+    batch=st.integers(1, 24),
+)
+@settings(max_examples=50, deadline=None)
+def test_validation_of_several_outputs(all_threads, branches, losses, threads, batch):
+    rng = np.random.default_rng(0)
+    heads = [cr.Sequential(each, cr.Linear(WIDTH, CLASSES), seed=2) for each in branches]
+    net = cr.Sequential(cr.Linear(WIDTH, WIDTH), cr.Dropout(0.3), cr.Branch(*heads), seed=0)
+    X, loss = rng.normal(size=(24, WIDTH)), cr.MultiLoss(*losses, weights=(0.7, 2.0))
+    y = tuple(data(each, 24, rng) for each in losses)
+    with all_threads(), cr.threads(threads):
+        history = cr.fit(
+            net, X, y, loss=loss, optimizer=cr.SGD(lr=1e-3), epochs=1, batch_size=batch,
+            validation=(X, y), progress=False,
+        )  # fmt: skip
+    value, _ = loss(net.predict(X), y)
+    assert history.validation_loss[-1] == pytest.approx(value, rel=1e-5, abs=1e-5)
+
+
+@pytest.mark.parametrize("row", [0, 20, 39])
+def test_without_a_finite_loss_all_figures_of_the_validation_say_so(row):
+    net, V = cr.Sequential(cr.Linear(1, 1), seed=0), np.ones((40, 1))
+    V[row] = 1e30  # its square overflows, and nothing is computed of the rows behind it
+    history = cr.fit(
+        net, np.ones((8, 1)), np.ones((8, 1)), loss=cr.MSELoss(), epochs=2, batch_size=8,
+        validation=(V, V), metrics={"largest_error": lambda output, y: abs(output - y).max()},
+        progress=False,
+    )  # fmt: skip
+    assert not np.isfinite(history.validation_loss).any()
+    assert np.isnan(history.metrics["largest_error"]).all()
 
 
 def test_early_stopping_keeps_the_best_epoch_of_a_network_with_dropout():

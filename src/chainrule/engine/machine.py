@@ -195,7 +195,10 @@ class Machine:
             for thread in range(1, int(group[in_group.WANTED])):
                 try:  # not threading.Thread, whose start waits until the thread runs
                     start_new_thread(work, (thread,))
-                except RuntimeError:  # the system has no more: the first one does it alone
+                except RuntimeError as error:
+                    if error.__traceback__ is not None and error.__traceback__.tb_next is not None:
+                        raise  # it comes from Python: a handler of a signal has raised it
+                    # The system has no more: the first one does it alone.
                     group[in_group.STATE], group[in_group.WANTED] = in_group.CLOSED, 1
                     break
             batches: int = self._run(*arguments, 0)

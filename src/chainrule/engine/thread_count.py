@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 SLICE = 0.05  # seconds until the next choice
 TRIAL = 0.005  # seconds, of one thread's time, where cores are idle
-LEAST_BATCHES_OF_A_TRIAL = 8
+ENOUGH_BATCHES = 8  # to measure what one takes; of shared ones, the first may be done alone
 LEAST_SHARED = 0.001  # seconds: what one thread does sooner, it does alone
-LONGEST_WAIT = 0.0002  # seconds, for threads that are being started
+LONGEST_WAIT = 0.0002  # seconds, for threads that are being started, where batches are short
 MEMORY = 0.1  # seconds of measurement that a new one is averaged with ...
 FADING = 0.5  # ... less the older they are
 RECHECK = 1.0  # seconds after which the time of one thread is measured again
@@ -53,8 +53,10 @@ class _Average:
 
     def __init__(self) -> None:
         self.value, self._weight, self.time = 0.0, 0.0, 0.0
+        self.batches, self.seconds = 0, 0.0
 
     def add(self, batches: int, seconds: float, now: float) -> None:
+        self.batches, self.seconds = self.batches + batches, self.seconds + seconds
         self._weight *= exp((self.time - now) / FADING)
         total = self._weight + seconds
         self.value += (seconds / batches - self.value) * (seconds / total if total > 0 else 1.0)
@@ -84,16 +86,17 @@ class ThreadCount:
     def __init__(self, most: int) -> None:
         self.most = most
         self._alone, self._together = _Average(), _Average()
-        self._is_warm = False
+        self._first = 0.0  # seconds of the first batch, which may have to load code, or compile it
         self._last_trial, self._last_cost = 0.0, 0.0
 
     def choose(self, batches: int) -> Choice:
         """Return how to go on where so many batches are left."""
         alone, together = self._alone.value, self._together.value
-        if not self._is_warm:  # the first batch reads code and data from far away, or compiles
+        if self._first == 0.0:
             return Choice(1, 1)
-        if alone == 0.0:
-            return Choice(1, LEAST_BATCHES_OF_A_TRIAL)
+        if self._alone.batches < ENOUGH_BATCHES and self._alone.seconds < TRIAL:
+            batch = alone or self._first
+            return Choice(1, max(1, min(ENOUGH_BATCHES, int(TRIAL / batch))))
         expected, now = batches * alone, perf_counter()
         of_a_slice = max(1, int(SLICE / alone))
         if expected < LEAST_SHARED:
@@ -101,17 +104,18 @@ class ThreadCount:
         if 0.0 < together < alone:
             if now - self._alone.time > RECHECK:
                 return Choice(1, max(1, int(TRIAL / alone)))
-            return self._all(min(batches, of_a_slice))
+            return self._all(batches, of_a_slice)
         if now - self._last_trial >= max(PAUSE, self._last_cost / COST_SHARE):
             if has_idle_cores(self.most - 1):
-                return self._all(min(batches, max(LEAST_BATCHES_OF_A_TRIAL, int(TRIAL / alone))))
+                return self._all(batches, int(TRIAL / alone))
             if _budget.allows:  # a trial of many time slices, which all programs get in turn
-                return self._all(min(batches, of_a_slice))
+                return self._all(batches, of_a_slice)
         return Choice(1, of_a_slice)
 
-    def _all(self, batches: int) -> Choice:
-        alone = self._alone.value
-        wait = min(LONGEST_WAIT, batches * alone / 8)
+    def _all(self, left: int, batches: int) -> Choice:
+        alone, batches = self._alone.value, min(left, max(batches, ENOUGH_BATCHES))
+        # To do the first batch alone costs more than to wait, where batches are long.
+        wait = max(min(LONGEST_WAIT, batches * alone / 8), alone / 20)
         tolerance = TOLERANCE + TOLERANCE_SHARE * alone * batches
         return Choice(self.most, batches, wait, alone, tolerance)
 
@@ -121,15 +125,15 @@ class ThreadCount:
         """Take in what batches have taken, and those among them that threads have shared."""
         now = perf_counter()
         _budget.worked += seconds
-        if not self._is_warm:
-            self._is_warm = True
+        if self._first == 0.0:
+            self._first = max(seconds, 1e-9)
             return
-        if batches > shared:
-            self._alone.add(batches - shared, seconds - shared_seconds, now)
         if choice.threads == 1:
+            self._alone.add(batches, seconds, now)
             return
-        if shared > 0:
-            self._together.add(shared, shared_seconds, now)
+        if shared > 0:  # batches before the others came say nothing of one thread
+            start = max(0.0, seconds - shared_seconds - (batches - shared) * self._alone.value)
+            self._together.add(shared, shared_seconds + start, now)
         cost = max(0.0, shared_seconds - shared * self._alone.value)
         self._last_trial, self._last_cost = now, cost
         if cost > 0.0:

@@ -11,7 +11,7 @@ import builtins
 from collections.abc import Callable, Hashable, Iterator
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
-from weakref import WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import numpy as np
 from numba.core.dispatcher import Dispatcher
@@ -24,6 +24,7 @@ UNCHANGING = BuiltinFunctionType | FunctionType | Dispatcher | np.ufunc | type
 MODULES = frozenset({"chainrule", "cmath", "math", "numba", "numpy", "operator"})
 
 _first: WeakValueDictionary[Hashable, FunctionType] = WeakValueDictionary()
+_keys: WeakKeyDictionary[FunctionType, Hashable] = WeakKeyDictionary()
 
 
 def first_same(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -31,14 +32,19 @@ def first_same(function: Callable[..., Any]) -> Callable[..., Any]:
 
     Two are the same if their own code is, and all that it takes from outside: numbers, strings,
     tuples, functions and well-known modules. A function that takes anything else is like no other.
+
+    What a function takes is read once, when it is first seen: its compiled code keeps that, while a
+    number outside may change.
     """
     if not isinstance(function, FunctionType):
         return function
-    try:
-        key = function.__code__, tuple(map(_key, _taken_from_outside(function)))
-    except TypeError:
-        return function
-    return _first.setdefault(key, function)
+    if function not in _keys:
+        try:
+            taken = tuple(map(_key, _taken_from_outside(function)))
+        except TypeError:
+            return function
+        _keys[function] = function.__code__, taken
+    return _first.setdefault(_keys[function], function)
 
 
 def _taken_from_outside(function: FunctionType) -> Iterator[Any]:

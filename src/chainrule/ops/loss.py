@@ -65,7 +65,7 @@ class _Pointwise:
             form = rows, prod(shape[1:])
         if out is not None:
             check_out(out, shape, dtype)
-        d_output = room_for(out, shape, kind, given)
+        d_output = room_for(out, shape, kind, (*given, weight))
         if output.size == 0:
             return 0.0, deliver(d_output.astype(dtype), out)
         terms = np.empty(form, kind)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import nan
 from typing import Any
 
 import numpy as np
@@ -72,12 +73,12 @@ def figure_names(
 
 
 def measure(
-    metrics: Mapping[str, Metric], outputs: list[FloatArray], data: Batch, history: History
+    metrics: Mapping[str, Metric], outputs: list[FloatArray] | None, data: Batch, history: History
 ) -> None:
-    """Add each metric's figure to the history; TypeError if it is no number."""
-    output = outputs[0] if len(outputs) == 1 else outputs
+    """Add each metric's figure to the history, or NaN; TypeError if one is no number."""
+    output = outputs[0] if outputs is not None and len(outputs) == 1 else outputs
     for name, metric in metrics.items():
-        figure = metric(output, data.targets.y)
+        figure = nan if output is None else metric(output, data.targets.y)
         try:
             value = float(figure)
         except (TypeError, ValueError):

@@ -110,7 +110,8 @@ def fit(
     metrics : list of functions, or dict of names and functions
         Further figures of the validation data, such as ``[cr.metrics.r2_score]``: each function
         takes the output and y, of several outputs a list and a tuple, and returns a number; all
-        rows count the same to it. They are kept in ``history.metrics``.
+        rows count the same to it. They are kept in ``history.metrics``; where the loss of the
+        validation is not finite, they are NaN, as the accuracy is.
     schedule : Schedule or ReduceLROnPlateau, optional
         The learning rate of each step, instead of the optimizer's, which is set to it, whatever
         callbacks have set; see ``cr.schedules``.

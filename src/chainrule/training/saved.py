@@ -92,6 +92,7 @@ class Saved:
     def restore(self, training: Training) -> None:
         """Set network, optimizer and history to what they were. Nothing here can fail."""
         net, optimizer = training.network, training.optimizer
+        net.outdate_forward("fit")
         for name, view in net.parameters().items():
             view[...] = self._file.parameters[name]
         optimizer.set_hyperparameters(self._numbers)

@@ -294,8 +294,11 @@ class Trainer:
                 return self.net.layer_name(positions)
         return "the loss"
 
-    def evaluate(self, data: Batch) -> tuple[float, float | None, list[FloatArray]]:
-        """Return the mean loss on ``data``, the accuracy if it is a classification, the outputs."""
+    def evaluate(self, data: Batch) -> tuple[float, float | None, list[FloatArray] | None]:
+        """Return the mean loss on ``data``, the accuracy if it is a classification, the outputs.
+
+        A loss that is not finite ends the run: the accuracy is NaN then, and there are no outputs.
+        """
         outputs = np.empty((data.rows, self.plan.output_columns), self.net.dtype)
         losses = self._evaluator.losses_for(-(-data.rows // self.batch))
         done = self._evaluator.run(
@@ -309,6 +312,6 @@ class Trainer:
         mean = float(losses[:, 0] @ losses[:, 1] / losses[:, 0].sum())
         of_heads = self.plan.split_outputs(outputs)
         correct = self.loss.accuracy(of_heads, data.targets, data.weights)
-        if correct is not None and done < len(losses):
-            correct = nan  # a loss that is not finite has ended the run
+        if done < len(losses):
+            return mean, None if correct is None else nan, None
         return mean, correct, of_heads

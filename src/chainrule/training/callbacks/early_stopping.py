@@ -107,7 +107,7 @@ class EarlyStopping(Callback):
     def on_fit_end(self, training: Training) -> None:
         if self._best_params is None:
             return
-        training.network.params[:] = self._best_params
+        training.network.params = self._best_params
         if training.error is not None:
             training.error.add_note(f"EarlyStopping restored the best epoch, {self.best_epoch}.")
 

@@ -42,8 +42,8 @@ class EpochLog(FileCallback):
         super().on_fit_begin(training)
         self._names = ("epoch", *training.figure_names, "seconds")
         special = open_special(self.path)
-        kept = self._lines_until(training.epoch) if training.epoch and special is None else ""
-        header = self.header(self._names)
+        kept = self._lines_until(training.epoch) if training.epoch and special is None else b""
+        header = self.header(self._names).encode()
         if kept and not kept.startswith(header):
             raise ValueError(f"{self.path} is a log of other figures than {self._names}.")
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,9 +51,9 @@ class EpochLog(FileCallback):
         self._file = FileIO(self.path if special is None else special, "r+" if kept else "w")
         try:
             if kept:
-                self._file.seek(len(kept.encode()))
+                self._file.seek(len(kept))
                 self._file.truncate()
-            self._pending = b"" if kept else header.encode()
+            self._pending = b"" if kept else header
             self._write()
         except BaseException:
             self._file.close()
@@ -64,20 +64,20 @@ class EpochLog(FileCallback):
         while self._pending:  # a disk that becomes full takes a part of it
             self._pending = self._pending[self._file.write(self._pending) or 0 :]
 
-    def _lines_until(self, epoch: int) -> str:
+    def _lines_until(self, epoch: int) -> bytes:
         try:
-            content = self.path.read_text(encoding="utf-8", errors="replace")
+            content = self.path.read_bytes()
         except FileNotFoundError:
-            return ""
-        kept = ""
+            return b""
+        kept = 0
         for line in content.splitlines(keepends=True):
             try:
-                if not line.endswith("\n") or self.epoch_of(line) > epoch:
+                if not line.endswith(b"\n") or self.epoch_of(line.decode()) > epoch:
                     break
             except ValueError:
                 break
-            kept += line
-        return kept
+            kept += len(line)
+        return content[:kept]
 
     def on_epoch_end(self, training: Training) -> None:
         figures = training.history.latest()
