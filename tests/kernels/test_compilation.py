@@ -90,7 +90,8 @@ def run(monkeypatch):
     """The interpreter as it is before anybody has called it, whatever other tests have done."""
     fresh = entry_point(interpreter.run.py_func)
     monkeypatch.setattr(machine, "get_run", lambda backend: fresh)
-    monkeypatch.setattr("chainrule.losses.loss._machines", MachinePool(16))  # the others have the old one
+    # The others have the old one.
+    monkeypatch.setattr("chainrule.losses.loss._machines", MachinePool(16))
     return fresh
 
 
