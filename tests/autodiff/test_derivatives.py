@@ -468,6 +468,11 @@ BAD = {
         ValueError,
         r"The product must have x's shape, \(2,\), but its shape is \(1,\)",
     ),
+    "gradgradcheck, the shape of the gradient": (
+        lambda: cr.gradgradcheck(lambda x: x[1:], lambda x, v: v, [1.0, 2.0]),
+        ValueError,
+        r"The gradient must have x's shape, \(2,\), but its shape is \(1,\)",
+    ),
 }
 
 

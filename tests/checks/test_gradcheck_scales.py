@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.checks.differences import sizes
 
 SCALES = [1e-12, 1e-7, 1e-4, 1.0, 1e4, 1e12]
 MATRIX = np.random.default_rng(1).normal(size=(6, 6))
@@ -240,3 +241,87 @@ def test_functions_that_end_near_the_point():
 
     assert cr.gradcheck(inverse_sine, lambda x: 1 / np.sqrt(1 - x**2), [0.9999, -0.99]).passed
     assert cr.gradcheck(logarithm, lambda x: 1 / x, [1e-4, 1.0, 1e-9]).passed
+
+
+# Why nothing could be checked, and what helps.
+
+
+def saturated(x):
+    """Return a network whose slope at a large x is hidden beside its value, and a batch."""
+    net = cr.Sequential(cr.Linear(1, 1, bias=False), cr.Tanh())
+    net.params[:] = 1
+    return net, cr.MSELoss(), [[x]], [[0.0]]
+
+
+NOTHING = {
+    "a value that is far larger": (
+        lambda: cr.gradcheck(lambda x: 1e20 + np.sin(x).sum(), np.cos, [0.3, 0.5]),
+        "Rounding hides the gradient by x",
+    ),
+    "a gradient that is far larger": (
+        lambda: cr.gradgradcheck(lambda x: 1e20 + np.cos(x), lambda x, v: -np.sin(x) * v, [0.3]),
+        "Rounding hides the second derivative by x",
+    ),
+    "kinks": (
+        lambda: cr.gradcheck(lambda x: np.abs(x).sum(), np.ones_like, np.zeros(3)),
+        "There are kinks at entries of x",
+    ),
+    "jumps": (
+        lambda: cr.gradgradcheck(np.sign, lambda x, v: 0 * v, np.zeros(4)),
+        "There are kinks at entries of x",
+    ),
+    "no entries": (lambda: cr.gradcheck(lambda x: 0.0, np.copy, []), "There are no entries"),
+}
+
+
+@pytest.mark.parametrize("name", NOTHING)
+def test_a_check_of_nothing_says_why(name):
+    check, reason = NOTHING[name]
+    with pytest.raises(cr.GradientMismatch) as caught:
+        check()
+    _, second, *_ = str(caught.value).splitlines()
+    assert second.startswith(reason)
+
+
+def test_what_the_message_advises_helps():
+    with pytest.raises(cr.GradientMismatch) as caught:
+        cr.gradcheck(*saturated(18.0))
+    assert "Rounding hides the gradient by x, 0.weight:" in str(caught.value)
+    assert "for which no activation is saturated" in str(caught.value)
+    assert cr.gradcheck(*saturated(1.0)).passed
+
+
+# The steps.
+
+
+def steps_taken(x, slope):
+    """Return how far from x, a number, a check of the identity goes."""
+    distances = set()
+
+    def identity(point):
+        distances.add(float(point) - x)
+        return float(point)
+
+    report_of(cr.gradcheck, identity, lambda point: slope, x)
+    return sorted(distances)
+
+
+@pytest.mark.parametrize("slope", [1.0, 1.01], ids=["right", "wrong"])
+def test_steps_scale_with_the_value_and_are_those_of_1_where_it_is_0(slope):
+    at_one = steps_taken(1.0, slope)
+    assert len(at_one) > 2
+    assert steps_taken(0.0, slope) == at_one
+    for power in (-40, -3, 40):
+        scale = 2.0**power
+        assert steps_taken(scale, slope) == [scale * step for step in at_one]
+
+
+@pytest.mark.parametrize("power", [-40, 0, 40])
+def test_the_size_of_an_entry_is_its_own_or_a_thousandth_of_the_largest(power):
+    array = 2.0**power * np.random.default_rng(0).normal(size=50) ** 9
+    array[:2] = 0
+    least = np.maximum(abs(array), 1e-3 * abs(array).max())
+    found = sizes(array)
+    assert ((least <= found) & (found < 2 * least)).all()
+    assert (np.frexp(found)[0] == 0.5).all()  # powers of two, so that steps are exact
+    assert (sizes(0 * array) == 1).all()

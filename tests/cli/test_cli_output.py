@@ -302,3 +302,19 @@ def test_nothing_is_trained_for_nobody(monkeypatch, at_work, table, output, code
     with output() as stream:
         monkeypatch.setattr(sys, "stdout", stream)
         assert main(["train", str(table), "--target", "kind"]) == code
+
+
+def test_names_and_paths_are_shown_as_they_are(tmp_path, capsys):
+    """They are no markup, and stand for no emoji."""
+    columns, classes = ["[red]a[/red]", "[/b]", ":cat:"], ["[bold]", ":dog:"]
+    rows = [f"{i},{i % 3},{i % 5},{classes[i % 2]}" for i in range(ROWS)]
+    path, model = tmp_path / "table.csv", tmp_path / "[b]model.safetensors"
+    page, network = tmp_path / "[i]page.html", tmp_path / "network.safetensors"
+    path.write_text("\n".join([",".join([*columns, "kind"]), *rows]))
+    assert main(["train", str(path), "--target=kind", "--epochs=1", "--out", str(model)]) == 0
+    assert main(["explain", str(model), str(path), "--html", str(page)]) == 0
+    cr.Sequential(cr.Linear(64, 10, name="[/H]"), seed=0).save(network)
+    assert main(["explain", str(network)]) == 0
+    shown = "".join(capsys.readouterr().out.split())  # lines are broken anywhere
+    for text in (*columns, *classes, model.name, page.name, "[/H]"):
+        assert text in shown

@@ -12,7 +12,7 @@ import chainrule as cr
 from chainrule.kernels import callback
 from chainrule.kernels.elementwise import complex_step
 from chainrule.kernels.jit import JIT_DISABLED
-from chainrule.kernels.same import first_same
+from chainrule.kernels.same import canonical
 from chainrule.kernels.weak import scalar_function
 
 DTYPES = ["float32", "float64"]
@@ -262,20 +262,20 @@ def squared_and_scaled(factor, shift=0.0):
 
 
 def test_functions_that_are_the_same_but_for_their_object_are_one():
-    assert first_same(squared_and_scaled(2.0)) is not first_same(squared_and_scaled(3.0))
+    assert canonical(squared_and_scaled(2.0)) is not canonical(squared_and_scaled(3.0))
     kept = [
-        first_same(squared_and_scaled(*values))
+        canonical(squared_and_scaled(*values))
         for values in ((1.0,), (1,), (True,), (np.float32(1),), (0.0,), (-0.0,), (1.0, 2.0), ("1",))
     ]
     assert len(set(map(id, kept))) == len(kept)
-    assert first_same(squared_and_scaled(1.0)) is kept[0]
+    assert canonical(squared_and_scaled(1.0)) is kept[0]
     changing = np.ones(3)  # it may be another one inside, next time
     first, second = (squared_and_scaled(changing) for _ in range(2))
-    assert first_same(first) is first
-    assert first_same(second) is second
+    assert canonical(first) is first
+    assert canonical(second) is second
 
 
-def test_a_function_that_reads_another_number_is_another(monkeypatch):
+def test_a_function_that_reads_another_number_is_another():
     text = "def f(x):\n    return scale * x\ndef df(x):\n    return scale"
     slopes = []
     for scale in (2.0, 3.0, 2.0):
@@ -286,18 +286,38 @@ def test_a_function_that_reads_another_number_is_another(monkeypatch):
     assert slopes == [2.0, 3.0, 2.0]
 
 
-def test_a_function_that_is_written_anew_after_a_number_has_changed_has_the_new_one():
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_network_takes_a_number_as_it_is_when_it_is_made(backend):
+    """Also where a network before it has taken another one, by the same function or its like."""
     text = "def f(x):\n    return scale * x\ndef df(x):\n    return scale"
-    names = {"scale": 2.0}
+    names, anew = {}, {}
     exec(text, names)
-    first = cr.Activation(names["f"], names["df"])
-    assert derivative(cr.Sequential(first), [1.0])[1][0] == 2.0
-    names["scale"] = 3.0
-    derivative(cr.Sequential(first), [1.0])
-    exec(text, names)
-    again = cr.Activation(names["f"], names["df"])
-    values, slopes = derivative(cr.Sequential(again), [1.0])
-    assert (values[0], slopes[0]) == (3.0, 3.0)
+    exec(text, anew)
+    for functions, scale in ((names, 4.0), (names, 5.0), (anew, 5.0), (anew, 4.0), (names, 4.0)):
+        functions["scale"] = scale
+        net = cr.Sequential(cr.Activation(functions["f"], functions["df"]), backend=backend)
+        assert derivative(net, [1.0])[1][0] == scale
+
+
+def test_a_variable_around_a_function_may_change_as_well():
+    def both():
+        def f(x):
+            return scale * x
+
+        def df(x):
+            return scale
+
+        def change(value):
+            nonlocal scale
+            scale = value
+
+        scale = 0.0
+        return f, df, change
+
+    one, other = both(), both()
+    for (f, df, change), scale in ((one, 6.0), (one, 7.0), (other, 7.0), (other, 6.0)):
+        change(scale)
+        assert derivative(cr.Sequential(cr.Activation(f, df)), [1.0])[1][0] == scale
 
 
 @pytest.mark.skipif(JIT_DISABLED, reason="nothing is compiled")

@@ -45,7 +45,7 @@ def test_it_is_the_weighted_sum_of_its_losses():
         (
             lambda: cr.MultiLoss(cr.MSELoss(), weights=(1, 2)),
             ValueError,
-            "one for each of the 1 losses, but there are 2",
+            r"must be 1 number, one for each loss, not 2\.",
         ),
         (
             lambda: cr.MultiLoss(cr.MSELoss(), weights=[-1]),
@@ -56,12 +56,12 @@ def test_it_is_the_weighted_sum_of_its_losses():
         (
             lambda: LOSS((batch(3, 3),), (LABELS,)),
             ValueError,
-            r"MultiLoss has 2 loss\(es\), but output has 1 element",
+            r"MultiLoss has 2 losses, but output has 1 element\.",
         ),
         (
             lambda: LOSS((batch(3, 3), batch(3, 2)), (LABELS,)),
             ValueError,
-            "but y has 1 element",
+            r"but y has 1 element\.",
         ),
     ],
 )
@@ -186,7 +186,7 @@ def test_the_accuracy_of_the_only_classification():
     ("y", "loss", "error", "message"),
     [
         (LABELS, LOSS, TypeError, "y must be a tuple, one for each loss"),
-        ((LABELS,), LOSS, ValueError, r"but y has 1 element"),
+        ((LABELS,), LOSS, ValueError, r"but y has 1 element\."),
         ((LABELS + 1, VALUES), LOSS, ValueError, r"y\[0\] has label 3 at row 2"),
         ((LABELS, VALUES[:, :1]), LOSS, ValueError, r"y\[1\] must have the shape of the output"),
         (LABELS, cr.CrossEntropyLoss(), ValueError, "takes one output, but the network has 2"),
@@ -194,7 +194,7 @@ def test_the_accuracy_of_the_only_classification():
             (LABELS, VALUES, VALUES),
             cr.MultiLoss(*LOSS.losses, cr.MSELoss()),
             ValueError,
-            r"MultiLoss has 3 loss\(es\), but the network has 2 output",
+            r"MultiLoss has 3 losses, but the network has 2 outputs\.",
         ),
     ],
 )

@@ -16,6 +16,7 @@ from chainrule.checks.gradient_report import (
     GradientMismatch,
     GradientReport,
     ParameterReport,
+    array_like,
     look_closer,
     parameter_report,
     rounding_of_claim,
@@ -25,7 +26,6 @@ from chainrule.models.sequential import Sequential
 from chainrule.utils import arrays
 from chainrule.utils.arguments import above_zero, integer
 from chainrule.utils.arrays import FloatArray
-from chainrule.utils.protocols import as_array
 
 ALL_BELOW = 2000  # parameters; of larger networks a random part is checked
 ENTRIES_OF_EACH = 50  # ... so many entries of each parameter
@@ -92,7 +92,8 @@ def gradcheck(
     ------
     GradientMismatch
         If an error is larger, or nothing of a parameter could be checked: the function has a kink
-        at each entry, say. Its ``report`` is the report.
+        at each entry, or rounding leaves no digits of its changes. It says which, and what helps;
+        its ``report`` is the report.
     ValueError, TypeError
         If the arguments do not fit together.
 
@@ -179,12 +180,7 @@ def _function_check(
     point = arrays.real_array(x, "x", np.dtype(float)).copy()
 
     def analytic() -> list[Float64]:
-        result = np.array(as_array(gradient(point.copy()), "The gradient"), float)
-        if result.shape != point.shape:
-            raise ValueError(
-                f"The gradient must have x's shape, {point.shape}, but its shape is {result.shape}."
-            )
-        return [result]
+        return [array_like(point, gradient(point.copy()), "gradient")]
 
     def value() -> float:
         return float(function(point.copy()))

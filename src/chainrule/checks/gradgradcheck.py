@@ -18,6 +18,7 @@ from chainrule.checks.gradient_report import (
     GradientMismatch,
     GradientReport,
     ParameterReport,
+    array_like,
     look_closer,
     parameter_report,
     rounding_of_claim,
@@ -159,16 +160,13 @@ def _of_function(
     direction = _direction(rng, point)
 
     def analytic() -> list[Float64]:
-        result = np.array(product(point.copy(), direction.copy()), float)
-        if result.shape != point.shape:
-            raise ValueError(
-                f"The product must have x's shape, {point.shape}, but its shape is {result.shape}."
-            )
-        return [result.reshape(-1)]
+        result = product(point.copy(), direction.copy())
+        return [array_like(point, result, "product").reshape(-1)]
 
     @cache  # for all parts
     def along(distance: float) -> Float64:
-        return np.array(gradient(point + distance * direction), float).reshape(-1)
+        result = gradient(point + distance * direction)
+        return array_like(point, result, "gradient").reshape(-1)
 
     given = analytic()
     (off,) = rounding_of_claim(analytic, given, [point])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from chainrule.checks.differences import (
     FAR,
@@ -19,6 +19,7 @@ from chainrule.checks.differences import (
     rounding_of,
     slopes,
 )
+from chainrule.utils.protocols import as_array
 
 HIDDEN = 0.5  # of an entry: where differences may be off by more, a wrong sign could go unseen
 EPSILON = float(np.finfo(float).eps)
@@ -95,17 +96,18 @@ class GradientReport:
         return not self._unchecked and self.error <= self.tolerance
 
     @property
-    def _unchecked(self) -> list[str]:
+    def _unchecked(self) -> list[ParameterReport]:
         """The parameters of which nothing was checked; all of them if they are empty."""
         anything = any(p.checked for p in self.parameters)
-        return [p.name for p in self.parameters if p.is_unchecked or not anything]
+        return [p for p in self.parameters if p.is_unchecked or not anything]
 
     def __str__(self) -> str:
         title = f"{self.subject.capitalize()} check"
         if not self.error <= self.tolerance:
             lines = [f"{title} FAILED: worst relative error {self.error:.1e}."]
         elif self._unchecked:
-            lines = [f"{title} FAILED: nothing of {', '.join(self._unchecked)} could be checked."]
+            nothing = f"nothing of {_names(self._unchecked)} could be checked"
+            lines = [f"{title} FAILED: {nothing}.", *self._why()]
         else:
             lines = [f"{title} passed: worst relative error {self.error:.1e}."]
         lines.append(
@@ -113,6 +115,23 @@ class GradientReport:
             f"{'detectable':>10}  worst entry"
         )
         return "\n".join([*lines, *map(self._line, self.parameters)])
+
+    def _why(self) -> list[str]:
+        """Say why nothing could be checked, and what helps."""
+        lines = []
+        if hidden := [p for p in self._unchecked if p.hidden]:
+            lines += [
+                f"Rounding hides the {self.subject} by {_names(hidden)}: no step changes "
+                "the computed numbers by clearly more than rounding does.",
+                "Scale inputs and targets to numbers near 1, or take others, for which no "
+                "activation is saturated.",
+            ]
+        if kinks := [p for p in self._unchecked if p.kinks]:
+            lines.append(
+                f"There are kinks at entries of {_names(kinks)}: change them a little, by random "
+                "numbers of 0.01, say."
+            )
+        return lines or ["There are no entries."]
 
     def _line(self, p: ParameterReport) -> str:
         part = f"{p.checked}/{int(np.prod(p.shape))}"
@@ -135,6 +154,10 @@ class GradientMismatch(AssertionError):  # noqa: N818 - named for what was found
     def __init__(self, report: GradientReport) -> None:
         super().__init__(str(report))
         self.report = report
+
+
+def _names(parameters: Sequence[ParameterReport]) -> str:
+    return ", ".join(p.name for p in parameters)
 
 
 @dataclass(frozen=True)
@@ -206,6 +229,16 @@ class Claim:
     def _is_zero(self) -> NDArray[np.bool_]:
         """Whether rounding is all there is of an entry."""
         return abs(self.value) <= self.rounding
+
+
+def array_like(x: Float64, given: ArrayLike, what: str) -> Float64:
+    """Return what a user's function gave, as an array; ValueError unless it has x's shape."""
+    array = np.array(as_array(given, f"The {what}"), float)
+    if array.shape != x.shape:
+        raise ValueError(
+            f"The {what} must have x's shape, {x.shape}, but its shape is {array.shape}."
+        )
+    return array
 
 
 def rounding_of_claim(

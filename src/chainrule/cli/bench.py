@@ -14,6 +14,7 @@ from rich.table import Table
 
 from chainrule.cli.command import Report, add_command, make_console
 from chainrule.utils.arguments import integer
+from chainrule.utils.wording import plural
 
 WORKLOADS = {
     "tiny": "4-32-32-2, tanh, squared error, batches of 32",
@@ -66,7 +67,7 @@ def _run(options: argparse.Namespace) -> Report:
     threads = integer(options.threads, "--threads", least=1)
     cores = os.cpu_count() or 1
     if threads > cores:
-        raise ValueError(f"--threads is {threads}, but this machine has {cores} cores.")
+        raise ValueError(f"--threads is {threads}, but this machine has {plural(cores, 'core')}.")
     rounds = integer(options.rounds, "--rounds", least=1)
     peers = [CHAINRULE, *_find_peers(options.peers)]
     console = make_console()
@@ -75,8 +76,8 @@ def _run(options: argparse.Namespace) -> Report:
         with console.status(workload):
             result = measure(workload, peers, threads, rounds)
         results.append(asdict(result))
-        console.print(f"\n{workload}: {WORKLOADS[workload]}", highlight=False)
-        console.print(_table(result.microseconds), highlight=False)
+        console.print(f"\n{workload}: {WORKLOADS[workload]}")
+        console.print(_table(result.microseconds))
     return {"results": results}
 
 

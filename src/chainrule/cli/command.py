@@ -37,7 +37,7 @@ def add_command(
 
 def make_console() -> Console:
     """Return a console that shows text from files, such as names of columns, and obeys none."""
-    console = Console()
+    console = Console(markup=False, emoji=False, highlight=False)
     console.push_render_hook(_Printable())
     return console
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 import chainrule as cr
 from chainrule.cli import table_model, tables
@@ -21,6 +20,7 @@ from chainrule.losses import Loss
 from chainrule.models.saving import load_with_metadata
 from chainrule.utils.arguments import integer
 from chainrule.utils.arrays import FloatArray
+from chainrule.utils.wording import plural
 
 INFLUENCE_ROWS = 64
 MOST_INPUTS = 20  # of a table that are shown
@@ -61,11 +61,13 @@ def _run(options: argparse.Namespace) -> Report:
         return _explain_table(options, rows, console)
     data = read_data(options)
     if rows > len(data.test):
-        raise ValueError(f"--rows is {rows}, but there are only {len(data.test)} test rows.")
+        raise ValueError(
+            f"--rows is {rows}, but the data has only {plural(len(data.test), 'test row')}."
+        )
     loss, interrupted = cr.CrossEntropyLoss(), False
     if options.model is None:
         net = build_network(options, data)
-        console.print(str(net.summary()), highlight=False)
+        console.print(str(net.summary()))
         interrupted = fit_network(options, net, data, loss).interrupted
     else:
         net, metadata = load_with_metadata(options.model)
@@ -73,7 +75,7 @@ def _run(options: argparse.Namespace) -> Report:
             raise ValueError(
                 f"{options.model} is a model of a table: chainrule explain {options.model} FILE.csv"
             )
-        console.print(str(net.summary()), highlight=False)
+        console.print(str(net.summary()))
     some, batch = data.test[:rows], data.training[:INFLUENCE_ROWS]
     chain = cr.explain(net, loss, data.X[some], data.y[some])
     few = cr.explain(net, loss, data.X[batch], data.y[batch])
@@ -82,31 +84,23 @@ def _run(options: argparse.Namespace) -> Report:
 
 def _explain_table(options: argparse.Namespace, rows: int, console: Console) -> Report:
     net, encoding = table_model.load(options.model)
-    console.print(str(net.summary()), highlight=False)
+    console.print(str(net.summary()))
     table = tables.read_table(options.table)
     X, y = encoding.encode(table), encoding.encode_target(table)
     if rows > len(X):
-        raise ValueError(f"--rows is {rows}, but {options.table} has only {len(X)} rows.")
+        raise ValueError(f"--rows is {rows}, but {options.table} has only {plural(len(X), 'row')}.")
     loss: Loss = cr.CrossEntropyLoss() if encoding.target.categories else cr.MSELoss()
     chain = cr.explain(net, loss, X[:rows], y[:rows])
     few = cr.explain(net, loss, X[:INFLUENCE_ROWS], y[:INFLUENCE_ROWS])
     report = _show(options, console, chain, few)
     names, gradients = encoding.inputs, chain.gradients["x"]
-    console.print(
-        f"\nWhat moves the loss of line {table.lines[0]}, by its columns\n",
-        style="bold",
-        highlight=False,
-    )
+    console.print(f"\nWhat moves the loss of line {table.lines[0]}, by its columns\n", style="bold")
     console.print(_inputs_table(names, X[0], gradients[0]))
     predicted = encoding.decode(net.predict(X[:rows]))
     for line, value, cell in zip(
         table.lines, predicted, table.column(encoding.target.name), strict=False
     ):
-        console.print(
-            f"Line {line}: {encoding.target.name} is {cell}, predicted {value}.",
-            highlight=False,
-            markup=False,
-        )
+        console.print(f"Line {line}: {encoding.target.name} is {cell}, predicted {value}.")
     return report | {
         "target": encoding.target.name,
         "predictions": predicted,
@@ -118,8 +112,8 @@ def _show(options: argparse.Namespace, console: Console, chain: Chain, batch: Ch
     """Print what there is to say of one parameter, and of all links for more rows."""
 
     def show(heading: str, part: object) -> None:
-        console.print(f"\n{heading}\n", style="bold", highlight=False)
-        console.print(str(part), highlight=False, markup=False, soft_wrap=True)
+        console.print(f"\n{heading}\n", style="bold")
+        console.print(str(part), soft_wrap=True)
 
     if options.parameter is None and not chain.symbols:
         raise ValueError("The network has no parameters to explain.")
@@ -133,9 +127,9 @@ def _show(options: argparse.Namespace, console: Console, chain: Chain, batch: Ch
     if name != "x":
         show("One weight's paths to the loss", _trace_of_largest(chain, path))
     show("Why from the loss backward", chain.order())
-    show(f"What each layer passes on, for {batch.rows} rows", influence)
+    show(f"What each layer passes on, for {plural(batch.rows, 'row')}", influence)
     if options.html is not None:
-        console.print(f"\nA page to explore: {options.html}", highlight=False)
+        console.print(f"\nA page to explore: {options.html}")
     return {
         "rows": chain.rows,
         "loss": chain.loss,
@@ -154,7 +148,7 @@ def _inputs_table(names: list[str], x: FloatArray, gradient: FloatArray) -> Tabl
     """Return the inputs with the largest derivatives of the loss."""
     table = Table("input", "x, as the network sees it", "dL/dx")
     for i in np.argsort(-np.abs(gradient), kind="stable")[:MOST_INPUTS]:
-        table.add_row(Text(names[i]), f"{x[i]:.4g}", f"{gradient[i]:+.3g}")
+        table.add_row(names[i], f"{x[i]:.4g}", f"{gradient[i]:+.3g}")
     return table
 
 

@@ -51,5 +51,5 @@ def _run(options: argparse.Namespace) -> Report:
     table = Table(show_header=False, box=None)
     for name, value in rows.items():
         table.add_row(name, value)
-    make_console().print(table, highlight=False)
+    make_console().print(table)
     return rows

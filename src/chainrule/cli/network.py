@@ -19,6 +19,7 @@ from chainrule.layers.layer import Layer
 from chainrule.losses import Loss
 from chainrule.utils.arguments import integer
 from chainrule.utils.arrays import FloatArray
+from chainrule.utils.wording import plural
 
 Labels = NDArray[np.int64]
 
@@ -128,7 +129,7 @@ def split(rows: int, seed: int) -> tuple[Labels, Labels, Labels]:
     test = round(rows * TEST_SHARE)
     validation = test + round(rows * VALIDATION_SHARE)
     if test == 0 or validation in (test, rows):
-        raise ValueError(f"The data has only {rows} rows; a test needs at least 10.")
+        raise ValueError(f"The data has only {plural(rows, 'row')}; a test needs at least 10.")
     return order[:test], order[test:validation], order[validation:]
 
 

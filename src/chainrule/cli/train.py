@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 import chainrule as cr
 from chainrule.cli import table_model, tables
@@ -31,6 +30,7 @@ from chainrule.engine.backends import BACKENDS
 from chainrule.losses import Loss
 from chainrule.training.callbacks import EarlyStopping
 from chainrule.utils.interruption import uninterrupted
+from chainrule.utils.wording import plural
 
 EPOCHS = 60
 FOR_TABLE = {"epochs": 200, "lr": 2e-3}  # how they were found: docs/decisions/0017-tables.md
@@ -93,7 +93,7 @@ def _run(options: argparse.Namespace) -> Report:
         loss = cr.MSELoss()
     callbacks = [EarlyStopping(patience=PATIENCE)] if data.encoding is not None else []
     net = build_network(options, data, options.backend)
-    console.print(str(net.summary()), highlight=False)
+    console.print(str(net.summary()))
     history = _fit_and_save(options, console, net, data, loss, callbacks)
     if history.interrupted:
         console.print("Interrupted; testing what was trained so far.")
@@ -110,7 +110,7 @@ def _run(options: argparse.Namespace) -> Report:
         # The median epoch: the first one also loads or compiles the engine.
         steps = len(history.batch_loss) / len(history.loss)
         a_step = report["seconds_per_step"] = float(np.median(history.seconds)) / steps
-        console.print(f"Time: {a_step * 1e6:.1f} us a step in the median epoch.", highlight=False)
+        console.print(f"Time: {a_step * 1e6:.1f} us a step in the median epoch.")
     some = data.training[:16]
     report["gradient_error"] = _check_gradients(console, net, loss, data.X[some], data.y[some])
     if options.out is not None:
@@ -136,7 +136,7 @@ def _fit_and_save(
         if options.out is not None:
             with uninterrupted():
                 _save(options.out, net, data.encoding)
-            console.print(f"Saved: {options.out}", highlight=False, markup=False)
+            console.print(f"Saved: {options.out}")
 
     try:
         history = fit_network(options, net, data, loss, callbacks)
@@ -194,10 +194,8 @@ def _test(console: Console, net: cr.Sequential, data: Data) -> Report:
     always = float(np.mean(y == most))
     _print_confusion(console, data.classes, cr.metrics.confusion_matrix(output, y))
     console.print(
-        f"Test accuracy: {accuracy:.2%} of {len(y)} rows.\n"
+        f"Test accuracy: {accuracy:.2%} of {plural(len(y), 'row')}.\n"
         f"Always {str(data.classes[most])!r}: {always:.2%}.",
-        highlight=False,
-        markup=False,
     )
     return {"test": {"accuracy": accuracy, "always_most_frequent": always}}
 
@@ -210,9 +208,8 @@ def _test_numbers(console: Console, data: Data, output: Any, y: NDArray[Any]) ->
     r2 = cr.metrics.r2_score(output, y) if len(y) > 1 and np.ptp(y) > 0 else None
     shown = "" if r2 is None else f"R2 {r2:.3f}, "
     console.print(
-        f"Test: {shown}mean absolute error {error:.4g}, of {len(y)} rows.\n"
+        f"Test: {shown}mean absolute error {error:.4g}, of {plural(len(y), 'row')}.\n"
         f"Always the mean: {always:.4g}.",
-        highlight=False,
     )
     return {"test": {"r2": r2, "mean_absolute_error": error, "always_mean": always}}
 
@@ -223,9 +220,9 @@ def _print_confusion(console: Console, classes: NDArray[Any], matrix: Labels) ->
         return
     table = Table()
     for name in ("", *map(str, classes)):
-        table.add_column(Text(name), justify="right")
+        table.add_column(name, justify="right")
     for label, row in zip(classes, matrix, strict=True):
-        table.add_row(Text(str(label)), *(str(count) if count else "." for count in row))
+        table.add_row(str(label), *(str(count) if count else "." for count in row))
     console.print("Confusion: rows are labels, columns predictions.")
     console.print(table)
 
@@ -236,11 +233,10 @@ def _check_gradients(
     try:
         report = cr.gradcheck(net, loss, x, y)
     except cr.GradientMismatch as mismatch:
-        console.print(str(mismatch), highlight=False)
+        console.print(str(mismatch))
         raise ValueError("the gradient check failed") from None
     checked = sum(parameter.checked for parameter in report.parameters)
     console.print(
         f"Gradient check: passed, {checked} entries, worst relative error {report.error:.1e}.",
-        highlight=False,
     )
     return float(report.error)

@@ -27,12 +27,13 @@ from chainrule.explain.symbols import (
     name_links,
     name_parameters,
 )
-from chainrule.explain.text import number, paragraph, plural, table
+from chainrule.explain.text import number, paragraph, table
 from chainrule.explain.walk import walk
 from chainrule.layers.graph import INPUT
 from chainrule.losses import Loss
 from chainrule.models.sequential import Sequential
 from chainrule.utils.arrays import FloatArray, all_finite
+from chainrule.utils.wording import plural
 
 
 class Links:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from chainrule.explain import fragment
 from chainrule.explain.step import Step
-from chainrule.explain.text import count, duration, number, paragraph, plural, table
+from chainrule.explain.text import duration, number, paragraph, table
 from chainrule.explain.ways import Entries, Way, by_differences, from_the_input, from_the_loss
 from chainrule.layers import Dropout, Flatten, Identity
+from chainrule.utils.wording import count, plural
 
 if TYPE_CHECKING:
     from chainrule.explain.links import Links

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from decimal import Decimal
 from textwrap import wrap
 
 import numpy as np
@@ -61,24 +60,6 @@ def number(value: float | None, digits: int = 4) -> str:
     ('1235', '-')
     """
     return "-" if value is None else f"{value:.{digits}g}"
-
-
-def plural(value: int, noun: str) -> str:
-    """Return a number of things.
-
-    >>> plural(1, "row"), plural(1200, "path")
-    ('1 row', '1,200 paths')
-    """
-    return f"{count(value)} {noun}{'' if value == 1 else 's'}"
-
-
-def count(value: int) -> str:
-    """Return a whole number, however large.
-
-    >>> count(5130), count(128**150)
-    ('5,130', '1.206e+316')
-    """
-    return f"{value:,}" if value < 10**12 else f"{Decimal(value):.3e}"
 
 
 def duration(seconds: float | None) -> str:

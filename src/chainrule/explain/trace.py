@@ -14,8 +14,9 @@ from chainrule.explain import fragment, notation
 from chainrule.explain.entry import entry_of
 from chainrule.explain.notation import SYMBOLS, Notation
 from chainrule.explain.step import Float64
-from chainrule.explain.text import WIDTH, count, number, paragraph, plural, table
+from chainrule.explain.text import WIDTH, number, paragraph, table
 from chainrule.utils.arguments import integer
+from chainrule.utils.wording import count, plural
 
 if TYPE_CHECKING:
     from chainrule.explain.link import Link

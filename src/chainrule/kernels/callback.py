@@ -20,7 +20,7 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import make_array, populate_array
 
 from chainrule.kernels.jit import user_function
-from chainrule.kernels.same import MOST_KEPT, first_same
+from chainrule.kernels.same import MOST_KEPT, canonical
 from chainrule.kernels.vectors import INDEX
 
 # Words of a call, whose first one is the table.
@@ -35,7 +35,7 @@ def compiled_form(function, kinds, dtype):
 
     It serves all lengths of its arrays; see ``chainrule.plan.functions.Kind`` for their kinds.
     """
-    return _compile(first_same(function), kinds, dtype)
+    return _compile(canonical(function), kinds, dtype)
 
 
 @lru_cache(MOST_KEPT)

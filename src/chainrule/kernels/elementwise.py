@@ -6,7 +6,7 @@ from functools import lru_cache, wraps
 import numpy as np
 
 from chainrule.kernels.jit import user_function
-from chainrule.kernels.same import MOST_KEPT, first_same
+from chainrule.kernels.same import MOST_KEPT, canonical
 from chainrule.kernels.views import flat
 from chainrule.kernels.weak import scalar_function
 
@@ -17,7 +17,7 @@ STEP = 1e-100  # of which nothing is lost in x + STEP * i, nor in what is of fir
 def _for_each(make):
     """Let functions that compile to the same code have the same loop."""
     kept = lru_cache(MOST_KEPT)(make)
-    return wraps(make)(lambda function: kept(first_same(function)))
+    return wraps(make)(lambda function: kept(canonical(function)))
 
 
 @_for_each

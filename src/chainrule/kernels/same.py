@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Hashable, Iterator
-from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
+from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType
 from typing import Any
-from weakref import WeakKeyDictionary, WeakValueDictionary
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numba.core.dispatcher import Dispatcher
@@ -23,28 +23,39 @@ UNCHANGING = BuiltinFunctionType | FunctionType | Dispatcher | np.ufunc | type
 # Whose contents stay as they are; Numba takes them as they are when it compiles.
 MODULES = frozenset({"chainrule", "cmath", "math", "numba", "numpy", "operator"})
 
-_first: WeakValueDictionary[Hashable, FunctionType] = WeakValueDictionary()
-_keys: WeakKeyDictionary[FunctionType, Hashable] = WeakKeyDictionary()
+_canonical: WeakValueDictionary[Hashable, FunctionType] = WeakValueDictionary()
 
 
-def first_same(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the first function that compiles to the same code as this one, which may be it.
+def canonical(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return one and the same function for all that compile to the same code as this one.
 
     Two are the same if their own code is, and all that it takes from outside: numbers, strings,
     tuples, functions and well-known modules. A function that takes anything else is like no other.
-
-    What a function takes is read once, when it is first seen: its compiled code keeps that, while a
-    number outside may change.
     """
     if not isinstance(function, FunctionType):
         return function
-    if function not in _keys:
-        try:
-            taken = tuple(map(_key, _taken_from_outside(function)))
-        except TypeError:
-            return function
-        _keys[function] = function.__code__, taken
-    return _first.setdefault(_keys[function], function)
+    try:
+        key = function.__code__, tuple(map(_key, _taken_from_outside(function)))
+    except TypeError:
+        return function
+    return _canonical.setdefault(key, _copy(function))
+
+
+def _copy(function: FunctionType) -> FunctionType:
+    """Return a function that does the same, whatever becomes of what this one takes from outside.
+
+    A global may change, and with it the user's own function; what was compiled of it may not.
+    """
+    names, values = {"__name__", *_names(function.__code__)}, function.__globals__
+    copy = FunctionType(
+        function.__code__,
+        {name: values[name] for name in names & values.keys()},
+        function.__name__,
+        function.__defaults__,
+        tuple(CellType(cell.cell_contents) for cell in function.__closure__ or ()),
+    )
+    copy.__kwdefaults__ = function.__kwdefaults__
+    return copy
 
 
 def _taken_from_outside(function: FunctionType) -> Iterator[Any]:

@@ -11,6 +11,7 @@ from chainrule.losses.loss import Loss, OutputLoss, Targets
 from chainrule.plan import Head, Tensor
 from chainrule.utils import arguments
 from chainrule.utils.arrays import FloatArray
+from chainrule.utils.wording import plural
 
 
 @dataclass(frozen=True, init=False)
@@ -64,8 +65,8 @@ class MultiLoss(Loss):
         given = [1.0] * len(losses) if weights is None else list(weights)
         if len(given) != len(losses):
             raise ValueError(
-                f"MultiLoss's weights must be one for each of the {len(losses)} losses, but there "
-                f"are {len(given)}."
+                f"MultiLoss's weights must be {plural(len(losses), 'number')}, one for each loss, "
+                f"not {len(given)}."
             )
         checked = [
             arguments.at_least_zero(weight, f"MultiLoss's weights[{position}]")
@@ -153,7 +154,8 @@ class MultiLoss(Loss):
 
     def _check_number(self, number: int, who: str) -> None:
         if number != len(self.losses):
-            kind = "output(s)" if who == "the network has" else "element(s)"
+            kind = "output" if who == "the network has" else "element"
             raise ValueError(
-                f"MultiLoss has {len(self.losses)} loss(es), but {who} {number} {kind}."
+                f"MultiLoss has {plural(len(self.losses), 'loss')}, but {who} "
+                f"{plural(number, kind)}."
             )

@@ -1,5 +1,6 @@
 """ONNX files of other makers: read if a network says the same, else refused by name."""
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
 import chainrule as cr
+from chainrule.interop.onnx import restore
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "onnx"
 rng = np.random.default_rng(0)
@@ -345,6 +347,58 @@ def test_layers_take_no_more_memory_than_a_file_may_ask_for(write, kind):
     }
     with pytest.raises(cr.ModelFileError, match="bytes of parameters"):
         cr.from_onnx(write(nodes, ("n", 1000), ("y100",), **tensors))
+
+
+def test_weights_are_not_copied_beyond_what_a_file_may_ask_for(write):
+    """They are counted before they are there, not when all of them are."""
+    square = np.ones((500, 500), "float32")
+    nodes = []
+    for i in range(100):  # numbers for columns, which go into a copy of the one weight
+        nodes += [("Mul", f"y{i} column" if i else "x column", f"m{i}")]
+        nodes += [("MatMul", f"m{i} square", f"n{i}"), ("Tanh", f"n{i}", f"y{i + 1}")]
+    path = write(nodes, ("n", 500), ("y100",), square=square, column=np.ones(500, "float32"))
+    tracemalloc.start()
+    with pytest.raises(cr.ModelFileError, match="bytes of parameters"):
+        cr.from_onnx(path)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 2 * restore.ROOM
+
+
+def test_numbers_for_columns_around_a_large_weight_take_the_room_of_one_copy(write, monkeypatch):
+    monkeypatch.setattr(restore, "ROOM", 0)
+    numbers = {f"c{i}": rng.uniform(0.5, 2, 64).astype("float32") for i in range(8)}
+    weight = rng.normal(size=(64, 64)).astype("float32")
+    nodes = [("Sub", "x c0", "y0"), ("Div", "y0 c1", "y1"), ("MatMul", "y1 weight", "y2")]
+    nodes += [(("Mul", "Add")[i % 2], f"y{i} c{i}", f"y{i + 1}") for i in range(2, 8)]
+    path = write(nodes, ("n", 64), ("y8",), weight=weight, **numbers)
+    net = cr.from_onnx(path)
+    assert net.layers == (cr.Linear(64, 64),)
+    x = rng.normal(size=(5, 64)).astype("float32")
+    (expected,) = onnxruntime.InferenceSession(path).run(None, {"x": x})
+    np.testing.assert_allclose(net.predict(x), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["", "same"])
+def test_names_of_nodes_mean_nothing(write, name):
+    def rename(model):
+        for node in model.graph.node:
+            node.name = name
+
+    nodes = [("Tanh", "x", "t"), ("Sigmoid", "x", "s"), ("Sub", "x t", "a"), ("Sub", "x s", "b_"),
+             ("HardSwish", "a", "c_"), ("HardSwish", "b_", "d"), ("Mul", "c_ d", "y")]  # fmt: skip
+    x = rng.normal(size=(5, 6)).astype("float32")
+    expected = cr.from_onnx(write(nodes)).predict(x)
+    np.testing.assert_array_equal(cr.from_onnx(write(nodes, change=rename)).predict(x), expected)
+
+
+def test_a_factor_within_an_activation_keeps_its_digits(write):
+    nodes = [("Mul", "x factor", "t"), ("Sigmoid", "x", "s"), ("Mul", "t s", "y")]
+    for factor in np.float32([1.6765324703310907, 1 / 3, -1e-3 * np.pi, 0.1, 2.0]):
+        silu, rescale = cr.from_onnx(write(nodes, factor=factor)).layers
+        assert silu == cr.SiLU()
+        assert rescale.scale == pytest.approx(float(factor), rel=1e-7)
+    assert cr.from_onnx(write(nodes, factor=np.float32(1.0000001))).layers == (cr.SiLU(),)
 
 
 def test_a_reshape_that_flattens(write):

@@ -121,13 +121,13 @@ def test_what_is_more():
     assert isinstance(huber.network_[3], cr.SiLU)
     counts = NetworkRegressor("poisson", 4, max_iter=5).fit(X, y)
     assert (counts.predict(X) > 0).all()
-    with pytest.raises(ValueError, match="one for each of the 1 hidden layers"):
+    with pytest.raises(ValueError, match=r"a list of 1 activation, .* not of 2\."):
         NetworkRegressor(activation=["tanh", "relu"]).fit(X, y)
     with pytest.raises(ValueError, match=r"a chainrule layer or one of identity.*not None"):
         NetworkRegressor(activation=None).fit(X, y)
     with pytest.raises(TypeError, match=r"hidden_layer_sizes must be an integer, not 2\.5"):
         NetworkRegressor(hidden_layer_sizes=(3, 2.5)).fit(X, y)
-    with pytest.raises(ValueError, match="module must have 2"):
+    with pytest.raises(ValueError, match="module must have 2 outputs, but"):
         NetworkRegressor(module=module).fit(X, X[:, :2])
     with pytest.raises(ValueError, match="'loss' parameter"):
         NetworkClassifier(loss="hinge").fit(X, y)
@@ -152,8 +152,10 @@ def test_mixed_heads():
     assert (predicted[:, 0] == y).mean() > 0.9
     assert np.abs(predicted[:, 1] - X[:, 0]).mean() < 0.3
     np.testing.assert_array_equal(model.fit(X, columns).predict(X), predicted)
-    with pytest.raises(ValueError, match=r"y has 1 column\(s\), but the outputs take \[1, 1\]"):
+    with pytest.raises(ValueError, match=r"y has 1 column, but the outputs take \[1, 1\]"):
         model.fit(X, y)
+    with pytest.raises(ValueError, match=r"module has 1 output, but .* takes 2\."):
+        NetworkRegressor(loss, module=cr.Sequential(cr.Linear(4, 2))).fit(X, columns)
     with pytest.raises(ValueError, match="must hold class numbers"):
         model.fit(X, columns + 0.5)
 
@@ -281,7 +283,7 @@ def test_dropout():
     assert model.score(X / 16, y) > 0.95
     again = NetworkClassifier((20, 10), dropout=[0.5, 0.0], **options).fit(X / 16, y)
     np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
-    with pytest.raises(ValueError, match="one for each of the 1 hidden layers"):
+    with pytest.raises(ValueError, match=r"a list of 1 number, .* not of 2\."):
         NetworkClassifier(dropout=[0.1, 0.2]).fit(X, y)
     with pytest.raises(ValueError, match="'dropout' parameter"):
         NetworkClassifier(dropout=1.0).fit(X, y)

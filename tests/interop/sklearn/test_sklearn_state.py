@@ -267,6 +267,20 @@ def test_likely_labels_do_not_tie_in_float32():
 
 
 @quiet
+@pytest.mark.parametrize("several", [False, True])
+def test_the_class_is_the_likelier_one_also_where_chances_are_nearly_even(several):
+    y = np.column_stack([Y == 0, Y == 1]).astype(int) if several else Y == 0
+    model = NetworkClassifier(4, max_iter=1, random_state=0).fit(X, y)
+    model.coefs_[-1][:] = 0
+    for logit in (-1e-3, -1e-9, -1e-12, 0.0, 1e-12, 1e-9, 1e-3):
+        model.intercepts_[-1][:] = logit
+        chances = model.predict_proba(X)
+        likelier = chances > 0.5 if several else chances[:, 1] > chances[:, 0]
+        np.testing.assert_array_equal(model.predict(X), likelier)
+        assert likelier.all() == (logit > 0)
+
+
+@quiet
 @pytest.mark.parametrize("classes", [2, 3])
 def test_chances_add_up_in_double(classes):
     model = NetworkClassifier(max_iter=3, random_state=0).fit(X, np.minimum(Y, classes - 1))

@@ -34,10 +34,11 @@ class Tidying:
     """
 
     def __init__(self, room: int) -> None:
-        self._room = room  # bytes that may be taken for new parameters
+        self._room = room  # bytes that may be taken for new weights, of float64
         self.parameters: dict[int, dict[str, Array]] = {}
         self.checks: dict[int, list[Any]] = {}
         self._kept: list[Any] = []  # so that no id is another's
+        self._made: set[int] = set()  # ids of layers whose weight is none of the file's
 
     def linear(self, weight: Array, bias: Array | None) -> layers.Linear:
         """Return a linear layer that will have these parameters."""
@@ -70,18 +71,18 @@ class Tidying:
         if isinstance(first, ByColumn) and isinstance(second, layers.Linear):
             if len(first.scale) != second.in_features:
                 return None
-            weight, bias = self._of(second)
+            weight, bias = self._replaced(second)
             weight, bias = first.scale[:, None] * weight, first.offset @ weight + bias
             has_bias = second.bias or first.offset.any()
         elif isinstance(first, layers.Linear) and isinstance(second, ByColumn):
             if len(second.scale) != first.out_features:
                 return None
-            weight, bias = self._of(first)
+            weight, bias = self._replaced(first)
             weight, bias = weight * second.scale, bias * second.scale + second.offset
             has_bias = first.bias or second.offset.any()
         else:
             return None
-        return self._checked(self.linear(weight, bias if has_bias else None), first, second)
+        return self._checked(self._make(weight, bias if has_bias else None), first, second)
 
     def _layer(self, element: Element | ByColumn) -> Element:
         """Return numbers that found no linear layer as one with a diagonal weight."""
@@ -90,15 +91,23 @@ class Tidying:
         n = len(element.scale)
         self._take(8 * n * n)
         bias = element.offset if element.offset.any() else None
-        layer = self.linear(np.diag(element.scale), bias)
+        layer = self._make(np.diag(element.scale), bias)
         self._checked(layer, element)
         return layer
 
-    def _of(self, layer: layers.Linear) -> tuple[Array, Array]:
-        self._take(8 * layer.in_features * layer.out_features)
+    def _make(self, weight: Array, bias: Array | None) -> layers.Linear:
+        layer = self.linear(weight, bias)
+        self._made.add(id(layer))
+        return layer
+
+    def _replaced(self, layer: layers.Linear) -> tuple[Array, Array]:
+        """Return weight and bias of a layer, in whose place another of its shape comes."""
         parameters = self.parameters[id(layer)]
-        weight = parameters["weight"].astype(np.float64)
-        return weight, parameters.get("bias", np.zeros(layer.out_features))
+        if id(layer) in self._made:  # for this one place
+            del self.parameters[id(layer)]
+        else:
+            self._take(8 * layer.in_features * layer.out_features)
+        return parameters["weight"], parameters.get("bias", np.zeros(layer.out_features))
 
     def _checked(self, joined: Any, *parts: Any) -> Any:
         """Let what was to be compared with the parts' shapes be compared with that of both."""

@@ -149,6 +149,7 @@ class NodeView:
 
     def add(self, step: Step) -> str:
         """Put a step before the node's own; return the name of what it gives."""
-        name = f"{step.label}, before {self.label}"
+        # Nodes may have the same label: their names are not always different.
+        name = f"{step.label}, before {self.label}, {len(self._steps)}"
         self._steps[name] = step
         return name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import erf, erfc, isfinite, pi, sqrt
+from math import erf, erfc, isclose, isfinite, pi, sqrt
 from typing import Any
 
 import numpy as np
@@ -51,12 +51,18 @@ def activation_of(found: Array) -> list[Element]:
         return []
     for activation, values in ACTIVATIONS:
         most = np.argmax(np.abs(values) * usable)
-        scale = float(f"{found[most] / values[most]:.6g}")
+        scale = _number_meant(found[most] / values[most])
         if isfinite(scale) and scale:
             same = np.isclose(found / scale, values, rtol=1e-5, atol=1e-6)
             if same[usable].all():
                 return [*activation, layers.Rescale(scale)]
     return []
+
+
+def _number_meant(value: float) -> float:
+    """Return the number of few digits that a value is, but for the rounding of float32."""
+    short = float(f"{value:.6g}")
+    return short if isclose(short, value, rel_tol=5e-7) else float(value)
 
 
 def evaluate(steps: Mapping[str, Step], start: str, end: str) -> Array:

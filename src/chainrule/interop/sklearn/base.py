@@ -25,6 +25,7 @@ from chainrule.interop.sklearn.fitting import FIT_FRAMES
 from chainrule.interop.sklearn.solvers import fit_epochs, fit_lbfgs, make_optimizer
 from chainrule.losses.multi_loss import MultiLoss
 from chainrule.models.sequential import Sequential
+from chainrule.utils.wording import plural
 
 STOCHASTIC = ("sgd", "adam")
 
@@ -162,8 +163,8 @@ class BaseNetwork(FittedNetwork, BaseEstimator):
         """Raise ValueError unless outputs of a module of one's own fit y."""
         if shapes != ((self.n_outputs_,),):
             raise ValueError(
-                f"module must have {self.n_outputs_} output(s), but its outputs have the shapes "
-                f"{', '.join(map(str, shapes))}."
+                f"module must have {plural(self.n_outputs_, 'output')}, but its outputs have the "
+                f"shapes {', '.join(map(str, shapes))}."
             )
 
     def _targets(self, y: Any) -> Any:

@@ -16,6 +16,7 @@ from chainrule.layers.layer import Element, Layer
 from chainrule.models.sequential import Sequential
 from chainrule.utils.arguments import integer
 from chainrule.utils.arrays import FloatArray
+from chainrule.utils.wording import plural
 
 ACTIVATIONS: dict[str, Layer] = {
     "identity": Identity(),
@@ -52,8 +53,8 @@ def hidden_activations(activation: Any, layers: int) -> list[Layer]:
     given = [activation] * layers if one_for_all else list(activation)
     if len(given) != layers:
         raise ValueError(
-            f"activation must be one for each of the {layers} hidden layers, but there are "
-            f"{len(given)}."
+            f"activation must be one, or a list of {plural(layers, 'activation')}, one for each "
+            f"hidden layer, not of {len(given)}."
         )
     for one in given:
         if not isinstance(one, Layer) and one not in list(ACTIVATIONS):
@@ -69,8 +70,8 @@ def hidden_dropout(dropout: Any, layers: int) -> list[float]:
     given: list[float] = list(dropout) if np.ndim(dropout) else [dropout] * layers
     if len(given) != layers:
         raise ValueError(
-            f"dropout must be one for each of the {layers} hidden layers, but there are "
-            f"{len(given)}."
+            f"dropout must be one number, or a list of {plural(layers, 'number')}, one for each "
+            f"hidden layer, not of {len(given)}."
         )
     return given
 

@@ -167,11 +167,9 @@ class NetworkClassifier(ClassifierMixin, BaseNetwork):
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the likeliest class of each row, or a matrix of 0 and 1 for several labels."""
-        return self._classes_of(self._outputs(X))
-
-    def _classes_of(self, outputs: NDArray[Any]) -> NDArray[Any]:
-        multiclass = self.out_activation_ == "softmax"
-        chances = outputs if multiclass else expit(outputs)
+        chances = self._logits(X)
+        if self.out_activation_ != "softmax":
+            chances = expit(chances)
         result: NDArray[Any] = self._label_binarizer.inverse_transform(
             chances[:, 0] if self.n_outputs_ == 1 else chances
         )

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.losses.multi_loss import MultiLoss
+from chainrule.utils.wording import plural
 
 Shapes = tuple[tuple[int, ...], ...]
 
@@ -22,12 +23,12 @@ def check_columns(loss: MultiLoss, shapes: Shapes, columns: int) -> None:
     """Raise ValueError unless the outputs, and their losses, take so many columns of y."""
     if len(shapes) != len(loss.losses):
         raise ValueError(
-            f"module has {len(shapes)} output(s), but {loss!r} takes {len(loss.losses)}."
+            f"module has {plural(len(shapes), 'output')}, but {loss!r} takes {len(loss.losses)}."
         )
     if sum(_widths(loss, shapes)) != columns:
         raise ValueError(
-            f"y has {columns} column(s), but the outputs take {_widths(loss, shapes)}, one after "
-            "the other."
+            f"y has {plural(columns, 'column')}, but the outputs take {_widths(loss, shapes)}, one "
+            "after the other."
         )
 
 

@@ -19,6 +19,7 @@ from chainrule.optimizers import SGD, Adam, Optimizer
 from chainrule.training import fit
 from chainrule.training.callbacks import Callback, Training
 from chainrule.training.errors import NonFiniteError
+from chainrule.utils.wording import plural
 
 NON_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and "
@@ -222,7 +223,7 @@ def fit_lbfgs(
     estimator.n_iter_ = min(int(result.nit), estimator.max_iter)
     if result.status != 0:
         warnings.warn(
-            f"lbfgs failed to converge after {estimator.n_iter_} iteration(s) "
+            f"lbfgs failed to converge after {plural(estimator.n_iter_, 'iteration')} "
             f"(status={result.status}): {result.message}",
             ConvergenceWarning,
             stacklevel=FIT_FRAMES + 2,

@@ -1,0 +1,22 @@
+"""Numbers of things, in words."""
+
+from decimal import Decimal
+
+
+def count(value: int) -> str:
+    """Return a whole number, however large.
+
+    >>> count(5130), count(128**150)
+    ('5,130', '1.206e+316')
+    """
+    return f"{value:,}" if value < 10**12 else f"{Decimal(value):.3e}"
+
+
+def plural(value: int, noun: str) -> str:
+    """Return a number of things.
+
+    >>> plural(1, "row"), plural(1200, "path"), plural(2, "loss")
+    ('1 row', '1,200 paths', '2 losses')
+    """
+    ending = "" if value == 1 else "es" if noun.endswith("s") else "s"
+    return f"{count(value)} {noun}{ending}"
