@@ -20,7 +20,6 @@ from chainrule.kernels import cache, jit
 from chainrule.kernels.cache import SECONDS_UNUSED
 from chainrule.kernels.jit import entry_point, kernel
 from chainrule.kernels.loss import huber, mse
-from chainrule.losses import loss as loss_module
 from chainrule.utils.arrays import GATHERED
 
 pytestmark = [pytest.mark.once, pytest.mark.skipif(jit.JIT_DISABLED, reason="nothing is compiled")]
@@ -91,7 +90,8 @@ def run(monkeypatch):
     """The interpreter as it is before anybody has called it, whatever other tests have done."""
     fresh = entry_point(interpreter.run.py_func)
     monkeypatch.setattr(machine, "get_run", lambda backend: fresh)
-    monkeypatch.setattr(loss_module, "_machines", MachinePool(16))  # the others have the old one
+    # The others have the old one.
+    monkeypatch.setattr("chainrule.losses.loss._machines", MachinePool(16))
     return fresh
 
 

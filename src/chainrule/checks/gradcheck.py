@@ -27,8 +27,6 @@ from chainrule.utils import arrays
 from chainrule.utils.arguments import above_zero, integer, shortened
 from chainrule.utils.arrays import FloatArray
 
-__all__ = ["GradientReport", "ParameterReport", "gradcheck"]
-
 ALL_BELOW = 2000  # parameters; of larger networks a random part is checked
 ENTRIES_OF_EACH = 50  # ... so many entries of each parameter
 CLEAR = 1e-3  # relative error that one step must show, or more steps are tried

@@ -146,10 +146,6 @@ class GradientReport:
         )
 
 
-def _names(parameters: Sequence[ParameterReport]) -> str:
-    return ", ".join(p.name for p in parameters)
-
-
 class GradientMismatch(AssertionError):  # noqa: N818 - named for what was found
     """A gradient differs from the central differences; ``report`` says where and by how much."""
 
@@ -158,6 +154,10 @@ class GradientMismatch(AssertionError):  # noqa: N818 - named for what was found
     def __init__(self, report: GradientReport) -> None:
         super().__init__(str(report))
         self.report = report
+
+
+def _names(parameters: Sequence[ParameterReport]) -> str:
+    return ", ".join(p.name for p in parameters)
 
 
 @dataclass(frozen=True)
