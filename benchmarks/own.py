@@ -11,10 +11,10 @@ import chainrule as cr
 from chainrule.elementary import tanh
 from chainrule.engine.foreign import BoundFunction
 from chainrule.engine.machine import Machine
+from chainrule.kernels.context import Phase
 from chainrule.kernels.foreign import call
 from chainrule.kernels.jit import kernel
 from chainrule.plan.functions import Function
-from chainrule.kernels.context import Phase
 
 BATCH = 64
 STEPS = 100

@@ -78,7 +78,7 @@ class Training:
 
     def state(self):
         state = self.optimizer.state(self.net)
-        numbers = [self.net.params, state.vectors, state.rule, self.optimizer.hyperparameters()]
+        numbers = [self.net.params, state.vectors, state.steps, self.optimizer.hyperparameters()]
         return deepcopy(numbers)
 
     def fit(self, path, resume=True, more=()):

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.callbacks import EarlyStopping
 from chainrule.cli import info, main, table_model, train
 from chainrule.models import saving
+from chainrule.training.callbacks import EarlyStopping
 
 pytestmark = pytest.mark.once
 

@@ -8,8 +8,8 @@ import pytest
 
 import chainrule as cr
 from chainrule import cli
-from chainrule.callbacks import EarlyStopping
 from chainrule.cli import table_model, train
+from chainrule.training.callbacks import EarlyStopping
 
 SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 import chainrule as cr
 from chainrule import cli
-from chainrule.callbacks import EarlyStopping
 from chainrule.cli import table_model, tables
+from chainrule.training.callbacks import EarlyStopping
 
 pytestmark = pytest.mark.once
 

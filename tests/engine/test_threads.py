@@ -136,7 +136,7 @@ def test_shares_of_the_parameters_are_equal_and_cut_between_rows(sizes, threads)
         width = parameter.shape[1] if parameter.ndim == 2 else parameter.size
         cut_between |= set(range(start, start + parameter.size + 1, width))
         start += parameter.size
-    alone, shares = planning.share_out(builder.instructions, offsets, 64, threads)
+    alone, shares = planning.share_out(builder.steps, offsets, 64, threads)
     assert alone[0] == 0
     assert alone[1] >= start
     assert shares[0] == 0

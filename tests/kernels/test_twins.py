@@ -1,6 +1,5 @@
 """Every kernel against its NumPy twin: same names, same arguments, same results."""
 
-import ctypes
 import inspect
 from importlib import import_module
 from pathlib import Path
@@ -15,7 +14,6 @@ import chainrule.reference
 from chainrule.kernels import jit
 from chainrule.kernels.blocks import NORM_BLOCK, PACKED_BYTES
 from chainrule.kernels.group import GROUP_SIZE
-from chainrule.reference.foreign import CALL, FUNCTION
 
 # Not kernels, but what they are made with.
 WITHOUT_TWIN = {
@@ -23,8 +21,8 @@ WITHOUT_TWIN = {
         "atomics",
         "blocks",
         "cache",
-        "callback",
         "clock",
+        "compilation",
         "conversion",
         "copy",
         "dot",
@@ -58,6 +56,8 @@ def modules(package):
     return {name for _, name, _ in iter_modules(package.__path__)}
 
 
+# What makes a function's arguments has its twin in chainrule.engine.views.
+NATIVE = "arguments_of", "address", "call", "call_python"
 SUBJECTS = sorted(modules(chainrule.kernels) - WITHOUT_TWIN)
 PAIRS = [
     (subject, name)
@@ -81,6 +81,7 @@ def test_every_file_has_its_twin():
 def test_every_function_has_its_twin(subject):
     kernels = public_functions(import_module(f"chainrule.kernels.{subject}"))
     references = public_functions(import_module(f"chainrule.reference.{subject}"))
+    kernels.pop("arguments_of", None)
     assert kernels.keys() == references.keys()
     for name, kernel in kernels.items():
         function = getattr(kernel, "py_func", kernel)
@@ -92,17 +93,6 @@ def test_nobody_else_writes_njit():
     for source in package.rglob("*.py"):
         assert "njit(" not in source.read_text() or source.name == Path(jit.__file__).name, source
 
-
-# A function from elsewhere, and the table that stands for it.
-@FUNCTION
-def weigh(address):
-    call = CALL.from_address(address)
-    table, *others, _ = call
-    right = table == TABLE.ctypes.data
-    call[-1] = sum(i * number for i, number in enumerate(others, 1)) if right else -1
-
-
-TABLE = np.array([ctypes.cast(weigh, ctypes.c_void_p).value], np.int64)
 
 # What a twin is called with: made from the names of its parameters.
 
@@ -133,7 +123,6 @@ def arguments(function, rows, columns, dtype, rng):
         "column": 1,
         "adds": True,
         "rows": rows,
-        "table": TABLE.ctypes.data,
         "lr": 0.01,
         "momentum": 0.9,
         "weight_decay": 0.1,
@@ -149,6 +138,9 @@ def arguments(function, rows, columns, dtype, rng):
         "offset": -0.7,
         "dtype": ord("h"),  # int16
         "limit": 0.5,
+        "loss_weight": 0.25,
+        "thread": 0,
+        "has_bias": 1,
         "p": 0.3,
         "key": 0x7234567890ABCDEF,
         "number": 1,
@@ -162,7 +154,7 @@ def arguments(function, rows, columns, dtype, rng):
     name = function.__name__
     if name == "cross_entropy":
         shapes["terms"] = (rows, 1)
-    if name in ("linear", "linear_relu", "linear_backward_weight"):
+    if name in ("linear", "linear_add", "linear_relu", "linear_backward_weight"):
         shapes["x"] = (rows, inner)
     if name in ("linear", "linear_relu"):
         shapes["b"] = (columns,)
@@ -172,24 +164,27 @@ def arguments(function, rows, columns, dtype, rng):
         shapes["b"] = (columns, inner)
     if name == "multiply_transposed":
         shapes["a"] = (inner, rows)
-    if name == "gather_values":
+    if name in ("gather_values", "gather_weights"):
         shapes["source"], shapes["out"] = (rows + 3,), (rows,)
     if name == "add_up":
         shapes["out"] = (columns,)
     if name == "outer":
         shapes |= {"x": (rows,), "dy": (columns,), "dw": (rows, columns)}
-    if name == "sum_squares":
+    if name in ("sum_squares", "sum_squares_of_share"):
         shapes["squares"] = (-(-rows * columns // NORM_BLOCK),)
-    if name == "row_squares":
+    if name == "square_norms_of_products":
         shapes["squares"] = (rows,)
+    if name == "sum_of_weights":
+        del numbers["total"]
+        shapes |= {"weights": (rows + 3,), "total": (1,)}
+    if name == "add_loss":
+        shapes["loss"] = (1,)
     if name in ("put_columns", "take_columns"):
         shapes["y"] = (rows, columns + 2)
     values = []
     for parameter in inspect.signature(function).parameters:
         if parameter in numbers:
             values.append(numbers[parameter])
-        elif name == "call":  # addresses
-            values.append(int(rng.integers(1 << 40)))
         elif parameter == "label":
             values.append(rng.integers(0, columns, rows))
         elif parameter == "group":
@@ -209,7 +204,7 @@ def arguments(function, rows, columns, dtype, rng):
             values.append(rng.normal(size=shapes.get(parameter, (rows, columns))).astype(dtype))
     subject = function.__module__.rpartition(".")[2]
     flat = ("activation", "clip", "combine", "curvature", "dropout", "norm", "rescale", "update")
-    by_row = any(word in name for word in ("softmax", "columns", "rows"))
+    by_row = any(word in name for word in ("softmax", "columns", "rows", "add_up"))
     if subject in flat and not by_row:
         values = [v.reshape(-1) if isinstance(v, np.ndarray) else v for v in values]
     return values
@@ -219,8 +214,9 @@ def tolerance(dtype):
     return {"rtol": 64 * np.finfo(dtype).eps, "atol": 64 * np.finfo(dtype).eps}
 
 
-# Those that take numbers instead have tests/kernels/test_elementary.py.
-ARRAY_PAIRS = [(subject, name) for subject, name in PAIRS if subject != "elementary"]
+# Those that take numbers instead have tests/test_elementary.py, those that take the addresses of
+# functions tests/test_arguments.py.
+ARRAY_PAIRS = [pair for pair in PAIRS if pair[0] != "elementary" and pair[1] not in NATIVE]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import initializers
+from chainrule.layers import initializers
 
 SHAPE = FAN_IN, FAN_OUT = 300, 200
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import chainrule as cr
-from chainrule.kernels import callback
+from chainrule.kernels import compilation
 from chainrule.kernels.elementwise import complex_step
 from chainrule.kernels.jit import JIT_DISABLED
 from chainrule.kernels.same import canonical
@@ -322,17 +322,17 @@ def test_a_variable_around_a_function_may_change_as_well():
 
 @pytest.mark.skipif(JIT_DISABLED, reason="nothing is compiled")
 def test_a_function_that_is_made_anew_is_not_compiled_anew(monkeypatch):
-    compiled, compile_it = [], callback.user_function
+    compiled, compile_it = [], compilation.user_function
 
     def counted(function):
         compiled.append(function)
         return compile_it(function)
 
-    monkeypatch.setattr(callback, "user_function", counted)
+    monkeypatch.setattr(compilation, "user_function", counted)
     for _ in range(5):
         net = cr.Sequential(cr.Activation(squared_and_scaled(0.123)), seed=0)
         assert derivative(net, [2.0])[1][0] == pytest.approx(0.492)
         del net
         gc.collect()
     assert len(compiled) == 2  # forward and backward
-    assert callback._compile.cache_info().maxsize is not None
+    assert compilation._of_user.cache_info().maxsize is not None

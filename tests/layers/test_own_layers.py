@@ -13,9 +13,9 @@ from chainrule.elementary import tanh
 from chainrule.engine import interpreter
 from chainrule.engine.backends import is_compiled
 from chainrule.engine.machine import Machine
+from chainrule.kernels.context import Phase
 from chainrule.kernels.jit import JIT_DISABLED
 from chainrule.layers import Layer
-from chainrule.plan.instructions import Phase
 from chainrule.plan.tangent import Tangents
 
 BACKENDS = ["numba", "numpy"]
@@ -154,7 +154,7 @@ def test_where_paths_and_uses_of_a_parameter_meet():
 
     def twice_and_around(plan, x):
         once = own.lower(plan, x)
-        return plan.add(own.lower(plan, once), plan.multiply(x, once))
+        return plan.apply("add", own.lower(plan, once), plan.apply("multiply", x, once))
 
     net = cr.Sequential(cr.Linear(3, 4), Own(twice_and_around), seed=0)
     assert cr.gradcheck(net, cr.MSELoss(), batch(5, 3), batch(5, 4)).error < 1e-6
@@ -563,11 +563,11 @@ def test_explain_shows_own_layers():
 def test_there_is_no_tangent_through_an_own_layer():
     net = cr.Sequential(cr.Activation(np_square), seed=0)
     plan, x, _ = net.lower((3,))
-    tangents = Tangents(plan, moving=False, seeds=[(x, x)])
+    tangents = Tangents(plan, parameters_change=False, seeds=[(x, x)])
     with pytest.raises(
         NotImplementedError, match=r"Activation\(np_square\) \(layer 0\) has no tan"
     ):
-        tangents.append(list(plan.instructions))
+        tangents.append(list(plan.steps))
 
 
 @pytest.mark.parametrize("backend", [b for b in BACKENDS if not is_compiled(b)])
@@ -578,7 +578,7 @@ def test_arrays_that_a_compiled_layer_keeps_keep_their_memory(backend):
         kept.extend([x, weight, y])
         y[:] = x * weight
 
-    def backward(dy, x, weight, dx, d_weight):
+    def backward(dy, x, y, weight, dx, d_weight):  # what it reads is there until then
         kept.extend([dy, d_weight])
 
     weight = cr.Parameter((3,), cr.initializers.Constant(2.0))

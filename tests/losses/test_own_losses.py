@@ -6,7 +6,7 @@ from numba import njit
 
 import chainrule as cr
 from chainrule.engine.machine import Machine
-from chainrule.plan.instructions import Phase
+from chainrule.kernels.context import Phase
 
 
 def batch(*shape, seed=0):

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 import chainrule as cr
 from chainrule.engine.machine import Machine
+from chainrule.kernels.context import Phase
 from chainrule.models.architecture import build, describe
-from chainrule.plan.instructions import Phase
 
 H = 1e-30
 ROWS, WIDTH = 6, 3
@@ -222,7 +222,7 @@ def test_a_plan_that_keeps_everything_has_every_gradient(net):
     d_out = d_outputs(net, x)
     net.forward(x)
     net.backward(one_or_tuple(d_out))
-    plan = net.make_plan((WIDTH,), ROWS, keep=True)
+    plan = net.make_plan((WIDTH,), ROWS, retain=True)
     machine = Machine(plan, net.dtype, net.backend)
     grads = np.zeros_like(net.grads)
     machine.run(Phase.FORWARD, ROWS, params=net.params, inputs=x)

@@ -5,9 +5,9 @@ import pytest
 
 import chainrule as cr
 from chainrule.engine.machine import Machine
+from chainrule.kernels.context import Phase
 from chainrule.kernels.jit import JIT_DISABLED
 from chainrule.plan import Head, Tensor, make_plan
-from chainrule.plan.instructions import Phase
 from chainrule.plan.tangent import Tangents
 
 ROWS, WIDTH = 5, 4
@@ -44,14 +44,14 @@ def network(activation, backend):
 class Tangent:
     """A network with its tangent, and if asked for the tangent of that."""
 
-    def __init__(self, net, *, moving, order=1):
+    def __init__(self, net, *, parameters_change, order=1):
         builder, x, (y,) = net.lower((WIDTH,))
         seed = Tensor(x.shape)
-        tangents = Tangents(builder, moving=moving, seeds=[(x, seed)])
+        tangents = Tangents(builder, parameters_change=parameters_change, seeds=[(x, seed)])
         self.net, heads, begin = net, [Head(y)], 0
         for _ in range(order):
-            steps = builder.instructions[begin:]
-            begin = len(builder.instructions)
+            steps = builder.steps[begin:]
+            begin = len(builder.steps)
             tangents.append(steps)
             heads.append(Head(tangents.of(heads[-1].output)))
         plan = make_plan(
@@ -102,7 +102,7 @@ def test_tangent_and_its_way_back(activation, backend, rng):
     net = network(activation, backend)
     x, dx = rng.normal(size=(2, ROWS, WIDTH))
     direction = rng.normal(size=net.params.size)
-    tangent = Tangent(net, moving=True)
+    tangent = Tangent(net, parameters_change=True)
     y, dy = tangent.forward(x, dx, direction)
     np.testing.assert_allclose(y, net.forward(x), rtol=1e-13)
     right, left = (moved(net, direction, h).forward(x + h * dx) for h in (STEP, -STEP))
@@ -125,7 +125,10 @@ def test_tangent_and_its_way_back(activation, backend, rng):
 def test_tangent_of_the_tangent_and_its_way_back(activation, backend, rng):
     net = network(activation, backend)
     x, dx = rng.normal(size=(2, ROWS, WIDTH))
-    first, second = Tangent(net, moving=False), Tangent(net, moving=False, order=2)
+    first, second = (
+        Tangent(net, parameters_change=False),
+        Tangent(net, parameters_change=False, order=2),
+    )
     nowhere = np.zeros_like(net.params)
     y, dy, d2y = second.forward(x, dx, nowhere)
     np.testing.assert_allclose([y, dy], first.forward(x, dx, nowhere), rtol=1e-13)
@@ -148,8 +151,8 @@ def test_threads_compute_the_same_tangents(rng):
     layers = [layer for _ in range(4) for layer in (cr.Linear(128, 128), cr.Tanh())]
     net = cr.Sequential(*layers, seed=0)
     builder, x, (y,) = net.lower((128,))
-    tangents = Tangents(builder, moving=True)
-    tangents.append(list(builder.instructions))
+    tangents = Tangents(builder, parameters_change=True)
+    tangents.append(list(builder.steps))
     heads = [Head(y), Head(tangents.of(y))]
     data, d_out = rng.normal(size=(2, 256, 128)).astype("f")
     direction = rng.normal(size=net.params.size).astype("f")

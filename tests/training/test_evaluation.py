@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 import chainrule as cr
 from chainrule.engine.machine import Machine
+from chainrule.kernels.context import Phase
 from chainrule.layers.container import Container
-from chainrule.plan.instructions import UNASSIGNED, Phase
+from chainrule.plan.call import gradient, value
 
 WIDTH, CLASSES = 6, 3
 ARGUMENTS = {"Linear": (WIDTH, WIDTH), "Dropout": (0.4,), "Rescale": (0.7, 0.1)}
@@ -141,12 +142,14 @@ def test_early_stopping_keeps_the_best_epoch_of_a_network_with_dropout():
 def test_a_plan_without_a_backward_pass_has_no_place_for_gradients():
     net = cr.Sequential(cr.Linear(3, 4), cr.Tanh(), cr.Dropout(0.5), cr.Linear(4, 2), seed=0)
     plan = net.make_plan((3,), 5, loss=cr.MSELoss(), backward=False)
-    for field in ("dx", "dy", "dz", "d_other", "partial", "parts"):
-        assert (plan.instructions[field] == UNASSIGNED).all()
-    assert plan.layout["d_input"] == UNASSIGNED
     # The loss writes its gradient, though, and it has a place of its own.
-    used = [plan.heads[name][0] for name in ("output", "d_output", "target", "terms")]
-    assert len(set(used)) == 4
+    (head,) = plan.heads
+    values = {value(tensor) for tensor in (plan.input, *(step.y for step in plan.steps))}
+    of_the_loss = gradient(head.output), ("target", head), ("terms", head), "weight"
+    assert set(plan.places) == {*values, *of_the_loss}
+    assert ("d_input", 0) not in plan.named
+    used = {plan.places[key] for key in (value(head.output), *of_the_loss)}
+    assert len(used) == 5
     assert min(used) >= 0
     machine = Machine(plan, net.dtype, "numba")
     with pytest.raises(RuntimeError, match="no room for a backward pass"):

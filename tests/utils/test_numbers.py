@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.callbacks import Callback
-from chainrule.initializers import Initializer
+from chainrule.layers.initializers import Initializer
 from chainrule.layers.layer import Layer
 from chainrule.losses import Loss
 from chainrule.optimizers import Optimizer
-from chainrule.schedules import Schedule
+from chainrule.training.callbacks import Callback
+from chainrule.training.schedules import Schedule
 
 EXTREMES = [1e39, 1e-50]  # infinite, and 0, in float32
 FLOAT = {float, "float", "WeightDecay", "float | None", float | None}

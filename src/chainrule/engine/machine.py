@@ -181,10 +181,8 @@ class Machine:
             *(words.TARGETS, words.LABELS, words.WEIGHTS, words.ORDER, words.OUTPUTS),
         )
         self._arrays.update(zip(places, (*vectors, data, *given), strict=True))
-        # Plain Python runs in one thread.
-        start, size = (at // self.plan.item for at in self.plan.scratch)
-        self._arrays[words.SCRATCH] = self.arena[start : start + size]
-        self._arrays[words.SELF] = self.contexts[0]
+        self._arrays[words.SCRATCH] = self.arena
+        self._arrays[words.SELF] = self.contexts
 
     def _bound(self, update: UpdateProgram | None) -> Binding:
         """Return an update's program with its functions, kept for the next run."""
@@ -298,10 +296,9 @@ class Machine:
         this at the same time.
         """
         context = self.contexts[0].copy()
-        if not self._compiled:
-            self._arrays[words.GRADS] = grads[begin:]
-            self._arrays[words.SCRATCH] = self.arena[self.plan.scratch[0] // self.plan.item :]
         scratch = np.empty(self.plan.scratch[1], np.uint8)
+        if self._needs_arrays:
+            self._arrays[words.GRADS], self._arrays[words.SCRATCH] = grads, scratch
         get_function(self._backend, "samples", "differentiate_samples")(
             self._binding.table, self.plan.sections, context, scratch, first, last, grads[begin:],
             stride, self._alone,

@@ -31,7 +31,7 @@ class Arguments:
     kinds : of the arguments.
     row : the call's words.
     dtype : the plan's.
-    arrays : by the words of the context that hold their addresses.
+    arrays : by the words of the context that hold their addresses, or addresses within them.
 
     Notes
     -----
@@ -136,7 +136,9 @@ class _Reader:
     def _view(self, base: int, place: int, shape: list[int], dtype: np.dtype) -> Array:
         if prod(shape) == 0:
             return np.empty(shape, dtype)
-        memory = self._arrays[base].reshape(-1).view(np.uint8)
+        array = self._arrays[base]
+        place += self._context[base] - array.ctypes.data  # it may begin within the array
+        memory = array.reshape(-1).view(np.uint8)
         return memory[place : place + prod(shape) * dtype.itemsize].view(dtype).reshape(shape)
 
 

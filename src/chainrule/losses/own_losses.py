@@ -41,11 +41,11 @@ class _OwnLoss(OutputLoss):
         return output_shape if self._target_shape is None else self._target_shape
 
     @abstractmethod
-    def function(self) -> Function:
+    def as_function(self) -> Function:
         """Return what computes the loss."""
 
     def head(self, output: Tensor, loss_weight: float = 1.0) -> Head:
-        loss = LossOperation(repr(self), self.function(), by_row=True, of_user=True)
+        loss = LossOperation(repr(self), self.as_function(), by_row=True, of_user=True)
         target_shape = None if self.takes_labels else self.target_shape(output.shape)
         return Head(output, loss, {}, loss_weight, target_shape)
 
@@ -112,7 +112,7 @@ class CompiledLoss(_OwnLoss):
     def __repr__(self) -> str:
         return f"CompiledLoss({function_name(self._function)})"
 
-    def function(self) -> Function:
+    def as_function(self) -> Function:
         return Function(self._function, tuple(self._takes), f"the loss {self!r}")
 
 
@@ -159,7 +159,7 @@ class NumPyLoss(_OwnLoss):
             As it is given, in the network's dtype; as ``label``, int64 of shape (n,).
         """
 
-    def function(self) -> Function:
+    def as_function(self) -> Function:
         names = "output", "label" if self.takes_labels else "target", "losses", "d_output"
         return Function(self._call, names, f"the loss {self!r}", can_compile=False)
 
