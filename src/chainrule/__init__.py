@@ -70,7 +70,7 @@ from chainrule.losses import BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, MSE
 from chainrule.multi_loss import MultiLoss
 from chainrule.network import Sequential
 from chainrule.objective import Objective, objective
-from chainrule.optimizers import SGD, Adam, AdamW
+from chainrule.optimizers import SGD, Adagrad, Adam, AdamW, Lion, NAdam, RMSprop
 from chainrule.own_losses import CompiledLoss, NumPyLoss
 from chainrule.saving import load, load_metadata
 from chainrule.threads import get_num_threads, set_num_threads, threads
@@ -85,6 +85,7 @@ __all__ = [
     "GELU",
     "SGD",
     "Activation",
+    "Adagrad",
     "Adam",
     "AdamW",
     "BCEWithLogitsLoss",
@@ -105,16 +106,19 @@ __all__ = [
     "Identity",
     "LeakyReLU",
     "Linear",
+    "Lion",
     "LogSoftmax",
     "MSELoss",
     "ModelFileError",
     "MultiLoss",
+    "NAdam",
     "NonFiniteError",
     "NumPyLayer",
     "NumPyLoss",
     "Objective",
     "Parallel",
     "Parameter",
+    "RMSprop",
     "ReLU",
     "Rescale",
     "Residual",
