@@ -6,6 +6,8 @@ from typing import ClassVar
 from chainrule.arguments import above_zero, at_least_zero
 from chainrule.optimizers.optimizer import Optimizer, WeightDecay
 
+__all__ = ["Adagrad"]
+
 
 class Adagrad(Optimizer):
     """Steps by the gradient over the root of the sum of all its squares so far.

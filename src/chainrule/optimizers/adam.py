@@ -8,6 +8,8 @@ import numpy as np
 from chainrule.arguments import above_zero
 from chainrule.optimizers.optimizer import Optimizer, WeightDecay, flag, two_shares
 
+__all__ = ["Adam", "AdamW"]
+
 
 class MomentOptimizer(Optimizer):
     """What divides the gradient's running mean by the root of its running square."""

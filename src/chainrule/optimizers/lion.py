@@ -4,6 +4,8 @@ from typing import ClassVar
 
 from chainrule.optimizers.optimizer import Optimizer, WeightDecay, two_shares
 
+__all__ = ["Lion"]
+
 
 class Lion(Optimizer):
     """Steps by the sign of a running mean of the gradient: by lr, up or down.

@@ -6,6 +6,8 @@ from chainrule.arguments import at_least_zero
 from chainrule.optimizers.adam import MomentOptimizer
 from chainrule.optimizers.optimizer import WeightDecay, flag
 
+__all__ = ["NAdam"]
+
 
 class NAdam(MomentOptimizer):
     """Adam with Nesterov's momentum.

@@ -5,6 +5,8 @@ from typing import ClassVar
 from chainrule.arguments import above_zero, share_below_one
 from chainrule.optimizers.optimizer import Optimizer, WeightDecay, flag
 
+__all__ = ["RMSprop"]
+
 
 class RMSprop(Optimizer):
     """Steps by the gradient over the root of its running square.

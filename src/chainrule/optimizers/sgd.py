@@ -5,6 +5,8 @@ from typing import ClassVar
 from chainrule.arguments import share_below_one
 from chainrule.optimizers.optimizer import Optimizer, WeightDecay, flag
 
+__all__ = ["SGD"]
+
 
 class SGD(Optimizer):
     """Stochastic gradient descent, with momentum if wanted.
