@@ -25,39 +25,15 @@ from chainrule.autodiff import (
 from chainrule.checks import GradientMismatch, GradientReport, gradcheck, gradgradcheck
 from chainrule.explain import GradientFlow, explain, nudge
 from chainrule.interop.scipy import Objective, objective
-from chainrule.layers import (
-    ELU,
-    GELU,
-    Activation,
-    Branch,
-    CompiledLayer,
-    Dropout,
-    Flatten,
-    Identity,
-    LeakyReLU,
-    Linear,
-    LogSoftmax,
-    NumPyLayer,
-    Parallel,
-    Parameter,
-    ReLU,
-    Rescale,
-    Residual,
-    Shared,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    Softplus,
-    Tanh,
-    initializers,
-)
-from chainrule.losses import BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, MSELoss
+from chainrule.layers import *
+from chainrule.layers import Activation, CompiledLayer, NumPyLayer, Parameter, initializers
+from chainrule.losses import *
 from chainrule.losses.multi_loss import MultiLoss
 from chainrule.losses.own_losses import CompiledLoss, NumPyLoss
 from chainrule.models.errors import ModelFileError
 from chainrule.models.saving import load, load_metadata
 from chainrule.models.sequential import Sequential
-from chainrule.optimizers import SGD, Adam, AdamW
+from chainrule.optimizers import *
 from chainrule.training import Checkpoint, callbacks, fit, schedules
 from chainrule.training.averaging import ExponentialMovingAverage
 from chainrule.training.callbacks import Callback
@@ -78,50 +54,24 @@ sys.modules.update(
 )
 
 __all__ = [
-    "ELU",
-    "GELU",
-    "SGD",
     "Activation",
-    "Adam",
-    "AdamW",
-    "BCEWithLogitsLoss",
-    "Branch",
     "Callback",
     "Checkpoint",
     "CompiledLayer",
     "CompiledLoss",
-    "CrossEntropyLoss",
-    "Dropout",
     "ExponentialMovingAverage",
-    "Flatten",
     "GradientFlow",
     "GradientMismatch",
     "GradientReport",
     "History",
-    "HuberLoss",
-    "Identity",
-    "LeakyReLU",
-    "Linear",
-    "LogSoftmax",
-    "MSELoss",
     "ModelFileError",
     "MultiLoss",
     "NonFiniteError",
     "NumPyLayer",
     "NumPyLoss",
     "Objective",
-    "Parallel",
     "Parameter",
-    "ReLU",
-    "Rescale",
-    "Residual",
     "Sequential",
-    "Shared",
-    "SiLU",
-    "Sigmoid",
-    "Softmax",
-    "Softplus",
-    "Tanh",
     "__version__",
     "callbacks",
     "clip_grad_norm",
@@ -165,6 +115,9 @@ __all__ = [
     "value_and_grad",
     "vjp",
 ]
+__all__ += layers.__all__
+__all__ += losses.__all__
+__all__ += optimizers.__all__
 
 
 def __getattr__(name: str) -> Any:

@@ -103,8 +103,10 @@ class UpdateProgram:
             "step": word(context.STEP),
             "weight_decay": number(float(run.weight_decay)),
         }
-        given |= {name: self._share(context.STATE, run, i) for i, name in enumerate(rule.state)}
         given |= {name: number(value) for name, value in numbers.items()}
+        given |= {name: whole(context.STATE, 0, (0,)) for name in rule.state}
+        kept = rule.state_with(numbers)
+        given |= {name: self._share(context.STATE, run, i) for i, name in enumerate(kept)}
         return Call(rule.update, tuple(given[name] for name in rule.update.names))
 
     def _average(self, decay: float) -> Call:

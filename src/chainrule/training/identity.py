@@ -25,6 +25,14 @@ def describe_optimizer(optimizer: Optimizer) -> dict[str, Any]:
     return {"kind": type(optimizer).__name__, "numbers": numbers}
 
 
+def complete_optimizer(description: dict[str, Any], optimizer: Optimizer) -> dict[str, Any]:
+    """Return a description of such an optimizer with the numbers that it had not yet then."""
+    kind, numbers = description.get("kind"), description.get("numbers")
+    if kind != type(optimizer).__name__ or not isinstance(numbers, dict):
+        return description
+    return description | {"numbers": optimizer.added_numbers | numbers}
+
+
 def describe_object(thing: object) -> str:
     """Return how it is written, without the addresses that some objects show."""
     return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(thing))
