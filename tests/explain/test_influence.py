@@ -10,6 +10,8 @@ import chainrule as cr
 from chainrule.explain import notation
 from chainrule.layers.activation import Elementwise
 
+pytestmark = pytest.mark.once
+
 
 def batch(rows, columns, seed=0):
     return np.random.default_rng(seed).normal(size=(rows, columns))

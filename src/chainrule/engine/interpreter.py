@@ -14,7 +14,9 @@ import math
 
 import numpy as np
 
+from chainrule.kernels import context as word
 from chainrule.kernels.barrier import barrier, fail, has_failed
+from chainrule.kernels.context import FAILED, Flag, Phase, Section
 from chainrule.kernels.group import DISMISSED, FIRST_BATCH, WANTED
 from chainrule.kernels.jit import entry_point, kernel
 from chainrule.kernels.native import address, call, call_python
@@ -27,8 +29,6 @@ from chainrule.kernels.thread_group import (
     leave,
     stop_clock,
 )
-from chainrule.plan import context as word
-from chainrule.plan.context import FAILED, Flag, Phase, Section
 
 GATHER, PREDICT, LOSS, OUTPUT = Phase.GATHER, Phase.PREDICT, Phase.LOSS, Phase.OUTPUT
 BACKWARD, INPUT_GRADIENT, UPDATE = Phase.BACKWARD, Phase.INPUT_GRADIENT, Phase.UPDATE

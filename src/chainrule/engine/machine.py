@@ -16,11 +16,11 @@ from chainrule.engine.binding import Binding
 from chainrule.engine.rows import as_rows
 from chainrule.engine.thread_count import Choice, ThreadCount
 from chainrule.engine.update import UpdateProgram
+from chainrule.kernels import context as words
 from chainrule.kernels import group as in_group
 from chainrule.kernels.blocks import NORM_BLOCK
-from chainrule.plan import context as words
-from chainrule.plan.context import FAILED, Phase
-from chainrule.plan.builder import Tensor
+from chainrule.kernels.context import FAILED, Phase
+from chainrule.operations.operation import Tensor
 from chainrule.plan.plan import Plan
 
 Array = NDArray[Any]
@@ -289,7 +289,7 @@ class Machine:
     def differentiate_samples(
         self, first: int, last: int, begin: int, stride: int, grads: Array
     ) -> None:
-        """Write the parameters' gradients of the samples from ``first`` to ``last``, each by itself.
+        """Write the parameters' gradients of each sample from ``first`` to ``last``.
 
         The first one's goes to ``begin`` in the vector ``grads``, each other ``stride`` further.
         The plan has retained everything, and was run forward and backward. Several threads may do

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import inf
-from typing import TYPE_CHECKING
 
 from chainrule.kernels.affine import (
     linear,
@@ -13,11 +13,16 @@ from chainrule.kernels.affine import (
 )
 from chainrule.kernels.blocks import DIRECT_BYTES, NARROW_BYTES, PACKED_BYTES, is_direct
 from chainrule.kernels.samples import square_norms_of_products
-from chainrule.operations.operation import Operation, View, function
-
-if TYPE_CHECKING:
-    from chainrule.plan.builder import PlanBuilder, Step, Tensor
-    from chainrule.plan.tangent import Tangents
+from chainrule.operations.operation import (
+    Operation,
+    ParameterUse,
+    PlanBuilder,
+    Step,
+    Tangents,
+    Tensor,
+    View,
+    function,
+)
 
 
 def tangent(plan: PlanBuilder, step: Step, tangents: Tangents) -> Tensor | None:
@@ -31,7 +36,13 @@ def tangent(plan: PlanBuilder, step: Step, tangents: Tangents) -> Tensor | None:
     return dy
 
 
-def _append(plan, step, x, y, parameters):
+def _append(
+    plan: PlanBuilder,
+    step: Step,
+    x: Tensor,
+    y: Tensor | None,
+    parameters: Mapping[str, ParameterUse],
+) -> Tensor:
     """Append a product that makes a value, or is added to ``y``."""
     if y is None:
         return plan.apply("linear", x, shape=step.y.shape, parameters=parameters)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from chainrule.plan.builder import Step, Tensor
+from chainrule.operations.operation import Step, Tensor
 from chainrule.plan.call import Call, Caller, value
 
 
