@@ -8,13 +8,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.kernels import context
 from chainrule.kernels.blocks import NORM_BLOCK
+from chainrule.kernels.context import Flag
 from chainrule.operations.operation import find, function
 from chainrule.operations.update import UpdateOperation
-from chainrule.plan import context
 from chainrule.plan.argument import Argument, number, share, whole, word
 from chainrule.plan.call import Call
-from chainrule.plan.context import Flag
 from chainrule.plan.plan import table_of
 
 

@@ -9,11 +9,11 @@ import numpy as np
 from numpy import may_share_memory, ndarray
 from numpy.typing import ArrayLike
 
-from chainrule.arguments import Check, above_zero, at_least_zero, integer, share_below_one
 from chainrule.kernels import norm
 from chainrule.operations import adam, adamw, sgd
 from chainrule.ops.door import broadcasts_to, check_out, computed_in, number, plain, real_arrays
 from chainrule.ops.entries import COMPUTED, Entries
+from chainrule.utils.arguments import Check, above_zero, at_least_zero, integer, share_below_one
 
 Arrays = ArrayLike | Sequence[ArrayLike]
 

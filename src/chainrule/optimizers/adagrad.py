@@ -3,8 +3,8 @@
 from math import sqrt
 from typing import ClassVar
 
-from chainrule.arguments import above_zero, at_least_zero
 from chainrule.optimizers.optimizer import Optimizer, WeightDecay
+from chainrule.utils.arguments import above_zero, at_least_zero
 
 __all__ = ["Adagrad"]
 

@@ -2,9 +2,9 @@
 
 from typing import ClassVar
 
-from chainrule.arguments import at_least_zero
 from chainrule.optimizers.adam import MomentOptimizer
 from chainrule.optimizers.optimizer import WeightDecay, flag
+from chainrule.utils.arguments import at_least_zero
 
 __all__ = ["NAdam"]
 

@@ -6,22 +6,29 @@ from abc import ABC
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, Protocol
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from chainrule.arguments import Check, Numbers, at_least_zero, share_below_one
 from chainrule.engine.update import Run, UpdateOptions, UpdateProgram
 from chainrule.operations.operation import find
 from chainrule.optimizers.state import OptimizerState
-
-if TYPE_CHECKING:
-    from chainrule.network import Sequential
+from chainrule.utils.arguments import Check, Numbers, at_least_zero, share_below_one, shortened
+from chainrule.utils.arrays import FloatArray
 
 PLAIN = UpdateOptions()
 
 WeightDecay = float | dict[str, float]
+
+
+class Trainable(Protocol):
+    """What an optimizer needs to know of a network."""
+
+    @property
+    def params(self) -> FloatArray: ...
+    def parameters(self) -> dict[str, FloatArray]: ...
+    def apply_update(self, state: OptimizerState) -> None: ...
 
 
 def _weight_decay(value: Any, name: str, dtype: np.dtype | None) -> WeightDecay:
@@ -65,7 +72,7 @@ class Optimizer(Numbers, ABC):
     def __init__(self, **numbers: Any) -> None:
         for name, value in numbers.items():
             setattr(self, name, value)
-        self._states: WeakKeyDictionary[Sequential, OptimizerState] = WeakKeyDictionary()
+        self._states: WeakKeyDictionary[Trainable, OptimizerState] = WeakKeyDictionary()
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self.number_checks:
@@ -77,8 +84,10 @@ class Optimizer(Numbers, ABC):
         numbers = (f"{name}={value!r}" for name, value in self.hyperparameters().items())
         return f"{type(self).__name__}({', '.join(numbers)})"
 
-    def step(self, network: Sequential) -> None:
+    def step(self, network: Trainable) -> None:
         """Change the network's parameters in place, by its gradients."""
+        if not hasattr(network, "apply_update"):  # as of optimizers that hold the parameters
+            raise TypeError(f"step takes the network, not {shortened(network)}.")
         network.apply_update(self.state(network))
 
     @property
@@ -86,7 +95,7 @@ class Optimizer(Numbers, ABC):
         """How many vectors like the parameters it remembers, with the rule's numbers as now."""
         return len(find(self.operation).state_with(self._numbers()))
 
-    def state(self, network: Sequential, options: UpdateOptions = PLAIN) -> OptimizerState:
+    def state(self, network: Trainable, options: UpdateOptions = PLAIN) -> OptimizerState:
         """Return what is remembered of ``network``, with the rule's numbers as they are now.
 
         ``options`` are what a training does besides.
@@ -98,9 +107,7 @@ class Optimizer(Numbers, ABC):
             state = self._states[network] = self._first_state(network)
         return self._with_numbers(state, network, runs, options)
 
-    def trial_state(
-        self, network: Sequential, room: OptimizerState | None = None
-    ) -> OptimizerState:
+    def trial_state(self, network: Trainable, room: OptimizerState | None = None) -> OptimizerState:
         """Return a copy of :meth:`state`, in ``room`` if given, for steps that leave no trace."""
         self._check_in(network.params.dtype)
         runs = self._decay_runs(network)
@@ -126,12 +133,12 @@ class Optimizer(Numbers, ABC):
         for name, value in numbers.items():
             setattr(self, name, value)
 
-    def _first_state(self, network: Sequential) -> OptimizerState:
+    def _first_state(self, network: Trainable) -> OptimizerState:
         params = network.params
         return OptimizerState(np.empty((0, params.size), params.dtype))
 
     def _with_numbers(
-        self, state: OptimizerState, network: Sequential, runs: list[Run], options: UpdateOptions
+        self, state: OptimizerState, network: Trainable, runs: list[Run], options: UpdateOptions
     ) -> OptimizerState:
         rule, params = self._numbers(), network.params
         numbers = tuple(rule.items()), tuple(runs), options
@@ -142,7 +149,7 @@ class Optimizer(Numbers, ABC):
         state.lr = float(self.lr)
         return state
 
-    def _decay_runs(self, network: Sequential) -> list[Run]:
+    def _decay_runs(self, network: Trainable) -> list[Run]:
         """Return begin, end and weight decay of each run of parameters that have the same."""
         decays = self.weight_decay
         if not isinstance(decays, dict):

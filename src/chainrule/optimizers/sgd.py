@@ -2,8 +2,8 @@
 
 from typing import ClassVar
 
-from chainrule.arguments import share_below_one
 from chainrule.optimizers.optimizer import Optimizer, WeightDecay, flag
+from chainrule.utils.arguments import share_below_one
 
 __all__ = ["SGD"]
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.arrays import owned
 from chainrule.engine.update import UpdateProgram
+from chainrule.utils.arrays import owned
 
 
 class OptimizerState:

@@ -1,15 +1,15 @@
-"""The losses of a plan, as calls: an output is compared with its target, then terms are added up."""
+"""The losses of a plan, as calls: outputs are compared with targets, then terms are added up."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from chainrule.kernels import context
+from chainrule.kernels.argument import Rows
 from chainrule.operations.loss import LossOperation
-from chainrule.operations.operation import function
-from chainrule.plan import context
-from chainrule.plan.argument import Argument, Rows, counted, number, rows_of, whole, word
-from chainrule.plan.builder import Shape, Tensor
+from chainrule.operations.operation import Shape, Tensor, function
+from chainrule.plan.argument import Argument, counted, number, rows_of, whole, word
 from chainrule.plan.call import Call, Caller, gradient, value
 from chainrule.plan.data import order_of
 
@@ -52,7 +52,6 @@ def calls_of_loss(caller: Caller, heads: Sequence[Head]) -> list[Call]:
         gather_weights,
         sum_of_weights,
     )
-    
 
     if all(head.loss is None for head in heads):
         return []
@@ -84,7 +83,6 @@ def calls_of_loss(caller: Caller, heads: Sequence[Head]) -> list[Call]:
 def calls_of_loss_sum(caller: Caller, heads: Sequence[Head]) -> list[Call]:
     """Return what adds up the terms of the whole batch."""
     from chainrule.kernels.loss import add_loss  # loads Numba
-    
 
     calls = []
     for head in heads:

@@ -11,12 +11,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-
+from chainrule.kernels.context import Flag, Section
+from chainrule.operations.operation import Shape, Step, Tensor
 from chainrule.plan.arena import ALIGNMENT
 from chainrule.plan.backward import Backward
-from chainrule.plan.builder import PlanBuilder, Shape, Step, Tensor
+from chainrule.plan.builder import PlanBuilder
 from chainrule.plan.call import Call, Caller, gradient, value
-from chainrule.plan.context import Flag, Section
 from chainrule.plan.data import calls_of_gather, calls_of_output
 from chainrule.plan.forward import calls_of_forward, take_rescale
 from chainrule.plan.loss import Head, calls_of_loss, calls_of_loss_sum
@@ -281,10 +281,8 @@ def _call_of_rescaled_gradient(caller: Caller, first: Tensor, rescale: Step) -> 
     """Turn the gradient by what the gather writes into that by the input."""
     if rescale.numbers["scale"] == 1.0:
         return []
-    step = Step(
-        rescale.operation, (first,), first, [], numbers=rescale.numbers
-    )
-    code = rescale.operation.backward["x"]
+    step = Step(rescale.operation, (first,), first, [], numbers=rescale.numbers)
+    (code,) = rescale.operation.backward_of("x")
     return [caller.call(step, code, Flag.VALUES | Flag.FOR_INPUT)]
 
 

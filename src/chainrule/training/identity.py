@@ -9,7 +9,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.batch import Batch
+from chainrule.models.batch import Batch
 from chainrule.optimizers import Optimizer
 
 # Rows of which the checksum is taken: all of a large memory-mapped array would take long.

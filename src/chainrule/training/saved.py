@@ -11,14 +11,14 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.arguments import at_least_zero, integer
-from chainrule.arrays import all_finite
-from chainrule.callbacks import Callbacks, State, Training, check_state
-from chainrule.errors import ModelFileError
-from chainrule.model_file import Contents, contents, read_contents, write_contents
+from chainrule.models.errors import ModelFileError
+from chainrule.models.model_file import Contents, contents, read_contents, write_contents
 from chainrule.optimizers import Optimizer
 from chainrule.training.begun import BegunEpoch
+from chainrule.training.callbacks import Callbacks, State, Training, check_state
 from chainrule.training.identity import complete_optimizer, describe_optimizer, differences
+from chainrule.utils.arguments import at_least_zero, integer
+from chainrule.utils.arrays import all_finite
 
 LISTS = "loss", "batch_loss", "validation_loss", "validation_accuracy", "lr", "seconds"
 

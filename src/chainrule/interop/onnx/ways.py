@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from chainrule import layers
-from chainrule.architecture import Bundle
 from chainrule.interop.onnx.columns import ByColumn, Tidying
 from chainrule.interop.onnx.steps import Step
 from chainrule.interop.onnx.written_out import MOST_PARTS, activation_of, evaluate
 from chainrule.layers.layer import Element
+from chainrule.models.architecture import Bundle
 
 MOST_LAYERS, DEEPEST = 10_000, 20
 
