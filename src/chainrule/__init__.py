@@ -41,36 +41,13 @@ from chainrule.find_lr import find_lr
 from chainrule.gradcheck import GradientReport, gradcheck
 from chainrule.gradgradcheck import gradgradcheck
 from chainrule.history import History
-from chainrule.layers import (
-    ELU,
-    GELU,
-    Activation,
-    Branch,
-    CompiledLayer,
-    Dropout,
-    Flatten,
-    Identity,
-    LeakyReLU,
-    Linear,
-    LogSoftmax,
-    NumPyLayer,
-    Parallel,
-    Parameter,
-    ReLU,
-    Rescale,
-    Residual,
-    Shared,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    Softplus,
-    Tanh,
-)
-from chainrule.losses import BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, MSELoss
+from chainrule.layers import *
+from chainrule.layers import Activation, CompiledLayer, NumPyLayer, Parameter
+from chainrule.losses import *
 from chainrule.multi_loss import MultiLoss
 from chainrule.network import Sequential
 from chainrule.objective import Objective, objective
-from chainrule.optimizers import SGD, Adam, AdamW
+from chainrule.optimizers import *
 from chainrule.own_losses import CompiledLoss, NumPyLoss
 from chainrule.saving import load, load_metadata
 from chainrule.threads import get_num_threads, set_num_threads, threads
@@ -81,50 +58,24 @@ if TYPE_CHECKING:
     from chainrule.interop.onnx import from_onnx
 
 __all__ = [
-    "ELU",
-    "GELU",
-    "SGD",
     "Activation",
-    "Adam",
-    "AdamW",
-    "BCEWithLogitsLoss",
-    "Branch",
     "Callback",
     "Checkpoint",
     "CompiledLayer",
     "CompiledLoss",
-    "CrossEntropyLoss",
-    "Dropout",
     "ExponentialMovingAverage",
-    "Flatten",
     "GradientFlow",
     "GradientMismatch",
     "GradientReport",
     "History",
-    "HuberLoss",
-    "Identity",
-    "LeakyReLU",
-    "Linear",
-    "LogSoftmax",
-    "MSELoss",
     "ModelFileError",
     "MultiLoss",
     "NonFiniteError",
     "NumPyLayer",
     "NumPyLoss",
     "Objective",
-    "Parallel",
     "Parameter",
-    "ReLU",
-    "Rescale",
-    "Residual",
     "Sequential",
-    "Shared",
-    "SiLU",
-    "Sigmoid",
-    "Softmax",
-    "Softplus",
-    "Tanh",
     "__version__",
     "callbacks",
     "clip_grad_norm",
@@ -168,6 +119,9 @@ __all__ = [
     "value_and_grad",
     "vjp",
 ]
+__all__ += layers.__all__
+__all__ += losses.__all__
+__all__ += optimizers.__all__
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from math import log, pi, prod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,12 +16,31 @@ from chainrule.engine.machine import Machine
 from chainrule.engine.pool import MachinePool
 from chainrule.operations.operation import find
 from chainrule.plan import Head, PlanBuilder, Tensor, make_plan
+from chainrule.plan.builder import Numbers as PlanNumbers
+from chainrule.plan.builder import Shape
 from chainrule.plan.context import Phase
 from chainrule.protocols import as_array
 
-__all__ = ["BCEWithLogitsLoss", "CrossEntropyLoss", "HuberLoss", "MSELoss"]
+__all__ = [
+    "BCEWithLogitsLoss",
+    "CrossEntropyLoss",
+    "GaussianNLLLoss",
+    "HuberLoss",
+    "L1Loss",
+    "MSELoss",
+    "PoissonNLLLoss",
+    "QuantileLoss",
+]
 
 SINGLE, DOUBLE = map(np.dtype, arrays.FLOATS)
+
+
+def _number_or_several(value: Any, name: str, dtype: np.dtype | None = None) -> Any:
+    """Check one number of more than 0, or a list of them."""
+    check = arguments.above_zero
+    if isinstance(value, Sequence | np.ndarray) and np.ndim(value):
+        check = arguments.several(check)
+    return check(value, name, dtype)
 
 
 @dataclass(frozen=True)
@@ -98,7 +118,7 @@ class Loss(Numbers, ABC):
         """Return the loss and its gradient by ``output``."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class OutputLoss(Loss):
     """A loss of one output.
 
@@ -106,21 +126,30 @@ class OutputLoss(Loss):
     output as an array of the output's shape.
     """
 
-    operation: ClassVar[str]  # a file's name in chainrule.operations
+    operation: ClassVar[str]  # a file's name in chainrule.operations; may be a property
     takes_labels: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         self.check_numbers()
 
-    @property
-    def numbers(self) -> dict[str, float]:
-        """The operation's hyperparameters, by name."""
+    def __repr__(self) -> str:
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        texts = [f"{name}={value!r}" for name, value in given.items() if value is not None]
+        return f"{type(self).__name__}({', '.join(texts)})"
+
+    def numbers(self, output_shape: Shape) -> PlanNumbers:
+        """Return the operation's hyperparameters by name, for an output of this shape a row."""
         return {}
+
+    def target_shape(self, output_shape: Shape) -> Shape:
+        """Return the shape of a row's target for a row of the output; that of a label is ()."""
+        return () if self.takes_labels else output_shape
 
     def head(self, output: Tensor, loss_weight: float = 1.0) -> Head:
         """Return what a plan says of an output that goes into this loss."""
-        target_shape = None if self.takes_labels else output.shape
-        return Head(output, find(self.operation), self.numbers, loss_weight, target_shape)
+        target_shape = None if self.takes_labels else self.target_shape(output.shape)
+        numbers = self.numbers(output.shape)
+        return Head(output, find(self.operation), numbers, loss_weight, target_shape)
 
     def heads(self, outputs: Sequence[Tensor]) -> list[Head]:
         self._check_number(len(outputs))
@@ -143,7 +172,8 @@ class OutputLoss(Loss):
         self, y: ArrayLike, output_shape: tuple[int, ...], dtype: np.dtype, name: str = "y"
     ) -> NDArray[Any]:
         """Return ``y`` in the form that the engine takes: labels, or an array like the output."""
-        return arrays.target_array(y, output_shape, dtype, name)
+        rows, *shape = output_shape
+        return arrays.target_array(y, (rows, *self.target_shape(tuple(shape))), dtype, name)
 
     def accuracy(
         self,
@@ -264,17 +294,206 @@ class HuberLoss(OutputLoss):
     number_checks: ClassVar = {"delta": arguments.above_zero}
     delta: float = 1.0
 
-    @property
-    def numbers(self) -> dict[str, float]:
+    def numbers(self, output_shape: Shape) -> PlanNumbers:
         return {"delta": float(self.delta)}
 
 
 @dataclass(frozen=True)
+class L1Loss(OutputLoss):
+    """Mean absolute error: the mean over rows and outputs of ``abs(output - y)``.
+
+    Its derivative is taken as 0 where there is no error.
+
+    Shapes: output ``(n, *)``, y the same; or output ``(n, 1)``, y ``(n,)``.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> value, d_output = cr.L1Loss()([[1.0], [3.0]], [1.0, 1.0])
+    >>> value, d_output.tolist()
+    (1.0, [[0.0], [0.5]])
+    """
+
+    operation = "l1"
+
+
+@dataclass(frozen=True)
+class QuantileLoss(OutputLoss):
+    """Quantile loss, also called pinball loss: the output's last axis gives quantiles of y.
+
+    The mean over rows and outputs of ``q * (y - output)`` where y is larger, else
+    ``(1 - q) * (output - y)``. Its derivative is taken as 0 where they are equal. Nothing keeps the
+    quantiles in order.
+
+    Shapes: output ``(n, *, quantiles)``, y ``(n, *)``; y ``(n, 1)`` is taken for ``(n,)``.
+
+    Parameters
+    ----------
+    quantiles : sequence of float
+        Each more than 0 and less than 1; one for each element of the output's last axis.
+
+    Raises
+    ------
+    ValueError
+        If there are no quantiles, or one is not between 0 and 1; later, if the output has not as
+        many columns.
+    TypeError
+        If they are no numbers in a list.
+
+    References
+    ----------
+    Koenker and Bassett, *Regression Quantiles*, Econometrica 46, 1978.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> loss = cr.QuantileLoss([0.25, 0.75])
+    >>> value, d_output = loss([[0.0, 2.0], [0.0, 2.0]], [1.0, 3.0])
+    >>> value, d_output.tolist()
+    (0.5, [[-0.0625, 0.0625], [-0.0625, -0.1875]])
+    """
+
+    operation = "quantile"
+    number_checks: ClassVar = {"quantiles": arguments.several(arguments.between_zero_and_one)}
+    quantiles: Sequence[float] = (0.1, 0.5, 0.9)
+
+    def numbers(self, output_shape: Shape) -> PlanNumbers:
+        return {"quantiles": tuple(map(float, self.quantiles))}
+
+    def target_shape(self, output_shape: Shape) -> Shape:
+        number = len(self.quantiles)
+        if output_shape[-1:] != (number,):
+            raise ValueError(
+                f"{self!r} takes an output whose last axis has {number} elements, one for each "
+                f"quantile, but its shape is (n, {', '.join(map(str, output_shape))})."
+            )
+        return output_shape[:-1]
+
+    def check_target(
+        self, y: ArrayLike, output_shape: tuple[int, ...], dtype: np.dtype, name: str = "y"
+    ) -> NDArray[Any]:
+        given = as_array(y, name)
+        rows, *shape = output_shape
+        if given.shape == (rows, *self.target_shape(tuple(shape)), 1):
+            given = given[..., 0]
+        return super().check_target(given, output_shape, dtype, name)
+
+
+@dataclass(frozen=True)
+class PoissonNLLLoss(OutputLoss):
+    """Negative log-likelihood of counts that are distributed as Poisson says.
+
+    The mean over rows and outputs of ``exp(output) - y * output``; with ``log_input=False`` of
+    ``output - y * log(output + eps)``.
+
+    Shapes: output ``(n, *)``, y the same, with values of 0 or more; or output ``(n, 1)``,
+    y ``(n,)``.
+
+    Parameters
+    ----------
+    log_input : bool
+        Whether the output is the logarithm of the rate, or the rate itself, which must be positive.
+    full : bool
+        Whether to add what depends on y only: Stirling's formula for ``log(y!)`` where y is more
+        than 1.
+    eps : float
+        More than 0; for rates of 0.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> value, d_output = cr.PoissonNLLLoss()([[0.0], [0.0]], [1.0, 3.0])
+    >>> value, d_output.tolist()
+    (1.0, [[0.0], [-1.0]])
+    """
+
+    operation = "poisson_nll"
+    number_checks: ClassVar = {"eps": arguments.above_zero}
+    log_input: bool = True
+    full: bool = False
+    eps: float = 1e-8
+
+    def numbers(self, output_shape: Shape) -> PlanNumbers:
+        return {
+            "log_input": int(bool(self.log_input)),
+            "full": int(bool(self.full)),
+            "eps": float(self.eps),
+        }
+
+    def check_target(
+        self, y: ArrayLike, output_shape: tuple[int, ...], dtype: np.dtype, name: str = "y"
+    ) -> NDArray[Any]:
+        target = super().check_target(y, output_shape, dtype, name)
+        _check_all(target >= 0, target, f"{name} must not be negative for PoissonNLLLoss")
+        return target
+
+
+@dataclass(frozen=True)
+class GaussianNLLLoss(OutputLoss):
+    """Negative log-likelihood of normal distributions: the output has their means and variances.
+
+    The mean over rows and targets of ``(log(v) + (mean - y)**2 / v) / 2``, where v is the variance,
+    but at least ``eps``. As in PyTorch, gradients are those at v, also where that is eps: so a
+    variance that fell below comes back. (In PyTorch a negative variance is an error.)
+
+    Shapes: output ``(n, 2 * k)``, the k means first and then the k variances; y ``(n, k)``, or
+    ``(n,)`` for one. A network whose variances are positive ends in ``Parallel(Linear(m, k),
+    Sequential(Linear(m, k), Softplus()), combine="concatenate")``.
+
+    Parameters
+    ----------
+    full : bool
+        Whether to add the constant ``log(2 * pi) / 2``.
+    eps : float
+        The smallest variance; more than 0.
+
+    References
+    ----------
+    Nix and Weigend, *Estimating the Mean and Variance of the Target Probability Distribution*,
+    ICNN 1994.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> value, d_output = cr.GaussianNLLLoss()([[1.0, 1.0], [3.0, 1.0]], [1.0, 1.0])
+    >>> value, d_output.tolist()
+    (1.0, [[0.0, 0.25], [1.0, -0.75]])
+    """
+
+    operation = "gaussian_nll"
+    number_checks: ClassVar = {"eps": arguments.above_zero}
+    full: bool = False
+    eps: float = 1e-6
+
+    def numbers(self, output_shape: Shape) -> PlanNumbers:
+        return {"eps": float(self.eps), "constant": 0.5 * log(2 * pi) if self.full else 0.0}
+
+    def target_shape(self, output_shape: Shape) -> Shape:
+        if len(output_shape) != 1 or output_shape[0] % 2:
+            raise ValueError(
+                "GaussianNLLLoss takes an output of shape (n, 2 * k), means and variances, not "
+                f"(n, {', '.join(map(str, output_shape))})."
+            )
+        return (output_shape[0] // 2,)
+
+
+@dataclass(frozen=True, repr=False)
 class BCEWithLogitsLoss(OutputLoss):
     """Binary cross-entropy of ``sigmoid(output)``, computed from the logits without overflow.
 
     Shapes: output ``(n, *)``, y the same, with values between 0 and 1; or output ``(n, 1)``,
     y ``(n,)``.
+
+    Parameters
+    ----------
+    pos_weight : float or sequence of float, optional
+        How much positive targets count, more than 0: one number, or one for each element of the
+        output's last axis. The mean is over all entries, whatever they count.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If pos_weight is no such number; later, if the output has not as many columns.
 
     Examples
     --------
@@ -284,19 +503,32 @@ class BCEWithLogitsLoss(OutputLoss):
     (0.6931, [[0.25], [-0.25]])
     """
 
-    operation = "bce_with_logits"
+    number_checks: ClassVar = {"pos_weight": arguments.optional(_number_or_several)}
+    pos_weight: float | Sequence[float] | None = None
+
+    @property
+    def operation(self) -> str:  # type: ignore[override]
+        return "bce_with_logits" if self.pos_weight is None else "weighted_bce_with_logits"
+
+    def numbers(self, output_shape: Shape) -> PlanNumbers:
+        if self.pos_weight is None:
+            return {}
+        columns = output_shape[-1] if output_shape else 1
+        given = self.pos_weight if isinstance(self.pos_weight, tuple) else (self.pos_weight,)
+        if len(given) not in (1, columns):
+            raise ValueError(
+                f"BCEWithLogitsLoss's pos_weight has {len(given)} numbers, but the output's last "
+                f"axis has {columns} elements."
+            )
+        size = prod(output_shape)
+        return {"pos_weight": tuple(map(float, given)) * (size // len(given))}
 
     def check_target(
         self, y: ArrayLike, output_shape: tuple[int, ...], dtype: np.dtype, name: str = "y"
     ) -> NDArray[Any]:
         target = super().check_target(y, output_shape, dtype, name)
-        wrong = (target < 0) | (target > 1)
-        if wrong.any():
-            row, *_ = np.argwhere(wrong)[0].tolist()
-            raise ValueError(
-                f"{name} must lie between 0 and 1 for BCEWithLogitsLoss, but row {row} has "
-                f"{target[wrong][0]}."
-            )
+        right = (target >= 0) & (target <= 1)
+        _check_all(right, target, f"{name} must lie between 0 and 1 for BCEWithLogitsLoss")
         return target
 
     def accuracy(
@@ -308,7 +540,7 @@ class BCEWithLogitsLoss(OutputLoss):
         return _share((outputs[0] > 0) == (targets.values[0] > 0.5), sample_weight)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CrossEntropyLoss(OutputLoss):
     """Cross-entropy of ``softmax(output)`` with class labels, fused into one pass.
 
@@ -318,6 +550,21 @@ class CrossEntropyLoss(OutputLoss):
     ----------
     label_smoothing : float
         The share of the target distribution that is spread evenly over all classes; 0 to 1.
+    weight : sequence of float, optional
+        How much each class counts: not negative, and not 0 with label smoothing. A row counts by
+        its sample weight times that of its class, in the sum and in what the sum is divided by; in
+        what label smoothing spreads, each class counts by its own. So it is in PyTorch.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If label_smoothing or weight is no such number; later, if the output has not as many
+        classes as there are weights.
+
+    Notes
+    -----
+    A :class:`MultiLoss` divides all its losses by the same weights, so it takes none with class
+    weights: ``sample_weight`` counts rows for all of them.
 
     References
     ----------
@@ -332,14 +579,36 @@ class CrossEntropyLoss(OutputLoss):
     (0.6931, [[0.5, -0.5]])
     """
 
-    operation = "cross_entropy"
     takes_labels = True
-    number_checks: ClassVar = {"label_smoothing": arguments.share}
+    number_checks: ClassVar = {
+        "label_smoothing": arguments.share,
+        "weight": arguments.optional(arguments.several(arguments.at_least_zero)),
+    }
     label_smoothing: float = 0.0
+    weight: Sequence[float] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.label_smoothing > 0 and self.weight is not None and 0 in self.weight:
+            raise ValueError(
+                "CrossEntropyLoss's weight must be more than 0 with label_smoothing, not "
+                f"{self.weight}."
+            )
 
     @property
-    def numbers(self) -> dict[str, float]:
-        return {"smoothing": float(self.label_smoothing)}
+    def operation(self) -> str:  # type: ignore[override]
+        return "cross_entropy" if self.weight is None else "weighted_cross_entropy"
+
+    def numbers(self, output_shape: Shape) -> PlanNumbers:
+        smoothing = {"smoothing": float(self.label_smoothing)}
+        if self.weight is None:
+            return smoothing
+        if output_shape != (len(self.weight),):
+            raise ValueError(
+                f"CrossEntropyLoss's weight has {len(self.weight)} numbers, but the output has "
+                f"{prod(output_shape)} classes."
+            )
+        return {"class_weight": tuple(map(float, self.weight)), **smoothing}
 
     def check_target(
         self, y: ArrayLike, output_shape: tuple[int, ...], dtype: np.dtype, name: str = "y"
@@ -357,6 +626,13 @@ class CrossEntropyLoss(OutputLoss):
         sample_weight: FloatArray | None = None,
     ) -> float | None:
         return _share(np.argmax(outputs[0], axis=1) == targets.values[0], sample_weight)
+
+
+def _check_all(right: NDArray[np.bool_], target: NDArray[Any], what: str) -> None:
+    """Raise ValueError that names the first row of which something is not right."""
+    if not right.all():
+        row, *_ = np.argwhere(~right)[0].tolist()
+        raise ValueError(f"{what}, but row {row} has {target[~right][0]}.")
 
 
 def _share(right: NDArray[np.bool_], weights: FloatArray | None) -> float:

@@ -10,6 +10,8 @@ from typing import Any, ClassVar, Literal, get_args
 from chainrule.layers.layer import Element, Group, Layer
 from chainrule.plan.builder import PlanBuilder, Shape, Tensor
 
+__all__ = ["Branch", "Parallel", "Residual", "Shared"]
+
 Combine = Literal["sum", "concatenate", "product"]
 
 

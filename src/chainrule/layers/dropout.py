@@ -7,6 +7,8 @@ from chainrule.arguments import share_below_one
 from chainrule.layers.layer import Layer
 from chainrule.plan.builder import PlanBuilder, Tensor
 
+__all__ = ["Dropout"]
+
 
 @dataclass(frozen=True)
 class Dropout(Layer):

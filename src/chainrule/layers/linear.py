@@ -7,6 +7,8 @@ from chainrule.initializers import Initializer, KaimingUniform, UniformByFanIn
 from chainrule.layers.layer import Layer, Parameter
 from chainrule.plan.builder import PlanBuilder, Shape, Tensor
 
+__all__ = ["Linear"]
+
 
 @dataclass(frozen=True)
 class Linear(Layer):

@@ -7,6 +7,8 @@ from chainrule.arguments import real
 from chainrule.layers.layer import Layer
 from chainrule.plan.builder import PlanBuilder, Tensor
 
+__all__ = ["Rescale"]
+
 
 @dataclass(frozen=True)
 class Rescale(Layer):

@@ -6,6 +6,8 @@ from math import prod
 from chainrule.layers.layer import Layer
 from chainrule.plan.builder import PlanBuilder, Shape, Tensor
 
+__all__ = ["Flatten"]
+
 
 @dataclass(frozen=True)
 class Flatten(Layer):

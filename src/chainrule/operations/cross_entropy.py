@@ -5,4 +5,6 @@ from chainrule.kernels.loss_curvature import cross_entropy_curvature
 from chainrule.operations.loss import LossOperation
 from chainrule.operations.operation import function
 
-OPERATION = LossOperation("cross_entropy", function(cross_entropy), function(cross_entropy_curvature), by_row=True)
+OPERATION = LossOperation(
+    "cross_entropy", function(cross_entropy), function(cross_entropy_curvature), terms="row"
+)

@@ -37,6 +37,12 @@ class Rows(IntEnum):
     POSITION = 10  # how many numbers come before the slice: numbers of a row
 
 
+class Constants(NamedTuple):
+    """The key of a buffer that holds these numbers all the time."""
+
+    values: tuple[float, ...]
+
+
 class Kind(NamedTuple):
     """What compiled code knows of an argument."""
 
@@ -85,6 +91,13 @@ def number(value: float) -> Argument:
         return Argument(Kind(Rows.NUMBER, dtype="i8"), words=(int(value),))
     bits = int(np.float64(value).view(np.int64))
     return Argument(Kind(Rows.NUMBER, dtype="f8"), words=(bits,))
+
+
+def hyperparameter(value: float | tuple[float, ...]) -> Argument:
+    """Return a number, or an array of constants."""
+    if isinstance(value, tuple):
+        return whole(context.ARENA, Constants(value), (len(value),))
+    return number(value)
 
 
 def word(place: int, dtype: str = "i8") -> Argument:

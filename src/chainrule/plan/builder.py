@@ -10,6 +10,7 @@ from typing import NamedTuple
 from chainrule.operations.operation import Operation, find
 
 Shape = tuple[int, ...]
+Numbers = Mapping[str, float | tuple[float, ...]]
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Step:
     y : the value that it makes.
     layers : the positions of the layers that it belongs to.
     parameters : by the names that the operation gives them.
-    numbers : hyperparameters, by name.
+    numbers : hyperparameters, by name; functions get a tuple as an array.
     saved : what forward hands on to backward: shapes of a row, by name.
     """
 
@@ -67,7 +68,7 @@ class Step:
     y: Tensor
     layers: list[int]
     parameters: Mapping[str, ParameterUse] = field(default_factory=dict)
-    numbers: Mapping[str, float] = field(default_factory=dict)
+    numbers: Numbers = field(default_factory=dict)
     saved: Mapping[str, Shape] = field(default_factory=dict)
 
     @property
@@ -108,7 +109,7 @@ class PlanBuilder:
         shape: Shape | None = None,
         y: Tensor | None = None,
         parameters: Mapping[str, ParameterUse] | None = None,
-        numbers: Mapping[str, float] | None = None,
+        numbers: Numbers | None = None,
         saved: Mapping[str, Shape] | None = None,
     ) -> Tensor:
         """Append a step, and return the value that it makes.

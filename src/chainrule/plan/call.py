@@ -13,6 +13,7 @@ from chainrule.plan.argument import (
     Argument,
     Kind,
     Rows,
+    hyperparameter,
     number,
     position,
     rows_of,
@@ -112,7 +113,7 @@ class Caller:
         if name in step.parameters:
             return self._parameter(step.parameters[name])
         if name in step.numbers:
-            return number(step.numbers[name])
+            return hyperparameter(step.numbers[name])
         if name in step.saved:
             tensor = Tensor(step.saved[name])
             return self._rows(tensor, ("saved", name, step), View.WHOLE)
