@@ -62,10 +62,10 @@ def layer_case(name, options, more):
     return case
 
 
-def quantile_loss(output, y, quantiles):
+def quantile_losses(output, y, quantiles):
     error = y[:, None] - output
     q = torch.tensor(quantiles)
-    return torch.maximum(q * error, (q - 1) * error).mean()
+    return torch.maximum(q * error, (q - 1) * error)
 
 
 def target_of(name):
@@ -84,20 +84,45 @@ def loss_case(name, options):
     output, y, direction = draw(ROWS, COLUMNS), target_of(name), draw(ROWS, COLUMNS)
     lists = ("weight", "pos_weight")
     tensors = {k: torch.tensor(v) if k in lists else v for k, v in options.items()}
-    half = COLUMNS // 2
+    if name == "GaussianNLLLoss":
+        output[:, COLUMNS // 2 :] = output[:, COLUMNS // 2 :].abs()
+    if name == "PoissonNLLLoss" and not options.get("log_input", True):
+        output = output.abs()
     if name == "QuantileLoss":
-        function = lambda v: quantile_loss(v, y, **options)  # noqa: E731
-    elif name == "GaussianNLLLoss":
-        output[:, half:] = output[:, half:].abs()
-        loss = torch.nn.GaussianNLLLoss(**options)
-        function = lambda v: loss(v[:, :half], y, v[:, half:])  # noqa: E731
+        function = lambda v: quantile_losses(v, y, **options).mean()  # noqa: E731
     else:
-        if name == "PoissonNLLLoss" and not options.get("log_input", True):
-            output = output.abs()
         loss = getattr(torch.nn, name)(**tensors)
-        function = lambda v: loss(v, y)  # noqa: E731
+        function = lambda v: loss(*given_to(name, v, y))  # noqa: E731
     case = {"loss": name, "options": options, "output": output, "y": y, "direction": direction}
-    return case | derivatives(function, output, direction)
+    case |= derivatives(function, output, direction)
+    # The mean of the rows' own losses, each by its sample weight, and by its class's.
+    weight = torch.rand(ROWS, generator=GENERATOR)
+    total = weight.sum()
+    if "weight" in tensors:
+        total = (weight * tensors["weight"][y]).sum()
+
+    def weighted(v):
+        of_rows = own_losses(name, tensors, v, y).reshape(ROWS, -1).mean(dim=1)
+        return (weight * of_rows).sum() / total
+
+    found = derivatives(weighted, output, direction)
+    case["sample_weight"] = weight
+    return case | {f"weighted_{key}": value for key, value in found.items()}
+
+
+def own_losses(name, options, output, y):
+    """Return the loss of each entry, or each row, not averaged."""
+    if name == "QuantileLoss":
+        return quantile_losses(output, y, **options)
+    return getattr(torch.nn, name)(**options, reduction="none")(*given_to(name, output, y))
+
+
+def given_to(name, output, y):
+    """Return what PyTorch's loss is given."""
+    if name != "GaussianNLLLoss":
+        return output, y
+    half = COLUMNS // 2
+    return output[:, :half], y, output[:, half:]
 
 
 def plain(value):

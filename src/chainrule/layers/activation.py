@@ -288,7 +288,6 @@ class Softsign(Elementwise):
     """
 
     operation = "softsign"
-    steepest = 1.0
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """A gated linear unit."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from chainrule.layers.layer import Layer
 from chainrule.plan.builder import PlanBuilder, Shape, Tensor
@@ -27,10 +28,12 @@ class GLU(Layer):
     array([[1.5, 4. ]], dtype=float32)
     """
 
+    operation: ClassVar[str] = "glu"
+
     def output_shape(self, input_shape: Shape) -> Shape:
         if not input_shape or input_shape[-1] % 2:
             raise ValueError("expects a last axis of even length")
         return (*input_shape[:-1], input_shape[-1] // 2)
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
-        return plan.apply("glu", x, shape=self.output_shape(x.shape))
+        return plan.apply(self.operation, x, shape=self.output_shape(x.shape))

@@ -46,6 +46,7 @@ class PReLU(Layer):
     array([0.25, 0.25], dtype=float32)
     """
 
+    operation: ClassVar[str] = "prelu"
     number_checks: ClassVar = {"init": real}
     num_parameters: int = 1
     init: float = 0.25
@@ -73,4 +74,6 @@ class PReLU(Layer):
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
         weight = plan.parameter("weight", (self.num_parameters,))
-        return plan.apply("prelu", x, x, parameters={"weight": weight}, numbers={"positive": 1.0})
+        return plan.apply(
+            self.operation, x, x, parameters={"weight": weight}, numbers={"positive": 1.0}
+        )
