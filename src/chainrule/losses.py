@@ -37,10 +37,9 @@ SINGLE, DOUBLE = map(np.dtype, arrays.FLOATS)
 
 def _number_or_several(value: Any, name: str, dtype: np.dtype | None = None) -> Any:
     """Check one number of more than 0, or a list of them."""
-    check = arguments.above_zero
-    if isinstance(value, Sequence | np.ndarray) and np.ndim(value):
-        check = arguments.several(check)
-    return check(value, name, dtype)
+    if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str):
+        return arguments.several(arguments.above_zero)(value, name, dtype)
+    return arguments.above_zero(value, name, dtype)
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ def hardswish(x, y):
 
 @kernel
 def hardswish_backward(dy, x, dx):
-    zero, half, three, third = x.dtype.type(0), x.dtype.type(0.5), x.dtype.type(3), x.dtype.type(1 / 3)
+    zero, root, three, third = x.dtype.type(0), x.dtype.type(1.5), x.dtype.type(3), x.dtype.type(1 / 3)
     for i in range(x.size):
-        slope = x[i] * third + half
+        slope = (x[i] + root) * third
         dx[i] = zero if x[i] <= -three else (dy[i] if x[i] >= three else dy[i] * slope)
 
 

@@ -10,8 +10,8 @@ def hardswish(x, y):
 
 
 def hardswish_backward(dy, x, dx):
-    """``dx = dy * (x / 3 + 1 / 2)`` between -3 and 3, 0 below and dy above."""
-    dx[...] = np.where(x <= -3, 0, np.where(x >= 3, dy, dy * (x / 3 + 0.5)))
+    """``dx = dy * (x + 3 / 2) / 3`` between -3 and 3, 0 below and dy above."""
+    dx[...] = np.where(x <= -3, 0, np.where(x >= 3, dy, dy * (x + 1.5) / 3))
 
 
 def hardswish_second(dy, x, dx):
