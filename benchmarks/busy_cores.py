@@ -14,7 +14,7 @@ from statistics import median
 from unittest.mock import patch
 
 import chainrule as cr
-from chainrule.bench.workloads import WORKLOADS, Workload
+from chainrule.cli.measurement.workloads import WORKLOADS, Workload
 from chainrule.engine.thread_count import Choice, ThreadCount
 
 NETWORKS = {

@@ -1,7 +1,7 @@
 """What a hand-written loop calls, one batch at a time."""
 
 import chainrule as cr
-from chainrule.bench.workloads import SMALL, WORKLOADS
+from chainrule.cli.measurement.workloads import SMALL, WORKLOADS
 
 
 class ByHand:

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import chainrule as cr
-from chainrule.bench.workloads import WORKLOADS
+from chainrule.cli.measurement.workloads import WORKLOADS
 
 WAYS = "by share", "each epoch"  # a path alone; Checkpoint(path)
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 import chainrule as cr
-from chainrule.bench.workloads import SMALL, WORKLOADS
+from chainrule.cli.measurement.workloads import SMALL, WORKLOADS
 
 
 class Derivatives:

@@ -7,7 +7,8 @@ import numpy as np
 
 from chainrule.kernels import elementary
 from chainrule.kernels.jit import kernel
-from chainrule.kernels.update import adam_update, sgd_update
+from chainrule.operations.adam import adam_update
+from chainrule.operations.sgd import sgd_update
 
 DTYPES = ["float32", "float64"]
 ROUNDS = 100
@@ -79,8 +80,9 @@ class Update:
         return accesses * self.vectors[0].nbytes / seconds / 1e9
 
     def track_adam(self, parameters, dtype):
-        numbers = 1e-3, 0.9, 0.999, 1e-8, 0.0, 3  # the optimizer's, and the step
-        return self.gigabytes_per_second(7, adam_update, *self.vectors, *numbers)
+        unused = np.empty(0, dtype)  # the vector of amsgrad
+        numbers = 1e-3, 0.9, 0.999, 1e-8, 0.0, False, 3  # the optimizer's, and the step
+        return self.gigabytes_per_second(7, adam_update, *self.vectors, unused, *numbers)
 
     def track_sgd_with_momentum(self, parameters, dtype):
         numbers = 1e-3, 0.9, 0.0, False

@@ -7,7 +7,7 @@ from statistics import median
 from time import perf_counter
 
 import chainrule as cr
-from chainrule.bench.workloads import SMALL, WORKLOADS
+from chainrule.cli.measurement.workloads import SMALL, WORKLOADS
 
 
 class Fit:

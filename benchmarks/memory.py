@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import chainrule as cr
 from benchmarks.threads import THREADS
-from chainrule.bench.workloads import WORKLOADS, Workload
+from chainrule.cli.measurement.workloads import WORKLOADS, Workload
 
 
 def fit(workload: Workload, network: cr.Sequential, X, y) -> None:

@@ -3,9 +3,9 @@
 import numpy as np
 
 import chainrule as cr
-from chainrule.bench.workloads import WORKLOADS
-from chainrule.engine.instructions import Phase
+from chainrule.cli.measurement.workloads import WORKLOADS
 from chainrule.engine.machine import Machine
+from chainrule.kernels.context import Phase
 
 
 class Objective:

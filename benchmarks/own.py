@@ -9,11 +9,12 @@ import numpy as np
 
 import chainrule as cr
 from chainrule.elementary import tanh
-from chainrule.engine.foreign import BoundFunction, Function
-from chainrule.engine.instructions import Phase
+from chainrule.engine.foreign import BoundFunction
 from chainrule.engine.machine import Machine
+from chainrule.kernels.context import Phase
 from chainrule.kernels.foreign import call
 from chainrule.kernels.jit import kernel
+from chainrule.plan.functions import Function
 
 BATCH = 64
 STEPS = 100

@@ -2,7 +2,7 @@
 
 import chainrule as cr
 from benchmarks.threads import THREADS
-from chainrule.bench.workloads import SMALL, WORKLOADS
+from chainrule.cli.measurement.workloads import SMALL, WORKLOADS
 
 
 class Predict:

@@ -7,9 +7,9 @@ import numpy as np
 
 import chainrule as cr
 from benchmarks.threads import THREADS
-from chainrule.bench.workloads import MEDIUM, WORKLOADS
-from chainrule.engine.instructions import Phase
+from chainrule.cli.measurement.workloads import MEDIUM, WORKLOADS
 from chainrule.engine.machine import Machine
+from chainrule.kernels.context import Phase
 
 FLOPS = 2e9  # a call, at most, unless one step has more
 WHOLE = Phase.FORWARD | Phase.BACKWARD | Phase.UPDATE

@@ -1,7 +1,7 @@
 """Training on batches that come one by one, beside training on the arrays that they are of."""
 
 import chainrule as cr
-from chainrule.bench.workloads import SMALL, WORKLOADS
+from chainrule.cli.measurement.workloads import SMALL, WORKLOADS
 
 
 class Streams:

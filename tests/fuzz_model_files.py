@@ -23,7 +23,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 import chainrule as cr
-from chainrule.model_file import CHECKSUM, KEY, TRAINING, _checksum
+from chainrule.models.model_file import CHECKSUM, KEY, TRAINING, _checksum
 
 HOSTILE = [
     None, True, False, -1, 0, 1, 2, 7, 1.5, -0.0, 1e308, float("nan"), float("inf"), 2**31, 2**53,
@@ -78,7 +78,7 @@ class Training:
 
     def state(self):
         state = self.optimizer.state(self.net)
-        numbers = [self.net.params, state.vectors, state.rule, self.optimizer.hyperparameters()]
+        numbers = [self.net.params, state.vectors, state.steps, self.optimizer.hyperparameters()]
         return deepcopy(numbers)
 
     def fit(self, path, resume=True, more=()):

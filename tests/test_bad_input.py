@@ -159,6 +159,16 @@ BAD_OPTIONS = {
         ValueError,
         r"sample_weight must have shape \(12,\), one weight a row, but its shape is \(11,\)\.",
     ),
+    "no weight": (
+        {"sample_weight": np.zeros(12)},
+        ValueError,
+        r"^sample_weight must not be 0 everywhere, in float32\.",
+    ),
+    "weights that are 0 in float32": (
+        {"sample_weight": np.full(12, 1e-50)},
+        ValueError,
+        r"^sample_weight must not be 0 everywhere, in float32\.",
+    ),
     "validation of four": ({"validation": (X, Y, Y, Y)}, ValueError, r"\(X, y, sample_weight\)\."),
     "negative validation weights": (
         {"validation": (X, Y, -np.ones(12))},
@@ -173,7 +183,7 @@ BAD_OPTIONS = {
     "no validation weight": (
         {"validation": (X, Y, np.zeros(12))},
         ValueError,
-        r"validation sample_weight must not be 0 everywhere\.",
+        r"validation sample_weight must not be 0 everywhere, in float32\.",
     ),
     "validation without y": ({"validation": X}, ValueError, r"validation must be \(X, y\) or "),
     "validation of another shape": (
@@ -378,3 +388,31 @@ def test_labels_of_any_integer_dtype(dtype):
     fit(a)
     fit(b, y=Y.astype(dtype))
     assert np.array_equal(a.params, b.params)
+
+
+NET = cr.Sequential(cr.Linear(4, 30), cr.Linear(30, 3), seed=0)
+LARGE = NET.parameters() | {str(i): np.arange(500.0) for i in range(20)}
+TAKES_ONE = {
+    "lr": lambda value: cr.Adam(value),
+    "epochs": lambda value: cr.fit(NET, X, Y, loss=cr.CrossEntropyLoss(), epochs=value),
+    "optimizer": lambda value: cr.fit(NET, X, Y, loss=cr.CrossEntropyLoss(), optimizer=value),
+    "schedule": lambda value: cr.fit(NET, X, Y, loss=cr.CrossEntropyLoss(), schedule=value),
+    "average": lambda value: cr.fit(NET, X, Y, loss=cr.CrossEntropyLoss(), average=value),
+    "checkpoint": lambda value: cr.fit(NET, X, Y, loss=cr.CrossEntropyLoss(), checkpoint=value),
+    "callbacks": lambda value: cr.fit(NET, X, Y, loss=cr.CrossEntropyLoss(), callbacks=value),
+    "loss": lambda value: cr.fit(NET, X, Y, loss=value),
+    "net": lambda value: cr.fit(value, X, Y, loss=cr.CrossEntropyLoss()),
+    "Layer 0": lambda value: cr.Sequential(value),
+    "monitor": lambda value: cr.callbacks.EarlyStopping(value),
+    "step": lambda value: cr.Adam().step(value),
+}
+
+
+@pytest.mark.parametrize("name", TAKES_ONE)
+@pytest.mark.parametrize(
+    "value", [LARGE, [0.5] * 9999, np.ones((90, 90))], ids=["dict", "list", "array"]
+)
+def test_a_large_value_in_a_wrong_place_is_named_and_shown_in_short(name, value):
+    with pytest.raises(TypeError, match=name) as caught:
+        TAKES_ONE[name](value)
+    assert len(str(caught.value)) < 300

@@ -4,12 +4,12 @@ import sys
 from dataclasses import replace
 
 import pytest
+from benchmarks.peers.numpy_peer import NumPy
 from benchmarks.peers.xsmm import load_libxsmm
 
-from chainrule.bench.chainrule_peer import Chainrule, ChainruleEngine
-from chainrule.bench.measure import assert_same
-from chainrule.bench.numpy_peer import NumPy
-from chainrule.bench.workloads import MEDIUM, WORKLOADS
+from chainrule.cli.measurement.chainrule_peer import Chainrule, ChainruleEngine
+from chainrule.cli.measurement.measure import assert_same
+from chainrule.cli.measurement.workloads import MEDIUM, WORKLOADS
 
 
 @pytest.mark.parametrize("name", [name for name in MEDIUM if name != "wide"])

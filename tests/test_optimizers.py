@@ -234,18 +234,18 @@ def test_weight_decay_by_name_is_that_of_each_parameter_alone():
             decay = {"0.weight": 0.1, "2.weight": 0.5}.get(name, 0.0)
             np.testing.assert_allclose(view, alone[decay].parameters()[name], rtol=1e-14)
         assert optimizer.state(net).step == 5
-        assert len(optimizer.state(net).rule) == 4
+        assert len(optimizer.state(net).program.program) == 4
         copy = pickle.loads(pickle.dumps((optimizer, net)))[0]
         assert repr(copy) == repr(optimizer)
 
 
 def test_neighbours_with_one_weight_decay_are_updated_together():
     net, optimizer = network(), cr.AdamW(weight_decay={"*": 0.25})
-    assert len(optimizer.state(net).rule) == 1
+    assert len(optimizer.state(net).program.program) == 1
     steps(optimizer, net, 2)
     optimizer.weight_decay = {"*.bias": 0.25}  # now there are two runs
     state = optimizer.state(net)
-    assert len(state.rule) == 2
+    assert len(state.program.program) == 2
     assert state.step == 2
     assert not state.has_numbers_of(cr.AdamW(weight_decay={"*": 0.25}).state(net))
 

@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 from time import perf_counter
 
+from benchmarks.peers import PEERS
 from benchmarks.peers.report import digits, markdown, plot
-from chainrule.bench import PEERS
-from chainrule.bench.measure import measure
-from chainrule.bench.workloads import WORKLOADS
+from chainrule.cli.measurement.measure import measure
+from chainrule.cli.measurement.workloads import WORKLOADS
 
 
 def main() -> None:
@@ -41,7 +41,7 @@ def main() -> None:
     started = perf_counter()
     for threads in options.threads:
         for workload in options.workloads:
-            result = measure(workload, peers, threads, options.rounds)
+            result = measure(workload, [PEERS[peer] for peer in peers], threads, options.rounds)
             times = ", ".join(f"{name} {digits(us)}" for name, us in result.microseconds.items())
             print(f"{workload}, {threads} threads: {times}", file=sys.stderr, flush=True)
             results.append(result)

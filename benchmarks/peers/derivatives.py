@@ -13,7 +13,7 @@ from time import perf_counter
 import numpy as np
 
 import chainrule as cr
-from chainrule.bench.workloads import WORKLOADS
+from chainrule.cli.measurement.workloads import WORKLOADS
 
 SECONDS, ROUNDS, SAME = 0.1, 4, 2e-3
 

@@ -5,8 +5,8 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from chainrule.bench.measure import Measured
-from chainrule.bench.workloads import WORKLOADS
+from chainrule.cli.measurement.measure import Measured
+from chainrule.cli.measurement.workloads import WORKLOADS
 
 PACKAGES = ("numba", "numpy", "torch", "jax", "scikit-learn")
 GREY = "#808080"  # legible on white and on black

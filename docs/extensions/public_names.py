@@ -2,14 +2,16 @@
 
 from importlib import import_module
 from inspect import isclass, isroutine
-from typing import Any
+from typing import Any, ClassVar
 
 from docutils import nodes
+from docutils.parsers.rst import directives
 from docutils.statemachine import StringList
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
+from sphinx.util.typing import OptionSpec
 
 
 def find(name: str) -> Any:
@@ -18,29 +20,32 @@ def find(name: str) -> Any:
     return getattr(import_module(module), attribute)
 
 
-def entry(name: str) -> list[str]:
+def entry(name: str, *, inherited: bool) -> list[str]:
     """Return the autodoc directive for a public name."""
     value = find(name)
     if isclass(value):
         kind = "autoexception" if issubclass(value, BaseException) else "autoclass"
-        return ["", f".. {kind}:: {name}", "   :members:"]
+        members = ["   :members:", "   :inherited-members:"] if inherited else ["   :members:"]
+        return ["", f".. {kind}:: {name}", *members]
     return ["", f".. {'autofunction' if isroutine(value) else 'autodata'}:: {name}"]
 
 
 class PublicNames(SphinxDirective):
-    """One full name a line."""
+    """One full name a line. Of the classes in its option, what they inherit is shown as well."""
 
     has_content = True
+    option_spec: ClassVar[OptionSpec] = {"inherited-members": directives.unchanged}
 
     def run(self) -> list[nodes.Node]:
         """Write the table and the entries in rST, and parse it."""
         names = [line for line in map(str.strip, self.content) if line]
+        inherited = self.options.get("inherited-members", "").split()
         modules = {name.rpartition(".")[0] for name in names}
         module = modules.pop() if len(modules) == 1 else "chainrule"
         lines = [f".. currentmodule:: {module}", "", ".. autosummary::", "   :nosignatures:", ""]
         lines += [f"   ~{name.removeprefix(f'{module}.')}" for name in names]
         for name in names:
-            lines += entry(name)
+            lines += entry(name, inherited=name in inherited)
         return self.parse_text_to_nodes(StringList(lines, source=self.get_source_info()[0]))
 
 

@@ -1,20 +1,10 @@
 """chainrule trains neural networks on NumPy arrays: backpropagation, fast, verified and visible."""
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from chainrule import (
-    callbacks,
-    datasets,
-    initializers,
-    layers,
-    losses,
-    metrics,
-    optimizers,
-    reference,
-    schedules,
-)
-from chainrule._version import __version__
+from chainrule import datasets, interop, layers, losses, metrics, optimizers, reference
 from chainrule.autodiff import (
     clipped_grad,
     fisher_vp,
@@ -32,30 +22,36 @@ from chainrule.autodiff import (
     value_and_grad,
     vjp,
 )
-from chainrule.averaging import ExponentialMovingAverage
-from chainrule.callbacks import Callback
-from chainrule.clipping import clip_grad_norm, clip_grad_value
-from chainrule.errors import GradientMismatch, ModelFileError, NonFiniteError
+from chainrule.checks import GradientMismatch, GradientReport, gradcheck, gradgradcheck
 from chainrule.explain import GradientFlow, explain, nudge
-from chainrule.find_lr import find_lr
-from chainrule.gradcheck import GradientReport, gradcheck
-from chainrule.gradgradcheck import gradgradcheck
-from chainrule.history import History
+from chainrule.interop.scipy import Objective, objective
 from chainrule.layers import *
-from chainrule.layers import Activation, CompiledLayer, NumPyLayer, Parameter
+from chainrule.layers import Activation, CompiledLayer, NumPyLayer, Parameter, initializers
 from chainrule.losses import *
-from chainrule.multi_loss import MultiLoss
-from chainrule.network import Sequential
-from chainrule.objective import Objective, objective
+from chainrule.losses.multi_loss import MultiLoss
+from chainrule.losses.own_losses import CompiledLoss, NumPyLoss
+from chainrule.models.errors import ModelFileError
+from chainrule.models.saving import load, load_metadata
+from chainrule.models.sequential import Sequential
 from chainrule.optimizers import *
-from chainrule.own_losses import CompiledLoss, NumPyLoss
-from chainrule.saving import load, load_metadata
-from chainrule.threads import get_num_threads, set_num_threads, threads
-from chainrule.training import Checkpoint, fit
+from chainrule.training import Checkpoint, callbacks, fit, schedules
+from chainrule.training.averaging import ExponentialMovingAverage
+from chainrule.training.callbacks import Callback
+from chainrule.training.clipping import clip_grad_norm, clip_grad_value
+from chainrule.training.errors import NonFiniteError
+from chainrule.training.find_lr import find_lr
+from chainrule.training.history import History
+from chainrule.utils.threads import get_num_threads, set_num_threads, threads
+from chainrule.utils.version import __version__
 
 if TYPE_CHECKING:
-    from chainrule import interop, ops
+    from chainrule import ops
     from chainrule.interop.onnx import from_onnx
+
+# Public modules that lie in a folder are imported like those beside them.
+sys.modules.update(
+    {f"{__name__}.{name}": globals()[name] for name in ("callbacks", "initializers", "schedules")}
+)
 
 __all__ = [
     "Activation",
@@ -125,14 +121,14 @@ __all__ += optimizers.__all__
 
 
 def __getattr__(name: str) -> Any:
-    """Import ``ops``, which loads Numba, and what is about other packages on their first use."""
+    """Import ``ops``, which loads Numba, and what is about ONNX on their first use."""
     if name == "from_onnx":
         return import_module("chainrule.interop.onnx").from_onnx
-    if name in ("interop", "ops"):
-        return import_module(f"chainrule.{name}")
+    if name == "ops":
+        return import_module("chainrule.ops")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    """Name what is imported on its first use before that, too."""
-    return sorted({*globals(), *__all__})
+    """Name what is public, also before its first use."""
+    return sorted(__all__)

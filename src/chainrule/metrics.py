@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.arguments import integer
-from chainrule.arrays import label_array
-from chainrule.protocols import as_array
+from chainrule.utils.arguments import integer
+from chainrule.utils.arrays import label_array
+from chainrule.utils.protocols import as_array
 
 __all__ = [
     "accuracy",

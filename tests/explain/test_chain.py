@@ -244,6 +244,7 @@ def test_the_terminals_encoding_chooses_the_signs(monkeypatch):
 # What a second look found
 
 
+@pytest.mark.once
 def test_jacobians_take_little_memory_beside_themselves():
     net = cr.Sequential(cr.Linear(4, 3000), seed=0)
     chain = cr.explain(net, cr.MSELoss(), batch((4, 4)), batch((4, 3000)))

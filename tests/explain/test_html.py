@@ -13,6 +13,8 @@ import chainrule as cr
 from chainrule.explain import html, ways
 from chainrule.explain.heat_map import block_shape, shrink
 
+pytestmark = pytest.mark.once
+
 DIGITS_6 = 1e-5  # relative: the page's data have six digits
 DIGITS_3 = 1e-2  # ... and of matrices three
 

@@ -10,6 +10,8 @@ import chainrule as cr
 from chainrule.explain import notation
 from chainrule.layers.activation import Elementwise
 
+pytestmark = pytest.mark.once
+
 
 def batch(rows, columns, seed=0):
     return np.random.default_rng(seed).normal(size=(rows, columns))
@@ -130,10 +132,12 @@ def test_the_update_is_the_next_step_and_leaves_no_trace(optimizer):
     X, y = batch(32, 16), batch(32, 1)
     cr.fit(net, X, y, loss=loss, optimizer=optimizer, epochs=3, progress=False)
     state = optimizer.state(net)
-    before = net.params.copy(), net.grads.copy(), state.rule.copy(), state.vectors.copy()
+    before = net.params.copy(), net.grads.copy(), state.steps.copy(), state.vectors.copy()
+    numbers = state.lr, state.numbers
     influence = cr.explain(net, loss, X, y).influence(optimizer)
-    after = net.params, net.grads, state.rule, state.vectors
+    after = net.params, net.grads, state.steps, state.vectors
     assert all(map(np.array_equal, before, after))
+    assert (state.lr, state.numbers) == numbers
     assert list(optimizer._states) == [net]
 
     weights = {name: view.copy() for name, view in net.parameters().items()}

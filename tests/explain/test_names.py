@@ -9,6 +9,8 @@ import chainrule as cr
 from chainrule.explain import notation, ways
 from chainrule.explain.symbols import name_links
 
+pytestmark = pytest.mark.once
+
 TIED = cr.Shared(cr.Linear(3, 3), cr.Tanh())
 NETWORKS = {
     "plain": [cr.Linear(3, 4), cr.Tanh(), cr.Linear(4, 2)],

@@ -6,6 +6,8 @@ import pytest
 import chainrule as cr
 from chainrule.explain import notation, ways
 
+pytestmark = pytest.mark.once
+
 LAYERS = cr.Linear(3, 4), cr.Tanh(), cr.Linear(4, 2)
 
 

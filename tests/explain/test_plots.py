@@ -8,6 +8,8 @@ import pytest
 
 import chainrule as cr
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(scope="module")
 def trained():

@@ -12,6 +12,8 @@ import chainrule as cr
 from chainrule.explain import notation
 from chainrule.layers.container import Container
 
+pytestmark = pytest.mark.once
+
 ARGUMENTS = {"Linear": (4, 4), "Rescale": (-2.0, 3.0)}
 LAYERS = [
     getattr(cr, name)(*ARGUMENTS.get(name, ()))

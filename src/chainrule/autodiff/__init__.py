@@ -10,6 +10,7 @@ from chainrule.autodiff.inputs import hessian_x, input_derivatives, input_gradie
 from chainrule.autodiff.jacobians import jacobian
 from chainrule.autodiff.products import jvp, vjp
 from chainrule.autodiff.samples import clipped_grad, per_sample_grad, per_sample_norms
+from chainrule.models.methods import register_method
 
 __all__ = [
     "clipped_grad",
@@ -28,3 +29,5 @@ __all__ = [
     "value_and_grad",
     "vjp",
 ]
+
+register_method("input_gradient", input_gradient)

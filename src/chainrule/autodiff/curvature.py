@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.arrays import FloatArray
 from chainrule.autodiff.door import (
     PARAMS,
     Wrt,
@@ -23,13 +22,14 @@ from chainrule.autodiff.door import (
 from chainrule.autodiff.machines import blocks, borrowed
 from chainrule.autodiff.mean import BlockMean
 from chainrule.autodiff.plans import plain_plan, tangent_plan
-from chainrule.batch import Batch
 from chainrule.engine.binding import code_of
 from chainrule.engine.machine import Machine
+from chainrule.kernels.context import Phase
 from chainrule.losses import Loss
-from chainrule.network import Sequential
+from chainrule.models.batch import Batch
+from chainrule.models.sequential import Sequential
 from chainrule.plan import Tensor
-from chainrule.plan.context import Phase
+from chainrule.utils.arrays import FloatArray
 
 MOST_OF_A_HESSIAN = 4096  # rows and columns
 
@@ -248,7 +248,12 @@ def hessian_product(
 ) -> dict[str, FloatArray]:
     """Return the Hessian by what moves, times how it moves."""
     mean = BlockMean(net, batch, tuple(moves))
-    options = {"loss": loss, "parameters_change": PARAMS in moves, "by_x": X in moves, "backward": True}
+    options = {
+        "loss": loss,
+        "parameters_change": PARAMS in moves,
+        "by_x": X in moves,
+        "backward": True,
+    }
     for block in blocks(batch.rows):
         rows = block.stop - block.start
         with borrowed(net, tangent_plan, batch.inputs.shape[1:], rows, **options) as machine:
@@ -330,7 +335,9 @@ def curve_output(
     d_gradient = machine.rows_at("d_output", rows, number).reshape(rows, -1)
     given: dict[str, Any] = {
         "output": machine.rows_at("output", rows, number).reshape(rows, -1),
-        "weight": np.ones(rows, net.dtype) if batch.weights is None else batch.weights[block].copy(),
+        "weight": np.ones(rows, net.dtype)
+        if batch.weights is None
+        else batch.weights[block].copy(),
         "total": total,
         "direction": movement.reshape(rows, -1),
         "d_gradient": d_gradient,

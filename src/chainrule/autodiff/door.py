@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule import arrays
-from chainrule.arrays import FloatArray
 from chainrule.losses import Loss
-from chainrule.network import Sequential, check_network
+from chainrule.models.sequential import Sequential, check_network
+from chainrule.utils import arrays
+from chainrule.utils.arguments import shortened
+from chainrule.utils.arrays import FloatArray
 
 PARAMS, X = "params", "x"
 Wrt = str | tuple[str, ...]
@@ -21,7 +22,7 @@ def check_loss(net: Any, loss: Any) -> None:
     """Raise TypeError unless ``net`` is a network and ``loss`` a loss."""
     check_network(net)
     if not isinstance(loss, Loss):
-        raise TypeError(f"loss must be a loss such as cr.MSELoss(), not {loss!r}.")
+        raise TypeError(f"loss must be a loss such as cr.MSELoss(), not {shortened(loss)}.")
 
 
 def names_of(wrt: Wrt) -> tuple[str, ...]:

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.arrays import FloatArray
 from chainrule.autodiff.door import PARAMS, Wrt, X, check_loss, names_of, packed, parameter_vector
 from chainrule.autodiff.machines import blocks, borrowed
 from chainrule.autodiff.mean import BlockMean
 from chainrule.autodiff.plans import plain_plan
-from chainrule.batch import Batch
-from chainrule.plan.context import Phase
+from chainrule.kernels.context import Phase
 from chainrule.losses import Loss
-from chainrule.network import Sequential
+from chainrule.models.batch import Batch
+from chainrule.models.sequential import Sequential
+from chainrule.utils.arrays import FloatArray
 
 
 def value_and_grad(

@@ -8,15 +8,15 @@ from math import prod
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.arguments import integer
-from chainrule.arrays import FloatArray
 from chainrule.autodiff.door import array_of_shape, parameter_vector
 from chainrule.autodiff.machines import blocks, borrowed, carry_back, return_with, take
 from chainrule.autodiff.plans import derivatives_plan, elements_of, plain_plan, tangent_plan
-from chainrule.plan.context import Phase
 from chainrule.engine.machine import Machine
-from chainrule.network import Sequential, check_network
-from chainrule.plan.builder import Shape
+from chainrule.kernels.context import Phase
+from chainrule.models.sequential import Sequential, check_network
+from chainrule.operations.operation import Shape
+from chainrule.utils.arguments import integer
+from chainrule.utils.arrays import FloatArray
 
 Derivative = tuple[int, ...]
 TOGETHER = 8  # inputs whose second derivatives one plan computes

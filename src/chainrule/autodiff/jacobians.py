@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.arrays import FloatArray
 from chainrule.autodiff.door import (
     PARAMS,
     X,
@@ -20,9 +19,10 @@ from chainrule.autodiff.door import (
 from chainrule.autodiff.machines import blocks, borrowed
 from chainrule.autodiff.plans import plain_plan, tangent_plan
 from chainrule.autodiff.sample_gradients import SampleGradients
-from chainrule.plan.context import Phase
 from chainrule.engine.machine import Machine
-from chainrule.network import Sequential, check_network
+from chainrule.kernels.context import Phase
+from chainrule.models.sequential import Sequential, check_network
+from chainrule.utils.arrays import FloatArray
 
 
 def jacobian(
@@ -74,7 +74,9 @@ def jacobian(
     of_each = shape if wrt == X else vector.shape
     results = [np.empty((rows, prod(s), prod(of_each)), net.dtype) for s in shapes]
     steps = net.lower(shape)[0].steps if wrt == X else []
-    moves_inputs = prod(shape) <= sum(map(prod, shapes)) and not any(s.operation.tangent is None for s in steps)
+    moves_inputs = prod(shape) <= sum(map(prod, shapes)) and not any(
+        s.operation.tangent is None for s in steps
+    )
     for block in blocks(rows):
         parts = [result[block] for result in results]
         if wrt == PARAMS:

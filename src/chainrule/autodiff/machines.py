@@ -9,13 +9,13 @@ from weakref import WeakKeyDictionary, finalize
 
 import numpy as np
 
-from chainrule.arrays import FloatArray
 from chainrule.engine.backends import threads_for
-from chainrule.plan.context import Phase
 from chainrule.engine.machine import Machine
 from chainrule.engine.pool import MachinePool
-from chainrule.network import Sequential
+from chainrule.kernels.context import Phase
+from chainrule.models.sequential import Sequential
 from chainrule.plan import Plan
+from chainrule.utils.arrays import FloatArray
 
 MOST_MACHINES, MOST_BYTES = 16, 1 << 26  # that are kept for the next call, of each network
 MOST_ROWS = 4096  # that go through the network at a time

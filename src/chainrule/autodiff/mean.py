@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.arrays import FloatArray
 from chainrule.autodiff.door import PARAMS, X
-from chainrule.batch import Batch
-from chainrule.network import Sequential
+from chainrule.models.batch import Batch
+from chainrule.models.sequential import Sequential
+from chainrule.utils.arrays import FloatArray
 
 
 class BlockMean:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from chainrule.losses import Loss
-from chainrule.network import Sequential
+from chainrule.models.sequential import Sequential
+from chainrule.operations.operation import Shape
 from chainrule.plan import Head, Plan, PlanBuilder, Tensor, make_plan
-from chainrule.plan.builder import Shape
 from chainrule.plan.tangent import Tangents
 
 
@@ -30,12 +30,15 @@ def tangent_plan(
 ) -> Plan:
     """Return a plan for the outputs, then for their tangents: twice as many heads.
 
-    With ``parameters_change``, the parameters change along the direction; ``by_x``, x along the seed.
+    With ``parameters_change``, the parameters change along the direction; with ``by_x``, x along
+    the seed.
     """
     builder, x, outputs = net.lower(shape)
     heads = list(map(Head, outputs)) if loss is None else loss.heads(outputs)
     seeds = [Tensor(x.shape)] if by_x else []
-    tangents = Tangents(builder, parameters_change=parameters_change, seeds=[(x, seed) for seed in seeds])
+    tangents = Tangents(
+        builder, parameters_change=parameters_change, seeds=[(x, seed) for seed in seeds]
+    )
     tangents.append(list(builder.steps))
     heads += [Head(_or_zeros(builder, tangents.of(y), y)) for y in outputs]
     return make_plan(

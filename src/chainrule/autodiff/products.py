@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.arrays import FloatArray
 from chainrule.autodiff.door import (
     PARAMS,
     Wrt,
@@ -19,8 +18,9 @@ from chainrule.autodiff.door import (
 )
 from chainrule.autodiff.machines import blocks, borrowed, carry_back, return_with, take
 from chainrule.autodiff.plans import plain_plan, tangent_plan
-from chainrule.plan.context import Phase
-from chainrule.network import Sequential, check_network
+from chainrule.kernels.context import Phase
+from chainrule.models.sequential import Sequential, check_network
+from chainrule.utils.arrays import FloatArray
 
 Pullback = Callable[[Any], tuple[FloatArray, FloatArray]]
 

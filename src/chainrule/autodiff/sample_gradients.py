@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.arrays import FloatArray
 from chainrule.autodiff.machines import borrowed
 from chainrule.autodiff.plans import plain_plan
 from chainrule.engine.backends import threads_for
 from chainrule.engine.binding import code_of
-from chainrule.plan.context import Phase
 from chainrule.engine.machine import Machine
-from chainrule.network import Sequential
+from chainrule.kernels.context import Phase
+from chainrule.models.sequential import Sequential
+from chainrule.utils.arrays import FloatArray
 
 LEAST_OF_A_THREAD = 1 << 20  # numbers to write
 BLOCK_NUMBERS = 1 << 18  # of gradients that are made for their norms' sake, at a time
@@ -94,7 +94,10 @@ class SampleGradients:
         for step in self._trained:
             function = step.operation.square_norms
             assert function is not None
-            of_x, of_dy = self._machine.value_at(step.x, rows), self._machine.gradient_at(step.y, rows)
+            of_x, of_dy = (
+                self._machine.value_at(step.x, rows),
+                self._machine.gradient_at(step.y, rows),
+            )
             has_bias = int("bias" in step.parameters)
             given = {"x": of_x, "dy": of_dy, "has_bias": has_bias, "squares": squares}
             code_of(function, self._net.backend)(*(given[name] for name in function.names))

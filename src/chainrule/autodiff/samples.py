@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.arguments import above_zero
-from chainrule.arrays import FloatArray
 from chainrule.autodiff.door import check_loss, parameter_vector, room
 from chainrule.autodiff.machines import blocks, borrowed
 from chainrule.autodiff.plans import plain_plan
 from chainrule.autodiff.sample_gradients import SampleGradients
-from chainrule.batch import Batch
-from chainrule.plan.context import Phase
 from chainrule.engine.machine import Machine
+from chainrule.kernels.context import Phase
 from chainrule.losses import Loss
-from chainrule.network import Sequential
+from chainrule.models.batch import Batch
+from chainrule.models.sequential import Sequential
+from chainrule.utils.arguments import above_zero
+from chainrule.utils.arrays import FloatArray
 
 Use = Callable[[Machine, slice, SampleGradients, list[FloatArray]], None]
 

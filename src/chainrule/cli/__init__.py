@@ -10,11 +10,10 @@ from contextlib import nullcontext, redirect_stderr, redirect_stdout
 from typing import NoReturn
 
 import chainrule as cr
-from chainrule import json_values
-from chainrule.cli import bench, explain, info, predict, train
 from chainrule.cli.output import Output, Unread
 from chainrule.cli.termination import Termination
-from chainrule.terminal import printable
+from chainrule.utils import json_values
+from chainrule.utils.terminal import printable
 
 INTERRUPTED = 130  # as shells have it: 128 and the number of the signal
 
@@ -69,6 +68,8 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
+    from chainrule.cli import bench, explain, info, predict, train  # load rich
+
     parser = _Parser(
         prog="chainrule", description="Train neural networks by backpropagation, on NumPy arrays."
     )

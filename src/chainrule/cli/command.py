@@ -11,8 +11,8 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook
 from rich.segment import Segment
 
-from chainrule import files
-from chainrule.terminal import printable
+from chainrule.utils import files
+from chainrule.utils.terminal import printable
 
 Report = dict[str, Any]  # what --json writes
 

@@ -11,17 +11,16 @@ from rich.console import Console
 from rich.table import Table
 
 import chainrule as cr
-from chainrule import tables
-from chainrule.arguments import integer
-from chainrule.arrays import FloatArray
-from chainrule.cli import table_model
+from chainrule.cli import table_model, tables
 from chainrule.cli.command import Report, add_command, check_writable, make_console
 from chainrule.cli.network import add_data_and_network, build_network, fit_network, read_data
 from chainrule.explain import Chain
 from chainrule.explain import Path as ChainPath
 from chainrule.losses import Loss
-from chainrule.saving import load_with_metadata
-from chainrule.wording import plural
+from chainrule.models.saving import load_with_metadata
+from chainrule.utils.arguments import integer
+from chainrule.utils.arrays import FloatArray
+from chainrule.utils.wording import plural
 
 INFLUENCE_ROWS = 64
 MOST_INPUTS = 20  # of a table that are shown

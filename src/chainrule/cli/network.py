@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 import chainrule as cr
 from chainrule import datasets
-from chainrule.arguments import integer
-from chainrule.arrays import FloatArray
+from chainrule.cli.tables import LARGEST, Encoding
 from chainrule.layers.activation import Elementwise
 from chainrule.layers.layer import Layer
 from chainrule.losses import Loss
-from chainrule.tables import LARGEST, Encoding
-from chainrule.wording import plural
+from chainrule.utils.arguments import integer
+from chainrule.utils.arrays import FloatArray
+from chainrule.utils.wording import plural
 
 Labels = NDArray[np.int64]
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from chainrule.cli import table_model
 from chainrule.cli.command import Report, add_command, check_writable
-from chainrule.files import write_whole
-from chainrule.tables import CLASSIFICATION, read_table
-from chainrule.terminal import printable
+from chainrule.cli.tables import CLASSIFICATION, read_table
+from chainrule.utils.files import write_whole
+from chainrule.utils.terminal import printable
 
 
 def add(commands: Any) -> None:

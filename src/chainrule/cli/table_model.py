@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import chainrule as cr
-from chainrule.errors import ModelFileError
+from chainrule.cli.tables import Encoding
 from chainrule.layers.graph import shape_text
-from chainrule.model_file import check_metadata
-from chainrule.saving import load_with_metadata
-from chainrule.tables import Encoding
+from chainrule.models.errors import ModelFileError
+from chainrule.models.model_file import check_metadata
+from chainrule.models.saving import load_with_metadata
 
 KEY = "table"  # of the metadata
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median_low
 from tempfile import mkdtemp
 from typing import Any
 
@@ -14,9 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 import chainrule as cr
-from chainrule import tables
-from chainrule.callbacks import EarlyStopping
-from chainrule.cli import table_model
+from chainrule.cli import table_model, tables
 from chainrule.cli.command import Report, add_command, check_writable, make_console
 from chainrule.cli.network import (
     LR,
@@ -29,9 +28,10 @@ from chainrule.cli.network import (
     split,
 )
 from chainrule.engine.backends import BACKENDS
-from chainrule.interruption import uninterrupted
 from chainrule.losses import Loss
-from chainrule.wording import plural
+from chainrule.training.callbacks import EarlyStopping
+from chainrule.utils.interruption import uninterrupted
+from chainrule.utils.wording import plural
 
 EPOCHS = 60
 FOR_TABLE = {"epochs": 200, "lr": 2e-3}  # how they were found: docs/decisions/0017-tables.md
@@ -108,9 +108,9 @@ def _run(options: argparse.Namespace) -> Report:
         report |= {"target": data.encoding.target.name, "task": data.encoding.task}
     report |= _test(console, net, data)
     if history.seconds:
-        # The median epoch: the first one also loads or compiles the engine.
+        # The median epoch, of two the faster one: the first also loads or compiles the engine.
         steps = len(history.batch_loss) / len(history.loss)
-        a_step = report["seconds_per_step"] = float(np.median(history.seconds)) / steps
+        a_step = report["seconds_per_step"] = median_low(history.seconds) / steps
         console.print(f"Time: {a_step * 1e6:.1f} us a step in the median epoch.")
     some = data.training[:16]
     report["gradient_error"] = _check_gradients(console, net, loss, data.X[some], data.y[some])

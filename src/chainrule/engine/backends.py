@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.threads import get_num_threads
+from chainrule.engine import python_calls
+from chainrule.utils.threads import get_num_threads
 
 BACKENDS = ("numba", "numpy")
 WITHOUT_TWIN = ("jit", "thread_group", "views")  # modules of what the engine needs besides kernels
@@ -28,8 +29,10 @@ def get_function(backend: str, module: str, name: str) -> Callable[..., Any]:
     >>> get_function("numpy", "interpreter", "run") is get_run("numpy")
     True
     """
+    from chainrule.kernels.jit import JIT_DISABLED
+
     namespace = vars(import_module(f"chainrule.engine.{module}"))
-    if check_backend(backend) == "numpy":
+    if check_backend(backend) == "numpy" or JIT_DISABLED:
         namespace = _with_twins(namespace)
     function: Callable[..., Any] = namespace[name]
     if isinstance(function, FunctionType):  # plain Python: as silent about overflow as compiled
@@ -53,7 +56,7 @@ def threads_for(backend: str) -> int:
 
 
 def _with_twins(engine: dict[str, Any]) -> dict[str, Any]:
-    """Return a module's functions as plain Python whose kernels are the NumPy twins."""
+    """Return a module's functions as plain Python, in which a plan's functions are called."""
     namespace = dict(engine)
     for name, value in engine.items():
         module = getattr(value, "__module__", "") or ""
@@ -66,6 +69,8 @@ def _with_twins(engine: dict[str, Any]) -> dict[str, Any]:
             namespace[name] = _with_twins(vars(import_module(module)))[name]
         elif module.startswith("chainrule.kernels."):
             subject = module.removeprefix("chainrule.kernels.")
-            if subject not in WITHOUT_TWIN:
+            if subject == "native":
+                namespace[name] = getattr(python_calls, name)
+            elif subject not in WITHOUT_TWIN:
                 namespace[name] = getattr(import_module(f"chainrule.reference.{subject}"), name)
     return namespace

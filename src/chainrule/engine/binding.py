@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.engine.python_calls import FUNCTIONS
 from chainrule.engine.views import Arguments, Array
+from chainrule.kernels import context as words
 from chainrule.operations.operation import Function
-from chainrule.plan import context as words
 from chainrule.plan.call import Call
-from chainrule.reference.native import FUNCTIONS
 
 CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_int64)  # it takes the address of the context
 CONTEXT = ctypes.c_int64 * words.CONTEXT_SIZE
@@ -169,7 +169,9 @@ class Binding:
         except Exception as error:
             error.add_note(f"It was raised in {label}.")
             return error
-        return RuntimeError(f"{label} raised an error in its compiled form, but raises none in Python.")
+        return RuntimeError(
+            f"{label} raised an error in its compiled form, but raises none in Python."
+        )
 
 
 def code_of(function: Function, backend: str) -> Any:

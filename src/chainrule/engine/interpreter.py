@@ -12,7 +12,11 @@ The same source is the reference backend, where ``call`` calls Python (see ``eng
 
 import math
 
+import numpy as np
+
+from chainrule.kernels import context as word
 from chainrule.kernels.barrier import barrier, fail, has_failed
+from chainrule.kernels.context import FAILED, Flag, Phase, Section
 from chainrule.kernels.group import DISMISSED, FIRST_BATCH, WANTED
 from chainrule.kernels.jit import entry_point, kernel
 from chainrule.kernels.native import address, call, call_python
@@ -25,12 +29,12 @@ from chainrule.kernels.thread_group import (
     leave,
     stop_clock,
 )
-from chainrule.plan import context as word
-from chainrule.plan.context import FAILED, Flag, Phase, Section
 
 GATHER, PREDICT, LOSS, OUTPUT = Phase.GATHER, Phase.PREDICT, Phase.LOSS, Phase.OUTPUT
 BACKWARD, INPUT_GRADIENT, UPDATE = Phase.BACKWARD, Phase.INPUT_GRADIENT, Phase.UPDATE
-FOR_INPUT, PARAMETERS, VALUES = Flag.FOR_INPUT, Flag.PARAMETERS, Flag.VALUES
+FOR_INPUT, PARAMETERS = Flag.FOR_INPUT, Flag.PARAMETERS
+# Numbers, not literals: each combination of literals would be compiled for by itself.
+VALUES, NOTHING, START = np.int64(Flag.VALUES), np.int64(0), np.int64(0)
 CHUNKED, BARRIER, PYTHON = Flag.CHUNKED, Flag.BARRIER, Flag.PYTHON
 OF_GATHER, OF_FORWARD, OF_LOSS = Section.GATHER, Section.FORWARD, Section.LOSS
 OF_LOSS_SUM, OF_OUTPUT, OF_BACKWARD = Section.LOSS_SUM, Section.OUTPUT, Section.BACKWARD
@@ -109,7 +113,7 @@ def execute(program, begin, end, skipped, context, group):
 def backward(program, sections, phases, differentiates, context, group):
     """Run the plan from the gradients by the outputs back; return whether nothing has failed."""
     begin, end, threads = sections[OF_BACKWARD], sections[OF_BACKWARD + 1], context[THREADS]
-    skipped = 0 if phases & INPUT_GRADIENT else FOR_INPUT
+    skipped = NOTHING if phases & INPUT_GRADIENT else FOR_INPUT
     if threads == 1:  # a parameter's gradient at once, while both factors are in cache
         skipped += 0 if differentiates else PARAMETERS
         return execute(program, begin, end, skipped, context, group)
@@ -131,34 +135,35 @@ def run_batch(
     """Do ``phases`` for one batch; return whether all went well, and the loss is finite."""
     if phases & GATHER:
         begin, end = sections[OF_GATHER], sections[OF_GATHER + 1]
-        execute(program, begin, end, 0, context, group)
+        execute(program, begin, end, NOTHING, context, group)
     if phases & PREDICT:
         begin, end = sections[OF_FORWARD] + first_step, sections[OF_FORWARD + 1]
-        if not execute(program, begin, end, 0, context, group):
+        if not execute(program, begin, end, NOTHING, context, group):
             return False
         if has_failed(group):
             return False
     if phases & LOSS and sections[OF_LOSS] < sections[OF_LOSS + 1]:
         begin, end = sections[OF_LOSS], sections[OF_LOSS + 1]
-        if not execute(program, begin, end, 0, context, group):
+        if not execute(program, begin, end, NOTHING, context, group):
             return False
         if not barrier(group, context[THREADS]):
             return False
         numbers[LOSS_VALUE] = 0.0
         begin, end = sections[OF_LOSS_SUM], sections[OF_LOSS_SUM + 1]
-        execute(program, begin, end, 0, context, group)
+        execute(program, begin, end, NOTHING, context, group)
         if context[THREAD] == 0:
             losses[batch, 0], losses[batch, 1] = numbers[TOTAL_WEIGHT], numbers[LOSS_VALUE]
         if not math.isfinite(numbers[LOSS_VALUE]):
             return False
     if phases & OUTPUT:
-        execute(program, sections[OF_OUTPUT], sections[OF_OUTPUT + 1], 0, context, group)
+        begin, end = sections[OF_OUTPUT], sections[OF_OUTPUT + 1]
+        execute(program, begin, end, NOTHING, context, group)
     if phases & BACKWARD and not backward(
         program, sections, phases, differentiates, context, group
     ):
         return False
     if phases & UPDATE:
-        return execute(update, 0, update.shape[0], 0, context, group)
+        return execute(update, START, update.shape[0], NOTHING, context, group)
     return True
 
 

@@ -16,11 +16,11 @@ from chainrule.engine.binding import Binding
 from chainrule.engine.rows import as_rows
 from chainrule.engine.thread_count import Choice, ThreadCount
 from chainrule.engine.update import UpdateProgram
+from chainrule.kernels import context as words
 from chainrule.kernels import group as in_group
 from chainrule.kernels.blocks import NORM_BLOCK
-from chainrule.plan import context as words
-from chainrule.plan.context import FAILED, Phase
-from chainrule.plan.builder import Tensor
+from chainrule.kernels.context import FAILED, Phase
+from chainrule.operations.operation import Tensor
 from chainrule.plan.plan import Plan
 
 Array = NDArray[Any]
@@ -183,10 +183,8 @@ class Machine:
             *(words.TARGETS, words.LABELS, words.WEIGHTS, words.ORDER, words.OUTPUTS),
         )
         self._arrays.update(zip(places, (*vectors, data, *given), strict=True))
-        # Plain Python runs in one thread.
-        start, size = (at // self.plan.item for at in self.plan.scratch)
-        self._arrays[words.SCRATCH] = self.arena[start : start + size]
-        self._arrays[words.SELF] = self.contexts[0]
+        self._arrays[words.SCRATCH] = self.arena
+        self._arrays[words.SELF] = self.contexts
 
     def _bound(self, update: UpdateProgram | None) -> Binding:
         """Return an update's program with its functions, kept for the next run."""
@@ -293,17 +291,16 @@ class Machine:
     def differentiate_samples(
         self, first: int, last: int, begin: int, stride: int, grads: Array
     ) -> None:
-        """Write the parameters' gradients of the samples from ``first`` to ``last``, each by itself.
+        """Write the parameters' gradients of each sample from ``first`` to ``last``.
 
         The first one's goes to ``begin`` in the vector ``grads``, each other ``stride`` further.
         The plan has retained everything, and was run forward and backward. Several threads may do
         this at the same time.
         """
         context = self.contexts[0].copy()
-        if not self._compiled:
-            self._arrays[words.GRADS] = grads[begin:]
-            self._arrays[words.SCRATCH] = self.arena[self.plan.scratch[0] // self.plan.item :]
         scratch = np.empty(self.plan.scratch[1], np.uint8)
+        if self._needs_arrays:
+            self._arrays[words.GRADS], self._arrays[words.SCRATCH] = grads, scratch
         get_function(self._backend, "samples", "differentiate_samples")(
             self._binding.table, self.plan.sections, context, scratch, first, last, grads[begin:],
             stride, self._alone,

@@ -1,18 +1,16 @@
 """The gradients of single samples, from what a plan's backward pass left in the arena."""
 
 from chainrule.engine.interpreter import OF_BACKWARD, VALUES, execute
+from chainrule.kernels import context as word
 from chainrule.kernels.jit import kernel
 from chainrule.kernels.native import address
-from chainrule.plan import context as word
 
 FIRST, LAST, GRADS, SCRATCH = word.FIRST, word.LAST, word.GRADS, word.SCRATCH
 SHARE_BEGIN, SHARE_END, ALL = word.SHARE_BEGIN, word.SHARE_END, 1 << 62
 
 
 @kernel
-def differentiate_samples(
-    program, sections, context, scratch, first, last, grads, stride, group
-):
+def differentiate_samples(program, sections, context, scratch, first, last, grads, stride, group):
     """Write the gradients of the samples from ``first`` to ``last``, ``stride`` apart."""
     begin, end = sections[OF_BACKWARD], sections[OF_BACKWARD + 1]
     context[SHARE_BEGIN], context[SHARE_END] = 0, ALL

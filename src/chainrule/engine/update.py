@@ -8,13 +8,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.kernels import context
 from chainrule.kernels.blocks import NORM_BLOCK
+from chainrule.kernels.context import Flag
 from chainrule.operations.operation import find, function
 from chainrule.operations.update import UpdateOperation
-from chainrule.plan import context
 from chainrule.plan.argument import Argument, number, share, whole, word
 from chainrule.plan.call import Call
-from chainrule.plan.context import Flag
 from chainrule.plan.plan import table_of
 
 
@@ -103,8 +103,10 @@ class UpdateProgram:
             "step": word(context.STEP),
             "weight_decay": number(float(run.weight_decay)),
         }
-        given |= {name: self._share(context.STATE, run, i) for i, name in enumerate(rule.state)}
         given |= {name: number(value) for name, value in numbers.items()}
+        given |= {name: whole(context.STATE, 0, (0,)) for name in rule.state}
+        kept = rule.state_with(numbers)
+        given |= {name: self._share(context.STATE, run, i) for i, name in enumerate(kept)}
         return Call(rule.update, tuple(given[name] for name in rule.update.names))
 
     def _average(self, decay: float) -> Call:

@@ -10,13 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.plan import context as words
-from chainrule.plan.argument import HEADER, Kind, Rows
+from chainrule.kernels import context as words
+from chainrule.kernels.argument import HEADER, Kind, Rows
 
 Array = NDArray[Any]
 Maker = Callable[[Sequence[int]], Any]
 
-DTYPES = {"i8": np.dtype(np.int64), "f8": np.dtype(np.float64), "u1": np.dtype(np.uint8)}
+DTYPES: dict[str, np.dtype] = {
+    "i8": np.dtype(np.int64),
+    "f8": np.dtype(np.float64),
+    "u1": np.dtype(np.uint8),
+}
 
 
 class Arguments:
@@ -27,7 +31,7 @@ class Arguments:
     kinds : of the arguments.
     row : the call's words.
     dtype : the plan's.
-    arrays : by the words of the context that hold their addresses.
+    arrays : by the words of the context that hold their addresses, or addresses within them.
 
     Notes
     -----
@@ -99,7 +103,7 @@ class _Reader:
         return first, last
 
     def _array(self, kind: Kind) -> Array:
-        dtype = DTYPES.get(kind.dtype, self._dtype)
+        dtype: np.dtype = DTYPES.get(kind.dtype, self._dtype)
         context = self._context
         base, place = self._next(2)
         shape: list[int] = []
@@ -122,14 +126,19 @@ class _Reader:
             start, units, unit, length = self._next(4)
             first, last = self._share(start, units, unit)
             self.is_any &= last > first
-            shape, place = [(last - first) * length], place + (start + first * unit) * dtype.itemsize
+            shape, place = (
+                [(last - first) * length],
+                place + (start + first * unit) * dtype.itemsize,
+            )
         shape += self._next(kind.ndim - len(shape))
         return self._view(base, place, shape, dtype)
 
     def _view(self, base: int, place: int, shape: list[int], dtype: np.dtype) -> Array:
         if prod(shape) == 0:
             return np.empty(shape, dtype)
-        memory = self._arrays[base].reshape(-1).view(np.uint8)
+        array = self._arrays[base]
+        place += self._context[base] - array.ctypes.data  # it may begin within the array
+        memory = array.reshape(-1).view(np.uint8)
         return memory[place : place + prod(shape) * dtype.itemsize].view(dtype).reshape(shape)
 
 

@@ -3,49 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from os import PathLike
 from typing import TYPE_CHECKING
-from weakref import ref
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.arguments import integer
-from chainrule.arrays import FloatArray, all_finite
 from chainrule.autodiff.door import check_loss
-from chainrule.explain import fragment, notation, plots
-from chainrule.explain.compression import Compression, compress
+from chainrule.explain import plots
 from chainrule.explain.influence import Influence, influence
-from chainrule.explain.kept import engine_gradients
-from chainrule.explain.link import Link
-from chainrule.explain.notation import SYMBOLS, Notation
+from chainrule.explain.links import Links
 from chainrule.explain.order import Order, order
-from chainrule.explain.path import Path
-from chainrule.explain.routes import Routes
-from chainrule.explain.step import Float64
-from chainrule.explain.symbols import (
-    find,
-    find_link,
-    group,
-    name_links,
-    name_parameters,
-)
-from chainrule.explain.text import number, paragraph, table
 from chainrule.explain.trace import Trace, trace
-from chainrule.explain.walk import walk
-from chainrule.files import write_whole
-from chainrule.layers.graph import INPUT
 from chainrule.losses import Loss
-from chainrule.network import Sequential
+from chainrule.models.sequential import Sequential
 from chainrule.optimizers import Optimizer
-from chainrule.wording import plural
+from chainrule.utils.arguments import integer
+from chainrule.utils.files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class Chain:
+class Chain(Links):
     """The chain rule at work on one batch; made by :func:`explain`. Printing it shows the links.
 
     Attributes
@@ -63,144 +42,6 @@ class Chain:
     gradients : dict
         What the engine's one pass gave, by the names of the parameters, and ``"x"``.
     """
-
-    def __init__(
-        self,
-        net: Sequential,
-        loss: Loss,
-        x: ArrayLike,
-        y: ArrayLike,
-        *,
-        merge: bool,
-        max_elements: int,
-    ) -> None:
-        self.network, self.loss_function = net.copy(), loss
-        self.network.drops = False
-        self.max_elements = max_elements
-        self._original = ref(net)  # what optimizers know; it is not kept
-        batch = self.network.check_input(x, "x")
-        for name, parameter in self.network.parameters().items():
-            if not all_finite(parameter):
-                raise ValueError(f"{name} holds NaN or infinity: there is no gradient to explain.")
-        output = self.network.forward(batch)
-        outputs = output if isinstance(output, tuple) else (output,)
-        if not all(map(all_finite, outputs)):
-            raise ValueError(
-                f"The network's output is not finite in {self.network.dtype}: there is no gradient "
-                "to explain. Are the parameters very large?"
-            )
-        self.x: Float64 = batch.astype(float, order="C")
-        targets = loss.check_targets(y, [out.shape for out in outputs], np.dtype(float))
-        self.target = targets.y
-        _, d_output = loss(output, y)
-        d_x = self.network.backward(d_output)
-        gradients = {name: view.copy() for name, view in self.network.gradients().items()}
-        self.gradients: dict[str, FloatArray] = {**gradients, "x": d_x.reshape(len(d_x), -1)}
-
-        graph = self.network.graph
-        walked = walk(self.network, loss, self.x, targets)
-        self.loss = walked.loss
-        groups = group(graph, merge=merge)
-        names = name_links(graph, groups)
-        link_of = {i: link for link, members in enumerate(groups, start=1) for i in members}
-        link_of[INPUT] = 0
-        x_value = self.x.reshape(self.rows, -1)
-        links = [Link(names[0], (), x_value, walked.d_x, max_elements)]
-        for symbol, members in zip(names[1:], groups, strict=True):
-            first, last = members[0], walked.steps[members[-1]]
-            links.append(
-                Link(
-                    symbol,
-                    tuple(walked.steps[i] for i in members),
-                    last.y,
-                    last.gradient,
-                    max_elements,
-                    tuple(link_of[i] for i in graph.nodes[first].inputs),
-                    walked.carried[first],
-                )
-            )
-        self.links = tuple(links)
-        self.symbols = name_parameters(graph)
-
-    @property
-    def rows(self) -> int:
-        """Rows of the batch."""
-        return len(self.x)
-
-    @property
-    def original(self) -> Sequential | None:
-        """The network that was given, as it is now; None if it is gone."""
-        return self._original()
-
-    def path(self, name: str) -> Path:
-        """Return the chain rule for one parameter, a link or the input: every factor.
-
-        Parameters
-        ----------
-        name : str
-            A parameter's name (``"0.weight"``, or ``"H.weight"`` for a layer named H) or symbol
-            (``"W1"``); a link's symbol (``"H"``); ``"x"`` or ``"X"`` for the input.
-
-        Raises
-        ------
-        ValueError
-            If there is no such parameter or link.
-
-        Examples
-        --------
-        >>> import chainrule as cr
-        >>> net = cr.Sequential(cr.Linear(2, 3, name="H"), cr.Tanh(), cr.Linear(3, 1), seed=0)
-        >>> chain = cr.explain(net, cr.MSELoss(), [[1.0, -1.0]], [[0.5]])
-        >>> print(chain.path("H.weight").equation)
-        ∂L/∂W₁ = ∂L/∂O · ∂O/∂H · ∂H/∂W₁
-        """
-        position = self.find_link(name)
-        if position is not None:
-            symbol, engine = self.links[position].symbol, self.link_gradients[position]
-            name = symbol if position else "x"
-            product = self.routes.of_link(position)
-        else:
-            name = self.find(name)
-            symbol, engine = self.symbols[name], self.gradients[name]
-            product = self.routes.of_parameter(name, symbol, engine.shape)
-        return Path(symbol, name, *product, engine, self.max_elements)
-
-    @cached_property
-    def link_gradients(self) -> list[FloatArray]:
-        """What the engine's one pass gave for each link's value, of shape (rows, size)."""
-        net, outputs = self.network, self.network.output_shapes(self.x.shape[1:])
-        shapes = [(self.rows, *shape) for shape in outputs]
-        targets = self.loss_function.check_targets(self.target, shapes, net.dtype)
-        last = [link.steps[-1].node.path for link in self.links[1:]]
-        paths = [node.path for node in net.graph.nodes]
-        layers = [INPUT, *map(paths.index, last)]
-        return engine_gradients(net, self.loss_function, self.x.astype(net.dtype), targets, layers)
-
-    @cached_property
-    def routes(self) -> Routes:
-        """The ways between the links."""
-        return Routes(self.links)
-
-    def compress(self, name: str) -> Compression:
-        """Cancel neighbouring factors until one fraction is left, and prove it by numbers.
-
-        The product of the explicit Jacobians is compared with what the engine's one pass gave.
-        Parameters and errors are those of :meth:`path`.
-
-        Examples
-        --------
-        >>> import chainrule as cr
-        >>> net = cr.Sequential(cr.Linear(2, 3), cr.Tanh(), cr.Linear(3, 1), seed=0)
-        >>> chain = cr.explain(net, cr.MSELoss(), [[1.0, -1.0]], [[0.5]])
-        >>> print(chain.compress("W1"))
-        ∂L/∂W₁ = ∂L/∂O · ∂O/∂H · ∂H/∂W₁
-          ∂O cancels: ∂L/∂W₁ = ∂L/∂H · ∂H/∂W₁
-          ∂H cancels: ∂L/∂W₁ = ∂L/∂W₁
-        <BLANKLINE>
-        The explicit Jacobians, multiplied, in float64 and the engine's one pass in
-        float32 differ by at most ...
-        """
-        return compress(self.path(name))
 
     def trace(self, name: str, index: int | Sequence[int], top: int = 10) -> Trace:
         """Follow every path from one weight to the loss: the chain rule's sum, in numbers.
@@ -334,88 +175,6 @@ class Chain:
             If there is no such parameter.
         """
         return plots.of_chain(self.influence()) if name is None else plots.of_path(self.path(name))
-
-    def find(self, name: str) -> str:
-        """Return the name, such as ``"0.weight"``, of what a name or a symbol stands for."""
-        return find(self.network, name)
-
-    def find_link(self, name: str) -> int | None:
-        """Return the position of the link that is called so; None if none is."""
-        if not isinstance(name, str):
-            return None
-        return find_link([link.symbol for link in self.links], name)
-
-    def link_of(self, name: str) -> int:
-        """Return the position of a link, or of the one that a parameter belongs to.
-
-        Parameters and errors are those of :meth:`path`.
-        """
-        position = self.find_link(name)
-        if position is not None:
-            return position
-        name = self.find(name)
-        path = name.rpartition(".")[0]
-        return next(
-            position
-            for position, link in enumerate(self.links)
-            if path in [step.node.path for step in link.steps]
-        )
-
-    def require_no_ways(self, method: str) -> None:
-        """Raise ValueError, for a method that cannot do it, if ways part or layers are shared."""
-        if not self.network.graph.is_chain:
-            raise ValueError(
-                f"{method} is for networks whose layers stand in one row. In this one ways part, "
-                "or layers are shared: path, compress and influence show it."
-            )
-
-    def _about(self) -> str:
-        return (
-            f"L = {number(self.loss)}: {self.loss_function!r}, mean of {plural(self.rows, 'row')}."
-        )
-
-    def _table(self, signs: Notation) -> tuple[list[str], list[list[str]]]:
-        """Return the header and the rows of the links as a table, the loss's end first."""
-        header = ["link", "size", "norm", f"norm of {signs.derivative('L', 'link')}", "parameters"]
-        cells = []
-        for link in reversed(self.links):
-            homes = [step.node.home for step in link.steps]
-            owned = [
-                signs.symbol(symbol)
-                for name, symbol in self.symbols.items()
-                if name.rpartition(".")[0] in homes
-            ]
-            norms = [number(float(np.linalg.norm(a))) for a in (link.value, link.gradient)]
-            size = str(link.value.shape[1])
-            cells.append([signs.symbol(link.symbol), size, *norms, ", ".join(owned)])
-        return header, cells
-
-    def _layers(self, signs: Notation) -> list[str]:
-        return [
-            f"{signs.symbol(link.symbol)} = {link.description}{self._taken(link, signs)}"
-            for link in self.links[::-1]
-        ]
-
-    def _taken(self, link: Link, signs: Notation) -> str:
-        """Say what a link takes, where that is not always the one before."""
-        if self.network.graph.is_chain or not link.inputs:
-            return ""
-        return f" of {', '.join(signs.symbol(self.links[i].symbol) for i in link.inputs)}"
-
-    def __str__(self) -> str:
-        signs = notation.of_terminal()
-        layers = ["\n".join(paragraph(line)) for line in self._layers(signs)]
-        about = paragraph(self._about())
-        return "\n".join([*about, "", *table(*self._table(signs)), "", *layers])
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return fragment.of_parts(
-            fragment.paragraph(self._about()),
-            fragment.table(*self._table(SYMBOLS)),
-            *map(fragment.paragraph, self._layers(SYMBOLS)),
-        )
 
     def to_html(self, path: str | PathLike[str]) -> None:
         """Write the chain as one self-contained page, to explore in a browser.

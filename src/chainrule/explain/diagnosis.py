@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from chainrule.explain.influence import Influence, LayerInfluence, LinkInfluence
+from chainrule.explain.measures import LayerInfluence, LinkInfluence, Measures
 
 # A gradient ten thousand times shorter at the front than at the end: no learning rate serves both.
 # It is not less, since Linear's initial weights shorten gradients by design: to 0.41 a layer with
@@ -62,7 +61,7 @@ class Finding:
     text: str
 
 
-def diagnose(influence: Influence) -> tuple[Finding, ...]:
+def diagnose(influence: Measures) -> tuple[Finding, ...]:
     """Return what is unusual, worst things first."""
     findings = [
         _gradient(influence, "vanishing gradient"),
@@ -87,7 +86,7 @@ def diagnose(influence: Influence) -> tuple[Finding, ...]:
     return tuple(finding for finding in findings if finding is not None)
 
 
-def _gradient(influence: Influence, kind: Kind) -> Finding | None:
+def _gradient(influence: Measures, kind: Kind) -> Finding | None:
     """Walk from the loss back to the first link with parameters, and compare with the output."""
     vanishing = kind == "vanishing gradient"
     links = influence.links[:0:-1]  # nothing is trained by the input's gradient
@@ -136,7 +135,7 @@ def _story(kind: Kind, output: LinkInfluence, extreme: LinkInfluence, link: Link
 
 
 def _units(
-    influence: Influence,
+    influence: Measures,
     kind: Kind,
     share_of: Callable[[LayerInfluence], float | None],
     limit: float,
@@ -154,7 +153,7 @@ def _units(
     return Finding(kind, tuple(shares), max(shares.values()), text)
 
 
-def _updates(influence: Influence, kind: Kind) -> Finding | None:
+def _updates(influence: Measures, kind: Kind) -> Finding | None:
     """Look at weights only: biases may well begin at 0."""
     small = kind == "updates too small"
     ratios = {

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from chainrule.wording import plural
+from chainrule.utils.wording import plural
 
 
 def entry_of(index: Any, symbol: str, shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.arguments import integer
-from chainrule.callbacks import Callback, State, Training
 from chainrule.explain import fragment, notation, plots
 from chainrule.explain.notation import SYMBOLS, Notation
 from chainrule.explain.probe import Probe
@@ -18,6 +16,8 @@ from chainrule.explain.step import Float64
 from chainrule.explain.symbols import group, name_links, name_parameters
 from chainrule.explain.text import number, table
 from chainrule.layers.graph import Graph
+from chainrule.training.callbacks import Callback, State, Training
+from chainrule.utils.arguments import integer
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -22,8 +22,8 @@ from chainrule.explain.nudge import Ray
 from chainrule.explain.step import Float64
 
 if TYPE_CHECKING:
-    from chainrule.explain.chain import Chain
     from chainrule.explain.compression import Compression
+    from chainrule.explain.links import Links
     from chainrule.explain.path import Factor, Path
 
 SCRIPTS = ("elements", "figure", "heat_map", "factors", "cancel", "nudge", "page")
@@ -58,7 +58,7 @@ class Room:
     nudged: int
 
     @classmethod
-    def for_chain(cls, chain: Chain) -> Room:
+    def for_chain(cls, chain: Links) -> Room:
         """Share out what there is among all factors and gradients."""
         rows, cells = _rows_and_cells(chain)
         paths = 1 + len(chain.symbols)
@@ -69,7 +69,7 @@ class Room:
         return cls(rows, cells, min(NUDGED_EACH, MOST_NUDGED // paths, affordable))
 
 
-def _rows_and_cells(chain: Chain) -> tuple[int, int]:
+def _rows_and_cells(chain: Links) -> tuple[int, int]:
     """Return how many rows are shown, and the most cells of a factor's map, that fit."""
     sizes = [link.value.shape[1] for link in chain.links]
     parameters = {name: chain.gradients[name].size for name in chain.symbols}
@@ -88,7 +88,7 @@ def _rows_and_cells(chain: Chain) -> tuple[int, int]:
     return choices[-1]
 
 
-def page(chain: Chain) -> str:
+def page(chain: Links) -> str:
     """Return the whole page."""
     chain.require_no_ways("to_html")
     data = page_data(chain)
@@ -109,7 +109,7 @@ def _inside_script(data: Any) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def page_data(chain: Chain) -> dict[str, Any]:
+def page_data(chain: Links) -> dict[str, Any]:
     """Return all that the page shows, as what JSON can hold."""
     names = ["x", *chain.symbols]
     room = Room.for_chain(chain)
@@ -145,7 +145,7 @@ def page_data(chain: Chain) -> dict[str, Any]:
     }
 
 
-def _title(chain: Chain) -> str:
+def _title(chain: Links) -> str:
     sizes = [str(link.value.shape[1]) for link in chain.links]
     if len(sizes) > 8:
         sizes = [*sizes[:3], "\N{HORIZONTAL ELLIPSIS}", *sizes[-3:]]
@@ -181,7 +181,7 @@ def _merged(path: Path) -> float | str | None:
     return figure(np.linalg.norm(path.running[0]) if norm is None else norm)
 
 
-def _path(chain: Chain, name: str, compression: Compression, room: Room) -> dict[str, Any]:
+def _path(chain: Links, name: str, compression: Compression, room: Room) -> dict[str, Any]:
     path = compression.paths[0]
     is_input = name == "x"
     shape = chain.x.shape if is_input else path.gradient.shape
@@ -203,7 +203,7 @@ def _path(chain: Chain, name: str, compression: Compression, room: Room) -> dict
     }
 
 
-def _nudge(chain: Chain, name: str, gradient: Float64, entries: int) -> dict[str, Any] | None:
+def _nudge(chain: Links, name: str, gradient: Float64, entries: int) -> dict[str, Any] | None:
     """Return how the loss moves when the entries with the largest gradients are changed."""
     if entries == 0 or gradient.size == 0:
         return None

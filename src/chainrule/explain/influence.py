@@ -8,146 +8,31 @@ narrow output behind a wide layer is no illness.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.explain import fragment, notation
 from chainrule.explain.diagnosis import Finding, diagnose
+from chainrule.explain.links import Links
+from chainrule.explain.measures import (
+    LayerInfluence,
+    LinkInfluence,
+    Measures,
+    ParameterInfluence,
+    ratio,
+)
 from chainrule.explain.notation import SYMBOLS, Notation
 from chainrule.explain.step import Float64, Step
 from chainrule.explain.text import number, paragraph, table
 from chainrule.layers.activation import Elementwise
 from chainrule.optimizers import Adam, Optimizer
 
-if TYPE_CHECKING:
-    from chainrule.explain.chain import Chain
-
 SATURATED_SLOPE = 0.05  # of the steepest: tanh beyond 2.2, sigmoid beyond 4.4
 
 
 @dataclass(frozen=True)
-class LayerInfluence:
-    """What one layer does to the gradient that comes back through it.
-
-    Attributes
-    ----------
-    description : str
-        The layer, as it was written.
-    trained : bool
-        Whether it has parameters.
-    factor : float or None
-        What the gradient's length is multiplied by; None where none comes.
-    slope : float or None
-        The mean absolute derivative of an elementwise layer; None for others.
-    dead : float or None
-        The share of an elementwise layer's units, of ReLU say, whose derivative is 0 in every row.
-        None for those that saturate.
-    saturated : float or None
-        Where a function is flat at both ends, as tanh and sigmoid are: the share of its values,
-        over units and rows, with a derivative below 5 % of the largest possible.
-    """
-
-    description: str
-    trained: bool
-    factor: float | None
-    slope: float | None = None
-    dead: float | None = None
-    saturated: float | None = None
-
-
-@dataclass(frozen=True)
-class LinkInfluence:
-    """What one link passes on.
-
-    Attributes
-    ----------
-    symbol : str
-        As in ``chain.links``.
-    size : int
-        Elements of a row.
-    forward : float
-        Root mean square of its value.
-    backward : float
-        Length of dL/dvalue of a row: the root of the mean square over the rows.
-    forward_factor : float or None
-        ``forward``, divided by that of the link before; None for the input, or if that is 0. Also
-        None where ways meet, as there are several before.
-    backward_factor : float or None
-        What this link multiplies the gradient's length by on its way back to the link before.
-    inputs : tuple of str
-        The symbols of the links whose values it takes.
-    layers : tuple of LayerInfluence
-        In their order; the product of their factors is ``backward_factor``.
-    """
-
-    symbol: str
-    size: int
-    forward: float
-    backward: float
-    forward_factor: float | None
-    backward_factor: float | None
-    inputs: tuple[str, ...]
-    layers: tuple[LayerInfluence, ...]
-
-    @property
-    def activation_factor(self) -> float | None:
-        """What the layers without parameters multiply the gradient's length by."""
-        return _product([layer.factor for layer in self.layers if not layer.trained])
-
-    @property
-    def weight_factor(self) -> float | None:
-        """What the layers with parameters multiply the gradient's length by."""
-        return _product([layer.factor for layer in self.layers if layer.trained])
-
-    @property
-    def slope(self) -> float | None:
-        """The product of the layers' mean absolute derivatives; None without an activation."""
-        slopes = [layer.slope for layer in self.layers if layer.slope is not None]
-        return float(prod(slopes)) if slopes else None
-
-    @property
-    def dead(self) -> float | None:
-        """The largest share of dead units in a layer of it."""
-        return max((s for layer in self.layers if (s := layer.dead) is not None), default=None)
-
-    @property
-    def saturated(self) -> float | None:
-        """The largest share of saturated values in a layer of it."""
-        return max((s for layer in self.layers if (s := layer.saturated) is not None), default=None)
-
-
-@dataclass(frozen=True)
-class ParameterInfluence:
-    """How one parameter is moved.
-
-    Attributes
-    ----------
-    name, symbol : str
-        Such as ``"0.weight"`` and ``"W1"``.
-    is_matrix : bool
-        Whether it has two axes or more, as weights do.
-    gradient, weight, update : float
-        Norms: of its gradient, of itself, and of the step that the optimizer would take next.
-    """
-
-    name: str
-    symbol: str
-    is_matrix: bool
-    gradient: float
-    weight: float
-    update: float
-
-    @property
-    def update_ratio(self) -> float | None:
-        """``update / weight``; None if the weight is 0."""
-        return _ratio(self.update, self.weight)
-
-
-@dataclass(frozen=True)
-class Influence:
+class Influence(Measures):
     """What :meth:`Chain.influence` found. Printing it shows tables and the diagnosis.
 
     Attributes
@@ -160,11 +45,6 @@ class Influence:
     optimizer : str
         Whose step the updates are.
     """
-
-    rows: int
-    links: tuple[LinkInfluence, ...]
-    parameters: tuple[ParameterInfluence, ...]
-    optimizer: str
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -229,7 +109,7 @@ def _parameter_cells(parameter: ParameterInfluence, signs: Notation) -> list[str
     return [signs.symbol(parameter.symbol), parameter.name, *map(number, figures)]
 
 
-def influence(chain: Chain, optimizer: Optimizer | None) -> Influence:
+def influence(chain: Links, optimizer: Optimizer | None) -> Influence:
     """Measure what :meth:`Chain.influence` returns."""
     optimizer = Adam() if optimizer is None else optimizer
     if not isinstance(optimizer, Optimizer):
@@ -243,7 +123,7 @@ def influence(chain: Chain, optimizer: Optimizer | None) -> Influence:
         first = None if before is None else _row_length(link.carried[0])
         lengths = [first, *(_row_length(step.gradient) for step in link.steps)]
         layers = [
-            _layer(step, None if out is None or back is None else _ratio(out, back))
+            _layer(step, None if out is None or back is None else ratio(out, back))
             for step, out, back in zip(link.steps, lengths, lengths[1:], strict=False)
         ]
         links.append(
@@ -252,8 +132,8 @@ def influence(chain: Chain, optimizer: Optimizer | None) -> Influence:
                 link.value.shape[1],
                 forward,
                 backward,
-                None if before is None else _ratio(forward, _root_mean_square(before.value)),
-                None if first is None else _ratio(first, backward),
+                None if before is None else ratio(forward, _root_mean_square(before.value)),
+                None if first is None else ratio(first, backward),
                 tuple(chain.links[i].symbol for i in link.inputs),
                 tuple(layers),
             )
@@ -275,7 +155,7 @@ def _layer(step: Step, factor: float | None) -> LayerInfluence:
     return LayerInfluence(description, trained, factor, mean, None, saturated)
 
 
-def _parameters(chain: Chain, optimizer: Optimizer) -> tuple[ParameterInfluence, ...]:
+def _parameters(chain: Links, optimizer: Optimizer) -> tuple[ParameterInfluence, ...]:
     twin = chain.network.copy()
     for name, gradient in twin.gradients().items():
         gradient[...] = chain.gradients[name]
@@ -304,18 +184,8 @@ def _row_length(gradient: Float64) -> float:
     return _norm(gradient) / float(np.sqrt(len(gradient)))
 
 
-def _ratio(numerator: float, denominator: float) -> float | None:
-    """Return a quotient; None if there is none."""
-    return numerator / denominator if denominator else None
-
-
 def _norm(array: ArrayLike) -> float:
     return float(np.linalg.norm(np.asarray(array, float)))
-
-
-def _product(factors: list[float | None]) -> float | None:
-    known = [factor for factor in factors if factor is not None]
-    return float(prod(known)) if known and len(known) == len(factors) else None
 
 
 def _percent(share: float | None) -> str:

@@ -7,13 +7,13 @@ from math import prod
 
 import numpy as np
 
-from chainrule.arrays import FloatArray
-from chainrule.plan.context import Phase
 from chainrule.engine.machine import Machine
+from chainrule.kernels.context import Phase
 from chainrule.layers.graph import INPUT, Graph
 from chainrule.losses import Loss, Targets
-from chainrule.network import Sequential
+from chainrule.models.sequential import Sequential
 from chainrule.plan import Plan
+from chainrule.utils.arrays import FloatArray
 
 
 def makers(plan: Plan, graph: Graph) -> dict[int, int]:

@@ -9,8 +9,6 @@ from itertools import takewhile
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.arguments import real
-from chainrule.arrays import FloatArray
 from chainrule.autodiff.door import check_loss
 from chainrule.explain import fragment, notation
 from chainrule.explain.entry import entry_of
@@ -19,7 +17,9 @@ from chainrule.explain.step import Float64
 from chainrule.explain.symbols import find, find_layer, find_parameter, name_parameters
 from chainrule.explain.text import number, paragraph, table
 from chainrule.losses import Loss
-from chainrule.network import Sequential
+from chainrule.models.sequential import Sequential
+from chainrule.utils.arguments import real
+from chainrule.utils.arrays import FloatArray
 
 STEP = 1e-4  # for the curvature, a difference of gradients: near float64's cube root of epsilon
 

@@ -14,10 +14,10 @@ from chainrule.explain.step import Step
 from chainrule.explain.text import duration, number, paragraph, table
 from chainrule.explain.ways import Entries, Way, by_differences, from_the_input, from_the_loss
 from chainrule.layers import Dropout, Flatten, Identity
-from chainrule.wording import count, plural
+from chainrule.utils.wording import count, plural
 
 if TYPE_CHECKING:
-    from chainrule.explain.chain import Chain
+    from chainrule.explain.links import Links
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class Order:
         return f"{way.name}: time estimated from {' and '.join(parts)}." if parts else ""
 
 
-def order(chain: Chain, name: str | None) -> Order:
+def order(chain: Links, name: str | None) -> Order:
     """Count and measure the three ways; see :meth:`Chain.order`."""
     chain.require_no_ways("order")
     names, link = list(chain.symbols), None if name is None else chain.find_link(name)
@@ -148,7 +148,7 @@ def order(chain: Chain, name: str | None) -> Order:
     return Order(all_ways, entries.size, chain.rows, forward)
 
 
-def _multiply_adds(chain: Chain, names: list[str]) -> tuple[int, int, int, int]:
+def _multiply_adds(chain: Links, names: list[str]) -> tuple[int, int, int, int]:
     """Return those of a forward pass, and of the three ways."""
     steps = [step for link in chain.links for step in link.steps]
     output = steps[-1].y.shape[1]

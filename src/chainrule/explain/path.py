@@ -8,11 +8,11 @@ from math import prod
 
 import numpy as np
 
-from chainrule.arrays import FloatArray
 from chainrule.explain import fragment, notation
 from chainrule.explain.notation import SYMBOLS, Notation
 from chainrule.explain.step import Float64
 from chainrule.explain.text import equation, number, numbers, paragraph, table
+from chainrule.utils.arrays import FloatArray
 
 MOST_NUMBERS = 40  # of a factor that are shown
 MOST_NAMED = 6  # links on one way

@@ -1,37 +1,34 @@
-"""Matplotlib figures: of a chain, a path, a training's history, and its flow of gradients.
+"""Matplotlib figures: of a chain, a path, and a training's flow of gradients.
 
-Figures are made without pyplot, so they need no display, and nobody has to close them. Lines differ
-by brightness, dashes and marks, and heat maps by brightness: all can be read in grey.
+Heat maps differ by brightness, as lines do: all can be read in grey.
 """
 
 from __future__ import annotations
 
-from math import inf
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from chainrule.explain.notation import SYMBOLS
 from chainrule.explain.text import number
+from chainrule.utils.plotting import BACK, FRONT, make_figure, mark_of, set_logarithmic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from chainrule.explain.flow import Flow
     from chainrule.explain.influence import Influence
     from chainrule.explain.path import Path
-    from chainrule.history import History
+    from chainrule.training.history import GradientRecords
 
 DASHES = ("-", "--", "-.", ":")
-FRONT, BACK = "#c07000", "#1f4e9c"  # light and dark, also in grey
 MOST_LABELS = 16  # below each other
 USUAL_RATIO = 1e-3  # of an update to its weight
 
 
 def of_chain(influence: Influence) -> Figure:
     """Draw signal and gradient by link."""
-    figure, axes = _figure(1, 2, width=9, height=3.6)
+    figure, axes = make_figure(1, 2, width=9, height=3.6)
     names = [_literal(SYMBOLS.symbol(link.symbol)) for link in influence.links]
     signal = axes[0], "signal, forward →", "root mean square of the value"
     gradient = axes[1], "← gradient, back", f"length of a row of {SYMBOLS.derivative('L', 'link')}"
@@ -41,7 +38,7 @@ def of_chain(influence: Influence) -> Figure:
     ):
         ax.plot(range(len(names)), values, color=colour, marker=mark)
         ax.set(title=title, ylabel=label, xticks=range(len(names)), xticklabels=names)
-        _logarithmic(ax, values)
+        set_logarithmic(ax, values)
     return figure
 
 
@@ -55,7 +52,7 @@ def of_path(path: Path) -> Figure:
     gradient = np.atleast_2d(path.gradient)
     shape = gradient.shape[0], gradient.shape[1]
     panels.append((f"= {SYMBOLS.derivative('L', path.symbol)}", shape, gradient))
-    figure, axes = _figure(1, len(panels), width=2.6 * len(panels), height=3.4)
+    figure, axes = make_figure(1, len(panels), width=2.6 * len(panels), height=3.4)
     for ax, (title, shape, value) in zip(axes, panels, strict=True):
         ax.set(xticks=[], yticks=[], title=f"{_literal(title)}\n{SYMBOLS.sizes(*shape)}")
         if value is None:
@@ -74,36 +71,9 @@ def of_path(path: Path) -> Figure:
     return figure
 
 
-def of_history(history: History) -> Figure:
-    """Draw the losses, and the accuracy if there is one."""
-    accuracy = history.validation_accuracy
-    figure, axes = _figure(1, 2 if accuracy else 1, width=9 if accuracy else 5.5, height=3.6)
-    ax, epochs = axes[0], range(1, len(history.loss) + 1)
-    steps = len(history.batch_loss)
-    if steps > len(history.loss):
-        # The steps of an unfinished epoch are drawn as far apart as the others, nearly.
-        steps_at = np.arange(1, steps + 1) * max(len(history.loss), 1) / steps
-        ax.plot(steps_at, history.batch_loss, color="0.8", lw=0.8, label="step")
-    ax.plot(epochs, history.loss, color=BACK, marker=_mark(epochs), label="training")
-    if history.validation_loss:
-        seen = range(1, len(history.validation_loss) + 1)
-        ax.plot(
-            seen, history.validation_loss, color=FRONT, ls="--", marker=_mark(seen),
-            label="validation",
-        )  # fmt: skip
-    ax.set(title="loss", xlabel="epoch")
-    _logarithmic(ax, history.batch_loss)
-    ax.legend()
-    if accuracy:
-        epochs = range(1, len(accuracy) + 1)
-        axes[1].plot(epochs, accuracy, color=FRONT, ls="--", marker=_mark(epochs))
-        axes[1].set(title="validation accuracy", xlabel="epoch")
-    return figure
-
-
-def of_flow(flow: Flow) -> Figure:
+def of_flow(flow: GradientRecords) -> Figure:
     """Draw signal and gradient by link, and the updates by weight, over the steps."""
-    figure, axes = _figure(1, 3, width=14, height=3.8)
+    figure, axes = make_figure(1, 3, width=14, height=3.8)
     links = [_literal(SYMBOLS.symbol(link)) for link in flow.links]
     _lines(axes[0], flow.steps, flow.forward, links)
     axes[0].set(title="signal: root mean square")
@@ -124,10 +94,10 @@ def _lines(ax: Axes, steps: Any, values: Any, names: list[str]) -> None:
         grey = 0.75 * (1 - column / max(len(names) - 1, 1))
         ax.plot(
             steps, values[:, column], color=(grey * 0.9, grey * 0.95, grey + 0.2),
-            ls=DASHES[column % len(DASHES)], marker=_mark(steps), ms=4,
+            ls=DASHES[column % len(DASHES)], marker=mark_of(steps), ms=4,
         )  # fmt: skip
     ax.set(xlabel="step")
-    _logarithmic(ax, values)
+    set_logarithmic(ax, values)
     if names:
         # The output on top, as in texts. A line's own label is left out if it begins with "_".
         ax.legend(
@@ -140,26 +110,3 @@ def _lines(ax: Axes, steps: Any, values: Any, names: list[str]) -> None:
 def _literal(name: str) -> str:
     """Return a text that is shown as it is: what stands between dollars is no mathematics."""
     return name.replace("$", r"\$")
-
-
-def _mark(points: Any) -> str | None:
-    """Mark points that a line hardly shows: where there are few."""
-    return "o" if len(points) <= 20 else None
-
-
-def _logarithmic(ax: Axes, values: Any) -> None:
-    """Let the axis show magnitudes, where they differ; zeros are left out then."""
-    positive = [value for value in np.ravel(values) if 0 < value < inf]
-    if positive and max(positive) > 10 * min(positive):
-        ax.set_yscale("log")
-
-
-def _figure(rows: int, columns: int, *, width: float, height: float) -> tuple[Figure, list[Axes]]:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError(
-            "Figures need matplotlib, which comes with: pip install 'chainrule[plot]'"
-        ) from error
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, list(figure.subplots(rows, columns, squeeze=False).flat)

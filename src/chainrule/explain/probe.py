@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.arrays import FloatArray, weight_array
-from chainrule.callbacks import Training
-from chainrule.plan.context import Phase
 from chainrule.engine.machine import Machine
 from chainrule.explain.kept import makers
 from chainrule.explain.step import Float64
 from chainrule.explain.symbols import group
+from chainrule.kernels.context import Phase
 from chainrule.plan import Plan
+from chainrule.training.callbacks import Training
+from chainrule.utils.arrays import FloatArray, weight_array
 
 BLOCK = 1 << 15  # numbers whose squares are in memory at a time
 TRIAL = Phase.FORWARD | Phase.BACKWARD | Phase.INPUT_GRADIENT | Phase.UPDATE

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from chainrule.layers.graph import Node
 from chainrule.layers.layer import Layer
-from chainrule.network import Sequential
+from chainrule.models.sequential import Sequential
 
 Float64 = NDArray[np.float64]
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from chainrule.explain.notation import without_subscripts
 from chainrule.layers.graph import INPUT, Graph, Node
-from chainrule.network import Sequential
+from chainrule.models.sequential import Sequential
 
 
 def group(graph: Graph, *, merge: bool) -> list[list[int]]:

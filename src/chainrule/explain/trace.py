@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.arguments import integer
 from chainrule.explain import fragment, notation
 from chainrule.explain.entry import entry_of
 from chainrule.explain.notation import SYMBOLS, Notation
 from chainrule.explain.step import Float64
 from chainrule.explain.text import WIDTH, number, paragraph, table
-from chainrule.wording import count, plural
+from chainrule.utils.arguments import integer
+from chainrule.utils.wording import count, plural
 
 if TYPE_CHECKING:
-    from chainrule.explain.chain import Chain
     from chainrule.explain.link import Link
+    from chainrule.explain.links import Links
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def _indented(text: str, columns: int) -> list[str]:
     return wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent + "    ")
 
 
-def trace(chain: Chain, name: str, index: Any, top: int) -> Trace:
+def trace(chain: Links, name: str, index: Any, top: int) -> Trace:
     """Find every path from an entry to the loss; see :meth:`Chain.trace`."""
     top = integer(top, "top", least=1)
     position = chain.find_link(name)
@@ -194,7 +194,7 @@ def trace(chain: Chain, name: str, index: Any, top: int) -> Trace:
     )
 
 
-def _built(chain: Chain, link: Link, jacobian: Float64 | None) -> Float64:
+def _built(chain: Links, link: Link, jacobian: Float64 | None) -> Float64:
     if jacobian is None:
         raise ValueError(
             f"A Jacobian of link {link.symbol} has more than max_elements = "

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.plan.context import Phase
 from chainrule.engine.machine import Machine
 from chainrule.explain.meeting import Meeting
 from chainrule.explain.step import Float64, Step
+from chainrule.kernels.context import Phase
 from chainrule.layers.graph import INPUT
 from chainrule.losses import Loss, Targets
-from chainrule.network import Sequential
+from chainrule.models.sequential import Sequential
 from chainrule.plan import PlanBuilder, Tensor, make_plan
 
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.arrays import FloatArray
 from chainrule.explain.step import Float64
+from chainrule.utils.arrays import FloatArray
 
 if TYPE_CHECKING:
-    from chainrule.explain.chain import Chain
+    from chainrule.explain.links import Links
 
 Result = TypeVar("Result")
 LIMIT = 0.5  # seconds for each of the ways
@@ -59,7 +59,7 @@ class Entries:
         Their numbers in random order: who has no time for all takes the first of these.
     """
 
-    def __init__(self, chain: Chain, names: list[str]) -> None:
+    def __init__(self, chain: Links, names: list[str]) -> None:
         self._names = names
         self._ends = np.cumsum([0, *(chain.gradients[name].size for name in names)])
         self.size = int(self._ends[-1])
@@ -88,14 +88,14 @@ class Entries:
         return float(np.abs(found - engine[entries]).max() / largest)
 
 
-def from_the_loss(chain: Chain, entries: Entries, multiply_adds: int) -> Way:
+def from_the_loss(chain: Links, entries: Entries, multiply_adds: int) -> Way:
     """Time the engine: forward, loss and backward, always for all parameters."""
     engine = _Engine(chain)
     seconds = _seconds(engine.forward_and_backward)
     return Way("from the loss backward", multiply_adds, seconds, entries.size, chain.rows, None)
 
 
-def from_the_input(chain: Chain, entries: Entries, multiply_adds: int) -> Way:
+def from_the_input(chain: Links, entries: Entries, multiply_adds: int) -> Way:
     """Time a forward pass, and the explicit Jacobians' product from the parameters to the loss."""
     name = "from the input forward"
     rows = chain.rows if chain.rows * entries.size <= ALL_ROWS else 1
@@ -123,7 +123,7 @@ def from_the_input(chain: Chain, entries: Entries, multiply_adds: int) -> Way:
     return Way(name, multiply_adds, seconds, number, rows, difference)
 
 
-def by_differences(chain: Chain, entries: Entries, multiply_adds: int) -> Way:
+def by_differences(chain: Links, entries: Entries, multiply_adds: int) -> Way:
     """Time forward passes of the engine, each with another entry changed."""
     engine = _Engine(chain)
     step = float(np.finfo(chain.network.dtype).eps) ** 0.5
@@ -149,7 +149,7 @@ def by_differences(chain: Chain, entries: Entries, multiply_adds: int) -> Way:
 class _Engine:
     """A copy of the chain's network, to be run again, with parameters that may be changed."""
 
-    def __init__(self, chain: Chain) -> None:
+    def __init__(self, chain: Links) -> None:
         self._net, self._loss = chain.network.copy(), chain.loss_function
         self._target = chain.target
         self._x = chain.x.astype(self._net.dtype)
@@ -162,7 +162,7 @@ class _Engine:
         self._net.backward(self._loss(self._net.forward(self._x), self._target)[1])
 
 
-def _first_rows(chain: Chain, rows: int) -> Chain:
+def _first_rows(chain: Links, rows: int) -> Links:
     """Return the chain of the first rows, with layers merged: elementwise ones cost little so."""
     return type(chain)(
         chain.network,
@@ -174,7 +174,7 @@ def _first_rows(chain: Chain, rows: int) -> Chain:
     )
 
 
-def _columns(chain: Chain, entries: Entries, taken: NDArray[np.int64]) -> list[Float64] | None:
+def _columns(chain: Links, entries: Entries, taken: NDArray[np.int64]) -> list[Float64] | None:
     """Return each link's derivative by those of its own parameters that are taken.
 
     The list begins at the first link that has any; None if a Jacobian is too large.

@@ -1,7 +1,11 @@
 """chainrule at home in other packages: a module for each, loaded on first use."""
 
 from importlib import import_module
+from os import PathLike
 from typing import Any
+
+from chainrule.models.methods import register_method
+from chainrule.models.sequential import Sequential
 
 _MODULES = ("onnx", "sklearn", "torch")
 
@@ -16,3 +20,13 @@ def __getattr__(name: str) -> Any:
 def __dir__() -> list[str]:
     """Name the modules before their first use, too."""
     return sorted({*globals(), *_MODULES})
+
+
+def _to_onnx(network: Sequential, path: str | PathLike[str], **options: Any) -> None:
+    """Load the exporter when it is first used."""
+    from chainrule.interop.onnx.export import to_onnx
+
+    to_onnx(network, path, **options)
+
+
+register_method("to_onnx", _to_onnx)

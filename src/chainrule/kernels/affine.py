@@ -9,13 +9,8 @@ from chainrule.kernels.views import flat
 
 
 @kernel(inline=True)
-def linear(x, w, b, scratch, y):
-    multiply(x, w, b, y.dtype.type(-np.inf), scratch, y)
-
-
-@kernel(inline=True)
-def linear_relu(x, w, b, scratch, y):
-    multiply(x, w, b, y.dtype.type(0), scratch, y)
+def linear(x, w, b, floor, scratch, y):
+    multiply(x, w, b, y.dtype.type(floor), scratch, y)
 
 
 @kernel(inline=True)

@@ -28,10 +28,11 @@ from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
 from chainrule.kernels import blocks
-from chainrule.ownership import is_own_file, who_else_writes
+from chainrule.utils.ownership import is_own_file, who_else_writes
 
 _PACKAGE = __name__.partition(".")[0]
-_COMPILED_PACKAGES = ("kernels", "engine", "operations", "plan")
+# What machine code is made of; places in tables are constants in it.
+_COMPILED_SOURCES = "kernels/*.py", "engine/*.py", "operations/*.py", "plan/*.py"
 # Numba takes these from the environment.
 _NUMBA_SETTINGS = (
     "OPT",
@@ -262,7 +263,7 @@ def _compilation_key() -> str:
 
 def _sources() -> list[Path]:
     package = Path(__file__).parent.parent
-    files = [file for name in _COMPILED_PACKAGES for file in sorted((package / name).glob("*.py"))]
+    files = [file for pattern in _COMPILED_SOURCES for file in sorted(package.glob(pattern))]
     if files:
         return files
     archive = getattr(__spec__.loader, "archive", None)  # the zip that the package lies in

@@ -1,4 +1,4 @@
-"""A plan's functions are compiled when a plan first needs them, each by itself, and kept on disk."""
+"""A plan's functions, each compiled by itself when a plan first needs it, and kept on disk."""
 
 from functools import cache, lru_cache
 

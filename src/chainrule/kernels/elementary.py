@@ -1,8 +1,8 @@
 """Elementary functions of one number, without branches and calls: loops over them vectorise.
 
 Each is an ordinary Python function on NumPy numbers, and beside it stands the formula that
-compiled code takes instead, in the precision of its argument. tests/test_elementary.py holds them
-to 2 units in the last place of float32 and 4 of float64, and normal_cdf, a product, to 5.
+compiled code takes instead, in the precision of its argument. The tests hold
+them to 2 units in the last place of float32 and 4 of float64, and normal_cdf, a product, to 5.
 
 Exponentials start from ``exp(x) = 2**n * (1 + e)`` with ``e = expm1(r)`` and ``|r| < log(2) / 2``
 (W. Cody and W. Waite, *Software Manual for the Elementary Functions*, 1980).

@@ -1,7 +1,7 @@
 """What the elementary functions need to know of float32 and float64: limits and polynomials.
 
-Coefficients stand in the order of their powers. tests/test_elementary.py derives them: they have
-almost the least error, relative to the function's value, that so many terms can have.
+Coefficients stand in the order of their powers. tests/kernels/test_elementary.py derives them: they
+have almost the least error, relative to the function's value, that so many terms can have.
 """
 
 from typing import NamedTuple

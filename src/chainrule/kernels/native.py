@@ -8,17 +8,16 @@ what it is made of. So all have one signature, and the interpreter, compiled onc
 from functools import cache
 
 import numba
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
+from numba.extending import intrinsic, lower_builtin, type_callable
 from numba.np.arrayobj import make_array, populate_array
 
-from chainrule.kernels.jit import JIT_DISABLED, kernel
+from chainrule.kernels import context as words
+from chainrule.kernels.argument import HEADER, Rows
+from chainrule.kernels.jit import kernel
 from chainrule.kernels.vectors import INDEX
-from chainrule.plan import context as words
-from chainrule.plan.argument import HEADER, Rows
 
 NUMBERS = {"i8": types.int64, "f8": types.float64, "u1": types.uint8}
 
@@ -167,7 +166,9 @@ def _call(typing_context, function, row, context):
     def codegen(target, builder, signature, values):
         address, *given = values
         pointer = ir.IntType(8).as_pointer()
-        kind = ir.FunctionType(ir.IntType(32), [pointer.as_pointer(), pointer.as_pointer(), INDEX, INDEX])
+        kind = ir.FunctionType(
+            ir.IntType(32), [pointer.as_pointer(), pointer.as_pointer(), INDEX, INDEX]
+        )
         result = cgutils.alloca_once(builder, pointer)
         raised = cgutils.alloca_once(builder, pointer)
         code = builder.inttoptr(address, kind.as_pointer())
@@ -188,10 +189,21 @@ def _call_python(typing_context, function, context):
     return types.void(types.int64, types.int64), codegen
 
 
-@kernel
 def address(array):
     """Return where an array begins."""
-    return np.int64(array.ctypes.data)
+    return array.ctypes.data
+
+
+@type_callable(address)
+def _type_of_address(context):
+    return lambda array: types.int64
+
+
+@lower_builtin(address, types.Array)
+def _address(context, builder, signature, arguments):
+    return builder.ptrtoint(
+        make_array(signature.args[0])(context, builder, arguments[0]).data, INDEX
+    )
 
 
 @kernel
@@ -205,7 +217,3 @@ def call(program, i, context):
 def call_python(program, i, context):
     """Call the function of row i, which takes the GIL, and says in the context that it has done."""
     _call_python(program[i, 0], context.ctypes.data)
-
-
-if JIT_DISABLED:
-    from chainrule.reference.native import address, call, call_python  # noqa: F811

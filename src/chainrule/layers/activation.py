@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from chainrule.arguments import at_least_zero
 from chainrule.layers.layer import Layer
-from chainrule.plan.builder import PlanBuilder, Shape, Tensor
+from chainrule.operations.operation import Shape, Tensor
+from chainrule.plan.builder import PlanBuilder
+from chainrule.utils.arguments import at_least_zero
 
 __all__ = [
     "ELU",

@@ -12,8 +12,8 @@ from chainrule.layers.own import (
     check_shape,
     function_name,
 )
-from chainrule.operations.operation import Function, Operation
-from chainrule.plan.builder import PlanBuilder, Shape, Tensor
+from chainrule.operations.operation import Function, Operation, Shape, Tensor
+from chainrule.plan.builder import PlanBuilder
 
 ShapeRule = Shape | Callable[[Shape], Shape] | None
 

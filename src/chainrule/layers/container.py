@@ -8,7 +8,9 @@ from functools import partial, reduce
 from typing import Any, ClassVar, Literal, get_args
 
 from chainrule.layers.layer import Element, Group, Layer
-from chainrule.plan.builder import PlanBuilder, Shape, Tensor
+from chainrule.operations.operation import Shape, Tensor
+from chainrule.plan.builder import PlanBuilder
+from chainrule.utils.arguments import shortened
 
 __all__ = ["Branch", "Parallel", "Residual", "Shared"]
 
@@ -60,7 +62,7 @@ def check_element(element: object, what: str) -> None:
     """Raise TypeError unless it is something that can stand among layers."""
     if not isinstance(element, Layer | Group):
         hint = " Did you forget the brackets?" if isinstance(element, type) else ""
-        raise TypeError(f"{what} is no layer but {element!r}.{hint}")
+        raise TypeError(f"{what} is no layer but {shortened(element)}.{hint}")
 
 
 class Residual(Container):

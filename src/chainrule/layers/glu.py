@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from chainrule.layers.layer import Layer
-from chainrule.plan.builder import PlanBuilder, Shape, Tensor
+from chainrule.operations.operation import Shape, Tensor
+from chainrule.plan.builder import PlanBuilder
 
 __all__ = ["GLU"]
 

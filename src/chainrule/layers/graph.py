@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from chainrule.arrays import FloatArray
 from chainrule.layers.container import Branch, Container, Shared
 from chainrule.layers.layer import Element, Group, Layer
-from chainrule.plan.builder import PlanBuilder, Shape, Tensor
-from chainrule.terminal import printable
+from chainrule.operations.operation import Shape, Tensor
+from chainrule.plan.builder import PlanBuilder
+from chainrule.utils.arrays import FloatArray
+from chainrule.utils.terminal import printable
 
 INPUT = -1  # the place of the network's input among the nodes
 # Numbers that a layer may give for one row, a gigabyte of float32. Without a bound, a few layers

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from chainrule.arguments import Numbers, integer
-from chainrule.initializers import Initializer
-from chainrule.plan.builder import PlanBuilder, Shape, Tensor
+from chainrule.layers.initializers import Initializer
+from chainrule.operations.operation import Shape, Tensor
+from chainrule.plan.builder import PlanBuilder
+from chainrule.utils.arguments import Numbers, integer
 
 
 @dataclass(frozen=True)

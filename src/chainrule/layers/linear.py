@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from chainrule.arguments import integer
-from chainrule.initializers import Initializer, KaimingUniform, UniformByFanIn
+from chainrule.layers.initializers import Initializer, KaimingUniform, UniformByFanIn
 from chainrule.layers.layer import Layer, Parameter
-from chainrule.plan.builder import PlanBuilder, Shape, Tensor
+from chainrule.operations.operation import Shape, Tensor
+from chainrule.plan.builder import PlanBuilder
+from chainrule.utils.arguments import integer
 
 __all__ = ["Linear"]
 

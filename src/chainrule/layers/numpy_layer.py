@@ -13,8 +13,8 @@ from chainrule.layers.graph import kind_of
 from chainrule.layers.layer import Layer
 from chainrule.layers.own import check_parameters
 from chainrule.layers.returned import checked, pair
-from chainrule.operations.operation import Function, Operation
-from chainrule.plan.builder import PlanBuilder, Shape, Tensor
+from chainrule.operations.operation import Function, Operation, Shape, Tensor
+from chainrule.plan.builder import PlanBuilder
 
 Array = NDArray[Any]
 

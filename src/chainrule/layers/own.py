@@ -9,7 +9,7 @@ from typing import Any
 
 from chainrule.layers.graph import shape_text
 from chainrule.layers.layer import Parameter
-from chainrule.plan.builder import Shape
+from chainrule.operations.operation import Shape
 
 RESERVED = frozenset({"x", "y", "dy", "dx", "saved", "self"})
 

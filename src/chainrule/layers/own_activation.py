@@ -14,8 +14,8 @@ from chainrule.layers.own import (
     function_name,
     parameter_names,
 )
-from chainrule.operations.operation import Function, Operation, View
-from chainrule.plan.builder import PlanBuilder, Tensor
+from chainrule.operations.operation import Function, Operation, Tensor, View
+from chainrule.plan.builder import PlanBuilder
 
 # Where a function that has no derivative with it must be what its complex step says.
 SAMPLES = np.concatenate([np.linspace(-3.1, 3.0, 40), [-30.0, 30.0, -300.0, 300.0]])

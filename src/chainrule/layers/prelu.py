@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from chainrule.arguments import integer, real
-from chainrule.initializers import Constant
+from chainrule.layers.initializers import Constant
 from chainrule.layers.layer import Layer, Parameter
-from chainrule.plan.builder import PlanBuilder, Shape, Tensor
+from chainrule.operations.operation import Shape, Tensor
+from chainrule.plan.builder import PlanBuilder
+from chainrule.utils.arguments import integer, real
 
 __all__ = ["PReLU"]
 

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from chainrule.arguments import real
 from chainrule.layers.layer import Layer
-from chainrule.plan.builder import PlanBuilder, Tensor
+from chainrule.operations.operation import Tensor
+from chainrule.plan.builder import PlanBuilder
+from chainrule.utils.arguments import real
 
 __all__ = ["Rescale"]
 

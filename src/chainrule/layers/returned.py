@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.arrays import all_finite, finite_array
+from chainrule.utils.arrays import all_finite, finite_array
 
 Array = NDArray[Any]
 

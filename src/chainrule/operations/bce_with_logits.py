@@ -5,4 +5,6 @@ from chainrule.kernels.loss_curvature import bce_with_logits_curvature
 from chainrule.operations.loss import LossOperation
 from chainrule.operations.operation import function
 
-OPERATION = LossOperation("bce_with_logits", function(bce_with_logits), function(bce_with_logits_curvature))
+OPERATION = LossOperation(
+    "bce_with_logits", function(bce_with_logits), function(bce_with_logits_curvature)
+)

@@ -2,6 +2,6 @@
 
 from chainrule.kernels.activation import elu, elu_backward
 from chainrule.kernels.curvature import elu_second
-from chainrule.operations.operation import elementwise
+from chainrule.operations.elementwise import elementwise
 
 OPERATION = elementwise("elu", elu, elu_backward, elu_second)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from chainrule.kernels.elementary import sigmoid
 from chainrule.kernels.jit import kernel
-from chainrule.operations.derivative import derivative_of
-from chainrule.operations.operation import Operation, View, find, function
-
-if TYPE_CHECKING:
-    from chainrule.plan.builder import PlanBuilder, Step, Tensor
-    from chainrule.plan.tangent import Tangents
+from chainrule.operations.elementwise import derivative_of
+from chainrule.operations.operation import (
+    Operation,
+    PlanBuilder,
+    Step,
+    Tangents,
+    Tensor,
+    View,
+    find,
+    function,
+)
 
 
 @kernel

@@ -1,7 +1,7 @@
 """Hardswish: ``x * min(max(x + 3, 0), 6) / 6``."""
 
 from chainrule.kernels.jit import kernel
-from chainrule.operations.operation import elementwise
+from chainrule.operations.elementwise import elementwise
 
 
 @kernel
@@ -14,7 +14,8 @@ def hardswish(x, y):
 
 @kernel
 def hardswish_backward(dy, x, dx):
-    zero, root, three, third = x.dtype.type(0), x.dtype.type(1.5), x.dtype.type(3), x.dtype.type(1 / 3)
+    zero, three = x.dtype.type(0), x.dtype.type(3)
+    root, third = x.dtype.type(1.5), x.dtype.type(1 / 3)
     for i in range(x.size):
         slope = (x[i] + root) * third
         dx[i] = zero if x[i] <= -three else (dy[i] if x[i] >= three else dy[i] * slope)

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from math import inf
 
 from chainrule.kernels.affine import (
     linear,
     linear_backward_bias,
     linear_backward_input,
     linear_backward_weight,
-    linear_relu,
 )
 from chainrule.kernels.blocks import DIRECT_BYTES, NARROW_BYTES, PACKED_BYTES, is_direct
 from chainrule.kernels.samples import square_norms_of_products
-from chainrule.operations.operation import Operation, View, function
-
-if TYPE_CHECKING:
-    from chainrule.plan.builder import PlanBuilder, Step, Tensor
-    from chainrule.plan.tangent import Tangents
+from chainrule.operations.operation import (
+    Operation,
+    ParameterUse,
+    PlanBuilder,
+    Step,
+    Tangents,
+    Tensor,
+    View,
+    function,
+)
 
 
 def tangent(plan: PlanBuilder, step: Step, tangents: Tangents) -> Tensor | None:
@@ -31,7 +36,13 @@ def tangent(plan: PlanBuilder, step: Step, tangents: Tangents) -> Tensor | None:
     return dy
 
 
-def _append(plan, step, x, y, parameters):
+def _append(
+    plan: PlanBuilder,
+    step: Step,
+    x: Tensor,
+    y: Tensor | None,
+    parameters: Mapping[str, ParameterUse],
+) -> Tensor:
     """Append a product that makes a value, or is added to ``y``."""
     if y is None:
         return plan.apply("linear", x, shape=step.y.shape, parameters=parameters)
@@ -62,7 +73,7 @@ SQUARE_NORMS = function(square_norms_of_products, "x", "dy", "has_bias", "square
 
 OPERATION = Operation(
     "linear",
-    function(linear, "x", "weight", "bias", "scratch", "y"),
+    function(linear, "x", "weight", "bias", "floor", "scratch", "y"),
     {"x": BY_INPUT},
     gradients={"weight": BY_WEIGHT, "bias": BY_BIAS},
     view=View.LAST_AXIS,
@@ -70,5 +81,6 @@ OPERATION = Operation(
     multiply_adds=multiply_adds,
     scratch_bytes=scratch_bytes,
     square_norms=SQUARE_NORMS,
-    fuse={"relu": function(linear_relu, "x", "weight", "bias", "scratch", "y")},
+    numbers={"floor": -inf},
+    fuse={"relu": {"floor": 0.0}},
 )

@@ -2,7 +2,7 @@
 
 from chainrule.kernels.elementary import exp
 from chainrule.kernels.jit import kernel
-from chainrule.operations.operation import elementwise
+from chainrule.operations.elementwise import elementwise
 
 FLAT = 1000.0  # beyond, exp(-abs(x)) is 0 in both precisions, and products with x overflow
 

@@ -24,11 +24,46 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple
+from math import prod
+from typing import Any, NamedTuple, Protocol
 
-if TYPE_CHECKING:
-    from chainrule.plan.builder import PlanBuilder, Step, Tensor
-    from chainrule.plan.tangent import Tangents
+Shape = tuple[int, ...]
+Numbers = Mapping[str, float | tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A value of the network; its shape leaves out the batch.
+
+    Tensors of one ``buffer`` share their memory: a reshape computes nothing.
+    """
+
+    shape: Shape
+    buffer: object = field(default_factory=object)
+
+    @property
+    def size(self) -> int:
+        """Elements for each row of the batch."""
+        return prod(self.shape)
+
+
+class ParameterUse(NamedTuple):
+    """A parameter that a step reads.
+
+    Attributes
+    ----------
+    name : in the network; None for one that is not there, such as a bias.
+    shape : Shape
+    is_direction : whether the step reads, instead, how the parameter changes along a direction.
+    """
+
+    name: str | None
+    shape: Shape
+    is_direction: bool = False
+
+    def along_direction(self) -> ParameterUse:
+        """Return how the parameter changes."""
+        return self._replace(is_direction=True)
 
 
 class Function(NamedTuple):
@@ -80,7 +115,9 @@ class Operation:
     scratch_bytes : the workspace that one thread needs, for so many rows.
     square_norms : adds the squares of the norms of each row's own gradients, by all parameters,
         where a row of the batch is one of x; without it, the gradients themselves are needed.
-    fuse : by name of an elementwise operation, the function that does both in one pass.
+    numbers : the usual values of the functions' own numbers.
+    fuse : by name of an elementwise operation that forward can do in the same pass, the numbers
+        with which it does.
     of : of a derivative: the operation that it is of, and its order.
     """
 
@@ -95,13 +132,79 @@ class Operation:
     multiply_adds: Callable[[Step], int] | None = None
     scratch_bytes: Callable[[Step, int, int, bool], int] | None = None
     square_norms: Function | None = None
-    fuse: Mapping[str, Function] = field(default_factory=dict)
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    fuse: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     of: tuple[Operation, int] | None = None
 
     def backward_of(self, operand: str) -> tuple[Function, ...]:
         """Return the functions that compute the gradient by an operand, in a row."""
         functions = self.backward.get(operand, ())
         return (functions,) if isinstance(functions, Function) else functions
+
+
+@dataclass(eq=False)
+class Step:
+    """One step of a plan, before its values have places.
+
+    Attributes
+    ----------
+    operation : Operation
+    operands : the values that it takes.
+    y : the value that it makes.
+    layers : the positions of the layers that it belongs to.
+    parameters : by the names that the operation gives them.
+    numbers : hyperparameters, by name; functions get a tuple as an array.
+    saved : what forward hands on to backward: shapes of a row, by name.
+    """
+
+    operation: Operation
+    operands: tuple[Tensor, ...]
+    y: Tensor
+    layers: list[int]
+    parameters: Mapping[str, ParameterUse] = field(default_factory=dict)
+    numbers: Numbers = field(default_factory=dict)
+    saved: Mapping[str, Shape] = field(default_factory=dict)
+
+    @property
+    def x(self) -> Tensor:
+        """The first operand."""
+        return self.operands[0]
+
+    @property
+    def trains(self) -> bool:
+        """Whether it has parameters whose gradients are wanted."""
+        return any(use.name and not use.is_direction for use in self.parameters.values())
+
+    @property
+    def along_direction(self) -> bool:
+        """Whether it reads how parameters change, instead of these."""
+        return any(use.is_direction for use in self.parameters.values())
+
+
+class PlanBuilder(Protocol):
+    """What a tangent's rule appends steps to; see :class:`chainrule.plan.builder.PlanBuilder`."""
+
+    def apply(
+        self,
+        operation: str | Operation,
+        *operands: Tensor,
+        shape: Shape | None = None,
+        y: Tensor | None = None,
+        parameters: Mapping[str, ParameterUse] | None = None,
+        numbers: Numbers | None = None,
+        saved: Mapping[str, Shape] | None = None,
+    ) -> Tensor: ...
+    def again(self, step: Step, *operands: Tensor, y: Tensor | None = None) -> Tensor: ...
+    def rescale(self, x: Tensor, scale: float, offset: float = -0.0) -> Tensor: ...
+    def sum_of(self, first: Tensor | None, second: Tensor | None) -> Tensor | None: ...
+
+
+class Tangents(Protocol):
+    """The tangents of a plan's values; see :class:`chainrule.plan.tangent.Tangents`."""
+
+    parameters_change: bool
+
+    def of(self, value: Tensor) -> Tensor | None: ...
 
 
 def function(code: Callable[..., Any], *names: str) -> Function:
@@ -127,26 +230,3 @@ def tangent_of_linear_map(plan: PlanBuilder, step: Step, tangents: Tangents) -> 
     """Return the same operation of the tangent, as an operation that is linear in x has it."""
     dx = tangents.of(step.x)
     return None if dx is None else plan.again(step, dx)
-
-
-def elementwise(
-    name: str,
-    forward: Callable[..., Any],
-    backward: Callable[..., Any],
-    *derivatives: Callable[..., Any],
-) -> Operation:
-    """Return an operation that works on each element by itself.
-
-    Its backward reads y or x, besides ``dy``. The derivatives multiply as it does, by the
-    derivative's derivative by what it reads, and so on.
-    """
-    from chainrule.operations.derivative import tangent_of_elementwise
-
-    return Operation(
-        name,
-        function(forward),
-        {"x": function(backward)},
-        view=View.FLAT,
-        tangent=tangent_of_elementwise,
-        derivatives=tuple(map(function, derivatives)),
-    )

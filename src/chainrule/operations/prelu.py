@@ -7,14 +7,16 @@ direction does, and ``positive`` is 0. By the other operand, the derivative is 0
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from chainrule.kernels.jit import kernel
-from chainrule.operations.operation import Operation, View, function
-
-if TYPE_CHECKING:
-    from chainrule.plan.builder import PlanBuilder, Step, Tensor
-    from chainrule.plan.tangent import Tangents
+from chainrule.operations.operation import (
+    Operation,
+    PlanBuilder,
+    Step,
+    Tangents,
+    Tensor,
+    View,
+    function,
+)
 
 
 @kernel

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from chainrule.kernels.rescale import rescale, rescale_backward
-from chainrule.operations.operation import Operation, View, function
-
-if TYPE_CHECKING:
-    from chainrule.plan.builder import PlanBuilder, Step, Tensor
-    from chainrule.plan.tangent import Tangents
+from chainrule.operations.operation import (
+    Operation,
+    PlanBuilder,
+    Step,
+    Tangents,
+    Tensor,
+    View,
+    function,
+)
 
 
 def _tangent(plan: PlanBuilder, step: Step, tangents: Tangents) -> Tensor | None:

@@ -1,7 +1,26 @@
 """Stochastic gradient descent, with momentum."""
 
-from chainrule.kernels.update import sgd_update
+from chainrule.kernels.jit import kernel
 from chainrule.operations.operation import function
 from chainrule.operations.update import UpdateOperation
+
+
+@kernel
+def sgd_update(params, grads, velocity, lr, momentum, weight_decay, nesterov):
+    number = params.dtype.type
+    lr, momentum, weight_decay = number(lr), number(momentum), number(weight_decay)
+    for i in range(params.size):
+        g = grads[i] + weight_decay * params[i]
+        v = momentum * velocity[i] + g
+        velocity[i] = v
+        params[i] -= lr * (g + momentum * v if nesterov else v)
+
+
+@kernel
+def sgd_update_without_momentum(params, grads, lr, weight_decay):
+    lr, weight_decay = params.dtype.type(lr), params.dtype.type(weight_decay)
+    for i in range(params.size):
+        params[i] -= lr * (grads[i] + weight_decay * params[i])
+
 
 OPERATION = UpdateOperation("sgd", function(sgd_update), ("velocity",))

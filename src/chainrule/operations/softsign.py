@@ -1,7 +1,7 @@
 """Softsign: ``x / (1 + abs(x))``."""
 
 from chainrule.kernels.jit import kernel
-from chainrule.operations.operation import elementwise
+from chainrule.operations.elementwise import elementwise
 
 
 @kernel
@@ -36,6 +36,4 @@ def softsign_third(dy, x, dx):
         dx[i] = dy[i] * six * r * r * r * r
 
 
-OPERATION = elementwise(
-    "softsign", softsign, softsign_backward, softsign_second, softsign_third
-)
+OPERATION = elementwise("softsign", softsign, softsign_backward, softsign_second, softsign_third)

@@ -6,7 +6,8 @@ the parameters; ``lr`` and ``step``, from 1 on; and the rule's own numbers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from chainrule.operations.operation import Function
 
@@ -20,8 +21,19 @@ class UpdateOperation:
     name : str
     update : Function
     state : the names of its state vectors.
+    optional : by state vector, the number without which, if it is 0, the rule does not need it:
+        then the vector is empty.
     """
 
     name: str
     update: Function
     state: tuple[str, ...]
+    optional: Mapping[str, str] = field(default_factory=dict)
+
+    def state_with(self, numbers: Mapping[str, float]) -> tuple[str, ...]:
+        """Return the names of the state vectors that the rule needs with these numbers."""
+        return tuple(
+            name
+            for name in self.state
+            if name not in self.optional or numbers[self.optional[name]] != 0
+        )

@@ -32,9 +32,7 @@ def _target_of_class(class_weight, label, smoothing, j):
 
 
 @kernel
-def weighted_cross_entropy(
-    output, label, weight, total, terms, d_output, class_weight, smoothing
-):
+def weighted_cross_entropy(output, label, weight, total, terms, d_output, class_weight, smoothing):
     rows, classes = output.shape
     scale = row_scale(total, 1)
     subtract_largest(output, d_output)

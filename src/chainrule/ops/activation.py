@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 from numpy.typing import ArrayLike
 
-from chainrule.arguments import at_least_zero
 from chainrule.kernels import activation as kernels
 from chainrule.ops.door import number
 from chainrule.ops.elementwise import Elementwise
+from chainrule.utils.arguments import at_least_zero
 
 _relu = Elementwise(kernels.relu, "x")
 _relu_backward = Elementwise(kernels.relu_backward, "dy", "y")

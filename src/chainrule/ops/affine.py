@@ -7,7 +7,6 @@ import numpy as np
 from numpy import empty
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.arrays import FloatArray
 from chainrule.kernels import affine
 from chainrule.ops import activation as activations
 from chainrule.ops.door import (
@@ -30,6 +29,7 @@ from chainrule.ops.product import (
     readable,
     rows_of,
 )
+from chainrule.utils.arrays import FloatArray
 
 _sum_of_rows = Entries(affine.linear_backward_bias, "mbv")
 

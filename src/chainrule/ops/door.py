@@ -11,10 +11,10 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.arguments import Check
-from chainrule.arrays import GATHERED, FloatArray
 from chainrule.ops.entries import COMPUTED, DOUBLE, SINGLE
-from chainrule.protocols import as_array
+from chainrule.utils.arguments import Check
+from chainrule.utils.arrays import GATHERED, FloatArray
+from chainrule.utils.protocols import as_array
 
 _NUMBERS = (int, float)  # they take the arrays' dtype
 _FLOATS = frozenset({np.dtype("float16"), SINGLE, DOUBLE})

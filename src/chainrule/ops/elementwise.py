@@ -13,7 +13,6 @@ import numpy as np
 from numpy import empty, may_share_memory, ndarray
 from numpy.typing import ArrayLike
 
-from chainrule.arrays import FloatArray
 from chainrule.ops.door import (
     broadcast_shape,
     can_take,
@@ -24,6 +23,7 @@ from chainrule.ops.door import (
     stretched,
 )
 from chainrule.ops.entries import Entries
+from chainrule.utils.arrays import FloatArray
 
 FEW = 1 << 13  # elements that are quicker copied than talked about
 BLOCK = 1 << 15  # elements that stay in the second-level cache after they were copied

@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule import arguments
-from chainrule.arrays import FloatArray
 from chainrule.kernels import loss as kernels
 from chainrule.kernels.rows import weighted_sum
 from chainrule.ops.door import (
@@ -24,6 +22,8 @@ from chainrule.ops.door import (
     stretched,
 )
 from chainrule.ops.entries import COMPUTED, Entries
+from chainrule.utils import arguments
+from chainrule.utils.arrays import FloatArray
 
 _ONE = {dtype: np.ones(1, dtype) for dtype in COMPUTED}
 _MANY = dict(_ONE)  # more of them, as many as were ever asked for

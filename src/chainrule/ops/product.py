@@ -8,11 +8,11 @@ import numpy as np
 from numpy import empty, ndarray
 from numpy.typing import NDArray
 
-from chainrule.arrays import FloatArray
 from chainrule.kernels import gemm
 from chainrule.kernels.blocks import DIRECT_BYTES, PACKED_BYTES
 from chainrule.ops.door import plain
 from chainrule.ops.entries import COMPUTED, DOUBLE, Entries
+from chainrule.utils.arrays import FloatArray
 
 NO_FLOOR, ZERO = -inf, 0.0  # a floor of zero makes a ReLU of the product
 _NO_BIAS = {dtype: empty(0, dtype) for dtype in COMPUTED}

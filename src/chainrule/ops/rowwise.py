@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from numpy import empty, ndarray
 
-from chainrule.arguments import integer
 from chainrule.ops.door import (
     broadcast_shape,
     computed_in,
@@ -16,6 +15,7 @@ from chainrule.ops.door import (
     stretched,
 )
 from chainrule.ops.entries import Entries
+from chainrule.utils.arguments import integer
 
 
 class Rowwise:

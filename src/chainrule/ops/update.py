@@ -9,11 +9,11 @@ import numpy as np
 from numpy import may_share_memory, ndarray
 from numpy.typing import ArrayLike
 
-from chainrule.arguments import Check, above_zero, at_least_zero, integer, share_below_one
 from chainrule.kernels import norm
-from chainrule.kernels import update as kernels
+from chainrule.operations import adam, adamw, sgd
 from chainrule.ops.door import broadcasts_to, check_out, computed_in, number, plain, real_arrays
 from chainrule.ops.entries import COMPUTED, Entries
+from chainrule.utils.arguments import Check, above_zero, at_least_zero, integer, share_below_one
 
 Arrays = ArrayLike | Sequence[ArrayLike]
 
@@ -24,18 +24,22 @@ class _Update:
     """A kernel that changes all its vectors but the second, by the second.
 
     Arrays that it cannot change where they lie are copied, and what became of them is copied back.
+    Behind them it gets ``unused`` vectors that are empty.
     """
 
-    def __init__(self, kernel: Callable[..., None], names: Sequence[str], numbers: str) -> None:
+    def __init__(
+        self, kernel: Callable[..., None], names: Sequence[str], numbers: str, unused: int = 0
+    ) -> None:
         self._names = names
-        self._entries = Entries(kernel, "v" * len(names) + numbers)
+        self._entries = Entries(kernel, "v" * (len(names) + unused) + numbers)
+        self._unused = {dtype: [np.empty(0, dtype)] * unused for dtype in COMPUTED}
 
     def __call__(self, given: Sequence[Any], *numbers: float) -> None:
         groups = _groups(self._names, given)
         checked = [(a, None if _can_stay(a) else self._check(a)) for a in groups]
         for arrays, dtype in checked:
             if dtype is None:
-                self._entries[arrays[0].dtype](*[array.ravel() for array in arrays], *numbers)
+                self._call(arrays[0].dtype, arrays, numbers)
             else:
                 self._change_copies(arrays, dtype, numbers)
 
@@ -45,10 +49,14 @@ class _Update:
         copies = [np.empty(arrays[0].shape, dtype) for _ in arrays]
         for copy, array in zip(copies, arrays, strict=True):
             copy[...] = array
-        self._entries[dtype](*[copy.ravel() for copy in copies], *numbers)
+        self._call(dtype, copies, numbers)
         for i, copy in enumerate(copies):
             if i != 1:
                 arrays[i][...] = copy
+
+    def _call(self, dtype: np.dtype, arrays: Sequence[Any], numbers: Sequence[float]) -> None:
+        vectors = [array.ravel() for array in arrays]
+        self._entries[dtype](*vectors, *self._unused[dtype], *numbers)
 
     def _check(self, arrays: Sequence[Any]) -> np.dtype:
         """Raise an error unless the arrays fit together; return the dtype of their copies."""
@@ -74,10 +82,11 @@ class _Update:
         return computed_in(dtype)
 
 
-_sgd = _Update(kernels.sgd_update_without_momentum, ("params", "grads"), "ff")
-_sgd_with_momentum = _Update(kernels.sgd_update, ("params", "grads", "velocity"), "fffb")
-_adam = _Update(kernels.adam_update, ("params", "grads", "mean", "square"), "fffffi")
-_adamw = _Update(kernels.adamw_update, ("params", "grads", "mean", "square"), "fffffi")
+_sgd = _Update(sgd.sgd_update_without_momentum, ("params", "grads"), "ff")
+_sgd_with_momentum = _Update(sgd.sgd_update, ("params", "grads", "velocity"), "fffb")
+_MOMENTS = "params", "grads", "mean", "square"
+_adam = _Update(adam.adam_update, _MOMENTS, "fffffbi", unused=1)
+_adamw = _Update(adamw.adamw_update, _MOMENTS, "fffffbi", unused=1)
 
 
 def sgd_update(
@@ -347,5 +356,6 @@ def _adam_numbers(
         beta2,
         eps,
         _number(at_least_zero, weight_decay, "weight_decay", params),
+        False,
         integer(step, "step", least=1),
     )

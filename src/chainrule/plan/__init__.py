@@ -1,6 +1,7 @@
 """From layers to a program of calls and the layout of one arena."""
 
-from chainrule.plan.builder import PlanBuilder, Step, Tensor
+from chainrule.operations.operation import Step, Tensor
+from chainrule.plan.builder import PlanBuilder
 from chainrule.plan.loss import Head
 from chainrule.plan.plan import Plan, make_plan
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
-from chainrule.operations.operation import Function, function
-from chainrule.plan import context
-from chainrule.plan.argument import Argument, Kind, Rows, number, rows_of, share, share_start
-from chainrule.plan.builder import Step, Tensor
+from chainrule.kernels import context
+from chainrule.kernels.argument import Kind, Rows
+from chainrule.kernels.context import Flag
+from chainrule.operations.operation import Function, Step, Tensor, function
+from chainrule.plan.argument import Argument, number, rows_of, share, share_start
 from chainrule.plan.call import Call, Caller, first_offset, gradient, parameters_of
-from chainrule.plan.context import Flag
 
 
 class Backward:
@@ -91,9 +91,7 @@ class Backward:
                 rows_of(context.ARENA, buffer, tensor.shape, caller.item, ndim=1)
                 for buffer in (target, sum_at)
             ]
-            self.calls.append(
-                Call(function(accumulate), tuple(both), flags & ~Flag.CHUNKED)
-            )
+            self.calls.append(Call(function(accumulate), tuple(both), flags & ~Flag.CHUNKED))
 
     def _joins(self, key: object) -> bool:
         """Tell whether a later step has begun this gradient, so that others are added to it."""
@@ -104,7 +102,6 @@ class Backward:
     def _sum_of_chunks(self, step: Step) -> Call:
         """Return the call that adds up what each chunk of rows has given."""
         from chainrule.kernels.combine import add_up  # loads Numba
-        
 
         size, start = parameters_of(step), first_offset(step, self._caller.offsets)
         names = [use.name for use in step.parameters.values()]
@@ -120,6 +117,7 @@ class Backward:
 
 def takes_chunks(step: Step, code: Function) -> bool:
     """Tell whether a backward function adds up gradients of parameters over the rows it gets."""
-    return any(
-        name[:2] == "d_" and name[2:] in step.parameters for name in code.names
-    ) and code not in step.operation.gradients.values()
+    return (
+        any(name[:2] == "d_" and name[2:] in step.parameters for name in code.names)
+        and code not in step.operation.gradients.values()
+    )

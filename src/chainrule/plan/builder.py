@@ -4,87 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import prod
-from typing import NamedTuple
 
-from chainrule.operations.operation import Operation, find
-
-Shape = tuple[int, ...]
-Numbers = Mapping[str, float | tuple[float, ...]]
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """A value of the network; its shape leaves out the batch.
-
-    Tensors of one ``buffer`` share their memory: a reshape computes nothing.
-    """
-
-    shape: Shape
-    buffer: object = field(default_factory=object)
-
-    @property
-    def size(self) -> int:
-        """Elements for each row of the batch."""
-        return prod(self.shape)
-
-
-class ParameterUse(NamedTuple):
-    """A parameter that a step reads.
-
-    Attributes
-    ----------
-    name : in the network; None for one that is not there, such as a bias.
-    shape : Shape
-    is_direction : whether the step reads, instead, how the parameter changes along a direction.
-    """
-
-    name: str | None
-    shape: Shape
-    is_direction: bool = False
-
-    def along_direction(self) -> ParameterUse:
-        """Return how the parameter changes."""
-        return self._replace(is_direction=True)
-
-
-@dataclass(eq=False)
-class Step:
-    """One step of a plan, before its values have places.
-
-    Attributes
-    ----------
-    operation : Operation
-    operands : the values that it takes.
-    y : the value that it makes.
-    layers : the positions of the layers that it belongs to.
-    parameters : by the names that the operation gives them.
-    numbers : hyperparameters, by name; functions get a tuple as an array.
-    saved : what forward hands on to backward: shapes of a row, by name.
-    """
-
-    operation: Operation
-    operands: tuple[Tensor, ...]
-    y: Tensor
-    layers: list[int]
-    parameters: Mapping[str, ParameterUse] = field(default_factory=dict)
-    numbers: Numbers = field(default_factory=dict)
-    saved: Mapping[str, Shape] = field(default_factory=dict)
-
-    @property
-    def x(self) -> Tensor:
-        """The first operand."""
-        return self.operands[0]
-
-    @property
-    def trains(self) -> bool:
-        """Whether it has parameters whose gradients are wanted."""
-        return any(use.name and not use.is_direction for use in self.parameters.values())
-
-    @property
-    def along_direction(self) -> bool:
-        """Whether it reads how parameters change, instead of these."""
-        return any(use.is_direction for use in self.parameters.values())
+from chainrule.operations.operation import (
+    Numbers,
+    Operation,
+    ParameterUse,
+    Shape,
+    Step,
+    Tensor,
+    find,
+)
 
 
 @dataclass
@@ -127,17 +56,15 @@ class PlanBuilder:
         ValueError
             If there is no such operation, or it takes other operands, parameters or numbers.
         """
-        if isinstance(operation, str):
-            operation = find(operation)
-        if len(operands) != len(operation.operands):
+        chosen: Operation = find(operation) if isinstance(operation, str) else operation
+        if len(operands) != len(chosen.operands):
             raise ValueError(
-                f"{operation.name} takes {len(operation.operands)} values, not {len(operands)}."
+                f"{chosen.name} takes {len(chosen.operands)} values, not {len(operands)}."
             )
         if y is None:
             y = Tensor(operands[0].shape if shape is None else shape)
-        step = Step(
-            operation, operands, y, [self.layer], parameters or {}, numbers or {}, saved or {}
-        )
+        own = {**chosen.numbers, **(numbers or {})}
+        step = Step(chosen, operands, y, [self.layer], parameters or {}, own, saved or {})
         self.steps.append(step)
         return y
 

@@ -6,13 +6,11 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from math import prod
 
-from chainrule.operations.operation import Function, View
-from chainrule.plan import context
+from chainrule.kernels import context
+from chainrule.kernels.argument import HEADER, Kind, Rows
+from chainrule.operations.operation import Function, ParameterUse, Step, Tensor, View
 from chainrule.plan.argument import (
-    HEADER,
     Argument,
-    Kind,
-    Rows,
     hyperparameter,
     number,
     position,
@@ -22,7 +20,6 @@ from chainrule.plan.argument import (
     whole,
     word,
 )
-from chainrule.plan.builder import ParameterUse, Step, Tensor
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chainrule.operations.operation import function
-from chainrule.plan import context
-from chainrule.plan.argument import Argument, Rows, counted, number, rows_of, word
-from chainrule.plan.builder import Step, Tensor
+from chainrule.kernels import context
+from chainrule.kernels.argument import Rows
+from chainrule.operations.operation import Step, Tensor, function
+from chainrule.plan.argument import Argument, counted, number, rows_of, word
 from chainrule.plan.call import Call, Caller, value
 
 
 def order_of(rows: Rows = Rows.SLICE) -> Argument:
     """Return the numbers of the batch's rows in the data set."""
-    return rows_of(
-        context.ORDER, 0, (), 8, rows=rows, dtype="i8", start=context.ORDER_ROW
-    )
+    return rows_of(context.ORDER, 0, (), 8, rows=rows, dtype="i8", start=context.ORDER_ROW)
 
 
 def calls_of_gather(caller: Caller, first: Tensor, rescale: Step | None) -> list[Call]:
     """Return what fetches the rows of X, and rescales them while it converts them."""
     from chainrule.kernels.gather import gather_rescaled  # loads Numba
-    
 
     # Adding -0.0 leaves every number as it is; adding 0.0 would lose the sign of a zero.
     numbers = {"scale": 1.0, "offset": -0.0} if rescale is None else rescale.numbers
@@ -41,7 +38,6 @@ def calls_of_gather(caller: Caller, first: Tensor, rescale: Step | None) -> list
 def calls_of_output(caller: Caller, outputs: Sequence[Tensor]) -> list[Call]:
     """Return what copies all outputs side by side."""
     from chainrule.kernels.combine import put_columns  # loads Numba
-    
 
     columns = sum(output.size for output in outputs)
     calls, column = [], 0

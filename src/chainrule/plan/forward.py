@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
-from chainrule.plan.builder import Step, Tensor
+from chainrule.operations.operation import Step, Tensor
 from chainrule.plan.call import Call, Caller, value
 
 
@@ -32,7 +33,8 @@ def calls_of_forward(
             calls.append(caller.call(step, step.operation.forward))
         else:
             fused.add(i + 1)
-            calls.append(caller.call(step, both, buffers={"y": value(after.y)}))
+            step = replace(step, numbers={**step.numbers, **both})
+            calls.append(caller.call(step, step.operation.forward, buffers={"y": value(after.y)}))
     return calls, frozenset(fused)
 
 

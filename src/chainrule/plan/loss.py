@@ -1,16 +1,17 @@
-"""The losses of a plan, as calls: an output is compared with its target, then terms are added up."""
+"""The losses of a plan, as calls: outputs are compared with targets, then terms are added up."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
+from chainrule.kernels import context
+from chainrule.kernels.argument import Rows
+from chainrule.kernels.context import Flag
 from chainrule.operations.loss import LossOperation
-from chainrule.operations.operation import function
-from chainrule.plan import context
+from chainrule.operations.operation import Numbers, Shape, Tensor, function
 from chainrule.plan.argument import (
     Argument,
-    Rows,
     counted,
     hyperparameter,
     number,
@@ -18,9 +19,7 @@ from chainrule.plan.argument import (
     whole,
     word,
 )
-from chainrule.plan.builder import Numbers, Shape, Tensor
 from chainrule.plan.call import Call, Caller, gradient, value
-from chainrule.plan.context import Flag
 from chainrule.plan.data import order_of
 
 
@@ -62,7 +61,6 @@ def calls_of_loss(caller: Caller, heads: Sequence[Head]) -> list[Call]:
         gather_weights,
         sum_of_weights,
     )
-    
 
     if all(head.loss is None for head in heads):
         return []
@@ -94,7 +92,6 @@ def calls_of_loss(caller: Caller, heads: Sequence[Head]) -> list[Call]:
 def calls_of_loss_sum(caller: Caller, heads: Sequence[Head]) -> list[Call]:
     """Return what adds up the terms of the whole batch."""
     from chainrule.kernels.loss import add_loss  # loads Numba
-    
 
     calls = []
     for head in heads:

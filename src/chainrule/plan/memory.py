@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Sequence
 from math import prod
 
+from chainrule.kernels.argument import Rows
 from chainrule.plan.arena import Lifetime, arrange, stack
-from chainrule.plan.argument import Rows
 from chainrule.plan.call import Call
 
 ITEM_BYTES = {"i8": 8, "f8": 8}

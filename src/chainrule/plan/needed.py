@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from chainrule.plan.builder import Step, Tensor
+from chainrule.operations.operation import Step, Tensor
 
 
 def needed(steps: Sequence[Step], outputs: Sequence[Tensor]) -> list[Step]:

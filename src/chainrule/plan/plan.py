@@ -11,13 +11,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-
+from chainrule.kernels.context import Flag, Section
+from chainrule.operations.operation import Shape, Step, Tensor
 from chainrule.plan.arena import ALIGNMENT
 from chainrule.plan.argument import Constants
 from chainrule.plan.backward import Backward
-from chainrule.plan.builder import PlanBuilder, Shape, Step, Tensor
+from chainrule.plan.builder import PlanBuilder
 from chainrule.plan.call import Call, Caller, gradient, value
-from chainrule.plan.context import Flag, Section
 from chainrule.plan.data import calls_of_gather, calls_of_output
 from chainrule.plan.forward import calls_of_forward, take_rescale
 from chainrule.plan.loss import Head, calls_of_loss, calls_of_loss_sum
@@ -137,9 +137,7 @@ class Plan:
     def constants(self) -> list[tuple[int, tuple[float, ...]]]:
         """What whoever runs the plan writes into the arena: where, in numbers, and what."""
         places = self.places.items()
-        return [
-            (at // self.item, key.values) for key, at in places if isinstance(key, Constants)
-        ]
+        return [(at // self.item, key.values) for key, at in places if isinstance(key, Constants)]
 
     @cached_property
     def named(self) -> dict[tuple[str, int], Place]:
@@ -294,10 +292,8 @@ def _call_of_rescaled_gradient(caller: Caller, first: Tensor, rescale: Step) -> 
     """Turn the gradient by what the gather writes into that by the input."""
     if rescale.numbers["scale"] == 1.0:
         return []
-    step = Step(
-        rescale.operation, (first,), first, [], numbers=rescale.numbers
-    )
-    code = rescale.operation.backward["x"]
+    step = Step(rescale.operation, (first,), first, [], numbers=rescale.numbers)
+    (code,) = rescale.operation.backward_of("x")
     return [caller.call(step, code, Flag.VALUES | Flag.FOR_INPUT)]
 
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chainrule.plan.builder import PlanBuilder, Step, Tensor
+from chainrule.operations.operation import Step, Tensor
+from chainrule.plan.builder import PlanBuilder
 
 
 class Tangents:

@@ -8,9 +8,8 @@ from math import prod
 
 import numpy as np
 
-from chainrule.operations.operation import Function
+from chainrule.operations.operation import Function, Step
 from chainrule.plan.backward import takes_chunks
-from chainrule.plan.builder import Step
 from chainrule.plan.call import units_of
 
 # In multiply-adds and the like. A core does some 50 of them in a nanosecond; a barrier costs less
@@ -56,7 +55,10 @@ def chunk_of(steps: Sequence[Step], batch: int) -> int:
     call is called by one thread.
     """
     functions = [
-        function for step in steps for function in functions_of(step) if takes_chunks(step, function)
+        function
+        for step in steps
+        for function in functions_of(step)
+        if takes_chunks(step, function)
     ]
     if not functions:
         return ROWS_OF_A_TILE
@@ -96,9 +98,9 @@ def share_out(
             use = step.parameters.get(name)
             if use is None or use.name is None or use.is_direction or len(use.shape) < 2:
                 continue
-            rows, unit = units_of(use.shape)
-            shapes[use.name] = rows, prod(unit)
-            costs.setdefault(use.name, UPDATE_COST * prod(unit))
+            rows, unit_shape = units_of(use.shape)
+            shapes[use.name] = rows, prod(unit_shape)
+            costs.setdefault(use.name, UPDATE_COST * prod(unit_shape))
             if step.operation.multiply_adds is not None:
                 costs[use.name] += batch * step.operation.multiply_adds(step) // rows
     total = sum(costs[name] * rows for name, (rows, _) in shapes.items())

@@ -8,16 +8,10 @@ derivative is added to what was there: a value, or a parameter, may have had sev
 import numpy as np
 
 
-def linear(x, w, b, scratch, y):
-    """``y = x @ w + b``; an empty b is none, and one as large as y may be y itself."""
+def linear(x, w, b, floor, scratch, y):
+    """``y = max(x @ w + b, floor)``; an empty b is none."""
     product = x @ w
-    y[...] = product + b.reshape(-1, y.shape[1]) if b.size > 0 else product
-
-
-def linear_relu(x, w, b, scratch, y):
-    """``y = max(x @ w + b, 0)``."""
-    linear(x, w, b, scratch, y)
-    np.maximum(y, 0, out=y)
+    np.maximum(product + b if b.size > 0 else product, floor, out=y)
 
 
 def linear_add(x, w, scratch, y):

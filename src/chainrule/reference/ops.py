@@ -7,7 +7,7 @@ from math import isfinite, nan, prod, sqrt
 
 import numpy as np
 
-from chainrule.reference import activation, affine, loss, norm, update
+from chainrule.reference import activation, adam, adamw, affine, loss, norm, sgd
 from chainrule.reference.rows import weighted_sum
 
 
@@ -188,10 +188,10 @@ def sgd_update(
 ):
     """Step against the gradient, or against its running sum."""
     if velocity is None:
-        _each(update.sgd_update_without_momentum, (params, grads), lr, weight_decay)
+        _each(sgd.sgd_update_without_momentum, (params, grads), lr, weight_decay)
     else:
         numbers = lr, momentum, weight_decay, nesterov
-        _each(update.sgd_update, (params, grads, velocity), *numbers)
+        _each(sgd.sgd_update, (params, grads, velocity), *numbers)
 
 
 def adam_update(
@@ -207,8 +207,8 @@ def adam_update(
     weight_decay=0.0,
 ):
     """Step by the gradient's running mean over the root of its running square."""
-    numbers = lr, *betas, eps, weight_decay, step
-    _each(update.adam_update, (params, grads, mean, square), *numbers)
+    numbers = lr, *betas, eps, weight_decay, False, step
+    _each(adam.adam_update, (params, grads, mean, square), None, *numbers)
 
 
 def adamw_update(
@@ -224,8 +224,8 @@ def adamw_update(
     weight_decay=1e-2,
 ):
     """Shrink the weights, then take Adam's step."""
-    numbers = lr, *betas, eps, weight_decay, step
-    _each(update.adamw_update, (params, grads, mean, square), *numbers)
+    numbers = lr, *betas, eps, weight_decay, False, step
+    _each(adamw.adamw_update, (params, grads, mean, square), None, *numbers)
 
 
 def clip_grad_norm(grads, max_norm):

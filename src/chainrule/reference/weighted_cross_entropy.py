@@ -19,9 +19,7 @@ def _target(label, class_weight, smoothing):
     return q
 
 
-def weighted_cross_entropy(
-    output, label, weight, total, terms, d_output, class_weight, smoothing
-):
+def weighted_cross_entropy(output, label, weight, total, terms, d_output, class_weight, smoothing):
     """One term a row, ``-sum(q * log(p))``; gradient ``sum(q) * p - q``, p the softmax."""
     share = row_scale(total, 1) * weight[:, np.newaxis]
     q = _target(label, class_weight, smoothing)

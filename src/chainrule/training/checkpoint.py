@@ -10,8 +10,8 @@ from math import inf
 from time import perf_counter
 from typing import Any
 
-from chainrule.arguments import above_zero, integer
-from chainrule.callbacks import Training
+from chainrule.training.callbacks import Training
+from chainrule.utils.arguments import above_zero, integer
 
 SHARE = 0.03  # of the time, at most, that is spent on writing where only a path was given
 

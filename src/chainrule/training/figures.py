@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.arrays import FloatArray
-from chainrule.batch import Batch
-from chainrule.history import History
 from chainrule.losses import Loss, Targets
-from chainrule.network import Sequential
+from chainrule.models.batch import Batch
+from chainrule.models.sequential import Sequential
+from chainrule.training.history import History
+from chainrule.utils.arguments import shortened
+from chainrule.utils.arrays import FloatArray
 
 Metric = Callable[[Any, Any], Any]
 Metrics = Sequence[Metric] | Mapping[str, Metric]
@@ -30,8 +31,7 @@ def checked_validation(net: Sequential, loss: Loss, validation: Any) -> Batch | 
     X, y, weights = validation if len(validation) == 3 else (*validation, None)
     names, weights_name = ("validation X", "validation y"), "validation sample_weight"
     held_out = Batch.checked(net, loss, X, y, weights, names, weights_name)
-    if held_out.weights is not None and not held_out.weights.any():
-        raise ValueError(f"{weights_name} must not be 0 everywhere.")
+    held_out.check_some_weight(weights_name)
     return held_out
 
 
@@ -44,12 +44,12 @@ def checked_metrics(metrics: Any, has_validation: bool) -> dict[str, Metric]:
         if len(named) < len(metrics):
             raise ValueError("metrics has two of the same name; a dict can name them.")
     else:
-        raise TypeError(f"metrics must be a list or a dict of functions, not {metrics!r}.")
+        raise TypeError(f"metrics must be a list or a dict of functions, not {shortened(metrics)}.")
     for name, metric in named.items():
         if not isinstance(name, str) or not name.isidentifier():
             raise ValueError(f"metrics has the name {name!r}; a dict can give it one word.")
         if not callable(metric):
-            raise TypeError(f"metrics[{name!r}] must be a function, not {metric!r}.")
+            raise TypeError(f"metrics[{name!r}] must be a function, not {shortened(metric)}.")
         if name in ("loss", "accuracy"):
             raise ValueError(f"metrics has the name {name!r}, which the validation uses itself.")
     if named and not has_validation:
@@ -82,5 +82,7 @@ def measure(
         try:
             value = float(figure)
         except (TypeError, ValueError):
-            raise TypeError(f"metrics[{name!r}] must return a number, not {figure!r}.") from None
+            raise TypeError(
+                f"metrics[{name!r}] must return a number, not {shortened(figure)}."
+            ) from None
         history.metrics.setdefault(name, []).append(value)

@@ -7,20 +7,14 @@ from collections.abc import Sequence
 
 from numpy.typing import ArrayLike
 
-from chainrule.arguments import above_zero, integer
-from chainrule.arrays import all_finite
 from chainrule.autodiff.door import check_loss
-from chainrule.averaging import ExponentialMovingAverage
-from chainrule.batch import Batch, rows_a_step
-from chainrule.callbacks import Callback, Callbacks, Training
 from chainrule.engine.backends import check_backend
-from chainrule.history import History
-from chainrule.interruption import interruption
 from chainrule.losses import Loss
-from chainrule.network import Sequential
+from chainrule.models.batch import Batch, rows_a_step
+from chainrule.models.sequential import Sequential
 from chainrule.optimizers import Adam, Optimizer
-from chainrule.progress import TrainingProgress
-from chainrule.schedules import ReduceLROnPlateau, Schedule
+from chainrule.training.averaging import ExponentialMovingAverage
+from chainrule.training.callbacks import Callback, Callbacks, Training
 from chainrule.training.checkpoint import Checkpoint, NoSaver
 from chainrule.training.figures import (
     Metrics,
@@ -30,10 +24,16 @@ from chainrule.training.figures import (
     figure_names,
     measure,
 )
+from chainrule.training.history import History
 from chainrule.training.identity import describe_batch, describe_object, describe_optimizer
+from chainrule.training.progress import TrainingProgress
 from chainrule.training.resuming import begin
+from chainrule.training.schedules import ReduceLROnPlateau, Schedule
 from chainrule.training.streams import Batches, Stream, StreamTrainer, check_absent
 from chainrule.training.trainer import Extras, Trainer
+from chainrule.utils.arguments import above_zero, integer, shortened
+from chainrule.utils.arrays import all_finite
+from chainrule.utils.interruption import interruption
 
 BATCH_SIZE = 32  # where nothing is said
 
@@ -103,7 +103,7 @@ def fit(
         optimizer: two calls of one epoch with the same optimizer are one call of two, to the bit.
         A new optimizer, also the default one, begins anew.
     sample_weight : array of shape (n,), optional
-        One weight a row, not negative; see :class:`Loss`.
+        One weight a row, not negative, nor 0 for all; see :class:`Loss`.
     validation : (X, y) or (X, y, sample_weight), optional
         Data to measure loss and accuracy on after each epoch, both by the rows' weights if there
         are any; of several outputs, it is the accuracy of the only one that is a classification.
@@ -170,7 +170,9 @@ def fit(
     check_loss(net, loss)
     optimizer = Adam() if optimizer is None else optimizer
     if not isinstance(optimizer, Optimizer):
-        raise TypeError(f"optimizer must be an optimizer such as cr.Adam(), not {optimizer!r}.")
+        raise TypeError(
+            f"optimizer must be an optimizer such as cr.Adam(), not {shortened(optimizer)}."
+        )
     if not all_finite(net.params):
         raise ValueError("net.params must be finite before the training starts.")
     if not all_finite(optimizer.state(net).vectors):
@@ -182,7 +184,9 @@ def fit(
     seed = integer(seed, "seed", least=0)
     callbacks = Callbacks.checked(callbacks)
     if checkpoint is not None and not isinstance(checkpoint, str | os.PathLike | Checkpoint):
-        raise TypeError(f"checkpoint must be a path or a cr.Checkpoint, not {checkpoint!r}.")
+        raise TypeError(
+            f"checkpoint must be a path or a cr.Checkpoint, not {shortened(checkpoint)}."
+        )
     if resume and checkpoint is None:
         raise ValueError("resume needs a checkpoint: the file to go on from.")
     metrics = checked_metrics(metrics, held_out is not None)
@@ -191,11 +195,11 @@ def fit(
     elif not (schedule is None or isinstance(schedule, Schedule)):
         raise TypeError(
             f"schedule must be one of cr.schedules, such as cr.schedules.StepLR(0.1, 1000), not "
-            f"{schedule!r}."
+            f"{shortened(schedule)}."
         )
 
     if average is not None and not isinstance(average, ExponentialMovingAverage):
-        raise TypeError(f"average must be a cr.ExponentialMovingAverage, not {average!r}.")
+        raise TypeError(f"average must be a cr.ExponentialMovingAverage, not {shortened(average)}.")
     if average is not None and average.source is not net:
         raise ValueError("average must follow the network that is trained, not another one.")
     if average is not None and not all_finite(average.network.params):
@@ -221,6 +225,7 @@ def fit(
     else:
         shuffle = shuffle is None or bool(shuffle)
         data = Batch.checked(net, loss, X, y, sample_weight)
+        data.check_some_weight("sample_weight")
         if batch_size is None:
             batch_size = min(BATCH_SIZE, data.rows)
         else:

@@ -9,7 +9,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.batch import Batch
+from chainrule.models.batch import Batch
 from chainrule.optimizers import Optimizer
 
 # Rows of which the checksum is taken: all of a large memory-mapped array would take long.
@@ -23,6 +23,14 @@ def describe_optimizer(optimizer: Optimizer) -> dict[str, Any]:
         for name, value in optimizer.hyperparameters().items()
     }
     return {"kind": type(optimizer).__name__, "numbers": numbers}
+
+
+def complete_optimizer(description: dict[str, Any], optimizer: Optimizer) -> dict[str, Any]:
+    """Return a description of such an optimizer with the numbers that it had not yet then."""
+    kind, numbers = description.get("kind"), description.get("numbers")
+    if kind != type(optimizer).__name__ or not isinstance(numbers, dict):
+        return description
+    return description | {"numbers": optimizer.added_numbers | numbers}
 
 
 def describe_object(thing: object) -> str:

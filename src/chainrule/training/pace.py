@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chainrule.callbacks import Callbacks
+from chainrule.training.callbacks import Callbacks
 
 SLICE_SECONDS = 0.1  # how long compiled code runs before the progress bar and Ctrl-C have a turn
 MOST_STEPS = 1 << 16  # in a slice, so that the buffer of losses stays small

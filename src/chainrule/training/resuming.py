@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from chainrule.callbacks import Callbacks
-from chainrule.errors import ModelFileError
+from chainrule.models.errors import ModelFileError
 from chainrule.training import saved
+from chainrule.training.callbacks import Callbacks
 from chainrule.training.checkpoint import Checkpoint, Saver
 from chainrule.training.trainer import Trainer
 

@@ -11,13 +11,14 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.arguments import at_least_zero, integer
-from chainrule.arrays import all_finite
-from chainrule.callbacks import Callbacks, State, Training, check_state
-from chainrule.errors import ModelFileError
-from chainrule.model_file import Contents, contents, read_contents, write_contents
+from chainrule.models.errors import ModelFileError
+from chainrule.models.model_file import Contents, contents, read_contents, write_contents
+from chainrule.optimizers import Optimizer
 from chainrule.training.begun import BegunEpoch
-from chainrule.training.identity import describe_optimizer, differences
+from chainrule.training.callbacks import Callbacks, State, Training, check_state
+from chainrule.training.identity import complete_optimizer, describe_optimizer, differences
+from chainrule.utils.arguments import at_least_zero, integer
+from chainrule.utils.arrays import all_finite
 
 LISTS = "loss", "batch_loss", "validation_loss", "validation_accuracy", "lr", "seconds"
 
@@ -140,7 +141,10 @@ class _Reader:
 
     def saved(self, run: dict[str, Any], training: Training) -> Saved:
         then = self._entry("run", _dict)
-        optimizer = self._entry("optimizer", _dict)
+        optimizer = complete_optimizer(self._entry("optimizer", _dict), training.optimizer)
+        if isinstance(then.get("optimizer"), dict):
+            was = complete_optimizer(then["optimizer"], training.optimizer)
+            then = then | {"optimizer": was}
         self._compare(run, then, optimizer, training)
         epoch, step = self._entry("epoch", _count), self._entry("step", _count)
         if training.epochs < epoch:
@@ -162,7 +166,8 @@ class _Reader:
             losses,
             self._entry("begun_seconds", at_least_zero),
         )
-        vectors = training.optimizer.state_vectors, training.network.params.size
+        twin = self._optimizer(optimizer, training)
+        vectors = twin.state_vectors, training.network.params.size
         self._array("optimizer", training.network.dtype, vectors)
         if training.average is not None:
             self._array("average", training.network.dtype, training.network.params.shape)
@@ -172,7 +177,7 @@ class _Reader:
             begun,
             self._file,
             self._entry("stopped", _bool),
-            self._numbers(optimizer, training),
+            twin.hyperparameters(),
             self._entry("optimizer_step", _count),
             epoch,
             step,
@@ -198,7 +203,8 @@ class _Reader:
                 f"{'; '.join(found)}."
             )
 
-    def _numbers(self, optimizer: dict[str, Any], training: Training) -> dict[str, Any]:
+    def _optimizer(self, optimizer: dict[str, Any], training: Training) -> Optimizer:
+        """Return a copy of the training's optimizer, with the file's numbers."""
         twin, dtype = copy(training.optimizer), training.network.dtype
         kind = type(twin).__name__
         try:
@@ -208,7 +214,7 @@ class _Reader:
                 raise ValueError(f"its numbers are {', '.join(optimizer['numbers'])}")
             twin.set_hyperparameters(optimizer["numbers"])
             twin.check_numbers(dtype)
-            return twin.hyperparameters()
+            return twin
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise self._wrong(f"its optimizer is not readable: {error}") from None
 

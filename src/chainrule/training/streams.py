@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.batch import Batch
-from chainrule.callbacks import Callbacks
 from chainrule.losses import Loss
-from chainrule.network import Sequential
+from chainrule.models.batch import Batch
+from chainrule.models.sequential import Sequential
 from chainrule.optimizers import Optimizer
-from chainrule.progress import TrainingProgress
-from chainrule.schedules import Schedule
+from chainrule.training.callbacks import Callbacks
 from chainrule.training.pace import SLICE_SECONDS
+from chainrule.training.progress import TrainingProgress
+from chainrule.training.schedules import Schedule
 from chainrule.training.trainer import Extras, Trainer
 
 Batches = Iterable[Any] | Callable[[], Iterable[Any]]

@@ -6,33 +6,32 @@ from collections.abc import Callable
 from functools import partial
 from math import nan, prod
 from time import perf_counter
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.arguments import at_least_zero
-from chainrule.arrays import FloatArray, all_finite
 from chainrule.autodiff.machines import put_back, take
-from chainrule.averaging import ExponentialMovingAverage
-from chainrule.batch import Batch
-from chainrule.callbacks import Callbacks, Training
-from chainrule.engine.update import UpdateOptions
-from chainrule.plan.context import Phase
 from chainrule.engine.machine import Machine
 from chainrule.engine.masks import mask_key
 from chainrule.engine.orders import epoch_orders
-from chainrule.errors import NonFiniteError
-from chainrule.history import History
+from chainrule.engine.update import UpdateOptions
+from chainrule.kernels.context import Phase
 from chainrule.losses import Loss
-from chainrule.network import Sequential
+from chainrule.models.batch import Batch
+from chainrule.models.sequential import Sequential
 from chainrule.optimizers import Optimizer, OptimizerState
-from chainrule.plan import Plan
-from chainrule.progress import TrainingProgress
-from chainrule.rollback import Rollback
-from chainrule.schedules import Schedule
+from chainrule.training.averaging import ExponentialMovingAverage
 from chainrule.training.begun import BegunEpoch
+from chainrule.training.callbacks import Callbacks, Training
+from chainrule.training.errors import NonFiniteError
+from chainrule.training.history import History
 from chainrule.training.pace import MOST_STEPS, Pace
+from chainrule.training.progress import TrainingProgress
+from chainrule.training.rollback import Rollback
+from chainrule.training.schedules import Schedule
+from chainrule.utils.arguments import at_least_zero
+from chainrule.utils.arrays import FloatArray, all_finite
 
 STEP = Phase.FORWARD | Phase.BACKWARD | Phase.UPDATE
 
@@ -109,7 +108,7 @@ class Trainer:
         )
         self._taken = [take_for(training=True)]
         self.machine = self._evaluator = self._taken[0][1]
-        self.plan = cast(Plan, self.machine.plan)
+        self.plan = self.machine.plan
         if self.plan.drops:
             self._taken.append(take_for(backward=False))
             self._evaluator = self._taken[1][1]

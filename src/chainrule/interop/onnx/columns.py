@@ -44,7 +44,8 @@ class Tidying:
         """Return a linear layer that will have these parameters."""
         rows, columns = weight.shape
         layer = layers.Linear(rows, columns, bias=bias is not None)
-        own: layers.Linear = self.own(layer, {"weight": weight} | ({} if bias is None else {"bias": bias}))
+        parameters = {"weight": weight} if bias is None else {"weight": weight, "bias": bias}
+        own: layers.Linear = self.own(layer, parameters)
         return own
 
     def own(self, layer: Any, parameters: dict[str, Array]) -> Any:

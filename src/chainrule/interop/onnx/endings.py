@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from chainrule.interop.onnx.steps import NodeView
-from chainrule.plan.builder import Shape
+from chainrule.operations.operation import Shape
 
 
 @dataclass(frozen=True)

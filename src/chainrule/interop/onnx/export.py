@@ -12,16 +12,16 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from chainrule import layers
-from chainrule._version import __version__
-from chainrule.arguments import integer
-from chainrule.arrays import all_finite
-from chainrule.files import write_whole
 from chainrule.interop.onnx.activations import WRITERS
 from chainrule.interop.onnx.operators import SIMPLE, SOFTMAXES
 from chainrule.layers.graph import INPUT, Node, output_shapes, written
 from chainrule.layers.layer import Layer
-from chainrule.network import Sequential, check_network
-from chainrule.plan.builder import Shape
+from chainrule.models.sequential import Sequential, check_network
+from chainrule.operations.operation import Shape
+from chainrule.utils.arguments import integer
+from chainrule.utils.arrays import all_finite
+from chainrule.utils.files import write_whole
+from chainrule.utils.version import __version__
 
 OPSET, IR_VERSION = 17, 8
 LARGEST = (1 << 31) - (1 << 20)  # bytes of parameters: a protobuf has two gigabytes at most

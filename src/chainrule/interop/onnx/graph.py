@@ -14,7 +14,7 @@ from chainrule.interop.onnx.endings import BEHIND, ENDINGS, Ending
 from chainrule.interop.onnx.readers import READERS
 from chainrule.interop.onnx.steps import Array, NodeView, Step
 from chainrule.interop.onnx.tensors import DTYPES, Tensors, type_name
-from chainrule.plan.builder import Shape
+from chainrule.operations.operation import Shape
 
 FLOATS = ("float32", "float64")
 NUMBERS = {  # of an input, besides

@@ -9,15 +9,15 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 
-from chainrule.arrays import all_finite
 from chainrule.engine.backends import check_backend
-from chainrule.errors import ModelFileError
 from chainrule.interop.onnx.graph import GraphReader
 from chainrule.interop.onnx.steps import Step
 from chainrule.interop.onnx.tensors import Tensors
 from chainrule.interop.onnx.ways import Ways
 from chainrule.layers.graph import graph_of, output_shapes
-from chainrule.network import Sequential
+from chainrule.models.errors import ModelFileError
+from chainrule.models.sequential import Sequential
+from chainrule.utils.arrays import all_finite
 
 OLDEST_OPSET = 13
 ROOM = 1 << 24  # bytes that layers may need, whatever the file's size

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from chainrule import layers
-from chainrule.architecture import Bundle
 from chainrule.interop.onnx.columns import ByColumn, Tidying
 from chainrule.interop.onnx.steps import Step
 from chainrule.interop.onnx.written_out import MOST_PARTS, activation_of, evaluate
 from chainrule.layers.layer import Element
+from chainrule.models.architecture import Bundle
 
 MOST_LAYERS, DEEPEST = 10_000, 20
 
@@ -104,7 +104,7 @@ class Ways:
         if step.meeting == "choice":
             return self._between(start, self._chosen(step, start), depth)
         if step.meeting is None:
-            raise ValueError(f"{step.label} is understood as a part of an activation, such as GELU, only")
+            raise ValueError(f"{step.label} is understood as a part of an activation only")
         ways = [self._between(start, name, depth + 1) for name in step.inputs]
         if len(ways) == 1:
             return ways[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import abstractmethod
 from numbers import Real
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +20,12 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from chainrule.interop.sklearn.build import hidden_sizes, own_network, perceptron
+from chainrule.interop.sklearn.fitted import FittedNetwork
 from chainrule.interop.sklearn.fitting import FIT_FRAMES
 from chainrule.interop.sklearn.solvers import fit_epochs, fit_lbfgs, make_optimizer
-from chainrule.losses import Loss
-from chainrule.multi_loss import MultiLoss
-from chainrule.network import Sequential
-from chainrule.wording import plural
+from chainrule.losses.multi_loss import MultiLoss
+from chainrule.models.sequential import Sequential
+from chainrule.utils.wording import plural
 
 STOCHASTIC = ("sgd", "adam")
 
@@ -40,7 +40,7 @@ def stochastic(estimator: BaseNetwork) -> bool:
     return True
 
 
-class BaseNetwork(BaseEstimator):
+class BaseNetwork(FittedNetwork, BaseEstimator):
     """The base of both estimators."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -51,19 +51,6 @@ class BaseNetwork(BaseEstimator):
         "dtype": [StrOptions({"float32", "float64"})],
         "momentum": [Interval(Real, 0, 1, closed="left")],
     }
-    network_: Sequential
-    validation_scores_: Any
-    best_validation_score_: Any
-    best_loss_: Any
-    loss_: float
-    loss_curve_: list[float]
-    n_iter_: int
-    t_: int
-    _loss: Loss
-
-    if TYPE_CHECKING:  # the constructors' parameters
-
-        def __getattr__(self, name: str) -> Any: ...
 
     @property
     def coefs_(self) -> list[NDArray[Any]]:

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.arguments import integer
-from chainrule.arrays import FloatArray
-from chainrule.initializers import Initializer
 from chainrule.layers import Dropout, Identity, Linear, ReLU, Sigmoid, Tanh
+from chainrule.layers.initializers import Initializer
 from chainrule.layers.layer import Element, Layer
-from chainrule.network import Sequential
-from chainrule.wording import plural
+from chainrule.models.sequential import Sequential
+from chainrule.utils.arguments import integer
+from chainrule.utils.arrays import FloatArray
+from chainrule.utils.wording import plural
 
 ACTIVATIONS: dict[str, Layer] = {
     "identity": Identity(),

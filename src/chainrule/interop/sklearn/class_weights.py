@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.arguments import at_least_zero
+from chainrule.utils.arguments import at_least_zero
 
 
 def class_weights(

@@ -10,7 +10,6 @@ from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import (
     _check_partial_fit_first_call,
@@ -22,7 +21,7 @@ from sklearn.utils.validation import validate_data
 
 from chainrule.interop.sklearn.base import BaseNetwork, only_stochastic
 from chainrule.interop.sklearn.class_weights import class_weights
-from chainrule.interop.sklearn.fitting import fitting
+from chainrule.interop.sklearn.fitting import column_as_vector, fitting
 from chainrule.losses import BCEWithLogitsLoss, CrossEntropyLoss, OutputLoss
 
 
@@ -214,7 +213,7 @@ class NetworkClassifier(ClassifierMixin, BaseNetwork):
         )
         check_classification_targets(y)
         if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
+            y = column_as_vector(y)
         if not hasattr(self, "classes_") or not (self.warm_start or incremental):
             self._label_binarizer = LabelBinarizer().fit(y)
             self.classes_ = self._label_binarizer.classes_

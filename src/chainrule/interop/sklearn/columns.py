@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.multi_loss import MultiLoss
-from chainrule.wording import plural
+from chainrule.losses.multi_loss import MultiLoss
+from chainrule.utils.wording import plural
 
 Shapes = tuple[tuple[int, ...], ...]
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any, TypeVar, cast
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, _fit_context
+from sklearn.exceptions import DataConversionWarning
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -27,6 +30,19 @@ def fitting(method: Method) -> Method:
             return method(estimator, *args, **options)
 
     return cast(Method, wrapper)
+
+
+def column_as_vector(y: NDArray[Any]) -> NDArray[Any]:
+    """Return a column (n, 1) as a vector, with the warning that scikit-learn has for it.
+
+    For ``_check_data``, which ``_fit`` calls.
+    """
+    warnings.warn(
+        f"y is a column of shape {y.shape}, which is taken as a vector; y.ravel() is one.",
+        DataConversionWarning,
+        stacklevel=FIT_FRAMES + 3,
+    )
+    return y[:, 0]
 
 
 @contextmanager

@@ -9,16 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
-from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import validate_data
 
 from chainrule.interop.sklearn.base import BaseNetwork, only_stochastic
 from chainrule.interop.sklearn.columns import check_columns, join_columns, split_columns
-from chainrule.interop.sklearn.fitting import fitting
+from chainrule.interop.sklearn.fitting import column_as_vector, fitting
 from chainrule.losses import Loss, MSELoss
-from chainrule.multi_loss import MultiLoss
-from chainrule.own_losses import CompiledLoss
+from chainrule.losses.multi_loss import MultiLoss
+from chainrule.losses.own_losses import CompiledLoss
 
 
 def half_poisson_deviance(output: Any, target: Any, losses: Any, d_output: Any) -> None:
@@ -180,7 +179,7 @@ class NetworkRegressor(RegressorMixin, BaseNetwork):
             reset=reset,
         )
         if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
+            y = column_as_vector(y)
         self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
         self.out_activation_ = "exp" if self.loss == "poisson" else "identity"
         return X, y

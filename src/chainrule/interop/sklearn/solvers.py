@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import warnings
 from math import nan
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import scipy.optimize
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
-from chainrule.batch import rows_a_step
-from chainrule.callbacks import Callback, Training
-from chainrule.errors import NonFiniteError
+from chainrule.interop.scipy import objective
+from chainrule.interop.sklearn.fitted import FittedNetwork
 from chainrule.interop.sklearn.fitting import FIT_FRAMES
-from chainrule.objective import objective
+from chainrule.models.batch import rows_a_step
 from chainrule.optimizers import SGD, Adam, Optimizer
 from chainrule.training import fit
-from chainrule.wording import plural
-
-if TYPE_CHECKING:
-    from chainrule.interop.sklearn.base import BaseNetwork
+from chainrule.training.callbacks import Callback, Training
+from chainrule.training.errors import NonFiniteError
+from chainrule.utils.wording import plural
 
 NON_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and "
@@ -30,7 +28,7 @@ NON_FINITE = (
 SMALLEST_RATE = 1e-6  # at which an adaptive learning rate gives up
 
 
-def make_optimizer(estimator: BaseNetwork) -> Optimizer:
+def make_optimizer(estimator: FittedNetwork) -> Optimizer:
     """Return the optimizer that an estimator's parameters describe."""
     rate = estimator.learning_rate_init
     if estimator.solver == "sgd":
@@ -40,7 +38,7 @@ def make_optimizer(estimator: BaseNetwork) -> Optimizer:
 
 
 def fit_epochs(
-    estimator: BaseNetwork,
+    estimator: FittedNetwork,
     X: NDArray[Any],
     y: NDArray[Any],
     sample_weight: NDArray[Any] | None,
@@ -99,7 +97,7 @@ class _Watch(Callback):
 
     def __init__(
         self,
-        estimator: BaseNetwork,
+        estimator: FittedNetwork,
         rows: int,
         steps: int,
         decay: float,
@@ -193,7 +191,7 @@ def _set_rate(training: Training, rate: float) -> None:
 
 
 def fit_lbfgs(
-    estimator: BaseNetwork,
+    estimator: FittedNetwork,
     X: NDArray[Any],
     y: NDArray[Any],
     sample_weight: NDArray[Any] | None,
@@ -239,7 +237,7 @@ def fit_lbfgs(
     net.params = params
 
 
-def _weights_mask(estimator: BaseNetwork) -> NDArray[np.float64]:
+def _weights_mask(estimator: FittedNetwork) -> NDArray[np.float64]:
     """Return 1 where a parameter is a weight, which the penalty is on, and 0 elsewhere."""
     twin = estimator.network_.copy("float64")
     twin.params[:] = 0.0

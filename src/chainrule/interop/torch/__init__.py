@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from chainrule.interop.torch.state_dict import from_state_dict, save_state_dict, to_state_dict
-from chainrule.network import Sequential, check_network
+from chainrule.models.sequential import Sequential, check_network
 
 __all__ = ["as_torch", "from_state_dict", "save_state_dict", "to_state_dict"]
 

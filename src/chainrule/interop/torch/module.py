@@ -16,7 +16,7 @@ except ImportError:
 from chainrule.autodiff.products import vjp
 from chainrule.interop.torch.state_dict import places_of
 from chainrule.layers import Dropout
-from chainrule.network import Sequential
+from chainrule.models.sequential import Sequential
 
 
 class NetworkModule(torch.nn.Module):

@@ -9,12 +9,12 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from chainrule import arrays
-from chainrule.arrays import FloatArray
-from chainrule.errors import ModelFileError
-from chainrule.files import write_whole
 from chainrule.layers import Linear
-from chainrule.network import Sequential, check_network
+from chainrule.models.errors import ModelFileError
+from chainrule.models.sequential import Sequential, check_network
+from chainrule.utils import arrays
+from chainrule.utils.arrays import FloatArray
+from chainrule.utils.files import write_whole
 
 
 class Place(NamedTuple):

@@ -1,0 +1,138 @@
+"""JAX: a jitted step called from Python, and a whole training as one jitted scan."""
+
+import numpy as np
+
+import chainrule as cr
+from chainrule.cli.measurement.peer import BETAS, EPS, LEARNING_RATE, Peer
+
+# Up to so many parameters are one vector: a call then passes fewer arrays, and takes half as long
+# for "tiny". For "mnist" with two threads, XLA would take ten times as long.
+SMALL = 10_000
+
+
+class Jax(Peer):
+    """What both have in common."""
+
+    def start(self, parameters):
+        import jax
+        from jax import numpy as jnp
+        from jax.flatten_util import ravel_pytree
+
+        self.jax, self.jnp = jax, jnp
+        jax.config.update("jax_enable_x64", self.workload.dtype == "float64")
+        activation = jnp.tanh if isinstance(self.workload.activation, cr.Tanh) else jax.nn.relu
+        evaluate = {
+            cr.MSELoss: self.mse,
+            cr.CrossEntropyLoss: self.cross_entropy,
+            cr.BCEWithLogitsLoss: self.bce_with_logits,
+        }[type(self.workload.loss)]
+        layers = list(zip(parameters[::2], parameters[1::2], strict=True))
+        params, in_layers = jax.tree.map(jnp.array, layers), list
+        if self.workload.parameters <= SMALL:
+            params, in_layers = ravel_pytree(layers)
+
+        def loss(params, x, y):
+            *hidden, (weight, bias) = in_layers(params)
+            for w, b in hidden:
+                x = activation(x @ w + b)
+            return evaluate(x @ weight + bias, y)
+
+        self.value_and_gradient = jax.value_and_grad(loss)
+        self.data = jnp.asarray(self.X), jnp.asarray(self.y)
+        self.params = params
+        m, v = (jax.tree.map(jnp.zeros_like, params) for _ in range(2))
+        self.state = params, m, v, jnp.float32(0)
+        self.compile()
+
+    def compile(self):
+        raise NotImplementedError
+
+    def mse(self, output, y):
+        return ((output - y) ** 2).mean()
+
+    def cross_entropy(self, output, y):
+        chosen = self.jnp.take_along_axis(self.jax.nn.log_softmax(output), y[:, None], 1)
+        return -chosen.mean()
+
+    def bce_with_logits(self, output, y):
+        return (self.jax.nn.softplus(output) - output * y).mean()
+
+    def step(self, state, data, rows):
+        """Take one step on ``rows`` of the data; None means all of them, as they are."""
+        params, m, v, t = state
+        x, y = data if rows is None else (data[0][rows], data[1][rows])
+        value, grads = self.value_and_gradient(params, x, y)
+        t += 1
+        beta1, beta2 = BETAS
+        a, c = LEARNING_RATE / (1 - beta1**t), 1 / (1 - beta2**t)
+        for_each, sqrt = self.jax.tree.map, self.jnp.sqrt
+        m = for_each(lambda m, g: beta1 * m + (1 - beta1) * g, m, grads)
+        v = for_each(lambda v, g: beta2 * v + (1 - beta2) * g * g, v, grads)
+        params = for_each(lambda p, m, v: p - a * m / (sqrt(c * v) + EPS), params, m, v)
+        return (params, m, v, t), value
+
+    def means(self, losses):
+        return np.asarray(losses).reshape(-1, self.workload.steps).mean(axis=1).tolist()
+
+    def result(self, value, grads):
+        squares = sum(float((grad**2).sum()) for grad in self.jax.tree.leaves(grads))
+        return [float(value), squares**0.5]
+
+
+class JaxStep(Jax):
+    name = "JAX step"
+
+    def compile(self):
+        def step(state, losses, i, data, rows):
+            state, value = self.step(state, data, rows)
+            return state, losses.at[i].set(value), i + 1
+
+        # The old state is given up, so that the new one may take its memory.
+        self.compiled_step = self.jax.jit(step, donate_argnums=(0, 1, 2))
+        self.compiled_gradient = self.jax.jit(self.value_and_gradient)
+
+    def train(self, seed, epochs):
+        losses, i = self.jnp.zeros(epochs * self.workload.steps), self.jnp.int32(0)
+        for batches in self.orders(seed, epochs):
+            for rows in [None] if batches is None else batches.astype(np.int32):
+                self.state, losses, i = self.compiled_step(self.state, losses, i, self.data, rows)
+        return self.means(losses)
+
+    def gradient(self, times):
+        for _ in range(times):
+            value, grads = self.compiled_gradient(self.params, *self.data)
+        return self.result(value, grads)
+
+
+class JaxScan(Jax):
+    name = "JAX scan"
+
+    def compile(self):
+        scan = self.jax.lax.scan
+
+        def train(state, data, orders, steps):
+            return scan(lambda state, rows: self.step(state, data, rows), state, orders, steps)
+
+        def gradients(params, data, times):
+            def again(params, _):
+                value, grads = self.value_and_gradient(params, *data)
+                # Without a change that XLA cannot know to be none, it would compute only once.
+                params = self.jax.tree.map(lambda p, g: p - 0 * g, params, grads)
+                return params, (value, grads)
+
+            return scan(again, params, length=times)[1]
+
+        self.compiled_training = self.jax.jit(train, donate_argnums=0, static_argnums=3)
+        self.compiled_gradients = self.jax.jit(gradients, static_argnums=2)
+
+    def train(self, seed, epochs):
+        steps = epochs * self.workload.steps
+        orders = None
+        if not self.workload.full_batch:
+            orders = np.concatenate(list(self.orders(seed, epochs))).astype(np.int32)
+        self.state, values = self.compiled_training(self.state, self.data, orders, steps)
+        return self.means(values)
+
+    def gradient(self, times):
+        last = self.compiled_gradients(self.params, self.data, times)
+        return self.result(*self.jax.tree.map(lambda values: values[-1], last))

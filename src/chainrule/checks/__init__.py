@@ -1,0 +1,7 @@
+"""Checks of gradients, and of second derivatives, by differences."""
+
+from chainrule.checks.gradcheck import gradcheck
+from chainrule.checks.gradgradcheck import gradgradcheck
+from chainrule.checks.gradient_report import GradientMismatch, GradientReport, ParameterReport
+
+__all__ = ["GradientMismatch", "GradientReport", "ParameterReport", "gradcheck", "gradgradcheck"]

@@ -1,0 +1,73 @@
+"""chainrule, as its users call it, and its engine alone."""
+
+import numpy as np
+
+import chainrule as cr
+from chainrule.cli.measurement.peer import BETAS, EPS, LEARNING_RATE, Peer
+from chainrule.engine.machine import Machine
+from chainrule.kernels.context import Phase
+
+
+class Chainrule(Peer):
+    name = "chainrule"
+
+    @staticmethod
+    def use_threads(threads):
+        cr.set_num_threads(threads)
+
+    def start(self, parameters):
+        self.network = self.workload.network()
+        self.optimizer = cr.Adam(LEARNING_RATE, BETAS, EPS)
+
+    def train(self, seed, epochs):
+        history = cr.fit(
+            self.network,
+            self.X,
+            self.y,
+            loss=self.workload.loss,
+            optimizer=self.optimizer,
+            epochs=epochs,
+            batch_size=self.workload.batch,
+            shuffle=not self.workload.full_batch,
+            seed=seed,
+            progress=False,
+        )
+        return history.loss
+
+    def gradient(self, times):
+        for _ in range(times):
+            output = self.network.forward(self.X)
+            value, d_output = self.workload.loss(output, self.y)
+            self.network.backward(d_output)
+        return [value, float(np.linalg.norm(self.network.grads))]
+
+
+class ChainruleEngine(Chainrule):
+    """Values and gradients in one compiled call, as ``fit`` makes them; no public function yet."""
+
+    name = "chainrule engine"
+
+    @staticmethod
+    def refusal(workload):
+        return "for training, it is what `fit` runs" if workload.updates else ""
+
+    def gradient(self, times):
+        loss, rows = self.workload.loss, self.workload.rows
+        x = self.network.check_input(self.X, "X")
+        y = loss.check_target(self.y, (rows, self.workload.sizes[-1]), self.network.dtype)
+        plan = self.network.make_plan(
+            x.shape[1:], rows, loss=loss, steps=times, threads=cr.get_num_threads()
+        )
+        machine = Machine(plan, self.network.dtype, "numba")
+        losses = machine.losses_for(times)
+        machine.run(
+            Phase.FORWARD | Phase.BACKWARD,
+            np.tile(np.arange(rows), times),
+            params=self.network.params,
+            grads=self.network.grads,
+            inputs=x,
+            losses=losses,
+            labels=y if loss.takes_labels else None,
+            targets=None if loss.takes_labels else y,
+        )
+        return [float(losses[-1, 1]), float(np.linalg.norm(self.network.grads))]

@@ -1,0 +1,271 @@
+"""Readers: the digits that come with chainrule, and files of labelled images or rows."""
+
+import csv
+import gzip
+from array import array
+from collections.abc import Iterator
+from os import PathLike
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.utils.arrays import real_array
+
+PathOrName = str | PathLike[str]
+Dataset = tuple[NDArray[np.float32], NDArray[np.int64]]
+
+LARGEST_LABEL = 2**53  # up to here float64 holds every whole number
+
+
+def load(path: PathOrName) -> Dataset:
+    """Read a data set from a file, by its suffix: ``.npz`` or ``.csv``.
+
+    Parameters
+    ----------
+    path : str or path
+        Read by :func:`load_images` if it ends in ``.npz``, by :func:`load_table` if in ``.csv``.
+
+    Returns
+    -------
+    X : float32 array of shape (n, features)
+    y : int64 array of shape (n,)
+
+    Raises
+    ------
+    ValueError
+        If the suffix is another, or the content is not as expected.
+    OSError
+        If there is no such file, or it cannot be read.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in _READERS:
+        raise ValueError(f"path must end in {' or '.join(_READERS)}, but it is {str(path)!r}.")
+    return _READERS[suffix](path)
+
+
+def load_digits() -> Dataset:
+    """Return 1,797 images of handwritten digits, 8x8 pixels each.
+
+    They are the test set of "Optical Recognition of Handwritten Digits" [1]_, and come with
+    chainrule: nothing is downloaded.
+
+    Returns
+    -------
+    X : float32 array of shape (1797, 64)
+        The images row by row, from 0 (white) to 1 (black).
+    y : int64 array of shape (1797,)
+        The digits, 0 to 9.
+
+    References
+    ----------
+    .. [1] E. Alpaydin and C. Kaynak, UCI Machine Learning Repository, 1998,
+       https://doi.org/10.24432/C50P49, CC BY 4.0.
+
+    Examples
+    --------
+    >>> X, y = load_digits()
+    >>> X.shape, y.shape
+    ((1797, 64), (1797,))
+    >>> y[:10]
+    array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+    >>> for row in X[1].reshape(8, 8):
+    ...     print("".join("-+#"[round(2 * pixel)] for pixel in row))
+    ---##+--
+    ---+#+--
+    ---##+--
+    -+###---
+    ---##---
+    ---##+--
+    ---##+--
+    ---+#+--
+    """
+    from importlib.resources import files  # takes longer to load than all of chainrule's layers
+
+    packed = files("chainrule.datasets").joinpath("data", "digits.csv.gz").read_bytes()
+    lines = gzip.decompress(packed).decode("ascii").splitlines()
+    table = np.loadtxt(lines, delimiter=",", dtype=np.float32)
+    return table[:, :-1] / np.float32(16), table[:, -1].astype(np.int64)
+
+
+def load_images(path: PathOrName) -> Dataset:
+    """Read labelled images from an ``.npz`` file, as ``np.savez`` writes it.
+
+    Parameters
+    ----------
+    path : str or path
+        The file, with two arrays: ``images`` of shape ``(n, ...)``, uint8 or floating, and
+        ``labels`` of shape ``(n,)``, integers. Others are ignored, and nothing is unpickled.
+
+    Returns
+    -------
+    X : float32 array of shape (n, features)
+        The images, each flattened. uint8 is divided by 255; other values stay as they are.
+    y : int64 array of shape (n,)
+
+    Raises
+    ------
+    ValueError
+        If it is no such file, if an array is missing, has a wrong shape, or is not finite.
+    TypeError
+        If an array has a wrong dtype.
+    OSError
+        If there is no such file, or it cannot be read.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "two.npz")
+    >>> np.savez(path, images=np.full((2, 28, 28), 255, np.uint8), labels=[7, 3])
+    >>> X, y = load_images(path)
+    >>> X.shape, X.max(), y
+    ((2, 784), np.float32(1.0), array([7, 3]))
+    """
+    images, labels = _read_npz(path, "images", "labels")
+    if images.dtype != np.uint8 and images.dtype.kind != "f":
+        raise TypeError(
+            f"images in {path} must be uint8 or floating, but their dtype is {images.dtype}."
+        )
+    if labels.dtype.kind not in "iu" or not np.can_cast(labels.dtype, np.int64):
+        raise TypeError(
+            f"labels in {path} must be integers that fit into int64, "
+            f"but their dtype is {labels.dtype}."
+        )
+    if images.ndim < 2 or images.size == 0:
+        raise ValueError(
+            f"images in {path} must have shape (n, ...), none of it 0, "
+            f"but their shape is {images.shape}."
+        )
+    if labels.shape != images.shape[:1]:
+        raise ValueError(
+            f"labels in {path} must have shape ({len(images)},), one label an image, "
+            f"but their shape is {labels.shape}."
+        )
+    X = real_array(images.reshape(len(images), -1), "images", np.dtype(np.float32)).copy()
+    if images.dtype == np.uint8:
+        X /= 255
+    return X, labels.astype(np.int64)
+
+
+def load_table(path: PathOrName) -> Dataset:
+    r"""Read a table of numbers from a ``.csv`` file; the last column holds the labels.
+
+    Parameters
+    ----------
+    path : str or path
+        The file: UTF-8, cells separated by commas, one row a line. A first row without any number
+        is taken for a header and left out, and so are empty lines.
+
+    Returns
+    -------
+    X : float32 array of shape (n, columns - 1)
+    y : int64 array of shape (n,)
+
+    Raises
+    ------
+    ValueError
+        If a cell is no finite number, a label no whole one, rows differ in length, or there are
+        none.
+    OSError
+        If there is no such file, or it cannot be read.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "xor.csv")
+    >>> _ = path.write_text("a,b,label\n0,0,0\n0,1,1\n1,0,1\n1,1,0\n")
+    >>> X, y = load_table(path)
+    >>> X.shape, y
+    ((4, 2), array([0, 1, 1, 0]))
+    """
+    values = array("d")  # 8 bytes a cell, a list would take 32
+    lines = array("q")
+    columns = 0
+    for line, cells in read_rows(path):
+        if columns == 0:
+            columns = len(cells)
+            if columns < 2:
+                raise ValueError(
+                    f"{path}, line {line}: expected at least two cells separated by commas, "
+                    f"features and a label, but it is {cells[0]!r}."
+                )
+            if not any(map(_is_number, cells)):
+                continue
+        if len(cells) != columns:
+            raise ValueError(
+                f"{path}, line {line}: expected {columns} cells as in the rows before, "
+                f"but there are {len(cells)}."
+            )
+        try:
+            values.extend(map(float, cells))
+        except ValueError:
+            column = next(i for i, cell in enumerate(cells) if not _is_number(cell))
+            _refuse(path, line, column, "a number", repr(cells[column]))
+        lines.append(line)
+    if not lines:
+        raise ValueError(f"{path} must have at least one row of numbers, but it has none.")
+
+    table = np.frombuffer(values).reshape(-1, columns)
+    with np.errstate(over="ignore"):
+        X = table[:, :-1].astype(np.float32)
+    if not np.isfinite(X).all():
+        row, column = np.argwhere(~np.isfinite(X))[0]
+        _refuse(path, lines[row], column, "a finite float32 number", str(table[row, column]))
+    y = table[:, -1]
+    whole = (np.abs(y) <= LARGEST_LABEL) & (y == np.round(y))
+    if not whole.all():
+        row = int(np.argmin(whole))
+        _refuse(path, lines[row], columns - 1, "a whole number, the label", str(y[row]))
+    return X, y.astype(np.int64)
+
+
+_READERS = {".npz": load_images, ".csv": load_table}
+
+
+def _read_npz(path: PathOrName, *names: str) -> list[NDArray[Any]]:
+    try:
+        with open(path, "rb") as file:
+            content = np.load(file, allow_pickle=False)
+            if not isinstance(content, np.lib.npyio.NpzFile):
+                raise ValueError("it holds one array only, as np.save writes")
+            missing = [name for name in names if name not in content]
+            if missing:
+                found = ", ".join(content) or "none"
+                raise ValueError(f"{' and '.join(missing)} missing among its arrays ({found})")
+            return [content[name] for name in names]
+    except Exception as error:  # each decoder has its own for what is damaged
+        if isinstance(error, MemoryError) or getattr(error, "errno", None) is not None:
+            raise
+        raise ValueError(
+            f"{path} must be an .npz file with the arrays {' and '.join(names)}: {error}."
+        ) from None
+
+
+def read_rows(path: PathOrName) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number of its line, counted from 1, and the cells of each row."""
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        reader = csv.reader(file)
+        try:
+            for cells in reader:
+                if cells:
+                    yield reader.line_num, cells
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise ValueError(
+                f"{path}, after line {reader.line_num}: expected UTF-8 text in rows of cells "
+                f"separated by commas, but reading failed: {error}."
+            ) from None
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _refuse(path: PathOrName, line: int, column: int, expected: str, came: str) -> NoReturn:
+    raise ValueError(
+        f"{path}, line {line}, column {column + 1}: expected {expected}, but it is {came}."
+    )

@@ -1,0 +1,261 @@
+"""A network's loss as a function of its parameters, as SciPy's optimizers want it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from math import nan, prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chainrule.autodiff.curvature import hessian_product
+from chainrule.autodiff.door import PARAMS, check_loss, flat_vector
+from chainrule.autodiff.jacobians import jacobian
+from chainrule.engine.backends import threads_for
+from chainrule.engine.machine import Machine
+from chainrule.engine.pool import MachinePool
+from chainrule.kernels.context import Phase
+from chainrule.losses import Loss, MSELoss
+from chainrule.models.batch import Batch
+from chainrule.models.sequential import Sequential
+
+BLOCK = 1024  # rows that are computed at a time, so that activations take little memory
+MOST_MACHINES = 4  # that are kept; more are at work where more threads call
+DOUBLE = np.dtype(np.float64)
+Float64 = NDArray[np.float64]
+
+
+def objective(
+    net: Sequential,
+    loss: Loss,
+    X: ArrayLike,
+    y: ArrayLike | tuple[ArrayLike, ...],
+    sample_weight: ArrayLike | None = None,
+) -> Objective:
+    """Return the loss on all rows of X and y as a function of the parameters, for SciPy.
+
+    It computes in float64, as SciPy does, whatever the network's dtype. The network gives its
+    layers, and the point to start from; it is not changed, and changing it changes nothing here.
+    ``net.params = result.x`` takes a result over.
+
+    Parameters
+    ----------
+    net : Sequential
+    loss : Loss
+    X, y : arrays
+        As in :func:`fit`. They are checked once, here; X and targets are read in place: leave
+        them as they are.
+    sample_weight : array of shape (n,), optional
+        One weight a row, not negative.
+
+    Returns
+    -------
+    Objective
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is wrong.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import chainrule as cr
+    >>> from scipy.optimize import minimize
+    >>> X = np.linspace(-1, 1, 50)[:, None]
+    >>> net = cr.Sequential(cr.Linear(1, 8), cr.Tanh(), cr.Linear(8, 1), seed=0)
+    >>> objective = cr.objective(net, cr.MSELoss(), X, X**2)
+    >>> result = minimize(objective.fun, objective.start, jac=True, method="L-BFGS-B")
+    >>> net.params = result.x
+    >>> bool(abs(net.predict(X) - X**2).max() < 0.01)
+    True
+    """
+    return Objective(net, loss, X, y, sample_weight)
+
+
+class Objective:
+    """A loss on fixed data by the network's parameters; made by :func:`objective`.
+
+    Parameters come as SciPy gives them: one flat vector, in the order of ``net.params``. Where it
+    is float64 it is read in place; others are converted. Several threads may call at once.
+
+    Attributes
+    ----------
+    start : float64 array of shape (number of parameters,)
+        The network's parameters when the objective was made.
+    """
+
+    def __init__(
+        self,
+        net: Sequential,
+        loss: Loss,
+        X: ArrayLike,
+        y: ArrayLike | tuple[ArrayLike, ...],
+        sample_weight: ArrayLike | None = None,
+    ) -> None:
+        check_loss(net, loss)
+        self._net, self._loss = net.copy(DOUBLE), loss
+        self._batch = Batch.checked(self._net, loss, X, y, sample_weight)
+        self._order = np.arange(self._batch.rows)
+        self._machines = MachinePool(MOST_MACHINES)
+        self.start: Float64 = self._net.params.copy()
+
+    def fun(self, theta: ArrayLike) -> tuple[float, Float64]:
+        """Return the loss and its gradient: ``minimize(objective.fun, ..., jac=True)``.
+
+        Parameters
+        ----------
+        theta : array of shape (number of parameters,)
+
+        Returns
+        -------
+        value : float
+        gradient : float64 array of shape (number of parameters,)
+            A new one with each call, since SciPy keeps them. It is NaN where the value is not
+            finite, as beside a minimum that a line search has overshot by far.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If theta has another shape or dtype, or holds NaN or infinity.
+        """
+        params = flat_vector(self._net, theta, "theta")
+        key, machine = self._take(with_loss=True)
+        blocks = (self._order[i : i + BLOCK] for i in range(0, len(self._order), BLOCK))
+        parts = (self._loss_of(machine, params, rows) for rows in blocks)
+        weight, value, gradient = next(parts)
+        for part_weight, part_value, part_gradient in parts:  # a mean of means
+            weight += part_weight
+            share = part_weight / weight if weight > 0 else 0.0
+            value = (1 - share) * value + share * part_value
+            gradient += share * (part_gradient - gradient)
+        self._machines.put_back(key, machine)
+        return value, gradient
+
+    def hessp(self, theta: ArrayLike, vector: ArrayLike) -> Float64:
+        """Return the loss's second derivatives times a vector: ``minimize(..., hessp=...)``.
+
+        Parameters
+        ----------
+        theta, vector : arrays of shape (number of parameters,)
+
+        Returns
+        -------
+        float64 array of that shape
+            See :func:`hvp`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If one has another shape or dtype, or holds NaN or infinity.
+        """
+        params = flat_vector(self._net, theta, "theta")
+        moves = {PARAMS: flat_vector(self._net, vector, "vector")}
+        return hessian_product(self._net, self._loss, self._batch, params, moves)[PARAMS]
+
+    def residuals(self, theta: ArrayLike) -> Float64:
+        """Return what ``least_squares(objective.residuals, ..., objective.jac)`` squares.
+
+        Parameters and errors are those of :meth:`fun`.
+
+        Returns
+        -------
+        float64 array of shape (n * outputs,)
+            ``sqrt(sample_weight) * (output - y)``, row by row: ``MSELoss`` is the sum of their
+            squares, divided by the number of outputs and the sum of the weights.
+
+        Raises
+        ------
+        TypeError
+            If the loss is not ``MSELoss``; ``least_squares`` has others of its own.
+        """
+        params = flat_vector(self._net, theta, "theta")
+        scale = self._residuals_scale
+        key, machine = self._take(with_loss=False)
+        target = self._target
+        outputs = np.empty(target.shape)
+        machine.run(
+            Phase.FORWARD | Phase.OUTPUT,
+            self._order,
+            params=params,
+            inputs=self._batch.inputs,
+            outputs=outputs,
+        )
+        self._machines.put_back(key, machine)
+        residuals: Float64 = scale * (outputs - target)
+        return residuals.reshape(-1)
+
+    def jac(self, theta: ArrayLike) -> Float64:
+        """Return the derivatives of :meth:`residuals` by the parameters.
+
+        Parameters and errors are those of :meth:`residuals`.
+
+        Returns
+        -------
+        float64 array of shape (n * outputs, number of parameters)
+            See :func:`jacobian`.
+        """
+        params, rows = flat_vector(self._net, theta, "theta"), self._batch.rows
+        derivatives: Float64 = jacobian(self._net, self._batch.inputs, params=params)
+        outputs = prod(derivatives.shape[1:-1])
+        derivatives = derivatives.reshape(rows, outputs, params.size)
+        derivatives *= self._residuals_scale[:, :, np.newaxis]
+        return derivatives.reshape(rows * outputs, params.size)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Be made anew from the same data, so that compiled code finds it in the one form."""
+        batch = self._batch
+        data = batch.inputs, batch.targets.y, batch.weights
+        return Objective, (self._net, self._loss, *data)
+
+    @property
+    def _target(self) -> Float64:
+        """Of the only output, a row for each row of X."""
+        target: Float64 = self._batch.targets.values[0].reshape(self._batch.rows, -1)
+        return target
+
+    @cached_property
+    def _residuals_scale(self) -> Float64:
+        """The square roots of the weights, shape (n, 1)."""
+        if not isinstance(self._loss, MSELoss):
+            raise TypeError(
+                f"residuals and jac are for MSELoss, but the loss is {self._loss!r}: it is no mean "
+                "of squares."
+            )
+        weights = self._batch.weights
+        weights = np.ones(self._batch.rows) if weights is None else weights
+        return np.sqrt(weights)[:, np.newaxis]
+
+    def _loss_of(
+        self, machine: Machine, params: Float64, rows: NDArray[np.int64]
+    ) -> tuple[float, float, Float64]:
+        """Return the weight of some rows, their mean loss, and its gradient."""
+        losses, gradient = machine.losses_for(1), np.empty_like(params)
+        done = machine.run(
+            Phase.FORWARD | Phase.BACKWARD,
+            rows,
+            params=params,
+            grads=gradient,
+            losses=losses,
+            **self._batch.arguments,
+        )
+        if done == 0:  # the loss is not finite
+            gradient[:] = nan
+        weight, value = losses[0].tolist()
+        return weight, value, gradient
+
+    def _take(self, *, with_loss: bool) -> tuple[Any, Machine]:
+        """Return a machine for a block of rows, and the key to put it back with."""
+        key = with_loss, threads_for(self._net.backend)
+        return key, self._machines.take(key, lambda: self._machine(*key))
+
+    def _machine(self, with_loss: bool, threads: int) -> Machine:
+        plan = self._net.make_plan(
+            self._batch.inputs.shape[1:],
+            min(BLOCK, self._batch.rows),
+            loss=self._loss if with_loss else None,
+            backward=with_loss,
+            threads=threads,
+        )
+        return Machine(plan, DOUBLE, self._net.backend)

@@ -1,0 +1,236 @@
+"""Losses: how far the output is from what it should be, as one number and its gradient."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chainrule.engine.machine import Machine
+from chainrule.engine.pool import MachinePool
+from chainrule.kernels.context import Phase
+from chainrule.operations.operation import Numbers as PlanNumbers
+from chainrule.operations.operation import Shape, find
+from chainrule.plan import Head, PlanBuilder, Tensor, make_plan
+from chainrule.utils import arrays
+from chainrule.utils.arguments import Numbers
+from chainrule.utils.arrays import FloatArray
+from chainrule.utils.protocols import as_array
+
+SINGLE, DOUBLE = map(np.dtype, arrays.FLOATS)
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What the outputs of a network should have been, checked.
+
+    Attributes
+    ----------
+    values : tuple of arrays
+        For each output: class labels of shape (n,), or targets of its shape.
+    """
+
+    values: tuple[NDArray[Any], ...]
+
+    @property
+    def y(self) -> Any:
+        """What the loss takes: an array, or a tuple of them for several outputs."""
+        return self.values[0] if len(self.values) == 1 else self.values
+
+    def arguments(self) -> dict[str, Any]:
+        """Return what the machine takes; the values of several outputs are copied for it."""
+        labels = [value for value in self.values if value.dtype.kind == "i"]
+        targets = [value for value in self.values if value.dtype.kind != "i"]
+        given = {"labels": labels, "targets": targets}
+        return {name: _one_after_the_other(values) for name, values in given.items() if values}
+
+
+def _one_after_the_other(values: list[NDArray[Any]]) -> NDArray[Any]:
+    if len(values) == 1:
+        return values[0]
+    vector = np.concatenate([value.reshape(-1) for value in values])
+    vector.flags.writeable = False
+    return vector
+
+
+class Loss(Numbers, ABC):
+    """What a training makes smaller: one number for a batch, and its gradient by the outputs.
+
+    It is a mean over the batch, with a weight for each sample where they are given. The mean is
+    ``sum(w * row_loss) / sum(w)``: a weight of 2 counts a row twice, a weight of 0 leaves it out.
+    """
+
+    @abstractmethod
+    def heads(self, outputs: Sequence[Tensor]) -> list[Head]:
+        """Return the outputs, each with the loss that it goes into.
+
+        Raises
+        ------
+        ValueError
+            If there are more outputs than the loss takes, or less.
+        """
+
+    @abstractmethod
+    def check_targets(
+        self, y: Any, output_shapes: Sequence[tuple[int, ...]], dtype: np.dtype, name: str = "y"
+    ) -> Targets:
+        """Return ``y`` checked, for outputs of these shapes; errors as for wrong data."""
+
+    @abstractmethod
+    def accuracy(
+        self,
+        outputs: Sequence[FloatArray],
+        targets: Targets,
+        sample_weight: FloatArray | None = None,
+    ) -> float | None:
+        """Return the share of rows, or entries, that are classified right; None if none are.
+
+        Rows count by their weights, as in the loss.
+        """
+
+    @abstractmethod
+    def __call__(
+        self, output: Any, y: Any, sample_weight: ArrayLike | None = None
+    ) -> tuple[float, Any]:
+        """Return the loss and its gradient by ``output``."""
+
+
+@dataclass(frozen=True, repr=False)
+class OutputLoss(Loss):
+    """A loss of one output.
+
+    Calling it with an output and its targets gives the loss as a float, and its gradient by the
+    output as an array of the output's shape.
+    """
+
+    operation: ClassVar[str]  # a file's name in chainrule.operations; may be a property
+    takes_labels: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        self.check_numbers()
+
+    def __repr__(self) -> str:
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        texts = [f"{name}={value!r}" for name, value in given.items() if value is not None]
+        return f"{type(self).__name__}({', '.join(texts)})"
+
+    def numbers(self, output_shape: Shape) -> PlanNumbers:
+        """Return the operation's hyperparameters by name, for an output of this shape a row."""
+        return {}
+
+    def target_shape(self, output_shape: Shape) -> Shape:
+        """Return the shape of a row's target for a row of the output; that of a label is ()."""
+        return () if self.takes_labels else output_shape
+
+    def head(self, output: Tensor, loss_weight: float = 1.0) -> Head:
+        """Return what a plan says of an output that goes into this loss."""
+        target_shape = None if self.takes_labels else self.target_shape(output.shape)
+        numbers = self.numbers(output.shape)
+        return Head(output, find(self.operation), numbers, loss_weight, target_shape)
+
+    def heads(self, outputs: Sequence[Tensor]) -> list[Head]:
+        self._check_number(len(outputs))
+        return [self.head(outputs[0])]
+
+    def check_targets(
+        self, y: Any, output_shapes: Sequence[tuple[int, ...]], dtype: np.dtype, name: str = "y"
+    ) -> Targets:
+        self._check_number(len(output_shapes))
+        return Targets((self.check_target(y, output_shapes[0], dtype, name),))
+
+    def _check_number(self, outputs: int) -> None:
+        if outputs != 1:
+            raise ValueError(
+                f"{self!r} takes one output, but the network has {outputs}: cr.MultiLoss takes a "
+                "loss for each."
+            )
+
+    def check_target(
+        self, y: ArrayLike, output_shape: tuple[int, ...], dtype: np.dtype, name: str = "y"
+    ) -> NDArray[Any]:
+        """Return ``y`` in the form that the engine takes: labels, or an array like the output."""
+        rows, *shape = output_shape
+        return arrays.target_array(y, (rows, *self.target_shape(tuple(shape))), dtype, name)
+
+    def accuracy(
+        self,
+        outputs: Sequence[FloatArray],
+        targets: Targets,
+        sample_weight: FloatArray | None = None,
+    ) -> float | None:
+        return None
+
+    def __call__(
+        self, output: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> tuple[float, FloatArray]:
+        """Return the loss and its gradient by ``output``.
+
+        Parameters
+        ----------
+        output : array of shape (n, *)
+            float32 stays float32; anything else is computed in float64.
+        y : array
+            Targets of the output's shape, or class labels of shape (n,).
+        sample_weight : array of shape (n,), optional
+            One weight a row, not negative.
+
+        Returns
+        -------
+        value : float
+        d_output : array of the output's shape and dtype
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a shape, a dtype, a label or a value is wrong.
+        """
+        out = as_array(output, "output")
+        dtype = SINGLE if out.dtype == SINGLE else DOUBLE
+        out = arrays.batch_array(out, "output", dtype)
+        rows = out.shape[0]
+        target = self.check_target(y, out.shape, dtype)
+        weights = arrays.weight_array(sample_weight, rows, dtype)
+        key = self, out.shape, dtype
+        machine = _machines.take(key, lambda: _machine_of_loss(*key))
+        losses = machine.losses_for(1)
+        machine.run(
+            Phase.FORWARD,
+            rows,
+            params=_NO_PARAMETERS[dtype],
+            inputs=out,
+            labels=target if self.takes_labels else None,
+            targets=None if self.takes_labels else target,
+            weights=weights,
+            losses=losses,
+        )
+        d_output = machine.rows_at("d_output", rows).copy()
+        _machines.put_back(key, machine)
+        return float(losses[0, 1]), d_output
+
+
+_machines = MachinePool(most=16, most_bytes=1 << 20)
+_NO_PARAMETERS = {dtype: np.empty(0, dtype) for dtype in (SINGLE, DOUBLE)}
+
+
+def _machine_of_loss(loss: OutputLoss, shape: tuple[int, ...], dtype: np.dtype) -> Machine:
+    """Return a machine for a chain that is nothing but its loss."""
+    loss.check_numbers(dtype)
+    output = Tensor(shape[1:])
+    plan = make_plan(
+        PlanBuilder(),
+        output,
+        loss.heads([output]),
+        offsets={},
+        batch=shape[0],
+        dtype=dtype,
+    )
+    return Machine(plan, dtype, "numba")
+
+
+def check_all(right: NDArray[np.bool_], target: NDArray[Any], what: str) -> None:
+    """Raise ValueError that names the first row of which something is not right."""
+    if not right.all():
+        row, *_ = np.argwhere(~right)[0].tolist()
+        raise ValueError(f"{what}, but row {row} has {target[~right][0]}.")

@@ -1,0 +1,1 @@
+"""Networks, their summaries, and the files that they are saved in."""

@@ -1,0 +1,102 @@
+"""X, y and the weights of its rows: checked, in the form that the engine takes."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from numpy.typing import ArrayLike, NDArray
+
+from chainrule.losses import Loss, Targets
+from chainrule.models.sequential import Sequential
+from chainrule.utils import arrays
+from chainrule.utils.arguments import integer
+from chainrule.utils.arrays import FloatArray
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows to compute a loss on.
+
+    Labels and weights are copies. X and targets, which may be large, are mostly read where they
+    lie: what is written into them meanwhile are other numbers, at the same places.
+
+    Attributes
+    ----------
+    inputs : array
+        A view of X as it came, mostly: the caller's own array could be given another shape.
+    targets : Targets
+    weights : array of shape (n,), or None
+    """
+
+    inputs: NDArray[Any]
+    targets: Targets
+    weights: FloatArray | None
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return len(self.inputs)
+
+    @property
+    def size(self) -> int:
+        """How many numbers they are, in X and y."""
+        return self.inputs.size + sum(values.size for values in self.targets.values)
+
+    def copy(self) -> Batch:
+        """Return rows that stay as they are when the memory they came in is used again."""
+        values = tuple(_read_only_copy(values) for values in self.targets.values)
+        weights = None if self.weights is None else _read_only_copy(self.weights)
+        return Batch(self.inputs.copy(), Targets(values), weights)
+
+    @classmethod
+    def checked(
+        cls,
+        net: Sequential,
+        loss: Loss,
+        X: Any,
+        y: Any,
+        sample_weight: ArrayLike | None,
+        names: tuple[str, str] = ("X", "y"),
+        weights_name: str = "sample_weight",
+    ) -> Batch:
+        """Return the batch, or raise an error that calls X, y and the weights by these names."""
+        x = net.check_input(X, names[0])
+        rows = x.shape[0]
+        shapes = [(rows, *shape) for shape in net.output_shapes(x.shape[1:])]
+        targets = loss.check_targets(y, shapes, net.dtype, names[1])
+        weights = arrays.weight_array(sample_weight, rows, net.dtype, weights_name)
+        return cls(x.view(), targets, weights)
+
+    def check_some_weight(self, name: str) -> None:
+        """Raise ValueError if all weights are 0, which leave nothing to learn from."""
+        if self.weights is not None and not self.weights.any():
+            raise ValueError(f"{name} must not be 0 everywhere, in {self.weights.dtype}.")
+
+    @cached_property
+    def arguments(self) -> dict[str, Any]:
+        """What the machine reads batches from."""
+        return {"inputs": self.inputs, **self.targets.arguments(), "weights": self.weights}
+
+
+def rows_a_step(batch_size: Any, rows: int, *, stacklevel: int) -> int:
+    """Return ``batch_size``; or ``rows`` if these are fewer, with a warning that says so.
+
+    ``stacklevel`` is that of :func:`warnings.warn` in the function that calls this one.
+    """
+    size = integer(batch_size, "batch_size", least=1)
+    if size > rows:
+        warnings.warn(
+            f"batch_size is {size}, but there are only {rows} rows: each step takes them all.",
+            stacklevel=stacklevel + 1,
+        )
+    return min(size, rows)
+
+
+def _read_only_copy(array: NDArray[Any]) -> NDArray[Any]:
+    """Return a copy of the same type for Numba, which would compile anew for a writable one."""
+    copy = array.copy()
+    copy.flags.writeable = False
+    return copy

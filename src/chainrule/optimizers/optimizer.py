@@ -1,0 +1,192 @@
+"""What all optimizers have in common."""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from math import prod
+from typing import Any, ClassVar, Protocol
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from chainrule.engine.update import Run, UpdateOptions, UpdateProgram
+from chainrule.operations.operation import find
+from chainrule.optimizers.state import OptimizerState
+from chainrule.utils.arguments import Check, Numbers, at_least_zero, share_below_one, shortened
+from chainrule.utils.arrays import FloatArray
+
+PLAIN = UpdateOptions()
+
+WeightDecay = float | dict[str, float]
+
+
+class Trainable(Protocol):
+    """What an optimizer needs to know of a network."""
+
+    @property
+    def params(self) -> FloatArray: ...
+    def parameters(self) -> dict[str, FloatArray]: ...
+    def apply_update(self, state: OptimizerState) -> None: ...
+
+
+def _weight_decay(value: Any, name: str, dtype: np.dtype | None) -> WeightDecay:
+    if not isinstance(value, Mapping):
+        return at_least_zero(value, name, dtype)
+    for pattern in value:
+        if not isinstance(pattern, str):
+            raise TypeError(f"{name} must have name patterns as keys, not {pattern!r}.")
+    return {key: at_least_zero(decay, f"{name}[{key!r}]", dtype) for key, decay in value.items()}
+
+
+def flag(value: Any, name: str, dtype: np.dtype | None) -> bool:
+    """Return ``value`` if it is a bool; TypeError otherwise."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, not {value!r}.")
+    return value
+
+
+def two_shares(value: Any, name: str, dtype: np.dtype | None) -> tuple[float, float]:
+    """Return ``value`` as two floats from 0 to 1, without 1."""
+    try:
+        first, second = value
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be two numbers, not {value!r}.") from None
+    return share_below_one(first, f"{name}[0]", dtype), share_below_one(second, f"{name}[1]", dtype)
+
+
+class Optimizer(Numbers, ABC):
+    """A rule with its numbers. It keeps one state for each network that it steps."""
+
+    operation: ClassVar[str]  # a file's name in chainrule.operations
+    number_checks: ClassVar[dict[str, Check]] = {
+        "lr": at_least_zero,
+        "weight_decay": _weight_decay,
+    }
+    added_numbers: ClassVar[dict[str, Any]] = {}  # older checkpoints lack them: then they are these
+
+    lr: float
+    weight_decay: WeightDecay
+
+    def __init__(self, **numbers: Any) -> None:
+        for name, value in numbers.items():
+            setattr(self, name, value)
+        self._states: WeakKeyDictionary[Trainable, OptimizerState] = WeakKeyDictionary()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.number_checks:
+            value = self.checked(name, value)
+            self.__dict__["_right_in"] = ()
+        super().__setattr__(name, value)
+
+    def __repr__(self) -> str:
+        numbers = (f"{name}={value!r}" for name, value in self.hyperparameters().items())
+        return f"{type(self).__name__}({', '.join(numbers)})"
+
+    def step(self, network: Trainable) -> None:
+        """Change the network's parameters in place, by its gradients."""
+        if not hasattr(network, "apply_update"):  # as of optimizers that hold the parameters
+            raise TypeError(f"step takes the network, not {shortened(network)}.")
+        network.apply_update(self.state(network))
+
+    @property
+    def state_vectors(self) -> int:
+        """How many vectors like the parameters it remembers, with the rule's numbers as now."""
+        return len(find(self.operation).state_with(self._numbers()))
+
+    def state(self, network: Trainable, options: UpdateOptions = PLAIN) -> OptimizerState:
+        """Return what is remembered of ``network``, with the rule's numbers as they are now.
+
+        ``options`` are what a training does besides.
+        """
+        self._check_in(network.params.dtype)
+        runs = self._decay_runs(network)
+        state = self._states.get(network)
+        if state is None:
+            state = self._states[network] = self._first_state(network)
+        return self._with_numbers(state, network, runs, options)
+
+    def trial_state(self, network: Trainable, room: OptimizerState | None = None) -> OptimizerState:
+        """Return a copy of :meth:`state`, in ``room`` if given, for steps that leave no trace."""
+        self._check_in(network.params.dtype)
+        runs = self._decay_runs(network)
+        state = self._states.get(network) or self._first_state(network)
+        if room is None:
+            room = state.copy()
+        else:
+            room.restore(state)
+        return self._with_numbers(room, network, runs, PLAIN)
+
+    def _check_in(self, dtype: np.dtype) -> None:
+        """Check all numbers in this dtype, unless that was done since they were set."""
+        if dtype not in self.__dict__.get("_right_in", ()):
+            self.check_numbers(dtype)
+            self.__dict__["_right_in"] = (*self.__dict__.get("_right_in", ()), dtype)
+
+    def hyperparameters(self) -> dict[str, Any]:
+        """Return the rule's numbers as they are now, by the names of the arguments."""
+        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
+
+    def set_hyperparameters(self, numbers: dict[str, Any]) -> None:
+        """Set the rule's numbers to what :meth:`hyperparameters` returned."""
+        for name, value in numbers.items():
+            setattr(self, name, value)
+
+    def _first_state(self, network: Trainable) -> OptimizerState:
+        params = network.params
+        return OptimizerState(np.empty((0, params.size), params.dtype))
+
+    def _with_numbers(
+        self, state: OptimizerState, network: Trainable, runs: list[Run], options: UpdateOptions
+    ) -> OptimizerState:
+        rule, params = self._numbers(), network.params
+        numbers = tuple(rule.items()), tuple(runs), options
+        if numbers != state.numbers:
+            state.keep(find(self.operation).state_with(rule), self._first_value())
+            program = UpdateProgram(params.size, params.dtype, options, self.operation, rule, runs)
+            state.numbers, state.program = numbers, program
+        state.lr = float(self.lr)
+        return state
+
+    def _decay_runs(self, network: Trainable) -> list[Run]:
+        """Return begin, end and weight decay of each run of parameters that have the same."""
+        decays = self.weight_decay
+        if not isinstance(decays, dict):
+            return [Run(0, network.params.size, decays)]
+        views = network.parameters()
+        for pattern in decays:
+            if not any(fnmatchcase(name, pattern) for name in views):
+                raise ValueError(
+                    f"{type(self).__name__}'s weight_decay has a pattern {pattern!r} that matches "
+                    f"no parameter of the network; these are {', '.join(views) or 'none'}."
+                )
+        runs: list[Run] = []
+        begin = 0
+        for name, view in views.items():
+            decay = next((d for key, d in decays.items() if fnmatchcase(name, key)), 0.0)
+            first, end = begin, begin + prod(view.shape)
+            if runs and runs[-1][2] == decay:
+                first = runs.pop()[0]
+            runs.append(Run(first, end, decay))
+            begin = end
+        return runs
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Weak references cannot be pickled: keep the networks beside their states."""
+        return self.__dict__ | {"_states": list(self._states.items())}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _states=WeakKeyDictionary(state["_states"]))
+
+    def _numbers(self) -> dict[str, float]:
+        """Return the numbers of the rule, but for the learning rate and the weight decay."""
+        others = self.number_checks.keys() - {"lr", "weight_decay"}
+        numbers = {name: getattr(self, name) for name in sorted(others)}
+        if "betas" in numbers:
+            numbers["beta1"], numbers["beta2"] = numbers.pop("betas")
+        return numbers
+
+    def _first_value(self) -> float:
+        """Return what the state vectors hold before the first step."""
+        return 0.0

@@ -1,0 +1,85 @@
+"""What an optimizer remembers of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.engine.update import UpdateProgram
+from chainrule.utils.arrays import owned
+
+
+class OptimizerState:
+    """What an optimizer remembers of one network: its steps, and flat vectors like the parameters.
+
+    Attributes
+    ----------
+    steps : array of one int64, the steps taken so far.
+    vectors : array of shape (state vectors, parameters).
+    names : of the state vectors.
+    numbers : the rule's numbers and those of the training, as they are now.
+    program : what the engine does in a step with these numbers.
+    """
+
+    def __init__(self, vectors: NDArray[Any], names: tuple[str, ...] = ()) -> None:
+        self.steps, self.vectors, self.names = np.array([0]), vectors, names
+        self.lr = 0.0
+        self.numbers: Hashable = None
+        self.program: UpdateProgram | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the program out: it is made anew."""
+        return self.__dict__ | {"numbers": None, "program": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Own the arrays, which may come back read-only."""
+        own = {name: owned(state[name]) for name in ("steps", "vectors")}
+        self.__dict__.update(state | own)
+
+    @property
+    def step(self) -> int:
+        """Steps taken so far."""
+        return int(self.steps[0])
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What the machine takes."""
+        return {
+            "update": self.program,
+            "lr": self.lr,
+            "steps": self.steps,
+            "state": self.vectors,
+        }
+
+    def keep(self, names: tuple[str, ...], first_value: float) -> None:
+        """Keep the vectors of these names; those that are new hold ``first_value``."""
+        if names == self.names:
+            return
+        vectors = np.full((len(names), self.vectors.shape[1]), first_value, self.vectors.dtype)
+        for name, vector in zip(self.names, self.vectors, strict=True):
+            if name in names:
+                vectors[names.index(name)] = vector
+        self.vectors, self.names = vectors, names
+
+    def copy(self) -> OptimizerState:
+        """Return an independent copy."""
+        twin = OptimizerState(self.vectors.copy(), self.names)
+        twin._take_numbers(self)
+        return twin
+
+    def restore(self, earlier: OptimizerState) -> None:
+        """Go back to what :meth:`copy` returned."""
+        self.keep(earlier.names, 0.0)
+        self.vectors[:] = earlier.vectors
+        self._take_numbers(earlier)
+
+    def _take_numbers(self, other: OptimizerState) -> None:
+        self.steps[:] = other.steps
+        self.lr, self.numbers, self.program = other.lr, other.numbers, other.program
+
+    def has_numbers_of(self, other: OptimizerState, *, but_lr: bool = False) -> bool:
+        """Return whether both have the same numbers, whatever the steps taken."""
+        return self.numbers == other.numbers and (but_lr or self.lr == other.lr)

@@ -1,0 +1,46 @@
+"""What to do while a training runs: a base class, and the callbacks that people mostly want."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from chainrule.training.callbacks.callback import Callback, Training
+from chainrule.training.callbacks.callback import Callbacks as Callbacks
+from chainrule.training.callbacks.callback import State as State
+from chainrule.training.callbacks.callback import check_state as check_state
+
+if TYPE_CHECKING:
+    from chainrule.training.callbacks.csv_logger import CSVLogger
+    from chainrule.training.callbacks.early_stopping import EarlyStopping
+    from chainrule.training.callbacks.jsonl_logger import JSONLLogger
+    from chainrule.training.callbacks.model_checkpoint import ModelCheckpoint
+    from chainrule.training.callbacks.tensorboard import TensorBoard
+
+__all__ = [
+    "CSVLogger",
+    "Callback",
+    "EarlyStopping",
+    "JSONLLogger",
+    "ModelCheckpoint",
+    "TensorBoard",
+    "Training",
+]
+
+_MODULES = {  # loaded on first use
+    "CSVLogger": "csv_logger",
+    "EarlyStopping": "early_stopping",
+    "JSONLLogger": "jsonl_logger",
+    "ModelCheckpoint": "model_checkpoint",
+    "TensorBoard": "tensorboard",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a callback when it is first asked for."""
+    if name in _MODULES:
+        return getattr(import_module(f"chainrule.training.callbacks.{_MODULES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Name the callbacks before their first use, too."""
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,351 @@
+"""What a training calls while it runs: a base class for callbacks, and what they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import inf
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.losses import Loss
+from chainrule.models.sequential import Sequential
+from chainrule.optimizers import Optimizer
+from chainrule.training.averaging import ExponentialMovingAverage
+from chainrule.training.history import History
+from chainrule.utils import json_values
+from chainrule.utils.arguments import integer, shortened
+from chainrule.utils.arrays import FloatArray
+from chainrule.utils.interruption import Interruption
+
+__all__ = ["Callback", "Training"]
+
+State = dict[str, Any]  # of a callback: plain values and arrays
+
+
+@dataclass
+class Training:
+    """A training that runs, as its callbacks see it.
+
+    Attributes
+    ----------
+    network, loss, optimizer : Sequential, Loss, Optimizer
+    history : History
+        Filled so far.
+    X, y, sample_weight : arrays
+        The checked training data: y as the loss takes it, a tuple for several outputs;
+        sample_weight None if all rows count the same. Of an iterable's, the first batch.
+    batch_size, epochs, backend : int, int, str
+        As asked for; of an iterable, the first batch's rows.
+    epoch, step : int
+        How many were finished, in this training.
+    interruption : Interruption
+        Whether somebody pressed Ctrl-C.
+    figure_names : tuple of str
+        What :meth:`History.latest` has after each epoch.
+    average : ExponentialMovingAverage or None
+        What follows the parameters.
+    error : BaseException or None
+        In :meth:`Callback.on_fit_end`, what ended the training, if it was an exception.
+    """
+
+    network: Sequential
+    loss: Loss
+    optimizer: Optimizer
+    history: History
+    X: NDArray[Any] = field(repr=False)
+    y: Any = field(repr=False)
+    sample_weight: FloatArray | None = field(repr=False)
+    batch_size: int
+    epochs: int
+    backend: str
+    interruption: Interruption
+    figure_names: tuple[str, ...] = ("loss", "lr")
+    average: ExponentialMovingAverage | None = field(default=None, repr=False)
+    epoch: int = field(default=0, init=False)
+    step: int = field(default=0, init=False)
+    error: BaseException | None = field(default=None, init=False, repr=False)
+    _asked_to_stop: bool = field(default=False, init=False, repr=False)
+
+    @property
+    def asked_to_stop(self) -> bool:
+        """Whether a callback asked the training to end."""
+        return self._asked_to_stop
+
+    def stop(self) -> None:
+        """Ask the training to end before its next step."""
+        self._asked_to_stop = True
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the training ends before its next step, asked by a callback or by Ctrl-C."""
+        return self._asked_to_stop or self.interruption.requested
+
+    def probe(self, rows: int) -> tuple[NDArray[Any], Any, FloatArray | None]:
+        """Return (X, y, sample_weight) of up to ``rows`` rows, evenly spaced: always the same."""
+        rows = min(rows, len(self.X))
+        chosen = np.arange(rows) * len(self.X) // rows
+        weights = None if self.sample_weight is None else self.sample_weight[chosen]
+        several = isinstance(self.y, tuple)
+        y = tuple(of_head[chosen] for of_head in self.y) if several else self.y[chosen]
+        return self.X[chosen], y, weights
+
+
+class Callback:
+    """Something to do while :func:`fit` runs: a subclass says what, in one method or several.
+
+    Each method is given the :class:`Training`. Callbacks look, may ask to stop, and may set the
+    optimizer's numbers, such as ``training.optimizer.lr``, for the steps that follow. The
+    parameters are the training's own until :meth:`on_fit_end`.
+
+    Attributes
+    ----------
+    every : int or None
+        :meth:`on_steps` comes after each ``every`` steps; None: never. Compiled code, which does
+        many steps in a call, ends its calls there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import chainrule as cr
+    >>> class Enough(cr.Callback):
+    ...     every = 10
+    ...
+    ...     def on_steps(self, training):
+    ...         if training.history.batch_loss[-1] < 0.01:
+    ...             training.stop()
+    >>> X = np.linspace(-1, 1, 64).reshape(-1, 1)
+    >>> net = cr.Sequential(cr.Linear(1, 16), cr.Tanh(), cr.Linear(16, 1), seed=0)
+    >>> history = cr.fit(net, X, X**2, loss=cr.MSELoss(), optimizer=cr.Adam(lr=0.01),
+    ...                  epochs=1000, callbacks=[Enough()], progress=False)
+    >>> 100 < len(history.batch_loss) < 1000, len(history.batch_loss) % 10
+    (True, 0)
+    """
+
+    every: int | None = None
+
+    def on_fit_begin(self, training: Training) -> None:
+        """Do something before the first step."""
+
+    def on_steps(self, training: Training) -> None:
+        """Do something after steps, as often as ``every`` says."""
+
+    def on_epoch_end(self, training: Training) -> None:
+        """Do something after each epoch and its validation.
+
+        Where no callback has this method, or :meth:`next_epoch` says so, short epochs run together
+        in one compiled call.
+        """
+
+    def on_fit_end(self, training: Training) -> None:
+        """Do something at the end, however it came.
+
+        It comes once for each :meth:`on_fit_begin` that has returned: after the last step, after
+        Ctrl-C, and after an error, which ``training.error`` then holds. If it raises an exception
+        of its own, the other callbacks are told all the same.
+        """
+
+    def state_dict(self) -> State:
+        """Return what a checkpoint shall keep of this callback: plain values, and arrays.
+
+        Plain values are None, bool, int, float, str, and lists and dicts of these. Arrays of
+        numbers or booleans stand in the dict itself, not deeper.
+        """
+        return {}
+
+    def load_state_dict(self, state: State) -> None:
+        """Go on from what :meth:`state_dict` returned: comes after :meth:`on_fit_begin`.
+
+        A callback that shall begin anew with each training forgets what it knows in
+        :meth:`on_fit_begin`, where ``training.epoch`` is 0.
+        A ValueError says that it does not fit; the training is left as it was then.
+        """
+
+    def next_step(self, step: int) -> float:
+        """Return after which step :meth:`on_steps` shall come next; a fraction is rounded up.
+
+        One that is not later than ``step`` means: whenever the training pauses anyway.
+        """
+        return inf if self.every is None else step - step % self.every + self.every
+
+    def next_epoch(self, epoch: int) -> float:
+        """Return after which epoch :meth:`on_epoch_end` shall come next, at the latest."""
+        return epoch + 1
+
+
+def _plain(state: State) -> State:
+    return {key: value for key, value in state.items() if not isinstance(value, np.ndarray)}
+
+
+def check_state(state: Any, name: str) -> None:
+    """Raise TypeError or ValueError if a state is not such as a checkpoint can keep."""
+    if not isinstance(state, dict):
+        raise TypeError(f"{name} must be a dict, not {state!r}.")
+    json_values.check_plain(_plain(state), name, finite=False)
+    for key in state.keys() - _plain(state).keys():
+        if state[key].dtype.kind not in "biuf" or state[key].dtype.itemsize > 8:
+            raise TypeError(f"{name}[{key!r}] has dtype {state[key].dtype}.")
+
+
+class Callbacks:
+    """The callbacks of one training, called when it is their turn."""
+
+    def __init__(self, callbacks: Sequence[Callback], training: Training) -> None:
+        self._callbacks, self.training = callbacks, training
+        self._begun: list[Callback] = []  # that have not yet been told of the end
+        self._by_epoch = [
+            callback
+            for callback in callbacks
+            if type(callback).on_epoch_end is not Callback.on_epoch_end
+        ]
+        self._due: list[float] = []
+        self._first = self._pause = inf
+
+    @staticmethod
+    def checked(callbacks: Sequence[Callback]) -> list[Callback]:
+        """Return them as a list; TypeError or ValueError if something is wrong."""
+        if isinstance(callbacks, Callback) or not isinstance(callbacks, Sequence):
+            raise TypeError(f"callbacks must be a list of callbacks, not {shortened(callbacks)}.")
+        for position, callback in enumerate(callbacks):
+            if not isinstance(callback, Callback):
+                hint = " Did you forget the brackets?" if isinstance(callback, type) else ""
+                raise TypeError(
+                    f"callbacks[{position}] is no Callback but {shortened(callback)}.{hint}"
+                )
+            if callback.every is not None:
+                integer(callback.every, f"every of callbacks[{position}]", least=1)
+        return list(callbacks)
+
+    @property
+    def steps(self) -> float:
+        """How many steps may run until somebody's turn comes."""
+        return self._pause - self.training.step
+
+    @property
+    def epochs(self) -> float:
+        """How many epochs may run until somebody must look."""
+        epoch = self.training.epoch
+        return min((callback.next_epoch(epoch) for callback in self._by_epoch), default=inf) - epoch
+
+    def begin(self, states: dict[str, State] | None = None) -> None:
+        """Begin; or go on, with the states that :meth:`states` returned.
+
+        Raises
+        ------
+        ValueError
+            If a state belongs to none of the callbacks, or is not accepted.
+        """
+        try:
+            self._begin({} if states is None else dict(states))
+        except BaseException as error:  # those that have begun end before the caller tidies up
+            self.end(error)
+            raise
+
+    def _begin(self, states: dict[str, State]) -> None:
+        for name, callback in self._named().items():
+            callback.on_fit_begin(self.training)
+            self._begun.append(callback)
+            if name in states:
+                try:
+                    callback.load_state_dict(states.pop(name))
+                except (
+                    ArithmeticError,
+                    AttributeError,
+                    LookupError,
+                    TypeError,
+                    ValueError,
+                ) as error:
+                    raise ValueError(f"{name} cannot go on from its state: {error}") from error
+        if states:
+            raise ValueError(f"There is a state of {', '.join(states)}, but no such callback.")
+        self._due = [self._next_step(callback) for callback in self._callbacks]
+        self._look_ahead()
+
+    def _named(self) -> dict[str, Callback]:
+        """Return each with its class's name, and a number where there are several."""
+        named: dict[str, Callback] = {}
+        for callback in self._callbacks:
+            kind, number = type(callback).__name__, 1
+            name = kind
+            while name in named:
+                number += 1
+                name = f"{kind}-{number}"
+            named[name] = callback
+        return named
+
+    def states(self) -> tuple[dict[str, State], dict[str, NDArray[Any]]]:
+        """Return the plain part of each callback's state, and all arrays as ``"name.key"``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a state holds something else.
+        """
+        plain, arrays = {}, {}
+        for name, callback in self._named().items():
+            state = callback.state_dict()
+            check_state(state, f"The state_dict of {name}")
+            if state:
+                plain[name] = _plain(state)
+            for key in state.keys() - _plain(state).keys():
+                arrays[f"{name}.{key}"] = state[key]
+        return plain, arrays
+
+    def after_steps(self, steps: int) -> None:
+        self.training.step += steps
+        step = self.training.step
+        if step < self._first:
+            return
+        for position, callback in enumerate(self._callbacks):
+            if step >= self._due[position]:
+                callback.on_steps(self.training)
+                self._due[position] = self._next_step(callback)
+        self._look_ahead()
+
+    def _next_step(self, callback: Callback) -> float:
+        return float(np.ceil(callback.next_step(self.training.step)))
+
+    def _look_ahead(self) -> None:
+        self._first = min(self._due, default=inf)
+        self._pause = min((due for due in self._due if due > self.training.step), default=inf)
+
+    def after_epochs(self, epochs: int) -> None:
+        self.training.epoch += epochs
+        for callback in self._by_epoch:
+            callback.on_epoch_end(self.training)
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Tell those that have begun of the end, and of the error that it came by.
+
+        What one of them raises keeps nobody from being told. It is raised at the end, or becomes a
+        note of the first error.
+        """
+        first = error
+        while self._begun:
+            callback = self._begun.pop(0)
+            self.training.error = first
+            try:
+                callback.on_fit_end(self.training)
+            except BaseException as raised:
+                if first is None:
+                    first = raised
+                else:
+                    kind = type(callback).__name__
+                    first.add_note(f"Then {kind}'s on_fit_end raised {raised!r}.")
+        self.training.error = None  # its traceback refers to the training, and would keep it
+        if error is None and first is not None:
+            raise first
+
+    def __enter__(self) -> Callbacks:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.end(error)

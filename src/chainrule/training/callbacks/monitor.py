@@ -1,0 +1,96 @@
+"""Monitor: one figure of a training, and what is better for it."""
+
+from __future__ import annotations
+
+import re
+from math import inf, isfinite, nan
+from typing import Any
+
+from chainrule.training.callbacks.callback import Training
+from chainrule.utils.arguments import at_least_zero, shortened
+
+MODES = ("min", "max")
+
+# What is better when it is smaller, and when it is larger; abbreviations end a word.
+SMALLER = re.compile(
+    r"loss|error|deviance|perplexity|cross_?entropy|divergence|brier|"
+    r"(mae|mse|mape|nll|bce)(?![a-z0-9])"
+)
+LARGER = re.compile(
+    r"accuracy|score|precision|recall|likelihood|auc(?![a-z0-9])|"
+    r"(?<![a-z])(acc|r2|f1|iou|dice|kappa|mcc)(?![a-z0-9])"
+)
+NEGATED = re.compile(r"(?<![a-z])neg(ative)?(?![a-z])")
+
+
+def mode_of(name: str) -> str | None:
+    """Return whether a figure of this name is better small or large; None if it does not say so.
+
+    >>> mode_of("validation_rmse"), mode_of("validation_f1"), mode_of("validation_weight")
+    ('min', 'max', None)
+    """
+    smaller, larger, negated = (
+        pattern.search(name.lower()) is not None for pattern in (SMALLER, LARGER, NEGATED)
+    )
+    if smaller == larger or negated:
+        return None
+    return "min" if smaller else "max"
+
+
+class Monitor:
+    """A figure to watch, by its name in the training's figures.
+
+    Parameters
+    ----------
+    name : str
+    mode : "min", "max" or None
+        None: as the name says, see :func:`mode_of`.
+    min_delta : float
+        What is better by no more than this does not count.
+
+    Raises
+    ------
+    ValueError
+        If there is no mode, and the name does not say which it is.
+    """
+
+    def __init__(self, name: Any, mode: Any = None, min_delta: Any = 0.0) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"monitor must be the name of a figure, not {shortened(name)}.")
+        if mode not in (None, *MODES):
+            raise ValueError(f"mode must be 'min', 'max' or None, not {mode!r}.")
+        self.name, self.mode = name, mode or mode_of(name)
+        if self.mode is None:
+            raise ValueError(
+                f"monitor is {name!r}, a name that does not say whether smaller or larger values "
+                'are better: give mode="min" or mode="max".'
+            )
+        self.min_delta = at_least_zero(min_delta, "min_delta")
+
+    @property
+    def worst(self) -> float:
+        """What everything is better than."""
+        return inf if self.mode == "min" else -inf
+
+    def check(self, training: Training) -> None:
+        """Raise ValueError if this training has no such figure."""
+        if self.name not in training.figure_names:
+            known = ", ".join(repr(name) for name in training.figure_names)
+            hint = ""
+            if "validation_loss" not in training.figure_names:
+                hint = " Figures of the validation need fit(..., validation=(X, y))."
+            raise ValueError(f"monitor is {self.name!r}, but this training has only {known}.{hint}")
+
+    def value(self, training: Training) -> float:
+        """Return the figure after the latest epoch; NaN before the first."""
+        return training.history.latest().get(self.name, nan)
+
+    def improves(self, value: float, best: float, threshold: float = 0.0) -> bool:
+        """Return whether ``value`` is better than ``best``; NaN never is.
+
+        What is better by no more than ``threshold``, a share of the best value, does not count.
+        """
+        margin = self.min_delta
+        if isfinite(best):
+            margin += threshold * abs(best)
+        return value < best - margin if self.mode == "min" else value > best + margin

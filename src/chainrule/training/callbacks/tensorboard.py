@@ -1,0 +1,107 @@
+"""TensorBoard: a training's figures for TensorBoard's charts, through tensorboardX."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from socket import gethostname
+from typing import Any
+
+from chainrule.training.callbacks.callback import Training
+from chainrule.training.callbacks.file_callback import FileCallback
+
+
+class TensorBoard(FileCallback):
+    """Write each figure as a scalar after each epoch; ``tensorboard --logdir runs`` shows them.
+
+    Those that cannot be written, as on a full disk, are a warning, once in a training; they are
+    tried again after the next epoch.
+
+    Parameters
+    ----------
+    folder : path
+        A folder for this training's events, such as ``"runs/first"``.
+
+    Raises
+    ------
+    ImportError
+        Without tensorboardX: ``pip install "chainrule[tensorboard]"``.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> watching = cr.callbacks.TensorBoard("runs/first")  # doctest: +SKIP
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        try:
+            import tensorboardX  # noqa: F401 - is it there?
+        except ImportError as error:
+            raise ImportError(
+                'TensorBoard needs tensorboardX: pip install "chainrule[tensorboard]".'
+            ) from error
+        self.folder = os.fspath(folder)
+        self._file: Any = None
+        self._pending: list[Any] = []  # events
+
+    def on_fit_begin(self, training: Training) -> None:
+        from tensorboardX.proto.event_pb2 import Event, SessionLog
+        from tensorboardX.record_writer import directory_check
+
+        super().on_fit_begin(training)
+        directory_check(self.folder)  # makes it
+        self._pending.clear()
+        if training.epoch:
+            # Events from this one on, which a training that is resumed repeats, the reader hides.
+            log = SessionLog(status=SessionLog.START)
+            self._pending.append(Event(step=training.epoch + 1, session_log=log))
+        self._write()
+
+    def _write(self) -> None:
+        """Write the pending events, into a new file if there is none that is well."""
+        try:
+            if self._file is None:
+                self._file = self._new_file()
+            for event in self._pending:
+                self._file.write(event.SerializeToString())
+            self._file.flush()
+        except OSError:  # it may have written a part
+            self._close()
+            raise
+        self._pending.clear()
+
+    def _new_file(self) -> Any:
+        # Not a SummaryWriter: that writes in a thread, which an error ends, and then waits for it.
+        from tensorboardX.proto.event_pb2 import Event
+        from tensorboardX.record_writer import RecordWriter
+
+        now = time.time_ns()  # the next training may begin within the same second
+        name = f"events.out.tfevents.{now // 10**9}.{gethostname()}.{now}"
+        file = RecordWriter(os.path.join(self.folder, name))
+        file.write(Event(wall_time=now / 1e9, file_version="brain.Event:2").SerializeToString())
+        return file
+
+    def _close(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            with suppress(OSError):
+                file.close()
+
+    def on_epoch_end(self, training: Training) -> None:
+        from tensorboardX.proto.event_pb2 import Event
+        from tensorboardX.summary import scalar
+
+        for name, value in training.history.latest().items():
+            summary = scalar(name, value)
+            event = Event(wall_time=time.time(), step=training.epoch, summary=summary)
+            self._pending.append(event)
+        self.attempt(self._write)
+
+    def on_fit_end(self, training: Training) -> None:
+        if self._pending:
+            self.attempt(self._write)
+        self._close()
+
+    def __repr__(self) -> str:
+        return f"TensorBoard({self.folder!r})"

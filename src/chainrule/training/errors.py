@@ -1,0 +1,36 @@
+"""The error of a training that diverges."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from chainrule.training.history import History
+
+
+class NonFiniteError(ArithmeticError):
+    """The loss, or a parameter, became NaN or infinite; the network keeps what it had before.
+
+    Attributes
+    ----------
+    epoch, step : int
+        Where it happened, both counted from 1.
+    layer : str
+        The first layer whose output was not finite, or ``"the loss"``; if all of them were, the
+        first layer whose parameters were not finite after the optimizer's step.
+    history : History or None
+        What happened in :func:`fit` until then.
+    """
+
+    __module__ = "chainrule"  # as users know it, in tracebacks
+
+    def __init__(
+        self, message: str, *, epoch: int, step: int, layer: str, history: History | None = None
+    ) -> None:
+        super().__init__(message)
+        self.epoch, self.step, self.layer, self.history = epoch, step, layer, history
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let it come out of other processes, with the arguments that have no place in ``args``."""
+        make = partial(type(self), epoch=self.epoch, step=self.step, layer=self.layer)
+        return make, self.args, self.__dict__

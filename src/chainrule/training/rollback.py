@@ -1,0 +1,130 @@
+"""The way back to the last finite parameters.
+
+Checking every update would cost each step a pass over memory. Instead, training keeps a copy of
+the state from time to time, and the batches since; when parameters turn out not to be finite, it
+goes back to the copy and repeats the steps one by one, bit for bit the same, until just before
+the one that did it.
+"""
+
+from collections.abc import Callable, Iterator
+from time import perf_counter
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.models.batch import Batch
+from chainrule.models.sequential import Sequential
+from chainrule.optimizers import OptimizerState
+from chainrule.utils.arrays import FloatArray, all_finite
+
+COPY_SHARE = 0.02  # of the time, at most, goes into copies
+
+# Parameters and state as they were, kept for the next training with the same state: to be given
+# memory by the system, page by page, takes many times as long as to copy into it.
+_copies: WeakKeyDictionary[OptimizerState, tuple[FloatArray, OptimizerState]] = WeakKeyDictionary()
+
+
+class Rollback:
+    """A copy of a network's parameters and optimizer state, and the rows trained on since.
+
+    Parameters
+    ----------
+    network, state
+        What is copied and restored.
+    step : function
+        Trains the network on the rows of one batch, with its learning rate, or the rule's, and
+        with the data that they are of.
+    batch : int
+        Rows of a batch.
+    average
+        An average of the parameters that follows them, if any: it goes back with them.
+    """
+
+    def __init__(
+        self,
+        network: Sequential,
+        state: OptimizerState,
+        step: Callable[[NDArray[np.int64], NDArray[np.float64] | None, Batch], object],
+        batch: int,
+        average: FloatArray | None = None,
+    ) -> None:
+        self._network, self._state, self._step, self._batch = network, state, step, batch
+        self._average = average
+        self._earlier_average = None if average is None else average.copy()
+        self._slices: list[tuple[NDArray[np.int64], NDArray[np.float64] | None, Batch]] = []
+        self.copy()
+
+    @property
+    def size(self) -> int:
+        """How many numbers a copy has."""
+        return self._network.params.size + self._state.vectors.size
+
+    def copy(self) -> None:
+        """Keep everything as it is now, and forget the batches before."""
+        started = perf_counter()
+        if self._state in _copies:
+            params, earlier = _copies[self._state]
+            params[:] = self._network.params
+            earlier.restore(self._state)
+        else:
+            _copies[self._state] = self._network.params.copy(), self._state.copy()
+        if self._average is not None and self._earlier_average is not None:
+            self._earlier_average[:] = self._average
+        self._slices.clear()
+        self._copied = perf_counter()
+        self._next_copy = self._copied + (self._copied - started) / COPY_SHARE
+
+    def before(
+        self, orders: NDArray[np.int64], rates: NDArray[np.float64] | None, data: Batch
+    ) -> None:
+        """Note that batches of these rows come next, a vector of them for each epoch.
+
+        ``rates`` are their learning rates, if they are not the rule's.
+        """
+        _, earlier = _copies[self._state]
+        # Steps are repeated with the copy's numbers, such as the learning rate.
+        other_numbers = not self._state.has_numbers_of(earlier, but_lr=rates is not None)
+        if other_numbers or (self._slices and perf_counter() > self._next_copy):
+            self.copy()
+        self._slices.append((orders, rates, data))
+
+    def to_last_finite(self) -> tuple[int, str]:
+        """Leave network and state as they were after the last step that kept them finite.
+
+        The gradients are those of the step after it.
+
+        Returns
+        -------
+        step : int
+            The step after it, counted from 0 in the slice that :meth:`before` was told of last.
+        name : str
+            The first parameter that is not finite after that step.
+        """
+        self._network.params, earlier = _copies[self._state]
+        self._state.restore(earlier)
+        average = np.empty(0) if self._average is None else self._average
+        if self._earlier_average is not None:
+            average[:] = self._earlier_average
+        views = self._network.parameters()
+        for step, rows, rate, data in self._batches():
+            before = self._network.params.copy(), average.copy(), self._state.copy()
+            self._step(rows, rate, data)
+            if not all_finite(self._network.params):
+                name = next(name for name, view in views.items() if not np.isfinite(view).all())
+                self._network.params[:], average[:], state = before
+                self._state.restore(state)
+                return step, name
+        return step, next(iter(views))  # functions of one's own that draw numbers drew others
+
+    def _batches(
+        self,
+    ) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.float64] | None, Batch]]:
+        """Yield each step since the copy: its number in its slice, its rows, rate and data."""
+        for orders, rates, data in self._slices:
+            step = 0
+            for rows in orders:
+                for start in range(0, rows.size, self._batch):
+                    rate = None if rates is None else rates[step : step + 1]
+                    yield step, rows[start : start + self._batch], rate, data
+                    step += 1

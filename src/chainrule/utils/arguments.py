@@ -1,0 +1,144 @@
+"""The door for single numbers: each is checked, and named if it is wrong, before it is used.
+
+With a ``dtype``, a number must be right as that dtype holds it, too: 1e39 is infinite in float32,
+and 1e-50 is 0. What is returned is the number itself.
+"""
+
+from collections.abc import Callable, Sequence
+from math import inf, isfinite
+from operator import index
+from typing import Any, ClassVar
+
+import numpy as np
+
+Check = Callable[[Any, str, np.dtype | None], Any]
+MOST_SHOWN = 120  # characters of a wrong value
+
+
+def shortened(value: Any) -> str:
+    """Return the beginning of a wrong value's repr, which may be a whole data set's.
+
+    >>> shortened("a" * 1000)[-6:]
+    'aaa...'
+    """
+    text = repr(value)
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
+
+
+def integer(value: Any, name: str, *, least: int) -> int:
+    """Return ``value`` as an int; TypeError if it is none, ValueError if it is below ``least``."""
+    try:
+        number = None if isinstance(value, bool) else index(value)
+    except TypeError:
+        number = None
+    if number is None:
+        raise TypeError(f"{name} must be an integer, not {shortened(value)}.")
+    if number < least:
+        raise ValueError(f"{name} must be at least {least}, not {number}.")
+    return number
+
+
+def real(value: Any, name: str, dtype: np.dtype | None = None) -> float:
+    """Return ``value`` as a finite float."""
+    return _number(value, name, dtype, "finite", lambda number: True)
+
+
+def at_least_zero(value: Any, name: str, dtype: np.dtype | None = None) -> float:
+    """Return ``value`` as a finite float of 0 or more."""
+    # As it mostly is, in loops of one's own; both dtypes hold it.
+    if type(value) is float and 0.0 <= value < 3e38:
+        return value
+    return _number(value, name, dtype, "0 or more", lambda number: number >= 0)
+
+
+def above_zero(value: Any, name: str, dtype: np.dtype | None = None) -> float:
+    """Return ``value`` as a finite float of more than 0."""
+    return _number(value, name, dtype, "more than 0", lambda number: number > 0)
+
+
+def share(value: Any, name: str, dtype: np.dtype | None = None) -> float:
+    """Return ``value`` as a float from 0 to 1."""
+    return _number(value, name, dtype, "from 0 to 1", lambda number: 0 <= number <= 1)
+
+
+def share_below_one(value: Any, name: str, dtype: np.dtype | None = None) -> float:
+    """Return ``value`` as a float from 0 to 1, without 1."""
+    if type(value) is float and 0.0 <= value < 0.999999:
+        return value
+    return _number(value, name, dtype, "at least 0 and less than 1", lambda number: 0 <= number < 1)
+
+
+def between_zero_and_one(value: Any, name: str, dtype: np.dtype | None = None) -> float:
+    """Return ``value`` as a float of more than 0 and less than 1."""
+    return _number(value, name, dtype, "more than 0 and less than 1", lambda number: 0 < number < 1)
+
+
+def several(check: Check) -> Check:
+    """Return the check of numbers in a list, each checked by ``check``: it returns a tuple."""
+
+    def checked(value: Any, name: str, dtype: np.dtype | None = None) -> tuple[Any, ...]:
+        if isinstance(value, str | bytes) or not isinstance(value, Sequence | np.ndarray):
+            raise TypeError(f"{name} must be numbers in a list, not {value!r}.")
+        if len(value) == 0:
+            raise ValueError(f"{name} must have at least one number.")
+        return tuple(check(number, f"{name}[{i}]", dtype) for i, number in enumerate(value))
+
+    return checked
+
+
+def optional(check: Check) -> Check:
+    """Return the check of what may also be None."""
+
+    def checked(value: Any, name: str, dtype: np.dtype | None = None) -> Any:
+        return None if value is None else check(value, name, dtype)
+
+    return checked
+
+
+class Numbers:
+    """What has numbers as attributes that are checked in the dtype in which they are used.
+
+    Attributes
+    ----------
+    number_checks : dict
+        The check of each, by its name.
+    """
+
+    number_checks: ClassVar[dict[str, Check]] = {}
+
+    def check_numbers(self, dtype: np.dtype | None = None) -> None:
+        """Raise ValueError or TypeError if a number is wrong, in ``dtype`` if it is given."""
+        for name in self.number_checks:
+            object.__setattr__(self, name, self.checked(name, getattr(self, name), dtype))
+
+    def checked(self, name: str, value: Any, dtype: np.dtype | None = None) -> Any:
+        """Return what the attribute ``name`` may be set to; errors as of :meth:`check_numbers`."""
+        return self.number_checks[name](value, f"{type(self).__name__}'s {name}", dtype)
+
+
+def _number(
+    value: Any,
+    name: str,
+    dtype: np.dtype | None,
+    expected: str,
+    accepts: Callable[[float], bool],
+) -> float:
+    try:
+        number = None if isinstance(value, (str, bytes)) else float(value)  # float() parses them
+    except (TypeError, ValueError):
+        number = None
+    except OverflowError:  # an int that no float comes near
+        number = inf
+    if number is None:
+        raise TypeError(f"{name} must be a number, not {shortened(value)}.")
+    if not (isfinite(number) and accepts(number)):
+        raise ValueError(f"{name} must be {expected}, not {value}.")
+    if dtype is not None:
+        with np.errstate(over="ignore"):
+            used = float(dtype.type(number))
+        if not (isfinite(used) and accepts(used)):
+            raise ValueError(
+                f"{name} must be {expected} in {dtype}, in which it is used, not {value}: that is "
+                f"{used} there."
+            )
+    return number

@@ -1,0 +1,209 @@
+"""The door: whatever comes in as an array is checked and put into one form here, once.
+
+Compiled code sees arrays of one dtype, C-contiguous, aligned and read-only: each other form would
+be compiled for by itself. Integers, booleans and other floats are converted to the network's
+dtype; anything else is refused. X, which may be large or memory-mapped, mostly stays as it is: the
+engine converts its rows when it gathers them. Targets that have the form already are not copied
+either. Labels and weights, one number a row, always are: what was checked stays as it was, whoever
+writes into the array that they came from. What is no array yet becomes one in
+``chainrule.utils.protocols``.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from chainrule.utils.protocols import REAL, as_array
+
+FLOATS = ("float32", "float64")
+GATHERED = frozenset(  # dtypes that compiled code converts itself
+    np.dtype(name)
+    for name in (
+        "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+        "float16", "float32", "float64",
+    )
+)  # fmt: skip
+LARGEST = {np.dtype(name): float(np.finfo(name).max) for name in FLOATS}
+BLOCK = 1 << 16  # elements that are checked at a time, so that what is made of them stays in cache
+FEW = 10_000  # elements whose squares OpenBLAS adds up without starting threads
+FloatArray = NDArray[Any]
+
+
+def float_dtype(dtype: DTypeLike) -> np.dtype:
+    """Return ``dtype`` as a NumPy dtype; ValueError unless it is float32 or float64."""
+    try:
+        result = np.dtype(dtype)
+    except TypeError:
+        result = None
+    if result is None or result.name not in FLOATS:
+        raise ValueError(f"dtype must be {' or '.join(FLOATS)}, not {dtype!r}.")
+    return result
+
+
+def finite_array(value: ArrayLike, name: str, dtype: np.dtype) -> NDArray[Any]:
+    """Return ``value`` as an array of real numbers, of whatever dtype, that fit into ``dtype``.
+
+    Raises
+    ------
+    TypeError
+        If it holds anything but real numbers.
+    ValueError
+        If it holds NaN or infinity, also after the conversion, or is ragged.
+    """
+    array = as_array(value, name)
+    _check_real(array, name, dtype)
+    return array
+
+
+def real_array(value: ArrayLike, name: str, dtype: np.dtype) -> FloatArray:
+    """Return ``value`` as a read-only array of ``dtype`` with finite elements.
+
+    Errors are those of :func:`finite_array`.
+    """
+    return _in_one_form(finite_array(value, name, dtype), dtype)
+
+
+def batch_array(value: ArrayLike, name: str, dtype: np.dtype) -> NDArray[Any]:
+    """Return ``value`` as an array of at least two dimensions, none empty, for the gather.
+
+    It is not copied, unless its rows are not contiguous or its dtype is none of ``GATHERED``.
+    Errors are those of :func:`finite_array`.
+    """
+    array = finite_array(value, name, dtype)
+    if array.ndim < 2:
+        hint = " A single sample is X[None]." if array.ndim == 1 else ""
+        raise ValueError(
+            f"{name} must have shape (n, features), batch first, but its shape is "
+            f"{array.shape}.{hint}"
+        )
+    if array.shape[0] == 0:
+        raise ValueError(f"{name} must have at least one row, but its shape is {array.shape}.")
+    if array.size == 0:
+        raise ValueError(f"{name} must have no empty axis, but its shape is {array.shape}.")
+    side_by_side = array.flags.c_contiguous or array[0].flags.c_contiguous
+    in_place = side_by_side and array.dtype in GATHERED
+    return array if in_place else _in_one_form(array, dtype)
+
+
+def label_array(value: ArrayLike, rows: int, classes: int, name: str = "y") -> NDArray[np.int64]:
+    """Return a copy of class labels: int64 of shape ``(rows,)``, each in ``range(classes)``."""
+    array = as_array(value, name)
+    if array.dtype.kind not in "iu":
+        hint = " Use y.astype(int) if they are whole numbers." if array.dtype.kind == "f" else ""
+        raise TypeError(
+            f"{name} must hold integer class labels, but its dtype is {array.dtype}.{hint}"
+        )
+    if array.shape != (rows,):
+        raise ValueError(
+            f"{name} must have shape ({rows},), one label a row, but its shape is {array.shape}."
+        )
+    # The copy is what is checked: compiled code writes where labels say, and whoever lent the array
+    # may write into it at any time.
+    labels = np.array(array, np.int64, order="C")
+    wrong = (labels < 0) | (labels >= classes)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise ValueError(
+            f"{name} has label {array[row]} at row {row}, but the network has {classes} outputs "
+            f"(labels 0 to {classes - 1})."
+        )
+    return _read_only_view(labels)
+
+
+def target_array(
+    value: ArrayLike, shape: tuple[int, ...], dtype: np.dtype, name: str = "y"
+) -> FloatArray:
+    """Return targets of the output's ``shape``; ``(n,)`` is taken for one output, ``(n, 1)``."""
+    array = real_array(value, name, dtype)
+    if array.shape != shape and (*array.shape, 1) != shape:
+        raise ValueError(
+            f"{name} must have the shape of the output, {shape}, but its shape is {array.shape}."
+        )
+    return array.reshape(shape)
+
+
+def weight_array(
+    value: ArrayLike | None, rows: int, dtype: np.dtype, name: str = "sample_weight"
+) -> FloatArray | None:
+    """Return a copy of the samples' weights: of shape ``(rows,)``, not negative; None for None."""
+    if value is None:
+        return None
+    array = real_array(np.array(as_array(value, name)), name, dtype)
+    if array.shape != (rows,):
+        raise ValueError(
+            f"{name} must have shape ({rows},), one weight a row, but its shape is {array.shape}."
+        )
+    if (array < 0).any():
+        row = int(np.argmax(array < 0))
+        raise ValueError(f"{name} must not be negative, but {name}[{row}] is {array[row]}.")
+    return array
+
+
+def owned(array: NDArray[Any]) -> NDArray[Any]:
+    """Return ``array`` as kernels write into it: plain, contiguous, aligned and writable.
+
+    It is copied only if it is not so: unpickled arrays may be read-only, where they lie in a
+    memory-mapped file (joblib) or in memory that others share (pickle's out-of-band buffers).
+
+    >>> array = np.ones(2)
+    >>> owned(array) is array
+    True
+    """
+    return np.require(np.asarray(array), requirements=["C", "A", "W"])
+
+
+def all_finite(array: FloatArray) -> bool:
+    """Tell whether there is no NaN and no infinity in ``array``.
+
+    >>> all_finite(np.array([1.0, 2.0])), all_finite(np.array([1.0, np.inf]))
+    (True, False)
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        # One pass, and no array of bools; but a sum of large numbers may overflow.
+        return bool(np.isfinite(array.sum()) or np.isfinite(array).all())
+
+
+def _check_real(array: NDArray[Any], name: str, dtype: np.dtype) -> None:
+    """Raise an error unless ``array`` holds real numbers that are finite, also as ``dtype``."""
+    if array.dtype.kind not in REAL:
+        raise TypeError(f"{name} must hold real numbers, but its dtype is {array.dtype}.")
+    if array.dtype.kind != "f" or array.size == 0:
+        return
+    # One call finds out that all is well with a small array: a finite sum has finite squares.
+    is_small = array.itemsize >= 4 and array.size <= FEW
+    if is_small and float(np.vdot(array, array)) <= LARGEST[dtype]:
+        return
+    rows = np.atleast_1d(array)
+    step = max(1, BLOCK * len(rows) // rows.size)
+    for start in range(0, len(rows), step):
+        block = rows[start : start + step]
+        converted = block if block.dtype == dtype else _narrowed(block, dtype)
+        if not all_finite(converted):
+            first = int(np.argmin(np.isfinite(converted)))
+            where = np.unravel_index(first, converted.shape)
+            index = ", ".join(str(int(i)) for i in (start + where[0], *where[1:]))
+            cause = (
+                f" ({block[where]!s} does not fit into {dtype.name})"
+                if np.isfinite(block[where])
+                else ""
+            )
+            raise ValueError(
+                f"{name} must be finite, but {name}[{index}] is {converted[where]!s}{cause}."
+            )
+
+
+def _narrowed(array: NDArray[Any], dtype: np.dtype) -> FloatArray:
+    with np.errstate(over="ignore"):
+        return array.astype(dtype)
+
+
+def _in_one_form(array: NDArray[Any], dtype: np.dtype) -> NDArray[Any]:
+    contiguous = np.asarray(array, dtype, order="C")
+    return _read_only_view(contiguous if contiguous.flags.aligned else contiguous.copy())
+
+
+def _read_only_view(array: NDArray[Any]) -> NDArray[Any]:
+    view = array.view()
+    view.flags.writeable = False
+    return view

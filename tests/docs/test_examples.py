@@ -1,0 +1,47 @@
+"""The examples run, and find what they say."""
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+from chainrule.kernels.jit import JIT_DISABLED
+
+pytestmark = pytest.mark.once
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.mark.skipif(JIT_DISABLED, reason="takes 8 s, and test_objective.py has it in small")
+def test_scipy_fit(capsys):
+    pytest.importorskip("scipy")
+    errors = runpy.run_path(str(EXAMPLES / "scipy_fit.py"))["main"]()
+    assert errors["quasi_newton"] < 1e-12
+    assert errors["gauss_newton"] < 1e-12
+    assert errors["newton"] < 1e-4
+    assert errors["trust_region"] < 1e-4
+    assert len(capsys.readouterr().out.splitlines()) == 1 + len(errors)
+
+
+@pytest.mark.skipif(JIT_DISABLED, reason="takes long, and test_autodiff.py has its derivatives")
+def test_heat_equation(capsys):
+    assert runpy.run_path(str(EXAMPLES / "heat_equation.py"))["main"]() < 0.01
+    assert capsys.readouterr().out.startswith("loss")
+
+
+def test_from_numpy(capsys):
+    losses, seconds = runpy.run_path(str(EXAMPLES / "from_numpy.py"))["main"]((8, 6, 5, 3), 3, 1)
+    assert len(losses) == len(seconds) == 6  # and each agrees with NumPy's, or it had raised
+    assert len(capsys.readouterr().out.splitlines()) == 1 + len(seconds)
+
+
+def test_the_page_about_it_shows_its_code():
+    files = EXAMPLES / "from_numpy.py", EXAMPLES.parent / "docs" / "from-numpy.md"
+    source, page = (
+        re.sub("^ +", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE) for path in files
+    )
+    shown = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(shown) == 9
+    for code in shown:
+        assert code in source

@@ -1,0 +1,171 @@
+"""ONNX files: checked and run by others, and back again; what is not understood is refused."""
+
+import os
+import random
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx.reference import ReferenceEvaluator
+
+import chainrule as cr
+from chainrule.interop.onnx.export import RULES
+from chainrule.models.architecture import KNOWN
+
+rng = np.random.default_rng(0)
+SHARED = cr.Shared(cr.Linear(6, 6), cr.Tanh())
+ARGUMENTS = {
+    "Linear": {"in_features": 6, "out_features": 4},
+    "GELU": {"approximate": "tanh"},
+    "LeakyReLU": {"negative_slope": 0.3},
+    "ELU": {"alpha": 0.7},
+    "Rescale": {"scale": 0.5, "offset": -1.0},
+}
+LAYERS = {
+    **{
+        name: [kind(**ARGUMENTS.get(name, {}))]
+        for name, kind in KNOWN.items()
+        if name not in ("Residual", "Parallel", "Branch", "Shared")
+    },
+    "no bias": [cr.Linear(6, 3, bias=False)],
+    "GELU exact": [cr.GELU()],
+    "Residual": [cr.Residual(cr.Linear(6, 6), cr.ReLU(), cr.Residual(cr.SiLU())), cr.Tanh()],
+    "Parallel": [
+        cr.Parallel(
+            cr.Linear(6, 3),
+            cr.Sequential(cr.Linear(6, 3), cr.Tanh()),
+            cr.Parallel(cr.Linear(6, 3), cr.Linear(6, 3), combine="product"),
+        )
+    ],
+    "concatenate": [cr.Parallel(cr.Linear(6, 3), cr.Identity(), cr.GELU(), combine="concatenate")],
+    "product": [cr.Parallel(cr.Identity(), cr.Identity(), cr.ReLU(), combine="product")],
+    "Shared": [SHARED, cr.Residual(SHARED), cr.Linear(6, 2)],
+    "Branch": [cr.ReLU(), cr.Branch(cr.Linear(6, 2), cr.Identity(), cr.Linear(6, 2))],
+    "numbers": [cr.Rescale(2.0), cr.Rescale(1.0, 3.0), cr.Softmax()],
+}
+
+
+def outputs_of(net, x):
+    outputs = net.predict(x)
+    return outputs if isinstance(outputs, tuple) else (outputs,)
+
+
+def exported(tmp_path, net, **options):
+    path = tmp_path / "model.onnx"
+    net.to_onnx(path, **options)
+    onnx.checker.check_model(onnx.load(path), full_check=True)
+    return path
+
+
+def test_every_layer_has_a_form():
+    assert {name for name in KNOWN if name not in LAYERS} == set()
+    alone = {KNOWN[name] for name in ("Branch", "Shared")}  # their parts stand for themselves
+    assert set(RULES) | alone == set(KNOWN.values())
+
+
+@pytest.mark.parametrize("shape", [(6,), (2, 6)], ids=["rows", "matrices"])
+@pytest.mark.parametrize("name", LAYERS)
+def test_every_layer_there_and_back(tmp_path, name, shape):
+    net = cr.Sequential(*LAYERS[name], seed=0)
+    path = exported(tmp_path, net, input_shape=shape)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    same = cr.from_onnx(path)
+    for rows in (1, 17):
+        x = 3 * rng.normal(size=(rows, *shape)).astype("float32")
+        expected = outputs_of(net, x)
+        for found in (session.run(None, {"input": x}), outputs_of(same, x)):
+            assert len(found) == len(expected)
+            for one, other in zip(found, expected, strict=True):
+                np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+    if name != "product":
+        assert same.params.size == net.params.size
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_float64(tmp_path, name):
+    net = cr.Sequential(*LAYERS[name], seed=0, dtype="float64")
+    path = exported(tmp_path, net, input_shape=(6,))
+    evaluator, same = ReferenceEvaluator(str(path)), cr.from_onnx(path)
+    assert same.dtype == np.float64
+    x = rng.normal(size=(5, 6))
+    for found in (evaluator.run(None, {"input": x}), outputs_of(same, x)):
+        for one, other in zip(found, outputs_of(net, x), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6)
+
+
+def test_layers_come_back_as_they_were(tmp_path):
+    layers = [
+        cr.Rescale(0.5, -1.0),
+        cr.Linear(6, 4),
+        cr.GELU(),
+        cr.Linear(4, 4, bias=False),
+        cr.SiLU(),
+        cr.GELU("tanh"),
+        cr.Residual(cr.Linear(4, 4), cr.LeakyReLU(0.3)),
+        cr.Parallel(cr.Linear(4, 2), cr.Linear(4, 3), combine="concatenate"),
+        cr.Softmax(),
+    ]
+    net = cr.Sequential(*layers, seed=0)
+    same = cr.from_onnx(exported(tmp_path, net))
+    assert same.layers == net.layers
+    np.testing.assert_array_equal(same.params, net.params)
+    assert cr.from_onnx(tmp_path / "model.onnx", backend="numpy").backend == "numpy"
+    assert os.listdir(tmp_path) == ["model.onnx"]
+
+
+def test_shared_parameters_stay_shared(tmp_path):
+    path = exported(tmp_path, cr.Sequential(*LAYERS["Shared"], seed=0))
+    names = [tensor.name for tensor in onnx.load(path).graph.initializer]
+    assert names == ["0.0.weight", "0.0.bias", "2.weight", "2.bias"]
+
+
+def test_what_cannot_be_written(tmp_path):
+    path = tmp_path / "model.onnx"
+    net = cr.Sequential(cr.Linear(3, 2), cr.Activation(lambda x: x * x, lambda x: 2 * x), seed=0)
+    with pytest.raises(ValueError, match=r"Activation\(.*\(layer 1\) has no form in ONNX"):
+        net.to_onnx(path)
+    with pytest.raises(ValueError, match="inputs of several shapes"):
+        cr.Sequential(cr.Flatten(), cr.Linear(3, 2)).to_onnx(path)
+    net = cr.Sequential(cr.Linear(3, 2), seed=0)
+    with pytest.raises(ValueError, match="expects 3 input features"):
+        net.to_onnx(path, input_shape=(4,))
+    with pytest.raises(TypeError, match="input_shape must be a tuple"):
+        net.to_onnx(path, input_shape=3)
+    net.params[0] = np.nan
+    with pytest.raises(ValueError, match=r"0\.weight holds NaN"):
+        net.to_onnx(path)
+    assert os.listdir(tmp_path) == []
+
+
+def test_damaged_files(tmp_path):
+    net = cr.Sequential(*LAYERS["Residual"], *LAYERS["concatenate"], cr.Softmax(), seed=0)
+    good = exported(tmp_path, net).read_bytes()
+    chance, path = random.Random(0), tmp_path / "bad.onnx"
+    refused = 0
+    for _ in range(400):
+        bad = bytearray(good)
+        for _ in range(chance.choice([1, 1, 3, 20])):
+            kind, at = chance.randrange(3), chance.randrange(len(bad))
+            if kind == 0:
+                bad[at] = chance.randrange(256)
+            elif kind == 1:
+                del bad[at : at + chance.randrange(1, 40)]
+            else:
+                bad[at:at] = chance.randbytes(chance.randrange(1, 10))
+        path.write_bytes(bad)
+        try:
+            cr.from_onnx(path)
+        except cr.ModelFileError:
+            refused += 1
+    assert refused > 200
+
+
+def test_missing_files(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        cr.from_onnx(tmp_path / "model.onnx")
+    with pytest.raises(ValueError, match=r"^backend must be one of"):
+        cr.from_onnx(tmp_path / "model.onnx", backend="jax")
+    (tmp_path / "model.onnx").write_bytes(b"")
+    with pytest.raises(cr.ModelFileError, match="holds no graph"):
+        cr.from_onnx(tmp_path / "model.onnx")

@@ -1,0 +1,267 @@
+"""The loss as a function of its parameters is the network's, and SciPy finds its minimum."""
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.autodiff.door import flat_vector
+from chainrule.kernels.jit import JIT_DISABLED
+
+optimize = pytest.importorskip("scipy.optimize")
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(12, 3))
+TARGETS = RNG.uniform(size=(12, 2))
+WEIGHTS = RNG.uniform(size=12)
+module = sys.modules["chainrule.interop.scipy.objective"]  # the package's attribute is the function
+LOSSES = [cr.MSELoss(), cr.HuberLoss(0.3), cr.BCEWithLogitsLoss(), cr.CrossEntropyLoss(0.1)]
+
+
+def network(**options):
+    layers = cr.Linear(3, 4), cr.Tanh(), cr.Rescale(0.5, 1.0), cr.Linear(4, 2)
+    return cr.Sequential(cr.Rescale(2.0), *layers, seed=0, **options)
+
+
+def target_for(loss):
+    return (TARGETS[:, 0] > 0.5).astype(int) if loss.takes_labels else TARGETS
+
+
+def by_hand(net, loss, theta, weights):
+    net = net.copy("float64")
+    net.params = theta
+    value, d_output = loss(net.forward(X), target_for(loss), weights)
+    net.backward(d_output)
+    return value, net.grads
+
+
+def assert_close(found, expected):
+    assert found[0] == pytest.approx(expected[0], rel=1e-14)
+    np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=1e-14 * abs(expected[1]).max())
+
+
+@pytest.mark.parametrize("block", [1024, 5, 1])
+@pytest.mark.parametrize("weights", [None, WEIGHTS, np.arange(12) % 5 // 4], ids=["", "w", "few"])
+@pytest.mark.parametrize("loss", LOSSES, ids=repr)
+def test_value_and_gradient_are_the_networks(loss, weights, block, monkeypatch):
+    monkeypatch.setattr(module, "BLOCK", block)
+    net = network()
+    objective = cr.objective(net, loss, X, target_for(loss), weights)
+    for theta in (objective.start, RNG.normal(size=objective.start.shape)):
+        assert_close(objective.fun(theta), by_hand(net, loss, theta, weights))
+
+
+def test_without_any_weight_there_is_no_loss(monkeypatch):
+    monkeypatch.setattr(module, "BLOCK", 5)
+    objective = cr.objective(network(), cr.MSELoss(), X, TARGETS, np.zeros(12))
+    value, gradient = objective.fun(objective.start)
+    assert value == 0
+    assert not gradient.any()
+
+
+def test_gradcheck_agrees():
+    objective = cr.objective(network(), cr.HuberLoss(0.3), X, TARGETS, WEIGHTS)
+    cr.gradcheck(lambda t: objective.fun(t)[0], lambda t: objective.fun(t)[1], objective.start)
+
+
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["", "w"])
+def test_residuals_and_their_derivatives(weights, backend):
+    objective = cr.objective(network(backend=backend), cr.MSELoss(), X, TARGETS, weights)
+    theta = objective.start + 0.1
+    r, J = objective.residuals(theta), objective.jac(theta)
+    assert (r.shape, J.shape) == ((24,), (24, theta.size))
+    value, gradient = objective.fun(theta)
+    divisor = 2 * (12 if weights is None else weights.sum())
+    assert r @ r / divisor == pytest.approx(value, rel=1e-13)
+    np.testing.assert_allclose(2 * r @ J / divisor, gradient, rtol=1e-11, atol=1e-14)
+    step = 1e-5 * RNG.normal(size=theta.size)
+    difference = (objective.residuals(theta + step) - objective.residuals(theta - step)) / 2
+    np.testing.assert_allclose(J @ step, difference, rtol=0, atol=1e-13)
+
+
+def test_the_residuals_of_rows_and_outputs_with_more_axes():
+    net = cr.Sequential(cr.Linear(3, 2), cr.ReLU(), cr.Flatten(), cr.Linear(4, 1), seed=0)
+    images, y = RNG.normal(size=(5, 2, 3)), RNG.normal(size=5)
+    objective = cr.objective(net, cr.MSELoss(), images, y)
+    expected = net.copy("float64").predict(images)[:, 0] - y
+    np.testing.assert_allclose(objective.residuals(objective.start), expected, rtol=1e-14)
+    assert objective.jac(objective.start).shape == (5, net.params.size)
+    rows = cr.objective(
+        cr.Sequential(cr.Linear(3, 2), seed=0), cr.MSELoss(), images, images[..., 1:]
+    )
+    assert rows.residuals(rows.start).shape == (5 * 2 * 2,)
+    r, J = rows.residuals(rows.start), rows.jac(rows.start)
+    np.testing.assert_allclose(r @ J / 10, rows.fun(rows.start)[1], rtol=1e-12)
+
+
+def test_the_network_and_the_objective_do_not_touch_each_other():
+    net = network()
+    net.grads[:] = 1.0
+    params = net.params.copy()
+    objective = cr.objective(net, cr.MSELoss(), X, TARGETS)
+    assert objective.start.dtype == np.float64
+    before = objective.fun(objective.start)
+    for method in (objective.fun, objective.residuals, objective.jac):
+        method(objective.start + 1.0)
+    assert np.array_equal(net.params, params)
+    assert (net.grads == 1.0).all()
+    net.params = np.zeros(params.size)
+    after = objective.fun(objective.start)
+    assert before[0] == after[0]
+    assert np.array_equal(before[1], after[1])
+
+
+def test_each_call_gives_a_gradient_of_its_own():
+    objective = cr.objective(network(), cr.MSELoss(), X, TARGETS)
+    _, first = objective.fun(objective.start)
+    kept = first.copy()
+    _, second = objective.fun(objective.start + 1.0)
+    assert not np.shares_memory(first, second)
+    assert np.array_equal(first, kept)
+
+
+def test_theta_is_read_in_place_and_not_kept():
+    objective = cr.objective(network(), cr.MSELoss(), X, TARGETS)
+    theta = objective.start.copy()
+    assert flat_vector(objective._net, theta, "theta") is theta
+    value, _ = objective.fun(theta)
+    assert np.array_equal(theta, objective.start)
+    theta += 1.0
+    assert objective.fun(theta)[0] != value
+
+
+def read_only(theta):
+    theta = theta.copy()
+    theta.flags.writeable = False
+    return theta
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [read_only, lambda t: np.repeat(t, 2)[::2], lambda t: t.astype(">f8"), list, memoryview],
+    ids=["read-only", "strided", "big-endian", "list", "memoryview"],
+)
+def test_theta_in_any_form_gives_the_same_and_compiles_nothing(variant):
+    from chainrule.engine.interpreter import run
+
+    objective = cr.objective(network(), cr.MSELoss(), X, TARGETS)
+    value, gradient = objective.fun(objective.start)
+    compiled = None if JIT_DISABLED else len(run.signatures)
+    found = objective.fun(variant(objective.start))
+    assert found[0] == value
+    assert np.array_equal(found[1], gradient)
+    assert compiled is None or len(run.signatures) == compiled
+
+
+def test_float32_thetas_are_widened():
+    objective = cr.objective(network(), cr.MSELoss(), X, TARGETS)
+    theta = objective.start.astype("float32")
+    assert objective.fun(theta)[0] == objective.fun(theta.astype(float))[0]
+
+
+def test_threads_may_call_at_once(monkeypatch):
+    monkeypatch.setattr(module, "BLOCK", 5)
+    objective = cr.objective(network(), cr.MSELoss(), X, TARGETS)
+    thetas = objective.start + np.arange(40)[:, np.newaxis] / 10
+    expected = list(map(objective.fun, thetas))
+    with ThreadPoolExecutor(4) as pool:
+        for found, alone in zip(pool.map(objective.fun, thetas), expected, strict=True):
+            assert found[0] == alone[0]
+            assert np.array_equal(found[1], alone[1])
+
+
+@pytest.mark.parametrize("block", [1024, 5])
+def test_a_loss_that_overflows_has_no_gradient(block, monkeypatch):
+    monkeypatch.setattr(module, "BLOCK", block)
+    objective = cr.objective(network(), cr.MSELoss(), X, TARGETS)
+    value, gradient = objective.fun(np.full(objective.start.size, 1e200))
+    assert value == np.inf
+    assert np.isnan(gradient).all()
+    assert np.isfinite(objective.fun(objective.start)[1]).all()
+
+
+@pytest.mark.parametrize(
+    ("theta", "error", "message"),
+    [
+        (np.zeros(25), ValueError, r"theta must have shape \(26,\), one number.* is \(25,\)\."),
+        (np.zeros((26, 1)), ValueError, r"theta must have shape \(26,\).* is \(26, 1\)\."),
+        (np.full(26, np.nan), ValueError, r"theta must be finite, but theta\[0\] is nan\."),
+        (np.zeros(26, complex), TypeError, r"theta must hold real numbers, but .* complex128\."),
+        (None, TypeError, r"theta must be an array, not a NoneType\."),
+    ],
+)
+def test_wrong_thetas(theta, error, message):
+    objective = cr.objective(network(), cr.MSELoss(), X, TARGETS)
+    for method in (objective.fun, objective.residuals, objective.jac):
+        with pytest.raises(error, match=message):
+            method(theta)
+
+
+@pytest.mark.parametrize(
+    ("changed", "error", "message"),
+    [
+        ({"net": [cr.Linear(3, 2)]}, TypeError, r"net must be a Sequential, not \[Linear"),
+        ({"loss": "mse"}, TypeError, r"loss must be a loss such as cr\.MSELoss\(\), not 'mse'\."),
+        ({"X": X[:, :2]}, ValueError, r"expects 3 input features, but .* \(n, 2\)\."),
+        ({"X": X * np.nan}, ValueError, r"X must be finite, but X\[0, 0\] is nan\."),
+        ({"y": TARGETS[:5]}, ValueError, r"y must have the shape of the output, \(12, 2\)"),
+        ({"sample_weight": -WEIGHTS}, ValueError, r"sample_weight must not be negative"),
+    ],
+)
+def test_wrong_arguments(changed, error, message):
+    arguments = {"net": network(), "loss": cr.MSELoss(), "X": X, "y": TARGETS} | changed
+    with pytest.raises(error, match=message):
+        cr.objective(**arguments)
+
+
+def test_residuals_are_of_squares():
+    objective = cr.objective(network(), cr.HuberLoss(), X, TARGETS)
+    for method in (objective.residuals, objective.jac):
+        with pytest.raises(TypeError, match=r"are for MSELoss, but the loss is HuberLoss\(delta"):
+            method(objective.start)
+
+
+@pytest.mark.parametrize("method", ["L-BFGS-B", "BFGS", "Newton-CG", "trust-constr"])
+def test_minimize(method):
+    net = network()
+    objective = cr.objective(net, cr.MSELoss(), X, TARGETS)
+    result = optimize.minimize(
+        objective.fun, objective.start, jac=True, method=method, options={"maxiter": 15}
+    )
+    assert result.fun < 0.5 * objective.fun(objective.start)[0]
+    net.params = result.x
+    value, _ = cr.MSELoss()(net.forward(X), TARGETS)
+    assert value == pytest.approx(result.fun, rel=1e-5)
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=repr)
+def test_products_with_the_hessian(loss):
+    objective = cr.objective(network(), loss, X, target_for(loss), WEIGHTS)
+    cr.gradgradcheck(lambda t: objective.fun(t)[1], objective.hessp, objective.start)
+
+
+def test_a_wrong_vector_for_the_hessian():
+    objective = cr.objective(network(), cr.MSELoss(), X, TARGETS)
+    with pytest.raises(ValueError, match=r"vector must have shape \(26,\), one number a parameter"):
+        objective.hessp(objective.start, objective.start[1:])
+
+
+def test_minimize_with_the_hessian():
+    objective = cr.objective(network(), cr.MSELoss(), X, TARGETS)
+    result = optimize.minimize(
+        objective.fun, objective.start, jac=True, hessp=objective.hessp, method="trust-ncg"
+    )
+    assert result.fun < 0.01 * objective.fun(objective.start)[0]
+
+
+def test_least_squares_finds_an_exact_fit():
+    teacher = network(dtype="float64")
+    y = teacher.predict(X)
+    objective = cr.objective(network(), cr.MSELoss(), X, y)
+    start = objective.start + 0.05 * RNG.normal(size=objective.start.size)
+    exact = {"ftol": 1e-15, "xtol": 1e-15, "gtol": 1e-15}
+    result = optimize.least_squares(objective.residuals, start, objective.jac, **exact)
+    assert objective.fun(result.x)[0] < 1e-25

@@ -1,0 +1,236 @@
+"""Every kernel against its NumPy twin: same names, same arguments, same results."""
+
+import inspect
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from types import FunctionType
+
+import numpy as np
+import pytest
+
+import chainrule.kernels
+import chainrule.reference
+from chainrule.kernels import jit
+from chainrule.kernels.blocks import NORM_BLOCK, PACKED_BYTES
+from chainrule.kernels.group import GROUP_SIZE
+
+# Not kernels, but what they are made with.
+WITHOUT_TWIN = {
+    *(
+        "atomics",
+        "blocks",
+        "cache",
+        "clock",
+        "compilation",
+        "conversion",
+        "copy",
+        "dot",
+        "elementwise",
+        "formats",
+        "group",
+        "jit",
+        "same",
+        "sums",
+        "thread_group",
+        "tile",
+        "transpose",
+    ),
+    *("values", "vectors", "views", "weak"),
+}
+DTYPES = (np.float32, np.float64)
+ROWS_AND_COLUMNS = [(1, 1), (9, 2), (1, 10), (3, 2), (7, 5), (13, 33), (64, 10), (37, 53)]
+
+
+def public_functions(module):
+    """Return what ``module`` itself defines, compiled or not."""
+    found = {}
+    for name, value in vars(module).items():
+        function = getattr(value, "py_func", value)
+        if isinstance(function, FunctionType) and function.__module__ == module.__name__:
+            found[name] = value
+    return {name: value for name, value in found.items() if not name.startswith("_")}
+
+
+def modules(package):
+    return {name for _, name, _ in iter_modules(package.__path__)}
+
+
+# What makes a function's arguments has its twin in chainrule.engine.views.
+NATIVE = "arguments_of", "address", "call", "call_python"
+SUBJECTS = sorted(modules(chainrule.kernels) - WITHOUT_TWIN)
+PAIRS = [
+    (subject, name)
+    for subject in SUBJECTS
+    for name in public_functions(import_module(f"chainrule.kernels.{subject}"))
+]
+
+
+def pair(subject, name):
+    return (
+        getattr(import_module(f"chainrule.{package}.{subject}"), name)
+        for package in ("kernels", "reference")
+    )
+
+
+def test_every_file_has_its_twin():
+    assert {*SUBJECTS, "ops"} == modules(chainrule.reference)  # see test_ops.py
+
+
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_every_function_has_its_twin(subject):
+    kernels = public_functions(import_module(f"chainrule.kernels.{subject}"))
+    references = public_functions(import_module(f"chainrule.reference.{subject}"))
+    kernels.pop("arguments_of", None)
+    assert kernels.keys() == references.keys()
+    for name, kernel in kernels.items():
+        function = getattr(kernel, "py_func", kernel)
+        assert inspect.signature(function) == inspect.signature(references[name]), name
+
+
+def test_nobody_else_writes_njit():
+    package = Path(chainrule.kernels.__file__).parent.parent
+    for source in package.rglob("*.py"):
+        assert "njit(" not in source.read_text() or source.name == Path(jit.__file__).name, source
+
+
+# What a twin is called with: made from the names of its parameters.
+
+
+def arguments(function, rows, columns, dtype, rng):
+    """Return arrays and numbers for each of a function's parameters, by the project's names."""
+    inner = 6
+    shapes = {
+        "a": (rows, inner),
+        "b": (inner, columns),
+        "bias": (columns,),
+        "w": (inner, columns),
+        "db": (columns,),
+        "dw": (inner, columns),
+        "scratch": (PACKED_BYTES // 4,),
+        "weight": (rows,),
+        "source": (rows + 3, columns),
+        "parts": (3, columns + 1),
+        "out": (rows, columns),
+        "c": (rows, columns),
+    }
+    numbers = {
+        "slope": 0.1,
+        "alpha": 0.7,
+        "delta": 0.8,
+        "smoothing": 0.2,
+        "columns": 3,
+        "column": 1,
+        "adds": True,
+        "rows": rows,
+        "lr": 0.01,
+        "momentum": 0.9,
+        "weight_decay": 0.1,
+        "nesterov": True,
+        "beta1": 0.9,
+        "beta2": 0.999,
+        "eps": 1e-8,
+        "step": 3,
+        "total": 2.5,
+        "floor": dtype(-0.5),
+        "threads": 1,
+        "scale": 0.3,
+        "offset": -0.7,
+        "dtype": ord("h"),  # int16
+        "limit": 0.5,
+        "loss_weight": 0.25,
+        "thread": 0,
+        "has_bias": 1,
+        "p": 0.3,
+        "key": 0x7234567890ABCDEF,
+        "number": 1,
+        **{f"counter{i}": 0x9ABCDEF0 + i for i in range(4)},
+        "key0": 3,
+        "key1": 0xFFFFFFFF,
+        "decay": 0.9,
+        "first": 1 if "gather" in function.__module__ else 0,
+        "stride": 2 * columns + 3,
+    }
+    name = function.__name__
+    if name == "cross_entropy":
+        shapes["terms"] = (rows, 1)
+    if name in ("linear", "linear_add", "linear_relu", "linear_backward_weight"):
+        shapes["x"] = (rows, inner)
+    if name in ("linear", "linear_relu"):
+        shapes["b"] = (columns,)
+    if name == "linear_backward_input":
+        shapes["dx"] = (rows, inner)
+    if name == "multiply_by_transposed":
+        shapes["b"] = (columns, inner)
+    if name == "multiply_transposed":
+        shapes["a"] = (inner, rows)
+    if name in ("gather_values", "gather_weights"):
+        shapes["source"], shapes["out"] = (rows + 3,), (rows,)
+    if name == "add_up":
+        shapes["out"] = (columns,)
+    if name == "outer":
+        shapes |= {"x": (rows,), "dy": (columns,), "dw": (rows, columns)}
+    if name in ("sum_squares", "sum_squares_of_share"):
+        shapes["squares"] = (-(-rows * columns // NORM_BLOCK),)
+    if name == "square_norms_of_products":
+        shapes["squares"] = (rows,)
+    if name == "sum_of_weights":
+        del numbers["total"]
+        shapes |= {"weights": (rows + 3,), "total": (1,)}
+    if name == "add_loss":
+        shapes["loss"] = (1,)
+    if name in ("put_columns", "take_columns"):
+        shapes["y"] = (rows, columns + 2)
+    values = []
+    for parameter in inspect.signature(function).parameters:
+        if parameter in numbers:
+            values.append(numbers[parameter])
+        elif parameter == "label":
+            values.append(rng.integers(0, columns, rows))
+        elif parameter == "group":
+            values.append(np.zeros(GROUP_SIZE, np.int64))
+        elif parameter == "memory":
+            size = numbers["first"] + (rows + 3) * numbers["stride"]
+            values.append(rng.integers(0, 256, size, np.uint8))
+        elif parameter == "order":
+            values.append(rng.permutation(rows + 3)[:rows])
+        elif parameter == "uniform":
+            values.append(rng.uniform(size=rows))
+        elif parameter in ("square", "squares", "weight"):
+            values.append(rng.uniform(0.1, 2, shapes.get(parameter, (rows, columns))).astype(dtype))
+        elif parameter == "target" and name == "bce_with_logits":
+            values.append(rng.uniform(0, 1, (rows, columns)).astype(dtype))
+        else:
+            values.append(rng.normal(size=shapes.get(parameter, (rows, columns))).astype(dtype))
+    subject = function.__module__.rpartition(".")[2]
+    flat = ("activation", "clip", "combine", "curvature", "dropout", "norm", "rescale", "update")
+    by_row = any(word in name for word in ("softmax", "columns", "rows", "add_up"))
+    if subject in flat and not by_row:
+        values = [v.reshape(-1) if isinstance(v, np.ndarray) else v for v in values]
+    return values
+
+
+def tolerance(dtype):
+    return {"rtol": 64 * np.finfo(dtype).eps, "atol": 64 * np.finfo(dtype).eps}
+
+
+# Those that take numbers instead have tests/test_elementary.py, those that take the addresses of
+# functions tests/test_arguments.py.
+ARRAY_PAIRS = [pair for pair in PAIRS if pair[0] != "elementary" and pair[1] not in NATIVE]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("subject", "name"), ARRAY_PAIRS)
+def test_kernel_equals_its_twin(subject, name, dtype):
+    kernel, reference = pair(subject, name)
+    rng = np.random.default_rng(0)
+    for rows, columns in ROWS_AND_COLUMNS:
+        given = arguments(reference, rows, columns, dtype, rng)
+        mine = [v.copy() if isinstance(v, np.ndarray) else v for v in given]
+        result, expected = kernel(*mine), reference(*given)
+        names = inspect.signature(reference).parameters
+        for parameter, compiled, plain in zip(names, mine, given, strict=True):
+            if parameter != "scratch":
+                np.testing.assert_allclose(compiled, plain, **tolerance(dtype), err_msg=parameter)
+        if expected is not None:
+            assert result == pytest.approx(expected, rel=float(64 * np.finfo(dtype).eps))

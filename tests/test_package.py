@@ -1,0 +1,36 @@
+"""The package's face: its public names, and the modules that are imported by their public names."""
+
+import subprocess
+import sys
+from importlib import import_module
+from inspect import ismodule
+
+import pytest
+
+import chainrule as cr
+
+MODULES = [name for name in cr.__all__ if ismodule(getattr(cr, name))]
+
+
+def test_dir_shows_public_names_only():
+    assert dir(cr) == sorted(cr.__all__)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_public_module_is_imported_by_its_name(name):
+    assert import_module(f"chainrule.{name}") is getattr(cr, name)
+
+
+def test_a_public_module_may_be_the_first_import():
+    for line in (
+        "from chainrule.callbacks import EarlyStopping",
+        "from chainrule.schedules import StepLR",
+        "import chainrule.initializers as initializers; initializers.Normal()",
+    ):
+        subprocess.run([sys.executable, "-c", line], check=True)
+
+
+@pytest.mark.parametrize("error", [cr.GradientMismatch, cr.ModelFileError, cr.NonFiniteError])
+def test_errors_are_named_as_users_import_them(error):
+    assert error.__module__ == "chainrule"
+    assert getattr(cr, error.__name__) is error
