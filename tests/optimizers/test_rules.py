@@ -3,6 +3,7 @@
 import inspect
 import json
 import pickle
+import re
 from importlib import import_module
 from itertools import count, islice
 from pathlib import Path
@@ -21,7 +22,7 @@ from chainrule.operations.nadam import momentum_product
 from chainrule.operations.operation import find
 from chainrule.operations.update import UpdateOperation
 
-GOLDEN = json.loads((Path(__file__).parent / "golden" / "optimizers.json").read_text())
+GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "optimizers.json").read_text())
 VARIANTS = {
     "SGD": lambda **how: cr.SGD(**how),
     "SGD with momentum": lambda **how: cr.SGD(momentum=0.9, **how),
@@ -79,6 +80,17 @@ def test_every_optimizer_is_here():
         assert any(case["optimizer"] == name and not case["numbers"] for case in GOLDEN["cases"]), (
             f"tests/golden/generate_optimizers.py has no case of {name} with its defaults"
         )
+
+
+# Others are also what fit takes by default, and what scikit-learn's solvers stand for.
+@pytest.mark.parametrize("name", ["Adagrad", "Lion", "NAdam", "RMSprop"])
+def test_the_package_names_an_optimizer_in_its_own_few_files(name):
+    package, operation = Path(cr.__file__).parent, getattr(cr, name).operation
+    word = re.compile(rf"\b({name}|{operation})(_update)?\b")
+    found = {p.relative_to(package) for p in package.rglob("*.py") if word.search(p.read_text())}
+    folders = "operations", "optimizers", "reference"
+    own = {Path(folder, f"{operation}.py") for folder in folders}
+    assert found == own | {Path("optimizers/__init__.py")}
 
 
 # Formulas
