@@ -15,6 +15,7 @@ import chainrule.reference
 from chainrule.kernels import jit
 from chainrule.kernels.blocks import NORM_BLOCK, PACKED_BYTES
 from chainrule.kernels.group import GROUP_SIZE
+from chainrule.operations.operation import View
 
 # Not kernels, but what they are made with.
 WITHOUT_TWIN = {
@@ -228,7 +229,12 @@ def arguments(function, rows, columns, dtype, rng):
             values.append(rng.normal(size=shapes.get(parameter, (rows, columns))).astype(dtype))
     subject = function.__module__.rpartition(".")[2]
     flat = ("activation", "clip", "combine", "curvature", "dropout", "norm", "rescale", "update")
-    is_flat = subject in flat or "params" in inspect.signature(function).parameters
+    operation = None
+    if subject in modules(chainrule.operations):
+        module = import_module(f"chainrule.operations.{subject}")
+        operation = getattr(module, "OPERATION", None)
+    is_flat = subject in flat or getattr(operation, "view", None) == View.FLAT
+    is_flat |= "params" in inspect.signature(function).parameters
     by_row = any(word in name for word in ("softmax", "columns", "rows", "add_up"))
     if is_flat and not by_row:
         values = [v.reshape(-1) if isinstance(v, np.ndarray) else v for v in values]
