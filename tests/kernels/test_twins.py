@@ -94,7 +94,9 @@ def pair(subject, name):
 
 
 def test_every_file_has_its_twin():
-    assert {*SUBJECTS, "ops"} == modules(chainrule.reference)  # see test_ops.py
+    references = modules(chainrule.reference) - {"ops"}  # see test_ops.py
+    assert references >= {*SUBJECTS}
+    assert references - {*SUBJECTS} <= modules(chainrule.operations)
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)

@@ -341,13 +341,21 @@ def curve_output(
         "total": total,
         "direction": movement.reshape(rows, -1),
         "d_gradient": d_gradient,
-        **head.numbers,
+        **{name: _array_or_number(value, net.dtype) for name, value in head.numbers.items()},
     }
-    if "target" in curvature.names:
+    if head.takes_labels:
+        given["label"] = batch.targets.values[number][block].copy()
+    else:
         given["target"] = batch.targets.values[number][block].copy().reshape(rows, -1)
+    if loss is not None and loss.row_weight is not None:
+        code_of(loss.row_weight, net.backend)(*(given[name] for name in loss.row_weight.names))
     code_of(curvature, net.backend)(*(given[name] for name in curvature.names))
     if factor != 1.0:
         d_gradient *= factor
+
+
+def _array_or_number(value: float | tuple[float, ...], dtype: np.dtype) -> Any:
+    return np.array(value, dtype) if isinstance(value, tuple) else value
 
 
 def _any_targets(net: Sequential, loss: Loss, inputs: NDArray[Any]) -> Any:
@@ -355,7 +363,7 @@ def _any_targets(net: Sequential, loss: Loss, inputs: NDArray[Any]) -> Any:
     rows, shapes = len(inputs), net.output_shapes(inputs.shape[1:])
     heads = loss.heads([Tensor(shape) for shape in shapes])
     targets = [
-        np.zeros(rows, np.int64) if head.takes_labels else np.zeros((rows, *shape), net.dtype)
-        for head, shape in zip(heads, shapes, strict=True)
+        np.zeros(rows, np.int64) if shape is None else np.zeros((rows, *shape), net.dtype)
+        for shape in (head.target_shape for head in heads)
     ]
     return one_or_tuple(targets)

@@ -28,6 +28,7 @@ from math import prod
 from typing import Any, NamedTuple, Protocol
 
 Shape = tuple[int, ...]
+Numbers = Mapping[str, float | tuple[float, ...]]
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ class Step:
     y : the value that it makes.
     layers : the positions of the layers that it belongs to.
     parameters : by the names that the operation gives them.
-    numbers : hyperparameters, by name.
+    numbers : hyperparameters, by name; functions get a tuple as an array.
     saved : what forward hands on to backward: shapes of a row, by name.
     """
 
@@ -161,7 +162,7 @@ class Step:
     y: Tensor
     layers: list[int]
     parameters: Mapping[str, ParameterUse] = field(default_factory=dict)
-    numbers: Mapping[str, float] = field(default_factory=dict)
+    numbers: Numbers = field(default_factory=dict)
     saved: Mapping[str, Shape] = field(default_factory=dict)
 
     @property
@@ -190,7 +191,7 @@ class PlanBuilder(Protocol):
         shape: Shape | None = None,
         y: Tensor | None = None,
         parameters: Mapping[str, ParameterUse] | None = None,
-        numbers: Mapping[str, float] | None = None,
+        numbers: Numbers | None = None,
         saved: Mapping[str, Shape] | None = None,
     ) -> Tensor: ...
     def again(self, step: Step, *operands: Tensor, y: Tensor | None = None) -> Tensor: ...

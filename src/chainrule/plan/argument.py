@@ -10,6 +10,12 @@ from chainrule.kernels import context
 from chainrule.kernels.argument import Kind, Rows
 
 
+class Constants(NamedTuple):
+    """The key of a buffer that holds these numbers all the time."""
+
+    values: tuple[float, ...]
+
+
 class Argument(NamedTuple):
     """An argument of a call.
 
@@ -48,6 +54,13 @@ def number(value: float) -> Argument:
         return Argument(Kind(Rows.NUMBER, dtype="i8"), words=(int(value),))
     bits = int(np.float64(value).view(np.int64))
     return Argument(Kind(Rows.NUMBER, dtype="f8"), words=(bits,))
+
+
+def hyperparameter(value: float | tuple[float, ...]) -> Argument:
+    """Return a number, or an array of constants."""
+    if isinstance(value, tuple):
+        return whole(context.ARENA, Constants(value), (len(value),))
+    return number(value)
 
 
 def word(place: int, dtype: str = "i8") -> Argument:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from chainrule import layers
+from chainrule.interop.onnx.activations import read_gated
 from chainrule.interop.onnx.columns import ByColumn
 from chainrule.interop.onnx.steps import Array, Meeting, NodeView, Step
 
@@ -53,7 +54,7 @@ def _add(node: NodeView) -> Step:
         if not node.is_constant(constant):
             continue
         added, before = node.constant(constant), node.step_before(value)
-        if before is not None and before.parameters and "bias" not in before.parameters:
+        if before is not None and before.is_product and "bias" not in before.parameters:
             weight = before.parameters["weight"]
             if added.shape[-1:] == weight.shape[1:]:
                 names = *before.names, node.inputs[constant]
@@ -66,7 +67,7 @@ def _mul(node: NodeView) -> Step:
     for value, constant in ((0, 1), (1, 0)):
         if node.is_constant(constant):
             return _rescale(node, node.value(value), node.row(constant), 0.0)
-    return meeting(node, "product")
+    return read_gated(node) or meeting(node, "product")
 
 
 def _sub(node: NodeView) -> Step:
