@@ -170,6 +170,12 @@ class Step:
         """The first operand."""
         return self.operands[0]
 
+    def number(self, name: str) -> float:
+        """Return one of its numbers, which is no array of them."""
+        value = self.numbers[name]
+        assert not isinstance(value, tuple)
+        return float(value)
+
     @property
     def trains(self) -> bool:
         """Whether it has parameters whose gradients are wanted."""
