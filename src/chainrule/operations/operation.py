@@ -23,6 +23,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cache
 from importlib import import_module
 from math import prod
 from typing import Any, NamedTuple, Protocol
@@ -213,6 +214,7 @@ class Tangents(Protocol):
     def of(self, value: Tensor) -> Tensor | None: ...
 
 
+@cache
 def function(code: Callable[..., Any], *names: str) -> Function:
     """Return a kernel that takes what is named so, by default as its parameters are."""
     if not names:
