@@ -134,9 +134,11 @@ def test_fit(case, backend):
 
 
 def test_cases_cover_every_layer_loss_and_optimizer():
-    # Some stand alone in operations.json: see test_operations.py.
+    # Some stand alone: see test_operations.py and test_optimizer_rules.py.
     alone = json.loads((FOLDER / "operations.json").read_text())
     used = {case.get("layer") or case["loss"] for case in alone}
+    rules = json.loads((FOLDER / "optimizers.json").read_text())["cases"]
+    used |= {case["optimizer"] for case in rules}
     for case in CASES:
         used = used.union(*map(names_in, (*case.layers, case.loss, case.optimizer)))
     public = {*cr.layers.__all__, *cr.losses.__all__, *cr.optimizers.__all__, "MultiLoss"}
