@@ -141,9 +141,9 @@ def test_reference_linear_by_complex_step():
     reference_affine.linear_backward_weight(x, dy, 0, False, np.empty(0), dw)
     reference_affine.linear_backward_bias(dy, False, db)
     linear = reference_affine.linear
-    by_x = complex_step(lambda v, y: linear(v, w, b, np.empty(0), y), x, dy)
-    by_w = complex_step(lambda v, y: linear(x, v, b, np.empty(0), y), w, dy)
-    by_b = complex_step(lambda v, y: linear(x, w, v, np.empty(0), y), b, dy)
+    by_x = complex_step(lambda v, y: linear(v, w, b, -np.inf, np.empty(0), y), x, dy)
+    by_w = complex_step(lambda v, y: linear(x, v, b, -np.inf, np.empty(0), y), w, dy)
+    by_b = complex_step(lambda v, y: linear(x, w, v, -np.inf, np.empty(0), y), b, dy)
     for mine, exact in ((dx, by_x), (dw, by_w), (db, by_b)):
         np.testing.assert_allclose(mine, exact, rtol=1e-12, atol=1e-14)
 

@@ -44,6 +44,8 @@ CASES = [
 
 
 def made(cls, net=None, **changed):
+    if issubclass(cls, Optimizer):  # at its own learning rate, so that rounding stays small
+        return cls(**changed)
     names = inspect.signature(cls).parameters
     given = {name: REQUIRED[name] for name in names if name in REQUIRED} | changed
     if cls is cr.callbacks.EarlyStopping or cls is cr.schedules.ReduceLROnPlateau:

@@ -23,6 +23,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cache
 from importlib import import_module
 from math import prod
 from typing import Any, NamedTuple, Protocol
@@ -170,6 +171,12 @@ class Step:
         """The first operand."""
         return self.operands[0]
 
+    def number(self, name: str) -> float:
+        """Return one of its numbers, which is no array of them."""
+        value = self.numbers[name]
+        assert not isinstance(value, tuple)
+        return float(value)
+
     @property
     def trains(self) -> bool:
         """Whether it has parameters whose gradients are wanted."""
@@ -207,6 +214,7 @@ class Tangents(Protocol):
     def of(self, value: Tensor) -> Tensor | None: ...
 
 
+@cache
 def function(code: Callable[..., Any], *names: str) -> Function:
     """Return a kernel that takes what is named so, by default as its parameters are."""
     if not names:

@@ -2,9 +2,8 @@
 
 from collections.abc import Hashable, Mapping
 from math import prod
+from struct import pack, unpack
 from typing import NamedTuple
-
-import numpy as np
 
 from chainrule.kernels import context
 from chainrule.kernels.argument import Kind, Rows
@@ -52,7 +51,7 @@ def number(value: float) -> Argument:
     """Return a number of the plan's: an int stays one, anything else is a float64."""
     if isinstance(value, int):
         return Argument(Kind(Rows.NUMBER, dtype="i8"), words=(int(value),))
-    bits = int(np.float64(value).view(np.int64))
+    (bits,) = unpack("q", pack("d", value))
     return Argument(Kind(Rows.NUMBER, dtype="f8"), words=(bits,))
 
 
