@@ -158,7 +158,7 @@ def gauss_newton_vp(
 
     J is the network's Jacobian by its parameters, and H the loss's Hessian by the output. It is
     the part of the Hessian that takes the network for linear, never negative where the loss is
-    convex, as all of chainrule's are.
+    convex, as all of chainrule's are but ``GaussianNLLLoss``.
 
     Parameters
     ----------
@@ -209,14 +209,18 @@ def fisher_vp(
     """Return the Fisher information matrix times a vector.
 
     The loss of a row is taken for the negative logarithm of its target's probability: a normal
-    distribution of variance 1/2 for ``MSELoss``, Huber's for ``HuberLoss``, the classes'
-    probabilities for the others. The matrix is the mean over the rows of what the squared gradient
-    (its outer product with itself) is on average, if the network were right about the targets; so
-    there is no y. A mean over several outputs is taken as the loss takes it.
+    distribution of variance 1/2 for ``MSELoss``, Huber's for ``HuberLoss``, Laplace's for
+    ``L1Loss``, an asymmetric one for each quantile of ``QuantileLoss``, and those that the other
+    losses are named after, or the classes' probabilities. The matrix is the mean over the rows of
+    what the squared gradient (its outer product with itself) is on average, if the network were
+    right about the targets; so there is no y. A mean over several outputs is taken as the loss
+    takes it.
 
-    It is the Gauss-Newton matrix but for ``HuberLoss``, where that depends on y.
+    It is the Gauss-Newton matrix where that does not depend on y, as with ``MSELoss`` and the
+    losses of classes.
 
-    Parameters are those of :func:`gauss_newton_vp`, and so are result and errors.
+    Parameters are those of :func:`gauss_newton_vp`, and so are result and errors. A loss with
+    weights of classes is no such logarithm, and raises NotImplementedError.
 
     References
     ----------

@@ -29,7 +29,7 @@ from math import prod
 from typing import Any, NamedTuple, Protocol
 
 Shape = tuple[int, ...]
-Numbers = Mapping[str, float | tuple[float, ...]]
+Numbers = Mapping[str, Any]  # an int, a float, or a tuple of floats: an array of constants
 
 
 @dataclass(frozen=True)

@@ -27,12 +27,12 @@ def from_onnx(path: str | os.PathLike[str], *, backend: str = "numba") -> Sequen
     """Return the network that an ONNX file describes, to be used or trained further.
 
     It reads what :meth:`Sequential.to_onnx` writes, and what others write for the same layers:
-    linear ones as Gemm, or MatMul and Add; activations, also SiLU, GELU and Softplus that are
-    written out, and Clip, Min, Max, HardSigmoid, Selu and Celu as chains that do
-    the same; numbers that are added or multiplied, as :class:`Rescale`, and with one for each
-    column (scalers, BatchNormalization) as part of the linear layer beside them; Flatten, and
-    Reshape that means it; Add, Sub, Sum, Mul and Concat where ways meet. Dropout, Identity and a
-    Cast to the type that is there are left out; so is what stands behind the network: a Squeeze of
+    linear ones as Gemm, or MatMul and Add; activations, also SiLU, GELU, Mish, Softplus and GLU
+    that are written out, and Clip, Min, Max, HardSigmoid, Selu and Celu as chains that do the same;
+    numbers that are added or multiplied, as :class:`Rescale`, and with one for each column
+    (scalers, BatchNormalization) as part of the linear layer beside them; Flatten, and Reshape that
+    means it; Add, Sub, Sum, Mul and Concat where ways meet. Dropout, Identity and a Cast to the
+    type that is there are left out; so is what stands behind the network: a Squeeze of
     its one column, and labels (ArgMax, ZipMap), in whose place it gives their scores.
 
     Parameters
