@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.autodiff.door import (
+from chainrule.autodiff.machines import blocks, borrowed
+from chainrule.autodiff.mean import BlockMean
+from chainrule.autodiff.plans import plain_plan, tangent_plan
+from chainrule.autodiff.validation import (
     PARAMS,
     Wrt,
     X,
@@ -19,9 +22,6 @@ from chainrule.autodiff.door import (
     packed,
     parameter_vector,
 )
-from chainrule.autodiff.machines import blocks, borrowed
-from chainrule.autodiff.mean import BlockMean
-from chainrule.autodiff.plans import plain_plan, tangent_plan
 from chainrule.engine.binding import code_of
 from chainrule.engine.machine import Machine
 from chainrule.kernels.context import Phase
@@ -47,7 +47,7 @@ def hvp(
 ) -> Any:
     """Return the loss's Hessian times a vector, without the Hessian.
 
-    Reverse over forward mode: the way back through the plan that carries tangents.
+    Reverse over forward mode: a backward pass through the plan that computes tangents.
 
     Parameters
     ----------
@@ -86,8 +86,8 @@ def hvp(
     check_loss(net, loss)
     at = parameter_vector(net, params)
     batch = Batch.checked(net, loss, x, y, sample_weight, ("x", "y"))
-    moves = directions_of(net, vector, "vector", wrt, batch.inputs.shape)
-    return packed(wrt, hessian_product(net, loss, batch, at, moves))
+    directions = directions_of(net, vector, "vector", wrt, batch.inputs.shape)
+    return packed(wrt, hessian_product(net, loss, batch, at, directions))
 
 
 def hessian(
@@ -244,22 +244,22 @@ def hessian_product(
     loss: Loss,
     batch: Batch,
     params: FloatArray,
-    moves: dict[str, FloatArray],
+    directions: dict[str, FloatArray],
 ) -> dict[str, FloatArray]:
-    """Return the Hessian by what moves, times how it moves."""
-    mean = BlockMean(net, batch, tuple(moves))
+    """Return the Hessian by what ``directions`` names, times the directions."""
+    mean = BlockMean(net, batch, tuple(directions))
     options = {
         "loss": loss,
-        "parameters_change": PARAMS in moves,
-        "by_x": X in moves,
+        "parameters_change": PARAMS in directions,
+        "by_x": X in directions,
         "backward": True,
     }
     for block in blocks(batch.rows):
         rows = block.stop - block.start
         with borrowed(net, tangent_plan, batch.inputs.shape[1:], rows, **options) as machine:
-            if X in moves:
-                machine.rows_at("seed", rows)[...] = moves[X][block]
-            run: dict[str, Any] = {"params": params, "direction": moves.get(PARAMS)}
+            if X in directions:
+                machine.rows_at("seed", rows)[...] = directions[X][block]
+            run: dict[str, Any] = {"params": params, "direction": directions.get(PARAMS)}
             order, losses = np.arange(block.start, block.stop), machine.losses_for(1)
             machine.run(Phase.FORWARD, order, losses=losses, **run, **batch.arguments)
             # The loss changes by gradient . d_output. That is the scalar to differentiate.
@@ -267,10 +267,10 @@ def hessian_product(
             for head in range(outputs):
                 gradient = machine.rows_at("d_output", rows, head)
                 machine.rows_at("d_output", rows, outputs + head)[...] = gradient
-                movement = machine.rows_at("output", rows, outputs + head)
-                curve_output(net, machine, head, batch, block, losses[0, 0], movement)
-            grads = mean.room_for_params()
-            phases = Phase.BACKWARD | (Phase.INPUT_GRADIENT if X in moves else 0)
+                tangent = machine.rows_at("output", rows, outputs + head)
+                curve_output(net, machine, head, batch, block, losses[0, 0], tangent)
+            grads = mean.parameter_buffer()
+            phases = Phase.BACKWARD | (Phase.INPUT_GRADIENT if X in directions else 0)
             machine.run(phases, order, grads=grads, **run)
             mean.add(block, losses[0], grads, machine.rows_at("d_input", rows))
     return mean.gradients()
@@ -303,9 +303,9 @@ def _output_curvature_product(
             machine.run(Phase.FORWARD, order, params=params, losses=losses, **batch.arguments)
             outputs = len(machine.plan.heads)
             for head in range(outputs):
-                movement = forward.rows_at("output", rows, outputs + head)
-                curve_output(net, machine, head, batch, block, losses[0, 0], movement, fisher)
-            grads = mean.room_for_params()
+                tangent = forward.rows_at("output", rows, outputs + head)
+                curve_output(net, machine, head, batch, block, losses[0, 0], tangent, fisher)
+            grads = mean.parameter_buffer()
             machine.run(Phase.BACKWARD, order, params=params, grads=grads)
             mean.add(block, losses[0], grads, machine.rows_at("d_input", rows))
     return mean.gradients()[PARAMS]
@@ -318,11 +318,11 @@ def curve_output(
     batch: Batch,
     block: slice,
     total: float,
-    movement: FloatArray,
+    tangent: FloatArray,
     fisher: bool = False,
 ) -> None:
-    """Write how the loss's gradient by an output changes as that moves, where the gradient was."""
-    head, rows = machine.plan.heads[number], len(movement)
+    """Replace the loss's gradient by an output by its derivative along the output's tangent."""
+    head, rows = machine.plan.heads[number], len(tangent)
     loss, factor = head.loss, head.loss_weight
     curvature = None if loss is None else loss.curvature
     if loss is not None and fisher and loss.fisher is not None:
@@ -339,7 +339,7 @@ def curve_output(
         if batch.weights is None
         else batch.weights[block].copy(),
         "total": total,
-        "direction": movement.reshape(rows, -1),
+        "direction": tangent.reshape(rows, -1),
         "d_gradient": d_gradient,
         **head.numbers,
     }

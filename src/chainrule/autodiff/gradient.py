@@ -8,10 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.autodiff.door import PARAMS, Wrt, X, check_loss, names_of, packed, parameter_vector
 from chainrule.autodiff.machines import blocks, borrowed
 from chainrule.autodiff.mean import BlockMean
 from chainrule.autodiff.plans import plain_plan
+from chainrule.autodiff.validation import (
+    PARAMS,
+    Wrt,
+    X,
+    check_loss,
+    names_of,
+    packed,
+    parameter_vector,
+)
 from chainrule.kernels.context import Phase
 from chainrule.losses import Loss
 from chainrule.models.batch import Batch
@@ -83,7 +91,7 @@ def gradient(
         rows = block.stop - block.start
         with borrowed(net, plain_plan, batch.inputs.shape[1:], rows, **options) as machine:
             losses = machine.losses_for(1)
-            grads = mean.room_for_params()
+            grads = mean.parameter_buffer()
             order = np.arange(block.start, block.stop)
             run: dict[str, Any] = {"params": params, "grads": grads}
             if not machine.run(

@@ -8,9 +8,9 @@ from math import prod
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.autodiff.door import array_of_shape, parameter_vector
-from chainrule.autodiff.machines import blocks, borrowed, carry_back, return_with, take
+from chainrule.autodiff.machines import blocks, borrowed, return_with, run_backward, take
 from chainrule.autodiff.plans import derivatives_plan, elements_of, plain_plan, tangent_plan
+from chainrule.autodiff.validation import array_of_shape, parameter_vector
 from chainrule.engine.machine import Machine
 from chainrule.kernels.context import Phase
 from chainrule.models.sequential import Sequential, check_network
@@ -74,7 +74,8 @@ def input_gradient(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = 
 def hessian_x(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None) -> FloatArray:
     """Return the second derivatives of each output by the inputs.
 
-    For inputs of few elements: a walk forward for each, and one back for each output.
+    For inputs of few elements: it takes a forward pass for each of them, and in each a backward
+    pass for each output.
 
     Parameters
     ----------
@@ -245,7 +246,7 @@ def input_derivatives(
             else array_of_shape(gradient, f"gradients[{i}]", values[i].shape, net.dtype)
             for i, gradient in enumerate(gradients)
         ]
-        return carry_back(machine, rows, at, checked)
+        return run_backward(machine, rows, at, checked)
 
     return_with(pullback, net, key, machine)
     return values, pullback

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.autodiff.door import (
+from chainrule.autodiff.machines import blocks, borrowed
+from chainrule.autodiff.plans import plain_plan, tangent_plan
+from chainrule.autodiff.sample_gradients import SampleGradients
+from chainrule.autodiff.validation import (
     PARAMS,
     X,
     names_of,
     one_or_tuple,
     parameter_vector,
 )
-from chainrule.autodiff.machines import blocks, borrowed
-from chainrule.autodiff.plans import plain_plan, tangent_plan
-from chainrule.autodiff.sample_gradients import SampleGradients
 from chainrule.engine.machine import Machine
 from chainrule.kernels.context import Phase
 from chainrule.models.sequential import Sequential, check_network
@@ -30,9 +30,9 @@ def jacobian(
 ) -> Any:
     """Return the derivatives of every output by every parameter, or by every input.
 
-    By the input, whatever takes less: a walk forward with a tangent for each input, or one back
-    for each output; back, if there is a layer of your own. By the parameters, of which there are
-    many, one back for each output.
+    By the input, it takes a forward pass with a tangent for each input, or a backward pass for each
+    output, whichever is less work; with a custom layer, always backward passes. By the parameters,
+    of which there are many, it takes a backward pass for each output.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def _forward(
     results: list[FloatArray],
     steps: int,
 ) -> None:
-    """Let one input after the other move, in a network of so many steps."""
+    """Fill in the columns of the Jacobians, input by input, in a network of so many steps."""
     rows, shape = len(inputs), inputs.shape[1:]
     options = {"parameters_change": False, "by_x": True, "retain": True}
     with borrowed(net, tangent_plan, shape, rows, **options) as machine:

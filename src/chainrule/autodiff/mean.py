@@ -1,18 +1,18 @@
-"""Derivatives of a mean over more rows than go through a network at a time."""
+"""Derivatives of a mean over rows that are processed block by block."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.autodiff.door import PARAMS, X
+from chainrule.autodiff.validation import PARAMS, X
 from chainrule.models.batch import Batch
 from chainrule.models.sequential import Sequential
 from chainrule.utils.arrays import FloatArray
 
 
 class BlockMean:
-    """The mean of what blocks of rows give, each by its weight.
+    """The weighted mean of the blocks' values and gradients.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ class BlockMean:
     batch : Batch
         All rows.
     names : tuple
-        What is derived by: "params", "x".
+        What to differentiate by: "params", "x".
     """
 
     def __init__(self, net: Sequential, batch: Batch, names: tuple[str, ...]) -> None:
@@ -29,8 +29,8 @@ class BlockMean:
         self._blocks: list[tuple[slice, float]] = []
         self._weight = self.value = 0.0
 
-    def room_for_params(self) -> FloatArray | None:
-        """Return where a block's gradient by the parameters goes; None if nobody wants it."""
+    def parameter_buffer(self) -> FloatArray | None:
+        """Return the buffer for a block's gradient by the parameters; None if it is not wanted."""
         if self._d_params is None or not self._blocks:
             return self._d_params
         return np.empty_like(self._d_params)

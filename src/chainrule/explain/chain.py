@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
 
-from chainrule.autodiff.door import check_loss
+from chainrule.autodiff.validation import check_loss
 from chainrule.explain import plots
 from chainrule.explain.influence import Influence, influence
 from chainrule.explain.links import Links

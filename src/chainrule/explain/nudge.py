@@ -9,7 +9,7 @@ from itertools import takewhile
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.autodiff.door import check_loss
+from chainrule.autodiff.validation import check_loss
 from chainrule.explain import fragment, notation
 from chainrule.explain.entry import entry_of
 from chainrule.explain.notation import SYMBOLS, Notation

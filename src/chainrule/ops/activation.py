@@ -9,8 +9,8 @@ from typing import Any, Literal
 from numpy.typing import ArrayLike
 
 from chainrule.kernels import activation as kernels
-from chainrule.ops.door import number
 from chainrule.ops.elementwise import Elementwise
+from chainrule.ops.validation import number
 from chainrule.utils.arguments import at_least_zero
 
 _relu = Elementwise(kernels.relu, "x")

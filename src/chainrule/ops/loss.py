@@ -9,19 +9,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.kernels import loss as kernels
 from chainrule.kernels.rows import weighted_sum
-from chainrule.ops.door import (
+from chainrule.ops.entries import COMPUTED, Entries
+from chainrule.ops.validation import (
     broadcasts_to,
     check_out,
     computed_in,
     deliver,
     is_plain,
     number,
+    output_array,
     plain,
     real_arrays,
-    room_for,
     stretched,
 )
-from chainrule.ops.entries import COMPUTED, Entries
 from chainrule.utils import arguments
 from chainrule.utils.arrays import FloatArray
 
@@ -65,7 +65,7 @@ class _Pointwise:
             form = rows, prod(shape[1:])
         if out is not None:
             check_out(out, shape, dtype)
-        d_output = room_for(out, shape, kind, (*given, weight))
+        d_output = output_array(out, shape, kind, (*given, weight))
         if output.size == 0:
             return 0.0, deliver(d_output.astype(dtype), out)
         terms = np.empty(form, kind)
@@ -254,7 +254,7 @@ def cross_entropy(
     if out is not None:
         check_out(out, shape, dtype)
     form = labels.size, shape[-1]
-    d_output = room_for(out, shape, kind, (given, weight))
+    d_output = output_array(out, shape, kind, (given, weight))
     terms = np.empty((labels.size, 1), kind)
     _cross_entropy[kind](
         plain(given, kind).reshape(form),

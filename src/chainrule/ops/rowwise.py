@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy import empty, ndarray
 
-from chainrule.ops.door import (
+from chainrule.ops.entries import Entries
+from chainrule.ops.validation import (
     broadcast_shape,
     computed_in,
     deliver,
@@ -14,7 +15,6 @@ from chainrule.ops.door import (
     real_arrays,
     stretched,
 )
-from chainrule.ops.entries import Entries
 from chainrule.utils.arguments import integer
 
 

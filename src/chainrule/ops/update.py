@@ -11,8 +11,15 @@ from numpy.typing import ArrayLike
 
 from chainrule.kernels import norm
 from chainrule.operations import adam, adamw, sgd
-from chainrule.ops.door import broadcasts_to, check_out, computed_in, number, plain, real_arrays
 from chainrule.ops.entries import COMPUTED, Entries
+from chainrule.ops.validation import (
+    broadcasts_to,
+    check_out,
+    computed_in,
+    number,
+    plain,
+    real_arrays,
+)
 from chainrule.utils.arguments import Check, above_zero, at_least_zero, integer, share_below_one
 
 Arrays = ArrayLike | Sequence[ArrayLike]

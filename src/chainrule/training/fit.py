@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from numpy.typing import ArrayLike
 
-from chainrule.autodiff.door import check_loss
+from chainrule.autodiff.validation import check_loss
 from chainrule.engine.backends import check_backend
 from chainrule.losses import Loss
 from chainrule.models.batch import Batch, rows_a_step

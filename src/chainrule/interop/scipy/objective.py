@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.autodiff.curvature import hessian_product
-from chainrule.autodiff.door import PARAMS, check_loss, flat_vector
 from chainrule.autodiff.jacobians import jacobian
+from chainrule.autodiff.validation import PARAMS, check_loss, flat_vector
 from chainrule.engine.backends import threads_for
 from chainrule.engine.machine import Machine
 from chainrule.engine.pool import MachinePool
@@ -151,8 +151,8 @@ class Objective:
             If one has another shape or dtype, or holds NaN or infinity.
         """
         params = flat_vector(self._net, theta, "theta")
-        moves = {PARAMS: flat_vector(self._net, vector, "vector")}
-        return hessian_product(self._net, self._loss, self._batch, params, moves)[PARAMS]
+        directions = {PARAMS: flat_vector(self._net, vector, "vector")}
+        return hessian_product(self._net, self._loss, self._batch, params, directions)[PARAMS]
 
     def residuals(self, theta: ArrayLike) -> Float64:
         """Return what ``least_squares(objective.residuals, ..., objective.jac)`` squares.
