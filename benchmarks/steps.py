@@ -32,7 +32,7 @@ class Engine:
         }
         steps = max(1, min(100, int(FLOPS / chosen.flops)))
         plan = self.network.make_plan(
-            X.shape[1:], chosen.batch, loss=chosen.loss, steps=steps, threads=threads, drops=True
+            X.shape[1:], chosen.batch, loss=chosen.loss, steps=steps, threads=threads, training=True
         )
         self.machine = Machine(plan, dtype, "numba")
         self.state = cr.Adam().state(self.network)

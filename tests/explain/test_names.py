@@ -108,7 +108,7 @@ def test_links_and_layers_that_are_nudged(layers):
         slope = cr.nudge(net, loss, x, y, printed, None, 0.1).slope
         gradients = [chain.gradients["x"]]
         if own:
-            prefix = f"{own[0].home}."
+            prefix = f"{own[0].owner}."
             gradients = [g for name, g in chain.gradients.items() if name.startswith(prefix)]
         squares = sum(float(np.sum(gradient**2)) for gradient in gradients)
         assert slope == pytest.approx(np.sqrt(squares), rel=1e-9)

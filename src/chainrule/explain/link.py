@@ -67,8 +67,8 @@ class Link:
 
         With ``entries``, indices into the flat parameter, it is the derivative by those.
         """
-        home, _, parameter = name.rpartition(".")
-        first = [step.node.home for step in self.steps].index(home)
+        owner, _, parameter = name.rpartition(".")
+        first = [step.node.owner for step in self.steps].index(owner)
         return self._product(self.steps[first:], parameter, entries)
 
     def _product(

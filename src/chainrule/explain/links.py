@@ -50,7 +50,7 @@ class Links:
         max_elements: int,
     ) -> None:
         self.network, self.loss_function = net.copy(), loss
-        self.network.drops = False
+        self.network.dropout_active = False
         self.max_elements = max_elements
         self._original = ref(net)  # what optimizers know; it is not kept
         batch = self.network.check_input(x, "x")
@@ -221,11 +221,11 @@ class Links:
         header = ["link", "size", "norm", f"norm of {signs.derivative('L', 'link')}", "parameters"]
         cells = []
         for link in reversed(self.links):
-            homes = [step.node.home for step in link.steps]
+            owners = [step.node.owner for step in link.steps]
             owned = [
                 signs.symbol(symbol)
                 for name, symbol in self.symbols.items()
-                if name.rpartition(".")[0] in homes
+                if name.rpartition(".")[0] in owners
             ]
             norms = [number(float(np.linalg.norm(a))) for a in (link.value, link.gradient)]
             size = str(link.value.shape[1])

@@ -78,12 +78,12 @@ class Routes:
 
     def places(self, name: str) -> list[tuple[int, Step]]:
         """Return where a parameter is used: the links' positions, and the layers there."""
-        home = name.rpartition(".")[0]
+        owner = name.rpartition(".")[0]
         return [
             (position, step)
             for position, link in enumerate(self._links)
             for step in link.steps
-            if step.node.home == home
+            if step.node.owner == owner
         ]
 
     def single(self, position: int) -> list[tuple[Link, int]]:

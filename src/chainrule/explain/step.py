@@ -36,7 +36,7 @@ class Step:
     def __init__(self, node: Node, parameters: dict[str, Float64], x: Float64) -> None:
         self.node = node
         self._net = Sequential(node.layer, seed=0, dtype="float64", backend="numpy")
-        self._net.drops = False
+        self._net.dropout_active = False
         for name, parameter in parameters.items():
             self._net.parameters()[f"0.{name}"][...] = parameter
         self._input_shape = x.shape[1:]

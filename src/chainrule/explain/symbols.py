@@ -70,7 +70,7 @@ def name_parameters(graph: Graph) -> dict[str, str]:
         parameters = node.layer.parameters() if node.is_first else {}
         number += bool(parameters)
         for name in parameters:
-            symbols[f"{node.home}.{name}"] = f"{letters.get(name, name)}{number}"
+            symbols[f"{node.owner}.{name}"] = f"{letters.get(name, name)}{number}"
     return symbols
 
 
@@ -101,7 +101,7 @@ def find_layer(net: Sequential, name: str) -> str | None:
     candidates += [node for node in nodes if node.path == name]
     for node in candidates:
         if node.layer.parameters():
-            return node.home
+            return node.owner
     if link:
         raise ValueError(f"Link {name} has no parameters.")
     return None
@@ -138,7 +138,7 @@ def find_parameter(net: Sequential, name: str) -> str | None:
         return "x"
     symbols = name_parameters(net.graph)
     nodes = net.graph.nodes
-    paths = {node.layer.name: node.home for node in nodes if node.layer.name}
+    paths = {node.layer.name: node.owner for node in nodes if node.layer.name}
     for spelling in _spellings(name):
         layer, _, parameter = spelling.rpartition(".")
         candidates = [spelling, f"{paths.get(layer)}.{parameter}"]

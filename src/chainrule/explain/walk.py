@@ -46,7 +46,7 @@ def walk(net: Sequential, loss: Loss, x: Float64, targets: Targets) -> Walk:
     values = {INPUT: x}
     for position, node in enumerate(graph.nodes):
         taken = [values[i] for i in node.inputs]
-        own = {name: parameters[f"{node.home}.{name}"] for name in node.layer.parameters()}
+        own = {name: parameters[f"{node.owner}.{name}"] for name in node.layer.parameters()}
         step = Step(node, own, *taken) if len(taken) == 1 else Meeting(node, taken)
         values[position] = step.y.reshape(step.rows, *step.output_shape)
         steps.append(step)

@@ -127,8 +127,8 @@ class _Writer:
 
     def parameter(self, name: str) -> str:
         """Return the name of a parameter of the layer; a shared one is kept once."""
-        home = f"{self.node.home}.{name}"
-        return self._keep(home, self._parameters[home])
+        parameter = f"{self.node.owner}.{name}"
+        return self._keep(parameter, self._parameters[parameter])
 
     def number(self, value: float) -> str:
         """Return the name of a constant."""

@@ -121,7 +121,7 @@ def _network(reader: GraphReader, size: int, backend: str) -> Sequential:
         if isinstance(node.layer, Linear) and node.is_first:
             for name, value in tidying.parameters[id(node.layer)].items():
                 with np.errstate(over="ignore"):
-                    views[f"{node.home}.{name}"][...] = value
+                    views[f"{node.owner}.{name}"][...] = value
     if not all_finite(net.params):
         raise ValueError("its numbers for columns are too large for its linear layers")
     return net
