@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.explain import notation, ways
+from chainrule.explain import gradient_methods, notation
 
 pytestmark = pytest.mark.once
 
@@ -13,7 +13,7 @@ LAYERS = cr.Linear(3, 4), cr.Tanh(), cr.Linear(4, 2)
 
 @pytest.fixture(autouse=True)
 def _little_time(monkeypatch):
-    monkeypatch.setattr(ways, "LIMIT", 0.02)
+    monkeypatch.setattr(gradient_methods, "LIMIT", 0.02)
 
 
 def batch(shape, seed=0):

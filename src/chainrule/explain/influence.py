@@ -23,7 +23,7 @@ from chainrule.explain.measures import (
     ratio,
 )
 from chainrule.explain.notation import SYMBOLS, Notation
-from chainrule.explain.step import Float64, Step
+from chainrule.explain.step import Float64, LayerStep
 from chainrule.explain.text import number, paragraph, table
 from chainrule.layers.activation import Elementwise
 from chainrule.optimizers import Adam, Optimizer
@@ -141,12 +141,12 @@ def influence(chain: Links, optimizer: Optimizer | None) -> Influence:
     return Influence(chain.rows, tuple(links), _parameters(chain, optimizer), repr(optimizer))
 
 
-def _layer(step: Step, factor: float | None) -> LayerInfluence:
+def _layer(step: LayerStep, factor: float | None) -> LayerInfluence:
     description, trained = repr(step.layer), bool(step.layer.parameters())
     if not isinstance(step.layer, Elementwise):
         return LayerInfluence(description, trained, factor)
     # Each output has one input: its Jacobian is a diagonal, which gradients of 1 show.
-    slopes = np.abs(step.carry_back(np.ones_like(step.y)))
+    slopes = np.abs(step.backward_input(np.ones_like(step.y)))
     mean, steepest = float(slopes.mean()), step.layer.steepest
     if steepest is None:
         dead = float((slopes == 0).all(axis=0).mean())
@@ -160,7 +160,7 @@ def _parameters(chain: Links, optimizer: Optimizer) -> tuple[ParameterInfluence,
     for name, gradient in twin.gradients().items():
         gradient[...] = chain.gradients[name]
     twin.apply_update(optimizer.trial_state(chain.original or twin))
-    weights, moved = chain.network.parameters(), twin.parameters()
+    weights, updated = chain.network.parameters(), twin.parameters()
     return tuple(
         ParameterInfluence(
             name,
@@ -168,7 +168,7 @@ def _parameters(chain: Links, optimizer: Optimizer) -> tuple[ParameterInfluence,
             weights[name].ndim > 1,
             _norm(chain.gradients[name]),
             _norm(weights[name]),
-            _norm(moved[name] - weights[name]),
+            _norm(updated[name] - weights[name]),
         )
         for name, symbol in chain.symbols.items()
     )

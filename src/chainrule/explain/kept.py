@@ -1,4 +1,4 @@
-"""What the engine computes for each link, in a plan that fuses nothing and keeps everything."""
+"""The engine's gradient by each link, from a plan that fuses nothing and retains all values."""
 
 from __future__ import annotations
 

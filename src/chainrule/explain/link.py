@@ -9,7 +9,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.explain.step import Float64, Step
+from chainrule.explain.step import Float64, LayerStep
 from chainrule.layers.graph import written
 
 MOST_RUNS = 10_000  # each output of each row takes a backward pass to the parameters
@@ -23,7 +23,7 @@ class Link:
     ----------
     symbol : str
         How derivatives call its value, such as ``"H"``.
-    steps : tuple of Step
+    steps : tuple of LayerStep
         Its layers one by one; none for the input.
     value : float64 array of shape (rows, size)
         What comes out of it.
@@ -38,7 +38,7 @@ class Link:
     """
 
     symbol: str
-    steps: tuple[Step, ...]
+    steps: tuple[LayerStep, ...]
     value: Float64
     gradient: Float64
     max_elements: int
@@ -73,7 +73,7 @@ class Link:
 
     def _product(
         self,
-        steps: tuple[Step, ...],
+        steps: tuple[LayerStep, ...],
         parameter: str | None = None,
         entries: NDArray[np.int64] | None = None,
         operand: int = 0,

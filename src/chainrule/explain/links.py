@@ -1,4 +1,4 @@
-"""The links of a chain: what went through them on one batch, forward and back.
+"""The links of a chain: their values and gradients on one batch.
 
 Each is a link of the network's graph with its value, its gradient and its Jacobians; what the
 methods of :class:`Chain` find is computed from them.
@@ -17,6 +17,7 @@ from chainrule.explain.compression import Compression, compress
 from chainrule.explain.kept import engine_gradients
 from chainrule.explain.link import Link
 from chainrule.explain.notation import SYMBOLS, Notation
+from chainrule.explain.passes import run_passes
 from chainrule.explain.path import Path
 from chainrule.explain.routes import Routes
 from chainrule.explain.step import Float64
@@ -28,7 +29,6 @@ from chainrule.explain.symbols import (
     name_parameters,
 )
 from chainrule.explain.text import number, paragraph, table
-from chainrule.explain.walk import walk
 from chainrule.layers.graph import INPUT
 from chainrule.losses import Loss
 from chainrule.models.sequential import Sequential
@@ -52,7 +52,7 @@ class Links:
         self.network, self.loss_function = net.copy(), loss
         self.network.dropout_active = False
         self.max_elements = max_elements
-        self._original = ref(net)  # what optimizers know; it is not kept
+        self._original = ref(net)  # the network that optimizers have a state of
         batch = self.network.check_input(x, "x")
         for name, parameter in self.network.parameters().items():
             if not all_finite(parameter):
@@ -73,25 +73,25 @@ class Links:
         self.gradients: dict[str, FloatArray] = {**gradients, "x": d_x.reshape(len(d_x), -1)}
 
         graph = self.network.graph
-        walked = walk(self.network, loss, self.x, targets)
-        self.loss = walked.loss
+        passes = run_passes(self.network, loss, self.x, targets)
+        self.loss = passes.loss
         groups = group(graph, merge=merge)
         names = name_links(graph, groups)
-        link_of = {i: link for link, members in enumerate(groups, start=1) for i in members}
+        link_of = {i: link for link, positions in enumerate(groups, start=1) for i in positions}
         link_of[INPUT] = 0
         x_value = self.x.reshape(self.rows, -1)
-        links = [Link(names[0], (), x_value, walked.d_x, max_elements)]
-        for symbol, members in zip(names[1:], groups, strict=True):
-            first, last = members[0], walked.steps[members[-1]]
+        links = [Link(names[0], (), x_value, passes.d_x, max_elements)]
+        for symbol, positions in zip(names[1:], groups, strict=True):
+            first, last = positions[0], passes.steps[positions[-1]]
             links.append(
                 Link(
                     symbol,
-                    tuple(walked.steps[i] for i in members),
+                    tuple(passes.steps[i] for i in positions),
                     last.y,
                     last.gradient,
                     max_elements,
                     tuple(link_of[i] for i in graph.nodes[first].inputs),
-                    walked.carried[first],
+                    passes.carried[first],
                 )
             )
         self.links = tuple(links)
@@ -153,7 +153,7 @@ class Links:
 
     @cached_property
     def routes(self) -> Routes:
-        """The ways between the links."""
+        """The paths between the links."""
         return Routes(self.links)
 
     def compress(self, name: str) -> Compression:
@@ -203,12 +203,12 @@ class Links:
             if path in [step.node.path for step in link.steps]
         )
 
-    def require_no_ways(self, method: str) -> None:
-        """Raise ValueError, for a method that cannot do it, if ways part or layers are shared."""
+    def require_chain(self, method: str) -> None:
+        """Raise ValueError, naming ``method``, if the network branches or shares layers."""
         if not self.network.graph.is_chain:
             raise ValueError(
-                f"{method} is for networks whose layers stand in one row. In this one ways part, "
-                "or layers are shared: path, compress and influence show it."
+                f"{method} is for networks whose layers stand in one row. This one has branches, "
+                "or shared layers: path, compress and influence show it."
             )
 
     def _about(self) -> str:

@@ -52,9 +52,9 @@ class LinkInfluence:
         Length of dL/dvalue of a row: the root of the mean square over the rows.
     forward_factor : float or None
         ``forward``, divided by that of the link before; None for the input, or if that is 0. Also
-        None where ways meet, as there are several before.
+        None where branches merge, as there are several links before.
     backward_factor : float or None
-        What this link multiplies the gradient's length by on its way back to the link before.
+        By what this link multiplies the gradient's length in the backward pass.
     inputs : tuple of str
         The symbols of the links whose values it takes.
     layers : tuple of LayerInfluence
@@ -99,7 +99,7 @@ class LinkInfluence:
 
 @dataclass(frozen=True)
 class ParameterInfluence:
-    """How one parameter is moved.
+    """How one parameter is updated.
 
     Attributes
     ----------

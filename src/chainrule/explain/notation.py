@@ -32,7 +32,7 @@ class Notation:
     """
 
     d: str
-    immediate: str  # the mark of a derivative that leaves other ways out
+    immediate: str  # the mark of a derivative along the direct path alone
     times: str
     by: str  # in sizes and products of numbers
     arrow: str

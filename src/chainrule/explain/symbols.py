@@ -12,7 +12,7 @@ def group(graph: Graph, *, merge: bool) -> list[list[int]]:
     """Return the layers of each link, by their positions among the nodes.
 
     Merged, what has neither parameters nor a name belongs to the layer with parameters before it,
-    and at the head of the chain to the one after it; but ways part and meet between links only.
+    and at the head of the chain to the one after it; but branches split and merge between links.
     """
     takers = Counter(i for node in graph.nodes for i in node.inputs)
     groups: list[list[int]] = []
@@ -40,9 +40,11 @@ def name_links(graph: Graph, groups: Sequence[Sequence[int]]) -> list[str]:
     The input is X. A link has the name of one of its layers; else it is O at the end, and H before,
     with a number where there are several. A prime tells it from what has the symbol already.
     """
-    layers = [[graph.nodes[i].layer for i in members] for members in groups]
+    layers = [[graph.nodes[i].layer for i in positions] for positions in groups]
     given = [next((layer.name for layer in link if layer.name), None) for link in layers]
-    outputs = [next(g for g, members in enumerate(groups) if i in members) for i in graph.outputs]
+    outputs = [
+        next(g for g, positions in enumerate(groups) if i in positions) for i in graph.outputs
+    ]
     parameters = name_parameters(graph)
     taken = {"X", "x", "L", *parameters, *parameters.values()}
     symbols = ["X"]

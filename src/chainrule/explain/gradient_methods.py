@@ -1,4 +1,7 @@
-"""The three ways to a gradient, run and timed on one network and batch."""
+"""Three methods to compute a gradient, run and timed on one network and batch.
+
+Backward (reverse mode), forward (forward mode) and finite differences.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,13 @@ if TYPE_CHECKING:
     from chainrule.explain.links import Links
 
 Result = TypeVar("Result")
-LIMIT = 0.5  # seconds for each of the ways
+LIMIT = 0.5  # seconds for each of the methods
 ALL_ROWS = 2000  # rows times parameters up to which the forward product is measured on all rows
 
 
 @dataclass(frozen=True)
 class Way:
-    """One way to the gradient.
+    """One method to compute the gradient, with its cost.
 
     Attributes
     ----------
@@ -56,7 +59,7 @@ class Entries:
     size : int
         How many there are.
     drawn : array of int
-        Their numbers in random order: who has no time for all takes the first of these.
+        Their numbers in random order: where there is no time for all, the first of these are taken.
     """
 
     def __init__(self, chain: Links, names: list[str]) -> None:
