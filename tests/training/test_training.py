@@ -11,7 +11,7 @@ from numba.core.runtime import _nrt_python, rtsys
 
 import chainrule as cr
 from chainrule.kernels.jit import JIT_DISABLED
-from chainrule.models.batch import Batch
+from chainrule.models.data_set import DataSet
 from chainrule.training import pace, trainer
 
 
@@ -204,7 +204,7 @@ def test_fit_works_outside_the_main_thread_and_holds_no_gil():
 def test_nothing_is_allocated_by_a_step():
     X, y = digits_like(rows=1600)
     net = network()
-    data = Batch.checked(net, cr.CrossEntropyLoss(), X, y, None)
+    data = DataSet.checked(net, cr.CrossEntropyLoss(), X, y, None)
     one = trainer.Trainer(net, cr.CrossEntropyLoss(), cr.Adam(), data, 16, "numba")
     one.losses = np.empty((100, 2))
     _nrt_python.memsys_enable_stats()

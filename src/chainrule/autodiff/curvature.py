@@ -26,7 +26,7 @@ from chainrule.engine.binding import code_of
 from chainrule.engine.machine import Machine
 from chainrule.kernels.context import Phase
 from chainrule.losses import Loss
-from chainrule.models.batch import Batch
+from chainrule.models.data_set import DataSet
 from chainrule.models.sequential import Sequential
 from chainrule.plan import Tensor
 from chainrule.utils.arrays import FloatArray
@@ -85,7 +85,7 @@ def hvp(
     """
     check_loss(net, loss)
     at = parameter_vector(net, params)
-    batch = Batch.checked(net, loss, x, y, sample_weight, ("x", "y"))
+    batch = DataSet.checked(net, loss, x, y, sample_weight, ("x", "y"))
     directions = directions_of(net, vector, "vector", wrt, batch.inputs.shape)
     return packed(wrt, hessian_product(net, loss, batch, at, directions))
 
@@ -127,7 +127,7 @@ def hessian(
         raise ValueError(f'wrt must be "params" or "x", not {wrt!r}.')
     names_of(wrt)
     at = parameter_vector(net, params)
-    batch = Batch.checked(net, loss, x, y, sample_weight, ("x", "y"))
+    batch = DataSet.checked(net, loss, x, y, sample_weight, ("x", "y"))
     shape = net.params.shape if wrt == PARAMS else batch.inputs.shape
     vector = np.zeros(shape, net.dtype)
     if vector.size > MOST_OF_A_HESSIAN:
@@ -193,7 +193,7 @@ def gauss_newton_vp(
     """
     check_loss(net, loss)
     at = parameter_vector(net, params)
-    batch = Batch.checked(net, loss, x, y, sample_weight, ("x", "y"))
+    batch = DataSet.checked(net, loss, x, y, sample_weight, ("x", "y"))
     return _output_curvature_product(net, loss, batch, at, flat_vector(net, vector, "vector"))
 
 
@@ -233,7 +233,7 @@ def fisher_vp(
     check_loss(net, loss)
     at = parameter_vector(net, params)
     inputs = net.check_input(x, "x")
-    batch = Batch.checked(net, loss, inputs, _any_targets(net, loss, inputs), sample_weight)
+    batch = DataSet.checked(net, loss, inputs, _any_targets(net, loss, inputs), sample_weight)
     return _output_curvature_product(
         net, loss, batch, at, flat_vector(net, vector, "vector"), fisher=True
     )
@@ -242,7 +242,7 @@ def fisher_vp(
 def hessian_product(
     net: Sequential,
     loss: Loss,
-    batch: Batch,
+    batch: DataSet,
     params: FloatArray,
     directions: dict[str, FloatArray],
 ) -> dict[str, FloatArray]:
@@ -279,7 +279,7 @@ def hessian_product(
 def _output_curvature_product(
     net: Sequential,
     loss: Loss,
-    batch: Batch,
+    batch: DataSet,
     params: FloatArray,
     vector: FloatArray,
     *,
@@ -315,7 +315,7 @@ def curve_output(
     net: Sequential,
     machine: Machine,
     number: int,
-    batch: Batch,
+    batch: DataSet,
     block: slice,
     total: float,
     tangent: FloatArray,

@@ -22,7 +22,7 @@ from chainrule.autodiff.validation import (
 )
 from chainrule.kernels.context import Phase
 from chainrule.losses import Loss
-from chainrule.models.batch import Batch
+from chainrule.models.data_set import DataSet
 from chainrule.models.sequential import Sequential
 from chainrule.utils.arrays import FloatArray
 
@@ -73,7 +73,7 @@ def value_and_grad(
         params: ArrayLike, x: ArrayLike, y: Any, sample_weight: ArrayLike | None = None
     ) -> tuple[float, Any]:
         vector = parameter_vector(net, params)
-        batch = Batch.checked(net, loss, x, y, sample_weight, ("x", "y"))
+        batch = DataSet.checked(net, loss, x, y, sample_weight, ("x", "y"))
         value, gradients = gradient(net, loss, batch, vector, names)
         return value, packed(wrt, gradients)
 
@@ -81,7 +81,7 @@ def value_and_grad(
 
 
 def gradient(
-    net: Sequential, loss: Loss, batch: Batch, params: FloatArray, names: tuple[str, ...]
+    net: Sequential, loss: Loss, batch: DataSet, params: FloatArray, names: tuple[str, ...]
 ) -> tuple[float, dict[str, FloatArray]]:
     """Return the loss, and its gradients by name."""
     mean = BlockMean(net, batch, names)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.autodiff.validation import PARAMS, X
-from chainrule.models.batch import Batch
+from chainrule.models.data_set import DataSet
 from chainrule.models.sequential import Sequential
 from chainrule.utils.arrays import FloatArray
 
@@ -17,13 +17,13 @@ class BlockMean:
     Parameters
     ----------
     net : Sequential
-    batch : Batch
+    batch : DataSet
         All rows.
     names : tuple
         What to differentiate by: "params", "x".
     """
 
-    def __init__(self, net: Sequential, batch: Batch, names: tuple[str, ...]) -> None:
+    def __init__(self, net: Sequential, batch: DataSet, names: tuple[str, ...]) -> None:
         self._d_params = np.zeros_like(net.params) if PARAMS in names else None
         self._d_x = np.empty(batch.inputs.shape, net.dtype) if X in names else None
         self._blocks: list[tuple[slice, float]] = []

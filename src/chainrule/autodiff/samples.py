@@ -15,7 +15,7 @@ from chainrule.autodiff.validation import check_loss, output_array, parameter_ve
 from chainrule.engine.machine import Machine
 from chainrule.kernels.context import Phase
 from chainrule.losses import Loss
-from chainrule.models.batch import Batch
+from chainrule.models.data_set import DataSet
 from chainrule.models.sequential import Sequential
 from chainrule.utils.arguments import above_zero
 from chainrule.utils.arrays import FloatArray
@@ -192,17 +192,17 @@ def clipped_grad(
 
 def _checked(
     net: Any, loss: Any, x: ArrayLike, y: Any, params: ArrayLike | None
-) -> tuple[FloatArray, Batch]:
+) -> tuple[FloatArray, DataSet]:
     check_loss(net, loss)
     at = parameter_vector(net, params)
-    return at, Batch.checked(net, loss, x, y, None, ("x", "y"))
+    return at, DataSet.checked(net, loss, x, y, None, ("x", "y"))
 
 
 def _for_each_block(
     net: Sequential,
     loss: Loss,
     params: FloatArray,
-    batch: Batch,
+    batch: DataSet,
     use: Use,
 ) -> None:
     """Run the forward and the backward pass of each block.

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from chainrule.autodiff.validation import check_loss
 from chainrule.engine.backends import check_backend
 from chainrule.losses import Loss
-from chainrule.models.batch import Batch, rows_a_step
+from chainrule.models.data_set import DataSet, rows_a_step
 from chainrule.models.sequential import Sequential
 from chainrule.optimizers import Adam, Optimizer
 from chainrule.training.averaging import ExponentialMovingAverage
@@ -224,7 +224,7 @@ def fit(
         trainer = StreamTrainer(net, loss, optimizer, stream, backend, schedule, extras)
     else:
         shuffle = shuffle is None or bool(shuffle)
-        data = Batch.checked(net, loss, X, y, sample_weight)
+        data = DataSet.checked(net, loss, X, y, sample_weight)
         data.check_some_weight("sample_weight")
         if batch_size is None:
             batch_size = min(BATCH_SIZE, data.rows)

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.models.batch import Batch
+from chainrule.models.data_set import DataSet
 from chainrule.models.sequential import Sequential
 from chainrule.optimizers import OptimizerState
 from chainrule.utils.arrays import FloatArray, all_finite
@@ -45,14 +45,14 @@ class Rollback:
         self,
         network: Sequential,
         state: OptimizerState,
-        step: Callable[[NDArray[np.int64], NDArray[np.float64] | None, Batch], object],
+        step: Callable[[NDArray[np.int64], NDArray[np.float64] | None, DataSet], object],
         batch: int,
         average: FloatArray | None = None,
     ) -> None:
         self._network, self._state, self._step, self._batch = network, state, step, batch
         self._average = average
         self._earlier_average = None if average is None else average.copy()
-        self._slices: list[tuple[NDArray[np.int64], NDArray[np.float64] | None, Batch]] = []
+        self._slices: list[tuple[NDArray[np.int64], NDArray[np.float64] | None, DataSet]] = []
         self.copy()
 
     @property
@@ -76,7 +76,7 @@ class Rollback:
         self._next_copy = self._copied + (self._copied - started) / COPY_SHARE
 
     def before(
-        self, orders: NDArray[np.int64], rates: NDArray[np.float64] | None, data: Batch
+        self, orders: NDArray[np.int64], rates: NDArray[np.float64] | None, data: DataSet
     ) -> None:
         """Note that batches of these rows come next, a vector of them for each epoch.
 
@@ -119,7 +119,7 @@ class Rollback:
 
     def _batches(
         self,
-    ) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.float64] | None, Batch]]:
+    ) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.float64] | None, DataSet]]:
         """Yield each step since the copy: its number in its slice, its rows, rate and data."""
         for orders, rates, data in self._slices:
             step = 0

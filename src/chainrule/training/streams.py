@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.losses import Loss
-from chainrule.models.batch import Batch
+from chainrule.models.data_set import DataSet
 from chainrule.models.sequential import Sequential
 from chainrule.optimizers import Optimizer
 from chainrule.training.callbacks import Callbacks
@@ -54,7 +54,7 @@ class Stream:
 
     Attributes
     ----------
-    first : Batch
+    first : DataSet
     length : int or None
         Batches an epoch, if that is known.
     """
@@ -76,13 +76,13 @@ class Stream:
         self.first = next(self._begun)
         self.length: int | None = length_hint(batches, 0) or None
 
-    def epoch(self, number: int) -> Iterator[Batch]:
+    def epoch(self, number: int) -> Iterator[DataSet]:
         """Return the batches of an epoch, which is counted from 0."""
         if number > 0:
             return self._checked(number)
         return (batch for part in ([self.first], self._begun) for batch in part)
 
-    def _checked(self, epoch: int) -> Iterator[Batch]:
+    def _checked(self, epoch: int) -> Iterator[DataSet]:
         count = 0
         for count, given in enumerate(self._iterable(), 1):
             try:
@@ -102,14 +102,14 @@ class Stream:
             raise TypeError(f"X, a function, must return an iterable of batches, not {given!r}.")
         return given
 
-    def _batch(self, given: Any) -> Batch:
+    def _batch(self, given: Any) -> DataSet:
         if not isinstance(given, tuple | list) or len(given) not in (2, 3):
             raise TypeError(
                 f"it must be (x, y) or (x, y, sample_weight), but it is a {type(given).__name__}"
                 + (f" of {len(given)}." if isinstance(given, tuple | list) else ".")
             )
         x, y, weights = given if len(given) == 3 else (*given, None)
-        batch = Batch.checked(self._net, self._loss, x, y, weights, ("x", "y"))
+        batch = DataSet.checked(self._net, self._loss, x, y, weights, ("x", "y"))
         if batch.inputs.shape[1:] != (self._shape or batch.inputs.shape[1:]):
             raise ValueError(
                 f"x's rows must have the shape of those before, {self._shape}, but have "
@@ -172,7 +172,7 @@ class StreamTrainer(Trainer):
         self._end_epochs(1, None, perf_counter() - started, training.history)
         return True
 
-    def _take(self, batch: Batch) -> None:
+    def _take(self, batch: DataSet) -> None:
         """Make this batch the data of the next step."""
         if batch.rows > self.batch:
             self.batch = batch.rows

@@ -18,7 +18,7 @@ from chainrule.engine.orders import epoch_orders
 from chainrule.engine.update import UpdateOptions
 from chainrule.kernels.context import Phase
 from chainrule.losses import Loss
-from chainrule.models.batch import Batch
+from chainrule.models.data_set import DataSet
 from chainrule.models.sequential import Sequential
 from chainrule.optimizers import Optimizer, OptimizerState
 from chainrule.training.averaging import ExponentialMovingAverage
@@ -73,7 +73,7 @@ class Trainer:
         net: Sequential,
         loss: Loss,
         optimizer: Optimizer,
-        data: Batch,
+        data: DataSet,
         batch_size: int,
         backend: str,
         schedule: Schedule | None = None,
@@ -128,7 +128,7 @@ class Trainer:
         self,
         order: NDArray[np.int64],
         rates: NDArray[np.float64] | None,
-        data: Batch,
+        data: DataSet,
         phases: int = STEP,
     ) -> int:
         batches: int = self.machine.run(
@@ -306,7 +306,7 @@ class Trainer:
                 return net.layer_name(tuple(step.layers))
         return "the loss"
 
-    def evaluate(self, data: Batch) -> tuple[float, float | None, list[FloatArray] | None]:
+    def evaluate(self, data: DataSet) -> tuple[float, float | None, list[FloatArray] | None]:
         """Return the mean loss on ``data``, the accuracy if it is a classification, the outputs.
 
         A loss that is not finite ends the run: the accuracy is NaN then, and there are no outputs.

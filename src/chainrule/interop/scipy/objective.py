@@ -17,7 +17,7 @@ from chainrule.engine.machine import Machine
 from chainrule.engine.pool import MachinePool
 from chainrule.kernels.context import Phase
 from chainrule.losses import Loss, MSELoss
-from chainrule.models.batch import Batch
+from chainrule.models.data_set import DataSet
 from chainrule.models.sequential import Sequential
 
 BLOCK = 1024  # rows that are computed at a time, so that activations take little memory
@@ -96,7 +96,7 @@ class Objective:
     ) -> None:
         check_loss(net, loss)
         self._net, self._loss = net.copy(DOUBLE), loss
-        self._batch = Batch.checked(self._net, loss, X, y, sample_weight)
+        self._batch = DataSet.checked(self._net, loss, X, y, sample_weight)
         self._order = np.arange(self._batch.rows)
         self._machines = MachinePool(MOST_MACHINES)
         self.start: Float64 = self._net.params.copy()

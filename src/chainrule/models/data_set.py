@@ -17,7 +17,7 @@ from chainrule.utils.arrays import FloatArray
 
 
 @dataclass(frozen=True)
-class Batch:
+class DataSet:
     """Rows to compute a loss on.
 
     Labels and weights are copies. X and targets, which may be large, are mostly read where they
@@ -45,11 +45,11 @@ class Batch:
         """How many numbers they are, in X and y."""
         return self.inputs.size + sum(values.size for values in self.targets.values)
 
-    def copy(self) -> Batch:
+    def copy(self) -> DataSet:
         """Return rows that stay as they are when the memory they came in is used again."""
         values = tuple(_read_only_copy(values) for values in self.targets.values)
         weights = None if self.weights is None else _read_only_copy(self.weights)
-        return Batch(self.inputs.copy(), Targets(values), weights)
+        return DataSet(self.inputs.copy(), Targets(values), weights)
 
     @classmethod
     def checked(
@@ -61,7 +61,7 @@ class Batch:
         sample_weight: ArrayLike | None,
         names: tuple[str, str] = ("X", "y"),
         weights_name: str = "sample_weight",
-    ) -> Batch:
+    ) -> DataSet:
         """Return the batch, or raise an error that calls X, y and the weights by these names."""
         x = net.check_input(X, names[0])
         rows = x.shape[0]
