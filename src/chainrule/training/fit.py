@@ -16,7 +16,10 @@ from chainrule.optimizers import Adam, Optimizer
 from chainrule.training.averaging import ExponentialMovingAverage
 from chainrule.training.callbacks import Callback, Callbacks, Training
 from chainrule.training.checkpoint import Checkpoint, NoSaver
-from chainrule.training.figures import (
+from chainrule.training.epoch_runner import EpochRunner, Extras
+from chainrule.training.history import History
+from chainrule.training.identity import describe_batch, describe_object, describe_optimizer
+from chainrule.training.metrics import (
     Metrics,
     Validation,
     checked_metrics,
@@ -24,13 +27,10 @@ from chainrule.training.figures import (
     figure_names,
     measure,
 )
-from chainrule.training.history import History
-from chainrule.training.identity import describe_batch, describe_object, describe_optimizer
 from chainrule.training.progress import TrainingProgress
 from chainrule.training.resuming import begin
 from chainrule.training.schedules import ReduceLROnPlateau, Schedule
-from chainrule.training.streams import Batches, Stream, StreamTrainer, check_absent
-from chainrule.training.trainer import Extras, Trainer
+from chainrule.training.streams import Batches, Stream, StreamEpochRunner, check_absent
 from chainrule.utils.arguments import above_zero, integer, shortened
 from chainrule.utils.arrays import all_finite
 from chainrule.utils.interruption import interruption
@@ -212,7 +212,7 @@ def fit(
     )
 
     backend = check_backend(backend or net.backend)
-    trainer: Trainer
+    trainer: EpochRunner
     if y is None:
         check_absent(
             batch_size=batch_size,
@@ -221,7 +221,7 @@ def fit(
             checkpoint=checkpoint,
         )
         stream = Stream(net, loss, X, epochs)
-        trainer = StreamTrainer(net, loss, optimizer, stream, backend, schedule, extras)
+        trainer = StreamEpochRunner(net, loss, optimizer, stream, backend, schedule, extras)
     else:
         shuffle = shuffle is None or bool(shuffle)
         data = DataSet.checked(net, loss, X, y, sample_weight)
@@ -231,7 +231,7 @@ def fit(
         else:
             batch_size = rows_a_step(batch_size, data.rows, stacklevel=3)  # interruption's too
         order_seed = seed if shuffle else None
-        trainer = Trainer(
+        trainer = EpochRunner(
             net, loss, optimizer, data, batch_size, backend, schedule, order_seed, extras
         )
     data, batch_size = trainer.data, trainer.batch

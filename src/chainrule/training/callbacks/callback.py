@@ -1,4 +1,4 @@
-"""What a training calls while it runs: a base class for callbacks, and what they are given."""
+"""The base class of callbacks, and the Training object that their methods are given."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ State = dict[str, Any]  # of a callback: plain values and arrays
 
 @dataclass
 class Training:
-    """A training that runs, as its callbacks see it.
+    """The state of a running training, for callbacks.
 
     Attributes
     ----------
@@ -191,11 +191,11 @@ def check_state(state: Any, name: str) -> None:
 
 
 class Callbacks:
-    """The callbacks of one training, called when it is their turn."""
+    """The callbacks of one training, called when they are due."""
 
     def __init__(self, callbacks: Sequence[Callback], training: Training) -> None:
         self._callbacks, self.training = callbacks, training
-        self._begun: list[Callback] = []  # that have not yet been told of the end
+        self._running: list[Callback] = []  # whose on_fit_end is still to come
         self._by_epoch = [
             callback
             for callback in callbacks
@@ -221,17 +221,17 @@ class Callbacks:
 
     @property
     def steps(self) -> float:
-        """How many steps may run until somebody's turn comes."""
+        """How many steps may run until a callback is due."""
         return self._pause - self.training.step
 
     @property
     def epochs(self) -> float:
-        """How many epochs may run until somebody must look."""
+        """How many epochs may run until a callback is due."""
         epoch = self.training.epoch
         return min((callback.next_epoch(epoch) for callback in self._by_epoch), default=inf) - epoch
 
     def begin(self, states: dict[str, State] | None = None) -> None:
-        """Begin; or go on, with the states that :meth:`states` returned.
+        """Call each ``on_fit_begin``; to resume, restore the states that :meth:`states` returned.
 
         Raises
         ------
@@ -240,14 +240,14 @@ class Callbacks:
         """
         try:
             self._begin({} if states is None else dict(states))
-        except BaseException as error:  # those that have begun end before the caller tidies up
+        except BaseException as error:  # the started callbacks end before the caller cleans up
             self.end(error)
             raise
 
     def _begin(self, states: dict[str, State]) -> None:
         for name, callback in self._named().items():
             callback.on_fit_begin(self.training)
-            self._begun.append(callback)
+            self._running.append(callback)
             if name in states:
                 try:
                     callback.load_state_dict(states.pop(name))
@@ -318,14 +318,14 @@ class Callbacks:
             callback.on_epoch_end(self.training)
 
     def end(self, error: BaseException | None = None) -> None:
-        """Tell those that have begun of the end, and of the error that it came by.
+        """Call ``on_fit_end`` of all started callbacks; ``error`` is what ended the training.
 
-        What one of them raises keeps nobody from being told. It is raised at the end, or becomes a
-        note of the first error.
+        An exception in one of them does not prevent the others' calls. It is raised at the end, or
+        added as a note to the first error.
         """
         first = error
-        while self._begun:
-            callback = self._begun.pop(0)
+        while self._running:
+            callback = self._running.pop(0)
             self.training.error = first
             try:
                 callback.on_fit_end(self.training)

@@ -1,4 +1,4 @@
-"""The figures of a training: what they are called, and those that the user's metrics give."""
+"""The metrics of a training: their names, and the values of the user's metrics."""
 
 from __future__ import annotations
 
@@ -75,14 +75,14 @@ def figure_names(
 def measure(
     metrics: Mapping[str, Metric], outputs: list[FloatArray] | None, data: DataSet, history: History
 ) -> None:
-    """Add each metric's figure to the history, or NaN; TypeError if one is no number."""
+    """Add each metric's value to the history, or NaN; TypeError if one is no number."""
     output = outputs[0] if outputs is not None and len(outputs) == 1 else outputs
     for name, metric in metrics.items():
-        figure = nan if output is None else metric(output, data.targets.y)
+        returned = nan if output is None else metric(output, data.targets.y)
         try:
-            value = float(figure)
+            value = float(returned)
         except (TypeError, ValueError):
             raise TypeError(
-                f"metrics[{name!r}] must return a number, not {shortened(figure)}."
+                f"metrics[{name!r}] must return a number, not {shortened(returned)}."
             ) from None
         history.metrics.setdefault(name, []).append(value)
