@@ -1,4 +1,4 @@
-"""The loss's second derivatives, times a vector and as a matrix, and what stands in for them."""
+"""The loss's second derivatives, times a vector and as a matrix, and their approximations."""
 
 from __future__ import annotations
 
@@ -285,7 +285,7 @@ def _output_curvature_product(
     *,
     fisher: bool = False,
 ) -> FloatArray:
-    """Return ``J^T H J vector``: forward with the tangent, then back as any gradient goes.
+    """Return ``J^T H J vector``: a forward pass with the tangent, then a backward pass.
 
     For Fisher's matrix, H is what it is on average over the targets.
     """
@@ -351,7 +351,7 @@ def curve_output(
 
 
 def _any_targets(net: Sequential, loss: Loss, inputs: NDArray[Any]) -> Any:
-    """Return targets that fit, for what does not depend on them."""
+    """Return valid targets, for a result that does not depend on them."""
     rows, shapes = len(inputs), net.output_shapes(inputs.shape[1:])
     heads = loss.heads([Tensor(shape) for shape in shapes])
     targets = [

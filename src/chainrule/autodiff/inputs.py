@@ -1,4 +1,4 @@
-"""Derivatives by the input, as physics and control need them: first and second ones, trainable."""
+"""First and second derivatives by the input, also for training on them."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def input_derivatives(
     *,
     params: ArrayLike | None = None,
 ) -> tuple[list[FloatArray], Callable[[Sequence[ArrayLike]], tuple[FloatArray, FloatArray]]]:
-    """Return derivatives of the output by chosen inputs, and the function that carries back.
+    """Return derivatives of the output by chosen inputs, and their pullback.
 
     With it a network is trained on a differential equation: a loss of the derivatives has a
     gradient by each of them, and the pullback makes of these the loss's gradient by the parameters.
@@ -264,7 +264,7 @@ def _output_shape(net: Sequential, shape: Shape, function: str) -> Shape:
 
 
 def _sow(machine: Machine, rows: int, elements: list[int]) -> None:
-    """Let each seed be the direction of one element of x."""
+    """Set each seed to the direction of one element of x."""
     for seed, element in enumerate(elements):
         direction = machine.rows_at("seed", rows, seed).reshape(rows, -1)
         direction[...] = 0
@@ -274,7 +274,7 @@ def _sow(machine: Machine, rows: int, elements: list[int]) -> None:
 def _checked_derivatives(
     derivatives: Sequence[Derivative], elements: int
 ) -> tuple[Derivative, ...]:
-    """Return each derivative with its numbers in order; an error if one is wrong or there twice."""
+    """Return each derivative with its indices sorted; an error if one is wrong or given twice."""
     if not isinstance(derivatives, list | tuple) or not derivatives:
         raise ValueError(
             f"derivatives must be a list of tuples such as [(), (0,), (0, 0)], not {derivatives!r}."

@@ -115,7 +115,7 @@ def _forward(
 def _back_to_input(
     net: Sequential, inputs: NDArray[Any], params: FloatArray, results: list[FloatArray]
 ) -> None:
-    """Walk back from one output after the other."""
+    """Run a backward pass from each output in turn."""
     rows = len(inputs)
     for machine, head, i, _ in _walks_back(net, inputs, params, Phase.INPUT_GRADIENT):
         results[head][:, i] = machine.rows_at("d_input", rows).reshape(rows, -1)
@@ -124,7 +124,7 @@ def _back_to_input(
 def _back_to_parameters(
     net: Sequential, inputs: NDArray[Any], params: FloatArray, results: list[FloatArray]
 ) -> None:
-    """Walk back from one output after the other, and take each row's gradient apart."""
+    """Run a backward pass from each output in turn, and compute each row's gradient."""
     for machine, head, i, d_outputs in _walks_back(net, inputs, params, 0):
         SampleGradients(net, machine, params, inputs, d_outputs).write(results[head], i)
 
@@ -132,7 +132,7 @@ def _back_to_parameters(
 def _walks_back(
     net: Sequential, inputs: NDArray[Any], params: FloatArray, phases: int
 ) -> Iterator[tuple[Machine, int, int, list[FloatArray]]]:
-    """Walk back from each element of each output.
+    """Run a backward pass from each element of each output.
 
     Yield the machine, the output, the element and the gradients by the outputs: a 1, and zeros.
     """

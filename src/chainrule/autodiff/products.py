@@ -26,7 +26,7 @@ Pullback = Callable[[Any], tuple[FloatArray, FloatArray]]
 
 
 def vjp(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None) -> tuple[Any, Pullback]:
-    """Return the output, and the function that carries a gradient by it back.
+    """Return the output, and its pullback: the function that runs the backward pass.
 
     Reverse mode: ``d_output`` times the Jacobian. The network is not changed.
 

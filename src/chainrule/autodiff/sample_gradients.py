@@ -89,7 +89,7 @@ class SampleGradients:
         return norms
 
     def _square_norms(self, rows: int) -> NDArray[np.float64]:
-        """Return the squares of the samples' gradients' norms, without the gradients."""
+        """Return the squared norms of the samples' gradients, without building the gradients."""
         squares = np.zeros(rows)
         for step in self._trained:
             function = step.operation.square_norms

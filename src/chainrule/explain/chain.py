@@ -94,7 +94,7 @@ class Chain(Links):
         From the loss backward, a vector is multiplied by one link's Jacobian after the other. From
         the input forward, the same product is taken from the other end: a matrix is carried, with a
         column for each parameter. Finite differences change one parameter at a time and look at
-        the loss. How it is counted and measured stands at :class:`Order`.
+        the loss. :class:`Order` says how it is counted and measured.
 
         Parameters
         ----------

@@ -280,7 +280,7 @@ class _Schedule:
         self._seen = perf_counter()
         cost = self._seen - started
         # Before the first one there was more to do; and after a slow start, as when code is
-        # compiled, there shall be no hurry.
+        # compiled, records must not come too often.
         self._spent += cost if self._spent else self._seen - self._began
         self._earliest = max(
             self._began + (self._spent + cost) / SHARE, self._seen + self._stretch * cost / SHARE

@@ -1,7 +1,7 @@
 """The page that ``chain.to_html`` writes: the chain as data, and a template that is filled with it.
 
-The page's own files, in the folder page, turn the data into what is seen. Every number on the page
-stands in the data; nothing is loaded from elsewhere.
+The page's scripts and style, in the folder page, display the data. Every number on the page is in
+the data; nothing is loaded from elsewhere.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def page(chain: Links) -> str:
 
 
 def _inside_script(data: Any) -> str:
-    """Return JSON that cannot end the script element that it stands in, whatever it holds."""
+    """Return JSON in which no text can end the script element around it."""
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 

@@ -155,7 +155,7 @@ def nudge(
 
 
 class Ray:
-    """The loss along one direction from where the network stands.
+    """The loss along one direction from the network's present parameters.
 
     The direction is one entry of a parameter, or for index None the gradient of all of it, scaled
     to length 1. Arguments and errors are those of :func:`nudge`.

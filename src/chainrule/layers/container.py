@@ -57,7 +57,7 @@ class Container(Layer):
 
 
 def check_element(element: object, what: str) -> None:
-    """Raise TypeError unless it is something that can stand among layers."""
+    """Raise TypeError unless it is a layer or a group of layers."""
     if not isinstance(element, Layer | Group):
         hint = " Did you forget the brackets?" if isinstance(element, type) else ""
         raise TypeError(f"{what} is no layer but {shortened(element)}.{hint}")

@@ -28,7 +28,7 @@ class Node(NamedTuple):
     Attributes
     ----------
     path : str
-        Such as ``"0.2"`` for the third layer of what stands at 0.
+        Such as ``"0.2"`` for the third layer of the element at 0.
     layer : Layer
     inputs : tuple of int
         The nodes whose outputs it takes; ``INPUT`` for the network's input.

@@ -189,13 +189,13 @@ class Sequential(Group):
 
     @property
     def graph(self) -> Graph:
-        """Every layer in its place, with what it takes."""
+        """Every layer as a node, with its inputs."""
         return self._graph
 
     # Computation
 
     def predict(self, X: ArrayLike) -> Output:
-        """Return the output for the rows of X, without keeping anything for a backward pass.
+        """Return the output for the rows of X; nothing is retained for a backward pass.
 
         Parameters
         ----------
@@ -367,7 +367,7 @@ class Sequential(Group):
         return gradient
 
     def apply_update(self, state: OptimizerState) -> None:
-        """Change the parameters by the gradients, as ``state``'s rule says."""
+        """Update the parameters by the rule of ``state``."""
         self.outdate_forward("An optimizer's step")
         self._updater.run(
             Phase.UPDATE,
@@ -378,7 +378,7 @@ class Sequential(Group):
         )
 
     def clip_gradients(self, *, norm: float = 0.0, value: float = 0.0) -> float:
-        """Keep the gradients within a norm, or each within a value; 0 is no limit.
+        """Clip the gradients to a norm, or each to a value; 0 is no limit.
 
         Returns the norm that they had, if it is limited. See :func:`chainrule.clip_grad_norm`.
         """
@@ -387,7 +387,7 @@ class Sequential(Group):
         return sqrt(self._updater.squares.sum()) if norm else 0.0
 
     def let_follow(self, average: FloatArray, decay: float) -> None:
-        """Let an average of the parameters follow them: ``decay`` is how much of it stays."""
+        """Update an exponential moving average of the parameters, with this decay."""
         options = UpdateOptions(average_decay=decay)
         program = UpdateProgram(self._params.size, self.dtype, options)
         self._update_by(program, average=average)
@@ -487,7 +487,7 @@ class Sequential(Group):
         )
 
     def layer_name(self, positions: tuple[int, ...]) -> str:
-        """Return how messages call the layers at these places of the chain."""
+        """Return the name for messages of the layers at these positions."""
         nodes = [self._graph.nodes[position] for position in positions]
         kinds = " + ".join(kind_of(node.layer) for node in nodes)
         return f"{kinds} (layer {nodes[0].path})"
@@ -574,7 +574,7 @@ class Sequential(Group):
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out the caches, as there are machines, with their memory."""
+        """Leave out the caches, such as machines, with their memory."""
         caches = (
             *("_output_shapes", "_predictors", "_own_updater", "_manual"),
             *("_rows_forward", "_outdated_by", "_masks"),
@@ -607,7 +607,7 @@ def check_network(net: Any) -> None:
 
 
 def _networks(elements: Iterable[Element], prefix: str = "") -> Iterator[tuple[str, Sequential]]:
-    """Yield each network among the elements, and what the paths of its layers begin with."""
+    """Yield each network among the elements, and the prefix of its layers' paths."""
     for position, element in enumerate(elements):
         path = f"{prefix}{position}."
         if isinstance(element, Sequential):

@@ -1,6 +1,6 @@
 """Activations and their derivatives, element by element.
 
-Each derivative stands below its function. Its second argument is what the forward pass has to keep
+Each derivative stands below its function. Its second argument is what the forward pass must retain
 for it: the output ``y`` where that is enough, else the input ``x``.
 """
 

@@ -297,7 +297,7 @@ def _labels(label: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.int64]:
     classes = shape[-1]
     if classes == 0:
         raise ValueError(f"output must have at least one class, but its shape is {shape}.")
-    # A copy is checked: whoever lent the array may write into it while the kernel runs.
+    # The copy is checked: the caller may write into the array while the kernel runs.
     labels = np.array(array, np.int64, order="C").reshape(-1)
     if labels.size and not (labels.min() >= 0 and labels.max() < classes):
         wrong = array.reshape(-1)[np.argmax((labels < 0) | (labels >= classes))]
@@ -317,7 +317,7 @@ def _weights(value: ArrayLike, shape: tuple[int, ...], dtype: np.dtype) -> tuple
 
 
 def _ones(rows: int, dtype: np.dtype) -> FloatArray:
-    """Return a vector of ones, which nobody may change."""
+    """Return a read-only vector of ones."""
     ones = _MANY[dtype]
     if ones.size < rows:
         ones = _MANY[dtype] = np.ones(2 * rows, dtype)

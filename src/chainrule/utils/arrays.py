@@ -24,7 +24,7 @@ GATHERED = frozenset(  # dtypes that compiled code converts itself
     )
 )  # fmt: skip
 LARGEST = {np.dtype(name): float(np.finfo(name).max) for name in FLOATS}
-BLOCK = 1 << 16  # elements that are checked at a time, so that what is made of them stays in cache
+BLOCK = 1 << 16  # elements that are checked at a time, so that temporary arrays stay in cache
 FEW = 10_000  # elements whose squares OpenBLAS adds up without starting threads
 FloatArray = NDArray[Any]
 

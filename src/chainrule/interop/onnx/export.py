@@ -213,7 +213,7 @@ def _parallel(writer: _Writer, layer: layers.Parallel, *ends: str) -> str:
     return first
 
 
-# Branch and Shared become no nodes: their parts stand in the graph for themselves.
+# Branch and Shared have no node: their parts are nodes of the graph.
 RULES: dict[type[Layer], Callable[..., str]] = {
     **dict.fromkeys(SIMPLE, _simple),
     **dict.fromkeys(SOFTMAXES, _softmax),

@@ -204,7 +204,7 @@ class Objective:
         return derivatives.reshape(rows * outputs, params.size)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Be made anew from the same data, so that compiled code finds it in the one form."""
+        """Rebuild the object from the same data, so that arrays have the form for compiled code."""
         batch = self._batch
         data = batch.inputs, batch.targets.y, batch.weights
         return Objective, (self._net, self._loss, *data)

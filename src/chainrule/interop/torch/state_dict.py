@@ -213,7 +213,7 @@ def _plain(value: Any) -> Any:
 
 
 def _matched(net: Sequential, names: list[str], *, ordered: bool) -> dict[str, str]:
-    """Return for each parameter the name under which it stands in the state."""
+    """Return for each parameter its name in the state."""
     if not all(isinstance(name, str) for name in names):
         raise TypeError("state must have names as its keys, such as '0.weight'.")
     expected = list(net.parameters())

@@ -43,7 +43,7 @@ class Training:
     epoch, step : int
         How many were finished, in this training.
     interruption : Interruption
-        Whether somebody pressed Ctrl-C.
+        Whether Ctrl-C was pressed.
     figure_names : tuple of str
         What :meth:`History.latest` has after each epoch.
     average : ExponentialMovingAverage or None
@@ -149,30 +149,30 @@ class Callback:
         """
 
     def state_dict(self) -> State:
-        """Return what a checkpoint shall keep of this callback: plain values, and arrays.
+        """Return the state of this callback for a checkpoint: plain values, and arrays.
 
         Plain values are None, bool, int, float, str, and lists and dicts of these. Arrays of
-        numbers or booleans stand in the dict itself, not deeper.
+        numbers or booleans must be values of the dict itself, not nested deeper.
         """
         return {}
 
     def load_state_dict(self, state: State) -> None:
         """Go on from what :meth:`state_dict` returned: comes after :meth:`on_fit_begin`.
 
-        A callback that shall begin anew with each training forgets what it knows in
-        :meth:`on_fit_begin`, where ``training.epoch`` is 0.
+        A callback that starts afresh with each training resets its state in :meth:`on_fit_begin`,
+        where ``training.epoch`` is 0.
         A ValueError says that it does not fit; the training is left as it was then.
         """
 
     def next_step(self, step: int) -> float:
-        """Return after which step :meth:`on_steps` shall come next; a fraction is rounded up.
+        """Return after which step to call :meth:`on_steps` next; a fraction is rounded up.
 
         One that is not later than ``step`` means: whenever the training pauses anyway.
         """
         return inf if self.every is None else step - step % self.every + self.every
 
     def next_epoch(self, epoch: int) -> float:
-        """Return after which epoch :meth:`on_epoch_end` shall come next, at the latest."""
+        """Return after which epoch to call :meth:`on_epoch_end` next, at the latest."""
         return epoch + 1
 
 
