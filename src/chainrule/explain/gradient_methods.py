@@ -196,8 +196,8 @@ def _columns(chain: Links, entries: Entries, taken: NDArray[np.int64]) -> list[F
 def _carry(jacobians: list[Float64], columns: list[Float64], d_output: Float64) -> Float64:
     """Return the product, matrix times matrix, and a vector at the end."""
     carried = columns[0]
-    for jacobian, own in zip(jacobians, columns[1:], strict=True):
-        carried = np.concatenate([jacobian @ carried, own], axis=2)
+    for jacobian, column in zip(jacobians, columns[1:], strict=True):
+        carried = np.concatenate([jacobian @ carried, column], axis=2)
     gradient: Float64 = (d_output[:, np.newaxis] @ carried).sum(axis=(0, 1))
     return gradient
 

@@ -14,11 +14,11 @@ from numpy.typing import ArrayLike
 
 from chainrule.explain import fragment, notation
 from chainrule.explain.compression import Compression, compress
-from chainrule.explain.kept import engine_gradients
 from chainrule.explain.link import Link
 from chainrule.explain.notation import SYMBOLS, Notation
 from chainrule.explain.passes import run_passes
 from chainrule.explain.path import Path
+from chainrule.explain.retained import engine_gradients
 from chainrule.explain.routes import Routes
 from chainrule.explain.step import Float64
 from chainrule.explain.symbols import (

@@ -139,7 +139,7 @@ def order(chain: Links, name: str | None) -> Order:
     chain.require_chain("order")
     names, link = list(chain.symbols), None if name is None else chain.find_link(name)
     if link is not None:
-        names = [own for own in names if chain.link_of(own) == link]
+        names = [known for known in names if chain.link_of(known) == link]
     elif name is not None:
         names = [chain.find(name)]
     if not names:

@@ -46,8 +46,12 @@ def run_passes(net: Sequential, loss: Loss, x: Float64, targets: Targets) -> Pas
     values = {INPUT: x}
     for position, node in enumerate(graph.nodes):
         taken = [values[i] for i in node.inputs]
-        own = {name: parameters[f"{node.owner}.{name}"] for name in node.layer.parameters()}
-        step = LayerStep(node, own, *taken) if len(taken) == 1 else MergeStep(node, taken)
+        own_parameters = {
+            name: parameters[f"{node.owner}.{name}"] for name in node.layer.parameters()
+        }
+        step = (
+            LayerStep(node, own_parameters, *taken) if len(taken) == 1 else MergeStep(node, taken)
+        )
         values[position] = step.y.reshape(step.rows, *step.output_shape)
         steps.append(step)
     number, d_outputs = _loss_of([values[i] for i in graph.outputs], loss, targets)

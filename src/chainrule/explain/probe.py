@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.engine.machine import Machine
-from chainrule.explain.kept import makers
+from chainrule.explain.retained import makers
 from chainrule.explain.step import Float64
 from chainrule.explain.symbols import group
 from chainrule.kernels.context import Phase

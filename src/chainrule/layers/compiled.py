@@ -1,17 +1,17 @@
-"""A layer of one's own that is compiled."""
+"""CompiledLayer: a custom layer that is compiled."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from chainrule.layers.layer import Layer, Parameter
-from chainrule.layers.own import (
+from chainrule.layers.custom_functions import (
     check_function,
     check_parameters,
     check_shape,
     function_name,
 )
+from chainrule.layers.layer import Layer, Parameter
 from chainrule.operations.operation import Function, Operation, Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
 

@@ -549,7 +549,7 @@ class Sequential(Group):
         ------
         ValueError, TypeError
             If a layer is none of this package's, a parameter holds NaN or infinity, the shape does
-            not fit, or it is needed and not given.
+            not fit, or it is required and not given.
         ImportError
             Without onnx, which ``pip install "chainrule[onnx]"`` brings.
         OSError
