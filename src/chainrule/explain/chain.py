@@ -222,7 +222,7 @@ def explain(
 ) -> Chain:
     """Lay the chain rule open for one network and one batch: each factor, and their products.
 
-    The network is not changed, and not kept: the chain is that of this moment. It is computed in
+    The network is copied and not changed: the chain is that of this moment. It is computed in
     float64 from the NumPy twins, and compared with what the engine gives in the network's dtype.
 
     Parameters

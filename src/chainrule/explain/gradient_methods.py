@@ -51,7 +51,7 @@ class Way:
     difference: float | None
 
 
-class Entries:
+class ParameterEntries:
     """All entries of some of the parameters, numbered through.
 
     Attributes
@@ -91,14 +91,14 @@ class Entries:
         return float(np.abs(found - engine[entries]).max() / largest)
 
 
-def from_the_loss(chain: Links, entries: Entries, multiply_adds: int) -> Way:
+def from_the_loss(chain: Links, entries: ParameterEntries, multiply_adds: int) -> Way:
     """Time the engine: forward, loss and backward, always for all parameters."""
     engine = _Engine(chain)
     seconds = _seconds(engine.forward_and_backward)
     return Way("from the loss backward", multiply_adds, seconds, entries.size, chain.rows, None)
 
 
-def from_the_input(chain: Links, entries: Entries, multiply_adds: int) -> Way:
+def from_the_input(chain: Links, entries: ParameterEntries, multiply_adds: int) -> Way:
     """Time a forward pass, and the explicit Jacobians' product from the parameters to the loss."""
     name = "from the input forward"
     rows = chain.rows if chain.rows * entries.size <= ALL_ROWS else 1
@@ -126,7 +126,7 @@ def from_the_input(chain: Links, entries: Entries, multiply_adds: int) -> Way:
     return Way(name, multiply_adds, seconds, number, rows, difference)
 
 
-def by_differences(chain: Links, entries: Entries, multiply_adds: int) -> Way:
+def by_differences(chain: Links, entries: ParameterEntries, multiply_adds: int) -> Way:
     """Time forward passes of the engine, each with another entry changed."""
     engine = _Engine(chain)
     step = float(np.finfo(chain.network.dtype).eps) ** 0.5
@@ -177,7 +177,9 @@ def _first_rows(chain: Links, rows: int) -> Links:
     )
 
 
-def _columns(chain: Links, entries: Entries, taken: NDArray[np.int64]) -> list[Float64] | None:
+def _columns(
+    chain: Links, entries: ParameterEntries, taken: NDArray[np.int64]
+) -> list[Float64] | None:
     """Return each link's derivative by those of its own parameters that are taken.
 
     The list begins at the first link that has any; None if a Jacobian is too large.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from chainrule.explain import fragment
 from chainrule.explain.gradient_methods import (
-    Entries,
+    ParameterEntries,
     Way,
     by_differences,
     from_the_input,
@@ -146,7 +146,7 @@ def order(chain: Links, name: str | None) -> Order:
         owner = "this network" if link is None else f"link {chain.links[link].symbol}"
         raise ValueError(f"order compares gradients by parameters: {owner} has none.")
     forward, backward, carried, passes = _multiply_adds(chain, names)
-    entries = Entries(chain, names)
+    entries = ParameterEntries(chain, names)
     methods = (
         from_the_loss(chain, entries, backward),
         from_the_input(chain, entries, carried),

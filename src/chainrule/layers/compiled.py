@@ -126,7 +126,7 @@ class CompiledLayer(Layer):
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
         shape = self.output_shape(x.shape)
         saved = self._shape(self._saved_shape, x.shape, "saved_shape")
-        keeps = "saved" in self._forward_takes + self._backward_takes
+        saves = "saved" in self._forward_takes + self._backward_takes
         label = f"{self!r} (layer {plan.path})"
         operation = Operation(
             label,
@@ -142,7 +142,7 @@ class CompiledLayer(Layer):
             for name, parameter in self._parameters.items()
         }
         return plan.apply(
-            operation, x, shape=shape, parameters=uses, saved={"saved": saved} if keeps else {}
+            operation, x, shape=shape, parameters=uses, saved={"saved": saved} if saves else {}
         )
 
     def _shape(self, rule: ShapeRule, input_shape: Shape, name: str) -> Shape:

@@ -35,7 +35,7 @@ WRITE = [
 ]  # fmt: skip
 
 
-class Elementwise:
+class ElementwiseFunction:
     """A function of each element: of one array, or of two and so on, and of some numbers.
 
     Parameters

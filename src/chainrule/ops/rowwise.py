@@ -18,7 +18,7 @@ from chainrule.ops.validation import (
 from chainrule.utils.arguments import integer
 
 
-class Rowwise:
+class RowwiseFunction:
     """A function of the vectors along an axis, of one array or of two and so on.
 
     Parameters
