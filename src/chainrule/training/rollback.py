@@ -1,9 +1,8 @@
-"""The way back to the last finite parameters.
+"""Rollback to the last finite parameters.
 
-Checking every update would cost each step a pass over memory. Instead, training keeps a copy of
-the state from time to time, and the batches since; when parameters turn out not to be finite, it
-goes back to the copy and repeats the steps one by one, bit for bit the same, until just before
-the one that did it.
+Checking every update would cost each step a pass over memory. Instead, training copies the state
+from time to time, and remembers the batches since; when parameters are not finite, it restores the
+copy and repeats the steps one by one, bit for bit the same, up to the last finite one.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,8 +19,8 @@ from chainrule.utils.arrays import FloatArray, all_finite
 
 COPY_SHARE = 0.02  # of the time, at most, goes into copies
 
-# Parameters and state as they were, kept for the next training with the same state: to be given
-# memory by the system, page by page, takes many times as long as to copy into it.
+# The memory of copies, used again by the next training with the same state: the first use of new
+# pages takes many times as long as copying into them.
 _copies: WeakKeyDictionary[OptimizerState, tuple[FloatArray, OptimizerState]] = WeakKeyDictionary()
 
 
@@ -38,7 +37,7 @@ class Rollback:
     batch : int
         Rows of a batch.
     average
-        An average of the parameters that follows them, if any: it goes back with them.
+        An average that follows the parameters, if any: it is restored with them.
     """
 
     def __init__(
@@ -90,7 +89,7 @@ class Rollback:
         self._slices.append((orders, rates, data))
 
     def to_last_finite(self) -> tuple[int, str]:
-        """Leave network and state as they were after the last step that kept them finite.
+        """Restore network and state as they were after the last finite step.
 
         The gradients are those of the step after it.
 
