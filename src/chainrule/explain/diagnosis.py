@@ -1,4 +1,4 @@
-"""What a network that does not train may suffer from, told from its influence, in plain words."""
+"""Diagnosis of a network from its influence: vanishing gradients, dead units and the like."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Finding:
 
 
 def diagnose(influence: Measures) -> tuple[Finding, ...]:
-    """Return what is unusual, worst things first."""
+    """Return all findings, the worst first."""
     findings = [
         _gradient(influence, "vanishing gradient"),
         _gradient(influence, "exploding gradient"),
@@ -154,7 +154,7 @@ def _units(
 
 
 def _updates(influence: Measures, kind: Kind) -> Finding | None:
-    """Look at weights only: biases may well begin at 0."""
+    """Check weights only: biases often have the initial value 0."""
     small = kind == "updates too small"
     ratios = {
         parameter.name: ratio

@@ -65,7 +65,7 @@ class Flow:
         self._records: list[Float64] = []
 
     def append(self, step: int, record: Float64) -> None:
-        """Take a record: forward, backward, gradient, weight and update ratio in one vector."""
+        """Append a record: forward, backward, gradient, weight and update ratio in one vector."""
         self._steps.append(step)
         self._records.append(record)
 
@@ -82,7 +82,7 @@ class Flow:
         self._steps, self._records = steps.tolist(), list(records)
 
     def thin_out(self) -> None:
-        """Forget every other record."""
+        """Drop every other record."""
         del self._steps[1::2], self._records[1::2]
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""How much each link of the chain passes on, forward and back, and what is wrong where it does not.
+"""The size of signal and gradient at each link of the chain, with a diagnosis.
 
 Forward, what counts is the size of an element: the root mean square of a link's values. Backward,
 it is the length of a row's gradient, which does not depend on how many elements share it; so a
@@ -48,7 +48,7 @@ class Influence(Measures):
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """What is unusual; empty for a healthy network."""
+        """The findings of the diagnosis; empty for a healthy network."""
         return diagnose(self)
 
     @property
@@ -118,8 +118,8 @@ def influence(chain: Links, optimizer: Optimizer | None) -> Influence:
     for link in chain.links:
         before = chain.links[link.inputs[0]] if len(link.inputs) == 1 else None
         forward, backward = _root_mean_square(link.value), _row_length(link.gradient)
-        # What comes into a layer's back is the gradient of its own output, and what leaves it is
-        # what it passes on to the output before.
+        # In the backward pass, a layer gets the gradient by its output, and passes on the gradient
+        # by the output before.
         first = None if before is None else _row_length(link.carried[0])
         lengths = [first, *(_row_length(step.gradient) for step in link.steps)]
         layers = [

@@ -104,7 +104,7 @@ class Links:
 
     @property
     def original(self) -> Sequential | None:
-        """The network that was given, as it is now; None if it is gone."""
+        """The network that was given, in its present state; None if it was deleted."""
         return self._original()
 
     def path(self, name: str) -> Path:
@@ -142,7 +142,7 @@ class Links:
 
     @cached_property
     def link_gradients(self) -> list[FloatArray]:
-        """What the engine's one pass gave for each link's value, of shape (rows, size)."""
+        """The engine's gradient by each link's value, of shape (rows, size)."""
         net, outputs = self.network, self.network.output_shapes(self.x.shape[1:])
         shapes = [(self.rows, *shape) for shape in outputs]
         targets = self.loss_function.check_targets(self.target, shapes, net.dtype)
@@ -159,7 +159,7 @@ class Links:
     def compress(self, name: str) -> Compression:
         """Cancel neighbouring factors until one fraction is left, and prove it by numbers.
 
-        The product of the explicit Jacobians is compared with what the engine's one pass gave.
+        The product of the explicit Jacobians is compared with the engine's gradient.
         Parameters and errors are those of :meth:`path`.
 
         Examples
@@ -178,11 +178,11 @@ class Links:
         return compress(self.path(name))
 
     def find(self, name: str) -> str:
-        """Return the name, such as ``"0.weight"``, of what a name or a symbol stands for."""
+        """Return the parameter's name, such as ``"0.weight"``, for a name or a symbol."""
         return find(self.network, name)
 
     def find_link(self, name: str) -> int | None:
-        """Return the position of the link that is called so; None if none is."""
+        """Return the position of the link with this symbol; None if there is none."""
         if not isinstance(name, str):
             return None
         return find_link([link.symbol for link in self.links], name)
@@ -239,7 +239,7 @@ class Links:
         ]
 
     def _taken(self, link: Link, signs: Notation) -> str:
-        """Say what a link takes, where that is not always the one before."""
+        """Return the inputs of a link as text, if the network is not a chain."""
         if self.network.graph.is_chain or not link.inputs:
             return ""
         return f" of {', '.join(signs.symbol(self.links[i].symbol) for i in link.inputs)}"

@@ -1,4 +1,4 @@
-"""Which layers are looked at as one link, and what links and parameters are called."""
+"""Grouping of layers into links, and the symbols of links and parameters."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -77,7 +77,7 @@ def name_parameters(graph: Graph) -> dict[str, str]:
 
 
 def find_link(symbols: Sequence[str], name: str) -> int | None:
-    """Return the position of the link that is called so, the input's being 0; None if none is."""
+    """Return the position of the link with this symbol, 0 for the input; None if there is none."""
     if name in ("x", "X"):
         return 0
     for spelling in _spellings(name):
@@ -87,7 +87,7 @@ def find_link(symbols: Sequence[str], name: str) -> int | None:
 
 
 def find_layer(net: Sequential, name: str) -> str | None:
-    """Return the path of the layer with parameters that a name stands for, if any.
+    """Return the path of the layer with parameters of this name, if any.
 
     It may be the name of a link, which has one such layer at most, or a layer's name or path.
 
