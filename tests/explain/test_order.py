@@ -1,4 +1,4 @@
-"""Three ways to one gradient: what they cost, and that they agree."""
+"""Three methods to compute one gradient: what they cost, and that they agree."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def chain_of(*layers, rows=2, dtype="float64", **options):
 
 
 def counts(order):
-    return [way.multiply_adds for way in order.ways]
+    return [method.multiply_adds for method in order.ways]
 
 
 def test_multiply_adds_counted_by_hand():
@@ -72,7 +72,7 @@ def test_the_three_ways_agree(dtype, merge, rows):
         # the loss, a sum: it grows with the root of the number of terms.
         terms = 2 * rows
         assert differences.difference * largest <= 2 * (eps * terms) ** 0.5 * max(1, chain.loss)
-        assert all(way.seconds > 0 for way in (backward, forward, differences))
+        assert all(method.seconds > 0 for method in (backward, forward, differences))
 
 
 def test_labels_and_more_axes():
