@@ -366,7 +366,7 @@ def test_weights_are_not_copied_beyond_what_a_file_may_ask_for(write):
 
 
 def test_numbers_for_columns_around_a_large_weight_take_the_room_of_one_copy(write, monkeypatch):
-    monkeypatch.setattr(restore, "ROOM", 0)
+    monkeypatch.setattr(restore, "MOST_EXTRA_BYTES", 0)
     numbers = {f"c{i}": rng.uniform(0.5, 2, 64).astype("float32") for i in range(8)}
     weight = rng.normal(size=(64, 64)).astype("float32")
     nodes = [("Sub", "x c0", "y0"), ("Div", "y0 c1", "y1"), ("MatMul", "y1 weight", "y2")]
