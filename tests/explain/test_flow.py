@@ -5,7 +5,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.explain import notation, probe
-from chainrule.explain.flow import SHARE, _Pace
+from chainrule.explain.flow import SHARE, _Schedule
 
 NETWORKS = {
     "relu": [cr.Linear(6, 8), cr.ReLU(), cr.Linear(8, 4)],
@@ -162,8 +162,8 @@ def test_a_network_without_parameters():
 
 def test_by_default_it_chooses_and_thins_out(monkeypatch):
     X, y = data()
-    monkeypatch.setitem(_Pace.spent.__globals__, "SHARE", 1e9)  # as often as it may
-    monkeypatch.setitem(_Pace.spent.__globals__, "MOST_RECORDS", 10)
+    monkeypatch.setitem(_Schedule.spent.__globals__, "SHARE", 1e9)  # as often as it may
+    monkeypatch.setitem(_Schedule.spent.__globals__, "MOST_RECORDS", 10)
     net = cr.Sequential(*NETWORKS["relu"], seed=0)
     flow = fit(net, X, y, cr.GradientFlow(), epochs=100).gradient_flow
     assert 5 <= len(flow) <= 10
@@ -175,18 +175,18 @@ def test_by_default_it_chooses_and_thins_out(monkeypatch):
 def test_the_pace_keeps_to_its_share(monkeypatch):
     """With a clock of our own: a step takes a millisecond, a record 2, and a pause 0.1."""
     clock = [1000.0]
-    monkeypatch.setitem(_Pace.spent.__globals__, "perf_counter", lambda: clock[0])
-    pace = _Pace(an_epoch=7)
+    monkeypatch.setitem(_Schedule.spent.__globals__, "perf_counter", lambda: clock[0])
+    schedule = _Schedule(an_epoch=7)
     clock[0] += 0.01  # to prepare
     spent = records = 0
     step = 0
     while step < 20_000:
-        if step == 0 or pace.is_time(step, clock[0]):
+        if step == 0 or schedule.is_time(step, clock[0]):
             started = clock[0]
             clock[0] += 0.002
             spent, records = spent + 0.002, records + 1
-            pace.spent(started)
-        following = pace.next_step(step)
+            schedule.spent(started)
+        following = schedule.next_step(step)
         assert following >= step
         following = max(following, step + 1)
         if following > step + 7:

@@ -1,4 +1,4 @@
-"""Networks whose ways part and meet, laid open: each sum has its terms, and they add up."""
+"""explain on networks with branches: each sum has its terms, and they add up."""
 
 import numpy as np
 import pytest
@@ -68,14 +68,14 @@ def test_products_and_sums_are_the_engines_gradient(layers, merge):
         close(path.product(), engine)
         assert chain.compress(name).difference < 1e-13
         for factor in path.sums:
-            close(factor.value, sum(product_of(way.factors) for way in factor.ways))
+            close(factor.value, sum(product_of(term.factors) for term in factor.ways))
             d_of = np.ones((len(factor.value), 1, 1))
             if factor.of != "L":
                 symbols = [link.symbol for link in chain.links]
                 d_of = chain.links[symbols.index(factor.of)].gradient[:, np.newaxis]
-            for way in factor.ways:
-                by_row = (d_of @ product_of(way.factors))[:, 0]
-                term = way.gradient.reshape(-1, by_row.shape[1])
+            for term in factor.ways:
+                by_row = (d_of @ product_of(term.factors))[:, 0]
+                term = term.gradient.reshape(-1, by_row.shape[1])
                 close(term, by_row if len(term) == len(by_row) else by_row.sum(axis=0)[np.newaxis])
 
 
@@ -116,7 +116,7 @@ def test_text_has_at_most_80_columns_and_a_plain_form(layers, monkeypatch):
 def written(path):
     sums = [
         f"{factor.written(notation.PLAIN)} = "
-        + " + ".join(way.written(notation.PLAIN) for way in factor.ways)
+        + " + ".join(term.written(notation.PLAIN) for term in factor.ways)
         for factor in path.sums
     ]
     return [path.written(notation.PLAIN), *sums]
@@ -170,7 +170,7 @@ def test_sums_that_are_too_large_are_not_built():
     path = chain.path("x")
     assert path.product() is None
     assert [factor.value is None for factor in path.sums] == [True]
-    close(sum(way.gradient for way in path.sums[0].ways), chain.links[1].gradient)
+    close(sum(term.gradient for term in path.sums[0].ways), chain.links[1].gradient)
     assert "too large to build" in str(path)
     assert chain.compress("x").difference < 1e-13
 
@@ -189,9 +189,12 @@ def test_trace_follows_a_way_as_long_as_it_is_the_only_one():
     trace = chain.trace("W2", (0, 0))
     assert trace.total == pytest.approx(chain.gradients["1.0.weight"][0, 0])
     for name in ("W1", "x"):
-        with pytest.raises(ValueError, match=r"trace follows one way, .*ways part at link H1"):
+        with pytest.raises(
+            ValueError,
+            match=r"trace needs .* does not branch there: paths branch at link H1",
+        ):
             chain.trace(name, (0, 0))
-    with pytest.raises(ValueError, match="W1 is in several places"):
+    with pytest.raises(ValueError, match="W1 is in several"):
         chain_of(NETWORKS["shared"]).trace("W1", (0, 0))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.explain import html, ways
+from chainrule.explain import gradient_methods, html
 from chainrule.explain.heat_map import block_shape, shrink
 
 pytestmark = pytest.mark.once
@@ -298,7 +298,7 @@ def results(chain):
 
 
 def test_fragments_say_what_the_text_says(chain, monkeypatch):
-    monkeypatch.setattr(ways, "LIMIT", 0.02)
+    monkeypatch.setattr(gradient_methods, "LIMIT", 0.02)
     for shown in results(chain):
         text = " ".join(str(shown).split())
         for cell in Cells(shown._repr_html_()).texts:

@@ -116,7 +116,7 @@ def test_where_ways_part_a_factor_is_that_of_its_own_way():
     passed_back = [d_h1 @ w1.T, term, None, *terms, None]
     for link, gradient, passed in zip(links[1:], gradients, passed_back, strict=True):
         assert link.backward == pytest.approx(norm(gradient) / np.sqrt(6), rel=1e-12)
-        if passed is None:  # several ways, and no factor
+        if passed is None:  # several branches, and no factor
             assert link.backward_factor is None
             continue
         assert link.backward_factor == pytest.approx(norm(passed) / norm(gradient), rel=1e-12)

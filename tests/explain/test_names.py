@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.explain import notation, ways
+from chainrule.explain import gradient_methods, notation
 from chainrule.explain.symbols import name_links
 
 pytestmark = pytest.mark.once
@@ -108,7 +108,7 @@ def test_links_and_layers_that_are_nudged(layers):
         slope = cr.nudge(net, loss, x, y, printed, None, 0.1).slope
         gradients = [chain.gradients["x"]]
         if own:
-            prefix = f"{own[0].home}."
+            prefix = f"{own[0].owner}."
             gradients = [g for name, g in chain.gradients.items() if name.startswith(prefix)]
         squares = sum(float(np.sum(gradient**2)) for gradient in gradients)
         assert slope == pytest.approx(np.sqrt(squares), rel=1e-9)
@@ -134,7 +134,7 @@ def test_trace_from_each_unit_of_a_link(layers):
 
 
 def test_order_of_a_link_is_that_of_its_parameters(monkeypatch):
-    monkeypatch.setattr(ways, "LIMIT", 0.001)
+    monkeypatch.setattr(gradient_methods, "LIMIT", 0.001)
     chain = cr.explain(*case(NETWORKS["plain"]))
     assert chain.order("O").parameters == 4 * 2 + 2
     assert chain.order("H").parameters == 3 * 4 + 4

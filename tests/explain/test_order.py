@@ -1,10 +1,10 @@
-"""Three ways to one gradient: what they cost, and that they agree."""
+"""Three methods to compute one gradient: what they cost, and that they agree."""
 
 import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.explain import notation, ways
+from chainrule.explain import gradient_methods, notation
 
 pytestmark = pytest.mark.once
 
@@ -13,7 +13,7 @@ LAYERS = cr.Linear(3, 4), cr.Tanh(), cr.Linear(4, 2)
 
 @pytest.fixture(autouse=True)
 def _little_time(monkeypatch):
-    monkeypatch.setattr(ways, "LIMIT", 0.02)
+    monkeypatch.setattr(gradient_methods, "LIMIT", 0.02)
 
 
 def batch(shape, seed=0):
@@ -27,7 +27,7 @@ def chain_of(*layers, rows=2, dtype="float64", **options):
 
 
 def counts(order):
-    return [way.multiply_adds for way in order.ways]
+    return [method.multiply_adds for method in order.ways]
 
 
 def test_multiply_adds_counted_by_hand():
@@ -72,7 +72,7 @@ def test_the_three_ways_agree(dtype, merge, rows):
         # the loss, a sum: it grows with the root of the number of terms.
         terms = 2 * rows
         assert differences.difference * largest <= 2 * (eps * terms) ** 0.5 * max(1, chain.loss)
-        assert all(way.seconds > 0 for way in (backward, forward, differences))
+        assert all(method.seconds > 0 for method in (backward, forward, differences))
 
 
 def test_labels_and_more_axes():

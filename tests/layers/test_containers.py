@@ -45,19 +45,19 @@ def batch(*shape, seed=0):
         (
             lambda: cr.Sequential(cr.Linear(4, 4), cr.Residual(cr.Linear(4, 3))),
             ValueError,
-            r"Residual\(\.\.\.\) \(layer 1\) expects layers that keep the shape, but shapes "
-            r"\(n, 4\) and \(n, 3\) meet there\.",
+            r"Residual\(\.\.\.\) \(layer 1\) expects layers that keep the shape, but it "
+            r"merges shapes \(n, 4\) and \(n, 3\)\.",
         ),
         (
             lambda: cr.Sequential(cr.Residual(cr.Linear(4, 3))),
             ValueError,
-            r"\(layer 0\) expects layers that keep the shape, but shapes \(n, 4\) and \(n, 3\)",
+            r"\(layer 0\) expects layers that keep the shape, but it merges shapes \(n, 4\)",
         ),
         (
             lambda: cr.Sequential(cr.Parallel(cr.Linear(4, 3), cr.Linear(4, 2), cr.Linear(4, 3))),
             ValueError,
             r"Parallel\(\.\.\., combine='sum'\) \(layer 0\) expects branches that give the same "
-            r"shape, but shapes \(n, 3\), \(n, 2\) and \(n, 3\) meet there\.",
+            r"shape, but it merges shapes \(n, 3\), \(n, 2\) and \(n, 3\)\.",
         ),
         (
             lambda: cr.Sequential(cr.Parallel(cr.Linear(4, 3), cr.Linear(5, 3))),
@@ -98,7 +98,7 @@ def test_what_cannot_be_built(build, error, message):
 def test_a_concatenation_needs_shapes_alike_but_for_the_last_axis():
     net = cr.Sequential(cr.Parallel(cr.ReLU(), cr.Flatten(), combine="concatenate"))
     assert net.predict(batch(5, 3)).shape == (5, 6)
-    message = r"differ in nothing but the last axis, but shapes \(n, 2, 3\) and \(n, 6\) meet there"
+    message = r"differ in nothing but the last axis, but it merges shapes \(n, 2, 3\) and \(n, 6\)"
     with pytest.raises(ValueError, match=message):
         net.predict(batch(5, 2, 3))
 
@@ -120,7 +120,7 @@ def test_the_graph_says_who_takes_what():
     assert [node.inputs for node in net.graph.nodes] == [
         (INPUT,), (0,), (0, 1), (2,), (2,), (4,), (3, 5),
     ]  # fmt: skip
-    assert [node.home for node in net.graph.nodes[-2:]] == ["2.0.0", "2"]
+    assert [node.owner for node in net.graph.nodes[-2:]] == ["2.0.0", "2"]
     assert not net.graph.is_chain
     assert cr.Sequential(cr.ReLU(), cr.Sequential(cr.Linear(3, 3))).graph.is_chain
     assert net.layer_name((2,)) == "Residual (layer 1)"

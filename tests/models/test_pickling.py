@@ -132,3 +132,15 @@ def test_data_may_lie_anywhere(tmp_path, carry):
     cr.fit(nets[0], X, y, loss=LOSS, seed=0, progress=False)
     cr.fit(nets[1], its_X, its_y, sample_weight=weights, loss=LOSS, seed=0, progress=False)
     assert np.array_equal(nets[0].params, nets[1].params)
+
+
+def test_a_network_pickled_under_the_former_name_of_an_attribute():
+    network = cr.Sequential(cr.Linear(8, 3), cr.Dropout(0.5), seed=0)
+    network.dropout_active = False
+    state = network.__getstate__()
+    former = {"drops" if name == "dropout_active" else name: state[name] for name in state}
+    twin = cr.Sequential.__new__(cr.Sequential)
+    twin.__setstate__(former)
+    assert twin.dropout_active is False
+    assert not hasattr(twin, "drops")
+    np.testing.assert_array_equal(twin.forward(X), network.forward(X))

@@ -162,7 +162,7 @@ def test_logs_go_on_where_a_killed_run_has_left_them(kind, tmp_path):
     assert lines[:kept] == whole.splitlines()[:kept]
     assert len(lines) == len(whole.splitlines())
     if kind == "csv":
-        with pytest.raises(ValueError, match="is a log of other figures than"):
+        with pytest.raises(ValueError, match="is a log of other metrics than"):
             fit(network(), callbacks=[FromEpoch(2), make(path)], validation=None)
     fit(network(), callbacks=[make(path)], epochs=1)
     assert len(path.read_text().splitlines()) == len(lines) - 3

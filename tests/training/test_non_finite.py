@@ -7,7 +7,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.engine.orders import epoch_orders
-from chainrule.training import pace, rollback
+from chainrule.training import rollback, slice_length
 
 
 def data(rows=40, scale=1.0):
@@ -192,7 +192,7 @@ def test_what_is_reported_follows_from_the_steps_alone_and_not_from_pauses(
     ):
         net, X, y, loss, schedule = make(first)
         monkeypatch.setattr(rollback, "COPY_SHARE", share or 0.02)
-        monkeypatch.setattr(pace, "SLICE_SECONDS", seconds)
+        monkeypatch.setattr(slice_length, "SLICE_SECONDS", seconds)
         pause, optimizer = Pause(every), cr.SGD()
         average = cr.ExponentialMovingAverage(net, 0.5)
         with pytest.raises(cr.NonFiniteError) as caught:

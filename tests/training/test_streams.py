@@ -8,7 +8,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.engine.interpreter import run
-from chainrule.models.batch import Batch
+from chainrule.models.data_set import DataSet
 from chainrule.training import rollback
 
 rng = np.random.default_rng(0)
@@ -174,7 +174,7 @@ def test_the_way_back_from_a_third_batch_after_a_larger_second(monkeypatch, bad)
 
 def test_a_long_epoch_does_not_keep_its_batches(monkeypatch):
     monkeypatch.setattr(rollback, "COPY_SHARE", 1e-9)  # no copy because of the time alone
-    copies, copy = [], Batch.copy
+    copies, copy = [], DataSet.copy
 
     def watched(batch):
         copied = copy(batch)
@@ -188,7 +188,7 @@ def test_a_long_epoch_does_not_keep_its_batches(monkeypatch):
         def on_steps(self, training):
             self.most = max(self.most, sum(copied() is not None for copied in copies))
 
-    monkeypatch.setattr(Batch, "copy", watched)
+    monkeypatch.setattr(DataSet, "copy", watched)
     look, net = Look(), network()
     fit(net, 40 * list(Loader()), callbacks=[look], epochs=1)
     # Its copy has the parameters and Adam's two vectors; five batches have 70 rows of 9 numbers.

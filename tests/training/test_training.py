@@ -11,8 +11,8 @@ from numba.core.runtime import _nrt_python, rtsys
 
 import chainrule as cr
 from chainrule.kernels.jit import JIT_DISABLED
-from chainrule.models.batch import Batch
-from chainrule.training import pace, trainer
+from chainrule.models.data_set import DataSet
+from chainrule.training import epoch_runner, slice_length
 
 
 def digits_like(rows=60, classes=5, seed=0):
@@ -77,7 +77,7 @@ def test_same_seed_same_bits_however_it_is_sliced(monkeypatch):
     X, y = digits_like()
     nets = [network() for _ in range(3)]
     histories = [fit(net, X, y, seed=7) for net in nets[:2]]
-    monkeypatch.setattr(pace, "SLICE_SECONDS", 0.0)  # one step a slice
+    monkeypatch.setattr(slice_length, "SLICE_SECONDS", 0.0)  # one step a slice
     histories.append(fit(nets[2], X, y, seed=7))
     for net, history in zip(nets[1:], histories[1:], strict=True):
         assert np.array_equal(net.params, nets[0].params)
@@ -204,8 +204,8 @@ def test_fit_works_outside_the_main_thread_and_holds_no_gil():
 def test_nothing_is_allocated_by_a_step():
     X, y = digits_like(rows=1600)
     net = network()
-    data = Batch.checked(net, cr.CrossEntropyLoss(), X, y, None)
-    one = trainer.Trainer(net, cr.CrossEntropyLoss(), cr.Adam(), data, 16, "numba")
+    data = DataSet.checked(net, cr.CrossEntropyLoss(), X, y, None)
+    one = epoch_runner.EpochRunner(net, cr.CrossEntropyLoss(), cr.Adam(), data, 16, "numba")
     one.losses = np.empty((100, 2))
     _nrt_python.memsys_enable_stats()
     allocations = []

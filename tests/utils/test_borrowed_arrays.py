@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.models.batch import Batch
+from chainrule.models.data_set import DataSet
 
 rng = np.random.default_rng(0)
 ROWS, CLASSES = 50, 3
@@ -128,7 +128,7 @@ def test_an_objective_keeps_its_labels_and_weights():
 def test_what_is_checked_is_a_copy_of_labels_and_weights(dtype):
     X, y, weights = data()
     y, weights = y.astype(dtype), weights.astype("float32")
-    batch = Batch.checked(network(), cr.CrossEntropyLoss(), X, y, weights)
+    batch = DataSet.checked(network(), cr.CrossEntropyLoss(), X, y, weights)
     (labels,) = batch.targets.values
     assert not np.shares_memory(labels, y)
     assert not np.shares_memory(batch.weights, weights)

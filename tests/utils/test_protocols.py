@@ -1,4 +1,4 @@
-"""Arrays from elsewhere come in as NumPy's do, by every door, and without a copy where they can."""
+"""Public functions take other libraries' arrays as they take NumPy's, mostly without a copy."""
 
 from array import array
 from functools import partial
@@ -110,7 +110,7 @@ COPIED = {  # tables by columns, and columns that are not NumPy's
 
 
 def everything(make):
-    """Return what comes out of every door for the arrays that ``make`` makes."""
+    """Return what each public function gives for the arrays that ``make`` makes."""
     x, labels, targets, weights = map(make, (X, LABELS, TARGETS, WEIGHTS))
     results = []
     for loss, y in ((cr.CrossEntropyLoss(), labels), (cr.MSELoss(), targets)):

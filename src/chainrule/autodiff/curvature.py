@@ -1,4 +1,4 @@
-"""The loss's second derivatives, times a vector and as a matrix, and what stands in for them."""
+"""The loss's second derivatives, times a vector and as a matrix, and their approximations."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.autodiff.door import (
+from chainrule.autodiff.machines import blocks, borrowed
+from chainrule.autodiff.mean import BlockMean
+from chainrule.autodiff.plans import plain_plan, tangent_plan
+from chainrule.autodiff.validation import (
     PARAMS,
     Wrt,
     X,
@@ -19,14 +22,11 @@ from chainrule.autodiff.door import (
     packed,
     parameter_vector,
 )
-from chainrule.autodiff.machines import blocks, borrowed
-from chainrule.autodiff.mean import BlockMean
-from chainrule.autodiff.plans import plain_plan, tangent_plan
 from chainrule.engine.binding import code_of
 from chainrule.engine.machine import Machine
 from chainrule.kernels.context import Phase
 from chainrule.losses import Loss
-from chainrule.models.batch import Batch
+from chainrule.models.data_set import DataSet
 from chainrule.models.sequential import Sequential
 from chainrule.plan import Tensor
 from chainrule.utils.arrays import FloatArray
@@ -47,7 +47,7 @@ def hvp(
 ) -> Any:
     """Return the loss's Hessian times a vector, without the Hessian.
 
-    Reverse over forward mode: the way back through the plan that carries tangents.
+    Reverse over forward mode: a backward pass through the plan that computes tangents.
 
     Parameters
     ----------
@@ -85,9 +85,9 @@ def hvp(
     """
     check_loss(net, loss)
     at = parameter_vector(net, params)
-    batch = Batch.checked(net, loss, x, y, sample_weight, ("x", "y"))
-    moves = directions_of(net, vector, "vector", wrt, batch.inputs.shape)
-    return packed(wrt, hessian_product(net, loss, batch, at, moves))
+    batch = DataSet.checked(net, loss, x, y, sample_weight, ("x", "y"))
+    directions = directions_of(net, vector, "vector", wrt, batch.inputs.shape)
+    return packed(wrt, hessian_product(net, loss, batch, at, directions))
 
 
 def hessian(
@@ -127,7 +127,7 @@ def hessian(
         raise ValueError(f'wrt must be "params" or "x", not {wrt!r}.')
     names_of(wrt)
     at = parameter_vector(net, params)
-    batch = Batch.checked(net, loss, x, y, sample_weight, ("x", "y"))
+    batch = DataSet.checked(net, loss, x, y, sample_weight, ("x", "y"))
     shape = net.params.shape if wrt == PARAMS else batch.inputs.shape
     vector = np.zeros(shape, net.dtype)
     if vector.size > MOST_OF_A_HESSIAN:
@@ -193,7 +193,7 @@ def gauss_newton_vp(
     """
     check_loss(net, loss)
     at = parameter_vector(net, params)
-    batch = Batch.checked(net, loss, x, y, sample_weight, ("x", "y"))
+    batch = DataSet.checked(net, loss, x, y, sample_weight, ("x", "y"))
     return _output_curvature_product(net, loss, batch, at, flat_vector(net, vector, "vector"))
 
 
@@ -237,7 +237,7 @@ def fisher_vp(
     check_loss(net, loss)
     at = parameter_vector(net, params)
     inputs = net.check_input(x, "x")
-    batch = Batch.checked(net, loss, inputs, _any_targets(net, loss, inputs), sample_weight)
+    batch = DataSet.checked(net, loss, inputs, _any_targets(net, loss, inputs), sample_weight)
     return _output_curvature_product(
         net, loss, batch, at, flat_vector(net, vector, "vector"), fisher=True
     )
@@ -246,24 +246,24 @@ def fisher_vp(
 def hessian_product(
     net: Sequential,
     loss: Loss,
-    batch: Batch,
+    batch: DataSet,
     params: FloatArray,
-    moves: dict[str, FloatArray],
+    directions: dict[str, FloatArray],
 ) -> dict[str, FloatArray]:
-    """Return the Hessian by what moves, times how it moves."""
-    mean = BlockMean(net, batch, tuple(moves))
+    """Return the Hessian by what ``directions`` names, times the directions."""
+    mean = BlockMean(net, batch, tuple(directions))
     options = {
         "loss": loss,
-        "parameters_change": PARAMS in moves,
-        "by_x": X in moves,
+        "parameters_change": PARAMS in directions,
+        "by_x": X in directions,
         "backward": True,
     }
     for block in blocks(batch.rows):
         rows = block.stop - block.start
         with borrowed(net, tangent_plan, batch.inputs.shape[1:], rows, **options) as machine:
-            if X in moves:
-                machine.rows_at("seed", rows)[...] = moves[X][block]
-            run: dict[str, Any] = {"params": params, "direction": moves.get(PARAMS)}
+            if X in directions:
+                machine.rows_at("seed", rows)[...] = directions[X][block]
+            run: dict[str, Any] = {"params": params, "direction": directions.get(PARAMS)}
             order, losses = np.arange(block.start, block.stop), machine.losses_for(1)
             machine.run(Phase.FORWARD, order, losses=losses, **run, **batch.arguments)
             # The loss changes by gradient . d_output. That is the scalar to differentiate.
@@ -271,10 +271,10 @@ def hessian_product(
             for head in range(outputs):
                 gradient = machine.rows_at("d_output", rows, head)
                 machine.rows_at("d_output", rows, outputs + head)[...] = gradient
-                movement = machine.rows_at("output", rows, outputs + head)
-                curve_output(net, machine, head, batch, block, losses[0, 0], movement)
-            grads = mean.room_for_params()
-            phases = Phase.BACKWARD | (Phase.INPUT_GRADIENT if X in moves else 0)
+                tangent = machine.rows_at("output", rows, outputs + head)
+                curve_output(net, machine, head, batch, block, losses[0, 0], tangent)
+            grads = mean.parameter_buffer()
+            phases = Phase.BACKWARD | (Phase.INPUT_GRADIENT if X in directions else 0)
             machine.run(phases, order, grads=grads, **run)
             mean.add(block, losses[0], grads, machine.rows_at("d_input", rows))
     return mean.gradients()
@@ -283,13 +283,13 @@ def hessian_product(
 def _output_curvature_product(
     net: Sequential,
     loss: Loss,
-    batch: Batch,
+    batch: DataSet,
     params: FloatArray,
     vector: FloatArray,
     *,
     fisher: bool = False,
 ) -> FloatArray:
-    """Return ``J^T H J vector``: forward with the tangent, then back as any gradient goes.
+    """Return ``J^T H J vector``: a forward pass with the tangent, then a backward pass.
 
     For Fisher's matrix, H is what it is on average over the targets.
     """
@@ -307,9 +307,9 @@ def _output_curvature_product(
             machine.run(Phase.FORWARD, order, params=params, losses=losses, **batch.arguments)
             outputs = len(machine.plan.heads)
             for head in range(outputs):
-                movement = forward.rows_at("output", rows, outputs + head)
-                curve_output(net, machine, head, batch, block, losses[0, 0], movement, fisher)
-            grads = mean.room_for_params()
+                tangent = forward.rows_at("output", rows, outputs + head)
+                curve_output(net, machine, head, batch, block, losses[0, 0], tangent, fisher)
+            grads = mean.parameter_buffer()
             machine.run(Phase.BACKWARD, order, params=params, grads=grads)
             mean.add(block, losses[0], grads, machine.rows_at("d_input", rows))
     return mean.gradients()[PARAMS]
@@ -319,14 +319,14 @@ def curve_output(
     net: Sequential,
     machine: Machine,
     number: int,
-    batch: Batch,
+    batch: DataSet,
     block: slice,
     total: float,
-    movement: FloatArray,
+    tangent: FloatArray,
     fisher: bool = False,
 ) -> None:
-    """Write how the loss's gradient by an output changes as that moves, where the gradient was."""
-    head, rows = machine.plan.heads[number], len(movement)
+    """Replace the loss's gradient by an output by its derivative along the output's tangent."""
+    head, rows = machine.plan.heads[number], len(tangent)
     loss, factor = head.loss, head.loss_weight
     curvature = None if loss is None else loss.curvature
     if loss is not None and fisher and loss.fisher is not None:
@@ -343,7 +343,7 @@ def curve_output(
         if batch.weights is None
         else batch.weights[block].copy(),
         "total": total,
-        "direction": movement.reshape(rows, -1),
+        "direction": tangent.reshape(rows, -1),
         "d_gradient": d_gradient,
         **{name: _array_or_number(value, net.dtype) for name, value in head.numbers.items()},
     }
@@ -363,7 +363,7 @@ def _array_or_number(value: float | tuple[float, ...], dtype: np.dtype) -> Any:
 
 
 def _any_targets(net: Sequential, loss: Loss, inputs: NDArray[Any]) -> Any:
-    """Return targets that fit, for what does not depend on them."""
+    """Return valid targets, for a result that does not depend on them."""
     rows, shapes = len(inputs), net.output_shapes(inputs.shape[1:])
     heads = loss.heads([Tensor(shape) for shape in shapes])
     targets = [

@@ -8,13 +8,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.autodiff.door import PARAMS, Wrt, X, check_loss, names_of, packed, parameter_vector
 from chainrule.autodiff.machines import blocks, borrowed
 from chainrule.autodiff.mean import BlockMean
 from chainrule.autodiff.plans import plain_plan
+from chainrule.autodiff.validation import (
+    PARAMS,
+    Wrt,
+    X,
+    check_loss,
+    names_of,
+    packed,
+    parameter_vector,
+)
 from chainrule.kernels.context import Phase
 from chainrule.losses import Loss
-from chainrule.models.batch import Batch
+from chainrule.models.data_set import DataSet
 from chainrule.models.sequential import Sequential
 from chainrule.utils.arrays import FloatArray
 
@@ -65,7 +73,7 @@ def value_and_grad(
         params: ArrayLike, x: ArrayLike, y: Any, sample_weight: ArrayLike | None = None
     ) -> tuple[float, Any]:
         vector = parameter_vector(net, params)
-        batch = Batch.checked(net, loss, x, y, sample_weight, ("x", "y"))
+        batch = DataSet.checked(net, loss, x, y, sample_weight, ("x", "y"))
         value, gradients = gradient(net, loss, batch, vector, names)
         return value, packed(wrt, gradients)
 
@@ -73,7 +81,7 @@ def value_and_grad(
 
 
 def gradient(
-    net: Sequential, loss: Loss, batch: Batch, params: FloatArray, names: tuple[str, ...]
+    net: Sequential, loss: Loss, batch: DataSet, params: FloatArray, names: tuple[str, ...]
 ) -> tuple[float, dict[str, FloatArray]]:
     """Return the loss, and its gradients by name."""
     mean = BlockMean(net, batch, names)
@@ -83,7 +91,7 @@ def gradient(
         rows = block.stop - block.start
         with borrowed(net, plain_plan, batch.inputs.shape[1:], rows, **options) as machine:
             losses = machine.losses_for(1)
-            grads = mean.room_for_params()
+            grads = mean.parameter_buffer()
             order = np.arange(block.start, block.stop)
             run: dict[str, Any] = {"params": params, "grads": grads}
             if not machine.run(

@@ -1,4 +1,4 @@
-"""Derivatives by the input, as physics and control need them: first and second ones, trainable."""
+"""First and second derivatives by the input, also for training on them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from math import prod
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.autodiff.door import array_of_shape, parameter_vector
-from chainrule.autodiff.machines import blocks, borrowed, carry_back, return_with, take
+from chainrule.autodiff.machines import blocks, borrowed, return_with, run_backward, take
 from chainrule.autodiff.plans import derivatives_plan, elements_of, plain_plan, tangent_plan
+from chainrule.autodiff.validation import array_of_shape, parameter_vector
 from chainrule.engine.machine import Machine
 from chainrule.kernels.context import Phase
 from chainrule.models.sequential import Sequential, check_network
@@ -74,7 +74,8 @@ def input_gradient(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = 
 def hessian_x(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None) -> FloatArray:
     """Return the second derivatives of each output by the inputs.
 
-    For inputs of few elements: a walk forward for each, and one back for each output.
+    For inputs of few elements: it takes a forward pass for each of them, and in each a backward
+    pass for each output.
 
     Parameters
     ----------
@@ -183,7 +184,7 @@ def input_derivatives(
     *,
     params: ArrayLike | None = None,
 ) -> tuple[list[FloatArray], Callable[[Sequence[ArrayLike]], tuple[FloatArray, FloatArray]]]:
-    """Return derivatives of the output by chosen inputs, and the function that carries back.
+    """Return derivatives of the output by chosen inputs, and their pullback.
 
     With it a network is trained on a differential equation: a loss of the derivatives has a
     gradient by each of them, and the pullback makes of these the loss's gradient by the parameters.
@@ -245,7 +246,7 @@ def input_derivatives(
             else array_of_shape(gradient, f"gradients[{i}]", values[i].shape, net.dtype)
             for i, gradient in enumerate(gradients)
         ]
-        return carry_back(machine, rows, at, checked)
+        return run_backward(machine, rows, at, checked)
 
     return_with(pullback, net, key, machine)
     return values, pullback
@@ -263,7 +264,7 @@ def _output_shape(net: Sequential, shape: Shape, function: str) -> Shape:
 
 
 def _sow(machine: Machine, rows: int, elements: list[int]) -> None:
-    """Let each seed be the direction of one element of x."""
+    """Set each seed to the direction of one element of x."""
     for seed, element in enumerate(elements):
         direction = machine.rows_at("seed", rows, seed).reshape(rows, -1)
         direction[...] = 0
@@ -273,7 +274,7 @@ def _sow(machine: Machine, rows: int, elements: list[int]) -> None:
 def _checked_derivatives(
     derivatives: Sequence[Derivative], elements: int
 ) -> tuple[Derivative, ...]:
-    """Return each derivative with its numbers in order; an error if one is wrong or there twice."""
+    """Return each derivative with its indices sorted; an error if one is wrong or given twice."""
     if not isinstance(derivatives, list | tuple) or not derivatives:
         raise ValueError(
             f"derivatives must be a list of tuples such as [(), (0,), (0, 0)], not {derivatives!r}."

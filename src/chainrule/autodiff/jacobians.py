@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.autodiff.door import (
+from chainrule.autodiff.machines import blocks, borrowed
+from chainrule.autodiff.plans import plain_plan, tangent_plan
+from chainrule.autodiff.sample_gradients import SampleGradients
+from chainrule.autodiff.validation import (
     PARAMS,
     X,
     names_of,
     one_or_tuple,
     parameter_vector,
 )
-from chainrule.autodiff.machines import blocks, borrowed
-from chainrule.autodiff.plans import plain_plan, tangent_plan
-from chainrule.autodiff.sample_gradients import SampleGradients
 from chainrule.engine.machine import Machine
 from chainrule.kernels.context import Phase
 from chainrule.models.sequential import Sequential, check_network
@@ -30,9 +30,9 @@ def jacobian(
 ) -> Any:
     """Return the derivatives of every output by every parameter, or by every input.
 
-    By the input, whatever takes less: a walk forward with a tangent for each input, or one back
-    for each output; back, if there is a layer of your own. By the parameters, of which there are
-    many, one back for each output.
+    By the input, it takes a forward pass with a tangent for each input, or a backward pass for each
+    output, whichever is less work; with a custom layer, always backward passes. By the parameters,
+    of which there are many, it takes a backward pass for each output.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def _forward(
     results: list[FloatArray],
     steps: int,
 ) -> None:
-    """Let one input after the other move, in a network of so many steps."""
+    """Fill in the columns of the Jacobians, input by input, in a network of so many steps."""
     rows, shape = len(inputs), inputs.shape[1:]
     options = {"parameters_change": False, "by_x": True, "retain": True}
     with borrowed(net, tangent_plan, shape, rows, **options) as machine:
@@ -115,7 +115,7 @@ def _forward(
 def _back_to_input(
     net: Sequential, inputs: NDArray[Any], params: FloatArray, results: list[FloatArray]
 ) -> None:
-    """Walk back from one output after the other."""
+    """Run a backward pass from each output in turn."""
     rows = len(inputs)
     for machine, head, i, _ in _walks_back(net, inputs, params, Phase.INPUT_GRADIENT):
         results[head][:, i] = machine.rows_at("d_input", rows).reshape(rows, -1)
@@ -124,7 +124,7 @@ def _back_to_input(
 def _back_to_parameters(
     net: Sequential, inputs: NDArray[Any], params: FloatArray, results: list[FloatArray]
 ) -> None:
-    """Walk back from one output after the other, and take each row's gradient apart."""
+    """Run a backward pass from each output in turn, and compute each row's gradient."""
     for machine, head, i, d_outputs in _walks_back(net, inputs, params, 0):
         SampleGradients(net, machine, params, inputs, d_outputs).write(results[head], i)
 
@@ -132,7 +132,7 @@ def _back_to_parameters(
 def _walks_back(
     net: Sequential, inputs: NDArray[Any], params: FloatArray, phases: int
 ) -> Iterator[tuple[Machine, int, int, list[FloatArray]]]:
-    """Walk back from each element of each output.
+    """Run a backward pass from each element of each output.
 
     Yield the machine, the output, the element and the gradients by the outputs: a 1, and zeros.
     """

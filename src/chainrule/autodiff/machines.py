@@ -1,4 +1,4 @@
-"""Machines for derivatives and trainings: kept by each network, for the next call."""
+"""Machines for derivatives and training: a pool for each network, used again by later calls."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from chainrule.models.sequential import Sequential
 from chainrule.plan import Plan
 from chainrule.utils.arrays import FloatArray
 
-MOST_MACHINES, MOST_BYTES = 16, 1 << 26  # that are kept for the next call, of each network
+MOST_MACHINES, MOST_BYTES = 16, 1 << 26  # in the pool of each network
 MOST_ROWS = 4096  # that go through the network at a time
 
 PlanMaker = Callable[..., Plan]  # (net, shape, rows, threads=..., **options)
@@ -51,7 +51,7 @@ def take(
 
 
 def put_back(net: Sequential, key: Hashable, machine: Machine) -> None:
-    """Keep a machine that :func:`take` has returned for the next one who asks."""
+    """Return a machine that :func:`take` took to the pool."""
     _pool_of(net).put_back(key, machine)
 
 
@@ -59,21 +59,21 @@ def put_back(net: Sequential, key: Hashable, machine: Machine) -> None:
 def borrowed(
     net: Sequential, plan: PlanMaker, shape: tuple[int, ...], rows: int, **options: Any
 ) -> Iterator[Machine]:
-    """Do as :func:`take`, for a while."""
+    """Take a machine as :func:`take` does, and put it back at the end of the block."""
     key, machine = take(net, plan, shape, rows, **options)
     yield machine
     put_back(net, key, machine)
 
 
 def return_with(owner: object, net: Sequential, key: Hashable, machine: Machine) -> None:
-    """Let a machine go back to the network's pool when nobody needs ``owner`` any more."""
+    """Put a machine back into the network's pool when ``owner`` is garbage collected."""
     finalize(owner, _pool_of(net).put_back, key, machine)
 
 
-def carry_back(
+def run_backward(
     machine: Machine, rows: int, params: FloatArray, gradients: Sequence[FloatArray | float]
 ) -> tuple[FloatArray, FloatArray]:
-    """Walk back from the gradients by the outputs; return those by the parameters and by x."""
+    """Run the backward pass from the outputs' gradients; return those by the parameters and x."""
     machine.start_back_with(gradients, rows)
     d_params = np.zeros_like(params)
     machine.run(Phase.BACKWARD | Phase.INPUT_GRADIENT, rows, params=params, grads=d_params)

@@ -1,36 +1,36 @@
-"""Derivatives of a mean over more rows than go through a network at a time."""
+"""Derivatives of a mean over rows that are processed block by block."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.autodiff.door import PARAMS, X
-from chainrule.models.batch import Batch
+from chainrule.autodiff.validation import PARAMS, X
+from chainrule.models.data_set import DataSet
 from chainrule.models.sequential import Sequential
 from chainrule.utils.arrays import FloatArray
 
 
 class BlockMean:
-    """The mean of what blocks of rows give, each by its weight.
+    """The weighted mean of the blocks' values and gradients.
 
     Parameters
     ----------
     net : Sequential
-    batch : Batch
+    batch : DataSet
         All rows.
     names : tuple
-        What is derived by: "params", "x".
+        What to differentiate by: "params", "x".
     """
 
-    def __init__(self, net: Sequential, batch: Batch, names: tuple[str, ...]) -> None:
+    def __init__(self, net: Sequential, batch: DataSet, names: tuple[str, ...]) -> None:
         self._d_params = np.zeros_like(net.params) if PARAMS in names else None
         self._d_x = np.empty(batch.inputs.shape, net.dtype) if X in names else None
         self._blocks: list[tuple[slice, float]] = []
         self._weight = self.value = 0.0
 
-    def room_for_params(self) -> FloatArray | None:
-        """Return where a block's gradient by the parameters goes; None if nobody wants it."""
+    def parameter_buffer(self) -> FloatArray | None:
+        """Return the buffer for a block's gradient by the parameters; None if it is not wanted."""
         if self._d_params is None or not self._blocks:
             return self._d_params
         return np.empty_like(self._d_params)

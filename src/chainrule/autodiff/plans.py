@@ -1,4 +1,4 @@
-"""The plans that derivatives are computed by: a network's own, and those with tangents."""
+"""The plans that derivatives are computed by: a network's plan, and those with tangents."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chainrule.plan.tangent import Tangents
 def plain_plan(
     net: Sequential, shape: Shape, rows: int, *, threads: int, loss: Loss | None, retain: bool
 ) -> Plan:
-    """Return the network's own plan; with ``retain``, it can be walked backward several times."""
+    """Return the network's plan; with ``retain``, the backward pass can run several times."""
     return net.make_plan(shape, rows, loss=loss, threads=threads, retain=retain)
 
 
@@ -95,7 +95,7 @@ def derivatives_plan(
         seeds=seeds,
         backward=backward,
         threads=threads,
-        retain=backward,  # for several walks back
+        retain=backward,  # for several backward passes
     )
 
 

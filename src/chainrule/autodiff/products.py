@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.autodiff.door import (
+from chainrule.autodiff.machines import blocks, borrowed, return_with, run_backward, take
+from chainrule.autodiff.plans import plain_plan, tangent_plan
+from chainrule.autodiff.validation import (
     PARAMS,
     Wrt,
     X,
@@ -16,8 +18,6 @@ from chainrule.autodiff.door import (
     one_or_tuple,
     parameter_vector,
 )
-from chainrule.autodiff.machines import blocks, borrowed, carry_back, return_with, take
-from chainrule.autodiff.plans import plain_plan, tangent_plan
 from chainrule.kernels.context import Phase
 from chainrule.models.sequential import Sequential, check_network
 from chainrule.utils.arrays import FloatArray
@@ -26,7 +26,7 @@ Pullback = Callable[[Any], tuple[FloatArray, FloatArray]]
 
 
 def vjp(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None) -> tuple[Any, Pullback]:
-    """Return the output, and the function that carries a gradient by it back.
+    """Return the output, and its pullback: the function that runs the backward pass.
 
     Reverse mode: ``d_output`` times the Jacobian. The network is not changed.
 
@@ -70,7 +70,7 @@ def vjp(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None) -> tu
 
     def pullback(d_output: Any) -> tuple[FloatArray, FloatArray]:
         gradients = net.check_gradients(d_output, rows, shapes, "d_output")
-        return carry_back(machine, rows, vector, gradients)
+        return run_backward(machine, rows, vector, gradients)
 
     return_with(pullback, net, key, machine)
     return one_or_tuple(outputs), pullback
@@ -86,15 +86,15 @@ def jvp(
 ) -> tuple[Any, Any]:
     """Return the output, and how fast it changes along a direction.
 
-    Forward mode: the Jacobian times ``tangent``, in one walk along a plan that carries the tangent
-    of each value beside it.
+    Forward mode: the Jacobian times ``tangent``, in one forward pass that computes the tangent of
+    each value beside it.
 
     Parameters
     ----------
     net : Sequential
     x : array of shape (n, ...)
     tangent : array like what ``wrt`` names, or a tuple of them
-        The direction in which parameters, x or both move.
+        The direction in which parameters, x or both change.
     wrt : "params", "x" or a tuple of both
     params : array of shape (n_params,), optional
         Instead of the network's own.
@@ -120,20 +120,20 @@ def jvp(
     check_network(net)
     vector = parameter_vector(net, params)
     inputs = net.check_input(x, "x")
-    moves = directions_of(net, tangent, "tangent", wrt, inputs.shape)
+    directions = directions_of(net, tangent, "tangent", wrt, inputs.shape)
     shapes = net.output_shapes(inputs.shape[1:])
     outputs = [np.empty((len(inputs), *shape), net.dtype) for shape in 2 * shapes]
-    options = {"parameters_change": PARAMS in moves, "by_x": X in moves}
+    options = {"parameters_change": PARAMS in directions, "by_x": X in directions}
     for block in blocks(len(inputs)):
         rows = block.stop - block.start
         with borrowed(net, tangent_plan, inputs.shape[1:], rows, **options) as machine:
-            if X in moves:
-                machine.rows_at("seed", rows)[...] = moves[X][block]
+            if X in directions:
+                machine.rows_at("seed", rows)[...] = directions[X][block]
             machine.run(
                 Phase.FORWARD,
                 np.arange(block.start, block.stop),
                 params=vector,
-                direction=moves.get(PARAMS),
+                direction=directions.get(PARAMS),
                 inputs=inputs,
             )
             for head, output in enumerate(outputs):

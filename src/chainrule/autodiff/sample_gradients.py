@@ -1,4 +1,4 @@
-"""The gradients of single samples, from what a walk back through a batch has left in the arena."""
+"""The gradients of single samples, from what a backward pass of a batch has left in the arena."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class SampleGradients:
     ----------
     net : Sequential
     machine : Machine
-        Its plan keeps everything, and has been walked forward and back.
+        Its plan retains all values, and has run the forward and the backward pass.
     params : array
     inputs : array
         The batch.
     d_outputs : list of arrays
-        The gradient by each output that the walk back began with.
+        The gradient by each output that the backward pass started from.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class SampleGradients:
         return norms
 
     def _square_norms(self, rows: int) -> NDArray[np.float64]:
-        """Return the squares of the samples' gradients' norms, without the gradients."""
+        """Return the squared norms of the samples' gradients, without building the gradients."""
         squares = np.zeros(rows)
         for step in self._trained:
             function = step.operation.square_norms

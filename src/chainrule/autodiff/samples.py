@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.autodiff.door import check_loss, parameter_vector, room
 from chainrule.autodiff.machines import blocks, borrowed
 from chainrule.autodiff.plans import plain_plan
 from chainrule.autodiff.sample_gradients import SampleGradients
+from chainrule.autodiff.validation import check_loss, output_array, parameter_vector
 from chainrule.engine.machine import Machine
 from chainrule.kernels.context import Phase
 from chainrule.losses import Loss
-from chainrule.models.batch import Batch
+from chainrule.models.data_set import DataSet
 from chainrule.models.sequential import Sequential
 from chainrule.utils.arguments import above_zero
 from chainrule.utils.arrays import FloatArray
@@ -34,8 +34,8 @@ def per_sample_grad(
 ) -> FloatArray:
     """Return the gradient of each sample's loss by the parameters, one row a sample.
 
-    One walk through the network for all samples; a sample's gradient is then an outer product for
-    each weight. The mean of the rows is the gradient of the batch.
+    One forward and one backward pass serve all samples; a sample's gradient by a weight is then an
+    outer product. The mean of the rows is the gradient of the batch.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def per_sample_grad(
            [8., 4.]])
     """
     at, batch = _checked(net, loss, x, y, params)
-    result = room(out, "out", (batch.rows, at.size), net.dtype)
+    result = output_array(out, "out", (batch.rows, at.size), net.dtype)
 
     def use(_: Machine, block: slice, samples: SampleGradients, __: list[FloatArray]) -> None:
         samples.write(result[block][:, np.newaxis], 0)
@@ -127,9 +127,9 @@ def clipped_grad(
 ) -> tuple[FloatArray, FloatArray]:
     """Return the sum of the samples' gradients, each clipped to a norm, and the norms before.
 
-    It is what differentially private SGD adds its noise to. The gradients are never there one by
-    one: after the norms, each sample's loss gets the weight that clips it, and a second walk back
-    sums up.
+    It is what differentially private SGD adds its noise to. No sample's gradient is built: after
+    the norms are known, each sample's loss gets the weight that clips its gradient, and a second
+    backward pass computes the sum.
 
     Parameters
     ----------
@@ -192,23 +192,23 @@ def clipped_grad(
 
 def _checked(
     net: Any, loss: Any, x: ArrayLike, y: Any, params: ArrayLike | None
-) -> tuple[FloatArray, Batch]:
+) -> tuple[FloatArray, DataSet]:
     check_loss(net, loss)
     at = parameter_vector(net, params)
-    return at, Batch.checked(net, loss, x, y, None, ("x", "y"))
+    return at, DataSet.checked(net, loss, x, y, None, ("x", "y"))
 
 
 def _for_each_block(
     net: Sequential,
     loss: Loss,
     params: FloatArray,
-    batch: Batch,
+    batch: DataSet,
     use: Use,
 ) -> None:
-    """Walk forward and back with each block.
+    """Run the forward and the backward pass of each block.
 
     Then call ``use`` with the machine, the block, its samples' gradients, and the gradients by the
-    outputs that the walk back began with.
+    outputs that the backward pass started from.
     """
     for block in blocks(batch.rows):
         rows = block.stop - block.start

@@ -9,7 +9,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.autodiff.door import one_or_tuple
+from chainrule.autodiff.validation import one_or_tuple
 from chainrule.checks.differences import Float64, Slope, rounding_of, short_slope, sizes
 from chainrule.checks.gradient_report import (
     Claim,

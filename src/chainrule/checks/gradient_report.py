@@ -272,7 +272,7 @@ def look_closer(
     kinks, slope = claim.is_kink(near), near.central
     hidden = claim.is_hidden(slope) & ~kinks
     if hidden.any():
-        # A function may be another one far away: what is seen there can confirm, but not refute.
+        # Far away a function may behave otherwise: differences there can confirm, but not refute.
         far = slopes(function, size, values, rounding, FAR).central
         confirmed = hidden & claim.agrees(far)
         slope = Slope(*(np.where(confirmed, *pair) for pair in zip(far, slope, strict=True)))

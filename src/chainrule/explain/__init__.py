@@ -4,13 +4,13 @@ from chainrule.explain.chain import Chain, explain
 from chainrule.explain.compression import Compression
 from chainrule.explain.diagnosis import Finding
 from chainrule.explain.flow import Flow, GradientFlow
+from chainrule.explain.gradient_methods import Way
 from chainrule.explain.influence import Influence
 from chainrule.explain.link import Link
 from chainrule.explain.nudge import Nudge, nudge
 from chainrule.explain.order import Order
 from chainrule.explain.path import Factor, Path
 from chainrule.explain.trace import Route, Trace
-from chainrule.explain.ways import Way
 
 __all__ = [
     "Chain",

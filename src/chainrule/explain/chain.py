@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
 
-from chainrule.autodiff.door import check_loss
+from chainrule.autodiff.validation import check_loss
 from chainrule.explain import plots
 from chainrule.explain.influence import Influence, influence
 from chainrule.explain.links import Links
@@ -64,8 +64,8 @@ class Chain(Links):
         Raises
         ------
         ValueError
-            If there is no such parameter, or a Jacobian on the way is larger than max_elements; or
-            if ways part between the entry and the loss, as they do at a :class:`Residual`.
+            If there is no such parameter, or a Jacobian on the path is larger than max_elements; or
+            if the network branches between the entry and the loss, as at a :class:`Residual`.
         IndexError
             If there is no such entry.
 
@@ -89,12 +89,12 @@ class Chain(Links):
         return trace(self, name, index, top)
 
     def order(self, name: str | None = None) -> Order:
-        """Compare three ways to the gradient: what they cost, by count and by the clock.
+        """Compare three methods to compute the gradient: multiply-adds and time.
 
         From the loss backward, a vector is multiplied by one link's Jacobian after the other. From
         the input forward, the same product is taken from the other end: a matrix is carried, with a
         column for each parameter. Finite differences change one parameter at a time and look at
-        the loss. How it is counted and measured stands at :class:`Order`.
+        the loss. :class:`Order` says how it is counted and measured.
 
         Parameters
         ----------
@@ -105,7 +105,7 @@ class Chain(Links):
         Raises
         ------
         ValueError
-            If there is no such parameter, or none at all; or if ways part in the network.
+            If there is no such parameter, or none at all; or if the network has branches.
 
         Examples
         --------
@@ -113,7 +113,7 @@ class Chain(Links):
         >>> net = cr.Sequential(cr.Linear(2, 3), cr.Tanh(), cr.Linear(3, 2), seed=0)
         >>> chain = cr.explain(net, cr.MSELoss(), [[1.0, -1.0]], [[0.5, 0.0]])
         >>> order = chain.order()
-        >>> [way.multiply_adds for way in order.ways]
+        >>> [method.multiply_adds for method in order.ways]
         [45, 134, 306]
         """
         return order(self, name)
@@ -193,7 +193,7 @@ class Chain(Links):
         OSError
             If it cannot be written.
         ValueError
-            If ways part in the network: the page shows one row of links.
+            If the network has branches: the page shows one row of links.
 
         Examples
         --------
@@ -222,7 +222,7 @@ def explain(
 ) -> Chain:
     """Lay the chain rule open for one network and one batch: each factor, and their products.
 
-    The network is not changed, and not kept: the chain is that of this moment. It is computed in
+    The network is copied and not changed: the chain is that of this moment. It is computed in
     float64 from the NumPy twins, and compared with what the engine gives in the network's dtype.
 
     Parameters

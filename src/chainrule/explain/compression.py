@@ -37,11 +37,11 @@ class Compression:
     @property
     def proof(self) -> str:
         """How far the product and the engine's gradient are apart, in words."""
-        way = "The explicit Jacobians, multiplied," if self.explicit else "The factors' actions"
+        product = "The explicit Jacobians, multiplied," if self.explicit else "The factors' actions"
         engine = self.paths[0].engine
         return (
-            f"{way} in float64 and the engine's one pass in {engine.dtype.name} differ by at most "
-            f"{self.difference:.1e}: {self.ulp:.2g} ulp of the largest entry, "
+            f"{product} in float64 and the engine's one pass in {engine.dtype.name} differ by at "
+            f"most {self.difference:.1e}: {self.ulp:.2g} ulp of the largest entry, "
             f"{np.abs(engine).max(initial=0):.4g}."
         )
 

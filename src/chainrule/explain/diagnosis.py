@@ -1,4 +1,4 @@
-"""What a network that does not train may suffer from, told from its influence, in plain words."""
+"""Diagnosis of a network from its influence: vanishing gradients, dead units and the like."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ class Finding:
         "vanishing gradient", "exploding gradient", "dead units", "saturated units", "updates too
         small" or "updates too large".
     where : tuple of str
-        Symbols of the links, or names of the parameters, in the order in which the gradient meets
-        them. A vanishing or exploding gradient has one: the link where it begins.
+        Symbols of the links, or names of the parameters, in the order of the backward pass. A
+        vanishing or exploding gradient has one: the link where it begins.
     value : float
         For a gradient, the factor of the link where it begins; the largest share of units; the
         update's most extreme ratio to its weight.
@@ -62,7 +62,7 @@ class Finding:
 
 
 def diagnose(influence: Measures) -> tuple[Finding, ...]:
-    """Return what is unusual, worst things first."""
+    """Return all findings, the worst first."""
     findings = [
         _gradient(influence, "vanishing gradient"),
         _gradient(influence, "exploding gradient"),
@@ -87,24 +87,24 @@ def diagnose(influence: Measures) -> tuple[Finding, ...]:
 
 
 def _gradient(influence: Measures, kind: Kind) -> Finding | None:
-    """Walk from the loss back to the first link with parameters, and compare with the output."""
+    """Follow the gradient from the output back to the first link with parameters."""
     vanishing = kind == "vanishing gradient"
     links = influence.links[:0:-1]  # nothing is trained by the input's gradient
     if not links:
         return None
     extreme = (min if vanishing else max)(links, key=lambda link: link.backward)
-    walked = _between_loss_and(extreme, links)
+    passed = _between_loss_and(extreme, links)
     taken = {symbol for link in links for symbol in link.inputs}
-    outputs = [link for link in walked if link.symbol not in taken]
+    outputs = [link for link in passed if link.symbol not in taken]
     output = max(outputs, key=lambda link: link.backward, default=extreme)
     if output.backward == 0:
         return None
     whole = extreme.backward / output.backward
     if not (whole < VANISHING if vanishing else whole > EXPLODING):
         return None
-    # If every link kept to this, the whole would keep to the limit: one at least does not.
-    each = (VANISHING if vanishing else EXPLODING) ** (1 / len(walked))
-    for link in walked:
+    # If every link's factor were within this bound, their product would be within the limit.
+    each = (VANISHING if vanishing else EXPLODING) ** (1 / len(passed))
+    for link in passed:
         factor = link.backward_factor
         if factor is not None and (factor < each if vanishing else factor > each):
             return Finding(kind, (link.symbol,), factor, _story(kind, output, extreme, link))
@@ -112,7 +112,7 @@ def _gradient(influence: Measures, kind: Kind) -> Finding | None:
 
 
 def _between_loss_and(link: LinkInfluence, links: tuple[LinkInfluence, ...]) -> list[LinkInfluence]:
-    """Return the links that the gradient comes through on its way to this one, in their order."""
+    """Return the links from the loss to this one, in the order of the backward pass."""
     reached, symbols = [], {link.symbol}
     for other in reversed(links[: links.index(link)]):
         if symbols.intersection(other.inputs):
@@ -154,7 +154,7 @@ def _units(
 
 
 def _updates(influence: Measures, kind: Kind) -> Finding | None:
-    """Look at weights only: biases may well begin at 0."""
+    """Check weights only: biases often have the initial value 0."""
     small = kind == "updates too small"
     ratios = {
         parameter.name: ratio

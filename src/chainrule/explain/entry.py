@@ -1,4 +1,4 @@
-"""Which entry of an array is meant."""
+"""Validation of the index of an array's entry."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # Of the time, at most, that records take; ending compiled calls for them costs about a third more.
 SHARE = 0.03
-SLOW_STEPS = 10  # at the start, which say little about the pace
+SLOW_STEPS = 10  # at the start, which are slower than those that follow
 MOST_RECORDS = 1000  # where their number is not asked for: more than a plot can show
 SHOWN = 5  # records in the text
 
@@ -65,7 +65,7 @@ class Flow:
         self._records: list[Float64] = []
 
     def append(self, step: int, record: Float64) -> None:
-        """Take a record: forward, backward, gradient, weight and update ratio in one vector."""
+        """Append a record: forward, backward, gradient, weight and update ratio in one vector."""
         self._steps.append(step)
         self._records.append(record)
 
@@ -82,7 +82,7 @@ class Flow:
         self._steps, self._records = steps.tolist(), list(records)
 
     def thin_out(self) -> None:
-        """Forget every other record."""
+        """Drop every other record."""
         del self._steps[1::2], self._records[1::2]
 
     def __len__(self) -> int:
@@ -227,14 +227,14 @@ class GradientFlow(Callback):
         return f"GradientFlow(every={self.every}, rows={self.rows})"
 
     def on_fit_begin(self, training: Training) -> None:
-        self._pace = _Pace(-(-len(training.X) // training.batch_size))
+        self._schedule = _Schedule(-(-len(training.X) // training.batch_size))
         self._probe = Probe(training, self.rows)
         self.flow = training.history.gradient_flow = Flow(self._probe.graph)
         self._record(training, perf_counter())
 
     def on_steps(self, training: Training) -> None:
         started = perf_counter()
-        if self.every is not None or self._pace.is_time(training.step, started):
+        if self.every is not None or self._schedule.is_time(training.step, started):
             self._record(training, started)
 
     def on_fit_end(self, training: Training) -> None:
@@ -248,7 +248,7 @@ class GradientFlow(Callback):
         self.flow.load_state_dict(state)
 
     def next_step(self, step: int) -> float:
-        return self._pace.next_step(step) if self.every is None else super().next_step(step)
+        return self._schedule.next_step(step) if self.every is None else super().next_step(step)
 
     def _record(self, training: Training, started: float) -> None:
         assert self.flow is not None
@@ -256,12 +256,12 @@ class GradientFlow(Callback):
         self.flow.append(training.step, self._probe.record())
         if self.every is None and len(self.flow) > MOST_RECORDS:
             self.flow.thin_out()
-            self._pace.slow_down()
-        self._pace.spent(started)
+            self._schedule.slow_down()
+        self._schedule.spent(started)
 
 
-class _Pace:
-    """Says when to record next, by what records cost and how fast the training is."""
+class _Schedule:
+    """Decides when to record next, by what records cost and how fast the training is."""
 
     def __init__(self, an_epoch: int) -> None:
         self._an_epoch = an_epoch  # steps
@@ -276,11 +276,11 @@ class _Pace:
         return now >= self._earliest
 
     def spent(self, started: float) -> None:
-        """Take into account that a record was begun at that time, and is done."""
+        """Take the cost of a record into account that was started at that time."""
         self._seen = perf_counter()
         cost = self._seen - started
         # Before the first one there was more to do; and after a slow start, as when code is
-        # compiled, there shall be no hurry.
+        # compiled, records must not come too often.
         self._spent += cost if self._spent else self._seen - self._began
         self._earliest = max(
             self._began + (self._spent + cost) / SHARE, self._seen + self._stretch * cost / SHARE

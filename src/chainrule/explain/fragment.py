@@ -1,7 +1,6 @@
-"""Small pieces of HTML for notebooks: the text face's tables and sentences, in tags.
+"""HTML for notebooks: tables and paragraphs with the same content as the text.
 
-Everything that comes in is escaped. Colours and fonts are the notebook's own, so light and dark
-are as they are around it.
+All text is escaped. Colours and fonts are those of the notebook, light or dark.
 """
 
 from collections.abc import Sequence

@@ -10,7 +10,7 @@ MOST_COLUMNS = 96  # cells side by side that a screen can show
 def block_shape(rows: int, columns: int, most_cells: int) -> tuple[int, int]:
     """Return the smallest blocks that leave at most so many cells of a matrix.
 
-    The side with more cells gives way first, so that what is left is as square as it can be.
+    The side with more cells is reduced first, so that the result is as square as possible.
 
     >>> block_shape(10, 64, 900), block_shape(64, 64, 900), block_shape(1, 4096, 900)
     ((1, 1), (2, 3), (1, 43))

@@ -1,7 +1,7 @@
 """The page that ``chain.to_html`` writes: the chain as data, and a template that is filled with it.
 
-The page's own files, in the folder page, turn the data into what is seen. Every number on the page
-stands in the data; nothing is loaded from elsewhere.
+The page's scripts and style, in the folder page, display the data. Every number on the page is in
+the data; nothing is loaded from elsewhere.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SCRIPTS = ("elements", "figure", "heat_map", "factors", "cancel", "nudge", "page")
 
-# What keeps a page below a megabyte, and its making below a minute.
+# These limits keep a page below a megabyte, and the time to make it below a minute.
 MOST_CELLS = 70_000  # of all heat maps: up to ten bytes each
 GRADIENTS_SHARE = 4  # a gradient, of which there is one, may have more cells than a factor
 MOST_ROWS = 8
@@ -36,12 +36,12 @@ MOST_NUDGED = 240  # entries that can be nudged
 NUDGED_EACH = 4  # of one parameter
 NUDGE_WORK = 5e9  # multiply-adds of the passes of all nudges
 
-STEPS = 10  # of a nudge, each way
+STEPS = 10  # of a nudge, in each direction
 
 
 @dataclass(frozen=True)
-class Room:
-    """What a page has room and time for.
+class Budget:
+    """How much a page shows, so that it stays small and is made quickly.
 
     Attributes
     ----------
@@ -58,11 +58,11 @@ class Room:
     nudged: int
 
     @classmethod
-    def for_chain(cls, chain: Links) -> Room:
-        """Share out what there is among all factors and gradients."""
+    def for_chain(cls, chain: Links) -> Budget:
+        """Divide the limits among all factors and gradients."""
         rows, cells = _rows_and_cells(chain)
         paths = 1 + len(chain.symbols)
-        # A pass forward for each move, and one more with its way back: in all three products.
+        # A forward pass for each change, and one with its backward pass: in all three products.
         passes = 2 * STEPS + 1 + 3
         pass_work = chain.rows * max(1, chain.network.params.size)
         affordable = int(NUDGE_WORK / (paths * passes * pass_work))
@@ -90,7 +90,7 @@ def _rows_and_cells(chain: Links) -> tuple[int, int]:
 
 def page(chain: Links) -> str:
     """Return the whole page."""
-    chain.require_no_ways("to_html")
+    chain.require_chain("to_html")
     data = page_data(chain)
     folder = files("chainrule.explain").joinpath("page")
     scripts = [folder.joinpath(f"{name}.js").read_text("utf-8") for name in SCRIPTS]
@@ -104,7 +104,7 @@ def page(chain: Links) -> str:
 
 
 def _inside_script(data: Any) -> str:
-    """Return JSON that cannot end the script element that it stands in, whatever it holds."""
+    """Return JSON in which no text can end the script element around it."""
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
@@ -112,7 +112,7 @@ def _inside_script(data: Any) -> str:
 def page_data(chain: Links) -> dict[str, Any]:
     """Return all that the page shows, as what JSON can hold."""
     names = ["x", *chain.symbols]
-    room = Room.for_chain(chain)
+    budget = Budget.for_chain(chain)
     shared = chain.compress("x")
     return {
         "title": _title(chain),
@@ -134,14 +134,14 @@ def page_data(chain: Links) -> dict[str, Any]:
             for link in chain.links
         ],
         # Those of dL/dX. A parameter's path has the first ones of them, and one of its own.
-        "factors": [_factor(factor, room) for factor in shared.paths[0].factors],
+        "factors": [_factor(factor, budget) for factor in shared.paths[0].factors],
         # dL/d(by), after each cancellation.
         "merged": [_merged(path) for path in shared.paths],
         "paths": [
-            _path(chain, name, shared if name == "x" else chain.compress(name), room)
+            _path(chain, name, shared if name == "x" else chain.compress(name), budget)
             for name in names
         ],
-        "limits": {"elements": chain.links[0].max_elements, "rows": room.rows},
+        "limits": {"elements": chain.links[0].max_elements, "rows": budget.rows},
     }
 
 
@@ -153,7 +153,7 @@ def _title(chain: Links) -> str:
     return f"{arrow.join(sizes)}, {type(chain.loss_function).__name__}"
 
 
-def _factor(factor: Factor, room: Room) -> dict[str, Any]:
+def _factor(factor: Factor, budget: Budget) -> dict[str, Any]:
     """Return one factor: norm and heat map of each row that is shown; neither if not built."""
     data: dict[str, Any] = {
         "of": SYMBOLS.symbol(factor.of),
@@ -162,9 +162,9 @@ def _factor(factor: Factor, room: Room) -> dict[str, Any]:
         "norm": figure(factor.norm),
     }
     if factor.value is not None:
-        shown = factor.value[: room.rows]
+        shown = factor.value[: budget.rows]
         data["norms"] = [figure(np.linalg.norm(matrix)) for matrix in shown]
-        data["maps"] = [_heat_map(matrix, room.cells) for matrix in shown]
+        data["maps"] = [_heat_map(matrix, budget.cells) for matrix in shown]
     return data
 
 
@@ -181,7 +181,7 @@ def _merged(path: Path) -> float | str | None:
     return figure(np.linalg.norm(path.running[0]) if norm is None else norm)
 
 
-def _path(chain: Links, name: str, compression: Compression, room: Room) -> dict[str, Any]:
+def _path(chain: Links, name: str, compression: Compression, budget: Budget) -> dict[str, Any]:
     path = compression.paths[0]
     is_input = name == "x"
     shape = chain.x.shape if is_input else path.gradient.shape
@@ -191,15 +191,15 @@ def _path(chain: Links, name: str, compression: Compression, room: Room) -> dict
         "symbol": SYMBOLS.symbol(path.symbol),
         "shape": shape,
         "link": 0 if is_input else chain.link_of(name),
-        "factor": None if is_input else _factor(path.factors[-1], room),
+        "factor": None if is_input else _factor(path.factors[-1], budget),
         "merged": figure(compression.paths[-1].factors[0].norm),
         "norm": figure(np.linalg.norm(path.gradient)),
-        "map": _heat_map(matrix, GRADIENTS_SHARE * room.cells),
+        "map": _heat_map(matrix, GRADIENTS_SHARE * budget.cells),
         "explicit": compression.explicit,
         "difference": figure(compression.difference),
         "ulp": figure(compression.ulp),
         "proof": compression.proof,
-        "nudge": _nudge(chain, name, path.gradient.reshape(shape), room.nudged),
+        "nudge": _nudge(chain, name, path.gradient.reshape(shape), budget.nudged),
     }
 
 

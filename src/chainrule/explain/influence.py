@@ -1,4 +1,4 @@
-"""How much each link of the chain passes on, forward and back, and what is wrong where it does not.
+"""The size of signal and gradient at each link of the chain, with a diagnosis.
 
 Forward, what counts is the size of an element: the root mean square of a link's values. Backward,
 it is the length of a row's gradient, which does not depend on how many elements share it; so a
@@ -23,7 +23,7 @@ from chainrule.explain.measures import (
     ratio,
 )
 from chainrule.explain.notation import SYMBOLS, Notation
-from chainrule.explain.step import Float64, Step
+from chainrule.explain.step import Float64, LayerStep
 from chainrule.explain.text import number, paragraph, table
 from chainrule.layers.activation import Elementwise
 from chainrule.optimizers import Adam, Optimizer
@@ -48,7 +48,7 @@ class Influence(Measures):
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """What is unusual; empty for a healthy network."""
+        """The findings of the diagnosis; empty for a healthy network."""
         return diagnose(self)
 
     @property
@@ -118,8 +118,8 @@ def influence(chain: Links, optimizer: Optimizer | None) -> Influence:
     for link in chain.links:
         before = chain.links[link.inputs[0]] if len(link.inputs) == 1 else None
         forward, backward = _root_mean_square(link.value), _row_length(link.gradient)
-        # What comes into a layer's back is the gradient of its own output, and what leaves it is
-        # what it passes on to the output before.
+        # In the backward pass, a layer gets the gradient by its output, and passes on the gradient
+        # by the output before.
         first = None if before is None else _row_length(link.carried[0])
         lengths = [first, *(_row_length(step.gradient) for step in link.steps)]
         layers = [
@@ -141,12 +141,12 @@ def influence(chain: Links, optimizer: Optimizer | None) -> Influence:
     return Influence(chain.rows, tuple(links), _parameters(chain, optimizer), repr(optimizer))
 
 
-def _layer(step: Step, factor: float | None) -> LayerInfluence:
+def _layer(step: LayerStep, factor: float | None) -> LayerInfluence:
     description, trained = repr(step.layer), bool(step.layer.parameters())
     if not isinstance(step.layer, Elementwise):
         return LayerInfluence(description, trained, factor)
     # Each output has one input: its Jacobian is a diagonal, which gradients of 1 show.
-    slopes = np.abs(step.carry_back(np.ones_like(step.y)))
+    slopes = np.abs(step.backward_input(np.ones_like(step.y)))
     mean, steepest = float(slopes.mean()), step.layer.steepest
     if steepest is None:
         dead = float((slopes == 0).all(axis=0).mean())
@@ -160,7 +160,7 @@ def _parameters(chain: Links, optimizer: Optimizer) -> tuple[ParameterInfluence,
     for name, gradient in twin.gradients().items():
         gradient[...] = chain.gradients[name]
     twin.apply_update(optimizer.trial_state(chain.original or twin))
-    weights, moved = chain.network.parameters(), twin.parameters()
+    weights, updated = chain.network.parameters(), twin.parameters()
     return tuple(
         ParameterInfluence(
             name,
@@ -168,7 +168,7 @@ def _parameters(chain: Links, optimizer: Optimizer) -> tuple[ParameterInfluence,
             weights[name].ndim > 1,
             _norm(chain.gradients[name]),
             _norm(weights[name]),
-            _norm(moved[name] - weights[name]),
+            _norm(updated[name] - weights[name]),
         )
         for name, symbol in chain.symbols.items()
     )

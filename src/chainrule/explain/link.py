@@ -9,7 +9,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.explain.step import Float64, Step
+from chainrule.explain.step import Float64, LayerStep
 from chainrule.layers.graph import written
 
 MOST_RUNS = 10_000  # each output of each row takes a backward pass to the parameters
@@ -17,16 +17,16 @@ MOST_RUNS = 10_000  # each output of each row takes a backward pass to the param
 
 @dataclass(frozen=True, eq=False)
 class Link:
-    """One link of the chain: the input, or layers that are looked at as one.
+    """One link of the chain: the input, or layers that are treated as one function.
 
     Attributes
     ----------
     symbol : str
-        How derivatives call its value, such as ``"H"``.
-    steps : tuple of Step
+        The symbol of its value in derivatives, such as ``"H"``.
+    steps : tuple of LayerStep
         Its layers one by one; none for the input.
     value : float64 array of shape (rows, size)
-        What comes out of it.
+        Its output.
     gradient : float64 array of shape (rows, size)
         dL/dvalue: the chain rule's product when it has come this far.
     max_elements : int
@@ -34,11 +34,11 @@ class Link:
     inputs : tuple of int
         The positions, among the chain's links, of those whose values it takes; none for the input.
     carried : tuple of arrays
-        What it passes back to each of them: all of their gradients, or a term of it.
+        The gradients that it passes back to each of these, the whole gradient or a term of it.
     """
 
     symbol: str
-    steps: tuple[Step, ...]
+    steps: tuple[LayerStep, ...]
     value: Float64
     gradient: Float64
     max_elements: int
@@ -67,13 +67,13 @@ class Link:
 
         With ``entries``, indices into the flat parameter, it is the derivative by those.
         """
-        home, _, parameter = name.rpartition(".")
-        first = [step.node.home for step in self.steps].index(home)
+        owner, _, parameter = name.rpartition(".")
+        first = [step.node.owner for step in self.steps].index(owner)
         return self._product(self.steps[first:], parameter, entries)
 
     def _product(
         self,
-        steps: tuple[Step, ...],
+        steps: tuple[LayerStep, ...],
         parameter: str | None = None,
         entries: NDArray[np.int64] | None = None,
         operand: int = 0,

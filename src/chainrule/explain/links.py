@@ -1,4 +1,4 @@
-"""The links of a chain: what went through them on one batch, forward and back.
+"""The links of a chain: their values and gradients on one batch.
 
 Each is a link of the network's graph with its value, its gradient and its Jacobians; what the
 methods of :class:`Chain` find is computed from them.
@@ -14,10 +14,11 @@ from numpy.typing import ArrayLike
 
 from chainrule.explain import fragment, notation
 from chainrule.explain.compression import Compression, compress
-from chainrule.explain.kept import engine_gradients
 from chainrule.explain.link import Link
 from chainrule.explain.notation import SYMBOLS, Notation
+from chainrule.explain.passes import run_passes
 from chainrule.explain.path import Path
+from chainrule.explain.retained import engine_gradients
 from chainrule.explain.routes import Routes
 from chainrule.explain.step import Float64
 from chainrule.explain.symbols import (
@@ -28,7 +29,6 @@ from chainrule.explain.symbols import (
     name_parameters,
 )
 from chainrule.explain.text import number, paragraph, table
-from chainrule.explain.walk import walk
 from chainrule.layers.graph import INPUT
 from chainrule.losses import Loss
 from chainrule.models.sequential import Sequential
@@ -50,9 +50,9 @@ class Links:
         max_elements: int,
     ) -> None:
         self.network, self.loss_function = net.copy(), loss
-        self.network.drops = False
+        self.network.dropout_active = False
         self.max_elements = max_elements
-        self._original = ref(net)  # what optimizers know; it is not kept
+        self._original = ref(net)  # the network that optimizers have a state of
         batch = self.network.check_input(x, "x")
         for name, parameter in self.network.parameters().items():
             if not all_finite(parameter):
@@ -73,25 +73,25 @@ class Links:
         self.gradients: dict[str, FloatArray] = {**gradients, "x": d_x.reshape(len(d_x), -1)}
 
         graph = self.network.graph
-        walked = walk(self.network, loss, self.x, targets)
-        self.loss = walked.loss
+        passes = run_passes(self.network, loss, self.x, targets)
+        self.loss = passes.loss
         groups = group(graph, merge=merge)
         names = name_links(graph, groups)
-        link_of = {i: link for link, members in enumerate(groups, start=1) for i in members}
+        link_of = {i: link for link, positions in enumerate(groups, start=1) for i in positions}
         link_of[INPUT] = 0
         x_value = self.x.reshape(self.rows, -1)
-        links = [Link(names[0], (), x_value, walked.d_x, max_elements)]
-        for symbol, members in zip(names[1:], groups, strict=True):
-            first, last = members[0], walked.steps[members[-1]]
+        links = [Link(names[0], (), x_value, passes.d_x, max_elements)]
+        for symbol, positions in zip(names[1:], groups, strict=True):
+            first, last = positions[0], passes.steps[positions[-1]]
             links.append(
                 Link(
                     symbol,
-                    tuple(walked.steps[i] for i in members),
+                    tuple(passes.steps[i] for i in positions),
                     last.y,
                     last.gradient,
                     max_elements,
                     tuple(link_of[i] for i in graph.nodes[first].inputs),
-                    walked.carried[first],
+                    passes.carried[first],
                 )
             )
         self.links = tuple(links)
@@ -104,7 +104,7 @@ class Links:
 
     @property
     def original(self) -> Sequential | None:
-        """The network that was given, as it is now; None if it is gone."""
+        """The network that was given, in its present state; None if it was deleted."""
         return self._original()
 
     def path(self, name: str) -> Path:
@@ -142,7 +142,7 @@ class Links:
 
     @cached_property
     def link_gradients(self) -> list[FloatArray]:
-        """What the engine's one pass gave for each link's value, of shape (rows, size)."""
+        """The engine's gradient by each link's value, of shape (rows, size)."""
         net, outputs = self.network, self.network.output_shapes(self.x.shape[1:])
         shapes = [(self.rows, *shape) for shape in outputs]
         targets = self.loss_function.check_targets(self.target, shapes, net.dtype)
@@ -153,13 +153,13 @@ class Links:
 
     @cached_property
     def routes(self) -> Routes:
-        """The ways between the links."""
+        """The paths between the links."""
         return Routes(self.links)
 
     def compress(self, name: str) -> Compression:
         """Cancel neighbouring factors until one fraction is left, and prove it by numbers.
 
-        The product of the explicit Jacobians is compared with what the engine's one pass gave.
+        The product of the explicit Jacobians is compared with the engine's gradient.
         Parameters and errors are those of :meth:`path`.
 
         Examples
@@ -178,11 +178,11 @@ class Links:
         return compress(self.path(name))
 
     def find(self, name: str) -> str:
-        """Return the name, such as ``"0.weight"``, of what a name or a symbol stands for."""
+        """Return the parameter's name, such as ``"0.weight"``, for a name or a symbol."""
         return find(self.network, name)
 
     def find_link(self, name: str) -> int | None:
-        """Return the position of the link that is called so; None if none is."""
+        """Return the position of the link with this symbol; None if there is none."""
         if not isinstance(name, str):
             return None
         return find_link([link.symbol for link in self.links], name)
@@ -203,12 +203,12 @@ class Links:
             if path in [step.node.path for step in link.steps]
         )
 
-    def require_no_ways(self, method: str) -> None:
-        """Raise ValueError, for a method that cannot do it, if ways part or layers are shared."""
+    def require_chain(self, method: str) -> None:
+        """Raise ValueError, naming ``method``, if the network branches or shares layers."""
         if not self.network.graph.is_chain:
             raise ValueError(
-                f"{method} is for networks whose layers stand in one row. In this one ways part, "
-                "or layers are shared: path, compress and influence show it."
+                f"{method} is for networks whose layers stand in one row. This one has branches, "
+                "or shared layers: path, compress and influence show it."
             )
 
     def _about(self) -> str:
@@ -221,11 +221,11 @@ class Links:
         header = ["link", "size", "norm", f"norm of {signs.derivative('L', 'link')}", "parameters"]
         cells = []
         for link in reversed(self.links):
-            homes = [step.node.home for step in link.steps]
+            owners = [step.node.owner for step in link.steps]
             owned = [
                 signs.symbol(symbol)
                 for name, symbol in self.symbols.items()
-                if name.rpartition(".")[0] in homes
+                if name.rpartition(".")[0] in owners
             ]
             norms = [number(float(np.linalg.norm(a))) for a in (link.value, link.gradient)]
             size = str(link.value.shape[1])
@@ -239,7 +239,7 @@ class Links:
         ]
 
     def _taken(self, link: Link, signs: Notation) -> str:
-        """Say what a link takes, where that is not always the one before."""
+        """Return the inputs of a link as text, if the network is not a chain."""
         if self.network.graph.is_chain or not link.inputs:
             return ""
         return f" of {', '.join(signs.symbol(self.links[i].symbol) for i in link.inputs)}"

@@ -1,4 +1,4 @@
-"""What each layer, link and parameter does to the gradient and to the signal, in numbers."""
+"""Measures of each layer, link and parameter: sizes of signal, gradient and update."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from math import prod
 
 @dataclass(frozen=True)
 class LayerInfluence:
-    """What one layer does to the gradient that comes back through it.
+    """How one layer changes the gradient in the backward pass.
 
     Attributes
     ----------
@@ -17,7 +17,7 @@ class LayerInfluence:
     trained : bool
         Whether it has parameters.
     factor : float or None
-        What the gradient's length is multiplied by; None where none comes.
+        By what it multiplies the gradient's length; None where it gets no gradient.
     slope : float or None
         The mean absolute derivative of an elementwise layer; None for others.
     dead : float or None
@@ -38,7 +38,7 @@ class LayerInfluence:
 
 @dataclass(frozen=True)
 class LinkInfluence:
-    """What one link passes on.
+    """The signal and the gradient of one link.
 
     Attributes
     ----------
@@ -52,9 +52,9 @@ class LinkInfluence:
         Length of dL/dvalue of a row: the root of the mean square over the rows.
     forward_factor : float or None
         ``forward``, divided by that of the link before; None for the input, or if that is 0. Also
-        None where ways meet, as there are several before.
+        None where branches merge, as there are several links before.
     backward_factor : float or None
-        What this link multiplies the gradient's length by on its way back to the link before.
+        By what this link multiplies the gradient's length in the backward pass.
     inputs : tuple of str
         The symbols of the links whose values it takes.
     layers : tuple of LayerInfluence
@@ -72,12 +72,12 @@ class LinkInfluence:
 
     @property
     def activation_factor(self) -> float | None:
-        """What the layers without parameters multiply the gradient's length by."""
+        """By what the layers without parameters multiply the gradient's length."""
         return _product([layer.factor for layer in self.layers if not layer.trained])
 
     @property
     def weight_factor(self) -> float | None:
-        """What the layers with parameters multiply the gradient's length by."""
+        """By what the layers with parameters multiply the gradient's length."""
         return _product([layer.factor for layer in self.layers if layer.trained])
 
     @property
@@ -99,7 +99,7 @@ class LinkInfluence:
 
 @dataclass(frozen=True)
 class ParameterInfluence:
-    """How one parameter is moved.
+    """How one parameter is updated.
 
     Attributes
     ----------
@@ -126,7 +126,7 @@ class ParameterInfluence:
 
 @dataclass(frozen=True)
 class Measures:
-    """What was measured of all of them: what a diagnosis needs, and :class:`Influence` shows."""
+    """The measures of all links and parameters, for the diagnosis and for :class:`Influence`."""
 
     rows: int
     links: tuple[LinkInfluence, ...]
@@ -135,7 +135,7 @@ class Measures:
 
 
 def ratio(numerator: float, denominator: float) -> float | None:
-    """Return a quotient; None if there is none."""
+    """Return a quotient; None if it is not defined."""
     return numerator / denominator if denominator else None
 
 

@@ -32,7 +32,7 @@ class Notation:
     """
 
     d: str
-    immediate: str  # the mark of a derivative that leaves other ways out
+    immediate: str  # the mark of a derivative along the direct path alone
     times: str
     by: str  # in sizes and products of numbers
     arrow: str
@@ -59,7 +59,7 @@ class Notation:
         return self.join([self.derivative(*factor) for factor in factors])
 
     def join(self, factors: Sequence[str]) -> str:
-        """Return the product of what is written already."""
+        """Return the product of factors that are written already."""
         return f" {self.times} ".join(factors)
 
     def sizes(self, *sizes: int) -> str:

@@ -9,7 +9,7 @@ from itertools import takewhile
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.autodiff.door import check_loss
+from chainrule.autodiff.validation import check_loss
 from chainrule.explain import fragment, notation
 from chainrule.explain.entry import entry_of
 from chainrule.explain.notation import SYMBOLS, Notation
@@ -43,7 +43,7 @@ class Nudge:
     curvature : float
         The second derivative in this direction.
     actual : float
-        By how much the loss really moved.
+        By how much the loss really changed.
     """
 
     symbol: str
@@ -57,7 +57,7 @@ class Nudge:
 
     @property
     def predicted(self) -> float:
-        """The move that the gradient predicts: ``slope * delta``."""
+        """The change that the gradient predicts: ``slope * delta``."""
         return self.slope * self.delta
 
     @property
@@ -155,7 +155,7 @@ def nudge(
 
 
 class Ray:
-    """The loss along one direction from where the network stands.
+    """The loss along one direction from the network's present parameters.
 
     The direction is one entry of a parameter, or for index None the gradient of all of it, scaled
     to length 1. Arguments and errors are those of :func:`nudge`.
@@ -172,7 +172,7 @@ class Ray:
     ) -> None:
         check_loss(net, loss)
         self._twin, self._loss, self._y = net.copy("float64"), loss, y
-        self._twin.drops = False
+        self._twin.dropout_active = False
         self._x: Float64 = self._twin.check_input(x, "x").astype(float, order="C")
         self._array: FloatArray
         self._gradient: FloatArray | None
@@ -215,7 +215,7 @@ class Ray:
         return self._loss_and_d_output()[0]
 
     def loss_and_slope(self, delta: float) -> tuple[float, float]:
-        """Return the loss at a distance from the start, and its derivative along the way there."""
+        """Return the loss at a distance from the start, and its derivative in the direction."""
         self._go(delta)
         value, gradient = self._loss_and_gradient()
         return value, float(np.sum(gradient * self._direction))
@@ -233,7 +233,7 @@ class Ray:
 
 
 def _ends(net: Sequential, names: list[str]) -> tuple[int, int]:
-    """Return where in the parameter vector the first of the names begins and the last ends."""
+    """Return the slice of the parameter vector from the first of the names to the last."""
     sizes = {name: parameter.size for name, parameter in net.parameters().items()}
     before = list(takewhile(lambda name: name != names[0], sizes))
     start = sum(sizes[name] for name in before)

@@ -10,9 +10,15 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from chainrule.explain import fragment
-from chainrule.explain.step import Step
+from chainrule.explain.gradient_methods import (
+    ParameterEntries,
+    Way,
+    by_differences,
+    from_the_input,
+    from_the_loss,
+)
+from chainrule.explain.step import LayerStep
 from chainrule.explain.text import duration, number, paragraph, table
-from chainrule.explain.ways import Entries, Way, by_differences, from_the_input, from_the_loss
 from chainrule.layers import Dropout, Flatten, Identity
 from chainrule.utils.wording import count, plural
 
@@ -35,8 +41,9 @@ class Order:
       before it; the output's size for each parameter, and once more for the loss's derivative.
     - Finite differences: F for each parameter, and once more.
 
-    Each way is then run for about half a second, or a little more. Backward and finite differences
-    are the engine's, in the network's dtype; its backward pass is always for all parameters.
+    Each method is then run for about half a second, or a little more. Backward and finite
+    differences are the engine's, in the network's dtype; its backward pass is always for all
+    parameters.
     Forward is the engine's forward pass, and then NumPy's product of the explicit Jacobians in
     float64; they are dense, those of merged layers, and the time to build them does not count. What
     is too large or takes too long is measured on some of the parameters, or on one row, and scaled
@@ -62,17 +69,17 @@ class Order:
         return f"The gradient by {parameters}, for {rows}."
 
     def _table(self) -> tuple[list[str], list[list[str]]]:
-        """Return the header and the rows of the ways as a table."""
+        """Return the header and the rows of the methods as a table."""
         cells = [
             [
-                way.name,
-                count(way.multiply_adds),
-                duration(way.seconds),
-                "-" if way.difference is None else f"{way.difference:.1e}",
+                method.name,
+                count(method.multiply_adds),
+                duration(method.seconds),
+                "-" if method.difference is None else f"{method.difference:.1e}",
             ]
-            for way in self.ways
+            for method in self.ways
         ]
-        return ["way", "multiply-adds", "time", "difference"], cells
+        return ["method", "multiply-adds", "time", "difference"], cells
 
     def _about(self) -> list[str]:
         """Return what the table's columns are and how they were measured, a paragraph each."""
@@ -116,40 +123,40 @@ class Order:
             *map(fragment.paragraph, [*self._about(), self._conclusion()]),
         )
 
-    def _how_measured(self, way: Way) -> str:
-        if way.seconds is None:
-            return f"{way.name}: not measured, as a Jacobian is larger than max_elements."
+    def _how_measured(self, method: Way) -> str:
+        if method.seconds is None:
+            return f"{method.name}: not measured, as a Jacobian is larger than max_elements."
         parts = []
-        if way.measured_parameters < self.parameters:
-            parts.append(f"{way.measured_parameters:,} of {self.parameters:,} parameters")
-        if way.measured_rows < self.rows:
-            parts.append(f"{way.measured_rows:,} of {self.rows:,} rows")
-        return f"{way.name}: time estimated from {' and '.join(parts)}." if parts else ""
+        if method.measured_parameters < self.parameters:
+            parts.append(f"{method.measured_parameters:,} of {self.parameters:,} parameters")
+        if method.measured_rows < self.rows:
+            parts.append(f"{method.measured_rows:,} of {self.rows:,} rows")
+        return f"{method.name}: time estimated from {' and '.join(parts)}." if parts else ""
 
 
 def order(chain: Links, name: str | None) -> Order:
-    """Count and measure the three ways; see :meth:`Chain.order`."""
-    chain.require_no_ways("order")
+    """Count and measure the three methods; see :meth:`Chain.order`."""
+    chain.require_chain("order")
     names, link = list(chain.symbols), None if name is None else chain.find_link(name)
     if link is not None:
-        names = [own for own in names if chain.link_of(own) == link]
+        names = [known for known in names if chain.link_of(known) == link]
     elif name is not None:
         names = [chain.find(name)]
     if not names:
         owner = "this network" if link is None else f"link {chain.links[link].symbol}"
-        raise ValueError(f"order compares ways to the gradient by parameters: {owner} has none.")
+        raise ValueError(f"order compares gradients by parameters: {owner} has none.")
     forward, backward, carried, passes = _multiply_adds(chain, names)
-    entries = Entries(chain, names)
-    all_ways = (
+    entries = ParameterEntries(chain, names)
+    methods = (
         from_the_loss(chain, entries, backward),
         from_the_input(chain, entries, carried),
         by_differences(chain, entries, passes),
     )
-    return Order(all_ways, entries.size, chain.rows, forward)
+    return Order(methods, entries.size, chain.rows, forward)
 
 
 def _multiply_adds(chain: Links, names: list[str]) -> tuple[int, int, int, int]:
-    """Return those of a forward pass, and of the three ways."""
+    """Return those of a forward pass, and of the three methods."""
     steps = [step for link in chain.links for step in link.steps]
     output = steps[-1].y.shape[1]
     forward = sum(map(_of_layer, steps)) + output
@@ -172,7 +179,7 @@ def _multiply_adds(chain: Links, names: list[str]) -> tuple[int, int, int, int]:
     return n, a, b, c
 
 
-def _of_layer(step: Step) -> int:
+def _of_layer(step: LayerStep) -> int:
     """Return the multiply-adds of a layer's forward pass for one row."""
     if isinstance(step.layer, Dropout | Flatten | Identity):
         return 0

@@ -15,7 +15,7 @@ from chainrule.explain.text import equation, number, numbers, paragraph, table
 from chainrule.utils.arrays import FloatArray
 
 MOST_NUMBERS = 40  # of a factor that are shown
-MOST_NAMED = 6  # links on one way
+MOST_NAMED = 6  # links on one path
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,18 +31,18 @@ class Factor:
     value : float64 array of that shape, or None
         None where it would be larger than the limit given to :func:`explain`; only its action, on
         the product to the left of it, is known then.
-    ways : tuple of Way
-        Where several lead from ``by`` to ``of``: the factor is the sum over them.
+    ways : tuple of Term
+        Where several paths lead from ``by`` to ``of``, a term for each: the factor is their sum.
     immediate : bool
-        Whether it is the direct way alone, though others lead there too; what lies on these is held
-        fixed.
+        Whether it is the derivative along the direct path alone, with the values on all other paths
+        held fixed.
     """
 
     of: str
     by: str
     shape: tuple[int, int, int]
     value: Float64 | None
-    ways: tuple[Way, ...] = ()
+    ways: tuple[Term, ...] = ()
     immediate: bool = False
 
     def written(self, signs: Notation) -> str:
@@ -56,8 +56,8 @@ class Factor:
 
 
 @dataclass(frozen=True, eq=False)
-class Way:
-    """One of several ways between two links, or from a shared parameter to one.
+class Term:
+    """The product along one of several paths from a link, or a shared parameter, to a later link.
 
     Attributes
     ----------
@@ -75,7 +75,7 @@ class Way:
         return signs.join([factor.written(signs) for factor in self.factors])
 
     def through(self, signs: Notation) -> str:
-        """Return the links on the way, the first one first."""
+        """Return the links on the path, the first one first."""
         between = [signs.symbol(factor.by) for factor in self.factors[-2::-1]]
         if len(between) > MOST_NAMED:
             between = [*between[:2], "...", between[-1]]
@@ -125,7 +125,7 @@ class Path:
 
     @property
     def sums(self) -> tuple[Factor, ...]:
-        """The factors that are sums over several ways, and those on these ways."""
+        """The factors that are sums of several terms, and those within these terms."""
         return _sums(self.factors)
 
     def merge(self, position: int) -> Path:
@@ -211,8 +211,8 @@ class Path:
             lines += paragraph(sentences)
         lines += ["", *table(*self._table(signs))]
         for factor in self.sums:
-            lines += ["", *paragraph(_about_ways(factor, signs))]
-            lines += ["", *equation(_sum(factor, signs)), "", *table(*_ways_table(factor, signs))]
+            lines += ["", *paragraph(_about_terms(factor, signs))]
+            lines += ["", *equation(_sum(factor, signs)), "", *table(*_terms_table(factor, signs))]
         for factor in self.factors:
             if factor.value is not None and factor.value.size <= MOST_NUMBERS:
                 lines += ["", f"{factor.written(signs)} ="]
@@ -228,7 +228,7 @@ class Path:
             fragment.equation(self.written(SYMBOLS)),
             fragment.table(*self._table(SYMBOLS)),
             *map(fragment.paragraph, self._about()),
-            *(part for factor in self.sums for part in _ways_in_html(factor)),
+            *(part for factor in self.sums for part in _terms_in_html(factor)),
         )
 
 
@@ -236,40 +236,40 @@ def _sums(factors: Sequence[Factor]) -> tuple[Factor, ...]:
     found: list[Factor] = []
     for factor in factors:
         found += [factor] if factor.ways else []
-        for way in factor.ways:
-            found += _sums(way.factors)
+        for term in factor.ways:
+            found += _sums(term.factors)
     return tuple(found)
 
 
-def _about_ways(factor: Factor, signs: Notation) -> str:
+def _about_terms(factor: Factor, signs: Notation) -> str:
     of, by = map(signs.symbol, (factor.of, factor.by))
-    about = f"{len(factor.ways)} ways lead from {by} to {of}, and the derivative is their sum"
-    if any(part.immediate for way in factor.ways for part in way.factors):
-        about += f" ({signs.d}{signs.immediate}: the direct way alone)"
+    about = f"{len(factor.ways)} paths lead from {by} to {of}, and the derivative is their sum"
+    if any(part.immediate for term in factor.ways for part in term.factors):
+        about += f" ({signs.d}{signs.immediate}: the direct path alone)"
     return f"{about}:"
 
 
 def _sum(factor: Factor, signs: Notation) -> str:
     """Return the chain rule's sum as one line."""
-    return f"{factor.written(signs)} = {' + '.join(way.written(signs) for way in factor.ways)}"
+    return f"{factor.written(signs)} = {' + '.join(term.written(signs) for term in factor.ways)}"
 
 
-def _ways_table(factor: Factor, signs: Notation) -> tuple[list[str], list[list[str]]]:
-    """Return the header and the rows of the ways as a table: what of the gradient comes by each."""
+def _terms_table(factor: Factor, signs: Notation) -> tuple[list[str], list[list[str]]]:
+    """Return the header and the rows of a table: each path's term of the gradient."""
     by = signs.derivative("L", factor.by)
     rows = [
-        [way.through(signs), number(float(np.linalg.norm(way.gradient)))] for way in factor.ways
+        [term.through(signs), number(float(np.linalg.norm(term.gradient)))] for term in factor.ways
     ]
-    whole = sum(way.gradient for way in factor.ways)
-    rows.append(["all ways", number(float(np.linalg.norm(whole)))])
-    return ["way", f"norm of its part of {by}"], rows
+    whole = sum(term.gradient for term in factor.ways)
+    rows.append(["all paths", number(float(np.linalg.norm(whole)))])
+    return ["path", f"norm of its part of {by}"], rows
 
 
-def _ways_in_html(factor: Factor) -> list[str]:
+def _terms_in_html(factor: Factor) -> list[str]:
     return [
-        fragment.paragraph(_about_ways(factor, SYMBOLS)),
+        fragment.paragraph(_about_terms(factor, SYMBOLS)),
         fragment.equation(_sum(factor, SYMBOLS)),
-        fragment.table(*_ways_table(factor, SYMBOLS)),
+        fragment.table(*_terms_table(factor, SYMBOLS)),
     ]
 
 

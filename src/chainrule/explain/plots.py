@@ -108,5 +108,5 @@ def _lines(ax: Axes, steps: Any, values: Any, names: list[str]) -> None:
 
 
 def _literal(name: str) -> str:
-    """Return a text that is shown as it is: what stands between dollars is no mathematics."""
+    """Return a text that Matplotlib shows literally, without reading dollars as mathematics."""
     return name.replace("$", r"\$")

@@ -1,7 +1,7 @@
-"""A chain's influence by a short way, for networks that are being trained.
+"""A chain's influence, computed quickly, for networks that are being trained.
 
-The same figures as ``Chain.influence`` has: one compiled call does forward, backward and a trial
-step for a few rows, by a plan that fuses nothing and keeps everything; then the arena holds the
+The same measures as in ``Chain.influence``: one compiled call runs forward, backward and a trial
+step for a few rows, by a plan that fuses nothing and retains all values; then the arena holds the
 value and the gradient of each link.
 """
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.engine.machine import Machine
-from chainrule.explain.kept import makers
+from chainrule.explain.retained import makers
 from chainrule.explain.step import Float64
 from chainrule.explain.symbols import group
 from chainrule.kernels.context import Phase
@@ -24,7 +24,7 @@ TRIAL = Phase.FORWARD | Phase.BACKWARD | Phase.INPUT_GRADIENT | Phase.UPDATE
 
 
 class Probe:
-    """Some rows of the training data, and room to see what the network makes of them.
+    """Some rows of the training data, and a machine that measures the network on them.
 
     Parameters
     ----------
@@ -48,11 +48,13 @@ class Probe:
         self._machine = Machine(plan, network.dtype, training.backend)
         self._losses = self._machine.losses_for(1)
         self._gradients = np.zeros_like(network.params)
-        self._moved = np.zeros_like(network.params)  # parameters after the trial step, less before
+        self._updated = np.zeros_like(
+            network.params
+        )  # parameters after the trial step, less before
         self._trial = training.optimizer.trial_state(network)
         sizes = [view.size for view in network.parameters().values()]
         starts = np.cumsum([0, *sizes])[:-1]
-        vectors = self._gradients, network.params, self._moved
+        vectors = self._gradients, network.params, self._updated
         self._norms = [_SumsOfSquares(vector, starts) for vector in vectors]
         self.graph = network.graph
         self._find_links(plan)
@@ -61,7 +63,7 @@ class Probe:
         """Find where the arena will hold the value and the gradient of each link."""
         of_layer = makers(plan, self.graph)
         links = group(self.graph, merge=True)
-        chosen = [0, *(of_layer[members[-1]] for members in links)]  # 0 is the input
+        chosen = [0, *(of_layer[positions[-1]] for positions in links)]  # 0 is the input
         tensors = [plan.input, *(step.y for step in plan.steps)]
         sizes = [self._rows * tensor.size for tensor in tensors]
         values = [plan.value_of(tensor).start for tensor in tensors]
@@ -76,24 +78,24 @@ class Probe:
 
     def record(self) -> Float64:
         """Return what a :class:`Flow` takes, of the network and the optimizer as they are now."""
-        params, moved = self._network.params, self._moved
-        moved[:] = params
+        params, updated = self._network.params, self._updated
+        updated[:] = params
         self._optimizer.trial_state(self._network, self._trial)
         went_well = self._machine.run(
             TRIAL,
             self._rows,
-            params=moved,
+            params=updated,
             grads=self._gradients,
             losses=self._losses,
             **self._trial.arguments,
             **self._data,
         )
-        moved -= params
+        updated -= params
         with np.errstate(all="ignore"):
             values, lengths = self._lengths()[self._buffers].reshape(2, -1)
             forward, backward = np.sqrt(values / self._sizes), np.sqrt(lengths / self._rows)
             norms = np.sqrt([squares() for squares in self._norms])
-            norms[2] /= norms[1]  # a weight of 0 that moves, moves infinitely
+            norms[2] /= norms[1]  # infinite for a weight of 0 that is updated
             if not went_well:  # the loss is not finite, and nothing came after it
                 backward[:] = norms[0] = norms[2] = np.nan
         return np.concatenate([forward, backward, norms.reshape(-1)])

@@ -1,7 +1,8 @@
-"""The ways between links, and the chain rule over them: a product along each, a sum of all.
+"""The paths between links, and the chain rule over them: a product along each path, summed.
 
-Where ways part at one link and meet at another, the derivative of this by that is a sum with a term
-for each way. Some links lie on all ways to the loss; between these are the factors of the product.
+Where paths branch at one link and merge at another, the derivative of the second by the first is a
+sum with a term for each path. Links that lie on all paths to the loss separate the factors of the
+product.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from math import prod
 from typing import NamedTuple
 
 from chainrule.explain.link import Link
-from chainrule.explain.path import Factor, Way
-from chainrule.explain.step import Float64, Step
+from chainrule.explain.path import Factor, Term
+from chainrule.explain.step import Float64, LayerStep
 
 
 class Product(NamedTuple):
@@ -25,7 +26,7 @@ class Product(NamedTuple):
 
 
 class Routes:
-    """The ways through the links of a chain, to the loss: it stands behind the last of them.
+    """The paths through the links of a chain to the loss, which comes after the last of them.
 
     Parameters
     ----------
@@ -35,7 +36,7 @@ class Routes:
 
     def __init__(self, links: Sequence[Link]) -> None:
         self._links, self._loss = links, len(links)
-        # Who takes each link's value, and as which of his operands.
+        # The links that take each link's value, and as which operand.
         self._takers: list[list[tuple[int, int]]] = [[] for _ in links]
         for position, link in enumerate(links):
             for operand, before in enumerate(link.inputs):
@@ -45,11 +46,13 @@ class Routes:
         for position in reversed(range(len(links))):
             for taker, _ in self._takers[position]:
                 self._reached[position] |= self._reached[taker] | 1 << taker
-        # The first link that all ways from it go through.
+        # The first link that all paths from it go through: its immediate post-dominator.
         self._next = [self._loss] * len(links)
         for position in reversed(range(len(links))):
             if self._takers[position]:
-                self._next[position] = self._meet([taker for taker, _ in self._takers[position]])
+                self._next[position] = self._merge_point(
+                    [taker for taker, _ in self._takers[position]]
+                )
         self._factors: dict[int, Factor] = {}
 
     def of_link(self, position: int) -> Product:
@@ -64,26 +67,26 @@ class Routes:
         parameter = name.rpartition(".")[2]
         places = self.places(name)
         starts = [position for position, _ in places]
-        end = self._meet(starts)
-        ways = []
+        end = self._merge_point(starts)
+        terms = []
         for position, step in places:
             value = self._links[position].parameter_jacobian(name)
             factor = self._between(position, symbol, prod(shape), value, starts)
             gradient = step.parameter_gradient(parameter, step.gradient)
-            ways.append(self._way(factor, position, end, gradient))
+            terms.append(self._term(factor, position, end, gradient))
         before = Product((), ()) if end == self._loss else self.of_link(end)
-        last = self._joined(ways, end, symbol, prod(shape))
-        gradient = sum((way.gradient for way in ways[1:]), ways[0].gradient)
+        last = self._joined(terms, end, symbol, prod(shape))
+        gradient = sum((term.gradient for term in terms[1:]), terms[0].gradient)
         return Product((*before.factors, last), (*before.running, gradient))
 
-    def places(self, name: str) -> list[tuple[int, Step]]:
+    def places(self, name: str) -> list[tuple[int, LayerStep]]:
         """Return where a parameter is used: the links' positions, and the layers there."""
-        home = name.rpartition(".")[0]
+        owner = name.rpartition(".")[0]
         return [
             (position, step)
             for position, link in enumerate(self._links)
             for step in link.steps
-            if step.node.home == home
+            if step.node.owner == owner
         ]
 
     def single(self, position: int) -> list[tuple[Link, int]]:
@@ -92,21 +95,21 @@ class Routes:
         Raises
         ------
         ValueError
-            If ways part.
+            If paths branch.
         """
         links = []
         while self._takers[position]:
             if len(self._takers[position]) > 1:
-                raise ValueError(f"ways part at link {self._links[position].symbol}.")
+                raise ValueError(f"paths branch at link {self._links[position].symbol}.")
             position, operand = self._takers[position][0]
             links.append((self._links[position], operand))
         return links
 
-    def _meet(self, positions: Sequence[int]) -> int:
-        """Return the first link that all ways from all of these go through."""
-        return reduce(self._meet_two, positions)
+    def _merge_point(self, positions: Sequence[int]) -> int:
+        """Return the first link that all paths from all of these go through."""
+        return reduce(self._merge_point_of_two, positions)
 
-    def _meet_two(self, one: int, other: int) -> int:
+    def _merge_point_of_two(self, one: int, other: int) -> int:
         while one != other:
             if one < other:
                 one = self._next[one]
@@ -115,7 +118,7 @@ class Routes:
         return one
 
     def _passed(self, start: int, end: int) -> list[int]:
-        """Return ``start`` and what all ways from it go through, without ``end``."""
+        """Return ``start`` and the links that all paths from it go through, before ``end``."""
         passed = []
         while start != end:
             passed.append(start)
@@ -123,19 +126,19 @@ class Routes:
         return passed
 
     def _factor(self, start: int) -> Factor:
-        """Return the derivative of the first link that all ways go through, or of L."""
+        """Return the derivative of the first link that all paths go through, or of L."""
         if start not in self._factors:
             link, end = self._links[start], self._next[start]
             size = link.value.shape[1]
             takers = [taker for taker, _ in self._takers[start]]
-            ways = []
+            terms = []
             for taker, operand in self._takers[start]:
                 taking = self._links[taker]
                 value = taking.jacobians[operand]
                 factor = self._between(taker, link.symbol, size, value, takers)
-                ways.append(self._way(factor, taker, end, taking.carried[operand]))
-            if ways:
-                self._factors[start] = self._joined(ways, end, link.symbol, size)
+                terms.append(self._term(factor, taker, end, taking.carried[operand]))
+            if terms:
+                self._factors[start] = self._joined(terms, end, link.symbol, size)
             else:
                 by_output = link.gradient[:, None]
                 self._factors[start] = self._between(end, link.symbol, size, by_output)
@@ -153,25 +156,25 @@ class Routes:
         shape = rows, link.value.shape[1], size
         return Factor(link.symbol, by, shape, value, immediate=immediate)
 
-    def _way(self, last: Factor, start: int, end: int, gradient: Float64) -> Way:
-        """Return the way that goes through ``last`` to ``start``, and on to ``end``."""
-        return Way((*map(self._factor, self._passed(start, end)[::-1]), last), gradient)
+    def _term(self, last: Factor, start: int, end: int, gradient: Float64) -> Term:
+        """Return the term of the path through ``last`` to ``start``, and on to ``end``."""
+        return Term((*map(self._factor, self._passed(start, end)[::-1]), last), gradient)
 
-    def _joined(self, ways: list[Way], end: int, by: str, size: int) -> Factor:
-        """Return the only way's factor, or the sum over several."""
-        if len(ways) == 1:
-            return ways[0].factors[0]
+    def _joined(self, terms: list[Term], end: int, by: str, size: int) -> Factor:
+        """Return the only term's factor, or the sum of several terms."""
+        if len(terms) == 1:
+            return terms[0].factors[0]
         whole = self._between(end, by, size, None)
-        ways = sorted(ways, key=lambda way: len(way.factors) > 1)  # what leads there directly first
-        return replace(whole, value=self._sum(ways, prod(whole.shape)), ways=tuple(ways))
+        terms = sorted(terms, key=lambda term: len(term.factors) > 1)  # the direct path first
+        return replace(whole, value=self._sum(terms, prod(whole.shape)), ways=tuple(terms))
 
-    def _sum(self, ways: list[Way], elements: int) -> Float64 | None:
-        """Return the sum of the ways' products, where all of them can be built."""
+    def _sum(self, terms: list[Term], elements: int) -> Float64 | None:
+        """Return the sum of the terms' products, where all of them can be built."""
         if elements > self._links[0].max_elements:
             return None
-        terms = [self._product(way.factors) for way in ways]
-        known = [term for term in terms if term is not None]
-        return sum(known[1:], known[0]) if len(known) == len(terms) else None
+        products = [self._product(term.factors) for term in terms]
+        known = [product for product in products if product is not None]
+        return sum(known[1:], known[0]) if len(known) == len(products) else None
 
     def _product(self, factors: Sequence[Factor]) -> Float64 | None:
         product = factors[0].value

@@ -1,7 +1,7 @@
 """One layer of the chain by itself: its value, and its derivatives as matrices.
 
-Computed in float64 from the NumPy twins, layer by layer, with nothing fused: an independent second
-way to what the engine computes in one pass.
+Computed in float64 with the NumPy twins, layer by layer, with nothing fused: an independent
+computation of what the engine computes in one pass.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from chainrule.models.sequential import Sequential
 
 Float64 = NDArray[np.float64]
 
-BLOCK = 1 << 18  # elements that are carried back at once, so that a Jacobian takes little beside it
+BLOCK = 1 << 18  # elements in one backward pass, so that a Jacobian needs little other memory
 
 
-class Step:
-    """A layer, with what went in and what came out.
+class LayerStep:
+    """A layer with its input, its output and the loss's gradient by the output.
 
     Attributes
     ----------
@@ -30,13 +30,13 @@ class Step:
     x, y : arrays of shape (rows, size)
         Input and output, flat.
     gradient : array of y's shape
-        The loss's derivative by ``y``; whoever walks the chain backward sets it.
+        The loss's derivative by ``y``; the backward pass sets it.
     """
 
     def __init__(self, node: Node, parameters: dict[str, Float64], x: Float64) -> None:
         self.node = node
         self._net = Sequential(node.layer, seed=0, dtype="float64", backend="numpy")
-        self._net.drops = False
+        self._net.dropout_active = False
         for name, parameter in parameters.items():
             self._net.parameters()[f"0.{name}"][...] = parameter
         self._input_shape = x.shape[1:]
@@ -67,9 +67,9 @@ class Step:
         columns = prod(self.parameter_shapes()[parameter]) if parameter else self.x.shape[1]
         return self.rows, self.y.shape[1], columns
 
-    def carry_back(self, dy: Float64, operand: int = 0) -> Float64:
+    def backward_input(self, dy: Float64, operand: int = 0) -> Float64:
         """Return ``dy @ jacobian`` for each row, without building the Jacobian."""
-        return self._run_back(self.x, dy).reshape(self.x.shape)
+        return self._run_backward(self.x, dy).reshape(self.x.shape)
 
     def jacobian(self, operand: int = 0) -> Float64:
         """Return dy/dx of each row: shape (rows, size of y, size of x)."""
@@ -81,13 +81,13 @@ class Step:
             # Each row so many times, each time with the gradient of another output.
             dy = np.zeros((rows, count, size))
             dy[:, range(count), range(first, first + count)] = 1
-            dx = self._run_back(np.repeat(self.x, count, axis=0), dy.reshape(-1, size))
+            dx = self._run_backward(np.repeat(self.x, count, axis=0), dy.reshape(-1, size))
             result[:, first : first + count] = dx.reshape(rows, count, inputs)
         return result
 
     def parameter_gradient(self, parameter: str, dy: Float64, rows: slice = slice(None)) -> Float64:
         """Return ``dy @ parameter_jacobian``, summed over the rows."""
-        self._run_back(self.x[rows], dy)
+        self._run_backward(self.x[rows], dy)
         return self._net.gradients()[f"0.{parameter}"].copy()
 
     def parameter_jacobian(self, parameter: str) -> Float64:
@@ -124,6 +124,6 @@ class Step:
                 pending += np.array_split(cells, 2)
         return result
 
-    def _run_back(self, x: Float64, dy: Float64) -> Float64:
+    def _run_backward(self, x: Float64, dy: Float64) -> Float64:
         output = self._net.forward(x.reshape(len(x), *self._input_shape))
         return self._net.backward(dy.reshape(output.shape))

@@ -1,4 +1,4 @@
-"""Which layers are looked at as one link, and what links and parameters are called."""
+"""Grouping of layers into links, and the symbols of links and parameters."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ def group(graph: Graph, *, merge: bool) -> list[list[int]]:
     """Return the layers of each link, by their positions among the nodes.
 
     Merged, what has neither parameters nor a name belongs to the layer with parameters before it,
-    and at the head of the chain to the one after it; but ways part and meet between links only.
+    and at the head of the chain to the one after it; but branches split and merge between links.
     """
     takers = Counter(i for node in graph.nodes for i in node.inputs)
     groups: list[list[int]] = []
@@ -40,9 +40,11 @@ def name_links(graph: Graph, groups: Sequence[Sequence[int]]) -> list[str]:
     The input is X. A link has the name of one of its layers; else it is O at the end, and H before,
     with a number where there are several. A prime tells it from what has the symbol already.
     """
-    layers = [[graph.nodes[i].layer for i in members] for members in groups]
+    layers = [[graph.nodes[i].layer for i in positions] for positions in groups]
     given = [next((layer.name for layer in link if layer.name), None) for link in layers]
-    outputs = [next(g for g, members in enumerate(groups) if i in members) for i in graph.outputs]
+    outputs = [
+        next(g for g, positions in enumerate(groups) if i in positions) for i in graph.outputs
+    ]
     parameters = name_parameters(graph)
     taken = {"X", "x", "L", *parameters, *parameters.values()}
     symbols = ["X"]
@@ -70,12 +72,12 @@ def name_parameters(graph: Graph) -> dict[str, str]:
         parameters = node.layer.parameters() if node.is_first else {}
         number += bool(parameters)
         for name in parameters:
-            symbols[f"{node.home}.{name}"] = f"{letters.get(name, name)}{number}"
+            symbols[f"{node.owner}.{name}"] = f"{letters.get(name, name)}{number}"
     return symbols
 
 
 def find_link(symbols: Sequence[str], name: str) -> int | None:
-    """Return the position of the link that is called so, the input's being 0; None if none is."""
+    """Return the position of the link with this symbol, 0 for the input; None if there is none."""
     if name in ("x", "X"):
         return 0
     for spelling in _spellings(name):
@@ -85,7 +87,7 @@ def find_link(symbols: Sequence[str], name: str) -> int | None:
 
 
 def find_layer(net: Sequential, name: str) -> str | None:
-    """Return the path of the layer with parameters that a name stands for, if any.
+    """Return the path of the layer with parameters of this name, if any.
 
     It may be the name of a link, which has one such layer at most, or a layer's name or path.
 
@@ -101,7 +103,7 @@ def find_layer(net: Sequential, name: str) -> str | None:
     candidates += [node for node in nodes if node.path == name]
     for node in candidates:
         if node.layer.parameters():
-            return node.home
+            return node.owner
     if link:
         raise ValueError(f"Link {name} has no parameters.")
     return None
@@ -138,7 +140,7 @@ def find_parameter(net: Sequential, name: str) -> str | None:
         return "x"
     symbols = name_parameters(net.graph)
     nodes = net.graph.nodes
-    paths = {node.layer.name: node.home for node in nodes if node.layer.name}
+    paths = {node.layer.name: node.owner for node in nodes if node.layer.name}
     for spelling in _spellings(name):
         layer, _, parameter = spelling.rpartition(".")
         candidates = [spelling, f"{paths.get(layer)}.{parameter}"]

@@ -95,9 +95,9 @@ class Trace:
             return f"{about}:" if shown else f"{about}."
         return f"{about}. The {f'{shown:,} ' if shown > 1 else ''}largest:"
 
-    def _ways(self, signs: Notation) -> list[list[str]]:
-        """Return each route, and what it contributes."""
-        return [[self._way(route, signs), _calculation(route, signs)] for route in self.routes]
+    def _routes(self, signs: Notation) -> list[list[str]]:
+        """Return each path and its contribution."""
+        return [[self._route(route, signs), _calculation(route, signs)] for route in self.routes]
 
     def _sums(self) -> tuple[list[str], list[list[str]]]:
         """Return the header and the rows of the sums as a table."""
@@ -110,13 +110,13 @@ class Trace:
 
     def __str__(self) -> str:
         signs = notation.of_terminal()
-        cells = self._ways(signs)
+        cells = self._routes(signs)
         routes = table(["", ""], cells)[1:]
         if max(map(len, routes), default=0) > WIDTH:
             routes = [
                 line
-                for way, calculation in cells
-                for line in (*_indented(way, 0), *_indented(calculation, 4))
+                for path, calculation in cells
+                for line in (*_indented(path, 0), *_indented(calculation, 4))
             ]
         about = paragraph(self._about(signs))
         return "\n".join([*about, "", *routes, "", *table(*self._sums())])
@@ -126,11 +126,11 @@ class Trace:
     def _repr_html_(self) -> str:
         return fragment.of_parts(
             fragment.paragraph(self._about(SYMBOLS)),
-            fragment.table(["", ""], self._ways(SYMBOLS)) if self.routes else "",
+            fragment.table(["", ""], self._routes(SYMBOLS)) if self.routes else "",
             fragment.table(*self._sums()),
         )
 
-    def _way(self, route: Route, signs: Notation) -> str:
+    def _route(self, route: Route, signs: Notation) -> str:
         entry = signs.entry(self.symbol, self.index)
         units = [
             signs.entry(symbol, [unit])
@@ -164,13 +164,13 @@ def trace(chain: Links, name: str, index: Any, top: int) -> Trace:
     try:
         behind = chain.routes.single(start)
     except ValueError as error:
-        raise ValueError(f"trace follows one way, but not several: {error}") from None
+        raise ValueError(f"trace needs a network that does not branch there: {error}") from None
     links = [chain.links[start], *(link for link, _ in behind)]
     # Matrices for each row, from the entry, which is one column, to the loss, which is one row.
     matrices = []
     if position is None:
         if len(chain.routes.places(name)) > 1:
-            raise ValueError(f"trace follows one way, but {symbol} is in several places.")
+            raise ValueError(f"trace needs a parameter in one place, but {symbol} is in several.")
         column = np.array([np.ravel_multi_index(index, engine.shape)])
         matrices.append(_built(chain, links[0], links[0].parameter_jacobian(name, column)))
     matrices += [_built(chain, link, link.jacobians[operand]) for link, operand in behind]
@@ -216,8 +216,8 @@ def _sum_and_number(factors: list[Float64], paths: int) -> tuple[float, int]:
 def _largest(factors: list[Float64], rows: NDArray[np.int64], top: int) -> list[Route]:
     """Return the ``top`` paths of largest contribution, without looking at all of them.
 
-    Whatever comes before a unit, it is followed by the same: so the best paths to the loss are
-    made of the best ones to each unit. These are kept, the best first, link by link.
+    What follows a unit does not depend on the path to it, so the best paths to the loss start with
+    the best ones to each unit. Link by link, these are stored, the best first.
     """
     size_of = np.ones((len(rows), 1, 1))  # row, unit, rank: what the best paths contribute so far
     units = np.zeros((len(rows), 1, 1, 0), np.int64)  # ... and where they went
@@ -227,11 +227,11 @@ def _largest(factors: list[Float64], rows: NDArray[np.int64], top: int) -> list[
     order = np.argsort(-size_of, axis=None, kind="stable")[:top]
     routes = []
     for row, _, rank in zip(*np.unravel_index(order, size_of.shape), strict=True):
-        way = [0, *map(int, units[row, 0, rank])]
-        steps = zip(factors, way[:-1], way[1:], strict=True)
+        path = [0, *map(int, units[row, 0, rank])]
+        steps = zip(factors, path[:-1], path[1:], strict=True)
         along = tuple(float(factor[row, to, start]) for factor, start, to in steps)
         if prod(along) != 0:
-            routes.append(Route(int(rows[row]), tuple(way[1:-1]), along, prod(along)))
+            routes.append(Route(int(rows[row]), tuple(path[1:-1]), along, prod(along)))
     return routes
 
 
@@ -258,5 +258,5 @@ def _next_largest(
             -1,  # none is left
         )
     here = np.broadcast_to(unit[..., np.newaxis, np.newaxis], (*largest.shape, 1))
-    way = units[row[..., np.newaxis], came_from[0], came_from[1]]
-    return largest, np.concatenate([way, here], axis=3)
+    paths = units[row[..., np.newaxis], came_from[0], came_from[1]]
+    return largest, np.concatenate([paths, here], axis=3)

@@ -1,4 +1,4 @@
-"""chainrule at home in other packages: a module for each, loaded on first use."""
+"""chainrule together with other packages: a module for each, loaded on first use."""
 
 from importlib import import_module
 from os import PathLike

@@ -1,17 +1,17 @@
-"""A layer of one's own that is compiled."""
+"""CompiledLayer: a custom layer that is compiled."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from chainrule.layers.layer import Layer, Parameter
-from chainrule.layers.own import (
+from chainrule.layers.custom_functions import (
     check_function,
     check_parameters,
     check_shape,
     function_name,
 )
+from chainrule.layers.layer import Layer, Parameter
 from chainrule.operations.operation import Function, Operation, Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
 
@@ -126,7 +126,7 @@ class CompiledLayer(Layer):
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
         shape = self.output_shape(x.shape)
         saved = self._shape(self._saved_shape, x.shape, "saved_shape")
-        keeps = "saved" in self._forward_takes + self._backward_takes
+        saves = "saved" in self._forward_takes + self._backward_takes
         label = f"{self!r} (layer {plan.path})"
         operation = Operation(
             label,
@@ -142,7 +142,7 @@ class CompiledLayer(Layer):
             for name, parameter in self._parameters.items()
         }
         return plan.apply(
-            operation, x, shape=shape, parameters=uses, saved={"saved": saved} if keeps else {}
+            operation, x, shape=shape, parameters=uses, saved={"saved": saved} if saves else {}
         )
 
     def _shape(self, rule: ShapeRule, input_shape: Shape, name: str) -> Shape:

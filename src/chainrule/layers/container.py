@@ -1,4 +1,4 @@
-"""Containers: layers that are made of layers, and the ways through them."""
+"""Containers: layers made of layers, with branches that split and merge."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Combine = Literal["sum", "concatenate", "product"]
 
 @dataclass(frozen=True, init=False, repr=False)
 class Container(Layer):
-    """Layers with ways between them.
+    """Base of layers that contain layers, its parts.
 
-    Its parts stand in the network for themselves, and the container comes after them: where ways
-    meet, ``output_shape`` and ``lower`` are given all that meets there.
+    Each part is a node of the network's graph. A container that merges branches is a node after
+    them, and its ``output_shape`` and ``lower`` take all values that it merges.
 
     Attributes
     ----------
@@ -45,8 +45,8 @@ class Container(Layer):
         object.__setattr__(self, "parts", parts)
         object.__setattr__(self, "name", name)
 
-    def meeting(self, x: Any, ends: Sequence[Any]) -> Sequence[Any]:
-        """Return what meets in it, of its input and its parts' outputs; nothing if none does."""
+    def merged_values(self, x: Any, ends: Sequence[Any]) -> Sequence[Any]:
+        """Return the values that it merges, of its input x and its parts' outputs; () if none."""
         return ()
 
     @property
@@ -59,7 +59,7 @@ class Container(Layer):
 
 
 def check_element(element: object, what: str) -> None:
-    """Raise TypeError unless it is something that can stand among layers."""
+    """Raise TypeError unless it is a layer or a group of layers."""
     if not isinstance(element, Layer | Group):
         hint = " Did you forget the brackets?" if isinstance(element, type) else ""
         raise TypeError(f"{what} is no layer but {shortened(element)}.{hint}")
@@ -68,8 +68,8 @@ def check_element(element: object, what: str) -> None:
 class Residual(Container):
     """Layers with a shortcut around them: ``y = x + layers(x)``.
 
-    Backward, the gradient takes both ways, and where they meet, at x, it is their sum: what comes
-    through the layers, and through the shortcut what came, unchanged.
+    In the backward pass, the gradient by x is the sum over both branches: what comes back through
+    the layers, and through the shortcut the gradient by y, unchanged.
 
     Shapes: input ``(n, *)``, output the same; the layers must keep the shape.
 
@@ -97,7 +97,7 @@ class Residual(Container):
     array([[-2.,  6.]], dtype=float32)
     """
 
-    def meeting(self, x: Any, ends: Sequence[Any]) -> Sequence[Any]:
+    def merged_values(self, x: Any, ends: Sequence[Any]) -> Sequence[Any]:
         return (x, *ends)
 
     def output_shape(self, input_shape: Shape, *others: Shape) -> Shape:
@@ -160,7 +160,7 @@ class Parallel(Container):
             )
         object.__setattr__(self, "combine", combine)
 
-    def meeting(self, x: Any, ends: Sequence[Any]) -> Sequence[Any]:
+    def merged_values(self, x: Any, ends: Sequence[Any]) -> Sequence[Any]:
         return ends
 
     @property

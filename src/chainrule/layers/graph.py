@@ -1,4 +1,4 @@
-"""A network's layers as a graph: their paths and names, what each takes, and their shapes."""
+"""A network's layers as a graph: their paths and names, their inputs and their shapes."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ class Node(NamedTuple):
     Attributes
     ----------
     path : str
-        Such as ``"0.2"`` for the third layer of what stands at 0.
+        Such as ``"0.2"`` for the third layer of the element at 0.
     layer : Layer
     inputs : tuple of int
         The nodes whose outputs it takes; ``INPUT`` for the network's input.
-    home : str
-        The path that its parameters are named after: its own, or that of the first place of a
-        shared layer.
+    owner : str
+        The path that its parameters are named after: the node's path, or for a shared layer that of
+        its first place.
     """
 
     path: str
     layer: Layer
     inputs: tuple[int, ...]
-    home: str
+    owner: str
 
     @property
     def is_first(self) -> bool:
         """Whether it is not a shared layer in another place than its first."""
-        return self.home == self.path
+        return self.owner == self.path
 
 
 class Graph(NamedTuple):
@@ -65,18 +65,18 @@ class Graph(NamedTuple):
     def parameter_shapes(self) -> dict[str, Shape]:
         """Return the shape of each parameter by its name, shared ones once."""
         return {
-            f"{node.home}.{name}": parameter.shape
+            f"{node.owner}.{name}": parameter.shape
             for node in self.nodes
             for name, parameter in node.layer.parameters().items()
         }
 
     def first_values(self, rng: np.random.Generator) -> Iterator[tuple[str, FloatArray]]:
-        """Yield each parameter's name, and the values that it begins with."""
+        """Yield each parameter's name and initial values."""
         for node in self.nodes:
             parameters = node.layer.parameters() if node.is_first else {}
             for name, parameter in parameters.items():
                 fan_in = parameters["weight"].shape[0] if "weight" in parameters else 1
-                yield f"{node.home}.{name}", parameter.initializer(parameter.shape, fan_in, rng)
+                yield f"{node.owner}.{name}", parameter.initializer(parameter.shape, fan_in, rng)
 
 
 def graph_of(elements: Iterable[Element]) -> Graph:
@@ -91,50 +91,50 @@ class _Placing:
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
-        self._homes: dict[Shared, str] = {}
+        self._owners: dict[Shared, str] = {}
 
     def in_a_row(
-        self, elements: Sequence[Element], path: str, home: str, x: int, is_last: bool
+        self, elements: Sequence[Element], path: str, owner: str, x: int, is_last: bool
     ) -> tuple[int, ...]:
         """Place each behind the one before it; return the nodes that are the last one's outputs.
 
-        ``path`` and ``home`` are what the elements' own begin with.
+        ``path`` and ``owner`` are the prefixes of the elements' paths and owners.
         """
         ends: tuple[int, ...] = (x,)
         for i, element in enumerate(elements):
             ends_here = is_last and i == len(elements) - 1
-            ends = self.place(element, f"{path}{i}", f"{home}{i}", ends[0], ends_here)
+            ends = self.place(element, f"{path}{i}", f"{owner}{i}", ends[0], ends_here)
         return ends
 
     def place(
-        self, element: Element, path: str, home: str, x: int, is_last: bool
+        self, element: Element, path: str, owner: str, x: int, is_last: bool
     ) -> tuple[int, ...]:
         """Place one behind node x."""
         if isinstance(element, Group):
-            return self.in_a_row(element.layers, f"{path}.", f"{home}.", x, is_last)
+            return self.in_a_row(element.layers, f"{path}.", f"{owner}.", x, is_last)
         if not isinstance(element, Container):
-            return self._append(path, element, (x,), home)
+            return self._append(path, element, (x,), owner)
         if isinstance(element, Branch) and not is_last:
             raise ValueError(
                 f"Branch (layer {path}) has several outputs: it must be the last layer of the "
                 "network."
             )
         if isinstance(element, Shared):
-            home = self._homes.setdefault(element, home)
+            owner = self._owners.setdefault(element, owner)
         if element.side_by_side:
             ends = tuple(
-                self.place(part, f"{path}.{i}", f"{home}.{i}", x, False)[0]
+                self.place(part, f"{path}.{i}", f"{owner}.{i}", x, False)[0]
                 for i, part in enumerate(element.parts)
             )
         else:
-            ends = self.in_a_row(element.parts, f"{path}.", f"{home}.", x, False)
-        meeting = element.meeting(x, ends)
-        return self._append(path, element, tuple(meeting), home) if meeting else ends
+            ends = self.in_a_row(element.parts, f"{path}.", f"{owner}.", x, False)
+        merged = element.merged_values(x, ends)
+        return self._append(path, element, tuple(merged), owner) if merged else ends
 
     def _append(
-        self, path: str, layer: Layer, inputs: tuple[int, ...], home: str
+        self, path: str, layer: Layer, inputs: tuple[int, ...], owner: str
     ) -> tuple[int, ...]:
-        self.nodes.append(Node(path, layer, inputs, home))
+        self.nodes.append(Node(path, layer, inputs, owner))
         return (len(self.nodes) - 1,)
 
 
@@ -193,7 +193,7 @@ def output_shapes(graph: Graph, shape: Shape | None, source: str = "") -> list[S
             texts = list(map(shape_text, given))
             but = f"{givers[first]} shape {texts[0]}"
             if len(texts) > 1:
-                but = f"shapes {', '.join(texts[:-1])} and {texts[-1]} meet there"
+                but = f"it merges shapes {', '.join(texts[:-1])} and {texts[-1]}"
             raise ValueError(f"{called} {error}, but {but}.") from None
         if 0 in result:
             raise ValueError(
@@ -210,14 +210,15 @@ def output_shapes(graph: Graph, shape: Shape | None, source: str = "") -> list[S
 
 
 def lower(graph: Graph, plan: PlanBuilder, x: Tensor, *, retain: bool = False) -> list[Tensor]:
-    """Append all layers' steps to ``plan``; return the outputs, each in its own memory.
+    """Append all layers' steps to ``plan``; return the outputs, each in a buffer of its own.
 
-    To ``retain`` each layer's gradient, one that hands on what others take too gets its own memory.
+    With ``retain``, each layer's gradient gets a buffer of its own: a layer that passes on its
+    input, which others read too, is a copy then.
     """
     tensors = {INPUT: x}
     takers = Counter(i for node in graph.nodes for i in node.inputs)
     for position, node in enumerate(graph.nodes):
-        plan.layer, plan.prefix = position, f"{node.home}."
+        plan.layer, plan.prefix = position, f"{node.owner}."
         before = tensors[node.inputs[0]]
         tensor = node.layer.lower(plan, *(tensors[i] for i in node.inputs))
         if retain and tensor.buffer is before.buffer and takers[node.inputs[0]] > 1:

@@ -1,4 +1,4 @@
-"""A layer of one's own in NumPy."""
+"""NumPyLayer: a custom layer in NumPy."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.layers.custom_functions import check_parameters
 from chainrule.layers.graph import kind_of
 from chainrule.layers.layer import Layer
-from chainrule.layers.own import check_parameters
 from chainrule.layers.returned import checked, pair
 from chainrule.operations.operation import Function, Operation, Shape, Tensor
 from chainrule.plan.builder import PlanBuilder

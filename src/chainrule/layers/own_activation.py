@@ -1,4 +1,4 @@
-"""An activation of one's own."""
+"""Activation: a custom activation."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.layers.layer import Layer
-from chainrule.layers.own import (
+from chainrule.layers.custom_functions import (
     function_name,
     parameter_names,
 )
+from chainrule.layers.layer import Layer
 from chainrule.operations.operation import Function, Operation, Tensor, View
 from chainrule.plan.builder import PlanBuilder
 

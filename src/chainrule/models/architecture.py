@@ -37,7 +37,7 @@ class Bundle(Group):
 def describe(elements: Iterable[Element]) -> list[Any]:
     """Return layers, and the networks among them, as dicts and lists of plain values.
 
-    Initializers are left out: the parameters have begun already.
+    Initializers are left out: the parameters have their values already.
 
     Raises
     ------

@@ -16,5 +16,5 @@ def register_method(name: str, function: Callable[..., Any]) -> None:
 
 
 def call_method(name: str, network: object, *arguments: Any, **options: Any) -> Any:
-    """Call what is registered for a method."""
+    """Call the function that is registered for a method."""
     return _implementations[name](network, *arguments, **options)

@@ -90,7 +90,7 @@ def check_metadata(metadata: dict[str, Any]) -> None:
 
 def write_contents(path: str | os.PathLike[str], what: Contents) -> None:
     """Write what :func:`read_contents` returns."""
-    from safetensors.numpy import save  # loads when it is needed
+    from safetensors.numpy import save  # imported on first use: it takes time
 
     about = {
         "format": FORMAT,

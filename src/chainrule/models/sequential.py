@@ -1,4 +1,4 @@
-"""Networks: layers meet one flat vector of parameters."""
+"""Networks: layers in a row, with all their parameters in one flat vector."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from chainrule.utils.arrays import FloatArray
 Output = Any
 
 PREDICT_ROWS = 256  # a block whose activations stay in cache
-MOST_PREDICTORS = 8  # that are kept for the next call
+MOST_PREDICTORS = 8  # in the pool for later calls
 
 
 class Sequential(Group):
@@ -65,8 +65,8 @@ class Sequential(Group):
     params, grads : arrays of shape (number of parameters,)
         All parameters and all gradients in one vector each. The vectors stay the same arrays for
         the life of the network: write into them, or assign to ``net.params``, which copies.
-    drops : bool
-        Whether :meth:`forward` leaves out what a :class:`Dropout` does; so it is at first.
+    dropout_active : bool
+        Whether :class:`Dropout` layers drop elements in :meth:`forward`; True at first.
 
     Raises
     ------
@@ -117,11 +117,11 @@ class Sequential(Group):
         self._initialize(np.random.default_rng(seed))
 
         self._clear_caches()
-        self.drops = True
+        self.dropout_active = True
         self._mask_key, self._draws = mask_key(seed), 0  # of forward
 
     def _clear_caches(self) -> None:
-        """Begin without all that is made, and made again, when it is needed."""
+        """Start with empty caches."""
         self._output_shapes: dict[Shape, tuple[Shape, ...]] = {}  # by the input shapes that fit
         self._predictors = MachinePool(MOST_PREDICTORS)
         self._own_updater: Machine | None = None
@@ -138,12 +138,12 @@ class Sequential(Group):
                 views[name][...] = first
             if not arrays.all_finite(views[name]):
                 raise ValueError(f"The first values of {name} are not finite in {self.dtype}.")
-        homes = {node.path: node.home for node in self._graph.nodes}
+        owners = {node.path: node.owner for node in self._graph.nodes}
         # Of networks that share layers the first one's count.
         for prefix, network in reversed(list(_networks(self.layers))):
             for name, view in network.parameters().items():
                 path, _, parameter_name = name.rpartition(".")
-                views[f"{homes[prefix + path]}.{parameter_name}"][...] = view
+                views[f"{owners[prefix + path]}.{parameter_name}"][...] = view
 
     @property
     def backend(self) -> str:
@@ -189,13 +189,13 @@ class Sequential(Group):
 
     @property
     def graph(self) -> Graph:
-        """Every layer in its place, with what it takes."""
+        """Every layer as a node, with its inputs."""
         return self._graph
 
     # Computation
 
     def predict(self, X: ArrayLike) -> Output:
-        """Return the output for the rows of X, without keeping anything for a backward pass.
+        """Return the output for the rows of X; nothing is retained for a backward pass.
 
         Parameters
         ----------
@@ -236,7 +236,7 @@ class Sequential(Group):
         return Machine(plan, self.dtype, self.backend)
 
     def forward(self, x: ArrayLike) -> Output:
-        """Return the output for one batch, and keep what :meth:`backward` needs.
+        """Return the output for one batch, and retain what :meth:`backward` reads.
 
         Parameters, what is returned, and errors are those of :meth:`predict`.
 
@@ -262,11 +262,11 @@ class Sequential(Group):
             or not self._manual[1].usable
             or self._manual[0].input_shape != shape
             or self._manual[0].batch < rows
-            or self._manual[2] != (threads, self.drops)
+            or self._manual[2] != (threads, self.dropout_active)
         ):
-            plan = self.make_plan(shape, rows, threads=threads, training=self.drops)
+            plan = self.make_plan(shape, rows, threads=threads, training=self.dropout_active)
             machine = Machine(plan, self.dtype, self.backend)
-            self._manual = plan, machine, (threads, self.drops)
+            self._manual = plan, machine, (threads, self.dropout_active)
         plan, machine, _ = self._manual
         self._draws += 1
         self._masks = self._mask_key, self._draws
@@ -275,7 +275,7 @@ class Sequential(Group):
         return _output(machine.outputs(rows))
 
     def backward(self, d_out: Any) -> FloatArray:
-        """Carry the loss's gradient back through the network, from the output to the input.
+        """Run the backward pass, from the loss's gradient by the output.
 
         It belongs to the latest :meth:`forward`, and follows it once, with the same parameters: it
         is an error if an optimizer's step, :func:`fit`, an assignment to ``net.params`` or
@@ -367,7 +367,7 @@ class Sequential(Group):
         return gradient
 
     def apply_update(self, state: OptimizerState) -> None:
-        """Change the parameters by the gradients, as ``state``'s rule says."""
+        """Update the parameters by the rule of ``state``."""
         self.outdate_forward("An optimizer's step")
         self._updater.run(
             Phase.UPDATE,
@@ -378,7 +378,7 @@ class Sequential(Group):
         )
 
     def clip_gradients(self, *, norm: float = 0.0, value: float = 0.0) -> float:
-        """Keep the gradients within a norm, or each within a value; 0 is no limit.
+        """Clip the gradients to a norm, or each to a value; 0 is no limit.
 
         Returns the norm that they had, if it is limited. See :func:`chainrule.clip_grad_norm`.
         """
@@ -387,7 +387,7 @@ class Sequential(Group):
         return sqrt(self._updater.squares.sum()) if norm else 0.0
 
     def let_follow(self, average: FloatArray, decay: float) -> None:
-        """Let an average of the parameters follow them: ``decay`` is how much of it stays."""
+        """Update an exponential moving average of the parameters, with this decay."""
         options = UpdateOptions(average_decay=decay)
         program = UpdateProgram(self._params.size, self.dtype, options)
         self._update_by(program, average=average)
@@ -487,7 +487,7 @@ class Sequential(Group):
         )
 
     def layer_name(self, positions: tuple[int, ...]) -> str:
-        """Return how messages call the layers at these places of the chain."""
+        """Return the name for messages of the layers at these positions."""
         nodes = [self._graph.nodes[position] for position in positions]
         kinds = " + ".join(kind_of(node.layer) for node in nodes)
         return f"{kinds} (layer {nodes[0].path})"
@@ -549,7 +549,7 @@ class Sequential(Group):
         ------
         ValueError, TypeError
             If a layer is none of this package's, a parameter holds NaN or infinity, the shape does
-            not fit, or it is needed and not given.
+            not fit, or it is required and not given.
         ImportError
             Without onnx, which ``pip install "chainrule[onnx]"`` brings.
         OSError
@@ -566,11 +566,15 @@ class Sequential(Group):
             backend=self.backend if backend is None else backend,
         )
         twin._params[:] = self._params
-        twin.drops, twin._mask_key, twin._draws = self.drops, self._mask_key, self._draws
+        twin.dropout_active, twin._mask_key, twin._draws = (
+            self.dropout_active,
+            self._mask_key,
+            self._draws,
+        )
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out the caches, as there are machines, with their memory."""
+        """Leave out the caches, such as machines, with their memory."""
         caches = (
             *("_output_shapes", "_predictors", "_own_updater", "_manual"),
             *("_rows_forward", "_outdated_by", "_masks"),
@@ -578,8 +582,11 @@ class Sequential(Group):
         return {name: value for name, value in self.__dict__.items() if name not in caches}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Own the vectors: they are written into, and read by compiled code in one form."""
+        """Copy vectors that the network does not own: it writes into them."""
         vectors = {name: arrays.owned(state[name]) for name in ("_params", "grads")}
+        if "drops" in state:  # pickled before the attribute had its present name
+            state = {**state, "dropout_active": state["drops"]}
+            del state["drops"]
         self.__dict__.update(state | vectors)
         self._clear_caches()
 
@@ -600,7 +607,7 @@ def check_network(net: Any) -> None:
 
 
 def _networks(elements: Iterable[Element], prefix: str = "") -> Iterator[tuple[str, Sequential]]:
-    """Yield each network among the elements, and what the paths of its layers begin with."""
+    """Yield each network among the elements, and the prefix of its layers' paths."""
     for position, element in enumerate(elements):
         path = f"{prefix}{position}."
         if isinstance(element, Sequential):

@@ -50,6 +50,6 @@ def summarize(graph: Graph, dtype: str, nbytes: int) -> Summary:
         text = written(node.layer) + (f" {node.layer.name!r}" if node.layer.name else "")
         parameters = node.layer.parameters().values() if node.is_first else ()
         count = sum(prod(parameter.shape) for parameter in parameters)
-        shared = "" if node.is_first else f", as {node.home}"
+        shared = "" if node.is_first else f", as {node.owner}"
         rows.append(SummaryRow(node.path, text + shared, shape, count))
     return Summary(tuple(rows), dtype, nbytes)

@@ -1,6 +1,6 @@
 """Activations and their derivatives, element by element.
 
-Each derivative stands below its function. Its second argument is what the forward pass has to keep
+Each derivative stands below its function. Its second argument is what the forward pass must retain
 for it: the output ``y`` where that is enough, else the input ``x``.
 """
 
@@ -9,28 +9,28 @@ from typing import Any, Literal
 from numpy.typing import ArrayLike
 
 from chainrule.kernels import activation as kernels
-from chainrule.ops.door import number
-from chainrule.ops.elementwise import Elementwise
+from chainrule.ops.elementwise import ElementwiseFunction
+from chainrule.ops.validation import number
 from chainrule.utils.arguments import at_least_zero
 
-_relu = Elementwise(kernels.relu, "x")
-_relu_backward = Elementwise(kernels.relu_backward, "dy", "y")
-_leaky_relu = Elementwise(kernels.leaky_relu, "x", numbers=1)
-_leaky_relu_backward = Elementwise(kernels.leaky_relu_backward, "dy", "y", numbers=1)
-_tanh = Elementwise(kernels.tanh, "x")
-_tanh_backward = Elementwise(kernels.tanh_backward, "dy", "y")
-_sigmoid = Elementwise(kernels.sigmoid, "x")
-_sigmoid_backward = Elementwise(kernels.sigmoid_backward, "dy", "y")
-_softplus = Elementwise(kernels.softplus, "x")
-_softplus_backward = Elementwise(kernels.softplus_backward, "dy", "y")
-_elu = Elementwise(kernels.elu, "x", numbers=1)
-_elu_backward = Elementwise(kernels.elu_backward, "dy", "y", numbers=1)
-_silu = Elementwise(kernels.silu, "x")
-_silu_backward = Elementwise(kernels.silu_backward, "dy", "x")
-_gelu = Elementwise(kernels.gelu, "x")
-_gelu_backward = Elementwise(kernels.gelu_backward, "dy", "x")
-_gelu_tanh = Elementwise(kernels.gelu_tanh, "x")
-_gelu_tanh_backward = Elementwise(kernels.gelu_tanh_backward, "dy", "x")
+_relu = ElementwiseFunction(kernels.relu, "x")
+_relu_backward = ElementwiseFunction(kernels.relu_backward, "dy", "y")
+_leaky_relu = ElementwiseFunction(kernels.leaky_relu, "x", numbers=1)
+_leaky_relu_backward = ElementwiseFunction(kernels.leaky_relu_backward, "dy", "y", numbers=1)
+_tanh = ElementwiseFunction(kernels.tanh, "x")
+_tanh_backward = ElementwiseFunction(kernels.tanh_backward, "dy", "y")
+_sigmoid = ElementwiseFunction(kernels.sigmoid, "x")
+_sigmoid_backward = ElementwiseFunction(kernels.sigmoid_backward, "dy", "y")
+_softplus = ElementwiseFunction(kernels.softplus, "x")
+_softplus_backward = ElementwiseFunction(kernels.softplus_backward, "dy", "y")
+_elu = ElementwiseFunction(kernels.elu, "x", numbers=1)
+_elu_backward = ElementwiseFunction(kernels.elu_backward, "dy", "y", numbers=1)
+_silu = ElementwiseFunction(kernels.silu, "x")
+_silu_backward = ElementwiseFunction(kernels.silu_backward, "dy", "x")
+_gelu = ElementwiseFunction(kernels.gelu, "x")
+_gelu_backward = ElementwiseFunction(kernels.gelu_backward, "dy", "x")
+_gelu_tanh = ElementwiseFunction(kernels.gelu_tanh, "x")
+_gelu_tanh_backward = ElementwiseFunction(kernels.gelu_tanh_backward, "dy", "x")
 _GELU = {"none": (_gelu, _gelu_backward), "tanh": (_gelu_tanh, _gelu_tanh_backward)}
 
 
@@ -328,7 +328,7 @@ def gelu_backward(
     return _form_of_gelu(approximate)[1]((dy, x), out, where)
 
 
-def _form_of_gelu(approximate: str) -> tuple[Elementwise, Elementwise]:
+def _form_of_gelu(approximate: str) -> tuple[ElementwiseFunction, ElementwiseFunction]:
     if approximate not in _GELU:
         raise ValueError(f"approximate must be 'none' or 'tanh', not {approximate!r}.")
     return _GELU[approximate]

@@ -9,17 +9,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.kernels import affine
 from chainrule.ops import activation as activations
-from chainrule.ops.door import (
-    broadcasts_to,
-    check_out,
-    computed_in,
-    deliver,
-    is_plain,
-    plain,
-    real_arrays,
-    room_for,
-    stretched,
-)
 from chainrule.ops.entries import COMPUTED, Entries
 from chainrule.ops.product import (
     NO_FLOOR,
@@ -28,6 +17,17 @@ from chainrule.ops.product import (
     multiply,
     readable,
     rows_of,
+)
+from chainrule.ops.validation import (
+    broadcasts_to,
+    check_out,
+    computed_in,
+    deliver,
+    is_plain,
+    output_array,
+    plain,
+    real_arrays,
+    stretched,
 )
 from chainrule.utils.arrays import FloatArray
 
@@ -80,7 +80,7 @@ def linear_backward(
     dy : array of shape ``(*, outputs)``
     x : array of shape ``(*, inputs)``
     w : array of shape (inputs, outputs), or None
-        It is needed for dx only. Without it, dx is None: nobody needs a first layer's.
+        Only dx depends on it. Without it, dx is None: a first layer's dx is not used.
     out : three arrays, optional
         Or None in the place of any of them.
 
@@ -112,7 +112,7 @@ def linear_backward(
     outs = (None, None, None) if out is None else _checked_outs(out, shapes, dtype)
     kind = computed_in(dtype)
     matrices = [rows_of(array, kind) for array in given]
-    places = [room_for(o, shape, kind, given) for o, shape in zip(outs, shapes, strict=True)]
+    places = [output_array(o, shape, kind, given) for o, shape in zip(outs, shapes, strict=True)]
     dx, dw, db = (
         None if result is None else deliver(result if kind == dtype else result.astype(dtype), o)
         for result, o in zip(_derive(matrices, *places), outs, strict=True)
@@ -186,14 +186,14 @@ def _matmul(
         and a.shape[1] == b.shape[0]
         and (bias is None or (is_plain(bias, dtype) and bias.shape == b.shape[1:]))
     ):
-        y = room_for(out if is_last else None, (a.shape[0], b.shape[1]), dtype, (a, b, bias))
+        y = output_array(out if is_last else None, (a.shape[0], b.shape[1]), dtype, (a, b, bias))
         multiply(a, b, y, bias, floor)
     else:
         arrays, dtype = real_arrays(names, [a, b] if bias is None else [a, b, bias])
         kind = computed_in(dtype)
         shape, a, b = _as_matrices(names, *arrays[:2])
         row = None if bias is None else _as_row(arrays[2], b.shape[-1], kind, names[2])
-        y = room_for(out if is_last else None, shape, kind, arrays)
+        y = output_array(out if is_last else None, shape, kind, arrays)
         _multiply_stacks(a, b, y, row, floor)
     if activation is not None and activation != "relu":
         y = ACTIVATIONS[activation](y)

@@ -13,7 +13,8 @@ import numpy as np
 from numpy import empty, may_share_memory, ndarray
 from numpy.typing import ArrayLike
 
-from chainrule.ops.door import (
+from chainrule.ops.entries import Entries
+from chainrule.ops.validation import (
     broadcast_shape,
     can_take,
     check_out,
@@ -22,7 +23,6 @@ from chainrule.ops.door import (
     real_arrays,
     stretched,
 )
-from chainrule.ops.entries import Entries
 from chainrule.utils.arrays import FloatArray
 
 FEW = 1 << 13  # elements that are quicker copied than talked about
@@ -35,7 +35,7 @@ WRITE = [
 ]  # fmt: skip
 
 
-class Elementwise:
+class ElementwiseFunction:
     """A function of each element: of one array, or of two and so on, and of some numbers.
 
     Parameters

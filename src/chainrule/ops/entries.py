@@ -1,4 +1,4 @@
-"""Machine code by dtype, called from Python with nothing between.
+"""Machine code by dtype, called from Python directly.
 
 Numba's dispatcher looks up the types of all arguments at each call, and takes a read-only array
 for another type. The functions of this package look at their arguments anyway, so they call what
@@ -39,7 +39,7 @@ class Entries(dict[np.dtype, Callable[..., Any]]):
         self._kernel, self._form = kernel, form
 
     def __missing__(self, dtype: np.dtype) -> Callable[..., Any]:
-        """Compile, or read from the disk, the first time."""
+        """Compile the kernel, or load it from the disk cache, on the first call."""
         number = _NUMBERS[dtype]
         kinds = _FIXED | {
             "n": number,

@@ -9,19 +9,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.kernels import loss as kernels
 from chainrule.kernels.rows import weighted_sum
-from chainrule.ops.door import (
+from chainrule.ops.entries import COMPUTED, Entries
+from chainrule.ops.validation import (
     broadcasts_to,
     check_out,
     computed_in,
     deliver,
     is_plain,
     number,
+    output_array,
     plain,
     real_arrays,
-    room_for,
     stretched,
 )
-from chainrule.ops.entries import COMPUTED, Entries
 from chainrule.utils import arguments
 from chainrule.utils.arrays import FloatArray
 
@@ -65,7 +65,7 @@ class _Pointwise:
             form = rows, prod(shape[1:])
         if out is not None:
             check_out(out, shape, dtype)
-        d_output = room_for(out, shape, kind, (*given, weight))
+        d_output = output_array(out, shape, kind, (*given, weight))
         if output.size == 0:
             return 0.0, deliver(d_output.astype(dtype), out)
         terms = np.empty(form, kind)
@@ -254,7 +254,7 @@ def cross_entropy(
     if out is not None:
         check_out(out, shape, dtype)
     form = labels.size, shape[-1]
-    d_output = room_for(out, shape, kind, (given, weight))
+    d_output = output_array(out, shape, kind, (given, weight))
     terms = np.empty((labels.size, 1), kind)
     _cross_entropy[kind](
         plain(given, kind).reshape(form),
@@ -297,7 +297,7 @@ def _labels(label: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.int64]:
     classes = shape[-1]
     if classes == 0:
         raise ValueError(f"output must have at least one class, but its shape is {shape}.")
-    # A copy is checked: whoever lent the array may write into it while the kernel runs.
+    # The copy is checked: the caller may write into the array while the kernel runs.
     labels = np.array(array, np.int64, order="C").reshape(-1)
     if labels.size and not (labels.min() >= 0 and labels.max() < classes):
         wrong = array.reshape(-1)[np.argmax((labels < 0) | (labels >= classes))]
@@ -317,7 +317,7 @@ def _weights(value: ArrayLike, shape: tuple[int, ...], dtype: np.dtype) -> tuple
 
 
 def _ones(rows: int, dtype: np.dtype) -> FloatArray:
-    """Return a vector of ones, which nobody may change."""
+    """Return a read-only vector of ones."""
     ones = _MANY[dtype]
     if ones.size < rows:
         ones = _MANY[dtype] = np.ones(2 * rows, dtype)

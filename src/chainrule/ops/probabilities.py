@@ -5,12 +5,12 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from chainrule.kernels import activation as kernels
-from chainrule.ops.rowwise import Rowwise
+from chainrule.ops.rowwise import RowwiseFunction
 
-_softmax = Rowwise(kernels.softmax, "x")
-_softmax_backward = Rowwise(kernels.softmax_backward, "dy", "y")
-_log_softmax = Rowwise(kernels.log_softmax, "x")
-_log_softmax_backward = Rowwise(kernels.log_softmax_backward, "dy", "y")
+_softmax = RowwiseFunction(kernels.softmax, "x")
+_softmax_backward = RowwiseFunction(kernels.softmax_backward, "dy", "y")
+_log_softmax = RowwiseFunction(kernels.log_softmax, "x")
+_log_softmax_backward = RowwiseFunction(kernels.log_softmax_backward, "dy", "y")
 
 
 def softmax(x: ArrayLike, axis: int = -1, *, out: Any = None) -> Any:

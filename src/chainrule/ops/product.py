@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from chainrule.kernels import gemm
 from chainrule.kernels.blocks import DIRECT_BYTES, PACKED_BYTES
-from chainrule.ops.door import plain
 from chainrule.ops.entries import COMPUTED, DOUBLE, Entries
+from chainrule.ops.validation import plain
 from chainrule.utils.arrays import FloatArray
 
 NO_FLOOR, ZERO = -inf, 0.0  # a floor of zero makes a ReLU of the product
@@ -22,15 +22,15 @@ _multiply_transposed = Entries(gemm.multiply_transposed, "mimbvm")
 _multiply_by_transposed = Entries(gemm.multiply_by_transposed, "mmbvm")
 
 
-class _Room(local):
-    """Where a thread's products copy blocks together."""
+class _Workspace(local):
+    """A thread's workspace: products pack blocks of the matrices into it."""
 
     def __init__(self) -> None:
         memory = empty(max(DIRECT_BYTES, PACKED_BYTES) // DOUBLE.itemsize)
         self.of = {dtype: memory.view(dtype) for dtype in COMPUTED}
 
 
-_room = _Room()
+_workspace = _Workspace()
 
 
 def is_readable(matrix: Any, dtype: np.dtype) -> bool:
@@ -62,14 +62,14 @@ def multiply(
 ) -> None:
     """Write ``max(a @ b + bias, floor)`` into c, which is plain."""
     dtype = c.dtype
-    room = _room.of[dtype]
+    workspace = _workspace.of[dtype]
     if not b.flags.c_contiguous:
-        _multiply_by_transposed[dtype](plain(a, dtype), b.T, False, room, c)
+        _multiply_by_transposed[dtype](plain(a, dtype), b.T, False, workspace, c)
     elif a.flags.c_contiguous:
-        _multiply[dtype](a, b, _NO_BIAS[dtype] if bias is None else bias, floor, room, c)
+        _multiply[dtype](a, b, _NO_BIAS[dtype] if bias is None else bias, floor, workspace, c)
         return
     else:
-        _multiply_transposed[dtype](a.T, 0, b, False, room, c)
+        _multiply_transposed[dtype](a.T, 0, b, False, workspace, c)
     if bias is not None:
         c += bias
     if floor == ZERO:

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy import empty, ndarray
 
-from chainrule.ops.door import (
+from chainrule.ops.entries import Entries
+from chainrule.ops.validation import (
     broadcast_shape,
     computed_in,
     deliver,
@@ -14,11 +15,10 @@ from chainrule.ops.door import (
     real_arrays,
     stretched,
 )
-from chainrule.ops.entries import Entries
 from chainrule.utils.arguments import integer
 
 
-class Rowwise:
+class RowwiseFunction:
     """A function of the vectors along an axis, of one array or of two and so on.
 
     Parameters

@@ -11,8 +11,15 @@ from numpy.typing import ArrayLike
 
 from chainrule.kernels import norm
 from chainrule.operations import adam, adamw, sgd
-from chainrule.ops.door import broadcasts_to, check_out, computed_in, number, plain, real_arrays
 from chainrule.ops.entries import COMPUTED, Entries
+from chainrule.ops.validation import (
+    broadcasts_to,
+    check_out,
+    computed_in,
+    number,
+    plain,
+    real_arrays,
+)
 from chainrule.utils.arguments import Check, above_zero, at_least_zero, integer, share_below_one
 
 Arrays = ArrayLike | Sequence[ArrayLike]
@@ -36,7 +43,7 @@ class _Update:
 
     def __call__(self, given: Sequence[Any], *numbers: float) -> None:
         groups = _groups(self._names, given)
-        checked = [(a, None if _can_stay(a) else self._check(a)) for a in groups]
+        checked = [(a, None if _can_update_in_place(a) else self._check(a)) for a in groups]
         for arrays, dtype in checked:
             if dtype is None:
                 self._call(arrays[0].dtype, arrays, numbers)
@@ -291,7 +298,7 @@ def clip_grad_norm(grads: Arrays, max_norm: float) -> float:
 
 
 def _groups(names: Sequence[str], given: Sequence[Any]) -> Sequence[Sequence[Any]]:
-    """Return what belongs together: the arrays, or the first of each list, and so on."""
+    """Return the arrays of each update: those given, or the first of each list, and so on."""
     if not isinstance(given[0], (list, tuple)):
         return [given]
     for name, arrays in zip(names, given, strict=True):
@@ -305,8 +312,8 @@ def _groups(names: Sequence[str], given: Sequence[Any]) -> Sequence[Sequence[Any
     return list(zip(*given, strict=True))
 
 
-def _can_stay(arrays: Sequence[Any]) -> bool:
-    """Tell whether a kernel can change the arrays where they lie: plain, alike, and apart."""
+def _can_update_in_place(arrays: Sequence[Any]) -> bool:
+    """Tell whether a kernel can update the arrays in place: plain, of one shape, and disjoint."""
     first = arrays[0]
     if type(first) is not ndarray or first.dtype not in COMPUTED:
         return False

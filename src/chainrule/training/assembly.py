@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from numpy.typing import ArrayLike
 
-from chainrule.models.batch import Batch, rows_a_step
+from chainrule.models.data_set import DataSet, rows_a_step
 from chainrule.models.sequential import Sequential
+from chainrule.training.epoch_runner import EpochRunner
 from chainrule.training.options import Options
-from chainrule.training.streams import Batches, Stream, StreamTrainer, check_absent
-from chainrule.training.trainer import Trainer
+from chainrule.training.streams import Batches, Stream, StreamEpochRunner, check_absent
 
 BATCH_SIZE = 32  # where nothing is said
 
@@ -23,7 +23,7 @@ def make_trainer(
     shuffle: bool | None,
     sample_weight: ArrayLike | None,
     stacklevel: int,
-) -> Trainer:
+) -> EpochRunner:
     """Check the data of :func:`chainrule.fit`, and return what trains on it.
 
     ``stacklevel`` is that of the user's line, for warnings.
@@ -37,16 +37,16 @@ def make_trainer(
             checkpoint=options.checkpoint,
         )
         stream = Stream(net, loss, X, options.epochs)
-        return StreamTrainer(
+        return StreamEpochRunner(
             net, loss, optimizer, stream, options.backend, options.schedule, extras
         )
-    data = Batch.checked(net, loss, X, y, sample_weight)
+    data = DataSet.checked(net, loss, X, y, sample_weight)
     data.check_some_weight("sample_weight")
     if batch_size is None:
         batch_size = min(BATCH_SIZE, data.rows)
     else:
         batch_size = rows_a_step(batch_size, data.rows, stacklevel=stacklevel)
-    return Trainer(
+    return EpochRunner(
         net,
         loss,
         optimizer,

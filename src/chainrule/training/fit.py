@@ -14,9 +14,9 @@ from chainrule.training.assembly import make_trainer
 from chainrule.training.averaging import ExponentialMovingAverage
 from chainrule.training.callbacks import Callback
 from chainrule.training.checkpoint import Checkpoint
-from chainrule.training.figures import Metrics, Validation
 from chainrule.training.history import History
 from chainrule.training.loop import train
+from chainrule.training.metrics import Metrics, Validation
 from chainrule.training.options import checked_options
 from chainrule.training.schedules import ReduceLROnPlateau, Schedule
 from chainrule.training.streams import Batches

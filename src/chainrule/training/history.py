@@ -51,7 +51,7 @@ class History:
     validation_loss, validation_accuracy : list of float
         After each epoch, where validation data was given; accuracy for classification only.
     metrics : dict of lists of float
-        The figures of ``fit``'s metrics on the validation data after each epoch, by name.
+        The values of ``fit``'s metrics on the validation data after each epoch, by name.
     lr : list of float
         Learning rate of the last step of each epoch.
     seconds : list of float
@@ -73,7 +73,7 @@ class History:
     gradient_flow: GradientRecords | None = field(default=None, repr=False)
 
     def latest(self) -> dict[str, float]:
-        """Return the figures after the latest epoch, by the names that monitors take.
+        """Return the metrics after the latest epoch, by the names that monitors take.
 
         These are ``loss``, ``validation_loss``, ``validation_accuracy``, ``validation_`` and the
         name of each metric, and ``lr``; those that there are.

@@ -9,7 +9,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.models.batch import Batch
+from chainrule.models.data_set import DataSet
 from chainrule.optimizers import Optimizer
 
 # Rows of which the checksum is taken: all of a large memory-mapped array would take long.
@@ -38,7 +38,7 @@ def describe_object(thing: object) -> str:
     return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(thing))
 
 
-def describe_batch(data: Batch) -> dict[str, Any]:
+def describe_batch(data: DataSet) -> dict[str, Any]:
     """Return shapes, dtypes and a checksum of some rows of X, y and the weights."""
     y = data.targets.y
     targets = list(y) if isinstance(y, tuple) else [y]

@@ -6,17 +6,17 @@ from typing import Any
 
 from chainrule.training.callbacks import Callbacks, Training
 from chainrule.training.checkpoint import NoSaver
-from chainrule.training.figures import figure_names, measure
+from chainrule.training.epoch_runner import EpochRunner
 from chainrule.training.history import History
 from chainrule.training.identity import describe_batch, describe_object, describe_optimizer
+from chainrule.training.metrics import figure_names, measure
 from chainrule.training.options import Options
 from chainrule.training.progress import TrainingProgress
 from chainrule.training.resuming import begin
-from chainrule.training.trainer import Trainer
 from chainrule.utils.interruption import interruption
 
 
-def train(trainer: Trainer, options: Options, *, progress: bool) -> History:
+def train(trainer: EpochRunner, options: Options, *, progress: bool) -> History:
     """Train for all epochs, or until somebody stops it; return what happened."""
     net, data, held_out = trainer.net, trainer.data, options.validation
     history = History()
@@ -55,7 +55,7 @@ def train(trainer: Trainer, options: Options, *, progress: bool) -> History:
     return history
 
 
-def _begin(trainer: Trainer, options: Options, calls: Callbacks) -> NoSaver:
+def _begin(trainer: EpochRunner, options: Options, calls: Callbacks) -> NoSaver:
     """Begin, or go on from the checkpoint; return what writes it."""
     if options.checkpoint is None:
         calls.begin()
@@ -63,7 +63,7 @@ def _begin(trainer: Trainer, options: Options, calls: Callbacks) -> NoSaver:
     return begin(options.checkpoint, options.resume, _describe(trainer, options), calls, trainer)
 
 
-def _describe(trainer: Trainer, options: Options) -> dict[str, Any]:
+def _describe(trainer: EpochRunner, options: Options) -> dict[str, Any]:
     """Return what a checkpoint says of its training: only the same one may go on from it."""
     schedule, held_out = options.schedule, options.validation
     return {
@@ -81,7 +81,9 @@ def _describe(trainer: Trainer, options: Options) -> dict[str, Any]:
     }
 
 
-def _validate(trainer: Trainer, options: Options, history: History, bar: TrainingProgress) -> None:
+def _validate(
+    trainer: EpochRunner, options: Options, history: History, bar: TrainingProgress
+) -> None:
     """Measure loss, accuracy and metrics of the validation data."""
     assert options.validation is not None
     value, correct, outputs = trainer.evaluate(options.validation)

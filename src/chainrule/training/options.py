@@ -7,18 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chainrule.autodiff.door import check_loss
+from chainrule.autodiff.validation import check_loss
 from chainrule.engine.backends import check_backend
 from chainrule.losses import Loss
-from chainrule.models.batch import Batch
+from chainrule.models.data_set import DataSet
 from chainrule.models.sequential import Sequential
 from chainrule.optimizers import Adam, Optimizer
 from chainrule.training.averaging import ExponentialMovingAverage
 from chainrule.training.callbacks import Callback, Callbacks
 from chainrule.training.checkpoint import Checkpoint
-from chainrule.training.figures import Metrics, Validation, checked_metrics, checked_validation
+from chainrule.training.epoch_runner import Extras
+from chainrule.training.metrics import Metrics, Validation, checked_metrics, checked_validation
 from chainrule.training.schedules import ReduceLROnPlateau, Schedule
-from chainrule.training.trainer import Extras
 from chainrule.utils.arguments import above_zero, integer, shortened
 from chainrule.utils.arrays import all_finite
 
@@ -30,7 +30,7 @@ class Options:
     loss: Loss
     optimizer: Optimizer
     epochs: int
-    validation: Batch | None
+    validation: DataSet | None
     metrics: dict[str, Any]
     schedule: Schedule | None
     callbacks: list[Callback]

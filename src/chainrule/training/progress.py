@@ -72,7 +72,7 @@ class TrainingProgress:
             self._next_drawing = perf_counter() + SECONDS
 
     def validated(self, loss: float, accuracy: float | None) -> None:
-        """Show the validation's figures from now on."""
+        """Show the validation's metrics from now on."""
         self._text = f", validation loss {loss:.4g}"
         if accuracy is not None:
             self._text += f", accuracy {accuracy:.1%}"

@@ -1,4 +1,4 @@
-"""A training begins, or goes on from its checkpoint."""
+"""Starting a training with a checkpoint file, or resuming it from one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from chainrule.models.errors import ModelFileError
 from chainrule.training import saved
 from chainrule.training.callbacks import Callbacks
 from chainrule.training.checkpoint import Checkpoint, Saver
-from chainrule.training.trainer import Trainer
+from chainrule.training.epoch_runner import EpochRunner
 
 
 def begin(
@@ -17,9 +17,9 @@ def begin(
     resume: bool,
     run: dict[str, Any],
     calls: Callbacks,
-    trainer: Trainer,
+    runner: EpochRunner,
 ) -> Saver:
-    """Begin, or go on from the file if it is wanted and there; return what writes it."""
+    """Start a training, or resume it if asked to and the file exists; return what writes it."""
     path = checkpoint.path if isinstance(checkpoint, Checkpoint) else checkpoint
     anew = not (resume and os.path.exists(path))
     if anew:
@@ -28,15 +28,15 @@ def begin(
         found = saved.read(path, run, calls.training)
         run = found.run
         _go_on(path, found, calls)
-        trainer.go_on_from(found.begun)
-    saver = Saver(checkpoint, calls.training, lambda: saved.write(path, run, calls, trainer.begun))
+        runner.go_on_from(found.started)
+    saver = Saver(checkpoint, calls.training, lambda: saved.write(path, run, calls, runner.started))
     if anew:
         saver.first()
     return saver
 
 
 def _go_on(path: str | os.PathLike[str], found: saved.Saved, calls: Callbacks) -> None:
-    """Restore everything; or nothing, if a callback does not accept its state."""
+    """Restore all of the training; or nothing, if a callback does not accept its state."""
     network, optimizer = calls.training.network, calls.training.optimizer
     state = optimizer.state(network)
     params, before, numbers = network.params.copy(), state.copy(), optimizer.hyperparameters()

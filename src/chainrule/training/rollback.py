@@ -1,9 +1,8 @@
-"""The way back to the last finite parameters.
+"""Rollback to the last finite parameters.
 
-Checking every update would cost each step a pass over memory. Instead, training keeps a copy of
-the state from time to time, and the batches since; when parameters turn out not to be finite, it
-goes back to the copy and repeats the steps one by one, bit for bit the same, until just before
-the one that did it.
+Checking every update would cost each step a pass over memory. Instead, training copies the state
+from time to time, and remembers the batches since; when parameters are not finite, it restores the
+copy and repeats the steps one by one, bit for bit the same, up to the last finite one.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,15 +12,15 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.models.batch import Batch
+from chainrule.models.data_set import DataSet
 from chainrule.models.sequential import Sequential
 from chainrule.optimizers import OptimizerState
 from chainrule.utils.arrays import FloatArray, all_finite
 
 COPY_SHARE = 0.02  # of the time, at most, goes into copies
 
-# Parameters and state as they were, kept for the next training with the same state: to be given
-# memory by the system, page by page, takes many times as long as to copy into it.
+# The memory of copies, used again by the next training with the same state: the first use of new
+# pages takes many times as long as copying into them.
 _copies: WeakKeyDictionary[OptimizerState, tuple[FloatArray, OptimizerState]] = WeakKeyDictionary()
 
 
@@ -38,21 +37,21 @@ class Rollback:
     batch : int
         Rows of a batch.
     average
-        An average of the parameters that follows them, if any: it goes back with them.
+        An average that follows the parameters, if any: it is restored with them.
     """
 
     def __init__(
         self,
         network: Sequential,
         state: OptimizerState,
-        step: Callable[[NDArray[np.int64], NDArray[np.float64] | None, Batch], object],
+        step: Callable[[NDArray[np.int64], NDArray[np.float64] | None, DataSet], object],
         batch: int,
         average: FloatArray | None = None,
     ) -> None:
         self._network, self._state, self._step, self._batch = network, state, step, batch
         self._average = average
         self._earlier_average = None if average is None else average.copy()
-        self._slices: list[tuple[NDArray[np.int64], NDArray[np.float64] | None, Batch]] = []
+        self._slices: list[tuple[NDArray[np.int64], NDArray[np.float64] | None, DataSet]] = []
         self.copy()
 
     @property
@@ -76,7 +75,7 @@ class Rollback:
         self._next_copy = self._copied + (self._copied - started) / COPY_SHARE
 
     def before(
-        self, orders: NDArray[np.int64], rates: NDArray[np.float64] | None, data: Batch
+        self, orders: NDArray[np.int64], rates: NDArray[np.float64] | None, data: DataSet
     ) -> None:
         """Note that batches of these rows come next, a vector of them for each epoch.
 
@@ -90,7 +89,7 @@ class Rollback:
         self._slices.append((orders, rates, data))
 
     def to_last_finite(self) -> tuple[int, str]:
-        """Leave network and state as they were after the last step that kept them finite.
+        """Restore network and state as they were after the last finite step.
 
         The gradients are those of the step after it.
 
@@ -119,7 +118,7 @@ class Rollback:
 
     def _batches(
         self,
-    ) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.float64] | None, Batch]]:
+    ) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.float64] | None, DataSet]]:
         """Yield each step since the copy: its number in its slice, its rows, rate and data."""
         for orders, rates, data in self._slices:
             step = 0

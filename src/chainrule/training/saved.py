@@ -1,4 +1,4 @@
-"""A training's state as a file has it: written whole, and checked before it changes anything."""
+"""A training's state in a checkpoint: written at once, and validated before it is restored."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from chainrule.models.errors import ModelFileError
 from chainrule.models.model_file import Contents, contents, read_contents, write_contents
 from chainrule.optimizers import Optimizer
-from chainrule.training.begun import BegunEpoch
 from chainrule.training.callbacks import Callbacks, State, Training, check_state
 from chainrule.training.identity import complete_optimizer, describe_optimizer, differences
+from chainrule.training.started_epochs import StartedEpochs
 from chainrule.utils.arguments import at_least_zero, integer
 from chainrule.utils.arrays import all_finite
 
@@ -26,16 +26,16 @@ T = TypeVar("T")
 
 
 def write(
-    path: str | os.PathLike[str], run: dict[str, Any], calls: Callbacks, begun: BegunEpoch
+    path: str | os.PathLike[str], run: dict[str, Any], calls: Callbacks, started: StartedEpochs
 ) -> None:
-    """Write the training as it is now; ``run`` says what must be the same to go on with it.
+    """Write the training's present state; ``run`` says what must be equal to resume it.
 
     Raises
     ------
     OSError
         If the file cannot be written.
     ValueError, TypeError
-        If it could not be gone on from: the file that was there stays.
+        If it could not be resumed from: an existing file is not changed.
     """
     training = calls.training
     net, optimizer = training.network, training.optimizer
@@ -47,15 +47,15 @@ def write(
         "epoch": training.epoch,
         "step": training.step,
         "stopped": training.asked_to_stop,
-        "begun_rows": begun.rows,
-        "begun_seconds": begun.seconds,
+        "begun_rows": started.rows,
+        "begun_seconds": started.seconds,
         "optimizer": describe_optimizer(optimizer),
         "optimizer_step": state.step,
         "callbacks": plain,
     }
     what.tensors = {
         "optimizer": state.vectors,
-        "begun_weights": begun.all_weights,
+        "begun_weights": started.all_weights,
         **{f"history.{name}": np.array(getattr(training.history, name), float) for name in LISTS},
         **{f"metrics.{k}": np.array(v, float) for k, v in training.history.metrics.items()},
         **{f"callbacks.{name}": value for name, value in arrays.items()},
@@ -70,19 +70,19 @@ def write(
 
 @dataclass
 class Saved:
-    """A training that a checkpoint holds, checked.
+    """A validated training from a checkpoint.
 
     Attributes
     ----------
     run : dict
-        What must be the same.
+        What must be equal to resume it.
     callbacks : dict
         The state of each callback that has one.
     """
 
     run: dict[str, Any]
     callbacks: dict[str, State]
-    begun: BegunEpoch
+    started: StartedEpochs
     _file: Contents
     _stopped: bool
     _numbers: dict[str, Any]
@@ -91,7 +91,7 @@ class Saved:
     _step: int
 
     def restore(self, training: Training) -> None:
-        """Set network, optimizer and history to what they were. Nothing here can fail."""
+        """Restore network, optimizer and history. Nothing here can fail."""
         net, optimizer = training.network, training.optimizer
         net.outdate_forward("fit")
         for name, view in net.parameters().items():
@@ -113,7 +113,7 @@ class Saved:
 
 
 def read(path: str | os.PathLike[str], run: dict[str, Any], training: Training) -> Saved:
-    """Return the training that the file holds.
+    """Return the training that the file holds, after validation.
 
     Raises
     ------
@@ -124,11 +124,11 @@ def read(path: str | os.PathLike[str], run: dict[str, Any], training: Training) 
     OSError
         If it cannot be read.
     """
-    return _Reader(path, read_contents(path)).saved(run, training)
+    return _CheckpointReader(path, read_contents(path)).saved(run, training)
 
 
-class _Reader:
-    """Takes a file's entries one by one, each with what it must be."""
+class _CheckpointReader:
+    """Reads and validates a file's entries."""
 
     def __init__(self, path: str | os.PathLike[str], file: Contents) -> None:
         self._path, self._file = os.fspath(path), file
@@ -152,16 +152,16 @@ class _Reader:
                 f"epochs is {training.epochs}, but the training in {self._path} has done {epoch}."
             )
         steps_an_epoch = -(-len(training.X) // training.batch_size)
-        begun_steps = step - epoch * steps_an_epoch
-        if self._entry("begun_rows", _count) != begun_steps * training.batch_size:
+        started_steps = step - epoch * steps_an_epoch
+        if self._entry("begun_rows", _count) != started_steps * training.batch_size:
             raise self._wrong("epoch, step and rows do not fit together")
-        if not 0 <= begun_steps < steps_an_epoch:
+        if not 0 <= started_steps < steps_an_epoch:
             raise self._wrong(f"step {step} is not in the epoch after {epoch} of them")
         self._check_history(epoch, step)
-        weights = self._array("begun_weights", np.float64, (begun_steps,))
-        losses = self._file.tensors["history.batch_loss"][step - begun_steps :]
-        begun = BegunEpoch.after(
-            begun_steps * training.batch_size,
+        weights = self._array("begun_weights", np.float64, (started_steps,))
+        losses = self._file.tensors["history.batch_loss"][step - started_steps :]
+        started = StartedEpochs.after(
+            started_steps * training.batch_size,
             weights,
             losses,
             self._entry("begun_seconds", at_least_zero),
@@ -174,7 +174,7 @@ class _Reader:
         return Saved(
             then,
             self._callbacks(),
-            begun,
+            started,
             self._file,
             self._entry("stopped", _bool),
             twin.hyperparameters(),

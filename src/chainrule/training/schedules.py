@@ -258,7 +258,7 @@ def _check_less(schedule: Schedule, name: str, other: str) -> None:
 
 
 class ReduceLROnPlateau(Callback):
-    """Multiply the learning rate when a figure has not become better for some epochs.
+    """Multiply the learning rate when a metric has not become better for some epochs.
 
     It looks at what has happened, so it is no function of the step, but a callback: :func:`fit`
     takes it as ``schedule`` or among the ``callbacks``, and it goes on from ``optimizer.lr``.

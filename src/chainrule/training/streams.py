@@ -1,4 +1,4 @@
-"""Training on batches that come one by one, as they are made or read, instead of from arrays."""
+"""Training on batches from an iterable, one by one, instead of on arrays."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from chainrule.losses import Loss
-from chainrule.models.batch import Batch
+from chainrule.models.data_set import DataSet
 from chainrule.models.sequential import Sequential
 from chainrule.optimizers import Optimizer
 from chainrule.training.callbacks import Callbacks
-from chainrule.training.pace import SLICE_SECONDS
+from chainrule.training.epoch_runner import EpochRunner, Extras
 from chainrule.training.progress import TrainingProgress
 from chainrule.training.schedules import Schedule
-from chainrule.training.trainer import Extras, Trainer
+from chainrule.training.slice_length import SLICE_SECONDS
 
 Batches = Iterable[Any] | Callable[[], Iterable[Any]]
 
@@ -28,7 +28,7 @@ ONCE = (
 
 
 def check_absent(**arguments: Any) -> None:
-    """Raise a ValueError if an argument is given that batches from an iterable have no use for."""
+    """Raise ValueError if an argument is given that has no meaning for batches of an iterable."""
     for name, value in arguments.items():
         if value is not None:
             raise ValueError(
@@ -38,10 +38,10 @@ def check_absent(**arguments: Any) -> None:
 
 
 class Stream:
-    """What an iterable gives in each epoch: checked, and copied, as its arrays may be used again.
+    """The batches of an iterable in each epoch: checked, and copied, as their memory may be reused.
 
-    The first batch is taken at once, so that what is wrong with it is found before anything is
-    changed; the first epoch begins with it.
+    The first batch is read at once, so that an error in it is raised before anything is changed;
+    the first epoch starts with it.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class Stream:
 
     Attributes
     ----------
-    first : Batch
+    first : DataSet
     length : int or None
         Batches an epoch, if that is known.
     """
@@ -72,17 +72,17 @@ class Stream:
             raise ValueError(ONCE.format(what=what))
         self._net, self._loss, self._batches = net, loss, batches
         self._shape: tuple[int, ...] | None = None
-        self._begun = self._checked(0)
-        self.first = next(self._begun)
+        self._first_epoch = self._checked(0)
+        self.first = next(self._first_epoch)
         self.length: int | None = length_hint(batches, 0) or None
 
-    def epoch(self, number: int) -> Iterator[Batch]:
+    def epoch(self, number: int) -> Iterator[DataSet]:
         """Return the batches of an epoch, which is counted from 0."""
         if number > 0:
             return self._checked(number)
-        return (batch for part in ([self.first], self._begun) for batch in part)
+        return (batch for part in ([self.first], self._first_epoch) for batch in part)
 
-    def _checked(self, epoch: int) -> Iterator[Batch]:
+    def _checked(self, epoch: int) -> Iterator[DataSet]:
         count = 0
         for count, given in enumerate(self._iterable(), 1):
             try:
@@ -102,14 +102,14 @@ class Stream:
             raise TypeError(f"X, a function, must return an iterable of batches, not {given!r}.")
         return given
 
-    def _batch(self, given: Any) -> Batch:
+    def _batch(self, given: Any) -> DataSet:
         if not isinstance(given, tuple | list) or len(given) not in (2, 3):
             raise TypeError(
                 f"it must be (x, y) or (x, y, sample_weight), but it is a {type(given).__name__}"
                 + (f" of {len(given)}." if isinstance(given, tuple | list) else ".")
             )
         x, y, weights = given if len(given) == 3 else (*given, None)
-        batch = Batch.checked(self._net, self._loss, x, y, weights, ("x", "y"))
+        batch = DataSet.checked(self._net, self._loss, x, y, weights, ("x", "y"))
         if batch.inputs.shape[1:] != (self._shape or batch.inputs.shape[1:]):
             raise ValueError(
                 f"x's rows must have the shape of those before, {self._shape}, but have "
@@ -119,8 +119,8 @@ class Stream:
         return batch.copy()
 
 
-class StreamTrainer(Trainer):
-    """A training of a step for each batch of a stream."""
+class StreamEpochRunner(EpochRunner):
+    """Runs a step for each batch of a stream."""
 
     steps_a_call = 1
 
@@ -138,7 +138,7 @@ class StreamTrainer(Trainer):
         super().__init__(net, loss, optimizer, first, first.rows, backend, schedule, extras=extras)
         self.stream, self.an_epoch = stream, stream.length
         self._order = np.arange(first.rows)[np.newaxis]
-        self._kept = 0  # numbers in batches that the way back may need
+        self._retained = 0  # numbers in batches since the rollback's last copy
 
     def epochs_in_slice(self, calls: Callbacks, most: float) -> int:
         return 1
@@ -151,8 +151,8 @@ class StreamTrainer(Trainer):
         after_slice: Callable[[], None],
     ) -> bool:
         """Train for one epoch; return whether it was finished."""
-        training, begun = calls.training, self.begun
-        started = shown = perf_counter()
+        training, started = calls.training, self.started
+        began_at = shown = perf_counter()
         step = 0
         for step, batch in enumerate(self.stream.epoch(training.epoch), 1):
             if training.stopped:
@@ -161,26 +161,26 @@ class StreamTrainer(Trainer):
             order, before = self._order[:, : batch.rows], (step - 1) * self.batch
             rates = self._rates(training.step, 1)
             losses = self._run_slice(training, before, order, rates)
-            begun.add(batch.rows, *losses)
+            started.add(batch.rows, *losses)
             now = perf_counter()
             if now > shown + SLICE_SECONDS:
-                bar.advance(training.epoch, step, begun.loss)
+                bar.advance(training.epoch, step, started.loss)
                 shown = now
             calls.after_steps(1)
         bar.an_epoch = step
-        bar.advance(training.epoch, step, begun.loss)
-        self._end_epochs(1, None, perf_counter() - started, training.history)
+        bar.advance(training.epoch, step, started.loss)
+        self._end_epochs(1, None, perf_counter() - began_at, training.history)
         return True
 
-    def _take(self, batch: Batch) -> None:
+    def _take(self, batch: DataSet) -> None:
         """Make this batch the data of the next step."""
         if batch.rows > self.batch:
             self.batch = batch.rows
             self.make_machine()
             self._order = np.arange(batch.rows)[np.newaxis]
-            self.go_on_from(self.begun)  # the way back cuts rows into batches of this size, too
-        if self._kept > self.rollback.size:  # then a copy takes no longer than they took
+            self.go_on_from(self.started)  # the rollback repeats steps of this batch size, too
+        if self._retained > self.rollback.size:  # then a copy takes no longer than they took
             self.rollback.copy()
-            self._kept = 0
-        self._kept += batch.size
+            self._retained = 0
+        self._retained += batch.size
         self.data = batch

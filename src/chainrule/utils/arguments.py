@@ -1,4 +1,4 @@
-"""The door for single numbers: each is checked, and named if it is wrong, before it is used.
+"""Validation of single numbers: an error names the argument, what was expected and what came.
 
 With a ``dtype``, a number must be right as that dtype holds it, too: 1e39 is infinite in float32,
 and 1e-50 is 0. What is returned is the number itself.

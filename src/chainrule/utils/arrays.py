@@ -1,12 +1,11 @@
-"""The door: whatever comes in as an array is checked and put into one form here, once.
+"""Validation of arrays: each argument is checked and brought into one form here, once.
 
-Compiled code sees arrays of one dtype, C-contiguous, aligned and read-only: each other form would
-be compiled for by itself. Integers, booleans and other floats are converted to the network's
-dtype; anything else is refused. X, which may be large or memory-mapped, mostly stays as it is: the
-engine converts its rows when it gathers them. Targets that have the form already are not copied
-either. Labels and weights, one number a row, always are: what was checked stays as it was, whoever
-writes into the array that they came from. What is no array yet becomes one in
-``chainrule.utils.protocols``.
+Compiled code sees arrays of one dtype, C-contiguous, aligned and read-only: any other form would
+mean another compilation. Integers, booleans and other floats are converted to the network's dtype;
+anything else is an error. X, which may be large or memory-mapped, is mostly not copied: the engine
+converts its rows when it gathers them. Targets that already have the right form are not copied
+either. Labels and weights, one number a row, are always copied, so that a later change of the
+caller's array cannot undo the check. ``chainrule.utils.protocols`` makes arrays of other objects.
 """
 
 from typing import Any
@@ -25,7 +24,7 @@ GATHERED = frozenset(  # dtypes that compiled code converts itself
     )
 )  # fmt: skip
 LARGEST = {np.dtype(name): float(np.finfo(name).max) for name in FLOATS}
-BLOCK = 1 << 16  # elements that are checked at a time, so that what is made of them stays in cache
+BLOCK = 1 << 16  # elements that are checked at a time, so that temporary arrays stay in cache
 FEW = 10_000  # elements whose squares OpenBLAS adds up without starting threads
 FloatArray = NDArray[Any]
 

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written beside their place, then renamed."""
+"""Atomic writes: a file is written under another name in its folder, then renamed."""
 
 import os
 import re
@@ -62,7 +62,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 
 @contextmanager
 def _naming(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Let errors of the system name what was asked for, and not the file beside it."""
+    """Make errors of the system name the path that was asked for, not the temporary file."""
     try:
         yield
     except OSError as error:
@@ -94,7 +94,7 @@ def is_special(path: str | os.PathLike[str]) -> bool:
 
 
 def open_special(path: str | os.PathLike[str]) -> int | None:
-    """Return a new descriptor to write into what is special; None for other paths."""
+    """Return a new descriptor to write into a special file; None for other paths."""
     if not is_special(path):
         return None
     own = _descriptor(path)
@@ -134,7 +134,7 @@ def _create_like(target: Path, beside: Path) -> int:
 
 
 def _remove_parts(folder: Path, start: str) -> None:
-    """Remove parts that nobody will finish; those that cannot be removed stay."""
+    """Remove unfinished files of earlier writes, where that is possible."""
     part = re.compile(re.escape(start) + r"(\d{1,9})\.\d+\.part")
     try:
         names = os.listdir(folder)

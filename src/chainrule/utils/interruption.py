@@ -1,4 +1,4 @@
-"""Ctrl-C as a request, looked at where it is safe to stop."""
+"""Ctrl-C as a request to stop, which is checked where it is safe to stop."""
 
 import signal
 import threading
@@ -8,7 +8,7 @@ from types import FrameType
 
 
 class Interruption:
-    """What SIGINT calls, which notes that somebody asked to stop; a second one interrupts at once.
+    """The handler of SIGINT: the first is a request to stop, the second interrupts at once.
 
     Attributes
     ----------
@@ -24,13 +24,13 @@ class Interruption:
         self.requested = True
 
     def answer(self) -> bool:
-        """Return whether somebody asked to stop, who is told so now."""
+        """Return whether a stop was requested, and mark the request as answered."""
         self._is_answered = self.requested
         return self.requested
 
     @property
     def is_open(self) -> bool:
-        """Whether somebody asked to stop, and has got no answer."""
+        """Whether a stop was requested and not yet answered."""
         return self.requested and not self._is_answered
 
 
@@ -65,7 +65,7 @@ def interruption() -> Iterator[Interruption]:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Let SIGINT wait for the end of the block, however often it comes."""
+    """Delay SIGINT to the end of the block, however often it comes."""
     in_main_thread = threading.current_thread() is threading.main_thread()
     before = signal.getsignal(signal.SIGINT) if in_main_thread else None
     if not callable(before):

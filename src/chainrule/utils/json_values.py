@@ -1,4 +1,4 @@
-"""Plain values as JSON text and back: what a file's header may say, and nothing else."""
+"""Plain values to JSON and back, as the headers of files hold them."""
 
 from __future__ import annotations
 

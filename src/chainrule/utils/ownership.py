@@ -1,4 +1,4 @@
-"""Whether a file is only what its user, or root, has made it, as ssh asks of its own files."""
+"""Whether only the user and root could have written a file, as ssh checks its own files."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _folders_to_check(folder: Path) -> Iterator[Path]:
 def _other_writer(status: os.stat_result, *, sticky_helps: bool) -> str | None:
     if status.st_uid not in (0, os.geteuid()):
         return f"belongs to another user (number {status.st_uid})"
-    if sticky_helps and status.st_mode & stat.S_ISVTX:  # as /tmp: nobody renames what is another's
+    if sticky_helps and status.st_mode & stat.S_ISVTX:  # as /tmp: only the owner can rename a file
         return None
     others = status.st_mode & stat.S_IWOTH
     if others or (status.st_mode & stat.S_IWGRP and not _is_private_group(status.st_gid)):

@@ -1,4 +1,4 @@
-"""What all Matplotlib figures have in common.
+"""Functions for all Matplotlib figures.
 
 Figures are made without pyplot, so they need no display, and nobody has to close them. Lines differ
 by brightness, dashes and marks: they can be read in grey.

@@ -1,4 +1,4 @@
-"""What may come in as an array: whatever speaks ``__array__``, DLPack or the buffer protocol."""
+"""Conversion to arrays of objects with ``__array__``, DLPack or the buffer protocol."""
 
 from typing import Any
 

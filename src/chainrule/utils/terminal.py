@@ -1,4 +1,4 @@
-"""Text from files on a terminal: what would control it is shown, not obeyed."""
+"""Text from files on a terminal: control characters are escaped."""
 
 from __future__ import annotations
 

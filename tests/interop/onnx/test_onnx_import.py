@@ -362,11 +362,11 @@ def test_weights_are_not_copied_beyond_what_a_file_may_ask_for(write):
         cr.from_onnx(path)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert most < 2 * restore.ROOM
+    assert most < 2 * restore.MOST_EXTRA_BYTES
 
 
 def test_numbers_for_columns_around_a_large_weight_take_the_room_of_one_copy(write, monkeypatch):
-    monkeypatch.setattr(restore, "ROOM", 0)
+    monkeypatch.setattr(restore, "MOST_EXTRA_BYTES", 0)
     numbers = {f"c{i}": rng.uniform(0.5, 2, 64).astype("float32") for i in range(8)}
     weight = rng.normal(size=(64, 64)).astype("float32")
     nodes = [("Sub", "x c0", "y0"), ("Div", "y0 c1", "y1"), ("MatMul", "y1 weight", "y2")]
@@ -521,12 +521,12 @@ def test_what_is_refused(write, name):
         cr.from_onnx(write(nodes, change=change[0] if change else lambda model: None))
 
 
-def test_ways_without_end(write):
+def test_branches_without_end(write):
     doubled = [("Sigmoid", "x", "a0"), ("Tanh", "x", "b0")]
     for i in range(40):  # each takes both of the two before it
         doubled += [("Add", f"a{i} b{i}", f"a{i + 1}"), ("Mul", f"a{i} b{i}", f"b{i + 1}")]
     doubled.append(("Add", "a40 b40", "y"))
-    with pytest.raises(cr.ModelFileError, match="ways more than 20 deep"):
+    with pytest.raises(cr.ModelFileError, match="nested more than 20 deep"):
         cr.from_onnx(write(doubled))
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.autodiff.door import flat_vector
+from chainrule.autodiff.validation import flat_vector
 from chainrule.kernels.jit import JIT_DISABLED
 
 optimize = pytest.importorskip("scipy.optimize")

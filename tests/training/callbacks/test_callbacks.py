@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.training import pace, trainer
+from chainrule.training import epoch_runner, slice_length
 
 
 def data(rows=50, seed=0):
@@ -74,7 +74,7 @@ def test_the_order_of_calls():
 def test_slices_end_where_a_callback_asks_and_the_training_is_the_same(
     every, slice_seconds, monkeypatch
 ):
-    monkeypatch.setattr(pace, "SLICE_SECONDS", slice_seconds)
+    monkeypatch.setattr(slice_length, "SLICE_SECONDS", slice_seconds)
     X, y = data()
     alone, watched = network(), network()
     expected = fit(alone, X, y, epochs=25)
@@ -91,7 +91,7 @@ def test_slices_end_where_a_callback_asks_and_the_training_is_the_same(
 def slices_of(monkeypatch, *callbacks):
     """Return how many steps each compiled call did."""
     sizes = []
-    run_slice = trainer.Trainer._run_slice
+    run_slice = epoch_runner.EpochRunner._run_slice
 
     def watched(self, *arguments):
         weights, losses = run_slice(self, *arguments)
@@ -99,8 +99,8 @@ def slices_of(monkeypatch, *callbacks):
         return weights, losses
 
     with monkeypatch.context() as patch:
-        patch.setattr(trainer.Trainer, "_run_slice", watched)
-        patch.setattr(pace, "SLICE_SECONDS", 100.0)
+        patch.setattr(epoch_runner.EpochRunner, "_run_slice", watched)
+        patch.setattr(slice_length, "SLICE_SECONDS", 100.0)
         fit(network(), *data(), *callbacks, epochs=100)
     return sizes
 

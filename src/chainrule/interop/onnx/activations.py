@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from chainrule import layers
-from chainrule.interop.onnx.steps import Array, NodeView, Step
+from chainrule.interop.onnx.steps import Array, ImportStep, NodeView
 from chainrule.layers.layer import Layer
 
 CUBIC = 0.044715  # of GELU's approximation
@@ -65,9 +65,9 @@ def _gelu(writer: Writer, layer: layers.GELU, x: str) -> str:
     return writer.add("Mul", times(x, 0.5), writer.add("Add", bent, writer.number(1.0)))
 
 
-def _read_gelu(node: NodeView) -> Step:
+def _read_gelu(node: NodeView) -> ImportStep:
     layer = layers.GELU(approximate=node.attribute("approximate", "none"))
-    return Step(node.label, (node.value(),), (layer,))
+    return ImportStep(node.label, (node.value(),), (layer,))
 
 
 def _mish(writer: Writer, layer: layers.Mish, x: str) -> str:
@@ -75,19 +75,19 @@ def _mish(writer: Writer, layer: layers.Mish, x: str) -> str:
     return writer.add("Mul", x, writer.add("Tanh", writer.add("Softplus", x)))
 
 
-def _read_mish(node: NodeView) -> Step:
-    return Step(node.label, (node.value(),), (layers.Mish(),))
+def _read_mish(node: NodeView) -> ImportStep:
+    return ImportStep(node.label, (node.value(),), (layers.Mish(),))
 
 
 def _prelu(writer: Writer, layer: layers.PReLU, x: str) -> str:
     return writer.add("PRelu", x, writer.parameter("weight"))
 
 
-def _read_prelu(node: NodeView) -> Step:
+def _read_prelu(node: NodeView) -> ImportStep:
     node.row(1)
     slopes = node.constant(1).reshape(-1)
     layer, names = layers.PReLU(slopes.size), (node.inputs[1], "slopes")
-    return Step(node.label, (node.value(),), (layer,), {"weight": slopes}, names)
+    return ImportStep(node.label, (node.value(),), (layer,), {"weight": slopes}, names)
 
 
 def _glu(writer: Writer, layer: layers.GLU, x: str) -> str:
@@ -95,18 +95,18 @@ def _glu(writer: Writer, layer: layers.GLU, x: str) -> str:
     return writer.add("Mul", value, writer.add("Sigmoid", gate))
 
 
-def _read_split(node: NodeView) -> Step:
+def _read_split(node: NodeView) -> ImportStep:
     axis = node.attribute("axis", 0)
     node.expect(num_outputs=2)
     sizes = node.integers(1) if node.has(1) else [1, 1]
     if len(node.outputs) != 2 or len(sizes) != 2 or sizes[0] != sizes[1]:
         raise ValueError("is understood as two halves only")
     x = (node.value(),)
-    node.give(1, Step(node.label, x, half=1, axis=axis))
-    return Step(node.label, x, half=0, axis=axis)
+    node.give(1, ImportStep(node.label, x, half=1, axis=axis))
+    return ImportStep(node.label, x, half=0, axis=axis)
 
 
-def read_gated(node: NodeView) -> Step | None:
+def read_gated(node: NodeView) -> ImportStep | None:
     """Return a product as GLU, if it is one of half a value and the sigmoid of the other half."""
     for value, gate in ((0, 1), (1, 0)):
         half, curve = node.step_before(value), node.step_before(gate)
@@ -114,7 +114,7 @@ def read_gated(node: NodeView) -> Step | None:
             continue
         other = node.step_of(curve.inputs[0])
         if other is not None and other.half == 1 and other.inputs == half.inputs:
-            return Step(node.label, half.inputs, (layers.GLU(),), axis=half.axis)
+            return ImportStep(node.label, half.inputs, (layers.GLU(),), axis=half.axis)
     return None
 
 
@@ -125,7 +125,7 @@ WRITERS: dict[type[Layer], Callable[..., str]] = {
     layers.PReLU: _prelu,
     layers.SiLU: _silu,
 }
-READERS: dict[str, Callable[[NodeView], Step]] = {
+READERS: dict[str, Callable[[NodeView], ImportStep]] = {
     "Gelu": _read_gelu,
     "Mish": _read_mish,
     "PRelu": _read_prelu,

@@ -1,4 +1,4 @@
-"""Numbers for each column, such as a scaler's: they go into the linear layers beside them."""
+"""Scales and offsets for each column, such as a scaler's: they are folded into linear layers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ByColumn:
     offset: Array
 
 
-class Tidying:
+class Simplifier:
     """Joins what stands beside each other, and knows the layers' parameters.
 
     Attributes
@@ -33,12 +33,12 @@ class Tidying:
         The steps whose axes or columns are to be compared with a layer's shape, by its id.
     """
 
-    def __init__(self, room: int) -> None:
-        self._room = room  # bytes that may be taken for new weights, of float64
+    def __init__(self, limit: int) -> None:
+        self._bytes_left = limit  # for new weights, of float64
         self.parameters: dict[int, dict[str, Array]] = {}
         self.checks: dict[int, list[Any]] = {}
-        self._kept: list[Any] = []  # so that no id is another's
-        self._made: set[int] = set()  # ids of layers whose weight is none of the file's
+        self._retained: list[Any] = []  # so that ids stay unique
+        self._made: set[int] = set()  # ids of layers whose weight is not in the file
 
     def linear(self, weight: Array, bias: Array | None) -> layers.Linear:
         """Return a linear layer that will have these parameters."""
@@ -52,22 +52,22 @@ class Tidying:
         """Return a layer like this one, that will have these parameters."""
         layer = replace(layer)
         self.parameters[id(layer)] = parameters
-        self._kept.append(layer)
+        self._retained.append(layer)
         return layer
 
-    def tidy(self, elements: list[Element | ByColumn]) -> list[Element]:
-        """Join neighbours, and leave out those that change nothing."""
-        tidy: list[Any] = []
+    def simplify(self, elements: list[Element | ByColumn]) -> list[Element]:
+        """Join neighbours, and leave out identities."""
+        simple: list[Any] = []
         for element in elements:
             joined: Any = element
-            while tidy and (pair := self._joined(tidy[-1], joined)) is not None:
-                tidy.pop()
+            while simple and (pair := self._joined(simple[-1], joined)) is not None:
+                simple.pop()
                 joined = pair
-            tidy.append(joined)
-        return [self._layer(element) for element in tidy if element != layers.Rescale(1.0)]
+            simple.append(joined)
+        return [self._layer(element) for element in simple if element != layers.Rescale(1.0)]
 
     def _joined(self, first: Any, second: Any) -> Any:
-        """Return what does the same as both, one after the other, or None."""
+        """Return one element that computes both, one after the other, or None."""
         one, other = _numbers(first), _numbers(second)
         if one is not None and other is not None:
             scale, offset = one[0] * other[0], one[1] * other[0] + other[1]
@@ -92,7 +92,7 @@ class Tidying:
         return self._checked(self._make(weight, bias if has_bias else None), first, second)
 
     def _layer(self, element: Element | ByColumn) -> Element:
-        """Return numbers that found no linear layer as one with a diagonal weight."""
+        """Return a ByColumn beside no linear layer as a linear layer with a diagonal weight."""
         if not isinstance(element, ByColumn):
             return element
         n = len(element.scale)
@@ -108,7 +108,7 @@ class Tidying:
         return layer
 
     def _replaced(self, layer: layers.Linear) -> tuple[Array, Array]:
-        """Return weight and bias of a layer, in whose place another of its shape comes."""
+        """Return weight and bias of a layer that is replaced by another of its shape."""
         parameters = self.parameters[id(layer)]
         if id(layer) in self._made:  # for this one place
             del self.parameters[id(layer)]
@@ -117,16 +117,16 @@ class Tidying:
         return parameters["weight"], parameters.get("bias", np.zeros(layer.out_features))
 
     def _checked(self, joined: Any, *parts: Any) -> Any:
-        """Let what was to be compared with the parts' shapes be compared with that of both."""
+        """Give a joined layer the checks of its parts."""
         steps = [step for part in parts for step in self.checks.get(id(part), ())]
         if steps:
             self.checks[id(joined)] = steps
-        self._kept.append(joined)
+        self._retained.append(joined)
         return joined
 
     def _take(self, size: int) -> None:
-        self._room -= size
-        if self._room < 0:
+        self._bytes_left -= size
+        if self._bytes_left < 0:
             raise ValueError("its layers need more bytes of parameters than it has")
 
 

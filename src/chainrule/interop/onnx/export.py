@@ -131,8 +131,8 @@ class _Writer:
 
     def parameter(self, name: str) -> str:
         """Return the name of a parameter of the layer; a shared one is kept once."""
-        home = f"{self.node.home}.{name}"
-        return self._keep(home, self._parameters[home])
+        parameter = f"{self.node.owner}.{name}"
+        return self._keep(parameter, self._parameters[parameter])
 
     def number(self, value: float) -> str:
         """Return the name of a constant."""
@@ -198,7 +198,7 @@ def _parallel(writer: _Writer, layer: layers.Parallel, *ends: str) -> str:
     return first
 
 
-# Branch and Shared become no nodes: their parts stand in the graph for themselves.
+# Branch and Shared have no node: their parts are nodes of the graph.
 RULES: dict[type[Layer], Callable[..., str]] = {
     **dict.fromkeys(SIMPLE, _simple),
     **dict.fromkeys(SOFTMAXES, _softmax),

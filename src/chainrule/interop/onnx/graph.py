@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 
 from chainrule.interop.onnx.endings import BEHIND, ENDINGS, Ending
 from chainrule.interop.onnx.readers import READERS
-from chainrule.interop.onnx.steps import Array, NodeView, Step
+from chainrule.interop.onnx.steps import Array, ImportStep, NodeView
 from chainrule.interop.onnx.tensors import DTYPES, Tensors, type_name
 from chainrule.operations.operation import Shape
 
@@ -34,7 +34,7 @@ class GraphReader:
         The network's.
     shape : tuple of int or None
         That of a row of the input.
-    steps : dict of str to Step
+    steps : dict of str to ImportStep
         By the names of the values that they give.
     outputs : list of str
         The values that the network gives.
@@ -61,7 +61,7 @@ class GraphReader:
         self.source = entry.name
         self.dtype = np.dtype(_dtype_of(entry, graph.node))
         self._batch, self.shape = _dimensions(entry)
-        self.steps: dict[str, Step] = {}
+        self.steps: dict[str, ImportStep] = {}
         self._others: dict[str, str] = {}  # names that mean the same as others
         self._endings: dict[str, Ending] = {}
         for number, node in enumerate(graph.node):
@@ -182,7 +182,7 @@ class GraphReader:
         else:
             raise ValueError(f"casts {self.dtype} to {dtype}")
 
-    def _check_dtype(self, step: Step) -> None:
+    def _check_dtype(self, step: ImportStep) -> None:
         for array in step.parameters.values():
             if array.dtype != self.dtype:
                 raise ValueError(f"has {array.dtype} among {self.dtype}")

@@ -9,10 +9,12 @@ import numpy as np
 from chainrule import layers
 from chainrule.interop.onnx.activations import read_gated
 from chainrule.interop.onnx.columns import ByColumn
-from chainrule.interop.onnx.steps import Array, Meeting, NodeView, Step
+from chainrule.interop.onnx.steps import Array, ImportStep, Merge, NodeView
 
 
-def _linear(label: str, x: str, names: tuple[str, ...], weight: Array, bias: Array | None) -> Step:
+def _linear(
+    label: str, x: str, names: tuple[str, ...], weight: Array, bias: Array | None
+) -> ImportStep:
     if weight.ndim != 2:
         raise ValueError(f"has a weight of shape {weight.shape}, not of two axes")
     rows, columns = weight.shape
@@ -22,10 +24,10 @@ def _linear(label: str, x: str, names: tuple[str, ...], weight: Array, bias: Arr
         if bias.size not in (1, columns) or not is_row:
             raise ValueError(f"has a bias of shape {bias.shape}")
         parameters["bias"] = np.broadcast_to(bias.reshape(-1), (columns,))
-    return Step(label, (x,), (layer,), parameters, names)
+    return ImportStep(label, (x,), (layer,), parameters, names)
 
 
-def _gemm(node: NodeView) -> Step:
+def _gemm(node: NodeView) -> ImportStep:
     node.expect(alpha=1.0, beta=1.0, transA=0)
     turned = node.attribute("transB", 0)
     if turned not in (0, 1):
@@ -36,20 +38,20 @@ def _gemm(node: NodeView) -> Step:
     return _linear(node.label, node.value(), names, weight.T if turned else weight, bias)
 
 
-def _matmul(node: NodeView) -> Step:
+def _matmul(node: NodeView) -> ImportStep:
     return _linear(node.label, node.value(), (node.inputs[1],), node.constant(1), None)
 
 
-def _rescale(node: NodeView, x: str, scale: Array | float, offset: Array | float) -> Step:
+def _rescale(node: NodeView, x: str, scale: Array | float, offset: Array | float) -> ImportStep:
     """Return the step of ``x * scale + offset``, both numbers or rows of them."""
     scale, offset = np.broadcast_arrays(np.float64(scale), np.float64(offset))
     if scale.ndim:
-        return Step(node.label, (x,), (ByColumn(scale, offset),))
+        return ImportStep(node.label, (x,), (ByColumn(scale, offset),))
     a, b = float(scale), float(offset)
-    return Step(node.label, (x,), (layers.Rescale(a, b),), function=lambda x: x * a + b)
+    return ImportStep(node.label, (x,), (layers.Rescale(a, b),), function=lambda x: x * a + b)
 
 
-def _add(node: NodeView) -> Step:
+def _add(node: NodeView) -> ImportStep:
     for value, constant in ((0, 1), (1, 0)):
         if not node.is_constant(constant):
             continue
@@ -60,26 +62,26 @@ def _add(node: NodeView) -> Step:
                 names = *before.names, node.inputs[constant]
                 return _linear(node.label, before.inputs[0], names, weight, added)
         return _rescale(node, node.value(value), 1.0, node.row(constant))
-    return meeting(node, "sum")
+    return merged(node, "sum")
 
 
-def _mul(node: NodeView) -> Step:
+def _mul(node: NodeView) -> ImportStep:
     for value, constant in ((0, 1), (1, 0)):
         if node.is_constant(constant):
             return _rescale(node, node.value(value), node.row(constant), 0.0)
-    return read_gated(node) or meeting(node, "product")
+    return read_gated(node) or merged(node, "product")
 
 
-def _sub(node: NodeView) -> Step:
+def _sub(node: NodeView) -> ImportStep:
     if node.is_constant(0):
         return _rescale(node, node.value(1), -1.0, node.row(0))
     if node.is_constant(1):
         return _rescale(node, node.value(0), 1.0, -node.row(1))
     negated = node.add(_rescale(node, node.value(1), -1.0, 0.0))
-    return meeting(node, "sum", (node.value(0), negated))
+    return merged(node, "sum", (node.value(0), negated))
 
 
-def _div(node: NodeView) -> Step:
+def _div(node: NodeView) -> ImportStep:
     if not node.is_constant(1):
         return elementwise(node, np.divide)
     divisor = node.row(1)
@@ -88,11 +90,11 @@ def _div(node: NodeView) -> Step:
     return _rescale(node, node.value(0), 1 / divisor, 0.0)
 
 
-def _neg(node: NodeView) -> Step:
+def _neg(node: NodeView) -> ImportStep:
     return _rescale(node, node.value(), -1.0, 0.0)
 
 
-def _scaler(node: NodeView) -> Step:
+def _scaler(node: NodeView) -> ImportStep:
     """Read scikit-learn's scalers, as sklearn-onnx writes them."""
     offset, scale = (np.array(node.attribute(name, [])) for name in ("offset", "scale"))
     if not offset.size == scale.size > 0:
@@ -102,7 +104,7 @@ def _scaler(node: NodeView) -> Step:
     return _rescale(node, node.value(), scale, -offset * scale)
 
 
-def _batch_normalization(node: NodeView) -> Step:
+def _batch_normalization(node: NodeView) -> ImportStep:
     node.expect(training_mode=0)
     node.attribute("momentum", 0.9)  # of no meaning but in training
     scale, offset, mean, variance = (np.atleast_1d(node.row(i)) for i in range(1, 5))
@@ -111,26 +113,26 @@ def _batch_normalization(node: NodeView) -> Step:
         raise ValueError("has a variance that is not positive")
     factor = scale / np.sqrt(variance)
     columns = np.broadcast_arrays(factor, offset - mean * factor)
-    step = Step(node.label, (node.value(),), (ByColumn(*columns),))
+    step = ImportStep(node.label, (node.value(),), (ByColumn(*columns),))
     step.axis = 1
     return step
 
 
-FUNCTIONS: dict[Meeting, Callable[..., Array]] = {
+FUNCTIONS: dict[Merge, Callable[..., Array]] = {
     "sum": lambda *values: np.sum(values, axis=0),
     "product": lambda *values: np.prod(values, axis=0),
 }
 
 
-def meeting(node: NodeView, how: Meeting, inputs: tuple[str, ...] = ()) -> Step:
-    """Return the step of values that meet: ``inputs``, or else the node's."""
+def merged(node: NodeView, how: Merge, inputs: tuple[str, ...] = ()) -> ImportStep:
+    """Return the step that merges values: ``inputs``, or else the node's."""
     inputs = inputs or tuple(node.value(i) for i in range(len(node.inputs)))
     if not inputs:
         raise ValueError("has no inputs")
-    return Step(node.label, inputs, meeting=how, function=FUNCTIONS.get(how))
+    return ImportStep(node.label, inputs, merge=how, function=FUNCTIONS.get(how))
 
 
-def elementwise(node: NodeView, function: Callable[..., Array]) -> Step:
+def elementwise(node: NodeView, function: Callable[..., Array]) -> ImportStep:
     """Return the step of a function of elements, a part of an activation that is written out."""
     known = {i: node.number(i) for i in range(len(node.inputs)) if node.is_constant(i)}
     values = tuple(node.value(i) for i in range(len(node.inputs)) if i not in known)
@@ -141,10 +143,10 @@ def elementwise(node: NodeView, function: Callable[..., Array]) -> Step:
         given = iter(arrays)
         return function(*(known[i] if i in known else next(given) for i in range(len(node.inputs))))
 
-    return Step(node.label, values, function=evaluate)
+    return ImportStep(node.label, values, function=evaluate)
 
 
-LINEAR: dict[str, Callable[[NodeView], Step]] = {
+LINEAR: dict[str, Callable[[NodeView], ImportStep]] = {
     "Add": _add,
     "BatchNormalization": _batch_normalization,
     "Div": _div,

@@ -10,12 +10,12 @@ import numpy as np
 from chainrule import layers
 from chainrule.interop.onnx.activations import READERS as ACTIVATIONS
 from chainrule.interop.onnx.activations import erf_of, erfc_of
-from chainrule.interop.onnx.linear import LINEAR, elementwise, meeting
+from chainrule.interop.onnx.linear import LINEAR, elementwise, merged
 from chainrule.interop.onnx.operators import SIMPLE, SOFTMAXES
-from chainrule.interop.onnx.steps import Array, NodeView, Step
+from chainrule.interop.onnx.steps import Array, ImportStep, NodeView
 from chainrule.layers.layer import Layer
 
-Reader = Callable[[NodeView], Step]
+Reader = Callable[[NodeView], ImportStep]
 FUNCTIONS: dict[type[Layer], Callable[[Array], Array]] = {
     layers.Tanh: np.tanh,
     layers.Sigmoid: lambda x: 1 / (1 + np.exp(-x)),
@@ -41,12 +41,12 @@ def _simple(kind: type[Layer], names: dict[str, str]) -> Reader:
     defaults = {"Elu": 1.0, "LeakyRelu": 0.01}
     function = FUNCTIONS.get(kind)
 
-    def read(node: NodeView) -> Step:
+    def read(node: NodeView) -> ImportStep:
         arguments: dict[str, Any] = {
             name: _shortest(node.attribute(attribute, defaults[SIMPLE[kind][0]]))
             for attribute, name in names.items()
         }
-        return Step(node.label, (node.value(),), (kind(**arguments),), function=function)
+        return ImportStep(node.label, (node.value(),), (kind(**arguments),), function=function)
 
     return read
 
@@ -57,8 +57,8 @@ def _shortest(value: float) -> float:
 
 
 def _softmax(kind: type[Layer]) -> Reader:
-    def read(node: NodeView) -> Step:
-        return Step(node.label, (node.value(),), (kind(),), axis=node.attribute("axis", -1))
+    def read(node: NodeView) -> ImportStep:
+        return ImportStep(node.label, (node.value(),), (kind(),), axis=node.attribute("axis", -1))
 
     return read
 
@@ -67,16 +67,16 @@ def _part(function: Callable[..., Any]) -> Reader:
     return lambda node: elementwise(node, function)
 
 
-def _selu(node: NodeView) -> Step:
+def _selu(node: NodeView) -> ImportStep:
     alpha = node.attribute("alpha", 1.6732632423543772)
     scale = node.attribute("gamma", 1.0507009873554805)
-    return Step(node.label, (node.value(),), (layers.ELU(alpha), layers.Rescale(scale)))
+    return ImportStep(node.label, (node.value(),), (layers.ELU(alpha), layers.Rescale(scale)))
 
 
-def _celu(node: NodeView) -> Step:
+def _celu(node: NodeView) -> ImportStep:
     alpha = _shortest(node.attribute("alpha", 1.0))
     chain = layers.Rescale(1 / alpha), layers.ELU(), layers.Rescale(alpha)
-    return Step(node.label, (node.value(),), chain)
+    return ImportStep(node.label, (node.value(),), chain)
 
 
 def _clipped(low: float | None, high: float | None) -> tuple[Layer, ...]:
@@ -91,50 +91,50 @@ def _clipped(low: float | None, high: float | None) -> tuple[Layer, ...]:
     return tuple(chain) or (layers.Identity(),)
 
 
-def _clip(node: NodeView) -> Step:
+def _clip(node: NodeView) -> ImportStep:
     bounds = [node.number(i) if node.has(i) else None for i in (1, 2)]
     most = float(np.finfo(np.float32).max)
     low, high = (None if bound is None or abs(bound) >= most else bound for bound in bounds)
-    return Step(node.label, (node.value(),), _clipped(low, high))
+    return ImportStep(node.label, (node.value(),), _clipped(low, high))
 
 
-def _bounded(node: NodeView, *, above: bool) -> Step:
+def _bounded(node: NodeView, *, above: bool) -> ImportStep:
     """Read Min or Max of a value and a number."""
     value, constant = (0, 1) if node.is_constant(1) else (1, 0)
     if len(node.inputs) != 2 or not node.is_constant(constant):
         raise ValueError("is understood of one value and one number only")
     bound = node.number(constant)
-    return Step(
+    return ImportStep(
         node.label, (node.value(value),), _clipped(*((None, bound) if above else (bound, None)))
     )
 
 
-def _hard_sigmoid(node: NodeView) -> Step:
+def _hard_sigmoid(node: NodeView) -> ImportStep:
     scale = _shortest(node.attribute("alpha", 0.2))
     offset = _shortest(node.attribute("beta", 0.5))
     chain = layers.Rescale(scale, offset), *_clipped(0.0, 1.0)
-    return Step(node.label, (node.value(),), chain)
+    return ImportStep(node.label, (node.value(),), chain)
 
 
-def _where(node: NodeView) -> Step:
+def _where(node: NodeView) -> ImportStep:
     step = elementwise(node, np.where)
     if len(step.inputs) == 3:
-        step.meeting = "choice"
+        step.merge = "choice"
     return step
 
 
-def _concat(node: NodeView) -> Step:
-    step = meeting(node, "concatenate")
+def _concat(node: NodeView) -> ImportStep:
+    step = merged(node, "concatenate")
     step.axis = node.attribute("axis", 0)
     return step
 
 
-def _flatten(node: NodeView) -> Step:
+def _flatten(node: NodeView) -> ImportStep:
     node.expect(axis=1)
-    return Step(node.label, (node.value(),), (layers.Flatten(),))
+    return ImportStep(node.label, (node.value(),), (layers.Flatten(),))
 
 
-def _reshape(node: NodeView) -> Step:
+def _reshape(node: NodeView) -> ImportStep:
     zero_is_zero = node.attribute("allowzero", 0)  # else it means the axis as it is
     shape = node.integers(1)
     if len(shape) != 2:
@@ -144,7 +144,7 @@ def _reshape(node: NodeView) -> Step:
     if rows not in known or columns == 0 or rows == columns == -1:
         raise ValueError(f"reshapes to {(rows, columns)}")
     columns_or_none = columns if columns > 0 else None
-    return Step(node.label, (node.value(),), (layers.Flatten(),), columns=columns_or_none)
+    return ImportStep(node.label, (node.value(),), (layers.Flatten(),), columns=columns_or_none)
 
 
 READERS: dict[str, Reader] = {
@@ -162,6 +162,6 @@ READERS: dict[str, Reader] = {
     "Min": lambda node: _bounded(node, above=True),
     "Reshape": _reshape,
     "Selu": _selu,
-    "Sum": lambda node: meeting(node, "sum"),
+    "Sum": lambda node: merged(node, "sum"),
     "Where": _where,
 }

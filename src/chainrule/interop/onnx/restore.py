@@ -11,16 +11,16 @@ from google.protobuf.message import DecodeError
 
 from chainrule.engine.backends import check_backend
 from chainrule.interop.onnx.graph import GraphReader
-from chainrule.interop.onnx.steps import Step
+from chainrule.interop.onnx.step_graph import StepGraph
+from chainrule.interop.onnx.steps import ImportStep
 from chainrule.interop.onnx.tensors import Tensors
-from chainrule.interop.onnx.ways import Ways
 from chainrule.layers.graph import graph_of, output_shapes
 from chainrule.models.errors import ModelFileError
 from chainrule.models.sequential import Sequential
 from chainrule.utils.arrays import all_finite
 
 OLDEST_OPSET = 13
-ROOM = 1 << 24  # bytes that layers may need, whatever the file's size
+MOST_EXTRA_BYTES = 1 << 24  # that layers may take, whatever the file's size
 
 
 def from_onnx(path: str | os.PathLike[str], *, backend: str = "numba") -> Sequential:
@@ -31,9 +31,9 @@ def from_onnx(path: str | os.PathLike[str], *, backend: str = "numba") -> Sequen
     that are written out, and Clip, Min, Max, HardSigmoid, Selu and Celu as chains that do the same;
     numbers that are added or multiplied, as :class:`Rescale`, and with one for each column
     (scalers, BatchNormalization) as part of the linear layer beside them; Flatten, and Reshape that
-    means it; Add, Sub, Sum, Mul and Concat where ways meet. Dropout, Identity and a Cast to the
-    type that is there are left out; so is what stands behind the network: a Squeeze of
-    its one column, and labels (ArgMax, ZipMap), in whose place it gives their scores.
+    means it; Add, Sub, Sum, Mul and Concat where branches merge. Dropout, Identity and a Cast to
+    the type that is there are left out; so is what stands behind the network: a Squeeze of its one
+    column, and labels (ArgMax, ZipMap), in whose place it gives their scores.
 
     Parameters
     ----------
@@ -105,28 +105,31 @@ def _check_version(model: onnx.ModelProto) -> None:
 
 def _network(reader: GraphReader, size: int, backend: str) -> Sequential:
     """Return the network that a graph describes; ``size`` is that of its files."""
-    room = 2 * size + ROOM
-    ways = Ways(reader.source, reader.steps, room)
-    elements = ways.network(reader.source, reader.outputs)
-    tidying = ways.tidying
-    # What has its weight in common with another, but not its bias, gets one of its own.
-    needed = reader.dtype.itemsize * sum(map(prod, graph_of(elements).parameter_shapes().values()))
-    if needed > room:
-        raise ValueError(f"its layers need {needed:,} bytes of parameters, more than it holds")
+    limit = 2 * size + MOST_EXTRA_BYTES
+    graph = StepGraph(reader.source, reader.steps, limit)
+    elements = graph.network(reader.source, reader.outputs)
+    simplifier = graph.simplifier
+    # A layer that shares its weight with another, but not its bias, gets a copy of the weight.
+    shapes = graph_of(elements).parameter_shapes().values()
+    required = reader.dtype.itemsize * sum(map(prod, shapes))
+    if required > limit:
+        raise ValueError(f"its layers need {required:,} bytes of parameters, more than it holds")
     net = Sequential(*elements, seed=0, dtype=reader.dtype, backend=backend)
-    _check_shapes(reader, net, tidying.checks)
+    _check_shapes(reader, net, simplifier.checks)
     views = net.parameters()
     for node in net.graph.nodes:
-        if id(node.layer) in tidying.parameters and node.is_first:
-            for name, value in tidying.parameters[id(node.layer)].items():
+        if id(node.layer) in simplifier.parameters and node.is_first:
+            for name, value in simplifier.parameters[id(node.layer)].items():
                 with np.errstate(over="ignore"):
-                    views[f"{node.home}.{name}"][...] = value
+                    views[f"{node.owner}.{name}"][...] = value
     if not all_finite(net.params):
         raise ValueError("its numbers for columns are too large for its linear layers")
     return net
 
 
-def _check_shapes(reader: GraphReader, net: Sequential, checks: dict[int, list[Step]]) -> None:
+def _check_shapes(
+    reader: GraphReader, net: Sequential, checks: dict[int, list[ImportStep]]
+) -> None:
     """Compare what nodes say of axes and columns with the shapes that follow."""
     shapes = output_shapes(net.graph, reader.shape, "its input")
     for position, node in enumerate(net.graph.nodes):

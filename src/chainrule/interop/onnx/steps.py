@@ -1,4 +1,4 @@
-"""ONNX nodes as steps: layers, a place where values meet, or a part of an activation."""
+"""ONNX nodes as steps: layers, a merge of several values, or a part of an activation."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from chainrule.layers.layer import Layer
 
 Array = NDArray[Any]
 OF_ELEMENTS = (Elementwise, layers.Identity, layers.Rescale)
-Meeting = Literal["sum", "concatenate", "product", "choice"]
+Merge = Literal["sum", "concatenate", "product", "choice"]
 
 
 @dataclass
-class Step:
-    """What becomes of some values.
+class ImportStep:
+    """What one node computes from some values.
 
     Attributes
     ----------
@@ -29,13 +29,13 @@ class Step:
         How messages call the node.
     inputs : tuple of str
     layers : tuple of Layer or ByColumn
-        In a row, of one value; a linear one has its parameters, and their names, beside it.
-    meeting : str, optional
-        How several values are put together; a choice takes the second where the first is true, else
-        the third.
+        In a row, applied to one value; a linear one comes with its parameters and their names.
+    merge : str, optional
+        How several values are combined; a choice takes the second where the first is true, else the
+        third.
     function : function, optional
-        What it does to the elements of its values, where that is known: it may be part of an
-        activation, and nothing else if there is neither layer nor meeting.
+        What it computes element by element, where that is known: it may be part of an activation,
+        and is nothing else if there is neither layer nor merge.
     axis, columns : int, optional
         The axis that the node names; how many columns it reshapes to.
     half : int, optional
@@ -47,7 +47,7 @@ class Step:
     layers: tuple[Layer | ByColumn, ...] = ()
     parameters: dict[str, Array] = field(default_factory=dict)
     names: tuple[str, ...] = ()
-    meeting: Meeting | None = None
+    merge: Merge | None = None
     function: Callable[..., Any] | None = None
     axis: int = -1
     columns: int | None = None
@@ -60,16 +60,16 @@ class Step:
 
     @property
     def is_elementwise(self) -> bool:
-        """Whether it does the same to each element, whatever the shape."""
+        """Whether it computes each element by itself, whatever the shape."""
         if not self.layers:
-            return self.meeting != "concatenate" and self.half is None
+            return self.merge != "concatenate" and self.half is None
         return all(isinstance(layer, OF_ELEMENTS) for layer in self.layers)
 
 
 class NodeView:
-    """A node while it is read: its inputs, and its attributes, each of which must be asked for.
+    """A node while it is read: its inputs, and its attributes, each of which must be read.
 
-    Raises ValueError, with what a message says after the node's name.
+    Its errors are ValueError; their messages continue a sentence that starts with the node's name.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class NodeView:
         inputs: list[str],
         attributes: dict[str, Any],
         constants: dict[str, Array],
-        steps: dict[str, Step],
+        steps: dict[str, ImportStep],
         batch: int | None,
         outputs: Sequence[str] = (),
     ) -> None:
@@ -127,7 +127,7 @@ class NodeView:
     def row(self, number: int) -> Array:
         """Return an input that must be one known number, or one for each column."""
         value = self.constant(number)
-        # With more axes, it would give them to what it meets.
+        # With more axes, broadcasting would give them to the other operand.
         if (
             value.ndim > 2
             or value.dtype.kind not in "fi"
@@ -153,23 +153,23 @@ class NodeView:
             raise ValueError(f"has an input {number} that is no row of integers")
         return [int(element) for element in value.reshape(-1)]
 
-    def step_before(self, number: int) -> Step | None:
+    def step_before(self, number: int) -> ImportStep | None:
         """Return the step that gives an input."""
         return self.step_of(self.value(number))
 
-    def step_of(self, value: str) -> Step | None:
+    def step_of(self, value: str) -> ImportStep | None:
         """Return the step that gives a value."""
         return self._steps.get(value)
 
-    def give(self, number: int, step: Step) -> None:
+    def give(self, number: int, step: ImportStep) -> None:
         """Note the step of an output behind the first one."""
         name = self.outputs[number]
         if name in self._steps or name in self._constants:
             raise ValueError(f"gives {name!r} a second time")
         self._steps[name] = step
 
-    def add(self, step: Step) -> str:
-        """Put a step before the node's own; return the name of what it gives."""
+    def add(self, step: ImportStep) -> str:
+        """Add a step before the node's step; return the name of its output."""
         # Nodes may have the same label: their names are not always different.
         name = f"{step.label}, before {self.label}, {len(self._steps)}"
         self._steps[name] = step

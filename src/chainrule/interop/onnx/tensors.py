@@ -80,7 +80,7 @@ class Tensors:
                 return np.array(attribute.i if name == "value_int" else attribute.ints, np.int64)
         raise ValueError(f"has {', '.join(values) or 'nothing'} as its value")
 
-    def _content_beside(self, tensor: onnx.TensorProto, needed: int) -> bytes:
+    def _content_beside(self, tensor: onnx.TensorProto, size: int) -> bytes:
         """Return a tensor's bytes, which lie in a file in the model's folder, or in one below."""
         entries = {entry.key: entry.value for entry in tensor.external_data}
         location = entries.get("location", "")
@@ -98,19 +98,19 @@ class Tensors:
         if not stat.S_ISREG(status.st_mode):
             raise ValueError(f"{label}, which is no regular file")
         self.beside[path] = status.st_size
-        begin, length = int(entries.get("offset", 0)), int(entries.get("length", needed))
-        if begin < 0 or length != needed or begin + needed > status.st_size:
+        begin, length = int(entries.get("offset", 0)), int(entries.get("length", size))
+        if begin < 0 or length != size or begin + size > status.st_size:
             raise ValueError(
-                f"{label}, and needs {needed:,} bytes: it says {length:,}, from {begin:,} on, but "
+                f"{label}, and needs {size:,} bytes: it says {length:,}, from {begin:,} on, but "
                 f"the file has {status.st_size:,}"
             )
-        self._read += needed
+        self._read += size
         if self._read > sum(self.beside.values()):
             raise ValueError(f"{label}, where more is to be read than there is")
         with open(path, "rb") as file:
             file.seek(begin)
-            content = file.read(needed)
-        if len(content) < needed:
+            content = file.read(size)
+        if len(content) < size:
             raise ValueError(f"{label}, which became shorter while it was read")
         return content
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule import layers
 from chainrule.interop.onnx.activations import VALUES
-from chainrule.interop.onnx.steps import Array, Step
+from chainrule.interop.onnx.steps import Array, ImportStep
 from chainrule.layers.layer import Element
 
 MOST_PARTS = 20  # of an activation that is written out
@@ -44,7 +44,7 @@ def _number_meant(value: float) -> float:
     return short if isclose(short, value, rel_tol=5e-7) else float(value)
 
 
-def evaluate(steps: Mapping[str, Step], start: str, end: str) -> Array:
+def evaluate(steps: Mapping[str, ImportStep], start: str, end: str) -> Array:
     """Return a value for the samples of another; LookupError if it is no function of elements."""
     left = MOST_PARTS
 

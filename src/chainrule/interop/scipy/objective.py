@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.autodiff.curvature import hessian_product
-from chainrule.autodiff.door import PARAMS, check_loss, flat_vector
 from chainrule.autodiff.jacobians import jacobian
+from chainrule.autodiff.validation import PARAMS, check_loss, flat_vector
 from chainrule.engine.backends import threads_for
 from chainrule.engine.machine import Machine
 from chainrule.engine.pool import MachinePool
 from chainrule.kernels.context import Phase
 from chainrule.losses import Loss, MSELoss
-from chainrule.models.batch import Batch
+from chainrule.models.data_set import DataSet
 from chainrule.models.sequential import Sequential
 
 BLOCK = 1024  # rows that are computed at a time, so that activations take little memory
@@ -96,7 +96,7 @@ class Objective:
     ) -> None:
         check_loss(net, loss)
         self._net, self._loss = net.copy(DOUBLE), loss
-        self._batch = Batch.checked(self._net, loss, X, y, sample_weight)
+        self._batch = DataSet.checked(self._net, loss, X, y, sample_weight)
         self._order = np.arange(self._batch.rows)
         self._machines = MachinePool(MOST_MACHINES)
         self.start: Float64 = self._net.params.copy()
@@ -151,8 +151,8 @@ class Objective:
             If one has another shape or dtype, or holds NaN or infinity.
         """
         params = flat_vector(self._net, theta, "theta")
-        moves = {PARAMS: flat_vector(self._net, vector, "vector")}
-        return hessian_product(self._net, self._loss, self._batch, params, moves)[PARAMS]
+        directions = {PARAMS: flat_vector(self._net, vector, "vector")}
+        return hessian_product(self._net, self._loss, self._batch, params, directions)[PARAMS]
 
     def residuals(self, theta: ArrayLike) -> Float64:
         """Return what ``least_squares(objective.residuals, ..., objective.jac)`` squares.
@@ -204,7 +204,7 @@ class Objective:
         return derivatives.reshape(rows * outputs, params.size)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Be made anew from the same data, so that compiled code finds it in the one form."""
+        """Rebuild the object from the same data, so that arrays have the form for compiled code."""
         batch = self._batch
         data = batch.inputs, batch.targets.y, batch.weights
         return Objective, (self._net, self._loss, *data)

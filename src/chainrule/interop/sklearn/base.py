@@ -31,7 +31,7 @@ STOCHASTIC = ("sgd", "adam")
 
 
 def stochastic(estimator: BaseNetwork) -> bool:
-    """Tell whether the solver sees one batch after the other, so that it can go on."""
+    """Tell whether the solver trains batch by batch, so that training can be continued."""
     if estimator.solver not in STOCHASTIC:
         raise AttributeError(
             f"partial_fit is only available for stochastic optimizers. {estimator.solver} is not "

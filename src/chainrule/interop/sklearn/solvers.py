@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from chainrule.interop.scipy import objective
 from chainrule.interop.sklearn.fitted import FittedNetwork
 from chainrule.interop.sklearn.fitting import FIT_FRAMES
-from chainrule.models.batch import rows_a_step
+from chainrule.models.data_set import rows_a_step
 from chainrule.optimizers import SGD, Adam, Optimizer
 from chainrule.training import fit
 from chainrule.training.callbacks import Callback, Training

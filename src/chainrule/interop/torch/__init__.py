@@ -1,4 +1,4 @@
-"""PyTorch: parameters that come and go, and a network as one of its modules."""
+"""PyTorch: parameters from and to its models, and a network as one of its modules."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ __all__ = ["as_torch", "from_state_dict", "save_state_dict", "to_state_dict"]
 
 
 def as_torch(net: Sequential) -> Any:
-    """Return the network as a ``torch.nn.Module``, to live inside a PyTorch model.
+    """Return the network as a ``torch.nn.Module``, to use inside a PyTorch model.
 
-    Its parameters are the network's own memory, with PyTorch's names and shapes: what an optimizer
-    of either side does, the other one sees. Gradients by them and by x are what chainrule computes;
-    as everywhere in PyTorch, they are added up. Every forward keeps a memory of its own until its
-    gradient is not needed any more, so that there may be several before a backward, and what is
-    done to the parameters in between does not matter. ``torch.compile`` compiles what stands around
-    it, and under ``torch.autocast`` it computes in its own dtype.
+    Its parameters are views of the network's memory, with PyTorch's names and shapes: an update by
+    an optimizer of either library changes both. chainrule computes the gradients by the parameters
+    and by x; as everywhere in PyTorch, they are accumulated. Each forward pass has its own memory
+    until its backward pass is done, so there may be several forward passes before a backward pass,
+    and changes of the parameters in between have no effect on it. ``torch.compile`` compiles the
+    model around it, and under ``torch.autocast`` it computes in its own dtype.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def as_torch(net: Sequential) -> Any:
     Raises
     ------
     TypeError
-        If net is no network; and later, if the module shall move to another dtype or device.
+        If net is no network; and later, if the module is to get another dtype or device.
     ImportError
         Without torch.
     RuntimeError

@@ -25,19 +25,19 @@ class NetworkModule(torch.nn.Module):
     def __init__(self, net: Sequential) -> None:
         super().__init__()
         self.net = net
-        self._drops = any(isinstance(node.layer, Dropout) for node in net.graph.nodes)
+        self._has_dropout = any(isinstance(node.layer, Dropout) for node in net.graph.nodes)
         self._own: list[tuple[torch.nn.Module, str]] = []  # where each parameter lies
         self._addresses: list[int] = []
-        by_home: dict[str, torch.nn.Parameter] = {}
+        by_parameter: dict[str, torch.nn.Parameter] = {}
         views = net.parameters()
         for place in places_of(net):
             module, name = self._module_of(place.name)
-            if place.home not in by_home:
-                tensor = torch.from_numpy(place.turned(views[place.home]))
-                by_home[place.home] = torch.nn.Parameter(tensor)
+            if place.parameter not in by_parameter:
+                tensor = torch.from_numpy(place.transposed(views[place.parameter]))
+                by_parameter[place.parameter] = torch.nn.Parameter(tensor)
                 self._own.append((module, name))
                 self._addresses.append(tensor.data_ptr())
-            module.register_parameter(name, by_home[place.home])
+            module.register_parameter(name, by_parameter[place.parameter])
 
     def _module_of(self, path: str) -> tuple[torch.nn.Module, str]:
         """Return the module, among modules as in a ``torch.nn.Sequential``, and the last name."""
@@ -62,14 +62,14 @@ class NetworkModule(torch.nn.Module):
                 "The module's parameters are not the network's memory any more; make another "
                 "module by as_torch, and change parameters in place (as load_state_dict does)."
             )
-        if self.training and self._drops:
+        if self.training and self._has_dropout:
             raise RuntimeError(
                 "Dropout inside a network has no masks here: call eval() on the module, "
                 "where it leaves nothing out, or put a torch.nn.Dropout beside it."
             )
         if not torch.is_grad_enabled() or not any(t.requires_grad for t in (x, *parameters)):
             return _tensors(self.net.predict(_array(x)))
-        return _Walk.apply(self.net, x, *parameters)
+        return _Forward.apply(self.net, x, *parameters)
 
     def __prepare_scriptable__(self) -> Any:
         """Refuse ``torch.jit.script``, which asks for this."""
@@ -87,52 +87,52 @@ class NetworkModule(torch.nn.Module):
         return super()._apply(fn, recurse)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Let a copy have a copy of the network, which its parameters share."""
-        needed = [parameter.requires_grad for parameter in self.parameters()]
-        return _rebuilt, (self.net, self.training, needed)
+        """Make a copy from a copy of the network, whose memory its parameters share."""
+        trained = [parameter.requires_grad for parameter in self.parameters()]
+        return _rebuilt, (self.net, self.training, trained)
 
 
-def _rebuilt(net: Sequential, training: bool, needed: list[bool]) -> NetworkModule:
+def _rebuilt(net: Sequential, training: bool, trained: list[bool]) -> NetworkModule:
     module = NetworkModule(net)
     module.train(training)
-    for parameter, requires_grad in zip(module.parameters(), needed, strict=True):
+    for parameter, requires_grad in zip(module.parameters(), trained, strict=True):
         parameter.requires_grad_(requires_grad)
     return module
 
 
-class _Walk(torch.autograd.Function):
-    """One walk forward, and the way back from it."""
+class _Forward(torch.autograd.Function):
+    """The network as a function in PyTorch's graph."""
 
     @staticmethod
     def forward(ctx: Any, net: Sequential, x: torch.Tensor, *parameters: torch.Tensor) -> Any:
         output, ctx.pullback = vjp(net, _array(x))
-        ctx.net, ctx.lock = net, Lock()  # several threads may walk back
-        # save_for_backward would refuse to walk back after an optimizer's step.
+        ctx.net, ctx.lock = net, Lock()  # several threads may run the backward pass
+        # save_for_backward would refuse a backward pass after an optimizer's step.
         ctx.inputs = x, *parameters
         return _tensors(output)
 
     @staticmethod
     def backward(ctx: Any, *d_outputs: torch.Tensor) -> Any:
         _refuse_transforms(*d_outputs)
-        return None, *_WalkBack.apply(ctx, *d_outputs, *ctx.inputs)
+        return None, *_Backward.apply(ctx, *d_outputs, *ctx.inputs)
 
 
-class _WalkBack(torch.autograd.Function):
-    """The way back as a step of its own: it takes all that a second derivative would be by.
+class _Backward(torch.autograd.Function):
+    """The backward pass as a function in PyTorch's graph, so that second derivatives are an error.
 
-    ``once_differentiable`` would leave it out where ``torch.autograd.grad`` names the inputs, and
-    the second derivative would be 0 without a word.
+    It takes the inputs, too. With ``once_differentiable`` instead, ``torch.autograd.grad`` by the
+    inputs would return a second derivative of 0, without an error.
     """
 
     @staticmethod
-    def forward(ctx: Any, walk: Any, *tensors: torch.Tensor) -> Any:
-        arrays = tuple(map(_array, tensors[: -len(walk.inputs)]))
-        with walk.lock:
-            d_params, dx = walk.pullback(arrays[0] if len(arrays) == 1 else arrays)
-        gradients = walk.net.views(d_params)
-        first_places = (place for place in places_of(walk.net) if place.name == place.home)
-        turned = (place.turned(gradients[place.home]) for place in first_places)
-        return torch.from_numpy(dx), *map(torch.from_numpy, turned)
+    def forward(ctx: Any, first: Any, *tensors: torch.Tensor) -> Any:
+        arrays = tuple(map(_array, tensors[: -len(first.inputs)]))
+        with first.lock:
+            d_params, dx = first.pullback(arrays[0] if len(arrays) == 1 else arrays)
+        gradients = first.net.views(d_params)
+        first_places = (place for place in places_of(first.net) if place.name == place.parameter)
+        transposed = (place.transposed(gradients[place.parameter]) for place in first_places)
+        return torch.from_numpy(dx), *map(torch.from_numpy, transposed)
 
     @staticmethod
     def backward(ctx: Any, *d_gradients: torch.Tensor) -> Any:

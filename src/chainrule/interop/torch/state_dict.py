@@ -17,22 +17,27 @@ from chainrule.utils.arrays import FloatArray
 from chainrule.utils.files import write_whole
 
 
-class Place(NamedTuple):
-    """A parameter in its place: the names of place and parameter, and whether it is turned."""
+class ParameterPlace(NamedTuple):
+    """A place of a parameter: its name for PyTorch, the parameter's, and whether it is transposed.
+
+    A shared parameter has several places.
+    """
 
     name: str
-    home: str
-    is_turned: bool
+    parameter: str
+    is_transposed: bool
 
-    def turned(self, array: FloatArray) -> FloatArray:
-        """Return a view from the other side: a linear layer's weight is (in, out), or (out, in)."""
-        return array.T if self.is_turned else array
+    def transposed(self, array: FloatArray) -> FloatArray:
+        """Return a view in the other layout: a linear layer's weight is (in, out) or (out, in)."""
+        return array.T if self.is_transposed else array
 
 
-def places_of(net: Sequential) -> list[Place]:
-    """Return where parameters stand in the network, shared ones several times."""
+def places_of(net: Sequential) -> list[ParameterPlace]:
+    """Return the places of all parameters of the network."""
     return [
-        Place(f"{node.path}.{name}", f"{node.home}.{name}", isinstance(node.layer, Linear))
+        ParameterPlace(
+            f"{node.path}.{name}", f"{node.owner}.{name}", isinstance(node.layer, Linear)
+        )
         for node in net.graph.nodes
         for name in node.layer.parameters()
     ]
@@ -41,7 +46,7 @@ def places_of(net: Sequential) -> list[Place]:
 def torch_views(net: Sequential) -> dict[str, FloatArray]:
     """Return views of the parameters by PyTorch's names, shared ones under each of their places."""
     views = net.parameters()
-    return {place.name: place.turned(views[place.home]) for place in places_of(net)}
+    return {place.name: place.transposed(views[place.parameter]) for place in places_of(net)}
 
 
 def to_state_dict(
@@ -53,7 +58,7 @@ def to_state_dict(
     ----------
     net : Sequential
     framework : {"torch", "numpy"}
-        Tensors, or arrays, for which torch is not needed.
+        Tensors, or arrays, which do not require torch.
 
     Returns
     -------
@@ -93,7 +98,7 @@ def to_state_dict(
 
 
 def save_state_dict(net: Sequential, path: str | os.PathLike[str]) -> None:
-    """Write what :func:`to_state_dict` returns into a safetensors file; torch is not needed.
+    """Write what :func:`to_state_dict` returns into a safetensors file, without torch.
 
     PyTorch reads it with ``safetensors.torch.load_file``.
 
@@ -122,7 +127,7 @@ def save_state_dict(net: Sequential, path: str | os.PathLike[str]) -> None:
     >>> bool((other.params == net.params).all())
     True
     """
-    from safetensors.numpy import save  # loads when it is needed
+    from safetensors.numpy import save  # imported on first use: it takes time
 
     write_whole(path, save(to_state_dict(net, framework="numpy")))
 
@@ -208,29 +213,30 @@ def _plain(value: Any) -> Any:
 
 
 def _matched(net: Sequential, names: list[str], *, ordered: bool) -> dict[str, str]:
-    """Return for each parameter the name under which it stands in the state."""
+    """Return for each parameter its name in the state."""
     if not all(isinstance(name, str) for name in names):
         raise TypeError("state must have names as its keys, such as '0.weight'.")
-    homes = list(net.parameters())
+    expected = list(net.parameters())
     for prefix in _prefixes(names):
         by_name = {name.removeprefix(prefix): name for name in names}
-        if by_name.keys() in ({place.name for place in places_of(net)}, set(homes)):
+        if by_name.keys() in ({place.name for place in places_of(net)}, set(expected)):
             return by_name
     if not ordered:
         names = sorted(names, key=_place_in_order)
         if len({re.sub(r"\d+", "#", name.rpartition(".")[0]) for name in names}) > 1:
             raise ValueError(
                 f"The file's names, {_listed(names)}, are not those of the network, "
-                f"{_listed(homes)}, and do not tell their order: give a dict in the layers' order."
+                f"{_listed(expected)}, and do not tell their order: give a dict in the layers' "
+                "order."
             )
-    if list(map(_kind, names)) != list(map(_kind, homes)):
-        missing = [name for name in homes if name not in names]
-        more = [name for name in names if name not in homes]
+    if list(map(_kind, names)) != list(map(_kind, expected)):
+        missing = [name for name in expected if name not in names]
+        more = [name for name in names if name not in expected]
         raise ValueError(
             f"state does not fit the network: it lacks {_listed(missing)} and has "
             f"{_listed(more)} instead, and in order of appearance they do not agree either."
         )
-    return dict(zip(homes, names, strict=True))
+    return dict(zip(expected, names, strict=True))
 
 
 def _prefixes(names: list[str]) -> list[str]:
@@ -257,6 +263,8 @@ def _listed(names: list[str]) -> str:
 
 def _check_shared(net: Sequential, values: Mapping[str, FloatArray]) -> None:
     """Raise ValueError if a shared parameter has another value in another place."""
-    for name, home, _ in places_of(net):
-        if name in values and not np.array_equal(values[name], values[home]):
-            raise ValueError(f"state has other values for {name} than for {home}: it is shared.")
+    for name, parameter, _ in places_of(net):
+        if name in values and not np.array_equal(values[name], values[parameter]):
+            raise ValueError(
+                f"state has other values for {name} than for {parameter}: it is shared."
+            )

@@ -1,4 +1,4 @@
-"""What a training calls while it runs: a base class for callbacks, and what they are given."""
+"""The base class of callbacks, and the Training object that their methods are given."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ State = dict[str, Any]  # of a callback: plain values and arrays
 
 @dataclass
 class Training:
-    """A training that runs, as its callbacks see it.
+    """The state of a running training, for callbacks.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Training:
     epoch, step : int
         How many were finished, in this training.
     interruption : Interruption
-        Whether somebody pressed Ctrl-C.
+        Whether Ctrl-C was pressed.
     figure_names : tuple of str
         What :meth:`History.latest` has after each epoch.
     average : ExponentialMovingAverage or None
@@ -149,30 +149,30 @@ class Callback:
         """
 
     def state_dict(self) -> State:
-        """Return what a checkpoint shall keep of this callback: plain values, and arrays.
+        """Return the state of this callback for a checkpoint: plain values, and arrays.
 
         Plain values are None, bool, int, float, str, and lists and dicts of these. Arrays of
-        numbers or booleans stand in the dict itself, not deeper.
+        numbers or booleans must be values of the dict itself, not nested deeper.
         """
         return {}
 
     def load_state_dict(self, state: State) -> None:
         """Go on from what :meth:`state_dict` returned: comes after :meth:`on_fit_begin`.
 
-        A callback that shall begin anew with each training forgets what it knows in
-        :meth:`on_fit_begin`, where ``training.epoch`` is 0.
+        A callback that starts afresh with each training resets its state in :meth:`on_fit_begin`,
+        where ``training.epoch`` is 0.
         A ValueError says that it does not fit; the training is left as it was then.
         """
 
     def next_step(self, step: int) -> float:
-        """Return after which step :meth:`on_steps` shall come next; a fraction is rounded up.
+        """Return after which step to call :meth:`on_steps` next; a fraction is rounded up.
 
         One that is not later than ``step`` means: whenever the training pauses anyway.
         """
         return inf if self.every is None else step - step % self.every + self.every
 
     def next_epoch(self, epoch: int) -> float:
-        """Return after which epoch :meth:`on_epoch_end` shall come next, at the latest."""
+        """Return after which epoch to call :meth:`on_epoch_end` next, at the latest."""
         return epoch + 1
 
 
@@ -191,11 +191,11 @@ def check_state(state: Any, name: str) -> None:
 
 
 class Callbacks:
-    """The callbacks of one training, called when it is their turn."""
+    """The callbacks of one training, called when they are due."""
 
     def __init__(self, callbacks: Sequence[Callback], training: Training) -> None:
         self._callbacks, self.training = callbacks, training
-        self._begun: list[Callback] = []  # that have not yet been told of the end
+        self._running: list[Callback] = []  # whose on_fit_end is still to come
         self._by_epoch = [
             callback
             for callback in callbacks
@@ -221,17 +221,17 @@ class Callbacks:
 
     @property
     def steps(self) -> float:
-        """How many steps may run until somebody's turn comes."""
+        """How many steps may run until a callback is due."""
         return self._pause - self.training.step
 
     @property
     def epochs(self) -> float:
-        """How many epochs may run until somebody must look."""
+        """How many epochs may run until a callback is due."""
         epoch = self.training.epoch
         return min((callback.next_epoch(epoch) for callback in self._by_epoch), default=inf) - epoch
 
     def begin(self, states: dict[str, State] | None = None) -> None:
-        """Begin; or go on, with the states that :meth:`states` returned.
+        """Call each ``on_fit_begin``; to resume, restore the states that :meth:`states` returned.
 
         Raises
         ------
@@ -240,14 +240,14 @@ class Callbacks:
         """
         try:
             self._begin({} if states is None else dict(states))
-        except BaseException as error:  # those that have begun end before the caller tidies up
+        except BaseException as error:  # the started callbacks end before the caller cleans up
             self.end(error)
             raise
 
     def _begin(self, states: dict[str, State]) -> None:
         for name, callback in self._named().items():
             callback.on_fit_begin(self.training)
-            self._begun.append(callback)
+            self._running.append(callback)
             if name in states:
                 try:
                     callback.load_state_dict(states.pop(name))
@@ -318,14 +318,14 @@ class Callbacks:
             callback.on_epoch_end(self.training)
 
     def end(self, error: BaseException | None = None) -> None:
-        """Tell those that have begun of the end, and of the error that it came by.
+        """Call ``on_fit_end`` of all started callbacks; ``error`` is what ended the training.
 
-        What one of them raises keeps nobody from being told. It is raised at the end, or becomes a
-        note of the first error.
+        An exception in one of them does not prevent the others' calls. It is raised at the end, or
+        added as a note to the first error.
         """
         first = error
-        while self._begun:
-            callback = self._begun.pop(0)
+        while self._running:
+            callback = self._running.pop(0)
             self.training.error = first
             try:
                 callback.on_fit_end(self.training)

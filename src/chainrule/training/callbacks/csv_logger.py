@@ -1,4 +1,4 @@
-"""CSVLogger: a table of a training's figures."""
+"""CSVLogger: a table of a training's metrics."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from chainrule.training.callbacks.epoch_log import EpochLog
 
 
 class CSVLogger(EpochLog):
-    """Write a row of figures after each epoch, under a row with their names.
+    """Write a row of metrics after each epoch, under a row with their names.
 
     The first column is the epoch, from 1, the last one its time in seconds. Numbers are written so
     that reading them gives the same bits. An older file is overwritten after the first epoch; a

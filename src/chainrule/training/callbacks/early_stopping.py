@@ -13,7 +13,7 @@ from chainrule.utils.arrays import FloatArray, all_finite
 
 
 class EarlyStopping(Callback):
-    """Stop when a figure has not become better for some epochs, and go back to the best weights.
+    """Stop when a metric has not become better for some epochs, and go back to the best weights.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class EarlyStopping(Callback):
     min_delta : float
         What is better by no more than this does not count; 0 or more.
     mode : "min" or "max", optional
-        Whether smaller or larger values are better. By default, as the figure's name says: losses,
+        Whether smaller or larger values are better. By default, as the metric's name says: losses,
         errors (also "mae", "rmse", "deviance", "nll") go down, accuracies and scores (also "r2",
         "f1", "auc", "precision") go up.
     restore_best : bool
@@ -89,7 +89,7 @@ class EarlyStopping(Callback):
     def on_fit_begin(self, training: Training) -> None:
         self._monitor.check(training)
         self._shape, self._dtype = training.network.params.shape, training.network.dtype
-        if training.epoch == 0:  # a training that is resumed goes on with what it knew
+        if training.epoch == 0:  # a resumed training continues with its restored state
             self._forget()
 
     def on_epoch_end(self, training: Training) -> None:

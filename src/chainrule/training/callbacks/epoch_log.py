@@ -29,7 +29,7 @@ class EpochLog(FileCallback):
 
     @abstractmethod
     def header(self, names: tuple[str, ...]) -> str:
-        """Return what stands before the first line."""
+        """Return the text before the first line."""
 
     @abstractmethod
     def line(self, values: dict[str, float | int]) -> str:
@@ -46,7 +46,7 @@ class EpochLog(FileCallback):
         kept = self._lines_until(training.epoch) if training.epoch and special is None else b""
         header = self.header(self._names).encode()
         if kept and not kept.startswith(header):
-            raise ValueError(f"{self.path} is a log of other figures than {self._names}.")
+            raise ValueError(f"{self.path} is a log of other metrics than {self._names}.")
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._file = FileIO(os.fspath(self.path), "a") if special is None else FileIO(special, "w")
         # Only the first line cuts off what is not to be kept: no older file is lost where another
@@ -78,9 +78,9 @@ class EpochLog(FileCallback):
         return content[:kept]
 
     def on_epoch_end(self, training: Training) -> None:
-        figures = training.history.latest()
+        metrics = training.history.latest()
         values: dict[str, float | int] = {"epoch": training.epoch}
-        values |= {name: figures[name] for name in self._names[1:-1]}
+        values |= {name: metrics[name] for name in self._names[1:-1]}
         self._pending += self.line(values | {"seconds": training.history.seconds[-1]}).encode()
         self.attempt(self._write)
 

@@ -26,10 +26,10 @@ class ModelCheckpoint(FileCallback):
     Parameters
     ----------
     path : path
-        Where to. Braces stand for the epoch, from 1, and for the training's figures:
+        Where to. Braces stand for the epoch, from 1, and for the training's metrics:
         ``"net-{epoch:03d}-{validation_loss:.3f}.safetensors"``. Missing folders are made.
     monitor : str
-        The figure that says which epoch is the best, as in :class:`EarlyStopping`.
+        The metric that says which epoch is the best, as in :class:`EarlyStopping`.
     mode : "min" or "max", optional
         As in :class:`EarlyStopping`.
     best_only : bool
@@ -90,12 +90,12 @@ class ModelCheckpoint(FileCallback):
             check_writable(path)
 
     def on_epoch_end(self, training: Training) -> None:
-        figures = training.history.latest()
+        metrics = training.history.latest()
         value = self._monitor.value(training)
         is_best = self._monitor.improves(value, self.best)
         if self.best_only and not is_best:
             return
-        path = Path(self._pattern.format(epoch=training.epoch, **figures))
+        path = Path(self._pattern.format(epoch=training.epoch, **metrics))
         if self.attempt(lambda: self._save(training.network, path)) and is_best:
             self.best, self.best_path = value, str(path)
 

@@ -1,4 +1,4 @@
-"""Monitor: one figure of a training, and what is better for it."""
+"""Monitor: one metric of a training, and what is better for it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NEGATED = re.compile(r"(?<![a-z])neg(ative)?(?![a-z])")
 
 
 def mode_of(name: str) -> str | None:
-    """Return whether a figure of this name is better small or large; None if it does not say so.
+    """Return whether a metric of this name is better small or large; None if it does not say so.
 
     >>> mode_of("validation_rmse"), mode_of("validation_f1"), mode_of("validation_weight")
     ('min', 'max', None)
@@ -38,7 +38,7 @@ def mode_of(name: str) -> str | None:
 
 
 class Monitor:
-    """A figure to watch, by its name in the training's figures.
+    """A metric to watch, by its name in the training's metrics.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class Monitor:
 
     def __init__(self, name: Any, mode: Any = None, min_delta: Any = 0.0) -> None:
         if not isinstance(name, str):
-            raise TypeError(f"monitor must be the name of a figure, not {shortened(name)}.")
+            raise TypeError(f"monitor must be the name of a metric, not {shortened(name)}.")
         if mode not in (None, *MODES):
             raise ValueError(f"mode must be 'min', 'max' or None, not {mode!r}.")
         self.name, self.mode = name, mode or mode_of(name)
@@ -73,7 +73,7 @@ class Monitor:
         return inf if self.mode == "min" else -inf
 
     def check(self, training: Training) -> None:
-        """Raise ValueError if this training has no such figure."""
+        """Raise ValueError if this training has no such metric."""
         if self.name not in training.figure_names:
             known = ", ".join(repr(name) for name in training.figure_names)
             hint = ""
@@ -82,7 +82,7 @@ class Monitor:
             raise ValueError(f"monitor is {self.name!r}, but this training has only {known}.{hint}")
 
     def value(self, training: Training) -> float:
-        """Return the figure after the latest epoch; NaN before the first."""
+        """Return the metric after the latest epoch; NaN before the first."""
         return training.history.latest().get(self.name, nan)
 
     def improves(self, value: float, best: float, threshold: float = 0.0) -> bool:

@@ -1,4 +1,4 @@
-"""TensorBoard: a training's figures for TensorBoard's charts, through tensorboardX."""
+"""TensorBoard: a training's metrics for TensorBoard's charts, through tensorboardX."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chainrule.training.callbacks.file_callback import FileCallback
 
 
 class TensorBoard(FileCallback):
-    """Write each figure as a scalar after each epoch; ``tensorboard --logdir runs`` shows them.
+    """Write each metric as a scalar after each epoch; ``tensorboard --logdir runs`` shows them.
 
     Those that cannot be written, as on a full disk, are a warning, once in a training; they are
     tried again after the next epoch.

@@ -1,4 +1,4 @@
-"""The part of an epoch that was done before the training paused."""
+"""The steps of unfinished epochs: rows, losses and time so far."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ Float64 = NDArray[np.float64]
 
 
 @dataclass
-class BegunEpoch:
-    """How far an epoch, or several that run together, has come.
+class StartedEpochs:
+    """The progress of an epoch that is not finished, or of several that run together.
 
     Attributes
     ----------
     rows : int
-        That were trained on.
+        Rows of each epoch that were trained on.
     weights, losses : lists of arrays of shape (epochs, steps)
-        Of each slice.
+        The steps' weights and losses, an array for each slice.
     seconds : float
     """
 
@@ -31,15 +31,15 @@ class BegunEpoch:
     _total: float = 0.0
 
     @classmethod
-    def after(cls, rows: int, weights: Float64, losses: Float64, seconds: float) -> BegunEpoch:
-        """Return one that has come so far."""
-        begun = cls(seconds=seconds)
+    def after(cls, rows: int, weights: Float64, losses: Float64, seconds: float) -> StartedEpochs:
+        """Return the progress of an epoch after so many rows."""
+        started = cls(seconds=seconds)
         if rows:
-            begun.add(rows, weights.reshape(1, -1), losses.reshape(1, -1))
-        return begun
+            started.add(rows, weights.reshape(1, -1), losses.reshape(1, -1))
+        return started
 
     def add(self, rows: int, weights: Float64, losses: Float64) -> None:
-        """Take in a slice."""
+        """Add the steps of a slice."""
         self.rows += rows
         self.weights.append(weights)
         self.losses.append(losses)
@@ -48,16 +48,16 @@ class BegunEpoch:
 
     @property
     def all_weights(self) -> Float64:
-        """The steps' weights, of one epoch."""
+        """The steps' weights, for one epoch."""
         return np.concatenate([np.empty(0), *(weights[-1] for weights in self.weights)])
 
     @property
     def loss(self) -> float:
-        """The mean so far, of the last epoch among them."""
+        """The mean loss so far, in the last of the epochs."""
         return self._total / (self._weight or 1)
 
     def mean_losses(self) -> list[float]:
-        """Return the weighted mean of each epoch; 0 where nothing has a weight."""
+        """Return the weighted mean of each epoch; 0 where all weights are 0."""
         losses, weights = np.hstack(self.losses), np.hstack(self.weights)
         totals = weights.sum(axis=1)
         sums = (losses * weights).sum(axis=1)

@@ -1,4 +1,4 @@
-"""Trainer: a network, a loss and an optimizer's state, and the machine that joins them."""
+"""EpochRunner: runs epochs of a training in compiled code, slice by slice."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from chainrule.engine.orders import epoch_orders
 from chainrule.engine.update import UpdateOptions
 from chainrule.kernels.context import Phase
 from chainrule.losses import Loss
-from chainrule.models.batch import Batch
+from chainrule.models.data_set import DataSet
 from chainrule.models.sequential import Sequential
 from chainrule.optimizers import Optimizer, OptimizerState
 from chainrule.training.averaging import ExponentialMovingAverage
-from chainrule.training.begun import BegunEpoch
 from chainrule.training.callbacks import Callbacks, Training
 from chainrule.training.errors import NonFiniteError
 from chainrule.training.history import History
-from chainrule.training.pace import MOST_STEPS, Pace
 from chainrule.training.progress import TrainingProgress
 from chainrule.training.rollback import Rollback
 from chainrule.training.schedules import Schedule
+from chainrule.training.slice_length import MOST_STEPS, SliceLength
+from chainrule.training.started_epochs import StartedEpochs
 from chainrule.utils.arguments import at_least_zero
 from chainrule.utils.arrays import FloatArray, all_finite
 
@@ -37,23 +37,23 @@ STEP = Phase.FORWARD | Phase.BACKWARD | Phase.UPDATE
 
 
 class Extras(NamedTuple):
-    """What steps do besides what the optimizer's rule says; 0 is no limit."""
+    """What steps do besides the optimizer's update; 0 is no limit."""
 
     clip_norm: float = 0.0
     clip_value: float = 0.0
     average: ExponentialMovingAverage | None = None
-    seed: int = 0  # of what dropouts leave out
+    seed: int = 0  # of the dropout masks
 
     @property
     def numbers(self) -> dict[str, float]:
-        """What a checkpoint says of them."""
+        """The numbers that a checkpoint stores."""
         return self.update_options._replace(
             average_decay=0.0 if self.average is None else self.average.decay
         )._asdict()
 
     @property
     def update_options(self) -> UpdateOptions:
-        """What the update's program is made for."""
+        """The options of the update's program."""
         decay = None if self.average is None else self.average.decay
         return UpdateOptions(self.clip_norm, self.clip_value, decay)
 
@@ -63,8 +63,12 @@ class Extras(NamedTuple):
         return None if self.average is None else self.average.network.params
 
 
-class Trainer:
-    """One training, done whole slices of an epoch at a time inside compiled code."""
+class EpochRunner:
+    """Runs the epochs of one training: each call of compiled code does a slice of many steps.
+
+    It knows the network, the loss, the optimizer's state, the data and the machine. What callbacks
+    see is the :class:`Training`.
+    """
 
     steps_a_call = MOST_STEPS
 
@@ -73,7 +77,7 @@ class Trainer:
         net: Sequential,
         loss: Loss,
         optimizer: Optimizer,
-        data: Batch,
+        data: DataSet,
         batch_size: int,
         backend: str,
         schedule: Schedule | None = None,
@@ -90,12 +94,12 @@ class Trainer:
         if schedule is not None:
             schedule.check_numbers(net.dtype)
         self.state: OptimizerState = optimizer.state(net, self.extras.update_options)
-        self.pace = Pace()
-        self.begun = BegunEpoch()
+        self.slice_length = SliceLength()
+        self.started = StartedEpochs()
         self.rollback = Rollback(net, self.state, self._run, batch_size, self.extras.averaged)
 
     def make_machine(self) -> None:
-        """Make a machine for batches of as many rows as they have now, or take one that is kept."""
+        """Take a machine for batches of the present size from the pool, or make one."""
         take_for = partial(
             take,
             self.net,
@@ -115,20 +119,20 @@ class Trainer:
         self.losses = self.machine.losses_for(1)
 
     def put_machines_back(self) -> None:
-        """Keep the machines for the network's next training: none has failed in this one."""
+        """Return the machines to the network's pool; not after an error in one of them."""
         for key, machine in self._taken:
             put_back(self.net, key, machine)
 
-    def go_on_from(self, begun: BegunEpoch) -> None:
-        """Take in that parameters and state were set to those of an earlier training."""
-        self.begun = begun
+    def go_on_from(self, started: StartedEpochs) -> None:
+        """Continue from started epochs, after parameters and state were restored."""
+        self.started = started
         self.rollback = Rollback(self.net, self.state, self._run, self.batch, self.extras.averaged)
 
     def _run(
         self,
         order: NDArray[np.int64],
         rates: NDArray[np.float64] | None,
-        data: Batch,
+        data: DataSet,
         phases: int = STEP,
     ) -> int:
         batches: int = self.machine.run(
@@ -146,12 +150,12 @@ class Trainer:
         return batches
 
     def epochs_in_slice(self, calls: Callbacks, most: float) -> int:
-        """Return how many whole epochs, one at least and ``most``, shall run without a pause."""
-        if self.begun.rows:
+        """Return how many whole epochs, from 1 to ``most``, to run without a pause."""
+        if self.started.rows:
             return 1
         most = min(most, calls.epochs, calls.training.epochs - calls.training.epoch)
         steps = -(-self.data.rows // self.batch)
-        return max(1, int(min(most, self.pace.steps_until_pause(calls) // steps)))
+        return max(1, int(min(most, self.slice_length.steps_until_pause(calls) // steps)))
 
     def run_epochs(
         self,
@@ -160,36 +164,36 @@ class Trainer:
         bar: TrainingProgress,
         after_slice: Callable[[], None],
     ) -> bool:
-        """Train for so many epochs: one slice by slice, or several in one slice.
+        """Train for so many epochs: one epoch slice by slice, or several epochs in one slice.
 
-        An epoch that was begun goes on where it was. ``after_slice`` is called where it pauses.
+        A started epoch is continued. ``after_slice`` is called between the slices of an epoch.
 
-        Returns whether they were finished.
+        Returns whether the epochs were finished.
         """
-        training, begun = calls.training, self.begun
-        started = perf_counter() - begun.seconds
+        training, started = calls.training, self.started
+        began_at = perf_counter() - started.seconds
         epoch, rows = training.epoch, self.data.rows
         orders = epoch_orders(rows, self._epochs_before(training) + epoch, epochs, seed=self.seed)
-        while begun.rows < rows:
+        while started.rows < rows:
             if training.stopped:
                 return False
-            length = rows if epochs > 1 else self.pace.steps_until_pause(calls) * self.batch
-            chosen = orders[:, begun.rows : begun.rows + length]
+            length = rows if epochs > 1 else self.slice_length.steps_until_pause(calls) * self.batch
+            chosen = orders[:, started.rows : started.rows + length]
             rates = self._rates(calls.training.step, epochs * -(-chosen.shape[1] // self.batch))
-            weights, losses = self._run_slice(training, begun.rows, chosen, rates)
-            begun.add(chosen.shape[1], weights, losses)
-            begun.seconds = perf_counter() - started
-            bar.advance(epoch + epochs - 1, begun.rows, begun.loss)
+            weights, losses = self._run_slice(training, started.rows, chosen, rates)
+            started.add(chosen.shape[1], weights, losses)
+            started.seconds = perf_counter() - began_at
+            bar.advance(epoch + epochs - 1, started.rows, started.loss)
             calls.after_steps(losses.size)
-            if begun.rows < rows:
+            if started.rows < rows:
                 after_slice()
-        self._end_epochs(epochs, rates, perf_counter() - started, training.history)
+        self._end_epochs(epochs, rates, perf_counter() - began_at, training.history)
         return True
 
     def _epochs_before(self, training: Training) -> int:
-        """Return how many epochs the optimizer had begun before this training.
+        """Return how many epochs the optimizer had started before this training.
 
-        Orders go on after them, as masks do after its steps.
+        The orders of the rows continue after those, as dropout masks do after its steps.
         """
         steps = -(-self.data.rows // self.batch)
         return -(-(self.state.step - training.step) // steps)
@@ -197,15 +201,15 @@ class Trainer:
     def _end_epochs(
         self, epochs: int, rates: NDArray[np.float64] | None, seconds: float, history: History
     ) -> None:
-        """Note epochs that are finished; ``rates`` are those of the last steps of each."""
+        """Record finished epochs in the history; ``rates`` are the learning rates of the steps."""
         lrs = np.full((epochs, 1), self.optimizer.lr) if rates is None else rates
         history.lr += lrs.reshape(epochs, -1)[:, -1].tolist()
         history.seconds += [seconds / epochs] * epochs
-        history.loss += self.begun.mean_losses()
-        self.begun = BegunEpoch()
+        history.loss += self.started.mean_losses()
+        self.started = StartedEpochs()
 
     def _rates(self, first: int, steps: int) -> NDArray[np.float64] | None:
-        """Return the learning rates of so many steps; the optimizer keeps the last of them."""
+        """Return the learning rates of so many steps; the last one becomes the optimizer's lr."""
         if self.schedule is None:
             return None
         rates = self.schedule(np.arange(first, first + steps))
@@ -230,24 +234,24 @@ class Trainer:
         self.optimizer.state(self.net, self.extras.update_options)
         self.rollback.before(orders, rates, self.data)
         self.net.outdate_forward("fit")
-        started = perf_counter()
+        began_at = perf_counter()
         done = self._run(orders, rates, self.data)
-        seconds = perf_counter() - started
-        self.pace.ran(done, seconds)
+        seconds = perf_counter() - began_at
+        self.slice_length.ran(done, seconds)
         weights, losses = self.losses[:done].T.copy()
         if done == epochs * steps and all_finite(self.net.params):
             training.history.batch_loss += losses.tolist()
             return weights.reshape(epochs, steps), losses.reshape(epochs, steps)
 
         failed, layer, what, why = self._undo_failure(orders, done)
-        # What counts are the steps before it, wherever the slice would have ended.
+        # Only the steps before it count.
         training.history.batch_loss += losses[:failed].tolist()
         if rates is not None:
             self.optimizer.lr = float(rates[failed])
         finished, step = divmod(failed, steps)
         if finished:
             before, shape = finished * steps, (finished, steps)
-            self.begun.add(rows, weights[:before].reshape(shape), losses[:before].reshape(shape))
+            self.started.add(rows, weights[:before].reshape(shape), losses[:before].reshape(shape))
             rates = None if rates is None else rates[:before]
             self._end_epochs(finished, rates, seconds * before / done, training.history)
         training.epoch += finished
@@ -264,7 +268,7 @@ class Trainer:
         )
 
     def _undo_failure(self, orders: NDArray[np.int64], done: int) -> tuple[int, str, str, str]:
-        """Leave everything as it was before the first step of a slice that is not finite.
+        """Restore the state from before the first step of a slice that is not finite.
 
         Returns
         -------
@@ -306,7 +310,7 @@ class Trainer:
                 return net.layer_name(tuple(step.layers))
         return "the loss"
 
-    def evaluate(self, data: Batch) -> tuple[float, float | None, list[FloatArray] | None]:
+    def evaluate(self, data: DataSet) -> tuple[float, float | None, list[FloatArray] | None]:
         """Return the mean loss on ``data``, the accuracy if it is a classification, the outputs.
 
         A loss that is not finite ends the run: the accuracy is NaN then, and there are no outputs.

@@ -1,4 +1,4 @@
-"""What all derivatives take: a network, a loss, a vector of parameters, and what to derive by."""
+"""Validation of what derivatives take: network, loss, parameters, directions, wrt and out."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def check_loss(net: Any, loss: Any) -> None:
 
 
 def names_of(wrt: Wrt) -> tuple[str, ...]:
-    """Return what to derive by as a tuple; ValueError unless it is "params", "x" or both."""
+    """Return ``wrt`` as a tuple of names; ValueError unless it is "params", "x" or both."""
     names = tuple(wrt) if isinstance(wrt, tuple | list) else (str(wrt),)
     if not names or len(set(names)) < len(names) or not set(names) <= {PARAMS, X}:
         raise ValueError(f'wrt must be "params", "x" or a tuple of both, not {wrt!r}.')
@@ -34,7 +34,7 @@ def names_of(wrt: Wrt) -> tuple[str, ...]:
 
 
 def packed(wrt: Wrt, by_name: dict[str, Any]) -> Any:
-    """Return the one thing that ``wrt`` names, or a tuple of them."""
+    """Return the value that ``wrt`` names, or a tuple of them."""
     return by_name[wrt] if isinstance(wrt, str) else tuple(by_name[name] for name in wrt)
 
 
@@ -75,8 +75,10 @@ def array_of_shape(
     return array
 
 
-def room(out: FloatArray | None, name: str, shape: tuple[int, ...], dtype: np.dtype) -> FloatArray:
-    """Return where to write a result: the caller's array, if it is fit for that, or a new one."""
+def output_array(
+    out: FloatArray | None, name: str, shape: tuple[int, ...], dtype: np.dtype
+) -> FloatArray:
+    """Return the array to write a result into: ``out`` if it is valid, a new one if it is None."""
     if out is None:
         return np.empty(shape, dtype)
     if not isinstance(out, np.ndarray):
@@ -94,7 +96,7 @@ def room(out: FloatArray | None, name: str, shape: tuple[int, ...], dtype: np.dt
 def directions_of(
     net: Sequential, value: Any, name: str, wrt: Wrt, x_shape: tuple[int, ...]
 ) -> dict[str, FloatArray]:
-    """Return by name the directions that parameters and x move in, one for each that wrt names."""
+    """Return the directions by name: one array for each of what ``wrt`` names."""
     names = names_of(wrt)
     values = (value,) if isinstance(wrt, str) else value
     if not isinstance(values, tuple | list) or len(values) != len(names):

@@ -1,4 +1,4 @@
-"""Where ways of the network meet: the value there, and its derivatives by those that come."""
+"""Where branches of the network merge: the merged value, and its derivatives by the operands."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from math import prod
 
 import numpy as np
 
-from chainrule.explain.step import Float64, Step
+from chainrule.explain.step import Float64, LayerStep
 from chainrule.layers.container import Parallel
 from chainrule.layers.graph import Node
 
 
-class Meeting(Step):
-    """A container as a step: values are added, multiplied or put side by side.
+class MergeStep(LayerStep):
+    """A container that merges values: it adds, multiplies or concatenates them.
 
-    Attributes and methods are those of a :class:`Step`; ``operand`` says by which of the values.
+    Attributes and methods are those of :class:`LayerStep`; ``operand`` says by which of the values
+    to differentiate.
     """
 
     def __init__(self, node: Node, values: Sequence[Float64]) -> None:
@@ -38,7 +39,7 @@ class Meeting(Step):
     ) -> tuple[int, int, int]:
         return self.rows, self.y.shape[1], prod(self._values[operand].shape[1:])
 
-    def carry_back(self, dy: Float64, operand: int = 0) -> Float64:
+    def backward_input(self, dy: Float64, operand: int = 0) -> Float64:
         gradient = dy.reshape(len(dy), *self.output_shape)
         value = self._values[operand]
         if self._combine == "product":
@@ -51,7 +52,7 @@ class Meeting(Step):
 
     def jacobian(self, operand: int = 0) -> Float64:
         by_output = [
-            self.carry_back(np.broadcast_to(unit, self.y.shape), operand)
+            self.backward_input(np.broadcast_to(unit, self.y.shape), operand)
             for unit in np.eye(self.y.shape[1])
         ]
         return np.stack(by_output, axis=1)

@@ -1,4 +1,4 @@
-"""X, y and the weights of its rows: checked, in the form that the engine takes."""
+"""DataSet: X, y and the weights of the rows, validated, in the form that the engine reads."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from chainrule.utils.arrays import FloatArray
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Rows to compute a loss on.
+class DataSet:
+    """Rows to compute a loss on: a whole training set, validation data or a batch.
 
-    Labels and weights are copies. X and targets, which may be large, are mostly read where they
-    lie: what is written into them meanwhile are other numbers, at the same places.
+    Labels and weights are copies. X and targets, which may be large, are mostly not copied: if the
+    caller changes their elements meanwhile, the new ones are read.
 
     Attributes
     ----------
     inputs : array
-        A view of X as it came, mostly: the caller's own array could be given another shape.
+        Mostly a view of the X given: the caller may change the shape of that array.
     targets : Targets
     weights : array of shape (n,), or None
     """
@@ -37,19 +37,19 @@ class Batch:
 
     @property
     def rows(self) -> int:
-        """How many there are."""
+        """How many rows there are."""
         return len(self.inputs)
 
     @property
     def size(self) -> int:
-        """How many numbers they are, in X and y."""
+        """How many numbers there are in X and y."""
         return self.inputs.size + sum(values.size for values in self.targets.values)
 
-    def copy(self) -> Batch:
-        """Return rows that stay as they are when the memory they came in is used again."""
+    def copy(self) -> DataSet:
+        """Return a copy that does not change when the memory of the arrays is used again."""
         values = tuple(_read_only_copy(values) for values in self.targets.values)
         weights = None if self.weights is None else _read_only_copy(self.weights)
-        return Batch(self.inputs.copy(), Targets(values), weights)
+        return DataSet(self.inputs.copy(), Targets(values), weights)
 
     @classmethod
     def checked(
@@ -61,8 +61,8 @@ class Batch:
         sample_weight: ArrayLike | None,
         names: tuple[str, str] = ("X", "y"),
         weights_name: str = "sample_weight",
-    ) -> Batch:
-        """Return the batch, or raise an error that calls X, y and the weights by these names."""
+    ) -> DataSet:
+        """Return validated data; errors call X, y and the weights by these names."""
         x = net.check_input(X, names[0])
         rows = x.shape[0]
         shapes = [(rows, *shape) for shape in net.output_shapes(x.shape[1:])]
@@ -77,7 +77,7 @@ class Batch:
 
     @cached_property
     def arguments(self) -> dict[str, Any]:
-        """What the machine reads batches from."""
+        """The arguments of the machine, from which it gathers batches."""
         return {"inputs": self.inputs, **self.targets.arguments(), "weights": self.weights}
 
 
@@ -96,7 +96,7 @@ def rows_a_step(batch_size: Any, rows: int, *, stacklevel: int) -> int:
 
 
 def _read_only_copy(array: NDArray[Any]) -> NDArray[Any]:
-    """Return a copy of the same type for Numba, which would compile anew for a writable one."""
+    """Return a read-only copy, whose type Numba has compiled for; a writable one has another."""
     copy = array.copy()
     copy.flags.writeable = False
     return copy

@@ -1,4 +1,4 @@
-"""The figures of a training: what they are called, and those that the user's metrics give."""
+"""The metrics of a training: their names, and the values of the user's metrics."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.losses import Loss, Targets
-from chainrule.models.batch import Batch
+from chainrule.models.data_set import DataSet
 from chainrule.models.sequential import Sequential
 from chainrule.training.history import History
 from chainrule.utils.arguments import shortened
@@ -22,7 +22,7 @@ OneOrMore = ArrayLike | tuple[ArrayLike, ...]
 Validation = tuple[ArrayLike, OneOrMore] | tuple[ArrayLike, OneOrMore, ArrayLike | None]
 
 
-def checked_validation(net: Sequential, loss: Loss, validation: Any) -> Batch | None:
+def checked_validation(net: Sequential, loss: Loss, validation: Any) -> DataSet | None:
     """Return the data to validate on, if any; TypeError or ValueError if something is wrong."""
     if validation is None:
         return None
@@ -30,7 +30,7 @@ def checked_validation(net: Sequential, loss: Loss, validation: Any) -> Batch | 
         raise ValueError("validation must be (X, y) or (X, y, sample_weight).")
     X, y, weights = validation if len(validation) == 3 else (*validation, None)
     names, weights_name = ("validation X", "validation y"), "validation sample_weight"
-    held_out = Batch.checked(net, loss, X, y, weights, names, weights_name)
+    held_out = DataSet.checked(net, loss, X, y, weights, names, weights_name)
     held_out.check_some_weight(weights_name)
     return held_out
 
@@ -58,7 +58,7 @@ def checked_metrics(metrics: Any, has_validation: bool) -> dict[str, Metric]:
 
 
 def figure_names(
-    loss: Loss, held_out: Batch | None, metrics: Mapping[str, Metric], net: Sequential
+    loss: Loss, held_out: DataSet | None, metrics: Mapping[str, Metric], net: Sequential
 ) -> tuple[str, ...]:
     """Return the names that ``History.latest`` will have."""
     if held_out is None:
@@ -73,16 +73,16 @@ def figure_names(
 
 
 def measure(
-    metrics: Mapping[str, Metric], outputs: list[FloatArray] | None, data: Batch, history: History
+    metrics: Mapping[str, Metric], outputs: list[FloatArray] | None, data: DataSet, history: History
 ) -> None:
-    """Add each metric's figure to the history, or NaN; TypeError if one is no number."""
+    """Add each metric's value to the history, or NaN; TypeError if one is no number."""
     output = outputs[0] if outputs is not None and len(outputs) == 1 else outputs
     for name, metric in metrics.items():
-        figure = nan if output is None else metric(output, data.targets.y)
+        returned = nan if output is None else metric(output, data.targets.y)
         try:
-            value = float(figure)
+            value = float(returned)
         except (TypeError, ValueError):
             raise TypeError(
-                f"metrics[{name!r}] must return a number, not {shortened(figure)}."
+                f"metrics[{name!r}] must return a number, not {shortened(returned)}."
             ) from None
         history.metrics.setdefault(name, []).append(value)

@@ -1,4 +1,4 @@
-"""What the engine computes for each link, in a plan that fuses nothing and keeps everything."""
+"""The engine's gradient by each link, from a plan that fuses nothing and retains all values."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from chainrule.utils.arrays import FloatArray
 
 def makers(plan: Plan, graph: Graph) -> dict[int, int]:
     """Return, for each layer, the instruction that makes its output, counted from 1."""
-    own = {layer: i for i, step in enumerate(plan.steps, start=1) for layer in step.layers}
+    maker_of = {layer: i for i, step in enumerate(plan.steps, start=1) for layer in step.layers}
     found = {INPUT: 0}
     for position, node in enumerate(graph.nodes):
         # Layers without an instruction, such as Flatten, pass on what they got.
-        found[position] = own.get(position, found[node.inputs[0]])
+        found[position] = maker_of.get(position, found[node.inputs[0]])
     return found
 
 

@@ -1,4 +1,4 @@
-"""The way through the network and back, layer by layer, with nothing fused."""
+"""The forward and the backward pass of the network, layer by layer, with nothing fused."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.engine.machine import Machine
-from chainrule.explain.meeting import Meeting
-from chainrule.explain.step import Float64, Step
+from chainrule.explain.merge_step import MergeStep
+from chainrule.explain.step import Float64, LayerStep
 from chainrule.kernels.context import Phase
 from chainrule.layers.graph import INPUT
 from chainrule.losses import Loss, Targets
@@ -19,35 +19,39 @@ from chainrule.plan import PlanBuilder, Tensor, make_plan
 
 
 @dataclass(frozen=True)
-class Walk:
-    """What :func:`walk` finds.
+class Passes:
+    """The results of a forward and a backward pass, as :func:`run_passes` returns them.
 
     Attributes
     ----------
     loss : float
-    steps : list of Step
-        The layers with their values, and with the gradients by these.
+    steps : list of LayerStep
+        The layers with their outputs and the loss's gradients by these.
     carried : list of tuples of arrays
-        What each step passes back to each of those whose values it takes.
+        For each step, the gradient that it passes back to each of its inputs.
     d_x : array of shape (rows, size)
         The gradient by the input.
     """
 
     loss: float
-    steps: list[Step]
+    steps: list[LayerStep]
     carried: list[tuple[Float64, ...]]
     d_x: Float64
 
 
-def walk(net: Sequential, loss: Loss, x: Float64, targets: Targets) -> Walk:
-    """Go from the input to the loss, and back."""
+def run_passes(net: Sequential, loss: Loss, x: Float64, targets: Targets) -> Passes:
+    """Run the forward pass from the input to the loss, and the backward pass."""
     parameters, graph = net.parameters(), net.graph
-    steps: list[Step] = []
+    steps: list[LayerStep] = []
     values = {INPUT: x}
     for position, node in enumerate(graph.nodes):
         taken = [values[i] for i in node.inputs]
-        own = {name: parameters[f"{node.home}.{name}"] for name in node.layer.parameters()}
-        step = Step(node, own, *taken) if len(taken) == 1 else Meeting(node, taken)
+        own_parameters = {
+            name: parameters[f"{node.owner}.{name}"] for name in node.layer.parameters()
+        }
+        step = (
+            LayerStep(node, own_parameters, *taken) if len(taken) == 1 else MergeStep(node, taken)
+        )
         values[position] = step.y.reshape(step.rows, *step.output_shape)
         steps.append(step)
     number, d_outputs = _loss_of([values[i] for i in graph.outputs], loss, targets)
@@ -57,12 +61,12 @@ def walk(net: Sequential, loss: Loss, x: Float64, targets: Targets) -> Walk:
     carried: list[tuple[Float64, ...]] = []
     for step in reversed(steps):
         inputs = step.node.inputs
-        terms = tuple(step.carry_back(step.gradient, operand) for operand in range(len(inputs)))
-        for i, term in zip(inputs, terms, strict=True):  # where ways have parted, a sum
+        terms = tuple(step.backward_input(step.gradient, operand) for operand in range(len(inputs)))
+        for i, term in zip(inputs, terms, strict=True):  # a value that several take gets a sum
             gradient = d_x if i == INPUT else steps[i].gradient
             gradient += term
         carried.append(terms)
-    return Walk(number, steps, carried[::-1], d_x)
+    return Passes(number, steps, carried[::-1], d_x)
 
 
 def _loss_of(

@@ -1,4 +1,4 @@
-"""What comes in as an array, and what goes out: NumPy's rules for both.
+"""Validation of arrays that functions take and write to, by NumPy's rules.
 
 *Plain* is an array that kernels can read: of the dtype that they compute in, C-contiguous and
 aligned.
@@ -100,10 +100,10 @@ def can_take(out: Any, shape: tuple[int, ...], dtype: np.dtype, inputs: Sequence
     )
 
 
-def room_for(
+def output_array(
     out: Any, shape: tuple[int, ...], dtype: np.dtype, inputs: Sequence[Any]
 ) -> FloatArray:
-    """Return where a kernel may write: ``out`` if it can, else a new array."""
+    """Return the array that a kernel writes into: ``out`` if it can, else a new one."""
     if out is not None and can_take(out, shape, dtype, inputs):
         result: FloatArray = out
         return result

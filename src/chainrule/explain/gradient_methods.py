@@ -1,4 +1,7 @@
-"""The three ways to a gradient, run and timed on one network and batch."""
+"""Three methods to compute a gradient, run and timed on one network and batch.
+
+Backward (reverse mode), forward (forward mode) and finite differences.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,13 @@ if TYPE_CHECKING:
     from chainrule.explain.links import Links
 
 Result = TypeVar("Result")
-LIMIT = 0.5  # seconds for each of the ways
+LIMIT = 0.5  # seconds for each of the methods
 ALL_ROWS = 2000  # rows times parameters up to which the forward product is measured on all rows
 
 
 @dataclass(frozen=True)
 class Way:
-    """One way to the gradient.
+    """One method to compute the gradient, with its cost.
 
     Attributes
     ----------
@@ -48,7 +51,7 @@ class Way:
     difference: float | None
 
 
-class Entries:
+class ParameterEntries:
     """All entries of some of the parameters, numbered through.
 
     Attributes
@@ -56,7 +59,7 @@ class Entries:
     size : int
         How many there are.
     drawn : array of int
-        Their numbers in random order: who has no time for all takes the first of these.
+        Their numbers in random order: where there is no time for all, the first of these are taken.
     """
 
     def __init__(self, chain: Links, names: list[str]) -> None:
@@ -88,14 +91,14 @@ class Entries:
         return float(np.abs(found - engine[entries]).max() / largest)
 
 
-def from_the_loss(chain: Links, entries: Entries, multiply_adds: int) -> Way:
+def from_the_loss(chain: Links, entries: ParameterEntries, multiply_adds: int) -> Way:
     """Time the engine: forward, loss and backward, always for all parameters."""
     engine = _Engine(chain)
     seconds = _seconds(engine.forward_and_backward)
     return Way("from the loss backward", multiply_adds, seconds, entries.size, chain.rows, None)
 
 
-def from_the_input(chain: Links, entries: Entries, multiply_adds: int) -> Way:
+def from_the_input(chain: Links, entries: ParameterEntries, multiply_adds: int) -> Way:
     """Time a forward pass, and the explicit Jacobians' product from the parameters to the loss."""
     name = "from the input forward"
     rows = chain.rows if chain.rows * entries.size <= ALL_ROWS else 1
@@ -123,7 +126,7 @@ def from_the_input(chain: Links, entries: Entries, multiply_adds: int) -> Way:
     return Way(name, multiply_adds, seconds, number, rows, difference)
 
 
-def by_differences(chain: Links, entries: Entries, multiply_adds: int) -> Way:
+def by_differences(chain: Links, entries: ParameterEntries, multiply_adds: int) -> Way:
     """Time forward passes of the engine, each with another entry changed."""
     engine = _Engine(chain)
     step = float(np.finfo(chain.network.dtype).eps) ** 0.5
@@ -174,7 +177,9 @@ def _first_rows(chain: Links, rows: int) -> Links:
     )
 
 
-def _columns(chain: Links, entries: Entries, taken: NDArray[np.int64]) -> list[Float64] | None:
+def _columns(
+    chain: Links, entries: ParameterEntries, taken: NDArray[np.int64]
+) -> list[Float64] | None:
     """Return each link's derivative by those of its own parameters that are taken.
 
     The list begins at the first link that has any; None if a Jacobian is too large.
@@ -193,8 +198,8 @@ def _columns(chain: Links, entries: Entries, taken: NDArray[np.int64]) -> list[F
 def _carry(jacobians: list[Float64], columns: list[Float64], d_output: Float64) -> Float64:
     """Return the product, matrix times matrix, and a vector at the end."""
     carried = columns[0]
-    for jacobian, own in zip(jacobians, columns[1:], strict=True):
-        carried = np.concatenate([jacobian @ carried, own], axis=2)
+    for jacobian, column in zip(jacobians, columns[1:], strict=True):
+        carried = np.concatenate([jacobian @ carried, column], axis=2)
     gradient: Float64 = (d_output[:, np.newaxis] @ carried).sum(axis=(0, 1))
     return gradient
 

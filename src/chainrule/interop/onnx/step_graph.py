@@ -1,4 +1,4 @@
-"""From steps back to layers: where ways part and meet again, a container stands."""
+"""From steps back to layers: branches that split and merge again become a container."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from chainrule import layers
-from chainrule.interop.onnx.columns import ByColumn, Tidying
-from chainrule.interop.onnx.steps import Step
+from chainrule.interop.onnx.columns import ByColumn, Simplifier
+from chainrule.interop.onnx.steps import ImportStep
 from chainrule.interop.onnx.written_out import MOST_PARTS, activation_of, evaluate
 from chainrule.layers.layer import Element
 from chainrule.models.architecture import Bundle
@@ -17,15 +17,15 @@ from chainrule.models.architecture import Bundle
 MOST_LAYERS, DEEPEST = 10_000, 20
 
 
-class Ways:
+class StepGraph:
     """The graph of steps, by the names of the values that they give.
 
-    Of each value it knows the nearest one through which all ways to it lead. ``room`` is how many
-    bytes joined layers may take. Errors are ValueError.
+    For each value it knows the last one before it that all paths go through (its immediate
+    dominator). ``limit`` is how many bytes joined layers may take. Errors are ValueError.
     """
 
-    def __init__(self, source: str, steps: dict[str, Step], room: int) -> None:
-        self._room, self.tidying = room, Tidying(room)
+    def __init__(self, source: str, steps: dict[str, ImportStep], limit: int) -> None:
+        self._limit, self.simplifier = limit, Simplifier(limit)
         self._steps, self._before, self._depth = steps, {source: source}, {source: 0}
         for name, step in steps.items():
             self._before[name] = self.last_common(step.inputs)
@@ -36,7 +36,7 @@ class Ways:
         self._count = 0
 
     def last_common(self, names: Sequence[str]) -> str:
-        """Return the last value through which all ways to these lead."""
+        """Return the last value that all paths to these go through."""
         first, *others = names
         for other in others:
             while first != other:
@@ -48,10 +48,10 @@ class Ways:
 
     def network(self, source: str, outputs: Sequence[str]) -> list[Element]:
         """Return the elements of a network that gives these values."""
-        self._elements(source, outputs)  # to see what stands in several places
+        self._elements(source, outputs)  # to count the places of each layer
         self._shared = {key for key, uses in self._uses.items() if uses > 1}
         self._count, self._trained = 0, {}
-        self.tidying = Tidying(self._room)
+        self.simplifier = Simplifier(self._limit)
         return self._elements(source, outputs) or [layers.Identity()]
 
     def _elements(self, source: str, outputs: Sequence[str]) -> list[Element]:
@@ -62,9 +62,9 @@ class Ways:
         return [*self._between(source, common, 0), layers.Branch(*heads)]
 
     def _between(self, start: str, end: str, depth: int) -> list[Element]:
-        """Return what lies between two values, one of which all ways to the other lead through."""
+        """Return the layers from ``start``, which all paths to ``end`` go through, to ``end``."""
         if depth > DEEPEST:
-            raise ValueError(f"ways part within ways more than {DEEPEST} deep")
+            raise ValueError(f"branches are nested more than {DEEPEST} deep")
         backwards: list[Element | ByColumn] = []
         while end != start:
             self._count += 1
@@ -78,45 +78,45 @@ class Ways:
             activation, begin = self._written_out(start, end)
             if not activation:
                 begin = self._before[end]
-                activation = self._meet(step, begin, depth)
+                activation = self._merge(step, begin, depth)
             backwards += reversed(activation)
             end = begin
-        return self.tidying.tidy(backwards[::-1])
+        return self.simplifier.simplify(backwards[::-1])
 
-    def _layers(self, step: Step) -> Sequence[Element | ByColumn]:
+    def _layers(self, step: ImportStep) -> Sequence[Element | ByColumn]:
         if not step.parameters:
             if step.axis == -1 and step.columns is None:
                 return step.layers
             (layer,) = step.layers
             if not isinstance(layer, ByColumn):
-                layer = type(layer)()  # one of its own, to be checked
-            self.tidying.checks[id(layer)] = [step]
+                layer = type(layer)()  # another object, with checks of its own
+            self.simplifier.checks[id(layer)] = [step]
             return (layer,)
         key = step.names
         if key not in self._trained:
             (spec,) = step.layers
-            layer = self.tidying.own(spec, step.parameters)
+            layer = self.simplifier.own(spec, step.parameters)
             self._trained[key] = layers.Shared(layer) if key in self._shared else layer
         self._uses[key] += 1
         return (self._trained[key],)
 
-    def _meet(self, step: Step, start: str, depth: int) -> list[Element]:
-        if step.meeting == "choice":
+    def _merge(self, step: ImportStep, start: str, depth: int) -> list[Element]:
+        if step.merge == "choice":
             return self._between(start, self._chosen(step, start), depth)
-        if step.meeting is None:
+        if step.merge is None:
             raise ValueError(f"{step.label} is understood as a part of an activation only")
         ways = [self._between(start, name, depth + 1) for name in step.inputs]
         if len(ways) == 1:
             return ways[0]
-        if step.meeting == "sum" and len(ways) == 2 and [] in ways and any(ways):
+        if step.merge == "sum" and len(ways) == 2 and [] in ways and any(ways):
             return [layers.Residual(*(ways[0] or ways[1]))]
-        meeting = layers.Parallel(*map(_one, ways), combine=step.meeting)
+        parallel = layers.Parallel(*map(_one, ways), combine=step.merge)
         if step.axis != -1:
-            self.tidying.checks[id(meeting)] = [step]
-        return [meeting]
+            self.simplifier.checks[id(parallel)] = [step]
+        return [parallel]
 
     def _written_out(self, start: str, end: str) -> tuple[list[Element], str]:
-        """Return the activation that leads to ``end``, if it is one, and the value it is of."""
+        """Return the activation that computes ``end``, if any, and the value it is applied to."""
         begin = end
         for _ in range(MOST_PARTS):
             if begin == start:
@@ -130,8 +130,8 @@ class Ways:
                 return activation, begin
         return [], end
 
-    def _chosen(self, step: Step, start: str) -> str:
-        """Return the value that says what the other says wherever that one would be taken."""
+    def _chosen(self, step: ImportStep, start: str) -> str:
+        """Return the value that equals the other one wherever that one would be chosen."""
         try:
             condition, one, other = (evaluate(self._steps, start, name) for name in step.inputs)
         except LookupError:

@@ -1,4 +1,4 @@
-"""What a user's own functions take, by the names of their parameters."""
+"""Validation of the functions of custom layers, losses and activations, and of their arguments."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RESERVED = frozenset({"x", "y", "dy", "dx", "saved", "self"})
 
 
 def parameter_names(function: Callable[..., Any]) -> tuple[str, ...]:
-    """Return the names of what a function takes, one compiled by Numba or a plain one."""
+    """Return the names of a function's parameters; it may be compiled by Numba."""
     signature = inspect.signature(getattr(function, "py_func", function))
     for parameter in signature.parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
@@ -24,16 +24,17 @@ def parameter_names(function: Callable[..., Any]) -> tuple[str, ...]:
 
 
 def function_name(function: Callable[..., Any]) -> str:
-    """Return how messages and layers call a function."""
+    """Return a function's name for messages and for layers."""
     return getattr(function, "__name__", type(function).__name__)
 
 
 def check_function(
-    function: Any, owner: str, allowed: Sequence[str], needed: Sequence[str]
+    function: Any, owner: str, allowed: Sequence[str], required: Sequence[str]
 ) -> tuple[str, ...]:
-    """Return what a function takes; TypeError unless it is among ``allowed``, with all ``needed``.
+    """Return the names of a function's parameters.
 
-    ``owner`` is whose function it is, for messages.
+    TypeError unless they are among ``allowed`` and include all ``required``. ``owner`` is what
+    messages call the function.
     """
     if not callable(function):
         raise TypeError(f"{owner} must be a function, not {function!r}.")
@@ -44,7 +45,7 @@ def check_function(
                 f"{owner} takes {name!r}, but there is only {', '.join(allowed)}: it gets its "
                 "arrays by their names."
             )
-    for name in needed:
+    for name in required:
         if name not in names:
             raise TypeError(f"{owner} must take {name!r}, an array for it to write into.")
     return names
