@@ -45,8 +45,8 @@ def share_of_allowance(workload: Workload) -> float:
         steps=workload.steps,
         threads=cr.get_num_threads(),
     )
-    vectors = 1 + cr.Adam.state_vectors
-    own = 3 * vectors * network.params.nbytes + plan.arena_size * network.dtype.itemsize
+    vectors = 1 + cr.Adam().state_vectors
+    own = 3 * vectors * network.params.nbytes + plan.arena_bytes
     return peak / (X.nbytes + y.nbytes + own)
 
 

@@ -9,16 +9,18 @@ import numpy as np
 
 import chainrule as cr
 from chainrule.elementary import tanh
-from chainrule.engine.foreign import BoundFunction
+from chainrule.engine.binding import Binding
 from chainrule.engine.machine import Machine
-from chainrule.kernels.context import Phase
-from chainrule.kernels.foreign import call
+from chainrule.kernels.context import CONTEXT_SIZE, Phase
 from chainrule.kernels.jit import kernel
-from chainrule.plan.functions import Function
+from chainrule.kernels.native import call, call_python
+from chainrule.operations.operation import Function
+from chainrule.plan.call import Call
+from chainrule.plan.plan import table_of
 
 BATCH = 64
 STEPS = 100
-FORWARD_AND_BACKWARD = Phase.WALK | Phase.BACKWARD | Phase.INPUT_GRADIENT
+FORWARD_AND_BACKWARD = Phase.PREDICT | Phase.BACKWARD | Phase.INPUT_GRADIENT
 
 
 def forward(x, weight, bias, y):
@@ -76,7 +78,7 @@ class Layers:
     def setup(self, layer):
         self.network = cr.Sequential(LAYERS[layer], seed=0)
         X = np.random.default_rng(0).standard_normal((BATCH, 64), "float32")
-        plan = self.network.make_plan((64,), BATCH)
+        plan = self.network.make_plan((64,), BATCH, retain=True)  # x and d_output stay
         self.machine = Machine(plan, self.network.dtype, "numba")
         self.machine.run(Phase.GATHER, BATCH, params=self.network.params, inputs=X)
         self.machine.rows_at("d_output", BATCH)[:] = 1
@@ -99,9 +101,15 @@ class Layers:
 
 
 @kernel
-def call_often(table, times):
+def call_often(program, context, times):
     for _ in range(times):
-        call(table, 1, 0, 0, 0, 0, 0, 0, 0)
+        call(program, 0, context)
+
+
+@kernel
+def call_python_often(program, context, times):
+    for _ in range(times):
+        call_python(program, 0, context)
 
 
 class Calls:
@@ -112,13 +120,18 @@ class Calls:
     times = 100_000
 
     def setup(self, function):
-        what = Function(lambda: None, (), "a function that does nothing", function == "compiled")
-        self.bound = BoundFunction(what, np.dtype("float32"), True, [], [])
-        call_often(self.bound.table, 1)
+        compiled = function == "compiled"
+        label = "a function that does nothing"
+        program = [Call(Function(lambda: None, (), label, can_compile=compiled), ())]
+        dtype = np.dtype("float32")
+        self.bound = Binding(program, table_of(program, {}), dtype, "numba", True, {}, [])
+        self.context = np.zeros(CONTEXT_SIZE, np.int64)
+        self.often = call_often if compiled else call_python_often
+        self.often(self.bound.table, self.context, 1)
 
     def track_call(self, function):
         started = perf_counter()
-        call_often(self.bound.table, self.times)
+        self.often(self.bound.table, self.context, self.times)
         return (perf_counter() - started) / self.times * 1e9
 
     track_call.unit = "ns"

@@ -9,6 +9,7 @@ import chainrule as cr
 from benchmarks.threads import THREADS
 from chainrule.cli.measurement.workloads import MEDIUM, WORKLOADS
 from chainrule.engine.machine import Machine
+from chainrule.engine.update import UpdateOptions
 from chainrule.kernels.context import Phase
 
 FLOPS = 2e9  # a call, at most, unless one step has more
@@ -17,6 +18,7 @@ WHOLE = Phase.FORWARD | Phase.BACKWARD | Phase.UPDATE
 
 class Engine:
     param_names = ("workload", "threads")
+    options = UpdateOptions()
 
     def setup(self, workload, threads):
         cr.set_num_threads(threads)
@@ -35,7 +37,7 @@ class Engine:
             X.shape[1:], chosen.batch, loss=chosen.loss, steps=steps, threads=threads, training=True
         )
         self.machine = Machine(plan, dtype, "numba")
-        self.state = cr.Adam().state(self.network)
+        self.state = cr.Adam().state(self.network, self.options)
         self.losses = self.machine.losses_for(steps)
         self.order = np.tile(np.arange(chosen.batch), steps)
         if not chosen.full_batch:
@@ -52,8 +54,7 @@ class Engine:
             params=self.network.params,
             grads=self.network.grads,
             losses=self.losses,
-            update=self.state.rule,
-            state=self.state.vectors,
+            **self.state.arguments,
             **self.data,
         )
 
@@ -108,12 +109,7 @@ class Clipping(Steps):
 
     params = (["mnist"], THREADS)
 
-    def setup(self, workload, threads):
-        super().setup(workload, threads)
-        self.state.rule["clip_norm"] = 1e-3
-
-    def run(self, phases):
-        super().run(phases | Phase.CLIP)
+    options = UpdateOptions(clip_norm=1e-3)
 
 
 class LargeStep(Steps):

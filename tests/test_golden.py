@@ -1,5 +1,6 @@
 """chainrule computes what PyTorch computes: golden/README.md tells what is compared."""
 
+import json
 import runpy
 from pathlib import Path
 
@@ -133,7 +134,11 @@ def test_fit(case, backend):
 
 
 def test_cases_cover_every_layer_loss_and_optimizer():
-    used = set()
+    # Some stand alone: see test_operations.py and optimizers/test_rules.py.
+    alone = json.loads((FOLDER / "operations.json").read_text())
+    used = {case.get("layer") or case["loss"] for case in alone}
+    cases = json.loads((FOLDER / "optimizers.json").read_text())["cases"]
+    used |= {case["optimizer"] for case in cases}
     for case in CASES:
         used = used.union(*map(names_in, (*case.layers, case.loss, case.optimizer)))
     public = {*cr.layers.__all__, *cr.losses.__all__, *cr.optimizers.__all__, "MultiLoss"}
@@ -143,4 +148,6 @@ def test_cases_cover_every_layer_loss_and_optimizer():
 
 def test_cases_cover_every_loss_with_sample_weights():
     weighted = {case.loss[0] for case in CASES if case.weighted}
+    alone = json.loads((FOLDER / "operations.json").read_text())
+    weighted |= {case["loss"] for case in alone if "sample_weight" in case}
     assert set(cr.losses.__all__) - weighted == set()

@@ -155,3 +155,13 @@ def test_an_exception_while_threads_start_leaves_none_running(monkeypatch, start
     while _thread._count() > before:
         assert time.monotonic() < until
         time.sleep(0.001)
+
+
+def test_nothing_is_learned_from_a_run_that_did_no_batch(monkeypatch):
+    """As of one whose first batch has a loss that is not finite."""
+    simulation = Simulation(monkeypatch, idle=True)
+    simulation.run(1000, 1e-3, 1e-3)
+    before = simulation.count.choose(1000)
+    for choice in (before, before._replace(threads=1), before._replace(threads=2)):
+        simulation.count.learn(choice, 0, 1e-3, 0, 0.0)
+    assert simulation.count.choose(1000) == before

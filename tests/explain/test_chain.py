@@ -37,7 +37,7 @@ def target_for(loss, output):
     rng = np.random.default_rng(1)
     if loss.takes_labels:
         return rng.integers(0, output.shape[1], len(output))
-    return rng.uniform(size=output.shape)
+    return rng.uniform(size=(len(output), *loss.target_shape(output.shape[1:])))
 
 
 def assert_right(chain):
@@ -55,13 +55,15 @@ def assert_right(chain):
 @pytest.mark.parametrize("merge", [True, False])
 @pytest.mark.parametrize("layer", LAYERS, ids=repr)
 def test_every_layer(layer, merge):
-    net = cr.Sequential(cr.Linear(3, 4), layer, cr.Linear(4, 2), seed=0, dtype="float64")
+    width = 2 if isinstance(layer, cr.GLU) else 4
+    net = cr.Sequential(cr.Linear(3, 4), layer, cr.Linear(width, 2), seed=0, dtype="float64")
     assert_right(cr.explain(net, cr.MSELoss(), batch((3, 3)), batch((3, 2), 1), merge=merge))
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=repr)
 def test_every_loss(loss):
-    net = cr.Sequential(cr.Linear(3, 4), cr.Tanh(), cr.Linear(4, 3), seed=0, dtype="float64")
+    outputs = 4 if isinstance(loss, cr.GaussianNLLLoss) else 3
+    net = cr.Sequential(cr.Linear(3, 4), cr.Tanh(), cr.Linear(4, outputs), seed=0, dtype="float64")
     x = batch((5, 3))
     assert_right(cr.explain(net, loss, x, target_for(loss, net.predict(x))))
 
@@ -69,7 +71,7 @@ def test_every_loss(loss):
 @given(data=st.data(), rows=st.integers(1, 4), depth=st.integers(1, 6))
 @settings(max_examples=25, deadline=None)
 def test_networks_of_any_depth_and_any_order_of_merging(data, rows, depth):
-    same_size = [layer for layer in LAYERS if not isinstance(layer, cr.Flatten)]
+    same_size = [layer for layer in LAYERS if not isinstance(layer, cr.Flatten | cr.GLU)]
     layers = data.draw(st.lists(st.sampled_from(same_size), min_size=depth, max_size=depth))
     net = cr.Sequential(*layers, cr.Linear(4, 4), seed=depth, dtype="float64")
     x = batch((rows, 4), depth)

@@ -10,19 +10,23 @@ import numpy as np
 import pytest
 
 import chainrule.kernels
+import chainrule.operations
 import chainrule.reference
 from chainrule.kernels import jit
 from chainrule.kernels.blocks import NORM_BLOCK, PACKED_BYTES
 from chainrule.kernels.group import GROUP_SIZE
+from chainrule.operations.operation import View
 
 # Not kernels, but what they are made with.
 WITHOUT_TWIN = {
     *(
+        "argument",
         "atomics",
         "blocks",
         "cache",
         "clock",
         "compilation",
+        "context",
         "conversion",
         "copy",
         "dot",
@@ -30,6 +34,7 @@ WITHOUT_TWIN = {
         "formats",
         "group",
         "jit",
+        "native",
         "same",
         "sums",
         "thread_group",
@@ -56,32 +61,47 @@ def modules(package):
     return {name for _, name, _ in iter_modules(package.__path__)}
 
 
-# What makes a function's arguments has its twin in chainrule.engine.views.
-NATIVE = "arguments_of", "address", "call", "call_python"
-SUBJECTS = sorted(modules(chainrule.kernels) - WITHOUT_TWIN)
-PAIRS = [
-    (subject, name)
-    for subject in SUBJECTS
-    for name in public_functions(import_module(f"chainrule.kernels.{subject}"))
-]
+def kernels_of(subject):
+    """Return the kernels of this name's file in kernels, and of that in operations."""
+    found = {}
+    if subject in modules(chainrule.kernels) - WITHOUT_TWIN:
+        found = public_functions(import_module(f"chainrule.kernels.{subject}"))
+    if subject in modules(chainrule.operations):
+        beside = public_functions(import_module(f"chainrule.operations.{subject}"))
+        if jit.JIT_DISABLED:  # a kernel is a function as any other
+            found |= {name: beside[name] for name in beside.keys() & references_of(subject).keys()}
+        else:
+            found |= {name: value for name, value in beside.items() if hasattr(value, "py_func")}
+    return found
+
+
+def references_of(subject):
+    if subject not in modules(chainrule.reference):
+        return {}
+    return public_functions(import_module(f"chainrule.reference.{subject}"))
+
+
+SUBJECTS = sorted(
+    subject
+    for subject in modules(chainrule.kernels) | modules(chainrule.operations)
+    if kernels_of(subject)
+)
+PAIRS = [(subject, name) for subject in SUBJECTS for name in kernels_of(subject)]
 
 
 def pair(subject, name):
-    return (
-        getattr(import_module(f"chainrule.{package}.{subject}"), name)
-        for package in ("kernels", "reference")
-    )
+    return kernels_of(subject)[name], references_of(subject)[name]
 
 
 def test_every_file_has_its_twin():
-    assert {*SUBJECTS, "ops"} == modules(chainrule.reference)  # see test_ops.py
+    references = modules(chainrule.reference) - {"ops"}  # see test_ops.py
+    assert references >= {*SUBJECTS}
+    assert references - {*SUBJECTS} <= modules(chainrule.operations)
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)
 def test_every_function_has_its_twin(subject):
-    kernels = public_functions(import_module(f"chainrule.kernels.{subject}"))
-    references = public_functions(import_module(f"chainrule.reference.{subject}"))
-    kernels.pop("arguments_of", None)
+    kernels, references = kernels_of(subject), references_of(subject)
     assert kernels.keys() == references.keys()
     for name, kernel in kernels.items():
         function = getattr(kernel, "py_func", kernel)
@@ -110,6 +130,8 @@ def arguments(function, rows, columns, dtype, rng):
         "scratch": (PACKED_BYTES // 4,),
         "weight": (rows,),
         "source": (rows + 3, columns),
+        **dict.fromkeys(("class_weight", "pos_weight"), (columns,)),
+        "quantiles": (3,),
         "parts": (3, columns + 1),
         "out": (rows, columns),
         "c": (rows, columns),
@@ -131,6 +153,17 @@ def arguments(function, rows, columns, dtype, rng):
         "beta2": 0.999,
         "eps": 1e-8,
         "step": 3,
+        "amsgrad": True,
+        "centered": True,
+        "constant": 0.9,
+        "full": True,
+        "log_input": True,
+        "positive": 1.5,
+        "decoupled_weight_decay": True,
+        "lr_decay": 0.1,
+        "momentum_decay": 0.004,
+        "penalty": 0.1,
+        "shrink": 0.95,
         "total": 2.5,
         "floor": dtype(-0.5),
         "threads": 1,
@@ -152,11 +185,11 @@ def arguments(function, rows, columns, dtype, rng):
         "stride": 2 * columns + 3,
     }
     name = function.__name__
-    if name == "cross_entropy":
+    if name in ("cross_entropy", "weighted_cross_entropy"):
         shapes["terms"] = (rows, 1)
-    if name in ("linear", "linear_add", "linear_relu", "linear_backward_weight"):
+    if name in ("linear", "linear_add", "linear_backward_weight"):
         shapes["x"] = (rows, inner)
-    if name in ("linear", "linear_relu"):
+    if name == "linear":
         shapes["b"] = (columns,)
     if name == "linear_backward_input":
         shapes["dx"] = (rows, inner)
@@ -174,13 +207,25 @@ def arguments(function, rows, columns, dtype, rng):
         shapes["squares"] = (-(-rows * columns // NORM_BLOCK),)
     if name == "square_norms_of_products":
         shapes["squares"] = (rows,)
-    if name == "sum_of_weights":
+    if name in ("add_up_weights", "sum_of_weights"):
         del numbers["total"]
         shapes |= {"weights": (rows + 3,), "total": (1,)}
+    if name in ("glu", "glu_backward"):
+        shapes |= dict.fromkeys(("x", "dx"), (rows, 2 * columns))
+    if "gaussian_nll" in name or "quantile" in name:
+        wide = rows, columns * (2 if "gaussian_nll" in name else 3)
+        shapes |= dict.fromkeys(("output", "d_output", "direction", "d_gradient"), wide)
+        shapes["terms"] = (rows, columns) if "gaussian_nll" in name else wide
+    if name in ("prelu", "prelu_backward"):
+        shapes |= {"weight": (columns,), "d_weight": (columns,)}
+    if name == "put_columns_among_zeros":
+        shapes["dx"] = (rows, columns + 2)
     if name == "add_loss":
         shapes["loss"] = (1,)
     if name in ("put_columns", "take_columns"):
         shapes["y"] = (rows, columns + 2)
+    positive = {"square", "squares", "largest", "root", "weight"}
+    positive |= {"target"} if "poisson" in name else set()
     values = []
     for parameter in inspect.signature(function).parameters:
         if parameter in numbers:
@@ -196,16 +241,24 @@ def arguments(function, rows, columns, dtype, rng):
             values.append(rng.permutation(rows + 3)[:rows])
         elif parameter == "uniform":
             values.append(rng.uniform(size=rows))
-        elif parameter in ("square", "squares", "weight"):
+        elif parameter in ("class_weight", "pos_weight", "quantiles"):  # numbers of the operation
+            values.append(rng.uniform(0.1, 0.9, shapes[parameter]).astype(dtype))
+        elif parameter in positive:
             values.append(rng.uniform(0.1, 2, shapes.get(parameter, (rows, columns))).astype(dtype))
-        elif parameter == "target" and name == "bce_with_logits":
+        elif parameter == "target" and "bce_with_logits" in name:
             values.append(rng.uniform(0, 1, (rows, columns)).astype(dtype))
         else:
             values.append(rng.normal(size=shapes.get(parameter, (rows, columns))).astype(dtype))
     subject = function.__module__.rpartition(".")[2]
     flat = ("activation", "clip", "combine", "curvature", "dropout", "norm", "rescale", "update")
+    operation = None
+    if subject in modules(chainrule.operations):
+        module = import_module(f"chainrule.operations.{subject}")
+        operation = getattr(module, "OPERATION", None)
+    is_flat = subject in flat or getattr(operation, "view", None) == View.FLAT
+    is_flat |= "params" in inspect.signature(function).parameters
     by_row = any(word in name for word in ("softmax", "columns", "rows", "add_up"))
-    if subject in flat and not by_row:
+    if is_flat and not by_row:
         values = [v.reshape(-1) if isinstance(v, np.ndarray) else v for v in values]
     return values
 
@@ -214,9 +267,8 @@ def tolerance(dtype):
     return {"rtol": 64 * np.finfo(dtype).eps, "atol": 64 * np.finfo(dtype).eps}
 
 
-# Those that take numbers instead have tests/test_elementary.py, those that take the addresses of
-# functions tests/test_arguments.py.
-ARRAY_PAIRS = [pair for pair in PAIRS if pair[0] != "elementary" and pair[1] not in NATIVE]
+# Those that take numbers instead have test_elementary.py.
+ARRAY_PAIRS = [(subject, name) for subject, name in PAIRS if subject != "elementary"]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -15,6 +15,7 @@ WITH_ARGUMENTS = {
     "GELU": [("none",), ("tanh",)],
     "LeakyReLU": [(0.01,), (0.0,), (0.5,)],
     "ELU": [(1.0,), (0.3,), (0.0,)],
+    "PReLU": [(), (4, 0.1)],
     "Rescale": [(0.5,), (-2.0, 3.0)],
     "Residual": [(cr.Linear(4, 4), cr.Tanh())],
     "Parallel": [(cr.Linear(4, 3), cr.Linear(4, 3))],
@@ -29,6 +30,10 @@ LAYERS = [
 LOSSES = [getattr(cr, name)() for name in cr.losses.__all__] + [
     cr.CrossEntropyLoss(label_smoothing=0.3),
     cr.HuberLoss(delta=0.2),
+    cr.BCEWithLogitsLoss(pos_weight=[0.5, 1.0, 3.0]),
+    cr.CrossEntropyLoss(weight=[0.5, 0.0, 3.0]),
+    cr.CrossEntropyLoss(0.3, weight=[0.5, 1.0, 3.0]),
+    cr.PoissonNLLLoss(log_input=False, full=True),
 ]
 
 
@@ -64,9 +69,12 @@ def _keeps_shape(layer):
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("loss", LOSSES, ids=repr)
 def test_loss(loss, weighted):
-    net = cr.Sequential(cr.Linear(4, 6), cr.Tanh(), cr.Linear(6, 3), seed=0)
+    outputs = 4 if isinstance(loss, cr.GaussianNLLLoss) else 3
+    # Positive, as rates and variances are.
+    net = cr.Sequential(cr.Linear(4, 6), cr.Tanh(), cr.Linear(6, outputs), cr.Softplus(), seed=0)
     rng = np.random.default_rng(2)
-    y = rng.integers(0, 3, 7) if loss.takes_labels else rng.uniform(size=(7, 3))
+    shape = (7, *loss.target_shape((outputs,)))
+    y = rng.integers(0, outputs, shape) if loss.takes_labels else rng.uniform(size=shape)
     weights = rng.uniform(0, 2, 7) if weighted else None
     assert cr.gradcheck(net, loss, batch((7, 4)), y, sample_weight=weights).error < 1e-6
 
@@ -133,9 +141,9 @@ def test_reference_linear_by_complex_step():
     reference_affine.linear_backward_weight(x, dy, 0, False, np.empty(0), dw)
     reference_affine.linear_backward_bias(dy, False, db)
     linear = reference_affine.linear
-    by_x = complex_step(lambda v, y: linear(v, w, b, np.empty(0), y), x, dy)
-    by_w = complex_step(lambda v, y: linear(x, v, b, np.empty(0), y), w, dy)
-    by_b = complex_step(lambda v, y: linear(x, w, v, np.empty(0), y), b, dy)
+    by_x = complex_step(lambda v, y: linear(v, w, b, -np.inf, np.empty(0), y), x, dy)
+    by_w = complex_step(lambda v, y: linear(x, v, b, -np.inf, np.empty(0), y), w, dy)
+    by_b = complex_step(lambda v, y: linear(x, w, v, -np.inf, np.empty(0), y), b, dy)
     for mine, exact in ((dx, by_x), (dw, by_w), (db, by_b)):
         np.testing.assert_allclose(mine, exact, rtol=1e-12, atol=1e-14)
 

@@ -225,9 +225,14 @@ def test_a_full_disk_is_a_warning_and_what_was_kept_stays(path, monkeypatch):
     "make",
     [
         lambda: cr.SGD(1e-9), lambda: cr.SGD(1.0, momentum=0.9), lambda: cr.Adam(1.0),
-        lambda: cr.AdamW(1e30, weight_decay={"*.weight": 0.5}),
+        lambda: cr.AdamW(1e30, weight_decay={"*.weight": 0.5}), lambda: cr.Adam(1.0, amsgrad=True),
+        lambda: cr.NAdam(1e30), lambda: cr.RMSprop(1e30, momentum=0.9, centered=True),
+        lambda: cr.RMSprop(1.0), lambda: cr.Adagrad(1.0), lambda: cr.Lion(1e20),
     ],
-    ids=["SGD", "momentum", "Adam", "AdamW"],
+    ids=[
+        "SGD", "momentum", "Adam", "AdamW", "amsgrad", "NAdam", "centered", "RMSprop", "Adagrad",
+        "Lion",
+    ],
 )  # fmt: skip
 def test_what_fit_has_written_it_can_go_on_from(path, make, scale):
     """However far numbers grow: it ends as the training in one piece does."""

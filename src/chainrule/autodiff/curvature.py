@@ -158,7 +158,7 @@ def gauss_newton_vp(
 
     J is the network's Jacobian by its parameters, and H the loss's Hessian by the output. It is
     the part of the Hessian that takes the network for linear, never negative where the loss is
-    convex, as all of chainrule's are.
+    convex, as all of chainrule's are but ``GaussianNLLLoss``.
 
     Parameters
     ----------
@@ -209,14 +209,18 @@ def fisher_vp(
     """Return the Fisher information matrix times a vector.
 
     The loss of a row is taken for the negative logarithm of its target's probability: a normal
-    distribution of variance 1/2 for ``MSELoss``, Huber's for ``HuberLoss``, the classes'
-    probabilities for the others. The matrix is the mean over the rows of what the squared gradient
-    (its outer product with itself) is on average, if the network were right about the targets; so
-    there is no y. A mean over several outputs is taken as the loss takes it.
+    distribution of variance 1/2 for ``MSELoss``, Huber's for ``HuberLoss``, Laplace's for
+    ``L1Loss``, an asymmetric one for each quantile of ``QuantileLoss``, and those that the other
+    losses are named after, or the classes' probabilities. The matrix is the mean over the rows of
+    what the squared gradient (its outer product with itself) is on average, if the network were
+    right about the targets; so there is no y. A mean over several outputs is taken as the loss
+    takes it.
 
-    It is the Gauss-Newton matrix but for ``HuberLoss``, where that depends on y.
+    It is the Gauss-Newton matrix where that does not depend on y, as with ``MSELoss`` and the
+    losses of classes.
 
-    Parameters are those of :func:`gauss_newton_vp`, and so are result and errors.
+    Parameters are those of :func:`gauss_newton_vp`, and so are result and errors. A loss with
+    weights of classes is no such logarithm, and raises NotImplementedError.
 
     References
     ----------
@@ -341,13 +345,21 @@ def curve_output(
         "total": total,
         "direction": tangent.reshape(rows, -1),
         "d_gradient": d_gradient,
-        **head.numbers,
+        **{name: _array_or_number(value, net.dtype) for name, value in head.numbers.items()},
     }
-    if "target" in curvature.names:
+    if head.takes_labels:
+        given["label"] = batch.targets.values[number][block].copy()
+    else:
         given["target"] = batch.targets.values[number][block].copy().reshape(rows, -1)
+    if loss is not None and loss.row_weight is not None:
+        code_of(loss.row_weight, net.backend)(*(given[name] for name in loss.row_weight.names))
     code_of(curvature, net.backend)(*(given[name] for name in curvature.names))
     if factor != 1.0:
         d_gradient *= factor
+
+
+def _array_or_number(value: float | tuple[float, ...], dtype: np.dtype) -> Any:
+    return np.array(value, dtype) if isinstance(value, tuple) else value
 
 
 def _any_targets(net: Sequential, loss: Loss, inputs: NDArray[Any]) -> Any:
@@ -355,7 +367,7 @@ def _any_targets(net: Sequential, loss: Loss, inputs: NDArray[Any]) -> Any:
     rows, shapes = len(inputs), net.output_shapes(inputs.shape[1:])
     heads = loss.heads([Tensor(shape) for shape in shapes])
     targets = [
-        np.zeros(rows, np.int64) if head.takes_labels else np.zeros((rows, *shape), net.dtype)
-        for head, shape in zip(heads, shapes, strict=True)
+        np.zeros(rows, np.int64) if shape is None else np.zeros((rows, *shape), net.dtype)
+        for shape in (head.target_shape for head in heads)
     ]
     return one_or_tuple(targets)

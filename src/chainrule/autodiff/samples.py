@@ -219,7 +219,7 @@ def _for_each_block(
             heads = range(len(machine.plan.heads))
             d_outputs = [machine.rows_at("d_output", rows, head) for head in heads]
             for d_output in d_outputs:
-                d_output *= rows  # as the batch's loss is a mean
+                d_output *= float(losses[0, 0])  # as the batch's loss is a mean
             begin_with = [d_output.copy() for d_output in d_outputs]  # they may be added to
             machine.run(Phase.BACKWARD, order, params=params)
             inputs = batch.inputs[block]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 import chainrule as cr
 from chainrule import datasets
 from chainrule.cli.tables import LARGEST, Encoding
+from chainrule.layers.activation import Elementwise
 from chainrule.layers.layer import Layer
 from chainrule.losses import Loss
 from chainrule.utils.arguments import integer
@@ -23,16 +24,8 @@ from chainrule.utils.wording import plural
 
 Labels = NDArray[np.int64]
 
-ACTIVATIONS = {
-    "relu": cr.ReLU,
-    "leaky_relu": cr.LeakyReLU,
-    "tanh": cr.Tanh,
-    "sigmoid": cr.Sigmoid,
-    "gelu": cr.GELU,
-    "silu": cr.SiLU,
-    "softplus": cr.Softplus,
-    "elu": cr.ELU,
-}
+LAYERS = [getattr(cr, name) for name in cr.layers.__all__]
+ACTIVATIONS = {layer.operation: layer for layer in LAYERS if issubclass(layer, Elementwise)}
 LR = 5e-3
 TEST_SHARE, VALIDATION_SHARE = 0.2, 0.1
 

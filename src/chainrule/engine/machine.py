@@ -53,6 +53,8 @@ class Machine:
         self._no_update = self._bind((), np.zeros((0, 1), np.int64))
         self._update: tuple[UpdateProgram | None, Binding] = None, self._no_update
         self.arena = aligned_zeros(-(-plan.arena_bytes // plan.item), dtype)
+        for start, values in plan.constants:
+            self.arena[start : start + len(values)] = values
         self.contexts = np.zeros((plan.threads, words.CONTEXT_SIZE), np.int64)
         self._numbers = self.contexts.view(np.float64)
         self._layout = np.array(

@@ -123,6 +123,8 @@ class ThreadCount:
         self, choice: Choice, batches: int, seconds: float, shared: int, shared_seconds: float
     ) -> None:
         """Take in what batches have taken, and those among them that threads have shared."""
+        if batches == 0:  # the first one's loss was not finite
+            return
         now = perf_counter()
         _budget.worked += seconds
         if self._first == 0.0:

@@ -72,6 +72,14 @@ def sum_of_weights(weights, order, total):
         total[0] = result
 
 
+@kernel
+def add_up_weights(weight, total):
+    result = 0.0
+    for i in range(weight.size):
+        result += weight[i]
+    total[0] = result
+
+
 if JIT_DISABLED:  # addresses are for machine code
 
     def gather_rescaled(memory, dtype, first, stride, order, scale, offset, out):

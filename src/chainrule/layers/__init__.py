@@ -1,47 +1,29 @@
-"""Layers: small immutable specs. They know shapes and parameters, and compute nothing."""
+"""Layers: small immutable specs. They know shapes and parameters, and compute nothing.
 
-from chainrule.layers.activation import (
-    ELU,
-    GELU,
-    Identity,
-    LeakyReLU,
-    LogSoftmax,
-    ReLU,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    Softplus,
-    Tanh,
-)
+Each file's ``__all__`` names the layers that it adds to the public ones.
+"""
+
+from chainrule.layers import activation, container, dropout, glu, linear, prelu, rescale, shape
+from chainrule.layers.activation import *
 from chainrule.layers.compiled import CompiledLayer as CompiledLayer
-from chainrule.layers.container import Branch, Parallel, Residual, Shared
-from chainrule.layers.dropout import Dropout
+from chainrule.layers.container import *
+from chainrule.layers.dropout import *
+from chainrule.layers.glu import *
 from chainrule.layers.layer import Layer as Layer
 from chainrule.layers.layer import Parameter as Parameter
-from chainrule.layers.linear import Linear
+from chainrule.layers.linear import *
 from chainrule.layers.numpy_layer import NumPyLayer as NumPyLayer
 from chainrule.layers.own_activation import Activation as Activation
-from chainrule.layers.rescale import Rescale
-from chainrule.layers.shape import Flatten
+from chainrule.layers.prelu import *
+from chainrule.layers.rescale import *
+from chainrule.layers.shape import *
 
-__all__ = [
-    "ELU",
-    "GELU",
-    "Branch",
-    "Dropout",
-    "Flatten",
-    "Identity",
-    "LeakyReLU",
-    "Linear",
-    "LogSoftmax",
-    "Parallel",
-    "ReLU",
-    "Rescale",
-    "Residual",
-    "Shared",
-    "SiLU",
-    "Sigmoid",
-    "Softmax",
-    "Softplus",
-    "Tanh",
-]
+__all__: list[str] = []
+__all__ += activation.__all__
+__all__ += container.__all__
+__all__ += dropout.__all__
+__all__ += glu.__all__
+__all__ += linear.__all__
+__all__ += prelu.__all__
+__all__ += rescale.__all__
+__all__ += shape.__all__

@@ -8,6 +8,23 @@ from chainrule.operations.operation import Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import at_least_zero
 
+__all__ = [
+    "ELU",
+    "GELU",
+    "Hardswish",
+    "Identity",
+    "LeakyReLU",
+    "LogSoftmax",
+    "Mish",
+    "ReLU",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Softsign",
+    "Tanh",
+]
+
 
 @dataclass(frozen=True)
 class Elementwise(Layer):
@@ -212,6 +229,66 @@ class GELU(Elementwise):
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
         return plan.apply("gelu_tanh" if self.approximate == "tanh" else self.operation, x)
+
+
+@dataclass(frozen=True)
+class Mish(Elementwise):
+    """Mish: ``x * tanh(softplus(x))``, elementwise.
+
+    Shapes: input ``(n, *)``, output the same.
+
+    References
+    ----------
+    Misra, *Mish: A Self Regularized Non-Monotonic Activation Function*, BMVC 2020.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> cr.Sequential(cr.Mish()).predict([[0.0, 100.0]])
+    array([[  0., 100.]], dtype=float32)
+    """
+
+    operation = "mish"
+
+
+@dataclass(frozen=True)
+class Hardswish(Elementwise):
+    """Swish made of pieces: ``x * min(max(x + 3, 0), 6) / 6``, elementwise.
+
+    Shapes: input ``(n, *)``, output the same.
+
+    References
+    ----------
+    Howard et al., *Searching for MobileNetV3*, ICCV 2019.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> cr.Sequential(cr.Hardswish()).predict([[-4.0, 0.0, 4.0]])
+    array([[0., 0., 4.]], dtype=float32)
+    """
+
+    operation = "hardswish"
+
+
+@dataclass(frozen=True)
+class Softsign(Elementwise):
+    """Softsign: ``x / (1 + abs(x))``, elementwise.
+
+    Shapes: input ``(n, *)``, output the same.
+
+    References
+    ----------
+    Turian et al., *Quadratic Features and Deep Architectures for Chunking*, NAACL HLT 2009.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> cr.Sequential(cr.Softsign()).predict([[-1.0, 3.0]])
+    array([[-0.5 ,  0.75]], dtype=float32)
+    """
+
+    operation = "softsign"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from chainrule.operations.operation import Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import shortened
 
+__all__ = ["Branch", "Parallel", "Residual", "Shared"]
+
 Combine = Literal["sum", "concatenate", "product"]
 
 

@@ -8,6 +8,8 @@ from chainrule.operations.operation import Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import share_below_one
 
+__all__ = ["Dropout"]
+
 
 @dataclass(frozen=True)
 class Dropout(Layer):

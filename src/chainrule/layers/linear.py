@@ -8,6 +8,8 @@ from chainrule.operations.operation import Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import integer
 
+__all__ = ["Linear"]
+
 
 @dataclass(frozen=True)
 class Linear(Layer):

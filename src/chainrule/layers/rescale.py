@@ -8,6 +8,8 @@ from chainrule.operations.operation import Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import real
 
+__all__ = ["Rescale"]
+
 
 @dataclass(frozen=True)
 class Rescale(Layer):

@@ -7,6 +7,8 @@ from chainrule.layers.layer import Layer
 from chainrule.operations.operation import Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
 
+__all__ = ["Flatten"]
+
 
 @dataclass(frozen=True)
 class Flatten(Layer):

@@ -1,8 +1,12 @@
 """Losses: how far the output is from what it should be, as one number and its gradient."""
 
-from chainrule.losses.loss import BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, MSELoss
+from chainrule.losses import classification, regression
+from chainrule.losses.classification import *
 from chainrule.losses.loss import Loss as Loss
 from chainrule.losses.loss import OutputLoss as OutputLoss
 from chainrule.losses.loss import Targets as Targets
+from chainrule.losses.regression import *
 
-__all__ = ["BCEWithLogitsLoss", "CrossEntropyLoss", "HuberLoss", "MSELoss"]
+__all__: list[str] = []
+__all__ += classification.__all__
+__all__ += regression.__all__

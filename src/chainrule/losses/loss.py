@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,14 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.engine.machine import Machine
 from chainrule.engine.pool import MachinePool
 from chainrule.kernels.context import Phase
-from chainrule.operations.operation import find
+from chainrule.operations.operation import Numbers as PlanNumbers
+from chainrule.operations.operation import Shape, find
 from chainrule.plan import Head, PlanBuilder, Tensor, make_plan
-from chainrule.utils import arguments, arrays
+from chainrule.utils import arrays
 from chainrule.utils.arguments import Numbers
 from chainrule.utils.arrays import FloatArray
 from chainrule.utils.protocols import as_array
-
-__all__ = ["BCEWithLogitsLoss", "CrossEntropyLoss", "HuberLoss", "MSELoss"]
 
 SINGLE, DOUBLE = map(np.dtype, arrays.FLOATS)
 
@@ -98,7 +97,7 @@ class Loss(Numbers, ABC):
         """Return the loss and its gradient by ``output``."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class OutputLoss(Loss):
     """A loss of one output.
 
@@ -106,21 +105,30 @@ class OutputLoss(Loss):
     output as an array of the output's shape.
     """
 
-    operation: ClassVar[str]  # a file's name in chainrule.operations
+    operation: ClassVar[str]  # a file's name in chainrule.operations; may be a property
     takes_labels: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         self.check_numbers()
 
-    @property
-    def numbers(self) -> dict[str, float]:
-        """The operation's hyperparameters, by name."""
+    def __repr__(self) -> str:
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        texts = [f"{name}={value!r}" for name, value in given.items() if value is not None]
+        return f"{type(self).__name__}({', '.join(texts)})"
+
+    def numbers(self, output_shape: Shape) -> PlanNumbers:
+        """Return the operation's hyperparameters by name, for an output of this shape a row."""
         return {}
+
+    def target_shape(self, output_shape: Shape) -> Shape:
+        """Return the shape of a row's target for a row of the output; that of a label is ()."""
+        return () if self.takes_labels else output_shape
 
     def head(self, output: Tensor, loss_weight: float = 1.0) -> Head:
         """Return what a plan says of an output that goes into this loss."""
-        target_shape = None if self.takes_labels else output.shape
-        return Head(output, find(self.operation), self.numbers, loss_weight, target_shape)
+        target_shape = None if self.takes_labels else self.target_shape(output.shape)
+        numbers = self.numbers(output.shape)
+        return Head(output, find(self.operation), numbers, loss_weight, target_shape)
 
     def heads(self, outputs: Sequence[Tensor]) -> list[Head]:
         self._check_number(len(outputs))
@@ -143,7 +151,8 @@ class OutputLoss(Loss):
         self, y: ArrayLike, output_shape: tuple[int, ...], dtype: np.dtype, name: str = "y"
     ) -> NDArray[Any]:
         """Return ``y`` in the form that the engine takes: labels, or an array like the output."""
-        return arrays.target_array(y, output_shape, dtype, name)
+        rows, *shape = output_shape
+        return arrays.target_array(y, (rows, *self.target_shape(tuple(shape))), dtype, name)
 
     def accuracy(
         self,
@@ -220,147 +229,8 @@ def _machine_of_loss(loss: OutputLoss, shape: tuple[int, ...], dtype: np.dtype) 
     return Machine(plan, dtype, "numba")
 
 
-@dataclass(frozen=True)
-class MSELoss(OutputLoss):
-    """Mean squared error: the mean over rows and outputs of ``(output - y)**2``.
-
-    Shapes: output ``(n, *)``, y the same; or output ``(n, 1)``, y ``(n,)``.
-
-    Examples
-    --------
-    >>> import chainrule as cr
-    >>> value, d_output = cr.MSELoss()([[1.0], [3.0]], [1.0, 1.0])
-    >>> value, d_output.tolist()
-    (2.0, [[0.0], [2.0]])
-    """
-
-    operation = "mse"
-
-
-@dataclass(frozen=True)
-class HuberLoss(OutputLoss):
-    """Huber loss: ``e**2 / 2`` where ``|e| < delta``, else ``delta * (|e| - delta / 2)``.
-
-    Shapes: output ``(n, *)``, y the same; or output ``(n, 1)``, y ``(n,)``.
-
-    Parameters
-    ----------
-    delta : float
-        Where the square turns into a line; more than 0.
-
-    References
-    ----------
-    Huber, *Robust Estimation of a Location Parameter*, Annals of Mathematical Statistics 35, 1964.
-
-    Examples
-    --------
-    >>> import chainrule as cr
-    >>> value, d_output = cr.HuberLoss()([[1.5], [5.0]], [1.0, 1.0])
-    >>> value, d_output.tolist()
-    (1.8125, [[0.25], [0.5]])
-    """
-
-    operation = "huber"
-    number_checks: ClassVar = {"delta": arguments.above_zero}
-    delta: float = 1.0
-
-    @property
-    def numbers(self) -> dict[str, float]:
-        return {"delta": float(self.delta)}
-
-
-@dataclass(frozen=True)
-class BCEWithLogitsLoss(OutputLoss):
-    """Binary cross-entropy of ``sigmoid(output)``, computed from the logits without overflow.
-
-    Shapes: output ``(n, *)``, y the same, with values between 0 and 1; or output ``(n, 1)``,
-    y ``(n,)``.
-
-    Examples
-    --------
-    >>> import chainrule as cr
-    >>> value, d_output = cr.BCEWithLogitsLoss()([[0.0], [0.0]], [0, 1])
-    >>> round(value, 4), d_output.tolist()
-    (0.6931, [[0.25], [-0.25]])
-    """
-
-    operation = "bce_with_logits"
-
-    def check_target(
-        self, y: ArrayLike, output_shape: tuple[int, ...], dtype: np.dtype, name: str = "y"
-    ) -> NDArray[Any]:
-        target = super().check_target(y, output_shape, dtype, name)
-        wrong = (target < 0) | (target > 1)
-        if wrong.any():
-            row, *_ = np.argwhere(wrong)[0].tolist()
-            raise ValueError(
-                f"{name} must lie between 0 and 1 for BCEWithLogitsLoss, but row {row} has "
-                f"{target[wrong][0]}."
-            )
-        return target
-
-    def accuracy(
-        self,
-        outputs: Sequence[FloatArray],
-        targets: Targets,
-        sample_weight: FloatArray | None = None,
-    ) -> float | None:
-        return _share((outputs[0] > 0) == (targets.values[0] > 0.5), sample_weight)
-
-
-@dataclass(frozen=True)
-class CrossEntropyLoss(OutputLoss):
-    """Cross-entropy of ``softmax(output)`` with class labels, fused into one pass.
-
-    Shapes: output ``(n, classes)``, y ``(n,)`` of integers from 0 to classes - 1.
-
-    Parameters
-    ----------
-    label_smoothing : float
-        The share of the target distribution that is spread evenly over all classes; 0 to 1.
-
-    References
-    ----------
-    Szegedy et al., *Rethinking the Inception Architecture for Computer Vision*, CVPR 2016 (label
-    smoothing).
-
-    Examples
-    --------
-    >>> import chainrule as cr
-    >>> value, d_output = cr.CrossEntropyLoss()([[0.0, 0.0]], [1])
-    >>> round(value, 4), d_output.tolist()
-    (0.6931, [[0.5, -0.5]])
-    """
-
-    operation = "cross_entropy"
-    takes_labels = True
-    number_checks: ClassVar = {"label_smoothing": arguments.share}
-    label_smoothing: float = 0.0
-
-    @property
-    def numbers(self) -> dict[str, float]:
-        return {"smoothing": float(self.label_smoothing)}
-
-    def check_target(
-        self, y: ArrayLike, output_shape: tuple[int, ...], dtype: np.dtype, name: str = "y"
-    ) -> NDArray[Any]:
-        if len(output_shape) != 2:
-            raise ValueError(
-                f"CrossEntropyLoss takes an output of shape (n, classes), not {output_shape}."
-            )
-        return arrays.label_array(y, output_shape[0], output_shape[1], name)
-
-    def accuracy(
-        self,
-        outputs: Sequence[FloatArray],
-        targets: Targets,
-        sample_weight: FloatArray | None = None,
-    ) -> float | None:
-        return _share(np.argmax(outputs[0], axis=1) == targets.values[0], sample_weight)
-
-
-def _share(right: NDArray[np.bool_], weights: FloatArray | None) -> float:
-    """Return the share of entries that are true, in rows of these weights."""
-    if weights is None:
-        return float(np.mean(right))
-    return float(np.average(right.reshape(len(right), -1).mean(axis=1), weights=weights))
+def check_all(right: NDArray[np.bool_], target: NDArray[Any], what: str) -> None:
+    """Raise ValueError that names the first row of which something is not right."""
+    if not right.all():
+        row, *_ = np.argwhere(~right)[0].tolist()
+        raise ValueError(f"{what}, but row {row} has {target[~right][0]}.")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from chainrule.losses.classification import CrossEntropyLoss
 from chainrule.losses.loss import Loss, OutputLoss, Targets
 from chainrule.plan import Head, Tensor
 from chainrule.utils import arguments
@@ -31,7 +32,8 @@ class MultiLoss(Loss):
     Raises
     ------
     ValueError
-        Without losses, if there are not as many weights, or one is negative.
+        Without losses, if there are not as many weights, or one is negative; if a loss has class
+        weights.
     TypeError
         If one is no loss, or a weight no number.
 
@@ -59,6 +61,11 @@ class MultiLoss(Loss):
                 raise TypeError(
                     f"Loss {position} of MultiLoss must be a loss such as cr.MSELoss(), not "
                     f"{loss!r}."
+                )
+            if isinstance(loss, CrossEntropyLoss) and loss.weight is not None:
+                raise ValueError(
+                    f"Loss {position} of MultiLoss has class weights, which say how much rows "
+                    "count; there, rows count the same for all losses, by their sample_weight."
                 )
         if weights is not None and not isinstance(weights, Sequence | np.ndarray):
             raise TypeError(f"MultiLoss's weights must be numbers in a list, not {weights!r}.")

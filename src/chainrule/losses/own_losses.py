@@ -45,7 +45,7 @@ class _OwnLoss(OutputLoss):
         """Return what computes the loss."""
 
     def head(self, output: Tensor, loss_weight: float = 1.0) -> Head:
-        loss = LossOperation(repr(self), self.as_function(), by_row=True, of_user=True)
+        loss = LossOperation(repr(self), self.as_function(), terms="row", of_user=True)
         target_shape = None if self.takes_labels else self.target_shape(output.shape)
         return Head(output, loss, {}, loss_weight, target_shape)
 

@@ -6,5 +6,5 @@ from chainrule.operations.loss import LossOperation
 from chainrule.operations.operation import function
 
 OPERATION = LossOperation(
-    "cross_entropy", function(cross_entropy), function(cross_entropy_curvature), by_row=True
+    "cross_entropy", function(cross_entropy), function(cross_entropy_curvature), terms="row"
 )

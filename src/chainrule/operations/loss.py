@@ -1,15 +1,18 @@
 """What a loss is to plans: how an output is compared with its target, and the gradient by it.
 
 Its function takes arrays by name, for some rows of the batch: ``output``; ``target``, of the same
-shape, or ``label``; ``weight``, a number for each row, and ``total``, that of the batch. It writes
-``terms``, one for each element of the output or each row, and ``d_output``. The batch's loss is
-the terms' weighted mean; see :mod:`chainrule.kernels.loss`.
+shape, or ``label``; ``weight``, a number for each row, and ``total``, that of the batch; the loss's
+own numbers, and arrays of them, by their names. It writes ``terms``, one for each element of the
+output or the target, or one for each row, and ``d_output``. The batch's loss is the terms' weighted
+mean; see :mod:`chainrule.kernels.loss`. All but labels and weights are matrices with a row for each
+of the batch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from chainrule.operations.operation import Function
 
@@ -27,15 +30,18 @@ class LossOperation:
     fisher : for a Hessian that depends on the targets: takes the loss's numbers, and returns the
         function that writes its mean over the targets of which the loss is the likelihood, and a
         factor of it.
-    by_row : whether there is a term for each row, instead of one for each element.
+    terms : of what each element has a term: "output" or "target"; or "row", if a row has one.
+    row_weight : multiplies the weights of rows by factors of the loss's own, such as the weights of
+        their classes; of a loss that has the network's only output.
     of_user : whether it knows neither weights nor the batch: they are applied to its gradient.
     """
 
     name: str
     forward: Function
     curvature: Function | None = None
-    fisher: Callable[[Mapping[str, float]], tuple[Function, float]] | None = None
-    by_row: bool = False
+    fisher: Callable[[Mapping[str, Any]], tuple[Function, float]] | None = None
+    terms: Literal["output", "target", "row"] = "output"
+    row_weight: Function | None = None
     of_user: bool = False
 
     @property

@@ -23,11 +23,13 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cache
 from importlib import import_module
 from math import prod
 from typing import Any, NamedTuple, Protocol
 
 Shape = tuple[int, ...]
+Numbers = Mapping[str, Any]  # an int, a float, or a tuple of floats: an array of constants
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,7 @@ class Step:
     y : the value that it makes.
     layers : the positions of the layers that it belongs to.
     parameters : by the names that the operation gives them.
-    numbers : hyperparameters, by name.
+    numbers : hyperparameters, by name; functions get a tuple as an array.
     saved : what forward hands on to backward: shapes of a row, by name.
     """
 
@@ -161,13 +163,19 @@ class Step:
     y: Tensor
     layers: list[int]
     parameters: Mapping[str, ParameterUse] = field(default_factory=dict)
-    numbers: Mapping[str, float] = field(default_factory=dict)
+    numbers: Numbers = field(default_factory=dict)
     saved: Mapping[str, Shape] = field(default_factory=dict)
 
     @property
     def x(self) -> Tensor:
         """The first operand."""
         return self.operands[0]
+
+    def number(self, name: str) -> float:
+        """Return one of its numbers, which is no array of them."""
+        value = self.numbers[name]
+        assert not isinstance(value, tuple)
+        return float(value)
 
     @property
     def trains(self) -> bool:
@@ -190,7 +198,7 @@ class PlanBuilder(Protocol):
         shape: Shape | None = None,
         y: Tensor | None = None,
         parameters: Mapping[str, ParameterUse] | None = None,
-        numbers: Mapping[str, float] | None = None,
+        numbers: Numbers | None = None,
         saved: Mapping[str, Shape] | None = None,
     ) -> Tensor: ...
     def again(self, step: Step, *operands: Tensor, y: Tensor | None = None) -> Tensor: ...
@@ -206,6 +214,7 @@ class Tangents(Protocol):
     def of(self, value: Tensor) -> Tensor | None: ...
 
 
+@cache
 def function(code: Callable[..., Any], *names: str) -> Function:
     """Return a kernel that takes what is named so, by default as its parameters are."""
     if not names:

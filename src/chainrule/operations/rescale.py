@@ -17,7 +17,7 @@ from chainrule.operations.operation import (
 def _tangent(plan: PlanBuilder, step: Step, tangents: Tangents) -> Tensor | None:
     """Return ``scale * dx``."""
     dx = tangents.of(step.x)
-    return None if dx is None else plan.rescale(dx, step.numbers["scale"])
+    return None if dx is None else plan.rescale(dx, step.number("scale"))
 
 
 OPERATION = Operation(

@@ -16,12 +16,8 @@ def rmsprop_update(
     # the next one is alpha * V + alpha * (1 - alpha) * (g - M)**2.
     # Scaled before it is squared, and NaN where s overflows: see adam.py.
     number = params.dtype.type
-    lr, eps, weight_decay, momentum = (
-        number(lr),
-        number(eps),
-        number(weight_decay),
-        number(momentum),
-    )
+    lr, eps = number(lr), number(eps)
+    weight_decay, momentum = number(weight_decay), number(momentum)
     keep, take, zero = number(alpha), number(1.0 - alpha), number(0.0)
     scale = number(math.sqrt(alpha * (1.0 - alpha) if centered else 1.0 - alpha))
     for i in range(params.size):

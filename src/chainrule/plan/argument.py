@@ -2,12 +2,17 @@
 
 from collections.abc import Hashable, Mapping
 from math import prod
+from struct import pack, unpack
 from typing import NamedTuple
-
-import numpy as np
 
 from chainrule.kernels import context
 from chainrule.kernels.argument import Kind, Rows
+
+
+class Constants(NamedTuple):
+    """The key of a buffer that holds these numbers all the time."""
+
+    values: tuple[float, ...]
 
 
 class Argument(NamedTuple):
@@ -46,8 +51,15 @@ def number(value: float) -> Argument:
     """Return a number of the plan's: an int stays one, anything else is a float64."""
     if isinstance(value, int):
         return Argument(Kind(Rows.NUMBER, dtype="i8"), words=(int(value),))
-    bits = int(np.float64(value).view(np.int64))
+    (bits,) = unpack("q", pack("d", value))
     return Argument(Kind(Rows.NUMBER, dtype="f8"), words=(bits,))
+
+
+def hyperparameter(value: float | tuple[float, ...]) -> Argument:
+    """Return a number, or an array of constants."""
+    if isinstance(value, tuple):
+        return whole(context.ARENA, Constants(value), (len(value),))
+    return number(value)
 
 
 def word(place: int, dtype: str = "i8") -> Argument:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from chainrule.operations.operation import Operation, ParameterUse, Shape, Step, Tensor, find
+from chainrule.operations.operation import (
+    Numbers,
+    Operation,
+    ParameterUse,
+    Shape,
+    Step,
+    Tensor,
+    find,
+)
 
 
 @dataclass
@@ -30,7 +38,7 @@ class PlanBuilder:
         shape: Shape | None = None,
         y: Tensor | None = None,
         parameters: Mapping[str, ParameterUse] | None = None,
-        numbers: Mapping[str, float] | None = None,
+        numbers: Numbers | None = None,
         saved: Mapping[str, Shape] | None = None,
     ) -> Tensor:
         """Append a step, and return the value that it makes.

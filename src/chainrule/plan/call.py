@@ -11,6 +11,7 @@ from chainrule.kernels.argument import HEADER, Kind, Rows
 from chainrule.operations.operation import Function, ParameterUse, Step, Tensor, View
 from chainrule.plan.argument import (
     Argument,
+    hyperparameter,
     number,
     position,
     rows_of,
@@ -109,7 +110,7 @@ class Caller:
         if name in step.parameters:
             return self._parameter(step.parameters[name])
         if name in step.numbers:
-            return number(step.numbers[name])
+            return hyperparameter(step.numbers[name])
         if name in step.saved:
             tensor = Tensor(step.saved[name])
             return self._rows(tensor, ("saved", name, step), View.WHOLE)

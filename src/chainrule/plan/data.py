@@ -21,15 +21,16 @@ def calls_of_gather(caller: Caller, first: Tensor, rescale: Step | None) -> list
     from chainrule.kernels.gather import gather_rescaled  # loads Numba
 
     # Adding -0.0 leaves every number as it is; adding 0.0 would lose the sign of a zero.
-    numbers = {"scale": 1.0, "offset": -0.0} if rescale is None else rescale.numbers
+    scale = 1.0 if rescale is None else rescale.number("scale")
+    offset = -0.0 if rescale is None else rescale.number("offset")
     arguments = (
         counted(context.DATA, context.DATA_BYTES, (), "u1"),
         word(context.DATA_DTYPE),
         word(context.DATA_START),
         word(context.DATA_STRIDE),
         order_of(),
-        number(float(numbers["scale"])),
-        number(float(numbers["offset"])),
+        number(scale),
+        number(offset),
         rows_of(context.ARENA, value(first), (first.size,), caller.item),
     )
     return [Call(function(gather_rescaled), arguments)]

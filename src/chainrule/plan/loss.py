@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
 from chainrule.kernels import context
 from chainrule.kernels.argument import Rows
+from chainrule.kernels.context import Flag
 from chainrule.operations.loss import LossOperation
-from chainrule.operations.operation import Shape, Tensor, function
-from chainrule.plan.argument import Argument, counted, number, rows_of, whole, word
+from chainrule.operations.operation import Numbers, Shape, Tensor, function
+from chainrule.plan.argument import (
+    Argument,
+    counted,
+    hyperparameter,
+    number,
+    rows_of,
+    whole,
+    word,
+)
 from chainrule.plan.call import Call, Caller, gradient, value
 from chainrule.plan.data import order_of
 
@@ -22,14 +31,14 @@ class Head:
     ----------
     output : Tensor
     loss : LossOperation, or None
-    numbers : its hyperparameters, by name.
+    numbers : its hyperparameters, by name; functions get a tuple as an array.
     loss_weight : its weight in the sum of all.
     target_shape : of a row of targets; None where the loss takes labels, or there is none.
     """
 
     output: Tensor
     loss: LossOperation | None = None
-    numbers: Mapping[str, float] = field(default_factory=dict)
+    numbers: Numbers = field(default_factory=dict)
     loss_weight: float = 1.0
     target_shape: Shape | None = None
 
@@ -99,7 +108,8 @@ def calls_of_loss_sum(caller: Caller, heads: Sequence[Head]) -> list[Call]:
 
 
 def _calls_of_head(caller: Caller, head: Head, loss: LossOperation) -> list[Call]:
-    from chainrule.kernels.loss import weigh_gradients  # loads Numba
+    from chainrule.kernels.gather import add_up_weights  # loads Numba
+    from chainrule.kernels.loss import weigh_gradients
     from chainrule.kernels.rescale import rescale_backward
 
     size, total = (head.output.size,), word(context.TOTAL_WEIGHT, "f8")
@@ -112,14 +122,21 @@ def _calls_of_head(caller: Caller, head: Head, loss: LossOperation) -> list[Call
         "terms": _terms(caller, head),
         # As a user's function calls them: a vector.
         "losses": rows_of(context.ARENA, _key("terms", head), (), caller.item),
-        **{name: number(entry) for name, entry in head.numbers.items()},
+        **{name: hyperparameter(entry) for name, entry in head.numbers.items()},
     }
     if head.target_shape is None:
         given["label"] = _label(head)
     else:
         target = head.target_shape if loss.of_user else (head.target_size,)
         given["target"] = rows_of(context.ARENA, _key("target", head), target, caller.item)
-    calls = [Call(loss.forward, tuple(given[name] for name in loss.forward.names))]
+    calls = []
+    if loss.row_weight is not None:
+        calls.append(Call(loss.row_weight, tuple(given[name] for name in loss.row_weight.names)))
+        # All rows have their weights then.
+        total_of_rows = whole(context.SELF, 8 * context.TOTAL_WEIGHT, (1,), "f8")
+        arguments = _weight(caller, Rows.BATCH), total_of_rows
+        calls.append(Call(function(add_up_weights), arguments, Flag.BARRIER))
+    calls.append(Call(loss.forward, tuple(given[name] for name in loss.forward.names)))
     d_output = rows_of(context.ARENA, gradient(head.output), size, caller.item)
     if loss.of_user:
         calls.append(Call(function(weigh_gradients), (d_output, _weight(caller), total)))
@@ -145,5 +162,6 @@ def _label(head: Head) -> Argument:
 
 def _terms(caller: Caller, head: Head, rows: Rows = Rows.SLICE) -> Argument:
     assert head.loss is not None
-    columns = 1 if head.loss.by_row else head.output.size
+    sizes = {"row": 1, "target": head.target_size, "output": head.output.size}
+    columns = sizes[head.loss.terms]
     return rows_of(context.ARENA, _key("terms", head), (columns,), caller.item, rows=rows)

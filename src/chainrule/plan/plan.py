@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from chainrule.kernels.context import Flag, Section
 from chainrule.operations.operation import Shape, Step, Tensor
 from chainrule.plan.arena import ALIGNMENT
+from chainrule.plan.argument import Constants
 from chainrule.plan.backward import Backward
 from chainrule.plan.builder import PlanBuilder
 from chainrule.plan.call import Call, Caller, gradient, value
@@ -131,6 +132,12 @@ class Plan:
     def gradient_of(self, tensor: Tensor) -> Place:
         """Return where the gradient by a value is."""
         return Place(self.places[gradient(tensor)] // self.item, tensor.shape)
+
+    @cached_property
+    def constants(self) -> list[tuple[int, tuple[float, ...]]]:
+        """What whoever runs the plan writes into the arena: where, in numbers, and what."""
+        places = self.places.items()
+        return [(at // self.item, key.values) for key, at in places if isinstance(key, Constants)]
 
     @cached_property
     def named(self) -> dict[tuple[str, int], Place]:
@@ -271,6 +278,10 @@ def _reserve(
         if backward:
             memory.need(gradient(output), output.size * row_bytes, (between,))
     end = memory.touch(calls[Section.BACKWARD], between + 1)
+    for call in (call for section in calls for call in section):
+        for buffer in call.buffers:
+            if isinstance(buffer, Constants):
+                memory.need(buffer, 0, (0, end))
     for seed in seeds:
         memory.need(value(seed), seed.size * row_bytes, (0, end))
     if backward:

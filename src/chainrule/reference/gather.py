@@ -34,3 +34,8 @@ def gather_weights(source, order, out):
 def sum_of_weights(weights, order, total):
     """Write the sum of the weights of these rows; each is 1 if there are none."""
     total[0] = weights[order].sum(dtype=float) if weights.size > 0 else order.size
+
+
+def add_up_weights(weight, total):
+    """Write the sum of the weights of all rows of a batch."""
+    total[0] = weight.sum(dtype=float)

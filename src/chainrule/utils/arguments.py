@@ -4,7 +4,7 @@ With a ``dtype``, a number must be right as that dtype holds it, too: 1e39 is in
 and 1e-50 is 0. What is returned is the number itself.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf, isfinite
 from operator import index
 from typing import Any, ClassVar
@@ -66,6 +66,33 @@ def share_below_one(value: Any, name: str, dtype: np.dtype | None = None) -> flo
     if type(value) is float and 0.0 <= value < 0.999999:
         return value
     return _number(value, name, dtype, "at least 0 and less than 1", lambda number: 0 <= number < 1)
+
+
+def between_zero_and_one(value: Any, name: str, dtype: np.dtype | None = None) -> float:
+    """Return ``value`` as a float of more than 0 and less than 1."""
+    return _number(value, name, dtype, "more than 0 and less than 1", lambda number: 0 < number < 1)
+
+
+def several(check: Check) -> Check:
+    """Return the check of numbers in a list, each checked by ``check``: it returns a tuple."""
+
+    def checked(value: Any, name: str, dtype: np.dtype | None = None) -> tuple[Any, ...]:
+        if isinstance(value, str | bytes) or not isinstance(value, Sequence | np.ndarray):
+            raise TypeError(f"{name} must be numbers in a list, not {value!r}.")
+        if len(value) == 0:
+            raise ValueError(f"{name} must have at least one number.")
+        return tuple(check(number, f"{name}[{i}]", dtype) for i, number in enumerate(value))
+
+    return checked
+
+
+def optional(check: Check) -> Check:
+    """Return the check of what may also be None."""
+
+    def checked(value: Any, name: str, dtype: np.dtype | None = None) -> Any:
+        return None if value is None else check(value, name, dtype)
+
+    return checked
 
 
 class Numbers:

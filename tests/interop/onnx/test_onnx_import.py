@@ -98,10 +98,10 @@ UNDERSTOOD = {
                                  "(Rescale(scale=0.2, offset=0.5), ReLU(), "
                                  "Rescale(scale=-1.0, offset=1.0), ReLU(), "
                                  "Rescale(scale=-1.0, offset=1.0))"),
-    "hard swish": ([("HardSwish", "x", "y")],
-                   "(Parallel(Identity(), Sequential(Rescale(scale=0.16666666666666666, "
-                   "offset=0.5), ReLU(), Rescale(scale=-1.0, offset=1.0), ReLU(), "
-                   "Rescale(scale=-1.0, offset=1.0)), combine='product'),)"),
+    "hard swish": ([("HardSwish", "x", "y")], "(Hardswish(),)"),
+    "Mish": ([("Mish", "x", "y")], "(Mish(),)"),
+    "GLU": ([("Split", "x", "a b_", {"axis": 1, "num_outputs": 2}), ("Sigmoid", "b_", "s"),
+             ("Mul", "a s", "y")], "(GLU(),)"),
     "a clip without an end": ([("Clip", "x lowest six", "y")],
                               "(Rescale(scale=-1.0, offset=6.0), ReLU(), "
                               "Rescale(scale=-1.0, offset=6.0))"),
@@ -109,7 +109,7 @@ UNDERSTOOD = {
                                    "Rescale(scale=1.0507009873554805, offset=0.0))"),
     "CELU": ([("Celu", "x", "y", {"alpha": 0.5})],
              "(Rescale(scale=2.0, offset=0.0), ELU(alpha=1.0), Rescale(scale=0.5, offset=0.0))"),
-    "PReLU of one number": ([("PRelu", "x half", "y")], "(LeakyReLU(negative_slope=0.5),)"),
+    "PReLU of one number": ([("PRelu", "x half", "y")], "(PReLU(num_parameters=1, init=0.25),)"),
     "a difference": ([("Tanh", "x", "t"), ("Sub", "x t", "y")],
                      "(Residual(Tanh(), Rescale(scale=-1.0, offset=0.0)),)"),
     "a scaler before": ([("Sub", "x mean", "s"), ("Div", "s std", "d"),
@@ -472,7 +472,8 @@ REFUSED = {
     "a square": ([("Pow", "x two", "y")], r"\(Pow\) is understood as a part of"),
     "constants only": ([("Exp", "half", "y")], "no inputs but constants"),
     "a clip the other way round": ([("Clip", "x one zero", "y")], "clips between 1.0 and 0.0"),
-    "slopes": ([LINEAR, ("PRelu", "h four", "y")], "input 1 that is not one number"),
+    "half of a value": ([("Split", "x", "a b_", {"axis": 1}), ("Tanh", "b_", "s"),
+                         ("Mul", "a s", "y")], r"\(Split\) is understood as a part of"),
     "a cast to integers": ([("Cast", "x", "y", {"to": TensorProto.INT64})],
                            "casts float32 to int64"),
     "labels in the middle": ([("ArgMax", "x", "a", {"axis": 1}), ("Relu", "a", "y")],
@@ -492,7 +493,7 @@ REFUSED = {
     "a domain": ([("com.microsoft.FusedGemm", "x W b", "y")], "is not understood"),
     "a bias of three axes": ([("MatMul", "x Wt", "m"), ("Add", "m cube", "y")], "a bias of shape"),
     "a number of three axes": ([("Mul", "x two3", "y")], r"input 1 of shape \(1, 1, 1\)"),
-    "a part of GELU": ([("Erf", "x", "y")], r"\(Erf\) is understood as a part of GELU"),
+    "a part of GELU": ([("Erf", "x", "y")], r"\(Erf\) is understood as a part of an activation"),
     "division by 0": ([("Div", "x zero", "y")], "divides by 0"),
     "training": ([("Dropout", "x half yes", "y")], r"\(Dropout\) has training_mode true"),
     "what is not there": ([("Relu", "z", "y")], "takes 'z', which no node before it gives"),

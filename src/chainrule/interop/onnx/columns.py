@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,12 +23,12 @@ class ByColumn:
 
 
 class Simplifier:
-    """Joins neighbouring layers, and holds the linear layers' parameters.
+    """Joins neighbouring layers, and holds the layers' parameters.
 
     Attributes
     ----------
     parameters : dict
-        Of each linear layer, by its id.
+        Of each layer that has some, by its id.
     checks : dict
         The steps whose axes or columns are to be compared with a layer's shape, by its id.
     """
@@ -44,7 +44,14 @@ class Simplifier:
         """Return a linear layer that will have these parameters."""
         rows, columns = weight.shape
         layer = layers.Linear(rows, columns, bias=bias is not None)
-        self.parameters[id(layer)] = {"weight": weight} | ({} if bias is None else {"bias": bias})
+        parameters = {"weight": weight} if bias is None else {"weight": weight, "bias": bias}
+        own: layers.Linear = self.own(layer, parameters)
+        return own
+
+    def own(self, layer: Any, parameters: dict[str, Array]) -> Any:
+        """Return a layer like this one, that will have these parameters."""
+        layer = replace(layer)
+        self.parameters[id(layer)] = parameters
         self._retained.append(layer)
         return layer
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable
-from math import pi, sqrt
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from chainrule import layers
+from chainrule.interop.onnx.activations import WRITERS
 from chainrule.interop.onnx.operators import SIMPLE, SOFTMAXES
 from chainrule.layers.graph import INPUT, Node, output_shapes, written
 from chainrule.layers.layer import Layer
@@ -121,9 +121,13 @@ class _Writer:
 
     def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
         """Append a node; return the name of what it gives."""
-        name = self._unique(operator)
-        self.nodes.append(helper.make_node(operator, inputs, [name], name, **attributes))
-        return name
+        return self.add_several(1, operator, *inputs, **attributes)[0]
+
+    def add_several(self, outputs: int, operator: str, *inputs: str, **options: Any) -> list[str]:
+        """Append a node that gives several values; return their names."""
+        names = [self._unique(operator) for _ in range(outputs)]
+        self.nodes.append(helper.make_node(operator, inputs, names, names[0], **options))
+        return names
 
     def parameter(self, name: str) -> str:
         """Return the name of a parameter of the layer; a shared one is kept once."""
@@ -166,25 +170,6 @@ def _linear(writer: _Writer, layer: layers.Linear, x: str) -> str:
     return writer.add("Add", writer.add("MatMul", x, weight), bias)
 
 
-def _silu(writer: _Writer, layer: layers.SiLU, x: str) -> str:
-    return writer.add("Mul", x, writer.add("Sigmoid", x))
-
-
-def _gelu(writer: _Writer, layer: layers.GELU, x: str) -> str:
-    """Write it out: ONNX has an operator for it from opset 20 on."""
-
-    def times(value: str, number: float) -> str:
-        return writer.add("Mul", value, writer.number(number))
-
-    if layer.approximate == "tanh":
-        cube = writer.add("Mul", writer.add("Mul", x, x), x)
-        inner = times(writer.add("Add", x, times(cube, 0.044715)), sqrt(2 / pi))
-        bent = writer.add("Tanh", inner)
-    else:
-        bent = writer.add("Erf", times(x, sqrt(0.5)))
-    return writer.add("Mul", times(x, 0.5), writer.add("Add", bent, writer.number(1.0)))
-
-
 def _rescale(writer: _Writer, layer: layers.Rescale, x: str) -> str:
     scaled = writer.add("Mul", x, writer.number(layer.scale))
     return writer.add("Add", scaled, writer.number(layer.offset)) if layer.offset else scaled
@@ -217,9 +202,8 @@ def _parallel(writer: _Writer, layer: layers.Parallel, *ends: str) -> str:
 RULES: dict[type[Layer], Callable[..., str]] = {
     **dict.fromkeys(SIMPLE, _simple),
     **dict.fromkeys(SOFTMAXES, _softmax),
+    **WRITERS,
     layers.Linear: _linear,
-    layers.SiLU: _silu,
-    layers.GELU: _gelu,
     layers.Rescale: _rescale,
     layers.Flatten: _flatten,
     layers.Identity: _identity,

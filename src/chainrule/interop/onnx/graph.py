@@ -118,7 +118,13 @@ class GraphReader:
         # What is done to each element may be done before the one column is squeezed.
         inputs = [self._endings[name].value if name in self._endings else name for name in inputs]
         view = NodeView(
-            label, inputs, _attributes(node, operator), self._constants, self.steps, self._batch
+            label,
+            inputs,
+            _attributes(node, operator),
+            self._constants,
+            self.steps,
+            self._batch,
+            node.output,
         )
         if behind:
             self._read_behind(view, operator, output, behind)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from chainrule import layers
+from chainrule.interop.onnx.activations import read_gated
 from chainrule.interop.onnx.columns import ByColumn
 from chainrule.interop.onnx.steps import Array, ImportStep, Merge, NodeView
 
@@ -55,7 +56,7 @@ def _add(node: NodeView) -> ImportStep:
         if not node.is_constant(constant):
             continue
         added, before = node.constant(constant), node.step_before(value)
-        if before is not None and before.parameters and "bias" not in before.parameters:
+        if before is not None and before.is_product and "bias" not in before.parameters:
             weight = before.parameters["weight"]
             if added.shape[-1:] == weight.shape[1:]:
                 names = *before.names, node.inputs[constant]
@@ -68,7 +69,7 @@ def _mul(node: NodeView) -> ImportStep:
     for value, constant in ((0, 1), (1, 0)):
         if node.is_constant(constant):
             return _rescale(node, node.value(value), node.row(constant), 0.0)
-    return merged(node, "product")
+    return read_gated(node) or merged(node, "product")
 
 
 def _sub(node: NodeView) -> ImportStep:

@@ -11,6 +11,8 @@ SIMPLE: dict[type[Layer], tuple[str, dict[str, str]]] = {
     layers.Sigmoid: ("Sigmoid", {}),
     layers.Softplus: ("Softplus", {}),
     layers.ELU: ("Elu", {"alpha": "alpha"}),
+    layers.Hardswish: ("HardSwish", {}),
+    layers.Softsign: ("Softsign", {}),
 }
 SOFTMAXES: dict[type[Layer], str] = {
     layers.Softmax: "Softmax",

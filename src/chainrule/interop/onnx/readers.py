@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from chainrule import layers
+from chainrule.interop.onnx.activations import READERS as ACTIVATIONS
+from chainrule.interop.onnx.activations import erf_of, erfc_of
 from chainrule.interop.onnx.linear import LINEAR, elementwise, merged
 from chainrule.interop.onnx.operators import SIMPLE, SOFTMAXES
 from chainrule.interop.onnx.steps import Array, ImportStep, NodeView
-from chainrule.interop.onnx.written_out import erf_of, erfc_of
 from chainrule.layers.layer import Layer
 
 Reader = Callable[[NodeView], ImportStep]
@@ -66,15 +67,6 @@ def _part(function: Callable[..., Any]) -> Reader:
     return lambda node: elementwise(node, function)
 
 
-def _gelu(node: NodeView) -> ImportStep:
-    layer = layers.GELU(approximate=node.attribute("approximate", "none"))
-    return ImportStep(node.label, (node.value(),), (layer,))
-
-
-def _prelu(node: NodeView) -> ImportStep:
-    return ImportStep(node.label, (node.value(),), (layers.LeakyReLU(node.number(1)),))
-
-
 def _selu(node: NodeView) -> ImportStep:
     alpha = node.attribute("alpha", 1.6732632423543772)
     scale = node.attribute("gamma", 1.0507009873554805)
@@ -124,11 +116,6 @@ def _hard_sigmoid(node: NodeView) -> ImportStep:
     return ImportStep(node.label, (node.value(),), chain)
 
 
-def _hard_swish(node: NodeView) -> ImportStep:
-    x, chain = node.value(), (layers.Rescale(1 / 6, 0.5), *_clipped(0.0, 1.0))
-    return merged(node, "product", (x, node.add(ImportStep(node.label, (x,), chain))))
-
-
 def _where(node: NodeView) -> ImportStep:
     step = elementwise(node, np.where)
     if len(step.inputs) == 3:
@@ -161,6 +148,7 @@ def _reshape(node: NodeView) -> ImportStep:
 
 
 READERS: dict[str, Reader] = {
+    **ACTIVATIONS,
     **LINEAR,
     **{operator: _simple(kind, names) for kind, (operator, names) in SIMPLE.items()},
     **{operator: _softmax(kind) for kind, operator in SOFTMAXES.items()},
@@ -169,12 +157,9 @@ READERS: dict[str, Reader] = {
     "Clip": _clip,
     "Concat": _concat,
     "Flatten": _flatten,
-    "Gelu": _gelu,
     "HardSigmoid": _hard_sigmoid,
-    "HardSwish": _hard_swish,
     "Max": lambda node: _bounded(node, above=False),
     "Min": lambda node: _bounded(node, above=True),
-    "PRelu": _prelu,
     "Reshape": _reshape,
     "Selu": _selu,
     "Sum": lambda node: merged(node, "sum"),

@@ -15,7 +15,6 @@ from chainrule.interop.onnx.step_graph import StepGraph
 from chainrule.interop.onnx.steps import ImportStep
 from chainrule.interop.onnx.tensors import Tensors
 from chainrule.layers.graph import graph_of, output_shapes
-from chainrule.layers.linear import Linear
 from chainrule.models.errors import ModelFileError
 from chainrule.models.sequential import Sequential
 from chainrule.utils.arrays import all_finite
@@ -28,13 +27,13 @@ def from_onnx(path: str | os.PathLike[str], *, backend: str = "numba") -> Sequen
     """Return the network that an ONNX file describes, to be used or trained further.
 
     It reads what :meth:`Sequential.to_onnx` writes, and what others write for the same layers:
-    linear ones as Gemm, or MatMul and Add; activations, also SiLU, GELU and Softplus that are
-    written out, and Clip, Min, Max, HardSigmoid, HardSwish, Selu, Celu and PRelu as chains that do
-    the same; numbers that are added or multiplied, as :class:`Rescale`, and with one for each
-    column (scalers, BatchNormalization) as part of the linear layer beside them; Flatten, and
-    Reshape that means it; Add, Sub, Sum, Mul and Concat where branches merge. Dropout, Identity and
-    a Cast to the type that is there are left out; so is what stands behind the network: a Squeeze
-    of its one column, and labels (ArgMax, ZipMap), in whose place it gives their scores.
+    linear ones as Gemm, or MatMul and Add; activations, also SiLU, GELU, Mish, Softplus and GLU
+    that are written out, and Clip, Min, Max, HardSigmoid, Selu and Celu as chains that do the same;
+    numbers that are added or multiplied, as :class:`Rescale`, and with one for each column
+    (scalers, BatchNormalization) as part of the linear layer beside them; Flatten, and Reshape that
+    means it; Add, Sub, Sum, Mul and Concat where branches merge. Dropout, Identity and a Cast to
+    the type that is there are left out; so is what stands behind the network: a Squeeze of its one
+    column, and labels (ArgMax, ZipMap), in whose place it gives their scores.
 
     Parameters
     ----------
@@ -119,7 +118,7 @@ def _network(reader: GraphReader, size: int, backend: str) -> Sequential:
     _check_shapes(reader, net, simplifier.checks)
     views = net.parameters()
     for node in net.graph.nodes:
-        if isinstance(node.layer, Linear) and node.is_first:
+        if id(node.layer) in simplifier.parameters and node.is_first:
             for name, value in simplifier.parameters[id(node.layer)].items():
                 with np.errstate(over="ignore"):
                     views[f"{node.owner}.{name}"][...] = value

@@ -30,7 +30,7 @@ class StepGraph:
         for name, step in steps.items():
             self._before[name] = self.last_common(step.inputs)
             self._depth[name] = self._depth[self._before[name]] + 1
-        self._linear: dict[tuple[str, ...], Element] = {}
+        self._trained: dict[tuple[str, ...], Element] = {}
         self._uses: Counter[tuple[str, ...]] = Counter()
         self._shared: set[tuple[str, ...]] = set()
         self._count = 0
@@ -50,7 +50,7 @@ class StepGraph:
         """Return the elements of a network that gives these values."""
         self._elements(source, outputs)  # to count the places of each layer
         self._shared = {key for key, uses in self._uses.items() if uses > 1}
-        self._count, self._linear = 0, {}
+        self._count, self._trained = 0, {}
         self.simplifier = Simplifier(self._limit)
         return self._elements(source, outputs) or [layers.Identity()]
 
@@ -93,17 +93,18 @@ class StepGraph:
             self.simplifier.checks[id(layer)] = [step]
             return (layer,)
         key = step.names
-        if key not in self._linear:
-            linear = self.simplifier.linear(step.parameters["weight"], step.parameters.get("bias"))
-            self._linear[key] = layers.Shared(linear) if key in self._shared else linear
+        if key not in self._trained:
+            (spec,) = step.layers
+            layer = self.simplifier.own(spec, step.parameters)
+            self._trained[key] = layers.Shared(layer) if key in self._shared else layer
         self._uses[key] += 1
-        return (self._linear[key],)
+        return (self._trained[key],)
 
     def _merge(self, step: ImportStep, start: str, depth: int) -> list[Element]:
         if step.merge == "choice":
             return self._between(start, self._chosen(step, start), depth)
         if step.merge is None:
-            raise ValueError(f"{step.label} is understood as a part of GELU, SiLU or Softplus only")
+            raise ValueError(f"{step.label} is understood as a part of an activation only")
         branches = [self._between(start, name, depth + 1) for name in step.inputs]
         if len(branches) == 1:
             return branches[0]

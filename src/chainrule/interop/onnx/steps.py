@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from chainrule import layers
 from chainrule.interop.onnx.columns import ByColumn
+from chainrule.layers.activation import Elementwise
 from chainrule.layers.layer import Layer
 
 Array = NDArray[Any]
-OF_ROWS = (ByColumn, layers.Flatten, layers.Softmax, layers.LogSoftmax)
+OF_ELEMENTS = (Elementwise, layers.Identity, layers.Rescale)
 Merge = Literal["sum", "concatenate", "product", "choice"]
 
 
@@ -37,6 +38,8 @@ class ImportStep:
         and is nothing else if there is neither layer nor merge.
     axis, columns : int, optional
         The axis that the node names; how many columns it reshapes to.
+    half : int, optional
+        Which half of its value it is: a part of GLU, and nothing else.
     """
 
     label: str
@@ -48,13 +51,19 @@ class ImportStep:
     function: Callable[..., Any] | None = None
     axis: int = -1
     columns: int | None = None
+    half: int | None = None
+
+    @property
+    def is_product(self) -> bool:
+        """Whether it is a linear layer, with or without a bias."""
+        return isinstance(next(iter(self.layers), None), layers.Linear)
 
     @property
     def is_elementwise(self) -> bool:
         """Whether it computes each element by itself, whatever the shape."""
         if not self.layers:
-            return self.merge != "concatenate"
-        return not self.parameters and not any(isinstance(x, OF_ROWS) for x in self.layers)
+            return self.merge != "concatenate" and self.half is None
+        return all(isinstance(layer, OF_ELEMENTS) for layer in self.layers)
 
 
 class NodeView:
@@ -71,8 +80,9 @@ class NodeView:
         constants: dict[str, Array],
         steps: dict[str, ImportStep],
         batch: int | None,
+        outputs: Sequence[str] = (),
     ) -> None:
-        self.label, self.inputs, self.batch = label, inputs, batch
+        self.label, self.inputs, self.outputs, self.batch = label, inputs, outputs, batch
         self._attributes, self._constants, self._steps = attributes, constants, steps
 
     def attribute(self, name: str, default: Any) -> Any:
@@ -145,7 +155,18 @@ class NodeView:
 
     def step_before(self, number: int) -> ImportStep | None:
         """Return the step that gives an input."""
-        return self._steps.get(self.value(number))
+        return self.step_of(self.value(number))
+
+    def step_of(self, value: str) -> ImportStep | None:
+        """Return the step that gives a value."""
+        return self._steps.get(value)
+
+    def give(self, number: int, step: ImportStep) -> None:
+        """Note the step of an output behind the first one."""
+        name = self.outputs[number]
+        if name in self._steps or name in self._constants:
+            raise ValueError(f"gives {name!r} a second time")
+        self._steps[name] = step
 
     def add(self, step: ImportStep) -> str:
         """Add a step before the node's step; return the name of its output."""

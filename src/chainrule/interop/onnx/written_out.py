@@ -3,45 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import erf, erfc, isclose, isfinite, pi, sqrt
+from math import isclose, isfinite
 from typing import Any
 
 import numpy as np
 
 from chainrule import layers
+from chainrule.interop.onnx.activations import VALUES
 from chainrule.interop.onnx.steps import Array, ImportStep
-from chainrule.layers.layer import Element, Layer
+from chainrule.layers.layer import Element
 
 MOST_PARTS = 20  # of an activation that is written out
-
-
-def erf_of(x: Array) -> Array:
-    """Return the error function of each element."""
-    return np.array([erf(value) for value in x])
-
-
-def erfc_of(x: Array) -> Array:
-    """Return 1 minus the error function of each element."""
-    return np.array([erfc(value) for value in x])
 
 
 # 0, where most of them are 0, is not among them. Far ones are, as some change their formula there.
 NEAR, FAR = 4.0, np.geomspace(5.0, 1e4, 30)
 SAMPLES = np.concatenate([-FAR[::-1], np.linspace(-NEAR, NEAR, 40), FAR])
 with np.errstate(over="ignore"):
-    ACTIVATIONS: tuple[tuple[tuple[Layer, ...], Array], ...] = (
-        ((layers.SiLU(),), SAMPLES / (1 + np.exp(-SAMPLES))),
-        ((layers.GELU(),), SAMPLES * 0.5 * (1 + erf_of(SAMPLES * sqrt(0.5)))),
-        (
-            (layers.GELU("tanh"),),
-            SAMPLES * 0.5 * (1 + np.tanh(sqrt(2 / pi) * (SAMPLES + 0.044715 * SAMPLES**3))),
-        ),
-        ((layers.Softplus(),), np.logaddexp(0, SAMPLES)),
-        (  # the logarithm of Sigmoid
-            (layers.Rescale(-1.0), layers.Softplus(), layers.Rescale(-1.0)),
-            -np.logaddexp(0, -SAMPLES),
-        ),
-    )
+    ACTIVATIONS = [(activation, values(SAMPLES)) for activation, values in VALUES]
 
 
 def activation_of(found: Array) -> list[Element]:

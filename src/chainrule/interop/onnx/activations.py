@@ -1,0 +1,147 @@
+"""Activations that are more than one plain operator: how each is written, and how it is read.
+
+``WRITERS`` has what writes a layer. An activation that a file writes out in several operators is
+read by its values: ``VALUES`` has them, as functions of numbers. One that has an operator, maybe in
+newer versions than are written here, or in other people's files, has a reader in ``READERS``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import erf, erfc, pi, sqrt
+from typing import Any, Protocol
+
+import numpy as np
+
+from chainrule import layers
+from chainrule.interop.onnx.steps import Array, ImportStep, NodeView
+from chainrule.layers.layer import Layer
+
+CUBIC = 0.044715  # of GELU's approximation
+
+
+class Writer(Protocol):
+    """What collects a file's nodes."""
+
+    def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
+        """Append a node; return the name of what it gives."""
+
+    def add_several(self, outputs: int, operator: str, *inputs: str, **options: Any) -> list[str]:
+        """Append a node that gives several values."""
+
+    def number(self, value: float) -> str:
+        """Return the name of a constant."""
+
+    def parameter(self, name: str) -> str:
+        """Return the name of a parameter of the layer."""
+
+
+def erf_of(x: Array) -> Array:
+    """Return the error function of each element."""
+    return np.array([erf(value) for value in x])
+
+
+def erfc_of(x: Array) -> Array:
+    """Return 1 minus the error function of each element."""
+    return np.array([erfc(value) for value in x])
+
+
+def _silu(writer: Writer, layer: layers.SiLU, x: str) -> str:
+    return writer.add("Mul", x, writer.add("Sigmoid", x))
+
+
+def _gelu(writer: Writer, layer: layers.GELU, x: str) -> str:
+    """Write it out: ONNX has an operator for it from opset 20 on."""
+
+    def times(value: str, number: float) -> str:
+        return writer.add("Mul", value, writer.number(number))
+
+    if layer.approximate == "tanh":
+        cube = writer.add("Mul", writer.add("Mul", x, x), x)
+        inner = times(writer.add("Add", x, times(cube, CUBIC)), sqrt(2 / pi))
+        bent = writer.add("Tanh", inner)
+    else:
+        bent = writer.add("Erf", times(x, sqrt(0.5)))
+    return writer.add("Mul", times(x, 0.5), writer.add("Add", bent, writer.number(1.0)))
+
+
+def _read_gelu(node: NodeView) -> ImportStep:
+    layer = layers.GELU(approximate=node.attribute("approximate", "none"))
+    return ImportStep(node.label, (node.value(),), (layer,))
+
+
+def _mish(writer: Writer, layer: layers.Mish, x: str) -> str:
+    """Write it out: ONNX has an operator for it from opset 18 on."""
+    return writer.add("Mul", x, writer.add("Tanh", writer.add("Softplus", x)))
+
+
+def _read_mish(node: NodeView) -> ImportStep:
+    return ImportStep(node.label, (node.value(),), (layers.Mish(),))
+
+
+def _prelu(writer: Writer, layer: layers.PReLU, x: str) -> str:
+    return writer.add("PRelu", x, writer.parameter("weight"))
+
+
+def _read_prelu(node: NodeView) -> ImportStep:
+    node.row(1)
+    slopes = node.constant(1).reshape(-1)
+    layer, names = layers.PReLU(slopes.size), (node.inputs[1], "slopes")
+    return ImportStep(node.label, (node.value(),), (layer,), {"weight": slopes}, names)
+
+
+def _glu(writer: Writer, layer: layers.GLU, x: str) -> str:
+    value, gate = writer.add_several(2, "Split", x, axis=-1)
+    return writer.add("Mul", value, writer.add("Sigmoid", gate))
+
+
+def _read_split(node: NodeView) -> ImportStep:
+    axis = node.attribute("axis", 0)
+    node.expect(num_outputs=2)
+    sizes = node.integers(1) if node.has(1) else [1, 1]
+    if len(node.outputs) != 2 or len(sizes) != 2 or sizes[0] != sizes[1]:
+        raise ValueError("is understood as two halves only")
+    x = (node.value(),)
+    node.give(1, ImportStep(node.label, x, half=1, axis=axis))
+    return ImportStep(node.label, x, half=0, axis=axis)
+
+
+def read_gated(node: NodeView) -> ImportStep | None:
+    """Return a product as GLU, if it is one of half a value and the sigmoid of the other half."""
+    for value, gate in ((0, 1), (1, 0)):
+        half, curve = node.step_before(value), node.step_before(gate)
+        if half is None or half.half != 0 or curve is None or curve.layers != (layers.Sigmoid(),):
+            continue
+        other = node.step_of(curve.inputs[0])
+        if other is not None and other.half == 1 and other.inputs == half.inputs:
+            return ImportStep(node.label, half.inputs, (layers.GLU(),), axis=half.axis)
+    return None
+
+
+WRITERS: dict[type[Layer], Callable[..., str]] = {
+    layers.GELU: _gelu,
+    layers.GLU: _glu,
+    layers.Mish: _mish,
+    layers.PReLU: _prelu,
+    layers.SiLU: _silu,
+}
+READERS: dict[str, Callable[[NodeView], ImportStep]] = {
+    "Gelu": _read_gelu,
+    "Mish": _read_mish,
+    "PRelu": _read_prelu,
+    "Split": _read_split,
+}
+VALUES: tuple[tuple[tuple[Layer, ...], Callable[[Array], Array]], ...] = (
+    ((layers.SiLU(),), lambda x: x / (1 + np.exp(-x))),
+    ((layers.GELU(),), lambda x: x * 0.5 * (1 + erf_of(x * sqrt(0.5)))),
+    (
+        (layers.GELU("tanh"),),
+        lambda x: x * 0.5 * (1 + np.tanh(sqrt(2 / pi) * (x + CUBIC * x**3))),
+    ),
+    ((layers.Mish(),), lambda x: x * np.tanh(np.logaddexp(0, x))),
+    ((layers.Softplus(),), lambda x: np.logaddexp(0, x)),
+    (  # the logarithm of Sigmoid
+        (layers.Rescale(-1.0), layers.Softplus(), layers.Rescale(-1.0)),
+        lambda x: -np.logaddexp(0, -x),
+    ),
+)

@@ -1,0 +1,25 @@
+"""Some columns of a value, of its last axis."""
+
+from chainrule.kernels.combine import take_columns
+from chainrule.kernels.jit import kernel
+from chainrule.operations.operation import Operation, View, function, tangent_of_linear_map
+
+
+@kernel
+def put_columns_among_zeros(dy, column, dx):
+    zero = dx.dtype.type(0)
+    for i in range(dx.shape[0]):
+        row, columns = dx[i], dy[i]
+        for j in range(row.size):
+            row[j] = zero
+        for j in range(columns.size):
+            row[column + j] = columns[j]
+
+
+OPERATION = Operation(
+    "take_columns",
+    function(take_columns, "x", "column", "y"),
+    {"x": function(put_columns_among_zeros)},
+    view=View.LAST_AXIS,
+    tangent=tangent_of_linear_map,
+)

@@ -1,0 +1,94 @@
+"""Cross-entropy of logits and class labels, in which each class counts by a weight."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from chainrule.kernels.activation import softmax
+from chainrule.kernels.elementary import exp, log
+from chainrule.kernels.jit import kernel
+from chainrule.kernels.loss import row_scale
+from chainrule.kernels.rows import scale_rows, subtract_largest
+from chainrule.kernels.views import flat
+from chainrule.operations.loss import LossOperation
+from chainrule.operations.operation import Function, function
+
+
+@kernel
+def weigh_classes(label, weight, class_weight):
+    for i in range(weight.size):
+        weight[i] *= class_weight[label[i]]
+
+
+@kernel
+def _target_of_class(class_weight, label, smoothing, j):
+    """Return what class j has of a row's target distribution, by the row's weight.
+
+    A row has its label's weight already; of what is spread over all classes, each has its own.
+    """
+    share = 1.0 - smoothing if j == label else 0.0
+    if smoothing > 0.0:
+        share += smoothing / class_weight.size * (class_weight[j] / class_weight[label])
+    return share
+
+
+@kernel
+def weighted_cross_entropy(output, label, weight, total, terms, d_output, class_weight, smoothing):
+    rows, classes = output.shape
+    scale = row_scale(total, 1)
+    subtract_largest(output, d_output)
+    for i in range(rows):
+        shifted, mean = d_output[i], 0.0
+        for j in range(classes):
+            mean += _target_of_class(class_weight, label[i], smoothing, j) * shifted[j]
+        terms[i, 0] = mean
+    vector = flat(d_output)
+    for k in range(vector.size):
+        vector[k] = exp(vector[k])
+    for i in range(rows):
+        row, share = d_output[i], scale * weight[i]
+        denominator = output.dtype.type(0)
+        for j in range(classes):
+            denominator += row[j]
+        mass = 0.0
+        for j in range(classes):
+            mass += _target_of_class(class_weight, label[i], smoothing, j)
+        terms[i, 0] = mass * log(denominator) - terms[i, 0]
+        factor = output.dtype.type(share * mass / denominator)
+        for j in range(classes):
+            q = _target_of_class(class_weight, label[i], smoothing, j)
+            row[j] = row[j] * factor - output.dtype.type(share * q)
+
+
+@kernel
+def weighted_cross_entropy_curvature(
+    output, label, weight, total, direction, d_gradient, class_weight, smoothing
+):
+    softmax(output, d_gradient)
+    for i in range(output.shape[0]):
+        movement, row = direction[i], d_gradient[i]
+        mean, mass = output.dtype.type(0), 0.0
+        for j in range(row.size):
+            mean += row[j] * movement[j]
+        for j in range(row.size):
+            mass += _target_of_class(class_weight, label[i], smoothing, j)
+        factor = output.dtype.type(mass)
+        for j in range(row.size):
+            row[j] *= factor * (movement[j] - mean)
+    scale_rows(d_gradient, weight, row_scale(total, 1))
+
+
+def _fisher(numbers: Mapping[str, Any]) -> tuple[Function, float]:
+    raise NotImplementedError(
+        "With class weights, the loss is no negative log-likelihood, so it has no Fisher "
+        "information; gauss_newton_vp has the matrix for given labels."
+    )
+
+
+OPERATION = LossOperation(
+    "weighted_cross_entropy",
+    function(weighted_cross_entropy),
+    function(weighted_cross_entropy_curvature),
+    _fisher,
+    terms="row",
+    row_weight=function(weigh_classes),
+)

@@ -1,0 +1,41 @@
+"""Cross-entropy with weights of classes; see :mod:`chainrule.reference.loss`."""
+
+import numpy as np
+
+from chainrule.reference.loss import row_scale
+
+
+def weigh_classes(label, weight, class_weight):
+    """Multiply each row's weight by that of its class, in place."""
+    weight *= class_weight[label]
+
+
+def _target(label, class_weight, smoothing):
+    """Return the target distribution, by the row's weight, which has its label's already."""
+    q = np.zeros((label.size, class_weight.size))
+    if smoothing > 0:
+        q += smoothing / class_weight.size * class_weight / class_weight[label][:, np.newaxis]
+    q[np.arange(label.size), label] += 1 - smoothing
+    return q
+
+
+def weighted_cross_entropy(output, label, weight, total, terms, d_output, class_weight, smoothing):
+    """One term a row, ``-sum(q * log(p))``; gradient ``sum(q) * p - q``, p the softmax."""
+    share = row_scale(total, 1) * weight[:, np.newaxis]
+    q = _target(label, class_weight, smoothing)
+    shifted = output - output.max(axis=1, keepdims=True)
+    log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    terms[...] = -(q * log_p).sum(axis=1, keepdims=True)
+    d_output[...] = share * (q.sum(axis=1, keepdims=True) * np.exp(log_p) - q)
+
+
+def weighted_cross_entropy_curvature(
+    output, label, weight, total, direction, d_gradient, class_weight, smoothing
+):
+    """``sum(q) * (diag(p) - p p^T)``."""
+    share = row_scale(total, 1) * weight[:, np.newaxis]
+    q = _target(label, class_weight, smoothing)
+    exponentials = np.exp(output - output.max(axis=1, keepdims=True))
+    p = exponentials / exponentials.sum(axis=1, keepdims=True)
+    movement = direction - (p * direction).sum(axis=1, keepdims=True)
+    d_gradient[...] = share * q.sum(axis=1, keepdims=True) * p * movement

@@ -1,0 +1,139 @@
+"""Write operations.json: what PyTorch computes in float64 for single layers and losses.
+
+Run it where PyTorch is: ``python tests/golden/generate_operations.py``.
+"""
+
+import json
+from pathlib import Path
+
+import torch
+
+torch.set_default_dtype(torch.float64)
+ROWS, COLUMNS = 5, 4
+LAYERS = [
+    ("Mish", {}, {}),
+    ("Hardswish", {}, {}),
+    ("Softsign", {}, {}),
+    ("PReLU", {}, {}),
+    ("PReLU", {"num_parameters": COLUMNS, "init": 0.1}, {}),
+    ("GLU", {}, {"dim": -1}),
+]
+LOSSES = [
+    ("L1Loss", {}),
+    ("PoissonNLLLoss", {}),
+    ("PoissonNLLLoss", {"full": True}),
+    ("PoissonNLLLoss", {"log_input": False, "eps": 1e-3}),
+    ("GaussianNLLLoss", {}),
+    ("GaussianNLLLoss", {"full": True, "eps": 0.5}),
+    ("QuantileLoss", {"quantiles": [0.1, 0.5, 0.8, 0.9]}),
+    ("BCEWithLogitsLoss", {"pos_weight": [0.5, 1.0, 2.0, 3.0]}),
+    ("BCEWithLogitsLoss", {"pos_weight": [2.5]}),
+    ("CrossEntropyLoss", {"weight": [0.5, 1.0, 0.0, 3.0]}),
+    ("CrossEntropyLoss", {"weight": [0.5, 1.0, 2.0, 3.0], "label_smoothing": 0.2}),
+]
+
+
+def draw(*shape):
+    return torch.randn(*shape, generator=GENERATOR)
+
+
+def derivatives(function, x, direction):
+    """Return value, gradient, and Hessian times direction, of a function of one tensor."""
+    x = x.clone().requires_grad_()
+    value = function(x)
+    (gradient,) = torch.autograd.grad(value, x, create_graph=True)
+    product = torch.zeros_like(x)
+    if gradient.requires_grad:
+        (product,) = torch.autograd.grad((gradient * direction).sum(), x)
+    return {"value": value, "gradient": gradient, "hessian_product": product}
+
+
+def layer_case(name, options, more):
+    layer = getattr(torch.nn, name)(**options, **more)
+    x, direction = 2 * draw(ROWS, COLUMNS), draw(ROWS, COLUMNS)
+    target = draw(*layer(x).shape)
+    loss = torch.nn.MSELoss()
+    case = {"layer": name, "options": options, "x": x, "y": target, "direction": direction}
+    case |= derivatives(lambda v: loss(layer(v), target), x, direction)
+    case["output"], parameters = layer(x), list(layer.parameters())
+    case["d_parameters"] = []
+    if parameters:
+        case["d_parameters"] = list(torch.autograd.grad(loss(layer(x), target), parameters))
+    return case
+
+
+def quantile_losses(output, y, quantiles):
+    error = y[:, None] - output
+    q = torch.tensor(quantiles)
+    return torch.maximum(q * error, (q - 1) * error)
+
+
+def target_of(name):
+    if name == "CrossEntropyLoss":
+        return torch.tensor([0, 3, 1, 2, 3])
+    if name == "BCEWithLogitsLoss":
+        return torch.rand(ROWS, COLUMNS, generator=GENERATOR)
+    if name == "PoissonNLLLoss":
+        return torch.poisson(2 * torch.ones(ROWS, COLUMNS), generator=GENERATOR)
+    if name == "QuantileLoss":
+        return draw(ROWS)
+    return draw(ROWS, COLUMNS // 2 if name == "GaussianNLLLoss" else COLUMNS)
+
+
+def loss_case(name, options):
+    output, y, direction = draw(ROWS, COLUMNS), target_of(name), draw(ROWS, COLUMNS)
+    lists = ("weight", "pos_weight")
+    tensors = {k: torch.tensor(v) if k in lists else v for k, v in options.items()}
+    if name == "GaussianNLLLoss":
+        output[:, COLUMNS // 2 :] = output[:, COLUMNS // 2 :].abs()
+    if name == "PoissonNLLLoss" and not options.get("log_input", True):
+        output = output.abs()
+    if name == "QuantileLoss":
+        function = lambda v: quantile_losses(v, y, **options).mean()  # noqa: E731
+    else:
+        loss = getattr(torch.nn, name)(**tensors)
+        function = lambda v: loss(*given_to(name, v, y))  # noqa: E731
+    case = {"loss": name, "options": options, "output": output, "y": y, "direction": direction}
+    case |= derivatives(function, output, direction)
+    # The mean of the rows' own losses, each by its sample weight, and by its class's.
+    weight = torch.rand(ROWS, generator=GENERATOR)
+    total = weight.sum()
+    if "weight" in tensors:
+        total = (weight * tensors["weight"][y]).sum()
+
+    def weighted(v):
+        of_rows = own_losses(name, tensors, v, y).reshape(ROWS, -1).mean(dim=1)
+        return (weight * of_rows).sum() / total
+
+    found = derivatives(weighted, output, direction)
+    case["sample_weight"] = weight
+    return case | {f"weighted_{key}": value for key, value in found.items()}
+
+
+def own_losses(name, options, output, y):
+    """Return the loss of each entry, or each row, not averaged."""
+    if name == "QuantileLoss":
+        return quantile_losses(output, y, **options)
+    return getattr(torch.nn, name)(**options, reduction="none")(*given_to(name, output, y))
+
+
+def given_to(name, output, y):
+    """Return what PyTorch's loss is given."""
+    if name != "GaussianNLLLoss":
+        return output, y
+    half = COLUMNS // 2
+    return output[:, :half], y, output[:, half:]
+
+
+def plain(value):
+    if isinstance(value, torch.Tensor):
+        return (value + 0).tolist()  # some zeros have no memory before
+    return [plain(entry) for entry in value] if isinstance(value, list) else value
+
+
+GENERATOR = torch.Generator().manual_seed(0)
+if __name__ == "__main__":
+    found = [layer_case(*case) for case in LAYERS] + [loss_case(*case) for case in LOSSES]
+    lines = [json.dumps({k: plain(v) for k, v in case.items()}) for case in found]
+    text = "[\n" + ",\n".join(lines) + "\n]\n"
+    Path(__file__).with_name("operations.json").write_text(text)
