@@ -23,7 +23,7 @@ class ByColumn:
 
 
 class Simplifier:
-    """Joins what stands beside each other, and knows the layers' parameters.
+    """Joins neighbouring layers, and holds the layers' parameters.
 
     Attributes
     ----------

@@ -105,12 +105,12 @@ class StepGraph:
             return self._between(start, self._chosen(step, start), depth)
         if step.merge is None:
             raise ValueError(f"{step.label} is understood as a part of an activation only")
-        ways = [self._between(start, name, depth + 1) for name in step.inputs]
-        if len(ways) == 1:
-            return ways[0]
-        if step.merge == "sum" and len(ways) == 2 and [] in ways and any(ways):
-            return [layers.Residual(*(ways[0] or ways[1]))]
-        parallel = layers.Parallel(*map(_one, ways), combine=step.merge)
+        branches = [self._between(start, name, depth + 1) for name in step.inputs]
+        if len(branches) == 1:
+            return branches[0]
+        if step.merge == "sum" and len(branches) == 2 and [] in branches and any(branches):
+            return [layers.Residual(*(branches[0] or branches[1]))]
+        parallel = layers.Parallel(*map(_one, branches), combine=step.merge)
         if step.axis != -1:
             self.simplifier.checks[id(parallel)] = [step]
         return [parallel]
