@@ -9,7 +9,8 @@ the terms' weighted mean; see :mod:`chainrule.kernels.loss`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from chainrule.operations.operation import Function
 
@@ -29,6 +30,7 @@ class LossOperation:
         factor of it.
     by_row : whether there is a term for each row, instead of one for each element.
     of_user : whether it knows neither weights nor the batch: they are applied to its gradient.
+    sample : by name, its own numbers, for compiling it ahead, where they are no floats.
     """
 
     name: str
@@ -37,6 +39,7 @@ class LossOperation:
     fisher: Callable[[Mapping[str, float]], tuple[Function, float]] | None = None
     by_row: bool = False
     of_user: bool = False
+    sample: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def takes_labels(self) -> bool:
