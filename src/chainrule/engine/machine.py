@@ -172,10 +172,7 @@ class Machine:
             batches = self._run_in_slices(arguments, how, total)
         else:
             batches = self._run(*arguments, self._alone, *how, (0, total), 0)
-        if batches == FAILED or self._errors:
-            raise self._find_error()
-        self.usable = True
-        return batches
+        return self._end(batches)
 
     def _begin(
         self, phases: int, update: UpdateProgram | None, grads: Array | None
@@ -193,6 +190,13 @@ class Machine:
             if self.squares.size != blocks:
                 self.squares = np.empty(blocks)
         return self._binding, self._no_update if update is None else self._update[1]
+
+    def _end(self, batches: int) -> int:
+        """Return how many batches a run has done, or raise what has ended it."""
+        if batches == FAILED or self._errors:
+            raise self._find_error()
+        self.usable = True
+        return batches
 
     @property
     def _needs_arrays(self) -> bool:

@@ -83,7 +83,7 @@ def native_function(function, kinds, dtype):
         raise
 
 
-_in_process: set = set()  # what _of_kernel was called with
+_in_process: set[object] = set()  # what _of_kernel was called with
 
 
 @cache
