@@ -4,7 +4,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from chainrule import datasets, interop, layers, losses, metrics, optimizers, reference
+from chainrule import datasets, interop, layers, losses, optimizers, reference
 from chainrule.autodiff import (
     clipped_grad,
     fisher_vp,
@@ -28,6 +28,7 @@ from chainrule.interop.scipy import Objective, objective
 from chainrule.layers import *
 from chainrule.layers import Activation, CompiledLayer, NumPyLayer, Parameter, initializers
 from chainrule.losses import *
+from chainrule.losses import metrics
 from chainrule.losses.multi_loss import MultiLoss
 from chainrule.losses.own_losses import CompiledLoss, NumPyLoss
 from chainrule.models.errors import ModelFileError
@@ -50,7 +51,10 @@ if TYPE_CHECKING:
 
 # Public modules that lie in a folder are imported like those beside them.
 sys.modules.update(
-    {f"{__name__}.{name}": globals()[name] for name in ("callbacks", "initializers", "schedules")}
+    {
+        f"{__name__}.{name}": globals()[name]
+        for name in ("callbacks", "initializers", "metrics", "schedules")
+    }
 )
 
 __all__ = [

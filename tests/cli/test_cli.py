@@ -11,6 +11,8 @@ import pytest
 
 import chainrule as cr
 from chainrule import cli
+from chainrule.engine import ahead
+from chainrule.kernels import cache
 from chainrule.kernels.jit import JIT_DISABLED
 
 pytestmark = pytest.mark.once
@@ -165,7 +167,48 @@ def test_info_as_json(capsys):
     assert json.loads(capsys.readouterr().out)["chainrule"] == cr.__version__
 
 
-@pytest.mark.parametrize("command", ["train", "predict", "explain", "info"])
+@pytest.mark.skipif(JIT_DISABLED, reason="nothing is compiled")
+@pytest.mark.parametrize("everything", [False, True])
+def test_compile(capsys, monkeypatch, everything):
+    asked = []
+
+    def compile_ahead(dtype, **options):
+        asked.append((dtype.name, options))
+        return 3
+
+    monkeypatch.setattr(ahead, "compile_ahead", compile_ahead)
+    flags = ["--all"] if everything else []
+    assert cli.main(["compile", *flags]) == 0
+    dtypes = ["float32", "float64"] if everything else ["float32"]
+    assert asked == [(dtype, {"everything": everything}) for dtype in dtypes]
+    shown = capsys.readouterr().out
+    assert re.match(
+        rf"{3 * len(dtypes)} functions compiled, in 0\.. s\.\n.* holds \d+, .* MB\.\n", shown
+    )
+    assert cli.main(["compile", "--json", *flags]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert cli.main(["info", "--json"]) == 0
+    there = json.loads(capsys.readouterr().out)
+    assert report["compiled"] == 3 * len(dtypes)
+    assert report["cache folder"] == there["cache folder"]
+    megabytes = f"{report['compiled bytes'] / 1e6:.1f} MB"
+    assert there["compiled functions"] == f"{report['compiled functions']}, {megabytes}"
+
+
+@pytest.mark.skipif(JIT_DISABLED, reason="nothing is compiled")
+def test_compile_where_nothing_can_be_kept(capsys, monkeypatch):
+    monkeypatch.setattr(cache, "cache_folder", lambda: None)
+    assert cli.main(["compile"]) == 2
+    assert "nowhere to keep compiled code" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not JIT_DISABLED, reason="what is compiled can be kept")
+def test_compile_without_compilation(capsys):
+    assert cli.main(["compile"]) == 2
+    assert "NUMBA_DISABLE_JIT" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["train", "predict", "explain", "compile", "info"])
 def test_help_has_an_example(capsys, command):
     with pytest.raises(SystemExit) as caught:
         cli.main([command, "--help"])

@@ -181,19 +181,72 @@ def test_of_processes_at_once_one_compiles_for_all(tmp_path):
     slowly = """
 import time
 from chainrule.kernels import cache
-say = cache._say
-cache._say = lambda message: (say(message), time.sleep(3 * ("compiling" in message)))
+say = cache.say
+cache.say = lambda message: (say(message), time.sleep(3 * ("compiling" in message)))
 """
     processes = [start_python(slowly + SMALL, CHAINRULE_CACHE_DIR=tmp_path) for _ in range(8)]
     results = [finish(process) for process in processes]
     assert {out for out, _ in results} == {SMALL_RESULT}
-    assert sum("compiling, once" in err for _, err in results) == 1
+    assert sum("compiling the interpreter, once" in err for _, err in results) == 1
     assert run_small(CHAINRULE_CACHE_DIR=tmp_path) == ""
+
+
+# A plan's functions, with something small in the interpreter's place; it prints what is compiled.
+SMALL_PLAN = """
+import numpy as np, chainrule as cr
+from numba import types
+from chainrule.kernels import cache
+from chainrule.kernels.compilation import compile_functions
+from chainrule.kernels.jit import entry_point
+from chainrule.kernels.loss import row_scale
+save = cache.FunctionCache.save_overload
+def print_and_save(self, *arguments):
+    print(self._name.rpartition(".")[2])
+    save(self, *arguments)
+cache.FunctionCache.save_overload = print_and_save
+net = cr.Sequential(cr.Softmax(), cr.Tanh())
+wanted = [(call.function, call.kinds) for call in net.make_plan((2,), 4).program]
+small = entry_point(row_scale.py_func)
+types_of_small = types.float64, types.int64
+for _ in range(2):
+    count = compile_functions(wanted, np.dtype("float32"), small, types_of_small)
+    print("there are", count, "to compile")
+"""
+SMALL_PLAN_PRINTS = [
+    *("gather_rescaled", "softmax", "tanh", "put_columns", "tanh_backward", "softmax_backward"),
+    "row_scale",
+]
+
+
+def test_a_plan_says_once_how_many_functions_are_compiled(tmp_path):
+    out, err = finish(start_python(SMALL_PLAN, CHAINRULE_CACHE_DIR=tmp_path))
+    last = ["there are 7 to compile", "there are 0 to compile"]
+    assert out.splitlines() == [*SMALL_PLAN_PRINTS, *last]
+    assert err == "chainrule: compiling 7 functions, once for all networks in float32 ...\n"
+    out, err = finish(start_python(SMALL_PLAN, CHAINRULE_CACHE_DIR=tmp_path))
+    assert out.splitlines() == 2 * last[1:]
+    assert err == ""
+
+
+def test_of_processes_that_compile_the_same_plan_each_function_is_compiled_by_one(tmp_path):
+    processes = [start_python(SMALL_PLAN, CHAINRULE_CACHE_DIR=tmp_path) for _ in range(3)]
+    lines = [line for process in processes for line in finish(process)[0].splitlines()]
+    assert sorted(line for line in lines if "there are" not in line) == sorted(SMALL_PLAN_PRINTS)
 
 
 def test_what_a_training_compiles_is_kept():
     first, later = (finish(start_python(TRAIN)) for _ in range(2))
     assert later == (first[0], "")
+
+
+def test_what_is_compiled_ahead_is_there_for_a_training():
+    ahead = """
+from chainrule.engine.ahead import compile_ahead
+import numpy as np
+compile_ahead(np.dtype("float32"), everything=False)
+"""
+    finish(start_python(ahead))
+    assert finish(start_python(ahead + TRAIN))[1] == ""
 
 
 def test_second_process_says_nothing(filled):
@@ -488,7 +541,7 @@ def test_all_that_compiled_code_is_made_of_is_hashed():
         ".".join(source.relative_to(package.parent).with_suffix("").parts): source.read_text()
         for source in cache._sources()
     }
-    assert "chainrule.plan.instructions" in hashed
+    assert "chainrule.plan.argument" in hashed
     for name, text in hashed.items():
         if "@kernel" in text or "@entry_point" in text:
             imported = set(re.findall(r"^from (chainrule\.[\w.]+) import", text, re.MULTILINE))

@@ -68,13 +68,13 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    from chainrule.cli import bench, explain, info, predict, train  # load rich
+    from chainrule.cli import bench, compile, explain, info, predict, train  # load rich
 
     parser = _Parser(
         prog="chainrule", description="Train neural networks by backpropagation, on NumPy arrays."
     )
     parser.add_argument("--version", action="version", version=f"chainrule {cr.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (train, predict, explain, bench, info):
+    for command in (train, predict, explain, bench, compile, info):
         command.add(commands)
     return parser

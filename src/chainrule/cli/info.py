@@ -28,13 +28,13 @@ def add(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> Report:
     import llvmlite.binding as llvm
 
-    from chainrule.kernels.cache import cache_folder
+    from chainrule.kernels.cache import cache_folder, compiled_on_disk
     from chainrule.kernels.vectors import VECTOR_BYTES
 
     features = llvm.get_host_cpu_features()
     telling = ("avx2", "fma", "avx512f", "avx512bf16", "amx-bf16", "neon", "sve")
     folder = cache_folder()
-    entries = len(list(folder.glob("*.nbc"))) if folder else 0
+    functions, size = compiled_on_disk()
     rows = {
         "chainrule": cr.__version__,
         "Python": platform.python_version(),
@@ -46,7 +46,7 @@ def _run(options: argparse.Namespace) -> Report:
         "threads": f"up to {cr.get_num_threads()}",
         "threading layer": "none of Numba's: threads of our own",
         "cache folder": str(folder) if folder else "none: nowhere to keep compiled code",
-        "cache entries": str(entries),
+        "compiled functions": f"{functions}, {size / 1e6:.1f} MB",
     }
     table = Table(show_header=False, box=None)
     for name, value in rows.items():

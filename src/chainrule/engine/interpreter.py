@@ -12,7 +12,9 @@ The same source is the reference backend, where ``call`` calls Python (see ``eng
 
 import math
 
+import numba
 import numpy as np
+from numba import types
 
 from chainrule.kernels import context as word
 from chainrule.kernels.barrier import barrier, fail, has_failed
@@ -276,3 +278,27 @@ def run(
     if phases & UPDATE:  # not before the others have left, which count their steps from here
         steps[0] = steps_before + i
     return FAILED if has_failed(group) else i
+
+
+def signature_of(dtype):
+    """Return the types of what ``run`` takes for parameters of a dtype, in order."""
+    integer, double, number = types.int64, types.float64, numba.from_dtype(dtype)
+
+    def array(item, ndim=1, readonly=False):
+        return types.Array(item, ndim, "C", readonly)
+
+    vector, matrix, integers, table = (
+        array(number),
+        array(number, 2),
+        array(integer),
+        array(integer, 2),
+    )
+    inputs = types.Tuple((array(types.uint8, 1, True), integer, integer, integer))
+    given = array(number, 1, True), array(integer, 1, True), array(number, 1, True), table, matrix
+    pair = types.UniTuple(integer, 2)
+    return (
+        integer, table, integers, integers, table, integers, array(double), double, vector, vector,
+        vector, array(double), matrix, vector, vector, pair, inputs, *given,
+        array(double, 2), table, table, array(double, 2), integers, integer, types.boolean, pair,
+        integer,
+    )  # fmt: skip

@@ -49,9 +49,9 @@ class Machine:
         self._run, self._compiled = get_run(backend), is_compiled(backend)
         self._errors: list[BaseException] = []  # that functions in Python have raised
         self._arrays: dict[int, Array] = {}  # as the context has them, by its words
-        self._binding = self._bind(plan.program, plan.table)
         self._no_update = self._bind((), np.zeros((0, 1), np.int64))
         self._update: tuple[UpdateProgram | None, Binding] = None, self._no_update
+        self._binding, self._is_bound = self._no_update, False
         self.arena = aligned_zeros(-(-plan.arena_bytes // plan.item), dtype)
         for start, values in plan.constants:
             self.arena[start : start + len(values)] = values
@@ -72,6 +72,23 @@ class Machine:
         self._no_labels = _read_only(np.empty(0, np.int64))
         self._no_weights = _read_only(np.empty(0, dtype))
         self.usable = True
+
+    def prepare(self, update: UpdateProgram | None = None) -> None:
+        """Compile what a run with this update needs, or load it; ``run`` does it otherwise."""
+        is_new = update is not None and update is not self._update[0]
+        program = [] if self._is_bound else list(self.plan.program)
+        if update is not None and is_new:
+            program += update.program
+        if self._compiled and (is_new or not self._is_bound):
+            from chainrule.engine.interpreter import signature_of  # loads Numba
+            from chainrule.kernels.compilation import compile_functions
+
+            wanted = [(call.function, call.kinds) for call in program]
+            compile_functions(wanted, self.dtype, self._run, signature_of(self.dtype))
+        if not self._is_bound:
+            self._binding, self._is_bound = self._bind(self.plan.program, self.plan.table), True
+        if update is not None and is_new:
+            self._update = update, self._bind(update.program, update.table)
 
     def _bind(self, program: Sequence[Any], table: NDArray[np.int64]) -> Binding:
         return Binding(
@@ -112,15 +129,7 @@ class Machine:
         ``params``. ``masks`` are the key that dropouts draw with, and the number of the first
         batch's draw.
         """
-        if phases & Phase.BACKWARD and not self.plan.backward:
-            raise RuntimeError("the plan has no room for a backward pass.")
-        if not self.usable:
-            raise RuntimeError("This machine cannot run again: an exception has ended a run of it.")
-        self.usable = False
-        if update is not None and grads is not None and update.clips_norm:
-            blocks = -(-grads.size // NORM_BLOCK)
-            if self.squares.size != blocks:
-                self.squares = np.empty(blocks)
+        binding, updating = self._begin(phases, update, grads)
         epochs = self._epochs(order)
         data = self._no_rows if inputs is None else as_rows(inputs)
         vectors = (
@@ -141,10 +150,10 @@ class Machine:
         )
         arguments = (
             phases,
-            self._binding.table,
+            binding.table,
             self.plan.sections,
             self._layout,
-            self._bound(update).table,
+            updating.table,
             self._no_steps if steps is None else steps,
             self._no_rates if rates is None else rates,
             float(lr),
@@ -165,6 +174,27 @@ class Machine:
             batches = self._run_in_slices(arguments, how, total)
         else:
             batches = self._run(*arguments, self._alone, *how, (0, total), 0)
+        return self._end(batches)
+
+    def _begin(
+        self, phases: int, update: UpdateProgram | None, grads: Array | None
+    ) -> tuple[Binding, Binding]:
+        """Check that a run may begin; return the functions of the plan, and those of the update."""
+        if phases & Phase.BACKWARD and not self.plan.backward:
+            raise RuntimeError("the plan has no room for a backward pass.")
+        if not self.usable:
+            raise RuntimeError("This machine cannot run again: an exception has ended a run of it.")
+        if not (self._is_bound and (update is None or update is self._update[0])):
+            self.prepare(update)
+        self.usable = False
+        if update is not None and grads is not None and update.clips_norm:
+            blocks = -(-grads.size // NORM_BLOCK)
+            if self.squares.size != blocks:
+                self.squares = np.empty(blocks)
+        return self._binding, self._no_update if update is None else self._update[1]
+
+    def _end(self, batches: int) -> int:
+        """Return how many batches a run has done, or raise what has ended it."""
         if batches == FAILED or self._errors:
             raise self._find_error()
         self.usable = True
@@ -185,14 +215,6 @@ class Machine:
         self._arrays.update(zip(places, (*vectors, data, *given), strict=True))
         self._arrays[words.SCRATCH] = self.arena
         self._arrays[words.SELF] = self.contexts
-
-    def _bound(self, update: UpdateProgram | None) -> Binding:
-        """Return an update's program with its functions, kept for the next run."""
-        if update is None:
-            return self._no_update
-        if update is not self._update[0]:
-            self._update = update, self._bind(update.program, update.table)
-        return self._update[1]
 
     def _find_error(self) -> BaseException:
         """Return what has ended a run that failed."""

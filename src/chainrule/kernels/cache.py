@@ -25,9 +25,11 @@ import llvmlite.binding as llvm
 import numba
 from numba.core import caching
 from numba.core.compiler import CompileResult
+from numba.core.registry import cpu_target
 from numba.core.serialize import dumps
 
 from chainrule.kernels import blocks
+from chainrule.kernels.announcement import WAITS, Announcement, say
 from chainrule.utils.ownership import is_own_file, who_else_writes
 
 _PACKAGE = __name__.partition(".")[0]
@@ -133,15 +135,20 @@ class SharedCache(FunctionCache):
 
     def __init__(self, function, what):
         super().__init__(function)
-        self._what, self._lock = what, None
+        self.what, self._lock = what, None
+
+    def has(self, signature):
+        """Tell whether there is compiled code on the disk, which may turn out to be damaged."""
+        path = self._path(signature, cpu_target.target_context.codegen())
+        return path is not None and path.is_file()
 
     def load_overload(self, signature, target_context):
         compiled = super().load_overload(signature, target_context)
         if compiled is None:
             self._wait(self._path(signature, target_context.codegen()))
             compiled = super().load_overload(signature, target_context)
-        if compiled is None:
-            _say(f"compiling {self._what}, once for all networks of this dtype ...")
+        if compiled is None and Announcement.current is None:
+            say(f"compiling {self.what}, once for all networks ...")
         return compiled
 
     @contextmanager
@@ -165,7 +172,10 @@ class SharedCache(FunctionCache):
             try:
                 lock.acquire(timeout=0)
             except Timeout:
-                _say("waiting for another process that compiles ...")
+                if Announcement.current is None:
+                    say(f"{WAITS} ...")
+                else:
+                    Announcement.current.wait()
                 lock.acquire(timeout=LONGEST_WAIT)
         except (OSError, NotImplementedError):
             return
@@ -177,7 +187,7 @@ class NativeCache(SharedCache):
 
     def __init__(self, name, what, key):
         self._name, self._line, self._kept = name, key, True
-        self._what, self._lock = what, None
+        self.what, self._lock = what, None
 
 
 class NoCache(caching.NullCache):
@@ -187,10 +197,6 @@ class NoCache(caching.NullCache):
     def turn(self):
         """Hinder nobody."""
         yield
-
-
-def _say(message):
-    print(f"chainrule: {message}", file=sys.stderr, flush=True)
 
 
 @cache
@@ -243,6 +249,13 @@ def _user_cache_folder() -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "chainrule"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "chainrule"
+
+
+def compiled_on_disk() -> tuple[int, int]:
+    """Return how many compiled functions the folder holds, and how many bytes they are."""
+    folder = cache_folder()
+    sizes = [] if folder is None else [file.stat().st_size for file in folder.glob("*.nbc")]
+    return len(sizes), sum(sizes)
 
 
 def _compilation_key() -> str:

@@ -3,9 +3,11 @@
 from functools import cache, lru_cache
 
 from numba import types
+from numba.core.compiler_lock import global_compiler_lock
 
+from chainrule.kernels.announcement import Announcement
 from chainrule.kernels.cache import NativeCache, NoCache
-from chainrule.kernels.jit import address_of, native, user_function
+from chainrule.kernels.jit import address_of, is_compiled, native, user_function
 from chainrule.kernels.native import arguments_of
 from chainrule.kernels.same import MOST_KEPT, canonical
 
@@ -33,6 +35,43 @@ class NativeFunction:
         self.handle = address_of(self._code, SIGNATURE)
 
 
+def compile_functions(wanted, dtype, interpreter, signature):
+    """Compile those functions of a plan, and the interpreter, that are nowhere yet, and say so.
+
+    Users' functions are left out: they are nowhere but in this process.
+
+    Parameters
+    ----------
+    wanted : pairs of a function and the kinds of its arguments.
+    dtype : of the plan.
+    interpreter, signature : an entry point, and the types of its arguments.
+
+    Returns
+    -------
+    int
+        How many there were to compile.
+    """
+    keys = {(f.code, kinds, dtype) for f, kinds in wanted if f.can_compile and not f.label}
+    if keys <= _in_process and signature in interpreter.overloads:
+        return 0
+    with global_compiler_lock:
+        todo = {}  # in the plan's order
+        for function, kinds in wanted:
+            key = function.code, kinds, dtype
+            if key in keys - _in_process and not _cache_of(*key).has(SIGNATURE):
+                todo[key] = function.code.__name__
+        compiles_interpreter = not is_compiled(interpreter, signature)
+        if total := len(todo) + compiles_interpreter:
+            with Announcement(total, f"all networks in {dtype}") as announcement:
+                for key, name in todo.items():
+                    announcement.next(name)
+                    _of_kernel(*key)
+                if compiles_interpreter:
+                    announcement.next(interpreter._cache.what)
+                    interpreter.compile(signature)
+        return total
+
+
 def native_function(function, kinds, dtype):
     """Return the machine code of a function of a plan, for arguments of these kinds."""
     if not function.label:
@@ -44,11 +83,19 @@ def native_function(function, kinds, dtype):
         raise
 
 
+_in_process: set[object] = set()  # what _of_kernel was called with
+
+
 @cache
 def _of_kernel(code, kinds, dtype):
+    made = NativeFunction(code, kinds, dtype, _cache_of(code, kinds, dtype))
+    _in_process.add((code, kinds, dtype))
+    return made
+
+
+def _cache_of(code, kinds, dtype):
     name = f"{code.__module__}.{code.__qualname__}"
-    code_cache = NativeCache(name, code.__name__, repr((kinds, dtype.str)))
-    return NativeFunction(code, kinds, dtype, code_cache)
+    return NativeCache(name, code.__name__, repr((kinds, dtype.str)))
 
 
 @lru_cache(MOST_KEPT)

@@ -71,6 +71,11 @@ def address_of(whole, signature):
     return compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
 
 
+def is_compiled(whole, signature):
+    """Tell whether an entry point's code is in this process, or on the disk."""
+    return signature in whole.overloads or whole._cache.has(signature)
+
+
 def _compile_in_turn(whole, cache):
     whole._cache = cache
     compile_or_load = whole.compile

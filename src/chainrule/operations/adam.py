@@ -43,5 +43,9 @@ def adam_step(
 
 
 OPERATION = UpdateOperation(
-    "adam", function(adam_update), ("mean", "square", "largest"), {"largest": "amsgrad"}
+    "adam",
+    function(adam_update),
+    ("mean", "square", "largest"),
+    optional={"largest": "amsgrad"},
+    sample={"amsgrad": False},
 )

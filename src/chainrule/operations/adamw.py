@@ -15,5 +15,9 @@ def adamw_update(
 
 
 OPERATION = UpdateOperation(
-    "adamw", function(adamw_update), ("mean", "square", "largest"), {"largest": "amsgrad"}
+    "adamw",
+    function(adamw_update),
+    ("mean", "square", "largest"),
+    optional={"largest": "amsgrad"},
+    sample={"amsgrad": False},
 )

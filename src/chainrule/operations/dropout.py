@@ -10,4 +10,5 @@ OPERATION = Operation(
     function(dropout, "x", "y", *MASK),
     {"x": function(dropout_backward, "dy", "dx", *MASK)},
     view=View.FLAT,
+    sample={"number": 0},
 )

@@ -83,4 +83,5 @@ OPERATION = Operation(
     square_norms=SQUARE_NORMS,
     numbers={"floor": -inf},
     fuse={"relu": {"floor": 0.0}},
+    sample={"weight": (2, 2), "bias": (2,)},
 )

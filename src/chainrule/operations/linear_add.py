@@ -21,4 +21,5 @@ OPERATION = Operation(
     multiply_adds=multiply_adds,
     scratch_bytes=scratch_bytes,
     square_norms=SQUARE_NORMS,
+    sample={"weight": (2, 2)},
 )

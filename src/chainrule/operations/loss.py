@@ -11,7 +11,7 @@ of the batch.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from chainrule.operations.operation import Function
@@ -34,6 +34,7 @@ class LossOperation:
     row_weight : multiplies the weights of rows by factors of the loss's own, such as the weights of
         their classes; of a loss that has the network's only output.
     of_user : whether it knows neither weights nor the batch: they are applied to its gradient.
+    sample : by name, its own numbers, for compiling it ahead, where they are no floats.
     """
 
     name: str
@@ -43,6 +44,7 @@ class LossOperation:
     terms: Literal["output", "target", "row"] = "output"
     row_weight: Function | None = None
     of_user: bool = False
+    sample: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def takes_labels(self) -> bool:

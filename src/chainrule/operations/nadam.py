@@ -58,4 +58,9 @@ def nadam_update(
         params[i] = shrink * params[i] - (rate_g * g + rate_m * m) / (math.sqrt(s) + eps) + zero * s
 
 
-OPERATION = UpdateOperation("nadam", function(nadam_update), ("mean", "square"))
+OPERATION = UpdateOperation(
+    "nadam",
+    function(nadam_update),
+    ("mean", "square"),
+    sample={"decoupled_weight_decay": False},
+)

@@ -21,11 +21,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cache
 from importlib import import_module
 from math import prod
+from pkgutil import iter_modules
 from typing import Any, NamedTuple, Protocol
 
 Shape = tuple[int, ...]
@@ -120,6 +122,8 @@ class Operation:
     fuse : by name of an elementwise operation that forward can do in the same pass, the numbers
         with which it does.
     of : of a derivative: the operation that it is of, and its order.
+    sample : by name, what a step of it may look like, for compiling its functions ahead: shapes of
+        its parameters, and its own numbers. Numbers that are not there are floats.
     """
 
     name: str
@@ -136,6 +140,7 @@ class Operation:
     numbers: Mapping[str, float] = field(default_factory=dict)
     fuse: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     of: tuple[Operation, int] | None = None
+    sample: Mapping[str, Any] = field(default_factory=dict)
 
     def backward_of(self, operand: str) -> tuple[Function, ...]:
         """Return the functions that compute the gradient by an operand, in a row."""
@@ -232,6 +237,19 @@ def find(name: str) -> Any:
         return import_module(f"chainrule.operations.{name}").OPERATION
     except (ModuleNotFoundError, AttributeError):
         raise ValueError(f"there is no operation {name!r}.") from None
+
+
+def all_operations() -> dict[str, Any]:
+    """Return all operations, losses and updates by name, as the files of this folder have them.
+
+    >>> all_operations()["relu"] is find("relu")
+    True
+    """
+    found = {}
+    for module in iter_modules(import_module("chainrule.operations").__path__):
+        with suppress(ValueError):
+            found[module.name] = find(module.name)
+    return found
 
 
 def tangent_of_linear_map(plan: PlanBuilder, step: Step, tangents: Tangents) -> Tensor | None:

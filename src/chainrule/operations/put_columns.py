@@ -27,4 +27,5 @@ OPERATION = Operation(
     {"x": function(take_columns, "dy", "column", "dx")},
     view=View.LAST_AXIS,
     tangent=_tangent,
+    sample={"column": 0},
 )

@@ -40,5 +40,6 @@ OPERATION = UpdateOperation(
     "rmsprop",
     function(rmsprop_update),
     ("square", "mean", "velocity"),
-    {"mean": "centered", "velocity": "momentum"},
+    optional={"mean": "centered", "velocity": "momentum"},
+    sample={"centered": False},
 )

@@ -23,4 +23,4 @@ def sgd_update_without_momentum(params, grads, lr, weight_decay):
         params[i] -= lr * (grads[i] + weight_decay * params[i])
 
 
-OPERATION = UpdateOperation("sgd", function(sgd_update), ("velocity",))
+OPERATION = UpdateOperation("sgd", function(sgd_update), ("velocity",), sample={"nesterov": False})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from chainrule.operations.operation import Function
 
@@ -23,12 +24,14 @@ class UpdateOperation:
     state : the names of its state vectors.
     optional : by state vector, the number without which, if it is 0, the rule does not need it:
         then the vector is empty.
+    sample : by name, its own numbers, for compiling it ahead, where they are no floats.
     """
 
     name: str
     update: Function
     state: tuple[str, ...]
     optional: Mapping[str, str] = field(default_factory=dict)
+    sample: Mapping[str, Any] = field(default_factory=dict)
 
     def state_with(self, numbers: Mapping[str, float]) -> tuple[str, ...]:
         """Return the names of the state vectors that the rule needs with these numbers."""

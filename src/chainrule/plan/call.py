@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 
 from chainrule.kernels import context
@@ -42,7 +43,7 @@ class Call:
         """The arena's buffers that it reads or writes."""
         return [a.buffer for a in self.arguments if a.buffer is not None]
 
-    @property
+    @cached_property
     def kinds(self) -> tuple[Kind, ...]:
         """What compiled code must know of its arguments."""
         return tuple(argument.kind for argument in self.arguments)

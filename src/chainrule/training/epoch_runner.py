@@ -94,6 +94,8 @@ class EpochRunner:
         if schedule is not None:
             schedule.check_numbers(net.dtype)
         self.state: OptimizerState = optimizer.state(net, self.extras.update_options)
+        self.machine.prepare(self.state.program)  # before there is a progress bar
+        self._evaluator.prepare()
         self.slice_length = SliceLength()
         self.started = StartedEpochs()
         self.rollback = Rollback(net, self.state, self._run, batch_size, self.extras.averaged)

@@ -1,0 +1,127 @@
+"""What can be compiled before anybody needs it: the functions of sample steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import accumulate, product
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from chainrule.engine.backends import get_run
+from chainrule.engine.update import Run, UpdateOptions, UpdateProgram
+from chainrule.operations.loss import LossOperation
+from chainrule.operations.operation import Operation, ParameterUse, Tensor, all_operations
+from chainrule.operations.update import UpdateOperation
+from chainrule.plan.builder import PlanBuilder
+from chainrule.plan.call import Call
+from chainrule.plan.loss import Head
+from chainrule.plan.plan import Plan, make_plan
+from chainrule.plan.tangent import Tangents
+
+OF_MLP = "linear", "relu"
+SHAPE = (2,)  # of a row; machine code is the same for all lengths
+
+# What a function takes besides operands, parameters and numbers of its own.
+_OF_STEPS = {"x", "dx", "y", "dy", "temporary", "adds", "scratch", "begin"}
+_OF_STEPS |= {"mask_key", "mask_draw", "position"}
+_OF_LOSSES = {"output", "target", "label", "weight", "total", "terms", "d_output"}
+_OF_UPDATES = {"params", "grads", "lr", "step", "weight_decay"}
+
+
+def compile_ahead(dtype: np.dtype, *, everything: bool) -> int:
+    """Compile what an MLP runs with any loss and optimizer, or all operations; return how many.
+
+    Every operation is compiled with its first derivatives and its tangent, and what these need.
+    """
+    from chainrule.engine.interpreter import signature_of  # loads Numba
+    from chainrule.engine.orders import epoch_orders
+    from chainrule.kernels.compilation import compile_functions
+
+    epoch_orders(2, 0, 1, seed=0)
+    wanted = [(call.function, call.kinds) for call in calls_ahead(dtype, everything=everything)]
+    compiled: int = compile_functions(wanted, dtype, get_run("numba"), signature_of(dtype))
+    return compiled
+
+
+def calls_ahead(dtype: np.dtype, *, everything: bool) -> list[Call]:
+    """Return calls of all functions that :func:`compile_ahead` compiles."""
+    found = all_operations()
+    calls: list[Call] = []
+    for operation in found.values():
+        if isinstance(operation, LossOperation):
+            calls += _plan_of_loss(operation, dtype, weighted=everything).program
+        elif isinstance(operation, UpdateOperation):
+            calls += _calls_of_update(operation, dtype, everything)
+    if everything:
+        steps = [o for o in found.values() if isinstance(o, Operation)]
+        for step in steps:
+            calls += _plan_of([step], dtype, tangent=False).program
+            if step.tangent is not None:
+                calls += _plan_of([step], dtype, tangent=True).program
+    else:
+        # Twice: there is a layer before the activation, and one behind it.
+        calls += _plan_of([found[name] for name in 2 * OF_MLP], dtype, tangent=False).program
+    return calls
+
+
+def _plan_of(operations: Iterable[Operation], dtype: np.dtype, *, tangent: bool) -> Plan:
+    """Return a plan of one step after the other, and back; perhaps with the tangents."""
+    builder, x = PlanBuilder(training=True), Tensor(SHAPE)
+    y = x
+    for builder.layer, operation in enumerate(operations):
+        y = _apply(builder, operation, y)
+    shapes = {u.name: u.shape for s in builder.steps for u in s.parameters.values() if u.name}
+    offsets = dict(zip(shapes, accumulate(map(prod, shapes.values()), initial=0), strict=False))
+    heads, seeds = [Head(y)], []
+    if tangent:
+        seeds = [Tensor(x.shape)]
+        tangents = Tangents(builder, parameters_change=True, seeds=[(x, seeds[0])])
+        tangents.append(list(builder.steps))
+        change = tangents.of(y)
+        heads += [] if change is None else [Head(change)]
+    return make_plan(builder, x, heads, offsets=offsets, batch=1, dtype=dtype, seeds=seeds)
+
+
+def _apply(builder: PlanBuilder, operation: Operation, x: Tensor) -> Tensor:
+    """Append a step like the operation's sample."""
+    own = _names_of(operation) - _OF_STEPS - set(operation.operands)
+    written = {name.removeprefix("d_") for name in own if name.startswith("d_")}
+    own = {name for name in own if not name.startswith("d_")}
+    parameters = {
+        name: ParameterUse(f"{builder.layer}.{name}", operation.sample[name])
+        for name in sorted(own & (written | {*operation.gradients}))
+    }
+    numbers = {name: operation.sample.get(name, 1.0) for name in own - {*parameters, "bias"}}
+    operands = [x] * len(operation.operands)
+    return builder.apply(operation, *operands, parameters=parameters, numbers=numbers)
+
+
+def _names_of(operation: Operation) -> set[str]:
+    """Return the names of all that an operation's functions take."""
+    functions = [operation.forward, *operation.gradients.values(), *operation.derivatives]
+    functions += [f for operand in operation.operands for f in operation.backward_of(operand)]
+    return {name for function in functions for name in function.names}
+
+
+def _plan_of_loss(loss: LossOperation, dtype: np.dtype, *, weighted: bool) -> Plan:
+    """Return a plan of a loss; perhaps with another weight than 1, as one of several has."""
+    output = Tensor(SHAPE)
+    numbers = {n: loss.sample.get(n, 1.0) for n in loss.forward.names if n not in _OF_LOSSES}
+    target = None if loss.takes_labels else SHAPE
+    head = Head(output, loss, numbers, 2.0 if weighted else 1.0, target)
+    return make_plan(PlanBuilder(), output, [head], offsets={}, batch=1, dtype=dtype)
+
+
+def _calls_of_update(rule: UpdateOperation, dtype: np.dtype, everything: bool) -> Iterator[Call]:
+    """Yield a rule's calls, without and with its optional state, and what may surround it."""
+    names = set(rule.update.names) - _OF_UPDATES - set(rule.state)
+    options = UpdateOptions(1.0, 1.0, 0.5) if everything else UpdateOptions()
+    optional = list(rule.optional.values())
+    for chosen in product((0, 1), repeat=len(optional)):
+        numbers: dict[str, Any] = {name: rule.sample.get(name, 1.0) for name in names}
+        for name, value in zip(optional, chosen, strict=True):
+            numbers[name] = type(numbers[name])(value)
+        runs = [Run(0, 1, 0.0)]
+        yield from UpdateProgram(1, dtype, options, rule.name, numbers, runs).program
