@@ -12,7 +12,6 @@ import pytest
 
 import chainrule as cr
 import chainrule.operations
-from chainrule.kernels.jit import JIT_DISABLED
 
 PACKAGE = Path(cr.__file__).parent
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "operations.json").read_text())
@@ -372,19 +371,3 @@ def test_nothing_general_names_an_operation(name):
     files = {file for file, (names, texts) in WORDS.items() if name in texts or specs & names}
     others = {file for file in files if not file.startswith((*OWN, *WITH_DEFAULTS))}
     assert others <= BESIDE.get(name, set())
-
-
-@pytest.mark.skipif(JIT_DISABLED, reason="kernels are functions like all others then")
-@pytest.mark.parametrize("name", OPERATIONS)
-def test_kernels_beside_an_operation_have_twins(name):
-    module = OPERATIONS[name]
-    kernels = {
-        key: function
-        for key, function in vars(module).items()
-        if getattr(function, "py_func", None) is not None and not key.startswith("_")
-        if function.py_func.__module__ == module.__name__
-    }
-    assert not kernels or (PACKAGE / "reference" / f"{name}.py").exists()
-    for key, kernel in kernels.items():
-        twin = getattr(import_module(f"chainrule.reference.{name}"), key)
-        assert inspect.signature(kernel.py_func) == inspect.signature(twin), key

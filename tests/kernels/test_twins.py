@@ -157,6 +157,10 @@ def arguments(function, rows, columns, dtype, rng):
         "momentum_decay": 0.004,
         "penalty": 0.1,
         "shrink": 0.95,
+        "positive": 1.0,
+        "log_input": 1,
+        "full": 1,
+        "constant": 0.9,
         "total": 2.5,
         "floor": dtype(-0.5),
         "threads": 1,
@@ -178,8 +182,26 @@ def arguments(function, rows, columns, dtype, rng):
         "stride": 2 * columns + 3,
     }
     name = function.__name__
-    if name == "cross_entropy":
+    subject = function.__module__.rpartition(".")[2]
+    if name in ("cross_entropy", "weighted_cross_entropy"):
         shapes["terms"] = (rows, 1)
+    if subject in ("glu", "gaussian_nll"):
+        wide = (rows, 2 * columns)
+        shapes |= dict.fromkeys(("x", "dx", "output", "d_output", "direction", "d_gradient"), wide)
+        numbers["eps"] = 0.5
+    if subject == "quantile":
+        wide = (rows, 3 * columns)
+        shapes |= dict.fromkeys(("output", "terms", "d_output", "direction", "d_gradient"), wide)
+        shapes["quantiles"] = (3,)
+    if subject == "prelu":
+        shapes |= {"weight": (columns,), "d_weight": (columns,)}
+    if name == "put_columns_among_zeros":
+        shapes["dx"] = (rows, columns + 2)
+    for parameter in ("pos_weight", "class_weight"):
+        shapes[parameter] = (columns,)
+    if name == "add_up_weights":
+        del numbers["total"]
+        shapes["total"] = (1,)
     if name in ("linear", "linear_add", "linear_backward_weight"):
         shapes["x"] = (rows, inner)
     if name == "linear":
@@ -224,12 +246,16 @@ def arguments(function, rows, columns, dtype, rng):
             values.append(rng.uniform(size=rows))
         elif parameter in ("square", "squares", "largest", "root", "weight"):
             values.append(rng.uniform(0.1, 2, shapes.get(parameter, (rows, columns))).astype(dtype))
-        elif parameter == "target" and name == "bce_with_logits":
+        elif parameter == "target" and "bce_with_logits" in name:
             values.append(rng.uniform(0, 1, (rows, columns)).astype(dtype))
+        elif parameter == "target" and subject == "poisson_nll":
+            values.append(rng.poisson(2, (rows, columns)).astype(dtype))
+        elif parameter in ("quantiles", "pos_weight", "class_weight"):
+            values.append(rng.uniform(0.1, 0.9, shapes[parameter]).astype(dtype))
         else:
             values.append(rng.normal(size=shapes.get(parameter, (rows, columns))).astype(dtype))
-    subject = function.__module__.rpartition(".")[2]
     flat = ("activation", "clip", "combine", "curvature", "dropout", "norm", "rescale", "update")
+    flat += ("hardswish", "mish", "softsign")
     is_flat = subject in flat or "params" in inspect.signature(function).parameters
     by_row = any(word in name for word in ("softmax", "columns", "rows", "add_up"))
     if is_flat and not by_row:
