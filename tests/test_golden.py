@@ -133,15 +133,16 @@ def test_fit(case, backend):
     agree_by_name(net.parameters(), parameters_after(case, STEPS))
 
 
-def test_cases_cover_every_layer_and_loss():
-    # Some stand alone in operations.json: see test_operations.py.
+def test_cases_cover_every_layer_loss_and_optimizer():
+    # Some stand alone: see test_operations.py and optimizers/test_rules.py.
     alone = json.loads((FOLDER / "operations.json").read_text())
     used = {case.get("layer") or case["loss"] for case in alone}
+    cases = json.loads((FOLDER / "optimizers.json").read_text())["cases"]
+    used |= {case["optimizer"] for case in cases}
     for case in CASES:
         used = used.union(*map(names_in, (*case.layers, case.loss, case.optimizer)))
-    public = {*cr.layers.__all__, *cr.losses.__all__, "MultiLoss"}
+    public = {*cr.layers.__all__, *cr.losses.__all__, *cr.optimizers.__all__, "MultiLoss"}
     at_random = {"Dropout"}  # PyTorch draws other masks: see test_dropout.py
-    # Of optimizers, see test_optimizer_rules.py.
     assert public - used == at_random
 
 

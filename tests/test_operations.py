@@ -308,8 +308,14 @@ def operations():
 
 
 OPERATIONS = operations()
-# Whose kernels stand beside them; others share a file of kernels with their like.
-WHOLE = [name for name, module in OPERATIONS.items() if f"def {name}(" in inspect.getsource(module)]
+# Whose kernels stand beside them, and which are nothing else: others share a file of kernels with
+# their like, or are functions on arrays as well.
+WHOLE = [
+    name
+    for name, module in OPERATIONS.items()
+    for kernel in (name, f"{name}_update")
+    if f"def {kernel}(" in inspect.getsource(module) and kernel not in cr.ops.__all__
+]
 # The classes that users write, by the operation that they become.
 SPECS = {}
 for _package in (cr.layers, cr.losses, cr.optimizers):
@@ -334,7 +340,7 @@ BESIDE = {
     **{name: {"elementary.py"} for name in ("sigmoid", "softplus", "tanh")},
 }
 # What has a default network, loss or optimizer for those who name none.
-WITH_DEFAULTS = ("cli/", "training/fit.py", "training/find_lr.py", "explain/influence.py")
+WITH_DEFAULTS = ("cli/", "training/", "explain/influence.py")
 
 
 def words_in(path):

@@ -15,6 +15,7 @@ import chainrule.reference
 from chainrule.kernels import jit
 from chainrule.kernels.blocks import NORM_BLOCK, PACKED_BYTES
 from chainrule.kernels.group import GROUP_SIZE
+from chainrule.operations.operation import View
 
 # Not kernels, but what they are made with.
 WITHOUT_TWIN = {
@@ -129,6 +130,8 @@ def arguments(function, rows, columns, dtype, rng):
         "scratch": (PACKED_BYTES // 4,),
         "weight": (rows,),
         "source": (rows + 3, columns),
+        **dict.fromkeys(("class_weight", "pos_weight"), (columns,)),
+        "quantiles": (3,),
         "parts": (3, columns + 1),
         "out": (rows, columns),
         "c": (rows, columns),
@@ -152,15 +155,15 @@ def arguments(function, rows, columns, dtype, rng):
         "step": 3,
         "amsgrad": True,
         "centered": True,
+        "constant": 0.9,
+        "full": True,
+        "log_input": True,
+        "positive": 1.5,
         "decoupled_weight_decay": True,
         "lr_decay": 0.1,
         "momentum_decay": 0.004,
         "penalty": 0.1,
         "shrink": 0.95,
-        "positive": 1.0,
-        "log_input": 1,
-        "full": 1,
-        "constant": 0.9,
         "total": 2.5,
         "floor": dtype(-0.5),
         "threads": 1,
@@ -182,26 +185,8 @@ def arguments(function, rows, columns, dtype, rng):
         "stride": 2 * columns + 3,
     }
     name = function.__name__
-    subject = function.__module__.rpartition(".")[2]
     if name in ("cross_entropy", "weighted_cross_entropy"):
         shapes["terms"] = (rows, 1)
-    if subject in ("glu", "gaussian_nll"):
-        wide = (rows, 2 * columns)
-        shapes |= dict.fromkeys(("x", "dx", "output", "d_output", "direction", "d_gradient"), wide)
-        numbers["eps"] = 0.5
-    if subject == "quantile":
-        wide = (rows, 3 * columns)
-        shapes |= dict.fromkeys(("output", "terms", "d_output", "direction", "d_gradient"), wide)
-        shapes["quantiles"] = (3,)
-    if subject == "prelu":
-        shapes |= {"weight": (columns,), "d_weight": (columns,)}
-    if name == "put_columns_among_zeros":
-        shapes["dx"] = (rows, columns + 2)
-    for parameter in ("pos_weight", "class_weight"):
-        shapes[parameter] = (columns,)
-    if name == "add_up_weights":
-        del numbers["total"]
-        shapes["total"] = (1,)
     if name in ("linear", "linear_add", "linear_backward_weight"):
         shapes["x"] = (rows, inner)
     if name == "linear":
@@ -222,13 +207,25 @@ def arguments(function, rows, columns, dtype, rng):
         shapes["squares"] = (-(-rows * columns // NORM_BLOCK),)
     if name == "square_norms_of_products":
         shapes["squares"] = (rows,)
-    if name == "sum_of_weights":
+    if name in ("add_up_weights", "sum_of_weights"):
         del numbers["total"]
         shapes |= {"weights": (rows + 3,), "total": (1,)}
+    if name in ("glu", "glu_backward"):
+        shapes |= dict.fromkeys(("x", "dx"), (rows, 2 * columns))
+    if "gaussian_nll" in name or "quantile" in name:
+        wide = rows, columns * (2 if "gaussian_nll" in name else 3)
+        shapes |= dict.fromkeys(("output", "d_output", "direction", "d_gradient"), wide)
+        shapes["terms"] = (rows, columns) if "gaussian_nll" in name else wide
+    if name in ("prelu", "prelu_backward"):
+        shapes |= {"weight": (columns,), "d_weight": (columns,)}
+    if name == "put_columns_among_zeros":
+        shapes["dx"] = (rows, columns + 2)
     if name == "add_loss":
         shapes["loss"] = (1,)
     if name in ("put_columns", "take_columns"):
         shapes["y"] = (rows, columns + 2)
+    positive = {"square", "squares", "largest", "root", "weight"}
+    positive |= {"target"} if "poisson" in name else set()
     values = []
     for parameter in inspect.signature(function).parameters:
         if parameter in numbers:
@@ -244,19 +241,22 @@ def arguments(function, rows, columns, dtype, rng):
             values.append(rng.permutation(rows + 3)[:rows])
         elif parameter == "uniform":
             values.append(rng.uniform(size=rows))
-        elif parameter in ("square", "squares", "largest", "root", "weight"):
+        elif parameter in ("class_weight", "pos_weight", "quantiles"):  # numbers of the operation
+            values.append(rng.uniform(0.1, 0.9, shapes[parameter]).astype(dtype))
+        elif parameter in positive:
             values.append(rng.uniform(0.1, 2, shapes.get(parameter, (rows, columns))).astype(dtype))
         elif parameter == "target" and "bce_with_logits" in name:
             values.append(rng.uniform(0, 1, (rows, columns)).astype(dtype))
-        elif parameter == "target" and subject == "poisson_nll":
-            values.append(rng.poisson(2, (rows, columns)).astype(dtype))
-        elif parameter in ("quantiles", "pos_weight", "class_weight"):
-            values.append(rng.uniform(0.1, 0.9, shapes[parameter]).astype(dtype))
         else:
             values.append(rng.normal(size=shapes.get(parameter, (rows, columns))).astype(dtype))
+    subject = function.__module__.rpartition(".")[2]
     flat = ("activation", "clip", "combine", "curvature", "dropout", "norm", "rescale", "update")
-    flat += ("hardswish", "mish", "softsign")
-    is_flat = subject in flat or "params" in inspect.signature(function).parameters
+    operation = None
+    if subject in modules(chainrule.operations):
+        module = import_module(f"chainrule.operations.{subject}")
+        operation = getattr(module, "OPERATION", None)
+    is_flat = subject in flat or getattr(operation, "view", None) == View.FLAT
+    is_flat |= "params" in inspect.signature(function).parameters
     by_row = any(word in name for word in ("softmax", "columns", "rows", "add_up"))
     if is_flat and not by_row:
         values = [v.reshape(-1) if isinstance(v, np.ndarray) else v for v in values]

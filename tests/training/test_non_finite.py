@@ -109,7 +109,7 @@ def test_training_may_go_on_after_it():
 
 
 @pytest.mark.parametrize(
-    ("position", "name"), [(0, r"Linear \+ ReLU \(layer 0\)"), (2, r"Linear \(layer 2\)")]
+    ("position", "name"), [(0, r"Linear \(layer 0\)"), (2, r"Linear \(layer 2\)")]
 )
 def test_message_names_epoch_step_and_the_first_layer(position, name):
     X, y = data()

@@ -68,7 +68,10 @@ def trained(dtype, cls=None, changed=None, **options):
         layers[0] = cr.Linear(3, 4, weight_init=part)
     elif isinstance(part, Loss):
         options["loss"] = part
-        y = rng.integers(0, 2, 16) if part.takes_labels else y
+        if part.takes_labels:
+            y = rng.integers(0, 2, 16)
+        else:  # of their shape, and counts of events are not negative
+            y = np.abs(y)[:, : part.target_shape((2,))[-1]]
     elif isinstance(part, Optimizer):
         options["optimizer"] = part
     elif isinstance(part, Schedule):

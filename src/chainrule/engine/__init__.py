@@ -1,1 +1,1 @@
-"""The machine that runs plans: its instruction set, and the interpreter."""
+"""The machine that runs plans: the interpreter, and the memory that it needs."""

@@ -210,7 +210,7 @@ def output_shapes(graph: Graph, shape: Shape | None, source: str = "") -> list[S
 
 
 def lower(graph: Graph, plan: PlanBuilder, x: Tensor, *, retain: bool = False) -> list[Tensor]:
-    """Append all layers' instructions to ``plan``; return the outputs, each in its own memory.
+    """Append all layers' steps to ``plan``; return the outputs, each in its own memory.
 
     To ``retain`` each layer's gradient, one that hands on what others take too gets its own memory.
     """

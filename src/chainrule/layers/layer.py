@@ -56,7 +56,7 @@ class Layer(Numbers):
     """A link of the chain, described.
 
     A subclass says what comes out for what goes in (:meth:`output_shape`), which parameters it
-    has, and which instructions it becomes (:meth:`lower`). Shapes leave out the batch.
+    has, and which steps it becomes (:meth:`lower`). Shapes leave out the batch.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class Layer(Numbers):
         return {}
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
-        """Append the layer's instructions to ``plan``; return the tensor that leaves it."""
+        """Append the layer's steps to ``plan``; return the tensor that leaves it."""
         raise NotImplementedError
 
 

@@ -445,7 +445,7 @@ class Sequential(Group):
     def lower(
         self, input_shape: Shape, *, retain: bool = False, training: bool = False
     ) -> tuple[PlanBuilder, Tensor, list[Tensor]]:
-        """Return the layers' instructions for rows of a shape, the input and the outputs."""
+        """Return the layers' steps for rows of a shape, the input and the outputs."""
         builder, first = PlanBuilder(training=training), Tensor(input_shape)
         return builder, first, lower(self._graph, builder, first, retain=retain)
 

@@ -1,4 +1,4 @@
-"""fit: checks what it is given, and trains a network epoch by epoch."""
+"""fit: checks what it is given, makes a trainer of it, and trains epoch by epoch."""
 
 from __future__ import annotations
 
@@ -7,35 +7,20 @@ from collections.abc import Sequence
 
 from numpy.typing import ArrayLike
 
-from chainrule.autodiff.door import check_loss
-from chainrule.engine.backends import check_backend
 from chainrule.losses import Loss
-from chainrule.models.batch import Batch, rows_a_step
 from chainrule.models.sequential import Sequential
-from chainrule.optimizers import Adam, Optimizer
+from chainrule.optimizers import Optimizer
+from chainrule.training.assembly import make_trainer
 from chainrule.training.averaging import ExponentialMovingAverage
-from chainrule.training.callbacks import Callback, Callbacks, Training
-from chainrule.training.checkpoint import Checkpoint, NoSaver
-from chainrule.training.figures import (
-    Metrics,
-    Validation,
-    checked_metrics,
-    checked_validation,
-    figure_names,
-    measure,
-)
+from chainrule.training.callbacks import Callback
+from chainrule.training.checkpoint import Checkpoint
+from chainrule.training.figures import Metrics, Validation
 from chainrule.training.history import History
-from chainrule.training.identity import describe_batch, describe_object, describe_optimizer
-from chainrule.training.progress import TrainingProgress
-from chainrule.training.resuming import begin
+from chainrule.training.loop import train
+from chainrule.training.options import checked_options
 from chainrule.training.schedules import ReduceLROnPlateau, Schedule
-from chainrule.training.streams import Batches, Stream, StreamTrainer, check_absent
-from chainrule.training.trainer import Extras, Trainer
-from chainrule.utils.arguments import above_zero, integer, shortened
-from chainrule.utils.arrays import all_finite
+from chainrule.training.streams import Batches
 from chainrule.utils.interruption import interruption
-
-BATCH_SIZE = 32  # where nothing is said
 
 
 @interruption()  # from the beginning: an exception would get lost where a weak reference dies
@@ -167,128 +152,33 @@ def fit(
     >>> history.loss[-1] < 0.01 * history.loss[0]
     True
     """
-    check_loss(net, loss)
-    optimizer = Adam() if optimizer is None else optimizer
-    if not isinstance(optimizer, Optimizer):
-        raise TypeError(
-            f"optimizer must be an optimizer such as cr.Adam(), not {shortened(optimizer)}."
-        )
-    if not all_finite(net.params):
-        raise ValueError("net.params must be finite before the training starts.")
-    if not all_finite(optimizer.state(net).vectors):
-        raise ValueError(
-            "optimizer holds NaN or infinity, from earlier steps of this network: take a new one."
-        )
-    epochs = integer(epochs, "epochs", least=1)
-    held_out = checked_validation(net, loss, validation)
-    seed = integer(seed, "seed", least=0)
-    callbacks = Callbacks.checked(callbacks)
-    if checkpoint is not None and not isinstance(checkpoint, str | os.PathLike | Checkpoint):
-        raise TypeError(
-            f"checkpoint must be a path or a cr.Checkpoint, not {shortened(checkpoint)}."
-        )
-    if resume and checkpoint is None:
-        raise ValueError("resume needs a checkpoint: the file to go on from.")
-    metrics = checked_metrics(metrics, held_out is not None)
-    if isinstance(schedule, ReduceLROnPlateau):
-        callbacks, schedule = [*callbacks, schedule], None
-    elif not (schedule is None or isinstance(schedule, Schedule)):
-        raise TypeError(
-            f"schedule must be one of cr.schedules, such as cr.schedules.StepLR(0.1, 1000), not "
-            f"{shortened(schedule)}."
-        )
-
-    if average is not None and not isinstance(average, ExponentialMovingAverage):
-        raise TypeError(f"average must be a cr.ExponentialMovingAverage, not {shortened(average)}.")
-    if average is not None and average.source is not net:
-        raise ValueError("average must follow the network that is trained, not another one.")
-    if average is not None and not all_finite(average.network.params):
-        raise ValueError("average.network.params must be finite before the training starts.")
-    extras = Extras(
-        0.0 if clip_norm is None else above_zero(clip_norm, "clip_norm", net.dtype),
-        0.0 if clip_value is None else above_zero(clip_value, "clip_value", net.dtype),
-        average,
-        seed,
+    options = checked_options(
+        net,
+        loss,
+        optimizer=optimizer,
+        epochs=epochs,
+        seed=seed,
+        validation=validation,
+        metrics=metrics,
+        schedule=schedule,
+        clip_norm=clip_norm,
+        clip_value=clip_value,
+        average=average,
+        callbacks=callbacks,
+        backend=backend,
+        checkpoint=checkpoint,
+        resume=resume,
     )
-
-    backend = check_backend(backend or net.backend)
-    trainer: Trainer
-    if y is None:
-        check_absent(
-            batch_size=batch_size,
-            shuffle=shuffle,
-            sample_weight=sample_weight,
-            checkpoint=checkpoint,
-        )
-        stream = Stream(net, loss, X, epochs)
-        trainer = StreamTrainer(net, loss, optimizer, stream, backend, schedule, extras)
-    else:
-        shuffle = shuffle is None or bool(shuffle)
-        data = Batch.checked(net, loss, X, y, sample_weight)
-        data.check_some_weight("sample_weight")
-        if batch_size is None:
-            batch_size = min(BATCH_SIZE, data.rows)
-        else:
-            batch_size = rows_a_step(batch_size, data.rows, stacklevel=3)  # interruption's too
-        order_seed = seed if shuffle else None
-        trainer = Trainer(
-            net, loss, optimizer, data, batch_size, backend, schedule, order_seed, extras
-        )
-    data, batch_size = trainer.data, trainer.batch
-    history = History()
-    with (
-        TrainingProgress(epochs, trainer.an_epoch, shown=progress) as bar,
-        interruption() as stop,
-    ):
-        training = Training(
-            net,
-            loss,
-            optimizer,
-            history,
-            data.inputs,
-            data.targets.y,
-            data.weights,
-            batch_size,
-            epochs,
-            backend,
-            stop,
-            figure_names(loss, held_out, metrics, net),
-            average,
-        )
-        with Callbacks(callbacks, training) as calls:
-            saver = NoSaver()
-            if checkpoint is None:
-                calls.begin()
-            else:
-                run = {
-                    "loss": describe_object(loss),
-                    "optimizer": describe_optimizer(optimizer),
-                    "batch_size": batch_size,
-                    "schedule": None if schedule is None else describe_object(schedule),
-                    **extras.numbers,
-                    "metrics": sorted(metrics),
-                    "shuffle": shuffle,
-                    "seed": seed,
-                    "backend": backend,
-                    **describe_batch(data),
-                    "validation": None if held_out is None else describe_batch(held_out),
-                }
-                saver = begin(checkpoint, resume, run, calls, trainer)
-            while training.epoch < epochs and not training.stopped:
-                # Short epochs go together, but each has its validation.
-                count = trainer.epochs_in_slice(calls, saver.most_epochs) if held_out is None else 1
-                if not trainer.run_epochs(count, calls, bar, saver.after_slice):
-                    break
-                if held_out is not None:
-                    value, correct, outputs = trainer.evaluate(held_out)
-                    history.validation_loss.append(value)
-                    if correct is not None:
-                        history.validation_accuracy.append(correct)
-                    measure(metrics, outputs, held_out, history)
-                    bar.validated(value, correct)
-                calls.after_epochs(count)
-                saver.after_epochs()
-            history.interrupted = stop.answer()
-            saver.last()
+    trainer = make_trainer(
+        net,
+        X,
+        y,
+        options,
+        batch_size=batch_size,
+        shuffle=shuffle,
+        sample_weight=sample_weight,
+        stacklevel=4,  # of the caller: interruption's wrapper lies between
+    )
+    history = train(trainer, options, progress=progress)
     trainer.put_machines_back()
     return history

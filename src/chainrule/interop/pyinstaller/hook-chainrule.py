@@ -23,5 +23,5 @@ datas = [
 ]
 # The compiled code that is kept on disk is named after the sources that it was made of.
 module_collection_mode = dict.fromkeys(
-    ("chainrule.engine", "chainrule.kernels", "chainrule.plan"), "pyz+py"
+    ("chainrule.engine", "chainrule.kernels", "chainrule.operations", "chainrule.plan"), "pyz+py"
 )
