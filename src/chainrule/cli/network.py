@@ -59,7 +59,8 @@ def add_data_and_network(
         "--activation",
         choices=ACTIVATIONS,
         default=activation,
-        help="between layers (default: %(default)s)",
+        metavar="NAME",
+        help=f"between layers: {', '.join(ACTIVATIONS)} (default: %(default)s)",
     )
     numbers: tuple[tuple[str, type, float, str], ...] = (
         ("epochs", int, epochs, "how often each row is seen, at most"),
