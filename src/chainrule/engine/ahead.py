@@ -108,7 +108,8 @@ def _names_of(operation: Operation) -> set[str]:
 def _plan_of_loss(loss: LossOperation, dtype: np.dtype, *, weighted: bool) -> Plan:
     """Return a plan of a loss; perhaps with another weight than 1, as one of several has."""
     output = Tensor(SHAPE)
-    numbers = {n: loss.sample.get(n, 1.0) for n in loss.forward.names if n not in _OF_LOSSES}
+    names = {*loss.forward.names, *(loss.row_weight.names if loss.row_weight else ())}
+    numbers = {name: loss.sample.get(name, 1.0) for name in names - _OF_LOSSES}
     target = None if loss.takes_labels else SHAPE
     head = Head(output, loss, numbers, 2.0 if weighted else 1.0, target)
     return make_plan(PlanBuilder(), output, [head], offsets={}, batch=1, dtype=dtype)

@@ -70,4 +70,5 @@ OPERATION = Operation(
     operands=("x", "other"),
     view=View.LAST_AXIS,
     tangent=_tangent,
+    sample={"weight": (1,)},
 )

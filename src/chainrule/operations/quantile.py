@@ -42,4 +42,10 @@ def _fisher(numbers: Mapping[str, Any]) -> tuple[Function, float]:
     return function(quantile_fisher), 1.0
 
 
-OPERATION = LossOperation("quantile", function(quantile), l1.OPERATION.curvature, _fisher)
+OPERATION = LossOperation(
+    "quantile",
+    function(quantile),
+    l1.OPERATION.curvature,
+    _fisher,
+    sample={"quantiles": (0.5,)},
+)

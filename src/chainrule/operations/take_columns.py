@@ -22,4 +22,5 @@ OPERATION = Operation(
     {"x": function(put_columns_among_zeros)},
     view=View.LAST_AXIS,
     tangent=tangent_of_linear_map,
+    sample={"column": 0},
 )

@@ -58,4 +58,5 @@ OPERATION = LossOperation(
     function(weighted_bce_with_logits),
     function(weighted_bce_with_logits_curvature),
     _fisher,
+    sample={"pos_weight": (1.0,)},
 )

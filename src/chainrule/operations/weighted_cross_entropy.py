@@ -91,4 +91,5 @@ OPERATION = LossOperation(
     _fisher,
     terms="row",
     row_weight=function(weigh_classes),
+    sample={"class_weight": (1.0, 1.0)},
 )
