@@ -38,7 +38,8 @@ def column_as_vector(y: NDArray[Any]) -> NDArray[Any]:
     For ``_check_data``, which ``_fit`` calls.
     """
     warnings.warn(
-        f"y is a column of shape {y.shape}, which is taken as a vector; y.ravel() is one.",
+        "A column-vector y was passed when a 1d array was expected: its shape is "
+        f"{y.shape}, and y.ravel() is a vector.",
         DataConversionWarning,
         stacklevel=FIT_FRAMES + 3,
     )
