@@ -270,7 +270,7 @@ def _compilation_key() -> str:
     block_sizes = blocks.L2_BYTES, blocks.L3_BYTES
     digest = hashlib.sha256(repr((versions, settings, block_sizes)).encode())
     for source in _sources():
-        digest.update(source.name.encode() + source.read_bytes())
+        digest.update(f"{source.parent.name}/{source.name}".encode() + source.read_bytes())
     return digest.hexdigest()[:16]
 
 

@@ -233,10 +233,15 @@ def find(name: str) -> Any:
     >>> find("relu").name
     'relu'
     """
+    module = f"chainrule.operations.{name}"
     try:
-        return import_module(f"chainrule.operations.{name}").OPERATION
-    except (ModuleNotFoundError, AttributeError):
-        raise ValueError(f"there is no operation {name!r}.") from None
+        return import_module(module).OPERATION
+    except ModuleNotFoundError as error:
+        if error.name != module:  # it is there, and needs what is not
+            raise
+    except AttributeError:  # a file of what several operations have in common
+        pass
+    raise ValueError(f"there is no operation {name!r}.")
 
 
 def all_operations() -> dict[str, Any]:
