@@ -234,14 +234,16 @@ def find(name: str) -> Any:
     'relu'
     """
     module = f"chainrule.operations.{name}"
+    operation = None
     try:
-        return import_module(module).OPERATION
+        # A file of what several operations have in common has none.
+        operation = getattr(import_module(module), "OPERATION", None)
     except ModuleNotFoundError as error:
         if error.name != module:  # it is there, and needs what is not
             raise
-    except AttributeError:  # a file of what several operations have in common
-        pass
-    raise ValueError(f"there is no operation {name!r}.")
+    if operation is None:
+        raise ValueError(f"there is no operation {name!r}.")
+    return operation
 
 
 def all_operations() -> dict[str, Any]:
