@@ -340,7 +340,7 @@ BESIDE = {
     **{name: {"elementary.py"} for name in ("sigmoid", "softplus", "tanh")},
 }
 # What has a default network, loss or optimizer for those who name none.
-WITH_DEFAULTS = ("cli/", "training/", "explain/influence.py")
+WITH_DEFAULTS = ("cli/", "training/", "explain/influence.py", "engine/ahead.py")
 
 
 def words_in(path):
