@@ -6,13 +6,12 @@ import ctypes
 from collections.abc import Generator, Mapping, Sequence
 from functools import cache
 from importlib import import_module
-from itertools import count
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.engine.python_calls import FUNCTIONS
+from chainrule.engine.python_calls import PythonProgram
 from chainrule.engine.views import Arguments, Array
 from chainrule.kernels import context as words
 from chainrule.operations.operation import Function
@@ -21,28 +20,19 @@ from chainrule.plan.call import Call
 CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_int64)  # it takes the address of the context
 CONTEXT = ctypes.c_int64 * words.CONTEXT_SIZE
 
-_numbers = count(1)
-
 
 class PythonCall:
-    """A call that is done in Python, as long as this object lives.
+    """A call that is done in Python.
 
     Parameters
     ----------
     function : Function
     arguments : Arguments
     code : what is called, the function's own or its twin.
-
-    Attributes
-    ----------
-    handle : int
-        What stands for it in a program that Python runs.
     """
 
     def __init__(self, function: Function, arguments: Arguments, code: Any) -> None:
         self._label, self._arguments, self._code = function.label, arguments, code
-        self.handle = next(_numbers)
-        FUNCTIONS[self.handle] = self
 
     def __call__(self, context: NDArray[np.int64]) -> None:
         """Do what the call is for, by what the context says."""
@@ -130,7 +120,7 @@ class Binding:
         errors: list[BaseException],
     ) -> None:
         self._program, self._dtype, self._arrays = program, dtype, arrays
-        self.table = table.copy()
+        self.table = table.copy() if compiled else table.copy().view(PythonProgram)
         self.has_functions_of_users = any(call.function.label for call in program)
         self._kept: list[Any] = []  # what the table has the addresses of
         for row, call in zip(self.table, program, strict=True):
@@ -145,7 +135,10 @@ class Binding:
                 if compiled:
                     bound = Callback(bound, errors)
             self._kept.append(bound)
-            row[0] = bound.handle
+            if compiled:
+                row[0] = bound.handle
+        if isinstance(self.table, PythonProgram):
+            self.table.functions = self._kept
 
     def find_error(self, contexts: NDArray[np.int64]) -> Exception | None:
         """Return the error that has ended a compiled function, from its form in Python.

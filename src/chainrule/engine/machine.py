@@ -84,7 +84,7 @@ class Machine:
             from chainrule.kernels.compilation import compile_functions
 
             wanted = [(call.function, call.kinds) for call in program]
-            compile_functions(wanted, self.dtype, self._run, signature_of(self.dtype))
+            compile_functions(wanted, self.dtype, get_run(self._backend), signature_of(self.dtype))
         if not self._is_bound:
             self._binding, self._is_bound = self._bind(self.plan.program, self.plan.table), True
         if update is not None and is_new:

@@ -1,11 +1,23 @@
-"""A plan's functions in Python, which stand in a program with a number each."""
+"""A plan's functions in Python: what ``kernels.native`` is to machine code."""
 
+from collections.abc import Callable
 from typing import Any
-from weakref import WeakValueDictionary
+
+import numpy as np
 
 from chainrule.kernels.context import DONE
 
-FUNCTIONS: WeakValueDictionary[int, Any] = WeakValueDictionary()  # by their numbers
+
+class PythonProgram(np.ndarray):
+    """A program's table that knows the functions of its rows.
+
+    Attributes
+    ----------
+    functions : list of functions
+        Each takes a context.
+    """
+
+    functions: list[Callable[..., Any]]
 
 
 def address(array):
@@ -15,7 +27,7 @@ def address(array):
 
 def call(program, i, context):
     """Call the function of row i; return 0 if all went well."""
-    FUNCTIONS[int(program[i, 0])](context)
+    program.functions[i](context)
     return 0
 
 

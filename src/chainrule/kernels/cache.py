@@ -29,7 +29,7 @@ from numba.core.registry import cpu_target
 from numba.core.serialize import dumps
 
 from chainrule.kernels import blocks
-from chainrule.kernels.announcement import WAITS, Announcement, say
+from chainrule.utils.announcement import WAITS, Announcement, say
 from chainrule.utils.ownership import is_own_file, who_else_writes
 
 _PACKAGE = __name__.partition(".")[0]

@@ -5,11 +5,11 @@ from functools import cache, lru_cache
 from numba import types
 from numba.core.compiler_lock import global_compiler_lock
 
-from chainrule.kernels.announcement import Announcement
 from chainrule.kernels.cache import NativeCache, NoCache
 from chainrule.kernels.jit import address_of, is_compiled, native, user_function
 from chainrule.kernels.native import arguments_of
 from chainrule.kernels.same import MOST_KEPT, canonical
+from chainrule.utils.announcement import Announcement
 
 SIGNATURE = types.int64, types.int64  # addresses of a row and of a context
 

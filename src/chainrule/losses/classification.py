@@ -54,6 +54,7 @@ class BCEWithLogitsLoss(OutputLoss):
 
     @property
     def operation(self) -> str:  # type: ignore[override]
+        """The operation's name, which depends on whether there are weights."""
         return "bce_with_logits" if self.pos_weight is None else "weighted_bce_with_logits"
 
     def numbers(self, output_shape: Shape) -> Numbers:
@@ -143,6 +144,7 @@ class CrossEntropyLoss(OutputLoss):
 
     @property
     def operation(self) -> str:  # type: ignore[override]
+        """The operation's name, which depends on whether there are weights."""
         return "cross_entropy" if self.weight is None else "weighted_cross_entropy"
 
     def numbers(self, output_shape: Shape) -> Numbers:

@@ -231,9 +231,9 @@ WARNINGS = {
     "takes them all ": lambda: NetworkRegressor(batch_size=999).partial_fit(X, Y),
     "diverged": lambda: NetworkRegressor(early_stopping=True, **DIVERGES).fit(X, Y),
     "interrupted by user": interrupt,
-    "is a column": lambda: NetworkClassifier(tol=1e9).fit(X, Y[:, np.newaxis]),
-    "is a column ": lambda: NetworkRegressor(tol=1e9).fit(X, Y[:, np.newaxis]),
-    "is a column  ": lambda: NetworkRegressor().partial_fit(X, Y[:, np.newaxis]),
+    "A column-vector": lambda: NetworkClassifier(tol=1e9).fit(X, Y[:, np.newaxis]),
+    "A column-vector ": lambda: NetworkRegressor(tol=1e9).fit(X, Y[:, np.newaxis]),
+    "A column-vector  ": lambda: NetworkRegressor().partial_fit(X, Y[:, np.newaxis]),
 }
 
 

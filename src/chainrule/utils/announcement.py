@@ -1,15 +1,19 @@
 """Says on stderr what is compiled, and how far that is."""
 
+from __future__ import annotations
+
 import sys
 from contextlib import suppress
 from time import perf_counter
+from types import TracebackType
+from typing import Any
 
 from chainrule.utils.wording import plural
 
 WAITS = "waiting for another process that compiles"
 
 
-def say(message, end="\n", begin=""):
+def say(message: str, end: str = "\n", begin: str = "") -> None:
     """Write a line to stderr, or a part of one; what cannot be written stops nothing."""
     if sys.stderr is not None:
         with suppress(OSError, ValueError):
@@ -29,33 +33,40 @@ class Announcement:
         Whom they serve.
     """
 
-    current = None  # the one that is open; Numba compiles in one thread at a time
+    current: Announcement | None = (
+        None  # the one that is open; Numba compiles in one thread at a time
+    )
 
-    def __init__(self, total, what_for):
+    def __init__(self, total: int, what_for: str) -> None:
         self._total, self._what_for = total, f"once for {what_for}"
         self._number, self._name, self._width = 0, "", 0
         self._waits = False
         self._is_rewritten = _is_terminal(sys.stderr)
 
-    def __enter__(self):
+    def __enter__(self) -> Announcement:
         Announcement.current, self._began = self, perf_counter()
         if not self._is_rewritten:
             say(f"compiling {plural(self._total, 'function')}, {self._what_for} ...")
         return self
 
-    def next(self, name):
+    def next(self, name: str) -> None:
         """Say that the next function's turn has come."""
         self._number, self._name = self._number + 1, name
         self._rewrite(f"compiling {self._number} of {self._total}: {name} ...")
 
-    def wait(self):
+    def wait(self) -> None:
         """Say that another process compiles it."""
         self._rewrite(f"{WAITS} {self._number} of {self._total}: {self._name} ...")
         if not (self._is_rewritten or self._waits):
             say(f"{WAITS} ...")
         self._waits = True
 
-    def __exit__(self, kind, error, traceback):
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         Announcement.current = None
         if self._is_rewritten and error is None:
             seconds = perf_counter() - self._began
@@ -65,15 +76,15 @@ class Announcement:
             with suppress(OSError, ValueError):
                 print(file=sys.stderr, flush=True)
 
-    def _rewrite(self, message):
+    def _rewrite(self, message: str) -> None:
         if self._is_rewritten:
             say(message.ljust(self._width), end="", begin="\r")
             self._width = len(message)
 
 
-def _is_terminal(stream):
+def _is_terminal(stream: Any) -> bool:
     """Tell whether a line on it can be written over; rich's is shown above its own, in whole."""
     try:
-        return stream.isatty() and not hasattr(stream, "rich_proxied_file")
+        return bool(stream.isatty()) and not hasattr(stream, "rich_proxied_file")
     except (AttributeError, ValueError):  # there is none, or it is closed
         return False

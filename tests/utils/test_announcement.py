@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from chainrule.kernels.announcement import Announcement
+from chainrule.utils.announcement import Announcement
 
 
 class Stream(io.StringIO):
