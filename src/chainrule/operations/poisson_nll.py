@@ -57,5 +57,9 @@ def _fisher(numbers: Mapping[str, Any]) -> tuple[Function, float]:
 
 
 OPERATION = LossOperation(
-    "poisson_nll", function(poisson_nll), function(poisson_nll_curvature), _fisher
+    "poisson_nll",
+    function(poisson_nll),
+    function(poisson_nll_curvature),
+    _fisher,
+    sample={"log_input": True, "full": False},
 )
