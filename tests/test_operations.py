@@ -298,6 +298,22 @@ def test_numbers_in_lists_must_be_numbers(name):
         kind(**{name: [1.0, "a"] if name != "quantiles" else [0.5, "a"]})
 
 
+FLAGS = [
+    (kind, name)
+    for package in (cr.losses, cr.optimizers)
+    for kind in (getattr(package, name) for name in package.__all__)
+    for name, parameter in inspect.signature(kind).parameters.items()
+    if isinstance(parameter.default, bool)
+]
+
+
+@pytest.mark.parametrize(("kind", "name"), FLAGS)
+def test_flags_are_true_or_false(kind, name):
+    with pytest.raises(TypeError, match=f"{name} must be True or False, not 'no'"):
+        kind(**{name: "no"} | ({"momentum": 0.9} if name == "nesterov" else {}))
+    kind(**{name: np.False_})
+
+
 # An operation is known by few files only
 
 

@@ -15,11 +15,15 @@ from numba import TypingError
 
 import chainrule as cr
 from chainrule.engine import interpreter, machine
+from chainrule.engine.machine import Machine
 from chainrule.engine.pool import MachinePool
-from chainrule.kernels import cache, jit
-from chainrule.kernels.cache import SECONDS_UNUSED
+from chainrule.kernels import cache, compilation, jit
+from chainrule.kernels.cache import SECONDS_UNUSED, NoCache
+from chainrule.kernels.context import Phase
 from chainrule.kernels.jit import entry_point, kernel
 from chainrule.kernels.loss import huber, mse
+from chainrule.operations.operation import Operation, function
+from chainrule.plan import Head, PlanBuilder, Tensor, make_plan
 from chainrule.utils.arrays import GATHERED
 
 pytestmark = [pytest.mark.once, pytest.mark.skipif(jit.JIT_DISABLED, reason="nothing is compiled")]
@@ -546,3 +550,26 @@ def test_all_that_compiled_code_is_made_of_is_hashed():
         if "@kernel" in text or "@entry_point" in text:
             imported = set(re.findall(r"^from (chainrule\.[\w.]+) import", text, re.MULTILINE))
             assert imported <= {*hashed, "chainrule.kernels", "chainrule.operations"}, name
+
+
+def test_an_error_in_a_kernel_comes_out_with_the_kernels_name(monkeypatch):
+    """As it does where NUMBA_BOUNDSCHECK is set."""
+
+    class NotKept(NoCache):
+        def has(self, signature):
+            return False
+
+    @kernel
+    def refuse(x, y):
+        if x.size > y.size - 1:
+            raise IndexError("out of bounds")
+
+    monkeypatch.setattr(compilation, "_cache_of", lambda *_: NotKept())
+    builder, x, dtype = PlanBuilder(), Tensor((2,)), np.dtype("float64")
+    y = builder.apply(Operation("refuse", function(refuse), {}), x)
+    plan = make_plan(builder, x, [Head(y)], offsets={}, batch=3, dtype=dtype, backward=False)
+    with pytest.raises(IndexError, match="out of bounds") as caught:
+        Machine(plan, dtype, "numba").run(
+            Phase.FORWARD, 3, params=np.empty(0), inputs=np.ones((3, 2))
+        )
+    assert caught.value.__notes__ == ["It was raised in refuse."]

@@ -640,3 +640,36 @@ def test_jacobian_by_x_walks_back_through_a_layer_without_a_tangent():
     x = np.random.default_rng(0).normal(size=(4, 3))
     found = cr.jacobian(cr.Sequential(Square(), dtype="float64"), x, "x")
     np.testing.assert_allclose(found, 2 * x[:, :, np.newaxis] * np.eye(3), rtol=1e-14)
+
+
+# Names of parameters that functions of the package's own operations take as something else
+NAMES_OF_OTHERS = ["adds", "begin", "bias", "mask_key", "number", "other", "position", "scratch"]
+
+SCALE = """
+def forward(x, {name}, y):
+    y[:] = x * {name}
+def backward(dy, x, {name}, dx, d_{name}):
+    dx[:] = dy * {name}
+    d_{name}[:] = (dy * x).sum(axis=0)
+"""
+
+
+@pytest.mark.parametrize("name", [*NAMES_OF_OTHERS, "temporary"])
+def test_a_parameter_may_have_any_name(name):
+    functions = {}
+    exec(SCALE.format(name=name), functions)
+    parameters = {name: cr.Parameter((3,), cr.initializers.Normal())}
+    layer = cr.CompiledLayer(functions["forward"], functions["backward"], parameters=parameters)
+    # Its gradient by x is added to that of the other path.
+    layers = cr.Linear(3, 3), cr.Residual(layer)
+    net = cr.Sequential(*layers, seed=0, dtype="float64", backend="numpy")
+    assert cr.gradcheck(net, cr.MSELoss(), batch(5, 3), batch(5, 3, seed=1)).passed
+    assert not net.make_plan((3,), 5, training=True).draws_masks
+
+
+def test_backward_reads_nothing_that_forward_has_not_saved():
+    def forward(x, y): ...
+    def backward(dy, saved, dx): ...
+
+    with pytest.raises(TypeError, match="backward takes 'saved', but there is only dy, x, y, dx"):
+        cr.CompiledLayer(forward, backward, saved_shape=(2,))

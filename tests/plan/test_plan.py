@@ -6,10 +6,15 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.kernels.context import Section
-from chainrule.operations.operation import find
+from chainrule.autodiff.plans import derivatives_plan
+from chainrule.engine.machine import Machine
+from chainrule.engine.update import Run, UpdateOptions, UpdateProgram
+from chainrule.kernels.context import ARENA, Phase, Section
+from chainrule.operations.operation import Operation, ParameterUse, find, function
+from chainrule.plan import Head, PlanBuilder, Tensor, make_plan
 from chainrule.plan.arena import Lifetime, arrange
-from chainrule.plan.argument import number
+from chainrule.plan.argument import number, rows_of
+from chainrule.plan.call import gradient
 
 
 def calls(net, shape, **options):
@@ -163,3 +168,89 @@ def test_the_output_shape_without_a_plan():
     assert net.output_shape((2, 3)) == net.make_plan((2, 3), 1).output_shape == (10,)
     with pytest.raises(ValueError, match="expects 3 input features"):
         net.output_shape((4,))
+
+
+# What a plan refuses, or leaves out
+
+FLOAT64 = np.dtype("float64")
+
+
+def plan_of(builder, x, heads, **options):
+    return make_plan(builder, x, heads, batch=4, dtype=FLOAT64, **{"offsets": {}} | options)
+
+
+def test_the_gather_does_no_rescale_of_a_seed():
+    builder, x, seed = PlanBuilder(), Tensor((2,)), Tensor((2,))
+    head = Head(builder.rescale(seed, 3.0))
+    plan = plan_of(builder, x, [head], seeds=[seed], backward=False)
+    machine = Machine(plan, FLOAT64, "numba")
+    machine.rows_at("seed", 4)[...] = 2.0
+    machine.run(Phase.FORWARD, 4, params=np.empty(0), inputs=np.ones((4, 2)))
+    assert (machine.rows_at("output", 4) == 6.0).all()
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"numbers": {"slope": 0.1, "slop": 0.2}}, "slop"),
+        ({"parameters": {"weight": ParameterUse("weight", (2,))}}, "weight"),
+        ({"saved": {"mask": (2,)}}, "mask"),
+    ],
+)
+def test_what_no_function_of_an_operation_takes_is_refused(given, name):
+    with pytest.raises(ValueError, match=f"^leaky_relu takes no '{name}'"):
+        PlanBuilder().apply("leaky_relu", Tensor((2,)), **given)
+
+
+def test_what_functions_take_must_be_given():
+    builder, x = PlanBuilder(), Tensor((2,))
+    y = builder.apply("leaky_relu", x)
+    with pytest.raises(ValueError, match="leaky_relu's functions take 'slope'"):
+        plan_of(builder, x, [Head(y)])
+    with pytest.raises(ValueError, match="huber's functions take 'delta'"):
+        plan_of(PlanBuilder(), x, [Head(x, find("huber"), target_shape=(2,))])
+    with pytest.raises(ValueError, match="sgd's functions take 'momentum'"):
+        UpdateProgram(4, FLOAT64, UpdateOptions(), "sgd", {"nesterov": False}, [Run(0, 4, 0.0)])
+
+
+def test_a_parameter_must_have_a_gradient():
+    def scale(x, weight, y): ...
+    def scale_backward(dy, weight, dx): ...
+
+    operation = Operation("scale", function(scale), {"x": function(scale_backward)})
+    builder, x = PlanBuilder(), Tensor((2,))
+    y = builder.apply(operation, x, parameters={"weight": ParameterUse("weight", (2,))})
+    plan_of(builder, x, [Head(y)], offsets={"weight": 0}, backward=False)
+    with pytest.raises(ValueError, match=r"^scale has no gradient by its 'weight'"):
+        plan_of(builder, x, [Head(y)], offsets={"weight": 0})
+
+
+def test_a_loss_that_weighs_rows_is_the_only_one():
+    builder, x = PlanBuilder(), Tensor((2,))
+    numbers = {"class_weight": (1.0, 2.0), "smoothing": 0.0}
+    heads = [
+        Head(x, find("weighted_cross_entropy"), numbers),
+        Head(builder.rescale(x, 2.0), find("mse"), target_shape=(2,)),
+    ]
+    plan_of(builder, x, [heads[0], Head(heads[1].output)])
+    with pytest.raises(ValueError, match=r"^weighted_cross_entropy weighs rows"):
+        plan_of(builder, x, heads)
+
+
+def test_rows_have_no_more_axes_than_they_have():
+    assert rows_of(ARENA, "buffer", (), 8, ndim=1).kind.ndim == 1
+    with pytest.raises(ValueError, match=r"rows of shape \(\) are an array of 1 axes, not of 2"):
+        rows_of(ARENA, "buffer", (), 8, ndim=2)
+
+
+@pytest.mark.parametrize("layer", [cr.PReLU(), cr.ReLU(), cr.Tanh(), cr.GLU(), cr.Softmax()])
+def test_a_backward_pass_reads_no_gradient_that_nobody_has_written(layer):
+    net = cr.Sequential(cr.Linear(2, 4), layer, cr.Linear(2 if layer == cr.GLU() else 4, 1))
+    plan = derivatives_plan(net, (2,), 8, threads=1, derivatives=((0,),), backward=True)
+    written = {gradient(head.output) for head in plan.heads}
+    begin, end = plan.sections[Section.BACKWARD : Section.BACKWARD + 2]
+    for call in plan.program[begin:end]:
+        by_name = dict(zip(call.function.names, call.arguments, strict=True))
+        if "dy" in by_name:
+            assert by_name.pop("dy").place in written
+        written |= {argument.place for name, argument in by_name.items() if name[0] == "d"}

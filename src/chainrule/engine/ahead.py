@@ -72,7 +72,7 @@ def _plan_of(operations: Iterable[Operation], dtype: np.dtype, *, tangent: bool)
     y = x
     for builder.layer, operation in enumerate(operations):
         y = _apply(builder, operation, y)
-    shapes = {u.name: u.shape for s in builder.steps for u in s.parameters.values() if u.name}
+    shapes = {u.name: u.shape for s in builder.steps for u in s.parameters.values()}
     offsets = dict(zip(shapes, accumulate(map(prod, shapes.values()), initial=0), strict=False))
     heads, seeds = [Head(y)], []
     if tangent:
@@ -86,9 +86,9 @@ def _plan_of(operations: Iterable[Operation], dtype: np.dtype, *, tangent: bool)
 
 def _apply(builder: PlanBuilder, operation: Operation, x: Tensor) -> Tensor:
     """Append a step like the operation's sample."""
-    own = _names_of(operation) - _OF_STEPS - set(operation.operands)
+    own = operation.names - _OF_STEPS - set(operation.operands)
     written = {name.removeprefix("d_") for name in own if name.startswith("d_")}
-    own = {name for name in own if not name.startswith("d_")}
+    own = frozenset(name for name in own if not name.startswith("d_"))
     parameters = {
         name: ParameterUse(f"{builder.layer}.{name}", operation.sample[name])
         for name in sorted(own & (written | {*operation.gradients}))
@@ -96,13 +96,6 @@ def _apply(builder: PlanBuilder, operation: Operation, x: Tensor) -> Tensor:
     numbers = {name: operation.sample.get(name, 1.0) for name in own - {*parameters, "bias"}}
     operands = [x] * len(operation.operands)
     return builder.apply(operation, *operands, parameters=parameters, numbers=numbers)
-
-
-def _names_of(operation: Operation) -> set[str]:
-    """Return the names of all that an operation's functions take."""
-    functions = [operation.forward, *operation.gradients.values(), *operation.derivatives]
-    functions += [f for operand in operation.operands for f in operation.backward_of(operand)]
-    return {name for function in functions for name in function.names}
 
 
 def _plan_of_loss(loss: LossOperation, dtype: np.dtype, *, weighted: bool) -> Plan:

@@ -174,6 +174,8 @@ class Machine:
             batches = self._run_in_slices(arguments, how, total)
         else:
             batches = self._run(*arguments, self._alone, *how, (0, total), 0)
+        if batches == FAILED:  # what has failed is called again in Python, for its error
+            self._note_arrays(vectors, data[0], given)
         return self._end(batches)
 
     def _begin(

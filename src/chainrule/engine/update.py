@@ -14,7 +14,7 @@ from chainrule.kernels.context import Flag
 from chainrule.operations.operation import find, function
 from chainrule.operations.update import UpdateOperation
 from chainrule.plan.argument import Argument, number, share, whole, word
-from chainrule.plan.call import Call
+from chainrule.plan.call import Call, call_with
 from chainrule.plan.plan import table_of
 
 
@@ -107,7 +107,7 @@ class UpdateProgram:
         given |= {name: whole(context.STATE, 0, (0,)) for name in rule.state}
         kept = rule.state_with(numbers)
         given |= {name: self._share(context.STATE, run, i) for i, name in enumerate(kept)}
-        return Call(rule.update, tuple(given[name] for name in rule.update.names))
+        return call_with(rule.update, given, rule.name)
 
     def _average(self, decay: float) -> Call:
         from chainrule.kernels.update import average_update  # loads Numba

@@ -27,7 +27,7 @@ class CompiledLayer(Layer):
     - ``forward``: ``x``, each parameter by its name, and ``y`` to write into;
     - ``backward``: ``dy``, ``x``, ``y``, each parameter, and ``dx`` to write into, and ``d_`` and
       the name of each parameter;
-    - both: ``saved``, for what the backward pass shall know.
+    - both: ``saved``, for what forward writes for backward to read.
 
     ``dx`` and the parameters' gradients hold zeros when backward begins, so that it may add to
     them; ``y`` and ``saved`` hold anything. Each call is for some rows of the batch, as several
@@ -104,7 +104,8 @@ class CompiledLayer(Layer):
         self._forward_takes = check_function(
             forward, "CompiledLayer's forward", ["x", *own, "saved", "y"], ["y"]
         )
-        allowed = ["dy", "x", "y", "saved", *own, "dx", *gradients]
+        saved = ["saved"] if "saved" in self._forward_takes else []  # or nobody has written it
+        allowed = ["dy", "x", "y", *saved, *own, "dx", *gradients]
         self._backward_takes = check_function(
             backward, "CompiledLayer's backward", allowed, ["dx", *gradients]
         )
@@ -126,7 +127,7 @@ class CompiledLayer(Layer):
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
         shape = self.output_shape(x.shape)
         saved = self._shape(self._saved_shape, x.shape, "saved_shape")
-        saves = "saved" in self._forward_takes + self._backward_takes
+        saves = "saved" in self._forward_takes
         label = f"{self!r} (layer {plan.path})"
         operation = Operation(
             label,

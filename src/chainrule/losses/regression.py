@@ -181,15 +181,19 @@ class PoissonNLLLoss(OutputLoss):
     """
 
     operation = "poisson_nll"
-    number_checks: ClassVar = {"eps": arguments.above_zero}
+    number_checks: ClassVar = {
+        "log_input": arguments.flag,
+        "full": arguments.flag,
+        "eps": arguments.above_zero,
+    }
     log_input: bool = True
     full: bool = False
     eps: float = 1e-8
 
     def numbers(self, output_shape: Shape) -> Numbers:
         return {
-            "log_input": int(bool(self.log_input)),
-            "full": int(bool(self.full)),
+            "log_input": int(self.log_input),
+            "full": int(self.full),
             "eps": float(self.eps),
         }
 
@@ -234,7 +238,7 @@ class GaussianNLLLoss(OutputLoss):
     """
 
     operation = "gaussian_nll"
-    number_checks: ClassVar = {"eps": arguments.above_zero}
+    number_checks: ClassVar = {"full": arguments.flag, "eps": arguments.above_zero}
     full: bool = False
     eps: float = 1e-6
 

@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import IntEnum
-from functools import cache
+from functools import cache, cached_property
 from importlib import import_module
 from math import prod
 from pkgutil import iter_modules
@@ -55,12 +55,12 @@ class ParameterUse(NamedTuple):
 
     Attributes
     ----------
-    name : in the network; None for one that is not there, such as a bias.
+    name : in the network.
     shape : Shape
     is_direction : whether the step reads, instead, how the parameter changes along a direction.
     """
 
-    name: str | None
+    name: str
     shape: Shape
     is_direction: bool = False
 
@@ -115,7 +115,8 @@ class Operation:
     derivatives : of an elementwise operation: how its derivative, a function of what its backward
         reads, changes with that; then how this does. Missing ones are 0.
     multiply_adds : estimates how many a row takes, in one pass.
-    scratch_bytes : the workspace that one thread needs, for so many rows.
+    scratch_bytes : the workspace that one thread needs: for a step, the rows of a batch, the bytes
+        of a number, and whether there is a backward pass.
     square_norms : adds the squares of the norms of each row's own gradients, by all parameters,
         where a row of the batch is one of x; without it, the gradients themselves are needed.
     numbers : the usual values of the functions' own numbers.
@@ -141,6 +142,14 @@ class Operation:
     fuse: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     of: tuple[Operation, int] | None = None
     sample: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """What its functions take; of a derivative also what the operation's own take."""
+        functions = [self.forward, *self.gradients.values(), *self.derivatives]
+        functions += [f for operand in self.operands for f in self.backward_of(operand)]
+        names = frozenset(name for function in functions for name in function.names)
+        return names if self.of is None else names | self.of[0].names
 
     def backward_of(self, operand: str) -> tuple[Function, ...]:
         """Return the functions that compute the gradient by an operand, in a row."""
@@ -185,7 +194,7 @@ class Step:
     @property
     def trains(self) -> bool:
         """Whether it has parameters whose gradients are wanted."""
-        return any(use.name and not use.is_direction for use in self.parameters.values())
+        return any(not use.is_direction for use in self.parameters.values())
 
     @property
     def along_direction(self) -> bool:

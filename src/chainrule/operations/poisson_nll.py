@@ -61,5 +61,5 @@ OPERATION = LossOperation(
     function(poisson_nll),
     function(poisson_nll_curvature),
     _fisher,
-    sample={"log_input": 1, "full": 0},
+    sample={"log_input": True, "full": False},
 )

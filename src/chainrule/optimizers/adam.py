@@ -5,8 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from chainrule.optimizers.optimizer import Optimizer, WeightDecay, flag, two_shares
-from chainrule.utils.arguments import above_zero
+from chainrule.optimizers.optimizer import Optimizer, WeightDecay, two_shares
+from chainrule.utils.arguments import above_zero, flag
 
 __all__ = ["Adam", "AdamW"]
 

@@ -3,8 +3,8 @@
 from typing import ClassVar
 
 from chainrule.optimizers.adam import MomentOptimizer
-from chainrule.optimizers.optimizer import WeightDecay, flag
-from chainrule.utils.arguments import at_least_zero
+from chainrule.optimizers.optimizer import WeightDecay
+from chainrule.utils.arguments import at_least_zero, flag
 
 __all__ = ["NAdam"]
 

@@ -40,13 +40,6 @@ def _weight_decay(value: Any, name: str, dtype: np.dtype | None) -> WeightDecay:
     return {key: at_least_zero(decay, f"{name}[{key!r}]", dtype) for key, decay in value.items()}
 
 
-def flag(value: Any, name: str, dtype: np.dtype | None) -> bool:
-    """Return ``value`` if it is a bool; TypeError otherwise."""
-    if not isinstance(value, bool):
-        raise TypeError(f"{name} must be True or False, not {value!r}.")
-    return value
-
-
 def two_shares(value: Any, name: str, dtype: np.dtype | None) -> tuple[float, float]:
     """Return ``value`` as two floats from 0 to 1, without 1."""
     try:

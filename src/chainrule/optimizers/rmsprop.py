@@ -2,8 +2,8 @@
 
 from typing import ClassVar
 
-from chainrule.optimizers.optimizer import Optimizer, WeightDecay, flag
-from chainrule.utils.arguments import above_zero, share_below_one
+from chainrule.optimizers.optimizer import Optimizer, WeightDecay
+from chainrule.utils.arguments import above_zero, flag, share_below_one
 
 __all__ = ["RMSprop"]
 

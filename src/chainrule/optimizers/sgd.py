@@ -2,8 +2,8 @@
 
 from typing import ClassVar
 
-from chainrule.optimizers.optimizer import Optimizer, WeightDecay, flag
-from chainrule.utils.arguments import share_below_one
+from chainrule.optimizers.optimizer import Optimizer, WeightDecay
+from chainrule.utils.arguments import flag, share_below_one
 
 __all__ = ["SGD"]
 
@@ -52,6 +52,4 @@ class SGD(Optimizer):
     ) -> None:
         if nesterov and momentum == 0:
             raise ValueError("SGD's nesterov needs a momentum above 0.")
-        super().__init__(
-            lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=bool(nesterov)
-        )
+        super().__init__(lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)

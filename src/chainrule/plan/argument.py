@@ -24,14 +24,12 @@ class Argument(NamedTuple):
     base : which array it lies in, a word of the context.
     place : where it begins there, in bytes; of the arena, the key of a buffer.
     words : what the table says of it besides base and place.
-    writes : whether the function writes into it.
     """
 
     kind: Kind
     base: int = -1
     place: Hashable = 0
     words: tuple[int, ...] = ()
-    writes: bool = False
 
     @property
     def buffer(self) -> Hashable | None:
@@ -91,14 +89,13 @@ def share(
     unit_shape: tuple[int, ...],
     *,
     place: int = 0,
-    writes: bool = True,
 ) -> Argument:
     """Return a thread's share of a vector, in units of a shape: (n,) gives a vector, (1, n) rows.
 
     ``place`` is where the vector begins, in bytes.
     """
     words = start, units, prod(unit_shape), *unit_shape
-    return Argument(Kind(Rows.SHARE, len(unit_shape)), base, place, words, writes)
+    return Argument(Kind(Rows.SHARE, len(unit_shape)), base, place, words)
 
 
 def share_start(start: int, units: int, unit_shape: tuple[int, ...]) -> Argument:
@@ -116,7 +113,6 @@ def rows_of(
     rows: Rows = Rows.SLICE,
     dtype: str = "",
     start: int = -1,
-    writes: bool = False,
 ) -> Argument:
     """Return rows of the batch, each of ``shape``, as an array of ``ndim`` axes.
 
@@ -124,9 +120,11 @@ def rows_of(
     """
     most = 1 + len(shape)
     ndim = most if ndim is None else ndim
+    if ndim > most:
+        raise ValueError(f"rows of shape {shape} are an array of {most} axes, not of {ndim}.")
     lengths = shape[len(shape) - (ndim - 1) :] if ndim > 1 else ()
     repeat = prod(shape) // max(1, prod(lengths)) if prod(shape) else 0
     if ndim == most:
         repeat = 1
     words = (prod(shape) * item, repeat, *lengths)
-    return Argument(Kind(rows, ndim, dtype, start), base, place, words, writes)
+    return Argument(Kind(rows, ndim, dtype, start), base, place, words)

@@ -45,24 +45,34 @@ class Backward:
             self._append(step)
 
     def _append(self, step: Step) -> None:
+        if step.y.buffer not in self._has_gradient:
+            return  # no output's gradient comes here: the value is read where the derivative is 0
         operands = dict(zip(step.operation.operands, step.operands, strict=True))
         for name, tensor in reversed(operands.items()):
             functions = step.operation.backward_of(name)
             flags = self._flags(step, tensor, functions[-1]) if functions else None
             if flags is not None:
                 self._append_operand(step, name, tensor, functions, flags)
-        if not step.trains:
-            return
-        if step.operation.gradients:
-            for name, of_parameter in step.operation.gradients.items():
-                use = step.parameters.get(name)
-                if use is not None and use.name is not None:
-                    adds = self._joins(use.name)
-                    self.calls.append(
-                        self._caller.call(step, of_parameter, Flag.PARAMETERS, adds=adds)
-                    )
-        else:
+        if step.trains:
+            self._append_parameters(step)
+
+    def _append_parameters(self, step: Step) -> None:
+        operation = step.operation
+        known = {*operation.gradients} or {
+            name.removeprefix("d_")
+            for operand in operation.operands
+            for code in operation.backward_of(operand)
+            for name in code.names
+            if name.startswith("d_")
+        }
+        if unknown := step.parameters.keys() - known:
+            raise ValueError(f"{operation.name} has no gradient by its {min(unknown)!r}.")
+        if not operation.gradients:
             self.calls.append(self._sum_of_chunks(step))
+        for name, of_parameter in operation.gradients.items():
+            if name in step.parameters:
+                adds = self._joins(step.parameters[name].name)
+                self.calls.append(self._caller.call(step, of_parameter, Flag.PARAMETERS, adds=adds))
 
     def _flags(self, step: Step, tensor: Tensor, last: Function) -> int | None:
         """Return the flags of the calls that compute a gradient; None if nobody needs it."""
@@ -79,7 +89,7 @@ class Backward:
 
         caller, adds = self._caller, self._joins(tensor.buffer)
         written = "dx" if name == "x" else f"d_{name}"
-        adds_itself = "adds" in functions[-1].names
+        adds_itself = "adds" in functions[-1].names and "adds" not in step.parameters
         sum_at, target = gradient(tensor), gradient(tensor)
         if adds and not adds_itself:
             target = ("partial", name, step)

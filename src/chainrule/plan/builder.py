@@ -54,7 +54,9 @@ class PlanBuilder:
         Raises
         ------
         ValueError
-            If there is no such operation, or it takes other operands, parameters or numbers.
+            If there is no such operation, it takes more or fewer values, or what is given by name
+            is nothing that its functions take. That something is missing shows when the plan is
+            made.
         """
         chosen: Operation = find(operation) if isinstance(operation, str) else operation
         if len(operands) != len(chosen.operands):
@@ -64,7 +66,11 @@ class PlanBuilder:
         if y is None:
             y = Tensor(operands[0].shape if shape is None else shape)
         own = {**chosen.numbers, **(numbers or {})}
-        step = Step(chosen, operands, y, [self.layer], parameters or {}, own, saved or {})
+        parameters, saved = parameters or {}, saved or {}
+        for name in (*parameters, *own, *saved):
+            if name not in chosen.names and f"d_{name}" not in chosen.names:
+                raise ValueError(f"{chosen.name} takes no {name!r}.")
+        step = Step(chosen, operands, y, [self.layer], parameters, own, saved)
         self.steps.append(step)
         return y
 

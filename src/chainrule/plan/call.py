@@ -106,10 +106,10 @@ class Caller:
         if name == "y" or name in operands:
             tensor = step.y if name == "y" else operands[name]
             return self._rows(tensor, buffer or value(tensor), step.operation.view)
+        if name in step.parameters:  # a user's may be called like what comes below
+            return self._parameter(step.parameters[name])
         if name in ("dy", "temporary"):
             return self._rows(step.y, buffer or gradient(step.y), step.operation.view)
-        if name in step.parameters:
-            return self._parameter(step.parameters[name])
         if name in step.numbers:
             return hyperparameter(step.numbers[name])
         if name in step.saved:
@@ -152,7 +152,7 @@ class Caller:
         return rows_of(context.ARENA, buffer, tensor.shape, self.item, ndim=ndim)
 
     def _offset(self, use: ParameterUse) -> int:
-        return 0 if use.name is None else self.offsets[use.name]
+        return self.offsets[use.name]
 
     def _parameter(self, use: ParameterUse) -> Argument:
         base = context.DIRECTION if use.is_direction else context.PARAMS
@@ -167,6 +167,22 @@ class Caller:
         words = parameters_of(step) * self.item, before * self.item, *use.shape
         kind = Kind(Rows.CHUNK, len(use.shape), cleared=function.adds_up)
         return Argument(kind, context.ARENA, ("chunks", step), words)
+
+
+def call_with(
+    function: Function, given: Mapping[str, Argument], owner: str, flags: int = 0
+) -> Call:
+    """Return the call of a function with what is given by name; ``owner`` is whose function it is.
+
+    Raises
+    ------
+    ValueError
+        If the function takes what there is not.
+    """
+    for name in function.names:
+        if name not in given:
+            raise ValueError(f"{owner}'s functions take {name!r}, which is not given.")
+    return Call(function, tuple(given[name] for name in function.names), flags)
 
 
 def units_of(shape: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
@@ -187,4 +203,4 @@ def parameters_of(step: Step) -> int:
 
 def first_offset(step: Step, offsets: Mapping[str, int]) -> int:
     """Return where a step's parameters begin."""
-    return min(offsets[use.name] for use in step.parameters.values() if use.name)
+    return min(offsets[use.name] for use in step.parameters.values())

@@ -43,10 +43,12 @@ def _reads_x(step: Step) -> bool:
     return any("x" in function.names for function in step.operation.backward_of("x"))
 
 
-def take_rescale(steps: list[Step], outputs: Sequence[Tensor]) -> Step | None:
-    """Take a Rescale off the head of the chain: the gather does it while it converts."""
-    if not steps or steps[0].operation.name != "rescale":
+def take_rescale(steps: list[Step], x: Tensor, outputs: Sequence[Tensor]) -> Step | None:
+    """Take a Rescale of the input off the head of the chain: the gather does it as it converts.
+
+    Not one of a seed, with which a tangent may begin.
+    """
+    if not steps or steps[0].operation.name != "rescale" or steps[0].x.buffer is not x.buffer:
         return None
-    x = steps[0].x.buffer
-    readers = [*outputs, *(x for step in steps[1:] for x in step.operands)]
-    return None if any(x is tensor.buffer for tensor in readers) else steps.pop(0)
+    readers = [*outputs, *(operand for step in steps[1:] for operand in step.operands)]
+    return None if any(x.buffer is tensor.buffer for tensor in readers) else steps.pop(0)

@@ -19,7 +19,7 @@ from chainrule.plan.argument import (
     whole,
     word,
 )
-from chainrule.plan.call import Call, Caller, gradient, value
+from chainrule.plan.call import Call, Caller, call_with, gradient, value
 from chainrule.plan.data import order_of
 
 
@@ -62,8 +62,14 @@ def calls_of_loss(caller: Caller, heads: Sequence[Head]) -> list[Call]:
         sum_of_weights,
     )
 
-    if all(head.loss is None for head in heads):
+    losses = [head.loss for head in heads if head.loss is not None]
+    if not losses:
         return []
+    for loss in losses:
+        if loss.row_weight is not None and len(losses) > 1:
+            raise ValueError(
+                f"{loss.name} weighs rows, which have one weight for all of the network's losses."
+            )
     weights = counted(context.WEIGHTS, context.WEIGHT_ROWS, ())
     total = whole(context.SELF, 8 * context.TOTAL_WEIGHT, (1,), "f8")
     calls = [
@@ -131,12 +137,12 @@ def _calls_of_head(caller: Caller, head: Head, loss: LossOperation) -> list[Call
         given["target"] = rows_of(context.ARENA, _key("target", head), target, caller.item)
     calls = []
     if loss.row_weight is not None:
-        calls.append(Call(loss.row_weight, tuple(given[name] for name in loss.row_weight.names)))
+        calls.append(call_with(loss.row_weight, given, loss.name))
         # All rows have their weights then.
         total_of_rows = whole(context.SELF, 8 * context.TOTAL_WEIGHT, (1,), "f8")
         arguments = _weight(caller, Rows.BATCH), total_of_rows
         calls.append(Call(function(add_up_weights), arguments, Flag.BARRIER))
-    calls.append(Call(loss.forward, tuple(given[name] for name in loss.forward.names)))
+    calls.append(call_with(loss.forward, given, loss.name))
     d_output = rows_of(context.ARENA, gradient(head.output), size, caller.item)
     if loss.of_user:
         calls.append(Call(function(weigh_gradients), (d_output, _weight(caller), total)))

@@ -9,8 +9,6 @@ from chainrule.kernels.argument import Rows
 from chainrule.plan.arena import Lifetime, arrange, stack
 from chainrule.plan.call import Call
 
-ITEM_BYTES = {"i8": 8, "f8": 8}
-
 
 class Memory:
     """Collects which moments need which buffers.

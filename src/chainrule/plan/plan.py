@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from typing import NamedTuple
@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.kernels.context import Flag, Section
+from chainrule.kernels.argument import Rows
+from chainrule.kernels.context import MASK_KEY, Flag, Section
 from chainrule.operations.operation import Shape, Step, Tensor
 from chainrule.plan.arena import ALIGNMENT
 from chainrule.plan.argument import Constants
@@ -58,6 +59,7 @@ class Plan:
     batch : the largest number of rows that one pass takes.
     threads : how many threads may share the work.
     chunk : rows that one thread takes as a whole.
+    fused : the positions of the steps that the call of the step before them does.
     """
 
     steps: tuple[Step, ...]
@@ -78,7 +80,7 @@ class Plan:
     batch: int
     threads: int
     chunk: int
-    fused: frozenset[int] = field(default_factory=frozenset)
+    fused: frozenset[int]
 
     @property
     def output_shapes(self) -> tuple[Shape, ...]:
@@ -106,14 +108,10 @@ class Plan:
         return sum(head.takes_labels for head in self.heads)
 
     @cached_property
-    def has_loss(self) -> bool:
-        """Whether some output goes into a loss."""
-        return any(head.loss is not None for head in self.heads)
-
-    @cached_property
-    def drops(self) -> bool:
-        """Whether some step draws at random."""
-        return any("mask_key" in step.operation.forward.names for step in self.steps)
+    def draws_masks(self) -> bool:
+        """Whether some step draws a mask at random, as dropout does."""
+        kinds = (kind for call in self.program for kind in call.kinds)
+        return any(kind.rows == Rows.WORD and kind.word == MASK_KEY for kind in kinds)
 
     def split_outputs(self, columns: np.ndarray) -> list[np.ndarray]:
         """Return each output, of a matrix that holds them side by side."""
@@ -195,7 +193,7 @@ def make_plan(
         threads = 1  # Python code, which need not be safe to run in several
     chunk = chunk_of(order, batch)
     threads = choose_threads(work, -(-batch // chunk), steps, threads)
-    rescale = None if retain else take_rescale(order, outputs)
+    rescale = None if retain else take_rescale(order, input_tensor, outputs)
     first = input_tensor if rescale is None else rescale.y
     item = np.dtype(dtype).itemsize
     scratch = _scratch_bytes(order, batch, item, backward)

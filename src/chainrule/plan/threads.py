@@ -40,7 +40,7 @@ def work_of(steps: Sequence[Step], batch: int, *, backward: bool) -> int:
 
 def functions_of(step: Step) -> list[Function]:
     """Return the functions of a step's forward and backward passes."""
-    functions = [step.operation.forward]
+    functions = [step.operation.forward, *step.operation.gradients.values()]
     for operand in step.operation.backward:
         functions += step.operation.backward_of(operand)
     return functions
@@ -96,7 +96,7 @@ def share_out(
     for step in steps:
         for name in step.operation.gradients:
             use = step.parameters.get(name)
-            if use is None or use.name is None or use.is_direction or len(use.shape) < 2:
+            if use is None or use.is_direction or len(use.shape) < 2:
                 continue
             rows, unit_shape = units_of(use.shape)
             shapes[use.name] = rows, prod(unit_shape)

@@ -73,6 +73,13 @@ def between_zero_and_one(value: Any, name: str, dtype: np.dtype | None = None) -
     return _number(value, name, dtype, "more than 0 and less than 1", lambda number: 0 < number < 1)
 
 
+def flag(value: Any, name: str, dtype: np.dtype | None = None) -> bool:
+    """Return ``value`` as a bool; TypeError if it is none, of Python's or NumPy's."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, not {shortened(value)}.")
+    return bool(value)
+
+
 def several(check: Check) -> Check:
     """Return the check of numbers in a list, each checked by ``check``: it returns a tuple."""
 
