@@ -114,9 +114,9 @@ def test_derivatives_and_validation_are_of_what_predict_computes():
 
 
 def test_probability_zero_is_no_instruction():
-    assert not network(p=0).make_plan((8,), 4, training=True).drops
+    assert not network(p=0).make_plan((8,), 4, training=True).has_dropout
     plan = network().make_plan((8,), 4, training=True)
-    assert plan.drops
+    assert plan.has_dropout
     assert len(plan.steps) - len(plan.fused) == 3  # the ReLU stays within the linear step
 
 

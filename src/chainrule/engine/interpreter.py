@@ -223,10 +223,10 @@ def run(
     ``losses[i]`` gets the weight and the loss of batch i. ``targets`` and ``labels`` hold those of
     one output after the other. The forward pass begins at the step ``first_step``. ``rates`` holds
     each batch's learning rate, or nothing: then it is ``lr``. ``steps[0]`` counts the optimizer's.
-    ``squares`` is room for the sums that a norm of the gradients is made of. ``masks`` are the key
-    that dropouts draw with, and the number of batch 0's draw. ``shares`` has two rows: where the
-    share of one thread alone begins and ends, and where those of all do. ``contexts`` and
-    ``numbers`` are the same memory, a row for each thread.
+    ``squares`` is a buffer for the sums of squares of which a norm of the gradients is made.
+    ``masks`` are the key that dropouts draw with, and the number of batch 0's draw. ``shares`` has two
+    rows: where the share of one thread alone begins and ends, and where those of all do.
+    ``contexts`` and ``numbers`` are the same memory, a row for each thread.
     """
     batch, length = layout[BATCH_SIZE], order.shape[1]
     each_epoch = (length + batch - 1) // batch  # the last of each epoch may be shorter

@@ -1,7 +1,7 @@
 """Compiled code on disk: never stale, never garbled, compiled by one process for all.
 
 Numba's own cache looks only at the file of the cached function, so a change in a kernel would
-leave a stale interpreter behind (numba issues 1833, 3588); it does not know the compile flags
+leave stale machine code behind (numba issues 1833, 3588); it does not know the compile flags
 (10821); and processes that compile at the same time overwrite each other's index (2028, 4807,
 10128, 10434). Here a folder is named by a hash of everything that all machine code depends on.
 In it each version of a function is one file, named by a hash of its types and of the CPU, which
@@ -33,7 +33,7 @@ from chainrule.kernels.announcement import WAITS, Announcement, say
 from chainrule.utils.ownership import is_own_file, who_else_writes
 
 _PACKAGE = __name__.partition(".")[0]
-# What machine code is made of; places in tables are constants in it.
+# What machine code is compiled from; places in programs and contexts are constants in it.
 _COMPILED_SOURCES = "kernels/*.py", "engine/*.py", "operations/*.py", "plan/*.py"
 # Numba takes these from the environment.
 _NUMBA_SETTINGS = (

@@ -1,4 +1,4 @@
-"""Dropout: elements left out at random, by a mask that is drawn again on the way back."""
+"""Dropout: elements left out at random, by a mask that is drawn again in the backward pass."""
 
 from chainrule.kernels.dropout import dropout, dropout_backward
 from chainrule.operations.operation import Operation, View, function

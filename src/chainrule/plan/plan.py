@@ -52,12 +52,13 @@ class Plan:
         thread that is alone, in the second one those of each of several, one after the other.
     input : the value that the gather writes, and its gradient.
     input_shape : of the network's input, without the batch.
-    seeds : values that whoever runs the plan writes into the arena.
+    seeds : values that the caller of a run writes into the arena.
     gathered : the positions of the layers that the gather carries out.
     backward : whether there is a backward pass.
     batch : the largest number of rows that one pass takes.
     threads : how many threads may share the work.
     chunk : rows that one thread takes as a whole.
+    fused : the positions of the steps that the call of the step before them does.
     """
 
     steps: tuple[Step, ...]
@@ -111,8 +112,8 @@ class Plan:
         return any(head.loss is not None for head in self.heads)
 
     @cached_property
-    def drops(self) -> bool:
-        """Whether some step draws at random."""
+    def has_dropout(self) -> bool:
+        """Whether some step leaves elements out at random."""
         return any("mask_key" in step.operation.forward.names for step in self.steps)
 
     def split_outputs(self, columns: np.ndarray) -> list[np.ndarray]:
@@ -135,7 +136,7 @@ class Plan:
 
     @cached_property
     def constants(self) -> list[tuple[int, tuple[float, ...]]]:
-        """What whoever runs the plan writes into the arena: where, in numbers, and what."""
+        """Constants that the machine writes into the arena: where, in numbers, and their values."""
         places = self.places.items()
         return [(at // self.item, key.values) for key, at in places if isinstance(key, Constants)]
 
@@ -169,14 +170,14 @@ def make_plan(
     threads: int = 1,
     retain: bool = False,
 ) -> Plan:
-    """Lay out what ``builder`` holds.
+    """Return the plan of the steps that ``builder`` holds.
 
     Parameters
     ----------
     builder : the lowered layers, in an order in which each value is made before it is used.
     input_tensor : where the paths begin.
     heads : where they end, each in a value of its own.
-    seeds : values that no step makes: whoever runs the plan writes them into the arena.
+    seeds : values that no step makes: the caller of a run writes them into the arena.
     offsets : name of a parameter -> its offset in the parameter vector.
     batch : rows of the largest batch.
     dtype : float32 or float64.
@@ -184,7 +185,7 @@ def make_plan(
     steps : how many batches one call will do, or more.
     threads : how many threads may share the work; the plan takes fewer where they would not pay.
     retain : whether nothing is fused, and every value and gradient stays in the arena until the
-        next run, for somebody to read.
+        next run, for the caller to read.
     """
     outputs = [head.output for head in heads]
     order = needed(builder.steps, outputs)

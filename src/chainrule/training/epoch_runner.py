@@ -115,7 +115,7 @@ class EpochRunner:
         self._taken = [take_for(training=True)]
         self.machine = self._evaluator = self._taken[0][1]
         self.plan = self.machine.plan
-        if self.plan.drops:
+        if self.plan.has_dropout:
             self._taken.append(take_for(backward=False))
             self._evaluator = self._taken[1][1]
         self.losses = self.machine.losses_for(1)

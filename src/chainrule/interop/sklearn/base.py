@@ -1,4 +1,4 @@
-"""What both estimators have in common: parameters, the way through fit, and what it leaves."""
+"""The base class of both estimators: parameters, the steps of fit, and the fitted attributes."""
 
 from __future__ import annotations
 
