@@ -122,7 +122,7 @@ class Machine:
 
         One epoch's order may be a vector, or a number: so many rows, one after the other. Inputs,
         targets, labels and weights are as ``chainrule.utils.arrays`` returns them; of a network
-        with several outputs, targets and labels are vectors, one output's after the other's. Without
+        with several outputs, targets and labels are vectors, one output after the other. Without
         ``grads``, the backward pass leaves the parameters' gradients out. ``rates`` is a float64
         vector, the learning rate of each batch; without it, all have ``lr``. ``steps`` holds the
         number of the optimizer's steps, and ``state`` its vectors. ``average`` is a vector like

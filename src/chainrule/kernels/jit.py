@@ -1,9 +1,9 @@
-"""The project's one jit decorator, and its flags.
+"""The jit decorators for kernels and for the interpreter, and their flags.
 
 A kernel that another kernel calls is a *part*: Numba infers its types and writes its LLVM code,
-but nobody optimises it or makes machine code of it before it is linked into what Python calls.
-There LLVM sees everything at once. Numba alone would optimise and emit each kernel where it
-stands, and again in each of its callers: twice the time to compile, and slower code.
+but it is neither optimised nor turned into machine code before it is linked into what Python
+calls. There LLVM sees everything at once. Numba alone would optimise and emit each kernel by
+itself, and again in each of its callers: twice the time to compile, and slower code.
 """
 
 from functools import partial
@@ -54,9 +54,9 @@ def entry_point(function):
 
 
 def native(function, cache, **flags):
-    """Return what compiles a function of integers for compiled callers alone: Python has no part.
+    """Return a dispatcher for a function of integers that is called by its address only.
 
-    Its code is at :func:`address_of`.
+    It has no wrapper for Python. The address is :func:`address_of` it.
     """
     flags = {"no_cpython_wrapper": True} | FLAGS | flags
     whole = numba.njit(pipeline_class=_Whole, **flags)(function)

@@ -160,7 +160,7 @@ class BaseNetwork(FittedNetwork, BaseEstimator):
         return 1.0
 
     def _check_outputs(self, shapes: tuple[Any, ...]) -> None:
-        """Raise ValueError unless outputs of a module of one's own fit y."""
+        """Raise ValueError unless the outputs of the user's own module fit y."""
         if shapes != ((self.n_outputs_,),):
             raise ValueError(
                 f"module must have {plural(self.n_outputs_, 'output')}, but its outputs have the "

@@ -1,4 +1,4 @@
-"""Losses of one's own."""
+"""CompiledLoss and NumPyLoss: custom losses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Array = NDArray[Any]
 
 
 class _OwnLoss(OutputLoss):
-    """What losses of one's own have in common: they give each row's loss and its gradient.
+    """The base class of custom losses, which give each row's loss and its gradient.
 
     The mean over the batch, and the samples' weights, are not their business.
     """
