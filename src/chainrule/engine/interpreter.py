@@ -1,11 +1,11 @@
 """The interpreter: runs a plan forward and backward, batch after batch, in one compiled call.
 
 Compiled once for each dtype, it runs every network: it calls the functions of a program by their
-addresses, and knows none by name. Several threads may run it together, as a group. Each computes the
-forward pass, the loss and the gradients by values for rows of its own; then the threads wait for each
-other at a barrier, since a parameter's gradient is a sum over all rows, and each computes the gradients
-of its share of the parameters, and updates these. How the work is shared changes no sum, so it may
-change from batch to batch.
+addresses, and knows none by name. Several threads may run it together, as a group. Each computes
+the forward pass, the loss and the gradients by values for rows of its own; then the threads wait
+for each other at a barrier, since a parameter's gradient is a sum over all rows, and each computes
+the gradients of its share of the parameters, and updates these. How the work is shared changes no
+sum, so it may change from batch to batch.
 
 The backend "numpy" runs the same source; there, ``call`` calls Python (see ``engine.backends``).
 """
