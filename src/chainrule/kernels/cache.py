@@ -57,7 +57,7 @@ class FunctionCache(caching.NullCache):
     def __init__(self, function):
         self._name = f"{function.__module__}.{function.__qualname__}"
         self._line = function.__code__.co_firstlineno
-        # The folder's name knows no other sources than the package's, nor what a closure holds.
+        # The folder's name depends on the package's sources only, and not on what a closure holds.
         self._kept = self._name.startswith(f"{_PACKAGE}.") and "<locals>" not in self._name
 
     def load_overload(self, signature, target_context):
@@ -183,7 +183,7 @@ class SharedCache(FunctionCache):
 
 
 class NativeCache(SharedCache):
-    """That of a function that is made of another: its name, and what else its code depends on."""
+    """A cache for the machine code of a kernel and its arguments, by the kernel's name and a key."""
 
     def __init__(self, name, what, key):
         self._name, self._line, self._kept = name, key, True
@@ -191,11 +191,11 @@ class NativeCache(SharedCache):
 
 
 class NoCache(caching.NullCache):
-    """That of a function of a user, of whose code nobody knows what it depends on."""
+    """No cache, for users' functions: it is not known what their code depends on."""
 
     @contextmanager
     def turn(self):
-        """Hinder nobody."""
+        """Take no turn: other processes do not wait."""
         yield
 
 

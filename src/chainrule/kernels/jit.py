@@ -90,8 +90,8 @@ def _compile_in_turn(whole, cache):
 def compiled_for(function, *types):
     """Return what Python calls for arguments of these types, without anything between.
 
-    The caller must know that the arguments have them: nobody looks. What is known of arrays is only
-    their memory, so read-only ones need no code of their own.
+    The types of the arguments are not checked. The code depends on the memory layout of arrays only,
+    so read-only ones need no code of their own.
     """
     if JIT_DISABLED:  # as silent as compiled code
         return np.errstate(divide="ignore", over="ignore", invalid="ignore")(function)
@@ -146,7 +146,7 @@ class _Part(CompilerBase):
 
 
 class _PartLibrary(JITCodeLibrary):
-    """LLVM code that is there to be linked into other."""
+    """LLVM code that is only linked into other code."""
 
     def _optimize_final_module(self):
         pass
