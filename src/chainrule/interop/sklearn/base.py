@@ -94,7 +94,7 @@ class BaseNetwork(FittedNetwork, BaseEstimator):
 
     @abstractmethod
     def _validation_score(self, X: Any, y: Any, sample_weight: Any) -> float:
-        """Return the score that early stopping looks at."""
+        """Return the score that early stopping checks."""
 
     def _weigh(self, y: Any, sample_weight: Any) -> Any:
         return sample_weight
