@@ -1,7 +1,8 @@
 """Training beside programs that keep the cores busy: the default, one thread and all threads.
 
 ``python -m benchmarks.busy_cores`` prints a table. It stands apart from the suites, which want a
-quiet machine. In each round, every way trains once, in turn; a figure is the median of its rounds.
+quiet machine. In each round, each variant trains once, in turn; a figure is the median of its
+rounds.
 """
 
 import argparse
@@ -61,14 +62,14 @@ def all_threads() -> Iterator[None]:
         yield
 
 
-WAYS = {"default": default, "one thread": one_thread, "all threads": all_threads}
+VARIANTS = {"default": default, "one thread": one_thread, "all threads": all_threads}
 
 
-def seconds(workload: Workload, epochs: int, way: Callable) -> float:
+def seconds(workload: Workload, epochs: int, variant: Callable) -> float:
     """Return how long a new network trains for so many epochs."""
     X, y = workload.data()
     net = workload.network()
-    with way():
+    with variant():
         begin = time.perf_counter()
         cr.fit(
             net, X, y, loss=workload.loss, epochs=epochs, batch_size=workload.batch, progress=False
@@ -95,18 +96,19 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     print(f"seconds, {cr.get_num_threads()} threads; the ratio is the default's to the best other")
-    print(f"{'network':14} {'busy':>4} " + "".join(f"{way:>13}" for way in WAYS) + f"{'ratio':>8}")
+    names = "".join(f"{variant:>13}" for variant in VARIANTS)
+    print(f"{'network':14} {'busy':>4} {names}{'ratio':>8}")
     for name in options.networks:
         epochs = epochs_for(NETWORKS[name], options.seconds)
         for number in options.busy:
-            taken: dict[str, list[float]] = {way: [] for way in WAYS}
+            taken: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
             with busy_processes(number):
                 for _ in range(options.rounds):
-                    for way, manager in WAYS.items():
-                        taken[way].append(seconds(NETWORKS[name], epochs, manager))
-            mid = {way: median(times) for way, times in taken.items()}
+                    for variant, manager in VARIANTS.items():
+                        taken[variant].append(seconds(NETWORKS[name], epochs, manager))
+            mid = {variant: median(times) for variant, times in taken.items()}
             ratio = mid["default"] / min(mid["one thread"], mid["all threads"])
-            figures = "".join(f"{mid[way]:13.3f}" for way in WAYS)
+            figures = "".join(f"{mid[variant]:13.3f}" for variant in VARIANTS)
             print(f"{name:14} {number:4} {figures}{ratio:8.2f}", flush=True)
 
 

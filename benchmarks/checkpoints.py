@@ -11,7 +11,7 @@ from time import perf_counter
 import chainrule as cr
 from chainrule.cli.measurement.workloads import WORKLOADS
 
-WAYS = "by share", "each epoch"  # a path alone; Checkpoint(path)
+VARIANTS = "by share", "each epoch"  # a path alone; Checkpoint(path)
 
 
 class Fit:
@@ -36,11 +36,11 @@ class Fit:
         )
         return perf_counter() - started
 
-    def compare(self, way, times):
+    def compare(self, variant, times):
         """Return the median seconds of a fit alone, and what checkpoints add to an epoch's."""
         with TemporaryDirectory() as folder:
             path = Path(folder) / "run.safetensors"
-            checkpoint = path if way == "by share" else cr.Checkpoint(path)
+            checkpoint = path if variant == "by share" else cr.Checkpoint(path)
             self.seconds(checkpoint)  # compiles or loads
             pairs = [(self.seconds(), self.seconds(checkpoint)) for _ in range(times)]
         alone = median(without for without, _ in pairs)
@@ -49,14 +49,14 @@ class Fit:
 
 
 class Checkpoints:
-    params = (("digits", "mnist"), WAYS)
+    params = (("digits", "mnist"), VARIANTS)
     param_names = ("workload", "written")
 
-    def setup(self, workload, way):
+    def setup(self, workload, variant):
         self.fit = Fit(workload)
 
-    def track_seconds_an_epoch(self, workload, way):
-        return self.fit.compare(way, times=3)[1]
+    def track_seconds_an_epoch(self, workload, variant):
+        return self.fit.compare(variant, times=3)[1]
 
     track_seconds_an_epoch.unit = "s"
 
@@ -65,10 +65,11 @@ def main():
     print(f"{'workload':10} {'epochs':>6} {'fit':>9} {'written':>11} {'adds an epoch':>14}")
     for name in ("digits", "mnist"):
         fit = Fit(name)
-        for way in WAYS:
-            alone, added = fit.compare(way, times=5)
+        for variant in VARIANTS:
+            alone, added = fit.compare(variant, times=5)
             epochs = fit.workload.epochs
-            print(f"{name:10} {epochs:6} {alone * 1e3:6.1f} ms {way:>11} {added * 1e6:11.0f} us")
+            times = f"{alone * 1e3:6.1f} ms {variant:>11} {added * 1e6:11.0f} us"
+            print(f"{name:10} {epochs:6} {times}")
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ class Derivatives:
     def time_per_sample_grad(self, workload):
         cr.per_sample_grad(*self.data)
 
-    def time_per_sample_grad_into_room(self, workload):
+    def time_per_sample_grad_into_out(self, workload):
         cr.per_sample_grad(*self.data, out=self.room)
 
     def time_per_sample_norms(self, workload):

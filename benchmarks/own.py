@@ -1,4 +1,4 @@
-"""What layers of one's own cost, beside the built-in ones.
+"""The cost of custom layers, beside the built-in ones.
 
 ``python -m benchmarks.own`` prints a table.
 """

@@ -102,9 +102,9 @@ def _repeat_backward_input(times, dy, w, scratch, dx):
 def aligned(shape, dtype):
     """Return an array that begins with a cache line, as those of a plan's arena do."""
     size = int(np.prod(shape))
-    room = np.empty(size + 64 // np.dtype(dtype).itemsize, dtype)
-    first = -room.ctypes.data % 64 // room.itemsize
-    return room[first : first + size].reshape(shape)
+    buffer = np.empty(size + 64 // np.dtype(dtype).itemsize, dtype)
+    first = -buffer.ctypes.data % 64 // buffer.itemsize
+    return buffer[first : first + size].reshape(shape)
 
 
 def operands(m, k, n, dtype=np.float32):

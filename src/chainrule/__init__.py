@@ -29,8 +29,8 @@ from chainrule.layers import *
 from chainrule.layers import Activation, CompiledLayer, NumPyLayer, Parameter, initializers
 from chainrule.losses import *
 from chainrule.losses import metrics
+from chainrule.losses.custom_losses import CompiledLoss, NumPyLoss
 from chainrule.losses.multi_loss import MultiLoss
-from chainrule.losses.own_losses import CompiledLoss, NumPyLoss
 from chainrule.models.errors import ModelFileError
 from chainrule.models.saving import load, load_metadata
 from chainrule.models.sequential import Sequential

@@ -228,14 +228,14 @@ def validating(net, loss):
     cr.fit(net, x, x, loss=loss, epochs=1, batch_size=4, progress=False, validation=(x, x))
 
 
-def walking(net, loss):
+def forward_and_backward(net, loss):
     net.forward(x)
     net.backward(x)
 
 
 USES = {
     "predict": lambda net, loss: net.predict(x),
-    "forward, backward": walking,
+    "forward, backward": forward_and_backward,
     "loss": lambda net, loss: loss(x, x),
     "fit": fitting,
     "validation": validating,

@@ -334,7 +334,7 @@ def curve_output(
         factor *= information
     if curvature is None:
         raise NotImplementedError(
-            "the second derivative of a loss of one's own is not known, only its gradient."
+            "the second derivative of a custom loss is not known, only its gradient."
         )
     d_gradient = machine.rows_at("d_output", rows, number).reshape(rows, -1)
     given: dict[str, Any] = {

@@ -117,7 +117,7 @@ def _back_to_input(
 ) -> None:
     """Run a backward pass from each output in turn."""
     rows = len(inputs)
-    for machine, head, i, _ in _walks_back(net, inputs, params, Phase.INPUT_GRADIENT):
+    for machine, head, i, _ in _backward_passes(net, inputs, params, Phase.INPUT_GRADIENT):
         results[head][:, i] = machine.rows_at("d_input", rows).reshape(rows, -1)
 
 
@@ -125,11 +125,11 @@ def _back_to_parameters(
     net: Sequential, inputs: NDArray[Any], params: FloatArray, results: list[FloatArray]
 ) -> None:
     """Run a backward pass from each output in turn, and compute each row's gradient."""
-    for machine, head, i, d_outputs in _walks_back(net, inputs, params, 0):
+    for machine, head, i, d_outputs in _backward_passes(net, inputs, params, 0):
         SampleGradients(net, machine, params, inputs, d_outputs).write(results[head], i)
 
 
-def _walks_back(
+def _backward_passes(
     net: Sequential, inputs: NDArray[Any], params: FloatArray, phases: int
 ) -> Iterator[tuple[Machine, int, int, list[FloatArray]]]:
     """Run a backward pass from each element of each output.

@@ -1,4 +1,4 @@
-"""Two ways to run a plan: compiled with Numba, or the same source on the NumPy twins."""
+"""The backends, which run a plan compiled with Numba, or the same source on the NumPy twins."""
 
 from collections.abc import Callable
 from functools import cache

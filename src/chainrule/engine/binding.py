@@ -35,11 +35,11 @@ class PythonCall:
         self._label, self._arguments, self._code = function.label, arguments, code
 
     def __call__(self, context: NDArray[np.int64]) -> None:
-        """Do what the call is for, by what the context says."""
+        """Call the function with the arguments that this context gives."""
         self.do(context.tolist())
 
     def do(self, context: list[int]) -> None:
-        """Do the same."""
+        """Do the same, for a context as a list."""
         arguments = self._arguments.of(context)
         if arguments is None:
             return
@@ -51,8 +51,8 @@ class PythonCall:
             raise
 
 
-class Callback:
-    """A call that compiled code lets Python do, as long as this object lives.
+class NativeCallback:
+    """A function pointer by which compiled code calls Python, valid as long as this object lives.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ def _answer_calls(call: PythonCall, errors: list[BaseException]) -> Generator[No
     """Answer calls from compiled code: ``send`` takes the address of the context of each.
 
     ctypes only prints what a callback raises. A signal handler may raise at the first instruction
-    of any function, so a ``try`` in it begins too late; this one has begun when a call comes.
+    of any function, so a ``try`` in it begins too late; this one is entered before a call comes.
     """
     last, context = 0, CONTEXT()
     while True:
@@ -133,7 +133,7 @@ class Binding:
                 arguments = Arguments(call.kinds, row.tolist(), dtype, arrays)
                 bound = PythonCall(call.function, arguments, code_of(call.function, backend))
                 if compiled:
-                    bound = Callback(bound, errors)
+                    bound = NativeCallback(bound, errors)
             self._kept.append(bound)
             if compiled:
                 row[0] = bound.handle

@@ -1,13 +1,13 @@
 """The interpreter: runs a plan forward and backward, batch after batch, in one compiled call.
 
 Compiled once for each dtype, it runs every network: it calls the functions of a program by their
-addresses, and knows none by name. Several threads may run it together, as a group: forward pass,
-loss and the gradients by values are each thread's own rows; then they wait for each other at a
-barrier, since a parameter's gradient is a sum over all rows, and each thread computes the gradients
-of its share of the parameters, and updates them. How the work is shared changes no sum, so it may
-change from batch to batch.
+addresses, and knows none by name. Several threads may run it together, as a group. Each computes
+the forward pass, the loss and the gradients by values for rows of its own; then the threads wait
+for each other at a barrier, since a parameter's gradient is a sum over all rows, and each computes
+the gradients of its share of the parameters, and updates these. How the work is shared changes no
+sum, so it may change from batch to batch.
 
-The same source is the reference backend, where ``call`` calls Python (see ``engine.backends``).
+The backend "numpy" runs the same source; there, ``call`` calls Python (see ``engine.backends``).
 """
 
 import math
@@ -223,10 +223,10 @@ def run(
     ``losses[i]`` gets the weight and the loss of batch i. ``targets`` and ``labels`` hold those of
     one output after the other. The forward pass begins at the step ``first_step``. ``rates`` holds
     each batch's learning rate, or nothing: then it is ``lr``. ``steps[0]`` counts the optimizer's.
-    ``squares`` is room for the sums that a norm of the gradients is made of. ``masks`` are the key
-    that dropouts draw with, and the number of batch 0's draw. ``shares`` has two rows: where the
-    share of one thread alone begins and ends, and where those of all do. ``contexts`` and
-    ``numbers`` are the same memory, a row for each thread.
+    ``squares`` is a buffer for the sums of squares of which a norm of the gradients is made.
+    ``masks`` are the key that dropouts draw with, and the number of batch 0's draw. ``shares`` has
+    two rows: where the share of one thread alone begins and ends, and where those of all do.
+    ``contexts`` and ``numbers`` are the same memory, a row for each thread.
     """
     batch, length = layout[BATCH_SIZE], order.shape[1]
     each_epoch = (length + batch - 1) // batch  # the last of each epoch may be shorter

@@ -121,8 +121,8 @@ class Machine:
         """Do ``phases`` for the rows in ``order``; see ``interpreter.run``.
 
         One epoch's order may be a vector, or a number: so many rows, one after the other. Inputs,
-        targets, labels and weights are as ``chainrule.arrays`` returns them; of a network with
-        several outputs, targets and labels are vectors, one output's after the other's. Without
+        targets, labels and weights are as ``chainrule.utils.arrays`` returns them; of a network
+        with several outputs, targets and labels are vectors, one output after the other. Without
         ``grads``, the backward pass leaves the parameters' gradients out. ``rates`` is a float64
         vector, the learning rate of each batch; without it, all have ``lr``. ``steps`` holds the
         number of the optimizer's steps, and ``state`` its vectors. ``average`` is a vector like
@@ -183,7 +183,7 @@ class Machine:
     ) -> tuple[Binding, Binding]:
         """Check that a run may begin; return the functions of the plan, and those of the update."""
         if phases & Phase.BACKWARD and not self.plan.backward:
-            raise RuntimeError("the plan has no room for a backward pass.")
+            raise RuntimeError("the plan was made without a backward pass.")
         if not self.usable:
             raise RuntimeError("This machine cannot run again: an exception has ended a run of it.")
         if not (self._is_bound and (update is None or update is self._update[0])):
@@ -226,7 +226,7 @@ class Machine:
         return found or RuntimeError("A run has failed, and no error says why.")
 
     def _run_in_slices(self, arguments: tuple[Any, ...], how: tuple[int, bool], total: int) -> int:
-        """Run with as many threads as pay, which is found out on the way."""
+        """Run slice by slice, with as many threads as pay, measured slice by slice."""
         done = 0
         while done < total:
             choice = self._thread_count.choose(total - done)
@@ -291,7 +291,7 @@ class Machine:
         return in_order if order == in_order.size else in_order[:, :order]
 
     def losses_for(self, batches: int) -> NDArray[np.float64]:
-        """Return room for what ``run`` tells of each batch: its weight, and its loss."""
+        """Return a buffer for the weight and the loss of each batch, which ``run`` fills in."""
         return np.zeros((batches, 2))
 
     def rows_at(self, place: str, rows: int, number: int = 0) -> Array:

@@ -19,7 +19,7 @@ Rows = tuple[NDArray[np.uint8], int, int, int]
 
 
 def as_rows(array: NDArray[Any]) -> Rows:
-    """Return the rows of an array that ``chainrule.utils.arrays.batch_array`` has let in."""
+    """Return the rows of an array that ``chainrule.utils.arrays.batch_array`` has validated."""
     stride = array.strides[0]
     if array.flags.c_contiguous:
         memory, first = np.ndarray(array.nbytes, np.uint8, array), 0

@@ -54,7 +54,7 @@ class Arguments:
         """Return the arguments for what the context says; None if there is nothing to do."""
         bases = [self._arrays.get(i) for i in range(words.FIRST)]
         if self._last != (now, *map(id, bases)):
-            reader = _Reader(self._row, now, self._dtype, self._arrays)
+            reader = _ViewReader(self._row, now, self._dtype, self._arrays)
             self._values = [reader.argument(kind) for kind in self._kinds]
             self._last = (now, *map(id, bases)) if reader.is_any else ()
             self._kept = bases  # so that no other array gets the identity of one of them
@@ -66,7 +66,7 @@ class Arguments:
         return self._values
 
 
-class _Reader:
+class _ViewReader:
     """Reads one argument after the other."""
 
     def __init__(

@@ -17,11 +17,11 @@ from chainrule.utils.arrays import FloatArray
 
 
 def makers(plan: Plan, graph: Graph) -> dict[int, int]:
-    """Return, for each layer, the instruction that makes its output, counted from 1."""
+    """Return, for each layer, the step that makes its output, counted from 1; 0 is the input."""
     maker_of = {layer: i for i, step in enumerate(plan.steps, start=1) for layer in step.layers}
     found = {INPUT: 0}
     for position, node in enumerate(graph.nodes):
-        # Layers without an instruction, such as Flatten, pass on what they got.
+        # Layers without a step, such as Flatten, have the output of the layer before.
         found[position] = maker_of.get(position, found[node.inputs[0]])
     return found
 

@@ -1,1 +1,1 @@
-"""Compiled kernels, by subject; each has a NumPy twin of its name in ``chainrule.reference``."""
+"""Compiled kernels, by subject, with NumPy twins of their names in ``chainrule.reference``."""

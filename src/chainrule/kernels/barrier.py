@@ -1,13 +1,13 @@
-"""Where the threads of a group wait for each other."""
+"""The barrier, at which the threads of a group wait for each other."""
 
 from chainrule.kernels.atomics import add, load
 from chainrule.kernels.clock import clock, sleep
 from chainrule.kernels.group import FAILED, GENERATION, WAITING
 from chainrule.kernels.jit import kernel
 
-# A thread looks whether what it waits for has come for so long, and then sleeps between the looks.
-# It waits for that long only where cores are busy: to go on looking, or to yield, would take time
-# from what it waits for.
+# A waiting thread spins for so long, then it sleeps between its checks. It waits for that long only
+# where cores are busy: to go on spinning, or to yield, would take time from the thread that it
+# waits for.
 SPIN = 100_000  # ns
 
 

@@ -1,6 +1,6 @@
 """How large the blocks are that a product is cut into, by the sizes of this machine's caches.
 
-Without Numba, so that plans can reserve room for them.
+Without Numba, so that plans can reserve memory for them.
 """
 
 import os
@@ -39,7 +39,7 @@ LEFT_BYTES = MOST_ROWS * (DEPTH_BYTES + PADDING_BYTES)
 # The narrow tail of a right factor's rows is at most a quarter of a vector, see gemm.py.
 NARROW_BYTES = 16
 
-# The room that a product by a large right factor needs for its blocks.
+# The workspace that a product by a large right factor needs for its blocks.
 PACKED_BYTES = LEFT_BYTES + BLOCK_BYTES
 
 

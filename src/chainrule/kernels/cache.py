@@ -1,7 +1,7 @@
 """Compiled code on disk: never stale, never garbled, compiled by one process for all.
 
 Numba's own cache looks only at the file of the cached function, so a change in a kernel would
-leave a stale interpreter behind (numba issues 1833, 3588); it does not know the compile flags
+leave stale machine code behind (numba issues 1833, 3588); it does not know the compile flags
 (10821); and processes that compile at the same time overwrite each other's index (2028, 4807,
 10128, 10434). Here a folder is named by a hash of everything that all machine code depends on.
 In it each version of a function is one file, named by a hash of its types and of the CPU, which
@@ -33,7 +33,7 @@ from chainrule.utils.announcement import WAITS, Announcement, say
 from chainrule.utils.ownership import is_own_file, who_else_writes
 
 _PACKAGE = __name__.partition(".")[0]
-# What machine code is made of; places in tables are constants in it.
+# What machine code is compiled from; places in programs and contexts are constants in it.
 _COMPILED_SOURCES = "kernels/*.py", "engine/*.py", "operations/*.py", "plan/*.py"
 # Numba takes these from the environment.
 _NUMBA_SETTINGS = (
@@ -57,7 +57,7 @@ class FunctionCache(caching.NullCache):
     def __init__(self, function):
         self._name = f"{function.__module__}.{function.__qualname__}"
         self._line = function.__code__.co_firstlineno
-        # The folder's name knows no other sources than the package's, nor what a closure holds.
+        # The folder's name depends on the package's sources only, and not on what a closure holds.
         self._kept = self._name.startswith(f"{_PACKAGE}.") and "<locals>" not in self._name
 
     def load_overload(self, signature, target_context):
@@ -183,7 +183,7 @@ class SharedCache(FunctionCache):
 
 
 class NativeCache(SharedCache):
-    """That of a function that is made of another: its name, and what else its code depends on."""
+    """A cache for the machine code of a kernel and its arguments, by a name and a key."""
 
     def __init__(self, name, what, key):
         self._name, self._line, self._kept = name, key, True
@@ -191,11 +191,11 @@ class NativeCache(SharedCache):
 
 
 class NoCache(caching.NullCache):
-    """That of a function of a user, of whose code nobody knows what it depends on."""
+    """No cache, for users' functions: it is not known what their code depends on."""
 
     @contextmanager
     def turn(self):
-        """Hinder nobody."""
+        """Take no turn: other processes do not wait."""
         yield
 
 

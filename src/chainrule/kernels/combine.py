@@ -1,4 +1,4 @@
-"""Where paths of the network meet: values are added, multiplied or put side by side.
+"""Merges of paths of the network: values are added, multiplied or concatenated.
 
 Sums, products and their like work on flat vectors, elementwise; columns are those of matrices.
 """

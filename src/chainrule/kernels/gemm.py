@@ -45,7 +45,7 @@ def _address(array):
 @kernel(inline=True)
 def multiply(a, b, bias, floor, scratch, c):
     m, k, n, size = c.shape[0], b.shape[0], b.shape[1], size_of(floor)
-    a_at, b_at, c_at, room = _address(a), _address(b), _address(c), _address(scratch)
+    a_at, b_at, c_at, work = _address(a), _address(b), _address(c), _address(scratch)
     start = _address(bias) if bias.size > 0 else NOWHERE
     start_row = n if bias.size > n else NO_STRIDE
     if is_direct(k, n, size):
@@ -55,8 +55,8 @@ def multiply(a, b, bias, floor, scratch, c):
         if tail > 0:
             b_at, c_at = b_at + whole * size, c_at + whole * size
             start = start + whole * size if start != NOWHERE else NOWHERE
-            transpose_block(floor, size, b_at, n, room, k, k, tail)
-            _narrow(a_at, room, start, start_row, floor, c_at, n, m, tail, k)
+            transpose_block(floor, size, b_at, n, work, k, k, tail)
+            _narrow(a_at, work, start, start_row, floor, c_at, n, m, tail, k)
     else:
         _packed(a_at, k, ADJACENT, b_at, n, ADJACENT, start, start_row, floor, scratch, c, k)
 
@@ -66,7 +66,7 @@ def multiply_transposed(a, first, b, adds, scratch, c):
     k, columns = a.shape
     m, n, no_floor = c.shape[0], c.shape[1], c.dtype.type(-np.inf)
     size = size_of(no_floor)
-    a_at, b_at, c_at, room = _address(a) + first * size, _address(b), _address(c), _address(scratch)
+    a_at, b_at, c_at, work = _address(a) + first * size, _address(b), _address(c), _address(scratch)
     start = c_at if adds else NOWHERE
     tail = 0 if adds else _transposed_tail(columns, k, n, size)
     whole = n - tail
@@ -74,8 +74,8 @@ def multiply_transposed(a, first, b, adds, scratch, c):
         _direct(a_at, ADJACENT, columns, b_at, n, start, n, no_floor, c_at, n, m, whole, k)
         if tail > 0:
             b_at, c_at = b_at + whole * size, c_at + whole * size
-            _direct(b_at, ADJACENT, n, a_at, columns, NOWHERE, n, no_floor, room, m, tail, m, k)
-            transpose_block(no_floor, size, room, m, c_at, n, tail, m)
+            _direct(b_at, ADJACENT, n, a_at, columns, NOWHERE, n, no_floor, work, m, tail, m, k)
+            transpose_block(no_floor, size, work, m, c_at, n, tail, m)
     else:
         _packed(a_at, ADJACENT, columns, b_at, n, ADJACENT, start, n, no_floor, scratch, c, k)
 

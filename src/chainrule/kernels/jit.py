@@ -1,9 +1,9 @@
-"""The project's one jit decorator, and its flags.
+"""The jit decorators for kernels and for the interpreter, and their flags.
 
 A kernel that another kernel calls is a *part*: Numba infers its types and writes its LLVM code,
-but nobody optimises it or makes machine code of it before it is linked into what Python calls.
-There LLVM sees everything at once. Numba alone would optimise and emit each kernel where it
-stands, and again in each of its callers: twice the time to compile, and slower code.
+but it is neither optimised nor turned into machine code before it is linked into what Python
+calls. There LLVM sees everything at once. Numba alone would optimise and emit each kernel by
+itself, and again in each of its callers: twice the time to compile, and slower code.
 """
 
 from functools import partial
@@ -54,9 +54,9 @@ def entry_point(function):
 
 
 def native(function, cache, **flags):
-    """Return what compiles a function of integers for compiled callers alone: Python has no part.
+    """Return a dispatcher for a function of integers that is called by its address only.
 
-    Its code is at :func:`address_of`.
+    It has no wrapper for Python. The address is :func:`address_of` it.
     """
     flags = {"no_cpython_wrapper": True} | FLAGS | flags
     whole = numba.njit(pipeline_class=_Whole, **flags)(function)
@@ -90,8 +90,8 @@ def _compile_in_turn(whole, cache):
 def compiled_for(function, *types):
     """Return what Python calls for arguments of these types, without anything between.
 
-    The caller must know that the arguments have them: nobody looks. What is known of arrays is only
-    their memory, so read-only ones need no code of their own.
+    The types of the arguments are not checked. The code depends on arrays' memory layout only, so
+    read-only ones need no code of their own.
     """
     if JIT_DISABLED:  # as silent as compiled code
         return np.errstate(divide="ignore", over="ignore", invalid="ignore")(function)
@@ -146,7 +146,7 @@ class _Part(CompilerBase):
 
 
 class _PartLibrary(JITCodeLibrary):
-    """LLVM code that is there to be linked into other."""
+    """LLVM code that is only linked into other code."""
 
     def _optimize_final_module(self):
         pass

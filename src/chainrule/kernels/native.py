@@ -1,8 +1,9 @@
 """A plan's functions as machine code that is called by its address.
 
 Such a function gets two addresses: that of its row in a program, and that of the thread's context.
-It makes its arguments of them, as their kinds say (see :mod:`chainrule.plan.argument`), and calls
-what it is made of. So all have one signature, and the interpreter, compiled once, calls each one.
+From them it makes the arguments, as their kinds say (see :mod:`chainrule.kernels.argument`), and
+calls the operation's own function. So all have one signature, by which the interpreter, compiled
+once, calls each one.
 """
 
 from functools import cache
@@ -32,7 +33,7 @@ def arguments_of(kinds, dtype):
         result = types.Tuple([types.boolean, types.Tuple(made)])
 
         def codegen(target, builder, signature, values):
-            reader = _Reader(target, builder, values)
+            reader = _ArgumentCode(target, builder, values)
             built = [reader.argument(*pair) for pair in zip(kinds, made, strict=True)]
             inner = target.make_tuple(builder, result.types[1], built)
             return target.make_tuple(builder, result, [reader.is_any, inner])
@@ -49,8 +50,8 @@ def _type(kind, dtype):
     return number if kind.rows in (Rows.NUMBER, Rows.WORD) else types.Array(number, kind.ndim, "C")
 
 
-class _Reader:
-    """Reads one argument after the other from a row, as instructions of a function."""
+class _ArgumentCode:
+    """Writes the LLVM instructions that read one argument after the other from a row."""
 
     def __init__(self, target, builder, values):
         self.target, self.builder = target, builder

@@ -25,7 +25,7 @@ _FLOAT_OF = {integer: number for number, integer in _INTEGER_OF.items()}
 
 
 class Value:
-    """A float or an integer; Python numbers that meet it become constants of its type."""
+    """A float or an integer; Python numbers combined with it become constants of its type."""
 
     def __init__(self, builder, llvm):
         self.builder, self.llvm = builder, llvm

@@ -27,7 +27,7 @@ def scalar_function(function):
 
 @register_pass(mutates_CFG=False, analysis_only=False)
 class NumbersLikeTheArgument(FunctionPass):
-    """Converts what does not follow from a float32 argument where it meets something that does."""
+    """Converts numbers that do not depend on a float32 argument where they are combined with it."""
 
     _name = "numbers_like_the_argument"
 

@@ -7,13 +7,13 @@ from chainrule.layers import activation, container, dropout, glu, linear, prelu,
 from chainrule.layers.activation import *
 from chainrule.layers.compiled import CompiledLayer as CompiledLayer
 from chainrule.layers.container import *
+from chainrule.layers.custom_activation import Activation as Activation
 from chainrule.layers.dropout import *
 from chainrule.layers.glu import *
 from chainrule.layers.layer import Layer as Layer
 from chainrule.layers.layer import Parameter as Parameter
 from chainrule.layers.linear import *
 from chainrule.layers.numpy_layer import NumPyLayer as NumPyLayer
-from chainrule.layers.own_activation import Activation as Activation
 from chainrule.layers.prelu import *
 from chainrule.layers.rescale import *
 from chainrule.layers.shape import *

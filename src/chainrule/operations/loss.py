@@ -26,7 +26,7 @@ class LossOperation:
     name : str
     forward : Function
         It computes the gradient too.
-    curvature : writes the Hessian by the output, times a direction; None where nobody knows it.
+    curvature : writes the Hessian by the output, times a direction; None if there is no formula.
     fisher : for a Hessian that depends on the targets: takes the loss's numbers, and returns the
         function that writes its mean over the targets of which the loss is the likelihood, and a
         factor of it.

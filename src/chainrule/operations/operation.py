@@ -5,16 +5,18 @@ take arrays and numbers **by the names of their parameters**:
 
 - ``x``, or what ``operands`` calls the values that come in; ``y``, the value that goes out;
 - ``dy``, the gradient of the loss by y; ``dx``, or ``d_`` and an operand's name, to write into;
-- parameters by their names; in ``gradients``, ``d_`` and a parameter's name is the share of its
-  gradient that is to be written, in rows of the parameter, and ``begin`` the first of these rows;
+- parameters by their names; in ``gradients``, ``d_`` and a parameter's name is the part of its
+  gradient that the thread is to write, some rows of the parameter, and ``begin`` the first of these
+  rows; in ``backward``, it is the gradient over the rows of the batch that the function gets;
+- what forward saves for backward, by the names in the step's ``saved``;
 - ``adds``: 1 if the gradient is to be added to what is there (several uses of one value), 0 if
   it replaces that. A function that does not take it writes, and the plan adds up;
 - ``scratch``: a workspace of ``scratch_bytes``, for one thread at a time;
 - the step's own numbers by their names, such as ``slope``; ``mask_key``, ``mask_draw``,
   ``number`` and ``position`` for what is drawn at random.
 
-What a backward function reads, the plan retains from the forward pass. All get whole rows of the
-batch: those of one thread; ``gradients`` those of the whole batch.
+What a backward function reads, the plan retains from the forward pass. A function gets some rows
+of the batch, those of its thread or of a chunk; one in ``gradients`` gets all rows of the batch.
 """
 
 from __future__ import annotations
@@ -169,7 +171,7 @@ class Step:
     layers : the positions of the layers that it belongs to.
     parameters : by the names that the operation gives them.
     numbers : hyperparameters, by name; functions get a tuple as an array.
-    saved : what forward hands on to backward: shapes of a row, by name.
+    saved : by name, the shape of a row of each array that forward saves for backward.
     """
 
     operation: Operation

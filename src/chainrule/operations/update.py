@@ -1,7 +1,7 @@
 """What an optimizer's rule is to the engine: one pass over the parameters.
 
-Its function takes by name: ``params`` and ``grads``, a share of them; the state, of vectors like
-the parameters; ``lr`` and ``step``, from 1 on; and the rule's own numbers.
+Its function takes by name: ``params`` and ``grads``, the thread's part of them; the state vectors,
+like the parameters; ``lr`` and ``step``, from 1 on; and the rule's own numbers.
 """
 
 from __future__ import annotations

@@ -100,16 +100,16 @@ class Optimizer(Numbers, ABC):
             state = self._states[network] = self._first_state(network)
         return self._with_numbers(state, network, runs, options)
 
-    def trial_state(self, network: Trainable, room: OptimizerState | None = None) -> OptimizerState:
-        """Return a copy of :meth:`state`, in ``room`` if given, for steps that leave no trace."""
+    def trial_state(self, network: Trainable, copy: OptimizerState | None = None) -> OptimizerState:
+        """Return a copy of :meth:`state`, in ``copy`` if given, for steps that leave no trace."""
         self._check_in(network.params.dtype)
         runs = self._decay_runs(network)
         state = self._states.get(network) or self._first_state(network)
-        if room is None:
-            room = state.copy()
+        if copy is None:
+            copy = state.copy()
         else:
-            room.restore(state)
-        return self._with_numbers(room, network, runs, PLAIN)
+            copy.restore(state)
+        return self._with_numbers(copy, network, runs, PLAIN)
 
     def _check_in(self, dtype: np.dtype) -> None:
         """Check all numbers in this dtype, unless that was done since they were set."""

@@ -104,7 +104,7 @@ class Backward:
             self.calls.append(Call(function(accumulate), tuple(both), flags & ~Flag.CHUNKED))
 
     def _joins(self, key: object) -> bool:
-        """Tell whether a later step has begun this gradient, so that others are added to it."""
+        """Tell whether a later step has written to this gradient, so that others add to it."""
         joins = key in self._has_gradient
         self._has_gradient.add(key)
         return joins

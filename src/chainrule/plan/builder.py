@@ -1,4 +1,4 @@
-"""What layers write while they are lowered: values and steps, as plain Python objects."""
+"""The builder to which layers append their steps when they are lowered."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class Call:
         return tuple(argument.kind for argument in self.arguments)
 
     def encode(self, places: Mapping[Hashable, int]) -> list[int]:
-        """Return the row; whoever runs it fills in the function."""
+        """Return the row, without the function: the binding fills in its address."""
         row = [0] * HEADER
         row[1] = self.flags | (0 if self.function.can_compile else context.Flag.PYTHON)
         for argument in self.arguments:

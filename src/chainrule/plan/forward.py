@@ -15,8 +15,8 @@ def calls_of_forward(
 ) -> tuple[list[Call], frozenset[int]]:
     """Return the calls, and which steps are done by the call of the step before them.
 
-    Steps are fused where nobody needs the value in between: neither another step, nor the backward
-    pass of these two.
+    Two steps are fused if the value between them is not read by anything else: neither by another
+    step, nor by the backward pass of these two.
     """
     readers = Counter(operand.buffer for step in steps for operand in step.operands)
     readers.update(output.buffer for output in outputs)

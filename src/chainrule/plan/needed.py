@@ -8,8 +8,8 @@ from chainrule.operations.operation import Step, Tensor
 def needed(steps: Sequence[Step], outputs: Sequence[Tensor]) -> list[Step]:
     """Return the steps that some output depends on.
 
-    Layers leave none over, but tangents do. Run backward, such a one would hand on a gradient that
-    nobody has written.
+    All steps of layers are needed, but not all of tangents. In the backward pass, such a step would
+    pass on a gradient that no step has written.
     """
     wanted = {output.buffer for output in outputs}
     kept = []

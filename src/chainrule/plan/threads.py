@@ -50,7 +50,7 @@ def chunk_of(steps: Sequence[Step], batch: int) -> int:
     """Return how many rows of a batch one thread takes as a whole.
 
     Where a function adds up gradients over the rows that it gets, it does so chunk by chunk, so
-    that the sums do not depend on how many threads there are. A chunk costs as much room as there
+    that the sums do not depend on how many threads there are. A chunk costs as much memory as there
     are parameters, and each is read once more: so there are few. A function that only Python can
     call is called by one thread.
     """

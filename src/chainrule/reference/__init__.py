@@ -1,7 +1,8 @@
-"""The textbook in plain NumPy: file for file and name for name the twin of ``chainrule.kernels``.
+"""The textbook in plain NumPy: a twin for each kernel, in the file of the same name.
 
-Every function of those files writes its result into the array it is given for it, as its twin
-does. What stands here is the twin of ``chainrule.ops``: plain functions on arrays.
+Kernels are in ``chainrule.kernels`` and ``chainrule.operations``; a twin has a kernel's name and
+arguments, and writes its result into the array that it is given for it. What is exported here is
+the twin of ``chainrule.ops``: plain functions on arrays.
 """
 
 from chainrule.reference.ops import (

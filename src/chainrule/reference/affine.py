@@ -1,8 +1,8 @@
 """The linear layer ``y = x @ w + b``, and its three derivatives.
 
-``scratch`` is room that the compiled twins need. The derivative by the weight can be computed in
-parts, by several threads: ``first`` is the first input that a part is about. With ``adds``, a
-derivative is added to what was there: a value, or a parameter, may have had several effects.
+``scratch`` is a workspace that the compiled twins need. The derivative by the weight can be
+computed in parts, by several threads: ``first`` is the part's first row, an input. With ``adds``, a
+derivative is added to what was there, as a value or a parameter may be used several times.
 """
 
 import numpy as np

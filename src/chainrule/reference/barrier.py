@@ -9,7 +9,7 @@ def barrier(group, threads):
 
 
 def fail(group):
-    """Let nobody wait any longer, and all barriers return False."""
+    """End all waiting: barriers return False from now on."""
     group[GENERATION] = FAILED
 
 

@@ -1,4 +1,4 @@
-"""Where paths of the network meet: values are added, multiplied or put side by side."""
+"""Merges of paths of the network: values are added, multiplied or concatenated."""
 
 import numpy as np
 
@@ -19,7 +19,7 @@ def copy(x, y):
 
 
 def accumulate(x, y):
-    """``y += x``: the chain rule's sum, where a value has gone several ways."""
+    """``y += x``: the chain rule's sum over the paths from a value to the loss."""
     y += x
 
 

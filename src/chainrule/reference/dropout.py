@@ -19,5 +19,5 @@ def dropout(x, y, p, key, step, number, first):
 
 
 def dropout_backward(dy, dx, p, key, step, number, first):
-    """``dx = dy * mask / (1 - p)``: each gradient goes the way that its element went."""
+    """``dx = dy * mask / (1 - p)``: the mask of the forward pass."""
     dropout(dy, dx, p, key, step, number, first)

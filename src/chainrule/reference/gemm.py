@@ -1,4 +1,4 @@
-"""Matrix products. ``scratch`` is room that the compiled twins need."""
+"""Matrix products. ``scratch`` is a workspace that the compiled twins need."""
 
 import numpy as np
 

@@ -6,11 +6,11 @@ from chainrule.reference.loss import row_scale
 
 
 def l1(output, target, weight, total, terms, d_output):
-    """Terms ``|output - target|``; gradient the sign of the error, by its share."""
-    share = row_scale(total, output.shape[1]) * weight[:, np.newaxis]
+    """Terms ``|output - target|``; gradient the sign of the error, scaled."""
+    scale = row_scale(total, output.shape[1]) * weight[:, np.newaxis]
     error = output - target
     terms[...] = abs(error)
-    d_output[...] = share * np.sign(error)
+    d_output[...] = scale * np.sign(error)
 
 
 def l1_curvature(direction, d_gradient):

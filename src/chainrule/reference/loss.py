@@ -2,7 +2,7 @@
 
 The batch's loss is the mean of the terms, each with its row's weight: the sum of ``weight * term``
 over all rows and columns of ``terms``, times ``row_scale(total, columns)``. ``total`` is the weight
-of all rows of the batch.
+of all rows of the batch. Gradients are scaled likewise, row by row, by ``scale`` below.
 """
 
 import numpy as np
@@ -12,32 +12,32 @@ from chainrule.reference.rows import scale_rows, weighted_sum
 
 
 def row_scale(total, columns):
-    """Return the share of one entry in the mean, before its row's weight; 0 without any weight."""
+    """Return one entry's weight in the mean, before its row's weight; 0 if all weights are 0."""
     return 1 / (total * columns) if total > 0 else 0.0
 
 
 def mse(output, target, weight, total, terms, d_output):
-    """Terms ``(output - target)**2``; gradient ``2 * (output - target)``, by its share."""
-    share = row_scale(total, output.shape[1]) * weight[:, np.newaxis]
+    """Terms ``(output - target)**2``; gradient ``2 * (output - target)``, scaled."""
+    scale = row_scale(total, output.shape[1]) * weight[:, np.newaxis]
     error = output - target
     terms[...] = error**2
-    d_output[...] = share * 2 * error
+    d_output[...] = scale * 2 * error
 
 
 def huber(output, target, weight, total, terms, d_output, delta):
     """Terms ``e**2 / 2`` where ``|e| < delta``, else ``delta * (|e| - delta / 2)``."""
-    share = row_scale(total, output.shape[1]) * weight[:, np.newaxis]
+    scale = row_scale(total, output.shape[1]) * weight[:, np.newaxis]
     error = output - target
     clipped = np.clip(error, -delta, delta)
     terms[...] = clipped * (error - clipped / 2)
-    d_output[...] = share * clipped
+    d_output[...] = scale * clipped
 
 
 def bce_with_logits(output, target, weight, total, terms, d_output):
     """Terms ``-t * log(p) - (1 - t) * log(1 - p)``, ``p = sigmoid(output)``; gradient p - t."""
-    share = row_scale(total, output.shape[1]) * weight[:, np.newaxis]
+    scale = row_scale(total, output.shape[1]) * weight[:, np.newaxis]
     terms[...] = softplus(output) - output * target
-    d_output[...] = share * (sigmoid(output) - target)
+    d_output[...] = scale * (sigmoid(output) - target)
 
 
 def cross_entropy(output, label, weight, total, terms, d_output, smoothing):
@@ -46,13 +46,13 @@ def cross_entropy(output, label, weight, total, terms, d_output, smoothing):
     q is ``1 - smoothing`` for the row's label, plus ``smoothing / classes`` for every class.
     """
     rows, classes = output.shape
-    share = row_scale(total, 1) * weight[:, np.newaxis]
+    scale = row_scale(total, 1) * weight[:, np.newaxis]
     q = np.full(output.shape, smoothing / classes)
     q[np.arange(rows), label] += 1 - smoothing
     shifted = output - output.max(axis=1, keepdims=True)
     log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     terms[...] = -(q * log_p).sum(axis=1, keepdims=True)
-    d_output[...] = share * (np.exp(log_p) - q)
+    d_output[...] = scale * (np.exp(log_p) - q)
 
 
 def weigh_gradients(d_output, weight, total):

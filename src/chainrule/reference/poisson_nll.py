@@ -10,13 +10,13 @@ def poisson_nll(output, target, weight, total, terms, d_output, log_input, full,
 
     ``full`` adds Stirling's formula of ``log(t!)`` where t is more than 1.
     """
-    share = row_scale(total, output.shape[1]) * weight[:, np.newaxis]
+    scale = row_scale(total, output.shape[1]) * weight[:, np.newaxis]
     if log_input:
         terms[...] = np.exp(output) - target * output
-        d_output[...] = share * (np.exp(output) - target)
+        d_output[...] = scale * (np.exp(output) - target)
     else:
         terms[...] = output - target * np.log(output + eps)
-        d_output[...] = share * (1 - target / (output + eps))
+        d_output[...] = scale * (1 - target / (output + eps))
     if full:
         t = np.maximum(target, 1)
         stirling = t * np.log(t) - t + np.log(2 * np.pi * t) / 2
@@ -25,6 +25,6 @@ def poisson_nll(output, target, weight, total, terms, d_output, log_input, full,
 
 def poisson_nll_curvature(output, target, weight, total, direction, d_gradient, log_input, eps):
     """``exp(output)``, or ``t / (output + eps)**2``, on the diagonal."""
-    share = row_scale(total, output.shape[1]) * weight[:, np.newaxis]
+    scale = row_scale(total, output.shape[1]) * weight[:, np.newaxis]
     curvature = np.exp(output) if log_input else target / (output + eps) ** 2
-    d_gradient[...] = share * curvature * direction
+    d_gradient[...] = scale * curvature * direction

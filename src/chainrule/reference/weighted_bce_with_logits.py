@@ -8,16 +8,16 @@ from chainrule.reference.loss import row_scale
 
 def weighted_bce_with_logits(output, target, weight, total, terms, d_output, pos_weight):
     """Terms ``-w * t * log(p) - (1 - t) * log(1 - p)``, ``p = sigmoid(output)``."""
-    share = row_scale(total, output.shape[1]) * weight[:, np.newaxis]
+    scale = row_scale(total, output.shape[1]) * weight[:, np.newaxis]
     positive, negative = pos_weight * target, 1 - target
     terms[...] = positive * softplus(-output) + negative * softplus(output)
-    d_output[...] = share * (negative * sigmoid(output) - positive * sigmoid(-output))
+    d_output[...] = scale * (negative * sigmoid(output) - positive * sigmoid(-output))
 
 
 def weighted_bce_with_logits_curvature(
     output, target, weight, total, direction, d_gradient, pos_weight
 ):
     """``(w * t + 1 - t) * p * (1 - p)`` on the diagonal."""
-    share = row_scale(total, output.shape[1]) * weight[:, np.newaxis]
+    scale = row_scale(total, output.shape[1]) * weight[:, np.newaxis]
     slope = sigmoid(output) * sigmoid(-output)
-    d_gradient[...] = share * (pos_weight * target + 1 - target) * slope * direction
+    d_gradient[...] = scale * (pos_weight * target + 1 - target) * slope * direction

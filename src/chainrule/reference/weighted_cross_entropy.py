@@ -21,21 +21,21 @@ def _target(label, class_weight, smoothing):
 
 def weighted_cross_entropy(output, label, weight, total, terms, d_output, class_weight, smoothing):
     """One term a row, ``-sum(q * log(p))``; gradient ``sum(q) * p - q``, p the softmax."""
-    share = row_scale(total, 1) * weight[:, np.newaxis]
+    scale = row_scale(total, 1) * weight[:, np.newaxis]
     q = _target(label, class_weight, smoothing)
     shifted = output - output.max(axis=1, keepdims=True)
     log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     terms[...] = -(q * log_p).sum(axis=1, keepdims=True)
-    d_output[...] = share * (q.sum(axis=1, keepdims=True) * np.exp(log_p) - q)
+    d_output[...] = scale * (q.sum(axis=1, keepdims=True) * np.exp(log_p) - q)
 
 
 def weighted_cross_entropy_curvature(
     output, label, weight, total, direction, d_gradient, class_weight, smoothing
 ):
     """``sum(q) * (diag(p) - p p^T)``."""
-    share = row_scale(total, 1) * weight[:, np.newaxis]
+    scale = row_scale(total, 1) * weight[:, np.newaxis]
     q = _target(label, class_weight, smoothing)
     exponentials = np.exp(output - output.max(axis=1, keepdims=True))
     p = exponentials / exponentials.sum(axis=1, keepdims=True)
     movement = direction - (p * direction).sum(axis=1, keepdims=True)
-    d_gradient[...] = share * q.sum(axis=1, keepdims=True) * p * movement
+    d_gradient[...] = scale * q.sum(axis=1, keepdims=True) * p * movement

@@ -1,4 +1,4 @@
-"""Gradient clipping, for loops of one's own."""
+"""Gradient clipping, for training loops written by hand."""
 
 from chainrule.models.sequential import Sequential, check_network
 from chainrule.utils.arguments import above_zero

@@ -114,7 +114,7 @@ class Rollback:
                 self._network.params[:], average[:], state = before
                 self._state.restore(state)
                 return step, name
-        return step, next(iter(views))  # functions of one's own that draw numbers drew others
+        return step, next(iter(views))  # a user's functions may draw other numbers
 
     def _batches(
         self,

@@ -45,7 +45,7 @@ def real(value: Any, name: str, dtype: np.dtype | None = None) -> float:
 
 def at_least_zero(value: Any, name: str, dtype: np.dtype | None = None) -> float:
     """Return ``value`` as a finite float of 0 or more."""
-    # As it mostly is, in loops of one's own; both dtypes hold it.
+    # The usual case in training loops written by hand; both dtypes hold it.
     if type(value) is float and 0.0 <= value < 3e38:
         return value
     return _number(value, name, dtype, "0 or more", lambda number: number >= 0)

@@ -1,4 +1,4 @@
-"""What both estimators have in common: parameters, the way through fit, and what it leaves."""
+"""The base class of both estimators: parameters, the steps of fit, and the fitted attributes."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class BaseNetwork(FittedNetwork, BaseEstimator):
 
     @abstractmethod
     def _validation_score(self, X: Any, y: Any, sample_weight: Any) -> float:
-        """Return the score that early stopping looks at."""
+        """Return the score that early stopping checks."""
 
     def _weigh(self, y: Any, sample_weight: Any) -> Any:
         return sample_weight
@@ -160,7 +160,7 @@ class BaseNetwork(FittedNetwork, BaseEstimator):
         return 1.0
 
     def _check_outputs(self, shapes: tuple[Any, ...]) -> None:
-        """Raise ValueError unless outputs of a module of one's own fit y."""
+        """Raise ValueError unless the outputs of the user's own module fit y."""
         if shapes != ((self.n_outputs_,),):
             raise ValueError(
                 f"module must have {plural(self.n_outputs_, 'output')}, but its outputs have the "

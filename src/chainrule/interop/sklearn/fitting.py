@@ -1,4 +1,4 @@
-"""What is the same around each fit and partial_fit: checks before, and the way back from errors."""
+"""What surrounds each fit and partial_fit: validation before it, and restoring after an error."""
 
 from __future__ import annotations
 

@@ -16,8 +16,8 @@ from chainrule.interop.sklearn.base import BaseNetwork, only_stochastic
 from chainrule.interop.sklearn.columns import check_columns, join_columns, split_columns
 from chainrule.interop.sklearn.fitting import column_as_vector, fitting
 from chainrule.losses import Loss, MSELoss
+from chainrule.losses.custom_losses import CompiledLoss
 from chainrule.losses.multi_loss import MultiLoss
-from chainrule.losses.own_losses import CompiledLoss
 
 
 def half_poisson_deviance(output: Any, target: Any, losses: Any, d_output: Any) -> None:

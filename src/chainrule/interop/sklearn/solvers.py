@@ -93,7 +93,7 @@ def fit_epochs(
 
 
 class _Watch(Callback):
-    """Looks at each epoch's loss, or validation score, as scikit-learn does."""
+    """Checks each epoch's loss, or validation score, for convergence as scikit-learn does."""
 
     def __init__(
         self,
@@ -125,9 +125,9 @@ class _Watch(Callback):
         # Of epochs that ran together, only the last one's weights are known.
         for number, loss in enumerate(losses):
             share = (number + self.middle) / len(losses)
-            self._look(loss, (1 - share) * before + share * self.penalty, training)
+            self._check_epoch(loss, (1 - share) * before + share * self.penalty, training)
 
-    def _look(self, loss: float, penalty: float, training: Training) -> None:
+    def _check_epoch(self, loss: float, penalty: float, training: Training) -> None:
         estimator = self.estimator
         estimator.n_iter_ += 1
         estimator.t_ += self.rows

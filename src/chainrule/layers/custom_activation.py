@@ -23,7 +23,7 @@ SAMPLES = np.concatenate([np.linspace(-3.1, 3.0, 40), [-30.0, 30.0, -300.0, 300.
 DIFFERENCES = 1e-6, 1e-8, 1e-10, 1e-12
 STEP = 1e-100
 MOST_CHECKED = 128  # functions that are remembered
-TOLERANCE = 1e-4  # what is found that way is right to 1e-15, or wrong in the first digit
+TOLERANCE = 1e-4  # a complex step is right to 1e-15, or wrong in the first digit
 
 
 @dataclass(frozen=True)

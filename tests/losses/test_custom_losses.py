@@ -142,7 +142,7 @@ def test_threads_share_a_loss(all_threads):
     np.testing.assert_allclose(machine.rows_at("d_output", 61), d_expected, rtol=1e-5)
 
 
-def test_own_losses_of_several_outputs():
+def test_custom_losses_of_several_outputs():
     heads = cr.Branch(cr.Linear(4, 3), cr.Linear(4, 1))
     net = cr.Sequential(cr.Linear(4, 4), heads, seed=0)
     loss = cr.MultiLoss(

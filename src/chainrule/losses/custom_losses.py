@@ -1,4 +1,4 @@
-"""Losses of one's own."""
+"""CompiledLoss and NumPyLoss: custom losses."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from chainrule.utils import arrays
 Array = NDArray[Any]
 
 
-class _OwnLoss(OutputLoss):
-    """What losses of one's own have in common: they give each row's loss and its gradient.
+class _CustomLoss(OutputLoss):
+    """The base class of custom losses, which give each row's loss and its gradient.
 
-    The mean over the batch, and the samples' weights, are not their business.
+    The mean over the batch, and the samples' weights, are applied to both afterwards.
     """
 
-    takes_labels: bool  # type: ignore[misc]  # one's own may say so for each loss
+    takes_labels: bool  # type: ignore[misc]  # may differ from loss to loss
 
     __eq__ = object.__eq__
     __hash__ = object.__hash__
@@ -58,7 +58,7 @@ class _OwnLoss(OutputLoss):
         return arrays.target_array(y, (rows, *self.target_shape(shape)), dtype, name)
 
 
-class CompiledLoss(_OwnLoss):
+class CompiledLoss(_CustomLoss):
     """A loss of your own, from one function that Numba compiles.
 
     It is called from inside compiled code, for some rows of each batch, and takes arrays by name,
@@ -116,7 +116,7 @@ class CompiledLoss(_OwnLoss):
         return Function(self._function, tuple(self._takes), f"the loss {self!r}")
 
 
-class NumPyLoss(_OwnLoss):
+class NumPyLoss(_CustomLoss):
     """A loss of your own in NumPy: derive from it, and write forward.
 
     A subclass whose forward takes ``label`` instead of ``target`` gets class labels.

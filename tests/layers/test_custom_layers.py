@@ -543,7 +543,7 @@ def test_no_own_layer_is_saved(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_explain_shows_own_layers():
+def test_explain_shows_custom_layers():
     net = cr.Sequential(
         cr.Linear(3, 4), cr.Activation(np_square), Affine(4, 3), compiled_linear(3, 2), seed=0
     )
