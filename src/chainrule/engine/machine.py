@@ -170,10 +170,7 @@ class Machine:
             self._note_arrays(vectors, data[0], given)
         how = first_step, grads is not None
         total = len(epochs) * -(-epochs.shape[1] // self.plan.batch)
-        if self.plan.threads > 1:
-            batches = self._run_in_slices(arguments, how, total)
-        else:
-            batches = self._run(*arguments, self._alone, *how, (0, total), 0)
+        batches = self._run_in_slices(arguments, how, total)
         if batches == FAILED:  # what has failed is called again in Python, for its error
             self._note_arrays(vectors, data[0], given)
         return self._end(batches)
@@ -227,6 +224,9 @@ class Machine:
 
     def _run_in_slices(self, arguments: tuple[Any, ...], how: tuple[int, bool], total: int) -> int:
         """Run slice by slice, with as many threads as pay, measured slice by slice."""
+        if self.plan.threads == 1:
+            reached: int = self._run(*arguments, self._alone, *how, (0, total), 0)
+            return reached
         done = 0
         while done < total:
             choice = self._thread_count.choose(total - done)
