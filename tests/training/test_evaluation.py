@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import chainrule as cr
@@ -70,6 +70,11 @@ def test_every_layer_takes_part():
     assert not missing
 
 
+def assume_moderate(net, loss, X, y):
+    """Leave out products of products, of which a step may not be finite."""
+    assume(abs(loss(net.predict(X), y)[0]) < 100)
+
+
 @given(
     elements=st.lists(ELEMENTS, min_size=1, max_size=4),
     loss=st.sampled_from(LOSSES),
@@ -86,6 +91,7 @@ def test_validation_is_the_loss_of_the_predictions(
     net = cr.Sequential(*elements, cr.Linear(WIDTH, outputs_of(loss)), seed=0, dtype=dtype)
     X, V = rng.normal(size=(24, WIDTH)), rng.normal(size=(rows, WIDTH))
     y, v = data(loss, 24, rng), data(loss, rows, rng)
+    assume_moderate(net, loss, X, y)
     with all_threads(), cr.threads(threads):
         history = cr.fit(
             net, X, y, loss=loss, optimizer=cr.SGD(lr=1e-3), epochs=2, batch_size=batch,
@@ -115,6 +121,7 @@ def test_validation_of_several_outputs(all_threads, branches, losses, threads, b
     net = cr.Sequential(cr.Linear(WIDTH, WIDTH), cr.Dropout(0.3), cr.Branch(*heads), seed=0)
     X, loss = rng.normal(size=(24, WIDTH)), cr.MultiLoss(*losses, weights=(0.7, 2.0))
     y = tuple(data(each, 24, rng) for each in losses)
+    assume_moderate(net, loss, X, y)
     with all_threads(), cr.threads(threads):
         history = cr.fit(
             net, X, y, loss=loss, optimizer=cr.SGD(lr=1e-3), epochs=1, batch_size=batch,
