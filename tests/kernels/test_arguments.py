@@ -99,21 +99,23 @@ class Memory:
     def do(self, call, make):
         """Let a call be done by what ``make`` returns for it."""
         table = table_of([call], PLACES)
-        done_by, bound = make(call, table[0].tolist(), self.arrays)
-        table[0, 0] = bound.handle
-        assert done_by(table, 0, self.context) == 0
+        assert make(call, table, self.arrays)(table, 0, self.context) == 0
         return [self.seen, *self.arrays.values()]
 
 
-def in_machine_code(call, row, arrays):
+def in_machine_code(call, table, arrays):
     from chainrule.kernels.compilation import native_function
 
-    return native.call, native_function(call.function, call.kinds, DTYPE)
+    bound = native_function(call.function, call.kinds, DTYPE)
+    table[0, 0] = bound.handle
+    return lambda *given: (bound, native.call(*given))[1]  # it must live so long
 
 
-def by_python(call, row, arrays):
-    arguments = Arguments(call.kinds, row, DTYPE, arrays)
-    return in_python.call, PythonCall(call.function, arguments, call.function.code)
+def by_python(call, table, arrays):
+    arguments = Arguments(call.kinds, table[0].tolist(), DTYPE, arrays)
+    program = table.view(in_python.PythonProgram)
+    program.functions = [PythonCall(call.function, arguments, call.function.code)]
+    return lambda _, i, context: in_python.call(program, i, context)
 
 
 def test_every_kind_takes_part():
