@@ -21,7 +21,7 @@ from chainrule.kernels import group as in_group
 from chainrule.kernels.blocks import NORM_BLOCK
 from chainrule.kernels.context import FAILED, Phase
 from chainrule.operations.operation import Tensor
-from chainrule.plan.plan import Plan
+from chainrule.plan.plan import Place, Plan
 
 Array = NDArray[Any]
 
@@ -299,18 +299,20 @@ class Machine:
 
         Of several outputs or seeds, it is the one with this number.
         """
-        start, shape = self.plan.named[place, number]
-        return self.arena[start : start + rows * prod(shape)].reshape(rows, *shape)
+        found = self.plan.named[place, number]
+        return self._rows(found, rows).reshape(rows, *found.shape)
 
     def value_at(self, tensor: Tensor, rows: int) -> Array:
         """Return the arena's view of ``rows`` rows of a value, as a matrix."""
-        start, _ = self.plan.value_of(tensor)
-        return self.arena[start : start + rows * tensor.size].reshape(rows, -1)
+        return self._rows(self.plan.value_of(tensor), rows)
 
     def gradient_at(self, tensor: Tensor, rows: int) -> Array:
         """Return the same of the gradient by a value."""
-        start, _ = self.plan.gradient_of(tensor)
-        return self.arena[start : start + rows * tensor.size].reshape(rows, -1)
+        return self._rows(self.plan.gradient_of(tensor), rows)
+
+    def _rows(self, place: Place, rows: int) -> Array:
+        size = prod(place.shape)
+        return self.arena[place.start : place.start + rows * size].reshape(rows, size)
 
     def differentiate_samples(
         self, first: int, last: int, begin: int, stride: int, grads: Array

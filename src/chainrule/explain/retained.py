@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 
 import numpy as np
 
@@ -43,9 +42,4 @@ def engine_gradients(
         **targets.arguments(),
     )
     of_layer, values = makers(plan, net.graph), [plan.input, *(step.y for step in plan.steps)]
-    gradients = []
-    for layer in layers:
-        place = plan.gradient_of(values[of_layer[layer]])
-        part = machine.arena[place.start : place.start + rows * prod(place.shape)]
-        gradients.append(part.reshape(rows, -1).copy())
-    return gradients
+    return [machine.gradient_at(values[of_layer[layer]], rows).copy() for layer in layers]

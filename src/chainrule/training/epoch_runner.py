@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from math import nan, prod
+from math import nan
 from time import perf_counter
 from typing import NamedTuple
 
@@ -306,9 +306,7 @@ class EpochRunner:
             masks=(self._mask_key, self.state.step),
         )
         for step in plan.steps:
-            place = plan.value_of(step.y)
-            y = machine.arena[place.start : place.start + rows.size * prod(place.shape)]
-            if not np.isfinite(y).all():
+            if not np.isfinite(machine.value_at(step.y, rows.size)).all():
                 return net.layer_name(tuple(step.layers))
         return "the loss"
 
