@@ -87,11 +87,11 @@ def test_forward_drops_and_predict_does_not(backend):
     np.testing.assert_allclose(out[kept], x[kept] / 0.75)
     assert abs(kept.mean() - 0.75) < 0.05
     dy = np.random.default_rng(1).normal(size=x.shape)
-    net.restart_masks()  # for the next forward
+    net.reset_dropout_masks()  # for the next forward
     np.testing.assert_allclose(net.backward(dy), np.where(kept, dy / 0.75, 0))
     net.forward(x)
     assert (net.forward(x) != 0).tolist() != kept.tolist()
-    net.restart_masks()
+    net.reset_dropout_masks()
     assert np.array_equal(net.forward(x), out)
     assert np.array_equal(net.predict(x), x)
 

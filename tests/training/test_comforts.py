@@ -104,10 +104,10 @@ def test_metrics_are_measured_on_the_validation_and_can_be_watched():
     [
         ({"metrics": [worst_class], "validation": None}, ValueError, "give validation="),
         ({"metrics": worst_class}, TypeError, "metrics must be a list or a dict of functions"),
-        ({"metrics": [worst_class] * 2}, ValueError, "two of the same name"),
+        ({"metrics": [worst_class] * 2}, ValueError, "two functions of the same name"),
         ({"metrics": {"a b": worst_class}}, ValueError, "the name 'a b'"),
         ({"metrics": {"a": 1}}, TypeError, r"metrics\['a'\] must be a function, not 1"),
-        ({"metrics": [cr.metrics.accuracy]}, ValueError, "the validation uses itself"),
+        ({"metrics": [cr.metrics.accuracy]}, ValueError, "which fit itself uses"),
         ({"schedule": 0.1}, TypeError, "schedule must be one of cr.schedules"),
     ],
 )

@@ -216,7 +216,7 @@ def _network_checks(
         return np.sort(rng.choice(array.size, ENTRIES_OF_EACH, replace=False))
 
     def forward() -> list[Float64]:
-        twin.restart_masks()
+        twin.reset_dropout_masks()
         return _as_list(twin.forward(batch))
 
     outputs = forward()

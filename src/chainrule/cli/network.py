@@ -27,7 +27,7 @@ Labels = NDArray[np.int64]
 LAYERS = [getattr(cr, name) for name in cr.layers.__all__]
 ACTIVATIONS = {layer.operation: layer for layer in LAYERS if issubclass(layer, Elementwise)}
 LR = 5e-3
-TEST_SHARE, VALIDATION_SHARE = 0.2, 0.1
+TEST_FRACTION, VALIDATION_FRACTION = 0.2, 0.1
 
 
 def add_data_and_network(
@@ -120,8 +120,8 @@ def read_data(options: argparse.Namespace) -> Data:
 def split(rows: int, seed: int) -> tuple[Labels, Labels, Labels]:
     """Return the rows for test, validation and training, drawn at random."""
     order = np.random.default_rng(integer(seed, "seed", least=0)).permutation(rows)
-    test = round(rows * TEST_SHARE)
-    validation = test + round(rows * VALIDATION_SHARE)
+    test = round(rows * TEST_FRACTION)
+    validation = test + round(rows * VALIDATION_FRACTION)
     if test == 0 or validation in (test, rows):
         raise ValueError(f"The data has only {plural(rows, 'row')}; a test needs at least 10.")
     return order[:test], order[test:validation], order[validation:]

@@ -23,9 +23,9 @@ MEMORY = 0.1  # seconds of measurement that a new one is averaged with ...
 FADING = 0.5  # ... less the older they are
 RECHECK = 1.0  # seconds after which the time of one thread is measured again
 # By how much several threads may fall behind one: so many seconds, and a share of its time.
-TOLERANCE, TOLERANCE_SHARE = 0.0002, 0.25
+TOLERANCE, TOLERANCE_FRACTION = 0.0002, 0.25
 PAUSE = 0.1  # seconds between trials, at least
-COST_SHARE = 0.01  # of the time, for trials
+COST_FRACTION = 0.01  # of the time, for trials
 FIRST_COST = SLICE / 4  # seconds: what a trial costs, before there was one
 
 
@@ -71,7 +71,7 @@ class _Budget:
 
     @property
     def allows(self) -> bool:
-        return self.worked * COST_SHARE >= self.cost
+        return self.worked * COST_FRACTION >= self.cost
 
     def spend(self, cost: float) -> None:
         self.worked, self.cost = 0.0, max(cost, FIRST_COST)
@@ -105,7 +105,7 @@ class ThreadCount:
             if now - self._alone.time > RECHECK:
                 return Choice(1, max(1, int(TRIAL / alone)))
             return self._all(batches, of_a_slice)
-        if now - self._last_trial >= max(PAUSE, self._last_cost / COST_SHARE):
+        if now - self._last_trial >= max(PAUSE, self._last_cost / COST_FRACTION):
             if has_idle_cores(self.most - 1):
                 return self._all(batches, int(TRIAL / alone))
             if _budget.allows:  # a trial of many time slices, which all programs get in turn
@@ -116,7 +116,7 @@ class ThreadCount:
         alone, batches = self._alone.value, min(left, max(batches, ENOUGH_BATCHES))
         # To do the first batch alone costs more than to wait, where batches are long.
         wait = max(min(LONGEST_WAIT, batches * alone / 8), alone / 20)
-        tolerance = TOLERANCE + TOLERANCE_SHARE * alone * batches
+        tolerance = TOLERANCE + TOLERANCE_FRACTION * alone * batches
         return Choice(self.most, batches, wait, alone, tolerance)
 
     def learn(

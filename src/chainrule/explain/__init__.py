@@ -4,7 +4,7 @@ from chainrule.explain.chain import Chain, explain
 from chainrule.explain.compression import Compression
 from chainrule.explain.diagnosis import Finding
 from chainrule.explain.flow import Flow, GradientFlow
-from chainrule.explain.gradient_methods import Way
+from chainrule.explain.gradient_methods import GradientMethod
 from chainrule.explain.influence import Influence
 from chainrule.explain.link import Link
 from chainrule.explain.nudge import Nudge, nudge
@@ -19,6 +19,7 @@ __all__ = [
     "Finding",
     "Flow",
     "GradientFlow",
+    "GradientMethod",
     "Influence",
     "Link",
     "Nudge",
@@ -26,7 +27,6 @@ __all__ = [
     "Path",
     "Route",
     "Trace",
-    "Way",
     "explain",
     "nudge",
 ]

@@ -28,13 +28,14 @@ class Link:
     value : float64 array of shape (rows, size)
         Its output.
     gradient : float64 array of shape (rows, size)
-        dL/dvalue: the chain rule's product when it has come this far.
+        dL/dvalue: the chain rule's product from the loss to this link.
     max_elements : int
         Larger Jacobians are not built.
     inputs : tuple of int
-        The positions, among the chain's links, of those whose values it takes; none for the input.
-    carried : tuple of arrays
-        The gradients that it passes back to each of these, the whole gradient or a term of it.
+        The positions, among the chain's links, of its inputs; none for the input.
+    input_gradients : tuple of arrays
+        The loss's gradient by each input through this link: the input's gradient, or a term of it
+        where other links take the input too.
     """
 
     symbol: str
@@ -43,11 +44,11 @@ class Link:
     gradient: Float64
     max_elements: int
     inputs: tuple[int, ...] = ()
-    carried: tuple[Float64, ...] = ()
+    input_gradients: tuple[Float64, ...] = ()
 
     @property
     def description(self) -> str:
-        """The layers, as they were written."""
+        """The layers as source code."""
         return ", ".join(written(step.layer) for step in self.steps) or "the input"
 
     @property

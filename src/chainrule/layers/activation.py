@@ -32,7 +32,7 @@ class Elementwise(Layer):
 
     operation: ClassVar[str]  # a file's name in chainrule.operations
     # The largest slope of a function that is flat at both ends, where units saturate.
-    steepest: ClassVar[float | None] = None
+    max_slope: ClassVar[float | None] = None
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
         return plan.apply(self.operation, x)
@@ -103,7 +103,7 @@ class Tanh(Elementwise):
     """
 
     operation = "tanh"
-    steepest = 1.0
+    max_slope = 1.0
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Sigmoid(Elementwise):
     """
 
     operation = "sigmoid"
-    steepest = 0.25
+    max_slope = 0.25
 
 
 @dataclass(frozen=True)

@@ -164,7 +164,7 @@ class Sequential(Group):
                 f"params must have shape {self._params.shape}, but its shape is {vector.shape}."
             )
         self._params[:] = vector
-        self.outdate_forward("net.params = ...")
+        self.invalidate_forward("net.params = ...")
 
     def parameters(self) -> dict[str, FloatArray]:
         """Return each parameter by name, as a writable view into ``params``."""
@@ -322,12 +322,12 @@ class Sequential(Group):
         )
         return machine.rows_at("d_input", rows).copy()
 
-    def outdate_forward(self, by: str) -> None:
+    def invalidate_forward(self, by: str) -> None:
         """Note that something has changed the parameters: no backward fits the latest forward."""
         if self._rows_forward:
             self._rows_forward, self._outdated_by = 0, by
 
-    def restart_masks(self) -> None:
+    def reset_dropout_masks(self) -> None:
         """Let the next :meth:`forward` draw the first one's masks again; see :class:`Dropout`."""
         self._draws = 0
 
@@ -368,7 +368,7 @@ class Sequential(Group):
 
     def apply_update(self, state: OptimizerState) -> None:
         """Update the parameters by the rule of ``state``."""
-        self.outdate_forward("An optimizer's step")
+        self.invalidate_forward("An optimizer's step")
         self._updater.run(
             Phase.UPDATE,
             1,
@@ -386,7 +386,7 @@ class Sequential(Group):
         self._update_by(UpdateProgram(self._params.size, self.dtype, options))
         return sqrt(self._updater.squares.sum()) if norm else 0.0
 
-    def let_follow(self, average: FloatArray, decay: float) -> None:
+    def update_average(self, average: FloatArray, decay: float) -> None:
         """Update an exponential moving average of the parameters, with this decay."""
         options = UpdateOptions(average_decay=decay)
         program = UpdateProgram(self._params.size, self.dtype, options)

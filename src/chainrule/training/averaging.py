@@ -7,21 +7,22 @@ from chainrule.utils.arguments import share_below_one
 class ExponentialMovingAverage:
     """A network whose parameters follow another's: ``average += (1 - decay) * (params - average)``.
 
-    Give it to :func:`fit` as ``average``: it then follows after each step, inside compiled code. In
-    a loop of your own, call :meth:`update` after each. It begins with the parameters as they are,
-    like PyTorch's ``AveragedModel`` with ``get_ema_multi_avg_fn(decay)`` after its first update.
+    Pass it to :func:`fit` as ``average``: it is then updated after each step, inside compiled code.
+    In a loop of your own, call :meth:`update` after each step. It starts from the network's present
+    parameters, like PyTorch's ``AveragedModel`` with ``get_ema_multi_avg_fn(decay)`` after its
+    first update.
 
     Parameters
     ----------
     net : Sequential
         The network to follow.
     decay : float
-        How much of the average each step keeps, at least 0 and less than 1.
+        The weight of the old average in each update, at least 0 and less than 1.
 
     Attributes
     ----------
     network : Sequential
-        A network of its own; its parameters are the average.
+        A separate network, whose parameters are the average.
     source : Sequential
         The network that it follows.
     decay : float
@@ -54,9 +55,9 @@ class ExponentialMovingAverage:
         self.source, self.network = net, net.copy()
 
     def update(self) -> None:
-        """Follow the network's parameters as they are now."""
-        self.source.let_follow(self.network.params, self.decay)
-        self.network.outdate_forward("ExponentialMovingAverage.update")
+        """Update the average with the network's present parameters."""
+        self.source.update_average(self.network.params, self.decay)
+        self.network.invalidate_forward("ExponentialMovingAverage.update")
 
     def __repr__(self) -> str:
         return f"ExponentialMovingAverage({self.source!r}, decay={self.decay})"

@@ -1,4 +1,4 @@
-"""What a training is told besides its data: checked before anything is changed."""
+"""The options of a training, checked before anything is changed."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _check_optimizer(net: Sequential, optimizer: Any) -> None:
         raise ValueError("net.params must be finite before the training starts.")
     if not all_finite(optimizer.state(net).vectors):
         raise ValueError(
-            "optimizer holds NaN or infinity, from earlier steps of this network: take a new one."
+            "optimizer holds NaN or infinity from earlier steps of this network: use a new one."
         )
 
 
@@ -116,7 +116,7 @@ def _check_checkpoint(checkpoint: Any, resume: bool) -> None:
             f"checkpoint must be a path or a cr.Checkpoint, not {shortened(checkpoint)}."
         )
     if resume and checkpoint is None:
-        raise ValueError("resume needs a checkpoint: the file to go on from.")
+        raise ValueError("resume needs a checkpoint: the file to resume from.")
 
 
 def _check_average(net: Sequential, average: Any) -> None:

@@ -31,7 +31,7 @@ def run(callback, values, lr=1.0):
 
     training = SimpleNamespace(
         history=History(metrics={"figure": []}),
-        figure_names=("validation_figure",),
+        metric_names=("validation_figure",),
         network=cr.Sequential(cr.Linear(1, 1), seed=0),
         optimizer=cr.SGD(lr=lr),
         epoch=0,

@@ -186,7 +186,7 @@ def from_state_dict(net: Sequential, state: Mapping[str, Any] | str | os.PathLik
     _check_shared(net, values)
     for name, value in values.items():
         expected[name][...] = value
-    net.outdate_forward("from_state_dict")
+    net.invalidate_forward("from_state_dict")
 
 
 def _read(path: str | os.PathLike[str]) -> dict[str, Any]:

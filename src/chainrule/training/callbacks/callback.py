@@ -44,7 +44,7 @@ class Training:
         How many were finished, in this training.
     interruption : Interruption
         Whether Ctrl-C was pressed.
-    figure_names : tuple of str
+    metric_names : tuple of str
         What :meth:`History.latest` has after each epoch.
     average : ExponentialMovingAverage or None
         What follows the parameters.
@@ -63,7 +63,7 @@ class Training:
     epochs: int
     backend: str
     interruption: Interruption
-    figure_names: tuple[str, ...] = ("loss", "lr")
+    metric_names: tuple[str, ...] = ("loss", "lr")
     average: ExponentialMovingAverage | None = field(default=None, repr=False)
     epoch: int = field(default=0, init=False)
     step: int = field(default=0, init=False)
@@ -71,7 +71,7 @@ class Training:
     _asked_to_stop: bool = field(default=False, init=False, repr=False)
 
     @property
-    def asked_to_stop(self) -> bool:
+    def stop_requested(self) -> bool:
         """Whether a callback asked the training to end."""
         return self._asked_to_stop
 

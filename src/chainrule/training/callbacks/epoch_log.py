@@ -41,7 +41,7 @@ class EpochLog(FileCallback):
 
     def on_fit_begin(self, training: Training) -> None:
         super().on_fit_begin(training)
-        self._names = ("epoch", *training.figure_names, "seconds")
+        self._names = ("epoch", *training.metric_names, "seconds")
         special = open_special(self.path)
         kept = self._lines_until(training.epoch) if training.epoch and special is None else b""
         header = self.header(self._names).encode()

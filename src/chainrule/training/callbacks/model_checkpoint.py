@@ -73,12 +73,12 @@ class ModelCheckpoint(FileCallback):
     def on_fit_begin(self, training: Training) -> None:
         super().on_fit_begin(training)
         describe(training.network.layers)  # layers that cannot be saved say so now
-        if self.best_only or self._monitor.name in training.figure_names:
+        if self.best_only or self._monitor.name in training.metric_names:
             self._monitor.check(training)
         try:
-            self._pattern.format(epoch=1, **dict.fromkeys(training.figure_names, 1.0))
+            self._pattern.format(epoch=1, **dict.fromkeys(training.metric_names, 1.0))
         except (KeyError, IndexError, ValueError) as error:
-            known = ", ".join(("epoch", *training.figure_names))
+            known = ", ".join(("epoch", *training.metric_names))
             raise ValueError(
                 f"path is {self._pattern!r}, but what stands in its braces must be one of {known} "
                 f"({type(error).__name__}: {error})."

@@ -74,10 +74,10 @@ class Monitor:
 
     def check(self, training: Training) -> None:
         """Raise ValueError if this training has no such metric."""
-        if self.name not in training.figure_names:
-            known = ", ".join(repr(name) for name in training.figure_names)
+        if self.name not in training.metric_names:
+            known = ", ".join(repr(name) for name in training.metric_names)
             hint = ""
-            if "validation_loss" not in training.figure_names:
+            if "validation_loss" not in training.metric_names:
                 hint = " Figures of the validation need fit(..., validation=(X, y))."
             raise ValueError(f"monitor is {self.name!r}, but this training has only {known}.{hint}")
 
