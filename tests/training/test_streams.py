@@ -211,7 +211,7 @@ PAIR = X[:4], Y[:4]
         ([(X[0], Y[0])], {}, ValueError, "Batch 1 of epoch 1: x must have shape"),
         ([(X[:4], Y[:3])], {}, ValueError, r"Batch 1 of epoch 1: y must have shape \(4,\)"),
         ([(*PAIR, [-1.0] * 4)], {}, ValueError, "Batch 1 of epoch 1: sample_weight must not"),
-        (generate(), {}, ValueError, "epochs is 3, but a generator can be iterated over once: each"),
+        (generate(), {}, ValueError, "epochs is 3, but a generator can be iterated over once"),
         ([PAIR], {"batch_size": 4}, ValueError, "batch_size is for arrays X and y"),
         ([PAIR], {"shuffle": True}, ValueError, "shuffle is for arrays"),
         ([PAIR], {"sample_weight": WEIGHTS}, ValueError, "sample_weight is for arrays"),
@@ -245,5 +245,5 @@ def test_a_bad_batch_later_leaves_what_was_trained_before_it():
     once = Loader()
     once.__class__ = type("Once", (Loader,), {"__iter__": lambda self: self.batches})
     once.batches = generate()
-    with pytest.raises(ValueError, match="no batches in epoch 2: each epoch goes through"):
+    with pytest.raises(ValueError, match="no batches in epoch 2: each epoch iterates"):
         fit(net, once)

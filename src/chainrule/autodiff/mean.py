@@ -45,14 +45,14 @@ class BlockMean:
         """Take a block's means: ``losses`` has its weight, and its loss."""
         weight, value = losses.tolist()
         self._weight += weight
-        share = weight / self._weight if self._weight > 0 else 0.0
+        fraction = weight / self._weight if self._weight > 0 else 0.0
         if self._blocks:
-            self.value += share * (value - self.value)
+            self.value += fraction * (value - self.value)
         else:
             self.value = value
         so_far = self._d_params
         if so_far is not None and d_params is not None and d_params is not so_far:
-            so_far += share * (d_params - so_far)
+            so_far += fraction * (d_params - so_far)
         if self._d_x is not None:
             self._d_x[block] = d_x
         self._blocks.append((block, weight))

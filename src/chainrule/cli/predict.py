@@ -51,10 +51,10 @@ def _run(options: argparse.Namespace) -> Report:
     report = {"target": encoding.target.name, "predictions": predicted}
     header, rows = [encoding.target.name], [[value] for value in predicted]
     if options.probabilities:
-        odds = np.exp(output - output.max(axis=1, keepdims=True), dtype=float)
-        shares = odds / odds.sum(axis=1, keepdims=True)
-        report |= {"classes": list(encoding.target.categories), "probabilities": shares.tolist()}
-        header, rows = encoding.outputs, shares.tolist()
+        exponentials = np.exp(output - output.max(axis=1, keepdims=True), dtype=float)
+        probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
+        header, rows = encoding.outputs, probabilities.tolist()
+        report |= {"classes": list(encoding.target.categories), "probabilities": rows}
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([header, *rows])
     if options.out is not None:

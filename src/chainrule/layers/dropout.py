@@ -6,7 +6,7 @@ from typing import ClassVar
 from chainrule.layers.layer import Layer
 from chainrule.operations.operation import Tensor
 from chainrule.plan.builder import PlanBuilder
-from chainrule.utils.arguments import share_below_one
+from chainrule.utils.arguments import fraction_below_one
 
 __all__ = ["Dropout"]
 
@@ -52,7 +52,7 @@ class Dropout(Layer):
     array([[1., 1.]], dtype=float32)
     """
 
-    number_checks: ClassVar = {"p": share_below_one}
+    number_checks: ClassVar = {"p": fraction_below_one}
     p: float = 0.5
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:

@@ -84,7 +84,7 @@ class BCEWithLogitsLoss(OutputLoss):
         targets: Targets,
         sample_weight: FloatArray | None = None,
     ) -> float | None:
-        return _share((outputs[0] > 0) == (targets.values[0] > 0.5), sample_weight)
+        return _weighted_fraction((outputs[0] > 0) == (targets.values[0] > 0.5), sample_weight)
 
 
 @dataclass(frozen=True, repr=False)
@@ -96,7 +96,7 @@ class CrossEntropyLoss(OutputLoss):
     Parameters
     ----------
     label_smoothing : float
-        The share of the target distribution that is spread evenly over all classes; 0 to 1.
+        The fraction of the target distribution that is spread evenly over all classes; 0 to 1.
     weight : sequence of float, optional
         How much each class counts: not negative, and not 0 with label smoothing. A row counts by
         its sample weight times that of its class, in the sum and in what the sum is divided by; in
@@ -128,7 +128,7 @@ class CrossEntropyLoss(OutputLoss):
 
     takes_labels = True
     number_checks: ClassVar = {
-        "label_smoothing": arguments.share,
+        "label_smoothing": arguments.fraction,
         "weight": arguments.optional(arguments.several(arguments.at_least_zero)),
     }
     label_smoothing: float = 0.0
@@ -173,11 +173,11 @@ class CrossEntropyLoss(OutputLoss):
         targets: Targets,
         sample_weight: FloatArray | None = None,
     ) -> float | None:
-        return _share(np.argmax(outputs[0], axis=1) == targets.values[0], sample_weight)
+        return _weighted_fraction(np.argmax(outputs[0], axis=1) == targets.values[0], sample_weight)
 
 
-def _share(right: NDArray[np.bool_], weights: FloatArray | None) -> float:
-    """Return the share of entries that are true, in rows of these weights."""
+def _weighted_fraction(right: NDArray[np.bool_], weights: FloatArray | None) -> float:
+    """Return the weighted fraction of entries that are true."""
     if weights is None:
         return float(np.mean(right))
     return float(np.average(right.reshape(len(right), -1).mean(axis=1), weights=weights))

@@ -85,7 +85,7 @@ class Loss(Numbers, ABC):
         targets: Targets,
         sample_weight: FloatArray | None = None,
     ) -> float | None:
-        """Return the share of rows, or entries, that are classified right; None if none are.
+        """Return the fraction of rows, or entries, that are classified right; None if none are.
 
         Rows count by their weights, as in the loss.
         """

@@ -21,7 +21,7 @@ __all__ = [
 
 
 def accuracy(output: ArrayLike, labels: ArrayLike) -> float:
-    """Return the share of rows whose largest output is that of the label.
+    """Return the fraction of rows whose largest output is that of the label.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def accuracy(output: ArrayLike, labels: ArrayLike) -> float:
 
 
 def top_k_accuracy(output: ArrayLike, labels: ArrayLike, k: int = 5) -> float:
-    """Return the share of rows whose label is among the ``k`` largest outputs.
+    """Return the fraction of rows whose label is among the ``k`` largest outputs.
 
     Of outputs that are equal, those of higher classes count as larger, as in scikit-learn.
 

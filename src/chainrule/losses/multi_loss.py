@@ -117,12 +117,12 @@ class MultiLoss(Loss):
         targets: Targets,
         sample_weight: FloatArray | None = None,
     ) -> float | None:
-        """Return that of the only output that is one of classes."""
+        """Return the accuracy of the only classification; None if there is none, or several."""
         all_heads = zip(self.losses, outputs, targets.values, strict=True)
-        shares = [
+        accuracies = [
             loss.accuracy([output], Targets((y,)), sample_weight) for loss, output, y in all_heads
         ]
-        known = [share for share in shares if share is not None]
+        known = [accuracy for accuracy in accuracies if accuracy is not None]
         return known[0] if len(known) == 1 else None
 
     def __call__(

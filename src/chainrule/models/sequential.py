@@ -1,4 +1,4 @@
-"""Networks: layers in a row, with all their parameters in one flat vector."""
+"""Networks: sequences of layers, with all parameters in one flat vector."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ MOST_PREDICTORS = 8  # in the pool for later calls
 
 
 class Sequential(Group):
-    """Layers in a row, each fed by the one before.
+    """A sequence of layers: the output of each is the input of the next.
 
     Parameters
     ----------
     *layers : Layer or Sequential
-        At least one. A network among them brings a copy of its parameters.
+        At least one. Of a network among them, the parameters are copied.
     seed : int, optional
-        Seed of the parameters' first values; None draws one from the system.
+        Seed of the initial parameters; None draws one from the system.
     dtype : "float32" or "float64"
         Of parameters and computation.
     backend : "numba" or "numpy"
@@ -63,8 +63,8 @@ class Sequential(Group):
     layers : tuple of Layer
     dtype : numpy.dtype
     params, grads : arrays of shape (number of parameters,)
-        All parameters and all gradients in one vector each. The vectors stay the same arrays for
-        the life of the network: write into them, or assign to ``net.params``, which copies.
+        All parameters and all gradients, in one vector each. They are the same arrays for the life
+        of the network: write into them, or assign to ``net.params``, which copies.
     dropout_active : bool
         Whether :class:`Dropout` layers drop elements in :meth:`forward`; True at first.
 
@@ -73,7 +73,7 @@ class Sequential(Group):
     ValueError
         If layers do not fit together.
     TypeError
-        If something is no layer.
+        If an argument is not a layer.
 
     Examples
     --------
@@ -121,14 +121,14 @@ class Sequential(Group):
         self._mask_key, self._draws = mask_key(seed), 0  # of forward
 
     def _clear_caches(self) -> None:
-        """Start with empty caches."""
-        self._output_shapes: dict[Shape, tuple[Shape, ...]] = {}  # by the input shapes that fit
+        """Empty all caches."""
+        self._output_shapes: dict[Shape, tuple[Shape, ...]] = {}  # by input shape
         self._predictors = MachinePool(MOST_PREDICTORS)
         self._own_updater: Machine | None = None
         # Of forward and backward.
         self._manual: tuple[Plan, Machine, tuple[int, bool]] | None = None
         self._rows_forward = 0  # rows of a forward that no backward has followed
-        self._outdated_by = ""  # what has changed the parameters since, if anything
+        self._outdated_by = ""  # what has changed the parameters since that forward, if anything
         self._masks = 0, 0  # of the latest forward
 
     def _initialize(self, rng: np.random.Generator) -> None:
@@ -137,9 +137,9 @@ class Sequential(Group):
             with np.errstate(over="ignore"):
                 views[name][...] = first
             if not arrays.all_finite(views[name]):
-                raise ValueError(f"The first values of {name} are not finite in {self.dtype}.")
+                raise ValueError(f"The initial values of {name} are not finite in {self.dtype}.")
         owners = {node.path: node.owner for node in self._graph.nodes}
-        # Of networks that share layers the first one's count.
+        # Where nested networks have a layer in common, the first network's parameters are used.
         for prefix, network in reversed(list(_networks(self.layers))):
             for name, view in network.parameters().items():
                 path, _, parameter_name = name.rpartition(".")
@@ -147,7 +147,7 @@ class Sequential(Group):
 
     @property
     def backend(self) -> str:
-        """What computes: "numba" or "numpy"."""
+        """Which kernels compute: "numba" or "numpy"."""
         return self._backend
 
     # Parameters
@@ -200,7 +200,7 @@ class Sequential(Group):
         Parameters
         ----------
         X : array of shape (n, ...)
-            Real numbers, read as those of :func:`fit`.
+            Real numbers, as for :func:`fit`.
 
         Returns
         -------
@@ -215,7 +215,7 @@ class Sequential(Group):
         x = self.check_input(X, "X")
         rows, shape = x.shape[0], x.shape[1:]
         threads = threads_for(self.backend)
-        # Powers of two: small batches share a few machines, and so do large ones.
+        # Sizes are rounded to powers of two, so that few machines serve all numbers of rows.
         block = min(_power_of_two(rows), PREDICT_ROWS * threads)
         steps = _power_of_two(-(-rows // block))
         key = shape, block, steps, threads
@@ -236,9 +236,9 @@ class Sequential(Group):
         return Machine(plan, self.dtype, self.backend)
 
     def forward(self, x: ArrayLike) -> Output:
-        """Return the output for one batch, and retain what :meth:`backward` reads.
+        """Return the output for one batch, and retain the values that :meth:`backward` reads.
 
-        Parameters, what is returned, and errors are those of :meth:`predict`.
+        Parameters, return value and errors are those of :meth:`predict`.
 
         Examples
         --------
@@ -277,11 +277,11 @@ class Sequential(Group):
     def backward(self, d_out: Any) -> FloatArray:
         """Run the backward pass, from the loss's gradient by the output.
 
-        It belongs to the latest :meth:`forward`, and follows it once, with the same parameters: it
-        is an error if an optimizer's step, :func:`fit`, an assignment to ``net.params`` or
-        ``from_state_dict`` has changed them in between. What is written into their views is
-        not seen, and would give the gradients of neither network. The parameters' gradients replace
-        what was in ``grads``; they are not added up.
+        It follows the latest :meth:`forward`, once, and with the same parameters: it is an error if
+        an optimizer's step, :func:`fit`, an assignment to ``net.params`` or ``from_state_dict`` has
+        changed them in between. Writing into views of the parameters is not detected, and makes the
+        gradients wrong. The gradients by the parameters overwrite ``grads``; they do not
+        accumulate.
 
         Parameters
         ----------
@@ -297,7 +297,7 @@ class Sequential(Group):
         Raises
         ------
         RuntimeError
-            If no forward came before, or the parameters were changed after it.
+            If there was no forward before, or the parameters were changed after it.
         ValueError, TypeError
             If d_out has the wrong shape or dtype, or holds NaN or infinity.
         """
@@ -323,12 +323,12 @@ class Sequential(Group):
         return machine.rows_at("d_input", rows).copy()
 
     def invalidate_forward(self, by: str) -> None:
-        """Note that something has changed the parameters: no backward fits the latest forward."""
+        """Make :meth:`backward` an error, as ``by`` has changed the parameters after forward."""
         if self._rows_forward:
             self._rows_forward, self._outdated_by = 0, by
 
     def reset_dropout_masks(self) -> None:
-        """Let the next :meth:`forward` draw the first one's masks again; see :class:`Dropout`."""
+        """Make the next :meth:`forward` draw the first masks again; see :class:`Dropout`."""
         self._draws = 0
 
     def check_gradients(
@@ -351,7 +351,7 @@ class Sequential(Group):
         return gradients
 
     def input_gradient(self, x: ArrayLike) -> FloatArray:
-        """Return the gradient of the one output by the input.
+        """Return the gradient of the only output by the input.
 
         See :func:`chainrule.input_gradient`, which also takes other parameters.
 
@@ -367,7 +367,7 @@ class Sequential(Group):
         return gradient
 
     def apply_update(self, state: OptimizerState) -> None:
-        """Update the parameters by the rule of ``state``."""
+        """Update the parameters by the optimizer of ``state``."""
         self.invalidate_forward("An optimizer's step")
         self._updater.run(
             Phase.UPDATE,
@@ -378,9 +378,9 @@ class Sequential(Group):
         )
 
     def clip_gradients(self, *, norm: float = 0.0, value: float = 0.0) -> float:
-        """Clip the gradients to a norm, or each to a value; 0 is no limit.
+        """Clip the gradients to a norm, or each to a value; 0 means no limit.
 
-        Returns the norm that they had, if it is limited. See :func:`chainrule.clip_grad_norm`.
+        With a limit to the norm, return the norm before. See :func:`chainrule.clip_grad_norm`.
         """
         options = UpdateOptions(norm, value)
         self._update_by(UpdateProgram(self._params.size, self.dtype, options))
@@ -399,7 +399,7 @@ class Sequential(Group):
 
     @property
     def _updater(self) -> Machine:
-        """A machine that only updates: its plan is empty."""
+        """A machine for updates alone, with an empty plan."""
         if self._own_updater is None or not self._own_updater.usable:
             nothing = Tensor((1,))
             heads = [Head(nothing)]
@@ -410,7 +410,7 @@ class Sequential(Group):
     # Shapes and plans
 
     def check_input(self, x: ArrayLike, name: str) -> NDArray[Any]:
-        """Return ``x`` as an array that can be gathered from and fits the first layer."""
+        """Return ``x`` as an array for the engine; ValueError unless it fits the first layer."""
         batch = arrays.batch_array(x, name, self.dtype)
         self._shapes_of_outputs(batch.shape[1:], name)
         return batch
@@ -451,7 +451,7 @@ class Sequential(Group):
 
     @property
     def offsets(self) -> dict[str, int]:
-        """Where each parameter begins in ``params``, by name."""
+        """The position of each parameter's first element in ``params``, by name."""
         return dict(self._offsets)
 
     def make_plan(
@@ -506,7 +506,7 @@ class Sequential(Group):
         """
         return summarize(self._graph, self.dtype.name, self._params.nbytes)
 
-    # Copies and the like
+    # Files and copies
 
     def save(self, path: str | os.PathLike[str], metadata: dict[str, Any] | None = None) -> None:
         """Write layers and parameters into a safetensors file, for :func:`chainrule.load`.
@@ -514,19 +514,19 @@ class Sequential(Group):
         Parameters
         ----------
         path : path of the file
-            One that is there is replaced, whole.
+            An existing file is replaced atomically.
         metadata : dict, optional
-            Plain values to keep beside them, for :func:`chainrule.load_metadata`: None, bool, int
+            Plain values to store with them, for :func:`chainrule.load_metadata`: None, bool, int
             (of 64 bits at most), finite float, str, and lists and dicts of these; 16 megabytes
             of JSON at most.
 
         Raises
         ------
         ValueError, TypeError
-            If a layer is none of this package's, a parameter holds NaN or infinity, or the
-            metadata would not come back as they are.
+            If a layer is not one of this package's, a parameter holds NaN or infinity, or the
+            metadata cannot be stored exactly.
         OSError
-            If the file cannot be written; one that was there before stays.
+            If the file cannot be written; an existing file stays unchanged.
         """
         write_contents(path, contents(self.layers, self.dtype, self.parameters(), metadata))
 
@@ -541,24 +541,24 @@ class Sequential(Group):
         Parameters
         ----------
         path : path of the file
-            One that is there is replaced, whole.
+            An existing file is replaced atomically.
         input_shape : tuple of int, optional
-            Of a row of the input; by default what the first linear layer expects.
+            Shape of a row of the input; by default the one that the first linear layer expects.
 
         Raises
         ------
         ValueError, TypeError
-            If a layer is none of this package's, a parameter holds NaN or infinity, the shape does
-            not fit, or it is required and not given.
+            If a layer is not one of this package's, a parameter holds NaN or infinity, or the shape
+            does not fit, or is required and not given.
         ImportError
-            Without onnx, which ``pip install "chainrule[onnx]"`` brings.
+            Without onnx: ``pip install "chainrule[onnx]"``.
         OSError
-            If the file cannot be written; one that was there before stays.
+            If the file cannot be written; an existing file stays unchanged.
         """
         call_method("to_onnx", self, path, input_shape=input_shape)
 
     def copy(self, dtype: DTypeLike | None = None, backend: str | None = None) -> Sequential:
-        """Return an independent network with the same parameters, of another dtype if given."""
+        """Return an independent network with the same parameters, in ``dtype`` if given."""
         twin = Sequential(
             *self.layers,
             seed=0,
@@ -582,9 +582,9 @@ class Sequential(Group):
         return {name: value for name, value in self.__dict__.items() if name not in caches}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Copy vectors that the network does not own: it writes into them."""
+        """Copy the vectors unless they are writable and contiguous, as the engine requires."""
         vectors = {name: arrays.owned(state[name]) for name in ("_params", "grads")}
-        if "drops" in state:  # pickled before the attribute had its present name
+        if "drops" in state:  # the attribute's name in older pickles
             state = {**state, "dropout_active": state["drops"]}
             del state["drops"]
         self.__dict__.update(state | vectors)

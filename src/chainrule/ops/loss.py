@@ -242,7 +242,7 @@ def cross_entropy(
     >>> round(value, 4), d_output.tolist()
     (0.6931, [[0.5, -0.5]])
     """
-    smoothing = arguments.share(label_smoothing, "label_smoothing")
+    smoothing = arguments.fraction(label_smoothing, "label_smoothing")
     (given,), dtype = real_arrays(("output",), (output,))
     kind = computed_in(dtype)
     shape = given.shape

@@ -20,7 +20,7 @@ from chainrule.ops.validation import (
     plain,
     real_arrays,
 )
-from chainrule.utils.arguments import Check, above_zero, at_least_zero, integer, share_below_one
+from chainrule.utils.arguments import Check, above_zero, at_least_zero, fraction_below_one, integer
 
 Arrays = ArrayLike | Sequence[ArrayLike]
 
@@ -140,7 +140,7 @@ def sgd_update(
     """
     lr = _number(at_least_zero, lr, "lr", params)
     weight_decay = _number(at_least_zero, weight_decay, "weight_decay", params)
-    momentum = share_below_one(momentum, "momentum")
+    momentum = fraction_below_one(momentum, "momentum")
     if momentum and velocity is None:
         raise ValueError("velocity must be given where there is momentum.")
     if nesterov and not momentum:
@@ -351,7 +351,8 @@ def _adam_numbers(
     """Return Adam's numbers in its kernel's order, all checked."""
     if not isinstance(betas, tuple | list) or len(betas) != 2:
         raise ValueError(f"betas must be two numbers, not {betas!r}.")
-    beta1, beta2 = share_below_one(betas[0], "betas[0]"), share_below_one(betas[1], "betas[1]")
+    beta1 = fraction_below_one(betas[0], "betas[0]")
+    beta2 = fraction_below_one(betas[1], "betas[1]")
     eps = above_zero(eps, "eps")
     if not 1e-20 < eps < 3e38:
         # In the first step, what is added to a root of 0 is the product.

@@ -14,7 +14,7 @@ import numpy as np
 from chainrule.engine.update import Run, UpdateOptions, UpdateProgram
 from chainrule.operations.operation import find
 from chainrule.optimizers.state import OptimizerState
-from chainrule.utils.arguments import Check, Numbers, at_least_zero, share_below_one, shortened
+from chainrule.utils.arguments import Check, Numbers, at_least_zero, fraction_below_one, shortened
 from chainrule.utils.arrays import FloatArray
 
 PLAIN = UpdateOptions()
@@ -40,13 +40,15 @@ def _weight_decay(value: Any, name: str, dtype: np.dtype | None) -> WeightDecay:
     return {key: at_least_zero(decay, f"{name}[{key!r}]", dtype) for key, decay in value.items()}
 
 
-def two_shares(value: Any, name: str, dtype: np.dtype | None) -> tuple[float, float]:
+def two_fractions(value: Any, name: str, dtype: np.dtype | None) -> tuple[float, float]:
     """Return ``value`` as two floats from 0 to 1, without 1."""
     try:
         first, second = value
     except (TypeError, ValueError):
         raise ValueError(f"{name} must be two numbers, not {value!r}.") from None
-    return share_below_one(first, f"{name}[0]", dtype), share_below_one(second, f"{name}[1]", dtype)
+    given = (f"{name}[0]", first), (f"{name}[1]", second)
+    one, other = (fraction_below_one(number, called, dtype) for called, number in given)
+    return one, other
 
 
 class Optimizer(Numbers, ABC):

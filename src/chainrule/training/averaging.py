@@ -1,7 +1,7 @@
 """An average of the parameters, over the steps of a training."""
 
 from chainrule.models.sequential import Sequential, check_network
-from chainrule.utils.arguments import share_below_one
+from chainrule.utils.arguments import fraction_below_one
 
 
 class ExponentialMovingAverage:
@@ -51,7 +51,7 @@ class ExponentialMovingAverage:
 
     def __init__(self, net: Sequential, decay: float = 0.999) -> None:
         check_network(net)
-        self.decay = share_below_one(decay, "ExponentialMovingAverage's decay")
+        self.decay = fraction_below_one(decay, "ExponentialMovingAverage's decay")
         self.source, self.network = net, net.copy()
 
     def update(self) -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from chainrule.training.callbacks.callback import Callback, Training
 from chainrule.training.callbacks.monitor import Monitor
-from chainrule.utils.arguments import Numbers, above_zero, at_least_zero, integer, share
+from chainrule.utils.arguments import Numbers, above_zero, at_least_zero, fraction, integer
 
 __all__ = [
     "CosineAnnealingLR",
@@ -202,7 +202,7 @@ class OneCycleLR(Schedule):
     total_steps : int
         Steps of the whole cycle, at least 2; after them the rate stays.
     pct_start : float
-        The share of the steps on the way up, from 0 to 1.
+        The fraction of the steps in the increasing part, from 0 to 1.
     div_factor, final_div_factor : float
         The first rate is ``max_lr / div_factor``, the last one that by ``final_div_factor``.
 
@@ -229,7 +229,7 @@ class OneCycleLR(Schedule):
     def __post_init__(self) -> None:
         self.check_numbers()
         integer(self.total_steps, "OneCycleLR's total_steps", least=2)
-        share(self.pct_start, "OneCycleLR's pct_start")
+        fraction(self.pct_start, "OneCycleLR's pct_start")
         above_zero(self.div_factor, "OneCycleLR's div_factor")
         above_zero(self.final_div_factor, "OneCycleLR's final_div_factor")
 
@@ -272,7 +272,7 @@ class ReduceLROnPlateau(Callback):
     patience : int
         How many epochs in a row may bring nothing better before the rate is reduced, 0 or more.
     threshold : float
-        What is better by no more than this share of the best value's magnitude does not count.
+        What is better by no more than this fraction of the best value's magnitude does not count.
     cooldown : int
         Epochs after a reduction in which nothing is counted.
     min_lr : float
@@ -304,7 +304,7 @@ class ReduceLROnPlateau(Callback):
         mode: str | None = None,
     ) -> None:
         self._monitor = Monitor(monitor, mode)
-        self.factor = share(factor, "factor")
+        self.factor = fraction(factor, "factor")
         if self.factor == 1:
             raise ValueError("factor must be less than 1, not 1.")
         self.patience = integer(patience, "patience", least=0)

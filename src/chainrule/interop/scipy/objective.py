@@ -127,9 +127,9 @@ class Objective:
         weight, value, gradient = next(parts)
         for part_weight, part_value, part_gradient in parts:  # a mean of means
             weight += part_weight
-            share = part_weight / weight if weight > 0 else 0.0
-            value = (1 - share) * value + share * part_value
-            gradient += share * (part_gradient - gradient)
+            fraction = part_weight / weight if weight > 0 else 0.0
+            value = (1 - fraction) * value + fraction * part_value
+            gradient += fraction * (part_gradient - gradient)
         self._machines.put_back(key, machine)
         return value, gradient
 

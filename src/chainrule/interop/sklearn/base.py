@@ -155,8 +155,8 @@ class BaseNetwork(FittedNetwork, BaseEstimator):
             self.best_validation_score_ = -np.inf if self.early_stopping else None
 
     @property
-    def _loss_share(self) -> float:
-        """What scikit-learn multiplies the loss by that it reports, but not the gradient."""
+    def _loss_factor(self) -> float:
+        """The factor between the loss that scikit-learn reports and the one that is minimized."""
         return 1.0
 
     def _check_outputs(self, shapes: tuple[Any, ...]) -> None:

@@ -66,7 +66,7 @@ def hidden_activations(activation: Any, layers: int) -> list[Layer]:
 
 
 def hidden_dropout(dropout: Any, layers: int) -> list[float]:
-    """Return the share of each hidden layer's outputs that is left out."""
+    """Return the fraction of each hidden layer's outputs that is left out."""
     given: list[float] = list(dropout) if np.ndim(dropout) else [dropout] * layers
     if len(given) != layers:
         raise ValueError(
@@ -81,7 +81,7 @@ def perceptron(
 ) -> Sequential:
     """Return a network of linear layers of these sizes, from the input to the output."""
     activations = hidden_activations(activation, len(sizes) - 2)
-    shares = hidden_dropout(dropout, len(sizes) - 2)
+    fractions = hidden_dropout(dropout, len(sizes) - 2)
     factor = 2.0 if activation == "logistic" else 6.0  # as scikit-learn does
     layers: list[Element] = []
     for position, (n_in, n_out) in enumerate(pairwise(sizes)):
@@ -89,8 +89,8 @@ def perceptron(
         layers.append(Linear(n_in, n_out, weight_init=first, bias_init=first))
         if position < len(activations):
             layers.append(activations[position])
-            if shares[position] != 0:
-                layers.append(Dropout(shares[position]))
+            if fractions[position] != 0:
+                layers.append(Dropout(fractions[position]))
     return Sequential(*layers, seed=seed, dtype=dtype)
 
 

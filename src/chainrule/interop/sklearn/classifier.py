@@ -36,7 +36,7 @@ class NetworkClassifier(ClassifierMixin, BaseNetwork):
     activation : str, Layer, or a list of them
         Of all hidden layers, or of each; strings are scikit-learn's, layers chainrule's.
     dropout : float, or a list of them
-        The share of the outputs of all hidden layers, or of each, that is left out at random in
+        The fraction of the outputs of all hidden layers, or of each, that is left out at random in
         training, from 0 to below 1.
     module : Sequential, or a function of (n_in, n_out) that returns one
         The network, instead of ``hidden_layer_sizes`` and ``activation``. ``fit`` trains a copy,

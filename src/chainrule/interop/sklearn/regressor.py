@@ -49,7 +49,7 @@ class NetworkRegressor(RegressorMixin, BaseNetwork):
     activation : str, Layer, or a list of them
         Of all hidden layers, or of each; strings are scikit-learn's, layers chainrule's.
     dropout : float, or a list of them
-        The share of the outputs of all hidden layers, or of each, that is left out at random in
+        The fraction of the outputs of all hidden layers, or of each, that is left out at random in
         training, from 0 to below 1.
     module : Sequential, or a function of (n_in, n_out) that returns one
         The network, instead of ``hidden_layer_sizes`` and ``activation``. ``fit`` trains a copy,
@@ -192,7 +192,7 @@ class NetworkRegressor(RegressorMixin, BaseNetwork):
         return self.loss, 1
 
     @property
-    def _loss_share(self) -> float:
+    def _loss_factor(self) -> float:
         return 1 / self.n_outputs_ if self.loss == "squared_error" else 1.0
 
     def _check_outputs(self, shapes: tuple[Any, ...]) -> None:

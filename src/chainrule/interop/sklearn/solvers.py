@@ -124,22 +124,22 @@ class _Watch(Callback):
         before, self.penalty = self.penalty, self.estimator._penalty(self.decay)
         # Of epochs that ran together, only the last one's weights are known.
         for number, loss in enumerate(losses):
-            share = (number + self.middle) / len(losses)
-            self._check_epoch(loss, (1 - share) * before + share * self.penalty, training)
+            position = (number + self.middle) / len(losses)
+            self._check_epoch(loss, (1 - position) * before + position * self.penalty, training)
 
     def _check_epoch(self, loss: float, penalty: float, training: Training) -> None:
         estimator = self.estimator
         estimator.n_iter_ += 1
         estimator.t_ += self.rows
-        estimator.loss_ = loss * estimator._loss_share + penalty
+        estimator.loss_ = loss * estimator._loss_factor + penalty
         estimator.loss_curve_.append(estimator.loss_)
         better = self._loss_is_better() if self.validation is None else self._score_is_better()
         estimator._no_improvement_count = 0 if better else estimator._no_improvement_count + 1
         if self.changes_rate:
-            # A smaller share has no effect, but the velocity below could become too large.
+            # A smaller factor has no effect, but the velocity below could become too large.
             least = float(np.finfo(estimator.dtype).eps) ** 2
-            share = max((estimator.t_ + 1) ** -estimator.power_t, least)
-            _set_rate(training, estimator.learning_rate_init * share)
+            factor = max((estimator.t_ + 1) ** -estimator.power_t, least)
+            _set_rate(training, estimator.learning_rate_init * factor)
         if estimator._no_improvement_count > estimator.n_iter_no_change:
             self._give_up(training)
 
@@ -229,7 +229,7 @@ def fit_lbfgs(
             stacklevel=FIT_FRAMES + 2,
         )
     penalty = 0.5 * float((decay * result.x) @ result.x)
-    estimator.loss_ = (float(result.fun) - penalty) * estimator._loss_share + penalty
+    estimator.loss_ = (float(result.fun) - penalty) * estimator._loss_factor + penalty
     with np.errstate(over="ignore"):
         params = result.x.astype(net.dtype)
     if not np.isfinite(params).all():

@@ -88,7 +88,7 @@ class Monitor:
     def improves(self, value: float, best: float, threshold: float = 0.0) -> bool:
         """Return whether ``value`` is better than ``best``; NaN never is.
 
-        What is better by no more than ``threshold``, a share of the best value, does not count.
+        What is better by no more than ``threshold``, a fraction of the best value, does not count.
         """
         margin = self.min_delta
         if isfinite(best):
