@@ -212,7 +212,7 @@ def test_a_full_disk_is_a_warning_and_what_was_kept_stays(path, monkeypatch):
                 monkeypatch.setattr("os.fsync", full)
 
     net, twin = network(), network()
-    with pytest.warns(RuntimeWarning, match=r"No space left.*the state after 2 epochs and 10 steps"):
+    with pytest.warns(RuntimeWarning, match=r"No space left.*after 2 epochs and 10 steps"):
         fit(net, checkpoint=cr.Checkpoint(path), callbacks=[Fill()])
     monkeypatch.undo()
     assert os.listdir(path.parent) == [path.name]

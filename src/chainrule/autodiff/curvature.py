@@ -1,4 +1,4 @@
-"""The loss's second derivatives, times a vector and as a matrix, and their approximations."""
+"""The loss's Hessian, its products with vectors, and the Gauss-Newton and Fisher matrices."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from chainrule.models.sequential import Sequential
 from chainrule.plan import Tensor
 from chainrule.utils.arrays import FloatArray
 
-MOST_OF_A_HESSIAN = 4096  # rows and columns
+MOST_HESSIAN_ROWS = 4096
 
 
 def hvp(
@@ -57,7 +57,7 @@ def hvp(
         As :func:`value_and_grad`'s function takes them.
     vector : array like what ``wrt`` names, or a tuple of them
     wrt : "params", "x" or a tuple of both
-        What the loss is differentiated by, twice.
+        What the loss is differentiated by, both times.
     params : array of shape (n_params,), optional
         Instead of the network's own.
 
@@ -130,10 +130,10 @@ def hessian(
     batch = DataSet.checked(net, loss, x, y, sample_weight, ("x", "y"))
     shape = net.params.shape if wrt == PARAMS else batch.inputs.shape
     vector = np.zeros(shape, net.dtype)
-    if vector.size > MOST_OF_A_HESSIAN:
+    if vector.size > MOST_HESSIAN_ROWS:
         raise ValueError(
-            f"hessian is for up to {MOST_OF_A_HESSIAN} numbers, but wrt={wrt!r} has "
-            f"{vector.size}; hvp multiplies by it without making it."
+            f"hessian is for up to {MOST_HESSIAN_ROWS} numbers, but wrt={wrt!r} has "
+            f"{vector.size}; hvp multiplies by it without building it."
         )
     result = np.empty((vector.size, *shape), net.dtype)
     entries = vector.reshape(-1)
@@ -156,9 +156,9 @@ def gauss_newton_vp(
 ) -> FloatArray:
     """Return the generalized Gauss-Newton matrix times a vector: ``J^T H J vector``.
 
-    J is the network's Jacobian by its parameters, and H the loss's Hessian by the output. It is
-    the part of the Hessian that takes the network for linear, never negative where the loss is
-    convex, as all of chainrule's are but ``GaussianNLLLoss``.
+    J is the network's Jacobian by its parameters, and H the loss's Hessian by the output. It is the
+    Hessian of the loss with the network linearized, and positive semidefinite if the loss is convex
+    in the output, as all of chainrule's are except ``GaussianNLLLoss``.
 
     Parameters
     ----------
@@ -208,19 +208,18 @@ def fisher_vp(
 ) -> FloatArray:
     """Return the Fisher information matrix times a vector.
 
-    The loss of a row is taken for the negative logarithm of its target's probability: a normal
-    distribution of variance 1/2 for ``MSELoss``, Huber's for ``HuberLoss``, Laplace's for
-    ``L1Loss``, an asymmetric one for each quantile of ``QuantileLoss``, and those that the other
-    losses are named after, or the classes' probabilities. The matrix is the mean over the rows of
-    what the squared gradient (its outer product with itself) is on average, if the network were
-    right about the targets; so there is no y. A mean over several outputs is taken as the loss
-    takes it.
+    The loss of a row is interpreted as a negative log-likelihood: of a normal distribution of
+    variance 1/2 for ``MSELoss``, Huber's for ``HuberLoss``, Laplace's for ``L1Loss``, an asymmetric
+    Laplace distribution for each quantile of ``QuantileLoss``, the distribution in the name of the
+    other losses, or the classes' probabilities. The matrix is the mean over the rows of the
+    expected outer product of the gradient with itself, for targets drawn from the network's
+    predicted distribution; so there is no y. The mean over several outputs is that of the loss.
 
-    It is the Gauss-Newton matrix where that does not depend on y, as with ``MSELoss`` and the
-    losses of classes.
+    It equals the Gauss-Newton matrix if that does not depend on y, as with ``MSELoss`` and the
+    classification losses.
 
-    Parameters are those of :func:`gauss_newton_vp`, and so are result and errors. A loss with
-    weights of classes is no such logarithm, and raises NotImplementedError.
+    Parameters, result and errors are those of :func:`gauss_newton_vp`. A loss with class weights is
+    not a log-likelihood, and raises NotImplementedError.
 
     References
     ----------
@@ -266,7 +265,7 @@ def hessian_product(
             run: dict[str, Any] = {"params": params, "direction": directions.get(PARAMS)}
             order, losses = np.arange(block.start, block.stop), machine.losses_for(1)
             machine.run(Phase.FORWARD, order, losses=losses, **run, **batch.arguments)
-            # The loss changes by gradient . d_output. That is the scalar to differentiate.
+            # The loss's directional derivative is gradient . d_output; it is differentiated next.
             outputs = len(machine.plan.heads) // 2
             for head in range(outputs):
                 gradient = machine.rows_at("d_output", rows, head)
@@ -291,7 +290,7 @@ def _output_curvature_product(
 ) -> FloatArray:
     """Return ``J^T H J vector``: a forward pass with the tangent, then a backward pass.
 
-    For Fisher's matrix, H is what it is on average over the targets.
+    For the Fisher matrix, H is its expected value over the targets.
     """
     mean = BlockMean(net, batch, (PARAMS,))
     shape = batch.inputs.shape[1:]

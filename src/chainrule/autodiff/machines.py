@@ -1,4 +1,4 @@
-"""Machines for derivatives and training: a pool for each network, used again by later calls."""
+"""Machines for derivatives and training: a pool for each network, reused by later calls."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from chainrule.plan import Plan
 from chainrule.utils.arrays import FloatArray
 
 MOST_MACHINES, MOST_BYTES = 16, 1 << 26  # in the pool of each network
-MOST_ROWS = 4096  # that go through the network at a time
+MOST_ROWS = 4096  # in one block
 
 PlanMaker = Callable[..., Plan]  # (net, shape, rows, threads=..., **options)
 
@@ -36,8 +36,7 @@ def take(
 ) -> tuple[Hashable, Machine]:
     """Take a machine for ``plan(net, shape, rows, ...)`` out of the network's pool.
 
-    Returns also the key under which it is to be put back, unless it has failed. ``backend`` is the
-    network's by default.
+    Also return the key for :func:`put_back`. ``backend`` is the network's by default.
     """
     backend = backend or net.backend
     threads = threads_for(backend)
@@ -73,7 +72,7 @@ def return_with(owner: object, net: Sequential, key: Hashable, machine: Machine)
 def run_backward(
     machine: Machine, rows: int, params: FloatArray, gradients: Sequence[FloatArray | float]
 ) -> tuple[FloatArray, FloatArray]:
-    """Run the backward pass from the outputs' gradients; return those by the parameters and x."""
+    """Run the backward pass from the outputs' gradients; return the gradients by params and x."""
     machine.start_back_with(gradients, rows)
     d_params = np.zeros_like(params)
     machine.run(Phase.BACKWARD | Phase.INPUT_GRADIENT, rows, params=params, grads=d_params)
@@ -81,7 +80,7 @@ def run_backward(
 
 
 def blocks(rows: int) -> Iterator[slice]:
-    """Yield parts of so many rows as go through a network at a time.
+    """Yield the blocks of rows that are computed one after the other.
 
     >>> [(block.start, block.stop) for block in blocks(5000)]
     [(0, 4096), (4096, 5000)]

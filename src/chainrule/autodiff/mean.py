@@ -30,7 +30,7 @@ class BlockMean:
         self._weight = self.value = 0.0
 
     def parameter_buffer(self) -> FloatArray | None:
-        """Return the buffer for a block's gradient by the parameters; None if it is not wanted."""
+        """Return the buffer for a block's gradient by the parameters; None if not requested."""
         if self._d_params is None or not self._blocks:
             return self._d_params
         return np.empty_like(self._d_params)
@@ -42,7 +42,7 @@ class BlockMean:
         d_params: FloatArray | None,
         d_x: FloatArray,
     ) -> None:
-        """Take a block's means: ``losses`` has its weight, and its loss."""
+        """Add a block's mean values; ``losses`` holds its weight and its loss."""
         weight, value = losses.tolist()
         self._weight += weight
         fraction = weight / self._weight if self._weight > 0 else 0.0

@@ -1,4 +1,4 @@
-"""``chainrule predict``: by a model of ``chainrule train``, for the rows of a table."""
+"""``chainrule predict``: predictions of a model of ``chainrule train`` for the rows of a table."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _run(options: argparse.Namespace) -> Report:
     output = net.predict(encoding.encode(table))
     for row in np.flatnonzero(~np.isfinite(output).all(axis=1))[:1]:
         raise ValueError(
-            f"{table.path}, line {table.lines[row]}: what the network computes is not finite."
+            f"{table.path}, line {table.lines[row]}: the network's output is not finite."
         )
     predicted = encoding.decode(output)
     report = {"target": encoding.target.name, "predictions": predicted}
