@@ -42,6 +42,7 @@ from chainrule.training.clipping import clip_grad_norm, clip_grad_value
 from chainrule.training.errors import NonFiniteError
 from chainrule.training.find_lr import find_lr
 from chainrule.training.history import History
+from chainrule.utils.public import listing
 from chainrule.utils.threads import get_num_threads, set_num_threads, threads
 from chainrule.utils.version import __version__
 
@@ -123,6 +124,8 @@ __all__ += layers.__all__
 __all__ += losses.__all__
 __all__ += optimizers.__all__
 
+__dir__ = listing(__all__)
+
 
 def __getattr__(name: str) -> Any:
     """Import ``ops``, which loads Numba, and what is about ONNX on their first use."""
@@ -131,8 +134,3 @@ def __getattr__(name: str) -> Any:
     if name == "ops":
         return import_module("chainrule.ops")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    """Name what is public, also before its first use."""
-    return sorted(__all__)

@@ -11,6 +11,7 @@ from chainrule.explain.nudge import Nudge, nudge
 from chainrule.explain.order import Order
 from chainrule.explain.path import Factor, Path
 from chainrule.explain.trace import Route, Trace
+from chainrule.utils.public import listing
 
 __all__ = [
     "Chain",
@@ -30,3 +31,5 @@ __all__ = [
     "explain",
     "nudge",
 ]
+
+__dir__ = listing(__all__)

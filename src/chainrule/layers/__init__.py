@@ -17,6 +17,7 @@ from chainrule.layers.numpy_layer import NumPyLayer as NumPyLayer
 from chainrule.layers.prelu import *
 from chainrule.layers.rescale import *
 from chainrule.layers.shape import *
+from chainrule.utils.public import listing
 
 __all__: list[str] = []
 __all__ += activation.__all__
@@ -27,3 +28,5 @@ __all__ += linear.__all__
 __all__ += prelu.__all__
 __all__ += rescale.__all__
 __all__ += shape.__all__
+
+__dir__ = listing(__all__)

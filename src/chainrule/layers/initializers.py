@@ -13,6 +13,7 @@ from math import prod, sqrt
 import numpy as np
 
 from chainrule.utils.arrays import FloatArray
+from chainrule.utils.public import listing
 
 Shape = tuple[int, ...]
 
@@ -29,6 +30,8 @@ __all__ = [
     "XavierUniform",
     "Zeros",
 ]
+
+__dir__ = listing(__all__)
 
 
 class Initializer(ABC):

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.utils.arguments import integer
 from chainrule.utils.arrays import label_array
 from chainrule.utils.protocols import as_array
+from chainrule.utils.public import listing
 
 __all__ = [
     "accuracy",
@@ -18,6 +19,8 @@ __all__ = [
     "roc_auc",
     "top_k_accuracy",
 ]
+
+__dir__ = listing(__all__)
 
 
 def accuracy(output: ArrayLike, labels: ArrayLike) -> float:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from chainrule.kernels.combine import add, copy
 from chainrule.operations.operation import (
     Operation,
-    PlanBuilder,
     Step,
-    Tangents,
+    StepBuilder,
+    TangentMap,
     Tensor,
     View,
     function,
 )
 
 
-def _tangent(plan: PlanBuilder, step: Step, tangents: Tangents) -> Tensor | None:
+def _tangent(plan: StepBuilder, step: Step, tangents: TangentMap) -> Tensor | None:
     """Return the sum of both tangents."""
     return plan.sum_of(*map(tangents.of, step.operands))
 

@@ -16,9 +16,9 @@ from chainrule.kernels.curvature import multiply_by_zero
 from chainrule.operations.operation import (
     Function,
     Operation,
-    PlanBuilder,
     Step,
-    Tangents,
+    StepBuilder,
+    TangentMap,
     Tensor,
     View,
     function,
@@ -69,7 +69,7 @@ def derivative_of(operation: Operation, order: int) -> Operation:
     )
 
 
-def tangent_of_elementwise(plan: PlanBuilder, step: Step, tangents: Tangents) -> Tensor | None:
+def tangent_of_elementwise(plan: StepBuilder, step: Step, tangents: TangentMap) -> Tensor | None:
     """Return ``dx * g``."""
     dx = tangents.of(step.x)
     if dx is None:
@@ -79,7 +79,7 @@ def tangent_of_elementwise(plan: PlanBuilder, step: Step, tangents: Tangents) ->
     return plan.apply(derivative_of(step.operation, 1), dx, other, numbers=step.numbers)
 
 
-def _tangent(plan: PlanBuilder, step: Step, tangents: Tangents) -> Tensor | None:
+def _tangent(plan: StepBuilder, step: Step, tangents: TangentMap) -> Tensor | None:
     """Return ``dx * g(other) + x * g'(other) * d_other``."""
     x, other = step.operands
     dx, d_other, by_x, by_other = tangents.of(x), tangents.of(other), None, None

@@ -5,16 +5,16 @@ from __future__ import annotations
 from chainrule.kernels.combine import multiply_elements
 from chainrule.operations.operation import (
     Operation,
-    PlanBuilder,
     Step,
-    Tangents,
+    StepBuilder,
+    TangentMap,
     Tensor,
     View,
     function,
 )
 
 
-def _tangent(plan: PlanBuilder, step: Step, tangents: Tangents) -> Tensor | None:
+def _tangent(plan: StepBuilder, step: Step, tangents: TangentMap) -> Tensor | None:
     """Return ``dx * other + d_other * x``."""
     x, other = step.operands
     dx, d_other = tangents.of(x), tangents.of(other)

@@ -135,7 +135,7 @@ class Operation:
     gradients: Mapping[str, Function] = field(default_factory=dict)
     operands: tuple[str, ...] = ("x",)
     view: View = View.WHOLE
-    tangent: Callable[[PlanBuilder, Step, Tangents], Tensor | None] | None = None
+    tangent: Callable[[StepBuilder, Step, TangentMap], Tensor | None] | None = None
     derivatives: tuple[Function, ...] = ()
     multiply_adds: Callable[[Step], int] | None = None
     scratch_bytes: Callable[[Step, int, int, bool], int] | None = None
@@ -204,8 +204,8 @@ class Step:
         return any(use.is_direction for use in self.parameters.values())
 
 
-class PlanBuilder(Protocol):
-    """What a tangent's rule appends steps to; see :class:`chainrule.plan.builder.PlanBuilder`."""
+class StepBuilder(Protocol):
+    """What appends a tangent rule's steps; :class:`chainrule.plan.builder.PlanBuilder` does."""
 
     def apply(
         self,
@@ -222,8 +222,8 @@ class PlanBuilder(Protocol):
     def sum_of(self, first: Tensor | None, second: Tensor | None) -> Tensor | None: ...
 
 
-class Tangents(Protocol):
-    """The tangents of a plan's values; see :class:`chainrule.plan.tangent.Tangents`."""
+class TangentMap(Protocol):
+    """The tangents of a plan's values, as :class:`chainrule.plan.tangent.Tangents` has them."""
 
     parameters_change: bool
 
@@ -270,7 +270,7 @@ def all_operations() -> dict[str, Any]:
     return found
 
 
-def tangent_of_linear_map(plan: PlanBuilder, step: Step, tangents: Tangents) -> Tensor | None:
+def tangent_of_linear_map(plan: StepBuilder, step: Step, tangents: TangentMap) -> Tensor | None:
     """Return the same operation of the tangent, as an operation that is linear in x has it."""
     dx = tangents.of(step.x)
     return None if dx is None else plan.again(step, dx)

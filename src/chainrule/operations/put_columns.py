@@ -5,16 +5,16 @@ from __future__ import annotations
 from chainrule.kernels.combine import put_columns, take_columns
 from chainrule.operations.operation import (
     Operation,
-    PlanBuilder,
     Step,
-    Tangents,
+    StepBuilder,
+    TangentMap,
     Tensor,
     View,
     function,
 )
 
 
-def _tangent(plan: PlanBuilder, step: Step, tangents: Tangents) -> Tensor | None:
+def _tangent(plan: StepBuilder, step: Step, tangents: TangentMap) -> Tensor | None:
     """Fill the same columns of y's tangent, with zeros if x does not change."""
     dx = tangents.of(step.x)
     dx = plan.rescale(step.x, 0.0) if dx is None else dx

@@ -5,16 +5,16 @@ from __future__ import annotations
 from chainrule.kernels.rescale import rescale, rescale_backward
 from chainrule.operations.operation import (
     Operation,
-    PlanBuilder,
     Step,
-    Tangents,
+    StepBuilder,
+    TangentMap,
     Tensor,
     View,
     function,
 )
 
 
-def _tangent(plan: PlanBuilder, step: Step, tangents: Tangents) -> Tensor | None:
+def _tangent(plan: StepBuilder, step: Step, tangents: TangentMap) -> Tensor | None:
     """Return ``scale * dx``."""
     dx = tangents.of(step.x)
     return None if dx is None else plan.rescale(dx, step.number("scale"))

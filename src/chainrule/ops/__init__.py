@@ -52,6 +52,7 @@ from chainrule.ops.probabilities import (
     softmax_backward,
 )
 from chainrule.ops.update import adam_update, adamw_update, clip_grad_norm, sgd_update
+from chainrule.utils.public import listing
 
 __all__ = [
     "adam_update",
@@ -86,3 +87,5 @@ __all__ = [
     "tanh",
     "tanh_backward",
 ]
+
+__dir__ = listing(__all__)

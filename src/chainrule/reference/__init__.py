@@ -38,6 +38,7 @@ from chainrule.reference.ops import (
     tanh,
     tanh_backward,
 )
+from chainrule.utils.public import listing
 
 __all__ = [
     "adam_update",
@@ -72,3 +73,5 @@ __all__ = [
     "tanh",
     "tanh_backward",
 ]
+
+__dir__ = listing(__all__)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from chainrule.training.callbacks.callback import Callback, Training
 from chainrule.training.callbacks.monitor import Monitor
 from chainrule.utils.arguments import Numbers, above_zero, at_least_zero, fraction, integer
+from chainrule.utils.public import listing
 
 __all__ = [
     "CosineAnnealingLR",
@@ -26,6 +27,8 @@ __all__ = [
     "Schedule",
     "StepLR",
 ]
+
+__dir__ = listing(__all__)
 
 
 class Schedule(Numbers, ABC):

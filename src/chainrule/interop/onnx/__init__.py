@@ -10,5 +10,8 @@ except ImportError:
     raise ImportError('ONNX files need onnx: pip install "chainrule[onnx]"') from None
 
 from chainrule.interop.onnx.restore import from_onnx
+from chainrule.utils.public import listing
 
 __all__ = ["from_onnx"]
+
+__dir__ = listing(__all__)

@@ -6,8 +6,11 @@ from typing import Any
 
 from chainrule.interop.torch.state_dict import from_state_dict, save_state_dict, to_state_dict
 from chainrule.models.sequential import Sequential, check_network
+from chainrule.utils.public import listing
 
 __all__ = ["as_torch", "from_state_dict", "save_state_dict", "to_state_dict"]
+
+__dir__ = listing(__all__)
 
 
 def as_torch(net: Sequential) -> Any:
