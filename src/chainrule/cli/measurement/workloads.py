@@ -1,4 +1,4 @@
-"""The networks that everything is measured on, as data."""
+"""The workloads: networks, losses and data to measure on."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,10 +14,10 @@ from chainrule.losses import OutputLoss
 
 @dataclass(frozen=True)
 class Workload:
-    """Layer sizes, the activation between them, a loss, and how much data comes in which batches.
+    """Layer sizes, the activation between them, a loss, and the numbers of rows and batches.
 
-    All batches are full, so that a peer that compiles for one shape need not do it twice. Where an
-    epoch is one step, the batch is all the data, and nothing is shuffled or gathered.
+    All batches are full, so that libraries that compile for a shape compile once. If an epoch is
+    one step, the batch is all the data, and nothing is shuffled or gathered.
     """
 
     sizes: tuple[int, ...]
@@ -43,9 +43,9 @@ class Workload:
 
     @property
     def flops(self) -> int:
-        """Of a step's matrix products: the output, the weight's gradient and the input's.
+        """Of a step's matrix products: outputs, and gradients by weights and inputs.
 
-        Nobody needs the first input's.
+        The gradient by the network's input is not needed.
         """
         products = [inputs * outputs for inputs, outputs in pairwise(self.sizes)]
         return 2 * self.batch * (3 * sum(products) - products[0])

@@ -1,14 +1,14 @@
-"""chainrule, as its users call it, and its engine alone."""
+"""chainrule's implementations of the workloads: by its public functions, and by its engine."""
 
 import numpy as np
 
 import chainrule as cr
-from chainrule.cli.measurement.peer import BETAS, EPS, LEARNING_RATE, Peer
+from chainrule.cli.measurement.implementation import BETAS, EPS, LEARNING_RATE, Implementation
 from chainrule.engine.machine import Machine
 from chainrule.kernels.context import Phase
 
 
-class Chainrule(Peer):
+class Chainrule(Implementation):
     name = "chainrule"
 
     @staticmethod
@@ -43,7 +43,7 @@ class Chainrule(Peer):
 
 
 class ChainruleEngine(Chainrule):
-    """Values and gradients in one compiled call, as ``fit`` makes them; no public function yet."""
+    """Values and gradients in one compiled call, as in ``fit``; there is no public function yet."""
 
     name = "chainrule engine"
 

@@ -3,14 +3,14 @@
 import numpy as np
 
 import chainrule as cr
-from chainrule.cli.measurement.peer import BETAS, EPS, LEARNING_RATE, Peer
+from chainrule.cli.measurement.implementation import BETAS, EPS, LEARNING_RATE, Implementation
 
 # Up to so many parameters are one vector: a call then passes fewer arrays, and takes half as long
 # for "tiny". For "mnist" with two threads, XLA would take ten times as long.
 SMALL = 10_000
 
 
-class Jax(Peer):
+class Jax(Implementation):
     """What both have in common."""
 
     def start(self, parameters):

@@ -5,10 +5,10 @@ import warnings
 import numpy as np
 
 import chainrule as cr
-from chainrule.cli.measurement.peer import BETAS, EPS, LEARNING_RATE, Peer
+from chainrule.cli.measurement.implementation import BETAS, EPS, LEARNING_RATE, Implementation
 
 
-class ScikitLearn(Peer):
+class ScikitLearn(Implementation):
     name = "scikit-learn"
 
     @staticmethod
