@@ -4,8 +4,8 @@ import sys
 from dataclasses import replace
 
 import pytest
-from benchmarks.implementations.numpy_baseline import NumPy
-from benchmarks.implementations.xsmm import load_libxsmm
+from benchmarks.peers.numpy_baseline import NumPy
+from benchmarks.peers.xsmm import load_libxsmm
 
 from chainrule.cli.measurement.chainrule_implementation import Chainrule, ChainruleEngine
 from chainrule.cli.measurement.measure import assert_same
