@@ -233,7 +233,7 @@ def test_a_loss_that_weighs_rows_is_the_only_one():
         Head(builder.rescale(x, 2.0), find("mse"), target_shape=(2,)),
     ]
     plan_of(builder, x, [heads[0], Head(heads[1].output)])
-    with pytest.raises(ValueError, match=r"^weighted_cross_entropy weighs rows"):
+    with pytest.raises(ValueError, match=r"^weighted_cross_entropy changes the rows"):
         plan_of(builder, x, heads)
 
 

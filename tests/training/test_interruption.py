@@ -295,7 +295,7 @@ def test_a_call_that_is_not_completed_is_an_error_even_if_nothing_says_why(backe
 
     monkeypatch.setattr(binding, "_answer_calls", no_answer)
     net = cr.Sequential(Twice(), backend=backend)
-    with pytest.raises(RuntimeError, match="A run has failed, and no error says why"):
+    with pytest.raises(RuntimeError, match="A run has failed for an unknown reason"):
         net.predict(x)
 
 

@@ -1,4 +1,4 @@
-"""A machine: the interpreter with the memory that one plan needs."""
+"""A machine: the interpreter, with the memory for one plan."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ALL_THREADS = 1 << 20  # more than there are
 
 
 class Machine:
-    """Runs one plan, with an arena of its own.
+    """Runs one plan in its own arena.
 
     Parameters
     ----------
@@ -40,15 +40,15 @@ class Machine:
     Attributes
     ----------
     usable : bool
-        False while it runs, and for good after a run that an exception has ended: nobody knows in
-        which state it has left the memory.
+        False during a run, and permanently after an exception in a run, which leaves the memory in
+        an undefined state.
     """
 
     def __init__(self, plan: Plan, dtype: np.dtype, backend: str) -> None:
         self.plan, self.dtype, self._backend = plan, dtype, backend
         self._run, self._compiled = get_run(backend), is_compiled(backend)
-        self._errors: list[BaseException] = []  # that functions in Python have raised
-        self._arrays: dict[int, Array] = {}  # as the context has them, by its words
+        self._errors: list[BaseException] = []  # exceptions of Python functions
+        self._arrays: dict[int, Array] = {}  # the run's arrays, by words of the context
         self._no_update = self._bind((), np.zeros((0, 1), np.int64))
         self._update: tuple[UpdateProgram | None, Binding] = None, self._no_update
         self._binding, self._is_bound = self._no_update, False
@@ -74,7 +74,7 @@ class Machine:
         self.usable = True
 
     def prepare(self, update: UpdateProgram | None = None) -> None:
-        """Compile what a run with this update needs, or load it; ``run`` does it otherwise."""
+        """Compile or load the functions of a run with this update; otherwise ``run`` does it."""
         is_new = update is not None and update is not self._update[0]
         program = [] if self._is_bound else list(self.plan.program)
         if update is not None and is_new:
@@ -120,14 +120,13 @@ class Machine:
     ) -> int:
         """Do ``phases`` for the rows in ``order``; see ``interpreter.run``.
 
-        One epoch's order may be a vector, or a number: so many rows, one after the other. Inputs,
-        targets, labels and weights are as ``chainrule.utils.arrays`` returns them; of a network
-        with several outputs, targets and labels are vectors, one output after the other. Without
-        ``grads``, the backward pass leaves the parameters' gradients out. ``rates`` is a float64
-        vector, the learning rate of each batch; without it, all have ``lr``. ``steps`` holds the
-        number of the optimizer's steps, and ``state`` its vectors. ``average`` is a vector like
-        ``params``. ``masks`` are the key that dropouts draw with, and the number of the first
-        batch's draw.
+        The order of one epoch may be a vector, or the number of rows without shuffling. Inputs,
+        targets, labels and weights are as ``chainrule.utils.arrays`` returns them; for several
+        outputs, targets and labels are vectors, one output after the other. Without ``grads``, the
+        backward pass does not compute the parameters' gradients. ``rates`` is a float64 vector of
+        the batches' learning rates; without it, all have ``lr``. ``steps`` holds the number of the
+        optimizer's steps, and ``state`` its vectors. ``average`` is a vector like ``params``.
+        ``masks`` are the key of the dropout masks, and the number of the first batch's draw.
         """
         binding, updating = self._begin(phases, update, grads)
         epochs = self._epochs(order)
@@ -171,18 +170,18 @@ class Machine:
         how = first_step, grads is not None
         total = len(epochs) * -(-epochs.shape[1] // self.plan.batch)
         batches = self._run_in_slices(arguments, how, total)
-        if batches == FAILED:  # what has failed is called again in Python, for its error
+        if batches == FAILED:  # the failed function is called again in Python, for its exception
             self._note_arrays(vectors, data[0], given)
         return self._end(batches)
 
     def _begin(
         self, phases: int, update: UpdateProgram | None, grads: Array | None
     ) -> tuple[Binding, Binding]:
-        """Check that a run may begin; return the functions of the plan, and those of the update."""
+        """Check that a run may begin; return the bindings of the plan and of the update."""
         if phases & Phase.BACKWARD and not self.plan.backward:
             raise RuntimeError("the plan was made without a backward pass.")
         if not self.usable:
-            raise RuntimeError("This machine cannot run again: an exception has ended a run of it.")
+            raise RuntimeError("This machine cannot run again after an exception in a run.")
         if not (self._is_bound and (update is None or update is self._update[0])):
             self.prepare(update)
         self.usable = False
@@ -193,7 +192,7 @@ class Machine:
         return self._binding, self._no_update if update is None else self._update[1]
 
     def _end(self, batches: int) -> int:
-        """Return how many batches a run has done, or raise what has ended it."""
+        """Return the number of computed batches, or raise the exception that ended the run."""
         if batches == FAILED or self._errors:
             raise self._find_error()
         self.usable = True
@@ -205,7 +204,7 @@ class Machine:
         return not self._compiled or self._binding.has_functions_of_users
 
     def _note_arrays(self, vectors: Sequence[Array], data: Array, given: Sequence[Array]) -> None:
-        """Note which arrays a run has, for functions in Python."""
+        """Record the arrays of a run, for functions in Python."""
         places = (
             *(words.PARAMS, words.DIRECTION, words.GRADS, words.SQUARES, words.STATE),
             *(words.AVERAGE, words.ARENA, words.DATA),
@@ -216,14 +215,14 @@ class Machine:
         self._arrays[words.SELF] = self.contexts
 
     def _find_error(self) -> BaseException:
-        """Return what has ended a run that failed."""
+        """Return the exception that ended a failed run."""
         if self._errors:
             return self._errors[0]
         found = self._binding.find_error(self.contexts)
-        return found or RuntimeError("A run has failed, and no error says why.")
+        return found or RuntimeError("A run has failed for an unknown reason.")
 
     def _run_in_slices(self, arguments: tuple[Any, ...], how: tuple[int, bool], total: int) -> int:
-        """Run slice by slice, with as many threads as pay, measured slice by slice."""
+        """Run slice by slice; after each, choose the number of threads by its time."""
         if self.plan.threads == 1:
             reached: int = self._run(*arguments, self._alone, *how, (0, total), 0)
             return reached
@@ -269,8 +268,7 @@ class Machine:
                     break
             batches: int = self._run(*arguments, 0)
         except BaseException:
-            # Those that were not admitted yet find the group closed; what the others do is over
-            # when they say so themselves.
+            # Threads that have not joined find the group closed; the others are waited for.
             group[in_group.GENERATION] = in_group.FAILED
             if group[in_group.STATE] == in_group.GATHERING:
                 group[in_group.STATE] = in_group.CLOSED
@@ -282,7 +280,7 @@ class Machine:
         return batches
 
     def _epochs(self, order: NDArray[np.int64] | int) -> NDArray[np.int64]:
-        """Return an order as ``interpreter.run`` takes it, a row for each epoch."""
+        """Return an order as a matrix with a row for each epoch."""
         if isinstance(order, np.ndarray):
             return order if order.ndim == 2 else order[np.newaxis]
         in_order = self._batch_in_order
@@ -291,13 +289,13 @@ class Machine:
         return in_order if order == in_order.size else in_order[:, :order]
 
     def losses_for(self, batches: int) -> NDArray[np.float64]:
-        """Return a buffer for the weight and the loss of each batch, which ``run`` fills in."""
+        """Return a buffer for the weight and the loss of each batch, for ``run``."""
         return np.zeros((batches, 2))
 
     def rows_at(self, place: str, rows: int, number: int = 0) -> Array:
-        """Return the arena's view of ``rows`` rows: of input, d_input, output, d_output or seed.
+        """Return the arena's view of ``rows`` rows of input, d_input, output, d_output or seed.
 
-        Of several outputs or seeds, it is the one with this number.
+        ``number`` selects one of several outputs or seeds.
         """
         found = self.plan.named[place, number]
         return self._rows(found, rows).reshape(rows, *found.shape)
@@ -319,9 +317,9 @@ class Machine:
     ) -> None:
         """Write the parameters' gradients of each sample from ``first`` to ``last``.
 
-        The first one's goes to ``begin`` in the vector ``grads``, each other ``stride`` further.
-        The plan has retained everything, and was run forward and backward. Several threads may do
-        this at the same time.
+        The first gradient begins at ``begin`` in the vector ``grads``, the others ``stride`` apart.
+        The plan must have been made with ``retain``, and run forward and backward. Several threads
+        may call this at the same time.
         """
         context = self.contexts[0].copy()
         scratch = np.empty(self.plan.scratch[1], np.uint8)
@@ -338,15 +336,15 @@ class Machine:
         return [self.rows_at("output", rows, head).copy() for head in heads]
 
     def start_back_with(self, gradients: Sequence[Array | float], rows: int) -> None:
-        """Write the gradient by each output where the backward pass finds it."""
+        """Write the gradient by each output into the arena, for the backward pass."""
         for head, gradient in enumerate(gradients):
             self.rows_at("d_output", rows, head)[...] = gradient
 
 
 def new_group(choice: Choice) -> NDArray[np.int64]:
-    """Return the array by which threads that share batches know of each other.
+    """Return the shared array of a thread group.
 
-    Each call has one of its own: a thread that comes too late finds it closed.
+    Each call has its own, so that a thread that starts too late finds its group closed.
     """
     group = aligned_zeros(in_group.GROUP_SIZE, np.dtype(np.int64))
     group[in_group.WANTED] = choice.threads
@@ -362,7 +360,7 @@ def _read_only(array: Array) -> Array:
 
 
 def aligned_zeros(size: int, dtype: np.dtype, alignment: int = 64) -> Array:
-    """Return zeros that begin at a cache line."""
+    """Return zeros that are aligned to a cache line."""
     padded = np.zeros(size + alignment // dtype.itemsize, dtype)
     start = -padded.ctypes.data % alignment // dtype.itemsize
     return padded[start : start + size]

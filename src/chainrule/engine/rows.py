@@ -1,6 +1,6 @@
-"""Rows of X as compiled code takes them: as bytes, whatever their dtype and their distance.
+"""The rows of X as bytes, with codes for dtype and stride.
 
-Each dtype and each layout as a type of its own would be compiled for by itself.
+Numba would compile again for each dtype and layout of an array.
 """
 
 from typing import Any
@@ -13,8 +13,8 @@ from chainrule.utils.arrays import GATHERED
 
 CODES = {dtype: ord(dtype.char) for dtype in GATHERED}
 
-# The memory from the first to the last row, the code of the dtype of what lies there, and,
-# in bytes, where row 0 begins and how far it is from one row to the next.
+# The memory from the first to the last row, the code of its dtype, and the offset of row 0 and the
+# stride between rows, in bytes.
 Rows = tuple[NDArray[np.uint8], int, int, int]
 
 

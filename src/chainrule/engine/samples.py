@@ -1,4 +1,4 @@
-"""The gradients of single samples, from what a plan's backward pass left in the arena."""
+"""The gradients of single samples, from the arena after a plan's backward pass."""
 
 from chainrule.engine.interpreter import OF_BACKWARD, VALUES, execute
 from chainrule.kernels import context as word

@@ -1,4 +1,4 @@
-"""An optimizer's step as a program: clipping, the rule, and the average that follows."""
+"""An optimizer's step as a program: clipping, the rule, and the moving average."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Run(NamedTuple):
 
 
 class UpdateOptions(NamedTuple):
-    """What a step does besides the optimizer's rule; 0 is no limit, and no average."""
+    """Options of a step besides the optimizer's rule; a limit of 0 means none."""
 
     clip_norm: float = 0.0
     clip_value: float = 0.0
@@ -39,11 +39,11 @@ class UpdateProgram:
 
     Parameters
     ----------
-    size : how many parameters there are.
+    size : the number of parameters.
     dtype : of the parameters.
     options : UpdateOptions
     rule : the name of the optimizer's operation; "" for none.
-    numbers : its hyperparameters, but for the learning rate.
+    numbers : its hyperparameters, without the learning rate.
     runs : of all parameters.
     """
 

@@ -1,4 +1,4 @@
-"""The arguments of a call in Python: what ``kernels.native`` makes of a row and a context."""
+"""The arguments of a call in Python: the counterpart of ``kernels.native``."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Arguments:
 
     Notes
     -----
-    Arrays are views of the memory that they lie in, and keep it: a function may keep them.
+    Arrays are views that keep their memory alive, so that a function may store them.
     """
 
     def __init__(
@@ -51,13 +51,13 @@ class Arguments:
         self._values: list[Any] = []
 
     def of(self, now: list[int]) -> list[Any] | None:
-        """Return the arguments for what the context says; None if there is nothing to do."""
+        """Return the arguments in this context; None if there are no rows to process."""
         bases = [self._arrays.get(i) for i in range(words.FIRST)]
         if self._last != (now, *map(id, bases)):
             reader = _ViewReader(self._row, now, self._dtype, self._arrays)
             self._values = [reader.argument(kind) for kind in self._kinds]
             self._last = (now, *map(id, bases)) if reader.is_any else ()
-            self._kept = bases  # so that no other array gets the identity of one of them
+            self._kept = bases  # keeps them alive, so that no other array gets the same id
             if not reader.is_any:
                 return None
         for kind, value in zip(self._kinds, self._values, strict=True):
@@ -67,7 +67,7 @@ class Arguments:
 
 
 class _ViewReader:
-    """Reads one argument after the other."""
+    """Reads the arguments of a row in order."""
 
     def __init__(
         self,
@@ -137,7 +137,7 @@ class _ViewReader:
         if prod(shape) == 0:
             return np.empty(shape, dtype)
         array = self._arrays[base]
-        place += self._context[base] - array.ctypes.data  # it may begin within the array
+        place += self._context[base] - array.ctypes.data  # the address may lie within the array
         memory = array.reshape(-1).view(np.uint8)
         return memory[place : place + prod(shape) * dtype.itemsize].view(dtype).reshape(shape)
 

@@ -1,4 +1,4 @@
-"""Where each buffer lies in the arena: buffers that are never alive together may share memory."""
+"""The layout of the arena: buffers whose lifetimes do not overlap may share memory."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The arguments of a plan's functions: arrays and numbers, as a table of int64s holds them."""
+"""The arguments of a plan's functions: arrays and numbers, encoded as int64s in a table."""
 
 from collections.abc import Hashable, Mapping
 from math import prod
@@ -10,7 +10,7 @@ from chainrule.kernels.argument import Kind, Rows
 
 
 class Constants(NamedTuple):
-    """The key of a buffer that holds these numbers all the time."""
+    """The key of a buffer that always holds these numbers."""
 
     values: tuple[float, ...]
 
@@ -21,9 +21,9 @@ class Argument(NamedTuple):
     Attributes
     ----------
     kind : Kind
-    base : which array it lies in, a word of the context.
-    place : where it begins there, in bytes; of the arena, the key of a buffer.
-    words : what the table says of it besides base and place.
+    base : the array that it is a part of, as a word of the context.
+    place : its offset there in bytes; in the arena, the key of a buffer.
+    words : its further words in the table.
     """
 
     kind: Kind
@@ -33,11 +33,11 @@ class Argument(NamedTuple):
 
     @property
     def buffer(self) -> Hashable | None:
-        """The key of the arena's buffer that it is; None if it is none."""
+        """The key of its buffer in the arena; None if it is elsewhere."""
         return self.place if self.base == context.ARENA else None
 
     def encode(self, places: Mapping[Hashable, int]) -> list[int]:
-        """Return its words, with the arena's buffers at these places."""
+        """Return its words in the table; ``places`` are the offsets of the arena's buffers."""
         if self.base < 0:
             return list(self.words)
         place = places[self.place] if self.base == context.ARENA else self.place
@@ -46,7 +46,7 @@ class Argument(NamedTuple):
 
 
 def number(value: float) -> Argument:
-    """Return a number of the plan's: an int stays one, anything else is a float64."""
+    """Return a constant: an int is passed as an int64, anything else as a float64."""
     if isinstance(value, int):
         return Argument(Kind(Rows.NUMBER, dtype="i8"), words=(int(value),))
     (bits,) = unpack("q", pack("d", value))
@@ -66,7 +66,7 @@ def word(place: int, dtype: str = "i8") -> Argument:
 
 
 def position(row_size: int) -> Argument:
-    """Return how many numbers come before the thread's rows, of an array of such rows."""
+    """Return the number of elements before the thread's rows, in an array of such rows."""
     return Argument(Kind(Rows.POSITION), words=(row_size,))
 
 
@@ -78,7 +78,7 @@ def whole(base: int, place: Hashable, shape: tuple[int, ...], dtype: str = "") -
 def counted(
     base: int, count: int, columns: tuple[int, ...], dtype: str = "", before: int = 0
 ) -> Argument:
-    """Return an array of as many rows as the context says, behind ``before`` columns of others."""
+    """Return an array with the context's number of rows, after ``before`` other columns."""
     return Argument(Kind(Rows.COUNTED, 1 + len(columns), dtype, count), base, before, columns)
 
 

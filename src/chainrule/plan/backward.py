@@ -19,8 +19,8 @@ class Backward:
     ----------
     caller : Caller
     steps : list of Step
-    outputs : values whose gradients are there when it begins.
-    inputs : values that no step makes: gradients by them are wanted only on demand.
+    outputs : values whose gradients exist when it begins.
+    inputs : values that no step computes: the gradients by them are computed on demand only.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Backward:
 
     def _append(self, step: Step) -> None:
         if step.y.buffer not in self._has_gradient:
-            return  # no output's gradient comes here: the value is read where the derivative is 0
+            return  # the outputs' derivatives by this value are 0
         operands = dict(zip(step.operation.operands, step.operands, strict=True))
         for name, tensor in reversed(operands.items()):
             functions = step.operation.backward_of(name)
@@ -75,7 +75,7 @@ class Backward:
                 self.calls.append(self._caller.call(step, of_parameter, Flag.PARAMETERS, adds=adds))
 
     def _flags(self, step: Step, tensor: Tensor, last: Function) -> int | None:
-        """Return the flags of the calls that compute a gradient; None if nobody needs it."""
+        """Return the flags of the calls that compute a gradient; None if it is not needed."""
         if takes_chunks(step, last):
             return Flag.VALUES | Flag.CHUNKED
         if tensor.buffer in self._serves_parameters:
@@ -104,13 +104,13 @@ class Backward:
             self.calls.append(Call(function(accumulate), tuple(both), flags & ~Flag.CHUNKED))
 
     def _joins(self, key: object) -> bool:
-        """Tell whether a later step has written to this gradient, so that others add to it."""
+        """Tell whether a later step has written this gradient, so that this one adds to it."""
         joins = key in self._has_gradient
         self._has_gradient.add(key)
         return joins
 
     def _sum_of_chunks(self, step: Step) -> Call:
-        """Return the call that adds up what each chunk of rows has given."""
+        """Return the call that adds up the gradients of the chunks of rows."""
         from chainrule.kernels.combine import add_up  # loads Numba
 
         size, start = parameters_of(step), first_offset(step, self._caller.offsets)
@@ -126,7 +126,7 @@ class Backward:
 
 
 def takes_chunks(step: Step, code: Function) -> bool:
-    """Tell whether a backward function adds up gradients of parameters over the rows it gets."""
+    """Tell whether a backward function sums gradients of parameters over the rows that it gets."""
     return (
         any(name[:2] == "d_" and name[2:] in step.parameters for name in code.names)
         and code not in step.operation.gradients.values()

@@ -1,4 +1,4 @@
-"""A call of a function, and how the functions of a step become calls: what each argument is."""
+"""A call of a function, and the calls of a step's functions with their arguments."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Call:
     Attributes
     ----------
     function : Function
-    arguments : what it takes.
+    arguments : its arguments, in order.
     flags : a sum of ``context.Flag``.
     """
 
@@ -45,11 +45,11 @@ class Call:
 
     @cached_property
     def kinds(self) -> tuple[Kind, ...]:
-        """What compiled code must know of its arguments."""
+        """The kinds of its arguments, for which the function is compiled."""
         return tuple(argument.kind for argument in self.arguments)
 
     def encode(self, places: Mapping[Hashable, int]) -> list[int]:
-        """Return the row, without the function: the binding fills in its address."""
+        """Return the call's row of the table; the binding fills in the function's address."""
         row = [0] * HEADER
         row[1] = self.flags | (0 if self.function.can_compile else context.Flag.PYTHON)
         for argument in self.arguments:
@@ -72,9 +72,9 @@ class Caller:
 
     Parameters
     ----------
-    offsets : where each parameter begins in the vector of all, by name.
-    item : bytes of a number.
-    scratch : how many numbers a thread's workspace has.
+    offsets : each parameter's position in the vector of all, by name.
+    item : bytes of an element.
+    scratch : elements of a thread's workspace.
     """
 
     def __init__(self, offsets: Mapping[str, int], item: int, scratch: int) -> None:
@@ -91,7 +91,7 @@ class Caller:
     ) -> Call:
         """Return the call of one of a step's functions.
 
-        ``buffers`` are other ones than usual for what is named so.
+        ``buffers`` replaces the buffers of some arguments, by name.
         """
         buffers = buffers or {}
         arguments = [
@@ -106,7 +106,7 @@ class Caller:
         if name == "y" or name in operands:
             tensor = step.y if name == "y" else operands[name]
             return self._rows(tensor, buffer or value(tensor), step.operation.view)
-        if name in step.parameters:  # a user's may be called like what comes below
+        if name in step.parameters:  # first, as a user's parameter may have one of the names below
             return self._parameter(step.parameters[name])
         if name in ("dy", "temporary"):
             return self._rows(step.y, buffer or gradient(step.y), step.operation.view)
@@ -144,7 +144,7 @@ class Caller:
             use = step.parameters[own]
             return share_start(self._offset(use), *units_of(use.shape))
         raise ValueError(
-            f"{step.operation.name}'s functions take {name!r}, which a step of it does not have."
+            f"{step.operation.name}'s functions take {name!r}, which the step does not have."
         )
 
     def _rows(self, tensor: Tensor, buffer: Hashable, view: View) -> Argument:
@@ -172,12 +172,12 @@ class Caller:
 def call_with(
     function: Function, given: Mapping[str, Argument], owner: str, flags: int = 0
 ) -> Call:
-    """Return the call of a function with what is given by name; ``owner`` is whose function it is.
+    """Return the call of a function with arguments by name; error messages name its ``owner``.
 
     Raises
     ------
     ValueError
-        If the function takes what there is not.
+        If an argument is missing.
     """
     for name in function.names:
         if name not in given:
@@ -197,10 +197,10 @@ def units_of(shape: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
 
 
 def parameters_of(step: Step) -> int:
-    """Return how many numbers a step's parameters are."""
+    """Return the number of elements of a step's parameters."""
     return sum(prod(use.shape) for use in step.parameters.values())
 
 
 def first_offset(step: Step, offsets: Mapping[str, int]) -> int:
-    """Return where a step's parameters begin."""
+    """Return the position of a step's first parameter in the parameter vector."""
     return min(offsets[use.name] for use in step.parameters.values())

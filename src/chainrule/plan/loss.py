@@ -1,4 +1,4 @@
-"""The losses of a plan, as calls: outputs are compared with targets, then terms are added up."""
+"""The losses of a plan, as calls: terms and gradients for each row, then the sum of the terms."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from chainrule.plan.data import order_of
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """An output of the network, and the loss that it goes into, if any.
+    """An output of the network, and its loss, if any.
 
     Attributes
     ----------
     output : Tensor
     loss : LossOperation, or None
     numbers : its hyperparameters, by name; functions get a tuple as an array.
-    loss_weight : its weight in the sum of all.
-    target_shape : of a row of targets; None where the loss takes labels, or there is none.
+    loss_weight : its weight in the sum of all losses.
+    target_shape : of a row of targets; None if the loss takes labels, or there is none.
     """
 
     output: Tensor
@@ -44,7 +44,7 @@ class Head:
 
     @property
     def takes_labels(self) -> bool:
-        """Whether the loss compares the output with labels."""
+        """Whether the loss takes labels."""
         return self.loss is not None and self.target_shape is None
 
     @property
@@ -54,7 +54,7 @@ class Head:
 
 
 def calls_of_loss(caller: Caller, heads: Sequence[Head]) -> list[Call]:
-    """Return what compares all outputs with their targets, in each thread's own rows."""
+    """Return the calls of all losses, for the rows of one thread."""
     from chainrule.kernels.gather import (  # loads Numba
         gather_rows,
         gather_values,
@@ -68,7 +68,7 @@ def calls_of_loss(caller: Caller, heads: Sequence[Head]) -> list[Call]:
     for loss in losses:
         if loss.row_weight is not None and len(losses) > 1:
             raise ValueError(
-                f"{loss.name} weighs rows, which have one weight for all of the network's losses."
+                f"{loss.name} changes the rows' weights, so it must be the network's only loss."
             )
     weights = counted(context.WEIGHTS, context.WEIGHT_ROWS, ())
     total = whole(context.SELF, 8 * context.TOTAL_WEIGHT, (1,), "f8")
@@ -96,7 +96,7 @@ def calls_of_loss(caller: Caller, heads: Sequence[Head]) -> list[Call]:
 
 
 def calls_of_loss_sum(caller: Caller, heads: Sequence[Head]) -> list[Call]:
-    """Return what adds up the terms of the whole batch."""
+    """Return the calls that sum the terms of the whole batch."""
     from chainrule.kernels.loss import add_loss  # loads Numba
 
     calls = []
@@ -126,7 +126,7 @@ def _calls_of_head(caller: Caller, head: Head, loss: LossOperation) -> list[Call
         "weight": _weight(caller),
         "total": total,
         "terms": _terms(caller, head),
-        # As a user's function calls them: a vector.
+        # The name in users' functions, where the terms are a vector.
         "losses": rows_of(context.ARENA, _key("terms", head), (), caller.item),
         **{name: hyperparameter(entry) for name, entry in head.numbers.items()},
     }
@@ -138,7 +138,7 @@ def _calls_of_head(caller: Caller, head: Head, loss: LossOperation) -> list[Call
     calls = []
     if loss.row_weight is not None:
         calls.append(call_with(loss.row_weight, given, loss.name))
-        # All rows have their weights then.
+        # After the barrier, the weights of all rows are final.
         total_of_rows = whole(context.SELF, 8 * context.TOTAL_WEIGHT, (1,), "f8")
         arguments = _weight(caller, Rows.BATCH), total_of_rows
         calls.append(Call(function(add_up_weights), arguments, Flag.BARRIER))

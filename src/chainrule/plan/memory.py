@@ -1,4 +1,4 @@
-"""Which buffers a plan needs, how large they are, and from when to when."""
+"""The buffers of a plan: their sizes and lifetimes."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from chainrule.plan.call import Call
 
 
 class Memory:
-    """Collects which moments need which buffers.
+    """Collects the sizes and lifetimes of buffers; moments count the calls.
 
     Parameters
     ----------
     item : bytes of a number.
     rows : of the largest batch.
-    chunks : into how many it may be cut.
+    chunks : the largest number of chunks in a batch.
     """
 
     def __init__(self, item: int, rows: int, chunks: int) -> None:
@@ -26,7 +26,7 @@ class Memory:
         self._moments: dict[Hashable, list[int]] = {}
 
     def touch(self, calls: Sequence[Call], first_moment: int) -> int:
-        """Note what calls need, one after the other; return the moment after the last one."""
+        """Record the buffers of successive calls; return the moment after the last one."""
         for moment, call in enumerate(calls, first_moment):
             for argument in call.arguments:
                 if argument.buffer is None:
@@ -44,14 +44,14 @@ class Memory:
         return first_moment + len(calls)
 
     def need(self, buffer: Hashable, size: int, moments: Iterable[int]) -> None:
-        """Note that a buffer of so many bytes must hold what it holds at these moments."""
+        """Record that a buffer of ``size`` bytes is alive at these moments."""
         self._bytes[buffer] = max(size, self._bytes.get(buffer, 0))
         self._moments.setdefault(buffer, []).extend(moments)
 
     def places(self, *, share: bool) -> tuple[dict[Hashable, int], int]:
-        """Return each buffer's offset in bytes, and the bytes of all.
+        """Return each buffer's offset, and the size of all, in bytes.
 
-        With ``share``, buffers that are never needed at the same moment may share memory.
+        With ``share``, buffers whose lifetimes do not overlap may share memory.
         """
         lifetimes = {
             key: Lifetime(self._bytes[key], min(moments), max(moments))
