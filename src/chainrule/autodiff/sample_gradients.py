@@ -106,7 +106,7 @@ class SampleGradients:
     def _write(self, first: int, last: int, begin: int, stride: int, grads: FloatArray) -> None:
         """Write the gradients from ``first`` to ``last``, one each ``stride`` from ``begin`` on."""
         if self._by_step:
-            self._machine.differentiate_samples(first, last, begin, stride, grads)
+            self._machine.differentiate_samples(first, last, begin, stride, self._params, grads)
             return
         # Of some layer, only the sum over a batch is known: it takes batches of one.
         size, shape = self._params.size, self._inputs.shape[1:]
