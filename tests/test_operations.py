@@ -4,6 +4,7 @@ import inspect
 import json
 import tokenize
 from importlib import import_module
+from math import lgamma
 from pathlib import Path
 from pkgutil import iter_modules
 
@@ -227,39 +228,81 @@ def test_quantiles_of_several_targets():
     np.testing.assert_allclose(d_output, np.stack([d for _, d in parts], axis=1) / 3)
 
 
-@pytest.mark.parametrize("loss", ["L1Loss", "PoissonNLLLoss", "GaussianNLLLoss", "QuantileLoss"])
-def test_fisher_is_the_mean_of_squared_gradients(loss):
+ERRORS = np.linspace(-40.0, 40.0, 80_001)
+COUNTS = np.arange(80.0)
+
+
+def huber_density(delta):
+    clipped = np.clip(ERRORS, -delta, delta)
+    return np.exp(-clipped * (ERRORS - clipped / 2))
+
+
+def softmax(z):
+    return np.exp(z) / np.exp(z).sum()
+
+
+# For each loss: a row's output, targets, how probable each is, and how many rows it counts for.
+LIKELIHOODS = [
+    (cr.MSELoss(), [0.5], 0.5 + ERRORS, np.exp(-(ERRORS**2)), 1.0),
+    (cr.HuberLoss(0.8), [0.5], 0.5 + ERRORS, huber_density(0.8), 1.0),
+    (cr.L1Loss(), [0.5], 0.5 + ERRORS, np.exp(-abs(ERRORS)), 1.0),
+    (cr.QuantileLoss([0.3]), [0.5], 0.5 + ERRORS,
+     np.exp(-np.where(ERRORS > 0, 0.3, -0.7) * ERRORS), 1.0),
+    (cr.GaussianNLLLoss(), [0.5, 1.5], 0.5 + ERRORS, np.exp(-(ERRORS**2) / 3), 1.0),
+    (cr.PoissonNLLLoss(), [0.7], COUNTS,
+     [np.exp(0.7 * n - np.exp(0.7) - lgamma(n + 1)) for n in COUNTS], 1.0),
+    (cr.PoissonNLLLoss(log_input=False, full=True), [2.5], COUNTS,
+     [np.exp(n * np.log(2.5) - 2.5 - lgamma(n + 1)) for n in COUNTS], 1.0),
+    (cr.BCEWithLogitsLoss(), [np.log(3)], np.arange(2.0), [0.25, 0.75], 1.0),
+    (cr.BCEWithLogitsLoss(pos_weight=4.0), [np.log(3)], np.arange(2.0), [0.25, 0.75], [1.0, 4.0]),
+    (cr.CrossEntropyLoss(), [0.1, 0.9, -0.4], np.arange(3), softmax([0.1, 0.9, -0.4]), 1.0),
+    (cr.CrossEntropyLoss(weight=[1.0, 0.0, 3.0]), [0.1, 0.9, -0.4], np.arange(3),
+     softmax([0.1, 0.9, -0.4]), [1.0, 0.0, 3.0]),
+]  # fmt: skip
+
+
+def test_each_loss_has_its_likelihood_here():
+    public = {getattr(cr, name) for name in cr.losses.__all__}
+    assert {type(loss) for loss, *_ in LIKELIHOODS} == public
+
+
+@both_backends
+@pytest.mark.parametrize("likelihood", LIKELIHOODS, ids=lambda case: repr(case[0]))
+def test_fisher_is_the_mean_of_squared_gradients(likelihood, backend):
     """Over targets of the distribution whose likelihood the loss is."""
-    output = np.array([[0.5, 1.5]])
-    loss = cr.QuantileLoss([0.2, 0.7]) if loss == "QuantileLoss" else getattr(cr, loss)()
-    draws = _targets_drawn(loss, output[0])
-    columns = 1 if isinstance(loss, cr.GaussianNLLLoss) else 2
-    squares = np.zeros(2)
-    if isinstance(loss, cr.QuantileLoss):  # each quantile has a distribution of its own
-        for j in range(2):
-            gradient = loss(np.repeat(output, len(draws), 0), draws[:, j])[1][:, j]
-            squares[j] = (gradient**2).mean()
-    else:
-        squares = (loss(np.repeat(output, len(draws), 0), draws)[1] ** 2).mean(axis=0)
-    squares *= len(draws) ** 2 * (columns if columns == 1 else 2)
-    net = cr.Sequential(cr.Linear(2, 2, bias=False), dtype="float64")
-    found = [
-        cr.fisher_vp(net, loss, [[1.0, 0.0]], vector, params=[*output[0], 0.0, 0.0])[:2]
-        for vector in ([1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0])
-    ]
-    np.testing.assert_allclose(found, np.diag(squares), rtol=0.05)
+    loss, output, targets, probable, counts = likelihood
+    rows, size = len(targets), len(output)
+    unweighted = type(loss)() if np.ndim(counts) else loss
+    gradients = unweighted(np.tile(output, (rows, 1)), targets)[1] * rows
+    probable = np.array(probable) / np.sum(probable)
+    expected = (gradients.T * (probable * counts)) @ gradients
+    if isinstance(loss, cr.CrossEntropyLoss):  # which divides by the weights of classes
+        expected /= (probable * counts).sum()
+
+    net = cr.Sequential(cr.Linear(1, size, bias=False), dtype="float64", backend=backend)
+    x, scale = [[1.0], [0.5]], [2.0, 0.0]  # the second row counts for nothing
+    for direction, product in zip(np.eye(size), expected, strict=True):
+        found = cr.fisher_vp(net, loss, x, direction, sample_weight=scale, params=output)
+        np.testing.assert_allclose(found, product, rtol=1e-3, atol=1e-9)
 
 
-def _targets_drawn(loss, output, number=200_000):
-    if isinstance(loss, cr.L1Loss):
-        return rng(0).laplace(output, 1.0, (number, 2))
-    if isinstance(loss, cr.PoissonNLLLoss):
-        return rng(0).poisson(np.exp(output), (number, 2)).astype(float)
-    if isinstance(loss, cr.GaussianNLLLoss):
-        return rng(0).normal(output[0], np.sqrt(output[1]), (number, 1))
-    q = np.array(loss.quantiles)
-    above = rng(0).uniform(size=(number, 2)) < 1 - q
-    return output + np.where(above, 1.0, -1.0)
+def test_fisher_with_class_weights_over_several_blocks():
+    """A row counts by the mean weight of its classes, in the divisor too."""
+    net = cr.Sequential(cr.Linear(2, 4), cr.Tanh(), cr.Linear(4, 3), dtype="float64", seed=0)
+    x, rows = rng(0).normal(size=(700, 2)), 700
+    weight, of_classes = rng(1).uniform(0, 2, rows), np.array([0.5, 2.0, 0.1])
+    vector = rng(2).normal(size=net.params.size)
+    p = np.apply_along_axis(softmax, 1, net.predict(x))
+    product, total = np.zeros(vector.size), 0.0
+    for label in range(3):
+        gradients = cr.per_sample_grad(net, cr.CrossEntropyLoss(), x, np.full(rows, label))
+        counts = weight * p[:, label] * of_classes[label]
+        product += (counts * (gradients @ vector)) @ gradients
+        total += counts.sum()
+    for smoothing in (0.0, 0.1):
+        loss = cr.CrossEntropyLoss(smoothing, weight=of_classes)
+        found = cr.fisher_vp(net, loss, x, vector, sample_weight=weight)
+        np.testing.assert_allclose(found, product / total, rtol=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ import chainrule as cr
 from chainrule.explain import notation
 from chainrule.layers.container import Container
 
+pytestmark = pytest.mark.once
+
 WITH_ARGUMENTS = {
     "Linear": [(4, 4), (4, 4, False)],
     "GELU": [("none",), ("tanh",)],

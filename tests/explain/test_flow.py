@@ -7,6 +7,8 @@ import chainrule as cr
 from chainrule.explain import notation, probe
 from chainrule.explain.flow import TIME_FRACTION, _Schedule
 
+pytestmark = pytest.mark.once
+
 NETWORKS = {
     "relu": [cr.Linear(6, 8), cr.ReLU(), cr.Linear(8, 4)],
     "named": [cr.Linear(6, 8), cr.Tanh(name="T"), cr.Linear(8, 4, name="logits"), cr.Identity()],

@@ -6,6 +6,8 @@ import pytest
 import chainrule as cr
 from chainrule.explain import notation
 
+pytestmark = pytest.mark.once
+
 TIED = cr.Shared(cr.Linear(3, 3), cr.Tanh())
 GATE = cr.Sequential(cr.Linear(3, 3), cr.Sigmoid(), seed=4)
 NETWORKS = {

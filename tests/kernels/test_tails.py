@@ -13,6 +13,8 @@ from chainrule.layers.activation import Elementwise
 from chainrule.reference import activation as reference_activation
 from chainrule.reference import curvature as reference_curvature
 
+pytestmark = pytest.mark.once
+
 CUBIC = mpmath.mpf("0.044715")
 ARGUMENTS = {"leaky_relu": (0.25,), "elu": (1.0,)}  # that are exact, and where they are needed
 

@@ -12,6 +12,8 @@ import chainrule as cr
 from chainrule.kernels.jit import JIT_DISABLED
 from chainrule.models.model_file import CHECKSUM, TRAINING, _checksum
 
+pytestmark = pytest.mark.once
+
 
 def data(rows=70, seed=0):
     rng = np.random.default_rng(seed)

@@ -8,6 +8,8 @@ import pytest
 
 import chainrule as cr
 
+pytestmark = pytest.mark.once
+
 rng = np.random.default_rng(0)
 X, Y = rng.normal(size=(60, 8)), rng.integers(0, 5, 60)
 HELD_OUT = X[40:], Y[40:]

@@ -218,8 +218,9 @@ def fisher_vp(
     It equals the Gauss-Newton matrix if that does not depend on y, as with ``MSELoss`` and the
     classification losses.
 
-    Parameters, result and errors are those of :func:`gauss_newton_vp`. A loss with class weights is
-    not a log-likelihood, and raises NotImplementedError.
+    Parameters, result and errors are those of :func:`gauss_newton_vp`. A target counts by its
+    class's weight, or by ``pos_weight``, as so many rows: the squared gradient is that of the loss
+    without these, and a row's own weight their mean. Label smoothing changes nothing.
 
     References
     ----------
@@ -307,7 +308,10 @@ def _output_curvature_product(
             outputs = len(machine.plan.heads)
             for head in range(outputs):
                 tangent = forward.rows_at("output", rows, outputs + head)
-                curve_output(net, machine, head, batch, block, losses[0, 0], tangent, fisher)
+                total = curve_output(
+                    net, machine, head, batch, block, losses[0, 0], tangent, fisher
+                )
+            losses[0, 0] = total
             grads = mean.parameter_buffer()
             machine.run(Phase.BACKWARD, order, params=params, grads=grads)
             mean.add(block, losses[0], grads, machine.rows_at("d_input", rows))
@@ -323,13 +327,18 @@ def curve_output(
     total: float,
     tangent: FloatArray,
     fisher: bool = False,
-) -> None:
-    """Replace the loss's gradient by an output by its derivative along the output's tangent."""
+) -> float:
+    """Replace the loss's gradient by an output by its derivative along the output's tangent.
+
+    Returns the block's weight: ``total``, or what it is on average over the targets.
+    """
     head, rows = machine.plan.heads[number], len(tangent)
     loss, factor = head.loss, head.loss_weight
     curvature = None if loss is None else loss.curvature
+    row_weight = None if loss is None else loss.row_weight
     if loss is not None and fisher and loss.fisher is not None:
         curvature, information = loss.fisher(head.numbers)
+        row_weight = loss.fisher_row_weight
         factor *= information
     if curvature is None:
         raise NotImplementedError(
@@ -350,11 +359,14 @@ def curve_output(
         given["label"] = batch.targets.values[number][block].copy()
     else:
         given["target"] = batch.targets.values[number][block].copy().reshape(rows, -1)
-    if loss is not None and loss.row_weight is not None:
-        code_of(loss.row_weight, net.backend)(*(given[name] for name in loss.row_weight.names))
+    if row_weight is not None:
+        code_of(row_weight, net.backend)(*(given[name] for name in row_weight.names))
+        if fisher:
+            given["total"] = float(given["weight"].sum(dtype=np.float64))
     code_of(curvature, net.backend)(*(given[name] for name in curvature.names))
     if factor != 1.0:
         d_gradient *= factor
+    return float(given["total"])
 
 
 def _array_or_number(value: float | tuple[float, ...], dtype: np.dtype) -> Any:

@@ -106,7 +106,7 @@ class SampleGradients:
     def _write(self, first: int, last: int, begin: int, stride: int, grads: FloatArray) -> None:
         """Write the gradients from ``first`` to ``last``, ``stride`` apart, from ``begin`` on."""
         if self._by_step:
-            self._machine.differentiate_samples(first, last, begin, stride, grads)
+            self._machine.differentiate_samples(first, last, begin, stride, self._params, grads)
             return
         # Some layer can only compute the sum over a batch: run batches of one row.
         size, shape = self._params.size, self._inputs.shape[1:]

@@ -122,6 +122,7 @@ class Binding:
         self.table = table.copy() if compiled else table.copy().view(PythonProgram)
         self.has_functions_of_users = any(call.function.label for call in program)
         self._kept: list[Any] = []  # references to the objects whose addresses are in the table
+        self._arguments: list[Arguments] = []  # of functions in Python
         for row, call in zip(self.table, program, strict=True):
             bound: Any
             if compiled and call.function.can_compile:
@@ -130,6 +131,7 @@ class Binding:
                 bound = native_function(call.function, call.kinds, dtype)
             else:
                 arguments = Arguments(call.kinds, row.tolist(), dtype, arrays)
+                self._arguments.append(arguments)
                 bound = PythonCall(call.function, arguments, code_of(call.function, backend))
                 if compiled:
                     bound = NativeCallback(bound, errors)
@@ -139,13 +141,19 @@ class Binding:
         if isinstance(self.table, PythonProgram):
             self.table.functions = self._kept
 
-    def find_error(self, contexts: NDArray[np.int64]) -> Exception | None:
+    def forget_arguments(self) -> None:
+        """Drop the references to what the functions in Python were called with."""
+        for arguments in self._arguments:
+            arguments.forget()
+
+    def find_error(self, contexts: NDArray[np.int64], before: int = 0) -> Exception | None:
         """Return the exception of a failed compiled function, by calling its Python form.
 
-        The arrays must still be those of the call.
+        The arrays must still be those of the call. So many rows of another program have the numbers
+        ``before`` those of this one.
         """
         for context in contexts.tolist():
-            failed = -1 - context[words.DONE]
+            failed = -1 - context[words.DONE] - before
             if 0 <= failed < len(self._program):
                 return self._raised_by(failed, context)
         return None

@@ -164,8 +164,10 @@ def run_batch(
         program, sections, phases, differentiates, context, group
     ):
         return False
-    if phases & UPDATE:
-        return execute(update, START, update.shape[0], NOTHING, context, group)
+    if phases & UPDATE and not execute(update, START, update.shape[0], NOTHING, context, group):
+        if context[DONE] < 0:  # the update's rows are numbered from the plan's last one on
+            context[DONE] -= program.shape[0]
+        return False
     return True
 
 

@@ -194,7 +194,9 @@ class Machine:
     def _end(self, batches: int) -> int:
         """Return the number of computed batches, or raise the exception that ended the run."""
         if batches == FAILED or self._errors:
-            raise self._find_error()
+            raise self._find_error(self.contexts)
+        if self._arrays:
+            self._forget_arrays()
         self.usable = True
         return batches
 
@@ -214,12 +216,21 @@ class Machine:
         self._arrays[words.SCRATCH] = self.arena
         self._arrays[words.SELF] = self.contexts
 
-    def _find_error(self) -> BaseException:
+    def _forget_arrays(self) -> None:
+        """Drop the references to a run's arrays: a machine may be kept for long until its next."""
+        self._arrays.clear()
+        for binding in (self._binding, self._update[1]):
+            binding.forget_arguments()
+
+    def _find_error(self, contexts: NDArray[np.int64]) -> BaseException:
         """Return the exception that ended a failed run."""
         if self._errors:
             return self._errors[0]
-        found = self._binding.find_error(self.contexts)
+        found = self._binding.find_error(contexts)
+        if found is None:  # the rows of the update are numbered from the plan's last one on
+            found = self._update[1].find_error(contexts, len(self.plan.program))
         return found or RuntimeError("A run has failed for an unknown reason.")
+
 
     def _run_in_slices(self, arguments: tuple[Any, ...], how: tuple[int, bool], total: int) -> int:
         """Run slice by slice; after each, choose the number of threads by its time."""
@@ -313,22 +324,34 @@ class Machine:
         return self.arena[place.start : place.start + rows * size].reshape(rows, size)
 
     def differentiate_samples(
-        self, first: int, last: int, begin: int, stride: int, grads: Array
+        self, first: int, last: int, begin: int, stride: int, params: Array, grads: Array
     ) -> None:
         """Write the parameters' gradients of each sample from ``first`` to ``last``.
 
         The first gradient begins at ``begin`` in the vector ``grads``, the others ``stride`` apart.
-        The plan must have been made with ``retain``, and run forward and backward. Several threads
-        may call this at the same time.
+        The plan must have been made with ``retain``, and run forward and backward with these
+        parameters. Several threads may call this at the same time.
         """
         context = self.contexts[0].copy()
         scratch = np.empty(self.plan.scratch[1], np.uint8)
+        arrays = {
+            words.PARAMS: params,
+            words.GRADS: grads,
+            words.ARENA: self.arena,
+            words.SCRATCH: scratch,
+        }
         if self._needs_arrays:
-            self._arrays[words.GRADS], self._arrays[words.SCRATCH] = grads, scratch
+            self._arrays.update(arrays)
         get_function(self._backend, "samples", "differentiate_samples")(
             self._binding.table, self.plan.sections, context, scratch, first, last, grads[begin:],
             stride, self._alone,
         )  # fmt: skip
+        if self._alone[in_group.GENERATION] == in_group.FAILED:
+            self.usable = False
+            self._arrays.update(arrays)
+            raise self._find_error(context[np.newaxis])
+        if self._arrays:
+            self._forget_arrays()
 
     def outputs(self, rows: int) -> list[Array]:
         """Return a copy of each output."""

@@ -47,8 +47,13 @@ class Arguments:
     ) -> None:
         self._kinds, self._dtype, self._arrays = tuple(kinds), dtype, arrays
         self._row = list(row)
+        self.forget()
+
+    def forget(self) -> None:
+        """Let go of the arguments that were made last."""
         self._last: tuple[Any, ...] = ()
         self._values: list[Any] = []
+        self._kept: list[Array | None] = []
 
     def of(self, now: list[int]) -> list[Any] | None:
         """Return the arguments in this context; None if there are no rows to process."""

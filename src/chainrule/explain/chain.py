@@ -17,7 +17,7 @@ from chainrule.explain.trace import Trace, trace
 from chainrule.losses import Loss
 from chainrule.models.sequential import Sequential
 from chainrule.optimizers import Optimizer
-from chainrule.utils.arguments import integer
+from chainrule.utils.arguments import flag, integer
 from chainrule.utils.files import write_whole
 
 if TYPE_CHECKING:
@@ -261,4 +261,4 @@ def explain(
     """
     check_loss(net, loss)
     limit = integer(max_elements, "max_elements", least=0)
-    return Chain(net, loss, x, y, merge=merge, max_elements=limit)
+    return Chain(net, loss, x, y, merge=flag(merge, "merge"), max_elements=limit)

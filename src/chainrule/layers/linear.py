@@ -6,7 +6,7 @@ from chainrule.layers.initializers import Initializer, KaimingUniform, UniformBy
 from chainrule.layers.layer import Layer, Parameter
 from chainrule.operations.operation import Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
-from chainrule.utils.arguments import integer
+from chainrule.utils.arguments import flag, integer
 
 __all__ = ["Linear"]
 
@@ -53,6 +53,7 @@ class Linear(Layer):
         for name in ("in_features", "out_features"):
             size = integer(getattr(self, name), f"Linear's {name}", least=1)
             object.__setattr__(self, name, size)
+        object.__setattr__(self, "bias", flag(self.bias, "Linear's bias"))
         for name in ("weight_init", "bias_init"):
             if not isinstance(getattr(self, name), Initializer):
                 raise TypeError(

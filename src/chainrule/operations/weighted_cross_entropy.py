@@ -77,11 +77,44 @@ def weighted_cross_entropy_curvature(
     scale_rows(d_gradient, weight, row_scale(total, 1))
 
 
+@kernel
+def weigh_expected_classes(output, weight, class_weight):
+    for i in range(weight.size):
+        row, total, mean = output[i], 0.0, 0.0
+        largest = row[0]
+        for j in range(row.size):
+            largest = max(largest, row[j])
+        for j in range(row.size):
+            p = exp(row[j] - largest)
+            total += p
+            mean += p * class_weight[j]
+        weight[i] *= mean / total
+
+
+@kernel
+def weighted_cross_entropy_fisher(output, weight, total, direction, d_gradient, class_weight):
+    softmax(output, d_gradient)
+    for i in range(output.shape[0]):
+        movement, row = direction[i], d_gradient[i]
+        # The same by p, the probabilities, and by q, in which each class counts by its weight.
+        mass, mean, weighted_mean = 0.0, 0.0, 0.0
+        for j in range(row.size):
+            q = row[j] * class_weight[j]
+            mass += q
+            mean += row[j] * movement[j]
+            weighted_mean += q * movement[j]
+        if mass > 0.0:
+            weighted_mean /= mass
+        for j in range(row.size):
+            p = row[j]
+            q = p * class_weight[j] / mass if mass > 0.0 else 0.0
+            row[j] = q * (movement[j] - mean) + p * (mean - weighted_mean)
+    scale_rows(d_gradient, weight, row_scale(total, 1))
+
+
 def _fisher(numbers: Mapping[str, Any]) -> tuple[Function, float]:
-    raise NotImplementedError(
-        "With class weights, the loss is no negative log-likelihood, so it has no Fisher "
-        "information; gauss_newton_vp has the matrix for given labels."
-    )
+    """Return the mean over classes, each as probable as the network says, by their weights."""
+    return function(weighted_cross_entropy_fisher), 1.0
 
 
 OPERATION = LossOperation(
@@ -91,5 +124,6 @@ OPERATION = LossOperation(
     _fisher,
     terms="row",
     row_weight=function(weigh_classes),
+    fisher_row_weight=function(weigh_expected_classes),
     sample={"class_weight": (1.0, 1.0)},
 )

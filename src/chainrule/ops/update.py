@@ -20,7 +20,14 @@ from chainrule.ops.validation import (
     plain,
     real_arrays,
 )
-from chainrule.utils.arguments import Check, above_zero, at_least_zero, fraction_below_one, integer
+from chainrule.utils.arguments import (
+    Check,
+    above_zero,
+    at_least_zero,
+    flag,
+    fraction_below_one,
+    integer,
+)
 
 Arrays = ArrayLike | Sequence[ArrayLike]
 
@@ -143,7 +150,7 @@ def sgd_update(
     momentum = fraction_below_one(momentum, "momentum")
     if momentum and velocity is None:
         raise ValueError("velocity must be given where there is momentum.")
-    if nesterov and not momentum:
+    if flag(nesterov, "nesterov") and not momentum:
         raise ValueError("nesterov needs a momentum above 0.")
     if velocity is None:
         _sgd((params, grads), lr, weight_decay)

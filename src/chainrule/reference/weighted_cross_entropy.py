@@ -19,6 +19,11 @@ def _target(label, class_weight, smoothing):
     return q
 
 
+def _softmax(output):
+    exponentials = np.exp(output - output.max(axis=1, keepdims=True))
+    return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
 def weighted_cross_entropy(output, label, weight, total, terms, d_output, class_weight, smoothing):
     """One term a row, ``-sum(q * log(p))``; gradient ``sum(q) * p - q``, p the softmax."""
     scale = row_scale(total, 1) * weight[:, np.newaxis]
@@ -35,7 +40,22 @@ def weighted_cross_entropy_curvature(
     """``sum(q) * (diag(p) - p p^T)``."""
     scale = row_scale(total, 1) * weight[:, np.newaxis]
     q = _target(label, class_weight, smoothing)
-    exponentials = np.exp(output - output.max(axis=1, keepdims=True))
-    p = exponentials / exponentials.sum(axis=1, keepdims=True)
+    p = _softmax(output)
     movement = direction - (p * direction).sum(axis=1, keepdims=True)
     d_gradient[...] = scale * q.sum(axis=1, keepdims=True) * p * movement
+
+
+def weigh_expected_classes(output, weight, class_weight):
+    """Multiply each row's weight by the mean of the classes' weights, p its probabilities."""
+    weight *= _softmax(output) @ class_weight
+
+
+def weighted_cross_entropy_fisher(output, weight, total, direction, d_gradient, class_weight):
+    """``E[(p - e) (p - e)^T]``, e the label's unit vector, whose mean by class weights is q."""
+    scale = row_scale(total, 1) * weight[:, np.newaxis]
+    p = _softmax(output)
+    mass = (p * class_weight).sum(axis=1, keepdims=True)
+    q = p * class_weight / np.where(mass > 0, mass, 1)
+    mean = (p * direction).sum(axis=1, keepdims=True)
+    weighted_mean = (q * direction).sum(axis=1, keepdims=True)
+    d_gradient[...] = scale * (q * (direction - mean) + p * (mean - weighted_mean))

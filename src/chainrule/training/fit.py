@@ -20,6 +20,7 @@ from chainrule.training.metrics import Metrics, Validation
 from chainrule.training.options import checked_options
 from chainrule.training.schedules import ReduceLROnPlateau, Schedule
 from chainrule.training.streams import Batches
+from chainrule.utils.arguments import flag, optional
 from chainrule.utils.interruption import interruption
 
 
@@ -153,6 +154,8 @@ def fit(
     >>> history.loss[-1] < 0.01 * history.loss[0]
     True
     """
+    shuffle = optional(flag)(shuffle, "shuffle", None)
+    progress = flag(progress, "progress")
     options = checked_options(
         net,
         loss,

@@ -19,7 +19,7 @@ from chainrule.training.checkpoint import Checkpoint
 from chainrule.training.epoch_runner import Extras
 from chainrule.training.metrics import Metrics, Validation, checked_metrics, checked_validation
 from chainrule.training.schedules import ReduceLROnPlateau, Schedule
-from chainrule.utils.arguments import above_zero, integer, shortened
+from chainrule.utils.arguments import above_zero, flag, integer, shortened
 from chainrule.utils.arrays import all_finite
 
 
@@ -66,6 +66,7 @@ def checked_options(
     held_out = checked_validation(net, loss, validation)
     seed = integer(seed, "seed", least=0)
     callbacks = Callbacks.checked(callbacks)
+    resume = flag(resume, "resume")
     _check_checkpoint(checkpoint, resume)
     metrics = checked_metrics(metrics, held_out is not None)
     if isinstance(schedule, ReduceLROnPlateau):

@@ -130,8 +130,10 @@ def _number(
     expected: str,
     accepts: Callable[[float], bool],
 ) -> float:
+    # float() parses texts, takes True for 1, and an array for its only number.
+    is_other = isinstance(value, str | bytes | bool | np.bool_) or np.ndim(value) > 0
     try:
-        number = None if isinstance(value, (str, bytes)) else float(value)  # float() parses them
+        number = None if is_other else float(value)
     except (TypeError, ValueError):
         number = None
     except OverflowError:  # an int beyond the range of floats

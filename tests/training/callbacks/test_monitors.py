@@ -15,6 +15,8 @@ import chainrule as cr
 from chainrule.training.callbacks.monitor import Monitor, mode_of
 from chainrule.training.history import History
 
+pytestmark = pytest.mark.once
+
 WATCHERS = [  # each that takes a monitor
     cr.callbacks.EarlyStopping,
     lambda *arguments, **options: cr.callbacks.ModelCheckpoint("model", *arguments, **options),

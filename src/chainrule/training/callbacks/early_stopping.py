@@ -8,7 +8,7 @@ import numpy as np
 
 from chainrule.training.callbacks.callback import Callback, Training
 from chainrule.training.callbacks.monitor import Monitor
-from chainrule.utils.arguments import integer
+from chainrule.utils.arguments import flag, integer
 from chainrule.utils.arrays import FloatArray, all_finite
 
 
@@ -77,7 +77,7 @@ class EarlyStopping(Callback):
     ) -> None:
         self._monitor = Monitor(monitor, mode, min_delta)
         self.patience = integer(patience, "patience", least=1)
-        self.restore_best = bool(restore_best)
+        self.restore_best = flag(restore_best, "restore_best")
         self._forget()
 
     def _forget(self) -> None:

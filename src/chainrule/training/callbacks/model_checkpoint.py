@@ -11,6 +11,7 @@ from chainrule.models.sequential import Sequential
 from chainrule.training.callbacks.callback import Training
 from chainrule.training.callbacks.file_callback import FileCallback
 from chainrule.training.callbacks.monitor import Monitor
+from chainrule.utils.arguments import flag
 from chainrule.utils.files import check_writable, is_special
 
 
@@ -67,7 +68,7 @@ class ModelCheckpoint(FileCallback):
     ) -> None:
         self._pattern = os.fspath(path)
         self._monitor = Monitor(monitor, mode)
-        self.best_only = bool(best_only)
+        self.best_only = flag(best_only, "best_only")
         self.best, self.best_path = self._monitor.worst, None  # type: float, str | None
 
     def on_fit_begin(self, training: Training) -> None:
