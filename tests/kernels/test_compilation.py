@@ -21,7 +21,8 @@ from chainrule.kernels import cache, compilation, jit
 from chainrule.kernels.cache import SECONDS_UNUSED, NoCache
 from chainrule.kernels.context import Phase
 from chainrule.kernels.jit import entry_point, kernel
-from chainrule.kernels.loss import huber, mse
+from chainrule.operations.huber import huber
+from chainrule.operations.mse import mse
 from chainrule.operations.operation import Operation, function
 from chainrule.plan import Head, PlanBuilder, Tensor, make_plan
 from chainrule.utils.arrays import GATHERED
@@ -39,7 +40,7 @@ print(net.params.tolist())
 SMALL = """
 import numpy as np
 from chainrule.kernels.jit import entry_point
-from chainrule.kernels.loss import mse
+from chainrule.operations.mse import mse
 def half_the_sum_of_the_gradient(dtype):
     x, zeros, ones = np.ones((4, 2), dtype), np.zeros((4, 2), dtype), np.ones(4, dtype)
     terms, gradient = np.empty_like(x), np.empty_like(x)
@@ -132,7 +133,7 @@ def run_small(code=SMALL, result=SMALL_RESULT, **environment):
 
 
 def the_entry(folder):
-    (entry,) = folder.glob("numba-*/chainrule.kernels.loss.mse-*.nbc")
+    (entry,) = folder.glob("numba-*/chainrule.operations.mse.mse-*.nbc")
     return entry
 
 

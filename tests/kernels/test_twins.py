@@ -221,8 +221,10 @@ def arguments(function, rows, columns, dtype, rng):
         shapes["dx"] = (rows, columns + 2)
     if name == "add_loss":
         shapes["loss"] = (1,)
-    if name in ("put_columns", "take_columns"):
+    if name == "put_columns":
         shapes["y"] = (rows, columns + 2)
+    if name == "take_columns":
+        shapes["x"] = (rows, columns + 2)
     positive = {"square", "squares", "largest", "root", "weight"}
     positive |= {"target"} if "poisson" in name else set()
     values = []
@@ -249,7 +251,7 @@ def arguments(function, rows, columns, dtype, rng):
         else:
             values.append(rng.normal(size=shapes.get(parameter, (rows, columns))).astype(dtype))
     subject = function.__module__.rpartition(".")[2]
-    flat = ("activation", "clip", "combine", "curvature", "dropout", "norm", "rescale", "update")
+    flat = ("clip", "combine", "elementwise", "norm", "update")
     operation = None
     if subject in modules(chainrule.operations):
         module = import_module(f"chainrule.operations.{subject}")

@@ -6,8 +6,8 @@ import pytest
 import chainrule as cr
 from chainrule.engine import binding
 from chainrule.kernels import random as compiled
-from chainrule.kernels.dropout import dropout, dropout_backward
 from chainrule.kernels.jit import JIT_DISABLED
+from chainrule.operations.dropout import dropout, dropout_backward
 from chainrule.reference import random as plain
 
 # Of Random123's kat_vectors, for philox4x32 with 7 rounds: counter, key, result.

@@ -231,7 +231,6 @@ class Machine:
             found = self._update[1].find_error(contexts, len(self.plan.program))
         return found or RuntimeError("A run has failed for an unknown reason.")
 
-
     def _run_in_slices(self, arguments: tuple[Any, ...], how: tuple[int, bool], total: int) -> int:
         """Run slice by slice; after each, choose the number of threads by its time."""
         if self.plan.threads == 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chainrule.kernels.combine import multiply_elements
+from chainrule.kernels.jit import kernel
 from chainrule.operations.operation import (
     Operation,
     Step,
@@ -12,6 +12,12 @@ from chainrule.operations.operation import (
     View,
     function,
 )
+
+
+@kernel
+def multiply(x, other, y):
+    for i in range(x.size):
+        y[i] = x[i] * other[i]
 
 
 def _tangent(plan: StepBuilder, step: Step, tangents: TangentMap) -> Tensor | None:
@@ -26,10 +32,10 @@ def _tangent(plan: StepBuilder, step: Step, tangents: TangentMap) -> Tensor | No
 
 OPERATION = Operation(
     "multiply",
-    function(multiply_elements),
+    function(multiply),
     {
-        "x": function(multiply_elements, "dy", "other", "dx"),
-        "other": function(multiply_elements, "dy", "x", "d_other"),
+        "x": function(multiply, "dy", "other", "dx"),
+        "other": function(multiply, "dy", "x", "d_other"),
     },
     operands=("x", "other"),
     view=View.FLAT,

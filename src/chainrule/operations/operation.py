@@ -205,7 +205,7 @@ class Step:
 
 
 class StepBuilder(Protocol):
-    """What appends a tangent rule's steps; :class:`chainrule.plan.builder.PlanBuilder` does."""
+    """What appends a tangent rule's steps; :class:`chainrule.plan.builder.StepBuilder` does."""
 
     def apply(
         self,
@@ -223,7 +223,7 @@ class StepBuilder(Protocol):
 
 
 class TangentMap(Protocol):
-    """The tangents of a plan's values, as :class:`chainrule.plan.tangent.Tangents` has them."""
+    """The tangents of a plan's values, as :class:`chainrule.plan.tangent.TangentMap` has them."""
 
     parameters_change: bool
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chainrule.kernels.combine import put_columns, take_columns
+from chainrule.kernels.jit import kernel
 from chainrule.operations.operation import (
     Operation,
     Step,
@@ -12,6 +12,16 @@ from chainrule.operations.operation import (
     View,
     function,
 )
+from chainrule.operations.take_columns import take_columns
+
+
+@kernel
+def put_columns(x, column, y):
+    rows, columns = x.shape
+    for i in range(rows):
+        row, place = x[i], y[i, column : column + columns]
+        for j in range(columns):
+            place[j] = row[j]
 
 
 def _tangent(plan: StepBuilder, step: Step, tangents: TangentMap) -> Tensor | None:

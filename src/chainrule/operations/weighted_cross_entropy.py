@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from chainrule.kernels.activation import softmax
 from chainrule.kernels.elementary import exp, log
 from chainrule.kernels.jit import kernel
 from chainrule.kernels.loss import row_scale
@@ -11,6 +10,7 @@ from chainrule.kernels.rows import scale_rows, subtract_largest
 from chainrule.kernels.views import flat
 from chainrule.operations.loss import LossOperation
 from chainrule.operations.operation import Function, function
+from chainrule.operations.softmax import softmax
 
 
 @kernel

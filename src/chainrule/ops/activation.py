@@ -8,29 +8,31 @@ from typing import Any, Literal
 
 from numpy.typing import ArrayLike
 
-from chainrule.kernels import activation as kernels
 from chainrule.ops.elementwise import ElementwiseFunction
+from chainrule.ops.entries import kernel_of
 from chainrule.ops.validation import number
 from chainrule.utils.arguments import at_least_zero
 
-_relu = ElementwiseFunction(kernels.relu, "x")
-_relu_backward = ElementwiseFunction(kernels.relu_backward, "dy", "y")
-_leaky_relu = ElementwiseFunction(kernels.leaky_relu, "x", numbers=1)
-_leaky_relu_backward = ElementwiseFunction(kernels.leaky_relu_backward, "dy", "y", numbers=1)
-_tanh = ElementwiseFunction(kernels.tanh, "x")
-_tanh_backward = ElementwiseFunction(kernels.tanh_backward, "dy", "y")
-_sigmoid = ElementwiseFunction(kernels.sigmoid, "x")
-_sigmoid_backward = ElementwiseFunction(kernels.sigmoid_backward, "dy", "y")
-_softplus = ElementwiseFunction(kernels.softplus, "x")
-_softplus_backward = ElementwiseFunction(kernels.softplus_backward, "dy", "y")
-_elu = ElementwiseFunction(kernels.elu, "x", numbers=1)
-_elu_backward = ElementwiseFunction(kernels.elu_backward, "dy", "y", numbers=1)
-_silu = ElementwiseFunction(kernels.silu, "x")
-_silu_backward = ElementwiseFunction(kernels.silu_backward, "dy", "x")
-_gelu = ElementwiseFunction(kernels.gelu, "x")
-_gelu_backward = ElementwiseFunction(kernels.gelu_backward, "dy", "x")
-_gelu_tanh = ElementwiseFunction(kernels.gelu_tanh, "x")
-_gelu_tanh_backward = ElementwiseFunction(kernels.gelu_tanh_backward, "dy", "x")
+_relu = ElementwiseFunction(kernel_of("relu"), "x")
+_relu_backward = ElementwiseFunction(kernel_of("relu", backward=True), "dy", "y")
+_leaky_relu = ElementwiseFunction(kernel_of("leaky_relu"), "x", numbers=1)
+_leaky_relu_backward = ElementwiseFunction(
+    kernel_of("leaky_relu", backward=True), "dy", "y", numbers=1
+)
+_tanh = ElementwiseFunction(kernel_of("tanh"), "x")
+_tanh_backward = ElementwiseFunction(kernel_of("tanh", backward=True), "dy", "y")
+_sigmoid = ElementwiseFunction(kernel_of("sigmoid"), "x")
+_sigmoid_backward = ElementwiseFunction(kernel_of("sigmoid", backward=True), "dy", "y")
+_softplus = ElementwiseFunction(kernel_of("softplus"), "x")
+_softplus_backward = ElementwiseFunction(kernel_of("softplus", backward=True), "dy", "y")
+_elu = ElementwiseFunction(kernel_of("elu"), "x", numbers=1)
+_elu_backward = ElementwiseFunction(kernel_of("elu", backward=True), "dy", "y", numbers=1)
+_silu = ElementwiseFunction(kernel_of("silu"), "x")
+_silu_backward = ElementwiseFunction(kernel_of("silu", backward=True), "dy", "x")
+_gelu = ElementwiseFunction(kernel_of("gelu"), "x")
+_gelu_backward = ElementwiseFunction(kernel_of("gelu", backward=True), "dy", "x")
+_gelu_tanh = ElementwiseFunction(kernel_of("gelu_tanh"), "x")
+_gelu_tanh_backward = ElementwiseFunction(kernel_of("gelu_tanh", backward=True), "dy", "x")
 _GELU = {"none": (_gelu, _gelu_backward), "tanh": (_gelu_tanh, _gelu_tanh_backward)}
 
 

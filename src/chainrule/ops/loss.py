@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.kernels import loss as kernels
 from chainrule.kernels.rows import weighted_sum
-from chainrule.ops.entries import COMPUTED, Entries
+from chainrule.ops.entries import COMPUTED, Entries, kernel_of
 from chainrule.ops.validation import (
     broadcasts_to,
     check_out,
@@ -27,7 +26,7 @@ from chainrule.utils.arrays import FloatArray
 
 _ONE = {dtype: np.ones(1, dtype) for dtype in COMPUTED}
 _MANY = dict(_ONE)  # more of them, as many as were ever asked for
-_cross_entropy = Entries(kernels.cross_entropy, "mlvfmmf")
+_cross_entropy = Entries(kernel_of("cross_entropy"), "mlvfmmf")
 _weighted_sum = Entries(weighted_sum, "mv")
 
 
@@ -83,9 +82,9 @@ class _Pointwise:
         )
 
 
-_mse = _Pointwise(kernels.mse)
-_huber = _Pointwise(kernels.huber, numbers=1)
-_bce_with_logits = _Pointwise(kernels.bce_with_logits)
+_mse = _Pointwise(kernel_of("mse"))
+_huber = _Pointwise(kernel_of("huber"), numbers=1)
+_bce_with_logits = _Pointwise(kernel_of("bce_with_logits"))
 
 
 def mse(

@@ -4,13 +4,13 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from chainrule.kernels import activation as kernels
+from chainrule.ops.entries import kernel_of
 from chainrule.ops.rowwise import RowwiseFunction
 
-_softmax = RowwiseFunction(kernels.softmax, "x")
-_softmax_backward = RowwiseFunction(kernels.softmax_backward, "dy", "y")
-_log_softmax = RowwiseFunction(kernels.log_softmax, "x")
-_log_softmax_backward = RowwiseFunction(kernels.log_softmax_backward, "dy", "y")
+_softmax = RowwiseFunction(kernel_of("softmax"), "x")
+_softmax_backward = RowwiseFunction(kernel_of("softmax", backward=True), "dy", "y")
+_log_softmax = RowwiseFunction(kernel_of("log_softmax"), "x")
+_log_softmax_backward = RowwiseFunction(kernel_of("log_softmax", backward=True), "dy", "y")
 
 
 def softmax(x: ArrayLike, axis: int = -1, *, out: Any = None) -> Any:

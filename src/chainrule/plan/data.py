@@ -38,7 +38,7 @@ def calls_of_gather(caller: Caller, first: Tensor, rescale: Step | None) -> list
 
 def calls_of_output(caller: Caller, outputs: Sequence[Tensor]) -> list[Call]:
     """Return the calls that copy all outputs into columns of one matrix."""
-    from chainrule.kernels.combine import put_columns  # loads Numba
+    from chainrule.operations.put_columns import put_columns  # loads Numba
 
     columns = sum(output.size for output in outputs)
     calls, column = [], 0

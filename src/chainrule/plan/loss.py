@@ -116,7 +116,7 @@ def calls_of_loss_sum(caller: Caller, heads: Sequence[Head]) -> list[Call]:
 def _calls_of_head(caller: Caller, head: Head, loss: LossOperation) -> list[Call]:
     from chainrule.kernels.gather import add_up_weights  # loads Numba
     from chainrule.kernels.loss import weigh_gradients
-    from chainrule.kernels.rescale import rescale_backward
+    from chainrule.operations.rescale import rescale_backward
 
     size, total = (head.output.size,), word(context.TOTAL_WEIGHT, "f8")
     shape = head.output.shape if loss.of_user else size

@@ -3,115 +3,132 @@
 What they mean is said there. All are made from the twins, whose formulas stand in the other files.
 """
 
+from importlib import import_module
 from math import isfinite, nan, prod, sqrt
+from pathlib import Path
+from pkgutil import iter_modules
 
 import numpy as np
 
-from chainrule.reference import activation, adam, adamw, affine, loss, norm, sgd
+from chainrule.reference import adam, adamw, affine, norm, sgd
+from chainrule.reference.loss import row_scale
 from chainrule.reference.rows import weighted_sum
+
+# All files are loaded before the package's names are made: some functions have the name of a file,
+# and Python makes a file that it loads an attribute of its package.
+_FILES = {
+    name: import_module(f"{__package__}.{name}")
+    for _, name, _ in iter_modules([str(Path(__file__).parent)])
+    if f"{__package__}.{name}" != __name__
+}
+
+
+def twin(name):
+    """Return the twin of an operation's kernel, from the file that has the operation's name."""
+    return getattr(_FILES[name.removesuffix("_backward")], name)
 
 
 def relu(x, *, out=None, where=True):
     """``max(x, 0)``."""
-    return _elementwise(activation.relu, (x,), out, where)
+    return _elementwise(twin("relu"), (x,), out, where)
 
 
 def relu_backward(dy, y, *, out=None, where=True):
     """``dy`` where the output is positive, else 0."""
-    return _elementwise(activation.relu_backward, (dy, y), out, where)
+    return _elementwise(twin("relu_backward"), (dy, y), out, where)
 
 
 def leaky_relu(x, negative_slope=0.01, *, out=None, where=True):
     """``x`` where it is positive, else ``negative_slope * x``."""
-    return _elementwise(activation.leaky_relu, (x,), out, where, negative_slope)
+    return _elementwise(twin("leaky_relu"), (x,), out, where, negative_slope)
 
 
 def leaky_relu_backward(dy, y, negative_slope=0.01, *, out=None, where=True):
     """``dy`` where the output is positive, else ``negative_slope * dy``."""
-    return _elementwise(activation.leaky_relu_backward, (dy, y), out, where, negative_slope)
+    return _elementwise(twin("leaky_relu_backward"), (dy, y), out, where, negative_slope)
 
 
 def tanh(x, *, out=None, where=True):
     """``tanh(x)``."""
-    return _elementwise(activation.tanh, (x,), out, where)
+    return _elementwise(twin("tanh"), (x,), out, where)
 
 
 def tanh_backward(dy, y, *, out=None, where=True):
     """``dy * (1 - y**2)``."""
-    return _elementwise(activation.tanh_backward, (dy, y), out, where)
+    return _elementwise(twin("tanh_backward"), (dy, y), out, where)
 
 
 def sigmoid(x, *, out=None, where=True):
     """``1 / (1 + exp(-x))``."""
-    return _elementwise(activation.sigmoid, (x,), out, where)
+    return _elementwise(twin("sigmoid"), (x,), out, where)
 
 
 def sigmoid_backward(dy, y, *, out=None, where=True):
     """``dy * y * (1 - y)``."""
-    return _elementwise(activation.sigmoid_backward, (dy, y), out, where)
+    return _elementwise(twin("sigmoid_backward"), (dy, y), out, where)
 
 
 def softplus(x, *, out=None, where=True):
     """``log(1 + exp(x))``."""
-    return _elementwise(activation.softplus, (x,), out, where)
+    return _elementwise(twin("softplus"), (x,), out, where)
 
 
 def softplus_backward(dy, y, *, out=None, where=True):
     """``dy * (1 - exp(-y))``."""
-    return _elementwise(activation.softplus_backward, (dy, y), out, where)
+    return _elementwise(twin("softplus_backward"), (dy, y), out, where)
 
 
 def elu(x, alpha=1.0, *, out=None, where=True):
     """``x`` where it is positive, else ``alpha * (exp(x) - 1)``."""
-    return _elementwise(activation.elu, (x,), out, where, alpha)
+    return _elementwise(twin("elu"), (x,), out, where, alpha)
 
 
 def elu_backward(dy, y, alpha=1.0, *, out=None, where=True):
     """``dy`` where the output is positive, else ``dy * (y + alpha)``."""
-    return _elementwise(activation.elu_backward, (dy, y), out, where, alpha)
+    return _elementwise(twin("elu_backward"), (dy, y), out, where, alpha)
 
 
 def silu(x, *, out=None, where=True):
     """``x * sigmoid(x)``."""
-    return _elementwise(activation.silu, (x,), out, where)
+    return _elementwise(twin("silu"), (x,), out, where)
 
 
 def silu_backward(dy, x, *, out=None, where=True):
     """``dy * (s + x * s * (1 - s))`` with ``s = sigmoid(x)``."""
-    return _elementwise(activation.silu_backward, (dy, x), out, where)
+    return _elementwise(twin("silu_backward"), (dy, x), out, where)
 
 
 def gelu(x, approximate="none", *, out=None, where=True):
     """``x * Phi(x)``, or its approximation by tanh."""
-    function = activation.gelu_tanh if approximate == "tanh" else activation.gelu
+    function = twin("gelu_tanh") if approximate == "tanh" else twin("gelu")
     return _elementwise(function, (x,), out, where)
 
 
 def gelu_backward(dy, x, approximate="none", *, out=None, where=True):
     """``dy * (Phi(x) + x * phi(x))``, or the approximation's derivative."""
     is_tanh = approximate == "tanh"
-    function = activation.gelu_tanh_backward if is_tanh else activation.gelu_backward
+    function = twin("gelu_tanh_backward") if is_tanh else twin("gelu_backward")
     return _elementwise(function, (dy, x), out, where)
 
 
 def softmax(x, axis=-1, *, out=None):
     """``exp(x) / sum(exp(x))`` along an axis."""
-    return _rowwise(activation.softmax, (x,), axis, out)
+    return _rowwise(twin("softmax"), (x,), axis, out)
 
 
 def softmax_backward(dy, y, axis=-1, *, out=None):
     """``y * (dy - sum(dy * y))`` along an axis."""
-    return _rowwise(activation.softmax_backward, (dy, y), axis, out)
+    return _rowwise(twin("softmax_backward"), (dy, y), axis, out)
 
 
 def log_softmax(x, axis=-1, *, out=None):
     """``x - log(sum(exp(x)))`` along an axis."""
-    return _rowwise(activation.log_softmax, (x,), axis, out)
+    return _rowwise(twin("log_softmax"), (x,), axis, out)
 
 
 def log_softmax_backward(dy, y, axis=-1, *, out=None):
     """``dy - exp(y) * sum(dy)`` along an axis."""
-    return _rowwise(activation.log_softmax_backward, (dy, y), axis, out)
+    return _rowwise(twin("log_softmax_backward"), (dy, y), axis, out)
 
 
 def linear(x, w, b=None, *, out=None):
@@ -150,17 +167,17 @@ def matmul(a, b, bias=None, activation=None, *, out=None):
 
 def mse(output, target, sample_weight=None, *, out=None):
     """Mean of ``(output - target)**2``, and its gradient."""
-    return _pointwise(loss.mse, output, target, sample_weight, out)
+    return _pointwise(twin("mse"), output, target, sample_weight, out)
 
 
 def huber(output, target, delta=1.0, sample_weight=None, *, out=None):
     """Mean of ``e**2 / 2`` where ``|e| < delta``, else ``delta * (|e| - delta / 2)``."""
-    return _pointwise(loss.huber, output, target, sample_weight, out, delta)
+    return _pointwise(twin("huber"), output, target, sample_weight, out, delta)
 
 
 def bce_with_logits(output, target, sample_weight=None, *, out=None):
     """Mean of ``-t * log(p) - (1 - t) * log(1 - p)`` with ``p = sigmoid(output)``."""
-    return _pointwise(loss.bce_with_logits, output, target, sample_weight, out)
+    return _pointwise(twin("bce_with_logits"), output, target, sample_weight, out)
 
 
 def cross_entropy(output, label, label_smoothing=0.0, sample_weight=None, *, out=None):
@@ -171,7 +188,7 @@ def cross_entropy(output, label, label_smoothing=0.0, sample_weight=None, *, out
     weight = weight.reshape(-1)
     gradient = np.empty((label.size, output.shape[-1]), output.dtype)
     terms = np.empty((label.size, 1), output.dtype)
-    loss.cross_entropy(
+    twin("cross_entropy")(
         output.reshape(gradient.shape),
         label.reshape(-1),
         weight,
@@ -279,7 +296,7 @@ def _pointwise(function, output, target, weight, out, *numbers):
 
 def _mean(terms, weight):
     """Return the loss, the mean of all terms, each with its row's weight."""
-    scale = loss.row_scale(weight.sum(), terms.shape[1])
+    scale = row_scale(weight.sum(), terms.shape[1])
     return float(weighted_sum(terms, weight) * scale)
 
 
