@@ -87,8 +87,8 @@ def build(description: Any, group: MakeGroup = Bundle) -> list[Element]:
 
 
 def _numbers(elements: list[Element]) -> int:
-    """Return how many parameters a network of these elements has."""
-    return sum(map(prod, graph_of(elements).parameter_shapes().values()))
+    """Return how many parameters and buffers a network of these elements has, in numbers."""
+    return sum(map(prod, graph_of(elements).shapes().values()))
 
 
 class _Builder:

@@ -47,6 +47,7 @@ class Contents:
         As ``architecture.describe`` returns them.
     dtype : str
     parameters : dict of arrays
+        And buffers.
     metadata : dict
         The user's own plain values.
     training, tensors : dict or None, dict of arrays
@@ -187,9 +188,9 @@ def _about(header: Mapping[str, str], path: Any) -> dict[str, Any]:
 
 
 def _shapes(about: dict[str, Any], path: Any) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the parameters that the layers have."""
+    """Return the shapes of the parameters and buffers that the layers have."""
     try:
-        return graph_of(build(about.get("layers"))).parameter_shapes()
+        return graph_of(build(about.get("layers"))).shapes()
     except (ValueError, RecursionError) as error:
         raise ModelFileError(f"{path} does not describe a network: {error}.") from None
 

@@ -10,6 +10,7 @@ class ExponentialMovingAverage:
     Give it to :func:`fit` as ``average``: it then follows after each step, inside compiled code. In
     a loop of your own, call :meth:`update` after each. It begins with the parameters as they are,
     like PyTorch's ``AveragedModel`` with ``get_ema_multi_avg_fn(decay)`` after its first update.
+    Buffers, such as the running means of :class:`BatchNorm`, are not averaged but copied, as there.
 
     Parameters
     ----------
@@ -56,7 +57,14 @@ class ExponentialMovingAverage:
     def update(self) -> None:
         """Follow the network's parameters as they are now."""
         self.source.let_follow(self.network.params, self.decay)
+        self.copy_buffers()
         self.network.outdate_forward("ExponentialMovingAverage.update")
+
+    def copy_buffers(self) -> None:
+        """Give the average the buffers that the network has now."""
+        self.network.values[self.network.params.size :] = self.source.values[
+            self.source.params.size :
+        ]
 
     def __repr__(self) -> str:
         return f"ExponentialMovingAverage({self.source!r}, decay={self.decay})"
