@@ -74,6 +74,7 @@ class BatchNorm(Layer):
     array([0.2, 2. ])
     """
 
+    operation: ClassVar[str] = "batch_norm"
     differs_in_training: ClassVar[bool] = True
     number_checks: ClassVar = {"eps": above_zero, "momentum": optional(share), "affine": flag}
     features: int
@@ -121,7 +122,7 @@ class BatchNorm(Layer):
         if plan.training:
             momentum = -1.0 if self.momentum is None else float(self.momentum)
             y = plan.apply(
-                "batch_norm",
+                self.operation,
                 x,
                 buffers=buffers,
                 numbers={"eps": eps, "momentum": momentum},

@@ -104,8 +104,8 @@ def write_contents(path: str | os.PathLike[str], what: Contents) -> None:
     header = {KEY: json.dumps(about)}
     if what.training is not None:
         header[TRAINING] = json.dumps(what.training)
-    tensors = {name: np.ascontiguousarray(value) for name, value in what.parameters.items()}
-    tensors |= {PREFIX + name: np.ascontiguousarray(v) for name, v in what.tensors.items()}
+    tensors = {name: np.asarray(value, order="C") for name, value in what.parameters.items()}
+    tensors |= {PREFIX + name: np.asarray(value, order="C") for name, value in what.tensors.items()}
     header[CHECKSUM] = _checksum(header, tensors)
     write_whole(path, save(tensors, metadata=header))
 

@@ -1,9 +1,9 @@
 """Batch normalization: each feature to mean 0 and variance 1 over the batch.
 
 Its sums over the rows of the batch are added up in chunks of rows, so that they do not depend on
-the number of threads. ``moments`` are, for each chunk, how many rows it has, and each feature's mean
-and sum of squared deviations from it; they are merged as in Chan, Golub and LeVeque, *Algorithms
-for Computing the Sample Variance*, The American Statistician 37, 1983.
+the number of threads. ``moments`` are, for each chunk, how many rows it has, and each feature's
+mean and sum of squared deviations from it; they are merged as in Chan, Golub and LeVeque,
+*Algorithms for Computing the Sample Variance*, The American Statistician 37, 1983.
 """
 
 from __future__ import annotations
