@@ -34,6 +34,8 @@ def close(found, expected):
 def test_layer_is_as_in_pytorch(case, backend):
     layer = getattr(cr, case["layer"])(**case["options"])
     net = cr.Sequential(layer, seed=0, dtype="float64", backend=backend)
+    if "state" in case:
+        cr.interop.torch.from_state_dict(net, {f"0.{k}": v for k, v in case["state"].items()})
     x, y, loss = np.array(case["x"]), np.array(case["y"]), cr.MSELoss()
     close(net.predict(x), case["output"])
     value, (d_x, d_params) = cr.value_and_grad(net, loss, wrt=("x", "params"))(net.params, x, y)
@@ -42,6 +44,24 @@ def test_layer_is_as_in_pytorch(case, backend):
     expected = [np.array(array).reshape(-1) for array in case["d_parameters"]]
     close(d_params, np.concatenate([*expected, []]))
     close(cr.hvp(net, loss, x, y, np.array(case["direction"]), wrt="x"), case["hessian_product"])
+
+
+@both_backends
+@pytest.mark.parametrize("case", [c for c in LAYER_CASES if "training" in c], ids=name_of)
+def test_training_steps_of_a_layer_are_as_in_pytorch(case, backend):
+    layer, state = getattr(cr, case["layer"])(**case["options"]), case["state"]
+    net = cr.Sequential(layer, seed=0, dtype="float64", backend=backend)
+    cr.interop.torch.from_state_dict(net, {f"0.{k}": v for k, v in state.items()})
+    x, y, expected = np.array(case["x"]), np.array(case["y"]), case["training"]
+    net.forward(x + y)
+    output = net.forward(x)
+    close(output, expected["output"])
+    close(net.backward(cr.MSELoss()(output, y)[1]), expected["gradient"])
+    close(net.grads, np.concatenate([*expected["d_parameters"], []]))
+    found = cr.interop.torch.to_state_dict(net, framework="numpy")
+    assert list(found) == [f"0.{key}" for key in expected["state"]]
+    for key, value in expected["state"].items():
+        close(found[f"0.{key}"], value)
 
 
 @both_backends

@@ -18,6 +18,20 @@ LAYERS = [
     ("PReLU", {"num_parameters": COLUMNS, "init": 0.1}, {}),
     ("GLU", {}, {"dim": -1}),
 ]
+# With a state that is drawn: parameters and buffers.
+NORMALIZATIONS = [
+    ("BatchNorm", {"features": COLUMNS}, torch.nn.BatchNorm1d(COLUMNS)),
+    (
+        "BatchNorm",
+        {"features": COLUMNS, "eps": 0.1, "momentum": None},
+        torch.nn.BatchNorm1d(COLUMNS, eps=0.1, momentum=None),
+    ),
+    (
+        "BatchNorm",
+        {"features": COLUMNS, "momentum": 0.75, "affine": False},
+        torch.nn.BatchNorm1d(COLUMNS, momentum=0.75, affine=False),
+    ),
+]
 LOSSES = [
     ("L1Loss", {}),
     ("PoissonNLLLoss", {}),
@@ -48,8 +62,7 @@ def derivatives(function, x, direction):
     return {"value": value, "gradient": gradient, "hessian_product": product}
 
 
-def layer_case(name, options, more):
-    layer = getattr(torch.nn, name)(**options, **more)
+def layer_case(name, options, layer):
     x, direction = 2 * draw(ROWS, COLUMNS), draw(ROWS, COLUMNS)
     target = draw(*layer(x).shape)
     loss = torch.nn.MSELoss()
@@ -59,6 +72,30 @@ def layer_case(name, options, more):
     case["d_parameters"] = []
     if parameters:
         case["d_parameters"] = list(torch.autograd.grad(loss(layer(x), target), parameters))
+    return case
+
+
+def normalization_case(name, options, layer):
+    """Return what a layer predicts; and what two training steps do, the second one of x + y."""
+    for value in layer.state_dict().values():
+        if value.dim():
+            value.copy_(torch.rand(value.shape, generator=GENERATOR) + 0.5)
+    state = {key: value.clone() for key, value in layer.state_dict().items()}
+    case = layer_case(name, options, layer.eval()) | {"state": state}
+    x, y = case["x"], case["y"]
+    layer.train()
+    with torch.no_grad():
+        layer(x + y)
+    x = x.clone().requires_grad_()
+    output = layer(x)
+    loss = torch.nn.MSELoss()(output, y)
+    gradient, *d_parameters = torch.autograd.grad(loss, [x, *layer.parameters()])
+    case["training"] = {
+        "output": output,
+        "gradient": gradient,
+        "d_parameters": d_parameters,
+        "state": layer.state_dict(),
+    }
     return case
 
 
@@ -128,12 +165,16 @@ def given_to(name, output, y):
 def plain(value):
     if isinstance(value, torch.Tensor):
         return (value + 0).tolist()  # some zeros have no memory before
+    if isinstance(value, dict):
+        return {key: plain(entry) for key, entry in value.items()}
     return [plain(entry) for entry in value] if isinstance(value, list) else value
 
 
 GENERATOR = torch.Generator().manual_seed(0)
 if __name__ == "__main__":
-    found = [layer_case(*case) for case in LAYERS] + [loss_case(*case) for case in LOSSES]
-    lines = [json.dumps({k: plain(v) for k, v in case.items()}) for case in found]
+    layers = [(name, o, getattr(torch.nn, name)(**o, **more)) for name, o, more in LAYERS]
+    found = [layer_case(*case) for case in layers] + [loss_case(*case) for case in LOSSES]
+    found += [normalization_case(*case) for case in NORMALIZATIONS]
+    lines = [json.dumps(plain(case)) for case in found]
     text = "[\n" + ",\n".join(lines) + "\n]\n"
     Path(__file__).with_name("operations.json").write_text(text)

@@ -158,6 +158,7 @@ def arguments(function, rows, columns, dtype, rng):
         "full": True,
         "log_input": True,
         "positive": 1.5,
+        "center": 0.5,
         "decoupled_weight_decay": True,
         "lr_decay": 0.1,
         "momentum_decay": 0.004,
@@ -217,6 +218,13 @@ def arguments(function, rows, columns, dtype, rng):
         shapes["terms"] = (rows, columns) if "gaussian_nll" in name else wide
     if name in ("prelu", "prelu_backward"):
         shapes |= {"weight": (columns,), "d_weight": (columns,)}
+    if name in ("scale_shift", "scale_shift_backward"):
+        shapes |= dict.fromkeys(("weight", "d_weight", "d_bias"), (columns,))
+    if "batch_norm" in function.__module__ or "standardize" in function.__module__:
+        of_columns = "running_mean", "running_var", "mean", "squares", "variance"
+        shapes |= dict.fromkeys(of_columns, (columns,)) | {"num_batches_tracked": (1,)}
+        shapes |= {"moments": (4, 3, columns), "products": (4, 2, columns)}
+        shapes |= {"chunk_moments": (3, columns), "chunk_products": (2, columns)}
     if name == "put_columns_among_zeros":
         shapes["dx"] = (rows, columns + 2)
     if name == "add_loss":
@@ -225,7 +233,7 @@ def arguments(function, rows, columns, dtype, rng):
         shapes["y"] = (rows, columns + 2)
     if name == "take_columns":
         shapes["x"] = (rows, columns + 2)
-    positive = {"square", "squares", "largest", "root", "weight"}
+    positive = {"square", "squares", "largest", "root", "weight", "variance", "moments"}
     positive |= {"target"} if "poisson" in name else set()
     values = []
     for parameter in inspect.signature(function).parameters:

@@ -17,6 +17,7 @@ WITH_ARGUMENTS = {
     "ELU": [(1.0,), (0.3,), (0.0,)],
     "PReLU": [(), (4, 0.1)],
     "Rescale": [(0.5,), (-2.0, 3.0)],
+    "BatchNorm": [(4,), (4, 0.1, None, False)],
     "Residual": [(cr.Linear(4, 4), cr.Tanh())],
     "Parallel": [(cr.Linear(4, 3), cr.Linear(4, 3))],
     "Shared": [(cr.Linear(4, 4), cr.Tanh())],

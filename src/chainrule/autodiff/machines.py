@@ -44,7 +44,7 @@ def take(
 
     def make() -> Machine:
         made = plan(net, shape, rows, threads=threads, **options)
-        return Machine(made, net.dtype, backend)
+        return net.make_machine(made, backend)
 
     return key, _pool_of(net).take(key, make)
 

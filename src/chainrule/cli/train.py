@@ -131,7 +131,7 @@ def _fit_and_save(
 
     A network without a training step is not saved, so that it does not replace a trained one.
     """
-    first = net.params.copy()
+    first = net.values.copy()
 
     def save() -> None:
         if options.out is not None:
@@ -145,7 +145,7 @@ def _fit_and_save(
             raise KeyboardInterrupt
         save()
     except KeyboardInterrupt:  # at any moment, as by a second Ctrl-C
-        if not np.array_equal(net.params, first):
+        if not np.array_equal(net.values, first):
             save()
         raise
     except cr.NonFiniteError as error:

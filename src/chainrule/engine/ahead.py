@@ -74,7 +74,10 @@ def _plan_of(operations: Iterable[Operation], dtype: np.dtype, *, tangent: bool)
     for builder.layer, operation in enumerate(operations):
         y = _apply(builder, operation, y)
     shapes = {u.name: u.shape for s in builder.steps for u in s.parameters.values()}
-    offsets = dict(zip(shapes, accumulate(map(prod, shapes.values()), initial=0), strict=False))
+    of_buffers = {u.name: 0 for s in builder.steps for u in s.buffers.values()}
+    offsets = of_buffers | dict(
+        zip(shapes, accumulate(map(prod, shapes.values()), initial=0), strict=False)
+    )
     heads, seeds = [Head(y)], []
     if tangent:
         seeds = [Tensor(x.shape)]
@@ -89,14 +92,25 @@ def _apply(builder: PlanBuilder, operation: Operation, x: Tensor) -> Tensor:
     """Append a step with the operation's sample arguments."""
     own = operation.names - _OF_STEPS - set(operation.operands)
     written = {name.removeprefix("d_") for name in own if name.startswith("d_")}
-    own = frozenset(name for name in own if not name.startswith("d_"))
+    sums = {name.removeprefix("chunk_") for name in own if name.startswith("chunk_")}
+    buffers = own & {*operation.buffers}
+    own = frozenset(
+        name for name in own - sums - buffers if name[:2] != "d_" and name[:6] != "chunk_"
+    )
     parameters = {
         name: ParameterUse(f"{builder.layer}.{name}", operation.sample[name])
         for name in sorted(own & (written | {*operation.gradients}))
     }
     numbers = {name: operation.sample.get(name, 1.0) for name in own - {*parameters, "bias"}}
     operands = [x] * len(operation.operands)
-    return builder.apply(operation, *operands, parameters=parameters, numbers=numbers)
+    return builder.apply(
+        operation,
+        *operands,
+        parameters=parameters,
+        numbers=numbers,
+        buffers={name: ParameterUse(name, operation.sample[name]) for name in sorted(buffers)},
+        sums={name: operation.sample[name] for name in sorted(sums)},
+    )
 
 
 def _plan_of_loss(loss: LossOperation, dtype: np.dtype, *, weighted: bool) -> Plan:

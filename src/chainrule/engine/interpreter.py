@@ -34,6 +34,7 @@ from chainrule.kernels.thread_group import (
 
 GATHER, PREDICT, LOSS, OUTPUT = Phase.GATHER, Phase.PREDICT, Phase.LOSS, Phase.OUTPUT
 BACKWARD, INPUT_GRADIENT, UPDATE = Phase.BACKWARD, Phase.INPUT_GRADIENT, Phase.UPDATE
+BUFFERS, OF_BUFFERS = Phase.BUFFERS, Section.BUFFERS
 FOR_INPUT, PARAMETERS = Flag.FOR_INPUT, Flag.PARAMETERS
 # Numbers, not literals: each combination of literals would be compiled for by itself.
 VALUES, NOTHING, START = np.int64(Flag.VALUES), np.int64(0), np.int64(0)
@@ -157,6 +158,9 @@ def run_batch(
             losses[batch, 0], losses[batch, 1] = numbers[TOTAL_WEIGHT], numbers[LOSS_VALUE]
         if not math.isfinite(numbers[LOSS_VALUE]):
             return False
+    if phases & BUFFERS and context[THREAD] == 0:
+        begin, end = sections[OF_BUFFERS], sections[OF_BUFFERS + 1]
+        execute(program, begin, end, NOTHING, context, group)
     if phases & OUTPUT:
         begin, end = sections[OF_OUTPUT], sections[OF_OUTPUT + 1]
         execute(program, begin, end, NOTHING, context, group)

@@ -36,6 +36,7 @@ class Machine:
     plan : Plan
     dtype : float32 or float64
     backend : "numba" or "numpy"
+    buffers : the network's vector of them, which the plan reads, and updates while it trains.
 
     Attributes
     ----------
@@ -44,7 +45,9 @@ class Machine:
         an undefined state.
     """
 
-    def __init__(self, plan: Plan, dtype: np.dtype, backend: str) -> None:
+    def __init__(
+        self, plan: Plan, dtype: np.dtype, backend: str, buffers: Array | None = None
+    ) -> None:
         self.plan, self.dtype, self._backend = plan, dtype, backend
         self._run, self._compiled = get_run(backend), is_compiled(backend)
         self._errors: list[BaseException] = []  # exceptions of Python functions
@@ -57,6 +60,8 @@ class Machine:
             self.arena[start : start + len(values)] = values
         self.contexts = np.zeros((plan.threads, words.CONTEXT_SIZE), np.int64)
         self._numbers = self.contexts.view(np.float64)
+        self._buffers = np.empty(0, dtype) if buffers is None else buffers
+        self.contexts[:, words.BUFFERS] = self._buffers.ctypes.data
         self._layout = np.array(
             [plan.batch, plan.chunk, plan.target_columns, plan.label_columns, *plan.scratch]
         )
@@ -212,6 +217,7 @@ class Machine:
             *(words.AVERAGE, words.ARENA, words.DATA),
             *(words.TARGETS, words.LABELS, words.WEIGHTS, words.ORDER, words.OUTPUTS),
         )
+        self._arrays[words.BUFFERS] = self._buffers
         self._arrays.update(zip(places, (*vectors, data, *given), strict=True))
         self._arrays[words.SCRATCH] = self.arena
         self._arrays[words.SELF] = self.contexts

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.engine.machine import Machine
 from chainrule.explain.retained import makers
 from chainrule.explain.step import Float64
 from chainrule.explain.symbols import group
@@ -44,7 +43,7 @@ class Probe:
             **loss.check_targets(y, shapes, network.dtype).arguments(),
             "weights": weight_array(weights, self._rows, network.dtype),
         }
-        self._machine = Machine(plan, network.dtype, training.backend)
+        self._machine = network.make_machine(plan, training.backend)
         self._losses = self._machine.losses_for(1)
         self._gradients = np.zeros_like(network.params)
         self._updated = np.zeros_like(

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from chainrule.engine.machine import Machine
 from chainrule.kernels.context import Phase
 from chainrule.layers.graph import INPUT, Graph
 from chainrule.losses import Loss, Targets
@@ -31,7 +30,7 @@ def engine_gradients(
     """Return the loss's gradient by the output of each of these layers, of shape (rows, size)."""
     rows = len(x)
     plan = net.make_plan(x.shape[1:], rows, loss=loss, retain=True)
-    machine = Machine(plan, net.dtype, net.backend)
+    machine = net.make_machine(plan)
     machine.run(
         Phase.FORWARD | Phase.BACKWARD | Phase.INPUT_GRADIENT,
         rows,

@@ -12,6 +12,7 @@ SCRATCH = 7  # the thread's workspace
 DATA, TARGETS, LABELS, WEIGHTS = 8, 9, 10, 11  # the data set
 ORDER, OUTPUTS = 12, 13  # the indices of the rows, and the outputs for them
 SELF = 14  # this vector
+BUFFERS = 15  # the vector over all buffers, which are saved, but not trained
 
 # The thread's rows of the batch, and the number of all its rows.
 FIRST, LAST, ROWS = 16, 17, 18
@@ -44,11 +45,12 @@ class Phase:
     GATHER = 1  # fetch the rows
     PREDICT = 2  # run the steps forward
     LOSS = 4  # compute the losses and the gradients by the outputs
-    FORWARD = GATHER | PREDICT | LOSS
     OUTPUT = 8  # copy the network's outputs out
     BACKWARD = 16  # run the steps backward
     INPUT_GRADIENT = 32  # ... down to the network's input
     UPDATE = 64  # make the optimizer's step
+    BUFFERS = 128  # update the buffers, as running means; part of a forward pass
+    FORWARD = GATHER | PREDICT | LOSS | BUFFERS
 
 
 class Section:
@@ -58,9 +60,10 @@ class Section:
     FORWARD = 1
     LOSS = 2
     LOSS_SUM = 3  # once all threads have written the terms
-    OUTPUT = 4
-    BACKWARD = 5
-    COUNT = 6
+    BUFFERS = 4  # if the loss is finite, by the first thread alone
+    OUTPUT = 5
+    BACKWARD = 6
+    COUNT = 7
 
 
 class Flag:

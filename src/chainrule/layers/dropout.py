@@ -52,6 +52,7 @@ class Dropout(Layer):
     array([[1., 1.]], dtype=float32)
     """
 
+    differs_in_training: ClassVar[bool] = True
     number_checks: ClassVar = {"p": fraction_below_one}
     p: float = 0.5
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from chainrule.layers.container import Branch, Container, Shared
-from chainrule.layers.layer import Element, Group, Layer
+from chainrule.layers.layer import Buffer, Element, Group, Layer
 from chainrule.operations.operation import Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arrays import FloatArray
@@ -69,6 +69,38 @@ class Graph(NamedTuple):
             for node in self.nodes
             for name, parameter in node.layer.parameters().items()
         }
+
+    def buffers(self) -> dict[str, Buffer]:
+        """Return each buffer by its name, shared ones once."""
+        return {
+            f"{node.owner}.{name}": buffer
+            for node in self.nodes
+            for name, buffer in node.layer.buffers().items()
+        }
+
+    def shapes(self) -> dict[str, Shape]:
+        """Return the shape of each parameter and each buffer by its name."""
+        buffers = {name: buffer.shape for name, buffer in self.buffers().items()}
+        return self.parameter_shapes() | buffers
+
+    @property
+    def differs_in_training(self) -> bool:
+        """Whether some layer does something else in a training step than in a prediction."""
+        return any(node.layer.differs_in_training for node in self.nodes)
+
+    def check_training_batch(self, rows: int, input_shape: Shape) -> None:
+        """Raise ValueError if a training step must not have so many rows of this shape."""
+        shapes = {INPUT: input_shape, **dict(enumerate(output_shapes(self, input_shape)))}
+        for node in self.nodes:
+            shape = shapes[node.inputs[0]]
+            assert shape is not None  # as the input's is known
+            try:
+                node.layer.check_training_batch(rows, shape)
+            except ValueError as error:
+                raise ValueError(
+                    f"{written(node.layer)} (layer {node.path}) {error}, but a batch has "
+                    f"{rows} row{'s' * (rows != 1)} of shape {shape_text(shape)}."
+                ) from None
 
     def first_values(self, rng: np.random.Generator) -> Iterator[tuple[str, FloatArray]]:
         """Yield each parameter's name and initial values."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from chainrule.layers.initializers import Initializer
 from chainrule.operations.operation import Shape, Tensor
@@ -51,6 +51,23 @@ class Parameter:
             )
 
 
+class Buffer(NamedTuple):
+    """An array of a layer that is saved with its parameters, but not trained: a running mean.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    value : float
+        What all elements begin with.
+    is_count : bool
+        Whether it counts: PyTorch has it as an integer.
+    """
+
+    shape: Shape
+    value: float = 0.0
+    is_count: bool = False
+
+
 @dataclass(frozen=True)
 class Layer(Numbers):
     """A link of the chain, described.
@@ -68,6 +85,8 @@ class Layer(Numbers):
 
     # Whether the output's last axis follows from the input's last axis alone.
     by_last_axis: ClassVar[bool] = True
+    # Whether it does something else in a training step than where the network predicts.
+    differs_in_training: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         self.check_numbers()
@@ -84,6 +103,13 @@ class Layer(Numbers):
     def parameters(self) -> dict[str, Parameter]:
         """Return the layer's parameters by name."""
         return {}
+
+    def buffers(self) -> dict[str, Buffer]:
+        """Return by name what is saved with the parameters, but not trained."""
+        return {}
+
+    def check_training_batch(self, rows: int, input_shape: Shape) -> None:
+        """Raise ValueError, naming what is expected, unless a step may have so many rows."""
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
         """Append the layer's steps to ``plan``; return the tensor that leaves it."""

@@ -56,8 +56,14 @@ def _describe(element: Element, shared: dict[Element, int]) -> Any:
     name = type(element).__name__
     if KNOWN.get(name) is not type(element):
         raise ValueError(f"{element!r} cannot be saved: only chainrule's own layers can.")
-    values = {field.name: getattr(element, field.name) for field in fields(element)}
-    kept = {k: v for k, v in values.items() if not isinstance(v, Initializer) and v is not None}
+    values = {
+        field.name: (getattr(element, field.name), field.default) for field in fields(element)
+    }
+    kept = {
+        name: value
+        for name, (value, default) in values.items()
+        if not isinstance(value, Initializer) and not (value is default is None)
+    }
     description: dict[str, Any] = {"layer": name, **kept}
     if isinstance(element, Container):
         if element in shared:
@@ -87,8 +93,8 @@ def build(description: Any, group: MakeGroup = Bundle) -> list[Element]:
 
 
 def _numbers(elements: list[Element]) -> int:
-    """Return how many parameters a network of these elements has."""
-    return sum(map(prod, graph_of(elements).parameter_shapes().values()))
+    """Return how many parameters and buffers a network of these elements has, in numbers."""
+    return sum(map(prod, graph_of(elements).shapes().values()))
 
 
 class _Builder:
@@ -142,7 +148,9 @@ class _Builder:
         return layer
 
     def _make(self, kind: type[Layer], parts: list[Element], arguments: dict[str, Any]) -> Layer:
-        wrong = [v for v in arguments.values() if not isinstance(v, bool | int | float | str)]
+        wrong = [
+            v for v in arguments.values() if not isinstance(v, bool | int | float | str | None)
+        ]
         if wrong or not arguments.keys() <= {field.name for field in fields(kind)} - {"parts"}:
             raise ValueError(f"{arguments!r} does not describe a {kind.__name__}")
         try:

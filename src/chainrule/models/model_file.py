@@ -46,6 +46,7 @@ class Contents:
         As ``architecture.describe`` returns them.
     dtype : str
     parameters : dict of arrays
+        And buffers.
     metadata : dict
         The user's plain values.
     training, tensors : dict or None, dict of arrays
@@ -102,8 +103,8 @@ def write_contents(path: str | os.PathLike[str], what: Contents) -> None:
     header = {KEY: json.dumps(about)}
     if what.training is not None:
         header[TRAINING] = json.dumps(what.training)
-    tensors = {name: np.ascontiguousarray(value) for name, value in what.parameters.items()}
-    tensors |= {PREFIX + name: np.ascontiguousarray(v) for name, v in what.tensors.items()}
+    tensors = {name: np.asarray(value, order="C") for name, value in what.parameters.items()}
+    tensors |= {PREFIX + name: np.asarray(value, order="C") for name, value in what.tensors.items()}
     header[CHECKSUM] = _checksum(header, tensors)
     write_whole(path, save(tensors, metadata=header))
 
@@ -186,9 +187,9 @@ def _about(header: Mapping[str, str], path: Any) -> dict[str, Any]:
 
 
 def _shapes(about: dict[str, Any], path: Any) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the layers' parameters."""
+    """Return the shapes of the parameters and buffers that the layers have."""
     try:
-        return graph_of(build(about.get("layers"))).parameter_shapes()
+        return graph_of(build(about.get("layers"))).shapes()
     except (ValueError, RecursionError) as error:
         raise ModelFileError(f"{path} does not describe a network: {error}.") from None
 

@@ -60,7 +60,7 @@ def load_with_metadata(
         net = network(build(model.layers, network))
     except (TypeError, ValueError, RecursionError) as error:
         raise ModelFileError(f"{path} has layers that do not fit together: {error}") from None
-    for name, view in net.parameters().items():
+    for name, view in net.named_values().items():
         view[...] = model.parameters[name]
     return net, model.metadata
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from math import prod, sqrt
 from typing import Any
 
@@ -65,8 +65,11 @@ class Sequential(Group):
     params, grads : arrays of shape (number of parameters,)
         All parameters and all gradients, in one vector each. They are the same arrays for the life
         of the network: write into them, or assign to ``net.params``, which copies.
+    values : array
+        All parameters, followed by all buffers, such as running means. ``params`` is a part of it.
     dropout_active : bool
-        Whether :class:`Dropout` layers drop elements in :meth:`forward`; True at first.
+        Whether :meth:`forward` is that of a training step: :class:`Dropout` layers drop elements,
+        and :class:`BatchNorm` layers take the statistics of the batch. True at first.
 
     Raises
     ------
@@ -112,13 +115,22 @@ class Sequential(Group):
         sizes = [prod(shape) for shape in self._shapes.values()]
         ends = np.cumsum([0, *sizes])
         self._offsets = dict(zip(self._shapes, map(int, ends[:-1]), strict=True))
-        self._params = np.zeros(int(ends[-1]), self.dtype)
+        self._buffers = self._graph.buffers()
+        sizes = [prod(buffer.shape) for buffer in self._buffers.values()]
+        of_buffers = np.cumsum([0, *sizes])
+        self._buffer_offsets = dict(zip(self._buffers, map(int, of_buffers[:-1]), strict=True))
+        self._take_values(np.zeros(int(ends[-1] + of_buffers[-1]), self.dtype), int(ends[-1]))
         self.grads = np.zeros_like(self._params)
         self._initialize(np.random.default_rng(seed))
 
         self._clear_caches()
         self.dropout_active = True
         self._mask_key, self._draws = mask_key(seed), 0  # of forward
+
+    def _take_values(self, values: FloatArray, parameters: int) -> None:
+        """Make a vector the network's memory, of which so many numbers are parameters."""
+        self.values = values
+        self._params, self._buffer_vector = values[:parameters], values[parameters:]
 
     def _clear_caches(self) -> None:
         """Empty all caches."""
@@ -138,10 +150,13 @@ class Sequential(Group):
                 views[name][...] = first
             if not arrays.all_finite(views[name]):
                 raise ValueError(f"The initial values of {name} are not finite in {self.dtype}.")
+        views = self.named_values()
+        for name, buffer in self._buffers.items():
+            views[name][...] = buffer.value
         owners = {node.path: node.owner for node in self._graph.nodes}
         # Where nested networks have a layer in common, the first network's parameters are used.
         for prefix, network in reversed(list(_networks(self.layers))):
-            for name, view in network.parameters().items():
+            for name, view in network.named_values().items():
                 path, _, parameter_name = name.rpartition(".")
                 views[f"{owners[prefix + path]}.{parameter_name}"][...] = view
 
@@ -176,11 +191,23 @@ class Sequential(Group):
 
     def views(self, vector: FloatArray) -> dict[str, FloatArray]:
         """Return the part of a vector like ``params`` that belongs to each parameter, by name."""
-        views = {}
-        for name, shape in self._shapes.items():
-            start = self._offsets[name]
-            views[name] = vector[start : start + prod(shape)].reshape(shape)
-        return views
+        return _views(vector, self._shapes, self._offsets)
+
+    def buffers(self) -> dict[str, FloatArray]:
+        """Return by name what is saved with the parameters but not trained, as writable views.
+
+        Examples
+        --------
+        >>> import chainrule as cr
+        >>> list(cr.Sequential(cr.BatchNorm(3)).buffers())
+        ['0.running_mean', '0.running_var', '0.num_batches_tracked']
+        """
+        shapes = {name: buffer.shape for name, buffer in self._buffers.items()}
+        return _views(self._buffer_vector, shapes, self._buffer_offsets)
+
+    def named_values(self) -> dict[str, FloatArray]:
+        """Return each parameter and each buffer by name, as a writable view into ``values``."""
+        return self.parameters() | self.buffers()
 
     @property
     def chain(self) -> tuple[tuple[str, Layer], ...]:
@@ -233,7 +260,11 @@ class Sequential(Group):
 
     def _make_predictor(self, shape: Shape, block: int, steps: int, threads: int) -> Machine:
         plan = self.make_plan(shape, block, backward=False, steps=steps, threads=threads)
-        return Machine(plan, self.dtype, self.backend)
+        return self.make_machine(plan)
+
+    def make_machine(self, plan: Plan, backend: str | None = None) -> Machine:
+        """Return a machine for a plan of this network, with its buffers."""
+        return Machine(plan, self.dtype, backend or self.backend, self._buffer_vector)
 
     def forward(self, x: ArrayLike) -> Output:
         """Return the output for one batch, and retain the values that :meth:`backward` reads.
@@ -255,6 +286,8 @@ class Sequential(Group):
         """
         batch = self.check_input(x, "x")
         rows, shape = batch.shape[0], batch.shape[1:]
+        if self.dropout_active:
+            self.check_training_batch(rows, shape)
         self._rows_forward, self._outdated_by = 0, ""
         threads = threads_for(self.backend)
         if (
@@ -265,7 +298,7 @@ class Sequential(Group):
             or self._manual[2] != (threads, self.dropout_active)
         ):
             plan = self.make_plan(shape, rows, threads=threads, training=self.dropout_active)
-            machine = Machine(plan, self.dtype, self.backend)
+            machine = self.make_machine(plan)
             self._manual = plan, machine, (threads, self.dropout_active)
         plan, machine, _ = self._manual
         self._draws += 1
@@ -415,6 +448,11 @@ class Sequential(Group):
         self._shapes_of_outputs(batch.shape[1:], name)
         return batch
 
+    def check_training_batch(self, rows: int, input_shape: Shape) -> None:
+        """Raise ValueError if a training step must not have so many rows of this shape."""
+        if self._graph.differs_in_training:
+            self._graph.check_training_batch(rows, input_shape)
+
     def output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of a row's output, for rows of ``input_shape``.
 
@@ -451,8 +489,8 @@ class Sequential(Group):
 
     @property
     def offsets(self) -> dict[str, int]:
-        """The position of each parameter's first element in ``params``, by name."""
-        return dict(self._offsets)
+        """Each parameter's position in ``params``, and each buffer's in theirs, by name."""
+        return self._offsets | self._buffer_offsets
 
     def make_plan(
         self,
@@ -468,7 +506,8 @@ class Sequential(Group):
     ) -> Plan:
         """Return the plan for batches of up to ``batch`` rows of ``input_shape``.
 
-        See ``chainrule.plan.make_plan``; ``training`` is whether dropouts leave elements out.
+        See ``chainrule.plan.make_plan``; ``training`` is whether it is of training steps, or of
+        what the network predicts.
         """
         builder, first, outputs = self.lower(input_shape, retain=retain, training=training)
         if loss is not None:
@@ -477,7 +516,7 @@ class Sequential(Group):
             builder,
             first,
             list(map(Head, outputs)) if loss is None else loss.heads(outputs),
-            offsets=self._offsets,
+            offsets=self.offsets,
             batch=batch,
             dtype=self.dtype,
             backward=backward,
@@ -509,7 +548,7 @@ class Sequential(Group):
     # Files and copies
 
     def save(self, path: str | os.PathLike[str], metadata: dict[str, Any] | None = None) -> None:
-        """Write layers and parameters into a safetensors file, for :func:`chainrule.load`.
+        """Write layers, parameters and buffers into a safetensors file, for :func:`chainrule.load`.
 
         Parameters
         ----------
@@ -528,7 +567,7 @@ class Sequential(Group):
         OSError
             If the file cannot be written; an existing file stays unchanged.
         """
-        write_contents(path, contents(self.layers, self.dtype, self.parameters(), metadata))
+        write_contents(path, contents(self.layers, self.dtype, self.named_values(), metadata))
 
     def to_onnx(
         self, path: str | os.PathLike[str], *, input_shape: tuple[int, ...] | None = None
@@ -558,14 +597,14 @@ class Sequential(Group):
         call_method("to_onnx", self, path, input_shape=input_shape)
 
     def copy(self, dtype: DTypeLike | None = None, backend: str | None = None) -> Sequential:
-        """Return an independent network with the same parameters, in ``dtype`` if given."""
+        """Return an independent network with the same values, in ``dtype`` if given."""
         twin = Sequential(
             *self.layers,
             seed=0,
             dtype=self.dtype if dtype is None else dtype,
             backend=self.backend if backend is None else backend,
         )
-        twin._params[:] = self._params
+        twin.values[:] = self.values
         twin.dropout_active, twin._mask_key, twin._draws = (
             self.dropout_active,
             self._mask_key,
@@ -576,6 +615,7 @@ class Sequential(Group):
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the caches, such as machines, with their memory."""
         caches = (
+            *("_params", "_buffer_vector"),  # parts of values
             *("_output_shapes", "_predictors", "_own_updater", "_manual"),
             *("_rows_forward", "_outdated_by", "_masks"),
         )
@@ -583,11 +623,14 @@ class Sequential(Group):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Copy the vectors unless they are writable and contiguous, as the engine requires."""
-        vectors = {name: arrays.owned(state[name]) for name in ("_params", "grads")}
+        state = dict(state)
+        if "values" not in state:  # pickled before there were buffers
+            state |= {"values": state.pop("_params"), "_buffers": {}, "_buffer_offsets": {}}
+        grads, values = arrays.owned(state.pop("grads")), arrays.owned(state.pop("values"))
         if "drops" in state:  # the attribute's name in older pickles
-            state = {**state, "dropout_active": state["drops"]}
-            del state["drops"]
-        self.__dict__.update(state | vectors)
+            state["dropout_active"] = state.pop("drops")
+        self.__dict__.update(state, grads=grads)
+        self._take_values(values, grads.size)
         self._clear_caches()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Sequential:
@@ -614,6 +657,16 @@ def _networks(elements: Iterable[Element], prefix: str = "") -> Iterator[tuple[s
             yield path, element
         elif isinstance(element, Container):
             yield from _networks(element.parts, path)
+
+
+def _views(
+    vector: FloatArray, shapes: Mapping[str, Shape], offsets: Mapping[str, int]
+) -> dict[str, FloatArray]:
+    """Return parts of a vector by name, each in its shape."""
+    return {
+        name: vector[offsets[name] : offsets[name] + prod(shape)].reshape(shape)
+        for name, shape in shapes.items()
+    }
 
 
 def _output(outputs: list[FloatArray]) -> Output:

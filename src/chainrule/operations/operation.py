@@ -8,7 +8,11 @@ take arrays and numbers **by the names of their parameters**:
 - parameters by their names; in ``gradients``, ``d_`` and a parameter's name is the part of its
   gradient that the thread is to write, some rows of the parameter, and ``begin`` the first of these
   rows; in ``backward``, it is the gradient over the rows of the batch that the function gets;
+- buffers, which are saved with the parameters but not trained, by their names;
 - what forward saves for backward, by the names in the step's ``saved``;
+- of sums over the batch, by the names in the step's ``sums``: ``chunk_`` and the name is what the
+  function writes for the chunk of rows that it gets, and the name itself is the array of what all
+  chunks have given, for a function that comes later;
 - ``adds``: 1 if the gradient is to be added to what is there (several uses of one value), 0 if
   it replaces that. A function that does not take it writes, and the plan adds up;
 - ``scratch``: a workspace of ``scratch_bytes``, for one thread at a time;
@@ -53,7 +57,7 @@ class Tensor:
 
 
 class ParameterUse(NamedTuple):
-    """A parameter that a step reads.
+    """A parameter that a step reads; or a buffer, which is saved with them, but not trained.
 
     Attributes
     ----------
@@ -109,6 +113,10 @@ class Operation:
     backward : by operand, the function that computes its gradient; none for integers. Or several
         in a row: what the first writes into ``temporary``, of y's shape, the next one reads.
     gradients : by parameter, the function that computes a share of its gradient.
+    reduce : comes before forward, for each chunk of rows, and writes what it says of the batch.
+    update_buffers : comes after the forward pass, in one thread, if the loss is finite; it gets no
+        rows.
+    buffers : the names of the arrays that are saved with the parameters, but not trained.
     operands : the names of the values that come in.
     view : View
     tangent : returns how fast y changes where operands and parameters do, as a value that it
@@ -126,13 +134,16 @@ class Operation:
         with which it does.
     of : of a derivative: the operation that it is of, and its order.
     sample : by name, what a step of it may look like, for compiling its functions ahead: shapes of
-        its parameters, and its own numbers. Numbers that are not there are floats.
+        its parameters, buffers and sums, and its own numbers. Numbers that are missing are floats.
     """
 
     name: str
     forward: Function
     backward: Mapping[str, Function | tuple[Function, ...]]
     gradients: Mapping[str, Function] = field(default_factory=dict)
+    reduce: Function | None = None
+    update_buffers: Function | None = None
+    buffers: tuple[str, ...] = ()
     operands: tuple[str, ...] = ("x",)
     view: View = View.WHOLE
     tangent: Callable[[StepBuilder, Step, TangentMap], Tensor | None] | None = None
@@ -148,10 +159,16 @@ class Operation:
     @cached_property
     def names(self) -> frozenset[str]:
         """What its functions take; of a derivative also what the operation's own take."""
-        functions = [self.forward, *self.gradients.values(), *self.derivatives]
+        functions = [*self.forward_pass, *self.gradients.values(), *self.derivatives]
+        functions += [] if self.update_buffers is None else [self.update_buffers]
         functions += [f for operand in self.operands for f in self.backward_of(operand)]
         names = frozenset(name for function in functions for name in function.names)
         return names if self.of is None else names | self.of[0].names
+
+    @property
+    def forward_pass(self) -> tuple[Function, ...]:
+        """The functions that compute y, in a row."""
+        return (self.forward,) if self.reduce is None else (self.reduce, self.forward)
 
     def backward_of(self, operand: str) -> tuple[Function, ...]:
         """Return the functions that compute the gradient by an operand, in a row."""
@@ -172,6 +189,8 @@ class Step:
     parameters : by the names that the operation gives them.
     numbers : hyperparameters, by name; functions get a tuple as an array.
     saved : by name, the shape of a row of each array that forward saves for backward.
+    buffers : by the names that the operation gives them.
+    sums : by name, the shape of what each chunk of the batch gives.
     """
 
     operation: Operation
@@ -181,6 +200,8 @@ class Step:
     parameters: Mapping[str, ParameterUse] = field(default_factory=dict)
     numbers: Numbers = field(default_factory=dict)
     saved: Mapping[str, Shape] = field(default_factory=dict)
+    buffers: Mapping[str, ParameterUse] = field(default_factory=dict)
+    sums: Mapping[str, Shape] = field(default_factory=dict)
 
     @property
     def x(self) -> Tensor:
@@ -216,6 +237,8 @@ class StepBuilder(Protocol):
         parameters: Mapping[str, ParameterUse] | None = None,
         numbers: Numbers | None = None,
         saved: Mapping[str, Shape] | None = None,
+        buffers: Mapping[str, ParameterUse] | None = None,
+        sums: Mapping[str, Shape] | None = None,
     ) -> Tensor: ...
     def again(self, step: Step, *operands: Tensor, y: Tensor | None = None) -> Tensor: ...
     def rescale(self, x: Tensor, scale: float, offset: float = -0.0) -> Tensor: ...

@@ -1,6 +1,6 @@
 """PReLU: ``x * positive`` where the other operand is positive, else ``x * weight``.
 
-In a forward pass, both operands are the layer's input, and ``positive`` is 1. TangentMap are more of
+In a forward pass, both operands are the layer's input, and ``positive`` is 1. Tangents are more of
 these products: where x changes, its tangent takes its place; where the weight changes, its
 direction does, and ``positive`` is 0. By the other operand, the derivative is 0.
 """

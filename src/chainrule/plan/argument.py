@@ -82,6 +82,22 @@ def counted(
     return Argument(Kind(Rows.COUNTED, 1 + len(columns), dtype, count), base, before, columns)
 
 
+def sum_of_chunk(
+    place: Hashable, shape: tuple[int, ...], item: int, before: int = 0, size: int = 0
+) -> Argument:
+    """Return what the chunk of rows at hand gives to a sum over the batch, an array of a shape.
+
+    It may be ``before`` numbers behind the beginning of all ``size`` numbers of the chunk.
+    """
+    words = (size or prod(shape)) * item, before * item, *shape
+    return Argument(Kind(Rows.CHUNK, len(shape)), context.ARENA, place, words)
+
+
+def sums_of_chunks(place: Hashable, shape: tuple[int, ...]) -> Argument:
+    """Return what all chunks of the batch have given, each an array of a shape."""
+    return Argument(Kind(Rows.CHUNKS, 1 + len(shape)), context.ARENA, place, shape)
+
+
 def share(
     base: int,
     start: int,

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 
 from chainrule.kernels import context
-from chainrule.kernels.argument import Kind, Rows
 from chainrule.kernels.context import Flag
 from chainrule.operations.operation import Function, Step, Tensor, function
-from chainrule.plan.argument import Argument, number, rows_of, share, share_start
+from chainrule.plan.argument import number, rows_of, share, share_start, sums_of_chunks
 from chainrule.plan.call import Call, Caller, first_offset, gradient, parameters_of
 
 
@@ -94,8 +93,7 @@ class Backward:
         if adds and not adds_itself:
             target = ("partial", name, step)
         buffers: dict[str, Hashable] = {"temporary": ("temporary", name, step), written: target}
-        for code in functions:
-            self.calls.append(caller.call(step, code, flags, adds=adds, buffers=buffers))
+        self.calls += caller.in_a_row(step, functions, flags, adds=adds, buffers=buffers)
         if adds and not adds_itself:
             both = [
                 rows_of(context.ARENA, buffer, tensor.shape, caller.item, ndim=1)
@@ -117,7 +115,7 @@ class Backward:
         names = [use.name for use in step.parameters.values()]
         adds = self._joins(names[0])
         arguments = (
-            Argument(Kind(Rows.CHUNKS, 2), context.ARENA, ("chunks", step), (size,)),
+            sums_of_chunks(("chunks", step), (size,)),
             share_start(start, size, (1,)),
             number(int(adds)),
             share(context.GRADS, start, size, (1,)),

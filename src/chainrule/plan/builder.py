@@ -23,7 +23,7 @@ class PlanBuilder:
     steps: list[Step] = field(default_factory=list)
     layer: int = 0  # position of the layer that is being lowered
     prefix: str = ""  # of its parameters' names
-    training: bool = False  # whether dropouts drop elements, or are the identity
+    training: bool = False  # whether the plan is for training steps, or for predictions
     dropouts: int = 0  # the number of dropouts so far
 
     @property
@@ -40,6 +40,8 @@ class PlanBuilder:
         parameters: Mapping[str, ParameterUse] | None = None,
         numbers: Numbers | None = None,
         saved: Mapping[str, Shape] | None = None,
+        buffers: Mapping[str, ParameterUse] | None = None,
+        sums: Mapping[str, Shape] | None = None,
     ) -> Tensor:
         """Append a step, and return the value that it computes.
 
@@ -49,7 +51,7 @@ class PlanBuilder:
         *operands : Tensor
         shape : of the value, by default the first operand's.
         y : the value to write into, if it exists: the step writes a part of it or adds to it.
-        parameters, numbers, saved : as of a :class:`Step`.
+        parameters, numbers, saved, buffers, sums : as of a :class:`Step`.
 
         Raises
         ------
@@ -66,10 +68,11 @@ class PlanBuilder:
             y = Tensor(operands[0].shape if shape is None else shape)
         own = {**chosen.numbers, **(numbers or {})}
         parameters, saved = parameters or {}, saved or {}
-        for name in (*parameters, *own, *saved):
+        buffers, sums = buffers or {}, sums or {}
+        for name in (*parameters, *own, *saved, *buffers, *sums):
             if name not in chosen.names and f"d_{name}" not in chosen.names:
                 raise ValueError(f"{chosen.name} takes no {name!r}.")
-        step = Step(chosen, operands, y, [self.layer], parameters, own, saved)
+        step = Step(chosen, operands, y, [self.layer], parameters, own, saved, buffers, sums)
         self.steps.append(step)
         return y
 
@@ -80,7 +83,7 @@ class PlanBuilder:
         return y
 
     def parameter(self, name: str, shape: Shape) -> ParameterUse:
-        """Return the use of a parameter of the layer that is being lowered."""
+        """Return the use of a parameter, or a buffer, of the layer that is being lowered."""
         return ParameterUse(self.prefix + name, shape)
 
     def rescale(self, x: Tensor, scale: float, offset: float = -0.0) -> Tensor:

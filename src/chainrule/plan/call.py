@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 
 from chainrule.kernels import context
-from chainrule.kernels.argument import HEADER, Kind, Rows
+from chainrule.kernels.argument import HEADER, Kind
+from chainrule.kernels.context import Flag
 from chainrule.operations.operation import Function, ParameterUse, Step, Tensor, View
 from chainrule.plan.argument import (
     Argument,
@@ -18,9 +19,13 @@ from chainrule.plan.argument import (
     rows_of,
     share,
     share_start,
+    sum_of_chunk,
+    sums_of_chunks,
     whole,
     word,
 )
+
+CHUNK = "chunk_"  # before the name of a sum: what one chunk of the batch gives to it
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +77,7 @@ class Caller:
 
     Parameters
     ----------
-    offsets : each parameter's position in the vector of all, by name.
+    offsets : the position of each parameter in the vector of all, and of each buffer, by name.
     item : bytes of an element.
     scratch : elements of a thread's workspace.
     """
@@ -99,6 +104,30 @@ class Caller:
         ]
         return Call(function, tuple(arguments), flags)
 
+    def in_a_row(
+        self,
+        step: Step,
+        functions: Sequence[Function],
+        flags: int = 0,
+        *,
+        adds: bool = False,
+        buffers: Mapping[str, Hashable] | None = None,
+    ) -> list[Call]:
+        """Return the calls of a step's functions that come one after the other.
+
+        One that writes the sums of a chunk is called for each chunk; before the sums of all are
+        read, all threads have written theirs.
+        """
+        calls: list[Call] = []
+        written: set[str] = set()
+        for function in functions:
+            own = {name.removeprefix(CHUNK) for name in function.names if name[:6] == CHUNK}
+            more = Flag.CHUNKED if own & step.sums.keys() else 0
+            more |= Flag.BARRIER if written & set(function.names) else 0
+            calls.append(self.call(step, function, flags | more, adds=adds, buffers=buffers))
+            written |= own
+        return calls
+
     def _argument(
         self, step: Step, function: Function, name: str, adds: bool, buffer: Hashable | None
     ) -> Argument:
@@ -112,6 +141,14 @@ class Caller:
             return self._rows(step.y, buffer or gradient(step.y), step.operation.view)
         if name in step.numbers:
             return hyperparameter(step.numbers[name])
+        if name in step.buffers:
+            use = step.buffers[name]
+            return whole(context.BUFFERS, self._offset(use) * self.item, use.shape)
+        if name in step.sums:
+            return sums_of_chunks(("sums", name, step), step.sums[name])
+        if name.removeprefix(CHUNK) in step.sums:
+            own = name.removeprefix(CHUNK)
+            return sum_of_chunk(("sums", own, step), step.sums[own], self.item)
         if name in step.saved:
             tensor = Tensor(step.saved[name])
             return self._rows(tensor, ("saved", name, step), View.WHOLE)
@@ -137,7 +174,7 @@ class Caller:
             return word(context.MASK_DRAW)
         if name == "position":
             return position(step.x.size)
-        if name == "bias":  # there is none
+        if name in ("bias", "d_bias"):  # there is none
             return whole(context.PARAMS, 0, (0,))
         if name == "begin":
             (own,) = (n[2:] for n in function.names if n[2:] in step.parameters and n[:2] == "d_")
@@ -164,9 +201,8 @@ class Caller:
             return share(context.GRADS, self._offset(use), *units_of(use.shape))
         # A sum over a chunk of rows, beside those of the step's other parameters.
         before = self._offset(use) - first_offset(step, self.offsets)
-        words = parameters_of(step) * self.item, before * self.item, *use.shape
-        kind = Kind(Rows.CHUNK, len(use.shape), cleared=function.adds_up)
-        return Argument(kind, context.ARENA, ("chunks", step), words)
+        argument = sum_of_chunk(("chunks", step), use.shape, self.item, before, parameters_of(step))
+        return argument._replace(kind=argument.kind._replace(cleared=function.adds_up))
 
 
 def call_with(

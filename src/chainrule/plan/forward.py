@@ -30,12 +30,18 @@ def calls_of_forward(
         if fuse and after is not None and after.operands == (step.y,) and not after.saved:
             both = step.operation.fuse.get(after.operation.name)
         if both is None or after is None or readers[step.y.buffer] > 1 or _reads_x(after):
-            calls.append(caller.call(step, step.operation.forward))
+            calls += caller.in_a_row(step, step.operation.forward_pass)
         else:
             fused.add(i + 1)
             step = replace(step, numbers={**step.numbers, **both})
             calls.append(caller.call(step, step.operation.forward, buffers={"y": value(after.y)}))
     return calls, frozenset(fused)
+
+
+def calls_of_buffers(caller: Caller, steps: Sequence[Step]) -> list[Call]:
+    """Return what updates the buffers, once the forward pass is over."""
+    updates = [(step, step.operation.update_buffers) for step in steps]
+    return [caller.call(step, update) for step, update in updates if update is not None]
 
 
 def _reads_x(step: Step) -> bool:

@@ -37,7 +37,7 @@ class Memory:
                 elif kind.rows == Rows.CHUNK:
                     size = words[0] * self._chunks
                 elif kind.rows == Rows.CHUNKS:
-                    size = words[0] * self._item * self._chunks
+                    size = prod(words) * self._item * self._chunks
                 else:
                     size = prod(words) * self._item
                 self.need(argument.buffer, size, (moment,))

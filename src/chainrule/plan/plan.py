@@ -20,7 +20,7 @@ from chainrule.plan.backward import Backward
 from chainrule.plan.builder import PlanBuilder
 from chainrule.plan.call import Call, Caller, gradient, value
 from chainrule.plan.data import calls_of_gather, calls_of_output
-from chainrule.plan.forward import calls_of_forward, take_rescale
+from chainrule.plan.forward import calls_of_buffers, calls_of_forward, take_rescale
 from chainrule.plan.live_steps import live_steps
 from chainrule.plan.loss import Head, calls_of_loss, calls_of_loss_sum
 from chainrule.plan.memory import Memory
@@ -113,6 +113,11 @@ class Plan:
         kinds = (kind for call in self.program for kind in call.kinds)
         return any(kind.rows == Rows.WORD and kind.word == MASK_KEY for kind in kinds)
 
+    @cached_property
+    def only_trains(self) -> bool:
+        """Whether some step computes something else where the network predicts."""
+        return self.draws_masks or any(step.sums for step in self.steps)
+
     def split_outputs(self, columns: np.ndarray) -> list[np.ndarray]:
         """Return the outputs from a matrix with the columns of all."""
         if len(self.heads) == 1:
@@ -175,7 +180,7 @@ def make_plan(
     input_tensor : the network's input.
     heads : the outputs, each a different value.
     seeds : values that no step computes: the caller writes them into the arena.
-    offsets : name of a parameter -> its offset in the parameter vector.
+    offsets : name of a parameter -> its offset in the parameter vector; and of buffers in theirs.
     batch : rows of the largest batch.
     dtype : float32 or float64.
     backward : whether there will be a backward pass; without one, values are needed for less time.
@@ -205,6 +210,7 @@ def make_plan(
     calls[Section.FORWARD] = forward
     calls[Section.LOSS] = calls_of_loss(caller, heads)
     calls[Section.LOSS_SUM] = calls_of_loss_sum(caller, heads)
+    calls[Section.BUFFERS] = calls_of_buffers(caller, order)
     calls[Section.OUTPUT] = calls_of_output(caller, outputs)
     if backward:
         calls[Section.BACKWARD] = Backward(caller, order, outputs, [first, *seeds]).calls
@@ -267,7 +273,7 @@ def _reserve(
     memory.need(value(first), first.size * row_bytes, (0,))
     between = memory.touch(calls[Section.FORWARD], moment)
     # The buffers of these sections all live at one moment, together with the outputs.
-    for section in (Section.LOSS, Section.LOSS_SUM, Section.OUTPUT):
+    for section in (Section.LOSS, Section.LOSS_SUM, Section.BUFFERS, Section.OUTPUT):
         for call in calls[section]:
             memory.touch([call], between)
     for output in outputs:

@@ -40,7 +40,7 @@ def work_of(steps: Sequence[Step], batch: int, *, backward: bool) -> int:
 
 def functions_of(step: Step) -> list[Function]:
     """Return the functions of a step's forward and backward passes."""
-    functions = [step.operation.forward, *step.operation.gradients.values()]
+    functions = [*step.operation.forward_pass, *step.operation.gradients.values()]
     for operand in step.operation.backward:
         functions += step.operation.backward_of(operand)
     return functions
@@ -57,7 +57,7 @@ def chunk_of(steps: Sequence[Step], batch: int) -> int:
         function
         for step in steps
         for function in functions_of(step)
-        if takes_chunks(step, function)
+        if takes_chunks(step, function) or step.sums
     ]
     if not functions:
         return ROWS_OF_A_TILE

@@ -46,6 +46,7 @@ def make_runner(
         batch_size = min(BATCH_SIZE, data.rows)
     else:
         batch_size = rows_a_step(batch_size, data.rows, stacklevel=stacklevel)
+    _check_smallest_batch(net, data, batch_size)
     return EpochRunner(
         net,
         loss,
@@ -57,3 +58,15 @@ def make_runner(
         extras.seed if shuffle is None or shuffle else None,
         extras,
     )
+
+
+def _check_smallest_batch(net: Sequential, data: DataSet, batch_size: int) -> None:
+    """Raise ValueError if an epoch's last batch has fewer rows than some layer needs."""
+    last = data.rows % batch_size or batch_size
+    try:
+        net.check_training_batch(last, data.inputs.shape[1:])
+    except ValueError as error:
+        raise ValueError(
+            f"The last batch of an epoch has {last} of {data.rows:,} rows with "
+            f"batch_size={batch_size}: {error}"
+        ) from None

@@ -10,7 +10,8 @@ class ExponentialMovingAverage:
     Pass it to :func:`fit` as ``average``: it is then updated after each step, inside compiled code.
     In a loop of your own, call :meth:`update` after each step. It starts from the network's present
     parameters, like PyTorch's ``AveragedModel`` with ``get_ema_multi_avg_fn(decay)`` after its
-    first update.
+    first update. Buffers, such as the running means of :class:`BatchNorm`, are not averaged but
+    copied, as there.
 
     Parameters
     ----------
@@ -57,7 +58,14 @@ class ExponentialMovingAverage:
     def update(self) -> None:
         """Update the average with the network's present parameters."""
         self.source.update_average(self.network.params, self.decay)
+        self.copy_buffers()
         self.network.invalidate_forward("ExponentialMovingAverage.update")
+
+    def copy_buffers(self) -> None:
+        """Give the average the buffers that the network has now."""
+        self.network.values[self.network.params.size :] = self.source.values[
+            self.source.params.size :
+        ]
 
     def __repr__(self) -> str:
         return f"ExponentialMovingAverage({self.source!r}, decay={self.decay})"

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.autodiff.machines import put_back, take
-from chainrule.engine.machine import Machine
 from chainrule.engine.masks import mask_key
 from chainrule.engine.orders import epoch_orders
 from chainrule.engine.update import UpdateOptions
@@ -115,7 +114,7 @@ class EpochRunner:
         self._taken = [take_for(training=True)]
         self.machine = self._evaluator = self._taken[0][1]
         self.plan = self.machine.plan
-        if self.plan.draws_masks:
+        if self.plan.only_trains:
             self._taken.append(take_for(backward=False))
             self._evaluator = self._taken[1][1]
         self.losses = self.machine.losses_for(1)
@@ -149,6 +148,8 @@ class EpochRunner:
             masks=(self._mask_key, self.state.step),
             **data.arguments,
         )
+        if self.extras.average is not None:
+            self.extras.average.copy_buffers()
         return batches
 
     def epochs_in_slice(self, calls: Callbacks, most: float) -> int:
@@ -241,7 +242,7 @@ class EpochRunner:
         seconds = perf_counter() - began_at
         self.slice_length.ran(done, seconds)
         weights, losses = self.losses[:done].T.copy()
-        if done == epochs * steps and all_finite(self.net.params):
+        if done == epochs * steps and all_finite(self.net.values):
             training.history.batch_loss += losses.tolist()
             return weights.reshape(epochs, steps), losses.reshape(epochs, steps)
 
@@ -279,15 +280,19 @@ class EpochRunner:
         layer, what, why : str
             The layer, what is not finite, and where it was first seen, for the message.
         """
-        if all_finite(self.net.params):  # a loss that is not finite ends a slice before it steps
+        if all_finite(self.net.values):  # a loss that is not finite ends a slice before it steps
             epoch, start = divmod(done * self.batch, -(-orders.shape[1] // self.batch) * self.batch)
             rows = orders[epoch, start : start + self.batch]
             layer = self._first_non_finite_layer(rows)
             why = f"the first output that is not finite is that of {layer}"
             return done, layer, "The loss", why
         step, name = self.rollback.to_last_finite()
+        if self.extras.average is not None:
+            self.extras.average.copy_buffers()
         paths = [path for path, _ in self.net.chain]
         layer = self.net.layer_name((paths.index(name.rpartition(".")[0]),))
+        if name not in self.net.gradients():
+            return step, layer, f"{name} of {layer}", "its inputs have grown too large"
         gradient = self.net.gradients()[name]
         size = f"as large as {abs(gradient).max():.3g}" if all_finite(gradient) else "not finite"
         why = f"the first such parameter is {name} of {layer}, whose gradient is {size}"
@@ -297,7 +302,7 @@ class EpochRunner:
         """Return the first layer whose output for these rows is not finite."""
         net, shape = self.net, self.data.inputs.shape[1:]
         plan = net.make_plan(shape, rows.size, backward=False, retain=True, training=True)
-        machine = Machine(plan, net.dtype, self.backend)
+        machine = net.make_machine(plan, self.backend)
         machine.run(
             Phase.GATHER | Phase.PREDICT,
             rows,

@@ -103,8 +103,9 @@ def _check_optimizer(net: Sequential, optimizer: Any) -> None:
         raise TypeError(
             f"optimizer must be an optimizer such as cr.Adam(), not {shortened(optimizer)}."
         )
-    if not all_finite(net.params):
-        raise ValueError("net.params must be finite before the training starts.")
+    for name, values in (("net.params", net.params), ("net.buffers()", net.values)):
+        if not all_finite(values):
+            raise ValueError(f"{name} must be finite before the training starts.")
     if not all_finite(optimizer.state(net).vectors):
         raise ValueError(
             "optimizer holds NaN or infinity from earlier steps of this network: use a new one."

@@ -39,18 +39,19 @@ def _restore(path: str | os.PathLike[str], found: saved.Saved, calls: Callbacks)
     """Restore all of the training, or nothing if a callback does not accept its state."""
     network, optimizer = calls.training.network, calls.training.optimizer
     state = optimizer.state(network)
-    params, before, numbers = network.params.copy(), state.copy(), optimizer.hyperparameters()
+    values, before, numbers = network.values.copy(), state.copy(), optimizer.hyperparameters()
     average = calls.training.average
-    averaged = None if average is None else average.network.params.copy()
+    averaged = None if average is None else average.network.values.copy()
     found.restore(calls.training)
     try:
         calls.begin(found.callbacks)
     except BaseException as error:
-        network.params[:] = params
+        network.values[:] = values
         optimizer.set_hyperparameters(numbers)
         state.restore(before)
         if average is not None and averaged is not None:
-            average.network.params = averaged
+            average.network.values[:] = averaged
+            average.network.invalidate_forward("fit")
         if isinstance(error, ValueError):
             raise ModelFileError(f"{os.fspath(path)} cannot be resumed from: {error}") from error
         raise

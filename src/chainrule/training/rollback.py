@@ -25,7 +25,7 @@ _copies: WeakKeyDictionary[OptimizerState, tuple[FloatArray, OptimizerState]] = 
 
 
 class Rollback:
-    """A copy of a network's parameters and optimizer state, and the rows trained on since.
+    """A copy of a network's values and optimizer state, and the rows trained on since.
 
     Parameters
     ----------
@@ -57,17 +57,17 @@ class Rollback:
     @property
     def size(self) -> int:
         """How many numbers a copy has."""
-        return self._network.params.size + self._state.vectors.size
+        return self._network.values.size + self._state.vectors.size
 
     def copy(self) -> None:
         """Copy the present state, and forget the batches before."""
         started = perf_counter()
         if self._state in _copies:
-            params, earlier = _copies[self._state]
-            params[:] = self._network.params
+            values, earlier = _copies[self._state]
+            values[:] = self._network.values
             earlier.restore(self._state)
         else:
-            _copies[self._state] = self._network.params.copy(), self._state.copy()
+            _copies[self._state] = self._network.values.copy(), self._state.copy()
         if self._average is not None and self._earlier_average is not None:
             self._earlier_average[:] = self._average
         self._slices.clear()
@@ -98,20 +98,20 @@ class Rollback:
         step : int
             The step after it, counted from 0 in the slice of the last call of :meth:`before`.
         name : str
-            The first parameter that is not finite after that step.
+            The first parameter or buffer that is not finite after that step.
         """
-        self._network.params, earlier = _copies[self._state]
+        self._network.values[:], earlier = _copies[self._state]
         self._state.restore(earlier)
         average = np.empty(0) if self._average is None else self._average
         if self._earlier_average is not None:
             average[:] = self._earlier_average
-        views = self._network.parameters()
+        views = self._network.named_values()
         for step, rows, rate, data in self._batches():
-            before = self._network.params.copy(), average.copy(), self._state.copy()
+            before = self._network.values.copy(), average.copy(), self._state.copy()
             self._step(rows, rate, data)
-            if not all_finite(self._network.params):
+            if not all_finite(self._network.values):
                 name = next(name for name, view in views.items() if not np.isfinite(view).all())
-                self._network.params[:], average[:], state = before
+                self._network.values[:], average[:], state = before
                 self._state.restore(state)
                 return step, name
         return step, next(iter(views))  # possible if a user's function is random

@@ -40,7 +40,7 @@ def write(
     training = calls.training
     net, optimizer = training.network, training.optimizer
     state = optimizer.state(net)
-    what = contents(net.layers, net.dtype, net.parameters())
+    what = contents(net.layers, net.dtype, net.named_values())
     plain, arrays = calls.states()
     what.training = {
         "run": run,
@@ -94,7 +94,7 @@ class Saved:
         """Restore network, optimizer and history. All of it was validated, so nothing can fail."""
         net, optimizer = training.network, training.optimizer
         net.invalidate_forward("fit")
-        for name, view in net.parameters().items():
+        for name, view in net.named_values().items():
             view[...] = self._file.parameters[name]
         optimizer.set_hyperparameters(self._numbers)
         state = optimizer.state(net)
@@ -102,6 +102,7 @@ class Saved:
         state.steps[0] = self._optimizer_step
         if training.average is not None:
             training.average.network.params = self._file.tensors["average"]
+            training.average.copy_buffers()
         for name in LISTS:
             getattr(training.history, name)[:] = self._file.tensors[f"history.{name}"].tolist()
         for name in self.run["metrics"]:

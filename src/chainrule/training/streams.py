@@ -116,6 +116,7 @@ class Stream:
                 f"{batch.inputs.shape[1:]}."
             )
         self._shape = batch.inputs.shape[1:]
+        self._net.check_training_batch(batch.rows, self._shape)
         return batch.copy()
 
 

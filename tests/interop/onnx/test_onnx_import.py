@@ -125,12 +125,17 @@ UNDERSTOOD = {
     "a scale before a number": ([("Div", "x std", "d"), ("Add", "d one", "a"), ("Tanh", "a", "y")],
                                 "(Linear(6, 6), Tanh())"),
     "batch normalization": ([LINEAR, ("BatchNormalization", "h four b b four", "n"),
-                             ("Relu", "n", "y")], "(Linear(6, 4), ReLU())"),
-    "batch normalization with an epsilon": (
-        [LINEAR, ("BatchNormalization", "h four b b four", "y", {"epsilon": 0.5})],
-        "(Linear(6, 4),)"),
+                             ("Relu", "n", "y")],
+                            "(Linear(6, 4), BatchNorm(features=4, eps=1e-05, momentum=0.1, "
+                            "affine=True), ReLU())"),
+    "batch normalization with numbers": (
+        [LINEAR, ("BatchNormalization", "h four b b four", "y",
+                  {"epsilon": 0.5, "momentum": 0.75})],
+        "(Linear(6, 4), BatchNorm(features=4, eps=0.5, momentum=0.25, affine=True))"),
     "batch normalization first": ([("BatchNormalization", "x std mean mean std", "n"),
-                                   ("MatMul", "n Wt", "y")], "(Linear(6, 4),)"),
+                                   ("MatMul", "n Wt", "y")],
+                                  "(BatchNorm(features=6, eps=1e-05, momentum=0.1, affine=True), "
+                                  "Linear(6, 4, bias=False))"),
     "Keras's PReLU": ([("Relu", "x", "r"), ("Neg", "x", "n"), ("Relu", "n", "s"),
                        ("Mul", "unknown s", "m"), ("Add", "r m", "y")],
                       "(Parallel(ReLU(), Sequential(Rescale(scale=-1.0, offset=0.0), ReLU(), "

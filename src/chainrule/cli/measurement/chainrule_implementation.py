@@ -4,7 +4,6 @@ import numpy as np
 
 import chainrule as cr
 from chainrule.cli.measurement.implementation import BETAS, EPS, LEARNING_RATE, Implementation
-from chainrule.engine.machine import Machine
 from chainrule.kernels.context import Phase
 
 
@@ -58,7 +57,7 @@ class ChainruleEngine(Chainrule):
         plan = self.network.make_plan(
             x.shape[1:], rows, loss=loss, steps=times, threads=cr.get_num_threads()
         )
-        machine = Machine(plan, self.network.dtype, "numba")
+        machine = self.network.make_machine(plan, "numba")
         losses = machine.losses_for(times)
         machine.run(
             Phase.FORWARD | Phase.BACKWARD,

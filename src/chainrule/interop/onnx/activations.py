@@ -21,7 +21,9 @@ CUBIC = 0.044715  # of GELU's approximation
 
 
 class Writer(Protocol):
-    """What collects a file's nodes."""
+    """What collects a file's nodes; ``rank`` is that of the first array that a layer takes."""
+
+    rank: int
 
     def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
         """Append a node; return the name of what it gives."""
@@ -29,11 +31,14 @@ class Writer(Protocol):
     def add_several(self, outputs: int, operator: str, *inputs: str, **options: Any) -> list[str]:
         """Append a node that gives several values."""
 
-    def number(self, value: float) -> str:
-        """Return the name of a constant."""
+    def number(self, value: float | Array) -> str:
+        """Return the name of a constant, or of an array of them."""
 
     def parameter(self, name: str) -> str:
-        """Return the name of a parameter of the layer."""
+        """Return the name of a parameter, or a buffer, of the layer."""
+
+    def values(self, name: str) -> Array:
+        """Return what a parameter or a buffer of the layer holds."""
 
 
 def erf_of(x: Array) -> Array:

@@ -12,7 +12,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from chainrule import layers
-from chainrule.interop.onnx.activations import WRITERS
+from chainrule.interop.onnx.activations import WRITERS as ACTIVATIONS
+from chainrule.interop.onnx.normalization import WRITERS as NORMALIZATIONS
 from chainrule.interop.onnx.operators import SIMPLE, SOFTMAXES
 from chainrule.layers.graph import INPUT, Node, output_shapes, written
 from chainrule.layers.layer import Layer
@@ -36,7 +37,7 @@ def to_onnx(
 ) -> None:
     """Write a network as an ONNX file; see :meth:`chainrule.Sequential.to_onnx`."""
     check_network(net)
-    for name, value in net.parameters().items():
+    for name, value in net.named_values().items():
         if not all_finite(value):
             raise ValueError(f"{name} holds NaN or infinity.")
     if net.params.nbytes > LARGEST:
@@ -114,7 +115,7 @@ class _Writer:
     rank: int  # of the first array that it takes
 
     def __init__(self, net: Sequential) -> None:
-        self._dtype, self._parameters = net.dtype, net.parameters()
+        self._dtype, self._values = net.dtype, net.named_values()
         self._names: Counter[str] = Counter()
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: dict[str, onnx.TensorProto] = {}
@@ -130,12 +131,15 @@ class _Writer:
         return names
 
     def parameter(self, name: str) -> str:
-        """Return the name of a parameter of the layer; a shared one is kept once."""
-        parameter = f"{self.node.owner}.{name}"
-        return self._keep(parameter, self._parameters[parameter])
+        """Return the name of a parameter, or a buffer, of the layer; a shared one is kept once."""
+        return self._keep(f"{self.node.owner}.{name}", self.values(name))
 
-    def number(self, value: float) -> str:
-        """Return the name of a constant."""
+    def values(self, name: str) -> Any:
+        """Return what a parameter or a buffer of the layer holds."""
+        return self._values[f"{self.node.owner}.{name}"]
+
+    def number(self, value: Any) -> str:
+        """Return the name of a constant, or of an array of them."""
         return self._keep(self._unique("constant"), np.array(value, self._dtype))
 
     def _keep(self, name: str, array: Any) -> str:
@@ -202,7 +206,8 @@ def _parallel(writer: _Writer, layer: layers.Parallel, *ends: str) -> str:
 RULES: dict[type[Layer], Callable[..., str]] = {
     **dict.fromkeys(SIMPLE, _simple),
     **dict.fromkeys(SOFTMAXES, _softmax),
-    **WRITERS,
+    **ACTIVATIONS,
+    **NORMALIZATIONS,
     layers.Linear: _linear,
     layers.Rescale: _rescale,
     layers.Flatten: _flatten,

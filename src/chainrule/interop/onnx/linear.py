@@ -104,20 +104,6 @@ def _scaler(node: NodeView) -> ImportStep:
     return _rescale(node, node.value(), scale, -offset * scale)
 
 
-def _batch_normalization(node: NodeView) -> ImportStep:
-    node.expect(training_mode=0)
-    node.attribute("momentum", 0.9)  # of no meaning but in training
-    scale, offset, mean, variance = (np.atleast_1d(node.row(i)) for i in range(1, 5))
-    variance = variance + node.attribute("epsilon", 1e-5)
-    if not (variance > 0).all():
-        raise ValueError("has a variance that is not positive")
-    factor = scale / np.sqrt(variance)
-    columns = np.broadcast_arrays(factor, offset - mean * factor)
-    step = ImportStep(node.label, (node.value(),), (ByColumn(*columns),))
-    step.axis = 1
-    return step
-
-
 FUNCTIONS: dict[Merge, Callable[..., Array]] = {
     "sum": lambda *values: np.sum(values, axis=0),
     "product": lambda *values: np.prod(values, axis=0),
@@ -148,7 +134,6 @@ def elementwise(node: NodeView, function: Callable[..., Array]) -> ImportStep:
 
 LINEAR: dict[str, Callable[[NodeView], ImportStep]] = {
     "Add": _add,
-    "BatchNormalization": _batch_normalization,
     "Div": _div,
     "Gemm": _gemm,
     "MatMul": _matmul,

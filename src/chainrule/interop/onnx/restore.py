@@ -29,9 +29,9 @@ def from_onnx(path: str | os.PathLike[str], *, backend: str = "numba") -> Sequen
     It reads what :meth:`Sequential.to_onnx` writes, and what others write for the same layers:
     linear ones as Gemm, or MatMul and Add; activations, also SiLU, GELU, Mish, Softplus and GLU
     that are written out, and Clip, Min, Max, HardSigmoid, Selu and Celu as chains that do the same;
-    numbers that are added or multiplied, as :class:`Rescale`, and with one for each column
-    (scalers, BatchNormalization) as part of the linear layer beside them; Flatten, and Reshape that
-    means it; Add, Sub, Sum, Mul and Concat where branches merge. Dropout, Identity and a Cast to
+    BatchNormalization; numbers that are added or multiplied, as :class:`Rescale`, and with one for
+    each column (scalers) as part of the linear layer beside them; Flatten, and Reshape that means
+    it; Add, Sub, Sum, Mul and Concat where branches merge. Dropout, Identity and a Cast to
     the type that is there are left out; so is what stands behind the network: a Squeeze of its one
     column, and labels (ArgMax, ZipMap), in whose place it gives their scores.
 
@@ -110,19 +110,19 @@ def _network(reader: GraphReader, size: int, backend: str) -> Sequential:
     elements = graph.network(reader.source, reader.outputs)
     simplifier = graph.simplifier
     # A layer that shares its weight with another, but not its bias, gets a copy of the weight.
-    shapes = graph_of(elements).parameter_shapes().values()
+    shapes = graph_of(elements).shapes().values()
     required = reader.dtype.itemsize * sum(map(prod, shapes))
     if required > limit:
         raise ValueError(f"its layers need {required:,} bytes of parameters, more than it holds")
     net = Sequential(*elements, seed=0, dtype=reader.dtype, backend=backend)
     _check_shapes(reader, net, simplifier.checks)
-    views = net.parameters()
+    views = net.named_values()
     for node in net.graph.nodes:
         if id(node.layer) in simplifier.parameters and node.is_first:
             for name, value in simplifier.parameters[id(node.layer)].items():
                 with np.errstate(over="ignore"):
                     views[f"{node.owner}.{name}"][...] = value
-    if not all_finite(net.params):
+    if not all_finite(net.values):
         raise ValueError("its numbers for columns are too large for its linear layers")
     return net
 

@@ -96,6 +96,8 @@ class StepGraph:
         if key not in self._trained:
             (spec,) = step.layers
             layer = self.simplifier.own(spec, step.parameters)
+            if step.axis != -1:
+                self.simplifier.checks[id(layer)] = [step]
             self._trained[key] = layers.Shared(layer) if key in self._shared else layer
         self._uses[key] += 1
         return (self._trained[key],)

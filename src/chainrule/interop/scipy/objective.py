@@ -258,4 +258,4 @@ class Objective:
             backward=with_loss,
             threads=threads,
         )
-        return Machine(plan, DOUBLE, self._net.backend)
+        return self._net.make_machine(plan)

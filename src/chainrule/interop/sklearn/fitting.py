@@ -53,12 +53,12 @@ def _unchanged_by_errors(estimator: BaseEstimator) -> Iterator[None]:
     before = attributes.copy()
     lengths = [(values, len(values)) for values in before.values() if isinstance(values, list)]
     network = before.get("network_")
-    params = np.empty(0) if network is None else network.params.copy()
+    values = np.empty(0) if network is None else network.values.copy()
     try:
         yield
     except BaseException:
-        if network is not None and not np.array_equal(network.params, params):
-            network.params[:] = params
+        if network is not None and not np.array_equal(network.values, values):
+            network.values[:] = values
             before.pop("_optimizer", None)  # it has seen the steps that are taken back
         for values, length in lengths:
             del values[length:]

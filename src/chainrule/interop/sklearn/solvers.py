@@ -76,7 +76,7 @@ def fit_epochs(
     except NonFiniteError as error:
         failure = error
     if validation is not None and (interrupted or estimator.best_validation_score_ > -np.inf):
-        estimator.network_.params = watch.best
+        estimator.network_.values[:] = watch.best
     elif failure is not None or validation is not None:
         raise ValueError(NON_FINITE) from failure
     if interrupted:
@@ -106,7 +106,7 @@ class _Watch(Callback):
         self.estimator, self.rows, self.decay = estimator, rows, decay
         self.middle = (steps - 1) / (2 * steps)  # of the points that an epoch's steps begin at
         self.validation, self.converged = validation, False
-        self.best = estimator.network_.params.copy()
+        self.best = estimator.network_.values.copy()
         self.changes_rate = estimator.solver == "sgd" and estimator.learning_rate == "invscaling"
         self.penalty = estimator._penalty(decay)
 
@@ -165,7 +165,7 @@ class _Watch(Callback):
         better = not score < estimator.best_validation_score_ + estimator.tol
         if score > estimator.best_validation_score_:
             estimator.best_validation_score_ = score
-            self.best[:] = estimator.network_.params
+            self.best[:] = estimator.network_.values
         return better
 
     def _give_up(self, training: Training) -> None:

@@ -14,8 +14,7 @@ except ImportError:
     raise ImportError("as_torch needs torch: pip install torch") from None
 
 from chainrule.autodiff.products import vjp
-from chainrule.interop.torch.state_dict import places_of
-from chainrule.layers import Dropout
+from chainrule.interop.torch.state_dict import buffers_of, places_of
 from chainrule.models.sequential import Sequential
 
 
@@ -25,7 +24,6 @@ class NetworkModule(torch.nn.Module):
     def __init__(self, net: Sequential) -> None:
         super().__init__()
         self.net = net
-        self._has_dropout = any(isinstance(node.layer, Dropout) for node in net.graph.nodes)
         self._own: list[tuple[torch.nn.Module, str]] = []  # where each parameter lies
         self._addresses: list[int] = []
         by_parameter: dict[str, torch.nn.Parameter] = {}
@@ -38,6 +36,10 @@ class NetworkModule(torch.nn.Module):
                 self._own.append((module, name))
                 self._addresses.append(tensor.data_ptr())
             module.register_parameter(name, by_parameter[place.parameter])
+        buffers = net.buffers()
+        for place in buffers_of(net):
+            module, name = self._module_of(place.name)
+            module.register_buffer(name, torch.from_numpy(buffers[place.parameter]))
 
     def _module_of(self, path: str) -> tuple[torch.nn.Module, str]:
         """Return the module, among modules as in a ``torch.nn.Sequential``, and the last name."""
@@ -62,10 +64,11 @@ class NetworkModule(torch.nn.Module):
                 "The module's parameters are not the network's memory any more; make another "
                 "module by as_torch, and change parameters in place (as load_state_dict does)."
             )
-        if self.training and self._has_dropout:
+        if self.training and self.net.graph.differs_in_training:
             raise RuntimeError(
-                "Dropout inside a network has no masks here: call eval() on the module, "
-                "where it leaves nothing out, or put a torch.nn.Dropout beside it."
+                "Dropout inside a network has no masks here, and BatchNorm no statistics of the "
+                "batch: call eval() on the module, where they do what they do in predict, or put "
+                "PyTorch's own layers beside it."
             )
         if not torch.is_grad_enabled() or not any(t.requires_grad for t in (x, *parameters)):
             return _tensors(self.net.predict(_array(x)))

@@ -1,4 +1,4 @@
-"""State dicts: a network's parameters under PyTorch's names, in PyTorch's shapes."""
+"""State dicts: a network's parameters and buffers under PyTorch's names, in PyTorch's shapes."""
 
 from __future__ import annotations
 
@@ -18,14 +18,23 @@ from chainrule.utils.files import write_whole
 
 
 class ParameterPlace(NamedTuple):
-    """A place of a parameter: its name for PyTorch, the parameter's, and whether it is transposed.
+    """A place of a parameter or a buffer. A shared one has several.
 
-    A shared parameter has several places.
+    Attributes
+    ----------
+    name : str
+        For PyTorch.
+    parameter : str
+        The network's name for it.
+    is_transposed : bool
+    is_count : bool
+        Whether PyTorch has it as an integer.
     """
 
     name: str
     parameter: str
-    is_transposed: bool
+    is_transposed: bool = False
+    is_count: bool = False
 
     def transposed(self, array: FloatArray) -> FloatArray:
         """Return a view in the other layout: a linear layer's weight is (in, out) or (out, in)."""
@@ -33,7 +42,7 @@ class ParameterPlace(NamedTuple):
 
 
 def places_of(net: Sequential) -> list[ParameterPlace]:
-    """Return the places of all parameters of the network."""
+    """Return the places of all parameters of the network, without its buffers."""
     return [
         ParameterPlace(
             f"{node.path}.{name}", f"{node.owner}.{name}", isinstance(node.layer, Linear)
@@ -43,16 +52,32 @@ def places_of(net: Sequential) -> list[ParameterPlace]:
     ]
 
 
-def torch_views(net: Sequential) -> dict[str, FloatArray]:
-    """Return views of the parameters by PyTorch's names, shared ones under each of their places."""
-    views = net.parameters()
-    return {place.name: place.transposed(views[place.parameter]) for place in places_of(net)}
+def buffers_of(net: Sequential) -> list[ParameterPlace]:
+    """Return the places of all buffers of the network."""
+    return [
+        ParameterPlace(f"{node.path}.{name}", f"{node.owner}.{name}", is_count=buffer.is_count)
+        for node in net.graph.nodes
+        for name, buffer in node.layer.buffers().items()
+    ]
+
+
+def _values_of(net: Sequential) -> list[ParameterPlace]:
+    """Return the places of all parameters and buffers, layer by layer, as in a state dict."""
+    paths = [node.path for node in net.graph.nodes]
+    places = [*places_of(net), *buffers_of(net)]
+    return sorted(places, key=lambda place: paths.index(place.name.rpartition(".")[0]))
+
+
+def _torch_views(net: Sequential) -> dict[str, FloatArray]:
+    """Return views of all values by PyTorch's names, shared ones under each of their places."""
+    views = net.named_values()
+    return {place.name: place.transposed(views[place.parameter]) for place in _values_of(net)}
 
 
 def to_state_dict(
     net: Sequential, *, framework: Literal["torch", "numpy"] = "torch"
 ) -> dict[str, Any]:
-    """Return a copy of the parameters for the ``load_state_dict`` of a PyTorch model.
+    """Return a copy of all values for the ``load_state_dict`` of a PyTorch model.
 
     Parameters
     ----------
@@ -63,9 +88,10 @@ def to_state_dict(
     Returns
     -------
     dict
-        By names as a ``torch.nn.Sequential`` of the same layers has them, such as ``"0.weight"``;
-        weights of linear layers have shape (out, in). For a model with other names in the same
-        order: ``dict(zip(model.state_dict(), to_state_dict(net).values()))``.
+        Parameters and buffers, by names as a ``torch.nn.Sequential`` of the same layers has them,
+        such as ``"0.weight"``; weights of linear layers have shape (out, in). For a model with
+        other names in the same order:
+        ``dict(zip(model.state_dict(), to_state_dict(net).values()))``.
 
     Raises
     ------
@@ -85,7 +111,8 @@ def to_state_dict(
     check_network(net)
     if framework not in ("torch", "numpy"):
         raise ValueError(f"framework must be 'torch' or 'numpy', not {framework!r}.")
-    copies = {name: np.array(view, order="C") for name, view in torch_views(net).items()}
+    copies = {name: np.array(view, order="C") for name, view in _torch_views(net).items()}
+    copies |= {p.name: copies[p.name].astype(np.int64) for p in buffers_of(net) if p.is_count}
     if framework == "numpy":
         return copies
     try:
@@ -133,7 +160,7 @@ def save_state_dict(net: Sequential, path: str | os.PathLike[str]) -> None:
 
 
 def from_state_dict(net: Sequential, state: Mapping[str, Any] | str | os.PathLike[str]) -> None:
-    """Copy the parameters of a PyTorch model of the same layers into the network.
+    """Copy the parameters and buffers of a PyTorch model of the same layers into the network.
 
     Names are those of a ``torch.nn.Sequential`` of the same layers (``"0.weight"``), perhaps with
     a prefix that all have (``"layers.0.weight"``). If they are others, parameters are taken in
@@ -172,7 +199,7 @@ def from_state_dict(net: Sequential, state: Mapping[str, Any] | str | os.PathLik
     found = _read(state) if isinstance(state, str | os.PathLike) else state
     if not isinstance(found, Mapping):
         raise TypeError(f"state must be a dict of tensors, or a path, not {type(found).__name__}.")
-    expected = torch_views(net)
+    expected = _torch_views(net)
     sources = _matched(net, list(found), ordered=not is_file)
     values: dict[str, FloatArray] = {}
     for name, source in sources.items():
@@ -213,16 +240,17 @@ def _plain(value: Any) -> Any:
 
 
 def _matched(net: Sequential, names: list[str], *, ordered: bool) -> dict[str, str]:
-    """Return for each parameter its name in the state."""
+    """Return for each parameter and each buffer its name in the state."""
     if not all(isinstance(name, str) for name in names):
         raise TypeError("state must have names as its keys, such as '0.weight'.")
-    expected = list(net.parameters())
+    places = _values_of(net)
+    expected = list(dict.fromkeys(place.parameter for place in places))
     for prefix in _prefixes(names):
         by_name = {name.removeprefix(prefix): name for name in names}
-        if by_name.keys() in ({place.name for place in places_of(net)}, set(expected)):
+        if by_name.keys() in ({place.name for place in places}, set(expected)):
             return by_name
     if not ordered:
-        names = sorted(names, key=_place_in_order)
+        names, expected = (sorted(known, key=_place_in_order) for known in (names, expected))
         if len({re.sub(r"\d+", "#", name.rpartition(".")[0]) for name in names}) > 1:
             raise ValueError(
                 f"The file's names, {_listed(names)}, are not those of the network, "
@@ -263,8 +291,7 @@ def _listed(names: list[str]) -> str:
 
 def _check_shared(net: Sequential, values: Mapping[str, FloatArray]) -> None:
     """Raise ValueError if a shared parameter has another value in another place."""
-    for name, parameter, _ in places_of(net):
-        if name in values and not np.array_equal(values[name], values[parameter]):
-            raise ValueError(
-                f"state has other values for {name} than for {parameter}: it is shared."
-            )
+    for place in _values_of(net):
+        name, owner = place.name, place.parameter
+        if name in values and not np.array_equal(values[name], values[owner]):
+            raise ValueError(f"state has other values for {name} than for {owner}: it is shared.")

@@ -29,9 +29,9 @@ class EarlyStopping(Callback):
         errors (also "mae", "rmse", "deviance", "nll") go down, accuracies and scores (also "r2",
         "f1", "auc", "precision") go up.
     restore_best : bool
-        Whether the network has the best epoch's parameters at the end, however it came: also by
-        Ctrl-C, after the last epoch, or after an error, such as a :class:`NonFiniteError`. The
-        optimizer's state stays that of the last step.
+        Whether the network has the best epoch's parameters and buffers at the end, however it came:
+        also by Ctrl-C, after the last epoch, or after an error, such as a :class:`NonFiniteError`.
+        The optimizer's state stays that of the last step.
 
     Attributes
     ----------
@@ -84,11 +84,11 @@ class EarlyStopping(Callback):
         self.best, self.best_epoch = self._monitor.worst, 0
         self.stopped_epoch: int | None = None
         self._waited = 0
-        self._best_params: FloatArray | None = None
+        self._best_values: FloatArray | None = None
 
     def on_fit_begin(self, training: Training) -> None:
         self._monitor.check(training)
-        self._shape, self._dtype = training.network.params.shape, training.network.dtype
+        self._shape, self._dtype = training.network.values.shape, training.network.dtype
         if training.epoch == 0:  # a resumed training continues with its restored state
             self._forget()
 
@@ -97,7 +97,7 @@ class EarlyStopping(Callback):
         if self._monitor.improves(value, self.best):
             self.best, self.best_epoch, self._waited = value, training.epoch, 0
             if self.restore_best:
-                self._best_params = training.network.params.copy()
+                self._best_values = training.network.values.copy()
             return
         self._waited += 1
         if self._waited >= self.patience:
@@ -105,9 +105,10 @@ class EarlyStopping(Callback):
             training.stop()
 
     def on_fit_end(self, training: Training) -> None:
-        if self._best_params is None:
+        if self._best_values is None:
             return
-        training.network.params = self._best_params
+        training.network.values[:] = self._best_values
+        training.network.invalidate_forward("EarlyStopping")
         if training.error is not None:
             training.error.add_note(f"EarlyStopping restored the best epoch, {self.best_epoch}.")
 
@@ -118,8 +119,8 @@ class EarlyStopping(Callback):
             "stopped_epoch": self.stopped_epoch,
             "waited": self._waited,
         }
-        if self._best_params is not None:
-            state["best_params"] = self._best_params.copy()
+        if self._best_values is not None:
+            state["best_params"] = self._best_values.copy()  # the name is that of former files
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -131,7 +132,7 @@ class EarlyStopping(Callback):
         if params is not None:
             if (params.shape, params.dtype) != (self._shape, self._dtype) or not all_finite(params):
                 raise ValueError("best_params are not such as the network's.")
-            self._best_params = np.array(params)
+            self._best_values = np.array(params)
 
     def __repr__(self) -> str:
         text = f"EarlyStopping({self._monitor.name!r}, patience={self.patience})"
