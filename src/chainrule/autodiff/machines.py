@@ -22,7 +22,7 @@ MOST_ROWS = 4096  # that go through the network at a time
 
 PlanMaker = Callable[..., Plan]  # (net, shape, rows, threads=..., **options)
 
-_pools: WeakKeyDictionary[Sequential, MachinePool] = WeakKeyDictionary()
+_pools: WeakKeyDictionary[Sequential, MachinePool[Machine]] = WeakKeyDictionary()
 
 
 def take(
@@ -42,12 +42,11 @@ def take(
     backend = backend or net.backend
     threads = threads_for(backend)
     key = plan, shape, rows, threads, backend, *options.items()
-
-    def make() -> Machine:
+    machine = _pool_of(net).take(key)
+    if machine is None:
         made = plan(net, shape, rows, threads=threads, **options)
-        return Machine(made, net.dtype, backend)
-
-    return key, _pool_of(net).take(key, make)
+        machine = Machine(made, net.dtype, backend)
+    return key, machine
 
 
 def put_back(net: Sequential, key: Hashable, machine: Machine) -> None:
@@ -90,7 +89,7 @@ def blocks(rows: int) -> Iterator[slice]:
         yield slice(begin, min(begin + MOST_ROWS, rows))
 
 
-def _pool_of(net: Sequential) -> MachinePool:
+def _pool_of(net: Sequential) -> MachinePool[Machine]:
     pool = _pools.get(net)
     if pool is None:
         pool = _pools[net] = MachinePool(MOST_MACHINES, MOST_BYTES)

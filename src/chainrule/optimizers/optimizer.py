@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from fnmatch import fnmatchcase
 from math import prod
-from typing import Any, ClassVar, Protocol
-from weakref import WeakKeyDictionary
+from typing import Any, ClassVar, NamedTuple, Protocol
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 
@@ -49,6 +49,22 @@ def two_shares(value: Any, name: str, dtype: np.dtype | None) -> tuple[float, fl
     return share_below_one(first, f"{name}[0]", dtype), share_below_one(second, f"{name}[1]", dtype)
 
 
+class _Latest(NamedTuple):
+    """The state that was asked for last: as long as no number changes, it is up to date."""
+
+    network: ref[Trainable]
+    options: UpdateOptions
+    state: OptimizerState
+    numbers: Hashable
+
+    def is_for(self, network: Trainable, options: UpdateOptions) -> bool:
+        return (
+            self.network() is network
+            and (self.options is options or self.options == options)
+            and self.state.numbers is self.numbers
+        )
+
+
 class Optimizer(Numbers, ABC):
     """A rule with its numbers. It keeps one state for each network that it steps."""
 
@@ -66,11 +82,13 @@ class Optimizer(Numbers, ABC):
         for name, value in numbers.items():
             setattr(self, name, value)
         self._states: WeakKeyDictionary[Trainable, OptimizerState] = WeakKeyDictionary()
+        self._latest: _Latest | None = None
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self.number_checks:
             value = self.checked(name, value)
             self.__dict__["_right_in"] = ()
+            self.__dict__["_latest"] = None
         super().__setattr__(name, value)
 
     def __repr__(self) -> str:
@@ -93,12 +111,19 @@ class Optimizer(Numbers, ABC):
 
         ``options`` are what a training does besides.
         """
+        latest = self._latest
+        if latest is not None and latest.is_for(network, options):
+            latest.state.lr = float(self.lr)  # going back to an earlier state restores its own
+            return latest.state
         self._check_in(network.params.dtype)
         runs = self._decay_runs(network)
         state = self._states.get(network)
         if state is None:
             state = self._states[network] = self._first_state(network)
-        return self._with_numbers(state, network, runs, options)
+        self._with_numbers(state, network, runs, options)
+        if not isinstance(self.weight_decay, dict):  # which may change in place
+            self._latest = _Latest(ref(network), options, state, state.numbers)
+        return state
 
     def trial_state(self, network: Trainable, copy: OptimizerState | None = None) -> OptimizerState:
         """Return a copy of :meth:`state`, in ``copy`` if given, for steps that leave no trace."""
@@ -167,10 +192,10 @@ class Optimizer(Numbers, ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         """Weak references cannot be pickled: keep the networks beside their states."""
-        return self.__dict__ | {"_states": list(self._states.items())}
+        return self.__dict__ | {"_states": list(self._states.items()), "_latest": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _states=WeakKeyDictionary(state["_states"]))
+        self.__dict__.update(state, _states=WeakKeyDictionary(state["_states"]), _latest=None)
 
     def _numbers(self) -> dict[str, float]:
         """Return the numbers of the rule, but for the learning rate and the weight decay."""

@@ -55,7 +55,7 @@ class ExponentialMovingAverage:
 
     def update(self) -> None:
         """Follow the network's parameters as they are now."""
-        self.source.let_follow(self.network.params, self.decay)
+        self.source.updates.average(self.network.params, self.decay)
         self.network.outdate_forward("ExponentialMovingAverage.update")
 
     def __repr__(self) -> str:
