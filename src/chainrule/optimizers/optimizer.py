@@ -53,16 +53,16 @@ class _Latest(NamedTuple):
     """The state that was asked for last: as long as no number changes, it is up to date."""
 
     network: ref[Trainable]
+    state: ref[OptimizerState]
     options: UpdateOptions
-    state: OptimizerState
     numbers: Hashable
 
-    def is_for(self, network: Trainable, options: UpdateOptions) -> bool:
-        return (
-            self.network() is network
-            and (self.options is options or self.options == options)
-            and self.state.numbers is self.numbers
-        )
+    def state_for(self, network: Trainable, options: UpdateOptions) -> OptimizerState | None:
+        """Return the state if it is the right one."""
+        state, same = self.state(), self.options is options or self.options == options
+        if state is None or not same or self.network() is not network:
+            return None
+        return state if state.numbers is self.numbers else None
 
 
 class Optimizer(Numbers, ABC):
@@ -111,10 +111,10 @@ class Optimizer(Numbers, ABC):
 
         ``options`` are what a training does besides.
         """
-        latest = self._latest
-        if latest is not None and latest.is_for(network, options):
-            latest.state.lr = float(self.lr)  # going back to an earlier state restores its own
-            return latest.state
+        latest = self._latest and self._latest.state_for(network, options)
+        if latest is not None:
+            latest.lr = float(self.lr)  # going back to an earlier state restores its own
+            return latest
         self._check_in(network.params.dtype)
         runs = self._decay_runs(network)
         state = self._states.get(network)
@@ -122,7 +122,7 @@ class Optimizer(Numbers, ABC):
             state = self._states[network] = self._first_state(network)
         self._with_numbers(state, network, runs, options)
         if not isinstance(self.weight_decay, dict):  # which may change in place
-            self._latest = _Latest(ref(network), options, state, state.numbers)
+            self._latest = _Latest(ref(network), ref(state), options, state.numbers)
         return state
 
     def trial_state(self, network: Trainable, copy: OptimizerState | None = None) -> OptimizerState:

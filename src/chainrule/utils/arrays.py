@@ -171,8 +171,8 @@ def _check_real(array: NDArray[Any], name: str, dtype: np.dtype) -> None:
         return
     # One call finds out that all is well with a small array: a finite sum has finite squares.
     if array.itemsize >= 4 and array.size <= FEW:
-        flat = array.reshape(-1)
-        if flat.dot(flat) <= (SINGLE_MAX if dtype.itemsize == 4 else DOUBLE_MAX):
+        largest = SINGLE_MAX if dtype.itemsize == 4 else DOUBLE_MAX
+        if float(np.vdot(array, array)) <= largest:  # which does not warn, unlike dot
             return
     rows = np.atleast_1d(array)
     step = max(1, BLOCK * len(rows) // rows.size)
