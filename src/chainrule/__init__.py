@@ -42,6 +42,7 @@ from chainrule.training.clipping import clip_grad_norm, clip_grad_value
 from chainrule.training.errors import NonFiniteError
 from chainrule.training.find_lr import find_lr
 from chainrule.training.history import History
+from chainrule.training.train_step import train_step
 from chainrule.utils.public import listing
 from chainrule.utils.threads import get_num_threads, set_num_threads, threads
 from chainrule.utils.version import __version__
@@ -117,6 +118,7 @@ __all__ = [
     "schedules",
     "set_num_threads",
     "threads",
+    "train_step",
     "value_and_grad",
     "vjp",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary, finalize
 
@@ -22,7 +21,7 @@ MOST_ROWS = 4096  # in one block
 
 PlanMaker = Callable[..., Plan]  # (net, shape, rows, threads=..., **options)
 
-_pools: WeakKeyDictionary[Sequential, MachinePool] = WeakKeyDictionary()
+_pools: WeakKeyDictionary[Sequential, MachinePool[Machine]] = WeakKeyDictionary()
 
 
 def take(
@@ -41,12 +40,11 @@ def take(
     backend = backend or net.backend
     threads = threads_for(backend)
     key = plan, shape, rows, threads, backend, *options.items()
-
-    def make() -> Machine:
+    machine = _pool_of(net).take(key)
+    if machine is None:
         made = plan(net, shape, rows, threads=threads, **options)
-        return net.make_machine(made, backend)
-
-    return key, _pool_of(net).take(key, make)
+        machine = net.make_machine(made, backend)
+    return key, machine
 
 
 def put_back(net: Sequential, key: Hashable, machine: Machine) -> None:
@@ -54,14 +52,24 @@ def put_back(net: Sequential, key: Hashable, machine: Machine) -> None:
     _pool_of(net).put_back(key, machine)
 
 
-@contextmanager
-def borrowed(
-    net: Sequential, plan: PlanMaker, shape: tuple[int, ...], rows: int, **options: Any
-) -> Iterator[Machine]:
-    """Take a machine as :func:`take` does, and put it back at the end of the block."""
-    key, machine = take(net, plan, shape, rows, **options)
-    yield machine
-    put_back(net, key, machine)
+class borrowed:  # noqa: N801 - it is used as a function
+    """Take a machine as :func:`take` does, and put it back at the end of a ``with`` block.
+
+    After an exception in the block it is not put back.
+    """
+
+    def __init__(
+        self, net: Sequential, plan: PlanMaker, shape: tuple[int, ...], rows: int, **options: Any
+    ) -> None:
+        self._net = net
+        self._key, self._machine = take(net, plan, shape, rows, **options)
+
+    def __enter__(self) -> Machine:
+        return self._machine
+
+    def __exit__(self, kind: object, *error: object) -> None:
+        if kind is None:
+            put_back(self._net, self._key, self._machine)
 
 
 def return_with(owner: object, net: Sequential, key: Hashable, machine: Machine) -> None:
@@ -74,7 +82,7 @@ def run_backward(
 ) -> tuple[FloatArray, FloatArray]:
     """Run the backward pass from the outputs' gradients; return the gradients by params and x."""
     machine.start_back_with(gradients, rows)
-    d_params = np.zeros_like(params)
+    d_params = np.zeros(params.size, params.dtype)
     machine.run(Phase.BACKWARD | Phase.INPUT_GRADIENT, rows, params=params, grads=d_params)
     return d_params, machine.rows_at("d_input", rows).copy()
 
@@ -89,7 +97,7 @@ def blocks(rows: int) -> Iterator[slice]:
         yield slice(begin, min(begin + MOST_ROWS, rows))
 
 
-def _pool_of(net: Sequential) -> MachinePool:
+def _pool_of(net: Sequential) -> MachinePool[Machine]:
     pool = _pools.get(net)
     if pool is None:
         pool = _pools[net] = MachinePool(MOST_MACHINES, MOST_BYTES)

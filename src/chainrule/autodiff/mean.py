@@ -24,7 +24,7 @@ class BlockMean:
     """
 
     def __init__(self, net: Sequential, batch: DataSet, names: tuple[str, ...]) -> None:
-        self._d_params = np.zeros_like(net.params) if PARAMS in names else None
+        self._d_params = np.zeros(net.params.size, net.dtype) if PARAMS in names else None
         self._d_x = np.empty(batch.inputs.shape, net.dtype) if X in names else None
         self._blocks: list[tuple[slice, float]] = []
         self._weight = self.value = 0.0

@@ -45,6 +45,17 @@ def get_run(backend: str) -> Callable[..., int]:
     return get_function(backend, "interpreter", "run")
 
 
+@cache
+def compiled_run(dtype: np.dtype) -> Callable[..., int]:
+    """Return the compiled ``run`` for a dtype, called without a look at the types of arguments."""
+    from chainrule.engine.interpreter import run, signature_of
+    from chainrule.kernels.jit import compiled_for
+
+    function: Callable[..., int] = compiled_for(run, *signature_of(dtype))
+    return function
+
+
+@cache
 def is_compiled(backend: str) -> bool:
     """Tell whether a backend's ``run`` is compiled, or plain Python."""
     return not isinstance(get_run(backend), FunctionType)

@@ -215,9 +215,9 @@ def describe_batch(i, rows, each_epoch, batch, shares, context):
 
 @entry_point
 def run(
-    phases, program, sections, layout, update, steps, rates, lr, params, direction, grads,
-    squares, state, average, arena, masks, inputs, targets, labels, weights, order, outputs,
-    losses, shares, contexts, numbers, group, first_step, differentiates, batches, thread,
+    phases, program, sections, layout, update, steps, params, direction, grads, squares, state,
+    average, arena, shares, contexts, numbers, first_step, differentiates, rates, lr, masks, inputs,
+    targets, labels, weights, order, outputs, losses, group, batches, thread,
 ):  # fmt: skip
     """Do ``phases`` for the rows in ``order``, batch by batch; return how many are done then.
 
@@ -303,8 +303,7 @@ def signature_of(dtype):
     given = array(number, 1, True), array(integer, 1, True), array(number, 1, True), table, matrix
     pair = types.UniTuple(integer, 2)
     return (
-        integer, table, integers, integers, table, integers, array(double), double, vector, vector,
-        vector, array(double), matrix, vector, vector, pair, inputs, *given,
-        array(double, 2), table, table, array(double, 2), integers, integer, types.boolean, pair,
-        integer,
+        integer, table, integers, integers, table, integers, vector, vector, vector, array(double),
+        matrix, vector, vector, table, table, array(double, 2), integer, types.boolean,
+        array(double), double, pair, inputs, *given, array(double, 2), integers, pair, integer,
     )  # fmt: skip

@@ -1,14 +1,18 @@
 """A pool of machines, for later calls with the same shapes."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from math import inf
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from chainrule.engine.machine import Machine
+from chainrule.engine.machine import Machine, PreparedRun
+
+M = TypeVar("M", Machine, PreparedRun)
 
 
-class MachinePool:
-    """Machines by key. A machine in use is not in the pool, so several threads may use it at once.
+class MachinePool(Generic[M]):
+    """Machines, or prepared runs, by key.
+
+    A machine in use is not in the pool, so several threads may use it at once.
 
     Parameters
     ----------
@@ -21,18 +25,17 @@ class MachinePool:
 
     def __init__(self, most: int, most_bytes: float = inf) -> None:
         self._most, self._most_bytes = most, most_bytes
-        self._machines: dict[Hashable, Machine] = {}
+        self._machines: dict[Hashable, M] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the machines out: they contain addresses of this process."""
         return self.__dict__ | {"_machines": {}}
 
-    def take(self, key: Hashable, make: Callable[[], Machine]) -> Machine:
-        """Remove a machine from the pool and return it, or make a new one."""
-        machine = self._machines.pop(key, None)
-        return make() if machine is None else machine
+    def take(self, key: Hashable) -> M | None:
+        """Remove a machine from the pool and return it; None if there is none."""
+        return self._machines.pop(key, None)
 
-    def put_back(self, key: Hashable, machine: Machine) -> None:
+    def put_back(self, key: Hashable, machine: M) -> None:
         """Return a machine to the pool, if it can be used again."""
         if not machine.usable or machine.arena.nbytes > self._most_bytes:
             return

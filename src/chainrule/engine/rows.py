@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from chainrule.utils.arrays import GATHERED
 
+BYTE = np.dtype(np.uint8)
 CODES = {dtype: ord(dtype.char) for dtype in GATHERED}
 
 # The memory from the first to the last row, the code of its dtype, and the offset of row 0 and the
@@ -22,11 +23,9 @@ def as_rows(array: NDArray[Any]) -> Rows:
     """Return the rows of an array that ``chainrule.utils.arrays.batch_array`` has validated."""
     stride = array.strides[0]
     if array.flags.c_contiguous:
-        memory, first = np.ndarray(array.nbytes, np.uint8, array), 0
-    else:
-        between = stride * (len(array) - 1)
-        first, lowest = (0, array[0]) if stride >= 0 else (-between, array[-1])
-        lowest = lowest.reshape(-1).view(np.uint8)
-        memory = as_strided(lowest, (abs(between) + lowest.size,), (1,))
-    memory.flags.writeable = False
+        return np.ndarray(array.nbytes, BYTE, array), CODES[array.dtype], 0, stride
+    between = stride * (len(array) - 1)
+    first, lowest = (0, array[0]) if stride >= 0 else (-between, array[-1])
+    lowest = lowest.reshape(-1).view(BYTE)
+    memory = as_strided(lowest, (abs(between) + lowest.size,), (1,))
     return memory, CODES[array.dtype], first, stride

@@ -10,7 +10,7 @@ from chainrule.layers.initializers import Constant, Zeros
 from chainrule.layers.layer import Buffer, Layer, Parameter
 from chainrule.operations.operation import Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
-from chainrule.utils.arguments import above_zero, flag, integer, optional, fraction
+from chainrule.utils.arguments import above_zero, flag, fraction, integer, optional
 
 __all__ = ["BatchNorm"]
 

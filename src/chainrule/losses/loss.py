@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.engine.machine import Machine
+from chainrule.engine.machine import Machine, PreparedRun
 from chainrule.engine.pool import MachinePool
 from chainrule.kernels.context import Phase
 from chainrule.operations.operation import Numbers as PlanNumbers
@@ -41,6 +41,9 @@ class Targets:
 
     def arguments(self) -> dict[str, Any]:
         """Return what the machine takes; the values of several outputs are copied for it."""
+        if len(self.values) == 1:
+            (only,) = self.values
+            return {"labels" if only.dtype.kind == "i" else "targets": only}
         labels = [value for value in self.values if value.dtype.kind == "i"]
         targets = [value for value in self.values if value.dtype.kind != "i"]
         given = {"labels": labels, "targets": targets}
@@ -187,35 +190,28 @@ class OutputLoss(Loss):
             If a shape, a dtype, a label or a value is wrong.
         """
         out = as_array(output, "output")
-        dtype = SINGLE if out.dtype == SINGLE else DOUBLE
+        dtype = SINGLE if out.dtype is SINGLE or out.dtype == SINGLE else DOUBLE
         out = arrays.batch_array(out, "output", dtype)
         rows = out.shape[0]
         target = self.check_target(y, out.shape, dtype)
         weights = arrays.weight_array(sample_weight, rows, dtype)
         key = self, out.shape, dtype
-        machine = _machines.take(key, lambda: _machine_of_loss(*key))
-        losses = machine.losses_for(1)
-        machine.run(
-            Phase.FORWARD,
-            rows,
-            params=_NO_PARAMETERS[dtype],
-            inputs=out,
-            labels=target if self.takes_labels else None,
-            targets=None if self.takes_labels else target,
-            weights=weights,
-            losses=losses,
-        )
-        d_output = machine.rows_at("d_output", rows).copy()
-        _machines.put_back(key, machine)
-        return float(losses[0, 1]), d_output
+        run = _runs.take(key) or _run_of_loss(*key)
+        losses = np.zeros((1, 2))
+        if self.takes_labels:
+            run(rows, inputs=out, labels=target, weights=weights, losses=losses)
+        else:
+            run(rows, inputs=out, targets=target, weights=weights, losses=losses)
+        d_output = run.machine.rows_at("d_output", rows).copy()
+        _runs.put_back(key, run)
+        return losses.item(1), d_output
 
 
-_machines = MachinePool(most=16, most_bytes=1 << 20)
-_NO_PARAMETERS = {dtype: np.empty(0, dtype) for dtype in (SINGLE, DOUBLE)}
+_runs: MachinePool[PreparedRun] = MachinePool(most=16, most_bytes=1 << 20)
 
 
-def _machine_of_loss(loss: OutputLoss, shape: tuple[int, ...], dtype: np.dtype) -> Machine:
-    """Return a machine for a chain that is nothing but its loss."""
+def _run_of_loss(loss: OutputLoss, shape: tuple[int, ...], dtype: np.dtype) -> PreparedRun:
+    """Return what runs a chain that is nothing but its loss."""
     loss.check_numbers(dtype)
     output = Tensor(shape[1:])
     plan = make_plan(
@@ -226,7 +222,8 @@ def _machine_of_loss(loss: OutputLoss, shape: tuple[int, ...], dtype: np.dtype) 
         batch=shape[0],
         dtype=dtype,
     )
-    return Machine(plan, dtype, "numba")
+    machine = Machine(plan, dtype, "numba")
+    return machine.prepare_run(Phase.FORWARD, params=np.empty(0, dtype))
 
 
 def check_all(right: NDArray[np.bool_], target: NDArray[Any], what: str) -> None:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from math import prod, sqrt
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from chainrule.engine.backends import check_backend, threads_for
-from chainrule.engine.machine import Machine
+from chainrule.engine.machine import Machine, PreparedRun
 from chainrule.engine.masks import mask_key
 from chainrule.engine.pool import MachinePool
-from chainrule.engine.update import UpdateOptions, UpdateProgram
 from chainrule.kernels.context import Phase
 from chainrule.layers.container import Container, check_element
 from chainrule.layers.graph import (
@@ -27,9 +26,11 @@ from chainrule.layers.graph import (
 )
 from chainrule.layers.layer import Element, Group, Layer
 from chainrule.losses import Loss
+from chainrule.models.batch_passes import BatchPasses
 from chainrule.models.methods import call_method
 from chainrule.models.model_file import contents, write_contents
 from chainrule.models.summary import Summary, summarize
+from chainrule.models.updates import Updates
 from chainrule.operations.operation import Shape
 from chainrule.optimizers import OptimizerState
 from chainrule.plan import Head, Plan, PlanBuilder, Tensor, make_plan
@@ -135,10 +136,12 @@ class Sequential(Group):
     def _clear_caches(self) -> None:
         """Empty all caches."""
         self._output_shapes: dict[Shape, tuple[Shape, ...]] = {}  # by input shape
-        self._predictors = MachinePool(MOST_PREDICTORS)
-        self._own_updater: Machine | None = None
+        self._predictors: MachinePool[PreparedRun] = MachinePool(MOST_PREDICTORS)
+        # Of the latest call of predict: shape, threads, and what its machine was made for.
+        self._latest_key: tuple[Shape, int, tuple[Shape, int, int, int]] | None = None
+        self._updates: Updates | None = None
         # Of forward and backward.
-        self._manual: tuple[Plan, Machine, tuple[int, bool]] | None = None
+        self._passes: BatchPasses | None = None
         self._rows_forward = 0  # rows of a forward that no backward has followed
         self._outdated_by = ""  # what has changed the parameters since that forward, if anything
         self._masks = 0, 0  # of the latest forward
@@ -240,27 +243,30 @@ class Sequential(Group):
             If X has the wrong shape or dtype, or holds NaN or infinity.
         """
         x = self.check_input(X, "X")
-        rows, shape = x.shape[0], x.shape[1:]
-        threads = threads_for(self.backend)
-        # Sizes are rounded to powers of two, so that few machines serve all numbers of rows.
-        block = min(_power_of_two(rows), PREDICT_ROWS * threads)
-        steps = _power_of_two(-(-rows // block))
-        key = shape, block, steps, threads
-        machine = self._predictors.take(key, lambda: self._make_predictor(*key))
-        outputs = np.empty((rows, machine.plan.output_columns), self.dtype)
-        machine.run(
-            Phase.FORWARD | Phase.OUTPUT,
-            rows,
-            params=self._params,
-            inputs=x,
-            outputs=outputs,
-        )
-        self._predictors.put_back(key, machine)
-        return _output(machine.plan.split_outputs(outputs))
+        rows, key = len(x), self._predictor_key(x.shape, threads_for(self.backend))
+        run = self._predictors.take(key) or self._make_predictor(*key)
+        plan = run.machine.plan
+        outputs = np.empty((rows, plan.output_columns), self.dtype)
+        run(rows, inputs=x, outputs=outputs)
+        self._predictors.put_back(key, run)
+        return _output(plan.split_outputs(outputs))
 
-    def _make_predictor(self, shape: Shape, block: int, steps: int, threads: int) -> Machine:
+    def _predictor_key(self, shape: tuple[int, ...], threads: int) -> tuple[Shape, int, int, int]:
+        """Return the shape of a row, the rows of a block, the blocks and the threads of a plan.
+
+        Powers of two: small batches share a few machines, and so do large ones.
+        """
+        latest = self._latest_key
+        if latest is None or latest[0] != shape or latest[1] != threads:
+            block = min(_power_of_two(shape[0]), PREDICT_ROWS * threads)
+            blocks = _power_of_two(-(-shape[0] // block))
+            latest = self._latest_key = shape, threads, (shape[1:], block, blocks, threads)
+        return latest[2]
+
+    def _make_predictor(self, shape: Shape, block: int, steps: int, threads: int) -> PreparedRun:
         plan = self.make_plan(shape, block, backward=False, steps=steps, threads=threads)
-        return self.make_machine(plan)
+        machine = self.make_machine(plan)
+        return machine.prepare_run(Phase.FORWARD | Phase.OUTPUT, params=self._params)
 
     def make_machine(self, plan: Plan, backend: str | None = None) -> Machine:
         """Return a machine for a plan of this network, with its buffers."""
@@ -285,27 +291,21 @@ class Sequential(Group):
         >>> optimizer.step(net)
         """
         batch = self.check_input(x, "x")
-        rows, shape = batch.shape[0], batch.shape[1:]
+        rows = len(batch)
         if self.dropout_active:
-            self.check_training_batch(rows, shape)
+            self.check_training_batch(rows, batch.shape[1:])
         self._rows_forward, self._outdated_by = 0, ""
-        threads = threads_for(self.backend)
-        if (
-            self._manual is None
-            or not self._manual[1].usable
-            or self._manual[0].input_shape != shape
-            or self._manual[0].batch < rows
-            or self._manual[2] != (threads, self.dropout_active)
-        ):
-            plan = self.make_plan(shape, rows, threads=threads, training=self.dropout_active)
+        threads, passes = threads_for(self.backend), self._passes
+        if passes is None or not passes.fit(batch.shape, threads, self.dropout_active):
+            shape, training = batch.shape[1:], self.dropout_active
+            plan = self.make_plan(shape, rows, threads=threads, training=training)
             machine = self.make_machine(plan)
-            self._manual = plan, machine, (threads, self.dropout_active)
-        plan, machine, _ = self._manual
-        self._draws += 1
-        self._masks = self._mask_key, self._draws
-        machine.run(Phase.FORWARD, rows, params=self._params, inputs=batch, masks=self._masks)
+            passes = BatchPasses(machine, threads, training, self._params, self.grads)
+            self._passes = passes
+        self._masks = self.draw_masks()
+        outputs = passes.forward(batch, self._masks)
         self._rows_forward = rows
-        return _output(machine.outputs(rows))
+        return _output(outputs)
 
     def backward(self, d_out: Any) -> FloatArray:
         """Run the backward pass, from the loss's gradient by the output.
@@ -335,30 +335,27 @@ class Sequential(Group):
             If d_out has the wrong shape or dtype, or holds NaN or infinity.
         """
         rows = self._rows_forward
-        if rows == 0 or self._manual is None:
+        passes = self._passes
+        if rows == 0 or passes is None:
             if self._outdated_by:
                 raise RuntimeError(
                     f"{self._outdated_by} has changed the parameters after forward, so that "
                     "backward would give the gradients of neither network: call forward again."
                 )
             raise RuntimeError("backward needs a forward before it, one for each backward.")
-        plan, machine, _ = self._manual
-        gradients = self.check_gradients(d_out, rows, plan.output_shapes, "d_out")
-        machine.start_back_with(gradients, rows)
+        gradients = self.check_gradients(d_out, rows, passes.output_shapes, "d_out")
         self._rows_forward = 0
-        machine.run(
-            Phase.BACKWARD | Phase.INPUT_GRADIENT,
-            rows,
-            params=self._params,
-            grads=self.grads,
-            masks=self._masks,
-        )
-        return machine.rows_at("d_input", rows).copy()
+        return passes.backward(gradients, rows, self._masks)
 
     def invalidate_forward(self, by: str) -> None:
         """Make :meth:`backward` an error, as ``by`` has changed the parameters after forward."""
         if self._rows_forward:
             self._rows_forward, self._outdated_by = 0, by
+
+    def draw_masks(self) -> tuple[int, int]:
+        """Return what determines a forward pass's masks: the key, and the number of the draw."""
+        self._draws += 1
+        return self._mask_key, self._draws
 
     def reset_dropout_masks(self) -> None:
         """Make the next :meth:`forward` draw the first masks again; see :class:`Dropout`."""
@@ -402,43 +399,14 @@ class Sequential(Group):
     def apply_update(self, state: OptimizerState) -> None:
         """Update the parameters by the optimizer of ``state``."""
         self.invalidate_forward("An optimizer's step")
-        self._updater.run(
-            Phase.UPDATE,
-            1,
-            params=self._params,
-            grads=self.grads,
-            **state.arguments,
-        )
-
-    def clip_gradients(self, *, norm: float = 0.0, value: float = 0.0) -> float:
-        """Clip the gradients to a norm, or each to a value; 0 means no limit.
-
-        With a limit to the norm, return the norm before. See :func:`chainrule.clip_grad_norm`.
-        """
-        options = UpdateOptions(norm, value)
-        self._update_by(UpdateProgram(self._params.size, self.dtype, options))
-        return sqrt(self._updater.squares.sum()) if norm else 0.0
-
-    def update_average(self, average: FloatArray, decay: float) -> None:
-        """Update an exponential moving average of the parameters, with this decay."""
-        options = UpdateOptions(average_decay=decay)
-        program = UpdateProgram(self._params.size, self.dtype, options)
-        self._update_by(program, average=average)
-
-    def _update_by(self, program: UpdateProgram, average: FloatArray | None = None) -> None:
-        self._updater.run(
-            Phase.UPDATE, 1, params=self._params, grads=self.grads, update=program, average=average
-        )
+        self.updates.apply(state)
 
     @property
-    def _updater(self) -> Machine:
-        """A machine for updates alone, with an empty plan."""
-        if self._own_updater is None or not self._own_updater.usable:
-            nothing = Tensor((1,))
-            heads = [Head(nothing)]
-            plan = make_plan(PlanBuilder(), nothing, heads, offsets={}, batch=1, dtype=self.dtype)
-            self._own_updater = Machine(plan, self.dtype, self.backend)
-        return self._own_updater
+    def updates(self) -> Updates:
+        """Updates of the parameters outside of a training."""
+        if self._updates is None:
+            self._updates = Updates(self._params, self.grads, self.backend)
+        return self._updates
 
     # Shapes and plans
 
@@ -616,7 +584,7 @@ class Sequential(Group):
         """Leave out the caches, such as machines, with their memory."""
         caches = (
             *("_params", "_buffer_vector"),  # parts of values
-            *("_output_shapes", "_predictors", "_own_updater", "_manual"),
+            *("_output_shapes", "_predictors", "_latest_key", "_updates", "_passes"),
             *("_rows_forward", "_outdated_by", "_masks"),
         )
         return {name: value for name, value in self.__dict__.items() if name not in caches}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from fnmatch import fnmatchcase
 from math import prod
-from typing import Any, ClassVar, Protocol
-from weakref import WeakKeyDictionary
+from typing import Any, ClassVar, NamedTuple, Protocol
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 
@@ -51,6 +51,22 @@ def two_fractions(value: Any, name: str, dtype: np.dtype | None) -> tuple[float,
     return one, other
 
 
+class _Latest(NamedTuple):
+    """The state that was asked for last: as long as no number changes, it is up to date."""
+
+    network: ref[Trainable]
+    state: ref[OptimizerState]
+    options: UpdateOptions
+    numbers: Hashable
+
+    def state_for(self, network: Trainable, options: UpdateOptions) -> OptimizerState | None:
+        """Return the state if it is the right one."""
+        state, same = self.state(), self.options is options or self.options == options
+        if state is None or not same or self.network() is not network:
+            return None
+        return state if state.numbers is self.numbers else None
+
+
 class Optimizer(Numbers, ABC):
     """A rule with its numbers. It keeps one state for each network that it steps."""
 
@@ -68,11 +84,13 @@ class Optimizer(Numbers, ABC):
         for name, value in numbers.items():
             setattr(self, name, value)
         self._states: WeakKeyDictionary[Trainable, OptimizerState] = WeakKeyDictionary()
+        self._latest: _Latest | None = None
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self.number_checks:
             value = self.checked(name, value)
             self.__dict__["_right_in"] = ()
+            self.__dict__["_latest"] = None
         super().__setattr__(name, value)
 
     def __repr__(self) -> str:
@@ -95,12 +113,19 @@ class Optimizer(Numbers, ABC):
 
         ``options`` are what a training does besides.
         """
+        latest = self._latest and self._latest.state_for(network, options)
+        if latest is not None:
+            latest.lr = float(self.lr)  # going back to an earlier state restores its own
+            return latest
         self._check_in(network.params.dtype)
         runs = self._decay_runs(network)
         state = self._states.get(network)
         if state is None:
             state = self._states[network] = self._first_state(network)
-        return self._with_numbers(state, network, runs, options)
+        self._with_numbers(state, network, runs, options)
+        if not isinstance(self.weight_decay, dict):  # which may change in place
+            self._latest = _Latest(ref(network), ref(state), options, state.numbers)
+        return state
 
     def trial_state(self, network: Trainable, copy: OptimizerState | None = None) -> OptimizerState:
         """Return a copy of :meth:`state`, in ``copy`` if given, for steps that leave no trace."""
@@ -169,10 +194,10 @@ class Optimizer(Numbers, ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         """Weak references cannot be pickled: keep the networks beside their states."""
-        return self.__dict__ | {"_states": list(self._states.items())}
+        return self.__dict__ | {"_states": list(self._states.items()), "_latest": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _states=WeakKeyDictionary(state["_states"]))
+        self.__dict__.update(state, _states=WeakKeyDictionary(state["_states"]), _latest=None)
 
     def _numbers(self) -> dict[str, float]:
         """Return the numbers of the rule, but for the learning rate and the weight decay."""

@@ -82,7 +82,7 @@ class Plan:
     chunk: int
     fused: frozenset[int]
 
-    @property
+    @cached_property
     def output_shapes(self) -> tuple[Shape, ...]:
         """The shape of each output."""
         return tuple(head.output.shape for head in self.heads)
@@ -121,7 +121,8 @@ class Plan:
     def split_outputs(self, columns: np.ndarray) -> list[np.ndarray]:
         """Return the outputs from a matrix with the columns of all."""
         if len(self.heads) == 1:
-            return [columns.reshape(len(columns), *self.output_shape)]
+            shape = len(columns), *self.output_shapes[0]
+            return [columns if columns.shape == shape else columns.reshape(shape)]
         ends = list(accumulate(head.output.size for head in self.heads))[:-1]
         return [
             part.copy().reshape(len(columns), *shape)

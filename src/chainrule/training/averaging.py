@@ -57,7 +57,7 @@ class ExponentialMovingAverage:
 
     def update(self) -> None:
         """Update the average with the network's present parameters."""
-        self.source.update_average(self.network.params, self.decay)
+        self.source.updates.average(self.network.params, self.decay)
         self.copy_buffers()
         self.network.invalidate_forward("ExponentialMovingAverage.update")
 

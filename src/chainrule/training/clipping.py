@@ -43,7 +43,7 @@ def clip_grad_norm(net: Sequential, max_norm: float) -> float:
     [0.3 0.4]
     """
     check_network(net)
-    return net.clip_gradients(norm=above_zero(max_norm, "max_norm", net.dtype))
+    return net.updates.clip(above_zero(max_norm, "max_norm", net.dtype), 0.0)
 
 
 def clip_grad_value(net: Sequential, clip_value: float) -> None:
@@ -74,4 +74,4 @@ def clip_grad_value(net: Sequential, clip_value: float) -> None:
     array([-0.5 ,  0.25], dtype=float32)
     """
     check_network(net)
-    net.clip_gradients(value=above_zero(clip_value, "clip_value", net.dtype))
+    net.updates.clip(0.0, above_zero(clip_value, "clip_value", net.dtype))

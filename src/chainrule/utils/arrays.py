@@ -23,7 +23,7 @@ GATHERED = frozenset(  # dtypes that compiled code converts itself
         "float16", "float32", "float64",
     )
 )  # fmt: skip
-LARGEST = {np.dtype(name): float(np.finfo(name).max) for name in FLOATS}
+SINGLE_MAX, DOUBLE_MAX = (float(np.finfo(name).max) for name in FLOATS)
 BLOCK = 1 << 16  # elements checked at a time, so that temporary arrays stay in cache
 FEW = 10_000  # elements up to which OpenBLAS computes a dot product without starting threads
 FloatArray = NDArray[Any]
@@ -70,18 +70,18 @@ def batch_array(value: ArrayLike, name: str, dtype: np.dtype) -> NDArray[Any]:
     Errors are those of :func:`finite_array`.
     """
     array = finite_array(value, name, dtype)
-    if array.ndim < 2:
+    shape = array.shape
+    if len(shape) < 2:
         hint = " A single sample is X[None]." if array.ndim == 1 else ""
         raise ValueError(
             f"{name} must have shape (n, features), batch first, but its shape is "
             f"{array.shape}.{hint}"
         )
-    if array.shape[0] == 0:
-        raise ValueError(f"{name} must have at least one row, but its shape is {array.shape}.")
-    if array.size == 0:
-        raise ValueError(f"{name} must have no empty axis, but its shape is {array.shape}.")
+    if 0 in shape:
+        what = "at least one row" if shape[0] == 0 else "no empty axis"
+        raise ValueError(f"{name} must have {what}, but its shape is {shape}.")
     side_by_side = array.flags.c_contiguous or array[0].flags.c_contiguous
-    in_place = side_by_side and array.dtype in GATHERED
+    in_place = side_by_side and (array.dtype is dtype or array.dtype in GATHERED)
     return array if in_place else _in_one_form(array, dtype)
 
 
@@ -119,7 +119,7 @@ def target_array(
         raise ValueError(
             f"{name} must have the shape of the output, {shape}, but its shape is {array.shape}."
         )
-    return array.reshape(shape)
+    return array if array.shape == shape else array.reshape(shape)
 
 
 def weight_array(
@@ -170,9 +170,10 @@ def _check_real(array: NDArray[Any], name: str, dtype: np.dtype) -> None:
     if array.dtype.kind != "f" or array.size == 0:
         return
     # A quick check of small arrays: if the sum of squares is finite, all elements are.
-    is_small = array.itemsize >= 4 and array.size <= FEW
-    if is_small and float(np.vdot(array, array)) <= LARGEST[dtype]:
-        return
+    if array.itemsize >= 4 and array.size <= FEW:
+        largest = SINGLE_MAX if dtype.itemsize == 4 else DOUBLE_MAX
+        if float(np.vdot(array, array)) <= largest:  # which does not warn, unlike dot
+            return
     rows = np.atleast_1d(array)
     step = max(1, BLOCK * len(rows) // rows.size)
     for start in range(0, len(rows), step):
@@ -198,6 +199,8 @@ def _narrowed(array: NDArray[Any], dtype: np.dtype) -> FloatArray:
 
 
 def _in_one_form(array: NDArray[Any], dtype: np.dtype) -> NDArray[Any]:
+    if array.dtype is dtype and array.flags.carray:
+        return _read_only_view(array)
     contiguous = np.asarray(array, dtype, order="C")
     return _read_only_view(contiguous if contiguous.flags.aligned else contiguous.copy())
 

@@ -98,7 +98,7 @@ class Objective:
         self._net, self._loss = net.copy(DOUBLE), loss
         self._batch = DataSet.checked(self._net, loss, X, y, sample_weight)
         self._order = np.arange(self._batch.rows)
-        self._machines = MachinePool(MOST_MACHINES)
+        self._machines: MachinePool[Machine] = MachinePool(MOST_MACHINES)
         self.start: Float64 = self._net.params.copy()
 
     def fun(self, theta: ArrayLike) -> tuple[float, Float64]:
@@ -248,7 +248,7 @@ class Objective:
     def _take(self, *, with_loss: bool) -> tuple[Any, Machine]:
         """Return a machine for a block of rows, and the key to put it back with."""
         key = with_loss, threads_for(self._net.backend)
-        return key, self._machines.take(key, lambda: self._machine(*key))
+        return key, self._machines.take(key) or self._machine(*key)
 
     def _machine(self, with_loss: bool, threads: int) -> Machine:
         plan = self._net.make_plan(
