@@ -9,7 +9,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.engine import update
-from chainrule.engine.machine import Machine
+from chainrule.engine.machine import Machine, PreparedRun
 from chainrule.engine.update import Run, UpdateOptions, UpdateProgram
 from chainrule.kernels import compilation
 from chainrule.kernels.cache import NoCache
@@ -95,7 +95,8 @@ def test_no_array_of_a_run_is_kept(layers, backend):
     }
     arrays = {
         name
-        for name, parameter in inspect.signature(machine.run).parameters.items()
+        for function in (machine.run, PreparedRun.__call__)
+        for name, parameter in inspect.signature(function).parameters.items()
         if "Array" in parameter.annotation
     }
     assert given.keys() == arrays
