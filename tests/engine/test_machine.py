@@ -97,7 +97,7 @@ def test_no_array_of_a_run_is_kept(layers, backend):
         name
         for function in (machine.run, PreparedRun.__call__)
         for name, parameter in inspect.signature(function).parameters.items()
-        if "Array" in parameter.annotation
+        if "Array" in str(parameter.annotation)
     }
     assert given.keys() == arrays
     for name in ("targets", "labels", "weights"):

@@ -19,7 +19,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from chainrule.interop.sklearn.build import hidden_sizes, own_network, perceptron
+from chainrule.interop.sklearn.build import hidden_sizes, own_network, perceptron, weights_of
 from chainrule.interop.sklearn.fitted import FittedNetwork
 from chainrule.interop.sklearn.fitting import FIT_FRAMES
 from chainrule.interop.sklearn.solvers import fit_epochs, fit_lbfgs, make_optimizer
@@ -55,7 +55,7 @@ class BaseNetwork(FittedNetwork, BaseEstimator):
     @property
     def coefs_(self) -> list[NDArray[Any]]:
         """The weights, a writable view for each layer."""
-        return self._parameters_named("weight")
+        return list(weights_of(self._fitted_network()).values())
 
     @coefs_.setter
     def coefs_(self, values: Any) -> None:
@@ -65,19 +65,19 @@ class BaseNetwork(FittedNetwork, BaseEstimator):
     @property
     def intercepts_(self) -> list[NDArray[Any]]:
         """The biases, a writable view for each layer."""
-        return self._parameters_named("bias")
+        parameters = self._fitted_network().parameters().items()
+        return [view for name, view in parameters if name.rpartition(".")[2] == "bias"]
 
     @intercepts_.setter
     def intercepts_(self, values: Any) -> None:
         for view, value in zip(self.intercepts_, values, strict=True):
             view[...] = value
 
-    def _parameters_named(self, ending: str) -> list[NDArray[Any]]:
-        network = self.__dict__.get("network_")
+    def _fitted_network(self) -> Sequential:
+        network: Sequential | None = self.__dict__.get("network_")
         if network is None:
             raise AttributeError("coefs_ and intercepts_ come with fit.")
-        parameters = network.parameters().items()
-        return [view for name, view in parameters if name.rpartition(".")[2] == ending]
+        return network
 
     @property
     def n_layers_(self) -> int:

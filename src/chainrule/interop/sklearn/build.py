@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from math import sqrt
 from typing import Any
 
@@ -84,14 +83,26 @@ def perceptron(
     fractions = hidden_dropout(dropout, len(sizes) - 2)
     factor = 2.0 if activation == "logistic" else 6.0  # as scikit-learn does
     layers: list[Element] = []
-    for position, (n_in, n_out) in enumerate(pairwise(sizes)):
+    n_in = sizes[0]
+    for position, n_out in enumerate(sizes[1:]):
         first = GlorotUniform(n_out, factor)
         layers.append(Linear(n_in, n_out, weight_init=first, bias_init=first))
         if position < len(activations):
             layers.append(activations[position])
+            n_in = activations[position].output_shape((n_out,))[-1]  # GLU halves it
             if fractions[position] != 0:
                 layers.append(Dropout(fractions[position]))
     return Sequential(*layers, seed=seed, dtype=dtype)
+
+
+def weights_of(network: Sequential) -> dict[str, FloatArray]:
+    """Return the weights of layers: matrices, while those of PReLU are slopes."""
+    parameters = network.parameters().items()
+    return {
+        name: view
+        for name, view in parameters
+        if name.rpartition(".")[2] == "weight" and view.ndim > 1
+    }
 
 
 def own_network(

@@ -166,10 +166,13 @@ class NetworkClassifier(ClassifierMixin, BaseNetwork):
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the likeliest class of each row, or a matrix of 0 and 1 for several labels."""
+        result: NDArray[Any]
         chances = self._logits(X)
-        if self.out_activation_ != "softmax":
-            chances = expit(chances)
-        result: NDArray[Any] = self._label_binarizer.inverse_transform(
+        if self.out_activation_ == "softmax":
+            result = self.classes_[chances.argmax(axis=1)]
+            return result
+        chances = expit(chances)
+        result = self._label_binarizer.inverse_transform(
             chances[:, 0] if self.n_outputs_ == 1 else chances
         )
         return result
@@ -223,8 +226,10 @@ class NetworkClassifier(ClassifierMixin, BaseNetwork):
         if one_label != (y.ndim == 1):
             raise ValueError("y must have one label a row, or several, as in the calls before.")
         classes = len(self.classes_)
-        self.n_outputs_ = 1 if one_label and classes <= 2 else classes
-        self.out_activation_ = "softmax" if one_label and classes > 2 else "logistic"
+        takes_labels = isinstance(self.loss, OutputLoss) and self.loss.takes_labels
+        by_softmax = one_label and (classes > 2 or takes_labels)
+        self.n_outputs_ = 1 if one_label and not by_softmax else classes
+        self.out_activation_ = "softmax" if by_softmax else "logistic"
         if one_label:
             return X, np.searchsorted(self.classes_, y)
         return X, self._label_binarizer.transform(y)

@@ -181,7 +181,8 @@ class NetworkRegressor(RegressorMixin, BaseNetwork):
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_as_vector(y)
         self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
-        self.out_activation_ = "exp" if self.loss == "poisson" else "identity"
+        is_logarithm = self.loss == "poisson" or getattr(self.loss, "log_input", False)
+        self.out_activation_ = "exp" if is_logarithm else "identity"
         return X, y
 
     def _choose_loss(self) -> tuple[Any, float]:
@@ -198,8 +199,14 @@ class NetworkRegressor(RegressorMixin, BaseNetwork):
     def _check_outputs(self, shapes: tuple[Any, ...]) -> None:
         if isinstance(self.loss, MultiLoss):
             check_columns(self.loss, shapes, self.n_outputs_)
-        else:
-            super()._check_outputs(shapes)
+            return
+        loss, _ = self._choose_loss()
+        if len(shapes) == 1 and not loss.takes_labels and loss.target_shape(shapes[0]) != shapes[0]:
+            raise ValueError(
+                f"loss must compare each number of y with one output; {self.loss!r} has several "
+                "outputs for one: train module by cr.fit."
+            )
+        super()._check_outputs(shapes)
 
     def _targets(self, y: Any) -> Any:
         if isinstance(self.loss, MultiLoss):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from chainrule.interop.scipy import objective
+from chainrule.interop.sklearn.build import weights_of
 from chainrule.interop.sklearn.fitted import FittedNetwork
 from chainrule.interop.sklearn.fitting import FIT_FRAMES
 from chainrule.models.data_set import rows_a_step
@@ -54,7 +55,7 @@ def fit_epochs(
     weight = 1.0 if sample_weight is None else float(np.mean(sample_weight))
     decay = estimator.alpha / (batch * weight)
     optimizer = estimator._optimizer
-    optimizer.weight_decay = {"*.weight": decay} if estimator.coefs_ else 0.0
+    optimizer.weight_decay = dict.fromkeys(weights_of(estimator.network_), decay) or 0.0
     watch = _Watch(estimator, rows, -(-rows // batch), decay, validation)
     interrupted, failure = False, None
     try:
@@ -241,7 +242,6 @@ def _weights_mask(estimator: FittedNetwork) -> NDArray[np.float64]:
     """Return 1 where a parameter is a weight, which the penalty is on, and 0 elsewhere."""
     twin = estimator.network_.copy("float64")
     twin.params[:] = 0.0
-    for name, view in twin.parameters().items():
-        if name.endswith("weight"):
-            view[...] = 1.0
+    for view in weights_of(twin).values():
+        view[...] = 1.0
     return twin.params
