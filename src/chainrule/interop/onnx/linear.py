@@ -1,4 +1,4 @@
-"""Nodes that are linear, or rescale: one by one, or with a number for each column."""
+"""Reading linear operators, and scales and offsets of all elements or of columns."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _scaler(node: NodeView) -> ImportStep:
 
 def _batch_normalization(node: NodeView) -> ImportStep:
     node.expect(training_mode=0)
-    node.attribute("momentum", 0.9)  # of no meaning but in training
+    node.attribute("momentum", 0.9)  # only used in training
     scale, offset, mean, variance = (np.atleast_1d(node.row(i)) for i in range(1, 5))
     variance = variance + node.attribute("epsilon", 1e-5)
     if not (variance > 0).all():
@@ -133,7 +133,7 @@ def merged(node: NodeView, how: Merge, inputs: tuple[str, ...] = ()) -> ImportSt
 
 
 def elementwise(node: NodeView, function: Callable[..., Array]) -> ImportStep:
-    """Return the step of a function of elements, a part of an activation that is written out."""
+    """Return the step of an elementwise function, a part of an activation of several operators."""
     known = {i: node.number(i) for i in range(len(node.inputs)) if node.is_constant(i)}
     values = tuple(node.value(i) for i in range(len(node.inputs)) if i not in known)
     if not values:
