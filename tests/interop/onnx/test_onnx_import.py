@@ -496,7 +496,7 @@ REFUSED = {
     "a part of GELU": ([("Erf", "x", "y")], r"\(Erf\) is supported as a part of an activation"),
     "division by 0": ([("Div", "x zero", "y")], "divides by 0"),
     "training": ([("Dropout", "x half yes", "y")], r"\(Dropout\) has training_mode true"),
-    "what is not there": ([("Relu", "z", "y")], "takes 'z', which is the output of no node before it"),
+    "what is not there": ([("Relu", "z", "y")], "takes 'z', which is the output of no node before"),
     "a circle": ([("Add", "x b_", "a"), ("Relu", "a", "b_"), ("Relu", "b_", "y")], "takes 'b_'"),
     "no output": ([("Relu", "x", "z")], "output 'y' is the output of no node"),
     "the input again": ([("Relu", "x", "x"), ("Tanh", "x", "y")], "gives 'x' a second time"),

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from chainrule import layers
 from chainrule.interop.onnx.activations import WRITERS
 from chainrule.interop.onnx.operators import SIMPLE, SOFTMAXES
-from chainrule.layers.graph import INPUT, Node, output_shapes, written
+from chainrule.layers.graph import INPUT, Node, layer_text, output_shapes
 from chainrule.layers.layer import Layer
 from chainrule.models.sequential import Sequential, check_network
 from chainrule.operations.operation import Shape
@@ -77,7 +77,7 @@ def _model(net: Sequential, shape: Shape) -> onnx.ModelProto:
         rule = RULES.get(type(node.layer))
         if rule is None:
             raise ValueError(
-                f"{written(node.layer)} (layer {node.path}) cannot be written as ONNX: only "
+                f"{layer_text(node.layer)} (layer {node.path}) cannot be written as ONNX: only "
                 "chainrule's own layers can."
             )
         writer.node, writer.rank = node, ranks[node.inputs[0]]

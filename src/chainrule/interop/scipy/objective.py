@@ -220,8 +220,8 @@ class Objective:
         """The square roots of the weights, shape (n, 1)."""
         if not isinstance(self._loss, MSELoss):
             raise TypeError(
-                f"residuals and jac are for MSELoss, but the loss is {self._loss!r}, which is not a "
-                "mean of squares."
+                f"residuals and jac are for MSELoss, but the loss is {self._loss!r}, which is not "
+                "a mean of squares."
             )
         weights = self._batch.weights
         weights = np.ones(self._batch.rows) if weights is None else weights
