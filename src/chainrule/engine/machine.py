@@ -161,7 +161,7 @@ class Machine:
             data,
             *given,
             self._no_losses if losses is None else losses,
-            self.plan.shares,
+            self.plan.partitions,
             self.contexts,
             self._numbers,
         )

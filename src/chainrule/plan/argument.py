@@ -82,7 +82,7 @@ def counted(
     return Argument(Kind(Rows.COUNTED, 1 + len(columns), dtype, count), base, before, columns)
 
 
-def share(
+def partition(
     base: int,
     start: int,
     units: int,
@@ -90,17 +90,17 @@ def share(
     *,
     place: int = 0,
 ) -> Argument:
-    """Return a thread's share of a vector, in units of a shape: (n,) gives a vector, (1, n) rows.
+    """Return a thread's partition of a vector, in units: of shape (n,) a vector, of (1, n) rows.
 
     ``place`` is where the vector begins, in bytes.
     """
     words = start, units, prod(unit_shape), *unit_shape
-    return Argument(Kind(Rows.SHARE, len(unit_shape)), base, place, words)
+    return Argument(Kind(Rows.PARTITION, len(unit_shape)), base, place, words)
 
 
-def share_start(start: int, units: int, unit_shape: tuple[int, ...]) -> Argument:
-    """Return how many units come before a thread's share."""
-    return Argument(Kind(Rows.SHARE_START), words=(start, units, prod(unit_shape)))
+def partition_start(start: int, units: int, unit_shape: tuple[int, ...]) -> Argument:
+    """Return the number of units before a thread's partition."""
+    return Argument(Kind(Rows.PARTITION_START), words=(start, units, prod(unit_shape)))
 
 
 def rows_of(

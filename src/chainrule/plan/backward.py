@@ -8,7 +8,7 @@ from chainrule.kernels import context
 from chainrule.kernels.argument import Kind, Rows
 from chainrule.kernels.context import Flag
 from chainrule.operations.operation import Function, Step, Tensor, function
-from chainrule.plan.argument import Argument, number, rows_of, share, share_start
+from chainrule.plan.argument import Argument, number, partition, partition_start, rows_of
 from chainrule.plan.call import Call, Caller, first_offset, gradient, parameters_of
 
 
@@ -118,9 +118,9 @@ class Backward:
         adds = self._joins(names[0])
         arguments = (
             Argument(Kind(Rows.CHUNKS, 2), context.ARENA, ("chunks", step), (size,)),
-            share_start(start, size, (1,)),
+            partition_start(start, size, (1,)),
             number(int(adds)),
-            share(context.GRADS, start, size, (1,)),
+            partition(context.GRADS, start, size, (1,)),
         )
         return Call(function(add_up), arguments, Flag.PARAMETERS)
 
