@@ -135,22 +135,22 @@ def test_shares_of_the_parameters_are_equal_and_cut_between_rows(sizes, threads)
         width = parameter.shape[1] if parameter.ndim == 2 else parameter.size
         cut_between |= set(range(start, start + parameter.size + 1, width))
         start += parameter.size
-    alone, shares = planning.share_out(builder.steps, offsets, 64, threads)
+    alone, bounds = planning.partition_parameters(builder.steps, offsets, 64, threads)
     assert alone[0] == 0
     assert alone[1] >= start
-    assert shares[0] == 0
-    assert shares[-1] >= start
-    assert set(shares[:-1]) <= cut_between
+    assert bounds[0] == 0
+    assert bounds[-1] >= start
+    assert set(bounds[:-1]) <= cut_between
     part = start / threads
     widest = planning.ROWS_OF_A_TILE * max(sizes[1:]) + sum(sizes[1:])
-    sizes_of_shares = np.diff(np.minimum(shares, start))
-    assert (abs(sizes_of_shares - part) <= widest).all()
+    sizes = np.diff(np.minimum(bounds, start))
+    assert (abs(sizes - part) <= widest).all()
 
 
 def test_without_parameters_there_is_one_share():
     everything = planning.ALL_PARAMETERS
-    shares = planning.share_out([], {}, 64, 2)
-    assert shares.tolist() == [[0, everything, everything]] * 2
+    bounds = planning.partition_parameters([], {}, 64, 2)
+    assert bounds.tolist() == [[0, everything, everything]] * 2
 
 
 # The results

@@ -117,11 +117,11 @@ def test_text_has_at_most_80_columns_and_a_plain_form(layers, monkeypatch):
 
 def written(path):
     sums = [
-        f"{factor.written(notation.PLAIN)} = "
-        + " + ".join(term.written(notation.PLAIN) for term in factor.terms)
+        f"{factor.format(notation.PLAIN)} = "
+        + " + ".join(term.format(notation.PLAIN) for term in factor.terms)
         for factor in path.sums
     ]
-    return [path.written(notation.PLAIN), *sums]
+    return [path.format(notation.PLAIN), *sums]
 
 
 def test_a_residual_is_a_shortcut_and_what_lies_beside_it():

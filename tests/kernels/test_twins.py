@@ -203,7 +203,7 @@ def arguments(function, rows, columns, dtype, rng):
         shapes["out"] = (columns,)
     if name == "outer":
         shapes |= {"x": (rows,), "dy": (columns,), "dw": (rows, columns)}
-    if name in ("sum_squares", "sum_squares_of_share"):
+    if name in ("sum_squares", "sum_squares_of_partition"):
         shapes["squares"] = (-(-rows * columns // NORM_BLOCK),)
     if name == "square_norms_of_products":
         shapes["squares"] = (rows,)

@@ -183,7 +183,7 @@ BEST_PARAMS = "training/callbacks.EarlyStopping.best_params"
         ({"callbacks": {"Nobody": {}}}, {}, "no such callback"),
         ({"callbacks": {"Halve": {"best": 1}}}, {}, "best is wrong"),
         ({"callbacks": {"EarlyStopping": BEST}}, {BEST_PARAMS: np.ones(3)}, "not such as the net"),
-        ({"callbacks": {"EarlyStopping": BEST | {"best": "x"}}}, {}, "cannot go on from its"),
+        ({"callbacks": {"EarlyStopping": BEST | {"best": "x"}}}, {}, "cannot be resumed from its"),
         ({"callbacks": {"EarlyStopping": BEST | {"stopped_epoch": 1 << 64}}}, {}, "at most 64"),
         ({"callbacks": {"Halve": {}}}, {"training/callbacks.Halve.a": np.ones(1, "c8")}, "dtype"),
         ({"begun_seconds": 10**400}, {}, "begun_seconds must be 0 or more"),

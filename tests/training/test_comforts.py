@@ -84,7 +84,7 @@ def test_a_monitor_that_does_not_exist_is_named_before_training(make):
         "'loss', 'validation_loss', 'validation_accuracy', 'lr'",
     ):
         fit(net, callbacks=[make("validation_r2")])
-    with pytest.raises(ValueError, match=r"'loss', 'lr'\. Figures of the validation need fit"):
+    with pytest.raises(ValueError, match=r"'loss', 'lr'\. Validation metrics need fit"):
         fit(net, callbacks=[make("validation_loss")], validation=None)
     assert np.array_equal(net.params, before)
 

@@ -225,7 +225,7 @@ class Machine:
             self.no_matrix if state is None else state,
             self._no_vector if average is None else average,
             self.arena,
-            self.plan.shares,
+            self.plan.partitions,
             self.contexts,
             self._numbers,
             first_step,

@@ -97,13 +97,13 @@ class _ViewReader:
             return _float64(number) if kind.dtype == "f8" else number
         if kind.rows == Rows.POSITION:
             return context[words.FIRST] * self._next(1)[0]
-        if kind.rows == Rows.SHARE_START:
-            return self._share(*self._next(3))[0]
+        if kind.rows == Rows.PARTITION_START:
+            return self._partition(*self._next(3))[0]
         return self._array(kind)
 
-    def _share(self, start: int, units: int, unit: int) -> tuple[int, int]:
-        """Return the first unit of a thread's share, and the one after the last."""
-        ends = self._context[words.SHARE_BEGIN], self._context[words.SHARE_END]
+    def _partition(self, start: int, units: int, unit: int) -> tuple[int, int]:
+        """Return the first unit of a thread's partition, and the one after the last."""
+        ends = self._context[words.PARTITION_BEGIN], self._context[words.PARTITION_END]
         first, last = (min(max(-((start - end) // unit), 0), units) for end in ends)
         return first, last
 
@@ -127,9 +127,9 @@ class _ViewReader:
             place += context[words.FIRST] // context[words.CHUNK] * size + inner
         elif kind.rows == Rows.CHUNKS:
             shape = [-(-context[words.ROWS] // context[words.CHUNK])]
-        elif kind.rows == Rows.SHARE:
+        elif kind.rows == Rows.PARTITION:
             start, units, unit, length = self._next(4)
-            first, last = self._share(start, units, unit)
+            first, last = self._partition(start, units, unit)
             self.is_any &= last > first
             shape, place = (
                 [(last - first) * length],

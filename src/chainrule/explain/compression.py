@@ -47,10 +47,10 @@ class Compression:
 
     def _lines(self, style: Notation) -> list[str]:
         """Return the equation as it was, and what cancels with the equation after it."""
-        lines = [self.paths[0].written(style)]
+        lines = [self.paths[0].format(style)]
         for before, after in zip(self.paths, self.paths[1:], strict=False):
             gone = style.d + style.symbol(before.factors[0].by)
-            lines.append(f"  {gone} cancels: {after.written(style)}")
+            lines.append(f"  {gone} cancels: {after.format(style)}")
         return lines
 
     def __str__(self) -> str:

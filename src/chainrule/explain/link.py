@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.explain.step import Float64, LayerStep
-from chainrule.layers.graph import written
+from chainrule.layers.graph import layer_text
 
 MOST_RUNS = 10_000  # each output of each row takes a backward pass to the parameters
 
@@ -49,7 +49,7 @@ class Link:
     @property
     def description(self) -> str:
         """The layers as source code."""
-        return ", ".join(written(step.layer) for step in self.steps) or "the input"
+        return ", ".join(layer_text(step.layer) for step in self.steps) or "the input"
 
     @property
     def jacobian(self) -> Float64 | None:

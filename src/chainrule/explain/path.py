@@ -45,7 +45,7 @@ class Factor:
     terms: tuple[Term, ...] = ()
     immediate: bool = False
 
-    def written(self, style: Notation) -> str:
+    def format(self, style: Notation) -> str:
         """Return the fraction in a notation."""
         return style.derivative(self.of, self.by, immediate=self.immediate)
 
@@ -70,9 +70,9 @@ class Term:
     factors: tuple[Factor, ...]
     gradient: Float64
 
-    def written(self, style: Notation) -> str:
+    def format(self, style: Notation) -> str:
         """Return the product in a notation."""
-        return style.join([factor.written(style) for factor in self.factors])
+        return style.join([factor.format(style) for factor in self.factors])
 
     def through(self, style: Notation) -> str:
         """Return the links on the path, the first one first."""
@@ -116,11 +116,11 @@ class Path:
     @property
     def equation(self) -> str:
         """The chain rule as one line."""
-        return self.written(notation.of_terminal())
+        return self.format(notation.of_terminal())
 
-    def written(self, style: Notation) -> str:
+    def format(self, style: Notation) -> str:
         """Return the chain rule as one line, in a notation."""
-        product = style.join([factor.written(style) for factor in self.factors])
+        product = style.join([factor.format(style) for factor in self.factors])
         return f"{style.derivative('L', self.symbol)} = {product}"
 
     @property
@@ -194,7 +194,7 @@ class Path:
         for factor, product in zip(self.factors, self.running, strict=True):
             cells.append(
                 [
-                    factor.written(style),
+                    factor.format(style),
                     style.sizes(*factor.shape[1:]),
                     number(factor.norm),
                     style.derivative("L", factor.by),
@@ -206,7 +206,7 @@ class Path:
     def __str__(self) -> str:
         style = notation.of_terminal()
         rows = self.factors[0].shape[0]
-        lines = [*equation(self.written(style)), ""]
+        lines = [*equation(self.format(style)), ""]
         for sentences in self._about():
             lines += paragraph(sentences)
         lines += ["", *table(*self._table(style))]
@@ -215,7 +215,7 @@ class Path:
             lines += ["", *equation(_sum(factor, style)), "", *table(*_terms_table(factor, style))]
         for factor in self.factors:
             if factor.value is not None and factor.value.size <= MOST_NUMBERS:
-                lines += ["", f"{factor.written(style)} ="]
+                lines += ["", f"{factor.format(style)} ="]
                 lines += numbers(factor.value[0] if rows == 1 else factor.value)
         if self.gradient.size <= MOST_NUMBERS:
             lines += ["", f"{style.derivative('L', self.symbol)} =", *numbers(self.gradient)]
@@ -225,7 +225,7 @@ class Path:
 
     def _repr_html_(self) -> str:
         return fragment.of_parts(
-            fragment.equation(self.written(SYMBOLS)),
+            fragment.equation(self.format(SYMBOLS)),
             fragment.table(*self._table(SYMBOLS)),
             *map(fragment.paragraph, self._about()),
             *(part for factor in self.sums for part in _terms_in_html(factor)),
@@ -251,7 +251,7 @@ def _about_terms(factor: Factor, style: Notation) -> str:
 
 def _sum(factor: Factor, style: Notation) -> str:
     """Return the chain rule's sum as one line."""
-    return f"{factor.written(style)} = {' + '.join(term.written(style) for term in factor.terms)}"
+    return f"{factor.format(style)} = {' + '.join(term.format(style) for term in factor.terms)}"
 
 
 def _terms_table(factor: Factor, style: Notation) -> tuple[list[str], list[list[str]]]:

@@ -44,7 +44,7 @@ def of_chain(influence: Influence) -> Figure:
 
 def of_path(path: Path) -> Figure:
     """Draw the factors of a path, their means over the rows, and the gradient."""
-    parts = [(factor.written(SYMBOLS), factor.shape[1:], factor.value) for factor in path.factors]
+    parts = [(factor.format(SYMBOLS), factor.shape[1:], factor.value) for factor in path.factors]
     panels = [
         (title, shape, None if value is None else value.mean(axis=0))
         for title, shape, value in parts
@@ -64,7 +64,7 @@ def of_path(path: Path) -> Figure:
         labels = [number(tick, 2) for tick in (-largest, 0.0, largest)]
         bar.ax.set_xticklabels(labels, fontsize="small")
     rows = path.factors[0].shape[0]
-    title = path.written(SYMBOLS)
+    title = path.format(SYMBOLS)
     if rows > 1:
         title += f"\nfactors: mean of {rows} rows"
     figure.suptitle(_literal(title))

@@ -24,8 +24,8 @@ class Rows(IntEnum):
     COUNTED = 3  # the number of rows in a word of the context: base, column, lengths
     CHUNK = 4  # the part for the present chunk of rows: base, offset, bytes, all lengths
     CHUNKS = 5  # the parts for all chunks, a row each: base, offset, lengths
-    SHARE = 6  # the thread's share of a vector: base, start, units, unit, length, lengths
-    SHARE_START = 7  # how many units come before that share: start, units, unit
+    PARTITION = 6  # the thread's partition of a vector: base, start, units, unit, length, lengths
+    PARTITION_START = 7  # the number of units before it: start, units, unit
     NUMBER = 8  # a constant: its value
     WORD = 9  # a word of the context
     POSITION = 10  # the number of elements before the slice: elements of a row

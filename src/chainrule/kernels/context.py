@@ -17,7 +17,7 @@ BUFFERS = 15  # the vector over all buffers, which are saved, but not trained
 # The thread's rows of the batch, and the number of all its rows.
 FIRST, LAST, ROWS = 16, 17, 18
 CHUNK = 19  # rows in a chunk, which is never divided among threads
-SHARE_BEGIN, SHARE_END = 20, 21  # the parameters whose gradients this thread computes
+PARTITION_BEGIN, PARTITION_END = 20, 21  # the parameters whose gradients this thread computes
 THREAD, THREADS = 22, 23
 ORDER_ROW, OUTPUT_ROW = 24, 25  # the batch's first row in ORDER and in OUTPUTS
 
@@ -70,7 +70,7 @@ class Flag:
     """Properties of a call that the interpreter reads: a sum of these."""
 
     FOR_INPUT = 1  # it is needed for the input's gradient only
-    PARAMETERS = 2  # it computes a share of the parameters' gradients, from all rows
+    PARAMETERS = 2  # it computes a partition of the parameters' gradients, from all rows
     CHUNKED = 4  # it is called for each chunk of rows
     BARRIER = 8  # all threads wait for each other before it
     PYTHON = 16  # it takes the GIL, and may raise an exception

@@ -45,7 +45,7 @@ def arguments_of(kinds, dtype):
 
 def _type(kind, dtype):
     number = NUMBERS.get(kind.dtype, dtype)
-    if kind.rows in (Rows.SHARE_START, Rows.POSITION):
+    if kind.rows in (Rows.PARTITION_START, Rows.POSITION):
         return types.int64
     return number if kind.rows in (Rows.NUMBER, Rows.WORD) else types.Array(number, kind.ndim, "C")
 
@@ -78,13 +78,13 @@ class _ArgumentCode:
             return builder.bitcast(value, ir.DoubleType()) if kind.dtype == "f8" else value
         if kind.rows == Rows.POSITION:
             return builder.mul(self.word(words.FIRST), self.next())
-        if kind.rows == Rows.SHARE_START:
+        if kind.rows == Rows.PARTITION_START:
             start, units, unit = self.next(), self.next(), self.next()
-            return self._share(start, units, unit)[0]
+            return self._partition(start, units, unit)[0]
         return self._array(kind, type_)
 
-    def _share(self, start, units, unit):
-        """Return the first unit of a share, and the one after the last."""
+    def _partition(self, start, units, unit):
+        """Return the first unit of a partition, and the one after the last."""
         builder, zero = self.builder, ir.Constant(INDEX, 0)
 
         def bound(word):
@@ -94,7 +94,7 @@ class _ArgumentCode:
             number = builder.select(builder.icmp_signed("<", number, zero), zero, number)
             return builder.select(builder.icmp_signed(">", number, units), units, number)
 
-        return bound(words.SHARE_BEGIN), bound(words.SHARE_END)
+        return bound(words.PARTITION_BEGIN), bound(words.PARTITION_END)
 
     def _array(self, kind, type_):
         builder = self.builder
@@ -117,9 +117,9 @@ class _ArgumentCode:
             chunk, rows = self.word(words.CHUNK), self.word(words.ROWS)
             rows = builder.add(rows, builder.sub(chunk, ir.Constant(INDEX, 1)))
             shape.append(builder.sdiv(rows, chunk))
-        elif kind.rows == Rows.SHARE:
+        elif kind.rows == Rows.PARTITION:
             start, units, unit = self.next(), self.next(), self.next()
-            first, last = self._share(start, units, unit)
+            first, last = self._partition(start, units, unit)
             before = builder.add(start, builder.mul(first, unit))
             address = builder.add(address, builder.mul(before, size))
             count = builder.sub(last, first)

@@ -1,4 +1,4 @@
-"""What a layer is, and what else may stand among layers."""
+"""The base class of layers, and of groups of layers."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from chainrule.utils.arguments import Numbers, integer
 
 @dataclass(frozen=True)
 class Parameter:
-    """A trainable array of a layer: its shape, and how it begins.
+    """A trainable array of a layer: its shape, and the initializer of its values.
 
     Parameters
     ----------
     shape : tuple of int
         Each at least 0.
     initializer : Initializer
-        Of :mod:`chainrule.initializers`, or your own.
+        One of :mod:`chainrule.initializers`, or your own.
 
     Raises
     ------
     ValueError, TypeError
-        If it is no shape, or no initializer.
+        If an argument is wrong.
 
     Examples
     --------
@@ -70,20 +70,20 @@ class Buffer(NamedTuple):
 
 @dataclass(frozen=True)
 class Layer(Numbers):
-    """A link of the chain, described.
+    """The base of layers, which are immutable descriptions.
 
-    A subclass says what comes out for what goes in (:meth:`output_shape`), which parameters it
-    has, and which steps it becomes (:meth:`lower`). Shapes leave out the batch.
+    A subclass defines its :meth:`output_shape`, its :meth:`parameters`, and its steps in a plan
+    (:meth:`lower`). Shapes are without the batch.
 
     Parameters
     ----------
     name : str, optional
-        What messages and :func:`chainrule.explain` call it; a network has each name once.
+        Used in messages and by :func:`chainrule.explain`; unique in a network.
     """
 
     name: str | None = field(default=None, kw_only=True, repr=False)
 
-    # Whether the output's last axis follows from the input's last axis alone.
+    # Whether the length of the output's last axis depends on that of the input's last axis alone.
     by_last_axis: ClassVar[bool] = True
     # Whether it does something else in a training step than where the network predicts.
     differs_in_training: ClassVar[bool] = False
@@ -93,7 +93,7 @@ class Layer(Numbers):
 
     @property
     def expected_shape(self) -> Shape | None:
-        """The shortest input shape that the layer asks for; None if any will do."""
+        """The shortest input shape that the layer accepts; None if it accepts any."""
         return None
 
     def output_shape(self, input_shape: Shape) -> Shape:
@@ -112,12 +112,12 @@ class Layer(Numbers):
         """Raise ValueError, naming what is expected, unless a step may have so many rows."""
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
-        """Append the layer's steps to ``plan``; return the tensor that leaves it."""
+        """Append the layer's steps to ``plan``; return the output."""
         raise NotImplementedError
 
 
 class Group:
-    """Layers in a row that stand among others as one element, as a network does.
+    """A sequence of layers as one element among others, as a network in a network.
 
     Attributes
     ----------

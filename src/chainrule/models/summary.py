@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import prod
 
-from chainrule.layers.graph import Graph, output_shapes, shape_text, written
+from chainrule.layers.graph import Graph, layer_text, output_shapes, shape_text
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def summarize(graph: Graph, dtype: str, nbytes: int) -> Summary:
     """Return the table of a network's layers, with shapes where they are known."""
     rows = []
     for node, shape in zip(graph.nodes, output_shapes(graph, None), strict=True):
-        text = written(node.layer) + (f" {node.layer.name!r}" if node.layer.name else "")
+        text = layer_text(node.layer) + (f" {node.layer.name!r}" if node.layer.name else "")
         parameters = node.layer.parameters().values() if node.is_first else ()
         count = sum(prod(parameter.shape) for parameter in parameters)
         shared = "" if node.is_first else f", as {node.owner}"

@@ -61,7 +61,7 @@ class Adam(MomentOptimizer):
 
     operation = "adam"
     number_checks: ClassVar = MomentOptimizer.number_checks | {"amsgrad": flag}
-    added_numbers: ClassVar = {"amsgrad": False}
+    added_hyperparameters: ClassVar = {"amsgrad": False}
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What all optimizers have in common."""
+"""The base class of optimizers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WeightDecay = float | dict[str, float]
 
 
 class Trainable(Protocol):
-    """What an optimizer needs to know of a network."""
+    """The interface of a network for optimizers."""
 
     @property
     def params(self) -> FloatArray: ...
@@ -68,14 +68,15 @@ class _Latest(NamedTuple):
 
 
 class Optimizer(Numbers, ABC):
-    """A rule with its numbers. It keeps one state for each network that it steps."""
+    """An update rule with its hyperparameters, and a state for each network that it has stepped."""
 
     operation: ClassVar[str]  # a file's name in chainrule.operations
     number_checks: ClassVar[dict[str, Check]] = {
         "lr": at_least_zero,
         "weight_decay": _weight_decay,
     }
-    added_numbers: ClassVar[dict[str, Any]] = {}  # older checkpoints lack them: then they are these
+    # The values of hyperparameters that older checkpoints lack.
+    added_hyperparameters: ClassVar[dict[str, Any]] = {}
 
     lr: float
     weight_decay: WeightDecay
@@ -99,19 +100,19 @@ class Optimizer(Numbers, ABC):
 
     def step(self, network: Trainable) -> None:
         """Change the network's parameters in place, by its gradients."""
-        if not hasattr(network, "apply_update"):  # as of optimizers that hold the parameters
+        if not hasattr(network, "apply_update"):  # PyTorch's step takes a closure
             raise TypeError(f"step takes the network, not {shortened(network)}.")
         network.apply_update(self.state(network))
 
     @property
     def state_vectors(self) -> int:
-        """How many vectors like the parameters it remembers, with the rule's numbers as now."""
+        """The number of state vectors like the parameters, with the present hyperparameters."""
         return len(find(self.operation).state_with(self._numbers()))
 
     def state(self, network: Trainable, options: UpdateOptions = PLAIN) -> OptimizerState:
-        """Return what is remembered of ``network``, with the rule's numbers as they are now.
+        """Return the state for ``network``, with the present hyperparameters.
 
-        ``options`` are what a training does besides.
+        ``options`` are those of a training's steps.
         """
         latest = self._latest and self._latest.state_for(network, options)
         if latest is not None:
@@ -128,7 +129,7 @@ class Optimizer(Numbers, ABC):
         return state
 
     def trial_state(self, network: Trainable, copy: OptimizerState | None = None) -> OptimizerState:
-        """Return a copy of :meth:`state`, in ``copy`` if given, for steps that leave no trace."""
+        """Return a copy of :meth:`state`, in ``copy`` if given, for steps that do not change it."""
         self._check_in(network.params.dtype)
         runs = self._decay_runs(network)
         state = self._states.get(network) or self._first_state(network)
@@ -139,17 +140,17 @@ class Optimizer(Numbers, ABC):
         return self._with_numbers(copy, network, runs, PLAIN)
 
     def _check_in(self, dtype: np.dtype) -> None:
-        """Check all numbers in this dtype, unless that was done since they were set."""
+        """Check all hyperparameters in this dtype, unless it was done since they were set."""
         if dtype not in self.__dict__.get("_right_in", ()):
             self.check_numbers(dtype)
             self.__dict__["_right_in"] = (*self.__dict__.get("_right_in", ()), dtype)
 
     def hyperparameters(self) -> dict[str, Any]:
-        """Return the rule's numbers as they are now, by the names of the arguments."""
+        """Return the present hyperparameters, by the names of the constructor's arguments."""
         return {name: value for name, value in vars(self).items() if not name.startswith("_")}
 
     def set_hyperparameters(self, numbers: dict[str, Any]) -> None:
-        """Set the rule's numbers to what :meth:`hyperparameters` returned."""
+        """Set the hyperparameters to the result of :meth:`hyperparameters`."""
         for name, value in numbers.items():
             setattr(self, name, value)
 
@@ -163,14 +164,14 @@ class Optimizer(Numbers, ABC):
         rule, params = self._numbers(), network.params
         numbers = tuple(rule.items()), tuple(runs), options
         if numbers != state.numbers:
-            state.keep(find(self.operation).state_with(rule), self._first_value())
+            state.select_vectors(find(self.operation).state_with(rule), self._first_value())
             program = UpdateProgram(params.size, params.dtype, options, self.operation, rule, runs)
             state.numbers, state.program = numbers, program
         state.lr = float(self.lr)
         return state
 
     def _decay_runs(self, network: Trainable) -> list[Run]:
-        """Return begin, end and weight decay of each run of parameters that have the same."""
+        """Return begin, end and weight decay of each run of parameters with the same decay."""
         decays = self.weight_decay
         if not isinstance(decays, dict):
             return [Run(0, network.params.size, decays)]
@@ -193,14 +194,14 @@ class Optimizer(Numbers, ABC):
         return runs
 
     def __getstate__(self) -> dict[str, Any]:
-        """Weak references cannot be pickled: keep the networks beside their states."""
+        """Replace the weak references, which cannot be pickled, by the networks."""
         return self.__dict__ | {"_states": list(self._states.items()), "_latest": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _states=WeakKeyDictionary(state["_states"]), _latest=None)
 
     def _numbers(self) -> dict[str, float]:
-        """Return the numbers of the rule, but for the learning rate and the weight decay."""
+        """Return the hyperparameters without learning rate and weight decay."""
         others = self.number_checks.keys() - {"lr", "weight_decay"}
         numbers = {name: getattr(self, name) for name in sorted(others)}
         if "betas" in numbers:
@@ -208,5 +209,5 @@ class Optimizer(Numbers, ABC):
         return numbers
 
     def _first_value(self) -> float:
-        """Return what the state vectors hold before the first step."""
+        """Return the state vectors' value before the first step."""
         return 0.0

@@ -98,7 +98,7 @@ def sums_of_chunks(place: Hashable, shape: tuple[int, ...]) -> Argument:
     return Argument(Kind(Rows.CHUNKS, 1 + len(shape)), context.ARENA, place, shape)
 
 
-def share(
+def partition(
     base: int,
     start: int,
     units: int,
@@ -106,17 +106,17 @@ def share(
     *,
     place: int = 0,
 ) -> Argument:
-    """Return a thread's share of a vector, in units of a shape: (n,) gives a vector, (1, n) rows.
+    """Return a thread's partition of a vector, in units: of shape (n,) a vector, of (1, n) rows.
 
     ``place`` is where the vector begins, in bytes.
     """
     words = start, units, prod(unit_shape), *unit_shape
-    return Argument(Kind(Rows.SHARE, len(unit_shape)), base, place, words)
+    return Argument(Kind(Rows.PARTITION, len(unit_shape)), base, place, words)
 
 
-def share_start(start: int, units: int, unit_shape: tuple[int, ...]) -> Argument:
-    """Return how many units come before a thread's share."""
-    return Argument(Kind(Rows.SHARE_START), words=(start, units, prod(unit_shape)))
+def partition_start(start: int, units: int, unit_shape: tuple[int, ...]) -> Argument:
+    """Return the number of units before a thread's partition."""
+    return Argument(Kind(Rows.PARTITION_START), words=(start, units, prod(unit_shape)))
 
 
 def rows_of(

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Sequence
 from chainrule.kernels import context
 from chainrule.kernels.context import Flag
 from chainrule.operations.operation import Function, Step, Tensor, function
-from chainrule.plan.argument import number, rows_of, share, share_start, sums_of_chunks
+from chainrule.plan.argument import number, partition, partition_start, rows_of, sums_of_chunks
 from chainrule.plan.call import Call, Caller, first_offset, gradient, parameters_of
 
 
@@ -116,9 +116,9 @@ class Backward:
         adds = self._joins(names[0])
         arguments = (
             sums_of_chunks(("chunks", step), (size,)),
-            share_start(start, size, (1,)),
+            partition_start(start, size, (1,)),
             number(int(adds)),
-            share(context.GRADS, start, size, (1,)),
+            partition(context.GRADS, start, size, (1,)),
         )
         return Call(function(add_up), arguments, Flag.PARAMETERS)
 

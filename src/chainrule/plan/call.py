@@ -15,10 +15,10 @@ from chainrule.plan.argument import (
     Argument,
     hyperparameter,
     number,
+    partition,
+    partition_start,
     position,
     rows_of,
-    share,
-    share_start,
     sum_of_chunk,
     sums_of_chunks,
     whole,
@@ -179,7 +179,7 @@ class Caller:
         if name == "begin":
             (own,) = (n[2:] for n in function.names if n[2:] in step.parameters and n[:2] == "d_")
             use = step.parameters[own]
-            return share_start(self._offset(use), *units_of(use.shape))
+            return partition_start(self._offset(use), *units_of(use.shape))
         raise ValueError(
             f"{step.operation.name}'s functions take {name!r}, which the step does not have."
         )
@@ -198,7 +198,7 @@ class Caller:
     def _parameter_gradient(self, step: Step, function: Function, name: str) -> Argument:
         use = step.parameters[name]
         if function in step.operation.gradients.values():
-            return share(context.GRADS, self._offset(use), *units_of(use.shape))
+            return partition(context.GRADS, self._offset(use), *units_of(use.shape))
         # A sum over a chunk of rows, beside those of the step's other parameters.
         before = self._offset(use) - first_offset(step, self.offsets)
         argument = sum_of_chunk(("chunks", step), use.shape, self.item, before, parameters_of(step))
@@ -222,7 +222,7 @@ def call_with(
 
 
 def units_of(shape: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
-    """Return the units in which threads share a parameter's gradient: its rows, or all of a vector.
+    """Return the units of a parameter's partitions among threads: its rows, or a whole vector.
 
     >>> units_of((3, 5)), units_of((5,))
     ((3, (1, 5)), (1, (5,)))

@@ -24,7 +24,13 @@ from chainrule.plan.forward import calls_of_buffers, calls_of_forward, take_resc
 from chainrule.plan.live_steps import live_steps
 from chainrule.plan.loss import Head, calls_of_loss, calls_of_loss_sum
 from chainrule.plan.memory import Memory
-from chainrule.plan.threads import choose_threads, chunk_of, functions_of, share_out, work_of
+from chainrule.plan.threads import (
+    choose_threads,
+    chunk_of,
+    functions_of,
+    partition_parameters,
+    work_of,
+)
 
 
 class Place(NamedTuple):
@@ -49,7 +55,7 @@ class Plan:
     arena_bytes : of the arena.
     item : bytes of a number.
     scratch : where the threads' workspaces begin, and their distance, in bytes.
-    shares : where the parameters begin and end that a thread owns: in the first row those of a
+    partitions : where the parameters begin and end that a thread owns: in the first row those of a
         thread that is alone, in the second one those of each of several, one after the other.
     input : the value that the gather writes, and its gradient.
     input_shape : of the network's input, without the batch.
@@ -71,7 +77,7 @@ class Plan:
     arena_bytes: int
     item: int
     scratch: tuple[int, int]
-    shares: NDArray[np.int64]
+    partitions: NDArray[np.int64]
     input: Tensor
     input_shape: Shape
     seeds: tuple[Tensor, ...]
@@ -234,7 +240,7 @@ def make_plan(
         scratch_at + scratch * threads,
         item,
         (scratch_at, scratch),
-        share_out(order, offsets, batch, threads),
+        partition_parameters(order, offsets, batch, threads),
         first,
         input_tensor.shape,
         tuple(seeds),

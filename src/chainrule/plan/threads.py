@@ -81,13 +81,13 @@ def choose_threads(work: int, chunks: int, steps: int, limit: int) -> int:
     return max(1, min(limit, work // LEAST_OF_A_STEP, chunks))
 
 
-def share_out(
+def partition_parameters(
     steps: Sequence[Step], offsets: Mapping[str, int], batch: int, threads: int
 ) -> np.ndarray:
-    """Return where each thread's share of the parameters begins, and where the last one ends.
+    """Return the boundaries of the threads' partitions of the parameters.
 
-    The second row has the shares of so many threads, the first one that of a thread alone: it takes
-    them all. Shares are equal by the work for gradients and updates, and are cut between rows of a
+    The second row is for ``threads`` threads, the first one for a single thread, which has
+    them all. Partitions have equal work for gradients and updates; they are cut between rows of a
     parameter.
     """
     costs: dict[str, int] = {}  # of a row

@@ -30,7 +30,7 @@ def complete_optimizer(description: dict[str, Any], optimizer: Optimizer) -> dic
     kind, numbers = description.get("kind"), description.get("numbers")
     if kind != type(optimizer).__name__ or not isinstance(numbers, dict):
         return description
-    return description | {"numbers": optimizer.added_numbers | numbers}
+    return description | {"numbers": optimizer.added_hyperparameters | numbers}
 
 
 def describe_object(thing: object) -> str:

@@ -83,7 +83,7 @@ class Rollback:
         """
         _, earlier = _copies[self._state]
         # Repeated steps use the copy's hyperparameters, so a change of them needs a new copy.
-        other_numbers = not self._state.has_numbers_of(earlier, but_lr=rates is not None)
+        other_numbers = not self._state.has_hyperparameters_of(earlier, but_lr=rates is not None)
         if other_numbers or (self._slices and perf_counter() > self._next_copy):
             self.copy()
         self._slices.append((orders, rates, data))

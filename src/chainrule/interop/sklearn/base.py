@@ -81,7 +81,7 @@ class BaseNetwork(FittedNetwork, BaseEstimator):
 
     @property
     def n_layers_(self) -> int:
-        """The number of layers, with that of the input."""
+        """The number of layers, including the input."""
         return len(self.coefs_) + 1
 
     @abstractmethod
@@ -90,7 +90,7 @@ class BaseNetwork(FittedNetwork, BaseEstimator):
 
     @abstractmethod
     def _choose_loss(self) -> tuple[Any, float]:
-        """Return the loss, and the factor whose product has scikit-learn's gradient."""
+        """Return the loss, and its factor in the loss that scikit-learn minimizes."""
 
     @abstractmethod
     def _validation_score(self, X: Any, y: Any, sample_weight: Any) -> float:
@@ -188,7 +188,7 @@ class BaseNetwork(FittedNetwork, BaseEstimator):
             )
         if not (np.any(weights) and np.any(weights_held)):
             raise ValueError(
-                "The validation set, or what is left beside it, has no row with a weight above 0. "
+                "The validation set or the training set has no row with a weight above 0. "
                 "Another 'validation_fraction' may help."
             )
         if sample_weight is None:
@@ -196,7 +196,7 @@ class BaseNetwork(FittedNetwork, BaseEstimator):
         return X, y, weights, (X_held, y_held, weights_held)
 
     def _penalty(self, decay: float) -> float:
-        """Return what the penalty on the weights adds to the loss."""
+        """Return the penalty on the weights, a term of the loss."""
         return 0.5 * decay * sum(float(np.vdot(w, w)) for w in self.coefs_)
 
     def __sklearn_is_fitted__(self) -> bool:

@@ -47,7 +47,7 @@ def hidden_sizes(sizes: Any) -> list[int]:
 
 
 def hidden_activations(activation: Any, layers: int) -> list[Layer]:
-    """Return the activation of each hidden layer: of one for all, or of a list."""
+    """Return the activation of each hidden layer, from one for all or a list."""
     one_for_all = isinstance(activation, str | Layer) or not isinstance(activation, Iterable)
     given = [activation] * layers if one_for_all else list(activation)
     if len(given) != layers:

@@ -47,7 +47,7 @@ def fit_epochs(
     epochs: int,
     seed: int,
 ) -> bool:
-    """Train with mini-batches; return whether it ended before the epochs were over."""
+    """Train with mini-batches; return whether the training ended before the last epoch."""
     rows, wanted = len(X), estimator.batch_size
     batch = min(200, rows)
     if wanted != "auto":
@@ -105,7 +105,7 @@ class _Watch(Callback):
         validation: tuple[Any, Any, Any] | None,
     ) -> None:
         self.estimator, self.rows, self.decay = estimator, rows, decay
-        self.middle = (steps - 1) / (2 * steps)  # of the points that an epoch's steps begin at
+        self.middle = (steps - 1) / (2 * steps)  # the mean position of an epoch's steps in it
         self.validation, self.converged = validation, False
         self.best = estimator.network_.values.copy()
         self.changes_rate = estimator.solver == "sgd" and estimator.learning_rate == "invscaling"
@@ -113,17 +113,17 @@ class _Watch(Callback):
 
     def next_epoch(self, epoch: int) -> float:
         estimator = self.estimator
-        # A penalty of less than tol decides nothing, so that it need not be known of each epoch.
+        # A penalty of less than tol has no effect on convergence, so it may be interpolated.
         if self.validation is not None or self.changes_rate or self.penalty > estimator.tol:
             return epoch + 1
-        # The epoch that may be the last, if none until then is better.
+        # The first epoch that may be the last one, if none until then is better.
         patience: float = estimator.n_iter_no_change - estimator._no_improvement_count
         return epoch + patience + 1
 
     def on_epoch_end(self, training: Training) -> None:
         losses = training.history.loss[self.estimator.n_iter_ :]
         before, self.penalty = self.penalty, self.estimator._penalty(self.decay)
-        # Of epochs that ran together, only the last one's weights are known.
+        # Of epochs that ran in one call, only the weights after the last one are known.
         for number, loss in enumerate(losses):
             position = (number + self.middle) / len(losses)
             self._check_epoch(loss, (1 - position) * before + position * self.penalty, training)
@@ -137,7 +137,7 @@ class _Watch(Callback):
         better = self._loss_is_better() if self.validation is None else self._score_is_better()
         estimator._no_improvement_count = 0 if better else estimator._no_improvement_count + 1
         if self.changes_rate:
-            # A smaller factor has no effect, but the velocity below could become too large.
+            # A limit: smaller factors have no effect, but make the rescaled velocity too large.
             least = float(np.finfo(estimator.dtype).eps) ** 2
             factor = max((estimator.t_ + 1) ** -estimator.power_t, least)
             _set_rate(training, estimator.learning_rate_init * factor)
@@ -145,7 +145,7 @@ class _Watch(Callback):
             self._give_up(training)
 
     def note_divergence(self) -> None:
-        """Note an epoch in which the loss was not finite."""
+        """Record an epoch in which the loss was not finite."""
         estimator = self.estimator
         estimator.n_iter_ += 1
         estimator.loss_ = nan

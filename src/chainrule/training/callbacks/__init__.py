@@ -1,4 +1,4 @@
-"""What to do while a training runs: a base class, and the callbacks that people mostly want."""
+"""Callbacks for :func:`chainrule.fit`: the base class, and those for common tasks."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
