@@ -12,6 +12,7 @@ from chainrule.explain import notation
 from chainrule.layers.container import Container
 
 WITH_ARGUMENTS = {
+    "BatchNorm": [(4,)],
     "Linear": [(4, 4), (4, 4, False)],
     "GELU": [("none",), ("tanh",)],
     "LeakyReLU": [(0.5,)],

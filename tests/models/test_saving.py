@@ -21,6 +21,7 @@ from chainrule.models.model_file import CHECKSUM, KEY, MOST_METADATA, TRAINING, 
 FUZZ = Path(__file__).parents[1] / "fuzz_model_files.py"
 STORED = Path(__file__).parents[1] / "model_files"
 ARGUMENTS = {
+    "BatchNorm": {"features": 3, "momentum": None},
     "Linear": {"in_features": 3, "out_features": 3, "bias": False},
     "GELU": {"approximate": "tanh"},
     "LeakyReLU": {"negative_slope": 0.5},

@@ -40,6 +40,8 @@ class ImportStep:
         The axis that the node names; how many columns it reshapes to.
     half : int, optional
         Which half of its value it is: a part of GLU, and nothing else.
+    transposed : ImportStep, optional
+        What it is but for the order of the axes: another node must restore that.
     """
 
     label: str
@@ -52,6 +54,7 @@ class ImportStep:
     axis: int = -1
     columns: int | None = None
     half: int | None = None
+    transposed: ImportStep | None = None
 
     @property
     def is_product(self) -> bool:
@@ -62,7 +65,8 @@ class ImportStep:
     def is_elementwise(self) -> bool:
         """Whether it computes each element by itself, whatever the shape."""
         if not self.layers:
-            return self.merge != "concatenate" and self.half is None
+            is_part = self.half is not None or self.transposed is not None
+            return self.merge != "concatenate" and not is_part
         return all(isinstance(layer, OF_ELEMENTS) for layer in self.layers)
 
 
