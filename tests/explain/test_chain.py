@@ -14,6 +14,7 @@ from chainrule.layers.container import Container
 pytestmark = pytest.mark.once
 
 WITH_ARGUMENTS = {
+    "BatchNorm": [(4,)],
     "Linear": [(4, 4), (4, 4, False)],
     "GELU": [("none",), ("tanh",)],
     "LeakyReLU": [(0.5,)],

@@ -14,7 +14,7 @@ from chainrule.layers.container import Container
 
 pytestmark = pytest.mark.once
 
-ARGUMENTS = {"Linear": (4, 4), "Rescale": (-2.0, 3.0)}
+ARGUMENTS = {"BatchNorm": (4,), "Linear": (4, 4), "Rescale": (-2.0, 3.0)}
 LAYERS = [
     getattr(cr, name)(*ARGUMENTS.get(name, ()))
     for name in cr.layers.__all__

@@ -170,8 +170,9 @@ def test_an_onnx_file_holds_them(tmp_path):
         net.to_onnx(path, input_shape=x.shape[1:])
         (found,) = onnxruntime.InferenceSession(path).run(None, {"input": x.astype("float32")})
         np.testing.assert_allclose(found, net.predict(x), rtol=1e-4, atol=1e-5)
-        read = cr.from_onnx(path).predict(x)
-        np.testing.assert_allclose(read, net.predict(x), rtol=1e-4, atol=1e-5)
+        read = cr.from_onnx(path)
+        assert [type(layer) for layer in read.layers] == [type(layer) for layer in net.layers]
+        np.testing.assert_array_equal(read.predict(x), net.predict(x))
 
 
 class Stop(cr.Callback):
@@ -263,6 +264,15 @@ def test_derivatives_and_find_lr_leave_them_as_they_are():
     cr.objective(net, loss, X, y).fun(net.params)
     np.testing.assert_array_equal(net.values, before)
     assert cr.gradgradcheck(net, loss, X[:5], y[:5]).passed
+
+
+def test_explain_computes_what_predict_does():
+    net, (X, y) = trained(), data()
+    chain = cr.explain(net, cr.MSELoss(), X[:5], y[:5])
+    expected, gradient = cr.value_and_grad(net, cr.MSELoss())(net.params, X[:5], y[:5])
+    assert chain.loss == pytest.approx(expected, rel=1e-5)
+    for name, view in net.views(gradient).items():
+        np.testing.assert_allclose(chain.path(name).gradient, view, rtol=1e-4, atol=1e-6)
 
 
 def test_streams_train_it():

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.once
 FUZZ = Path(__file__).parents[1] / "fuzz_model_files.py"
 STORED = Path(__file__).parents[1] / "model_files"
 ARGUMENTS = {
+    "BatchNorm": {"features": 3, "momentum": None},
     "Linear": {"in_features": 3, "out_features": 3, "bias": False},
     "GELU": {"approximate": "tanh"},
     "LeakyReLU": {"negative_slope": 0.5},

@@ -215,8 +215,8 @@ def describe_batch(i, rows, each_epoch, batch, partitions, context):
 @entry_point
 def run(
     phases, program, sections, layout, update, steps, params, direction, grads, squares, state,
-    average, arena, partitions, contexts, numbers, first_step, differentiates, rates, lr, masks, inputs,
-    targets, labels, weights, order, outputs, losses, group, batches, thread,
+    average, arena, partitions, contexts, numbers, first_step, differentiates, rates, lr, masks,
+    inputs, targets, labels, weights, order, outputs, losses, group, batches, thread,
 ):  # fmt: skip
     """Do ``phases`` for the rows in ``order``, batch by batch; return how many are done then.
 

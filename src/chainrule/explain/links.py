@@ -54,8 +54,8 @@ class Links:
         self.max_elements = max_elements
         self._original = ref(net)  # optimizers store their state for this object
         batch = self.network.check_input(x, "x")
-        for name, parameter in self.network.parameters().items():
-            if not all_finite(parameter):
+        for name, value in self.network.named_values().items():
+            if not all_finite(value):
                 raise ValueError(f"{name} holds NaN or infinity: there is no gradient to explain.")
         output = self.network.forward(batch)
         outputs = output if isinstance(output, tuple) else (output,)

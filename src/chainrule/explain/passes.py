@@ -41,17 +41,14 @@ class Passes:
 
 def run_passes(net: Sequential, loss: Loss, x: Float64, targets: Targets) -> Passes:
     """Run the forward pass from the input to the loss, and the backward pass."""
-    parameters, graph = net.parameters(), net.graph
+    all_values, graph = net.named_values(), net.graph
     steps: list[LayerStep] = []
     values = {INPUT: x}
     for position, node in enumerate(graph.nodes):
         taken = [values[i] for i in node.inputs]
-        own_parameters = {
-            name: parameters[f"{node.owner}.{name}"] for name in node.layer.parameters()
-        }
-        step = (
-            LayerStep(node, own_parameters, *taken) if len(taken) == 1 else MergeStep(node, taken)
-        )
+        names = *node.layer.parameters(), *node.layer.buffers()
+        own = {name: all_values[f"{node.owner}.{name}"] for name in names}
+        step = LayerStep(node, own, *taken) if len(taken) == 1 else MergeStep(node, taken)
         values[position] = step.y.reshape(step.rows, *step.output_shape)
         steps.append(step)
     number, d_outputs = _loss_of([values[i] for i in graph.outputs], loss, targets)

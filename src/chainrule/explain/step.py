@@ -33,12 +33,12 @@ class LayerStep:
         The loss's derivative by ``y``; the backward pass sets it.
     """
 
-    def __init__(self, node: Node, parameters: dict[str, Float64], x: Float64) -> None:
+    def __init__(self, node: Node, values: dict[str, Float64], x: Float64) -> None:
         self.node = node
         self._net = Sequential(node.layer, seed=0, dtype="float64", backend="numpy")
         self._net.dropout_active = False
-        for name, parameter in parameters.items():
-            self._net.parameters()[f"0.{name}"][...] = parameter
+        for name, value in values.items():
+            self._net.named_values()[f"0.{name}"][...] = value
         self._input_shape = x.shape[1:]
         self.x = x.reshape(len(x), -1)
         output = self._net.forward(x)

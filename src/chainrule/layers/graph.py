@@ -98,7 +98,7 @@ class Graph(NamedTuple):
                 node.layer.check_training_batch(rows, shape)
             except ValueError as error:
                 raise ValueError(
-                    f"{written(node.layer)} (layer {node.path}) {error}, but a batch has "
+                    f"{layer_text(node.layer)} (layer {node.path}) {error}, but a batch has "
                     f"{rows} row{'s' * (rows != 1)} of shape {shape_text(shape)}."
                 ) from None
 

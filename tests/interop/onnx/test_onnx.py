@@ -16,6 +16,7 @@ from chainrule.models.architecture import KNOWN
 rng = np.random.default_rng(0)
 SHARED = cr.Shared(cr.Linear(6, 6), cr.Tanh())
 ARGUMENTS = {
+    "BatchNorm": {"features": 6},
     "Linear": {"in_features": 6, "out_features": 4},
     "GELU": {"approximate": "tanh"},
     "LeakyReLU": {"negative_slope": 0.3},

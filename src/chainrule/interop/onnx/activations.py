@@ -37,9 +37,6 @@ class Writer(Protocol):
     def parameter(self, name: str) -> str:
         """Return the name of a parameter, or a buffer, of the layer."""
 
-    def values(self, name: str) -> Array:
-        """Return what a parameter or a buffer of the layer holds."""
-
 
 def erf_of(x: Array) -> Array:
     """Return the error function of each element."""

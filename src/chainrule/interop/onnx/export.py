@@ -131,12 +131,9 @@ class _Writer:
         return names
 
     def parameter(self, name: str) -> str:
-        """Return the name of a parameter, or a buffer, of the layer; a shared one is stored once."""
-        return self._keep(f"{self.node.owner}.{name}", self.values(name))
-
-    def values(self, name: str) -> Any:
-        """Return what a parameter or a buffer of the layer holds."""
-        return self._values[f"{self.node.owner}.{name}"]
+        """Return the name of a parameter or buffer of the layer; a shared one is stored once."""
+        value = f"{self.node.owner}.{name}"
+        return self._keep(value, self._values[value])
 
     def number(self, value: Any) -> str:
         """Return the name of a constant, or of an array of them."""

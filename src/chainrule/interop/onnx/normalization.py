@@ -15,21 +15,40 @@ PLACES = 7  # of a momentum, which is an attribute in float32
 
 
 def _batch_norm(writer: Writer, layer: layers.BatchNorm, x: str) -> str:
-    """Write the operator, whose features are the axis after the batch; else each of its steps."""
+    """Write the operator, whose features are the axis after the batch."""
     k = layer.features
     weight, bias = (
         writer.parameter(name) if layer.affine else writer.number(np.full(k, value))
         for name, value in (("weight", 1.0), ("bias", 0.0))
     )
-    if writer.rank == 2:
-        running = writer.parameter("running_mean"), writer.parameter("running_var")
-        part = 0.1 if layer.momentum is None else layer.momentum
-        options = {"epsilon": layer.eps, "momentum": round(1 - part, PLACES)}
-        return writer.add("BatchNormalization", x, weight, bias, *running, **options)
-    scale = 1 / np.sqrt(writer.values("running_var").astype(float) + layer.eps)
-    centered = writer.add("Sub", x, writer.parameter("running_mean"))
-    normal = writer.add("Mul", centered, writer.number(scale))
-    return writer.add("Add", writer.add("Mul", normal, weight), bias)
+    running = writer.parameter("running_mean"), writer.parameter("running_var")
+    part = 0.1 if layer.momentum is None else layer.momentum
+    options = {"epsilon": layer.eps, "momentum": round(1 - part, PLACES)}
+    if writer.rank > 2:
+        x = writer.add("Transpose", x, perm=_features_first(writer.rank))
+    y = writer.add("BatchNormalization", x, weight, bias, *running, **options)
+    return y if writer.rank == 2 else writer.add("Transpose", y, perm=_features_last(writer.rank))
+
+
+def _features_first(rank: int) -> list[int]:
+    """Return the order of axes in which the last one comes after the batch."""
+    return [0, rank - 1, *range(1, rank - 1)]
+
+
+def _features_last(rank: int) -> list[int]:
+    """Return the order of axes in which the one after the batch comes last."""
+    return [0, *range(2, rank), 1]
+
+
+def _read_transpose(node: NodeView) -> ImportStep:
+    """Read it before and behind a normalization whose features are the axis after the batch."""
+    before, axes = node.step_before(0), node.attribute("perm", [0])
+    if before is not None and before.transposed is not None and axes == _features_last(len(axes)):
+        return before.transposed
+    if axes != _features_first(len(axes)):
+        raise ValueError(f"has perm={axes}, which is understood around BatchNormalization only")
+    x = (node.value(),)
+    return ImportStep(node.label, x, transposed=ImportStep(node.label, x, (layers.Identity(),)))
 
 
 def _read_batch_norm(node: NodeView) -> ImportStep:
@@ -45,8 +64,15 @@ def _read_batch_norm(node: NodeView) -> ImportStep:
     layer = layers.BatchNorm(len(rows[0]), eps, momentum)
     parameters = dict(zip(names, rows, strict=True))
     shared = (*node.inputs[1:], f"epsilon={eps}", f"momentum={momentum}")
-    return ImportStep(node.label, (node.value(),), (layer,), parameters, shared, axis=1)
+    before = node.step_before(0)
+    if before is None or before.transposed is None:
+        return ImportStep(node.label, (node.value(),), (layer,), parameters, shared, axis=1)
+    step = ImportStep(node.label, before.inputs, (layer,), parameters, shared)
+    return ImportStep(node.label, before.inputs, transposed=step)
 
 
 WRITERS: dict[type[Layer], Callable[..., str]] = {layers.BatchNorm: _batch_norm}
-READERS: dict[str, Callable[[NodeView], ImportStep]] = {"BatchNormalization": _read_batch_norm}
+READERS: dict[str, Callable[[NodeView], ImportStep]] = {
+    "BatchNormalization": _read_batch_norm,
+    "Transpose": _read_transpose,
+}

@@ -40,6 +40,8 @@ class ImportStep:
         The node's axis, and the number of columns to which it reshapes.
     half : int, optional
         The half of its value that it returns, as a part of GLU.
+    transposed : ImportStep, optional
+        The step without the order of its axes, which another node must restore.
     """
 
     label: str
@@ -52,6 +54,7 @@ class ImportStep:
     axis: int = -1
     columns: int | None = None
     half: int | None = None
+    transposed: ImportStep | None = None
 
     @property
     def is_product(self) -> bool:
@@ -62,7 +65,8 @@ class ImportStep:
     def is_elementwise(self) -> bool:
         """Whether it computes each element by itself, whatever the shape."""
         if not self.layers:
-            return self.merge != "concatenate" and self.half is None
+            is_part = self.half is not None or self.transposed is not None
+            return self.merge != "concatenate" and not is_part
         return all(isinstance(layer, OF_ELEMENTS) for layer in self.layers)
 
 
