@@ -62,6 +62,7 @@ class Machine:
         )
         self._batch_in_order = np.arange(plan.batch)[np.newaxis]
         self._no_vector, self._no_matrix = np.empty(0, dtype), np.empty((0, 0), dtype)
+        self._zeros = self._no_vector
         self._no_steps, self._no_losses = np.zeros(1, np.int64), self.losses_for(0)
         self._alone = new_group(Choice(1, 1))  # for runs of one thread
         self._thread_count = ThreadCount(plan.threads)
@@ -126,15 +127,15 @@ class Machine:
         ``grads``, the backward pass leaves the parameters' gradients out. ``rates`` is a float64
         vector, the learning rate of each batch; without it, all have ``lr``. ``steps`` holds the
         number of the optimizer's steps, and ``state`` its vectors. ``average`` is a vector like
-        ``params``. ``masks`` are the key that dropouts draw with, and the number of the first
-        batch's draw.
+        ``params``. Without a ``direction``, parameters do not change. ``masks`` are the key that
+        dropouts draw with, and the number of the first batch's draw.
         """
         binding, updating = self._begin(phases, update, grads)
         epochs = self._epochs(order)
         data = self._no_rows if inputs is None else as_rows(inputs)
         vectors = (
             params,
-            self._no_vector if direction is None else direction,
+            self._no_change(params) if direction is None else direction,
             self._no_vector if grads is None else grads,
             self.squares,
             self._no_matrix if state is None else state,
@@ -174,6 +175,12 @@ class Machine:
         if batches == FAILED:  # what has failed is called again in Python, for its error
             self._note_arrays(vectors, data[0], given)
         return self._end(batches)
+
+    def _no_change(self, params: Array) -> Array:
+        """Return the direction along which no parameter changes, if the plan reads one."""
+        if self.plan.reads_direction and self._zeros.size != params.size:
+            self._zeros = np.zeros_like(params)
+        return self._zeros
 
     def _begin(
         self, phases: int, update: UpdateProgram | None, grads: Array | None

@@ -113,8 +113,7 @@ class Caller:
         if name in step.numbers:
             return hyperparameter(step.numbers[name])
         if name in step.saved:
-            tensor = Tensor(step.saved[name])
-            return self._rows(tensor, ("saved", name, step), View.WHOLE)
+            return self._rows(step.saved[name], value(step.saved[name]), View.WHOLE)
         source = "x" if name == "dx" else name.removeprefix("d_")
         if source in operands:
             tensor = operands[source]
@@ -162,11 +161,10 @@ class Caller:
         use = step.parameters[name]
         if function in step.operation.gradients.values():
             return share(context.GRADS, self._offset(use), *units_of(use.shape))
-        # A sum over a chunk of rows, beside those of the step's other parameters.
-        before = self._offset(use) - first_offset(step, self.offsets)
-        words = parameters_of(step) * self.item, before * self.item, *use.shape
+        # A sum over a chunk of rows.
+        words = prod(use.shape) * self.item, *use.shape
         kind = Kind(Rows.CHUNK, len(use.shape), cleared=function.adds_up)
-        return Argument(kind, context.ARENA, ("chunks", step), words)
+        return Argument(kind, context.ARENA, ("chunks", step, name), words)
 
 
 def call_with(
@@ -194,13 +192,3 @@ def units_of(shape: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
     if len(shape) < 2:
         return 1, shape or (1,)
     return shape[0], (1, *shape[1:])
-
-
-def parameters_of(step: Step) -> int:
-    """Return how many numbers a step's parameters are."""
-    return sum(prod(use.shape) for use in step.parameters.values())
-
-
-def first_offset(step: Step, offsets: Mapping[str, int]) -> int:
-    """Return where a step's parameters begin."""
-    return min(offsets[use.name] for use in step.parameters.values())

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.kernels.argument import Rows
-from chainrule.kernels.context import MASK_KEY, Flag, Section
+from chainrule.kernels.context import DIRECTION, MASK_KEY, Flag, Section
 from chainrule.operations.operation import Shape, Step, Tensor
 from chainrule.plan.arena import ALIGNMENT
 from chainrule.plan.argument import Constants
@@ -112,6 +112,11 @@ class Plan:
         """Whether some step draws a mask at random, as dropout does."""
         kinds = (kind for call in self.program for kind in call.kinds)
         return any(kind.rows == Rows.WORD and kind.word == MASK_KEY for kind in kinds)
+
+    @cached_property
+    def reads_direction(self) -> bool:
+        """Whether it reads how parameters change."""
+        return any(a.base == DIRECTION for call in self.program for a in call.arguments)
 
     def split_outputs(self, columns: np.ndarray) -> list[np.ndarray]:
         """Return each output, of a matrix that holds them side by side."""
