@@ -346,7 +346,7 @@ def test_a_layer_of_ones_own_has_first_derivatives():
         np.testing.assert_allclose(pullback(d_output)[0], expected, rtol=1e-11)
 
 
-def test_a_layer_of_ones_own_has_no_second_derivatives():
+def test_a_layer_without_a_tangent_has_no_second_derivatives():
     net, loss, x, y = own()
     with pytest.raises(NotImplementedError, match=r"Scaled \(layer 1\) has no tangent"):
         cr.jvp(net, x, net.params)

@@ -52,7 +52,7 @@ ARGUMENTS = [
     rows_of(words.ORDER, 0, (), 8, dtype="i8", start=words.ORDER_ROW),
     rows_of(words.OUTPUTS, 0, (4,), ITEM, start=words.OUTPUT_ROW),
     Argument(Kind(Rows.SLICE, 2, cleared=True), ARENA, "buffer", (4 * ITEM, 1, 4)),
-    Argument(Kind(Rows.CHUNK, 2, cleared=True), ARENA, "buffer", (16 * ITEM, 4 * ITEM, 3, 4)),
+    Argument(Kind(Rows.CHUNK, 2, cleared=True), ARENA, "buffer", (12 * ITEM, 3, 4)),
     Argument(Kind(Rows.CHUNKS, 2), ARENA, "buffer", (COLUMNS,)),
 ]
 

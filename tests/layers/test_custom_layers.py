@@ -16,7 +16,6 @@ from chainrule.engine.machine import Machine
 from chainrule.kernels.context import Phase
 from chainrule.kernels.jit import JIT_DISABLED
 from chainrule.layers import Layer
-from chainrule.plan.tangent import Tangents
 
 BACKENDS = ["numba", "numpy"]
 
@@ -558,16 +557,6 @@ def test_explain_shows_custom_layers():
             rtol=1e-4,
             atol=1e-6,
         )
-
-
-def test_there_is_no_tangent_through_an_own_layer():
-    net = cr.Sequential(cr.Activation(np_square), seed=0)
-    plan, x, _ = net.lower((3,))
-    tangents = Tangents(plan, parameters_change=False, seeds=[(x, x)])
-    with pytest.raises(
-        NotImplementedError, match=r"Activation\(np_square\) \(layer 0\) has no tan"
-    ):
-        tangents.append(list(plan.steps))
 
 
 @pytest.mark.parametrize("backend", [b for b in BACKENDS if not is_compiled(b)])

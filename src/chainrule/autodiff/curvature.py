@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,12 +23,14 @@ from chainrule.autodiff.validation import (
     packed,
     parameter_vector,
 )
+from chainrule.engine.backends import is_compiled
 from chainrule.engine.binding import code_of
 from chainrule.engine.machine import Machine
 from chainrule.kernels.context import Phase
 from chainrule.losses import Loss
 from chainrule.models.data_set import DataSet
 from chainrule.models.sequential import Sequential
+from chainrule.operations.operation import Function, function
 from chainrule.plan import Tensor
 from chainrule.utils.arrays import FloatArray
 
@@ -340,33 +343,56 @@ def curve_output(
         curvature, information = loss.fisher(head.numbers)
         row_weight = loss.fisher_row_weight
         factor *= information
-    if curvature is None:
+    if loss is None or curvature is None:
         raise NotImplementedError(
-            "the second derivative of a custom loss is not known, only its gradient."
+            "the second derivative of a custom loss is not known, only its gradient: it has no "
+            "curvature."
         )
-    d_gradient = machine.rows_at("d_output", rows, number).reshape(rows, -1)
+    of_row = head.output.shape if loss.of_user else (head.output.size,)
+    d_gradient = machine.rows_at("d_output", rows, number).reshape(rows, *of_row)
     given: dict[str, Any] = {
-        "output": machine.rows_at("output", rows, number).reshape(rows, -1),
+        "output": machine.rows_at("output", rows, number).reshape(rows, *of_row),
         "weight": np.ones(rows, net.dtype)
         if batch.weights is None
         else batch.weights[block].copy(),
         "total": total,
-        "direction": tangent.reshape(rows, -1),
+        "direction": tangent.reshape(rows, *of_row),
         "d_gradient": d_gradient,
         **{name: _array_or_number(value, net.dtype) for name, value in head.numbers.items()},
     }
+    target = batch.targets.values[number][block].copy()
     if head.takes_labels:
-        given["label"] = batch.targets.values[number][block].copy()
+        given["label"] = target
     else:
-        given["target"] = batch.targets.values[number][block].copy().reshape(rows, -1)
+        shape = head.target_shape if loss.of_user and head.target_shape else (head.target_size,)
+        given["target"] = target.reshape(rows, *shape)
     if row_weight is not None:
-        code_of(row_weight, net.backend)(*(given[name] for name in row_weight.names))
+        _call(row_weight, given, net.backend)
         if fisher:
             given["total"] = float(given["weight"].sum(dtype=np.float64))
-    code_of(curvature, net.backend)(*(given[name] for name in curvature.names))
+    _call(curvature, given, net.backend)
+    if loss.of_user:
+        from chainrule.kernels.loss import weigh_gradients  # loads Numba
+
+        given["d_output"] = d_gradient.reshape(rows, -1)
+        _call(function(weigh_gradients), given, net.backend)
     if factor != 1.0:
         d_gradient *= factor
     return float(given["total"])
+
+
+def _call(code: Function, given: Mapping[str, Any], backend: str) -> None:
+    called = code_of(code, backend)
+    if code.label and code.can_compile and is_compiled(backend):
+        from chainrule.kernels.compilation import compiled_for_python  # loads Numba
+
+        called = compiled_for_python(code.code)
+    try:
+        called(*(given[name] for name in code.names))
+    except Exception as error:
+        if code.label:
+            error.add_note(f"It was raised in {code.label}.")
+        raise
 
 
 def _array_or_number(value: float | tuple[float, ...], dtype: np.dtype) -> Any:

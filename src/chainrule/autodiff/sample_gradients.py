@@ -48,7 +48,9 @@ class SampleGradients:
         self._net, self._machine, self._params = net, machine, params
         self._inputs, self._d_outputs = inputs, d_outputs
         trained = [step for step in machine.plan.steps if step.trains]
-        self._by_step = all(step.operation.gradients for step in trained)
+        self._by_step = all(
+            step.parameters.keys() <= step.operation.gradients.keys() for step in trained
+        )
         names = [use.name for step in trained for use in step.parameters.values()]
         # Each weight is used once, with one row of input for each sample.
         self._is_outer_product = all(

@@ -152,6 +152,7 @@ class Machine:
         )
         self._batch_in_order = np.arange(plan.batch)[np.newaxis]
         self._no_vector, self.no_matrix = np.empty(0, dtype), np.empty((0, 0), dtype)
+        self._zeros = self._no_vector
         self._no_steps, self.no_losses = np.zeros(1, np.int64), self.losses_for(0)
         self.threads = ThreadGroup(plan.threads)
         self.alone = self.threads.alone
@@ -205,7 +206,8 @@ class Machine:
 
         The vectors stay the same. Without ``grads``, the backward pass leaves the parameters'
         gradients out. ``steps`` holds the number of the optimizer's steps, and ``state`` its
-        vectors. ``average`` is a vector like ``params``.
+        vectors. ``average`` is a vector like ``params``. Without a ``direction``, parameters do not
+        change.
         """
         if phases & Phase.BACKWARD and not self.plan.backward:
             raise RuntimeError("the plan was made without a backward pass.")
@@ -219,7 +221,7 @@ class Machine:
             updating.table,
             self._no_steps if steps is None else steps,
             params,
-            self._no_vector if direction is None else direction,
+            self._no_change(params) if direction is None else direction,
             self._no_vector if grads is None else grads,
             self._squares_for(update, grads),
             self.no_matrix if state is None else state,
@@ -261,6 +263,12 @@ class Machine:
             first_step=first_step,
         )
         return prepared(order, **data)
+
+    def _no_change(self, params: Array) -> Array:
+        """Return the direction along which no parameter changes, if the plan reads one."""
+        if self.plan.reads_direction and self._zeros.size != params.size:
+            self._zeros = np.zeros_like(params)
+        return self._zeros
 
     def _squares_for(self, update: UpdateProgram | None, grads: Array | None) -> Array:
         """Return the buffer for the sums of squares that a norm of the gradients is made of."""

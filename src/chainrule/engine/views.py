@@ -123,8 +123,8 @@ class _ViewReader:
             self.is_any &= rows > 0
             shape, place = [rows * repeat], place + (first + start) * row_bytes
         elif kind.rows == Rows.CHUNK:
-            size, inner = self._next(2)
-            place += context[words.FIRST] // context[words.CHUNK] * size + inner
+            (size,) = self._next(1)
+            place += context[words.FIRST] // context[words.CHUNK] * size
         elif kind.rows == Rows.CHUNKS:
             shape = [-(-context[words.ROWS] // context[words.CHUNK])]
         elif kind.rows == Rows.PARTITION:

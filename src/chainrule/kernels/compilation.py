@@ -1,6 +1,8 @@
 """A plan's functions, each compiled by itself when a plan first needs it, and kept on disk."""
 
+from collections.abc import Callable
 from functools import cache, lru_cache
+from typing import Any
 
 from numba import types
 from numba.core.compiler_lock import global_compiler_lock
@@ -83,6 +85,12 @@ def native_function(function, kinds, dtype):
         raise
 
 
+def compiled_for_python(code: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a user's function as compiled code that Python calls."""
+    compiled: Callable[..., Any] = _for_python(canonical(code))
+    return compiled
+
+
 _in_process: set[object] = set()  # what _of_kernel was called with
 
 
@@ -102,3 +110,8 @@ def _cache_of(code, kinds, dtype):
 def _of_user(code, kinds, dtype):
     # It may allocate, so that references are counted.
     return NativeFunction(user_function(code), kinds, dtype, NoCache(), _nrt=True)
+
+
+@lru_cache(MOST_KEPT)
+def _for_python(code):
+    return user_function(code)

@@ -112,7 +112,6 @@ class _ArgumentCode:
         elif kind.rows == Rows.CHUNK:
             chunk = builder.sdiv(self.word(words.FIRST), self.word(words.CHUNK))
             address = builder.add(address, builder.mul(chunk, self.next()))
-            address = builder.add(address, self.next())
         elif kind.rows == Rows.CHUNKS:
             chunk, rows = self.word(words.CHUNK), self.word(words.ROWS)
             rows = builder.add(rows, builder.sub(chunk, ir.Constant(INDEX, 1)))

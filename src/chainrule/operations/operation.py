@@ -122,6 +122,7 @@ class Operation:
     tangent : returns how fast y changes where operands and parameters do, as a value that it
         appends to a plan; None where y does not change. Without it, there are first derivatives
         only.
+    no_backward : why there is no backward pass through it; "" if there is one.
     derivatives : of an elementwise operation: how its derivative, a function of what its backward
         reads, changes with that; then how this does. Missing ones are 0.
     multiply_adds : estimates how many a row takes, in one pass.
@@ -147,6 +148,7 @@ class Operation:
     operands: tuple[str, ...] = ("x",)
     view: View = View.WHOLE
     tangent: Callable[[StepBuilder, Step, TangentMap], Tensor | None] | None = None
+    no_backward: str = ""
     derivatives: tuple[Function, ...] = ()
     multiply_adds: Callable[[Step], int] | None = None
     scratch_bytes: Callable[[Step, int, int, bool], int] | None = None
@@ -188,7 +190,7 @@ class Step:
     layers : the positions of the layers that it belongs to.
     parameters : by the names that the operation gives them.
     numbers : hyperparameters, by name; functions get a tuple as an array.
-    saved : by name, the shape of a row of each array that forward saves for backward.
+    saved : by name, each array that forward saves for backward, also for that of its tangent.
     buffers : by the names that the operation gives them.
     sums : by name, the shape of what each chunk of the batch gives.
     """
@@ -199,7 +201,7 @@ class Step:
     layers: list[int]
     parameters: Mapping[str, ParameterUse] = field(default_factory=dict)
     numbers: Numbers = field(default_factory=dict)
-    saved: Mapping[str, Shape] = field(default_factory=dict)
+    saved: Mapping[str, Tensor] = field(default_factory=dict)
     buffers: Mapping[str, ParameterUse] = field(default_factory=dict)
     sums: Mapping[str, Shape] = field(default_factory=dict)
 
@@ -236,7 +238,7 @@ class StepBuilder(Protocol):
         y: Tensor | None = None,
         parameters: Mapping[str, ParameterUse] | None = None,
         numbers: Numbers | None = None,
-        saved: Mapping[str, Shape] | None = None,
+        saved: Mapping[str, Tensor] | None = None,
         buffers: Mapping[str, ParameterUse] | None = None,
         sums: Mapping[str, Shape] | None = None,
     ) -> Tensor: ...

@@ -82,14 +82,9 @@ def counted(
     return Argument(Kind(Rows.COUNTED, 1 + len(columns), dtype, count), base, before, columns)
 
 
-def sum_of_chunk(
-    place: Hashable, shape: tuple[int, ...], item: int, before: int = 0, size: int = 0
-) -> Argument:
-    """Return what the chunk of rows at hand gives to a sum over the batch, an array of a shape.
-
-    It may be ``before`` numbers behind the beginning of all ``size`` numbers of the chunk.
-    """
-    words = (size or prod(shape)) * item, before * item, *shape
+def sum_of_chunk(place: Hashable, shape: tuple[int, ...], item: int) -> Argument:
+    """Return the present chunk's part of a sum over the batch, an array of a shape."""
+    words = prod(shape) * item, *shape
     return Argument(Kind(Rows.CHUNK, len(shape)), context.ARENA, place, words)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from math import prod
 
 from chainrule.kernels import context
 from chainrule.kernels.context import Flag
 from chainrule.operations.operation import Function, Step, Tensor, function
 from chainrule.plan.argument import number, partition, partition_start, rows_of, sums_of_chunks
-from chainrule.plan.call import Call, Caller, first_offset, gradient, parameters_of
+from chainrule.plan.call import Call, Caller, gradient
 
 
 class Backward:
@@ -46,6 +47,8 @@ class Backward:
     def _append(self, step: Step) -> None:
         if step.y.buffer not in self._has_gradient:
             return  # the outputs' derivatives by this value are 0
+        if step.operation.no_backward:
+            raise NotImplementedError(step.operation.no_backward)
         operands = dict(zip(step.operation.operands, step.operands, strict=True))
         for name, tensor in reversed(operands.items()):
             functions = step.operation.backward_of(name)
@@ -57,21 +60,23 @@ class Backward:
 
     def _append_parameters(self, step: Step) -> None:
         operation = step.operation
-        known = {*operation.gradients} or {
-            name.removeprefix("d_")
+        summed = {
+            name
             for operand in operation.operands
             for code in operation.backward_of(operand)
             for name in code.names
-            if name.startswith("d_")
         }
-        if unknown := step.parameters.keys() - known:
-            raise ValueError(f"{operation.name} has no gradient by its {min(unknown)!r}.")
-        if not operation.gradients:
-            self.calls.append(self._sum_of_chunks(step))
-        for name, of_parameter in operation.gradients.items():
-            if name in step.parameters:
-                adds = self._joins(step.parameters[name].name)
+        for name, use in step.parameters.items():
+            if use.is_direction:
+                continue
+            adds = self._joins(use.name)
+            if name in operation.gradients:
+                of_parameter = operation.gradients[name]
                 self.calls.append(self._caller.call(step, of_parameter, Flag.PARAMETERS, adds=adds))
+            elif f"d_{name}" in summed:
+                self.calls.append(self._sum_of_chunks(step, name, adds))
+            else:
+                raise ValueError(f"{operation.name} has no gradient by its {name!r}.")
 
     def _flags(self, step: Step, tensor: Tensor, last: Function) -> int | None:
         """Return the flags of the calls that compute a gradient; None if it is not needed."""
@@ -107,15 +112,14 @@ class Backward:
         self._has_gradient.add(key)
         return joins
 
-    def _sum_of_chunks(self, step: Step) -> Call:
-        """Return the call that adds up the gradients of the chunks of rows."""
+    def _sum_of_chunks(self, step: Step, name: str, adds: bool) -> Call:
+        """Return the call that adds up a parameter's gradients of the chunks of rows."""
         from chainrule.kernels.combine import add_up  # loads Numba
 
-        size, start = parameters_of(step), first_offset(step, self._caller.offsets)
-        names = [use.name for use in step.parameters.values()]
-        adds = self._joins(names[0])
+        use = step.parameters[name]
+        size, start = prod(use.shape), self._caller.offsets[use.name]
         arguments = (
-            sums_of_chunks(("chunks", step), (size,)),
+            sums_of_chunks(("chunks", step, name), (size,)),
             partition_start(start, size, (1,)),
             number(int(adds)),
             partition(context.GRADS, start, size, (1,)),

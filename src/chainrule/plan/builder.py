@@ -39,7 +39,7 @@ class PlanBuilder:
         y: Tensor | None = None,
         parameters: Mapping[str, ParameterUse] | None = None,
         numbers: Numbers | None = None,
-        saved: Mapping[str, Shape] | None = None,
+        saved: Mapping[str, Tensor] | None = None,
         buffers: Mapping[str, ParameterUse] | None = None,
         sums: Mapping[str, Shape] | None = None,
     ) -> Tensor:
@@ -79,7 +79,8 @@ class PlanBuilder:
     def again(self, step: Step, *operands: Tensor, y: Tensor | None = None) -> Tensor:
         """Append a step like ``step``, for other operands."""
         y = Tensor(step.y.shape) if y is None else y
-        self.steps.append(replace(step, operands=operands, y=y, layers=[self.layer]))
+        saved = {name: Tensor(value.shape) for name, value in step.saved.items()}
+        self.steps.append(replace(step, operands=operands, y=y, layers=[self.layer], saved=saved))
         return y
 
     def parameter(self, name: str, shape: Shape) -> ParameterUse:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import prod
 
 from chainrule.kernels import context
 from chainrule.kernels.argument import HEADER, Kind
@@ -150,8 +149,7 @@ class Caller:
             own = name.removeprefix(CHUNK)
             return sum_of_chunk(("sums", own, step), step.sums[own], self.item)
         if name in step.saved:
-            tensor = Tensor(step.saved[name])
-            return self._rows(tensor, ("saved", name, step), View.WHOLE)
+            return self._rows(step.saved[name], value(step.saved[name]), View.WHOLE)
         source = "x" if name == "dx" else name.removeprefix("d_")
         if source in operands:
             tensor = operands[source]
@@ -199,9 +197,7 @@ class Caller:
         use = step.parameters[name]
         if function in step.operation.gradients.values():
             return partition(context.GRADS, self._offset(use), *units_of(use.shape))
-        # A sum over a chunk of rows, beside those of the step's other parameters.
-        before = self._offset(use) - first_offset(step, self.offsets)
-        argument = sum_of_chunk(("chunks", step), use.shape, self.item, before, parameters_of(step))
+        argument = sum_of_chunk(("chunks", step, name), use.shape, self.item)
         return argument._replace(kind=argument.kind._replace(cleared=function.adds_up))
 
 
@@ -230,13 +226,3 @@ def units_of(shape: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
     if len(shape) < 2:
         return 1, shape or (1,)
     return shape[0], (1, *shape[1:])
-
-
-def parameters_of(step: Step) -> int:
-    """Return the number of elements of a step's parameters."""
-    return sum(prod(use.shape) for use in step.parameters.values())
-
-
-def first_offset(step: Step, offsets: Mapping[str, int]) -> int:
-    """Return the position of a step's first parameter in the parameter vector."""
-    return min(offsets[use.name] for use in step.parameters.values())

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.kernels.argument import Rows
-from chainrule.kernels.context import MASK_KEY, Flag, Section
+from chainrule.kernels.context import DIRECTION, MASK_KEY, Flag, Section
 from chainrule.operations.operation import Shape, Step, Tensor
 from chainrule.plan.arena import ALIGNMENT
 from chainrule.plan.argument import Constants
@@ -123,6 +123,11 @@ class Plan:
     def only_trains(self) -> bool:
         """Whether some step computes something else where the network predicts."""
         return self.draws_masks or any(step.sums for step in self.steps)
+
+    @cached_property
+    def reads_direction(self) -> bool:
+        """Whether it reads how parameters change."""
+        return any(a.base == DIRECTION for call in self.program for a in call.arguments)
 
     def split_outputs(self, columns: np.ndarray) -> list[np.ndarray]:
         """Return the outputs from a matrix with the columns of all."""

@@ -54,8 +54,9 @@ class Tangents:
             return operation.tangent(self._plan, step, self)
         changes = any(self.of(operand) is not None for operand in step.operands)
         if changes or (self.parameters_change and step.trains):
+            hint = " Give it a tangent, or linear=True." if operation.forward.label else ""
             raise NotImplementedError(
-                f"{operation.forward.label or operation.name} has no tangent: only its first "
-                "derivative by reverse differentiation is known."
+                f"{operation.name} has no tangent: only its first derivative by reverse "
+                f"differentiation is known.{hint}"
             )
         return None
