@@ -104,7 +104,9 @@ def test_every_function_has_its_twin(subject):
     assert kernels.keys() == references.keys()
     for name, kernel in kernels.items():
         function = getattr(kernel, "py_func", kernel)
-        assert inspect.signature(function) == inspect.signature(references[name]), name
+        # The usual values of numbers stand in the reference.
+        signatures = map(inspect.signature, (function, references[name]))
+        assert len({tuple(signature.parameters) for signature in signatures}) == 1, name
 
 
 def test_nobody_else_writes_njit():
@@ -136,10 +138,10 @@ def arguments(function, rows, columns, dtype, rng):
         "c": (rows, columns),
     }
     numbers = {
-        "slope": 0.1,
+        "negative_slope": 0.1,
         "alpha": 0.7,
         "delta": 0.8,
-        "smoothing": 0.2,
+        "label_smoothing": 0.2,
         "columns": 3,
         "column": 1,
         "adds": True,
@@ -154,7 +156,6 @@ def arguments(function, rows, columns, dtype, rng):
         "step": 3,
         "amsgrad": True,
         "centered": True,
-        "constant": 0.9,
         "full": True,
         "log_input": True,
         "positive": 1.5,

@@ -192,7 +192,7 @@ def test_the_gather_does_no_rescale_of_a_seed():
 @pytest.mark.parametrize(
     ("given", "name"),
     [
-        ({"numbers": {"slope": 0.1, "slop": 0.2}}, "slop"),
+        ({"numbers": {"negative_slope": 0.1, "slop": 0.2}}, "slop"),
         ({"parameters": {"weight": ParameterUse("weight", (2,))}}, "weight"),
         ({"saved": {"mask": (2,)}}, "mask"),
     ],
@@ -205,7 +205,7 @@ def test_what_no_function_of_an_operation_takes_is_refused(given, name):
 def test_what_functions_take_must_be_given():
     builder, x = PlanBuilder(), Tensor((2,))
     y = builder.apply("leaky_relu", x)
-    with pytest.raises(ValueError, match="leaky_relu's functions take 'slope'"):
+    with pytest.raises(ValueError, match="leaky_relu's functions take 'negative_slope'"):
         plan_of(builder, x, [Head(y)])
     with pytest.raises(ValueError, match="huber's functions take 'delta'"):
         plan_of(PlanBuilder(), x, [Head(x, find("huber"), target_shape=(2,))])
@@ -227,7 +227,7 @@ def test_a_parameter_must_have_a_gradient():
 
 def test_a_loss_that_weighs_rows_is_the_only_one():
     builder, x = PlanBuilder(), Tensor((2,))
-    numbers = {"class_weight": (1.0, 2.0), "smoothing": 0.0}
+    numbers = {"class_weight": (1.0, 2.0), "label_smoothing": 0.0}
     heads = [
         Head(x, find("weighted_cross_entropy"), numbers),
         Head(builder.rescale(x, 2.0), find("mse"), target_shape=(2,)),

@@ -86,7 +86,7 @@ class LeakyReLU(Elementwise):
     negative_slope: float = 0.01
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
-        return plan.apply(self.operation, x, numbers={"slope": float(self.negative_slope)})
+        return plan.apply(self.operation, x, numbers={"negative_slope": float(self.negative_slope)})
 
 
 @dataclass(frozen=True)

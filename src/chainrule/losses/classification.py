@@ -148,7 +148,7 @@ class CrossEntropyLoss(OutputLoss):
         return "cross_entropy" if self.weight is None else "weighted_cross_entropy"
 
     def numbers(self, output_shape: Shape) -> Numbers:
-        smoothing = {"smoothing": float(self.label_smoothing)}
+        smoothing = {"label_smoothing": float(self.label_smoothing)}
         if self.weight is None:
             return smoothing
         if output_shape != (len(self.weight),):

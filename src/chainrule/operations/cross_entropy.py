@@ -11,17 +11,17 @@ from chainrule.operations.softmax import softmax
 
 
 @kernel
-def cross_entropy(output, label, weight, total, terms, d_output, smoothing):
+def cross_entropy(output, label, weight, total, terms, d_output, label_smoothing):
     rows, classes = output.shape
     scale = row_scale(total, 1)
-    on_label, on_each = 1.0 - smoothing, smoothing / classes
+    on_label, on_each = 1.0 - label_smoothing, label_smoothing / classes
     # log(softmax) = x - log(sum(exp(x))) with x = output - max(output): the loss has the mean of
     # the first term over the target distribution ...
     subtract_largest(output, d_output)
     for i in range(rows):
         shifted = d_output[i]
         mean = on_label * shifted[label[i]]
-        if smoothing > 0.0:
+        if label_smoothing > 0.0:
             total_shift = 0.0
             for j in range(classes):
                 total_shift += shifted[j]

@@ -20,26 +20,28 @@ def weigh_classes(label, weight, class_weight):
 
 
 @kernel
-def _target_of_class(class_weight, label, smoothing, j):
+def _target_of_class(class_weight, label, label_smoothing, j):
     """Return what class j has of a row's target distribution, by the row's weight.
 
     A row has its label's weight already; of what is spread over all classes, each has its own.
     """
-    share = 1.0 - smoothing if j == label else 0.0
-    if smoothing > 0.0:
-        share += smoothing / class_weight.size * (class_weight[j] / class_weight[label])
+    share = 1.0 - label_smoothing if j == label else 0.0
+    if label_smoothing > 0.0:
+        share += label_smoothing / class_weight.size * (class_weight[j] / class_weight[label])
     return share
 
 
 @kernel
-def weighted_cross_entropy(output, label, weight, total, terms, d_output, class_weight, smoothing):
+def weighted_cross_entropy(
+    output, label, weight, total, terms, d_output, class_weight, label_smoothing
+):
     rows, classes = output.shape
     scale = row_scale(total, 1)
     subtract_largest(output, d_output)
     for i in range(rows):
         shifted, mean = d_output[i], 0.0
         for j in range(classes):
-            mean += _target_of_class(class_weight, label[i], smoothing, j) * shifted[j]
+            mean += _target_of_class(class_weight, label[i], label_smoothing, j) * shifted[j]
         terms[i, 0] = mean
     vector = flat(d_output)
     for k in range(vector.size):
@@ -51,17 +53,17 @@ def weighted_cross_entropy(output, label, weight, total, terms, d_output, class_
             denominator += row[j]
         mass = 0.0
         for j in range(classes):
-            mass += _target_of_class(class_weight, label[i], smoothing, j)
+            mass += _target_of_class(class_weight, label[i], label_smoothing, j)
         terms[i, 0] = mass * log(denominator) - terms[i, 0]
         factor = output.dtype.type(share * mass / denominator)
         for j in range(classes):
-            q = _target_of_class(class_weight, label[i], smoothing, j)
+            q = _target_of_class(class_weight, label[i], label_smoothing, j)
             row[j] = row[j] * factor - output.dtype.type(share * q)
 
 
 @kernel
 def weighted_cross_entropy_curvature(
-    output, label, weight, total, direction, d_gradient, class_weight, smoothing
+    output, label, weight, total, direction, d_gradient, class_weight, label_smoothing
 ):
     softmax(output, d_gradient)
     for i in range(output.shape[0]):
@@ -70,7 +72,7 @@ def weighted_cross_entropy_curvature(
         for j in range(row.size):
             mean += row[j] * movement[j]
         for j in range(row.size):
-            mass += _target_of_class(class_weight, label[i], smoothing, j)
+            mass += _target_of_class(class_weight, label[i], label_smoothing, j)
         factor = output.dtype.type(mass)
         for j in range(row.size):
             row[j] *= factor * (movement[j] - mean)

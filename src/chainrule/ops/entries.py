@@ -12,7 +12,6 @@ import numpy as np
 from numba import types
 
 from chainrule.kernels.jit import compiled_for
-from chainrule.operations.operation import find
 
 COMPUTED = SINGLE, DOUBLE = np.dtype("float32"), np.dtype("float64")
 _NUMBERS = {SINGLE: types.float32, DOUBLE: types.float64}
@@ -52,11 +51,3 @@ class Entries(dict[np.dtype, Callable[..., Any]]):
         )
         self[dtype] = entry
         return entry
-
-
-def kernel_of(name: str, *, backward: bool = False) -> Callable[..., Any]:
-    """Return the kernel of an operation or a loss, or that of its gradient by x."""
-    operation = find(name)
-    kernel: Callable[..., Any]
-    kernel = operation.backward["x"].code if backward else operation.forward.code
-    return kernel

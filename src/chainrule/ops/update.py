@@ -1,6 +1,6 @@
 """Optimizer updates in place, and the clipping of gradients before them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from math import isfinite, nan, sqrt
 from typing import Any
@@ -10,7 +10,7 @@ from numpy import may_share_memory, ndarray
 from numpy.typing import ArrayLike
 
 from chainrule.kernels import norm
-from chainrule.operations import adam, adamw, sgd
+from chainrule.operations import sgd
 from chainrule.ops.entries import COMPUTED, Entries
 from chainrule.ops.validation import (
     broadcasts_to,
@@ -20,87 +20,130 @@ from chainrule.ops.validation import (
     plain,
     real_arrays,
 )
-from chainrule.utils.arguments import (
-    Check,
-    above_zero,
-    at_least_zero,
-    flag,
-    fraction_below_one,
-    integer,
-)
+from chainrule.utils.arguments import Check, above_zero, at_least_zero, flag, fraction_below_one
 
 Arrays = ArrayLike | Sequence[ArrayLike]
 
 _sum_of_squares = Entries(norm.sum_of_squares, "v")
 
 
-class _Update:
+class UpdateFunction:
     """A kernel that changes all its vectors but the second, by the second.
 
     Arrays that it cannot change where they lie are copied, and what became of them is copied back.
-    Behind them it gets ``unused`` vectors that are empty.
+
+    Parameters
+    ----------
+    kernel : function of vectors, and of numbers
+    names : the names of the arrays.
+    form : a letter for each number, as of :class:`Entries`.
+    checks : by name, how each number is validated; ``betas`` are two numbers of the kernel.
+    optional : the arrays that may be left out, which the kernel gets empty then; and for each, the
+        number with which it is needed.
     """
 
     def __init__(
-        self, kernel: Callable[..., None], names: Sequence[str], numbers: str, unused: int = 0
+        self,
+        kernel: Callable[..., None],
+        names: Sequence[str],
+        form: str,
+        checks: Mapping[str, Check] | None = None,
+        optional: Mapping[str, str] | None = None,
     ) -> None:
-        self._names = names
-        self._entries = Entries(kernel, "v" * (len(names) + unused) + numbers)
-        self._unused = {dtype: [np.empty(0, dtype)] * unused for dtype in COMPUTED}
+        self._names, self._checks, self._optional = names, checks or {}, optional or {}
+        self._entries = Entries(kernel, "v" * len(names) + form)
+        self._empty = {dtype: np.empty(0, dtype) for dtype in COMPUTED}
 
-    def __call__(self, given: Sequence[Any], *numbers: float) -> None:
-        groups = _groups(self._names, given)
-        checked = [(a, None if _can_update_in_place(a) else self._check(a)) for a in groups]
+    def __call__(self, given: Sequence[Any], *numbers: Any) -> None:
+        """Change the arrays."""
+        if self._checks:
+            numbers = tuple(self._checked(given, numbers))
+        places = [i for i, array in enumerate(given) if array is not None]
+        names = [self._names[i] for i in places]
+        groups = _groups(names, [given[i] for i in places])
+        checked = [(a, None if _can_update_in_place(a) else _check(names, a)) for a in groups]
         for arrays, dtype in checked:
             if dtype is None:
-                self._call(arrays[0].dtype, arrays, numbers)
+                self._call(arrays[0].dtype, places, arrays, numbers)
             else:
-                self._change_copies(arrays, dtype, numbers)
+                self._change_copies(dtype, places, arrays, numbers)
+
+    def _checked(self, given: Sequence[Any], numbers: Sequence[Any]) -> list[Any]:
+        """Return the kernel's numbers, all checked."""
+        named, params = dict(zip(self._checks, numbers, strict=True)), given[0]
+        for array, number_of_it in self._optional.items():
+            if given[self._names.index(array)] is None and named[number_of_it]:
+                raise ValueError(f"{array} must be given where there is {number_of_it}.")
+        checked: list[Any] = []
+        for name, check in self._checks.items():
+            value = named[name]
+            if name == "betas":
+                checked += check(value, name, None)
+            elif (type(value) is float and 1e-20 < value < 3e38) or name == "step":
+                checked.append(check(value, name, None))
+            else:
+                checked.append(_number(check, value, name, params))
+        eps = named.get("eps")
+        if "betas" in named and eps is not None and not 1e-20 < eps < 3e38:
+            # In the first step, what is added to a root of 0 is the product.
+            _number(above_zero, eps * sqrt(1 - named["betas"][1]), "eps", params)
+        return checked
 
     def _change_copies(
-        self, arrays: Sequence[Any], dtype: np.dtype, numbers: Sequence[float]
+        self,
+        dtype: np.dtype,
+        places: Sequence[int],
+        arrays: Sequence[Any],
+        numbers: Sequence[float],
     ) -> None:
         copies = [np.empty(arrays[0].shape, dtype) for _ in arrays]
         for copy, array in zip(copies, arrays, strict=True):
             copy[...] = array
-        self._call(dtype, copies, numbers)
+        self._call(dtype, places, copies, numbers)
         for i, copy in enumerate(copies):
             if i != 1:
                 arrays[i][...] = copy
 
-    def _call(self, dtype: np.dtype, arrays: Sequence[Any], numbers: Sequence[float]) -> None:
+    def _call(
+        self,
+        dtype: np.dtype,
+        places: Sequence[int],
+        arrays: Sequence[Any],
+        numbers: Sequence[float],
+    ) -> None:
         vectors = [array.ravel() for array in arrays]
-        self._entries[dtype](*vectors, *self._unused[dtype], *numbers)
+        if len(vectors) < len(self._names):
+            given = dict(zip(places, vectors, strict=True))
+            vectors = [given.get(i, self._empty[dtype]) for i in range(len(self._names))]
+        self._entries[dtype](*vectors, *numbers)
 
-    def _check(self, arrays: Sequence[Any]) -> np.dtype:
-        """Raise an error unless the arrays fit together; return the dtype of their copies."""
-        values, dtype = real_arrays(self._names, arrays)
-        params, grads = values[:2]
-        for i, name in enumerate(self._names):
-            if i == 1:
-                if not broadcasts_to(grads.shape, params.shape):
-                    raise ValueError(
-                        f"grads must broadcast to the shape of params, {params.shape}, but its "
-                        f"shape is {grads.shape}."
-                    )
-                continue
-            check_out(arrays[i], params.shape, dtype, name)
-            if arrays[i].shape != params.shape:
+
+def _check(names: Sequence[str], arrays: Sequence[Any]) -> np.dtype:
+    """Raise an error unless the arrays fit together; return the dtype of their copies."""
+    values, dtype = real_arrays(names, arrays)
+    params, grads = values[:2]
+    for i, name in enumerate(names):
+        if i == 1:
+            if not broadcasts_to(grads.shape, params.shape):
                 raise ValueError(
-                    f"{name} must have the shape of params, {params.shape}, but its shape is "
-                    f"{arrays[i].shape}."
+                    f"grads must broadcast to the shape of params, {params.shape}, but its "
+                    f"shape is {grads.shape}."
                 )
-        for i, j in combinations([i for i in range(len(arrays)) if i != 1], 2):
-            if np.shares_memory(arrays[i], arrays[j]):
-                raise ValueError(f"{self._names[i]} and {self._names[j]} share memory.")
-        return computed_in(dtype)
+            continue
+        check_out(arrays[i], params.shape, dtype, name)
+        if arrays[i].shape != params.shape:
+            raise ValueError(
+                f"{name} must have the shape of params, {params.shape}, but its shape is "
+                f"{arrays[i].shape}."
+            )
+    for i, j in combinations([i for i in range(len(arrays)) if i != 1], 2):
+        if np.shares_memory(arrays[i], arrays[j]):
+            raise ValueError(f"{names[i]} and {names[j]} share memory.")
+    return computed_in(dtype)
 
 
-_sgd = _Update(sgd.sgd_update_without_momentum, ("params", "grads"), "ff")
-_sgd_with_momentum = _Update(sgd.sgd_update, ("params", "grads", "velocity"), "fffb")
-_MOMENTS = "params", "grads", "mean", "square"
-_adam = _Update(adam.adam_update, _MOMENTS, "fffffbi", unused=1)
-_adamw = _Update(adamw.adamw_update, _MOMENTS, "fffffbi", unused=1)
+_sgd = UpdateFunction(sgd.sgd_update_without_momentum, ("params", "grads"), "ff")
+_sgd_with_momentum = UpdateFunction(sgd.sgd_update, ("params", "grads", "velocity"), "fffb")
 
 
 def sgd_update(
@@ -156,102 +199,6 @@ def sgd_update(
         _sgd((params, grads), lr, weight_decay)
     else:
         _sgd_with_momentum((params, grads, velocity), lr, momentum, weight_decay, bool(nesterov))
-
-
-def adam_update(
-    params: Arrays,
-    grads: Arrays,
-    mean: Arrays,
-    square: Arrays,
-    *,
-    step: int,
-    lr: float = 1e-3,
-    betas: tuple[float, float] = (0.9, 0.999),
-    eps: float = 1e-8,
-    weight_decay: float = 0.0,
-) -> None:
-    """Take Adam's step, in place.
-
-    Parameters
-    ----------
-    params : array, or list of arrays
-        Changed.
-    grads : array, or list of arrays, that broadcast to the shapes of params
-    mean, square : arrays, or lists of arrays, of the shapes of params
-        The running mean of the gradients and of their squares; changed, zeros before the first
-        step. Where a square overflows, as of a gradient above 5.8e20 in float32, the parameter
-        becomes NaN.
-    step : int
-        The number of this step, from 1.
-    lr, betas, eps, weight_decay
-        As for :class:`chainrule.Adam`.
-
-    Raises
-    ------
-    ValueError
-        If shapes or numbers are wrong, or two of params, mean and square share memory; before
-        anything is changed. Entries of a list are not compared.
-    TypeError
-        If params, mean or square are no arrays of floats, or step is no integer.
-
-    References
-    ----------
-    Kingma and Ba, *Adam: A Method for Stochastic Optimization*, ICLR 2015.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import chainrule as cr
-    >>> w, dw, mean, square = np.ones(2), np.array([4.0, -4.0]), np.zeros(2), np.zeros(2)
-    >>> cr.ops.adam_update(w, dw, mean, square, step=1, lr=0.5)
-    >>> w.round(6)
-    array([0.5, 1.5])
-    """
-    numbers = _adam_numbers(params, step, lr, betas, eps, weight_decay)
-    _adam((params, grads, mean, square), *numbers)
-
-
-def adamw_update(
-    params: Arrays,
-    grads: Arrays,
-    mean: Arrays,
-    square: Arrays,
-    *,
-    step: int,
-    lr: float = 1e-3,
-    betas: tuple[float, float] = (0.9, 0.999),
-    eps: float = 1e-8,
-    weight_decay: float = 1e-2,
-) -> None:
-    """Take the step of Adam with decoupled weight decay, in place: ``w * (1 - lr * weight_decay)``.
-
-    Parameters
-    ----------
-    params, grads, mean, square, step, lr, betas, eps
-        As for :func:`adam_update`.
-    weight_decay : float
-        Share of the weights, times lr, that the step takes away first; 0 or more.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As :func:`adam_update`.
-
-    References
-    ----------
-    Loshchilov and Hutter, *Decoupled Weight Decay Regularization*, ICLR 2019.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import chainrule as cr
-    >>> w, dw, mean, square = np.ones(2), np.zeros(2), np.zeros(2), np.zeros(2)
-    >>> cr.ops.adamw_update(w, dw, mean, square, step=1, lr=0.5, weight_decay=0.1)
-    >>> w
-    array([0.95, 0.95])
-    """
-    numbers = _adam_numbers(params, step, lr, betas, eps, weight_decay)
-    _adamw((params, grads, mean, square), *numbers)
 
 
 def clip_grad_norm(grads: Arrays, max_norm: float) -> float:
@@ -345,32 +292,3 @@ def _number(check: Check, value: Any, name: str, params: Any) -> float:
         number(check, value, name, array)
     checked: float = check(value, name, None)
     return checked
-
-
-def _adam_numbers(
-    params: Arrays,
-    step: int,
-    lr: float,
-    betas: tuple[float, float],
-    eps: float,
-    weight_decay: float,
-) -> tuple[float, ...]:
-    """Return Adam's numbers in its kernel's order, all checked."""
-    if not isinstance(betas, tuple | list) or len(betas) != 2:
-        raise ValueError(f"betas must be two numbers, not {betas!r}.")
-    beta1 = fraction_below_one(betas[0], "betas[0]")
-    beta2 = fraction_below_one(betas[1], "betas[1]")
-    eps = above_zero(eps, "eps")
-    if not 1e-20 < eps < 3e38:
-        # In the first step, what is added to a root of 0 is the product.
-        for used in (eps, eps * sqrt(1 - beta2)):
-            _number(above_zero, used, "eps", params)
-    return (
-        _number(at_least_zero, lr, "lr", params),
-        beta1,
-        beta2,
-        eps,
-        _number(at_least_zero, weight_decay, "weight_decay", params),
-        False,
-        integer(step, "step", least=1),
-    )

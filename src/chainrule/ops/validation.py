@@ -4,7 +4,7 @@
 aligned.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,16 +22,24 @@ Arrays = list[NDArray[Any]]
 
 
 def number(check: Check, value: Any, name: str, *arrays: ArrayLike) -> float:
-    """Return ``check(value, name)``, done in the dtype that functions of the arrays compute in.
-
-    The check is one that takes all finite numbers above 0.
-    """
-    if type(value) is float and 1e-30 < value < 3e38:  # these, all dtypes hold
-        return value
+    """Return ``check(value, name)``, done in the dtype that functions of the arrays compute in."""
     checked: float = check(value, name, None)
-    if checked != 0:
+    if checked != 0 and not (type(checked) is float and 1e-30 < checked < 3e38):
+        # Other numbers, all dtypes hold.
         check(value, name, computed_in(real_arrays([name] * len(arrays), arrays)[1]))
     return checked
+
+
+def checked_numbers(
+    checks: Mapping[str, Check], values: Sequence[Any], arrays: Sequence[ArrayLike]
+) -> tuple[Any, ...]:
+    """Return numbers, each checked by the check of its name as :func:`number` does."""
+    return tuple(
+        [
+            number(check, value, name, *arrays)
+            for (name, check), value in zip(checks.items(), values, strict=True)
+        ]
+    )
 
 
 def is_plain(array: Any, dtype: np.dtype) -> bool:

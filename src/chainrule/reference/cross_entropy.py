@@ -5,15 +5,16 @@ import numpy as np
 from chainrule.reference.loss import row_scale
 
 
-def cross_entropy(output, label, weight, total, terms, d_output, smoothing):
+def cross_entropy(output, label, weight, total, terms, d_output, label_smoothing=0.0):
     """One term a row, ``-sum(q * log(softmax(output)))``; gradient ``softmax(output) - q``.
 
-    q is ``1 - smoothing`` for the row's label, plus ``smoothing / classes`` for every class.
+    q is ``1 - label_smoothing`` for the row's label, plus ``label_smoothing / classes`` for every
+    class.
     """
     rows, classes = output.shape
     scale = row_scale(total, 1) * weight[:, np.newaxis]
-    q = np.full(output.shape, smoothing / classes)
-    q[np.arange(rows), label] += 1 - smoothing
+    q = np.full(output.shape, label_smoothing / classes)
+    q[np.arange(rows), label] += 1 - label_smoothing
     shifted = output - output.max(axis=1, keepdims=True)
     log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     terms[...] = -(q * log_p).sum(axis=1, keepdims=True)

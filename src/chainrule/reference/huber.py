@@ -5,7 +5,7 @@ import numpy as np
 from chainrule.reference.loss import row_scale
 
 
-def huber(output, target, weight, total, terms, d_output, delta):
+def huber(output, target, weight, total, terms, d_output, delta=1.0):
     """Terms ``e**2 / 2`` where ``|e| < delta``, else ``delta * (|e| - delta / 2)``."""
     scale = row_scale(total, output.shape[1]) * weight[:, np.newaxis]
     error = output - target

@@ -10,12 +10,12 @@ def weigh_classes(label, weight, class_weight):
     weight *= class_weight[label]
 
 
-def _target(label, class_weight, smoothing):
+def _target(label, class_weight, label_smoothing):
     """Return the target distribution, by the row's weight, which has its label's already."""
     q = np.zeros((label.size, class_weight.size))
-    if smoothing > 0:
-        q += smoothing / class_weight.size * class_weight / class_weight[label][:, np.newaxis]
-    q[np.arange(label.size), label] += 1 - smoothing
+    if label_smoothing > 0:
+        q += label_smoothing / class_weight.size * class_weight / class_weight[label][:, np.newaxis]
+    q[np.arange(label.size), label] += 1 - label_smoothing
     return q
 
 
@@ -24,10 +24,12 @@ def _softmax(output):
     return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
-def weighted_cross_entropy(output, label, weight, total, terms, d_output, class_weight, smoothing):
+def weighted_cross_entropy(
+    output, label, weight, total, terms, d_output, class_weight, label_smoothing
+):
     """One term a row, ``-sum(q * log(p))``; gradient ``sum(q) * p - q``, p the softmax."""
     scale = row_scale(total, 1) * weight[:, np.newaxis]
-    q = _target(label, class_weight, smoothing)
+    q = _target(label, class_weight, label_smoothing)
     shifted = output - output.max(axis=1, keepdims=True)
     log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     terms[...] = -(q * log_p).sum(axis=1, keepdims=True)
@@ -35,11 +37,11 @@ def weighted_cross_entropy(output, label, weight, total, terms, d_output, class_
 
 
 def weighted_cross_entropy_curvature(
-    output, label, weight, total, direction, d_gradient, class_weight, smoothing
+    output, label, weight, total, direction, d_gradient, class_weight, label_smoothing
 ):
     """``sum(q) * (diag(p) - p p^T)``."""
     scale = row_scale(total, 1) * weight[:, np.newaxis]
-    q = _target(label, class_weight, smoothing)
+    q = _target(label, class_weight, label_smoothing)
     p = _softmax(output)
     movement = direction - (p * direction).sum(axis=1, keepdims=True)
     d_gradient[...] = scale * q.sum(axis=1, keepdims=True) * p * movement

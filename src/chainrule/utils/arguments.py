@@ -53,6 +53,8 @@ def at_least_zero(value: Any, name: str, dtype: np.dtype | None = None) -> float
 
 def above_zero(value: Any, name: str, dtype: np.dtype | None = None) -> float:
     """Return ``value`` as a finite float of more than 0."""
+    if type(value) is float and 1e-30 < value < 3e38:
+        return value
     return _number(value, name, dtype, "more than 0", lambda number: number > 0)
 
 
