@@ -23,9 +23,11 @@ def as_rows(array: NDArray[Any]) -> Rows:
     """Return the rows of an array that ``chainrule.utils.arrays.batch_array`` has validated."""
     stride = array.strides[0]
     if array.flags.c_contiguous:
-        return np.ndarray(array.nbytes, BYTE, array), CODES[array.dtype], 0, stride
-    between = stride * (len(array) - 1)
-    first, lowest = (0, array[0]) if stride >= 0 else (-between, array[-1])
-    lowest = lowest.reshape(-1).view(BYTE)
-    memory = as_strided(lowest, (abs(between) + lowest.size,), (1,))
+        memory, first = np.ndarray(array.nbytes, BYTE, array), 0
+    else:
+        between = stride * (len(array) - 1)
+        first, lowest = (0, array[0]) if stride >= 0 else (-between, array[-1])
+        lowest = lowest.reshape(-1).view(BYTE)
+        memory = as_strided(lowest, (abs(between) + lowest.size,), (1,))
+    memory.flags.writeable = False
     return memory, CODES[array.dtype], first, stride

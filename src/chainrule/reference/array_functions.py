@@ -160,7 +160,7 @@ def _found_in(operation: str, names: Mapping[str, Any]) -> Iterator[ArrayFunctio
     forward, backward, update = (
         names.get(f"{operation}{end}") for end in ("", "_backward", "_update")
     )
-    if update is not None:
+    if update is not None and "params" in _defaults(update):  # not that of a layer's buffers
         yield _update(operation, update)
     if forward is None:
         return
