@@ -261,7 +261,7 @@ def hessian_product(
         "by_x": X in directions,
         "backward": True,
     }
-    for block in blocks(batch.rows):
+    for block in blocks(batch.rows, loss):
         rows = block.stop - block.start
         with borrowed(net, tangent_plan, batch.inputs.shape[1:], rows, **options) as machine:
             if X in directions:
@@ -298,7 +298,7 @@ def _output_curvature_product(
     """
     mean = BlockMean(net, batch, (PARAMS,))
     shape = batch.inputs.shape[1:]
-    for block in blocks(batch.rows):
+    for block in blocks(batch.rows, loss):
         rows = block.stop - block.start
         order = np.arange(block.start, block.stop)
         with (
@@ -364,8 +364,11 @@ def curve_output(
         given["target"] = batch.targets.values[number][block].copy().reshape(rows, -1)
     if row_weight is not None:
         code_of(row_weight, net.backend)(*(given[name] for name in row_weight.names))
-        if fisher:
-            given["total"] = float(given["weight"].sum(dtype=np.float64))
+        weight = float(given["weight"].sum(dtype=np.float64))
+        if sum(other.loss is not None for other in machine.plan.heads) > 1:  # as the plan has it
+            given["weight"] *= total / weight if weight > 0 else 0.0
+        else:
+            given["total"] = weight
     code_of(curvature, net.backend)(*(given[name] for name in curvature.names))
     if factor != 1.0:
         d_gradient *= factor
