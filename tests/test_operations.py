@@ -339,7 +339,6 @@ def test_fisher_with_class_weights_over_several_blocks():
         (lambda: cr.CrossEntropyLoss(weight=[1.0, -1.0]), r"weight\[1\] must be 0 or more"),
         (lambda: cr.CrossEntropyLoss(weight=[1.0])([[1.0, 2.0]], [1]), "has 1 numbers"),
         (lambda: cr.CrossEntropyLoss(0.1, weight=[1.0, 0.0]), "with label_smoothing"),
-        (lambda: cr.MultiLoss(cr.CrossEntropyLoss(weight=[1.0])), "has class weights"),
         (lambda: cr.PReLU(0), "num_parameters must be at least 1"),
         (lambda: cr.Sequential(cr.PReLU(3)).predict([[1.0, 2.0]]), "expects 3 channels"),
         (lambda: cr.Sequential(cr.GLU()).predict([[1.0]]), "last axis of even length"),

@@ -211,6 +211,8 @@ def arguments(function, rows, columns, dtype, rng):
     if name in ("add_up_weights", "sum_of_weights"):
         del numbers["total"]
         shapes |= {"weights": (rows + 3,), "total": (1,)}
+    if name == "normalize_weights":
+        shapes |= {"weights": (rows,), "out": (rows,)}
     if name in ("glu", "glu_backward"):
         shapes |= dict.fromkeys(("x", "dx"), (rows, 2 * columns))
     if "gaussian_nll" in name or "quantile" in name:

@@ -225,16 +225,18 @@ def test_a_parameter_must_have_a_gradient():
         plan_of(builder, x, [Head(y)], offsets={"weight": 0})
 
 
-def test_a_loss_that_weighs_rows_is_the_only_one():
+def test_a_loss_that_weighs_rows_has_weights_of_its_own_beside_others():
     builder, x = PlanBuilder(), Tensor((2,))
     numbers = {"class_weight": (1.0, 2.0), "label_smoothing": 0.0}
-    heads = [
-        Head(x, find("weighted_cross_entropy"), numbers),
-        Head(builder.rescale(x, 2.0), find("mse"), target_shape=(2,)),
-    ]
-    plan_of(builder, x, [heads[0], Head(heads[1].output)])
-    with pytest.raises(ValueError, match=r"^weighted_cross_entropy changes the rows"):
-        plan_of(builder, x, heads)
+    counted = Head(x, find("weighted_cross_entropy"), numbers)
+    others = Head(builder.rescale(x, 2.0), find("mse"), target_shape=(2,))
+
+    def names(heads):
+        return [call.function.code.__name__ for call in plan_of(builder, x, heads).program]
+
+    assert "add_up_weights" in names([counted, Head(others.output)])
+    assert "normalize_weights" in names([counted, others])
+    assert "add_up_weights" not in names([counted, others])
 
 
 def test_rows_have_no_more_axes_than_they_have():

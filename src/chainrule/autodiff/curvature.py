@@ -261,7 +261,7 @@ def hessian_product(
         "by_x": X in directions,
         "backward": True,
     }
-    for block in blocks(batch.rows):
+    for block in blocks(batch.rows, loss):
         rows = block.stop - block.start
         with borrowed(net, tangent_plan, batch.inputs.shape[1:], rows, **options) as machine:
             if X in directions:
@@ -298,7 +298,7 @@ def _output_curvature_product(
     """
     mean = BlockMean(net, batch, (PARAMS,))
     shape = batch.inputs.shape[1:]
-    for block in blocks(batch.rows):
+    for block in blocks(batch.rows, loss):
         rows = block.stop - block.start
         order = np.arange(block.start, block.stop)
         with (
@@ -368,8 +368,11 @@ def curve_output(
         given["target"] = target.reshape(rows, *shape)
     if row_weight is not None:
         _call(row_weight, given, net.backend)
-        if fisher:
-            given["total"] = float(given["weight"].sum(dtype=np.float64))
+        weight = float(given["weight"].sum(dtype=np.float64))
+        if sum(other.loss is not None for other in machine.plan.heads) > 1:  # as the plan has it
+            given["weight"] *= total / weight if weight > 0 else 0.0
+        else:
+            given["total"] = weight
     _call(curvature, given, net.backend)
     if loss.of_user:
         from chainrule.kernels.loss import weigh_gradients  # loads Numba

@@ -86,7 +86,7 @@ def gradient(
     mean = BlockMean(net, batch, names)
     phases = Phase.BACKWARD | (Phase.INPUT_GRADIENT if X in names else 0)
     options = {"loss": loss, "retain": False}
-    for block in blocks(batch.rows):
+    for block in blocks(batch.rows, loss):
         rows = block.stop - block.start
         with borrowed(net, plain_plan, batch.inputs.shape[1:], rows, **options) as machine:
             losses = machine.losses_for(1)

@@ -12,6 +12,7 @@ from chainrule.engine.backends import threads_for
 from chainrule.engine.machine import Machine
 from chainrule.engine.pool import MachinePool
 from chainrule.kernels.context import Phase
+from chainrule.losses import Loss
 from chainrule.models.sequential import Sequential
 from chainrule.plan import Plan
 from chainrule.utils.arrays import FloatArray
@@ -87,14 +88,17 @@ def run_backward(
     return d_params, machine.rows_at("d_input", rows).copy()
 
 
-def blocks(rows: int) -> Iterator[slice]:
+def blocks(rows: int, loss: Loss | None = None) -> Iterator[slice]:
     """Yield the blocks of rows that are computed one after the other.
+
+    All at once, if the loss is no mean over the parts.
 
     >>> [(block.start, block.stop) for block in blocks(5000)]
     [(0, 4096), (4096, 5000)]
     """
-    for begin in range(0, rows, MOST_ROWS):
-        yield slice(begin, min(begin + MOST_ROWS, rows))
+    most = MOST_ROWS if loss is None or loss.is_one_mean else rows
+    for begin in range(0, rows, most):
+        yield slice(begin, min(begin + most, rows))
 
 
 def _pool_of(net: Sequential) -> MachinePool[Machine]:

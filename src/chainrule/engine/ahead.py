@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import accumulate, product
 from math import prod
 from typing import Any
@@ -52,7 +53,9 @@ def calls_ahead(dtype: np.dtype, *, everything: bool) -> list[Call]:
     calls: list[Call] = []
     for operation in found.values():
         if isinstance(operation, LossOperation):
-            calls += _plan_of_loss(operation, dtype, weighted=everything).program
+            calls += _plan_of_loss(operation, dtype, several=False).program
+            if everything:
+                calls += _plan_of_loss(operation, dtype, several=True).program
         elif isinstance(operation, UpdateOperation):
             calls += _calls_of_update(operation, dtype, everything)
     if everything:
@@ -113,14 +116,16 @@ def _apply(builder: PlanBuilder, operation: Operation, x: Tensor) -> Tensor:
     )
 
 
-def _plan_of_loss(loss: LossOperation, dtype: np.dtype, *, weighted: bool) -> Plan:
-    """Return a plan of a loss, with ``weighted`` with another weight than 1."""
+def _plan_of_loss(loss: LossOperation, dtype: np.dtype, *, several: bool) -> Plan:
+    """Return a plan of a loss, with ``several`` as one of several, with another weight than 1."""
     output = Tensor(SHAPE)
     names = {*loss.forward.names, *(loss.row_weight.names if loss.row_weight else ())}
     numbers = {name: loss.sample.get(name, 1.0) for name in names - _OF_LOSSES}
     target = None if loss.takes_labels else SHAPE
-    head = Head(output, loss, numbers, 2.0 if weighted else 1.0, target)
-    return make_plan(PlanBuilder(), output, [head], offsets={}, batch=1, dtype=dtype)
+    heads = [Head(output, loss, numbers, 2.0 if several else 1.0, target)]
+    if several:
+        heads.append(replace(heads[0], output=output))
+    return make_plan(PlanBuilder(), output, heads, offsets={}, batch=1, dtype=dtype)
 
 
 def _calls_of_update(rule: UpdateOperation, dtype: np.dtype, everything: bool) -> Iterator[Call]:

@@ -108,11 +108,6 @@ class CrossEntropyLoss(OutputLoss):
         If label_smoothing or weight is no such number; later, if the output has not as many
         classes as there are weights.
 
-    Notes
-    -----
-    A :class:`MultiLoss` divides all its losses by the same weights, so it takes none with class
-    weights: ``sample_weight`` counts rows for all of them.
-
     References
     ----------
     Szegedy et al., *Rethinking the Inception Architecture for Computer Vision*, CVPR 2016 (label

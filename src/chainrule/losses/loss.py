@@ -65,6 +65,11 @@ class Loss(Numbers, ABC):
     ``sum(w * row_loss) / sum(w)``: a weight of 2 counts a row twice, a weight of 0 leaves it out.
     """
 
+    @property
+    def is_one_mean(self) -> bool:
+        """Whether the loss of all rows is the mean of those of batches, by the batches' weights."""
+        return True
+
     @abstractmethod
     def heads(self, outputs: Sequence[Tensor]) -> list[Head]:
         """Return the outputs, each with the loss that it goes into.
@@ -118,6 +123,11 @@ class OutputLoss(Loss):
         given = {field.name: getattr(self, field.name) for field in fields(self)}
         texts = [f"{name}={value!r}" for name, value in given.items() if value is not None]
         return f"{type(self).__name__}({', '.join(texts)})"
+
+    @property
+    def weighs_rows(self) -> bool:
+        """Whether it counts rows by weights of its own, such as those of their classes."""
+        return find(self.operation).row_weight is not None
 
     def numbers(self, output_shape: Shape) -> PlanNumbers:
         """Return the operation's hyperparameters by name, for an output of this shape a row."""

@@ -332,6 +332,8 @@ class EpochRunner:
         )
         mean = float(losses[:, 0] @ losses[:, 1] / losses[:, 0].sum())
         of_heads = self.plan.split_outputs(outputs)
+        if not self.loss.is_one_mean and done == len(losses):
+            mean, _ = self.loss(tuple(of_heads), data.targets.y, data.weights)
         correct = self.loss.accuracy(of_heads, data.targets, data.weights)
         if done < len(losses):
             return mean, None if correct is None else nan, None

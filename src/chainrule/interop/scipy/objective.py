@@ -98,6 +98,7 @@ class Objective:
         self._net, self._loss = net.copy(DOUBLE), loss
         self._batch = DataSet.checked(self._net, loss, X, y, sample_weight)
         self._order = np.arange(self._batch.rows)
+        self._block = BLOCK if loss.is_one_mean else self._batch.rows
         self._machines: MachinePool[Machine] = MachinePool(MOST_MACHINES)
         self.start: Float64 = self._net.params.copy()
 
@@ -122,7 +123,8 @@ class Objective:
         """
         params = flat_vector(self._net, theta, "theta")
         key, machine = self._take(with_loss=True)
-        blocks = (self._order[i : i + BLOCK] for i in range(0, len(self._order), BLOCK))
+        begins = range(0, len(self._order), self._block)
+        blocks = (self._order[i : i + self._block] for i in begins)
         parts = (self._loss_of(machine, params, rows) for rows in blocks)
         weight, value, gradient = next(parts)
         for part_weight, part_value, part_gradient in parts:  # a mean of means
@@ -253,7 +255,7 @@ class Objective:
     def _machine(self, with_loss: bool, threads: int) -> Machine:
         plan = self._net.make_plan(
             self._batch.inputs.shape[1:],
-            min(BLOCK, self._batch.rows),
+            min(self._block, self._batch.rows),
             loss=self._loss if with_loss else None,
             backward=with_loss,
             threads=threads,
