@@ -151,7 +151,7 @@ class Caller:
             return sum_of_chunk(("sums", own, step), step.sums[own], self.item)
         if name in step.saved:
             tensor = Tensor(step.saved[name])
-            return self._rows(tensor, ("saved", name, step), View.WHOLE)
+            return self._rows(tensor, ("saved", name, step), step.operation.view)
         source = "x" if name == "dx" else name.removeprefix("d_")
         if source in operands:
             tensor = operands[source]

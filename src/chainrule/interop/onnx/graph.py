@@ -17,6 +17,7 @@ from chainrule.interop.onnx.tensors import DTYPES, Tensors, type_name
 from chainrule.operations.operation import Shape
 
 FLOATS = ("float32", "float64")
+CODES = ("int32", "int64")
 NUMBERS = {  # of an input, besides
     *(TensorProto.UINT8, TensorProto.INT8, TensorProto.UINT16, TensorProto.INT16),
     *(TensorProto.UINT32, TensorProto.UINT64, TensorProto.FLOAT16),
@@ -177,6 +178,8 @@ class GraphReader:
             self._constants[output] = view.constant(0).astype(dtype)
         elif dtype == self.dtype:
             self._others[output] = view.value()
+        elif dtype in CODES:
+            self.steps[output] = ImportStep(view.label, (view.value(),), is_codes=True)
         elif dtype in FLOATS:  # the same numbers
             self._endings[output] = Ending(view.label, view.value())
         else:

@@ -42,6 +42,8 @@ class ImportStep:
         Which half of its value it is: a part of GLU, and nothing else.
     transposed : ImportStep, optional
         What it is but for the order of the axes: another node must restore that.
+    is_codes : bool
+        Whether it is its value as integers, which only pick rows of a table.
     """
 
     label: str
@@ -55,6 +57,7 @@ class ImportStep:
     columns: int | None = None
     half: int | None = None
     transposed: ImportStep | None = None
+    is_codes: bool = False
 
     @property
     def is_product(self) -> bool:
@@ -65,7 +68,7 @@ class ImportStep:
     def is_elementwise(self) -> bool:
         """Whether it computes each element by itself, whatever the shape."""
         if not self.layers:
-            is_part = self.half is not None or self.transposed is not None
+            is_part = self.half is not None or self.transposed is not None or self.is_codes
             return self.merge != "concatenate" and not is_part
         return all(isinstance(layer, OF_ELEMENTS) for layer in self.layers)
 
