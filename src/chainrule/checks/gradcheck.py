@@ -66,8 +66,9 @@ def gradcheck(
 
     ``gradcheck(net, loss, x, y)`` checks a copy of the network: its gradients by the input (unless
     that holds codes) and by all parameters, and the loss's by the output; in a network of more than
-    2,000 parameters, by 50 entries of each, drawn with ``seed``. ``gradcheck(f, grad_f, x)`` checks any function of an
-    array. Steps scale with the values, and where one does not show enough, many are tried.
+    2,000 parameters, by 50 entries of each, drawn with ``seed``. ``gradcheck(f, grad_f, x)`` checks
+    any function of an array. Steps scale with the values, and where one does not show enough, many
+    are tried.
 
     Parameters
     ----------

@@ -22,10 +22,11 @@ def _read_gather(node: NodeView) -> ImportStep:
     weight, codes = node.constant(0), node.step_before(1)
     if weight.ndim != 2:
         raise ValueError(f"has a table of shape {weight.shape}, not of two axes")
-    if codes is None or not codes.is_codes:
+    if codes is not None and not codes.is_codes:
         raise ValueError("is understood of the network's input as integers only")
+    inputs = (node.value(1),) if codes is None else codes.inputs
     layer = layers.Embedding(*weight.shape)
-    return ImportStep(node.label, codes.inputs, (layer,), {"weight": weight}, (node.inputs[0],))
+    return ImportStep(node.label, inputs, (layer,), {"weight": weight}, (node.inputs[0],))
 
 
 WRITERS: dict[type[Layer], Callable[..., str]] = {layers.Embedding: _embedding}

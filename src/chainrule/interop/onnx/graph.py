@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -60,7 +59,7 @@ class GraphReader:
             raise ValueError(f"it has {len(inputs)} inputs, not one")
         (entry,) = inputs
         self.source = entry.name
-        self.dtype = np.dtype(_dtype_of(entry, graph.node))
+        self.dtype = np.dtype(_dtype_of(entry, graph))
         self._batch, self.shape = _dimensions(entry)
         self.steps: dict[str, ImportStep] = {}
         self._others: dict[str, str] = {}  # names that mean the same as others
@@ -198,13 +197,16 @@ def _operator(node: onnx.NodeProto) -> str:
     return f"{node.domain}.{node.op_type}"
 
 
-def _dtype_of(entry: onnx.ValueInfoProto, nodes: Sequence[onnx.NodeProto]) -> str:
+def _dtype_of(entry: onnx.ValueInfoProto, graph: onnx.GraphProto) -> str:
     """Return the network's dtype: the input's, or what each node that takes it makes of it."""
     element = entry.type.tensor_type.elem_type
+    tables = {tensor.name: tensor.data_type for tensor in graph.initializer}
     made = set()
-    for node in nodes:
+    for node in graph.node:
         if entry.name in node.input:
             to = TensorProto.FLOAT if _operator(node) == "ai.onnx.ml.Scaler" else 0
+            if _operator(node) == "Gather":
+                to = tables.get(node.input[0], 0)
             made.add(next((a.i for a in node.attribute if a.name == "to"), to))
     dtype = DTYPES.get(made.pop() if len(made) == 1 else 0)
     if dtype not in FLOATS:

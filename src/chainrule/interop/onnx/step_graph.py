@@ -106,7 +106,7 @@ class StepGraph:
         if step.merge == "choice":
             return self._between(start, self._chosen(step, start), depth)
         if step.is_codes:
-            raise ValueError(f"{step.label} gives integers, which are understood by Gather only")
+            raise ValueError(f"{step.label} casts to integers, which only Gather may take")
         if step.transposed is not None:
             raise ValueError(f"{step.label} has axes in another order, which nothing restores")
         if step.merge is None:
