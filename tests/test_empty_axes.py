@@ -10,7 +10,13 @@ import chainrule as cr
 from chainrule.layers.container import Container
 
 SHAPES = [(3, 0), (3, 2, 0), (3, 0, 2)]
-ARGUMENTS = {"BatchNorm": (2,), "Linear": (2, 2), "Rescale": (2.0,)}
+ARGUMENTS = {
+    "BatchNorm": (2,),
+    "Embedding": (2, 2),
+    "LayerNorm": (2,),
+    "Linear": (2, 2),
+    "Rescale": (2.0,),
+}
 LAYERS = [cr.Activation(lambda x: x * x, lambda x: 2 * x)]
 for name in cr.layers.__all__:
     cls = getattr(cr, name)

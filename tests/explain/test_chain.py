@@ -15,6 +15,7 @@ pytestmark = pytest.mark.once
 
 WITH_ARGUMENTS = {
     "BatchNorm": [(4,)],
+    "LayerNorm": [(4,)],
     "Linear": [(4, 4), (4, 4, False)],
     "GELU": [("none",), ("tanh",)],
     "LeakyReLU": [(0.5,)],
@@ -24,7 +25,7 @@ WITH_ARGUMENTS = {
 LAYERS = [
     getattr(cr, name)(*arguments)
     for name in cr.layers.__all__
-    if not issubclass(getattr(cr, name), Container)
+    if not issubclass(getattr(cr, name), Container | cr.Embedding)
     for arguments in WITH_ARGUMENTS.get(name, [()])
 ]
 LOSSES = [getattr(cr, name)() for name in cr.losses.__all__] + [

@@ -14,11 +14,11 @@ from chainrule.layers.container import Container
 
 pytestmark = pytest.mark.once
 
-ARGUMENTS = {"BatchNorm": (4,), "Linear": (4, 4), "Rescale": (-2.0, 3.0)}
+ARGUMENTS = {"BatchNorm": (4,), "LayerNorm": (4,), "Linear": (4, 4), "Rescale": (-2.0, 3.0)}
 LAYERS = [
     getattr(cr, name)(*ARGUMENTS.get(name, ()))
     for name in cr.layers.__all__
-    if not issubclass(getattr(cr, name), Container)
+    if not issubclass(getattr(cr, name), Container | cr.Embedding)
 ]
 
 

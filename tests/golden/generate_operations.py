@@ -31,6 +31,17 @@ NORMALIZATIONS = [
         {"features": COLUMNS, "momentum": 0.75, "affine": False},
         torch.nn.BatchNorm1d(COLUMNS, momentum=0.75, affine=False),
     ),
+    ("LayerNorm", {"features": COLUMNS}, torch.nn.LayerNorm(COLUMNS)),
+    (
+        "LayerNorm",
+        {"features": COLUMNS, "eps": 0.1, "bias": False},
+        torch.nn.LayerNorm(COLUMNS, eps=0.1, bias=False),
+    ),
+    (
+        "LayerNorm",
+        {"features": COLUMNS, "affine": False},
+        torch.nn.LayerNorm(COLUMNS, elementwise_affine=False),
+    ),
 ]
 LOSSES = [
     ("L1Loss", {}),
@@ -97,6 +108,26 @@ def normalization_case(name, options, layer):
         "state": layer.state_dict(),
     }
     return case
+
+
+def embedding_case():
+    """Return what a table of vectors gives for codes, and the gradient by it."""
+    layer = torch.nn.Embedding(6, 3, padding_idx=-2)
+    with torch.no_grad():
+        layer.weight.copy_(draw(6, 3))
+    x, y = torch.tensor([[0, 5], [4, 2], [2, 2], [1, 4]]), draw(4, 2, 3)
+    output = layer(x)
+    loss = torch.nn.MSELoss()(output, y)
+    (gradient,) = torch.autograd.grad(loss, [layer.weight])
+    case = {"layer": "Embedding", "options": {"num_embeddings": 6, "embedding_dim": 3}}
+    case["options"]["padding_idx"] = -2
+    return case | {
+        "state": layer.state_dict(),
+        "x": x,
+        "y": y,
+        "output": output,
+        "d_parameters": [gradient],
+    }
 
 
 def quantile_losses(output, y, quantiles):
@@ -175,6 +206,7 @@ if __name__ == "__main__":
     layers = [(name, o, getattr(torch.nn, name)(**o, **more)) for name, o, more in LAYERS]
     found = [layer_case(*case) for case in layers] + [loss_case(*case) for case in LOSSES]
     found += [normalization_case(*case) for case in NORMALIZATIONS]
+    found.append(embedding_case())
     lines = [json.dumps(plain(case)) for case in found]
     text = "[\n" + ",\n".join(lines) + "\n]\n"
     Path(__file__).with_name("operations.json").write_text(text)

@@ -223,6 +223,13 @@ def arguments(function, rows, columns, dtype, rng):
         shapes |= {"weight": (columns,), "d_weight": (columns,)}
     if name in ("scale_shift", "scale_shift_backward"):
         shapes |= dict.fromkeys(("weight", "d_weight", "d_bias"), (columns,))
+    if "embedding" in name:
+        shapes |= dict.fromkeys(("weight", "d_weight"), (rows + 3, columns))
+        shapes |= dict.fromkeys(("y", "dy"), (rows * columns, columns))
+        numbers |= {"padding": 2, "begin": 1}
+    if name in ("layer_norm", "layer_norm_backward"):
+        shapes["scale"] = rows, 1
+        del numbers["scale"]
     if "batch_norm" in function.__module__ or "standardize" in function.__module__:
         of_columns = "running_mean", "running_var", "mean", "squares", "variance"
         shapes |= dict.fromkeys(of_columns, (columns,)) | {"num_batches_tracked": (1,)}
@@ -238,12 +245,15 @@ def arguments(function, rows, columns, dtype, rng):
         shapes["x"] = (rows, columns + 2)
     positive = {"square", "squares", "largest", "root", "weight", "variance", "moments"}
     positive |= {"target"} if "poisson" in name else set()
+    positive |= {"x"} if name == "rsqrt" else set()
     values = []
     for parameter in inspect.signature(function).parameters:
         if parameter in numbers:
             values.append(numbers[parameter])
         elif parameter == "label":
             values.append(rng.integers(0, columns, rows))
+        elif parameter == "x" and "embedding" in name:
+            values.append(rng.integers(-2, rows + 5, (rows, columns)).astype(dtype))
         elif parameter == "group":
             values.append(np.zeros(GROUP_SIZE, np.int64))
         elif parameter == "memory":

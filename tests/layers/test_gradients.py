@@ -18,10 +18,12 @@ WITH_ARGUMENTS = {
     "PReLU": [(), (4, 0.1)],
     "Rescale": [(0.5,), (-2.0, 3.0)],
     "BatchNorm": [(4,), (4, 0.1, None, False)],
+    "LayerNorm": [(4,), (4, 0.1, True, False), (4, 1e-3, False)],
     "Residual": [(cr.Linear(4, 4), cr.Tanh())],
     "Parallel": [(cr.Linear(4, 3), cr.Linear(4, 3))],
     "Shared": [(cr.Linear(4, 4), cr.Tanh())],
     "Branch": [],  # has several outputs: see test_graphs.py
+    "Embedding": [],  # takes codes: see test_embedding.py
 }
 LAYERS = [
     getattr(cr, name)(*arguments)

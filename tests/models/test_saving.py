@@ -24,6 +24,8 @@ FUZZ = Path(__file__).parents[1] / "fuzz_model_files.py"
 STORED = Path(__file__).parents[1] / "model_files"
 ARGUMENTS = {
     "BatchNorm": {"features": 3, "momentum": None},
+    "Embedding": {"num_embeddings": 5, "embedding_dim": 3, "padding_idx": 2},
+    "LayerNorm": {"features": 3, "bias": False},
     "Linear": {"in_features": 3, "out_features": 3, "bias": False},
     "GELU": {"approximate": "tanh"},
     "LeakyReLU": {"negative_slope": 0.5},

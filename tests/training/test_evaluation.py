@@ -14,6 +14,7 @@ from chainrule.plan.call import gradient, value
 WIDTH, CLASSES = 6, 3
 ARGUMENTS = {
     "BatchNorm": (WIDTH,),
+    "LayerNorm": (WIDTH,),
     "Linear": (WIDTH, WIDTH),
     "Dropout": (0.4,),
     "Rescale": (0.7, 0.1),
@@ -21,7 +22,7 @@ ARGUMENTS = {
 SIMPLE = [
     getattr(cr, name)(*ARGUMENTS.get(name, ()))
     for name in cr.layers.__all__
-    if not issubclass(getattr(cr, name), Container | cr.GLU)
+    if not issubclass(getattr(cr, name), Container | cr.GLU | cr.Embedding)
 ]
 SIMPLE.append(cr.Sequential(cr.GLU(), cr.Linear(WIDTH // 2, WIDTH), seed=0))
 LARGE_EPS = {"GaussianNLLLoss": {"eps": 0.5}}  # as outputs may be anything, variances too
@@ -69,7 +70,7 @@ def test_every_layer_takes_part():
     missing = {
         name
         for name in cr.layers.__all__
-        if not issubclass(getattr(cr, name), Container)
+        if not issubclass(getattr(cr, name), Container | cr.Embedding)
         and getattr(cr, name) not in {type(layer) for layer in (*SIMPLE, *SIMPLE[-1].layers)}
     }
     assert not missing

@@ -64,10 +64,11 @@ def gradcheck(
 ) -> GradientReport:
     """Compare a gradient with central differences in float64.
 
-    ``gradcheck(net, loss, x, y)`` checks a copy of the network: its gradients by the input and by
-    all parameters, and the loss's by the output; in a network of more than 2,000 parameters, by 50
-    entries of each, drawn with ``seed``. ``gradcheck(f, grad_f, x)`` checks any function of an
-    array. Steps scale with the values, and where one does not show enough, many are tried.
+    ``gradcheck(net, loss, x, y)`` checks a copy of the network: its gradients by the input (unless
+    that holds codes) and by all parameters, and the loss's by the output; in a network of more than
+    2,000 parameters, by 50 entries of each, drawn with ``seed``. ``gradcheck(f, grad_f, x)`` checks
+    any function of an array. Steps scale with the values, and where one does not show enough, many
+    are tried.
 
     Parameters
     ----------
@@ -235,13 +236,15 @@ def _network_checks(
     def gradient() -> list[Float64]:
         forward()
         d_batch = twin.backward(one_or_tuple(d_outputs))
-        return [d_batch, *(view.copy() for view in twin.gradients().values())]
+        of_x = [] if twin.takes_codes else [d_batch]
+        return [*of_x, *(view.copy() for view in twin.gradients().values())]
 
     pairs = zip(d_outputs, outputs, strict=True)
     rounding = float(rounding_of(sum(np.vdot(abs(d), abs(output)) for d, output in pairs)))
-    arrays_by_name = {"x": batch, **twin.parameters()}
+    of_x = {} if twin.takes_codes else {"x": batch}
+    arrays_by_name = {**of_x, **twin.parameters()}
     given = gradient()
-    off = rounding_of_claim(gradient, given, [batch, twin.params])
+    off = rounding_of_claim(gradient, given, [*of_x.values(), twin.params])
     checks = [
         _Check(name, array, analytic, may_be, value, rounding, entries(array))
         for (name, array), analytic, may_be in zip(arrays_by_name.items(), given, off, strict=True)

@@ -183,7 +183,8 @@ def _of_network(
 ) -> _Subject:
     twin = net.copy(dtype="float64")
     batch = twin.check_input(x, "x").astype(twin.dtype)
-    directions = np.empty_like(twin.params), _direction(rng, batch)
+    by_x = np.zeros_like(batch) if twin.takes_codes else _direction(rng, batch)
+    directions = np.empty_like(twin.params), by_x
     for name, view in twin.views(directions[0]).items():
         view[...] = _direction(rng, twin.parameters()[name])
     evaluate = value_and_grad(twin, loss, BOTH)
@@ -199,7 +200,8 @@ def _of_network(
         return np.concatenate([by_x.reshape(-1), by_params])
 
     given = analytic()
-    (off,) = rounding_of_claim(analytic, given, [batch, twin.params])
+    variables = [twin.params] if twin.takes_codes else [batch, twin.params]
+    (off,) = rounding_of_claim(analytic, given, variables)
     named = {"x": batch, **twin.parameters()}
     shapes = tuple(array.shape for array in named.values())
     return _Subject(tuple(named), shapes, along, given[0], off)

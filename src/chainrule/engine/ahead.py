@@ -16,7 +16,7 @@ from chainrule.operations.loss import LossOperation
 from chainrule.operations.operation import Operation, ParameterUse, Tensor, all_operations
 from chainrule.operations.update import UpdateOperation
 from chainrule.plan.builder import PlanBuilder
-from chainrule.plan.call import Call
+from chainrule.plan.call import CHUNK, Call
 from chainrule.plan.loss import Head
 from chainrule.plan.plan import Plan, make_plan
 from chainrule.plan.tangent import Tangents
@@ -95,11 +95,9 @@ def _apply(builder: PlanBuilder, operation: Operation, x: Tensor) -> Tensor:
     """Append a step with the operation's sample arguments."""
     own = operation.names - _OF_STEPS - set(operation.operands)
     written = {name.removeprefix("d_") for name in own if name.startswith("d_")}
-    sums = {name.removeprefix("chunk_") for name in own if name.startswith("chunk_")}
-    buffers = own & {*operation.buffers}
-    own = frozenset(
-        name for name in own - sums - buffers if name[:2] != "d_" and name[:6] != "chunk_"
-    )
+    saved, sums, buffers = (operation.sample.get(kind, {}) for kind in ("saved", "sums", "buffers"))
+    known = {*saved, *sums, *buffers, *(CHUNK + name for name in sums)}
+    own = frozenset(name for name in own - known if not name.startswith("d_"))
     parameters = {
         name: ParameterUse(f"{builder.layer}.{name}", operation.sample[name])
         for name in sorted(own & (written | {*operation.gradients}))
@@ -111,8 +109,9 @@ def _apply(builder: PlanBuilder, operation: Operation, x: Tensor) -> Tensor:
         *operands,
         parameters=parameters,
         numbers=numbers,
-        buffers={name: ParameterUse(name, operation.sample[name]) for name in sorted(buffers)},
-        sums={name: operation.sample[name] for name in sorted(sums)},
+        saved={name: Tensor(shape) for name, shape in saved.items()},
+        buffers={name: ParameterUse(name, shape) for name, shape in buffers.items()},
+        sums=sums,
     )
 
 

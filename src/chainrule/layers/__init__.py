@@ -8,7 +8,9 @@ from chainrule.layers import (
     batch_norm,
     container,
     dropout,
+    embedding,
     glu,
+    layer_norm,
     linear,
     prelu,
     rescale,
@@ -20,9 +22,11 @@ from chainrule.layers.compiled import CompiledLayer as CompiledLayer
 from chainrule.layers.container import *
 from chainrule.layers.custom_activation import Activation as Activation
 from chainrule.layers.dropout import *
+from chainrule.layers.embedding import *
 from chainrule.layers.glu import *
 from chainrule.layers.layer import Layer as Layer
 from chainrule.layers.layer import Parameter as Parameter
+from chainrule.layers.layer_norm import *
 from chainrule.layers.linear import *
 from chainrule.layers.numpy_layer import NumPyLayer as NumPyLayer
 from chainrule.layers.prelu import *
@@ -35,7 +39,9 @@ __all__ += activation.__all__
 __all__ += batch_norm.__all__
 __all__ += container.__all__
 __all__ += dropout.__all__
+__all__ += embedding.__all__
 __all__ += glu.__all__
+__all__ += layer_norm.__all__
 __all__ += linear.__all__
 __all__ += prelu.__all__
 __all__ += rescale.__all__

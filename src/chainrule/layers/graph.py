@@ -188,6 +188,16 @@ def check_names(graph: Graph) -> None:
         paths[name] = path
 
 
+def check_places(graph: Graph) -> None:
+    """Raise ValueError if a layer that takes codes is given anything but the network's input."""
+    for node in graph.nodes:
+        if node.layer.takes_codes and node.inputs != (INPUT,):
+            raise ValueError(
+                f"{layer_text(node.layer)} (layer {node.path}) takes codes: it must be given the "
+                "network's input, not the output of another layer."
+            )
+
+
 def kind_of(layer: Layer) -> str:
     """Return a layer's class, and its name if it has one: ``Linear 'H'``."""
     return type(layer).__name__ + (f" {layer.name!r}" if layer.name else "")

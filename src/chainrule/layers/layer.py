@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
+
+from numpy.typing import NDArray
 
 from chainrule.layers.initializers import Initializer
 from chainrule.operations.operation import Shape, Tensor
@@ -91,6 +93,9 @@ class Layer(Numbers):
     def __post_init__(self) -> None:
         self.check_numbers()
 
+    # Whether its input must be the network's, as it is checked by check_codes.
+    takes_codes: ClassVar[bool] = False
+
     @property
     def expected_shape(self) -> Shape | None:
         """The shortest input shape that the layer accepts; None if it accepts any."""
@@ -110,6 +115,12 @@ class Layer(Numbers):
 
     def check_training_batch(self, rows: int, input_shape: Shape) -> None:
         """Raise ValueError, naming what is expected, unless a step may have so many rows."""
+
+    def check_codes(self, x: NDArray[Any], name: str, layer: str) -> None:
+        """Raise ValueError, naming row and column, if x has a value that the layer does not take.
+
+        ``name`` is what messages call x; ``layer`` says which layer it is.
+        """
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
         """Append the layer's steps to ``plan``; return the output."""

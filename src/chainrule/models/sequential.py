@@ -19,6 +19,7 @@ from chainrule.layers.container import Container, check_element
 from chainrule.layers.graph import (
     Graph,
     check_names,
+    check_places,
     graph_of,
     kind_of,
     lower,
@@ -108,6 +109,7 @@ class Sequential(Group):
         self.layers = layers
         self._graph = graph_of(layers)
         check_names(self._graph)
+        check_places(self._graph)
         output_shapes(self._graph, None)
         for node in self._graph.nodes:
             node.layer.check_numbers(self.dtype)
@@ -135,6 +137,7 @@ class Sequential(Group):
 
     def _clear_caches(self) -> None:
         """Empty all caches."""
+        self._coded = [node for node in self._graph.nodes if node.layer.takes_codes]
         self._output_shapes: dict[Shape, tuple[Shape, ...]] = {}  # by input shape
         self._predictors: MachinePool[PreparedRun] = MachinePool(MOST_PREDICTORS)
         # Of the latest call of predict: shape, threads, and what its machine was made for.
@@ -414,7 +417,14 @@ class Sequential(Group):
         """Return ``x`` as an array for the engine; ValueError unless it fits the first layer."""
         batch = arrays.batch_array(x, name, self.dtype)
         self._shapes_of_outputs(batch.shape[1:], name)
+        for node in self._coded:
+            node.layer.check_codes(batch, name, f"layer {node.path}")
         return batch
+
+    @property
+    def takes_codes(self) -> bool:
+        """Whether some layer takes the input as codes, by which there are no derivatives."""
+        return bool(self._coded)
 
     def check_training_batch(self, rows: int, input_shape: Shape) -> None:
         """Raise ValueError if a training step must not have so many rows of this shape."""
@@ -583,7 +593,7 @@ class Sequential(Group):
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the caches, such as machines, with their memory."""
         caches = (
-            *("_params", "_buffer_vector"),  # parts of values
+            *("_params", "_buffer_vector", "_coded"),  # derived from other attributes
             *("_output_shapes", "_predictors", "_latest_key", "_updates", "_passes"),
             *("_rows_forward", "_outdated_by", "_masks"),
         )

@@ -129,14 +129,10 @@ OPERATION = Operation(
     {"x": (function(batch_norm_products), function(batch_norm_backward))},
     reduce=function(batch_norm_moments),
     update_buffers=function(batch_norm_update),
-    buffers=("running_mean", "running_var", "num_batches_tracked"),
     view=View.LAST_AXIS,
     scratch_bytes=_scratch_bytes,
     sample={
-        "moments": (3, 2),
-        "products": (2, 2),
-        "running_mean": (2,),
-        "running_var": (2,),
-        "num_batches_tracked": (1,),
+        "sums": {"moments": (3, 2), "products": (2, 2)},
+        "buffers": {"running_mean": (2,), "running_var": (2,), "num_batches_tracked": (1,)},
     },
 )

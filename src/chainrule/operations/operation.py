@@ -116,7 +116,6 @@ class Operation:
     reduce : comes before forward, for each chunk of rows, and writes what it says of the batch.
     update_buffers : comes after the forward pass, in one thread, if the loss is finite; it gets no
         rows.
-    buffers : the names of the arrays that are saved with the parameters, but not trained.
     operands : the names of the values that come in.
     view : View
     tangent : returns how fast y changes where operands and parameters do, as a value that it
@@ -135,7 +134,8 @@ class Operation:
         with which it does.
     of : of a derivative: the operation that it is of, and its order.
     sample : by name, what a step of it may look like, for compiling its functions ahead: shapes of
-        its parameters, buffers and sums, and its own numbers. Numbers that are missing are floats.
+        its parameters, and its own numbers; those that are missing are floats. By "saved",
+        "buffers" and "sums", the shapes of these.
     """
 
     name: str
@@ -144,7 +144,6 @@ class Operation:
     gradients: Mapping[str, Function] = field(default_factory=dict)
     reduce: Function | None = None
     update_buffers: Function | None = None
-    buffers: tuple[str, ...] = ()
     operands: tuple[str, ...] = ("x",)
     view: View = View.WHOLE
     tangent: Callable[[StepBuilder, Step, TangentMap], Tensor | None] | None = None
@@ -190,7 +189,8 @@ class Step:
     layers : the positions of the layers that it belongs to.
     parameters : by the names that the operation gives them.
     numbers : hyperparameters, by name; functions get a tuple as an array.
-    saved : by name, each array that forward saves for backward, also for that of its tangent.
+    saved : by name, each array that forward saves for backward, also for that of its tangent;
+        functions get it as they get values.
     buffers : by the names that the operation gives them.
     sums : by name, the shape of what each chunk of the batch gives.
     """

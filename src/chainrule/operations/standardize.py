@@ -61,10 +61,9 @@ OPERATION = Operation(
     "standardize",
     function(standardize),
     {"x": function(standardize_backward)},
-    buffers=("mean", "variance"),
     view=View.LAST_AXIS,
     tangent=_tangent,
     scratch_bytes=_scratch_bytes,
     numbers={"center": 1.0},
-    sample={"mean": (2,), "variance": (2,)},
+    sample={"buffers": {"mean": (2,), "variance": (2,)}},
 )

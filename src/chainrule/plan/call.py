@@ -149,7 +149,7 @@ class Caller:
             own = name.removeprefix(CHUNK)
             return sum_of_chunk(("sums", own, step), step.sums[own], self.item)
         if name in step.saved:
-            return self._rows(step.saved[name], value(step.saved[name]), View.WHOLE)
+            return self._rows(step.saved[name], value(step.saved[name]), step.operation.view)
         source = "x" if name == "dx" else name.removeprefix("d_")
         if source in operands:
             tensor = operands[source]

@@ -11,10 +11,10 @@ def batch_norm_moments(x, chunk_moments):
 
 def merge_moments(moments, mean, squares):
     """Return how many rows all chunks have; write their mean and sum of squared deviations."""
-    rows, of_chunks, deviations = moments[:, 0], moments[:, 1], moments[:, 2]
-    mean[...] = (rows * of_chunks).sum(axis=0) / rows.sum(axis=0)
+    rows, of_chunks, deviations = moments[:, 0, :1], moments[:, 1], moments[:, 2]
+    mean[...] = (rows * of_chunks).sum(axis=0) / rows.sum()
     squares[...] = (deviations + rows * (of_chunks - mean) ** 2).sum(axis=0)
-    return rows[:, 0].sum()
+    return rows.sum()
 
 
 def _mean_and_scale(moments, eps):

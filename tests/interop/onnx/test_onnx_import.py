@@ -227,6 +227,20 @@ def test_inputs_that_are_cast_first(write, element):
             cr.from_onnx(uncast)
 
 
+@pytest.mark.parametrize("element", [TensorProto.INT64, TensorProto.INT32])
+def test_rows_of_a_table_by_integers(write, element):
+    own = np.random.default_rng(1)
+    table = own.normal(size=(9, 4)).astype("float32")
+    weight = own.normal(size=(24, 3)).astype("float32")
+    nodes = [("Gather", "T x", "g"), ("Flatten", "g", "f"), ("MatMul", "f M", "y")]
+    path = write(nodes, element=element, T=table, M=weight)
+    net = cr.from_onnx(path)
+    assert repr(net.layers) == "(Embedding(9, 4), Flatten(), Linear(24, 3, bias=False))"
+    x = own.integers(0, 9, (5, 6)).astype(helper.tensor_dtype_to_np_dtype(element))
+    (expected,) = onnxruntime.InferenceSession(path).run(None, {"x": x})
+    np.testing.assert_allclose(net.predict(x), expected, rtol=1e-5, atol=1e-5)
+
+
 def test_a_cast_beside_other_nodes_does_not_change_the_dtype(write):
     nodes = [("Tanh", "x", "t"), ("Cast", "x", "c", {"to": TensorProto.DOUBLE})]
     for outputs in (("t", "c"), ("c", "t")):
@@ -480,7 +494,7 @@ REFUSED = {
     "half of a value": ([("Split", "x", "a b_", {"axis": 1}), ("Tanh", "b_", "s"),
                          ("Mul", "a s", "y")], r"\(Split\) is supported as a part of"),
     "a cast to integers": ([("Cast", "x", "y", {"to": TensorProto.INT64})],
-                           "casts float32 to int64"),
+                           "casts to integers, which only Gather may take"),
     "labels in the middle": ([("ArgMax", "x", "a", {"axis": 1}), ("Relu", "a", "y")],
                              r"\(Relu\) follows node /a/ArgMax \(ArgMax\)"),
     "a column beside what is none": ([("MatMul", "x V", "v"), ("Squeeze", "v last", "s"),

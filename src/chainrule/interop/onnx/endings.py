@@ -72,7 +72,9 @@ def _reshape(node: NodeView) -> Ending | None:
     return Ending(node.label, node.value(), is_column=True)
 
 
-def _gather(node: NodeView) -> Ending:
+def _gather(node: NodeView) -> Ending | None:
+    if node.is_constant(0):  # rows of a table
+        return None
     if node.constant(1).ndim or node.integers(1) not in ([0], [-1]):
         raise ValueError("is supported as the only column, at the network's end")
     return Ending(node.label, node.value(), axis=node.attribute("axis", 0), is_column=True)

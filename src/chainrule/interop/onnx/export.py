@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from chainrule import layers
 from chainrule.interop.onnx.activations import WRITERS as ACTIVATIONS
+from chainrule.interop.onnx.embedding import WRITERS as EMBEDDINGS
 from chainrule.interop.onnx.normalization import WRITERS as NORMALIZATIONS
 from chainrule.interop.onnx.operators import SIMPLE, SOFTMAXES
 from chainrule.layers.graph import INPUT, Node, layer_text, output_shapes
@@ -204,6 +205,7 @@ RULES: dict[type[Layer], Callable[..., str]] = {
     **dict.fromkeys(SIMPLE, _simple),
     **dict.fromkeys(SOFTMAXES, _softmax),
     **ACTIVATIONS,
+    **EMBEDDINGS,
     **NORMALIZATIONS,
     layers.Linear: _linear,
     layers.Rescale: _rescale,

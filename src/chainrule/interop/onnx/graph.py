@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +16,7 @@ from chainrule.interop.onnx.tensors import DTYPES, Tensors, type_name
 from chainrule.operations.operation import Shape
 
 FLOATS = ("float32", "float64")
+CODES = ("int32", "int64")
 NUMBERS = {  # further types of an input
     *(TensorProto.UINT8, TensorProto.INT8, TensorProto.UINT16, TensorProto.INT16),
     *(TensorProto.UINT32, TensorProto.UINT64, TensorProto.FLOAT16),
@@ -59,7 +59,7 @@ class GraphReader:
             raise ValueError(f"it has {len(inputs)} inputs, not one")
         (entry,) = inputs
         self.source = entry.name
-        self.dtype = np.dtype(_dtype_of(entry, graph.node))
+        self.dtype = np.dtype(_dtype_of(entry, graph))
         self._batch, self.shape = _dimensions(entry)
         self.steps: dict[str, ImportStep] = {}
         self._others: dict[str, str] = {}  # aliases: a name, and the one of the same value
@@ -177,6 +177,8 @@ class GraphReader:
             self._constants[output] = view.constant(0).astype(dtype)
         elif dtype == self.dtype:
             self._others[output] = view.value()
+        elif dtype in CODES:
+            self.steps[output] = ImportStep(view.label, (view.value(),), is_codes=True)
         elif dtype in FLOATS:  # the same numbers
             self._endings[output] = Ending(view.label, view.value())
         else:
@@ -195,13 +197,16 @@ def _operator(node: onnx.NodeProto) -> str:
     return f"{node.domain}.{node.op_type}"
 
 
-def _dtype_of(entry: onnx.ValueInfoProto, nodes: Sequence[onnx.NodeProto]) -> str:
-    """Return the network's dtype: the input's, or the one to which all nodes that take it cast."""
+def _dtype_of(entry: onnx.ValueInfoProto, graph: onnx.GraphProto) -> str:
+    """Return the network's dtype: the input's, or that of the outputs of all nodes that take it."""
     element = entry.type.tensor_type.elem_type
+    tables = {tensor.name: tensor.data_type for tensor in graph.initializer}
     made = set()
-    for node in nodes:
+    for node in graph.node:
         if entry.name in node.input:
             to = TensorProto.FLOAT if _operator(node) == "ai.onnx.ml.Scaler" else 0
+            if _operator(node) == "Gather":
+                to = tables.get(node.input[0], 0)
             made.add(next((a.i for a in node.attribute if a.name == "to"), to))
     dtype = DTYPES.get(made.pop() if len(made) == 1 else 0)
     if dtype not in FLOATS:

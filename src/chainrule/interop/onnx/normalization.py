@@ -16,11 +16,7 @@ PLACES = 7  # of a momentum, which is an attribute in float32
 
 def _batch_norm(writer: Writer, layer: layers.BatchNorm, x: str) -> str:
     """Write the operator, whose features are the axis after the batch."""
-    k = layer.features
-    weight, bias = (
-        writer.parameter(name) if layer.affine else writer.number(np.full(k, value))
-        for name, value in (("weight", 1.0), ("bias", 0.0))
-    )
+    weight, bias = _parameter(writer, layer, "weight", 1.0), _parameter(writer, layer, "bias", 0.0)
     running = writer.parameter("running_mean"), writer.parameter("running_var")
     part = 0.1 if layer.momentum is None else layer.momentum
     options = {"epsilon": layer.eps, "momentum": round(1 - part, PLACES)}
@@ -28,6 +24,15 @@ def _batch_norm(writer: Writer, layer: layers.BatchNorm, x: str) -> str:
         x = writer.add("Transpose", x, perm=_features_first(writer.rank))
     y = writer.add("BatchNormalization", x, weight, bias, *running, **options)
     return y if writer.rank == 2 else writer.add("Transpose", y, perm=_features_last(writer.rank))
+
+
+def _parameter(
+    writer: Writer, layer: layers.BatchNorm | layers.LayerNorm, name: str, value: float
+) -> str:
+    """Return the name of a parameter, or of a row of its value where there is none."""
+    if name in layer.parameters():
+        return writer.parameter(name)
+    return writer.number(np.full(layer.features, value))
 
 
 def _features_first(rank: int) -> list[int]:
@@ -57,7 +62,7 @@ def _read_batch_norm(node: NodeView) -> ImportStep:
     for number in range(1, 5):
         node.row(number)
     rows = np.broadcast_arrays(*(node.constant(i).reshape(-1) for i in range(1, 5)))
-    eps = float(str(np.float32(node.attribute("epsilon", 1e-5))))
+    eps = _shortest(node.attribute("epsilon", 1e-5))
     if not (rows[3] + eps > 0).all():
         raise ValueError("has a variance that is not positive")
     momentum = round(1 - node.attribute("momentum", 0.9), PLACES)
@@ -71,8 +76,39 @@ def _read_batch_norm(node: NodeView) -> ImportStep:
     return ImportStep(node.label, before.inputs, transposed=step)
 
 
-WRITERS: dict[type[Layer], Callable[..., str]] = {layers.BatchNorm: _batch_norm}
+def _layer_norm(writer: Writer, layer: layers.LayerNorm, x: str) -> str:
+    parameters = [_parameter(writer, layer, "weight", 1.0)]
+    if "bias" in layer.parameters():
+        parameters.append(writer.parameter("bias"))
+    return writer.add("LayerNormalization", x, *parameters, axis=-1, epsilon=layer.eps)
+
+
+def _read_layer_norm(node: NodeView) -> ImportStep:
+    node.expect(stash_type=1)
+    if len(node.outputs) > 1:
+        raise ValueError("gives the mean and the scale, too")
+    axis, eps = node.attribute("axis", -1), _shortest(node.attribute("epsilon", 1e-5))
+    parameters = {}
+    for number, name in ((1, "weight"), (2, "bias")):
+        if number == 1 or node.has(number):
+            node.row(number)
+            parameters[name] = node.constant(number).reshape(-1)
+    layer = layers.LayerNorm(parameters["weight"].size, eps, bias="bias" in parameters)
+    names = *node.inputs[1:], f"epsilon={eps}"
+    return ImportStep(node.label, (node.value(),), (layer,), parameters, names, axis=axis)
+
+
+def _shortest(value: float) -> float:
+    """Return the number that was meant by an attribute, which has the precision of float32."""
+    return float(str(np.float32(value)))
+
+
+WRITERS: dict[type[Layer], Callable[..., str]] = {
+    layers.BatchNorm: _batch_norm,
+    layers.LayerNorm: _layer_norm,
+}
 READERS: dict[str, Callable[[NodeView], ImportStep]] = {
     "BatchNormalization": _read_batch_norm,
+    "LayerNormalization": _read_layer_norm,
     "Transpose": _read_transpose,
 }

@@ -105,6 +105,8 @@ class StepGraph:
     def _merge(self, step: ImportStep, start: str, depth: int) -> list[Element]:
         if step.merge == "choice":
             return self._between(start, self._chosen(step, start), depth)
+        if step.is_codes:
+            raise ValueError(f"{step.label} casts to integers, which only Gather may take")
         if step.transposed is not None:
             raise ValueError(f"{step.label} has axes in another order, which nothing restores")
         if step.merge is None:

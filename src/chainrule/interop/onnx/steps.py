@@ -42,6 +42,8 @@ class ImportStep:
         The half of its value that it returns, as a part of GLU.
     transposed : ImportStep, optional
         The step without the order of its axes, which another node must restore.
+    is_codes : bool
+        Whether the step only converts its value to integers, as indices into a table.
     """
 
     label: str
@@ -55,6 +57,7 @@ class ImportStep:
     columns: int | None = None
     half: int | None = None
     transposed: ImportStep | None = None
+    is_codes: bool = False
 
     @property
     def is_product(self) -> bool:
@@ -65,7 +68,7 @@ class ImportStep:
     def is_elementwise(self) -> bool:
         """Whether it computes each element by itself, whatever the shape."""
         if not self.layers:
-            is_part = self.half is not None or self.transposed is not None
+            is_part = self.half is not None or self.transposed is not None or self.is_codes
             return self.merge != "concatenate" and not is_part
         return all(isinstance(layer, OF_ELEMENTS) for layer in self.layers)
 

@@ -1,0 +1,33 @@
+"""Embeddings: how they are written, and how they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from onnx import TensorProto
+
+from chainrule import layers
+from chainrule.interop.onnx.activations import Writer
+from chainrule.interop.onnx.steps import ImportStep, NodeView
+from chainrule.layers.layer import Layer
+
+
+def _embedding(writer: Writer, layer: layers.Embedding, x: str) -> str:
+    codes = writer.add("Cast", x, to=TensorProto.INT64)
+    return writer.add("Gather", writer.parameter("weight"), codes, axis=0)
+
+
+def _read_gather(node: NodeView) -> ImportStep:
+    node.expect(axis=0)
+    weight, codes = node.constant(0), node.step_before(1)
+    if weight.ndim != 2:
+        raise ValueError(f"has a table of shape {weight.shape}, not of two axes")
+    if codes is not None and not codes.is_codes:
+        raise ValueError("is understood of the network's input as integers only")
+    inputs = (node.value(1),) if codes is None else codes.inputs
+    layer = layers.Embedding(*weight.shape)
+    return ImportStep(node.label, inputs, (layer,), {"weight": weight}, (node.inputs[0],))
+
+
+WRITERS: dict[type[Layer], Callable[..., str]] = {layers.Embedding: _embedding}
+READERS: dict[str, Callable[[NodeView], ImportStep]] = {"Gather": _read_gather}

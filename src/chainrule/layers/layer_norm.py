@@ -1,0 +1,93 @@
+"""Layer normalization."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from chainrule.layers.initializers import Constant, Zeros
+from chainrule.layers.layer import Layer, Parameter
+from chainrule.operations.operation import Shape, Tensor
+from chainrule.plan.builder import PlanBuilder
+from chainrule.utils.arguments import above_zero, flag, integer
+
+__all__ = ["LayerNorm"]
+
+
+@dataclass(frozen=True)
+class LayerNorm(Layer):
+    """Brings each row to mean 0 and variance 1 along its last axis, then scales and shifts it.
+
+    ``y = (x - mean) / sqrt(variance + eps) * weight + bias``, with the (biased) variance; there is
+    a weight and a bias for each feature.
+
+    Shapes: input ``(n, *, features)``, output the same; weight and bias ``(features,)``.
+
+    Parameters
+    ----------
+    features : int
+        At least 1.
+    eps : float
+        More than 0.
+    affine : bool
+        Whether there are a weight and a bias (PyTorch's ``elementwise_affine``).
+    bias : bool
+        Whether there is a bias beside the weight.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+    TypeError
+        If an argument is no number.
+
+    References
+    ----------
+    Ba, Kiros and Hinton, *Layer Normalization*, arXiv:1607.06450, 2016.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> net = cr.Sequential(cr.LayerNorm(2, eps=1e-9), dtype="float64")
+    >>> net.predict([[1.0, 3.0], [10.0, -10.0]]).round(6)
+    array([[-1.,  1.],
+           [ 1., -1.]])
+    """
+
+    operation: ClassVar[str] = "layer_norm"
+    number_checks: ClassVar = {"eps": above_zero, "affine": flag, "bias": flag}
+    features: int
+    eps: float = 1e-5
+    affine: bool = True
+    bias: bool = True
+
+    def __post_init__(self) -> None:
+        self.check_numbers()
+        number = integer(self.features, "LayerNorm's features", least=1)
+        object.__setattr__(self, "features", number)
+
+    @property
+    def expected_shape(self) -> Shape | None:
+        return (self.features,)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        if input_shape[-1:] != (self.features,):
+            raise ValueError(f"expects {self.features} features")
+        return input_shape
+
+    def parameters(self) -> dict[str, Parameter]:
+        shape = (self.features,)
+        parameters = {}
+        if self.affine:
+            parameters["weight"] = Parameter(shape, Constant(1.0))
+        if self.affine and self.bias:
+            parameters["bias"] = Parameter(shape, Zeros())
+        return parameters
+
+    def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
+        saved = {"scale": Tensor((*x.shape[:-1], 1))}
+        y = plan.apply(self.operation, x, numbers={"eps": float(self.eps)}, saved=saved)
+        if not self.affine:
+            return y
+        uses = {name: plan.parameter(name, own.shape) for name, own in self.parameters().items()}
+        return plan.apply("scale_shift", y, parameters=uses)

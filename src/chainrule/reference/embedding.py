@@ -1,0 +1,24 @@
+"""Embedding: each code picks a row of a table."""
+
+import numpy as np
+
+
+def embedding(x, weight, y):
+    """``y = weight[x]``; a code that is none picks the nearest row."""
+    y[...] = weight[np.clip(x.astype(int), 0, len(weight) - 1).reshape(-1)]
+
+
+def embedding_backward(dx):
+    """Write the derivative by the codes: 0."""
+    dx[...] = 0
+
+
+def embedding_backward_weight(dy, x, padding, adds, begin, d_weight):
+    """For each row of the table from ``begin`` on, the sum of the ``dy`` of those that picked it.
+
+    The row ``padding`` has no gradient.
+    """
+    codes = x.astype(int).reshape(-1)
+    own = (codes >= begin) & (codes < begin + len(d_weight)) & (codes != padding)
+    d_weight *= adds
+    np.add.at(d_weight, codes[own] - begin, dy[own])
