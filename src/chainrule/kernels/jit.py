@@ -10,8 +10,9 @@ from functools import partial
 
 import numba
 import numpy as np
+from llvmlite.binding import Linkage
 from numba import _dynfunc
-from numba.core.codegen import JITCodeLibrary
+from numba.core.codegen import JITCodeLibrary, RuntimeLinker
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_lock import global_compiler_lock
 
@@ -58,8 +59,8 @@ def native(function, cache, **flags):
 
     It has no wrapper for Python. The address is :func:`address_of` it.
     """
-    flags = {"no_cpython_wrapper": True} | FLAGS | flags
-    whole = numba.njit(pipeline_class=_Whole, **flags)(function)
+    flags = {"pipeline_class": _Whole, "no_cpython_wrapper": True} | FLAGS | flags
+    whole = numba.njit(**flags)(function)
     _compile_in_turn(whole, cache)
     return whole
 
@@ -123,6 +124,33 @@ class _Whole(CompilerBase):
         for environment in result._find_referenced_environments():
             result.codegen.set_env(environment.env_name, environment)
         return result
+
+
+class Private(_Whole):
+    """Compiles what is called by its address only, and defines no other name.
+
+    Names of functions hold a number that is counted up in each process. Those of two functions
+    that were compiled in two processes, loaded into a third one, may be the same.
+    """
+
+    def define_pipelines(self):
+        codegen = self.state.targetctx.codegen()
+        self.state.library = _PrivateLibrary(codegen, self.state.func_id.func_qualname)
+        self.state.library.enable_object_caching()
+        return super().define_pipelines()
+
+
+class _PrivateLibrary(JITCodeLibrary):
+    """LLVM code whose functions, but for the one that is called, cannot be seen from outside."""
+
+    def _optimize_final_module(self):
+        names = {variable.name for variable in self._final_module.global_variables}
+        # A function that calls itself may be looked up by its name.
+        if not any(name.startswith(RuntimeLinker.PREFIX) for name in names):
+            for function in self._final_module.functions:
+                if function.linkage == Linkage.linkonce_odr and not function.is_declaration:
+                    function.linkage = Linkage.internal
+        super()._optimize_final_module()
 
 
 class _Part(CompilerBase):

@@ -8,15 +8,20 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from chainrule.engine.backends import is_compiled
+from chainrule.kernels import context
 from chainrule.layers.activation_derivatives import Derivative, activation
 from chainrule.layers.custom_functions import (
     function_name,
     parameter_names,
 )
 from chainrule.layers.layer import Layer
-from chainrule.operations.operation import Tensor
+from chainrule.operations.operation import Function, Tensor
+from chainrule.plan.argument import rows_of
 from chainrule.plan.builder import PlanBuilder
+from chainrule.plan.call import Call
 
 # Where a function that has no derivative with it must be what its complex step says.
 SAMPLES = np.concatenate([np.linspace(-3.1, 3.0, 40), [-30.0, 30.0, -300.0, 300.0]])
@@ -138,10 +143,30 @@ def _check(function: Any, name: str, most: int) -> None:
 @lru_cache(MOST_CHECKED)
 def _check_compiled(f: Callable[..., Any]) -> None:
     """Do as :func:`_check_analytic` for the compiled form, whose complex powers are less exact."""
-    from chainrule.kernels import elementwise  # loads Numba
+    slopes = dict(zip(SAMPLES.tolist(), _complex_steps(f).tolist(), strict=True))
+    _check_analytic(getattr(f, "py_func", f), lambda x: slopes[x])
 
-    slope = elementwise.complex_step(f)
-    _check_analytic(getattr(f, "py_func", f), lambda x: slope(x, 0.0))
+
+def _complex_steps(f: Callable[..., Any]) -> NDArray[np.float64]:
+    """Return what a complex step finds at each of the samples, by the code that networks run."""
+    from chainrule.kernels import elementwise  # loads Numba
+    from chainrule.kernels.compilation import native_function
+
+    ones, x, slopes = np.ones_like(SAMPLES), SAMPLES.copy(), np.empty_like(SAMPLES)
+    loop = elementwise.loop_backward_from_both(elementwise.complex_step(f))
+    if not is_compiled("numba"):
+        loop(ones, x, ones, slopes)
+        return slopes
+    bases = context.PARAMS, context.DIRECTION, context.GRADS
+    dy, at, dx = (rows_of(base, 0, x.shape, x.itemsize, ndim=1) for base in bases)
+    call = Call(Function(loop, (), "a complex step"), (dy, at, dy, dx))
+    words = np.zeros(context.CONTEXT_SIZE, np.int64)
+    words[[context.LAST, context.ROWS]] = 1
+    words[list(bases)] = [array.ctypes.data for array in (ones, x, slopes)]
+    row = np.array(call.encode({}))
+    compile_function: Any = native_function  # whose module has no types
+    compile_function(call.function, call.kinds, x.dtype)(row.ctypes.data, words.ctypes.data)
+    return slopes
 
 
 def _check_analytic(f: Callable[..., Any], find_slope: Callable[[float], Any]) -> None:
