@@ -28,7 +28,7 @@ from numba.core.compiler import CompileResult
 from numba.core.registry import cpu_target
 from numba.core.serialize import dumps
 
-from chainrule.kernels import blocks
+from chainrule.kernels import blocks, symbols
 from chainrule.utils.announcement import WAITS, Announcement, say
 from chainrule.utils.ownership import is_own_file, who_else_writes
 
@@ -69,7 +69,10 @@ class FunctionCache(caching.NullCache):
         if content is None:
             return None
         try:
-            return CompileResult._rebuild(target_context, *pickle.loads(content))
+            needed, *reduced = pickle.loads(content)
+            for symbol in needed:
+                symbols.define(*symbol)
+            return CompileResult._rebuild(target_context, *reduced)
         except Exception:  # something else, well kept: it is compiled anew, and written over
             return None
 
@@ -79,7 +82,7 @@ class FunctionCache(caching.NullCache):
             return
         if compiled.library.has_dynamic_globals:
             raise RuntimeError(f"{self._name} holds an address, which is another in each process.")
-        content = dumps(_reduced(compiled))
+        content = dumps((symbols.symbols_of(compiled.library._final_module), *_reduced(compiled)))
         beside = path.with_suffix(f".{uuid.uuid4().hex}.tmp")
         try:
             _make_folders(path.parent)
