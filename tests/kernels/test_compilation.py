@@ -514,6 +514,28 @@ def test_use_keeps_a_folder(filled):
     assert folder.stat().st_mtime > 0
 
 
+PRODUCT = """
+import numpy as np
+from chainrule.kernels import gemm
+c = np.zeros((2, 2))
+gemm.multiply(np.ones((2, 3)), np.ones((3, 2)), np.ones(2), 0.0, np.empty(64), c)
+gemm.multiply_by_transposed(np.ones((2, 3)), np.ones((2, 3)), True, np.empty(64), c)
+print(c.sum())
+"""
+
+
+def test_products_share_one_compiled_routine(tmp_path):
+    said = run_small(PRODUCT, "28.0\n", CHAINRULE_CACHE_DIR=tmp_path)
+    assert said.count("compiling product") == 1
+    (entry,) = tmp_path.glob("numba-*/chainrule.kernels.gemm._product-*.nbc")
+    assert run_small(PRODUCT, "28.0\n", CHAINRULE_CACHE_DIR=tmp_path) == ""
+    sizes = [file.stat().st_size for file in tmp_path.glob("numba-*/*gemm.multiply*.nbc")]
+    assert len(sizes) == 2
+    assert max(sizes) < entry.stat().st_size / 2  # they do not contain it
+    entry.unlink()  # what calls it is still there
+    assert "compiling product" in run_small(PRODUCT, "28.0\n", CHAINRULE_CACHE_DIR=tmp_path)
+
+
 @kernel
 def print_and_double(x):
     print("x is", x)

@@ -30,7 +30,7 @@ from numba.core.environment import lookup_environment
 from numba.core.registry import cpu_target
 from numba.core.serialize import dumps
 
-from chainrule.kernels import blocks
+from chainrule.kernels import blocks, symbols
 from chainrule.utils.announcement import WAITS, Announcement, say
 from chainrule.utils.ownership import is_own_file, who_else_writes
 
@@ -97,9 +97,11 @@ class FunctionCache(caching.NullCache):
             _warn_once(f"{path.parent}: {error.strerror}")
 
     def _reduced(self, compiled):
-        return _reduced(compiled)
+        return symbols.symbols_of(compiled.library._final_module), *_reduced(compiled)
 
-    def _rebuilt(self, target_context, *content):
+    def _rebuilt(self, target_context, needed, *content):
+        for symbol in needed:
+            symbols.define(*symbol)
         return CompileResult._rebuild(target_context, *content)
 
     def _path(self, signature, codegen):

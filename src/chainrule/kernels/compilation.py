@@ -10,8 +10,9 @@ from numba.core.compiler_lock import global_compiler_lock
 
 from chainrule.kernels.cache import CustomCache, NativeCache, NoCache
 from chainrule.kernels.fingerprint import fingerprint_of
-from chainrule.kernels.jit import Private, address_of, is_compiled, native, user_function
+from chainrule.kernels.jit import address_of, is_compiled, native, user_function
 from chainrule.kernels.native import arguments_of
+from chainrule.kernels.pipelines import Private
 from chainrule.kernels.same import MOST_KEPT, canonical
 from chainrule.utils.announcement import Announcement
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from chainrule.kernels.jit import kernel
 from chainrule.operations.operation import (
     Operation,
-    StepBuilder,
     Step,
+    StepBuilder,
     TangentMap,
     Tensor,
     View,

@@ -7,8 +7,8 @@ from math import sqrt
 from chainrule.kernels.jit import kernel
 from chainrule.operations.operation import (
     Operation,
-    StepBuilder,
     Step,
+    StepBuilder,
     TangentMap,
     Tensor,
     View,
