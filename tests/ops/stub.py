@@ -26,10 +26,8 @@ def text():
     """Return the file's text, formatted."""
     by_hand = [getattr(cr.ops, name) for name in cr.ops.__all__ if name not in FUNCTIONS]
     lines = [f"from {f.__module__} import {f.__name__} as {f.__name__}\n" for f in by_hand]
-    lines += [
-        "from chainrule.ops.update import Arrays\n",
-        f"\n__all__ = {sorted(cr.ops.__all__)}\n",
-    ]
+    lines = sorted([*lines, "from chainrule.ops.update import Arrays\n"])
+    lines.append(f"\n__all__ = {sorted(cr.ops.__all__)}\n")
     lines += [_declaration(function) for function in FUNCTIONS.values()]
     command = [sys.executable, "-m", "ruff", "format", f"--stdin-filename={STUB}", "-"]
     source = HEAD + "".join(lines)

@@ -14,7 +14,7 @@ from chainrule.ops.docstrings import docstring
 from chainrule.ops.elementwise import ElementwiseFunction
 from chainrule.ops.loss import LabelLoss, PointwiseLoss, SpecLoss
 from chainrule.ops.rowwise import RowwiseFunction
-from chainrule.ops.update import UpdateFunction
+from chainrule.ops.update import CheckedUpdate, UpdateFunction
 from chainrule.reference.array_functions import PUBLIC, ROWWISE, SHAPES, ArrayFunction
 from chainrule.utils.arguments import Check, at_least_zero, integer
 
@@ -32,14 +32,10 @@ def _specs() -> dict[str, Any]:
     return found
 
 
-def _step(value: Any, name: str, dtype: Any) -> int:
-    return integer(value, name, least=1)
-
-
 def _checks(function: ArrayFunction, spec: Any) -> dict[str, Check]:
     """Return how each number is validated, by the names that users know."""
     # Patterns of names are for networks.
-    known = spec.number_checks | {"weight_decay": at_least_zero, "step": _step}
+    known = spec.number_checks | {"weight_decay": at_least_zero, "step": integer}
     taken = function.signature().parameters
     names = ("betas" if name == "beta1" else name for name in function.numbers)
     return {name: known[name] for name in names if name in taken}
@@ -61,21 +57,15 @@ def _run_of(function: ArrayFunction, spec: Any) -> Callable[..., Any]:
     if function.kind == "rowwise":
         return RowwiseFunction(kernel, names, ROWWISE[function.operation])
     if function.kind == "update":
-        optional = find(function.operation).optional
-        return UpdateFunction(kernel, names, _form(function), checks, optional)
+        update = UpdateFunction(kernel, names, _form(function))
+        return CheckedUpdate(update, names, checks, find(function.operation).optional)
     if function.name in SHAPES:
         return SpecLoss(spec, [*function.numbers])
-    plain = (LabelLoss if "label" in names else PointwiseLoss)(kernel, checks, _form(function))
-    if function.weights is None:
-        return plain
-    weighted = SpecLoss(spec, [function.weights, *function.numbers])
-
-    def either(given: Any, weight: Any, own: Any, out: Any, *numbers: Any) -> tuple[float, Any]:
-        if own is None:
-            return plain(given, weight, out, *numbers)
-        return weighted(given, weight, out, own, *numbers)
-
-    return either
+    kind = LabelLoss if "label" in names else PointwiseLoss
+    loss = kind(kernel, checks, _form(function))
+    if function.weights is not None:
+        loss.weighted = SpecLoss(spec, [function.weights, *function.numbers])
+    return loss
 
 
 class _Choice(dict[str, Callable[..., Any]]):

@@ -126,18 +126,23 @@ class ArrayFunction:
         As dataclasses do, it is made from text: then it costs what one written by hand costs, and
         Python tells a wrong call as it does for any function.
 
-        ``run`` gets the arrays as a tuple, then ``axis``, ``sample_weight``, the loss's own
-        weights, ``out`` and ``where``, as far as the function has them, and the numbers in the
-        twin's order. Where there is a choice, it finds what to call in ``run``.
+        ``run`` gets the arrays as a tuple, then ``axis``, ``sample_weight``, ``out`` and ``where``,
+        as far as the function has them, and the numbers in the twin's order. Where there is a
+        choice, it is found by that in ``run``. If a loss gets weights of its own, ``run.weighted``
+        is called, with these before the numbers.
         """
         taken = self.signature()
-        others = "axis", "sample_weight", self.weights, "out", "where"
         given = [f"({', '.join(self.arrays)},)"]
-        given += [name for name in others if name and name in taken.parameters]
-        given += _with_betas(self.numbers)
+        others = "axis", "sample_weight", "out", "where"
+        given += [name for name in others if name in taken.parameters]
+        numbers = [*_with_betas(self.numbers)]
         chosen = f"run[{self.choice[0]}]" if self.choice else "run"
+        lines = [f"return {chosen}({', '.join([*given, *numbers])})"]
+        if self.weights:
+            weighted = f"return run.weighted({', '.join([*given, self.weights, *numbers])})"
+            lines = [f"if {self.weights} is not None:", f"    {weighted}", *lines]
         namespace: dict[str, Any] = {"run": run, "__name__": module}
-        exec(f"def {self.name}{taken}:\n    return {chosen}({', '.join(given)})", namespace)
+        exec("\n    ".join([f"def {self.name}{taken}:", *lines]), namespace)
         function: Callable[..., Any] = namespace[self.name]
         function.__doc__ = doc
         return function
