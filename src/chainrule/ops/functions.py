@@ -5,6 +5,7 @@ validated, and most of the docstrings, from the layers, losses and optimizers.
 """
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -19,6 +20,7 @@ from chainrule.reference.array_functions import PUBLIC, ROWWISE, SHAPES, ArrayFu
 from chainrule.utils.arguments import Check, at_least_zero, integer
 
 
+@cache
 def _specs() -> dict[str, Any]:
     """Return the classes of layers, losses and optimizers by the operations that they become."""
     found = {}
@@ -36,7 +38,7 @@ def _checks(function: ArrayFunction, spec: Any) -> dict[str, Check]:
     """Return how each number is validated, by the names that users know."""
     # Patterns of names are for networks.
     known = spec.number_checks | {"weight_decay": at_least_zero, "step": integer}
-    taken = function.signature().parameters
+    taken = function.signature.parameters
     names = ("betas" if name == "beta1" else name for name in function.numbers)
     return {name: known[name] for name in names if name in taken}
 
@@ -80,12 +82,16 @@ class _Choice(dict[str, Callable[..., Any]]):
         raise ValueError(f"{self._name} must be {expected}, not {value!r}.")
 
 
-def _made_from(function: ArrayFunction, spec: Any) -> Callable[..., Any]:
+@cache
+def array_function(name: str) -> Callable[..., Any]:
+    """Return the function of this name, which is made when it is first asked for."""
+    function = PUBLIC[name]
+    spec = _specs()[function.operation]
     run: Any
     if function.choice:
-        name, operations = function.choice
+        argument, operations = function.choice
         runs = {key: _run_of(function.of(other), spec) for key, other in operations.items()}
-        run = _Choice(name, runs)
+        run = _Choice(argument, runs)
     else:
         run = _run_of(function, spec)
     made = function.define(run, "chainrule.ops", docstring(function, spec))
@@ -106,18 +112,13 @@ def _annotations(function: ArrayFunction) -> dict[str, Any]:
     if function.weights:
         found[function.weights] = "ArrayLike | None"
     results = {"loss": "tuple[float, Any]", "update": None}
-    taken = function.signature().parameters
+    taken = function.signature.parameters
     return {name: found[name] for name in taken} | {"return": results.get(function.kind, "Any")}
 
 
-_SPECS = _specs()
-FUNCTIONS = {
-    name: _made_from(function, _SPECS[function.operation])
-    for name, function in PUBLIC.items()
-    if name != "sgd_update"
-}
-ACTIVATIONS = {
-    name: FUNCTIONS[name]
+ACTIVATIONS = [
+    name
     for name, function in PUBLIC.items()
     if function.kind == "elementwise" and name == function.operation
-}
+]
+NAMES = [name for name in PUBLIC if name != "sgd_update"]  # which is written by hand

@@ -10,9 +10,9 @@ default is None may be left out. ``chainrule.ops`` has the same functions, compi
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from inspect import Parameter, Signature, signature
-from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any, NamedTuple
 
@@ -51,14 +51,16 @@ SHAPES = {
     "quantile": Shapes("(n, *, quantiles)", "(n, *)", lambda shape: shape[:-1]),
 }
 
+# All files are loaded before the package's names are made: some functions have the name of a file,
+# and Python makes a file that it loads an attribute of its package.
 FILES = {
     name: import_module(f"{__package__}.{name}")
-    for _, name, _ in iter_modules([str(Path(__file__).parent)])
+    for _, name, _ in iter_modules(import_module(__package__).__path__)
     if name not in ("ops", "array_functions")
 }
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class ArrayFunction:
     """One function on arrays.
 
@@ -97,8 +99,9 @@ class ArrayFunction:
         """Return the same function of another operation."""
         return FUNCTIONS[self.name.replace(self.operation, operation)]
 
+    @cached_property
     def signature(self) -> Signature:
-        """Return what the function takes."""
+        """What the function takes."""
         made = [_parameter(name, default) for name, default in self.arrays.items()]
         if self.kind == "update":
             numbers = _with_betas(self.numbers)
@@ -131,7 +134,7 @@ class ArrayFunction:
         choice, it is found by that in ``run``. If a loss gets weights of its own, ``run.weighted``
         is called, with these before the numbers.
         """
-        taken = self.signature()
+        taken = self.signature
         given = [f"({', '.join(self.arrays)},)"]
         others = "axis", "sample_weight", "out", "where"
         given += [name for name in others if name in taken.parameters]
