@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import chainrule as cr
-from chainrule.ops.functions import FUNCTIONS
+from chainrule.ops.functions import NAMES
 
 STUB = Path(cr.ops.__file__).with_suffix(".pyi")
 HEAD = """\
@@ -24,13 +24,11 @@ from numpy.typing import ArrayLike
 
 def text():
     """Return the file's text, formatted."""
-    by_hand = [getattr(cr.ops, name) for name in cr.ops.__all__ if name not in FUNCTIONS]
+    by_hand = [getattr(cr.ops, name) for name in cr.ops.__all__ if name not in NAMES]
     lines = [f"from {f.__module__} import {f.__name__} as {f.__name__}\n" for f in by_hand]
-    lines += [
-        "from chainrule.ops.update import Arrays\n",
-        f"\n__all__ = {sorted(cr.ops.__all__)}\n",
-    ]
-    lines += [_declaration(function) for function in FUNCTIONS.values()]
+    lines = sorted([*lines, "from chainrule.ops.update import Arrays\n"])
+    lines.append(f"\n__all__ = {sorted(cr.ops.__all__)}\n")
+    lines += [_declaration(getattr(cr.ops, name)) for name in NAMES]
     command = [sys.executable, "-m", "ruff", "format", f"--stdin-filename={STUB}", "-"]
     source = HEAD + "".join(lines)
     formatted = subprocess.run(command, input=source, capture_output=True, text=True, check=True)

@@ -388,6 +388,59 @@ def test_a_first_layer_needs_no_derivative_by_its_input():
     assert_same([dw, db], cr.reference.linear_backward(dy, x, w)[1:])
 
 
+WEIGHTS = np.array([0.5, 2.0, 0.0, 1.0, 1.5])
+OF_LOSSES = [
+    (cr.HuberLoss, {"delta": 0.3}),
+    (cr.PoissonNLLLoss, {"full": True}),
+    (cr.PoissonNLLLoss, {"log_input": False, "eps": 1e-3}),
+    (cr.GaussianNLLLoss, {"full": True, "eps": 0.3}),
+    (cr.QuantileLoss, {"quantiles": [0.1, 0.3, 0.6, 0.9]}),
+    (cr.BCEWithLogitsLoss, {"pos_weight": 3.0}),
+    (cr.BCEWithLogitsLoss, {"pos_weight": [1.0, 2.0, 3.0, 0.5]}),
+    (cr.CrossEntropyLoss, {"label_smoothing": 0.2}),
+    (cr.CrossEntropyLoss, {"weight": [0.5, 1.0, 2.0, 0.0]}),
+    (cr.CrossEntropyLoss, {"weight": [0.5, 1.0, 2.0, 0.1], "label_smoothing": 0.2}),
+]
+
+
+@each_dtype
+@pytest.mark.parametrize("weight", [None, WEIGHTS])
+@pytest.mark.parametrize(("kind", "options"), OF_LOSSES)
+def test_losses_are_those_of_networks(kind, options, weight, dtype):
+    rng, name = np.random.default_rng(0), kind().operation
+    output, target = (rng.uniform(0.2, 0.9, (5, 4)).astype(dtype) for _ in range(2))
+    if name == "cross_entropy":
+        target = np.array([0, 3, 1, 1, 2])
+    target = {"gaussian_nll": target[..., :2], "quantile": target[..., 0]}.get(name, target)
+    expected = kind(**options)(output, target, weight)
+    for module in (cr.ops, cr.reference):
+        found = getattr(module, name)(output, target, **options, sample_weight=weight)
+        np.testing.assert_allclose(
+            found[0], expected[0], rtol=1e-5 if dtype == "float32" else 1e-13
+        )
+        assert_same(found[1:], expected[1:], dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_class_weights_of_more_axes(dtype):
+    rng = np.random.default_rng(0)
+    output, label = rng.normal(size=(2, 5, 3)).astype(dtype), rng.integers(0, 3, (2, 5))
+    weight = [1.0, 2.0, 0.5]
+    value, d_output = cr.ops.cross_entropy(output, label, weight=weight, out=np.empty((2, 5, 3)))
+    expected = cr.reference.cross_entropy(output.astype(float), label, weight=weight)
+    assert value == pytest.approx(expected[0], rel=1e-3)
+    np.testing.assert_allclose(d_output, expected[1], atol=1e-3)
+
+
+@pytest.mark.parametrize("approximate", ["none", "tanh"])
+def test_both_forms_of_gelu(approximate):
+    x = np.linspace(-4.0, 4.0, 9)
+    for name, given in (("gelu", (x,)), ("gelu_backward", (x[::-1], x))):
+        mine, reference = mine_and_reference(name)
+        assert_same([mine(*given, approximate)], [reference(*given, approximate)])
+    assert not np.array_equal(cr.ops.gelu(x), cr.ops.gelu(x, "tanh"))
+
+
 # Products.
 
 SHAPES = [
@@ -545,6 +598,27 @@ def test_updates_of_what_shares_memory(name):
         np.testing.assert_array_equal(memory, before)
 
 
+def test_numbers_are_checked_again_where_they_change():
+    """They are remembered while they stay the same."""
+    x, betas = np.ones(3), [0.9, 0.99]
+    state = [np.ones(3) for _ in range(3)]
+    for _ in range(2):
+        cr.ops.lion_update(*state, betas=betas)
+        cr.ops.elu(x, 0.5)
+    betas[0] = 2.0
+    with pytest.raises(ValueError, match=r"betas\[0\]"):
+        cr.ops.lion_update(*state, betas=betas)
+    assert cr.ops.elu(-x, 0.25).tolist() == [-0.25 * (1 - np.exp(-1.0))] * 3
+    with pytest.raises(ValueError, match="alpha must be 0 or more"):
+        cr.ops.elu(x, -0.5)
+    cr.ops.elu(x, 1e-60)
+    with pytest.raises(ValueError, match="alpha must be 0 or more in float32"):
+        cr.ops.elu(x.astype("f"), 1e60)
+    cr.ops.poisson_nll(x, x, True)
+    with pytest.raises(TypeError, match="log_input must be True or False"):
+        cr.ops.poisson_nll(x, x, 1)
+
+
 def test_interleaved_arrays_share_nothing():
     table = np.ones((4, 5))
     params, mean, square = table[:, :3].T
@@ -623,6 +697,22 @@ BAD = [
     (lambda: cr.ops.adam_update(X, X, X, X, step=0), ValueError, "step must be at least 1"),
     (lambda: cr.ops.adam_update(X, X, X, X, step=1, betas=(1, 0)), ValueError, r"betas\[0\]"),
     (lambda: cr.ops.adam_update(X, X, X, X, step=1, eps=0), ValueError, "eps must be more than 0"),
+    (lambda: cr.ops.adam_update(X, X, X, X, step=1, amsgrad=True), ValueError, "largest must be"),
+    (lambda: cr.ops.adam_update(X, X, X, X, step=1, amsgrad=1), TypeError, "amsgrad must be True"),
+    (lambda: cr.ops.rmsprop_update(X, X, X, momentum=0.9), ValueError, "velocity must be given"),
+    (lambda: cr.ops.lion_update(X, X, X, betas=(0.9, 1.0)), ValueError, r"betas\[1\]"),
+    (lambda: cr.ops.nadam_update(X, X, X, X), TypeError, "argument: 'step'"),
+    (lambda: cr.ops.glu(X[:, :3]), ValueError, "x must have a multiple of 2 elements along axis"),
+    (lambda: cr.ops.glu_backward(X, X), ValueError, r"dy must have shape \(3, 2\), as x has"),
+    (lambda: cr.ops.prelu(X, X[0, :3]), ValueError, r"weight must have shape \(4,\) or \(1,\)"),
+    (lambda: cr.ops.prelu_backward(X, X, [1.0], out=X), TypeError, "out must be two arrays"),
+    (lambda: cr.ops.quantile(X, X[:, 0]), ValueError, "last axis has 3 elements"),
+    (lambda: cr.ops.quantile(X[:, :3], X), ValueError, r"target must broadcast .* \(3,\)"),
+    (lambda: cr.ops.gaussian_nll(X[:, :3], X), ValueError, r"of shape \(n, 2 \* k\)"),
+    (lambda: cr.ops.poisson_nll(X, X, log_input=1), TypeError, "log_input must be True or False"),
+    (lambda: cr.ops.bce_with_logits(X, X, pos_weight=[1.0, 2.0]), ValueError, "has 2 numbers"),
+    (lambda: cr.ops.cross_entropy(X, [0, 1, 2], weight=[1.0]), ValueError, "has 1 numbers"),
+    (lambda: cr.ops.elu(X, np.ones(2)), TypeError, "alpha must be a number"),
     (lambda: cr.ops.clip_grad_norm(FROZEN, 1.0), ValueError, "grads is read-only"),
     (lambda: cr.ops.clip_grad_norm([1.0], 1.0), TypeError, "grads must be an array"),
     (lambda: cr.ops.clip_grad_norm(X, -1.0), ValueError, "max_norm must be 0 or more"),

@@ -26,7 +26,7 @@ def routine(function):
     def typed(*arguments):
         return types.void(*map(types.unliteral, arguments))
 
-    typed.__signature__ = inspect.signature(function)
+    vars(typed)["__signature__"] = inspect.signature(function)
     type_callable(function)(lambda context: typed)
 
     @lower_builtin(function, types.VarArg(types.Any))

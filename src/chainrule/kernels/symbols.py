@@ -5,11 +5,16 @@ compiles or loads code that has symbols defines these first.
 """
 
 from importlib import import_module
+from typing import Any
 
 import llvmlite.binding as llvm
 
-_providers = {}  # by a function's module and name: what returns its address, for types of arguments
-_defined = {}  # by symbol: the function's module and name, and the types of its arguments
+_providers: dict[
+    Any, Any
+] = {}  # by a function's module and name: what returns its address, for types of arguments
+_defined: dict[
+    str, Any
+] = {}  # by symbol: the function's module and name, and the types of its arguments
 
 
 def register(module, function, provider):

@@ -25,11 +25,12 @@ kept on disk. All functions run in the thread that calls them, without the GIL w
 The same functions in plain NumPy are in :mod:`chainrule.reference`.
 """
 
+from typing import Any
+
 from chainrule.ops.affine import linear, linear_backward, matmul
-from chainrule.ops.functions import FUNCTIONS
+from chainrule.ops.functions import NAMES, array_function
 from chainrule.ops.prelu import prelu, prelu_backward
 from chainrule.ops.update import clip_grad_norm, sgd_update
-from chainrule.utils.public import listing
 
 __all__ = [
     "clip_grad_norm",
@@ -40,9 +41,18 @@ __all__ = [
     "prelu_backward",
     "sgd_update",
 ]
-__all__ += FUNCTIONS
+__all__ += NAMES
+
 
 # Type checkers read __init__.pyi, which ``python tests/ops/stub.py`` writes.
-globals().update(FUNCTIONS)
+def __getattr__(name: str) -> Any:
+    """Make a function when it is first used: only then, its kernel is loaded."""
+    if name not in NAMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    function = globals()[name] = array_function(name)
+    return function
 
-__dir__ = listing(__all__)
+
+def __dir__() -> list[str]:
+    """Name what is public, also before its first use."""
+    return sorted(__all__)

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.kernels import affine
 from chainrule.ops.entries import COMPUTED, Entries
-from chainrule.ops.functions import ACTIVATIONS
+from chainrule.ops.functions import ACTIVATIONS, array_function
 from chainrule.ops.product import (
     NO_FLOOR,
     ZERO,
@@ -191,7 +191,7 @@ def _matmul(
         y = output_array(out if is_last else None, shape, kind, arrays)
         _multiply_stacks(a, b, y, row, floor)
     if activation is not None and activation != "relu":
-        y = ACTIVATIONS[activation](y)
+        y = array_function(activation)(y)
     return deliver(y if kind == dtype else y.astype(dtype), out)
 
 

@@ -24,7 +24,7 @@ OTHERS = {
 def docstring(function: ArrayFunction, spec: Any) -> str:
     """Return the docstring of a function that is made from its twin."""
     described = _described(spec) | OTHERS
-    taken = [name for name in function.signature().parameters if name not in function.arrays]
+    taken = [name for name in function.signature.parameters if name not in function.arrays]
     sections = {"Parameters": _arrays(function) + [described[name] for name in taken]}
     if function.kind == "loss":
         value = "value : float\n    Accumulated in float64; 0 of nothing, or without any weight."

@@ -15,10 +15,10 @@ from numpy.typing import ArrayLike
 
 from chainrule.ops.entries import Entries
 from chainrule.ops.validation import (
+    NumberChecks,
     broadcast_shape,
     can_take,
     check_out,
-    checked_numbers,
     computed_in,
     deliver,
     real_arrays,
@@ -51,13 +51,13 @@ class ElementwiseFunction:
     def __init__(
         self, kernel: Callable[..., Any], names: Sequence[str], checks: Mapping[str, Check]
     ) -> None:
-        self._names, self._checks = names, checks
+        self._names, self._checks = names, NumberChecks(checks)
         self._entries = Entries(kernel, "v" * (len(names) + 1) + "f" * len(checks))
 
     def __call__(self, arrays: Sequence[Any], out: Any, where: ArrayLike, *numbers: Any) -> Any:
         """Return the function's values, in ``out`` if given and only where ``where`` is true."""
         if numbers:
-            numbers = checked_numbers(self._checks, numbers, arrays)
+            numbers = self._checks(numbers, arrays)
         first = arrays[0]
         run = self._entries.get(first.dtype) if type(first) is ndarray else None
         if run is None or where is not True:

@@ -5,6 +5,7 @@ validated, and most of the docstrings, from the layers, losses and optimizers.
 """
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -14,11 +15,12 @@ from chainrule.ops.docstrings import docstring
 from chainrule.ops.elementwise import ElementwiseFunction
 from chainrule.ops.loss import LabelLoss, PointwiseLoss, SpecLoss
 from chainrule.ops.rowwise import RowwiseFunction
-from chainrule.ops.update import UpdateFunction
+from chainrule.ops.update import CheckedUpdate, UpdateFunction
 from chainrule.reference.array_functions import PUBLIC, ROWWISE, SHAPES, ArrayFunction
 from chainrule.utils.arguments import Check, at_least_zero, integer
 
 
+@cache
 def _specs() -> dict[str, Any]:
     """Return the classes of layers, losses and optimizers by the operations that they become."""
     found = {}
@@ -32,15 +34,11 @@ def _specs() -> dict[str, Any]:
     return found
 
 
-def _step(value: Any, name: str, dtype: Any) -> int:
-    return integer(value, name, least=1)
-
-
 def _checks(function: ArrayFunction, spec: Any) -> dict[str, Check]:
     """Return how each number is validated, by the names that users know."""
     # Patterns of names are for networks.
-    known = spec.number_checks | {"weight_decay": at_least_zero, "step": _step}
-    taken = function.signature().parameters
+    known = spec.number_checks | {"weight_decay": at_least_zero, "step": integer}
+    taken = function.signature.parameters
     names = ("betas" if name == "beta1" else name for name in function.numbers)
     return {name: known[name] for name in names if name in taken}
 
@@ -61,21 +59,15 @@ def _run_of(function: ArrayFunction, spec: Any) -> Callable[..., Any]:
     if function.kind == "rowwise":
         return RowwiseFunction(kernel, names, ROWWISE[function.operation])
     if function.kind == "update":
-        optional = find(function.operation).optional
-        return UpdateFunction(kernel, names, _form(function), checks, optional)
+        update = UpdateFunction(kernel, names, _form(function))
+        return CheckedUpdate(update, names, checks, find(function.operation).optional)
     if function.name in SHAPES:
         return SpecLoss(spec, [*function.numbers])
-    plain = (LabelLoss if "label" in names else PointwiseLoss)(kernel, checks, _form(function))
-    if function.weights is None:
-        return plain
-    weighted = SpecLoss(spec, [function.weights, *function.numbers])
-
-    def either(given: Any, weight: Any, own: Any, out: Any, *numbers: Any) -> tuple[float, Any]:
-        if own is None:
-            return plain(given, weight, out, *numbers)
-        return weighted(given, weight, out, own, *numbers)
-
-    return either
+    kind = LabelLoss if "label" in names else PointwiseLoss
+    loss = kind(kernel, checks, _form(function))
+    if function.weights is not None:
+        loss.weighted = SpecLoss(spec, [function.weights, *function.numbers])
+    return loss
 
 
 class _Choice(dict[str, Callable[..., Any]]):
@@ -90,12 +82,16 @@ class _Choice(dict[str, Callable[..., Any]]):
         raise ValueError(f"{self._name} must be {expected}, not {value!r}.")
 
 
-def _made_from(function: ArrayFunction, spec: Any) -> Callable[..., Any]:
+@cache
+def array_function(name: str) -> Callable[..., Any]:
+    """Return the function of this name, which is made when it is first asked for."""
+    function = PUBLIC[name]
+    spec = _specs()[function.operation]
     run: Any
     if function.choice:
-        name, operations = function.choice
+        argument, operations = function.choice
         runs = {key: _run_of(function.of(other), spec) for key, other in operations.items()}
-        run = _Choice(name, runs)
+        run = _Choice(argument, runs)
     else:
         run = _run_of(function, spec)
     made = function.define(run, "chainrule.ops", docstring(function, spec))
@@ -116,18 +112,13 @@ def _annotations(function: ArrayFunction) -> dict[str, Any]:
     if function.weights:
         found[function.weights] = "ArrayLike | None"
     results = {"loss": "tuple[float, Any]", "update": None}
-    taken = function.signature().parameters
+    taken = function.signature.parameters
     return {name: found[name] for name in taken} | {"return": results.get(function.kind, "Any")}
 
 
-_SPECS = _specs()
-FUNCTIONS = {
-    name: _made_from(function, _SPECS[function.operation])
-    for name, function in PUBLIC.items()
-    if name != "sgd_update"
-}
-ACTIVATIONS = {
-    name: FUNCTIONS[name]
+ACTIVATIONS = [
+    name
     for name, function in PUBLIC.items()
     if function.kind == "elementwise" and name == function.operation
-}
+]
+NAMES = [name for name in PUBLIC if name != "sgd_update"]  # which is written by hand

@@ -12,9 +12,9 @@ from chainrule.losses import OutputLoss
 from chainrule.operations.operation import find
 from chainrule.ops.entries import COMPUTED, Entries
 from chainrule.ops.validation import (
+    NumberChecks,
     broadcasts_to,
     check_out,
-    checked_numbers,
     computed_in,
     deliver,
     is_plain,
@@ -45,13 +45,15 @@ class PointwiseLoss:
     form : a letter for each number, as of :class:`Entries`.
     """
 
+    weighted: "SpecLoss"  # the same, with weights of its own
+
     def __init__(self, kernel: Callable[..., None], checks: Mapping[str, Check], form: str) -> None:
-        self._checks, self._entries = checks, Entries(kernel, "mmvfmm" + form)
+        self._checks, self._entries = NumberChecks(checks), Entries(kernel, "mmvfmm" + form)
 
     def __call__(self, given: Sequence[Any], weight: Any, out: Any, *numbers: Any) -> Result:
         """Return the loss and its gradient, in ``out`` if given."""
         if numbers:
-            numbers = checked_numbers(self._checks, numbers, given)
+            numbers = self._checks(numbers, given)
         output, target = given
         dtype: Any = getattr(output, "dtype", None)
         kind: Any = dtype
@@ -90,14 +92,16 @@ class LabelLoss:
     Parameters are those of :class:`PointwiseLoss`; the kernel takes labels.
     """
 
+    weighted: "SpecLoss"  # the same, with weights of its own
+
     def __init__(self, kernel: Callable[..., None], checks: Mapping[str, Check], form: str) -> None:
-        self._checks, self._entries = checks, Entries(kernel, "mlvfmm" + form)
+        self._checks, self._entries = NumberChecks(checks), Entries(kernel, "mlvfmm" + form)
 
     def __call__(self, given: Sequence[Any], weight: Any, out: Any, *numbers: Any) -> Result:
         """Return the loss and its gradient, in ``out`` if given."""
         (output,), dtype = real_arrays(("output",), given[:1])
         kind, shape = computed_in(dtype), output.shape
-        numbers = checked_numbers(self._checks, numbers, (output,))
+        numbers = self._checks(numbers, (output,))
         labels = _labels(given[1], shape)
         if weight is None:
             weight, total = _ones(labels.size, kind), float(labels.size)

@@ -13,6 +13,7 @@ from chainrule.kernels import norm
 from chainrule.operations import sgd
 from chainrule.ops.entries import COMPUTED, Entries
 from chainrule.ops.validation import (
+    NumberChecks,
     broadcasts_to,
     check_out,
     computed_in,
@@ -20,7 +21,14 @@ from chainrule.ops.validation import (
     plain,
     real_arrays,
 )
-from chainrule.utils.arguments import Check, above_zero, at_least_zero, flag, fraction_below_one
+from chainrule.utils.arguments import (
+    Check,
+    above_zero,
+    at_least_zero,
+    flag,
+    fraction_below_one,
+    integer,
+)
 
 Arrays = ArrayLike | Sequence[ArrayLike]
 
@@ -31,115 +39,122 @@ class UpdateFunction:
     """A kernel that changes all its vectors but the second, by the second.
 
     Arrays that it cannot change where they lie are copied, and what became of them is copied back.
+    For an array that is None, it gets one that is empty.
 
     Parameters
     ----------
     kernel : function of vectors, and of numbers
     names : the names of the arrays.
     form : a letter for each number, as of :class:`Entries`.
-    checks : by name, how each number is validated; ``betas`` are two numbers of the kernel.
-    optional : the arrays that may be left out, which the kernel gets empty then; and for each, the
-        number with which it is needed.
     """
 
-    def __init__(
-        self,
-        kernel: Callable[..., None],
-        names: Sequence[str],
-        form: str,
-        checks: Mapping[str, Check] | None = None,
-        optional: Mapping[str, str] | None = None,
-    ) -> None:
-        self._names, self._checks, self._optional = names, checks or {}, optional or {}
+    def __init__(self, kernel: Callable[..., None], names: Sequence[str], form: str) -> None:
+        self._names = names
         self._entries = Entries(kernel, "v" * len(names) + form)
         self._empty = {dtype: np.empty(0, dtype) for dtype in COMPUTED}
 
     def __call__(self, given: Sequence[Any], *numbers: Any) -> None:
         """Change the arrays."""
-        if self._checks:
-            numbers = tuple(self._checked(given, numbers))
-        places = [i for i, array in enumerate(given) if array is not None]
-        names = [self._names[i] for i in places]
-        groups = _groups(names, [given[i] for i in places])
-        checked = [(a, None if _can_update_in_place(a) else _check(names, a)) for a in groups]
+        groups = _groups(self._names, given)
+        checked = [(a, None if _can_update_in_place(a) else self._check(a)) for a in groups]
         for arrays, dtype in checked:
             if dtype is None:
-                self._call(arrays[0].dtype, places, arrays, numbers)
+                self._call(arrays[0].dtype, arrays, numbers)
             else:
-                self._change_copies(dtype, places, arrays, numbers)
-
-    def _checked(self, given: Sequence[Any], numbers: Sequence[Any]) -> list[Any]:
-        """Return the kernel's numbers, all checked."""
-        named, params = dict(zip(self._checks, numbers, strict=True)), given[0]
-        for array, number_of_it in self._optional.items():
-            if given[self._names.index(array)] is None and named[number_of_it]:
-                raise ValueError(f"{array} must be given where there is {number_of_it}.")
-        checked: list[Any] = []
-        for name, check in self._checks.items():
-            value = named[name]
-            if name == "betas":
-                checked += check(value, name, None)
-            elif (type(value) is float and 1e-20 < value < 3e38) or name == "step":
-                checked.append(check(value, name, None))
-            else:
-                checked.append(_number(check, value, name, params))
-        eps = named.get("eps")
-        if "betas" in named and eps is not None and not 1e-20 < eps < 3e38:
-            # In the first step, what is added to a root of 0 is the product.
-            _number(above_zero, eps * sqrt(1 - named["betas"][1]), "eps", params)
-        return checked
+                self._change_copies(arrays, dtype, numbers)
 
     def _change_copies(
-        self,
-        dtype: np.dtype,
-        places: Sequence[int],
-        arrays: Sequence[Any],
-        numbers: Sequence[float],
+        self, arrays: Sequence[Any], dtype: np.dtype, numbers: Sequence[float]
     ) -> None:
-        copies = [np.empty(arrays[0].shape, dtype) for _ in arrays]
+        shape = arrays[0].shape
+        copies = [None if array is None else np.empty(shape, dtype) for array in arrays]
         for copy, array in zip(copies, arrays, strict=True):
-            copy[...] = array
-        self._call(dtype, places, copies, numbers)
+            if copy is not None:
+                copy[...] = array
+        self._call(dtype, copies, numbers)
         for i, copy in enumerate(copies):
-            if i != 1:
+            if i != 1 and copy is not None:
                 arrays[i][...] = copy
 
-    def _call(
-        self,
-        dtype: np.dtype,
-        places: Sequence[int],
-        arrays: Sequence[Any],
-        numbers: Sequence[float],
-    ) -> None:
-        vectors = [array.ravel() for array in arrays]
-        if len(vectors) < len(self._names):
-            given = dict(zip(places, vectors, strict=True))
-            vectors = [given.get(i, self._empty[dtype]) for i in range(len(self._names))]
+    def _call(self, dtype: np.dtype, arrays: Sequence[Any], numbers: Sequence[float]) -> None:
+        vectors = [self._empty[dtype] if array is None else array.ravel() for array in arrays]
         self._entries[dtype](*vectors, *numbers)
 
-
-def _check(names: Sequence[str], arrays: Sequence[Any]) -> np.dtype:
-    """Raise an error unless the arrays fit together; return the dtype of their copies."""
-    values, dtype = real_arrays(names, arrays)
-    params, grads = values[:2]
-    for i, name in enumerate(names):
-        if i == 1:
-            if not broadcasts_to(grads.shape, params.shape):
+    def _check(self, arrays: Sequence[Any]) -> np.dtype:
+        """Raise an error unless the arrays fit together; return the dtype of their copies."""
+        given = [i for i, array in enumerate(arrays) if array is not None]
+        names, arrays = [self._names[i] for i in given], [arrays[i] for i in given]
+        values, dtype = real_arrays(names, arrays)
+        params, grads = values[:2]
+        for i, name in enumerate(names):
+            if i == 1:
+                if not broadcasts_to(grads.shape, params.shape):
+                    raise ValueError(
+                        f"grads must broadcast to the shape of params, {params.shape}, but its "
+                        f"shape is {grads.shape}."
+                    )
+                continue
+            check_out(arrays[i], params.shape, dtype, name)
+            if arrays[i].shape != params.shape:
                 raise ValueError(
-                    f"grads must broadcast to the shape of params, {params.shape}, but its "
-                    f"shape is {grads.shape}."
+                    f"{name} must have the shape of params, {params.shape}, but its shape is "
+                    f"{arrays[i].shape}."
                 )
-            continue
-        check_out(arrays[i], params.shape, dtype, name)
-        if arrays[i].shape != params.shape:
-            raise ValueError(
-                f"{name} must have the shape of params, {params.shape}, but its shape is "
-                f"{arrays[i].shape}."
-            )
-    for i, j in combinations([i for i in range(len(arrays)) if i != 1], 2):
-        if np.shares_memory(arrays[i], arrays[j]):
-            raise ValueError(f"{names[i]} and {names[j]} share memory.")
-    return computed_in(dtype)
+        for i, j in combinations([i for i in range(len(arrays)) if i != 1], 2):
+            if np.shares_memory(arrays[i], arrays[j]):
+                raise ValueError(f"{names[i]} and {names[j]} share memory.")
+        return computed_in(dtype)
+
+
+class CheckedUpdate:
+    """An update whose numbers are validated first.
+
+    Parameters
+    ----------
+    update : UpdateFunction
+    names : the names of the arrays.
+    checks : by name, how each number is validated; ``betas`` are two numbers of the kernel.
+    optional : the arrays that may be None; and for each, the number with which it is needed.
+    """
+
+    def __init__(
+        self,
+        update: UpdateFunction,
+        names: Sequence[str],
+        checks: Mapping[str, Check],
+        optional: Mapping[str, str],
+    ) -> None:
+        self._update, self._optional = update, optional
+        self._places = {array: names.index(array) for array in optional}
+        self._takes_step = "step" in checks
+        others = {name: check for name, check in checks.items() if name != "step"}
+        self._checks, self._order = NumberChecks(others), [*others]
+        self._last: tuple[tuple[Any, ...], list[str]] = (), []
+
+    def __call__(self, given: Sequence[Any], *numbers: Any) -> None:
+        """Change the arrays."""
+        steps: tuple[int, ...] = ()
+        if self._takes_step:
+            numbers, steps = numbers[:-1], (integer(numbers[-1], "step", least=1),)
+        params = given[0] if isinstance(given[0], (list, tuple)) else given[:1]
+        checked, needed = self._last
+        for array in params:
+            right = self._checks(numbers, (array,))
+            if right is not checked:
+                named = dict(zip(self._order, numbers, strict=True))
+                _check_root(named, array)
+                checked, needed = right, [a for a, n in self._optional.items() if named[n]]
+        self._last = checked, needed
+        for name in needed:
+            if given[self._places[name]] is None:
+                raise ValueError(f"{name} must be given where there is {self._optional[name]}.")
+        self._update(given, *checked, *steps)
+
+
+def _check_root(numbers: Mapping[str, Any], params: Any) -> None:
+    """Check what Adam and its like add to a root that is 0 in the first step: a product."""
+    if "betas" in numbers and "eps" in numbers:
+        number(above_zero, numbers["eps"] * sqrt(1 - numbers["betas"][1]), "eps", params)
 
 
 _sgd = UpdateFunction(sgd.sgd_update_without_momentum, ("params", "grads"), "ff")
@@ -255,6 +270,7 @@ def _groups(names: Sequence[str], given: Sequence[Any]) -> Sequence[Sequence[Any
     """Return the arrays of each update: those given, or the first of each list, and so on."""
     if not isinstance(given[0], (list, tuple)):
         return [given]
+    given = [[None] * len(given[0]) if arrays is None else arrays for arrays in given]
     for name, arrays in zip(names, given, strict=True):
         if not isinstance(arrays, (list, tuple)):
             raise TypeError(f"{name} must be a list of arrays, as {names[0]} is.")
@@ -273,13 +289,15 @@ def _can_update_in_place(arrays: Sequence[Any]) -> bool:
         return False
     dtype, shape = first.dtype, first.shape
     for i, array in enumerate(arrays):
+        if array is None:
+            continue
         if type(array) is not ndarray or array.dtype != dtype or array.shape != shape:
             return False
         flags = array.flags
         if not (flags.carray or (i == 1 and flags.c_contiguous and flags.aligned)):
             return False
         for other in arrays[:i]:
-            if may_share_memory(array, other):
+            if other is not None and may_share_memory(array, other):
                 return False
     return True
 

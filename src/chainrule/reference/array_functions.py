@@ -10,9 +10,9 @@ default is None may be left out. ``chainrule.ops`` has the same functions, compi
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from inspect import Parameter, Signature, signature
-from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any, NamedTuple
 
@@ -51,14 +51,16 @@ SHAPES = {
     "quantile": Shapes("(n, *, quantiles)", "(n, *)", lambda shape: shape[:-1]),
 }
 
+# All files are loaded before the package's names are made: some functions have the name of a file,
+# and Python makes a file that it loads an attribute of its package.
 FILES = {
     name: import_module(f"{__package__}.{name}")
-    for _, name, _ in iter_modules([str(Path(__file__).parent)])
+    for _, name, _ in iter_modules(import_module(__package__).__path__)
     if name not in ("ops", "array_functions")
 }
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class ArrayFunction:
     """One function on arrays.
 
@@ -97,8 +99,9 @@ class ArrayFunction:
         """Return the same function of another operation."""
         return FUNCTIONS[self.name.replace(self.operation, operation)]
 
+    @cached_property
     def signature(self) -> Signature:
-        """Return what the function takes."""
+        """What the function takes."""
         made = [_parameter(name, default) for name, default in self.arrays.items()]
         if self.kind == "update":
             numbers = _with_betas(self.numbers)
@@ -126,18 +129,23 @@ class ArrayFunction:
         As dataclasses do, it is made from text: then it costs what one written by hand costs, and
         Python tells a wrong call as it does for any function.
 
-        ``run`` gets the arrays as a tuple, then ``axis``, ``sample_weight``, the loss's own
-        weights, ``out`` and ``where``, as far as the function has them, and the numbers in the
-        twin's order. Where there is a choice, it finds what to call in ``run``.
+        ``run`` gets the arrays as a tuple, then ``axis``, ``sample_weight``, ``out`` and ``where``,
+        as far as the function has them, and the numbers in the twin's order. Where there is a
+        choice, it is found by that in ``run``. If a loss gets weights of its own, ``run.weighted``
+        is called, with these before the numbers.
         """
-        taken = self.signature()
-        others = "axis", "sample_weight", self.weights, "out", "where"
+        taken = self.signature
         given = [f"({', '.join(self.arrays)},)"]
-        given += [name for name in others if name and name in taken.parameters]
-        given += _with_betas(self.numbers)
+        others = "axis", "sample_weight", "out", "where"
+        given += [name for name in others if name in taken.parameters]
+        numbers = [*_with_betas(self.numbers)]
         chosen = f"run[{self.choice[0]}]" if self.choice else "run"
+        lines = [f"return {chosen}({', '.join([*given, *numbers])})"]
+        if self.weights:
+            weighted = f"return run.weighted({', '.join([*given, self.weights, *numbers])})"
+            lines = [f"if {self.weights} is not None:", f"    {weighted}", *lines]
         namespace: dict[str, Any] = {"run": run, "__name__": module}
-        exec(f"def {self.name}{taken}:\n    return {chosen}({', '.join(given)})", namespace)
+        exec("\n    ".join([f"def {self.name}{taken}:", *lines]), namespace)
         function: Callable[..., Any] = namespace[self.name]
         function.__doc__ = doc
         return function

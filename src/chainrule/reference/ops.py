@@ -133,11 +133,7 @@ def _rowwise(function, values, axis, out):
     return np.positive(np.moveaxis(rows[-1].reshape(y.shape), -1, axis), out=out)
 
 
-def _loss(function, given, sample_weight, *others):
-    *own, out = others[: 1 + (function.weights is not None)]
-    numbers = others[1 + len(own) :]
-    if own and own[0] is not None:
-        function, numbers = function.of(WEIGHTED[function.name][1]), (own[0], *numbers)
+def _loss(function, given, sample_weight, out, *numbers):
     run = _label_loss if "label" in function.arrays else _target_loss
     return run(function, given, sample_weight, out, numbers)
 
@@ -201,6 +197,8 @@ def _made_from(function: ArrayFunction) -> Callable[..., Any]:
             choice: partial(_RUN[function.kind], function.of(operation))
             for choice, operation in function.choice[1].items()
         }
+    if function.weights:
+        run.weighted = partial(_loss, function.of(WEIGHTED[function.name][1]))
     doc = cleandoc(function.twin.__doc__ or "").partition("\n\n")[0]
     return function.define(run, "chainrule.reference", doc)
 

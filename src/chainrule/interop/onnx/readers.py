@@ -13,16 +13,11 @@ from chainrule.interop.onnx.activations import erf_of, erfc_of
 from chainrule.interop.onnx.embedding import READERS as EMBEDDINGS
 from chainrule.interop.onnx.linear import LINEAR, elementwise, merged
 from chainrule.interop.onnx.normalization import READERS as NORMALIZATIONS
-from chainrule.interop.onnx.operators import SIMPLE, SOFTMAXES
-from chainrule.interop.onnx.steps import Array, ImportStep, NodeView
+from chainrule.interop.onnx.operators import FUNCTIONS, SIMPLE, SOFTMAXES
+from chainrule.interop.onnx.steps import ImportStep, NodeView
 from chainrule.layers.layer import Layer
 
 Reader = Callable[[NodeView], ImportStep]
-FUNCTIONS: dict[type[Layer], Callable[[Array], Array]] = {
-    layers.Tanh: np.tanh,
-    layers.Sigmoid: lambda x: 1 / (1 + np.exp(-x)),
-    layers.Softplus: lambda x: np.logaddexp(0, x),
-}
 # Operators within activations that a file expresses by several operators.
 PARTS: dict[str, Callable[..., Any]] = {
     "Abs": np.abs,
