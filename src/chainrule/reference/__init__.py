@@ -38,7 +38,6 @@ from chainrule.reference.ops import (
     tanh,
     tanh_backward,
 )
-from chainrule.utils.public import listing
 
 __all__ = [
     "adam_update",
@@ -74,4 +73,6 @@ __all__ = [
     "tanh_backward",
 ]
 
-__dir__ = listing(__all__)
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
