@@ -210,7 +210,7 @@ class Claim:
             return np.where(off == 0, 0.0, off / scale)
 
     def agrees(self, slope: Slope) -> NDArray[np.bool_]:
-        """Tell where the slope settles it: it says the same, and a wrong sign would be seen."""
+        """Return where the slope agrees with the gradient and is large enough to show its sign."""
         return (self.error(slope) <= self.tolerance) & ~self.is_hidden(slope)
 
     def is_hidden(self, slope: Slope) -> NDArray[np.bool_]:

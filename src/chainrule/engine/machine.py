@@ -254,7 +254,7 @@ class Machine:
             except BaseException as error:
                 errors.append(error)
                 group[in_group.GENERATION] = in_group.FAILED
-                group[in_group.LEFT] += ALL_THREADS  # or nobody knows how many have left
+                group[in_group.LEFT] += ALL_THREADS  # the count of those that left is unknown
 
         try:
             for thread in range(1, int(group[in_group.WANTED])):
@@ -263,7 +263,7 @@ class Machine:
                 except RuntimeError as error:
                     if error.__traceback__ is not None and error.__traceback__.tb_next is not None:
                         raise  # it comes from Python: a handler of a signal has raised it
-                    # The system has no more: the first one does it alone.
+                    # The system has no more threads: the first one continues alone.
                     group[in_group.STATE], group[in_group.WANTED] = in_group.CLOSED, 1
                     break
             batches: int = self._run(*arguments, 0)

@@ -108,7 +108,7 @@ class Operation:
     forward : Function
     backward : by operand, the function that computes its gradient; none for integers. Or several
         in a row: what the first writes into ``temporary``, of y's shape, the next one reads.
-    gradients : by parameter, the function that computes the contribution of a batch to it.
+    gradients : by parameter, the function that computes a share of its gradient.
     operands : the names of the values that come in.
     view : View
     tangent : returns how fast y changes where operands and parameters do, as a value that it

@@ -216,7 +216,7 @@ def cross_entropy(
     label : array of integers, of shape ``(*)``
         From 0 to classes - 1.
     label_smoothing : float
-        The fraction of the target distribution that is spread evenly over all classes; 0 to 1.
+        The share of the target distribution that is spread evenly over all classes; 0 to 1.
     sample_weight : array of shape ``(*)``, optional
         One weight a label. The mean is then ``sum(w * row_loss) / sum(w)``.
     out : array that takes the gradient, optional

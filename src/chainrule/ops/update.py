@@ -290,10 +290,10 @@ def clip_grad_norm(grads: Arrays, max_norm: float) -> float:
         kind = computed_in(dtype)
         total += _sum_of_squares[kind](plain(values, kind).ravel())
     norm = sqrt(total)
-    factor = max_norm / (norm + 1e-6) if isfinite(norm) else nan
-    if not factor >= 1.0:
+    share = max_norm / (norm + 1e-6) if isfinite(norm) else nan
+    if not share >= 1.0:
         for array in arrays:
-            array *= factor
+            array *= share
     return norm
 
 

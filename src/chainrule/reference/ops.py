@@ -232,10 +232,10 @@ def clip_grad_norm(grads, max_norm):
     """``g * max_norm / (norm + 1e-6)`` if all together are longer than that; return the norm."""
     arrays = grads if isinstance(grads, list | tuple) else [grads]
     length = sqrt(sum(norm.sum_of_squares(array) for array in arrays))
-    factor = max_norm / (length + 1e-6) if isfinite(length) else nan
-    if not factor >= 1:
+    share = max_norm / (length + 1e-6) if isfinite(length) else nan
+    if not share >= 1:
         for array in arrays:
-            array *= factor
+            array *= share
     return length
 
 
