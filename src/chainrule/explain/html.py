@@ -176,7 +176,7 @@ def _heat_map(matrix: Float64, most_cells: int) -> dict[str, Any]:
 
 
 def _merged(path: Path) -> float | str | None:
-    """Return the norm of the first factor; where it is not built, the running product says it."""
+    """Return the norm of the first factor; where that is not built, of the running product."""
     norm = path.factors[0].norm
     return figure(np.linalg.norm(path.running[0]) if norm is None else norm)
 

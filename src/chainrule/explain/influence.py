@@ -62,8 +62,8 @@ class Influence(Measures):
     def _about(self, style: Notation) -> str:
         return (
             "Signal: root mean square of the values. Gradient: length of a row of "
-            f"{style.derivative('L', 'link')}. The factors are what a link does to the signal on "
-            "its way forward, and to the gradient on its way back."
+            f"{style.derivative('L', 'link')}. The factors are what a link does to the signal in "
+            "the forward pass, and to the gradient in the backward pass."
         )
 
     def _parameter_rows(self, style: Notation) -> list[list[str]]:

@@ -15,12 +15,12 @@ def group(graph: Graph, *, merge: bool) -> list[list[int]]:
     parameters before it; at the start of the chain, the link of the one after it. Branches split
     and merge only between links.
     """
-    takers = Counter(i for node in graph.nodes for i in node.inputs)
+    uses = Counter(i for node in graph.nodes for i in node.inputs)
     groups: list[list[int]] = []
     group_of: dict[int, list[int]] = {}
     for position, node in enumerate(graph.nodes):
         before = node.inputs[0]
-        fits = merge and before != INPUT and len(node.inputs) == takers[before] == 1
+        fits = merge and before != INPUT and len(node.inputs) == uses[before] == 1
         if fits and not (_opens(node) and any(_opens(graph.nodes[i]) for i in group_of[before])):
             group_of[position] = group_of[before]
         else:

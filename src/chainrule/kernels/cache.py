@@ -1,4 +1,4 @@
-"""Compiled code on disk: never stale, never garbled, compiled by one process for all.
+"""Compiled code on disk: never stale, never damaged, compiled once for all processes.
 
 Numba's own cache looks only at the file of the cached function, so a change in a kernel would
 leave stale machine code behind (numba issues 1833, 3588); it does not know the compile flags
@@ -114,7 +114,7 @@ class FunctionCache(caching.NullCache):
 
 
 def _checksum(path, content):
-    """Return what stands before the content of an entry, and only of that one."""
+    """Return the header of an entry; it depends on the path and the content."""
     return _CHECKSUM(path.name.encode() + content).digest()
 
 

@@ -50,9 +50,9 @@ class NativeFunction:
 
 
 def compile_functions(wanted, dtype, interpreter, signature):
-    """Compile those functions of a plan, and the interpreter, that are nowhere yet, and say so.
+    """Compile those functions of a plan, and the interpreter, that are in no cache; print progress.
 
-    Users' functions are left out: they are nowhere but in this process.
+    Users' functions are left out: they exist only in this process.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """A plan's functions as machine code that is called by its address.
 
 Such a function gets two addresses: that of its row in a program, and that of the thread's context.
-From them it makes the arguments, as their kinds say (see :mod:`chainrule.kernels.argument`), and
+From them it makes the arguments, by their kinds (see :mod:`chainrule.kernels.argument`), and
 calls the operation's own function. So all have one signature, by which the interpreter, compiled
 once, calls each one.
 """
@@ -215,5 +215,5 @@ def call(program, i, context):
 
 @kernel
 def call_python(program, i, context):
-    """Call the function of row i, which takes the GIL, and says in the context that it has done."""
+    """Call the function of row i, which takes the GIL, and sets a flag in the context when done."""
     _call_python(program[i, 0], context.ctypes.data)

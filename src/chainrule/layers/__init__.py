@@ -1,4 +1,4 @@
-"""Layers: small immutable specs. They know shapes and parameters, and compute nothing.
+"""Layers: small immutable specs. They define shapes and parameters, and compute nothing.
 
 Each file's ``__all__`` names the layers that it adds to the public ones.
 """

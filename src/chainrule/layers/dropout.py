@@ -1,4 +1,4 @@
-"""Elements left out at random, while a network is trained."""
+"""Dropout: elements set to 0 at random in training."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,7 +13,7 @@ __all__ = ["Dropout"]
 
 @dataclass(frozen=True)
 class Dropout(Layer):
-    """Leaves out each element with probability p, and multiplies the others by ``1 / (1 - p)``.
+    """Set each element to 0 with probability p, and multiply the others by ``1 / (1 - p)``.
 
     It does so in the steps of :func:`fit`, and in ``net.forward``, where each call has another
     mask, and the ``backward`` after it the same. Everywhere else it is the identity: in

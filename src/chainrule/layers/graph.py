@@ -258,12 +258,12 @@ def lower(graph: Graph, plan: PlanBuilder, x: Tensor, *, retain: bool = False) -
     becomes a copy if other layers read that input too.
     """
     tensors = {INPUT: x}
-    takers = Counter(i for node in graph.nodes for i in node.inputs)
+    uses = Counter(i for node in graph.nodes for i in node.inputs)
     for position, node in enumerate(graph.nodes):
         plan.layer, plan.prefix = position, f"{node.owner}."
         before = tensors[node.inputs[0]]
         tensor = node.layer.lower(plan, *(tensors[i] for i in node.inputs))
-        if retain and tensor.buffer is before.buffer and takers[node.inputs[0]] > 1:
+        if retain and tensor.buffer is before.buffer and uses[node.inputs[0]] > 1:
             tensor = plan.rescale(tensor, 1.0)
         tensors[position] = tensor
     outputs: list[Tensor] = []

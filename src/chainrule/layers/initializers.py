@@ -1,4 +1,4 @@
-"""How parameters begin. Formulas and names follow torch.nn.init.
+"""Initializers of parameters. Formulas and names follow torch.nn.init.
 
 Each is a small spec that a layer takes, as in ``Linear(3, 2, weight_init=Orthogonal())``. For a
 weight of shape ``(in, out)``, the fan-in is ``in`` and the fan-out is ``out``.
@@ -37,7 +37,7 @@ __dir__ = listing(__all__)
 
 
 class Initializer(ABC):
-    """Makes the first values of a parameter; derive from it to make your own.
+    """Computes the initial values of a parameter; derive from it to make your own.
 
     Examples
     --------
@@ -138,7 +138,7 @@ class Uniform(_OfNumbers):
 
 @dataclass(frozen=True)
 class UniformByFanIn(Initializer):
-    """Uniform within ``1 / sqrt(fan_in)``: how PyTorch begins the bias of a linear layer.
+    """Uniform within ``1 / sqrt(fan_in)``, as PyTorch initializes the bias of a linear layer.
 
     Examples
     --------
@@ -155,7 +155,7 @@ class UniformByFanIn(Initializer):
 
 @dataclass(frozen=True)
 class KaimingUniform(_OfNumbers):
-    """Uniform, keeping the variance of the signal through leaky ReLUs of negative slope ``a``.
+    """Uniform, preserving the variance of the signal through leaky ReLUs of negative slope ``a``.
 
     The bound is ``gain * sqrt(3 / fan_in)`` with ``gain = sqrt(2 / (1 + a**2))``.
 
@@ -181,7 +181,7 @@ class KaimingUniform(_OfNumbers):
 
 @dataclass(frozen=True)
 class KaimingNormal(_OfNumbers):
-    """Normal, keeping the variance of the signal through leaky ReLUs of negative slope ``a``.
+    """Normal, preserving the variance of the signal through leaky ReLUs of negative slope ``a``.
 
     The standard deviation is ``gain / sqrt(fan_in)`` with ``gain = sqrt(2 / (1 + a**2))``.
 

@@ -25,7 +25,7 @@ class Linear(Layer):
     bias : bool
         Whether there is a bias.
     weight_init, bias_init : Initializer, optional
-        How weight and bias begin; by default as in PyTorch, uniform within
+        The initializers of weight and bias; by default as in PyTorch, uniform within
         ``1 / sqrt(in_features)``.
 
     Raises
@@ -33,7 +33,7 @@ class Linear(Layer):
     ValueError
         If a size is less than 1.
     TypeError
-        If a size is no integer, or an initializer none.
+        If a size is not an integer, or an initializer is not an initializer.
 
     Examples
     --------

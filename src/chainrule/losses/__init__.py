@@ -1,4 +1,4 @@
-"""Losses: how far the output is from what it should be, as one number and its gradient."""
+"""Losses: the distance between outputs and targets as one number, and its gradient."""
 
 from chainrule.losses import classification, regression
 from chainrule.losses.classification import *

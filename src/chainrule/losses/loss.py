@@ -24,7 +24,7 @@ SINGLE, DOUBLE = map(np.dtype, arrays.FLOATS)
 
 @dataclass(frozen=True)
 class Targets:
-    """What the outputs of a network should have been, checked.
+    """The checked targets of a network's outputs.
 
     Attributes
     ----------
@@ -36,11 +36,11 @@ class Targets:
 
     @property
     def y(self) -> Any:
-        """What the loss takes: an array, or a tuple of them for several outputs."""
+        """The targets as the loss takes them: an array, or a tuple of them for several outputs."""
         return self.values[0] if len(self.values) == 1 else self.values
 
     def arguments(self) -> dict[str, Any]:
-        """Return what the machine takes; the values of several outputs are copied for it."""
+        """Return the arguments for the machine; the values of several outputs are copied."""
         if len(self.values) == 1:
             (only,) = self.values
             return {"labels" if only.dtype.kind == "i" else "targets": only}
@@ -59,7 +59,7 @@ def _one_after_the_other(values: list[NDArray[Any]]) -> NDArray[Any]:
 
 
 class Loss(Numbers, ABC):
-    """What a training makes smaller: one number for a batch, and its gradient by the outputs.
+    """A function that training minimizes: one number for a batch, with its gradient by the outputs.
 
     It is a mean over the batch, with a weight for each sample where they are given. The mean is
     ``sum(w * row_loss) / sum(w)``: a weight of 2 counts a row twice, a weight of 0 leaves it out.
@@ -72,19 +72,19 @@ class Loss(Numbers, ABC):
 
     @abstractmethod
     def heads(self, outputs: Sequence[Tensor]) -> list[Head]:
-        """Return the outputs, each with the loss that it goes into.
+        """Return the outputs, each with its loss, for a plan.
 
         Raises
         ------
         ValueError
-            If there are more outputs than the loss takes, or less.
+            If the number of outputs is wrong.
         """
 
     @abstractmethod
     def check_targets(
         self, y: Any, output_shapes: Sequence[tuple[int, ...]], dtype: np.dtype, name: str = "y"
     ) -> Targets:
-        """Return ``y`` checked, for outputs of these shapes; errors as for wrong data."""
+        """Return checked targets for outputs of these shapes; ValueError or TypeError if wrong."""
 
     @abstractmethod
     def accuracy(
@@ -138,7 +138,7 @@ class OutputLoss(Loss):
         return () if self.takes_labels else output_shape
 
     def head(self, output: Tensor, loss_weight: float = 1.0) -> Head:
-        """Return what a plan says of an output that goes into this loss."""
+        """Return the plan's description of an output with this loss."""
         target_shape = None if self.takes_labels else self.target_shape(output.shape)
         numbers = self.numbers(output.shape)
         return Head(output, find(self.operation), numbers, loss_weight, target_shape)
@@ -163,7 +163,7 @@ class OutputLoss(Loss):
     def check_target(
         self, y: ArrayLike, output_shape: tuple[int, ...], dtype: np.dtype, name: str = "y"
     ) -> NDArray[Any]:
-        """Return ``y`` in the form that the engine takes: labels, or an array like the output."""
+        """Return ``y`` checked, for the engine: labels, or an array like the output."""
         rows, *shape = output_shape
         return arrays.target_array(y, (rows, *self.target_shape(tuple(shape))), dtype, name)
 
@@ -221,7 +221,7 @@ _runs: MachinePool[PreparedRun] = MachinePool(most=16, most_bytes=1 << 20)
 
 
 def _run_of_loss(loss: OutputLoss, shape: tuple[int, ...], dtype: np.dtype) -> PreparedRun:
-    """Return what runs a chain that is nothing but its loss."""
+    """Return the run of a plan that computes only the loss."""
     loss.check_numbers(dtype)
     output = Tensor(shape[1:])
     plan = make_plan(
@@ -237,7 +237,7 @@ def _run_of_loss(loss: OutputLoss, shape: tuple[int, ...], dtype: np.dtype) -> P
 
 
 def check_all(right: NDArray[np.bool_], target: NDArray[Any], what: str) -> None:
-    """Raise ValueError that names the first row of which something is not right."""
+    """Raise ValueError that names the first row with a wrong value."""
     if not right.all():
         row, *_ = np.argwhere(~right)[0].tolist()
         raise ValueError(f"{what}, but row {row} has {target[~right][0]}.")

@@ -1,4 +1,4 @@
-"""Measures of how good predictions are: each takes what a network gives, and what was right."""
+"""Metrics of predictions: functions of a network's output and of labels or targets."""
 
 from typing import Any
 
@@ -76,7 +76,7 @@ def top_k_accuracy(output: ArrayLike, labels: ArrayLike, k: int = 5) -> float:
 
 
 def confusion_matrix(output: ArrayLike, labels: ArrayLike) -> NDArray[np.int64]:
-    """Return how often class i was taken for class j, as an array of shape (classes, classes).
+    """Return the confusion matrix: how often class i was predicted as class j.
 
     Parameters
     ----------

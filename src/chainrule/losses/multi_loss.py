@@ -16,7 +16,7 @@ from chainrule.utils.wording import plural
 
 @dataclass(frozen=True, init=False)
 class MultiLoss(Loss):
-    """A loss for each output of a network that ends in a :class:`Branch`, added up with weights.
+    """The weighted sum of losses, one for each output of a network that ends in a :class:`Branch`.
 
     ``L = sum(weight * loss)``. Calling it takes tuples of outputs and of targets, and gives a float
     and a tuple of gradients.
@@ -136,7 +136,7 @@ class MultiLoss(Loss):
         Parameters
         ----------
         output, y : tuples
-            Of what each loss takes.
+            Of an output and targets for each loss.
         sample_weight : array of shape (n,), optional
             One weight a row, not negative; the same for all losses.
 

@@ -153,7 +153,7 @@ class QuantileLoss(OutputLoss):
 
 @dataclass(frozen=True)
 class PoissonNLLLoss(OutputLoss):
-    """Negative log-likelihood of counts that are distributed as Poisson says.
+    """Negative log-likelihood of counts that have a Poisson distribution.
 
     The mean over rows and outputs of ``exp(output) - y * output``; with ``log_input=False`` of
     ``output - y * log(output + eps)``.

@@ -81,7 +81,7 @@ class DataSet:
         return {"inputs": self.inputs, **self.targets.arguments(), "weights": self.weights}
 
 
-def rows_a_step(batch_size: Any, rows: int, *, stacklevel: int) -> int:
+def rows_per_step(batch_size: Any, rows: int, *, stacklevel: int) -> int:
     """Return ``batch_size``; or ``rows`` if these are fewer, with a warning that says so.
 
     ``stacklevel`` is that of :func:`warnings.warn` in the function that calls this one.

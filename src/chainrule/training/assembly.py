@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numpy.typing import ArrayLike
 
-from chainrule.models.data_set import DataSet, rows_a_step
+from chainrule.models.data_set import DataSet, rows_per_step
 from chainrule.models.sequential import Sequential
 from chainrule.training.epoch_runner import EpochRunner
 from chainrule.training.options import Options
@@ -45,7 +45,7 @@ def make_runner(
     if batch_size is None:
         batch_size = min(BATCH_SIZE, data.rows)
     else:
-        batch_size = rows_a_step(batch_size, data.rows, stacklevel=stacklevel)
+        batch_size = rows_per_step(batch_size, data.rows, stacklevel=stacklevel)
     _check_smallest_batch(net, data, batch_size)
     return EpochRunner(
         net,

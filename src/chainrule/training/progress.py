@@ -102,7 +102,7 @@ class TrainingProgress:
                 self._bar.stop()  # else the next bar would wait for it
             self._bar, console.quiet = None, quiet
             warnings.warn(
-                f"The progress bar could not be drawn ({cause}); the training goes on without it.",
+                f"The progress bar could not be drawn ({cause}); training continues without it.",
                 RuntimeWarning,
                 stacklevel=2,
             )

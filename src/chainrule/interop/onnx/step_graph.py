@@ -20,7 +20,7 @@ MOST_LAYERS, DEEPEST = 10_000, 20
 class StepGraph:
     """The graph of steps, by the names of their outputs.
 
-    For each value it knows the last one before it that all paths go through (its immediate
+    For each value it holds the last one before it that all paths go through (its immediate
     dominator). ``limit`` is how many bytes joined layers may take. Errors are ValueError.
     """
 
@@ -137,7 +137,7 @@ class StepGraph:
         return [], end
 
     def _chosen(self, step: ImportStep, start: str) -> str:
-        """Return the alternative that equals the other one wherever that one is chosen."""
+        """Return the alternative that equals the other one wherever the condition selects it."""
         try:
             condition, one, other = (evaluate(self._steps, start, name) for name in step.inputs)
         except LookupError:

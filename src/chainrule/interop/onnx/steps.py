@@ -100,7 +100,7 @@ class NodeView:
         return value
 
     def expect(self, **expected: Any) -> None:
-        """Raise ValueError if an attribute is there and says something else."""
+        """Raise ValueError if an attribute is present with another value."""
         for name, value in expected.items():
             found = self.attribute(name, value)
             if found != value:

@@ -59,7 +59,7 @@ class Tensors:
                 found = len(getattr(tensor, FIELDS.get(dtype, "int32_data")))
             if found != size:
                 raise ValueError(
-                    f"tensor {tensor.name} says shape {shape}, but has {found:g} elements"
+                    f"tensor {tensor.name} should have shape {shape}, but has {found:g} elements"
                 )
             array = numpy_helper.to_array(tensor)
         if array.dtype.kind == "f" and not np.isfinite(array).all():

@@ -15,7 +15,7 @@ from chainrule.interop.scipy import objective
 from chainrule.interop.sklearn.build import weights_of
 from chainrule.interop.sklearn.fitted import FittedNetwork
 from chainrule.interop.sklearn.fitting import FIT_FRAMES
-from chainrule.models.data_set import rows_a_step
+from chainrule.models.data_set import rows_per_step
 from chainrule.optimizers import SGD, Adam, Optimizer
 from chainrule.training import fit
 from chainrule.training.callbacks import Callback, Training
@@ -51,7 +51,7 @@ def fit_epochs(
     rows, wanted = len(X), estimator.batch_size
     batch = min(200, rows)
     if wanted != "auto":
-        batch = rows_a_step(wanted, rows, stacklevel=FIT_FRAMES + 2)
+        batch = rows_per_step(wanted, rows, stacklevel=FIT_FRAMES + 2)
     weight = 1.0 if sample_weight is None else float(np.mean(sample_weight))
     decay = estimator.alpha / (batch * weight)
     optimizer = estimator._optimizer

@@ -253,8 +253,8 @@ def _matched(net: Sequential, names: list[str], *, ordered: bool) -> dict[str, s
         if len({re.sub(r"\d+", "#", name.rpartition(".")[0]) for name in names}) > 1:
             raise ValueError(
                 f"The file's names, {_listed(names)}, are not those of the network, "
-                f"{_listed(expected)}, and do not tell their order: give a dict in the layers' "
-                "order."
+                f"{_listed(expected)}, and do not determine their order: give a dict in the "
+                "layers' order."
             )
     if list(map(_kind, names)) != list(map(_kind, expected)):
         missing = [name for name in expected if name not in names]

@@ -68,21 +68,21 @@ class Training:
     epoch: int = field(default=0, init=False)
     step: int = field(default=0, init=False)
     error: BaseException | None = field(default=None, init=False, repr=False)
-    _asked_to_stop: bool = field(default=False, init=False, repr=False)
+    _stop_requested: bool = field(default=False, init=False, repr=False)
 
     @property
     def stop_requested(self) -> bool:
         """Whether a callback has called :meth:`stop`."""
-        return self._asked_to_stop
+        return self._stop_requested
 
     def stop(self) -> None:
         """End the training before its next step."""
-        self._asked_to_stop = True
+        self._stop_requested = True
 
     @property
     def stopped(self) -> bool:
         """Whether the training ends before its next step, because of a callback or Ctrl-C."""
-        return self._asked_to_stop or self.interruption.requested
+        return self._stop_requested or self.interruption.requested
 
     def probe(self, rows: int) -> tuple[NDArray[Any], Any, FloatArray | None]:
         """Return (X, y, sample_weight) of up to ``rows`` rows, evenly spaced: always the same."""

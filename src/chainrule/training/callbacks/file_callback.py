@@ -30,8 +30,8 @@ class FileCallback(Callback):
             if not self._has_warned:
                 self._has_warned = True
                 warnings.warn(
-                    f"{self!r} could not write: {error}. The training goes on, and it is tried "
-                    "again.",
+                    f"{self!r} could not write: {error}. The training continues, and writing is "
+                    "tried again.",
                     RuntimeWarning,
                     stacklevel=2,
                 )

@@ -246,14 +246,14 @@ class Own(cr.schedules.Schedule):
         (lambda steps: np.where(steps == 5, np.nan, 0.1), "rate of step 5 must be .* not nan"),
     ],
 )
-def test_rates_of_an_own_schedule_are_checked(rates, message):
+def test_rates_of_a_custom_schedule_are_checked(rates, message):
     net = network()
     with pytest.raises(ValueError, match=message):
         fit(net, schedule=Own(rates), epochs=100)
     assert np.isfinite(net.params).all()
 
 
-def test_rates_of_an_own_schedule_may_be_of_any_dtype_and_layout():
+def test_rates_of_a_custom_schedule_may_be_of_any_dtype_and_layout():
     nets = network(), network(), network()
     for net, rates in zip(
         nets,
