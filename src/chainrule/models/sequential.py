@@ -138,6 +138,7 @@ class Sequential(Group):
     def _clear_caches(self) -> None:
         """Empty all caches."""
         self._coded = [node for node in self._graph.nodes if node.layer.takes_codes]
+        self._differs_in_training = self._graph.differs_in_training
         self._output_shapes: dict[Shape, tuple[Shape, ...]] = {}  # by input shape
         self._predictors: MachinePool[PreparedRun] = MachinePool(MOST_PREDICTORS)
         # Of the latest call of predict: shape, threads, and what its machine was made for.
@@ -428,7 +429,7 @@ class Sequential(Group):
 
     def check_training_batch(self, rows: int, input_shape: Shape) -> None:
         """Raise ValueError if a training step must not have so many rows of this shape."""
-        if self._graph.differs_in_training:
+        if self._differs_in_training:
             self._graph.check_training_batch(rows, input_shape)
 
     def output_shape(self, input_shape: Shape) -> Shape:
@@ -593,7 +594,12 @@ class Sequential(Group):
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the caches, such as machines, with their memory."""
         caches = (
-            *("_params", "_buffer_vector", "_coded"),  # derived from other attributes
+            *(
+                "_params",
+                "_buffer_vector",
+                "_coded",
+                "_differs_in_training",
+            ),  # derived from other attributes
             *("_output_shapes", "_predictors", "_latest_key", "_updates", "_passes"),
             *("_rows_forward", "_outdated_by", "_masks"),
         )
