@@ -13,6 +13,7 @@ from importlib.util import find_spec
 # Left to right as in the tables.
 IMPLEMENTATIONS = {
     "chainrule": "chainrule.cli.measurement.chainrule_implementation:Chainrule",
+    "train-step": "chainrule.cli.measurement.chainrule_implementation:ChainruleStep",
     "engine": "chainrule.cli.measurement.chainrule_implementation:ChainruleEngine",
     "numpy": "benchmarks.peers.numpy_baseline:NumPy",
     "sklearn": "benchmarks.peers.sklearn_baseline:ScikitLearn",

@@ -13,6 +13,8 @@ class ScikitLearn(Implementation):
 
     @staticmethod
     def refusal(workload):
+        if workload.from_python:
+            return "its partial_fit of one batch does more than a step"
         return "" if workload.updates else "it has no public function that returns a gradient"
 
     def start(self, parameters):

@@ -19,6 +19,8 @@ class Chainrule(Implementation):
         self.optimizer = cr.Adam(LEARNING_RATE, BETAS, EPS)
 
     def train(self, seed, epochs):
+        if self.workload.from_python:
+            return self.loop(seed, epochs)
         history = cr.fit(
             self.network,
             self.X,
@@ -33,12 +35,40 @@ class Chainrule(Implementation):
         )
         return history.loss
 
+    def loop(self, seed, epochs):
+        means = []
+        for batches in self.orders(seed, epochs):
+            losses = [self.step(*xy) for xy in zip(self.X[batches], self.y[batches], strict=True)]
+            means.append(float(np.mean(losses)))
+        return means
+
+    def step(self, x, y):
+        output = self.network.forward(x)
+        value, d_output = self.workload.loss(output, y)
+        self.network.backward(d_output)
+        self.optimizer.step(self.network)
+        return value
+
     def gradient(self, times):
         for _ in range(times):
             output = self.network.forward(self.X)
             value, d_output = self.workload.loss(output, self.y)
             self.network.backward(d_output)
         return [value, float(np.linalg.norm(self.network.grads))]
+
+
+class ChainruleStep(Chainrule):
+    """A step in one call."""
+
+    name = "chainrule train_step"
+
+    @staticmethod
+    def refusal(workload):
+        return "" if workload.from_python else "it is for batches that come from Python"
+
+    def start(self, parameters):
+        super().start(parameters)
+        self.step = cr.train_step(self.network, self.workload.loss, self.optimizer)
 
 
 class ChainruleEngine(Chainrule):
