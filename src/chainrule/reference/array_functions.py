@@ -25,8 +25,8 @@ WEIGHTED = {
     "bce_with_logits": ("pos_weight", "weighted_bce_with_logits"),
     "cross_entropy": ("weight", "weighted_cross_entropy"),
 }
-# They are no functions of their own then.
-PARTS = frozenset({"gelu_tanh", "weighted_bce_with_logits", "weighted_cross_entropy"})
+# They are no functions of their own then; nor is what only other operations use.
+PARTS = frozenset({"gelu_tanh", "rsqrt", "weighted_bce_with_logits", "weighted_cross_entropy"})
 
 
 class Shapes(NamedTuple):
