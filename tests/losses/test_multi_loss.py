@@ -1,9 +1,12 @@
 """Several outputs: what a network with them gives and takes, and how it is trained."""
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.autodiff import machines
 
 
 def batch(*shape, seed=0):
@@ -50,6 +53,14 @@ def counted_by_hand(net, x, labels, values, weights):
     return np.average(rows, weights=of_classes) + 0.3 * squares
 
 
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Derivatives of few rows need several blocks, where a loss is a mean over them."""
+    monkeypatch.setattr(machines, "MOST_ROWS", 100)
+    # The function has the name of its module.
+    monkeypatch.setattr(import_module("chainrule.interop.scipy.objective"), "BLOCK", 100)
+
+
 def smooth_network(**options):
     heads = cr.Branch(cr.Linear(5, 3), cr.Linear(5, 2))
     return cr.Sequential(cr.Linear(4, 5), cr.Tanh(), heads, seed=0, dtype="float64", **options)
@@ -57,7 +68,8 @@ def smooth_network(**options):
 
 @pytest.mark.parametrize("backend", ["numba", "numpy"])
 @pytest.mark.parametrize("threads", [1, 3])
-@pytest.mark.parametrize("rows", [7, 4200])
+@pytest.mark.parametrize("rows", [7, 250])
+@pytest.mark.usefixtures("small_blocks")
 def test_class_weights_count_rows_for_their_loss_alone(rows, threads, backend, all_threads):
     """In the loss, in derivatives, in training and in validation, of any number of rows."""
     rng = np.random.default_rng(3)
@@ -98,11 +110,12 @@ def test_class_weights_count_rows_for_their_loss_alone(rows, threads, backend, a
         assert history.validation_loss == [pytest.approx(after, rel=1e-6)]
 
 
+@pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("product", [cr.gauss_newton_vp, cr.fisher_vp])
 def test_products_with_class_weights_are_the_sum_of_those_of_each_loss(product):
     """Of a network whose first output has the classes, as if it had no other."""
     rng = np.random.default_rng(0)
-    x, labels, values = rng.normal(size=(4200, 4)), rng.integers(0, 3, 4200), np.zeros((4200, 2))
+    x, labels, values = rng.normal(size=(250, 4)), rng.integers(0, 3, 250), np.zeros((250, 2))
     net = smooth_network()
     v, results = rng.normal(size=net.params.size), []
     for loss in (

@@ -35,7 +35,8 @@ def per_sample_grad(
     """Return the gradient of each sample's loss by the parameters, one row a sample.
 
     There is one forward and one backward pass for all samples; a sample's gradient by a weight is
-    then an outer product. The mean of the rows is the gradient of the batch.
+    then an outer product. The mean of the rows is the gradient of the batch; but a loss with class
+    weights divides by their sum, and its rows are the gradients of ``weight[label] * loss``.
 
     Parameters
     ----------

@@ -133,7 +133,7 @@ def _number(
     accepts: Callable[[float], bool],
 ) -> float:
     # float() parses texts, takes True for 1, and an array for its only number.
-    is_other = isinstance(value, str | bytes | bool | np.bool_) or np.ndim(value) > 0
+    is_other = isinstance(value, str | bytes | bool | np.bool_) or getattr(value, "ndim", 0) > 0
     try:
         number = None if is_other else float(value)
     except (TypeError, ValueError):
