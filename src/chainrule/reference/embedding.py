@@ -20,5 +20,6 @@ def embedding_backward_weight(dy, x, padding, adds, begin, d_weight):
     """
     codes = x.astype(int).reshape(-1)
     own = (codes >= begin) & (codes < begin + len(d_weight)) & (codes != padding)
-    d_weight *= adds
+    if not adds:
+        d_weight[...] = 0
     np.add.at(d_weight, codes[own] - begin, dy[own])

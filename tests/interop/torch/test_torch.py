@@ -330,6 +330,45 @@ def test_dropout_is_refused_in_training():
     np.testing.assert_array_equal(module.eval()(x).detach(), net.predict(x))
 
 
+def test_batch_norm_trains_as_that_of_torch():
+    model = torch.nn.Sequential(
+        torch.nn.Linear(3, 5), torch.nn.BatchNorm1d(5), torch.nn.Tanh(), torch.nn.LayerNorm(5),
+        torch.nn.Linear(5, 2),
+    ).double()  # fmt: skip
+    net = cr.Sequential(
+        cr.Linear(3, 5), cr.BatchNorm(5), cr.Tanh(), cr.LayerNorm(5), cr.Linear(5, 2),
+        dtype="float64",
+    )  # fmt: skip
+    cr.interop.torch.from_state_dict(net, model.state_dict())
+    x, y = random(24, 3), random(24, 2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    for _ in range(3):
+        for begin in (0, 8, 16):
+            optimizer.zero_grad()
+            loss = torch.nn.MSELoss()(model(x[begin : begin + 8]), y[begin : begin + 8])
+            loss.backward()
+            optimizer.step()
+    cr.fit(
+        net, x.numpy(), y.numpy(), loss=cr.MSELoss(), optimizer=cr.SGD(lr=0.1, momentum=0.9),
+        epochs=3, batch_size=8, shuffle=False, progress=False,
+    )  # fmt: skip
+    state, expected = cr.interop.torch.to_state_dict(net), model.state_dict()
+    assert list(state) == list(expected)
+    for name in expected:
+        assert state[name].dtype == expected[name].dtype
+        assert state[name].shape == expected[name].shape
+        torch.testing.assert_close(state[name], expected[name], rtol=1e-9, atol=1e-12)
+    model.load_state_dict(state)
+    np.testing.assert_allclose(model.eval()(x).detach(), net.predict(x.numpy()), rtol=1e-10)
+    module = as_torch(net)
+    with pytest.raises(RuntimeError, match="BatchNorm no statistics"):
+        module(x)
+    np.testing.assert_array_equal(module.eval()(x).detach(), net.predict(x.numpy()))
+    assert list(module.state_dict()) == list(state)
+    module.load_state_dict(state)
+    assert dict(module.named_buffers()).keys() == net.buffers().keys()
+
+
 def test_threads():
     module = as_torch(pair()[0])
     batches = [random(7, 3) + i for i in range(16)]
