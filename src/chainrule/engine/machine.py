@@ -299,6 +299,8 @@ class Machine:
 
         Of several outputs or seeds, it is the one with this number.
         """
+        if place == "d_input" and self.plan.has_no_input_gradient:
+            return np.zeros((rows, *self.plan.input_shape), self.dtype)
         found = self.plan.named[place, number]
         return self._rows(found, rows).reshape(rows, *found.shape)
 

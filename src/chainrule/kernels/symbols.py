@@ -5,11 +5,14 @@ compiles or loads code that has symbols defines these first.
 """
 
 from importlib import import_module
+from typing import Any
 
 import llvmlite.binding as llvm
 
-_providers = {}  # by a function's module and name: what returns its address, for types of arguments
-_defined = {}  # by symbol: the function's module and name, and the types of its arguments
+# By a function's module and name: what returns its address, for types of arguments.
+_providers: dict[tuple[str, str], Any] = {}
+# By symbol: the function's module and name, and the types of its arguments.
+_defined: dict[str, tuple[str, str, Any]] = {}
 
 
 def register(module, function, provider):

@@ -1,9 +1,10 @@
 """The arguments of a plan's functions: arrays and numbers, as a table of int64s holds them."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
+from functools import lru_cache
 from math import prod
 from struct import pack, unpack
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from chainrule.kernels import context
 from chainrule.kernels.argument import Kind, Rows
@@ -28,29 +29,19 @@ class Argument(NamedTuple):
 
     kind: Kind
     base: int = -1
-    place: Hashable = 0
+    place: Any = 0
     words: tuple[int, ...] = ()
 
-    @property
-    def buffer(self) -> Hashable | None:
-        """The key of the arena's buffer that it is; None if it is none."""
-        return self.place if self.base == context.ARENA else None
 
-    def encode(self, places: Mapping[Hashable, int]) -> list[int]:
-        """Return its words, with the arena's buffers at these places."""
-        if self.base < 0:
-            return list(self.words)
-        place = places[self.place] if self.base == context.ARENA else self.place
-        assert isinstance(place, int)
-        return [self.base, place, *self.words]
+_kind = lru_cache(1024)(Kind)  # those of one plan are much the same, and those of the next
 
 
 def number(value: float) -> Argument:
     """Return a number of the plan's: an int stays one, anything else is a float64."""
     if isinstance(value, int):
-        return Argument(Kind(Rows.NUMBER, dtype="i8"), words=(int(value),))
+        return Argument(_kind(Rows.NUMBER, dtype="i8"), words=(int(value),))
     (bits,) = unpack("q", pack("d", value))
-    return Argument(Kind(Rows.NUMBER, dtype="f8"), words=(bits,))
+    return Argument(_kind(Rows.NUMBER, dtype="f8"), words=(bits,))
 
 
 def hyperparameter(value: float | tuple[float, ...]) -> Argument:
@@ -62,24 +53,24 @@ def hyperparameter(value: float | tuple[float, ...]) -> Argument:
 
 def word(place: int, dtype: str = "i8") -> Argument:
     """Return a word of the context."""
-    return Argument(Kind(Rows.WORD, dtype=dtype, word=place))
+    return Argument(_kind(Rows.WORD, dtype=dtype, word=place))
 
 
 def position(row_size: int) -> Argument:
     """Return how many numbers come before the thread's rows, of an array of such rows."""
-    return Argument(Kind(Rows.POSITION), words=(row_size,))
+    return Argument(_kind(Rows.POSITION), words=(row_size,))
 
 
 def whole(base: int, place: Hashable, shape: tuple[int, ...], dtype: str = "") -> Argument:
     """Return a whole array."""
-    return Argument(Kind(Rows.ALL, len(shape), dtype), base, place, shape)
+    return Argument(_kind(Rows.ALL, len(shape), dtype), base, place, shape)
 
 
 def counted(
     base: int, count: int, columns: tuple[int, ...], dtype: str = "", before: int = 0
 ) -> Argument:
     """Return an array of as many rows as the context says, behind ``before`` columns of others."""
-    return Argument(Kind(Rows.COUNTED, 1 + len(columns), dtype, count), base, before, columns)
+    return Argument(_kind(Rows.COUNTED, 1 + len(columns), dtype, count), base, before, columns)
 
 
 def share(
@@ -95,12 +86,12 @@ def share(
     ``place`` is where the vector begins, in bytes.
     """
     words = start, units, prod(unit_shape), *unit_shape
-    return Argument(Kind(Rows.SHARE, len(unit_shape)), base, place, words)
+    return Argument(_kind(Rows.SHARE, len(unit_shape)), base, place, words)
 
 
 def share_start(start: int, units: int, unit_shape: tuple[int, ...]) -> Argument:
     """Return how many units come before a thread's share."""
-    return Argument(Kind(Rows.SHARE_START), words=(start, units, prod(unit_shape)))
+    return Argument(_kind(Rows.SHARE_START), words=(start, units, prod(unit_shape)))
 
 
 def rows_of(
@@ -118,6 +109,13 @@ def rows_of(
 
     With fewer axes than rows of that shape have, the first ones are merged.
     """
+    axes, *words = _words_of_rows(shape, item, ndim)
+    return Argument(_kind(rows, axes, dtype, start), base, place, tuple(words))
+
+
+@lru_cache(1024)
+def _words_of_rows(shape: tuple[int, ...], item: int, ndim: int | None) -> tuple[int, ...]:
+    """Return the axes of an array of such rows; bytes of a row, repeat, and the other lengths."""
     most = 1 + len(shape)
     ndim = most if ndim is None else ndim
     if ndim > most:
@@ -126,5 +124,4 @@ def rows_of(
     repeat = prod(shape) // max(1, prod(lengths)) if prod(shape) else 0
     if ndim == most:
         repeat = 1
-    words = (prod(shape) * item, repeat, *lengths)
-    return Argument(Kind(rows, ndim, dtype, start), base, place, words)
+    return (ndim, prod(shape) * item, repeat, *lengths)

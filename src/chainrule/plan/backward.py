@@ -44,6 +44,10 @@ class Backward:
         for step in reversed(steps):
             self._append(step)
 
+    def reaches(self, tensor: Tensor) -> bool:
+        """Tell whether some output depends on a value, so that there is a gradient by it."""
+        return tensor.buffer in self._has_gradient
+
     def _append(self, step: Step) -> None:
         if step.y.buffer not in self._has_gradient:
             return  # no output's gradient comes here: the value is read where the derivative is 0
@@ -85,8 +89,6 @@ class Backward:
     def _append_operand(
         self, step: Step, name: str, tensor: Tensor, functions: tuple[Function, ...], flags: int
     ) -> None:
-        from chainrule.kernels.combine import accumulate  # loads Numba
-
         caller, adds = self._caller, self._joins(tensor.buffer)
         written = "dx" if name == "x" else f"d_{name}"
         adds_itself = "adds" in functions[-1].names and "adds" not in step.parameters
@@ -97,6 +99,8 @@ class Backward:
         for code in functions:
             self.calls.append(caller.call(step, code, flags, adds=adds, buffers=buffers))
         if adds and not adds_itself:
+            from chainrule.kernels.combine import accumulate  # loads Numba
+
             both = [
                 rows_of(context.ARENA, buffer, tensor.shape, caller.item, ndim=1)
                 for buffer in (target, sum_at)

@@ -8,7 +8,7 @@ from functools import cached_property
 from math import prod
 
 from chainrule.kernels import context
-from chainrule.kernels.argument import HEADER, Kind, Rows
+from chainrule.kernels.argument import Kind, Rows
 from chainrule.operations.operation import Function, ParameterUse, Step, Tensor, View
 from chainrule.plan.argument import (
     Argument,
@@ -38,11 +38,6 @@ class Call:
     arguments: tuple[Argument, ...]
     flags: int = 0
 
-    @property
-    def buffers(self) -> list[Hashable]:
-        """The arena's buffers that it reads or writes."""
-        return [a.buffer for a in self.arguments if a.buffer is not None]
-
     @cached_property
     def kinds(self) -> tuple[Kind, ...]:
         """What compiled code must know of its arguments."""
@@ -50,10 +45,13 @@ class Call:
 
     def encode(self, places: Mapping[Hashable, int]) -> list[int]:
         """Return the row, without the function: the binding fills in its address."""
-        row = [0] * HEADER
-        row[1] = self.flags | (0 if self.function.can_compile else context.Flag.PYTHON)
-        for argument in self.arguments:
-            row += argument.encode(places)
+        row = [0, self.flags | (0 if self.function.can_compile else context.Flag.PYTHON)]
+        for _, base, place, words in self.arguments:
+            if base == context.ARENA:
+                row += base, places[place]
+            elif base >= 0:
+                row += base, place
+            row += words
         return row
 
 
@@ -94,15 +92,22 @@ class Caller:
         ``buffers`` are other ones than usual for what is named so.
         """
         buffers = buffers or {}
+        operands = dict(zip(step.operation.operands, step.operands, strict=True))
         arguments = [
-            self._argument(step, function, name, adds, buffers.get(name)) for name in function.names
+            self._argument(step, operands, function, name, adds, buffers.get(name))
+            for name in function.names
         ]
         return Call(function, tuple(arguments), flags)
 
     def _argument(
-        self, step: Step, function: Function, name: str, adds: bool, buffer: Hashable | None
+        self,
+        step: Step,
+        operands: Mapping[str, Tensor],
+        function: Function,
+        name: str,
+        adds: bool,
+        buffer: Hashable | None,
     ) -> Argument:
-        operands = dict(zip(step.operation.operands, step.operands, strict=True))
         if name == "y" or name in operands:
             tensor = step.y if name == "y" else operands[name]
             return self._rows(tensor, buffer or value(tensor), step.operation.view)
@@ -148,8 +153,7 @@ class Caller:
         )
 
     def _rows(self, tensor: Tensor, buffer: Hashable, view: View) -> Argument:
-        ndim = {View.FLAT: 1, View.LAST_AXIS: 2, View.WHOLE: None}[view]
-        return rows_of(context.ARENA, buffer, tensor.shape, self.item, ndim=ndim)
+        return rows_of(context.ARENA, buffer, tensor.shape, self.item, ndim=int(view) or None)
 
     def _offset(self, use: ParameterUse) -> int:
         return self.offsets[use.name]

@@ -108,6 +108,11 @@ class Plan:
         return sum(head.takes_labels for head in self.heads)
 
     @cached_property
+    def has_no_input_gradient(self) -> bool:
+        """Whether the backward pass never comes to the input, so that the gradient by it is 0."""
+        return self.backward and gradient(self.input) not in self.places
+
+    @cached_property
     def draws_masks(self) -> bool:
         """Whether some step draws a mask at random, as dropout does."""
         kinds = (kind for call in self.program for kind in call.kinds)
@@ -207,14 +212,15 @@ def make_plan(
     calls[Section.LOSS_SUM] = calls_of_loss_sum(caller, heads)
     calls[Section.OUTPUT] = calls_of_output(caller, outputs)
     if backward:
-        calls[Section.BACKWARD] = Backward(caller, order, outputs, [first, *seeds]).calls
-        if rescale is not None:
+        backward_pass = Backward(caller, order, outputs, [first, *seeds])
+        calls[Section.BACKWARD] = backward_pass.calls
+        if rescale is not None and backward_pass.reaches(first):
             calls[Section.BACKWARD] += _call_of_rescaled_gradient(caller, first, rescale)
 
     memory = Memory(item, batch, -(-batch // chunk))
-    _reserve(memory, calls, first, seeds, outputs, batch * item, backward)
+    end = _reserve(memory, calls, first, seeds, outputs, batch * item, backward)
     # Several threads need not be at the same step at the same time.
-    places, size = memory.places(share=threads == 1 and not retain)
+    places, size = memory.places(end, share=threads == 1 and not retain)
     scratch_at = -(-size // ALIGNMENT) * ALIGNMENT
     program = tuple(call for section in calls for call in section)
     return Plan(
@@ -257,33 +263,30 @@ def _reserve(
     outputs: Sequence[Tensor],
     row_bytes: int,
     backward: bool,
-) -> None:
-    """Note which buffers are needed when.
+) -> int:
+    """Note which buffers are needed when; return the last moment.
 
     Outputs are there for the caller after the forward pass, and gradients by them may come from
-    the caller before the backward pass; the gradient by the input is there after it, and seeds are
-    still there for the next run.
+    the caller before the backward pass; the gradient by the input is there after it, unless it is
+    0 because no output depends on the input. Seeds are still there for the next run.
     """
     moment = memory.touch(calls[Section.GATHER], 0)
-    memory.need(value(first), first.size * row_bytes, (0,))
+    memory.need(value(first), first.size * row_bytes, 0, 0)
     between = memory.touch(calls[Section.FORWARD], moment)
     # At one moment: what the loss needs, and what its caller finds afterwards.
     for section in (Section.LOSS, Section.LOSS_SUM, Section.OUTPUT):
         for call in calls[section]:
             memory.touch([call], between)
     for output in outputs:
-        memory.need(value(output), output.size * row_bytes, (between,))
+        memory.need(value(output), output.size * row_bytes, between, between)
         if backward:
-            memory.need(gradient(output), output.size * row_bytes, (between,))
+            memory.need(gradient(output), output.size * row_bytes, between, between)
     end = memory.touch(calls[Section.BACKWARD], between + 1)
-    for call in (call for section in calls for call in section):
-        for buffer in call.buffers:
-            if isinstance(buffer, Constants):
-                memory.need(buffer, 0, (0, end))
     for seed in seeds:
-        memory.need(value(seed), seed.size * row_bytes, (0, end))
-    if backward:
-        memory.need(gradient(first), first.size * row_bytes, (end,))
+        memory.need(value(seed), seed.size * row_bytes, 0, end)
+    if gradient(first) in memory:
+        memory.need(gradient(first), first.size * row_bytes, end, end)
+    return end
 
 
 def _call_of_rescaled_gradient(caller: Caller, first: Tensor, rescale: Step) -> list[Call]:
