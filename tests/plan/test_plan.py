@@ -189,6 +189,21 @@ def test_the_gather_does_no_rescale_of_a_seed():
     assert (machine.rows_at("output", 4) == 6.0).all()
 
 
+@pytest.mark.parametrize("scale", [1.0, 2.0])
+def test_the_gradient_by_an_input_that_no_output_depends_on_is_0_and_takes_no_memory(scale):
+    builder, x, seed = PlanBuilder(), Tensor((2,)), Tensor((2,))
+    builder.rescale(x, scale)
+    plan = plan_of(builder, x, [Head(builder.rescale(seed, 3.0))], seeds=[seed])
+    assert gradient(plan.input) not in plan.places
+    machine = Machine(plan, FLOAT64, "numba")
+    machine.arena[...] = 7.0
+    machine.run(Phase.FORWARD, 4, params=np.empty(0), inputs=np.ones((4, 2)))
+    machine.start_back_with([1.0], 4)
+    machine.run(Phase.BACKWARD | Phase.INPUT_GRADIENT, 4, params=np.empty(0))
+    assert (machine.rows_at("d_input", 4) == np.zeros((4, 2))).all()
+    assert ("d_input", 0) in plan_of(builder, x, [Head(builder.rescale(x, 2.0))]).named
+
+
 @pytest.mark.parametrize(
     ("given", "name"),
     [

@@ -331,6 +331,8 @@ class Machine:
 
         ``number`` selects one of several outputs or seeds.
         """
+        if place == "d_input" and self.plan.has_no_input_gradient:
+            return np.zeros((rows, *self.plan.input_shape), self.dtype)
         key = place, rows, number
         view = self._views.get(key)
         if view is None:

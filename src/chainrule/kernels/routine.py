@@ -26,7 +26,8 @@ def routine(function):
     def typed(*arguments):
         return types.void(*map(types.unliteral, arguments))
 
-    vars(typed)["__signature__"] = inspect.signature(function)
+    # Numba would take *arguments for a tuple.
+    typed.pysig = inspect.signature(function)  # type: ignore[attr-defined]
     type_callable(function)(lambda context: typed)
 
     @lower_builtin(function, types.VarArg(types.Any))

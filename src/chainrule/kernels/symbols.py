@@ -9,12 +9,10 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
-_providers: dict[
-    Any, Any
-] = {}  # by a function's module and name: what returns its address, for types of arguments
-_defined: dict[
-    str, Any
-] = {}  # by symbol: the function's module and name, and the types of its arguments
+# By a function's module and name: what returns its address, for types of arguments.
+_providers: dict[tuple[str, str], Any] = {}
+# By symbol: the function's module and name, and the types of its arguments.
+_defined: dict[str, tuple[str, str, Any]] = {}
 
 
 def register(module, function, provider):

@@ -44,6 +44,10 @@ class Backward:
         for step in reversed(steps):
             self._append(step)
 
+    def reaches(self, tensor: Tensor) -> bool:
+        """Tell whether some output depends on a value, so that there is a gradient by it."""
+        return tensor.buffer in self._has_gradient
+
     def _append(self, step: Step) -> None:
         if step.y.buffer not in self._has_gradient:
             return  # the outputs' derivatives by this value are 0
@@ -89,8 +93,6 @@ class Backward:
     def _append_operand(
         self, step: Step, name: str, tensor: Tensor, functions: tuple[Function, ...], flags: int
     ) -> None:
-        from chainrule.kernels.combine import accumulate  # loads Numba
-
         caller, adds = self._caller, self._joins(tensor.buffer)
         written = "dx" if name == "x" else f"d_{name}"
         adds_itself = "adds" in functions[-1].names and "adds" not in step.parameters
@@ -100,6 +102,8 @@ class Backward:
         buffers: dict[str, Hashable] = {"temporary": ("temporary", name, step), written: target}
         self.calls += caller.in_a_row(step, functions, flags, adds=adds, buffers=buffers)
         if adds and not adds_itself:
+            from chainrule.kernels.combine import accumulate  # loads Numba
+
             both = [
                 rows_of(context.ARENA, buffer, tensor.shape, caller.item, ndim=1)
                 for buffer in (target, sum_at)

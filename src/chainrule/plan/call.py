@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from chainrule.kernels import context
-from chainrule.kernels.argument import HEADER, Kind
+from chainrule.kernels.argument import Kind
 from chainrule.kernels.context import Flag
 from chainrule.operations.operation import Function, ParameterUse, Step, Tensor, View
 from chainrule.plan.argument import (
@@ -42,11 +42,6 @@ class Call:
     arguments: tuple[Argument, ...]
     flags: int = 0
 
-    @property
-    def buffers(self) -> list[Hashable]:
-        """The arena's buffers that it reads or writes."""
-        return [a.buffer for a in self.arguments if a.buffer is not None]
-
     @cached_property
     def kinds(self) -> tuple[Kind, ...]:
         """The kinds of its arguments, for which the function is compiled."""
@@ -54,10 +49,13 @@ class Call:
 
     def encode(self, places: Mapping[Hashable, int]) -> list[int]:
         """Return the call's row of the table; the binding fills in the function's address."""
-        row = [0] * HEADER
-        row[1] = self.flags | (0 if self.function.can_compile else context.Flag.PYTHON)
-        for argument in self.arguments:
-            row += argument.encode(places)
+        row = [0, self.flags | (0 if self.function.can_compile else Flag.PYTHON)]
+        for _, base, place, words in self.arguments:
+            if base == context.ARENA:
+                row += base, places[place]
+            elif base >= 0:
+                row += base, place
+            row += words
         return row
 
 
@@ -98,8 +96,10 @@ class Caller:
         ``buffers`` replaces the buffers of some arguments, by name.
         """
         buffers = buffers or {}
+        operands = dict(zip(step.operation.operands, step.operands, strict=True))
         arguments = [
-            self._argument(step, function, name, adds, buffers.get(name)) for name in function.names
+            self._argument(step, operands, function, name, adds, buffers.get(name))
+            for name in function.names
         ]
         return Call(function, tuple(arguments), flags)
 
@@ -128,9 +128,14 @@ class Caller:
         return calls
 
     def _argument(
-        self, step: Step, function: Function, name: str, adds: bool, buffer: Hashable | None
+        self,
+        step: Step,
+        operands: Mapping[str, Tensor],
+        function: Function,
+        name: str,
+        adds: bool,
+        buffer: Hashable | None,
     ) -> Argument:
-        operands = dict(zip(step.operation.operands, step.operands, strict=True))
         if name == "y" or name in operands:
             tensor = step.y if name == "y" else operands[name]
             return self._rows(tensor, buffer or value(tensor), step.operation.view)
@@ -183,8 +188,7 @@ class Caller:
         )
 
     def _rows(self, tensor: Tensor, buffer: Hashable, view: View) -> Argument:
-        ndim = {View.FLAT: 1, View.LAST_AXIS: 2, View.WHOLE: None}[view]
-        return rows_of(context.ARENA, buffer, tensor.shape, self.item, ndim=ndim)
+        return rows_of(context.ARENA, buffer, tensor.shape, self.item, ndim=int(view) or None)
 
     def _offset(self, use: ParameterUse) -> int:
         return self.offsets[use.name]

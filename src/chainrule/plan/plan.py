@@ -114,6 +114,11 @@ class Plan:
         return sum(head.takes_labels for head in self.heads)
 
     @cached_property
+    def has_no_input_gradient(self) -> bool:
+        """Whether the backward pass never comes to the input, so that the gradient by it is 0."""
+        return self.backward and gradient(self.input) not in self.places
+
+    @cached_property
     def draws_masks(self) -> bool:
         """Whether some step draws a mask at random, as dropout does."""
         kinds = (kind for call in self.program for kind in call.kinds)
@@ -225,14 +230,15 @@ def make_plan(
     calls[Section.BUFFERS] = calls_of_buffers(caller, order)
     calls[Section.OUTPUT] = calls_of_output(caller, outputs)
     if backward:
-        calls[Section.BACKWARD] = Backward(caller, order, outputs, [first, *seeds]).calls
-        if rescale is not None:
+        backward_pass = Backward(caller, order, outputs, [first, *seeds])
+        calls[Section.BACKWARD] = backward_pass.calls
+        if rescale is not None and backward_pass.reaches(first):
             calls[Section.BACKWARD] += _call_of_rescaled_gradient(caller, first, rescale)
 
     memory = Memory(item, batch, -(-batch // chunk))
-    _reserve(memory, calls, first, seeds, outputs, batch * item, backward)
+    end = _reserve(memory, calls, first, seeds, outputs, batch * item, backward)
     # Several threads may be at different steps at the same time.
-    places, size = memory.places(share=threads == 1 and not retain)
+    places, size = memory.places(end, share=threads == 1 and not retain)
     scratch_at = -(-size // ALIGNMENT) * ALIGNMENT
     program = tuple(call for section in calls for call in section)
     return Plan(
@@ -275,32 +281,30 @@ def _reserve(
     outputs: Sequence[Tensor],
     row_bytes: int,
     backward: bool,
-) -> None:
-    """Record the lifetimes of all buffers.
+) -> int:
+    """Record the lifetimes of all buffers; return the last moment.
 
     The caller reads the outputs after the forward pass, and may write the gradients by them before
-    the backward pass; it reads the gradient by the input after it, and seeds stay for the next run.
+    the backward pass; it reads the gradient by the input after it, unless that is 0 because no
+    output depends on the input. Seeds stay for the next run.
     """
     moment = memory.touch(calls[Section.GATHER], 0)
-    memory.need(value(first), first.size * row_bytes, (0,))
+    memory.need(value(first), first.size * row_bytes, 0, 0)
     between = memory.touch(calls[Section.FORWARD], moment)
     # The buffers of these sections all live at one moment, together with the outputs.
     for section in (Section.LOSS, Section.LOSS_SUM, Section.BUFFERS, Section.OUTPUT):
         for call in calls[section]:
             memory.touch([call], between)
     for output in outputs:
-        memory.need(value(output), output.size * row_bytes, (between,))
+        memory.need(value(output), output.size * row_bytes, between, between)
         if backward:
-            memory.need(gradient(output), output.size * row_bytes, (between,))
+            memory.need(gradient(output), output.size * row_bytes, between, between)
     end = memory.touch(calls[Section.BACKWARD], between + 1)
-    for call in (call for section in calls for call in section):
-        for buffer in call.buffers:
-            if isinstance(buffer, Constants):
-                memory.need(buffer, 0, (0, end))
     for seed in seeds:
-        memory.need(value(seed), seed.size * row_bytes, (0, end))
-    if backward:
-        memory.need(gradient(first), first.size * row_bytes, (end,))
+        memory.need(value(seed), seed.size * row_bytes, 0, end)
+    if gradient(first) in memory:
+        memory.need(gradient(first), first.size * row_bytes, end, end)
+    return end
 
 
 def _call_of_rescaled_gradient(caller: Caller, first: Tensor, rescale: Step) -> list[Call]:

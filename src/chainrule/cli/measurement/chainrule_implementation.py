@@ -68,7 +68,10 @@ class ChainruleStep(Chainrule):
 
     def start(self, parameters):
         super().start(parameters)
-        self.step = cr.train_step(self.network, self.workload.loss, self.optimizer)
+        self.train_step = cr.train_step(self.network, self.workload.loss, self.optimizer)
+
+    def step(self, x, y):
+        return self.train_step(x, y)
 
 
 class ChainruleEngine(Chainrule):
