@@ -88,6 +88,7 @@ def test_docstrings_have_examples_that_run(name):
     assert examples.examples
     assert doctest.DocTestRunner().run(examples).failed == 0
     assert inspect.getdoc(getattr(cr.reference, name))
+    assert inspect.getsource(function).startswith(f"def {name}(")
 
 
 def test_numba_waits_for_the_first_use():

@@ -8,6 +8,7 @@ Behind these arrays, twins take numbers, with their usual values as defaults. A 
 default is None may be left out. ``chainrule.ops`` has the same functions, compiled.
 """
 
+import linecache
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -144,8 +145,14 @@ class ArrayFunction:
         if self.weights:
             weighted = f"return run.weighted({', '.join([*given, self.weights, *numbers])})"
             lines = [f"if {self.weights} is not None:", f"    {weighted}", *lines]
+        source, file = (
+            "\n    ".join([f"def {self.name}{taken}:", *lines]),
+            f"<{module}.{self.name}>",
+        )
+        # Where tracebacks and inspect.getsource look for it.
+        linecache.cache[file] = len(source), None, source.splitlines(keepends=True), file
         namespace: dict[str, Any] = {"run": run, "__name__": module}
-        exec("\n    ".join([f"def {self.name}{taken}:", *lines]), namespace)
+        exec(compile(source, file, "exec"), namespace)
         function: Callable[..., Any] = namespace[self.name]
         function.__doc__ = doc
         return function
