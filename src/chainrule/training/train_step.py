@@ -22,9 +22,7 @@ from chainrule.utils.arguments import shortened
 STEP = Phase.FORWARD | Phase.BACKWARD | Phase.UPDATE
 
 
-def train_step(
-    net: Sequential, loss: Loss, optimizer: Optimizer
-) -> Callable[[ArrayLike, Any, ArrayLike | None], float]:
+def train_step(net: Sequential, loss: Loss, optimizer: Optimizer) -> Callable[..., float]:
     """Return the function ``(x, y, weight=None) -> loss`` that does one training step.
 
     It does what ``net.forward``, the loss, ``net.backward`` and ``optimizer.step`` do one after
