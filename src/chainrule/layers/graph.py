@@ -107,7 +107,9 @@ class Graph(NamedTuple):
         for node in self.nodes:
             parameters = node.layer.parameters() if node.is_first else {}
             for name, parameter in parameters.items():
-                fan_in = parameters["weight"].shape[0] if "weight" in parameters else 1
+                fan_in = parameter.fan_in
+                if fan_in is None:
+                    fan_in = parameters["weight"].shape[0] if "weight" in parameters else 1
                 yield f"{node.owner}.{name}", parameter.initializer(parameter.shape, fan_in, rng)
 
 

@@ -23,6 +23,12 @@ class Parameter:
         Each at least 0.
     initializer : Initializer
         One of :mod:`chainrule.initializers`, or your own.
+    fan_in : int, optional
+        The number of inputs that one output is a sum over, by which initializers scale. By default
+        the length of the first axis of the layer's ``weight``, and 1 without one.
+    torch_axes : tuple of int, optional
+        The order of these axes in PyTorch's parameter, as in :func:`numpy.transpose`: ``(1, 0)``
+        for a linear layer's weight. By default the same order.
 
     Raises
     ------
@@ -38,6 +44,8 @@ class Parameter:
 
     shape: Shape
     initializer: Initializer
+    fan_in: int | None = None
+    torch_axes: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.shape, tuple | list):
@@ -50,6 +58,15 @@ class Parameter:
             raise TypeError(
                 "A parameter's initializer must be one such as cr.initializers.Zeros(), not "
                 f"{self.initializer!r}."
+            )
+        if self.fan_in is not None:
+            object.__setattr__(
+                self, "fan_in", integer(self.fan_in, "A parameter's fan_in", least=1)
+            )
+        axes = self.torch_axes
+        if axes is not None and sorted(axes) != list(range(len(shape))):
+            raise ValueError(
+                f"A parameter's torch_axes must be an order of its {len(shape)} axes, not {axes!r}."
             )
 
 

@@ -76,10 +76,11 @@ class Linear(Layer):
         return (*input_shape[:-1], self.out_features)
 
     def parameters(self) -> dict[str, Parameter]:
-        weight = Parameter((self.in_features, self.out_features), self.weight_init)
+        shape, fan_in = (self.in_features, self.out_features), self.in_features
+        weight = Parameter(shape, self.weight_init, fan_in, torch_axes=(1, 0))
         if not self.bias:
             return {"weight": weight}
-        return {"weight": weight, "bias": Parameter((self.out_features,), self.bias_init)}
+        return {"weight": weight, "bias": Parameter((self.out_features,), self.bias_init, fan_in)}
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
         uses = {

@@ -9,7 +9,6 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from chainrule.layers import Linear
 from chainrule.models.errors import ModelFileError
 from chainrule.models.sequential import Sequential, check_network
 from chainrule.utils import arrays
@@ -26,29 +25,28 @@ class ParameterPlace(NamedTuple):
         For PyTorch.
     parameter : str
         The network's name for it.
-    is_transposed : bool
+    axes : tuple of int, or None
+        The order of the network's axes in PyTorch, if it differs.
     is_count : bool
         Whether PyTorch has it as an integer.
     """
 
     name: str
     parameter: str
-    is_transposed: bool = False
+    axes: tuple[int, ...] | None = None
     is_count: bool = False
 
     def transposed(self, array: FloatArray) -> FloatArray:
-        """Return a view in the other layout: a linear layer's weight is (in, out) or (out, in)."""
-        return array.T if self.is_transposed else array
+        """Return a view of the network's array with the axes in PyTorch's order."""
+        return array if self.axes is None else array.transpose(self.axes)
 
 
 def places_of(net: Sequential) -> list[ParameterPlace]:
     """Return the places of all parameters of the network, without its buffers."""
     return [
-        ParameterPlace(
-            f"{node.path}.{name}", f"{node.owner}.{name}", isinstance(node.layer, Linear)
-        )
+        ParameterPlace(f"{node.path}.{name}", f"{node.owner}.{name}", parameter.torch_axes)
         for node in net.graph.nodes
-        for name in node.layer.parameters()
+        for name, parameter in node.layer.parameters().items()
     ]
 
 
