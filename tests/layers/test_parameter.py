@@ -17,9 +17,10 @@ class Kernel(cr.NumPyLayer):
         return {"weight": cr.Parameter((3, 4, 5), cr.initializers.UniformByFanIn(), **self.about)}
 
     def forward(self, x, weight):
-        return x * weight.sum(), x
+        return x * weight.sum(), (x, weight)
 
-    def backward(self, dy, x, weight):
+    def backward(self, dy, saved):
+        x, weight = saved
         return dy * weight.sum(), {"weight": np.full(weight.shape, (dy * x).sum())}
 
 
