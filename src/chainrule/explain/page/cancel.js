@@ -43,7 +43,7 @@ class Cancellation {
     return [merged, ...this.factors.slice(this.done + 1)];
   }
 
-  written() {
+  format() {
     const product = this.left().map((factor) => derivative(factor.of, factor.by));
     return `${derivative("L", this.path.symbol)} = ${product.join(" · ")}`;
   }
