@@ -139,6 +139,7 @@ class Sequential(Group):
         """Start with empty caches."""
         self._coded = [node for node in self._graph.nodes if node.layer.takes_codes]
         self._output_shapes: dict[Shape, tuple[Shape, ...]] = {}  # by the input shapes that fit
+        self._training_batches: set[tuple[int, Shape]] = set()  # rows and input shapes that fit
         self._predictors = MachinePool(MOST_PREDICTORS)
         self._own_updater: Machine | None = None
         # Of forward and backward.
@@ -461,8 +462,9 @@ class Sequential(Group):
 
     def check_training_batch(self, rows: int, input_shape: Shape) -> None:
         """Raise ValueError if a training step must not have so many rows of this shape."""
-        if self._graph.differs_in_training:
+        if (rows, input_shape) not in self._training_batches:
             self._graph.check_training_batch(rows, input_shape)
+            self._training_batches.add((rows, input_shape))
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of a row's output, for rows of ``input_shape``.
@@ -627,7 +629,7 @@ class Sequential(Group):
         """Leave out the caches, such as machines, with their memory."""
         caches = (
             *("_params", "_buffer_vector", "_coded"),  # parts of what is there
-            *("_output_shapes", "_predictors", "_own_updater", "_manual"),
+            *("_output_shapes", "_training_batches", "_predictors", "_own_updater", "_manual"),
             *("_rows_forward", "_outdated_by", "_masks"),
         )
         return {name: value for name, value in self.__dict__.items() if name not in caches}
