@@ -138,8 +138,8 @@ class Sequential(Group):
     def _clear_caches(self) -> None:
         """Empty all caches."""
         self._coded = [node for node in self._graph.nodes if node.layer.takes_codes]
-        self._differs_in_training = self._graph.differs_in_training
         self._output_shapes: dict[Shape, tuple[Shape, ...]] = {}  # by input shape
+        self._training_batches: set[tuple[int, Shape]] = set()  # rows and input shapes that fit
         self._predictors: MachinePool[PreparedRun] = MachinePool(MOST_PREDICTORS)
         # Of the latest call of predict: shape, threads, and what its machine was made for.
         self._latest_key: tuple[Shape, int, tuple[Shape, int, int, int]] | None = None
@@ -429,8 +429,9 @@ class Sequential(Group):
 
     def check_training_batch(self, rows: int, input_shape: Shape) -> None:
         """Raise ValueError if a training step must not have so many rows of this shape."""
-        if self._differs_in_training:
+        if (rows, input_shape) not in self._training_batches:
             self._graph.check_training_batch(rows, input_shape)
+            self._training_batches.add((rows, input_shape))
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of a row's output, for rows of ``input_shape``.
@@ -594,13 +595,9 @@ class Sequential(Group):
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the caches, such as machines, with their memory."""
         caches = (
-            *(
-                "_params",
-                "_buffer_vector",
-                "_coded",
-                "_differs_in_training",
-            ),  # derived from other attributes
-            *("_output_shapes", "_predictors", "_latest_key", "_updates", "_passes"),
+            *("_params", "_buffer_vector", "_coded"),  # derived from other attributes
+            *("_output_shapes", "_training_batches", "_predictors", "_latest_key"),
+            *("_updates", "_passes"),
             *("_rows_forward", "_outdated_by", "_masks"),
         )
         return {name: value for name, value in self.__dict__.items() if name not in caches}

@@ -13,9 +13,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from chainrule import layers
 from chainrule.interop.onnx.activations import WRITERS as ACTIVATIONS
-from chainrule.interop.onnx.embedding import WRITERS as EMBEDDINGS
 from chainrule.interop.onnx.normalization import WRITERS as NORMALIZATIONS
 from chainrule.interop.onnx.operators import SIMPLE, SOFTMAXES
+from chainrule.interop.onnx.tables import WRITERS as TABLES
 from chainrule.layers.graph import INPUT, Node, layer_text, output_shapes
 from chainrule.layers.layer import Layer
 from chainrule.models.sequential import Sequential, check_network
@@ -205,7 +205,7 @@ RULES: dict[type[Layer], Callable[..., str]] = {
     **dict.fromkeys(SIMPLE, _simple),
     **dict.fromkeys(SOFTMAXES, _softmax),
     **ACTIVATIONS,
-    **EMBEDDINGS,
+    **TABLES,
     **NORMALIZATIONS,
     layers.Linear: _linear,
     layers.Rescale: _rescale,

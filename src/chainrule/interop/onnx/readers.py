@@ -10,11 +10,11 @@ import numpy as np
 from chainrule import layers
 from chainrule.interop.onnx.activations import READERS as ACTIVATIONS
 from chainrule.interop.onnx.activations import erf_of, erfc_of
-from chainrule.interop.onnx.embedding import READERS as EMBEDDINGS
 from chainrule.interop.onnx.linear import LINEAR, elementwise, merged
 from chainrule.interop.onnx.normalization import READERS as NORMALIZATIONS
 from chainrule.interop.onnx.operators import FUNCTIONS, SIMPLE, SOFTMAXES
 from chainrule.interop.onnx.steps import ImportStep, NodeView
+from chainrule.interop.onnx.tables import READERS as TABLES
 from chainrule.layers.layer import Layer
 
 Reader = Callable[[NodeView], ImportStep]
@@ -147,7 +147,7 @@ def _reshape(node: NodeView) -> ImportStep:
 READERS: dict[str, Reader] = {
     **ACTIVATIONS,
     **LINEAR,
-    **EMBEDDINGS,
+    **TABLES,
     **NORMALIZATIONS,
     **{operator: _simple(kind, names) for kind, (operator, names) in SIMPLE.items()},
     **{operator: _softmax(kind) for kind, operator in SOFTMAXES.items()},

@@ -1,4 +1,4 @@
-"""Embeddings: how they are written, and how they are read."""
+"""Tables of which codes pick rows: how they are written, and how they are read."""
 
 from __future__ import annotations
 
