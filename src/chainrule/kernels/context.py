@@ -4,7 +4,7 @@ It holds addresses, counts, and a few float64s. The constants are places in it. 
 that plans can be made before compiled code is loaded.
 """
 
-# Where arrays begin.
+# Where arrays begin; the interpreter writes them in this order.
 ARENA = 0  # values and gradients
 PARAMS, DIRECTION, GRADS = 1, 2, 3  # vectors over all parameters
 STATE, AVERAGE, SQUARES = 4, 5, 6  # of the optimizer's step
