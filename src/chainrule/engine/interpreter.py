@@ -21,7 +21,7 @@ from chainrule.kernels.barrier import barrier, fail, has_failed
 from chainrule.kernels.context import FAILED, Flag, Phase, Section
 from chainrule.kernels.group import DISMISSED, FIRST_BATCH, WANTED
 from chainrule.kernels.jit import entry_point, kernel
-from chainrule.kernels.native import address, call, call_python
+from chainrule.kernels.native import address, call, call_python, write_addresses
 from chainrule.kernels.thread_group import (
     admit,
     await_others,
@@ -182,17 +182,12 @@ def describe(
 ):  # fmt: skip
     """Write into a thread's context what holds for all batches."""
     memory, dtype, start, stride = inputs  # see engine.rows
-    context[word.ARENA], context[word.PARAMS] = address(arena), address(params)
-    context[word.DIRECTION], context[word.GRADS] = address(direction), address(grads)
-    context[word.STATE], context[word.AVERAGE] = address(state), address(average)
-    context[word.SQUARES], context[word.SELF] = address(squares), address(context)
+    # In the order of the words.
+    write_addresses(context, word.ARENA, arena, params, direction, grads, state, average, squares)
+    write_addresses(context, word.DATA, memory, targets, labels, weights, order, outputs, context)
     context[word.SCRATCH] = address(arena) + layout[SCRATCH_AT] + thread * layout[SCRATCH_SIZE]
-    context[word.DATA], context[word.DATA_BYTES] = address(memory), memory.size
-    context[word.DATA_DTYPE] = dtype
+    context[word.DATA_BYTES], context[word.DATA_DTYPE] = memory.size, dtype
     context[word.DATA_START], context[word.DATA_STRIDE] = start, stride
-    context[word.TARGETS], context[word.LABELS] = address(targets), address(labels)
-    context[word.WEIGHTS], context[word.ORDER] = address(weights), address(order)
-    context[word.OUTPUTS] = address(outputs)
     context[word.TARGET_ROWS] = targets.size // max(1, layout[TARGET_COLUMNS])
     context[word.LABEL_ROWS] = labels.size // max(1, layout[LABEL_COLUMNS])
     context[word.WEIGHT_ROWS] = weights.size

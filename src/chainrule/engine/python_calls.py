@@ -25,6 +25,12 @@ def address(array):
     return array.ctypes.data
 
 
+def write_addresses(context, first, *arrays):
+    """Write where arrays begin into the words of a context from ``first`` on."""
+    for i, array in enumerate(arrays):
+        context[first + i] = address(array)
+
+
 def call(program, i, context):
     """Call the function of row i; return 0 if all went well."""
     program.functions[i](context)

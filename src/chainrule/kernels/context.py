@@ -4,7 +4,7 @@ It holds addresses, counts, and a few float64s. The constants are indices into i
 that plans can be made before compiled code is loaded.
 """
 
-# Addresses of arrays.
+# Addresses of arrays; the interpreter writes them in this order.
 ARENA = 0  # values and gradients
 PARAMS, DIRECTION, GRADS = 1, 2, 3  # vectors over all parameters
 STATE, AVERAGE, SQUARES = 4, 5, 6  # of the optimizer's step

@@ -22,9 +22,7 @@ def gather_rescaled(memory, dtype, first, stride, order, scale, offset, out):
     rows, columns = out.shape
     start, far = memory.ctypes.data + first, abs(stride) >= AHEAD
     if stride == columns * SIZES[dtype] and _is_block(order):
-        source = start + order[0] * stride
-        convert_row(dtype, source, out.ctypes.data, rows * columns, scale, offset)
-        return
+        rows, columns, far = 1, rows * columns, False
     for i in range(rows):
         if far:
             prefetch(start + order[min(i + 1, rows - 1)] * stride)

@@ -12,6 +12,7 @@ import numba
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import intrinsic, lower_builtin, type_callable
 from numba.np.arrayobj import make_array, populate_array
 
@@ -204,6 +205,28 @@ def _address(context, builder, signature, arguments):
     return builder.ptrtoint(
         make_array(signature.args[0])(context, builder, arguments[0]).data, INDEX
     )
+
+
+def write_addresses(context, first, *arrays):
+    """Write where arrays begin into the words of a context from ``first`` on."""
+    for i, array in enumerate(arrays):
+        context[first + i] = address(array)
+
+
+@infer_global(write_addresses)
+class _TypeOfWriteAddresses(AbstractTemplate):
+    def generic(self, arguments, keywords):
+        return types.void(*arguments)
+
+
+@lower_builtin(write_addresses, types.Array, types.Integer, types.VarArg(types.Array))
+def _write_addresses(context, builder, signature, arguments):
+    words, first = make_array(signature.args[0])(context, builder, arguments[0]).data, arguments[1]
+    for i, (kind, array) in enumerate(zip(signature.args[2:], arguments[2:], strict=True)):
+        begin = builder.ptrtoint(make_array(kind)(context, builder, array).data, INDEX)
+        place = builder.add(first, ir.Constant(INDEX, i))
+        builder.store(begin, builder.gep(words, [place]))
+    return context.get_dummy_value()
 
 
 @kernel
