@@ -99,7 +99,7 @@ def test_every_activation_is_here():
         for name, operation in all_operations().items()
         if getattr(operation, "tangent", None) is tangent_of_elementwise
     }
-    assert elementwise == {*EXACT}
+    assert elementwise - {"rsqrt"} == {*EXACT}  # of positive numbers only, and no activation
     assert {layer.operation for layer in Elementwise.__subclasses__()} <= {*EXACT}
 
 

@@ -31,6 +31,7 @@ WITHOUT_TWIN = {
         "copy",
         "dot",
         "elementwise",
+        "fingerprint",
         "formats",
         "group",
         "jit",
