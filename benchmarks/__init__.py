@@ -1,4 +1,4 @@
-"""What chainrule's speed is tracked by: asv suites here, comparisons with others in peers/."""
+"""Benchmarks: asv suites, and in peers/ the comparisons with other libraries."""
 
 import os
 

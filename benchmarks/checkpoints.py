@@ -11,7 +11,7 @@ from time import perf_counter
 import chainrule as cr
 from chainrule.cli.measurement.workloads import WORKLOADS
 
-VARIANTS = "by share", "each epoch"  # a path alone; Checkpoint(path)
+VARIANTS = "by time", "each epoch"  # a path alone; Checkpoint(path)
 
 
 class Fit:
@@ -40,7 +40,7 @@ class Fit:
         """Return the median seconds of a fit alone, and what checkpoints add to an epoch's."""
         with TemporaryDirectory() as folder:
             path = Path(folder) / "run.safetensors"
-            checkpoint = path if variant == "by share" else cr.Checkpoint(path)
+            checkpoint = path if variant == "by time" else cr.Checkpoint(path)
             self.seconds(checkpoint)  # compiles or loads
             pairs = [(self.seconds(), self.seconds(checkpoint)) for _ in range(times)]
         alone = median(without for without, _ in pairs)

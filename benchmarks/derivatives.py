@@ -1,4 +1,4 @@
-"""Derivatives of whole networks, as Python calls them; peers/derivatives.py has others beside."""
+"""Derivatives of whole networks, called from Python; peers/derivatives.py compares with others."""
 
 import numpy as np
 

@@ -33,12 +33,12 @@ class Fit:
         return history, perf_counter() - started
 
     def compare(self, times):
-        """Return the median seconds of a fit alone, the share that recording adds, and records.
+        """Return the median seconds of a fit alone, the fraction that recording adds, and records.
 
-        The share is the median over pairs that run one after the other, in turns.
+        The fraction is the median over pairs that run one after the other, in turns.
         """
         self.run([cr.GradientFlow()])  # compiles or loads
-        alone, shares, records = [], [], []
+        alone, fractions, records = [], [], []
         for turn in range(times):
             seconds = {}
             for records_too in (turn % 2 == 0, turn % 2 == 1):
@@ -47,8 +47,8 @@ class Fit:
                 if records_too:
                     records.append(len(history.gradient_flow))
             alone.append(seconds[False])
-            shares.append(seconds[True] / seconds[False] - 1)
-        return median(alone), median(shares), median(records)
+            fractions.append(seconds[True] / seconds[False] - 1)
+        return median(alone), median(fractions), median(records)
 
 
 class GradientFlow:
@@ -58,10 +58,10 @@ class GradientFlow:
     def setup(self, workload):
         self.fit = Fit(workload)
 
-    def track_share_of_fit(self, workload):
+    def track_fraction_of_fit(self, workload):
         return self.fit.compare(times=5)[1]
 
-    track_share_of_fit.unit = "of a fit without"
+    track_fraction_of_fit.unit = "of a fit without"
 
 
 def main():

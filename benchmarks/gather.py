@@ -9,9 +9,9 @@ import numba
 import numpy as np
 
 from chainrule.engine.rows import as_rows
-from chainrule.kernels.combine import put_columns
 from chainrule.kernels.gather import gather_rescaled
 from chainrule.kernels.jit import FLAGS
+from chainrule.operations.put_columns import put_columns
 
 # columns, rows of a batch, rows of X: from cache, and the last from main memory
 SHAPES = {

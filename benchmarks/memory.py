@@ -21,7 +21,7 @@ def fit(workload: Workload, network: cr.Sequential, X, y) -> None:
     )
 
 
-def share_of_allowance(workload: Workload) -> float:
+def fraction_of_allowance(workload: Workload) -> float:
     """Return the peak of what is allocated for the data, the network and a fit, as a share.
 
     All of it is the data, three times the parameters with the optimizer's state, and the arena.
@@ -64,7 +64,7 @@ class Memory:
     def peakmem_fit_mnist(self, threads):
         fit(*self.arguments)
 
-    def track_share_of_allowance(self, threads):
-        return share_of_allowance(self.workload)
+    def track_fraction_of_allowance(self, threads):
+        return fraction_of_allowance(self.workload)
 
-    track_share_of_allowance.unit = "of the allowance"
+    track_fraction_of_allowance.unit = "of the allowance"

@@ -4,10 +4,10 @@ import sys
 from dataclasses import replace
 
 import pytest
-from benchmarks.peers.numpy_peer import NumPy
+from benchmarks.peers.numpy_baseline import NumPy
 from benchmarks.peers.xsmm import load_libxsmm
 
-from chainrule.cli.measurement.chainrule_peer import Chainrule, ChainruleEngine
+from chainrule.cli.measurement.chainrule_implementation import Chainrule, ChainruleEngine
 from chainrule.cli.measurement.measure import assert_same
 from chainrule.cli.measurement.workloads import MEDIUM, WORKLOADS
 
@@ -16,8 +16,15 @@ from chainrule.cli.measurement.workloads import MEDIUM, WORKLOADS
 def test_chainrule_does_what_numpy_does(name):
     workload = WORKLOADS[name]
     workload = replace(workload, epochs=2, steps=min(workload.steps, 2))
-    peers = [peer for peer in (Chainrule, ChainruleEngine, NumPy) if not peer.refusal(workload)]
-    results = {peer.name: peer(workload).run(seed=0) for peer in peers}
+    implementations = [
+        implementation
+        for implementation in (Chainrule, ChainruleEngine, NumPy)
+        if not implementation.refusal(workload)
+    ]
+    results = {
+        implementation.name: implementation(workload).run(seed=0)
+        for implementation in implementations
+    }
     assert_same(workload, results)
 
 

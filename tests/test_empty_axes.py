@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from math import prod
 
 import numpy as np
 import pytest
@@ -103,6 +104,7 @@ def test_layers_of_ones_own_that_give_nothing():
 def test_every_function_on_arrays(name, shape):
     function = getattr(cr.ops, name)
     given = {
+        "weight": np.empty(shape[-1:]),
         "label": np.zeros(shape[:-1], int),
         "w": np.empty((shape[-1], shape[-1])),
         "b": np.empty(shape[::-1]),
@@ -114,7 +116,14 @@ def test_every_function_on_arrays(name, shape):
         for parameter in inspect.signature(function).parameters.values()
         if parameter.default is parameter.empty
     }
-    is_rowwise = "softmax" in name or name == "cross_entropy"
+    if name in ("glu", "glu_backward"):
+        taken["x"] = np.empty((*shape[:-1], 2 * shape[-1]))
+    if name == "quantile":
+        taken["output"] = np.empty((*shape, 3))
+    if name == "gaussian_nll":
+        rows, columns = shape[0], prod(shape[1:])
+        taken |= {"output": np.empty((rows, 2 * columns)), "target": np.empty((rows, columns))}
+    is_rowwise = "softmax" in name or name in ("cross_entropy", "glu", "glu_backward")
     if is_rowwise and shape[-1] == 0:  # along the axis that sums go along
         message = rf"{re.escape(str(shape))}, which is empty|at least one class, but .*{shape[-1]}"
         with pytest.raises(ValueError, match=message):

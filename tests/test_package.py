@@ -1,4 +1,4 @@
-"""The package's face: its public names, and the modules that are imported by their public names."""
+"""The public names of the package, and the modules that are imported by them."""
 
 import subprocess
 import sys
@@ -10,10 +10,22 @@ import pytest
 import chainrule as cr
 
 MODULES = [name for name in cr.__all__ if ismodule(getattr(cr, name))]
+INTEROP = [f"interop.{name}" for name in dir(cr.interop)]
+OTHERS = ["elementary", "explain", *INTEROP]
 
 
 def test_dir_shows_public_names_only():
     assert dir(cr) == sorted(cr.__all__)
+    assert dir(cr.interop) == ["onnx", "scipy", "sklearn", "torch"]
+
+
+@pytest.mark.parametrize("name", [name for name in (*MODULES, *OTHERS) if name != "interop"])
+def test_dir_of_a_public_module_shows_public_names_only(name):
+    try:
+        module = import_module(f"chainrule.{name}")
+    except ImportError as error:
+        pytest.skip(str(error))
+    assert dir(module) == sorted(module.__all__)
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -1,7 +1,7 @@
-"""Compare the time of training steps with others; print tables in Markdown.
+"""Compare the time of training steps with other libraries; print tables in Markdown.
 
-All peers do the same computation: first their losses are compared, then they work in turn,
-A B C A B C, with the same number of threads and cores, and the least time of each counts.
+All do the same computation: first their losses are compared, then they run in turn, A B C A B C,
+with the same number of threads and cores, and the shortest time of each counts.
 """
 
 import argparse
@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from time import perf_counter
 
-from benchmarks.peers import PEERS
+from benchmarks.peers import IMPLEMENTATIONS
 from benchmarks.peers.report import digits, markdown, plot
 from chainrule.cli.measurement.measure import measure
 from chainrule.cli.measurement.workloads import WORKLOADS
@@ -25,23 +25,28 @@ def main() -> None:
     names = list(WORKLOADS)
     parser.add_argument("--workloads", nargs="+", choices=names, default=names, help="networks")
     parser.add_argument(
-        "--peers", nargs="+", choices=PEERS, default=list(PEERS), help="whom to compare"
+        "--baselines",
+        nargs="+",
+        choices=IMPLEMENTATIONS,
+        default=list(IMPLEMENTATIONS),
+        help="what to compare with",
     )
     parser.add_argument("--rounds", type=int, default=7, help="measurements of each")
     parser.add_argument(
-        "--threads", nargs="+", type=int, default=[1, 2], help="and cores that each may use"
+        "--threads", nargs="+", type=int, default=[1, 2], help="threads and cores of each"
     )
     parser.add_argument(
         "--output", type=Path, help="folder to write the tables to, as peers.md, and peers.svg"
     )
     options = parser.parse_args()
 
-    peers = ["chainrule", *(peer for peer in options.peers if peer != "chainrule")]
+    names = ["chainrule", *(name for name in options.baselines if name != "chainrule")]
+    paths = [IMPLEMENTATIONS[name] for name in names]
     results = []
     started = perf_counter()
     for threads in options.threads:
         for workload in options.workloads:
-            result = measure(workload, [PEERS[peer] for peer in peers], threads, options.rounds)
+            result = measure(workload, paths, threads, options.rounds)
             times = ", ".join(f"{name} {digits(us)}" for name, us in result.microseconds.items())
             print(f"{workload}, {threads} threads: {times}", file=sys.stderr, flush=True)
             results.append(result)

@@ -15,8 +15,8 @@ GREY = "#808080"  # legible on white and on black
 def markdown(results: list[Measured], command: str, minutes: float) -> str:
     """Return all tables: for each number of threads training, and value and gradient; then flops.
 
-    ``results`` hold one or more workloads for each number of threads; the first peer of each is
-    what the others are compared with.
+    ``results`` hold one or more workloads for each number of threads; the first implementation of
+    each is what the others are compared with.
     """
     parts = [f"`{command}`, in {digits(minutes)} minutes, on {describe_machine()}"]
     for threads in sorted({result.threads for result in results}):
@@ -36,7 +36,7 @@ def markdown(results: list[Measured], command: str, minutes: float) -> str:
 
 
 def times_table(results: list[Measured]) -> str:
-    """Return a row for each workload, and below it why somebody is missing."""
+    """Return a row for each workload, and below the table why a time is missing."""
     names = list(dict.fromkeys(name for result in results for name in result.microseconds))
     rows = []
     for result in results:
@@ -96,7 +96,7 @@ def describe_machine() -> str:
 
 
 def plot(results: list[Measured], path: Path) -> None:
-    """Draw how many times longer each peer takes, a panel for each number of threads."""
+    """Draw how many times longer each baseline takes, in a panel for each number of threads."""
     import matplotlib
     from matplotlib.figure import Figure
 

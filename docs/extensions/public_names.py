@@ -20,6 +20,14 @@ def find(name: str) -> Any:
     return getattr(import_module(module), attribute)
 
 
+def expanded(name: str) -> list[str]:
+    """Return the name itself, or all public names of a module for ``module.*``."""
+    module, _, last = name.rpartition(".")
+    if last != "*":
+        return [name]
+    return [f"{module}.{public}" for public in sorted(import_module(module).__all__)]
+
+
 def entry(name: str, *, inherited: bool) -> list[str]:
     """Return the autodoc directive for a public name."""
     value = find(name)
@@ -31,14 +39,17 @@ def entry(name: str, *, inherited: bool) -> list[str]:
 
 
 class PublicNames(SphinxDirective):
-    """One full name a line. Of the classes in its option, what they inherit is shown as well."""
+    """One full name a line, or a module and ``.*`` for all that its ``__all__`` names.
+
+    Of the classes in its option, what they inherit is shown as well.
+    """
 
     has_content = True
     option_spec: ClassVar[OptionSpec] = {"inherited-members": directives.unchanged}
 
     def run(self) -> list[nodes.Node]:
         """Write the table and the entries in rST, and parse it."""
-        names = [line for line in map(str.strip, self.content) if line]
+        names = [name for line in self.content if line.strip() for name in expanded(line.strip())]
         inherited = self.options.get("inherited-members", "").split()
         modules = {name.rpartition(".")[0] for name in names}
         module = modules.pop() if len(modules) == 1 else "chainrule"

@@ -4,7 +4,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from chainrule import datasets, interop, layers, losses, optimizers, reference
+from chainrule import datasets, interop, layers, losses, optimizers
 from chainrule.autodiff import (
     clipped_grad,
     fisher_vp,
@@ -42,11 +42,13 @@ from chainrule.training.clipping import clip_grad_norm, clip_grad_value
 from chainrule.training.errors import NonFiniteError
 from chainrule.training.find_lr import find_lr
 from chainrule.training.history import History
+from chainrule.training.train_step import train_step
+from chainrule.utils.public import listing
 from chainrule.utils.threads import get_num_threads, set_num_threads, threads
 from chainrule.utils.version import __version__
 
 if TYPE_CHECKING:
-    from chainrule import ops
+    from chainrule import ops, reference
     from chainrule.interop.onnx import from_onnx
 
 # Public modules that lie in a folder are imported like those beside them.
@@ -116,6 +118,7 @@ __all__ = [
     "schedules",
     "set_num_threads",
     "threads",
+    "train_step",
     "value_and_grad",
     "vjp",
 ]
@@ -123,16 +126,13 @@ __all__ += layers.__all__
 __all__ += losses.__all__
 __all__ += optimizers.__all__
 
+__dir__ = listing(__all__)
+
 
 def __getattr__(name: str) -> Any:
-    """Import ``ops``, which loads Numba, and what is about ONNX on their first use."""
+    """Import functions on arrays (``ops`` loads Numba) and what is about ONNX on first use."""
     if name == "from_onnx":
         return import_module("chainrule.interop.onnx").from_onnx
-    if name == "ops":
-        return import_module("chainrule.ops")
+    if name in ("ops", "reference"):
+        return import_module(f"chainrule.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    """Name what is public, also before its first use."""
-    return sorted(__all__)

@@ -32,6 +32,7 @@ from chainrule.kernels.elementary import (
     softplus,
     tanh,
 )
+from chainrule.utils.public import listing
 
 __all__ = [
     "erf",
@@ -44,3 +45,5 @@ __all__ = [
     "softplus",
     "tanh",
 ]
+
+__dir__ = listing(__all__)

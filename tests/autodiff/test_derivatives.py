@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.autodiff import machines
+from chainrule.autodiff import inputs, machines, products
 from chainrule.autodiff.sample_gradients import SampleGradients
 from chainrule.kernels.jit import JIT_DISABLED
 
@@ -168,14 +168,15 @@ def test_many_rows_go_through_block_by_block(kind, monkeypatch):
 @pytest.mark.parametrize("kind", ["chain", "shared", "outputs"])
 def test_what_is_in_a_machine_s_memory_does_not_matter(kind, monkeypatch):
     expected = everything(Problem(kind))
-    take = machines.MachinePool.take
+    take = machines.take
 
-    def take_poisoned(*args):
-        machine = take(*args)
+    def take_poisoned(*args, **kwargs):
+        key, machine = take(*args, **kwargs)
         machine.arena[:] = np.nan
-        return machine
+        return key, machine
 
-    monkeypatch.setattr(machines.MachinePool, "take", take_poisoned)
+    for module in (machines, products, inputs):
+        monkeypatch.setattr(module, "take", take_poisoned)
     for name, results in everything(Problem(kind)).items():
         for mine, clean in zip(results, expected[name], strict=True):
             np.testing.assert_array_equal(mine, clean, err_msg=name)
@@ -345,7 +346,7 @@ def test_a_layer_of_ones_own_has_first_derivatives():
         np.testing.assert_allclose(pullback(d_output)[0], expected, rtol=1e-11)
 
 
-def test_a_layer_of_ones_own_has_no_second_derivatives():
+def test_a_layer_without_a_tangent_has_no_second_derivatives():
     net, loss, x, y = own()
     with pytest.raises(NotImplementedError, match=r"Scaled \(layer 1\) has no tangent"):
         cr.jvp(net, x, net.params)

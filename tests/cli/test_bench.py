@@ -1,4 +1,4 @@
-"""chainrule bench: measures itself, and the peers that are there; refuses what it cannot."""
+"""chainrule bench: measures itself and installed baselines, and refuses wrong arguments."""
 
 import json
 import re
@@ -17,7 +17,7 @@ def in_the_repository(monkeypatch):
 
 
 def test_it_measures_beside_numpy(capfd):
-    arguments = ["bench", "--workloads", "tiny", "--peers", "numpy", "--rounds", "1", "--json"]
+    arguments = ["bench", "--workloads", "tiny", "--baselines", "numpy", "--rounds", "1", "--json"]
     assert main(arguments) == 0
     out, _ = capfd.readouterr()
     (result,) = json.loads(out)["results"]
@@ -31,8 +31,8 @@ def test_without_the_repository_it_measures_itself(capfd, monkeypatch, tmp_path)
     assert main(["bench", "--workloads", "tiny", "--rounds", "1", "--json"]) == 0
     (result,) = json.loads(capfd.readouterr().out)["results"]
     assert list(result["microseconds"]) == ["chainrule"]
-    assert main(["bench", "--peers", "numpy"]) == 2
-    assert "--peers are in chainrule's repository" in capfd.readouterr().err
+    assert main(["bench", "--baselines", "numpy"]) == 2
+    assert "--baselines needs chainrule's repository" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -41,8 +41,8 @@ def test_without_the_repository_it_measures_itself(capfd, monkeypatch, tmp_path)
         (["--threads", "0"], "--threads must be at least 1"),
         (["--threads", "100000"], "this machine has"),
         (["--rounds", "0"], "--rounds must be at least 1"),
-        (["--peers", "numpy", "caffe"], "--peers must be of numpy, .*, not caffe"),
-        (["--peers", "torch"], "The package of torch is not installed"),
+        (["--baselines", "numpy", "caffe"], "--baselines must be of numpy, .*, not caffe"),
+        (["--baselines", "torch"], "The package of torch is not installed"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(arguments, message, capsys, monkeypatch):

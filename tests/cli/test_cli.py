@@ -199,7 +199,7 @@ def test_compile(capsys, monkeypatch, everything):
 def test_compile_where_nothing_can_be_kept(capsys, monkeypatch):
     monkeypatch.setattr(cache, "cache_folder", lambda: None)
     assert cli.main(["compile"]) == 2
-    assert "nowhere to keep compiled code" in capsys.readouterr().err
+    assert "no folder for compiled code" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not JIT_DISABLED, reason="what is compiled can be kept")

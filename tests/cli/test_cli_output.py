@@ -256,7 +256,7 @@ def test_a_prediction_that_is_not_finite_is_refused_by_its_line(saved, tmp_path,
     far = tmp_path / "far.csv"
     far.write_text("a\n0\n1e30\n")
     assert main(["predict", str(saved), str(far)]) == 2
-    assert "far.csv, line 2: what the network computes is not finite" in capsys.readouterr().err
+    assert "far.csv, line 2: the network's output is not finite" in capsys.readouterr().err
 
 
 def test_json_has_no_nan(monkeypatch, capsys):

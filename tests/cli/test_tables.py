@@ -189,7 +189,7 @@ def test_numbers_beyond_what_was_learned_from(write):
             "column 'colour' holds dates (such as '2024-01-01')",
         ),
         (lambda t: t[5].pop(), "line 6: expected 4 cells as in the header"),
-        (lambda t: t[0].__setitem__(0, "v"), "each column needs a name of its own"),
+        (lambda t: t[0].__setitem__(0, "v"), "each column needs a unique name"),
         (
             lambda t: [row.__setitem__(1, f"day {i}") for i, row in enumerate(t[1:])],
             "leave it out: --drop colour",

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import chainrule as cr
-from chainrule.engine import machine, thread_count
+from chainrule.engine import thread_count, thread_group
 from chainrule.engine.thread_count import ThreadCount
 from chainrule.kernels.jit import JIT_DISABLED
 
@@ -135,7 +135,7 @@ def test_an_exception_while_threads_start_leaves_none_running(monkeypatch, start
     net, x = cr.Sequential(cr.Linear(3, 40), cr.Tanh(), cr.Linear(40, 2), seed=0), np.ones((64, 3))
     with cr.threads(1):
         expected = net.predict(x)
-    start_new_thread, calls = machine.start_new_thread, []
+    start_new_thread, calls = thread_group.start_new_thread, []
 
     def start(function, arguments):
         if len(calls) == started:
@@ -147,7 +147,7 @@ def test_an_exception_while_threads_start_leaves_none_running(monkeypatch, start
         for _ in range(3):
             calls.clear()
             with monkeypatch.context() as patch:
-                patch.setattr(machine, "start_new_thread", start)
+                patch.setattr(thread_group, "start_new_thread", start)
                 with pytest.raises(error):
                     net.forward(x)
             assert np.array_equal(net.forward(x), expected)

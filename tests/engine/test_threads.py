@@ -13,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import chainrule as cr
-from chainrule.engine import machine
-from chainrule.engine.machine import Machine
+from chainrule.engine import machine, thread_group
 from chainrule.kernels.jit import JIT_DISABLED
 from chainrule.models import sequential
 from chainrule.operations.operation import Tensor
@@ -136,22 +135,22 @@ def test_shares_of_the_parameters_are_equal_and_cut_between_rows(sizes, threads)
         width = parameter.shape[1] if parameter.ndim == 2 else parameter.size
         cut_between |= set(range(start, start + parameter.size + 1, width))
         start += parameter.size
-    alone, shares = planning.share_out(builder.steps, offsets, 64, threads)
+    alone, bounds = planning.partition_parameters(builder.steps, offsets, 64, threads)
     assert alone[0] == 0
     assert alone[1] >= start
-    assert shares[0] == 0
-    assert shares[-1] >= start
-    assert set(shares[:-1]) <= cut_between
+    assert bounds[0] == 0
+    assert bounds[-1] >= start
+    assert set(bounds[:-1]) <= cut_between
     part = start / threads
     widest = planning.ROWS_OF_A_TILE * max(sizes[1:]) + sum(sizes[1:])
-    sizes_of_shares = np.diff(np.minimum(shares, start))
-    assert (abs(sizes_of_shares - part) <= widest).all()
+    sizes = np.diff(np.minimum(bounds, start))
+    assert (abs(sizes - part) <= widest).all()
 
 
 def test_without_parameters_there_is_one_share():
     everything = planning.ALL_PARAMETERS
-    shares = planning.share_out([], {}, 64, 2)
-    assert shares.tolist() == [[0, everything, everything]] * 2
+    bounds = planning.partition_parameters([], {}, 64, 2)
+    assert bounds.tolist() == [[0, everything, everything]] * 2
 
 
 # The results
@@ -259,7 +258,7 @@ def test_lower_limit_holds_for_a_network_that_ran_before(monkeypatch):
     with cr.threads(3):
         net.forward(x)
     started = []
-    monkeypatch.setattr(machine, "start_new_thread", lambda *work: started.append(work))
+    monkeypatch.setattr(thread_group, "start_new_thread", lambda *work: started.append(work))
     with cr.threads(1):
         net.forward(x)
     assert started == []
@@ -305,22 +304,19 @@ def test_non_finite_loss_is_found_by_all():
 @pytest.mark.usefixtures("eager_threads")
 @pytest.mark.parametrize("failing", [0, 1])
 def test_thread_that_fails_keeps_nobody_waiting(monkeypatch, failing):
-    run = Machine.__init__
+    right = machine.compiled_run
 
-    def broken(self, *arguments):
-        run(self, *arguments)
-        right = self._run
-
+    def broken(dtype):
         def fail(*values):
             if values[-1] == failing:
                 raise MemoryError("no room")
-            return right(*values)
+            return right(dtype)(*values)
 
-        self._run = fail
+        return fail
 
     net = cr.Sequential(cr.Linear(3, 4), cr.Tanh(), cr.Linear(4, 2), seed=0)
     before = net.params.copy()
-    monkeypatch.setattr(Machine, "__init__", broken)
+    monkeypatch.setattr(machine, "compiled_run", broken)
     with cr.threads(2), pytest.raises(MemoryError, match="no room"):
         cr.fit(net, np.ones((64, 3)), np.ones((64, 2)), loss=cr.MSELoss(), progress=False)
     assert np.array_equal(net.params, before)  # the others did not go on alone

@@ -11,6 +11,8 @@ import chainrule as cr
 from chainrule.explain import notation
 from chainrule.layers.container import Container
 
+pytestmark = pytest.mark.once
+
 WITH_ARGUMENTS = {
     "BatchNorm": [(4,)],
     "LayerNorm": [(4,)],

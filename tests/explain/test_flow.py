@@ -5,7 +5,9 @@ import pytest
 
 import chainrule as cr
 from chainrule.explain import notation, probe
-from chainrule.explain.flow import SHARE, _Schedule
+from chainrule.explain.flow import TIME_FRACTION, _Schedule
+
+pytestmark = pytest.mark.once
 
 NETWORKS = {
     "relu": [cr.Linear(6, 8), cr.ReLU(), cr.Linear(8, 4)],
@@ -162,7 +164,7 @@ def test_a_network_without_parameters():
 
 def test_by_default_it_chooses_and_thins_out(monkeypatch):
     X, y = data()
-    monkeypatch.setitem(_Schedule.spent.__globals__, "SHARE", 1e9)  # as often as it may
+    monkeypatch.setitem(_Schedule.spent.__globals__, "TIME_FRACTION", 1e9)  # as often as it may
     monkeypatch.setitem(_Schedule.spent.__globals__, "MOST_RECORDS", 10)
     net = cr.Sequential(*NETWORKS["relu"], seed=0)
     flow = fit(net, X, y, cr.GradientFlow(), epochs=100).gradient_flow
@@ -193,8 +195,8 @@ def test_the_pace_keeps_to_its_share(monkeypatch):
             assert following % 7 == 0  # between epochs
         clock[0] += 0.001 * (following - step) + 0.0001
         step = following
-    assert spent <= SHARE * (clock[0] - 1000)
-    assert spent > 0.6 * SHARE * (clock[0] - 1000)
+    assert spent <= TIME_FRACTION * (clock[0] - 1000)
+    assert spent > 0.6 * TIME_FRACTION * (clock[0] - 1000)
 
 
 @pytest.mark.parametrize("options", [{"every": 0}, {"every": "often"}, {"rows": 0}, {"rows": 1.5}])

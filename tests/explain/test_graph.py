@@ -6,6 +6,8 @@ import pytest
 import chainrule as cr
 from chainrule.explain import notation
 
+pytestmark = pytest.mark.once
+
 TIED = cr.Shared(cr.Linear(3, 3), cr.Tanh())
 GATE = cr.Sequential(cr.Linear(3, 3), cr.Sigmoid(), seed=4)
 NETWORKS = {
@@ -68,12 +70,12 @@ def test_products_and_sums_are_the_engines_gradient(layers, merge):
         close(path.product(), engine)
         assert chain.compress(name).difference < 1e-13
         for factor in path.sums:
-            close(factor.value, sum(product_of(term.factors) for term in factor.ways))
+            close(factor.value, sum(product_of(term.factors) for term in factor.terms))
             d_of = np.ones((len(factor.value), 1, 1))
             if factor.of != "L":
                 symbols = [link.symbol for link in chain.links]
                 d_of = chain.links[symbols.index(factor.of)].gradient[:, np.newaxis]
-            for term in factor.ways:
+            for term in factor.terms:
                 by_row = (d_of @ product_of(term.factors))[:, 0]
                 term = term.gradient.reshape(-1, by_row.shape[1])
                 close(term, by_row if len(term) == len(by_row) else by_row.sum(axis=0)[np.newaxis])
@@ -115,11 +117,11 @@ def test_text_has_at_most_80_columns_and_a_plain_form(layers, monkeypatch):
 
 def written(path):
     sums = [
-        f"{factor.written(notation.PLAIN)} = "
-        + " + ".join(term.written(notation.PLAIN) for term in factor.ways)
+        f"{factor.format(notation.PLAIN)} = "
+        + " + ".join(term.format(notation.PLAIN) for term in factor.terms)
         for factor in path.sums
     ]
-    return [path.written(notation.PLAIN), *sums]
+    return [path.format(notation.PLAIN), *sums]
 
 
 def test_a_residual_is_a_shortcut_and_what_lies_beside_it():
@@ -131,7 +133,7 @@ def test_a_residual_is_a_shortcut_and_what_lies_beside_it():
         "dL/dW1 = dL/dO . dO/dH4 . dH4/dH1 . dH1/dW1",
         "dH4/dH1 = d+H4/dH1 + dH4/dH3 . dH3/dH2 . dH2/dH1",
     ]
-    shortcut, beside = path.sums[0].ways
+    shortcut, beside = path.sums[0].terms
     np.testing.assert_array_equal(shortcut.gradient, chain.links[4].gradient)
     np.testing.assert_array_equal(shortcut.factors[0].value, np.broadcast_to(np.eye(3), (4, 3, 3)))
     close(shortcut.gradient + beside.gradient, chain.links[1].gradient)
@@ -170,16 +172,16 @@ def test_sums_that_are_too_large_are_not_built():
     path = chain.path("x")
     assert path.product() is None
     assert [factor.value is None for factor in path.sums] == [True]
-    close(sum(term.gradient for term in path.sums[0].ways), chain.links[1].gradient)
+    close(sum(term.gradient for term in path.sums[0].terms), chain.links[1].gradient)
     assert "too large to build" in str(path)
     assert chain.compress("x").difference < 1e-13
 
 
-def test_what_shows_one_row_of_links_only_says_so(tmp_path):
+def test_methods_for_chains_refuse_branches(tmp_path):
     chain = chain_of(NETWORKS["residual"])
     for method in ("order", "to_html"):
         arguments = [tmp_path / "page.html"] if method == "to_html" else []
-        with pytest.raises(ValueError, match=f"{method} is for networks whose layers stand in one"):
+        with pytest.raises(ValueError, match=f"{method} is for networks that are a chain"):
             getattr(chain, method)(*arguments)
     assert list(tmp_path.iterdir()) == []
 

@@ -174,7 +174,7 @@ def test_the_fraction_cancels_to_the_end(chain, show):
     for done, path in enumerate(compression.paths):
         if done:
             page.locator("#cancel").click()
-            assert path.written(SYMBOLS) in status.inner_text()
+            assert path.format(SYMBOLS) in status.inner_text()
         assert lines.count() == done + 1
         assert lines.last.locator(".fraction").count() == 1 + len(path.factors)
         norm = lines.last.inner_text().rpartition("norm ")[2]

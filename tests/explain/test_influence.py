@@ -168,21 +168,21 @@ def test_layer_by_layer():
 
 
 @pytest.mark.parametrize(
-    ("layer", "steepest"),
+    ("layer", "max_slope"),
     [
-        (layer, layer.steepest)
+        (layer, layer.max_slope)
         for name in cr.layers.__all__
         if issubclass(cls := getattr(cr, name), Elementwise)
-        if (layer := cls()).steepest is not None
+        if (layer := cls()).max_slope is not None
     ],
     ids=repr,
 )
-def test_the_steepest_slope_is_the_largest_there_is(layer, steepest):
+def test_the_steepest_slope_is_the_largest_there_is(layer, max_slope):
     net = cr.Sequential(layer, dtype="float64")
     x = np.linspace(-30, 30, 6001)[:, np.newaxis]
     net.forward(x)
     slopes = np.abs(net.backward(np.ones_like(x)))
-    assert slopes.max() == pytest.approx(steepest)
+    assert slopes.max() == pytest.approx(max_slope)
     assert max(slopes[0], slopes[-1]) < 1e-12  # flat at both ends
 
 

@@ -85,7 +85,7 @@ def test_parameters_of_a_chain(monkeypatch, layers, signs):
     names = set(re.split(r"[ ,\n]+", str(chain)) + re.split(r"[ ,\n]+", str(influence)))
     for name, symbol in chain.symbols.items():
         assert {name, signs.symbol(symbol)} <= names
-        for called in (name, symbol, signs.symbol(symbol)):
+        for called in {name, symbol, signs.symbol(symbol)}:
             assert chain.path(called).name == name
             assert cr.nudge(net, loss, x, y, called, None, 0.1).name == name
     for finding in influence.findings:

@@ -6,6 +6,8 @@ import pytest
 import chainrule as cr
 from chainrule.explain.nudge import Ray
 
+pytestmark = pytest.mark.once
+
 
 def batch(shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape)

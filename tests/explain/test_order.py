@@ -27,7 +27,7 @@ def chain_of(*layers, rows=2, dtype="float64", **options):
 
 
 def counts(order):
-    return [method.multiply_adds for method in order.ways]
+    return [method.multiply_adds for method in order.methods]
 
 
 def test_multiply_adds_counted_by_hand():
@@ -63,7 +63,7 @@ def test_the_three_ways_agree(dtype, merge, rows):
     chain = chain_of(*LAYERS, cr.Softmax(), rows=rows, dtype=dtype, merge=merge)
     eps = float(np.finfo(dtype).eps)
     for name in (None, "W1", "b2"):
-        backward, forward, differences = chain.order(name).ways
+        backward, forward, differences = chain.order(name).methods
         assert backward.difference is None
         assert forward.difference <= 100 * eps
         names = list(chain.symbols) if name is None else [chain.find(name)]
@@ -79,21 +79,21 @@ def test_labels_and_more_axes():
     net = cr.Sequential(cr.Linear(3, 4), cr.ReLU(), cr.Linear(4, 3), seed=0, dtype="float64")
     x = batch((4, 3))
     order = cr.explain(net, cr.CrossEntropyLoss(), x, [0, 2, 1, 2]).order()
-    assert order.ways[1].difference <= 1e-12
+    assert order.methods[1].difference <= 1e-12
     net = cr.Sequential(cr.Linear(3, 4), cr.Tanh(), seed=0, dtype="float64")
     order = cr.explain(net, cr.MSELoss(), batch((5, 2, 3)), batch((5, 2, 4))).order()
-    assert order.ways[1].difference <= 1e-12
+    assert order.methods[1].difference <= 1e-12
     assert order.forward_multiply_adds == 5 * 2 * (12 + 4 + 4)
 
 
 def test_all_is_measured_where_it_is_small_and_a_part_where_it_is_large():
-    backward, forward, _ = chain_of(*LAYERS, rows=3).order("b1").ways
+    backward, forward, _ = chain_of(*LAYERS, rows=3).order("b1").methods
     assert (backward.measured_parameters, backward.measured_rows) == (4, 3)
     assert (forward.measured_parameters, forward.measured_rows) == (4, 3)
     layers = cr.Linear(3, 100), cr.ReLU(), cr.Linear(100, 30)
     large = chain_of(*layers, rows=40, max_elements=100_000)
     order = large.order()
-    _, forward, _ = order.ways
+    _, forward, _ = order.methods
     assert (order.parameters, forward.measured_rows) == (3430, 1)
     assert forward.measured_parameters <= 1000  # columns of 100 elements
     text = " ".join(str(order).split())
@@ -102,7 +102,7 @@ def test_all_is_measured_where_it_is_small_and_a_part_where_it_is_large():
 
 def test_jacobians_above_the_limit_are_not_built():
     order = chain_of(*LAYERS, max_elements=10).order()
-    backward, forward, differences = order.ways
+    backward, forward, differences = order.methods
     assert (forward.seconds, forward.measured_parameters, forward.difference) == (None, 0, None)
     assert backward.seconds
     assert differences.difference <= 1e-5

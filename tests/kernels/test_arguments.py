@@ -15,10 +15,10 @@ from chainrule.plan.argument import (
     Argument,
     counted,
     number,
+    partition,
+    partition_start,
     position,
     rows_of,
-    share,
-    share_start,
     whole,
     word,
 )
@@ -41,9 +41,9 @@ ARGUMENTS = [
     counted(words.TARGETS, words.TARGET_ROWS, (3,), before=2),
     counted(words.LABELS, words.LABEL_ROWS, (), "i8", before=1),
     counted(words.DATA, words.DATA_BYTES, (), "u1"),
-    share(words.GRADS, 10, 7, (1, 5)),
-    share(words.STATE, 3, 20, (1,), place=40 * ITEM),
-    share_start(10, 7, (1, 5)),
+    partition(words.GRADS, 10, 7, (1, 5)),
+    partition(words.STATE, 3, 20, (1,), place=40 * ITEM),
+    partition_start(10, 7, (1, 5)),
     rows_of(ARENA, "buffer", (3, 4), ITEM),
     rows_of(ARENA, "buffer", (3, 4), ITEM, ndim=2),
     rows_of(ARENA, "buffer", (3, 4), ITEM, ndim=1),
@@ -52,7 +52,7 @@ ARGUMENTS = [
     rows_of(words.ORDER, 0, (), 8, dtype="i8", start=words.ORDER_ROW),
     rows_of(words.OUTPUTS, 0, (4,), ITEM, start=words.OUTPUT_ROW),
     Argument(Kind(Rows.SLICE, 2, cleared=True), ARENA, "buffer", (4 * ITEM, 1, 4)),
-    Argument(Kind(Rows.CHUNK, 2, cleared=True), ARENA, "buffer", (16 * ITEM, 4 * ITEM, 3, 4)),
+    Argument(Kind(Rows.CHUNK, 2, cleared=True), ARENA, "buffer", (12 * ITEM, 3, 4)),
     Argument(Kind(Rows.CHUNKS, 2), ARENA, "buffer", (COLUMNS,)),
 ]
 
@@ -87,8 +87,8 @@ class Memory:
         begin, end = sorted(rng.integers(0, rows // CHUNK + 2, 2) * CHUNK)
         self.context[[words.ROWS, words.CHUNK]] = rows, CHUNK
         self.context[[words.FIRST, words.LAST]] = np.minimum([begin, end], rows)
-        shares = np.sort(rng.integers(0, 60, 2)) // 5 * 5
-        self.context[[words.SHARE_BEGIN, words.SHARE_END]] = shares
+        bounds = np.sort(rng.integers(0, 60, 2)) // 5 * 5
+        self.context[[words.PARTITION_BEGIN, words.PARTITION_END]] = bounds
         self.context[[words.ORDER_ROW, words.OUTPUT_ROW]] = rng.integers(0, 20, 2)
         counts = words.TARGET_ROWS, words.LABEL_ROWS, words.DATA_BYTES, words.MASK_KEY
         self.context[[*counts]] = rng.integers(0, 20, 4)

@@ -21,7 +21,8 @@ from chainrule.kernels import cache, compilation, jit
 from chainrule.kernels.cache import SECONDS_UNUSED, NoCache
 from chainrule.kernels.context import Phase
 from chainrule.kernels.jit import entry_point, kernel
-from chainrule.kernels.loss import huber, mse
+from chainrule.operations.huber import huber
+from chainrule.operations.mse import mse
 from chainrule.operations.operation import Operation, function
 from chainrule.plan import Head, PlanBuilder, Tensor, make_plan
 from chainrule.utils.arrays import GATHERED
@@ -39,7 +40,7 @@ print(net.params.tolist())
 SMALL = """
 import numpy as np
 from chainrule.kernels.jit import entry_point
-from chainrule.kernels.loss import mse
+from chainrule.operations.mse import mse
 def half_the_sum_of_the_gradient(dtype):
     x, zeros, ones = np.ones((4, 2), dtype), np.zeros((4, 2), dtype), np.ones(4, dtype)
     terms, gradient = np.empty_like(x), np.empty_like(x)
@@ -132,7 +133,7 @@ def run_small(code=SMALL, result=SMALL_RESULT, **environment):
 
 
 def the_entry(folder):
-    (entry,) = folder.glob("numba-*/chainrule.kernels.loss.mse-*.nbc")
+    (entry,) = folder.glob("numba-*/chainrule.operations.mse.mse-*.nbc")
     return entry
 
 
@@ -511,6 +512,28 @@ def test_use_keeps_a_folder(filled):
     os.utime(folder, (0, 0))
     run_small(CHAINRULE_CACHE_DIR=filled)
     assert folder.stat().st_mtime > 0
+
+
+PRODUCT = """
+import numpy as np
+from chainrule.kernels import gemm
+c = np.zeros((2, 2))
+gemm.multiply(np.ones((2, 3)), np.ones((3, 2)), np.ones(2), 0.0, np.empty(64), c)
+gemm.multiply_by_transposed(np.ones((2, 3)), np.ones((2, 3)), True, np.empty(64), c)
+print(c.sum())
+"""
+
+
+def test_products_share_one_compiled_routine(tmp_path):
+    said = run_small(PRODUCT, "28.0\n", CHAINRULE_CACHE_DIR=tmp_path)
+    assert said.count("compiling product") == 1
+    (entry,) = tmp_path.glob("numba-*/chainrule.kernels.gemm._product-*.nbc")
+    assert run_small(PRODUCT, "28.0\n", CHAINRULE_CACHE_DIR=tmp_path) == ""
+    sizes = [file.stat().st_size for file in tmp_path.glob("numba-*/*gemm.multiply*.nbc")]
+    assert len(sizes) == 2
+    assert max(sizes) < entry.stat().st_size / 2  # they do not contain it
+    entry.unlink()  # what calls it is still there
+    assert "compiling product" in run_small(PRODUCT, "28.0\n", CHAINRULE_CACHE_DIR=tmp_path)
 
 
 @kernel

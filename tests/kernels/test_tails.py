@@ -7,11 +7,12 @@ import mpmath
 import numpy as np
 import pytest
 
-from chainrule.kernels import activation, curvature
 from chainrule.kernels.jit import JIT_DISABLED
 from chainrule.layers.activation import Elementwise
-from chainrule.reference import activation as reference_activation
-from chainrule.reference import curvature as reference_curvature
+from chainrule.operations.elementwise import tangent_of_elementwise
+from chainrule.operations.operation import all_operations
+
+pytestmark = pytest.mark.once
 
 CUBIC = mpmath.mpf("0.044715")
 ARGUMENTS = {"leaky_relu": (0.25,), "elu": (1.0,)}  # that are exact, and where they are needed
@@ -69,8 +70,6 @@ EXACT = {
     "hardswish": (hardswish, hardswish_slope),
     "softsign": (lambda x: x / (1 + abs(x)), lambda x: 1 / (1 + abs(x)) ** 2),
 }
-ALONE = {"mish", "hardswish", "softsign"}  # with their kernels in files of their own
-ROWWISE = {"softmax", "log_softmax"}
 # Slopes that come from the output, which is 1 or -1 long before they are 0: it holds them to its
 # own precision, and not to theirs.
 FROM_OUTPUT = {"tanh", "sigmoid", "elu"}
@@ -94,19 +93,14 @@ def points(dtype):
     return np.unique(np.concatenate(parts)).astype(dtype)
 
 
-def names_in(module):
-    ends = ("_backward", "_second", "_third")
-    return {
-        name
-        for name, function in vars(module).items()
-        if inspect.isfunction(function) and not name.startswith("_") and not name.endswith(ends)
-    }
-
-
 def test_every_activation_is_here():
-    own = {name for name in names_in(reference_activation) if hasattr(activation, name)}
-    assert own == (set(EXACT) | ROWWISE) - ALONE
-    assert {layer.operation for layer in Elementwise.__subclasses__()} <= set(EXACT)
+    elementwise = {
+        name
+        for name, operation in all_operations().items()
+        if getattr(operation, "tangent", None) is tangent_of_elementwise
+    }
+    assert elementwise == {*EXACT}
+    assert {layer.operation for layer in Elementwise.__subclasses__()} <= {*EXACT}
 
 
 def errors(values, exact, x, slack):
@@ -124,18 +118,13 @@ def errors(values, exact, x, slack):
 
 def both(name):
     """Return the compiled function and its twin."""
-    activation_name = name
+    operation = name
     for end in ("_backward", "_second", "_third"):
-        activation_name = activation_name.removesuffix(end)
-    modules = (activation, reference_activation)
-    if activation_name in ALONE:
-        modules = tuple(
-            import_module(f"chainrule.{package}.{activation_name}")
-            for package in ("operations", "reference")
-        )
-    elif name.endswith(("_second", "_third")):
-        modules = (curvature, reference_curvature)
-    return [getattr(module, name) for module in modules]
+        operation = operation.removesuffix(end)
+    return [
+        getattr(import_module(f"chainrule.{package}.{operation}"), name)
+        for package in ("operations", "reference")
+    ]
 
 
 @each_dtype

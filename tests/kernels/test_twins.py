@@ -35,15 +35,17 @@ WITHOUT_TWIN = {
         "group",
         "jit",
         "native",
+        "pipelines",
+        "routine",
         "same",
         "sums",
+        "symbols",
         "thread_group",
         "tile",
         "transpose",
     ),
     *("values", "vectors", "views", "weak"),
 }
-DTYPES = (np.float32, np.float64)
 ROWS_AND_COLUMNS = [(1, 1), (9, 2), (1, 10), (3, 2), (7, 5), (13, 33), (64, 10), (37, 53)]
 
 
@@ -94,7 +96,7 @@ def pair(subject, name):
 
 
 def test_every_file_has_its_twin():
-    references = modules(chainrule.reference) - {"ops"}  # see test_ops.py
+    references = modules(chainrule.reference) - {"array_functions", "ops"}  # see test_ops.py
     assert references >= {*SUBJECTS}
     assert references - {*SUBJECTS} <= modules(chainrule.operations)
 
@@ -105,7 +107,9 @@ def test_every_function_has_its_twin(subject):
     assert kernels.keys() == references.keys()
     for name, kernel in kernels.items():
         function = getattr(kernel, "py_func", kernel)
-        assert inspect.signature(function) == inspect.signature(references[name]), name
+        # The usual values of numbers stand in the reference.
+        signatures = map(inspect.signature, (function, references[name]))
+        assert len({tuple(signature.parameters) for signature in signatures}) == 1, name
 
 
 def test_nobody_else_writes_njit():
@@ -137,10 +141,10 @@ def arguments(function, rows, columns, dtype, rng):
         "c": (rows, columns),
     }
     numbers = {
-        "slope": 0.1,
+        "negative_slope": 0.1,
         "alpha": 0.7,
         "delta": 0.8,
-        "smoothing": 0.2,
+        "label_smoothing": 0.2,
         "columns": 3,
         "column": 1,
         "adds": True,
@@ -155,7 +159,6 @@ def arguments(function, rows, columns, dtype, rng):
         "step": 3,
         "amsgrad": True,
         "centered": True,
-        "constant": 0.9,
         "full": True,
         "log_input": True,
         "positive": 1.5,
@@ -204,13 +207,15 @@ def arguments(function, rows, columns, dtype, rng):
         shapes["out"] = (columns,)
     if name == "outer":
         shapes |= {"x": (rows,), "dy": (columns,), "dw": (rows, columns)}
-    if name in ("sum_squares", "sum_squares_of_share"):
+    if name in ("sum_squares", "sum_squares_of_partition"):
         shapes["squares"] = (-(-rows * columns // NORM_BLOCK),)
     if name == "square_norms_of_products":
         shapes["squares"] = (rows,)
     if name in ("add_up_weights", "sum_of_weights"):
         del numbers["total"]
         shapes |= {"weights": (rows + 3,), "total": (1,)}
+    if name == "normalize_weights":
+        shapes |= {"weights": (rows,), "out": (rows,)}
     if name in ("glu", "glu_backward"):
         shapes |= dict.fromkeys(("x", "dx"), (rows, 2 * columns))
     if "gaussian_nll" in name or "quantile" in name:
@@ -237,8 +242,10 @@ def arguments(function, rows, columns, dtype, rng):
         shapes["dx"] = (rows, columns + 2)
     if name == "add_loss":
         shapes["loss"] = (1,)
-    if name in ("put_columns", "take_columns"):
+    if name == "put_columns":
         shapes["y"] = (rows, columns + 2)
+    if name == "take_columns":
+        shapes["x"] = (rows, columns + 2)
     positive = {"square", "squares", "largest", "root", "weight", "variance", "moments"}
     positive |= {"target"} if "poisson" in name else set()
     positive |= {"x"} if name == "rsqrt" else set()
@@ -268,7 +275,7 @@ def arguments(function, rows, columns, dtype, rng):
         else:
             values.append(rng.normal(size=shapes.get(parameter, (rows, columns))).astype(dtype))
     subject = function.__module__.rpartition(".")[2]
-    flat = ("activation", "clip", "combine", "curvature", "dropout", "norm", "rescale", "update")
+    flat = ("clip", "combine", "elementwise", "norm", "update")
     operation = None
     if subject in modules(chainrule.operations):
         module = import_module(f"chainrule.operations.{subject}")
@@ -289,7 +296,8 @@ def tolerance(dtype):
 ARRAY_PAIRS = [(subject, name) for subject, name in PAIRS if subject != "elementary"]
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+# A kernel has the same indices in both dtypes, but for products, which test_products.py compares.
+@pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.once)])
 @pytest.mark.parametrize(("subject", "name"), ARRAY_PAIRS)
 def test_kernel_equals_its_twin(subject, name, dtype):
     kernel, reference = pair(subject, name)

@@ -3,6 +3,7 @@
 import copy
 import gc
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,8 @@ from chainrule.engine.machine import Machine
 from chainrule.kernels.context import Phase
 from chainrule.kernels.jit import JIT_DISABLED
 from chainrule.layers import Layer
-from chainrule.plan.tangent import Tangents
+from chainrule.operations import linear
+from chainrule.operations.operation import Function
 
 BACKENDS = ["numba", "numpy"]
 
@@ -560,16 +562,6 @@ def test_explain_shows_custom_layers():
         )
 
 
-def test_there_is_no_tangent_through_an_own_layer():
-    net = cr.Sequential(cr.Activation(np_square), seed=0)
-    plan, x, _ = net.lower((3,))
-    tangents = Tangents(plan, parameters_change=False, seeds=[(x, x)])
-    with pytest.raises(
-        NotImplementedError, match=r"Activation\(np_square\) \(layer 0\) has no tan"
-    ):
-        tangents.append(list(plan.steps))
-
-
 @pytest.mark.parametrize("backend", [b for b in BACKENDS if not is_compiled(b)])
 def test_arrays_that_a_compiled_layer_keeps_keep_their_memory(backend):
     kept = []  # what compiled code could not do
@@ -640,6 +632,52 @@ def test_jacobian_by_x_walks_back_through_a_layer_without_a_tangent():
     x = np.random.default_rng(0).normal(size=(4, 3))
     found = cr.jacobian(cr.Sequential(Square(), dtype="float64"), x, "x")
     np.testing.assert_allclose(found, 2 * x[:, :, np.newaxis] * np.eye(3), rtol=1e-14)
+
+
+def by_input_and_bias(dy, weight, dx, d_bias):
+    for i in range(dy.shape[0]):
+        for j in range(dy.shape[1]):
+            d_bias[j] += dy[i, j]
+            for k in range(dx.shape[1]):
+                dx[i, k] += dy[i, j] * weight[k, j]
+
+
+def lower_mixed(plan, x):
+    """Append a linear step whose weight's gradient has a function, and whose bias's is summed."""
+    both = Function(by_input_and_bias, ("dy", "weight", "dx", "d_bias"), "both", adds_up=True)
+    gradients = {"weight": linear.OPERATION.gradients["weight"]}
+    operation = replace(linear.OPERATION, backward={"x": both}, gradients=gradients)
+    uses = {name: plan.parameter(name, p.shape) for name, p in linear_parameters(4, 4).items()}
+    return plan.apply(operation, x, parameters=uses)
+
+
+@pytest.mark.usefixtures("eager_threads")
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_gradients_of_one_step_may_be_computed_in_both_ways(backend):
+    layers = [(cr.Linear(3, 4), layer, cr.Tanh()) for layer in (Own(lower_mixed), cr.Linear(4, 4))]
+    net, expected = (
+        cr.Sequential(*some, seed=0, dtype="float64", backend=backend) for some in layers
+    )
+    x, y, found = batch(300, 3), batch(300, 4, seed=1), []
+    for threads in (1, 2, 5):
+        with cr.threads(threads):
+            found.append(cr.value_and_grad(net, cr.MSELoss())(net.params, x, y)[1])
+        np.testing.assert_array_equal(found[-1], found[0])
+    gradient = cr.value_and_grad(expected, cr.MSELoss())(net.params, x, y)[1]
+    np.testing.assert_allclose(found[0], gradient, rtol=1e-10)
+    rows = cr.per_sample_grad(net, cr.MSELoss(), x[:9], y[:9])
+    of_expected = cr.per_sample_grad(expected, cr.MSELoss(), x[:9], y[:9])
+    np.testing.assert_allclose(rows, of_expected, rtol=1e-10, atol=1e-14)
+
+
+def test_a_parameter_without_a_gradient_is_named():
+    def lower(plan, x):
+        operation = replace(linear.OPERATION, gradients={})
+        uses = {name: plan.parameter(name, p.shape) for name, p in linear_parameters(4, 4).items()}
+        return plan.apply(operation, x, parameters=uses)
+
+    with pytest.raises(ValueError, match="linear has no gradient by its 'weight'"):
+        cr.Sequential(Own(lower)).make_plan((4,), 5)
 
 
 # Names of parameters that functions of the package's own operations take as something else

@@ -6,8 +6,8 @@ import pytest
 import chainrule as cr
 from chainrule.engine import binding
 from chainrule.kernels import random as compiled
-from chainrule.kernels.dropout import dropout, dropout_backward
 from chainrule.kernels.jit import JIT_DISABLED
+from chainrule.operations.dropout import dropout, dropout_backward
 from chainrule.reference import random as plain
 
 # Of Random123's kat_vectors, for philox4x32 with 7 rounds: counter, key, result.
@@ -87,11 +87,11 @@ def test_forward_drops_and_predict_does_not(backend):
     np.testing.assert_allclose(out[kept], x[kept] / 0.75)
     assert abs(kept.mean() - 0.75) < 0.05
     dy = np.random.default_rng(1).normal(size=x.shape)
-    net.restart_masks()  # for the next forward
+    net.reset_dropout_masks()  # for the next forward
     np.testing.assert_allclose(net.backward(dy), np.where(kept, dy / 0.75, 0))
     net.forward(x)
     assert (net.forward(x) != 0).tolist() != kept.tolist()
-    net.restart_masks()
+    net.reset_dropout_masks()
     assert np.array_equal(net.forward(x), out)
     assert np.array_equal(net.predict(x), x)
 

@@ -1,9 +1,12 @@
 """Several outputs: what a network with them gives and takes, and how it is trained."""
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.autodiff import machines
 
 
 def batch(*shape, seed=0):
@@ -34,6 +37,101 @@ def test_it_is_the_weighted_sum_of_its_losses():
     for gradient, (_, part), weight in zip(gradients, parts, (1.0, 0.3), strict=True):
         assert gradient.dtype == np.float32
         np.testing.assert_array_equal(gradient, part * np.float32(weight))
+
+
+CLASS_WEIGHTS = [0.5, 2.0, 0.0]
+COUNTED = cr.MultiLoss(cr.CrossEntropyLoss(weight=CLASS_WEIGHTS), cr.MSELoss(), weights=(1.0, 0.3))
+
+
+def counted_by_hand(net, x, labels, values, weights):
+    """Return the loss of COUNTED: each part is a mean by its own weights."""
+    output, numbers = net.predict(x)
+    logarithms = output - np.log(np.exp(output).sum(axis=1, keepdims=True))
+    rows = -logarithms[np.arange(len(labels)), labels]
+    of_classes = weights * np.array(CLASS_WEIGHTS)[labels]
+    squares, _ = cr.MSELoss()(numbers, values, weights)
+    return np.average(rows, weights=of_classes) + 0.3 * squares
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Derivatives of few rows need several blocks, where a loss is a mean over them."""
+    monkeypatch.setattr(machines, "MOST_ROWS", 100)
+    # The function has the name of its module.
+    monkeypatch.setattr(import_module("chainrule.interop.scipy.objective"), "BLOCK", 100)
+
+
+def smooth_network(**options):
+    heads = cr.Branch(cr.Linear(5, 3), cr.Linear(5, 2))
+    return cr.Sequential(cr.Linear(4, 5), cr.Tanh(), heads, seed=0, dtype="float64", **options)
+
+
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("rows", [7, 250])
+@pytest.mark.usefixtures("small_blocks")
+def test_class_weights_count_rows_for_their_loss_alone(rows, threads, backend, all_threads):
+    """In the loss, in derivatives, in training and in validation, of any number of rows."""
+    rng = np.random.default_rng(3)
+    x, labels = rng.normal(size=(rows, 4)), rng.integers(0, 3, rows)
+    values, weights = rng.normal(size=(rows, 2)), rng.uniform(0, 2, rows)
+    net, y = smooth_network(backend=backend), (labels, values)
+    expected = counted_by_hand(net, x, labels, values, weights)
+    with all_threads(), cr.threads(threads):
+        value, _ = COUNTED(net.predict(x), y, weights)
+        assert value == pytest.approx(expected, rel=1e-12)
+        value, gradient = cr.value_and_grad(net, COUNTED)(net.params, x, y, weights)
+        assert value == pytest.approx(expected, rel=1e-12)
+        value, by_scipy = cr.objective(net, COUNTED, x, y, weights).fun(net.params)
+        assert value == pytest.approx(expected, rel=1e-12)
+        np.testing.assert_allclose(by_scipy, gradient, rtol=1e-9, atol=1e-13)
+        v = rng.normal(size=gradient.size)
+        slope = cr.value_and_grad(net, COUNTED)(net.params + 1e-6 * v, x, y, weights)[0] - value
+        assert slope / 1e-6 == pytest.approx(gradient @ v, rel=1e-3, abs=1e-5)
+        hessian = cr.hvp(net, COUNTED, x, y, v, sample_weight=weights)
+        after, before = (
+            cr.value_and_grad(net, COUNTED)(net.params + h * v, x, y, weights)[1]
+            for h in (1e-5, -1e-5)
+        )
+        np.testing.assert_allclose(hessian, (after - before) / 2e-5, rtol=1e-3, atol=1e-4)
+        start = net.params.copy()
+        history = cr.fit(
+            net, x, y, loss=COUNTED, optimizer=cr.SGD(0.1), epochs=1, batch_size=rows,
+            sample_weight=weights, shuffle=False, validation=(x, y, weights), progress=False,
+        )  # fmt: skip
+        assert history.loss == [pytest.approx(expected, rel=1e-12)]
+        np.testing.assert_allclose(net.params, start - 0.1 * gradient, rtol=1e-9, atol=1e-12)
+        after = counted_by_hand(net, x, labels, values, weights)
+        assert history.validation_loss == [pytest.approx(after, rel=1e-12)]
+        history = cr.fit(
+            net, x, y, loss=COUNTED, optimizer=cr.SGD(1e-9), epochs=1, batch_size=50 if rows > 50
+            else 5, validation=(x, y, weights), progress=False,
+        )  # fmt: skip
+        assert history.validation_loss == [pytest.approx(after, rel=1e-6)]
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("product", [cr.gauss_newton_vp, cr.fisher_vp])
+def test_products_with_class_weights_are_the_sum_of_those_of_each_loss(product):
+    """Of a network whose first output has the classes, as if it had no other."""
+    rng = np.random.default_rng(0)
+    x, labels, values = rng.normal(size=(250, 4)), rng.integers(0, 3, 250), np.zeros((250, 2))
+    net = smooth_network()
+    v, results = rng.normal(size=net.params.size), []
+    for loss in (
+        COUNTED,
+        cr.MultiLoss(COUNTED.losses[0], cr.MSELoss(), weights=(1.0, 0.0)),
+        cr.MultiLoss(cr.CrossEntropyLoss(), cr.MSELoss(), weights=(0.0, 0.3)),
+    ):
+        y = () if product is cr.fisher_vp else ((labels, values),)
+        results.append(product(net, loss, x, *y, v))
+    np.testing.assert_allclose(results[0], results[1] + results[2], rtol=1e-10, atol=1e-12)
+    alone = cr.Sequential(cr.Linear(4, 5), cr.Tanh(), cr.Linear(5, 3), dtype="float64")
+    size = alone.params.size
+    alone.params = net.params[:size]
+    y = () if product is cr.fisher_vp else (labels,)
+    expected = product(alone, COUNTED.losses[0], x, *y, v[:size])
+    np.testing.assert_allclose(results[1][:size], expected, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ import chainrule as cr
 from chainrule.engine import interpreter
 from chainrule.interop.sklearn import NetworkClassifier, NetworkRegressor
 
+pytestmark = pytest.mark.once
+
 LOSS = cr.CrossEntropyLoss()
 rng = np.random.default_rng(0)
 X, y = rng.normal(size=(40, 8)), rng.integers(0, 3, 40)

@@ -18,6 +18,8 @@ from chainrule.layers.container import Container
 from chainrule.models.architecture import KNOWN, build, describe
 from chainrule.models.model_file import CHECKSUM, KEY, MOST_METADATA, TRAINING, read_contents
 
+pytestmark = pytest.mark.once
+
 FUZZ = Path(__file__).parents[1] / "fuzz_model_files.py"
 STORED = Path(__file__).parents[1] / "model_files"
 ARGUMENTS = {

@@ -1,9 +1,12 @@
 """``chainrule.ops`` against ``chainrule.reference``: same names, same signatures, same results."""
 
+import doctest
 import inspect
+import runpy
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +19,10 @@ ELEMENTWISE = [
     name for name in NAMES if "where" in inspect.signature(getattr(cr.ops, name)).parameters
 ]
 UPDATES = [name for name in NAMES if name.endswith("_update")]
-LOSSES = ["mse", "huber", "bce_with_logits", "cross_entropy"]
+TAKEN = {name: inspect.signature(getattr(cr.ops, name)).parameters for name in NAMES}
+LOSSES = [name for name in NAMES if "sample_weight" in TAKEN[name]]
+# Those with one shape for output and target.
+POINTWISE = sorted({*LOSSES} - {"cross_entropy", "gaussian_nll", "quantile"})
 IN_PLACE = [*UPDATES, "clip_grad_norm"]
 
 each_name = pytest.mark.parametrize("name", NAMES)
@@ -29,7 +35,7 @@ def mine_and_reference(name):
 
 
 def test_both_have_the_same_functions():
-    assert cr.ops.__all__ == cr.reference.__all__
+    assert cr.reference.__all__ == NAMES
 
 
 @each_name
@@ -42,12 +48,47 @@ def test_both_have_the_same_signature(name):
     ]
 
 
-def test_every_activation_and_loss_is_there():
-    # Those that share a file: others stand each in a file of its own, and in networks only.
-    together = {"relu", "leaky_relu", "tanh", "sigmoid", "softplus", "elu", "silu", "gelu"}
-    for name in together | {"softmax", "log_softmax"}:
-        assert {name, f"{name}_backward"} <= {*NAMES}
-    assert {*LOSSES} <= {*NAMES}
+def public(package):
+    return [getattr(package, name) for name in package.__all__]
+
+
+def test_every_activation_loss_and_update_is_there():
+    activations = [kind for kind in public(cr.layers) if kind.__module__.endswith("activation")]
+    for activation in {*activations, cr.PReLU, cr.GLU} - {cr.Identity}:
+        assert {activation.operation, f"{activation.operation}_backward"} <= {*NAMES}
+    assert {loss().operation for loss in public(cr.losses)} == {*LOSSES}
+    assert {f"{optimizer.operation}_update" for optimizer in public(cr.optimizers)} == {*UPDATES}
+
+
+def test_their_arguments_are_those_of_layers_losses_and_optimizers():
+    """Also what numbers usually are; an optimizer's state begins with zeros here."""
+    others = {"name", "weight_decay", "initial_accumulator_value"}
+    compared = 0
+    for kind in {*public(cr.layers), *public(cr.losses), *public(cr.optimizers)}:
+        operation = getattr(kind, "operation", None)
+        operation = kind().operation if isinstance(operation, property) else operation
+        name = f"{operation}_update" if issubclass(kind, cr.optimizers.Optimizer) else operation
+        if name in NAMES and name not in ("linear", "prelu"):
+            for number in inspect.signature(kind).parameters.values():
+                if number.name not in others:
+                    assert TAKEN[name][number.name].default == number.default, (name, number)
+                    compared += 1
+    assert compared > 20
+
+
+def test_type_checkers_see_the_functions_as_they_are():
+    stub = runpy.run_path(str(Path(__file__).with_name("stub.py")))
+    assert stub["STUB"].read_text() == stub["text"](), "python tests/ops/stub.py writes it anew"
+
+
+@each_name
+def test_docstrings_have_examples_that_run(name):
+    function = getattr(cr.ops, name)
+    examples = doctest.DocTestParser().get_doctest(inspect.getdoc(function), {}, name, None, None)
+    assert examples.examples
+    assert doctest.DocTestRunner().run(examples).failed == 0
+    assert inspect.getdoc(getattr(cr.reference, name))
+    assert inspect.getsource(function).startswith(f"def {name}(")
 
 
 def test_numba_waits_for_the_first_use():
@@ -66,6 +107,7 @@ def arguments(name, leading, dtype="float64", seed=0):
     rng = np.random.default_rng(seed)
     columns, inputs = 4, 6
     shapes = {
+        "weight": (columns,),
         "w": (inputs, columns),
         "b": (columns,),
         "bias": (columns,),
@@ -79,18 +121,33 @@ def arguments(name, leading, dtype="float64", seed=0):
         shapes["b"] = (inputs, columns)
     if name == "cross_entropy":
         shapes["sample_weight"] = leading
+    if name.startswith("prelu"):
+        leading = leading or (3,)
+    if name == "glu_backward":
+        shapes["dy"] = (*leading, columns // 2)
+    if name == "gaussian_nll":  # matrices only
+        leading = leading if len(leading) == 1 else (3,)
+        shapes["target"], shapes["sample_weight"] = (*leading, columns // 2), leading
+    if name == "quantile":
+        columns, leading = 3, leading or (2,)
+        shapes["target"], shapes["sample_weight"] = leading, leading[:1]
     given = {}
     for parameter in inspect.signature(getattr(cr.ops, name)).parameters.values():
         shape = shapes.get(parameter.name, (*leading, columns))
-        is_optional = parameter.name in ("b", "bias", "velocity", "sample_weight")
+        is_optional = parameter.name in ("b", "bias", "velocity", "sample_weight", "largest")
+        is_optional |= name == "rmsprop_update" and parameter.name == "mean"
         if parameter.name == "label":
             given["label"] = rng.integers(0, columns, shape)
         elif is_optional or parameter.default is parameter.empty:
-            is_positive = parameter.name in ("square", "sample_weight", "target")
+            is_positive = parameter.name in ("square", "sample_weight", "target", "root", "largest")
+            is_positive |= name == "gaussian_nll"
             draw = rng.random if is_positive else rng.standard_normal
             given[parameter.name] = np.asarray(draw(shape), dtype)
     numbers = {"step": 3, "max_norm": 0.5}
     given |= {key: value for key, value in numbers.items() if key in given}
+    given |= {key: True for key in ("amsgrad", "centered") if key in TAKEN[name]}
+    if name == "rmsprop_update":
+        given["momentum"] = 0.5
     if name == "sgd_update":
         given |= {"momentum": 0.5, "weight_decay": 0.1, "nesterov": True}
     return given
@@ -161,7 +218,8 @@ def test_results_in_all_forms(name, dtype):
 @each_name
 def test_what_is_only_read_may_be_read_only(name):
     mine, reference = mine_and_reference(name)
-    changed = ("params", "mean", "square", "velocity") + (("grads",) if "clip" in name else ())
+    changed = ("params", "mean", "square", "velocity", "largest", "root")
+    changed += ("grads",) if "clip" in name else ()
     given = arguments(name, (7,))
     for key, value in given.items():
         if isinstance(value, np.ndarray) and key not in changed:
@@ -245,7 +303,7 @@ def test_out_may_overlap_the_arguments(name, dtype):
             assert_same([out], [expected], dtype)
 
 
-@pytest.mark.parametrize("name", ["mse", "huber", "bce_with_logits", "cross_entropy"])
+@pytest.mark.parametrize("name", [*POINTWISE, "cross_entropy"])
 @pytest.mark.parametrize("begin", [0, 7, 18])
 @each_dtype
 def test_the_gradient_may_overlap_the_weights_of_a_loss(name, begin, dtype):
@@ -295,7 +353,9 @@ def test_losses_write_where_they_are_told(name):
     mine, reference = mine_and_reference(name)
     given = arguments(name, (5,), "float32")
     expected = reference(**given)
-    for out in (np.empty((5, 4), "f"), np.empty((5, 4)), np.empty((5, 8), "f")[:, ::2]):
+    rows, columns = given["output"].shape
+    wide = np.empty((rows, 2 * columns), "f")
+    for out in (np.empty((rows, columns), "f"), np.empty((rows, columns)), wide[:, ::2]):
         value, d_output = mine(**given, out=out)
         assert d_output is out
         assert_same([value, out.astype("f")], expected, "float32")
@@ -327,6 +387,59 @@ def test_a_first_layer_needs_no_derivative_by_its_input():
     dx, dw, db = cr.ops.linear_backward(dy, x, None)
     assert dx is None
     assert_same([dw, db], cr.reference.linear_backward(dy, x, w)[1:])
+
+
+WEIGHTS = np.array([0.5, 2.0, 0.0, 1.0, 1.5])
+OF_LOSSES = [
+    (cr.HuberLoss, {"delta": 0.3}),
+    (cr.PoissonNLLLoss, {"full": True}),
+    (cr.PoissonNLLLoss, {"log_input": False, "eps": 1e-3}),
+    (cr.GaussianNLLLoss, {"full": True, "eps": 0.3}),
+    (cr.QuantileLoss, {"quantiles": [0.1, 0.3, 0.6, 0.9]}),
+    (cr.BCEWithLogitsLoss, {"pos_weight": 3.0}),
+    (cr.BCEWithLogitsLoss, {"pos_weight": [1.0, 2.0, 3.0, 0.5]}),
+    (cr.CrossEntropyLoss, {"label_smoothing": 0.2}),
+    (cr.CrossEntropyLoss, {"weight": [0.5, 1.0, 2.0, 0.0]}),
+    (cr.CrossEntropyLoss, {"weight": [0.5, 1.0, 2.0, 0.1], "label_smoothing": 0.2}),
+]
+
+
+@each_dtype
+@pytest.mark.parametrize("weight", [None, WEIGHTS])
+@pytest.mark.parametrize(("kind", "options"), OF_LOSSES)
+def test_losses_are_those_of_networks(kind, options, weight, dtype):
+    rng, name = np.random.default_rng(0), kind().operation
+    output, target = (rng.uniform(0.2, 0.9, (5, 4)).astype(dtype) for _ in range(2))
+    if name == "cross_entropy":
+        target = np.array([0, 3, 1, 1, 2])
+    target = {"gaussian_nll": target[..., :2], "quantile": target[..., 0]}.get(name, target)
+    expected = kind(**options)(output, target, weight)
+    for module in (cr.ops, cr.reference):
+        found = getattr(module, name)(output, target, **options, sample_weight=weight)
+        np.testing.assert_allclose(
+            found[0], expected[0], rtol=1e-5 if dtype == "float32" else 1e-13
+        )
+        assert_same(found[1:], expected[1:], dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_class_weights_of_more_axes(dtype):
+    rng = np.random.default_rng(0)
+    output, label = rng.normal(size=(2, 5, 3)).astype(dtype), rng.integers(0, 3, (2, 5))
+    weight = [1.0, 2.0, 0.5]
+    value, d_output = cr.ops.cross_entropy(output, label, weight=weight, out=np.empty((2, 5, 3)))
+    expected = cr.reference.cross_entropy(output.astype(float), label, weight=weight)
+    assert value == pytest.approx(expected[0], rel=1e-3)
+    np.testing.assert_allclose(d_output, expected[1], atol=1e-3)
+
+
+@pytest.mark.parametrize("approximate", ["none", "tanh"])
+def test_both_forms_of_gelu(approximate):
+    x = np.linspace(-4.0, 4.0, 9)
+    for name, given in (("gelu", (x,)), ("gelu_backward", (x[::-1], x))):
+        mine, reference = mine_and_reference(name)
+        assert_same([mine(*given, approximate)], [reference(*given, approximate)])
+    assert not np.array_equal(cr.ops.gelu(x), cr.ops.gelu(x, "tanh"))
 
 
 # Products.
@@ -478,11 +591,33 @@ def test_updates_of_what_shares_memory(name):
     mine(**given)
     np.testing.assert_allclose(given["params"], expected["params"], rtol=1e-12)
     if name != "sgd_update":
-        both = {"mean": memory[:20].reshape(5, 4), "square": memory[1:].reshape(5, 4)}
+        first = [*TAKEN[name]][2]
+        both = {"params": memory[:20].reshape(5, 4), first: memory[1:].reshape(5, 4)}
         before = memory.copy()
-        with pytest.raises(ValueError, match="mean and square share memory"):
+        with pytest.raises(ValueError, match=f"params and {first} share memory"):
             mine(**arguments(name, (5,)) | both)
         np.testing.assert_array_equal(memory, before)
+
+
+def test_numbers_are_checked_again_where_they_change():
+    """They are remembered while they stay the same."""
+    x, betas = np.ones(3), [0.9, 0.99]
+    state = [np.ones(3) for _ in range(3)]
+    for _ in range(2):
+        cr.ops.lion_update(*state, betas=betas)
+        cr.ops.elu(x, 0.5)
+    betas[0] = 2.0
+    with pytest.raises(ValueError, match=r"betas\[0\]"):
+        cr.ops.lion_update(*state, betas=betas)
+    assert cr.ops.elu(-x, 0.25).tolist() == [-0.25 * (1 - np.exp(-1.0))] * 3
+    with pytest.raises(ValueError, match="alpha must be 0 or more"):
+        cr.ops.elu(x, -0.5)
+    cr.ops.elu(x, 1e-60)
+    with pytest.raises(ValueError, match="alpha must be 0 or more in float32"):
+        cr.ops.elu(x.astype("f"), 1e60)
+    cr.ops.poisson_nll(x, x, True)
+    with pytest.raises(TypeError, match="log_input must be True or False"):
+        cr.ops.poisson_nll(x, x, 1)
 
 
 def test_interleaved_arrays_share_nothing():
@@ -533,7 +668,7 @@ BAD = [
     (lambda: cr.ops.linear(X, W > 0, "b"), TypeError, "b must hold real numbers"),
     (lambda: cr.ops.matmul(1.0, X), ValueError, "a's last axis"),
     (lambda: cr.ops.matmul(np.ones((2, 3, 4)), np.ones((3, 4, 5))), ValueError, "leading axes"),
-    (lambda: cr.ops.matmul(X, W, None, "swish"), ValueError, "one of relu, .* not 'swish'"),
+    (lambda: cr.ops.matmul(X, W, None, "swish"), ValueError, "one of .*relu, .* not 'swish'"),
     (lambda: cr.ops.linear_backward(X, X[:2], W), ValueError, "dy and x"),
     (lambda: cr.ops.linear_backward(1.0, X, W), ValueError, "dy and x"),
     (lambda: cr.ops.linear_backward(X @ W, X, W.T), ValueError, r"w must have shape \(4, 5\)"),
@@ -563,6 +698,22 @@ BAD = [
     (lambda: cr.ops.adam_update(X, X, X, X, step=0), ValueError, "step must be at least 1"),
     (lambda: cr.ops.adam_update(X, X, X, X, step=1, betas=(1, 0)), ValueError, r"betas\[0\]"),
     (lambda: cr.ops.adam_update(X, X, X, X, step=1, eps=0), ValueError, "eps must be more than 0"),
+    (lambda: cr.ops.adam_update(X, X, X, X, step=1, amsgrad=True), ValueError, "largest must be"),
+    (lambda: cr.ops.adam_update(X, X, X, X, step=1, amsgrad=1), TypeError, "amsgrad must be True"),
+    (lambda: cr.ops.rmsprop_update(X, X, X, momentum=0.9), ValueError, "velocity must be given"),
+    (lambda: cr.ops.lion_update(X, X, X, betas=(0.9, 1.0)), ValueError, r"betas\[1\]"),
+    (lambda: cr.ops.nadam_update(X, X, X, X), TypeError, "argument: 'step'"),
+    (lambda: cr.ops.glu(X[:, :3]), ValueError, "x must have a multiple of 2 elements along axis"),
+    (lambda: cr.ops.glu_backward(X, X), ValueError, r"dy must have shape \(3, 2\), as x has"),
+    (lambda: cr.ops.prelu(X, X[0, :3]), ValueError, r"weight must have shape \(4,\) or \(1,\)"),
+    (lambda: cr.ops.prelu_backward(X, X, [1.0], out=X), TypeError, "out must be two arrays"),
+    (lambda: cr.ops.quantile(X, X[:, 0]), ValueError, "last axis has 3 elements"),
+    (lambda: cr.ops.quantile(X[:, :3], X), ValueError, r"target must broadcast .* \(3,\)"),
+    (lambda: cr.ops.gaussian_nll(X[:, :3], X), ValueError, r"of shape \(n, 2 \* k\)"),
+    (lambda: cr.ops.poisson_nll(X, X, log_input=1), TypeError, "log_input must be True or False"),
+    (lambda: cr.ops.bce_with_logits(X, X, pos_weight=[1.0, 2.0]), ValueError, "has 2 numbers"),
+    (lambda: cr.ops.cross_entropy(X, [0, 1, 2], weight=[1.0]), ValueError, "has 1 numbers"),
+    (lambda: cr.ops.elu(X, np.ones(2)), TypeError, "alpha must be a number"),
     (lambda: cr.ops.clip_grad_norm(FROZEN, 1.0), ValueError, "grads is read-only"),
     (lambda: cr.ops.clip_grad_norm([1.0], 1.0), TypeError, "grads must be an array"),
     (lambda: cr.ops.clip_grad_norm(X, -1.0), ValueError, "max_norm must be 0 or more"),

@@ -247,7 +247,7 @@ def test_neighbours_with_one_weight_decay_are_updated_together():
     state = optimizer.state(net)
     assert len(state.program.program) == 2
     assert state.step == 2
-    assert not state.has_numbers_of(cr.AdamW(weight_decay={"*": 0.25}).state(net))
+    assert not state.has_hyperparameters_of(cr.AdamW(weight_decay={"*": 0.25}).state(net))
 
 
 def test_wrong_weight_decay_by_name():

@@ -189,10 +189,25 @@ def test_the_gather_does_no_rescale_of_a_seed():
     assert (machine.rows_at("output", 4) == 6.0).all()
 
 
+@pytest.mark.parametrize("scale", [1.0, 2.0])
+def test_the_gradient_by_an_input_that_no_output_depends_on_is_0_and_takes_no_memory(scale):
+    builder, x, seed = PlanBuilder(), Tensor((2,)), Tensor((2,))
+    builder.rescale(x, scale)
+    plan = plan_of(builder, x, [Head(builder.rescale(seed, 3.0))], seeds=[seed])
+    assert gradient(plan.input) not in plan.places
+    machine = Machine(plan, FLOAT64, "numba")
+    machine.arena[...] = 7.0
+    machine.run(Phase.FORWARD, 4, params=np.empty(0), inputs=np.ones((4, 2)))
+    machine.start_back_with([1.0], 4)
+    machine.run(Phase.BACKWARD | Phase.INPUT_GRADIENT, 4, params=np.empty(0))
+    assert (machine.rows_at("d_input", 4) == np.zeros((4, 2))).all()
+    assert ("d_input", 0) in plan_of(builder, x, [Head(builder.rescale(x, 2.0))]).named
+
+
 @pytest.mark.parametrize(
     ("given", "name"),
     [
-        ({"numbers": {"slope": 0.1, "slop": 0.2}}, "slop"),
+        ({"numbers": {"negative_slope": 0.1, "slop": 0.2}}, "slop"),
         ({"parameters": {"weight": ParameterUse("weight", (2,))}}, "weight"),
         ({"saved": {"mask": (2,)}}, "mask"),
     ],
@@ -205,7 +220,7 @@ def test_what_no_function_of_an_operation_takes_is_refused(given, name):
 def test_what_functions_take_must_be_given():
     builder, x = PlanBuilder(), Tensor((2,))
     y = builder.apply("leaky_relu", x)
-    with pytest.raises(ValueError, match="leaky_relu's functions take 'slope'"):
+    with pytest.raises(ValueError, match="leaky_relu's functions take 'negative_slope'"):
         plan_of(builder, x, [Head(y)])
     with pytest.raises(ValueError, match="huber's functions take 'delta'"):
         plan_of(PlanBuilder(), x, [Head(x, find("huber"), target_shape=(2,))])
@@ -225,16 +240,18 @@ def test_a_parameter_must_have_a_gradient():
         plan_of(builder, x, [Head(y)], offsets={"weight": 0})
 
 
-def test_a_loss_that_weighs_rows_is_the_only_one():
+def test_a_loss_that_weighs_rows_has_weights_of_its_own_beside_others():
     builder, x = PlanBuilder(), Tensor((2,))
-    numbers = {"class_weight": (1.0, 2.0), "smoothing": 0.0}
-    heads = [
-        Head(x, find("weighted_cross_entropy"), numbers),
-        Head(builder.rescale(x, 2.0), find("mse"), target_shape=(2,)),
-    ]
-    plan_of(builder, x, [heads[0], Head(heads[1].output)])
-    with pytest.raises(ValueError, match=r"^weighted_cross_entropy weighs rows"):
-        plan_of(builder, x, heads)
+    numbers = {"class_weight": (1.0, 2.0), "label_smoothing": 0.0}
+    counted = Head(x, find("weighted_cross_entropy"), numbers)
+    others = Head(builder.rescale(x, 2.0), find("mse"), target_shape=(2,))
+
+    def names(heads):
+        return [call.function.code.__name__ for call in plan_of(builder, x, heads).program]
+
+    assert "add_up_weights" in names([counted, Head(others.output)])
+    assert "normalize_weights" in names([counted, others])
+    assert "add_up_weights" not in names([counted, others])
 
 
 def test_rows_have_no_more_axes_than_they_have():

@@ -15,9 +15,11 @@ from chainrule.engine.machine import Machine
 from chainrule.kernels.jit import JIT_DISABLED
 from chainrule.utils.interruption import interruption
 
+pytestmark = pytest.mark.once
+
 needs_timer = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no such timer here")
 BACKENDS = ["numba", "numpy"]
-SHOTS = 150  # 1 in 8 of them found an exception that got lost
+SHOTS = 60  # 1 in 8 of them found an exception that got lost: all miss it once in 3,000 times
 
 
 class Shot(BaseException):
@@ -295,7 +297,7 @@ def test_a_call_that_is_not_completed_is_an_error_even_if_nothing_says_why(backe
 
     monkeypatch.setattr(binding, "_answer_calls", no_answer)
     net = cr.Sequential(Twice(), backend=backend)
-    with pytest.raises(RuntimeError, match="A run has failed, and no error says why"):
+    with pytest.raises(RuntimeError, match="A run has failed for an unknown reason"):
         net.predict(x)
 
 
@@ -305,7 +307,9 @@ raises = True
 def raise_error(x, y):
     if raises and x[-1, -1] > 0:
         raise ValueError("only when compiled")
-    y[:] = x
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            y[i, j] = x[i, j]
 
 
 @pytest.mark.skipif(JIT_DISABLED, reason="nothing is compiled")
@@ -320,4 +324,6 @@ def test_an_error_that_only_compiled_code_raises_is_an_error(monkeypatch):
 
 
 def raise_error_backward(dy, dx):
-    dx[:] = dy
+    for i in range(dy.shape[0]):
+        for j in range(dy.shape[1]):
+            dx[i, j] = dy[i, j]

@@ -53,7 +53,7 @@ def last_finite(net, optimizer, X, y, batch, epochs, rates=()):
 )
 def test_network_keeps_its_last_finite_parameters(monkeypatch, make_optimizer, backend, copies):
     if copies:
-        monkeypatch.setattr(rollback, "COPY_SHARE", copies)
+        monkeypatch.setattr(rollback, "COPY_TIME_FRACTION", copies)
     X, y = data()
     net, twin = network(backend=backend), network(backend=backend)
     options = {"loss": cr.MSELoss(), "batch_size": 16, "epochs": 50, "progress": False}
@@ -75,7 +75,7 @@ def test_the_way_back_knows_which_step_had_which_learning_rate(monkeypatch, ever
 
     callback = Schedule()
     callback.every = every
-    monkeypatch.setattr(rollback, "COPY_SHARE", 1e-9)  # no copy because of the time alone
+    monkeypatch.setattr(rollback, "COPY_TIME_FRACTION", 1e-9)  # no copy because of the time alone
     repeated = []
     to_last_finite = rollback.Rollback.to_last_finite
 
@@ -191,7 +191,7 @@ def test_what_is_reported_follows_from_the_steps_alone_and_not_from_pauses(
         (None, 1e9, 100.0, True),
     ):
         net, X, y, loss, schedule = make(first)
-        monkeypatch.setattr(rollback, "COPY_SHARE", share or 0.02)
+        monkeypatch.setattr(rollback, "COPY_TIME_FRACTION", share or 0.02)
         monkeypatch.setattr(slice_length, "SLICE_SECONDS", seconds)
         pause, optimizer = Pause(every), cr.SGD()
         average = cr.ExponentialMovingAverage(net, 0.5)
@@ -224,8 +224,8 @@ def test_a_step_that_overflows_is_named_with_its_parameter_and_gradient():
     net, X, y, loss, schedule = dies_silently(2)
     with pytest.raises(
         cr.NonFiniteError,
-        match=r"The optimizer's step is not finite in epoch 1, step 3; the first parameter that it "
-        r"spoils is 0\.weight of Linear \+? ?.*\(layer 0\), whose gradient is as large as 1e\+10\.",
+        match=r"The optimizer's step is not finite in epoch 1, step 3; the first such parameter "
+        r"is 0\.weight of Linear \+? ?.*\(layer 0\), whose gradient is as large as 1e\+10\.",
     ):
         cr.fit(net, X, y, loss=loss, batch_size=3, schedule=schedule, optimizer=cr.SGD(),
                progress=False)  # fmt: skip
@@ -248,7 +248,7 @@ def test_a_gradient_whose_square_overflows_ends_the_training_instead_of_freezing
 
 
 def test_the_average_is_that_of_the_last_finite_step_after_a_later_copy(monkeypatch):
-    monkeypatch.setattr(rollback, "COPY_SHARE", 1e9)  # a copy at each slice
+    monkeypatch.setattr(rollback, "COPY_TIME_FRACTION", 1e9)  # a copy at each slice
     X, y = data()
     net, twin = network(), network()
     averages = [cr.ExponentialMovingAverage(n, 0.75) for n in (net, twin)]

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 import chainrule as cr
 
+pytestmark = pytest.mark.once
+
 STEPS = np.arange(40)
 EXAMPLES = [
     cr.schedules.StepLR(0.5, 4, gamma=0.5),

@@ -155,7 +155,7 @@ class Jump(cr.schedules.Schedule):
 
 @pytest.mark.parametrize("bad", ["batch", "rate"])  # a loss, or a parameter, that overflows
 def test_the_way_back_from_a_third_batch_after_a_larger_second(monkeypatch, bad):
-    monkeypatch.setattr(rollback, "COPY_SHARE", 1e-9)  # no copy because of the time alone
+    monkeypatch.setattr(rollback, "COPY_TIME_FRACTION", 1e-9)  # no copy because of the time alone
     batches = [(X[:8], X[:8, :5]), (X[8:40], X[8:40, :5]), (X[:8], 100 * X[:8, :5])]
     options = {"schedule": Jump()}
     if bad == "batch":
@@ -173,7 +173,7 @@ def test_the_way_back_from_a_third_batch_after_a_larger_second(monkeypatch, bad)
 
 
 def test_a_long_epoch_does_not_keep_its_batches(monkeypatch):
-    monkeypatch.setattr(rollback, "COPY_SHARE", 1e-9)  # no copy because of the time alone
+    monkeypatch.setattr(rollback, "COPY_TIME_FRACTION", 1e-9)  # no copy because of the time alone
     copies, copy = [], DataSet.copy
 
     def watched(batch):
@@ -211,7 +211,7 @@ PAIR = X[:4], Y[:4]
         ([(X[0], Y[0])], {}, ValueError, "Batch 1 of epoch 1: x must have shape"),
         ([(X[:4], Y[:3])], {}, ValueError, r"Batch 1 of epoch 1: y must have shape \(4,\)"),
         ([(*PAIR, [-1.0] * 4)], {}, ValueError, "Batch 1 of epoch 1: sample_weight must not"),
-        (generate(), {}, ValueError, "epochs is 3, but a generator can be gone through once: each"),
+        (generate(), {}, ValueError, "epochs is 3, but a generator can be iterated over once"),
         ([PAIR], {"batch_size": 4}, ValueError, "batch_size is for arrays X and y"),
         ([PAIR], {"shuffle": True}, ValueError, "shuffle is for arrays"),
         ([PAIR], {"sample_weight": WEIGHTS}, ValueError, "sample_weight is for arrays"),
@@ -245,5 +245,5 @@ def test_a_bad_batch_later_leaves_what_was_trained_before_it():
     once = Loader()
     once.__class__ = type("Once", (Loader,), {"__iter__": lambda self: self.batches})
     once.batches = generate()
-    with pytest.raises(ValueError, match="no batches in epoch 2: each epoch goes through"):
+    with pytest.raises(ValueError, match="no batches in epoch 2: each epoch iterates"):
         fit(net, once)

@@ -7,6 +7,8 @@ import pytest
 
 from chainrule.utils.announcement import Announcement
 
+pytestmark = pytest.mark.once
+
 
 class Stream(io.StringIO):
     def __init__(self, is_terminal):

@@ -8,6 +8,8 @@ import pytest
 import chainrule as cr
 from chainrule.models.data_set import DataSet
 
+pytestmark = pytest.mark.once
+
 rng = np.random.default_rng(0)
 ROWS, CLASSES = 50, 3
 WRONG = [CLASSES, -1, 10_000_000, -(2**40)]

@@ -14,6 +14,8 @@ from chainrule.optimizers import Optimizer
 from chainrule.training.callbacks import Callback
 from chainrule.training.schedules import Schedule
 
+pytestmark = pytest.mark.once
+
 EXTREMES = [1e39, 1e-50]  # infinite, and 0, in float32
 FLOAT = {float, "float", "WeightDecay", "float | None", float | None}
 REQUIRED = {

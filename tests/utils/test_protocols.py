@@ -9,6 +9,8 @@ import pytest
 import chainrule as cr
 from chainrule.utils.protocols import as_array
 
+pytestmark = pytest.mark.once
+
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(12, 4)).astype("float32")
 LABELS = RNG.integers(0, 3, 12)

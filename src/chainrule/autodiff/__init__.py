@@ -1,7 +1,7 @@
 """Derivatives of whole networks, as functions.
 
-Names and the order of results follow ``torch.func`` and JAX, with the network in the function's
-place.
+Names and the order of results follow ``torch.func`` and JAX; the network takes the place of the
+function.
 """
 
 from chainrule.autodiff.curvature import fisher_vp, gauss_newton_vp, hessian, hvp

@@ -1,7 +1,8 @@
-"""The loss's second derivatives, times a vector and as a matrix, and their approximations."""
+"""The loss's Hessian, its products with vectors, and the Gauss-Newton and Fisher matrices."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,16 +23,18 @@ from chainrule.autodiff.validation import (
     packed,
     parameter_vector,
 )
+from chainrule.engine.backends import is_compiled
 from chainrule.engine.binding import code_of
 from chainrule.engine.machine import Machine
 from chainrule.kernels.context import Phase
 from chainrule.losses import Loss
 from chainrule.models.data_set import DataSet
 from chainrule.models.sequential import Sequential
+from chainrule.operations.operation import Function, function
 from chainrule.plan import Tensor
 from chainrule.utils.arrays import FloatArray
 
-MOST_OF_A_HESSIAN = 4096  # rows and columns
+MOST_HESSIAN_ROWS = 4096
 
 
 def hvp(
@@ -57,7 +60,7 @@ def hvp(
         As :func:`value_and_grad`'s function takes them.
     vector : array like what ``wrt`` names, or a tuple of them
     wrt : "params", "x" or a tuple of both
-        What the loss is differentiated by, twice.
+        What the loss is differentiated by, both times.
     params : array of shape (n_params,), optional
         Instead of the network's own.
 
@@ -130,10 +133,10 @@ def hessian(
     batch = DataSet.checked(net, loss, x, y, sample_weight, ("x", "y"))
     shape = net.params.shape if wrt == PARAMS else batch.inputs.shape
     vector = np.zeros(shape, net.dtype)
-    if vector.size > MOST_OF_A_HESSIAN:
+    if vector.size > MOST_HESSIAN_ROWS:
         raise ValueError(
-            f"hessian is for up to {MOST_OF_A_HESSIAN} numbers, but wrt={wrt!r} has "
-            f"{vector.size}; hvp multiplies by it without making it."
+            f"hessian is for up to {MOST_HESSIAN_ROWS} numbers, but wrt={wrt!r} has "
+            f"{vector.size}; hvp multiplies by it without building it."
         )
     result = np.empty((vector.size, *shape), net.dtype)
     entries = vector.reshape(-1)
@@ -156,9 +159,9 @@ def gauss_newton_vp(
 ) -> FloatArray:
     """Return the generalized Gauss-Newton matrix times a vector: ``J^T H J vector``.
 
-    J is the network's Jacobian by its parameters, and H the loss's Hessian by the output. It is
-    the part of the Hessian that takes the network for linear, never negative where the loss is
-    convex, as all of chainrule's are but ``GaussianNLLLoss``.
+    J is the network's Jacobian by its parameters, and H the loss's Hessian by the output. It is the
+    Hessian of the loss with the network linearized, and positive semidefinite if the loss is convex
+    in the output, as all of chainrule's are except ``GaussianNLLLoss``.
 
     Parameters
     ----------
@@ -208,19 +211,19 @@ def fisher_vp(
 ) -> FloatArray:
     """Return the Fisher information matrix times a vector.
 
-    The loss of a row is taken for the negative logarithm of its target's probability: a normal
-    distribution of variance 1/2 for ``MSELoss``, Huber's for ``HuberLoss``, Laplace's for
-    ``L1Loss``, an asymmetric one for each quantile of ``QuantileLoss``, and those that the other
-    losses are named after, or the classes' probabilities. The matrix is the mean over the rows of
-    what the squared gradient (its outer product with itself) is on average, if the network were
-    right about the targets; so there is no y. A mean over several outputs is taken as the loss
-    takes it.
+    The loss of a row is interpreted as a negative log-likelihood: of a normal distribution of
+    variance 1/2 for ``MSELoss``, Huber's for ``HuberLoss``, Laplace's for ``L1Loss``, an asymmetric
+    Laplace distribution for each quantile of ``QuantileLoss``, the distribution in the name of the
+    other losses, or the classes' probabilities. The matrix is the mean over the rows of the
+    expected outer product of the gradient with itself, for targets drawn from the network's
+    predicted distribution; so there is no y. The mean over several outputs is that of the loss.
 
-    It is the Gauss-Newton matrix where that does not depend on y, as with ``MSELoss`` and the
-    losses of classes.
+    It equals the Gauss-Newton matrix if that does not depend on y, as with ``MSELoss`` and the
+    classification losses.
 
-    Parameters are those of :func:`gauss_newton_vp`, and so are result and errors. A loss with
-    weights of classes is no such logarithm, and raises NotImplementedError.
+    Parameters, result and errors are those of :func:`gauss_newton_vp`. A target counts by its
+    class's weight, or by ``pos_weight``, as so many rows: the squared gradient is that of the loss
+    without these, and a row's own weight their mean. Label smoothing changes nothing.
 
     References
     ----------
@@ -258,7 +261,7 @@ def hessian_product(
         "by_x": X in directions,
         "backward": True,
     }
-    for block in blocks(batch.rows):
+    for block in blocks(batch.rows, loss):
         rows = block.stop - block.start
         with borrowed(net, tangent_plan, batch.inputs.shape[1:], rows, **options) as machine:
             if X in directions:
@@ -266,7 +269,7 @@ def hessian_product(
             run: dict[str, Any] = {"params": params, "direction": directions.get(PARAMS)}
             order, losses = np.arange(block.start, block.stop), machine.losses_for(1)
             machine.run(Phase.FORWARD, order, losses=losses, **run, **batch.arguments)
-            # The loss changes by gradient . d_output. That is the scalar to differentiate.
+            # The loss's directional derivative is gradient . d_output; it is differentiated next.
             outputs = len(machine.plan.heads) // 2
             for head in range(outputs):
                 gradient = machine.rows_at("d_output", rows, head)
@@ -291,11 +294,11 @@ def _output_curvature_product(
 ) -> FloatArray:
     """Return ``J^T H J vector``: a forward pass with the tangent, then a backward pass.
 
-    For Fisher's matrix, H is what it is on average over the targets.
+    For the Fisher matrix, H is its expected value over the targets.
     """
     mean = BlockMean(net, batch, (PARAMS,))
     shape = batch.inputs.shape[1:]
-    for block in blocks(batch.rows):
+    for block in blocks(batch.rows, loss):
         rows = block.stop - block.start
         order = np.arange(block.start, block.stop)
         with (
@@ -308,7 +311,10 @@ def _output_curvature_product(
             outputs = len(machine.plan.heads)
             for head in range(outputs):
                 tangent = forward.rows_at("output", rows, outputs + head)
-                curve_output(net, machine, head, batch, block, losses[0, 0], tangent, fisher)
+                total = curve_output(
+                    net, machine, head, batch, block, losses[0, 0], tangent, fisher
+                )
+            losses[0, 0] = total
             grads = mean.parameter_buffer()
             machine.run(Phase.BACKWARD, order, params=params, grads=grads)
             mean.add(block, losses[0], grads, machine.rows_at("d_input", rows))
@@ -324,38 +330,72 @@ def curve_output(
     total: float,
     tangent: FloatArray,
     fisher: bool = False,
-) -> None:
-    """Replace the loss's gradient by an output by its derivative along the output's tangent."""
+) -> float:
+    """Replace the loss's gradient by an output by its derivative along the output's tangent.
+
+    Returns the block's weight: ``total``, or what it is on average over the targets.
+    """
     head, rows = machine.plan.heads[number], len(tangent)
     loss, factor = head.loss, head.loss_weight
     curvature = None if loss is None else loss.curvature
+    row_weight = None if loss is None else loss.row_weight
     if loss is not None and fisher and loss.fisher is not None:
         curvature, information = loss.fisher(head.numbers)
+        row_weight = loss.fisher_row_weight
         factor *= information
-    if curvature is None:
+    if loss is None or curvature is None:
         raise NotImplementedError(
-            "the second derivative of a custom loss is not known, only its gradient."
+            "the second derivative of a custom loss is not known, only its gradient: it has no "
+            "curvature."
         )
-    d_gradient = machine.rows_at("d_output", rows, number).reshape(rows, -1)
+    of_row = head.output.shape if loss.of_user else (head.output.size,)
+    d_gradient = machine.rows_at("d_output", rows, number).reshape(rows, *of_row)
     given: dict[str, Any] = {
-        "output": machine.rows_at("output", rows, number).reshape(rows, -1),
+        "output": machine.rows_at("output", rows, number).reshape(rows, *of_row),
         "weight": np.ones(rows, net.dtype)
         if batch.weights is None
         else batch.weights[block].copy(),
         "total": total,
-        "direction": tangent.reshape(rows, -1),
+        "direction": tangent.reshape(rows, *of_row),
         "d_gradient": d_gradient,
         **{name: _array_or_number(value, net.dtype) for name, value in head.numbers.items()},
     }
+    target = batch.targets.values[number][block].copy()
     if head.takes_labels:
-        given["label"] = batch.targets.values[number][block].copy()
+        given["label"] = target
     else:
-        given["target"] = batch.targets.values[number][block].copy().reshape(rows, -1)
-    if loss is not None and loss.row_weight is not None:
-        code_of(loss.row_weight, net.backend)(*(given[name] for name in loss.row_weight.names))
-    code_of(curvature, net.backend)(*(given[name] for name in curvature.names))
+        shape = head.target_shape if loss.of_user and head.target_shape else (head.target_size,)
+        given["target"] = target.reshape(rows, *shape)
+    if row_weight is not None:
+        _call(row_weight, given, net.backend)
+        weight = float(given["weight"].sum(dtype=np.float64))
+        if sum(other.loss is not None for other in machine.plan.heads) > 1:  # as the plan has it
+            given["weight"] *= total / weight if weight > 0 else 0.0
+        else:
+            given["total"] = weight
+    _call(curvature, given, net.backend)
+    if loss.of_user:
+        from chainrule.kernels.loss import weigh_gradients  # loads Numba
+
+        given["d_output"] = d_gradient.reshape(rows, -1)
+        _call(function(weigh_gradients), given, net.backend)
     if factor != 1.0:
         d_gradient *= factor
+    return float(given["total"])
+
+
+def _call(code: Function, given: Mapping[str, Any], backend: str) -> None:
+    called = code_of(code, backend)
+    if code.label and code.can_compile and is_compiled(backend):
+        from chainrule.kernels.compilation import compiled_for_python  # loads Numba
+
+        called = compiled_for_python(code.code)
+    try:
+        called(*(given[name] for name in code.names))
+    except Exception as error:
+        if code.label:
+            error.add_note(f"It was raised in {code.label}.")
+        raise
 
 
 def _array_or_number(value: float | tuple[float, ...], dtype: np.dtype) -> Any:

@@ -32,24 +32,23 @@ def value_and_grad(
 ) -> Callable[..., tuple[float, Any]]:
     """Return the function ``(params, x, y) -> (loss, gradient)``.
 
-    It is pure: the network lends its layers, and neither its parameters nor its gradients are
-    read or changed. The same arguments give the same result, to the bit; also with another number
-    of threads, as in :func:`fit`.
+    The function is pure: it uses the network's layers, but neither reads nor changes its parameters
+    and gradients. The same arguments give the same result to the bit, with any number of threads.
 
     Parameters
     ----------
     net : Sequential
     loss : Loss
     wrt : "params", "x" or a tuple of both
-        What to derive by.
+        What to differentiate by.
 
     Returns
     -------
     function of ``(params, x, y, sample_weight=None)``
         It takes a flat vector like ``net.params``, which is not copied if it is contiguous,
-        writable and of the network's dtype; a batch x of shape (n, ...); and what the loss takes.
-        It returns the loss as a float, and the gradient by the parameters, shape (n_params,), or
-        by x, of x's shape; of a tuple, a tuple in its order.
+        writable and of the network's dtype; a batch x of shape (n, ...); and the targets y. It
+        returns the loss as a float, and the gradient by the parameters, of shape (n_params,), or by
+        x, of x's shape; or a tuple of gradients, in the order of ``wrt``.
 
     Raises
     ------
@@ -87,7 +86,7 @@ def gradient(
     mean = BlockMean(net, batch, names)
     phases = Phase.BACKWARD | (Phase.INPUT_GRADIENT if X in names else 0)
     options = {"loss": loss, "retain": False}
-    for block in blocks(batch.rows):
+    for block in blocks(batch.rows, loss):
         rows = block.stop - block.start
         with borrowed(net, plain_plan, batch.inputs.shape[1:], rows, **options) as machine:
             losses = machine.losses_for(1)
@@ -96,7 +95,7 @@ def gradient(
             run: dict[str, Any] = {"params": params, "grads": grads}
             if not machine.run(
                 Phase.FORWARD | phases, order, losses=losses, **run, **batch.arguments
-            ):  # the loss is not finite; so is the gradient, then
+            ):  # the run ends where the loss is not finite; compute the gradient all the same
                 machine.run(phases, order, **run)
             mean.add(block, losses[0], grads, machine.rows_at("d_input", rows))
     return mean.value, mean.gradients()

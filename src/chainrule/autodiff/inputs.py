@@ -23,12 +23,12 @@ TOGETHER = 8  # inputs whose second derivatives one plan computes
 
 
 def input_gradient(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None) -> FloatArray:
-    """Return the gradient of a network's one output by its input.
+    """Return the gradient of a network's only output by its input.
 
     Parameters
     ----------
     net : Sequential
-        With one output a row; :func:`jacobian` is for several.
+        With one output element for each row; :func:`jacobian` is for several.
     x : array of shape (n, ...)
     params : array of shape (n_params,), optional
         Instead of the network's own.
@@ -74,7 +74,7 @@ def input_gradient(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = 
 def hessian_x(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None) -> FloatArray:
     """Return the second derivatives of each output by the inputs.
 
-    For inputs of few elements: it takes a forward pass for each of them, and in each a backward
+    For inputs with few elements: it runs a forward pass for each of them, followed by a backward
     pass for each output.
 
     Parameters
@@ -129,9 +129,9 @@ def hessian_x(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None)
 
 
 def laplacian(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None) -> FloatArray:
-    """Return the sum of each output's second derivatives, each by one input twice.
+    """Return the Laplacian of each output: the sum of its unmixed second derivatives.
 
-    Forward over forward mode, for a few inputs at a time.
+    It is computed in forward over forward mode, for a few inputs at a time.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def laplacian(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None)
 
     Examples
     --------
-    The logarithm of ``exp(a) + exp(b)`` as a softmax knows it: ``p * (1 - p)`` for each input.
+    The second derivative of softplus is ``p * (1 - p)``, with the sigmoid p, for each input:
 
     >>> import chainrule as cr
     >>> net = cr.Sequential(cr.Linear(2, 1), cr.Softplus(), dtype="float64")
@@ -170,7 +170,7 @@ def laplacian(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None)
         for group in groups:
             options = {"derivatives": tuple((i, i) for i in group), "backward": False}
             with borrowed(net, derivatives_plan, shape, rows, **options) as machine:
-                _sow(machine, rows, list(group))
+                _write_seeds(machine, rows, list(group))
                 machine.run(Phase.FORWARD, order, params=at, inputs=inputs)
                 for head in range(len(group)):
                     result[block] += machine.rows_at("output", rows, head)
@@ -186,27 +186,27 @@ def input_derivatives(
 ) -> tuple[list[FloatArray], Callable[[Sequence[ArrayLike]], tuple[FloatArray, FloatArray]]]:
     """Return derivatives of the output by chosen inputs, and their pullback.
 
-    With it a network is trained on a differential equation: a loss of the derivatives has a
-    gradient by each of them, and the pullback makes of these the loss's gradient by the parameters.
+    The pullback trains a network on a differential equation: from the gradients of a loss by the
+    derivatives, it computes the loss's gradient by the parameters.
 
     Parameters
     ----------
     net : Sequential
     x : array of shape (n, ...)
     derivatives : list of tuples of int
-        The numbers of the inputs that the output is differentiated by, in a row of x: ``()`` is
-        the output itself, ``(0,)`` its derivative by the first input, ``(0, 1)`` the second one by
-        the first two. No more than two numbers.
+        The indices of the inputs, in a row of x, by which the output is differentiated: ``()`` is
+        the output itself, ``(0,)`` its derivative by the first input, ``(0, 1)`` the mixed second
+        derivative by the first two. At most two indices.
     params : array of shape (n_params,), optional
-        Instead of the network's own; leave it as it is as long as you call the pullback.
+        Instead of the network's own; it must not be changed before the last call of the pullback.
 
     Returns
     -------
     values : list of arrays of shape ``(n, *output)``
         One for each of the derivatives.
     pullback : function of a list of arrays of that shape, or None for zeros
-        It takes the loss's gradient by each of the values. It returns that by the parameters,
-        shape (n_params,), and that by x.
+        It takes the loss's gradient by each of the values. It returns the gradient by the
+        parameters, of shape (n_params,), and the gradient by x.
 
     Raises
     ------
@@ -233,7 +233,7 @@ def input_derivatives(
     _output_shape(net, shape, "input_derivatives")
     chosen = _checked_derivatives(derivatives, prod(shape))
     key, machine = take(net, derivatives_plan, shape, rows, derivatives=chosen, backward=True)
-    _sow(machine, rows, elements_of(chosen))
+    _write_seeds(machine, rows, elements_of(chosen))
     machine.run(Phase.FORWARD, rows, params=at, inputs=inputs)
     values = machine.outputs(rows)
 
@@ -263,8 +263,8 @@ def _output_shape(net: Sequential, shape: Shape, function: str) -> Shape:
     return shapes[0]
 
 
-def _sow(machine: Machine, rows: int, elements: list[int]) -> None:
-    """Set each seed to the direction of one element of x."""
+def _write_seeds(machine: Machine, rows: int, elements: list[int]) -> None:
+    """Set each seed to the unit vector of one element of x."""
     for seed, element in enumerate(elements):
         direction = machine.rows_at("seed", rows, seed).reshape(rows, -1)
         direction[...] = 0

@@ -30,9 +30,9 @@ def jacobian(
 ) -> Any:
     """Return the derivatives of every output by every parameter, or by every input.
 
-    By the input, it takes a forward pass with a tangent for each input, or a backward pass for each
+    By the input, it runs a forward pass with a tangent for each input, or a backward pass for each
     output, whichever is less work; with a custom layer, always backward passes. By the parameters,
-    of which there are many, it takes a backward pass for each output.
+    it runs a backward pass for each output.
 
     Parameters
     ----------
@@ -74,14 +74,14 @@ def jacobian(
     of_each = shape if wrt == X else vector.shape
     results = [np.empty((rows, prod(s), prod(of_each)), net.dtype) for s in shapes]
     steps = net.lower(shape)[0].steps if wrt == X else []
-    moves_inputs = prod(shape) <= sum(map(prod, shapes)) and not any(
+    is_forward_mode = prod(shape) <= sum(map(prod, shapes)) and not any(
         s.operation.tangent is None for s in steps
     )
     for block in blocks(rows):
         parts = [result[block] for result in results]
         if wrt == PARAMS:
             _back_to_parameters(net, inputs[block], vector, parts)
-        elif moves_inputs:
+        elif is_forward_mode:
             _forward(net, inputs[block], vector, parts, len(steps))
         else:
             _back_to_input(net, inputs[block], vector, parts)
@@ -97,7 +97,7 @@ def _forward(
     results: list[FloatArray],
     steps: int,
 ) -> None:
-    """Fill in the columns of the Jacobians, input by input, in a network of so many steps."""
+    """Fill in the columns of the Jacobians, input by input; ``steps`` are those of the network."""
     rows, shape = len(inputs), inputs.shape[1:]
     options = {"parameters_change": False, "by_x": True, "retain": True}
     with borrowed(net, tangent_plan, shape, rows, **options) as machine:
@@ -109,7 +109,7 @@ def _forward(
             machine.run(Phase.FORWARD, rows, params=params, inputs=inputs, first_step=begin)
             for head, result in enumerate(results, len(results)):
                 result[:, :, i] = machine.rows_at("output", rows, head).reshape(rows, -1)
-            begin = steps  # only the tangents change, which come after the values
+            begin = steps  # later runs compute only the tangents, whose steps follow the network's
 
 
 def _back_to_input(
@@ -134,7 +134,7 @@ def _backward_passes(
 ) -> Iterator[tuple[Machine, int, int, list[FloatArray]]]:
     """Run a backward pass from each element of each output.
 
-    Yield the machine, the output, the element and the gradients by the outputs: a 1, and zeros.
+    Yield the machine, the output, the element and the gradients by the outputs: unit vectors.
     """
     rows = len(inputs)
     with borrowed(net, plain_plan, inputs.shape[1:], rows, loss=None, retain=True) as machine:

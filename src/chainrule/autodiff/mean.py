@@ -24,13 +24,13 @@ class BlockMean:
     """
 
     def __init__(self, net: Sequential, batch: DataSet, names: tuple[str, ...]) -> None:
-        self._d_params = np.zeros_like(net.params) if PARAMS in names else None
+        self._d_params = np.zeros(net.params.size, net.dtype) if PARAMS in names else None
         self._d_x = np.empty(batch.inputs.shape, net.dtype) if X in names else None
         self._blocks: list[tuple[slice, float]] = []
         self._weight = self.value = 0.0
 
     def parameter_buffer(self) -> FloatArray | None:
-        """Return the buffer for a block's gradient by the parameters; None if it is not wanted."""
+        """Return the buffer for a block's gradient by the parameters; None if not requested."""
         if self._d_params is None or not self._blocks:
             return self._d_params
         return np.empty_like(self._d_params)
@@ -42,17 +42,17 @@ class BlockMean:
         d_params: FloatArray | None,
         d_x: FloatArray,
     ) -> None:
-        """Take a block's means: ``losses`` has its weight, and its loss."""
+        """Add a block's mean values; ``losses`` holds its weight and its loss."""
         weight, value = losses.tolist()
         self._weight += weight
-        share = weight / self._weight if self._weight > 0 else 0.0
+        fraction = weight / self._weight if self._weight > 0 else 0.0
         if self._blocks:
-            self.value += share * (value - self.value)
+            self.value += fraction * (value - self.value)
         else:
             self.value = value
         so_far = self._d_params
         if so_far is not None and d_params is not None and d_params is not so_far:
-            so_far += share * (d_params - so_far)
+            so_far += fraction * (d_params - so_far)
         if self._d_x is not None:
             self._d_x[block] = d_x
         self._blocks.append((block, weight))

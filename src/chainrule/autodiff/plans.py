@@ -1,4 +1,4 @@
-"""The plans that derivatives are computed by: a network's plan, and those with tangents."""
+"""The plans for derivatives: a network's plan, and plans with tangents."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def derivatives_plan(
 
 
 def elements_of(derivatives: tuple[tuple[int, ...], ...]) -> list[int]:
-    """Return the numbers of the elements that something is derived by.
+    """Return the sorted indices of all elements in the derivatives.
 
     >>> elements_of(((), (3,), (0, 3)))
     [0, 3]
@@ -109,5 +109,5 @@ def elements_of(derivatives: tuple[tuple[int, ...], ...]) -> list[int]:
 
 
 def _or_zeros(builder: PlanBuilder, tangent: Tensor | None, y: Tensor) -> Tensor:
-    """Return a tangent of y, zeros if it has none."""
+    """Return the tangent of y, or zeros if it is None."""
     return builder.rescale(y, 0.0) if tangent is None else tangent

@@ -1,4 +1,4 @@
-"""The network's Jacobian, times a vector from the left or from the right."""
+"""Vector-Jacobian and Jacobian-vector products of the network."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ Pullback = Callable[[Any], tuple[FloatArray, FloatArray]]
 def vjp(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None) -> tuple[Any, Pullback]:
     """Return the output, and its pullback: the function that runs the backward pass.
 
-    Reverse mode: ``d_output`` times the Jacobian. The network is not changed.
+    Reverse mode: the pullback multiplies ``d_output`` by the Jacobian. The network is not changed.
 
     Parameters
     ----------
     net : Sequential
     x : array of shape (n, ...)
     params : array of shape (n_params,), optional
-        Instead of the network's own; leave it as it is as long as you call the pullback.
+        Instead of the network's own; it must not be changed before the last call of the pullback.
 
     Returns
     -------
     output : array of shape (n, ...)
         Or a tuple of them, one for each head, if the network ends in a :class:`Branch`.
-    pullback : function of an array of the output's shape, or a tuple as output is one
-        It returns the gradient by the parameters, shape (n_params,), and that by x. It may be
-        called any number of times.
+    pullback : function of an array of the output's shape, or of a tuple of them
+        It returns the gradient by the parameters, of shape (n_params,), and the gradient by x. It
+        may be called any number of times.
 
     Raises
     ------
@@ -84,10 +84,10 @@ def jvp(
     *,
     params: ArrayLike | None = None,
 ) -> tuple[Any, Any]:
-    """Return the output, and how fast it changes along a direction.
+    """Return the output and its directional derivative.
 
-    Forward mode: the Jacobian times ``tangent``, in one forward pass that computes the tangent of
-    each value beside it.
+    Forward mode: the Jacobian times ``tangent``, in one forward pass that computes each value and
+    its tangent.
 
     Parameters
     ----------

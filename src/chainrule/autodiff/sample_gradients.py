@@ -1,4 +1,4 @@
-"""The gradients of single samples, from what a backward pass of a batch has left in the arena."""
+"""The gradients of single samples, from the arena after a backward pass of the batch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from chainrule.models.sequential import Sequential
 from chainrule.utils.arrays import FloatArray
 
 LEAST_OF_A_THREAD = 1 << 20  # numbers to write
-BLOCK_NUMBERS = 1 << 18  # of gradients that are made for their norms' sake, at a time
+BLOCK_NUMBERS = 1 << 18  # elements of the gradients that exist at a time to compute their norms
 
 
 class SampleGradients:
@@ -48,9 +48,11 @@ class SampleGradients:
         self._net, self._machine, self._params = net, machine, params
         self._inputs, self._d_outputs = inputs, d_outputs
         trained = [step for step in machine.plan.steps if step.trains]
-        self._by_step = all(step.operation.gradients for step in trained)
+        self._by_step = all(
+            step.parameters.keys() <= step.operation.gradients.keys() for step in trained
+        )
         names = [use.name for step in trained for use in step.parameters.values()]
-        # Each weight is used once, and has one row a sample.
+        # Each weight is used once, with one row of input for each sample.
         self._is_outer_product = all(
             step.operation.square_norms is not None and step.y.shape[:-1] == () for step in trained
         ) and len(set(names)) == len(names)
@@ -104,11 +106,11 @@ class SampleGradients:
         return squares
 
     def _write(self, first: int, last: int, begin: int, stride: int, grads: FloatArray) -> None:
-        """Write the gradients from ``first`` to ``last``, one each ``stride`` from ``begin`` on."""
+        """Write the gradients from ``first`` to ``last``, ``stride`` apart, from ``begin`` on."""
         if self._by_step:
-            self._machine.differentiate_samples(first, last, begin, stride, grads)
+            self._machine.differentiate_samples(first, last, begin, stride, self._params, grads)
             return
-        # Of some layer, only the sum over a batch is known: it takes batches of one.
+        # Some layer can only compute the sum over a batch: run batches of one row.
         size, shape = self._params.size, self._inputs.shape[1:]
         with borrowed(self._net, plain_plan, shape, 1, loss=None, retain=False) as machine:
             for i in range(first, last):

@@ -34,20 +34,21 @@ def per_sample_grad(
 ) -> FloatArray:
     """Return the gradient of each sample's loss by the parameters, one row a sample.
 
-    One forward and one backward pass serve all samples; a sample's gradient by a weight is then an
-    outer product. The mean of the rows is the gradient of the batch.
+    There is one forward and one backward pass for all samples; a sample's gradient by a weight is
+    then an outer product. The mean of the rows is the gradient of the batch; but a loss with class
+    weights divides by their sum, and its rows are the gradients of ``weight[label] * loss``.
 
     Parameters
     ----------
     net : Sequential
     loss : Loss
     x, y : arrays
-        A batch of n samples, and what the loss takes.
+        A batch of n samples, and its targets.
     params : array of shape (n_params,), optional
         Instead of the network's own.
     out : array of shape (n, n_params), optional
-        Where to write. A new array of that size takes the system longer to hand out than the
-        gradients take to compute.
+        The array to write into. Allocating a new array of that size takes longer than computing the
+        gradients.
 
     Returns
     -------
@@ -84,10 +85,11 @@ def per_sample_norms(
     *,
     params: ArrayLike | None = None,
 ) -> FloatArray:
-    """Return the Euclidean norm of each row of :func:`per_sample_grad`, without its rows.
+    """Return the Euclidean norm of each row of :func:`per_sample_grad`.
 
-    Where each weight is used once and has one row a sample, its gradient's norm is that of its
-    input times that of its output's gradient. Elsewhere a few samples' gradients exist at a time.
+    If each weight is used once, with one row of input for each sample, its gradient's norm is that
+    of the input times that of the output's gradient, and no gradient is built. Otherwise, a few
+    samples' gradients are built at a time.
 
     Parameters and errors are those of :func:`per_sample_grad`.
 
@@ -136,7 +138,7 @@ def clipped_grad(
     net : Sequential
     loss : Loss
     x, y : arrays
-        A batch of n samples, and what the loss takes.
+        A batch of n samples, and its targets.
     max_norm : float
         A sample's gradient that is longer is scaled to this norm; more than 0.
     params : array of shape (n_params,), optional
@@ -210,7 +212,7 @@ def _for_each_block(
     Then call ``use`` with the machine, the block, its samples' gradients, and the gradients by the
     outputs that the backward pass started from.
     """
-    for block in blocks(batch.rows):
+    for block in blocks(batch.rows, loss):
         rows = block.stop - block.start
         shape = batch.inputs.shape[1:]
         with borrowed(net, plain_plan, shape, rows, loss=loss, retain=True) as machine:

@@ -49,10 +49,10 @@ def parameter_vector(net: Sequential, value: ArrayLike | None) -> FloatArray:
 
 
 def flat_vector(net: Sequential, value: ArrayLike, name: str) -> FloatArray:
-    """Return a vector with a number for each parameter as compiled code takes it.
+    """Return a vector with a number for each parameter, in the layout that compiled code takes.
 
-    It is not copied if it is contiguous, writable and of the network's dtype: compiled code does
-    not write into it, but would be compiled once more for arrays that are read-only.
+    It is not copied if it is contiguous, writable and of the network's dtype. Compiled code does
+    not write into it, but read-only arrays would mean another compilation.
     """
     vector = arrays.finite_array(value, name, net.dtype)
     if vector.shape != net.params.shape:
@@ -96,7 +96,7 @@ def output_array(
 def directions_of(
     net: Sequential, value: Any, name: str, wrt: Wrt, x_shape: tuple[int, ...]
 ) -> dict[str, FloatArray]:
-    """Return the directions by name: one array for each of what ``wrt`` names."""
+    """Return the directions by name: an array for each entry of ``wrt``."""
     names = names_of(wrt)
     values = (value,) if isinstance(wrt, str) else value
     if not isinstance(values, tuple | list) or len(values) != len(names):

@@ -1,4 +1,4 @@
-"""Checks of gradients, and of second derivatives, by differences."""
+"""Checks of gradients and of second derivatives, by finite differences."""
 
 from chainrule.checks.gradcheck import gradcheck
 from chainrule.checks.gradgradcheck import gradgradcheck

@@ -1,9 +1,9 @@
-"""Slopes by differences, of values that change with one number, and how far each may be off.
+"""Slopes by finite differences, of values as functions of one number, with error bounds.
 
-No step suits every function: over a long one it bends, and of a short one rounding leaves nothing.
-So slopes are taken with many steps, each an eighth of the one before, and two neighbours are
-extrapolated to one (Richardson). What all shorter steps say is known too: how far they differ,
-times the step, is what rounding does to the values, whatever they are computed from.
+No step suits every function: a long one includes the curvature, and with a short one rounding
+dominates. So slopes are computed with many steps, each an eighth of the one before, and two
+neighbours are extrapolated (Richardson). The differences between the slopes of shorter steps, times
+the step, estimate the rounding of the values, however these are computed.
 
 References
 ----------
@@ -19,35 +19,35 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Float64 = NDArray[np.float64]
-# Takes a distance; returns the distance that rounding makes of it, and the values there.
+# Takes a distance; returns the distance after rounding, and the values there.
 Function = Callable[[float], tuple[float, Float64]]
 
 FACTOR = 8.0  # from a step to the next
 SAFETY = 2.0
-ULPS = 4.0  # that a value may be off, at least
-SIGNIFICANT = 0.1  # relative error of a slope that can be told from 0
-JUMP = 1e3  # times its rounding: a value that changes so much within a step has no slope
-# In sizes of the values: from a quarter to a few units in the last place; and beyond, for values
-# that change too little to be seen.
+ULPS = 4.0  # the least error of a value, in units in the last place
+SIGNIFICANT = 0.1  # the relative error of a slope that is distinct from 0
+JUMP = 1e3  # a change within a step of so many times the rounding is a jump
+# Steps in sizes of the values: from a quarter to a few units in the last place; and longer ones,
+# for functions that hardly change.
 NEAR = np.exp2(-np.arange(2.0, 51.0, 3.0))
 FAR = np.exp2(-np.arange(-79.0, 51.0, 3.0))
-SHORT = 2.0**-17  # near the cube root of float64's epsilon: least error of a single difference
+SHORT = 2.0**-17  # near the cube root of float64's epsilon, which minimizes a difference's error
 
 
 class Slope(NamedTuple):
-    """Slopes of some values, and by how much each may be off."""
+    """Slopes of some values, with error bounds."""
 
     value: Float64
     error: Float64
 
 
 class Slopes(NamedTuple):
-    """What differences say of some values.
+    """The slopes of some values.
 
     Attributes
     ----------
     central, left, right : Slope
-        To both sides, and to one.
+        Two-sided and one-sided slopes.
     jumps : array of bool
         Where values seem to jump: they change by far more than rounding, however short the step.
     """
@@ -68,9 +68,9 @@ class Slopes(NamedTuple):
 
 
 def sizes(array: Float64) -> Float64:
-    """Return how large the entries of an array are, as powers of two, to scale steps by.
+    """Return the magnitudes of an array's entries as powers of two, to scale steps by.
 
-    An entry far smaller than the others counts as a thousandth of the largest; 0 alone as 1.
+    The least magnitude is a thousandth of the largest; it is 1 if all entries are 0.
 
     >>> sizes(np.array([3.0, 0.0, -1e-9])).tolist(), sizes(np.zeros(2)).tolist()
     ([4.0, 0.00390625, 0.00390625], [1.0, 1.0])
@@ -81,13 +81,13 @@ def sizes(array: Float64) -> Float64:
 
 
 def rounding_of(values: ArrayLike) -> Float64:
-    """Return by how much numbers of this size are off, if they are computed with care."""
+    """Return the rounding errors of numbers of this size: a unit in the last place."""
     spacing: Float64 = np.spacing(np.abs(values))
     return spacing
 
 
 def short_slope(function: Function, size: float, values: Float64, rounding: Float64) -> Slope:
-    """Return the slope at 0 with one step that suits most functions; its curvature is not seen."""
+    """Return the slope at 0 with one step that suits most functions, without error of curvature."""
     (right, left), (above, below) = _along(function, SHORT * size * np.array([1, -1]), values)
     return Slope((above - below) / (right - left), 2 * ULPS * rounding / (right - left))
 
@@ -97,7 +97,7 @@ def slopes(
 ) -> Slopes:
     """Return the slopes at 0, where a function has these values.
 
-    Where the function fails, or its value is not finite, a step is of no use.
+    Steps at which the function raises an error, or is not finite, are not used.
     """
     right, above = _along(function, size * steps, values)
     left, below = _along(function, -size * steps, values)
@@ -118,7 +118,7 @@ def _along(function: Function, distances: Float64, values: Float64) -> tuple[Flo
         try:
             with np.errstate(all="ignore"):
                 reached[i], found[i] = function(float(distance))
-        except (ArithmeticError, ValueError):  # beyond what it is defined for
+        except (ArithmeticError, ValueError):  # outside the function's domain
             continue
     return reached, found
 
@@ -126,15 +126,15 @@ def _along(function: Function, distances: Float64, values: Float64) -> tuple[Flo
 def _best(
     differences: Float64, steps: Float64, rounding: Float64, power: float
 ) -> tuple[Slope, NDArray[np.bool_]]:
-    """Return the best slope that the steps give, and where the values jump.
+    """Return the best slope of all steps, and where the values jump.
 
-    ``power`` is what the error of a difference is divided by from a step to the next.
+    ``power`` is the factor by which the error of a difference decreases from a step to the next.
     """
     slopes = (power * differences[1:] - differences[:-1]) / (power - 1)
     shorter = steps[1:-1]
     change = abs(np.diff(slopes, axis=0)) * shorter
     change[np.isnan(change)] = np.inf
-    # What is seen with a step or with any shorter one; of the shortest, one may agree by accident.
+    # The largest change at a step or any shorter one; the shortest ones may agree by accident.
     noise = np.maximum(np.median(change[-3:], axis=0), ULPS * rounding)
     change = np.maximum.accumulate(change[::-1])[::-1]
     slopes, errors = slopes[:-1], SAFETY * np.maximum(change, noise) / shorter
@@ -148,7 +148,7 @@ def _best(
         return chosen
 
     jumps = at(change) > JUMP * ULPS * rounding
-    # Of a jump, a long step says that it is no slope, and a shorter one that it is a steep one.
+    # At a jump, slopes increase with shorter steps, so their differences are part of the error.
     shorter_ones = np.arange(len(slopes)).reshape(-1, *[1] * best.ndim) > best
     off = np.where(shorter_ones & ~np.isnan(slopes), abs(slopes - at(slopes)), 0.0).max(axis=0)
     error = np.where(jumps & ~significant, np.maximum(SAFETY * off, at(errors)), at(errors))

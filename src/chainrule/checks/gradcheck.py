@@ -27,9 +27,9 @@ from chainrule.utils import arrays
 from chainrule.utils.arguments import above_zero, integer, shortened
 from chainrule.utils.arrays import FloatArray
 
-ALL_BELOW = 2000  # parameters; of larger networks a random part is checked
-ENTRIES_OF_EACH = 50  # ... so many entries of each parameter
-CLEAR = 1e-3  # relative error that one step must show, or more steps are tried
+ALL_BELOW = 2000  # the most parameters of a network of which all entries are checked
+ENTRIES_OF_EACH = 50  # entries of each parameter in larger networks
+CLEAR = 1e-3  # the relative error that one step must be able to detect, or more are tried
 
 
 @overload
@@ -66,9 +66,8 @@ def gradcheck(
 
     ``gradcheck(net, loss, x, y)`` checks a copy of the network: its gradients by the input (unless
     that holds codes) and by all parameters, and the loss's by the output; in a network of more than
-    2,000 parameters, by 50 entries of each, drawn with ``seed``. ``gradcheck(f, grad_f, x)`` checks
-    any function of an array. Steps scale with the values, and where one does not show enough, many
-    are tried.
+    2,000 parameters, 50 random entries of each. ``gradcheck(f, grad_f, x)`` checks any function of
+    an array. Steps scale with the values, and if one step is not accurate enough, many are tried.
 
     Parameters
     ----------
@@ -80,10 +79,10 @@ def gradcheck(
         What the loss takes.
     tolerance : float
         Largest relative error that passes. Errors are relative to the entry, or to a thousandth
-        of its parameter's largest entry where the entry is smaller than that. What rounding does
-        to the differences is not counted; the report says how small an error could be seen.
+        of its parameter's largest entry if the entry is smaller than that. The rounding error of
+        the differences is subtracted; the report has the smallest detectable error.
     seed : int
-        For the choice of entries.
+        Seed of the choice of entries.
 
     Returns
     -------
@@ -92,9 +91,9 @@ def gradcheck(
     Raises
     ------
     GradientMismatch
-        If an error is larger, or nothing of a parameter could be checked: the function has a kink
-        at each entry, or rounding leaves no digits of its changes. It says which, and what helps;
-        its ``report`` is the report.
+        If an error is larger, or no entry of a parameter could be checked: the function has a kink
+        at each entry, or its changes are smaller than rounding. The message names the parameter and
+        a remedy; ``report`` is the report.
     ValueError, TypeError
         If the arguments do not fit together.
 
@@ -132,14 +131,14 @@ def gradcheck(
 
 @dataclass
 class _Check:
-    """One array, the function's value when it is changed in place, and the gradient to verify."""
+    """An array that is changed in place, the function's value, and the gradient to verify."""
 
     name: str
     array: Float64
     analytic: Float64
-    off: Float64  # by how much rounding may change it
+    off: Float64  # its rounding error
     value: Callable[[], float]
-    rounding: float  # of the value
+    rounding: float  # the value's rounding error
     entries: NDArray[np.int64]
 
     def run(self, tolerance: float) -> ParameterReport:
@@ -217,7 +216,7 @@ def _network_checks(
         return np.sort(rng.choice(array.size, ENTRIES_OF_EACH, replace=False))
 
     def forward() -> list[Float64]:
-        twin.restart_masks()
+        twin.reset_dropout_masks()
         return _as_list(twin.forward(batch))
 
     outputs = forward()
@@ -227,8 +226,8 @@ def _network_checks(
 
     d_outputs = _as_list(of_loss()[1])
 
-    # The derivative by the outputs, times how these change, is how the loss does; but it is seen
-    # too where the loss is so large that rounding hides the change.
+    # Instead of the loss: the loss's gradient by the outputs times the outputs. It has the same
+    # derivatives, and is not so large that rounding hides its changes.
     def value() -> float:
         pairs = zip(d_outputs, forward(), strict=True)
         return sum(float(np.vdot(d_output, output)) for d_output, output in pairs)
@@ -261,5 +260,5 @@ def _network_checks(
 
 
 def _as_list(outputs: Any) -> list[Float64]:
-    """Return what a network of one output or of several gives."""
+    """Return a network's output, or outputs, as a list."""
     return list(outputs) if isinstance(outputs, tuple) else [outputs]

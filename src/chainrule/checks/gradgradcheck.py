@@ -76,10 +76,10 @@ def gradgradcheck(
     y, sample_weight : arrays
         What the loss takes.
     tolerance : float
-        Largest relative error that passes, relative as in :func:`gradcheck`. Entries where the
-        gradient jumps are left out as kinks.
+        Largest relative error that passes, as in :func:`gradcheck`. Entries where the gradient
+        jumps are left out as kinks.
     seed : int
-        For the direction.
+        Seed of the direction.
 
     Returns
     -------
@@ -88,7 +88,7 @@ def gradgradcheck(
     Raises
     ------
     GradientMismatch
-        If an error is larger, or nothing of a parameter could be checked; its ``report`` is the
+        If an error is larger, or no entry of a parameter could be checked; ``report`` is the
         report.
     ValueError, TypeError
         If the arguments do not fit together.
@@ -132,9 +132,9 @@ class _Subject:
     gradient : function of a distance along the direction
         Returns the gradient there, as one vector.
     product : array
-        How the gradient changes along the direction, as it is to be checked.
+        The gradient's directional derivative, which is checked.
     off : array
-        By how much rounding may change the product.
+        The product's rounding error.
     """
 
     names: tuple[str, ...]
@@ -145,7 +145,7 @@ class _Subject:
 
 
 def _direction(rng: np.random.Generator, array: Float64) -> Float64:
-    """Return a random direction that scales with the values; of powers of two: steps are exact."""
+    """Return a random direction that scales with the values, of powers of two, for exact steps."""
     direction: Float64 = rng.choice([-1.0, -0.5, 0.5, 1.0], array.shape) * sizes(array)
     return direction
 
@@ -215,7 +215,7 @@ def _compare(subject: _Subject, tolerance: float) -> tuple[ParameterReport, ...]
         here = slice(begin, begin + prod(shape))
         begin = here.stop
         claim, at = Claim.of(product[here], off[here], tolerance), gradient[here]
-        # A sum of numbers of all sizes is as far off as the largest of them.
+        # The rounding error of a sum is that of its largest term.
         rounding = np.full(at.shape, rounding_of(abs(at).max(initial=0.0)))
 
         def along(distance: float, here: slice = here) -> tuple[float, Float64]:

@@ -1,4 +1,4 @@
-"""What a check of gradients found, and when that is a pass."""
+"""The report of a gradient check, and the conditions to pass."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from chainrule.checks.differences import (
 )
 from chainrule.utils.protocols import as_array
 
-HIDDEN = 0.5  # of an entry: where differences may be off by more, a wrong sign could go unseen
+HIDDEN = 0.5  # of an entry: with a larger error of the differences, a wrong sign could be missed
 EPSILON = float(np.finfo(float).eps)
-TRIALS = 4  # in which a gradient's variables are changed by rounding,
-SAFETY = 8.0  # and what the largest change that they show is multiplied by
-SMALL = 1e-3  # of a parameter's largest entry: what smaller ones are compared with
+TRIALS = 4  # evaluations of a gradient whose variables are changed by rounding errors
+SAFETY = 8.0  # the factor of the largest change in these
+SMALL = 1e-3  # of a parameter's largest entry: smaller entries are compared relative to this
 
 
 @dataclass(frozen=True)
 class ParameterReport:
-    """What the check found for one parameter.
+    """The result of a check for one parameter.
 
     Attributes
     ----------
@@ -43,17 +43,17 @@ class ParameterReport:
         Entries left out, because the function has a kink there: its slopes to the left and to
         the right differ, and the gradient is one of them or lies between them.
     hidden : int
-        Entries left out, because they are so small beside the others, or beside what rounding does
-        to the function's value, that not even a wrong sign would have been seen.
+        Entries left out, because they are so small, compared with the others or with the rounding
+        of the function's value, that even a wrong sign could not be detected.
     error : float
-        The worst relative error; NaN where nothing was checked.
+        The worst relative error; NaN if no entry was checked.
     detectable : float
-        The relative error that would have been seen in every entry that was checked: a smaller one
-        may be there. Infinite where the gradient is 0, with nothing to compare an error with.
+        The smallest relative error that would have been detected in every checked entry. Infinite
+        if the gradient is 0, so that no relative error is defined.
     index : tuple of int
-        The entry that has the worst error,
+        The entry with the worst error.
     analytic, numeric : float
-        its gradient as given, and as central differences say.
+        The given gradient of that entry, and the one by central differences.
     """
 
     name: str
@@ -89,9 +89,9 @@ class GradientReport:
 
     @property
     def passed(self) -> bool:
-        """Whether something of each parameter was checked, and every error is within the tolerance.
+        """Whether entries of each parameter were checked, and all errors are within the tolerance.
 
-        A NaN is not.
+        An error of NaN does not pass.
         """
         return not self._unchecked and self.error <= self.tolerance
 
@@ -117,7 +117,7 @@ class GradientReport:
         return "\n".join([*lines, *map(self._line, self.parameters)])
 
     def _why(self) -> list[str]:
-        """Say why nothing could be checked, and what helps."""
+        """Return why nothing could be checked, and a remedy."""
         lines = []
         if hidden := [p for p in self._unchecked if p.hidden]:
             lines += [
@@ -210,7 +210,7 @@ class Claim:
             return np.where(off == 0, 0.0, off / scale)
 
     def agrees(self, slope: Slope) -> NDArray[np.bool_]:
-        """Tell where the slope settles it: it says the same, and a wrong sign would be seen."""
+        """Return where the slope agrees with the gradient and is large enough to show its sign."""
         return (self.error(slope) <= self.tolerance) & ~self.is_hidden(slope)
 
     def is_hidden(self, slope: Slope) -> NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""The command line: a file for each command, and what they share."""
+"""The command line: a file for each command, and common parts."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from chainrule.cli.termination import Termination
 from chainrule.utils import json_values
 from chainrule.utils.terminal import printable
 
-INTERRUPTED = 130  # as shells have it: 128 and the number of the signal
+INTERRUPTED = 130  # the convention of shells: 128 plus the number of the signal
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code.
 
-    0 is done, 2 that something was wrong, 130 interrupted; after another signal that asks to end,
-    128 and its number.
+    It is 0 for success, 2 for an error, 130 after Ctrl-C, and 128 plus the number of another signal
+    that ended it.
     """
     output, messages = Output(sys.stdout), Output(sys.stderr)
     # argparse prints help and wrong usage, and ends the program.
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str] | None, output: Output, messages: Output) -> int:
     try:
         options = _parser().parse_args(arguments)
-        # A file is written whoever reads; without one, there is no reason to go on unread.
+        # If the command writes no file, a closed standard output ends it.
         output.is_all = all(getattr(options, name, None) is None for name in ("out", "html"))
         with redirect_stdout(messages) if options.json else nullcontext():
             report = options.run(options)

@@ -1,4 +1,4 @@
-"""``chainrule bench``: how fast it is on this machine, beside others where its repository is."""
+"""``chainrule bench``: training steps on this machine, in the repository beside other libraries."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def add(commands: Any) -> None:
         "bench",
         _run,
         "Measure training steps on this machine.\n\n"
-        "Where chainrule is installed from its repository by pip install -e, NumPy by hand and\n"
-        "scikit-learn, PyTorch and JAX, if they are installed, train the same networks with Adam\n"
-        "from the same parameters on the same batches; that their losses are the same is checked\n"
-        "first. They work in turn, with the same cores and threads, and the least time of each\n"
-        "counts.",
+        "If chainrule is installed from its repository by pip install -e, it is compared with\n"
+        "baselines: NumPy by hand and, if installed, scikit-learn, PyTorch and JAX. They train\n"
+        "the same networks with Adam, from the same parameters, on the same batches, and their\n"
+        "losses are compared first. They run in turn, on the same cores with the same number of\n"
+        "threads, and the shortest time of each is shown.",
         "  chainrule bench\n"
         "  chainrule bench --workloads mnist tabular --threads 2\n"
-        "  chainrule bench --peers numpy torch --json",
+        "  chainrule bench --baselines numpy torch --json",
     )
     command.add_argument(
         "--workloads",
@@ -51,11 +51,11 @@ def add(commands: Any) -> None:
         help="networks to train (default: tiny digits mnist)",
     )
     command.add_argument(
-        "--peers",
+        "--baselines",
         nargs="+",
-        metavar="PEER",
-        help="whom to compare: numpy, sklearn, torch, torch-compile, jax-step or jax-scan "
-        "(default: who is installed, but torch-compile, which takes a while)",
+        metavar="NAME",
+        help="compare with numpy, sklearn, torch, torch-compile, jax-step or jax-scan "
+        "(default: those installed, without torch-compile, which takes a while)",
     )
     command.add_argument("--threads", type=int, default=1, help="that each may use (default: 1)")
     command.add_argument("--rounds", type=int, default=3, help="measurements (default: 3)")
@@ -69,32 +69,34 @@ def _run(options: argparse.Namespace) -> Report:
     if threads > cores:
         raise ValueError(f"--threads is {threads}, but this machine has {plural(cores, 'core')}.")
     rounds = integer(options.rounds, "--rounds", least=1)
-    peers = [CHAINRULE, *_find_peers(options.peers)]
+    implementations = [CHAINRULE, *_find_baselines(options.baselines)]
     console = make_console()
     results = []
     for workload in options.workloads:
         with console.status(workload):
-            result = measure(workload, peers, threads, rounds)
+            result = measure(workload, implementations, threads, rounds)
         results.append(asdict(result))
         console.print(f"\n{workload}: {WORKLOADS[workload]}")
         console.print(_table(result.microseconds))
     return {"results": results}
 
 
-def _find_peers(wanted: list[str] | None) -> list[str]:
-    """Return where the classes of those are that chainrule is compared with."""
+def _find_baselines(wanted: list[str] | None) -> list[str]:
+    """Return the baselines to compare with, as ``"module:class"``."""
     if not (ROOT / "benchmarks" / "peers" / "__init__.py").is_file():
         if wanted:
-            raise ValueError("--peers are in chainrule's repository: pip install -e installs it.")
+            raise ValueError(
+                "--baselines needs chainrule's repository, installed by pip install -e."
+            )
         return []
     if str(ROOT) not in sys.path:
         sys.path.append(str(ROOT))
     others = import_module("benchmarks.peers")
     ours = "chainrule", "engine"
-    known = {name: where for name, where in others.PEERS.items() if name not in ours}
+    known = {name: path for name, path in others.IMPLEMENTATIONS.items() if name not in ours}
     unknown = [name for name in wanted or () if name not in known]
     if unknown:
-        raise ValueError(f"--peers must be of {', '.join(known)}, not {', '.join(unknown)}.")
+        raise ValueError(f"--baselines must be of {', '.join(known)}, not {', '.join(unknown)}.")
     missing = [name for name in wanted or () if not others.is_installed(name)]
     if missing:
         raise ValueError(f"The package of {', '.join(missing)} is not installed.")

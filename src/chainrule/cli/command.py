@@ -1,4 +1,4 @@
-"""What the commands share: how one is added, and what is refused before any work is done."""
+"""Common parts of the commands: adding one, its console, and checks before any work is done."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from rich.segment import Segment
 from chainrule.utils import files
 from chainrule.utils.terminal import printable
 
-Report = dict[str, Any]  # what --json writes
+Report = dict[str, Any]  # the output with --json
 
 
 def add_command(
     commands: Any, name: str, run: Callable[[argparse.Namespace], Report], about: str, example: str
 ) -> argparse.ArgumentParser:
-    """Add a command: ``run`` takes its options, prints for people, and returns its report."""
+    """Add a command: ``run`` takes its options, prints text, and returns the report for --json."""
     command: argparse.ArgumentParser = commands.add_parser(
         name,
         help=about.partition("\n")[0],
@@ -36,21 +36,21 @@ def add_command(
 
 
 def make_console() -> Console:
-    """Return a console that shows text from files, such as names of columns, and obeys none."""
+    """Return a console on which text from files, such as column names, cannot act as markup."""
     console = Console(markup=False, emoji=False, highlight=False)
     console.push_render_hook(_Printable())
     return console
 
 
 class _Printable(RenderHook):
-    """Puts what is printed behind :class:`_Shown`."""
+    """Wraps everything that is printed in :class:`_Escaped`."""
 
     def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
-        return [_Shown(renderable) for renderable in renderables]
+        return [_Escaped(renderable) for renderable in renderables]
 
 
-class _Shown:
-    """Something to print whose text, but not whose style, is made printable."""
+class _Escaped:
+    """A renderable whose text is escaped, but not its style."""
 
     def __init__(self, renderable: ConsoleRenderable) -> None:
         self._renderable = renderable
@@ -61,9 +61,9 @@ class _Shown:
 
 
 def check_writable(path: Path | None, *sources: Path | None) -> None:
-    """Raise an error if there cannot be such a file, before it is computed in vain.
+    """Raise an error if an output file cannot be written, before anything is computed.
 
-    Nor may it be one of the files that the command reads.
+    It must not be one of ``sources``, the files that the command reads.
     """
     if path is None:
         return

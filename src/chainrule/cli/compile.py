@@ -1,4 +1,4 @@
-"""``chainrule compile``: compiles ahead what trainings will need, and keeps it on disk."""
+"""``chainrule compile``: compiles functions ahead of their first use, into the cache on disk."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def add(commands: Any) -> None:
         "compile",
         _run,
         "Compile ahead, for containers, clusters and classrooms.\n\n"
-        "Whatever is compiled is kept on disk, in the folder that chainrule info names, or that\n"
-        "CHAINRULE_CACHE_DIR says. Without --all, it is what a network of linear layers and ReLU\n"
-        "runs in float32, with each of the losses and optimizers.",
+        "Compiled functions are stored in the folder that chainrule info shows, or in\n"
+        "CHAINRULE_CACHE_DIR. Without --all, these are the functions of networks of linear layers\n"
+        "and ReLU in float32, and of all losses and optimizers.",
         "  chainrule compile\n  CHAINRULE_CACHE_DIR=/opt/chainrule chainrule compile --all",
     )
     command.add_argument(
@@ -38,7 +38,7 @@ def _run(options: argparse.Namespace) -> Report:
         raise ValueError("Nothing is compiled, as NUMBA_DISABLE_JIT is set.")
     folder = cache_folder()
     if folder is None:
-        raise ValueError("There is nowhere to keep compiled code; the warning above says why.")
+        raise ValueError("There is no folder for compiled code; the warning above says why.")
     began = perf_counter()
     dtypes = ["float32", "float64"] if options.all else ["float32"]
     compiled = sum(compile_ahead(np.dtype(dtype), everything=options.all) for dtype in dtypes)

@@ -23,7 +23,7 @@ from chainrule.utils.arrays import FloatArray
 from chainrule.utils.wording import plural
 
 INFLUENCE_ROWS = 64
-MOST_INPUTS = 20  # of a table that are shown
+MOST_INPUTS = 20  # that are shown of a table
 
 
 def add(commands: Any) -> None:
@@ -33,8 +33,8 @@ def add(commands: Any) -> None:
         "explain",
         _run,
         "Show the chain rule at work.\n\n"
-        "On a model of `chainrule train` and a table with its columns; or on a network that\n"
-        "is trained for it on handwritten digits or on the file that --data names.",
+        "Explain a model of `chainrule train` on a table with its columns; or train a network\n"
+        "on handwritten digits, or on the file given by --data, and explain it.",
         "  chainrule explain\n"
         "  chainrule explain model.safetensors houses.csv --parameter W1\n"
         "  chainrule explain --rows 2 --html chain.html",
@@ -109,7 +109,7 @@ def _explain_table(options: argparse.Namespace, rows: int, console: Console) -> 
 
 
 def _show(options: argparse.Namespace, console: Console, chain: Chain, batch: Chain) -> Report:
-    """Print what there is to say of one parameter, and of all links for more rows."""
+    """Print the chain rule for one parameter, and the influence of all links on more rows."""
 
     def show(heading: str, part: object) -> None:
         console.print(f"\n{heading}\n", style="bold")
@@ -118,7 +118,7 @@ def _show(options: argparse.Namespace, console: Console, chain: Chain, batch: Ch
     if options.parameter is None and not chain.symbols:
         raise ValueError("The network has no parameters to explain.")
     path = chain.path(options.parameter or next(iter(chain.symbols)))
-    if options.html is not None:  # before what takes a while, and may be interrupted
+    if options.html is not None:  # first, since the rest takes a while and may be interrupted
         chain.to_html(options.html)
     name, influence = path.name, batch.influence()
     show("The chain", chain)
@@ -153,7 +153,7 @@ def _inputs_table(names: list[str], x: FloatArray, gradient: FloatArray) -> Tabl
 
 
 def _trace_of_largest(chain: Chain, path: ChainPath) -> object:
-    """Return the paths of the entry with the largest gradient, or why they cannot be followed."""
+    """Return the paths of the entry with the largest gradient, or the error of ``trace``."""
     sizes = np.abs(path.gradient)
     largest = np.unravel_index(int(np.argmax(sizes)), sizes.shape)
     try:

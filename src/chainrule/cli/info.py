@@ -1,4 +1,4 @@
-"""``chainrule info``: what computes here."""
+"""``chainrule info``: versions, CPU, threads and cache."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _run(options: argparse.Namespace) -> Report:
     from chainrule.kernels.vectors import VECTOR_BYTES
 
     features = llvm.get_host_cpu_features()
-    telling = ("avx2", "fma", "avx512f", "avx512bf16", "amx-bf16", "neon", "sve")
+    relevant = ("avx2", "fma", "avx512f", "avx512bf16", "amx-bf16", "neon", "sve")
     folder = cache_folder()
     functions, size = compiled_on_disk()
     rows = {
@@ -40,12 +40,12 @@ def _run(options: argparse.Namespace) -> Report:
         "Python": platform.python_version(),
         **{name: version(name) for name in ("numpy", "numba", "llvmlite")},
         "CPU": llvm.get_host_cpu_name(),
-        "features": ", ".join(name for name in telling if features.get(name)),
+        "features": ", ".join(name for name in relevant if features.get(name)),
         "vector": f"{VECTOR_BYTES} bytes",
         "cores": str(os.cpu_count()),
         "threads": f"up to {cr.get_num_threads()}",
-        "threading layer": "none of Numba's: threads of our own",
-        "cache folder": str(folder) if folder else "none: nowhere to keep compiled code",
+        "threading layer": "chainrule's own threads, not Numba's",
+        "cache folder": str(folder) if folder else "none: compiled code is not stored",
         "compiled functions": f"{functions}, {size / 1e6:.1f} MB",
     }
     table = Table(show_header=False, box=None)

@@ -1,4 +1,4 @@
-"""What ``train`` and ``explain`` share: data, its split, and a network that is fitted to it."""
+"""Common parts of ``train`` and ``explain``: data, its split, and a network fitted to it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Labels = NDArray[np.int64]
 LAYERS = [getattr(cr, name) for name in cr.layers.__all__]
 ACTIVATIONS = {layer.operation: layer for layer in LAYERS if issubclass(layer, Elementwise)}
 LR = 5e-3
-TEST_SHARE, VALIDATION_SHARE = 0.2, 0.1
+TEST_FRACTION, VALIDATION_FRACTION = 0.2, 0.1
 
 
 def add_data_and_network(
@@ -40,7 +40,7 @@ def add_data_and_network(
 ) -> None:
     """Add the options that :func:`read_data` and :func:`fit_network` take.
 
-    Those ``for_table`` have another default there, so they come as None where nobody says.
+    Options in ``for_table`` have another default for tables, so their value is None if not given.
     """
     command.add_argument(
         "--data",
@@ -63,11 +63,11 @@ def add_data_and_network(
         help=f"between layers: {', '.join(ACTIVATIONS)} (default: %(default)s)",
     )
     numbers: tuple[tuple[str, type, float, str], ...] = (
-        ("epochs", int, epochs, "how often each row is seen, at most"),
-        ("batch-size", int, 32, "rows a step, or all if there are fewer"),
+        ("epochs", int, epochs, "largest number of epochs"),
+        ("batch-size", int, 32, "rows in a step, or all if there are fewer"),
         ("lr", float, LR, "learning rate"),
         ("weight-decay", float, 0.1, "of AdamW"),
-        ("seed", int, 0, "of split, parameters and order"),
+        ("seed", int, 0, "of the split, the parameters and the shuffling"),
     )
     for name, kind, default, about in numbers:
         also = f", for a table {for_table[name]}" if name in for_table else ""
@@ -92,9 +92,9 @@ def _sizes(text: str) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Data:
-    """Rows, what is to be predicted of them, and which rows are for what.
+    """Inputs, targets, and the split of the rows.
 
-    ``classes`` is empty where that is a number, and ``encoding`` None but for a table.
+    ``classes`` is empty for a regression, and ``encoding`` is None except for a table.
     """
 
     X: FloatArray
@@ -107,12 +107,12 @@ class Data:
 
 
 def read_data(options: argparse.Namespace) -> Data:
-    """Return the digits, or what --data names."""
+    """Return the digits, or the data from the file of --data."""
     X, labels = datasets.load_digits() if options.data is None else datasets.load(options.data)
     classes, y = _classes(labels)
     test, validation, training = split(len(X), options.seed)
     seen = X[training]
-    if seen.min() < 0 or seen.max() > 1:  # no pixels: columns of a table may differ by any factor
+    if seen.min() < 0 or seen.max() > 1:  # not pixels, but columns of any scale
         X = _standardized(X, training)
     return Data(X, y, classes, test, validation, training)
 
@@ -120,8 +120,8 @@ def read_data(options: argparse.Namespace) -> Data:
 def split(rows: int, seed: int) -> tuple[Labels, Labels, Labels]:
     """Return the rows for test, validation and training, drawn at random."""
     order = np.random.default_rng(integer(seed, "seed", least=0)).permutation(rows)
-    test = round(rows * TEST_SHARE)
-    validation = test + round(rows * VALIDATION_SHARE)
+    test = round(rows * TEST_FRACTION)
+    validation = test + round(rows * VALIDATION_FRACTION)
     if test == 0 or validation in (test, rows):
         raise ValueError(f"The data has only {plural(rows, 'row')}; a test needs at least 10.")
     return order[:test], order[test:validation], order[validation:]
@@ -145,7 +145,7 @@ def fit_network(
     loss: Loss,
     callbacks: Sequence[cr.Callback] = (),
 ) -> cr.History:
-    """Train a network as the options say."""
+    """Train a network with these options."""
     return cr.fit(
         net,
         data.X[data.training],
@@ -161,7 +161,7 @@ def fit_network(
 
 
 def _classes(labels: Labels) -> tuple[Labels, Labels]:
-    """Return the different labels, and for each row the number of its label among them."""
+    """Return the distinct labels, and for each row the index of its label among them."""
     classes, y = np.unique(labels, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(f"All labels are {classes[0]}; a classifier needs two classes or more.")
@@ -174,13 +174,13 @@ def _classes(labels: Labels) -> tuple[Labels, Labels]:
 
 
 def _standardized(X: FloatArray, rows: Labels) -> FloatArray:
-    """Return X with every column of mean 0 and deviation 1 in these rows, as far as it varies."""
+    """Return X standardized: each column that varies has mean 0 and deviation 1 in these rows."""
     seen = X[rows].astype(float)
     constant = np.ptp(seen, axis=0) == 0
     result: FloatArray = (X - seen.mean(axis=0)) / np.where(constant, 1, seen.std(axis=0))
     for row, column in np.argwhere(np.abs(result) > LARGEST)[:1]:
         raise ValueError(
             f"Row {row + 1} of the data, column {column + 1}: {X[row, column]:.6g} is too far from "
-            "all that is trained on."
+            "the training rows' values."
         )
     return result

@@ -1,4 +1,4 @@
-"""The streams that commands print to: what cannot be printed loses no work."""
+"""The streams that commands print to: an error in printing does not end the command's work."""
 
 import os
 from collections.abc import Callable
@@ -12,14 +12,14 @@ class Unread(Exception):  # noqa: N818 - named for what happened
 
 
 class Output:
-    """A text stream that keeps the first error, and drops what is written after it.
+    """A text stream that records the first error, and discards everything written after it.
 
-    So a command ends its work where the reader of a pipe has left, or the disk is full.
+    So a command finishes its work if the reader of a pipe has exited, or the disk is full.
 
     Parameters
     ----------
     stream : text stream or None
-        None, where whoever started this has closed it, takes all and shows nothing.
+        None, if it was closed before the program started: everything is discarded.
 
     Attributes
     ----------
@@ -32,16 +32,16 @@ class Output:
         self._stream = StringIO() if stream is None else stream
         self.error: OSError | None = None
         self.is_all = False
-        if isinstance(stream, TextIOWrapper):  # names of classes may be in any script
+        if isinstance(stream, TextIOWrapper):  # class names may have characters of any script
             stream.reconfigure(errors="backslashreplace")
 
     def write(self, text: str) -> int:
-        """Write; or drop it, after an error."""
+        """Write; after an error, discard the text."""
         self._do(lambda: self._stream.write(text))
         return len(text)
 
     def flush(self) -> None:
-        """Hand on what is written so far."""
+        """Flush the stream."""
         self._do(self._stream.flush)
 
     def _do(self, action: Callable[[], Any]) -> None:
@@ -50,18 +50,18 @@ class Output:
                 action()
             except OSError as error:
                 self.error = error
-                self._lead_nowhere()
+                self._redirect_to_null()
                 if self.is_all:
                     raise Unread from None
 
-    def _lead_nowhere(self) -> None:
-        """Let what the stream still holds go nowhere, else Python would try again at its end."""
-        with suppress(OSError):  # a stream that is no file has none
-            nowhere = os.open(os.devnull, os.O_WRONLY)
+    def _redirect_to_null(self) -> None:
+        """Redirect the stream to the null device: Python flushes its buffer again at exit."""
+        with suppress(OSError):  # not every stream has a file descriptor
+            null = os.open(os.devnull, os.O_WRONLY)
             try:
-                os.dup2(nowhere, self._stream.fileno())
+                os.dup2(null, self._stream.fileno())
             finally:
-                os.close(nowhere)
+                os.close(null)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

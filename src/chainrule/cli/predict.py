@@ -1,4 +1,4 @@
-"""``chainrule predict``: by a model of ``chainrule train``, for the rows of a table."""
+"""``chainrule predict``: predictions of a model of ``chainrule train`` for the rows of a table."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ def _run(options: argparse.Namespace) -> Report:
     output = net.predict(encoding.encode(table))
     for row in np.flatnonzero(~np.isfinite(output).all(axis=1))[:1]:
         raise ValueError(
-            f"{table.path}, line {table.lines[row]}: what the network computes is not finite."
+            f"{table.path}, line {table.lines[row]}: the network's output is not finite."
         )
     predicted = encoding.decode(output)
     report = {"target": encoding.target.name, "predictions": predicted}
     header, rows = [encoding.target.name], [[value] for value in predicted]
     if options.probabilities:
-        odds = np.exp(output - output.max(axis=1, keepdims=True), dtype=float)
-        shares = odds / odds.sum(axis=1, keepdims=True)
-        report |= {"classes": list(encoding.target.categories), "probabilities": shares.tolist()}
-        header, rows = encoding.outputs, shares.tolist()
+        exponentials = np.exp(output - output.max(axis=1, keepdims=True), dtype=float)
+        probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
+        header, rows = encoding.outputs, probabilities.tolist()
+        report |= {"classes": list(encoding.target.categories), "probabilities": rows}
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([header, *rows])
     if options.out is not None:

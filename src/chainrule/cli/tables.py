@@ -17,7 +17,7 @@ from chainrule.datasets.readers import read_rows
 
 MISSING = frozenset(("", "?", "NA", "N/A", "NaN", "nan", "null", "NULL"))
 MOST_CATEGORIES = 50  # of an input column
-MOST_CLASSES = 20  # whole numbers of so many values are classes, where nobody says
+MOST_CLASSES = 20  # whole numbers of at most so many distinct values are classes by default
 CLASSIFICATION, REGRESSION = "classification", "regression"
 LARGEST = float(np.finfo(np.float32).max)  # networks compute in float32
 DATE = re.compile(r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})([T ].*)?")
@@ -27,14 +27,14 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class RawTable:
-    """The cells of a file: columns by name, and the line that each row stands in."""
+    """The cells of a file: columns by name, and the line of each row."""
 
     path: str
     columns: dict[str, list[str]]
     lines: list[int]
 
     def column(self, name: str) -> list[str]:
-        """Return a column's cells; ValueError if there is none of this name."""
+        """Return a column's cells; ValueError if there is no such column."""
         if name not in self.columns:
             hint = "" if len(self.columns) > 1 else " Cells are separated by commas."
             raise ValueError(
@@ -48,7 +48,7 @@ class RawTable:
         return ValueError(f"{self.path}, line {self.lines[row]}, column {name!r}: {text}")
 
     def numbers(self, name: str) -> Numbers | None:
-        """Return a column's cells as numbers, NaN where one is missing; None if one is no number.
+        """Return a column as numbers, NaN for missing cells; None if a cell is not a number.
 
         Raises
         ------
@@ -70,14 +70,14 @@ class RawTable:
                 raise self.error(row, name, text)
 
     def text_error(self, name: str, expected: str) -> ValueError:
-        """Return the error for the first cell of the column that is no number."""
+        """Return the error for the first cell of the column that is not a number."""
         cells = self.column(name)
         row = next(row for row, cell in enumerate(cells) if not _is_number(cell))
         return self.error(row, name, f"{expected}, but it is {cells[row]!r}")
 
 
 def _is_number(cell: str) -> bool:
-    """Tell whether a cell is missing or a number; names such as 1_2 are none, but to Python."""
+    """Tell whether a cell is missing or a number; unlike in Python, 1_2 is not a number."""
     try:
         return cell in MISSING or ("_" not in cell and float(cell) == float(cell))
     except ValueError:
@@ -90,7 +90,8 @@ def read_table(path: str | PathLike[str]) -> RawTable:
     Raises
     ------
     ValueError
-        If it is no such file: no text, no rows, a row of another length, a name twice or none.
+        If it is not text, has no rows or rows of different lengths, or a column's name is empty or
+        not unique.
     OSError
         If it cannot be read.
     """
@@ -103,8 +104,8 @@ def read_table(path: str | PathLike[str]) -> RawTable:
             twice = [name for name, count in Counter(names).items() if count > 1 or not name]
             if twice:
                 raise ValueError(
-                    f"{path}, line {line}: each column needs a name of its own, but {twice[0]!r} "
-                    "is empty or there twice."
+                    f"{path}, line {line}: each column needs a unique name, but {twice[0]!r} is "
+                    "empty or occurs twice."
                 )
             continue
         if len(cells) != len(names):
@@ -132,7 +133,7 @@ class Column:
     categories : tuple of str
         Empty for a number.
     fill : float, str or None
-        What stands for a missing cell; None: such a cell is an error.
+        The value of a missing cell; None if a missing cell is an error.
     """
 
     name: str
@@ -143,9 +144,9 @@ class Column:
 
     @classmethod
     def fit(cls, table: RawTable, name: str, rows: NDArray[np.int64], impute: bool) -> Column:
-        """Learn mean, scale and fill from these rows; categories from all of the table.
+        """Compute mean, scale and fill from these rows, and the categories from the whole table.
 
-        Where these rows hold nothing in this column, the others stand in for them.
+        If the column is empty in these rows, the others are used.
         """
         cells = table.column(name)
         present = [cell for cell in cells if cell not in MISSING]
@@ -194,7 +195,7 @@ class Column:
         values = (values - self.mean) / self.scale
         for row in np.flatnonzero(np.abs(values) > LARGEST)[:1]:
             cell = table.column(self.name)[row]
-            raise table.error(row, self.name, f"{cell} is too far from all that was learned from")
+            raise table.error(row, self.name, f"{cell} is too far from the training rows' values")
         return values[:, None]
 
     def encode_categories(self, table: RawTable) -> NDArray[np.int64]:
@@ -213,28 +214,28 @@ class Column:
     def _refuse_missing(self, table: RawTable) -> None:
         table.refuse_missing(
             self.name,
-            "the cell is empty; train with --impute to fill such ones",
+            "the cell is empty; train with --impute to fill empty cells",
         )
 
 
 def _refuse_dates(table: RawTable, name: str, present: Sequence[str]) -> None:
     if all(map(DATE.fullmatch, present)):
         raise ValueError(
-            f"{table.path}: column {name!r} holds dates (such as {present[0]!r}), which are no "
-            "numbers or categories; write numbers in their place (days since the first one, the "
-            f"month, the weekday), or leave it out: --drop {name}"
+            f"{table.path}: column {name!r} holds dates (such as {present[0]!r}), which are not "
+            "numbers or categories; replace them by numbers (days since the first one, the month, "
+            f"the weekday), or leave the column out: --drop {name}"
         )
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """How a table becomes X and y, learned from the rows to train on.
+    """The conversion of a table to X and y, fitted to the training rows.
 
     Attributes
     ----------
     columns : tuple of Column
     target : Column
-        With categories, the classes, for a classification; else standardized.
+        Its categories are the classes of a classification; a number is standardized.
     """
 
     columns: tuple[Column, ...]
@@ -265,10 +266,10 @@ class Encoding:
         return self.target.encode(table).astype(np.float32)
 
     def decode(self, output: NDArray[Any]) -> list[Any]:
-        """Return each row's class, or its number in the target's own unit.
+        """Return each row's class, or its number in the target's unit.
 
-        Numbers have the decimals that the output's dtype tells apart where the training rows'
-        targets differ, however large these are, and one more.
+        Numbers are rounded to the precision of the output's dtype, relative to the deviation of the
+        training targets, and one more decimal.
 
         >>> target = Column("julian_date", mean=2_459_000.5, scale=0.3)
         >>> Encoding((), target).decode(np.array([[0.04115226]], np.float32))
@@ -291,7 +292,7 @@ class Encoding:
 
     @classmethod
     def from_json(cls, value: Any) -> Encoding:
-        """Return what :meth:`to_json` gave; ValueError if it is anything else."""
+        """Return the encoding from the result of :meth:`to_json`; ValueError if it is wrong."""
         try:
             columns = tuple(_column(item) for item in value["columns"])
             target, task = _column(value["target"]), value["task"]
@@ -324,7 +325,7 @@ def _column(item: Any) -> Column:
         or len(set(column.categories)) != len(column.categories)
         or (column.categories and column.fill not in (None, *column.categories))
     ):
-        raise ValueError("one of its columns is not described as it should be")
+        raise ValueError("the description of a column is wrong")
     return column
 
 
@@ -347,7 +348,7 @@ def fit_encoding(
     drop: Sequence[str] = (),
     impute: bool = False,
 ) -> Encoding:
-    """Learn from ``rows`` of a table how to encode it; errors name the column and the way out."""
+    """Return the encoding fitted to ``rows`` of a table; errors name the column and a remedy."""
     cells = table.column(target)
     for name in drop:
         table.column(name)

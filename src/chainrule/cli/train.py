@@ -34,7 +34,7 @@ from chainrule.utils.interruption import uninterrupted
 from chainrule.utils.wording import plural
 
 EPOCHS = 60
-FOR_TABLE = {"epochs": 200, "lr": 2e-3}  # how they were found: docs/decisions/0017-tables.md
+FOR_TABLE = {"epochs": 200, "lr": 2e-3}  # chosen by measurements: docs/decisions/0017-tables.md
 PATIENCE = 15  # epochs without a better validation loss, on a table
 MOST_CLASSES_SHOWN = 20  # in the confusion table
 
@@ -45,9 +45,9 @@ def add(commands: Any) -> None:
         commands,
         "train",
         _run,
-        "Train a network and test it on a fifth of the data that it has not seen.\n\n"
+        "Train a network, and test it on a fifth of the data, which is not trained on.\n\n"
         "The data is a table of numbers and categories, one column of which is to be\n"
-        "predicted; or, without one, handwritten digits, or the file that --data names.",
+        "predicted; without a table, handwritten digits, or the file given by --data.",
         "  chainrule train\n"
         "  chainrule train houses.csv --target price --out model.safetensors\n"
         "  chainrule train flowers.csv --target species --drop id --impute --hidden 32",
@@ -127,9 +127,9 @@ def _fit_and_save(
     loss: Loss,
     callbacks: Sequence[cr.Callback],
 ) -> cr.History:
-    """Train, and save at once what came of it: before it is tested, and where fit was ended.
+    """Train, and save the network at once, before it is tested; also if fit was interrupted.
 
-    But no network that was not trained replaces one that was.
+    A network without a training step is not saved, so that it does not replace a trained one.
     """
     first = net.values.copy()
 
@@ -149,7 +149,7 @@ def _fit_and_save(
             save()
         raise
     except cr.NonFiniteError as error:
-        # EarlyStopping has brought back the best parameters, if there was an epoch.
+        # EarlyStopping has restored the best parameters, if an epoch was finished.
         if callbacks and error.history is not None and error.history.validation_loss:
             save()
         raise
@@ -157,7 +157,7 @@ def _fit_and_save(
 
 
 def _save(path: Path, net: cr.Sequential, encoding: tables.Encoding | None) -> None:
-    """Save the model; elsewhere, where there is no room for it any more or its folder is gone."""
+    """Save the model; in a temporary folder if the disk is full or the folder no longer exists."""
     try:
         table_model.save(path, net, encoding)
     except OSError as error:
@@ -186,7 +186,7 @@ def _read_table(options: argparse.Namespace) -> Data:
 
 
 def _test(console: Console, net: cr.Sequential, data: Data) -> Report:
-    """Show how good the network is on the rows for it, beside the best constant."""
+    """Print the network's accuracy or error on the test rows, beside that of a constant."""
     output, y = net.predict(data.X[data.test]), data.y[data.test]
     if not len(data.classes):
         return _test_numbers(console, data, output, y)

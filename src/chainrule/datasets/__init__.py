@@ -5,5 +5,8 @@ shape ``(n,)``.
 """
 
 from chainrule.datasets.readers import load, load_digits, load_images, load_table
+from chainrule.utils.public import listing
 
 __all__ = ["load", "load_digits", "load_images", "load_table"]
+
+__dir__ = listing(__all__)

@@ -81,7 +81,7 @@ def load_digits() -> Dataset:
     ---##+--
     ---+#+--
     """
-    from importlib.resources import files  # takes longer to load than all of chainrule's layers
+    from importlib.resources import files  # loads slowly
 
     packed = files("chainrule.datasets").joinpath("data", "digits.csv.gz").read_bytes()
     lines = gzip.decompress(packed).decode("ascii").splitlines()
@@ -107,7 +107,7 @@ def load_images(path: PathOrName) -> Dataset:
     Raises
     ------
     ValueError
-        If it is no such file, if an array is missing, has a wrong shape, or is not finite.
+        If it is not an ``.npz`` file, or an array is missing, has a wrong shape, or is not finite.
     TypeError
         If an array has a wrong dtype.
     OSError
@@ -155,7 +155,7 @@ def load_table(path: PathOrName) -> Dataset:
     ----------
     path : str or path
         The file: UTF-8, cells separated by commas, one row a line. A first row without any number
-        is taken for a header and left out, and so are empty lines.
+        is treated as a header and left out, and so are empty lines.
 
     Returns
     -------
@@ -165,8 +165,8 @@ def load_table(path: PathOrName) -> Dataset:
     Raises
     ------
     ValueError
-        If a cell is no finite number, a label no whole one, rows differ in length, or there are
-        none.
+        If a cell is not a finite number, a label is not a whole number, rows differ in length, or
+        there are none.
     OSError
         If there is no such file, or it cannot be read.
 
@@ -234,7 +234,7 @@ def _read_npz(path: PathOrName, *names: str) -> list[NDArray[Any]]:
                 found = ", ".join(content) or "none"
                 raise ValueError(f"{' and '.join(missing)} missing among its arrays ({found})")
             return [content[name] for name in names]
-    except Exception as error:  # each decoder has its own for what is damaged
+    except Exception as error:  # decoders of damaged files raise many types
         if isinstance(error, MemoryError) or getattr(error, "errno", None) is not None:
             raise
         raise ValueError(

@@ -1,1 +1,1 @@
-"""The machine that runs plans: the interpreter, and the memory that it needs."""
+"""Running plans: the interpreter, and machines with the memory for one plan each."""

@@ -1,8 +1,9 @@
-"""What can be compiled before anybody needs it: the functions of sample steps."""
+"""Ahead-of-time compilation of the functions of sample steps."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import accumulate, product
 from math import prod
 from typing import Any
@@ -21,9 +22,9 @@ from chainrule.plan.plan import Plan, make_plan
 from chainrule.plan.tangent import Tangents
 
 OF_MLP = "linear", "relu"
-SHAPE = (2,)  # of a row; machine code is the same for all lengths
+SHAPE = (2,)  # of a row; the machine code is the same for all lengths
 
-# What a function takes besides operands, parameters and numbers of its own.
+# Parameters of functions that are not operands, parameters or hyperparameters of the step.
 _OF_STEPS = {"x", "dx", "y", "dy", "temporary", "adds", "scratch", "begin"}
 _OF_STEPS |= {"mask_key", "mask_draw", "position"}
 _OF_LOSSES = {"output", "target", "label", "weight", "total", "terms", "d_output"}
@@ -31,9 +32,10 @@ _OF_UPDATES = {"params", "grads", "lr", "step", "weight_decay"}
 
 
 def compile_ahead(dtype: np.dtype, *, everything: bool) -> int:
-    """Compile what an MLP runs with any loss and optimizer, or all operations; return how many.
+    """Compile the functions of an MLP with any loss and optimizer, or of all operations.
 
-    Every operation is compiled with its first derivatives and its tangent, and what these need.
+    Every operation is compiled with its first derivatives and its tangent. Return the number of
+    compiled functions.
     """
     from chainrule.engine.interpreter import signature_of  # loads Numba
     from chainrule.engine.orders import epoch_orders
@@ -51,7 +53,9 @@ def calls_ahead(dtype: np.dtype, *, everything: bool) -> list[Call]:
     calls: list[Call] = []
     for operation in found.values():
         if isinstance(operation, LossOperation):
-            calls += _plan_of_loss(operation, dtype, weighted=everything).program
+            calls += _plan_of_loss(operation, dtype, several=False).program
+            if everything:
+                calls += _plan_of_loss(operation, dtype, several=True).program
         elif isinstance(operation, UpdateOperation):
             calls += _calls_of_update(operation, dtype, everything)
     if everything:
@@ -61,13 +65,13 @@ def calls_ahead(dtype: np.dtype, *, everything: bool) -> list[Call]:
             if step.tangent is not None:
                 calls += _plan_of([step], dtype, tangent=True).program
     else:
-        # Twice: there is a layer before the activation, and one behind it.
+        # Two linear layers, as the one after an activation has other arguments.
         calls += _plan_of([found[name] for name in 2 * OF_MLP], dtype, tangent=False).program
     return calls
 
 
 def _plan_of(operations: Iterable[Operation], dtype: np.dtype, *, tangent: bool) -> Plan:
-    """Return a plan of one step after the other, and back; perhaps with the tangents."""
+    """Return a plan of these operations in sequence and its backward pass, or of its tangent."""
     builder, x = PlanBuilder(training=True), Tensor(SHAPE)
     y = x
     for builder.layer, operation in enumerate(operations):
@@ -88,7 +92,7 @@ def _plan_of(operations: Iterable[Operation], dtype: np.dtype, *, tangent: bool)
 
 
 def _apply(builder: PlanBuilder, operation: Operation, x: Tensor) -> Tensor:
-    """Append a step like the operation's sample."""
+    """Append a step with the operation's sample arguments."""
     own = operation.names - _OF_STEPS - set(operation.operands)
     written = {name.removeprefix("d_") for name in own if name.startswith("d_")}
     saved, sums, buffers = (operation.sample.get(kind, {}) for kind in ("saved", "sums", "buffers"))
@@ -105,24 +109,26 @@ def _apply(builder: PlanBuilder, operation: Operation, x: Tensor) -> Tensor:
         *operands,
         parameters=parameters,
         numbers=numbers,
-        saved=saved,
+        saved={name: Tensor(shape) for name, shape in saved.items()},
         buffers={name: ParameterUse(name, shape) for name, shape in buffers.items()},
         sums=sums,
     )
 
 
-def _plan_of_loss(loss: LossOperation, dtype: np.dtype, *, weighted: bool) -> Plan:
-    """Return a plan of a loss; perhaps with another weight than 1, as one of several has."""
+def _plan_of_loss(loss: LossOperation, dtype: np.dtype, *, several: bool) -> Plan:
+    """Return a plan of a loss, with ``several`` as one of several, with another weight than 1."""
     output = Tensor(SHAPE)
     names = {*loss.forward.names, *(loss.row_weight.names if loss.row_weight else ())}
     numbers = {name: loss.sample.get(name, 1.0) for name in names - _OF_LOSSES}
     target = None if loss.takes_labels else SHAPE
-    head = Head(output, loss, numbers, 2.0 if weighted else 1.0, target)
-    return make_plan(PlanBuilder(), output, [head], offsets={}, batch=1, dtype=dtype)
+    heads = [Head(output, loss, numbers, 2.0 if several else 1.0, target)]
+    if several:
+        heads.append(replace(heads[0], output=output))
+    return make_plan(PlanBuilder(), output, heads, offsets={}, batch=1, dtype=dtype)
 
 
 def _calls_of_update(rule: UpdateOperation, dtype: np.dtype, everything: bool) -> Iterator[Call]:
-    """Yield a rule's calls, without and with its optional state, and what may surround it."""
+    """Yield a rule's calls, without and with optional state, clipping and averaging."""
     names = set(rule.update.names) - _OF_UPDATES - set(rule.state)
     options = UpdateOptions(1.0, 1.0, 0.5) if everything else UpdateOptions()
     optional = list(rule.optional.values())

@@ -1,4 +1,4 @@
-"""The backends, which run a plan compiled with Numba, or the same source on the NumPy twins."""
+"""The backends: a plan runs in code compiled by Numba, or in the same source with NumPy twins."""
 
 from collections.abc import Callable
 from functools import cache
@@ -12,7 +12,7 @@ from chainrule.engine import python_calls
 from chainrule.utils.threads import get_num_threads
 
 BACKENDS = ("numba", "numpy")
-WITHOUT_TWIN = ("jit", "thread_group", "views")  # modules of what the engine needs besides kernels
+WITHOUT_TWIN = ("jit", "thread_group", "views")  # modules without kernels
 
 
 def check_backend(backend: str) -> str:
@@ -35,7 +35,7 @@ def get_function(backend: str, module: str, name: str) -> Callable[..., Any]:
     if check_backend(backend) == "numpy" or JIT_DISABLED:
         namespace = _with_twins(namespace)
     function: Callable[..., Any] = namespace[name]
-    if isinstance(function, FunctionType):  # plain Python: as silent about overflow as compiled
+    if isinstance(function, FunctionType):  # no warnings of overflow, as in compiled code
         function = np.errstate(divide="ignore", over="ignore", invalid="ignore")(function)
     return function
 
@@ -45,6 +45,17 @@ def get_run(backend: str) -> Callable[..., int]:
     return get_function(backend, "interpreter", "run")
 
 
+@cache
+def compiled_run(dtype: np.dtype) -> Callable[..., int]:
+    """Return the compiled ``run`` for a dtype, called without a look at the types of arguments."""
+    from chainrule.engine.interpreter import run, signature_of
+    from chainrule.kernels.jit import compiled_for
+
+    function: Callable[..., int] = compiled_for(run, *signature_of(dtype))
+    return function
+
+
+@cache
 def is_compiled(backend: str) -> bool:
     """Tell whether a backend's ``run`` is compiled, or plain Python."""
     return not isinstance(get_run(backend), FunctionType)

@@ -17,25 +17,25 @@ from chainrule.kernels import context as words
 from chainrule.operations.operation import Function
 from chainrule.plan.call import Call
 
-CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_int64)  # it takes the address of the context
+CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_int64)  # the argument is the context's address
 CONTEXT = ctypes.c_int64 * words.CONTEXT_SIZE
 
 
 class PythonCall:
-    """A call that is done in Python.
+    """A call of a function in Python.
 
     Parameters
     ----------
     function : Function
     arguments : Arguments
-    code : what is called, the function's own or its twin.
+    code : the function's code, or its NumPy twin.
     """
 
     def __init__(self, function: Function, arguments: Arguments, code: Any) -> None:
         self._label, self._arguments, self._code = function.label, arguments, code
 
     def __call__(self, context: NDArray[np.int64]) -> None:
-        """Call the function with the arguments that this context gives."""
+        """Call the function with its arguments in this context."""
         self.do(context.tolist())
 
     def do(self, context: list[int]) -> None:
@@ -52,7 +52,7 @@ class PythonCall:
 
 
 class NativeCallback:
-    """A function pointer by which compiled code calls Python, valid as long as this object lives.
+    """A function pointer for compiled code to call Python, valid as long as this object lives.
 
     Attributes
     ----------
@@ -62,26 +62,26 @@ class NativeCallback:
 
     def __init__(self, call: PythonCall, errors: list[BaseException]) -> None:
         answers = _answer_calls(call, errors)
-        next(answers)  # on to where it waits for the first call
+        next(answers)  # advance to the first yield
         self._callback = CALLBACK(answers.send)
         self.handle = int(ctypes.cast(self._callback, ctypes.c_void_p).value or 0)
 
 
 def _answer_calls(call: PythonCall, errors: list[BaseException]) -> Generator[None, int, None]:
-    """Answer calls from compiled code: ``send`` takes the address of the context of each.
+    """Handle calls from compiled code: ``send`` takes the address of each call's context.
 
-    ctypes only prints what a callback raises. A signal handler may raise at the first instruction
-    of any function, so a ``try`` in it begins too late; this one is entered before a call comes.
+    ctypes only prints an exception of a callback. A signal handler may raise at the first
+    instruction of any function, before its ``try``; this ``try`` is entered before the calls.
     """
     last, context = 0, CONTEXT()
     while True:
         try:
             address = yield
             while True:
-                if address != last:  # mostly, it is where it was
+                if address != last:  # usually it is the same
                     last, context = address, CONTEXT.from_address(address)
                 call.do(context[:])
-                context[words.DONE] = 1  # and nothing that can raise before the next call
+                context[words.DONE] = 1  # nothing after this can raise before the next call
                 address = yield
         except GeneratorExit:
             return
@@ -99,9 +99,8 @@ class Binding:
     dtype : of the plan.
     backend : "numba" or "numpy"
     compiled : whether the interpreter is.
-    arrays : by the words of the context that hold their addresses; whoever runs the program keeps
-        them right.
-    errors : gets what functions raise in Python.
+    arrays : by the words of the context that hold their addresses; the machine updates them.
+    errors : the list to which exceptions of Python functions are appended.
 
     Attributes
     ----------
@@ -122,7 +121,8 @@ class Binding:
         self._program, self._dtype, self._arrays = program, dtype, arrays
         self.table = table.copy() if compiled else table.copy().view(PythonProgram)
         self.has_functions_of_users = any(call.function.label for call in program)
-        self._kept: list[Any] = []  # what the table has the addresses of
+        self._kept: list[Any] = []  # references to the objects whose addresses are in the table
+        self._arguments: list[Arguments] = []  # of functions in Python
         for row, call in zip(self.table, program, strict=True):
             bound: Any
             if compiled and call.function.can_compile:
@@ -131,6 +131,7 @@ class Binding:
                 bound = native_function(call.function, call.kinds, dtype)
             else:
                 arguments = Arguments(call.kinds, row.tolist(), dtype, arrays)
+                self._arguments.append(arguments)
                 bound = PythonCall(call.function, arguments, code_of(call.function, backend))
                 if compiled:
                     bound = NativeCallback(bound, errors)
@@ -140,13 +141,19 @@ class Binding:
         if isinstance(self.table, PythonProgram):
             self.table.functions = self._kept
 
-    def find_error(self, contexts: NDArray[np.int64]) -> Exception | None:
-        """Return the error that has ended a compiled function, from its form in Python.
+    def forget_arguments(self) -> None:
+        """Drop the references to what the functions in Python were called with."""
+        for arguments in self._arguments:
+            arguments.forget()
 
-        The arrays must still be those of the call.
+    def find_error(self, contexts: NDArray[np.int64], before: int = 0) -> Exception | None:
+        """Return the exception of a failed compiled function, by calling its Python form.
+
+        The arrays must still be those of the call. So many rows of another program have the numbers
+        ``before`` those of this one.
         """
         for context in contexts.tolist():
-            failed = -1 - context[words.DONE]
+            failed = -1 - context[words.DONE] - before
             if 0 <= failed < len(self._program):
                 return self._raised_by(failed, context)
         return None
@@ -168,7 +175,7 @@ class Binding:
 
 
 def code_of(function: Function, backend: str) -> Any:
-    """Return what Python calls for a function: for the backend "numpy" a kernel's twin."""
+    """Return the code that Python calls for a function: with backend "numpy", a kernel's twin."""
     return function.code if function.label or backend == "numba" else twin_of(function.code)
 
 

@@ -4,7 +4,7 @@ Compiled once for each dtype, it runs every network: it calls the functions of a
 addresses, and knows none by name. Several threads may run it together, as a group. Each computes
 the forward pass, the loss and the gradients by values for rows of its own; then the threads wait
 for each other at a barrier, since a parameter's gradient is a sum over all rows, and each computes
-the gradients of its share of the parameters, and updates these. How the work is shared changes no
+the gradients of its partition of the parameters, and updates these. The division of work changes no
 sum, so it may change from batch to batch.
 
 The backend "numpy" runs the same source; there, ``call`` calls Python (see ``engine.backends``).
@@ -43,7 +43,7 @@ OF_GATHER, OF_FORWARD, OF_LOSS = Section.GATHER, Section.FORWARD, Section.LOSS
 OF_LOSS_SUM, OF_OUTPUT, OF_BACKWARD = Section.LOSS_SUM, Section.OUTPUT, Section.BACKWARD
 ORDER_ROW, OUTPUT_ROW, STEP, DONE = word.ORDER_ROW, word.OUTPUT_ROW, word.STEP, word.DONE
 FIRST, LAST, ROWS, CHUNK = word.FIRST, word.LAST, word.ROWS, word.CHUNK
-SHARE_BEGIN, SHARE_END = word.SHARE_BEGIN, word.SHARE_END
+PARTITION_BEGIN, PARTITION_END = word.PARTITION_BEGIN, word.PARTITION_END
 THREAD, THREADS, MASK_DRAW = word.THREAD, word.THREADS, word.MASK_DRAW
 LR, TOTAL_WEIGHT, LOSS_VALUE = word.LR, word.TOTAL_WEIGHT, word.LOSS
 
@@ -168,8 +168,10 @@ def run_batch(
         program, sections, phases, differentiates, context, group
     ):
         return False
-    if phases & UPDATE:
-        return execute(update, START, update.shape[0], NOTHING, context, group)
+    if phases & UPDATE and not execute(update, START, update.shape[0], NOTHING, context, group):
+        if context[DONE] < 0:  # the update's rows are numbered from the plan's last one on
+            context[DONE] -= program.shape[0]
+        return False
     return True
 
 
@@ -199,23 +201,22 @@ def describe(
 
 
 @kernel
-def describe_batch(i, rows, each_epoch, batch, shares, context):
+def describe_batch(i, rows, each_epoch, batch, partitions, context):
     """Write into a thread's context which rows batch i has, and which of them are its own."""
     thread, threads = context[THREAD], context[THREADS]
     context[ROWS] = rows
     context[FIRST], context[LAST] = part_of(rows, thread, threads, context[CHUNK])
     context[OUTPUT_ROW] = i % each_epoch * batch
-    if threads == 1:
-        context[SHARE_BEGIN], context[SHARE_END] = shares[0, 0], shares[0, 1]
-    else:
-        context[SHARE_BEGIN], context[SHARE_END] = shares[1, thread], shares[1, thread + 1]
+    row = 0 if threads == 1 else 1
+    context[PARTITION_BEGIN] = partitions[row, thread]
+    context[PARTITION_END] = partitions[row, thread + 1]
 
 
 @entry_point
 def run(
-    phases, program, sections, layout, update, steps, rates, lr, params, direction, grads,
-    squares, state, average, arena, masks, inputs, targets, labels, weights, order, outputs,
-    losses, shares, contexts, numbers, group, first_step, differentiates, batches, thread,
+    phases, program, sections, layout, update, steps, params, direction, grads, squares, state,
+    average, arena, partitions, contexts, numbers, first_step, differentiates, rates, lr, masks,
+    inputs, targets, labels, weights, order, outputs, losses, group, batches, thread,
 ):  # fmt: skip
     """Do ``phases`` for the rows in ``order``, batch by batch; return how many are done then.
 
@@ -228,8 +229,8 @@ def run(
     one output after the other. The forward pass begins at the step ``first_step``. ``rates`` holds
     each batch's learning rate, or nothing: then it is ``lr``. ``steps[0]`` counts the optimizer's.
     ``squares`` is a buffer for the sums of squares of which a norm of the gradients is made.
-    ``masks`` are the key that dropouts draw with, and the number of batch 0's draw. ``shares`` has
-    two rows: where the share of one thread alone begins and ends, and where those of all do.
+    ``masks`` are the key that dropouts draw with, and the number of batch 0's draw. ``partitions``
+    has two rows: the boundaries of the parameters of a single thread, and of those of all threads.
     ``contexts`` and ``numbers`` are the same memory, a row for each thread.
     """
     batch, length = layout[BATCH_SIZE], order.shape[1]
@@ -255,7 +256,7 @@ def run(
         context[THREADS] = threads
         begin = i % each_epoch * batch
         context[ORDER_ROW] = i // each_epoch * length + begin
-        describe_batch(i, min(batch, length - begin), each_epoch, batch, shares, context)
+        describe_batch(i, min(batch, length - begin), each_epoch, batch, partitions, context)
         context[STEP], context[MASK_DRAW] = steps_before + i + 1, masks[1] + i
         mine[LR] = rates[i] if rates.size > 0 else lr
         if not run_batch(
@@ -301,8 +302,7 @@ def signature_of(dtype):
     given = array(number, 1, True), array(integer, 1, True), array(number, 1, True), table, matrix
     pair = types.UniTuple(integer, 2)
     return (
-        integer, table, integers, integers, table, integers, array(double), double, vector, vector,
-        vector, array(double), matrix, vector, vector, pair, inputs, *given,
-        array(double, 2), table, table, array(double, 2), integers, integer, types.boolean, pair,
-        integer,
+        integer, table, integers, integers, table, integers, vector, vector, vector, array(double),
+        matrix, vector, vector, table, table, array(double, 2), integer, types.boolean,
+        array(double), double, pair, inputs, *given, array(double, 2), integers, pair, integer,
     )  # fmt: skip

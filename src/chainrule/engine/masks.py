@@ -1,8 +1,8 @@
-"""What a training's masks follow from, or those of a network's forward passes."""
+"""The key of the random dropout masks of a training, or of a network's forward passes."""
 
 import numpy as np
 
-# A stream of their own: orders, or the first parameters, may come from the same seed.
+# A separate random stream, as orders and initial parameters may have the same seed.
 MASKS = 0xD70907
 
 

@@ -1,17 +1,17 @@
-"""The orders in which the epochs of a training see the rows of its data."""
+"""The random orders of the data's rows in the epochs of a training."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-# A stream of their own: the data, or the first parameters, may come from the same seed.
+# A separate random stream, as the data and initial parameters may have the same seed.
 ORDERS = 0x07DE75
 
 
 def epoch_orders(rows: int, first: int, count: int, *, seed: int | None) -> NDArray[np.int64]:
     """Return the orders of ``count`` epochs from number ``first`` on, a row each.
 
-    An epoch's order follows from the seed and its number alone, so it does not matter how many
-    are asked for at once. Without a seed, rows keep their order.
+    An epoch's order depends on the seed and its number alone, not on ``count``. Without a seed, the
+    rows are not shuffled.
     """
     orders = np.empty((count, rows), np.int64)
     if seed is None:

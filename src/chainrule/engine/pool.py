@@ -1,38 +1,42 @@
-"""Machines that are kept for the next call with the same shapes."""
+"""A pool of machines, for later calls with the same shapes."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from math import inf
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from chainrule.engine.machine import Machine
+from chainrule.engine.machine import Machine, PreparedRun
+
+M = TypeVar("M", Machine, PreparedRun)
 
 
-class MachinePool:
-    """Machines by key, each out of the pool while it is in use: several threads may ask at once.
+class MachinePool(Generic[M]):
+    """Machines, or prepared runs, by key.
+
+    A machine in use is not in the pool, so several threads may use it at once.
 
     Parameters
     ----------
     most : int
-        How many are kept.
+        The largest number of machines.
     most_bytes : float
-        The largest arena that is kept. Where work on it takes long, making it anew costs little.
+        The largest arena of a machine in the pool. Making a larger one again is cheap, relative to
+        the work on it.
     """
 
     def __init__(self, most: int, most_bytes: float = inf) -> None:
         self._most, self._most_bytes = most, most_bytes
-        self._machines: dict[Hashable, Machine] = {}
+        self._machines: dict[Hashable, M] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the machines out: their memory has addresses of this process."""
+        """Leave the machines out: they contain addresses of this process."""
         return self.__dict__ | {"_machines": {}}
 
-    def take(self, key: Hashable, make: Callable[[], Machine]) -> Machine:
-        """Return a machine that nobody else has: the one that is kept, or a new one."""
-        machine = self._machines.pop(key, None)
-        return make() if machine is None else machine
+    def take(self, key: Hashable) -> M | None:
+        """Remove a machine from the pool and return it; None if there is none."""
+        return self._machines.pop(key, None)
 
-    def put_back(self, key: Hashable, machine: Machine) -> None:
-        """Keep a machine for the next one who asks, if it can be used again."""
+    def put_back(self, key: Hashable, machine: M) -> None:
+        """Return a machine to the pool, if it can be used again."""
         if not machine.usable or machine.arena.nbytes > self._most_bytes:
             return
         if len(self._machines) >= self._most:

@@ -1,4 +1,4 @@
-"""A plan's functions in Python: what ``kernels.native`` is to machine code."""
+"""Calls of a plan's functions in Python: the counterpart of ``kernels.native``."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ from chainrule.kernels.context import DONE
 
 
 class PythonProgram(np.ndarray):
-    """A program's table that knows the functions of its rows.
+    """A program's table with the functions of its rows.
 
     Attributes
     ----------
@@ -32,6 +32,6 @@ def call(program, i, context):
 
 
 def call_python(program, i, context):
-    """Call the function of row i, and say in the context that it has done all."""
+    """Call the function of row i, and set DONE in the context."""
     call(program, i, context)
     context[DONE] = 1

@@ -1,6 +1,6 @@
-"""Rows of X as compiled code takes them: as bytes, whatever their dtype and their distance.
+"""The rows of X as bytes, with codes for dtype and stride.
 
-Each dtype and each layout as a type of its own would be compiled for by itself.
+Numba would compile again for each dtype and layout of an array.
 """
 
 from typing import Any
@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from chainrule.utils.arrays import GATHERED
 
+BYTE = np.dtype(np.uint8)
 CODES = {dtype: ord(dtype.char) for dtype in GATHERED}
 
-# The memory from the first to the last row, the code of the dtype of what lies there, and,
-# in bytes, where row 0 begins and how far it is from one row to the next.
+# The memory from the first to the last row, the code of its dtype, and the offset of row 0 and the
+# stride between rows, in bytes.
 Rows = tuple[NDArray[np.uint8], int, int, int]
 
 
@@ -22,11 +23,11 @@ def as_rows(array: NDArray[Any]) -> Rows:
     """Return the rows of an array that ``chainrule.utils.arrays.batch_array`` has validated."""
     stride = array.strides[0]
     if array.flags.c_contiguous:
-        memory, first = np.ndarray(array.nbytes, np.uint8, array), 0
+        memory, first = np.ndarray(array.nbytes, BYTE, array), 0
     else:
         between = stride * (len(array) - 1)
         first, lowest = (0, array[0]) if stride >= 0 else (-between, array[-1])
-        lowest = lowest.reshape(-1).view(np.uint8)
+        lowest = lowest.reshape(-1).view(BYTE)
         memory = as_strided(lowest, (abs(between) + lowest.size,), (1,))
     memory.flags.writeable = False
     return memory, CODES[array.dtype], first, stride

@@ -1,4 +1,4 @@
-"""The gradients of single samples, from what a plan's backward pass left in the arena."""
+"""The gradients of single samples, from the arena after a plan's backward pass."""
 
 from chainrule.engine.interpreter import OF_BACKWARD, VALUES, execute
 from chainrule.kernels import context as word
@@ -6,14 +6,14 @@ from chainrule.kernels.jit import kernel
 from chainrule.kernels.native import address
 
 FIRST, LAST, GRADS, SCRATCH = word.FIRST, word.LAST, word.GRADS, word.SCRATCH
-SHARE_BEGIN, SHARE_END, ALL = word.SHARE_BEGIN, word.SHARE_END, 1 << 62
+PARTITION_BEGIN, PARTITION_END, ALL = word.PARTITION_BEGIN, word.PARTITION_END, 1 << 62
 
 
 @kernel
 def differentiate_samples(program, sections, context, scratch, first, last, grads, stride, group):
     """Write the gradients of the samples from ``first`` to ``last``, ``stride`` apart."""
     begin, end = sections[OF_BACKWARD], sections[OF_BACKWARD + 1]
-    context[SHARE_BEGIN], context[SHARE_END] = 0, ALL
+    context[PARTITION_BEGIN], context[PARTITION_END] = 0, ALL
     context[SCRATCH] = address(scratch)
     for i in range(first, last):
         context[FIRST], context[LAST] = i, i + 1

@@ -1,10 +1,10 @@
-"""How many threads share a machine's batches: what pays is measured, and measured again.
+"""The number of threads of a machine, chosen by repeated measurements.
 
-One thread or all that a plan allows: the number may change at any batch, since bits do not depend
-on it. Where all cores are busy, with other programs or in a container that may not use them,
-several threads wait for each other most of the time; and small batches leave too little to share.
-Both are found by trying, on the batches that are to be done anyway. What a trial costs is known
-afterwards, and the next one waits until it is a hundredth of the work done since.
+It is one thread, or all that the plan allows. It may change at any batch, since the results do not
+depend on it. If all cores are busy with other programs, or a container may not use them, several
+threads wait for each other most of the time; and small batches are too little work for several.
+Both are found by trials on the batches that are computed anyway. After a trial its cost is known,
+and the next one comes when the cost is a hundredth of the time since.
 """
 
 from __future__ import annotations
@@ -15,30 +15,30 @@ from time import perf_counter
 from typing import NamedTuple
 
 SLICE = 0.05  # seconds until the next choice
-TRIAL = 0.005  # seconds, of one thread's time, where cores are idle
-ENOUGH_BATCHES = 8  # to measure what one takes; of shared ones, the first may be done alone
-LEAST_SHARED = 0.001  # seconds: what one thread does sooner, it does alone
-LONGEST_WAIT = 0.0002  # seconds, for threads that are being started, where batches are short
-MEMORY = 0.1  # seconds of measurement that a new one is averaged with ...
-FADING = 0.5  # ... less the older they are
+TRIAL = 0.005  # length of a trial in seconds of one thread's time, if cores are idle
+ENOUGH_BATCHES = 8  # for a measurement; of shared ones, the first thread may do the first alone
+LEAST_SHARED = 0.001  # seconds of work below which one thread is used
+LONGEST_WAIT = 0.0002  # seconds to wait for threads that are being started, for short batches
+MEMORY = 0.1  # seconds of measurements in the running average ...
+FADING = 0.5  # ... and the time constant in seconds of their decay
 RECHECK = 1.0  # seconds after which the time of one thread is measured again
-# By how much several threads may fall behind one: so many seconds, and a share of its time.
-TOLERANCE, TOLERANCE_SHARE = 0.0002, 0.25
-PAUSE = 0.1  # seconds between trials, at least
-COST_SHARE = 0.01  # of the time, for trials
-FIRST_COST = SLICE / 4  # seconds: what a trial costs, before there was one
+# The time by which several threads may be slower than one: seconds, and a fraction of its time.
+TOLERANCE, TOLERANCE_FRACTION = 0.0002, 0.25
+PAUSE = 0.1  # least seconds between trials
+COST_FRACTION = 0.01  # the largest fraction of the time that trials may cost
+FIRST_COST = SLICE / 4  # seconds: the assumed cost of the first trial
 
 
 class Choice(NamedTuple):
-    """How to go on.
+    """The number of threads for the next batches.
 
     Attributes
     ----------
-    threads : how many threads share the batches.
-    batches : after how many of them to choose again.
+    threads : the number of threads.
+    batches : the number of batches until the next choice.
     longest_wait : seconds to wait for the other threads, before the first batch.
-    time_alone : seconds a batch that one thread needs; 0 to go on however long batches take.
-    tolerance : seconds by which several threads may fall behind one.
+    time_alone : seconds of a batch with one thread; 0 to continue however long batches take.
+    tolerance : seconds by which several threads may be slower than one.
     """
 
     threads: int
@@ -49,7 +49,7 @@ class Choice(NamedTuple):
 
 
 class _Average:
-    """The seconds that a batch takes, of late."""
+    """A running average of the seconds that a batch takes."""
 
     def __init__(self) -> None:
         self.value, self._weight, self.time = 0.0, 0.0, 0.0
@@ -64,14 +64,14 @@ class _Average:
 
 
 class _Budget:
-    """What all trials of the process together may cost."""
+    """The time that all trials of the process together may cost."""
 
     def __init__(self) -> None:
         self.worked, self.cost = 0.0, FIRST_COST
 
     @property
     def allows(self) -> bool:
-        return self.worked * COST_SHARE >= self.cost
+        return self.worked * COST_FRACTION >= self.cost
 
     def spend(self, cost: float) -> None:
         self.worked, self.cost = 0.0, max(cost, FIRST_COST)
@@ -81,16 +81,16 @@ _budget = _Budget()
 
 
 class ThreadCount:
-    """Chooses between one thread and ``most``, by how long batches have taken."""
+    """Chooses between one thread and ``most`` threads, from the times of batches."""
 
     def __init__(self, most: int) -> None:
         self.most = most
         self._alone, self._together = _Average(), _Average()
-        self._first = 0.0  # seconds of the first batch, which may have to load code, or compile it
+        self._first = 0.0  # seconds of the first batch, which may include loading or compiling
         self._last_trial, self._last_cost = 0.0, 0.0
 
     def choose(self, batches: int) -> Choice:
-        """Return how to go on where so many batches are left."""
+        """Return the choice for the next of the remaining ``batches``."""
         alone, together = self._alone.value, self._together.value
         if self._first == 0.0:
             return Choice(1, 1)
@@ -105,24 +105,24 @@ class ThreadCount:
             if now - self._alone.time > RECHECK:
                 return Choice(1, max(1, int(TRIAL / alone)))
             return self._all(batches, of_a_slice)
-        if now - self._last_trial >= max(PAUSE, self._last_cost / COST_SHARE):
+        if now - self._last_trial >= max(PAUSE, self._last_cost / COST_FRACTION):
             if has_idle_cores(self.most - 1):
                 return self._all(batches, int(TRIAL / alone))
-            if _budget.allows:  # a trial of many time slices, which all programs get in turn
+            if _budget.allows:  # a long trial: the operating system's time slices average out
                 return self._all(batches, of_a_slice)
         return Choice(1, of_a_slice)
 
     def _all(self, left: int, batches: int) -> Choice:
         alone, batches = self._alone.value, min(left, max(batches, ENOUGH_BATCHES))
-        # To do the first batch alone costs more than to wait, where batches are long.
+        # For long batches, waiting costs less than computing the first one alone.
         wait = max(min(LONGEST_WAIT, batches * alone / 8), alone / 20)
-        tolerance = TOLERANCE + TOLERANCE_SHARE * alone * batches
+        tolerance = TOLERANCE + TOLERANCE_FRACTION * alone * batches
         return Choice(self.most, batches, wait, alone, tolerance)
 
     def learn(
         self, choice: Choice, batches: int, seconds: float, shared: int, shared_seconds: float
     ) -> None:
-        """Take in what batches have taken, and those among them that threads have shared."""
+        """Record the times of batches, and of those that several threads have shared."""
         if batches == 0:  # the first one's loss was not finite
             return
         now = perf_counter()
@@ -133,7 +133,7 @@ class ThreadCount:
         if choice.threads == 1:
             self._alone.add(batches, seconds, now)
             return
-        if shared > 0:  # batches before the others came say nothing of one thread
+        if shared > 0:  # the batches before the others joined do not count
             start = max(0.0, seconds - shared_seconds - (batches - shared) * self._alone.value)
             self._together.add(shared, shared_seconds + start, now)
         cost = max(0.0, shared_seconds - shared * self._alone.value)
@@ -143,10 +143,10 @@ class ThreadCount:
 
 
 def has_idle_cores(number: int) -> bool:
-    """Tell whether the operating system says that so many cores have nothing to do.
+    """Tell whether at least ``number`` cores are idle, by the operating system's load.
 
-    Linux tells how many threads are running or waiting for a core; others give no answer, and no is
-    what this returns then.
+    Linux reports the number of threads that run or wait for a core. On other systems it is not
+    known, and the result is False.
     """
     try:
         with open("/proc/loadavg", "rb") as file:

@@ -1,4 +1,4 @@
-"""An optimizer's step as a program: clipping, the rule, and the average that follows."""
+"""An optimizer's step as a program: clipping, the rule, and the moving average."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chainrule.kernels.blocks import NORM_BLOCK
 from chainrule.kernels.context import Flag
 from chainrule.operations.operation import find, function
 from chainrule.operations.update import UpdateOperation
-from chainrule.plan.argument import Argument, number, share, whole, word
+from chainrule.plan.argument import Argument, number, partition, whole, word
 from chainrule.plan.call import Call, call_with
 from chainrule.plan.plan import table_of
 
@@ -27,7 +27,7 @@ class Run(NamedTuple):
 
 
 class UpdateOptions(NamedTuple):
-    """What a step does besides the optimizer's rule; 0 is no limit, and no average."""
+    """Options of a step besides the optimizer's rule; a limit of 0 means none."""
 
     clip_norm: float = 0.0
     clip_value: float = 0.0
@@ -39,11 +39,11 @@ class UpdateProgram:
 
     Parameters
     ----------
-    size : how many parameters there are.
+    size : the number of parameters.
     dtype : of the parameters.
     options : UpdateOptions
     rule : the name of the optimizer's operation; "" for none.
-    numbers : its hyperparameters, but for the learning rate.
+    numbers : its hyperparameters, without the learning rate.
     runs : of all parameters.
     """
 
@@ -66,19 +66,19 @@ class UpdateProgram:
         self.program = tuple(program)
         self.table: NDArray[np.int64] = table_of(self.program, {})
 
-    def _share(self, base: int, run: Run | None = None, row: int = 0) -> Argument:
-        """Return a thread's share of a vector over all parameters, or of a part of it."""
+    def _partition(self, base: int, run: Run | None = None, row: int = 0) -> Argument:
+        """Return a thread's partition of a vector over all parameters, or of a run of it."""
         begin, end = (0, self._size) if run is None else run[:2]
-        return share(base, begin, end - begin, (1,), place=row * self._size * self._item)
+        return partition(base, begin, end - begin, (1,), place=row * self._size * self._item)
 
     def _clipping(self, options: UpdateOptions) -> list[Call]:
         from chainrule.kernels.clip import (  # loads Numba
             clip_to_norm,
             clip_to_value,
-            sum_squares_of_share,
+            sum_squares_of_partition,
         )
 
-        calls, grads = [], self._share(context.GRADS)
+        calls, grads = [], self._partition(context.GRADS)
         if options.clip_value > 0:
             limit = number(float(options.clip_value))
             calls.append(Call(function(clip_to_value), (grads, limit)))
@@ -90,15 +90,15 @@ class UpdateProgram:
                 word(context.THREAD),
                 word(context.THREADS),
             )
-            calls.append(Call(function(sum_squares_of_share), arguments, Flag.BARRIER))
+            calls.append(Call(function(sum_squares_of_partition), arguments, Flag.BARRIER))
             limit = number(float(options.clip_norm))
             calls.append(Call(function(clip_to_norm), (grads, squares, limit), Flag.BARRIER))
         return calls
 
     def _update(self, rule: UpdateOperation, run: Run, numbers: Mapping[str, float]) -> Call:
         given = {
-            "params": self._share(context.PARAMS, run),
-            "grads": self._share(context.GRADS, run),
+            "params": self._partition(context.PARAMS, run),
+            "grads": self._partition(context.GRADS, run),
             "lr": word(context.LR, "f8"),
             "step": word(context.STEP),
             "weight_decay": number(float(run.weight_decay)),
@@ -106,11 +106,15 @@ class UpdateProgram:
         given |= {name: number(value) for name, value in numbers.items()}
         given |= {name: whole(context.STATE, 0, (0,)) for name in rule.state}
         kept = rule.state_with(numbers)
-        given |= {name: self._share(context.STATE, run, i) for i, name in enumerate(kept)}
+        given |= {name: self._partition(context.STATE, run, i) for i, name in enumerate(kept)}
         return call_with(rule.update, given, rule.name)
 
     def _average(self, decay: float) -> Call:
         from chainrule.kernels.update import average_update  # loads Numba
 
-        arguments = self._share(context.PARAMS), self._share(context.AVERAGE), number(float(decay))
+        arguments = (
+            self._partition(context.PARAMS),
+            self._partition(context.AVERAGE),
+            number(float(decay)),
+        )
         return Call(function(average_update), arguments)

@@ -1,4 +1,4 @@
-"""The arguments of a call in Python: what ``kernels.native`` makes of a row and a context."""
+"""The arguments of a call in Python: the counterpart of ``kernels.native``."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Arguments:
 
     Notes
     -----
-    Arrays are views of the memory that they lie in, and keep it: a function may keep them.
+    Arrays are views that keep their memory alive, so that a function may store them.
     """
 
     def __init__(
@@ -47,17 +47,22 @@ class Arguments:
     ) -> None:
         self._kinds, self._dtype, self._arrays = tuple(kinds), dtype, arrays
         self._row = list(row)
+        self.forget()
+
+    def forget(self) -> None:
+        """Let go of the arguments that were made last."""
         self._last: tuple[Any, ...] = ()
         self._values: list[Any] = []
+        self._kept: list[Array | None] = []
 
     def of(self, now: list[int]) -> list[Any] | None:
-        """Return the arguments for what the context says; None if there is nothing to do."""
+        """Return the arguments in this context; None if there are no rows to process."""
         bases = [self._arrays.get(i) for i in range(words.FIRST)]
         if self._last != (now, *map(id, bases)):
             reader = _ViewReader(self._row, now, self._dtype, self._arrays)
             self._values = [reader.argument(kind) for kind in self._kinds]
             self._last = (now, *map(id, bases)) if reader.is_any else ()
-            self._kept = bases  # so that no other array gets the identity of one of them
+            self._kept = bases  # keeps them alive, so that no other array gets the same id
             if not reader.is_any:
                 return None
         for kind, value in zip(self._kinds, self._values, strict=True):
@@ -67,7 +72,7 @@ class Arguments:
 
 
 class _ViewReader:
-    """Reads one argument after the other."""
+    """Reads the arguments of a row in order."""
 
     def __init__(
         self,
@@ -92,13 +97,13 @@ class _ViewReader:
             return _float64(number) if kind.dtype == "f8" else number
         if kind.rows == Rows.POSITION:
             return context[words.FIRST] * self._next(1)[0]
-        if kind.rows == Rows.SHARE_START:
-            return self._share(*self._next(3))[0]
+        if kind.rows == Rows.PARTITION_START:
+            return self._partition(*self._next(3))[0]
         return self._array(kind)
 
-    def _share(self, start: int, units: int, unit: int) -> tuple[int, int]:
-        """Return the first unit of a thread's share, and the one after the last."""
-        ends = self._context[words.SHARE_BEGIN], self._context[words.SHARE_END]
+    def _partition(self, start: int, units: int, unit: int) -> tuple[int, int]:
+        """Return the first unit of a thread's partition, and the one after the last."""
+        ends = self._context[words.PARTITION_BEGIN], self._context[words.PARTITION_END]
         first, last = (min(max(-((start - end) // unit), 0), units) for end in ends)
         return first, last
 
@@ -118,13 +123,13 @@ class _ViewReader:
             self.is_any &= rows > 0
             shape, place = [rows * repeat], place + (first + start) * row_bytes
         elif kind.rows == Rows.CHUNK:
-            size, inner = self._next(2)
-            place += context[words.FIRST] // context[words.CHUNK] * size + inner
+            (size,) = self._next(1)
+            place += context[words.FIRST] // context[words.CHUNK] * size
         elif kind.rows == Rows.CHUNKS:
             shape = [-(-context[words.ROWS] // context[words.CHUNK])]
-        elif kind.rows == Rows.SHARE:
+        elif kind.rows == Rows.PARTITION:
             start, units, unit, length = self._next(4)
-            first, last = self._share(start, units, unit)
+            first, last = self._partition(start, units, unit)
             self.is_any &= last > first
             shape, place = (
                 [(last - first) * length],
@@ -137,7 +142,7 @@ class _ViewReader:
         if prod(shape) == 0:
             return np.empty(shape, dtype)
         array = self._arrays[base]
-        place += self._context[base] - array.ctypes.data  # it may begin within the array
+        place += self._context[base] - array.ctypes.data  # the address may lie within the array
         memory = array.reshape(-1).view(np.uint8)
         return memory[place : place + prod(shape) * dtype.itemsize].view(dtype).reshape(shape)
 

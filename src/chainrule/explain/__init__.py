@@ -4,13 +4,14 @@ from chainrule.explain.chain import Chain, explain
 from chainrule.explain.compression import Compression
 from chainrule.explain.diagnosis import Finding
 from chainrule.explain.flow import Flow, GradientFlow
-from chainrule.explain.gradient_methods import Way
+from chainrule.explain.gradient_methods import GradientMethod
 from chainrule.explain.influence import Influence
 from chainrule.explain.link import Link
 from chainrule.explain.nudge import Nudge, nudge
 from chainrule.explain.order import Order
 from chainrule.explain.path import Factor, Path
 from chainrule.explain.trace import Route, Trace
+from chainrule.utils.public import listing
 
 __all__ = [
     "Chain",
@@ -19,6 +20,7 @@ __all__ = [
     "Finding",
     "Flow",
     "GradientFlow",
+    "GradientMethod",
     "Influence",
     "Link",
     "Nudge",
@@ -26,7 +28,8 @@ __all__ = [
     "Path",
     "Route",
     "Trace",
-    "Way",
     "explain",
     "nudge",
 ]
+
+__dir__ = listing(__all__)

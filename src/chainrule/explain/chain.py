@@ -17,7 +17,7 @@ from chainrule.explain.trace import Trace, trace
 from chainrule.losses import Loss
 from chainrule.models.sequential import Sequential
 from chainrule.optimizers import Optimizer
-from chainrule.utils.arguments import integer
+from chainrule.utils.arguments import flag, integer
 from chainrule.utils.files import write_whole
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Chain(Links):
     symbols : dict
         Name of each parameter, such as ``"0.weight"`` -> its symbol, such as ``"W1"``.
     gradients : dict
-        What the engine's one pass gave, by the names of the parameters, and ``"x"``.
+        The engine's gradients, by the names of the parameters and ``"x"``.
     """
 
     def trace(self, name: str, index: int | Sequence[int], top: int = 10) -> Trace:
@@ -94,7 +94,7 @@ class Chain(Links):
         From the loss backward, a vector is multiplied by one link's Jacobian after the other. From
         the input forward, the same product is taken from the other end: a matrix is carried, with a
         column for each parameter. Finite differences change one parameter at a time and look at
-        the loss. :class:`Order` says how it is counted and measured.
+        the loss. :class:`Order` describes what is counted and measured.
 
         Parameters
         ----------
@@ -113,23 +113,23 @@ class Chain(Links):
         >>> net = cr.Sequential(cr.Linear(2, 3), cr.Tanh(), cr.Linear(3, 2), seed=0)
         >>> chain = cr.explain(net, cr.MSELoss(), [[1.0, -1.0]], [[0.5, 0.0]])
         >>> order = chain.order()
-        >>> [method.multiply_adds for method in order.ways]
+        >>> [method.multiply_adds for method in order.methods]
         [45, 134, 306]
         """
         return order(self, name)
 
     def influence(self, optimizer: Optimizer | None = None) -> Influence:
-        """Measure how much each link passes on, forward and back, and say what is unusual.
+        """Measure the sizes of signal and gradient at each link, and diagnose the network.
 
-        It looks for vanishing and exploding gradients, and where they begin; for units that are
-        dead or saturated; and for updates that are too small or too large. Network and optimizer
-        are not changed.
+        The diagnosis reports vanishing and exploding gradients and where they begin, dead and
+        saturated units, and updates that are too small or too large. Network and optimizer are not
+        changed.
 
         Parameters
         ----------
         optimizer : Optimizer, optional
-            Whose next step is compared with the weights; ``Adam()`` by default, as in :func:`fit`.
-            It goes on from what it remembers of the network.
+            Its next step is compared with the weights; ``Adam()`` by default, as in :func:`fit`.
+            Its state for this network is used.
 
         Returns
         -------
@@ -154,12 +154,12 @@ class Chain(Links):
         return influence(self, optimizer)
 
     def plot(self, name: str | None = None) -> Figure:
-        """Draw how signal and gradient change along the chain, or the factors of one path.
+        """Draw the sizes of signal and gradient along the chain, or the factors of one path.
 
         Parameters
         ----------
         name : str, optional
-            As for :meth:`path`, whose factors are drawn as heat maps then: their means over the
+            As for :meth:`path`. Its factors are then drawn as heat maps of their means over the
             rows.
 
         Returns
@@ -177,23 +177,23 @@ class Chain(Links):
         return plots.of_chain(self.influence()) if name is None else plots.of_path(self.path(name))
 
     def to_html(self, path: str | PathLike[str]) -> None:
-        """Write the chain as one self-contained page, to explore in a browser.
+        """Write the chain as one self-contained HTML page, to explore in a browser.
 
-        It shows the links, each parameter's product with every factor as a heat map, how the
-        fraction cancels, and what the loss does when one weight is nudged. The page loads nothing
-        from anywhere.
+        It shows the links, each parameter's product with every factor as a heat map, the
+        cancellation of the fraction, and the change of the loss when one weight is nudged. The page
+        loads nothing from elsewhere.
 
         Parameters
         ----------
         path : str or path
-            The file, such as ``"chain.html"``; one of this name is replaced, whole.
+            The file, such as ``"chain.html"``. An existing file is replaced.
 
         Raises
         ------
         OSError
             If it cannot be written.
         ValueError
-            If the network has branches: the page shows one row of links.
+            If the network has branches, which the page cannot show.
 
         Examples
         --------
@@ -206,7 +206,7 @@ class Chain(Links):
         >>> os.path.getsize(path) < 100_000
         True
         """
-        from chainrule.explain.html import page  # what it reads the page's files with loads slowly
+        from chainrule.explain.html import page  # importlib.resources loads slowly
 
         write_whole(path, page(self).encode())
 
@@ -220,25 +220,25 @@ def explain(
     merge: bool = True,
     max_elements: int = 1_000_000,
 ) -> Chain:
-    """Lay the chain rule open for one network and one batch: each factor, and their products.
+    """Show the chain rule for one network and one batch: each factor, and their products.
 
-    The network is copied and not changed: the chain is that of this moment. It is computed in
-    float64 from the NumPy twins, and compared with what the engine gives in the network's dtype.
+    The network is copied: later changes of it do not change the chain. The chain is computed in
+    float64 by the NumPy twins, and compared with the engine's gradients in the network's dtype.
 
     Parameters
     ----------
     net : Sequential
     loss : Loss
     x : array of shape (n, ...)
-        The batch; one row shows most.
+        The batch; a single row is the easiest to read.
     y : array
-        What the loss takes.
+        The targets, as the loss takes them.
     merge : bool
-        Whether a link is a layer with parameters together with what follows it (its activation,
-        say), unless that has a name of its own. Otherwise each layer is a link.
+        Whether a layer with parameters and the layers after it without, such as its activation, are
+        one link, unless these have a name. Otherwise each layer is a link.
     max_elements : int
-        A Jacobian of more elements, counted over all rows, is not built; what it does to a gradient
-        is known all the same.
+        A Jacobian with more elements, counted over all rows, is not built; products with it are
+        still computed.
 
     Returns
     -------
@@ -261,4 +261,4 @@ def explain(
     """
     check_loss(net, loss)
     limit = integer(max_elements, "max_elements", least=0)
-    return Chain(net, loss, x, y, merge=merge, max_elements=limit)
+    return Chain(net, loss, x, y, merge=flag(merge, "merge"), max_elements=limit)

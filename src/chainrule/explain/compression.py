@@ -45,12 +45,12 @@ class Compression:
             f"{np.abs(engine).max(initial=0):.4g}."
         )
 
-    def _lines(self, signs: Notation) -> list[str]:
+    def _lines(self, style: Notation) -> list[str]:
         """Return the equation as it was, and what cancels with the equation after it."""
-        lines = [self.paths[0].written(signs)]
+        lines = [self.paths[0].format(style)]
         for before, after in zip(self.paths, self.paths[1:], strict=False):
-            gone = signs.d + signs.symbol(before.factors[0].by)
-            lines.append(f"  {gone} cancels: {after.written(signs)}")
+            gone = style.d + style.symbol(before.factors[0].by)
+            lines.append(f"  {gone} cancels: {after.format(style)}")
         return lines
 
     def __str__(self) -> str:

@@ -8,22 +8,22 @@ from typing import Literal
 
 from chainrule.explain.measures import LayerInfluence, LinkInfluence, Measures
 
-# A gradient ten thousand times shorter at the front than at the end: no learning rate serves both.
-# It is not less, since Linear's initial weights shorten gradients by design: to 0.41 a layer with
-# ReLU, so that eight layers are left with 1/400.
+# A gradient 10,000 times shorter at the input than at the output: no learning rate suits both.
+# The limit is this low because Linear's initial weights shorten gradients: to 0.41 in a layer with
+# ReLU, so to 1/400 in eight layers.
 VANISHING = 1e-4
 # Growth is rarer than decay, as no usual initialization causes it, and does harm sooner.
 EXPLODING = 1e3
-# In a new deep network rows look alike to later layers, and half of the ReLUs are off for all of
-# them; by chance it may be four in five of a narrow layer.
-DEAD_SHARE = 0.85
-# A unit that is on in half of the rows is off in all of 8 rows once in 256 times.
+# In a new deep network, the inputs of later layers differ little between rows, so that half of the
+# ReLUs are inactive in all rows; in a narrow layer it may be 80 % by chance.
+DEAD_FRACTION = 0.85
+# A unit that is active in half of the rows is inactive in all of 8 rows with probability 1/256.
 DEAD_ROWS = 8
 # Most of a layer's values at an end of its range; initial weights put none there.
-SATURATED_SHARE = 0.5
-# Usual is a step of about 1/1000 of the weights' length. A thousand times less: a million steps to
-# replace a weight. A fifth: five steps; Adam's first step, lr for each weight, is up to
-# 0.1 of large layers' small initial weights.
+SATURATED_FRACTION = 0.5
+# A usual step is about 1/1000 of the weights' norm. With a ratio of 1e-6, a weight needs a million
+# steps to change by its own size; with 0.2, five. Adam's first step, lr for each weight, is up to
+# 0.1 of the small initial weights of large layers.
 SMALL_UPDATE, LARGE_UPDATE = 1e-6, 0.2
 
 Kind = Literal[
@@ -38,7 +38,7 @@ Kind = Literal[
 
 @dataclass(frozen=True)
 class Finding:
-    """Something unusual.
+    """One finding of the diagnosis.
 
     Attributes
     ----------
@@ -49,8 +49,8 @@ class Finding:
         Symbols of the links, or names of the parameters, in the order of the backward pass. A
         vanishing or exploding gradient has one: the link where it begins.
     value : float
-        For a gradient, the factor of the link where it begins; the largest share of units; the
-        update's most extreme ratio to its weight.
+        For a gradient, the factor of the link where it begins; for units, their largest fraction;
+        for updates, the most extreme ratio to the weight.
     text : str
         A sentence or several.
     """
@@ -70,15 +70,15 @@ def diagnose(influence: Measures) -> tuple[Finding, ...]:
             influence,
             "dead units",
             lambda layer: layer.dead if influence.rows >= DEAD_ROWS else None,
-            DEAD_SHARE,
-            f"have the derivative 0 in all {influence.rows} rows: no gradient comes through them",
+            DEAD_FRACTION,
+            f"have the derivative 0 in all {influence.rows} rows: no gradient passes through them",
         ),
         _units(
             influence,
             "saturated units",
             lambda layer: layer.saturated,
-            SATURATED_SHARE,
-            "are where the function is flat: little of a gradient comes through them",
+            SATURATED_FRACTION,
+            "have nearly no slope: little of the gradient passes through them",
         ),
         _updates(influence, "updates too small"),
         _updates(influence, "updates too large"),
@@ -89,7 +89,7 @@ def diagnose(influence: Measures) -> tuple[Finding, ...]:
 def _gradient(influence: Measures, kind: Kind) -> Finding | None:
     """Follow the gradient from the output back to the first link with parameters."""
     vanishing = kind == "vanishing gradient"
-    links = influence.links[:0:-1]  # nothing is trained by the input's gradient
+    links = influence.links[:0:-1]  # without the input, which is not trained
     if not links:
         return None
     extreme = (min if vanishing else max)(links, key=lambda link: link.backward)
@@ -107,7 +107,7 @@ def _gradient(influence: Measures, kind: Kind) -> Finding | None:
     for link in passed:
         factor = link.backward_factor
         if factor is not None and (factor < each if vanishing else factor > each):
-            return Finding(kind, (link.symbol,), factor, _story(kind, output, extreme, link))
+            return Finding(kind, (link.symbol,), factor, _explain(kind, output, extreme, link))
     return None
 
 
@@ -121,7 +121,7 @@ def _between_loss_and(link: LinkInfluence, links: tuple[LinkInfluence, ...]) -> 
     return reached[::-1]
 
 
-def _story(kind: Kind, output: LinkInfluence, extreme: LinkInfluence, link: LinkInfluence) -> str:
+def _explain(kind: Kind, output: LinkInfluence, extreme: LinkInfluence, link: LinkInfluence) -> str:
     parts = []
     for layer in reversed(link.layers):
         if layer.factor is not None:
@@ -137,20 +137,20 @@ def _story(kind: Kind, output: LinkInfluence, extreme: LinkInfluence, link: Link
 def _units(
     influence: Measures,
     kind: Kind,
-    share_of: Callable[[LayerInfluence], float | None],
+    fraction_of: Callable[[LayerInfluence], float | None],
     limit: float,
     what: str,
 ) -> Finding | None:
-    shares = {
-        link.symbol: share
+    fractions = {
+        link.symbol: fraction
         for link in influence.links[::-1]
-        if (share := max((share_of(layer) or 0.0 for layer in link.layers), default=0)) > limit
+        if (fraction := max((fraction_of(i) or 0.0 for i in link.layers), default=0)) > limit
     }
-    if not shares:
+    if not fractions:
         return None
-    told = ", ".join(f"{share:.0%} in {symbol}" for symbol, share in shares.items())
+    told = ", ".join(f"{fraction:.0%} in {symbol}" for symbol, fraction in fractions.items())
     text = f"{kind.capitalize()}: {told} {what}."
-    return Finding(kind, tuple(shares), max(shares.values()), text)
+    return Finding(kind, tuple(fractions), max(fractions.values()), text)
 
 
 def _updates(influence: Measures, kind: Kind) -> Finding | None:

@@ -22,10 +22,10 @@ from chainrule.utils.arguments import integer
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Of the time, at most, that records take; ending compiled calls for them costs about a third more.
-SHARE = 0.03
-SLOW_STEPS = 10  # at the start, which are slower than those that follow
-MOST_RECORDS = 1000  # where their number is not asked for: more than a plot can show
+# The largest fraction of the time that records take; interrupting compiled calls adds a third.
+TIME_FRACTION = 0.03
+SLOW_STEPS = 10  # the first steps, which are slower than the others
+MOST_RECORDS = 1000  # without ``every``: more than a plot can show
 SHOWN = 5  # records in the text
 
 
@@ -41,14 +41,14 @@ class Flow:
     is_matrix : tuple of bool
         Whether a parameter has two axes or more, as weights do.
     steps : int array of shape (records,)
-        How many steps had been done.
+        The number of steps before each record.
     forward, backward : arrays of shape (records, links)
-        Root mean square of each value; length of a row of dL/dvalue.
+        Root mean square of each value; norm of a row of dL/dvalue.
     gradient, weight : arrays of shape (records, parameters)
         Norms of each parameter and of its gradient.
     update_ratio : array of shape (records, parameters)
         Norm of the optimizer's next step, divided by that of the parameter; infinite if that is 0.
-        NaN, like all that comes from the loss, where the probe's loss is not finite.
+        NaN, like all gradients, where the loss of the measured rows is not finite.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -82,7 +82,7 @@ class Flow:
         self._steps, self._records = steps.tolist(), list(records)
 
     def thin_out(self) -> None:
-        """Drop every other record."""
+        """Remove every other record."""
         del self._steps[1::2], self._records[1::2]
 
     def __len__(self) -> int:
@@ -145,18 +145,18 @@ class Flow:
     def _about(self) -> str:
         return f"{len(self)} records of {len(self.links)} links and {len(self.symbols)} parameters."
 
-    def _tables(self, signs: Notation) -> list[tuple[str, list[str], list[list[str]]]]:
+    def _tables(self, style: Notation) -> list[tuple[str, list[str], list[list[str]]]]:
         """Return the title, the header and the rows of each table."""
         shown = sorted({round(record) for record in np.linspace(0, len(self) - 1, SHOWN)})
         header = ["", *(f"step {self._steps[record]}" for record in shown)]
         tables = []
         for title, names, values in (
             ("signal", self.links, self.forward),
-            (f"gradient: {signs.derivative('L', 'link')}", self.links, self.backward),
+            (f"gradient: {style.derivative('L', 'link')}", self.links, self.backward),
             ("update / weight", self.symbols, self.update_ratio),
         ):
             cells = [
-                [signs.symbol(name), *(number(values[record, column]) for record in shown)]
+                [style.symbol(name), *(number(values[record, column]) for record in shown)]
                 for column, name in enumerate(names)
             ]
             tables.append((title, header, cells[::-1]))
@@ -178,31 +178,31 @@ class Flow:
 
 
 class GradientFlow(Callback):
-    """Records during :func:`fit` how much each layer passes on; see :meth:`Chain.influence`.
+    """Record the sizes of signal and gradient during :func:`fit`; see :meth:`Chain.influence`.
 
-    ``history.gradient_flow``, a :class:`Flow`, has the records, and so has ``flow``, also while the
-    training runs and after it failed. Neither the network nor the optimizer is touched: a training
-    with this callback ends with the same parameters to the bit.
+    The records are in ``history.gradient_flow``, a :class:`Flow`, and in ``flow``, which is also
+    available while the training runs and after an error. Network and optimizer are not changed: a
+    training with this callback gives the same parameters to the bit.
 
     Parameters
     ----------
     every : int, optional
-        Steps between records. By default, it measures what a record costs and makes as many as fit
-        into 3 % of the time, at ends of epochs where these are short; of more than a thousand, it
-        keeps every other and goes on half as often.
+        Steps between records. By default, records take up to 3 % of the training time, which is
+        measured; where epochs are short, they are made at the ends of epochs. After a thousand
+        records, every other one is removed, and new ones come half as often.
     rows : int
-        Of the training data, spread evenly, on which it is measured; fewer if there are not as
-        many.
+        The number of rows to measure on, evenly spaced in the training data; fewer if the data has
+        fewer.
 
     Notes
     -----
-    What it adds to a fit at its default, as ``python -m benchmarks.flow`` measures it on one core:
-    about 3 % for the digits network (27 ms, two records), 1 to 2 % for a network for MNIST (0.66 s,
-    ten records), and 3 to 5 % for networks of three small layers (18 and 24 ms), most of which is
-    what it takes to begin.
+    The time that it adds to a fit by default, as ``python -m benchmarks.flow`` measures it on one
+    core: about 3 % for the digits network (27 ms, two records), 1 to 2 % for a network for MNIST
+    (0.66 s, ten records), and 3 to 5 % for networks of three small layers (18 and 24 ms), most of
+    it for the setup.
 
-    It keeps as many bytes as the parameters, gradients and optimizer state have, what the engine
-    computes for so many rows, and a quarter of a megabyte at most while it measures.
+    Its memory is that of the parameters, gradients and optimizer state, and of the engine's values
+    for the measured rows; and up to a quarter of a megabyte during a measurement.
 
     Examples
     --------
@@ -261,7 +261,7 @@ class GradientFlow(Callback):
 
 
 class _Schedule:
-    """Decides when to record next, by what records cost and how fast the training is."""
+    """Decides when to record next, from the time that records and steps take."""
 
     def __init__(self, an_epoch: int) -> None:
         self._an_epoch = an_epoch  # steps
@@ -279,11 +279,12 @@ class _Schedule:
         """Take the cost of a record into account that was started at that time."""
         self._seen = perf_counter()
         cost = self._seen - started
-        # Before the first one there was more to do; and after a slow start, as when code is
-        # compiled, records must not come too often.
+        # The first cost includes the setup and any compilation, so that records do not come too
+        # often after a slow start.
         self._spent += cost if self._spent else self._seen - self._began
         self._earliest = max(
-            self._began + (self._spent + cost) / SHARE, self._seen + self._stretch * cost / SHARE
+            self._began + (self._spent + cost) / TIME_FRACTION,
+            self._seen + self._stretch * cost / TIME_FRACTION,
         )
 
     def slow_down(self) -> None:
@@ -293,8 +294,8 @@ class _Schedule:
     def next_step(self, step: int) -> int:
         if step < SLOW_STEPS:
             return step
-        # A little later: it costs more to look twice.
+        # A little later than estimated: a pause without a record costs time too.
         step += max(1, ceil(1.2 * (self._earliest - self._seen) / self._a_step))
-        # Between short epochs, which run together, it costs least.
+        # At the end of an epoch, a record interrupts no compiled call.
         rest = -step % self._an_epoch
         return step + (rest if rest < step - self._step else 0)

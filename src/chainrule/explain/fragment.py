@@ -10,7 +10,7 @@ _CELL = "text-align:left; padding:0.1em 1.2em 0.1em 0"
 
 
 def of_parts(*parts: str) -> str:
-    """Return pieces of HTML as one."""
+    """Return several pieces of HTML as one element."""
     return f"<div>{''.join(parts)}</div>"
 
 
@@ -24,7 +24,7 @@ def paragraph(text: str) -> str:
 
 
 def equation(line: str) -> str:
-    """Return a line of mathematics as a paragraph; one that is set in stays so."""
+    """Return a line of mathematics as a paragraph, indented if the line is."""
     indent = "2em" if line.startswith(" ") else "0"
     return f'<p style="margin-left:{indent}; font-size:1.15em">{escape(line.strip())}</p>'
 

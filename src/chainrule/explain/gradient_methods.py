@@ -26,7 +26,7 @@ ALL_ROWS = 2000  # rows times parameters up to which the forward product is meas
 
 
 @dataclass(frozen=True)
-class Way:
+class GradientMethod:
     """One method to compute the gradient, with its cost.
 
     Attributes
@@ -39,8 +39,8 @@ class Way:
     measured_parameters, measured_rows : int
         On how many of them it was measured.
     difference : float or None
-        The largest difference from the engine's gradient among those, relative to the gradient's
-        largest entry; None where there is none.
+        The largest difference from the engine's gradient among the measured parameters, relative to
+        the gradient's largest entry; None for the engine's own method, or if not measured.
     """
 
     name: str
@@ -91,14 +91,14 @@ class ParameterEntries:
         return float(np.abs(found - engine[entries]).max() / largest)
 
 
-def from_the_loss(chain: Links, entries: ParameterEntries, multiply_adds: int) -> Way:
+def from_the_loss(chain: Links, entries: ParameterEntries, multiply_adds: int) -> GradientMethod:
     """Time the engine: forward, loss and backward, always for all parameters."""
-    engine = _Engine(chain)
+    name, engine = "from the loss backward", _Engine(chain)
     seconds = _seconds(engine.forward_and_backward)
-    return Way("from the loss backward", multiply_adds, seconds, entries.size, chain.rows, None)
+    return GradientMethod(name, multiply_adds, seconds, entries.size, chain.rows, None)
 
 
-def from_the_input(chain: Links, entries: ParameterEntries, multiply_adds: int) -> Way:
+def from_the_input(chain: Links, entries: ParameterEntries, multiply_adds: int) -> GradientMethod:
     """Time a forward pass, and the explicit Jacobians' product from the parameters to the loss."""
     name = "from the input forward"
     rows = chain.rows if chain.rows * entries.size <= ALL_ROWS else 1
@@ -118,15 +118,15 @@ def from_the_input(chain: Links, entries: ParameterEntries, multiply_adds: int) 
             break
         number = min(2 * number, most)
     if columns is None:
-        return Way(name, multiply_adds, None, 0, 0, None)
+        return GradientMethod(name, multiply_adds, None, 0, 0, None)
     product = partial(_carry, jacobians, columns, links[-1].gradient)
     whole = _seconds(product) * (entries.size / number) * (chain.rows / rows)
     seconds = _seconds(_Engine(chain).loss) + whole
     difference = entries.difference(part.gradients, taken, product())
-    return Way(name, multiply_adds, seconds, number, rows, difference)
+    return GradientMethod(name, multiply_adds, seconds, number, rows, difference)
 
 
-def by_differences(chain: Links, entries: ParameterEntries, multiply_adds: int) -> Way:
+def by_differences(chain: Links, entries: ParameterEntries, multiply_adds: int) -> GradientMethod:
     """Time forward passes of the engine, each with another entry changed."""
     engine = _Engine(chain)
     step = float(np.finfo(chain.network.dtype).eps) ** 0.5
@@ -146,7 +146,8 @@ def by_differences(chain: Links, entries: ParameterEntries, multiply_adds: int) 
             break
     seconds = float(np.median(times)) * (entries.size + 1)
     difference = entries.difference(chain.gradients, entries.drawn[: len(found)], np.array(found))
-    return Way("finite differences", multiply_adds, seconds, len(found), chain.rows, difference)
+    name, number = "finite differences", len(found)
+    return GradientMethod(name, multiply_adds, seconds, number, chain.rows, difference)
 
 
 class _Engine:
@@ -166,7 +167,7 @@ class _Engine:
 
 
 def _first_rows(chain: Links, rows: int) -> Links:
-    """Return the chain of the first rows, with layers merged: elementwise ones cost little so."""
+    """Return the chain of the first rows, with layers merged, so that it has fewer Jacobians."""
     return type(chain)(
         chain.network,
         chain.loss_function,

@@ -1,4 +1,4 @@
-"""Matrices made small enough to look at."""
+"""Matrices reduced to a size that a heat map can show."""
 
 import numpy as np
 

@@ -30,7 +30,7 @@ SCRIPTS = ("elements", "figure", "heat_map", "factors", "cancel", "nudge", "page
 
 # These limits keep a page below a megabyte, and the time to make it below a minute.
 MOST_CELLS = 70_000  # of all heat maps: up to ten bytes each
-GRADIENTS_SHARE = 4  # a gradient, of which there is one, may have more cells than a factor
+GRADIENT_CELLS = 4  # times those of a factor, as a path has one gradient and several factors
 MOST_ROWS = 8
 MOST_NUDGED = 240  # entries that can be nudged
 NUDGED_EACH = 4  # of one parameter
@@ -62,7 +62,7 @@ class Budget:
         """Divide the limits among all factors and gradients."""
         rows, cells = _rows_and_cells(chain)
         paths = 1 + len(chain.symbols)
-        # A forward pass for each change, and one with its backward pass: in all three products.
+        # A forward pass for each change, and one forward and backward pass: three products.
         passes = 2 * STEPS + 1 + 3
         pass_work = chain.rows * max(1, chain.network.params.size)
         affordable = int(NUDGE_WORK / (paths * passes * pass_work))
@@ -82,7 +82,7 @@ def _rows_and_cells(chain: Links) -> tuple[int, int]:
     choices += [(1, cells) for cells in (256, 64, 16)]
     for rows, cells in choices:
         of_factors = rows * sum(min(size, cells) for size in built)
-        of_gradients = sum(min(size, GRADIENTS_SHARE * cells) for size in gradients)
+        of_gradients = sum(min(size, GRADIENT_CELLS * cells) for size in gradients)
         if of_factors + of_gradients <= MOST_CELLS:
             return rows, cells
     return choices[-1]
@@ -110,7 +110,7 @@ def _inside_script(data: Any) -> str:
 
 
 def page_data(chain: Links) -> dict[str, Any]:
-    """Return all that the page shows, as what JSON can hold."""
+    """Return all that the page shows, in types that JSON has."""
     names = ["x", *chain.symbols]
     budget = Budget.for_chain(chain)
     shared = chain.compress("x")
@@ -133,7 +133,7 @@ def page_data(chain: Links) -> dict[str, Any]:
             }
             for link in chain.links
         ],
-        # Those of dL/dX. A parameter's path has the first ones of them, and one of its own.
+        # The factors of dL/dX. A parameter's path has the first of them, and one more.
         "factors": [_factor(factor, budget) for factor in shared.paths[0].factors],
         # dL/d(by), after each cancellation.
         "merged": [_merged(path) for path in shared.paths],
@@ -176,7 +176,7 @@ def _heat_map(matrix: Float64, most_cells: int) -> dict[str, Any]:
 
 
 def _merged(path: Path) -> float | str | None:
-    """Return the norm of the first factor; where it is not built, the running product says it."""
+    """Return the norm of the first factor; where that is not built, of the running product."""
     norm = path.factors[0].norm
     return figure(np.linalg.norm(path.running[0]) if norm is None else norm)
 
@@ -194,7 +194,7 @@ def _path(chain: Links, name: str, compression: Compression, budget: Budget) -> 
         "factor": None if is_input else _factor(path.factors[-1], budget),
         "merged": figure(compression.paths[-1].factors[0].norm),
         "norm": figure(np.linalg.norm(path.gradient)),
-        "map": _heat_map(matrix, GRADIENTS_SHARE * budget.cells),
+        "map": _heat_map(matrix, GRADIENT_CELLS * budget.cells),
         "explicit": compression.explicit,
         "difference": figure(compression.difference),
         "ulp": figure(compression.ulp),

@@ -1,8 +1,8 @@
 """The size of signal and gradient at each link of the chain, with a diagnosis.
 
-Forward, what counts is the size of an element: the root mean square of a link's values. Backward,
-it is the length of a row's gradient, which does not depend on how many elements share it; so a
-narrow output behind a wide layer is no illness.
+Forward, the size is that of an element: the root mean square of a link's values. Backward, it is
+the norm of a row's gradient. The norm does not depend on the number of elements, so that a narrow
+output behind a wide layer is not reported.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from chainrule.explain.text import number, paragraph, table
 from chainrule.layers.activation import Elementwise
 from chainrule.optimizers import Adam, Optimizer
 
-SATURATED_SLOPE = 0.05  # of the steepest: tanh beyond 2.2, sigmoid beyond 4.4
+SATURATED_SLOPE = 0.05  # of the max_slope: tanh beyond 2.2, sigmoid beyond 4.4
 
 
 @dataclass(frozen=True)
@@ -56,25 +56,25 @@ class Influence(Measures):
         """The findings in plain words."""
         return "\n".join(finding.text for finding in self.findings) or "Nothing unusual."
 
-    def _link_rows(self, signs: Notation) -> list[list[str]]:
-        return [_link_cells(link, signs) for link in reversed(self.links)]
+    def _link_rows(self, style: Notation) -> list[list[str]]:
+        return [_link_cells(link, style) for link in reversed(self.links)]
 
-    def _about(self, signs: Notation) -> str:
+    def _about(self, style: Notation) -> str:
         return (
             "Signal: root mean square of the values. Gradient: length of a row of "
-            f"{signs.derivative('L', 'link')}. The factors are what a link does to the signal on "
-            "its way forward, and to the gradient on its way back."
+            f"{style.derivative('L', 'link')}. The factors are what a link does to the signal in "
+            "the forward pass, and to the gradient in the backward pass."
         )
 
-    def _parameter_rows(self, signs: Notation) -> list[list[str]]:
-        return [_parameter_cells(parameter, signs) for parameter in reversed(self.parameters)]
+    def _parameter_rows(self, style: Notation) -> list[list[str]]:
+        return [_parameter_cells(parameter, style) for parameter in reversed(self.parameters)]
 
     def __str__(self) -> str:
-        signs = notation.of_terminal()
-        lines = table(_LINK_HEADER, self._link_rows(signs))
-        lines += ["", *paragraph(self._about(signs)), ""]
+        style = notation.of_terminal()
+        lines = table(_LINK_HEADER, self._link_rows(style))
+        lines += ["", *paragraph(self._about(style)), ""]
         if self.parameters:
-            lines += [*table(_PARAMETER_HEADER, self._parameter_rows(signs)), ""]
+            lines += [*table(_PARAMETER_HEADER, self._parameter_rows(style)), ""]
         for text in self.diagnosis.splitlines():
             lines += paragraph(text)
         return "\n".join(lines)
@@ -97,16 +97,16 @@ _LINK_HEADER = (
 _PARAMETER_HEADER = "", "parameter", "gradient", "weight", "update / weight"
 
 
-def _link_cells(link: LinkInfluence, signs: Notation) -> list[str]:
+def _link_cells(link: LinkInfluence, style: Notation) -> list[str]:
     forward, backward = (link.forward, link.forward_factor), (link.backward, link.backward_factor)
-    figures = [number(value, 3) for value in (*forward, *backward, link.slope)]
-    shares = _percent(link.dead), _percent(link.saturated)
-    return [signs.symbol(link.symbol), str(link.size), *figures, *shares]
+    measures = [number(value, 3) for value in (*forward, *backward, link.slope)]
+    fractions = _percent(link.dead), _percent(link.saturated)
+    return [style.symbol(link.symbol), str(link.size), *measures, *fractions]
 
 
-def _parameter_cells(parameter: ParameterInfluence, signs: Notation) -> list[str]:
-    figures = parameter.gradient, parameter.weight, parameter.update_ratio
-    return [signs.symbol(parameter.symbol), parameter.name, *map(number, figures)]
+def _parameter_cells(parameter: ParameterInfluence, style: Notation) -> list[str]:
+    measures = parameter.gradient, parameter.weight, parameter.update_ratio
+    return [style.symbol(parameter.symbol), parameter.name, *map(number, measures)]
 
 
 def influence(chain: Links, optimizer: Optimizer | None) -> Influence:
@@ -118,9 +118,9 @@ def influence(chain: Links, optimizer: Optimizer | None) -> Influence:
     for link in chain.links:
         before = chain.links[link.inputs[0]] if len(link.inputs) == 1 else None
         forward, backward = _root_mean_square(link.value), _row_length(link.gradient)
-        # In the backward pass, a layer gets the gradient by its output, and passes on the gradient
-        # by the output before.
-        first = None if before is None else _row_length(link.carried[0])
+        # In the backward pass, a layer takes the gradient by its output and returns the gradient by
+        # its input.
+        first = None if before is None else _row_length(link.input_gradients[0])
         lengths = [first, *(_row_length(step.gradient) for step in link.steps)]
         layers = [
             _layer(step, None if out is None or back is None else ratio(out, back))
@@ -147,11 +147,11 @@ def _layer(step: LayerStep, factor: float | None) -> LayerInfluence:
         return LayerInfluence(description, trained, factor)
     # Each output has one input: its Jacobian is a diagonal, which gradients of 1 show.
     slopes = np.abs(step.backward_input(np.ones_like(step.y)))
-    mean, steepest = float(slopes.mean()), step.layer.steepest
-    if steepest is None:
+    mean, max_slope = float(slopes.mean()), step.layer.max_slope
+    if max_slope is None:
         dead = float((slopes == 0).all(axis=0).mean())
         return LayerInfluence(description, trained, factor, mean, dead)
-    saturated = float((slopes < SATURATED_SLOPE * steepest).mean())
+    saturated = float((slopes < SATURATED_SLOPE * max_slope).mean())
     return LayerInfluence(description, trained, factor, mean, None, saturated)
 
 
@@ -188,5 +188,5 @@ def _norm(array: ArrayLike) -> float:
     return float(np.linalg.norm(np.asarray(array, float)))
 
 
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{share:.0%}"
+def _percent(fraction: float | None) -> str:
+    return "-" if fraction is None else f"{fraction:.0%}"

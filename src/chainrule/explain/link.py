@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.explain.step import Float64, LayerStep
-from chainrule.layers.graph import written
+from chainrule.layers.graph import layer_text
 
 MOST_RUNS = 10_000  # each output of each row takes a backward pass to the parameters
 
@@ -28,13 +28,14 @@ class Link:
     value : float64 array of shape (rows, size)
         Its output.
     gradient : float64 array of shape (rows, size)
-        dL/dvalue: the chain rule's product when it has come this far.
+        dL/dvalue: the chain rule's product from the loss to this link.
     max_elements : int
         Larger Jacobians are not built.
     inputs : tuple of int
-        The positions, among the chain's links, of those whose values it takes; none for the input.
-    carried : tuple of arrays
-        The gradients that it passes back to each of these, the whole gradient or a term of it.
+        The positions, among the chain's links, of its inputs; none for the input.
+    input_gradients : tuple of arrays
+        The loss's gradient by each input through this link: the input's gradient, or a term of it
+        where other links take the input too.
     """
 
     symbol: str
@@ -43,12 +44,12 @@ class Link:
     gradient: Float64
     max_elements: int
     inputs: tuple[int, ...] = ()
-    carried: tuple[Float64, ...] = ()
+    input_gradients: tuple[Float64, ...] = ()
 
     @property
     def description(self) -> str:
-        """The layers, as they were written."""
-        return ", ".join(written(step.layer) for step in self.steps) or "the input"
+        """The layers as source code."""
+        return ", ".join(layer_text(step.layer) for step in self.steps) or "the input"
 
     @property
     def jacobian(self) -> Float64 | None:

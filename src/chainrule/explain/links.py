@@ -1,7 +1,7 @@
 """The links of a chain: their values and gradients on one batch.
 
-Each is a link of the network's graph with its value, its gradient and its Jacobians; what the
-methods of :class:`Chain` find is computed from them.
+Each is a link of the network's graph with its value, its gradient and its Jacobians. The methods of
+:class:`Chain` compute their results from them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from chainrule.utils.wording import plural
 
 
 class Links:
-    """What :class:`Chain` knows of the network, the batch and each link."""
+    """The base of :class:`Chain`: the network, the batch and the links."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Links:
         self.network, self.loss_function = net.copy(), loss
         self.network.dropout_active = False
         self.max_elements = max_elements
-        self._original = ref(net)  # the network that optimizers have a state of
+        self._original = ref(net)  # optimizers store their state for this object
         batch = self.network.check_input(x, "x")
         for name, value in self.network.named_values().items():
             if not all_finite(value):
@@ -91,7 +91,7 @@ class Links:
                     last.gradient,
                     max_elements,
                     tuple(link_of[i] for i in graph.nodes[first].inputs),
-                    passes.carried[first],
+                    passes.input_gradients[first],
                 )
             )
         self.links = tuple(links)
@@ -207,8 +207,8 @@ class Links:
         """Raise ValueError, naming ``method``, if the network branches or shares layers."""
         if not self.network.graph.is_chain:
             raise ValueError(
-                f"{method} is for networks whose layers stand in one row. This one has branches, "
-                "or shared layers: path, compress and influence show it."
+                f"{method} is for networks that are a chain of layers. This one has branches, or "
+                "shared layers: use path, compress or influence."
             )
 
     def _about(self) -> str:
@@ -216,39 +216,39 @@ class Links:
             f"L = {number(self.loss)}: {self.loss_function!r}, mean of {plural(self.rows, 'row')}."
         )
 
-    def _table(self, signs: Notation) -> tuple[list[str], list[list[str]]]:
-        """Return the header and the rows of the links as a table, the loss's end first."""
-        header = ["link", "size", "norm", f"norm of {signs.derivative('L', 'link')}", "parameters"]
+    def _table(self, style: Notation) -> tuple[list[str], list[list[str]]]:
+        """Return the header and the rows of the links as a table, the output first."""
+        header = ["link", "size", "norm", f"norm of {style.derivative('L', 'link')}", "parameters"]
         cells = []
         for link in reversed(self.links):
             owners = [step.node.owner for step in link.steps]
             owned = [
-                signs.symbol(symbol)
+                style.symbol(symbol)
                 for name, symbol in self.symbols.items()
                 if name.rpartition(".")[0] in owners
             ]
             norms = [number(float(np.linalg.norm(a))) for a in (link.value, link.gradient)]
             size = str(link.value.shape[1])
-            cells.append([signs.symbol(link.symbol), size, *norms, ", ".join(owned)])
+            cells.append([style.symbol(link.symbol), size, *norms, ", ".join(owned)])
         return header, cells
 
-    def _layers(self, signs: Notation) -> list[str]:
+    def _layers(self, style: Notation) -> list[str]:
         return [
-            f"{signs.symbol(link.symbol)} = {link.description}{self._taken(link, signs)}"
+            f"{style.symbol(link.symbol)} = {link.description}{self._taken(link, style)}"
             for link in self.links[::-1]
         ]
 
-    def _taken(self, link: Link, signs: Notation) -> str:
+    def _taken(self, link: Link, style: Notation) -> str:
         """Return the inputs of a link as text, if the network is not a chain."""
         if self.network.graph.is_chain or not link.inputs:
             return ""
-        return f" of {', '.join(signs.symbol(self.links[i].symbol) for i in link.inputs)}"
+        return f" of {', '.join(style.symbol(self.links[i].symbol) for i in link.inputs)}"
 
     def __str__(self) -> str:
-        signs = notation.of_terminal()
-        layers = ["\n".join(paragraph(line)) for line in self._layers(signs)]
+        style = notation.of_terminal()
+        layers = ["\n".join(paragraph(line)) for line in self._layers(style)]
         about = paragraph(self._about())
-        return "\n".join([*about, "", *table(*self._table(signs)), "", *layers])
+        return "\n".join([*about, "", *table(*self._table(style)), "", *layers])
 
     __repr__ = __str__
 

@@ -17,15 +17,15 @@ class LayerInfluence:
     trained : bool
         Whether it has parameters.
     factor : float or None
-        By what it multiplies the gradient's length; None where it gets no gradient.
+        By what it multiplies the gradient's norm; None where it gets no gradient.
     slope : float or None
         The mean absolute derivative of an elementwise layer; None for others.
     dead : float or None
-        The share of an elementwise layer's units, of ReLU say, whose derivative is 0 in every row.
-        None for those that saturate.
+        The fraction of an elementwise layer's units whose derivative is 0 in every row, as of ReLU.
+        None for functions that saturate.
     saturated : float or None
-        Where a function is flat at both ends, as tanh and sigmoid are: the share of its values,
-        over units and rows, with a derivative below 5 % of the largest possible.
+        For functions that are flat at both ends, as tanh and sigmoid: the fraction of the values,
+        over units and rows, with a derivative below 5 % of the largest possible one.
     """
 
     description: str
@@ -88,12 +88,12 @@ class LinkInfluence:
 
     @property
     def dead(self) -> float | None:
-        """The largest share of dead units in a layer of it."""
+        """The largest fraction of dead units in one of its layers."""
         return max((s for layer in self.layers if (s := layer.dead) is not None), default=None)
 
     @property
     def saturated(self) -> float | None:
-        """The largest share of saturated values in a layer of it."""
+        """The largest fraction of saturated values in one of its layers."""
         return max((s for layer in self.layers if (s := layer.saturated) is not None), default=None)
 
 

@@ -15,8 +15,8 @@ from chainrule.layers.graph import Node
 class MergeStep(LayerStep):
     """A container that merges values: it adds, multiplies or concatenates them.
 
-    Attributes and methods are those of :class:`LayerStep`; ``operand`` says by which of the values
-    to differentiate.
+    Attributes and methods are those of :class:`LayerStep`; ``operand`` is the position
+    of the value by which to differentiate.
     """
 
     def __init__(self, node: Node, values: Sequence[Float64]) -> None:

@@ -1,4 +1,4 @@
-"""How derivatives are written: with real symbols where the terminal can show them."""
+"""How derivatives are written: with mathematical symbols where the terminal can show them."""
 
 import sys
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ _DIGITS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 
 
 def without_subscripts(name: str) -> str:
-    """Return a name as it was before it was written.
+    """Return a name with its subscripts as plain digits.
 
     >>> without_subscripts("W₁₂")
     'W12'
@@ -19,7 +19,7 @@ def without_subscripts(name: str) -> str:
 
 @dataclass(frozen=True)
 class Notation:
-    """The signs of one style of writing.
+    """The symbols that one style of writing derivatives uses.
 
     Examples
     --------
@@ -39,7 +39,7 @@ class Notation:
     subscripts: bool
 
     def symbol(self, name: str) -> str:
-        """Return a name as it is written: with a number at its end as subscript."""
+        """Return a name with the number at its end as a subscript, if the style has subscripts."""
         digits = len(name) - len(name.rstrip("0123456789"))
         if not self.subscripts or digits in (0, len(name)):
             return name
@@ -59,7 +59,7 @@ class Notation:
         return self.join([self.derivative(*factor) for factor in factors])
 
     def join(self, factors: Sequence[str]) -> str:
-        """Return the product of factors that are written already."""
+        """Return the product of factors that are given as text."""
         return f" {self.times} ".join(factors)
 
     def sizes(self, *sizes: int) -> str:

@@ -1,4 +1,4 @@
-"""nudge: change one ingredient a little, and see whether the loss moves as the gradient says."""
+"""nudge: change one entry a little, and compare the change of the loss with the prediction."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STEP = 1e-4  # for the curvature, a difference of gradients: near float64's cube
 
 @dataclass(frozen=True)
 class Nudge:
-    """What :func:`nudge` found. Printing it compares prediction and reality.
+    """The changes that :func:`nudge` found. Printing it compares the predicted with the actual one.
 
     Attributes
     ----------
@@ -35,15 +35,15 @@ class Nudge:
     index : tuple of int, or None
         Which entry of it; None for all of it, along its gradient.
     delta : float
-        By how much: added to the entry, or the length of the step along the gradient.
+        What was added to the entry, or the length of the step along the gradient.
     loss : float
-        Before.
+        The loss before the change.
     slope : float
         The loss's derivative in this direction: the gradient's entry, or the gradient's norm.
     curvature : float
         The second derivative in this direction.
     actual : float
-        By how much the loss really changed.
+        The loss's actual change.
     """
 
     symbol: str
@@ -65,15 +65,15 @@ class Nudge:
         """The same with the curvature: ``slope * delta + curvature * delta**2 / 2``."""
         return self.predicted + self.curvature * self.delta**2 / 2
 
-    def _about(self, signs: Notation) -> str:
+    def _about(self, style: Notation) -> str:
         if self.index is None:
-            what = f"{signs.symbol(self.symbol)} moves by {number(self.delta)} along its gradient"
+            what = f"{style.symbol(self.symbol)} moves by {number(self.delta)} along its gradient"
         else:
-            what = f"{signs.entry(self.symbol, self.index)} changes by {number(self.delta)}"
+            what = f"{style.entry(self.symbol, self.index)} changes by {number(self.delta)}"
         return f"{what}; the loss was {number(self.loss)}."
 
     def _table(self) -> tuple[list[str], list[list[str]]]:
-        """Return the header and the rows of the moves as a table."""
+        """Return the header and the rows of the changes as a table."""
         rows = [
             ["the gradient predicts", number(self.predicted), ""],
             ["really", number(self.actual), number(self.actual - self.predicted)],
@@ -204,7 +204,7 @@ class Ray:
             self._direction[self.index] = 1
 
     def point_at(self, index: tuple[int, ...]) -> None:
-        """Turn to another entry of the same parameter."""
+        """Set the direction to another entry of the same parameter."""
         self.index = index
         self._direction[...] = 0
         self._direction[index] = 1

@@ -1,6 +1,6 @@
-"""Order matters: the same gradient from the loss backward, from the input forward, by differences.
+"""One gradient by three methods: reverse mode, forward mode and finite differences.
 
-One product of matrices, taken in two orders, and what one would do without it.
+Reverse and forward mode multiply the same matrices in opposite orders.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from chainrule.explain import fragment
 from chainrule.explain.gradient_methods import (
+    GradientMethod,
     ParameterEntries,
-    Way,
     by_differences,
     from_the_input,
     from_the_loss,
@@ -28,30 +28,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Order:
-    """What :meth:`Chain.order` found. Printing it shows a table, and what follows from it.
+    """The costs that :meth:`Chain.order` found. Printing it shows a table and a conclusion.
 
-    Multiply-adds, for each row: a layer with a weight takes its inputs times its outputs, any other
-    its output's size; Flatten, Identity and Dropout take nothing. Call that f. F is the sum of all
-    f, and of the output's size for the loss. Adding a bias is not counted.
+    Multiply-adds are counted for each row. Let f be those of a layer's forward pass: its inputs
+    times its outputs for a layer with a weight, 0 for Flatten, Identity and Dropout, and the size
+    of its output for all others; adding a bias is not counted. Let F be the sum of all f and of the
+    output's size, which stands for the loss.
 
     - From the loss backward: F; the output's size for the loss's derivative; f for each layer from
-      the output back to the first one with a parameter that is asked for, but not through that one;
-      and f for each weight's gradient, the output's size of its layer for each bias's.
+      the output back to the first one with a requested parameter, which itself is left out; and
+      for each gradient f of its layer for a weight, or the layer's output size for a bias.
     - From the input forward: F; for each layer, f times the number of parameters in the layers
       before it; the output's size for each parameter, and once more for the loss's derivative.
     - Finite differences: F for each parameter, and once more.
 
-    Each method is then run for about half a second, or a little more. Backward and finite
-    differences are the engine's, in the network's dtype; its backward pass is always for all
-    parameters.
-    Forward is the engine's forward pass, and then NumPy's product of the explicit Jacobians in
-    float64; they are dense, those of merged layers, and the time to build them does not count. What
-    is too large or takes too long is measured on some of the parameters, or on one row, and scaled
-    up.
+    Each method is timed for about half a second. Backward and finite differences run in the engine,
+    in the network's dtype; the engine's backward pass always computes all gradients. Forward is the
+    engine's forward pass, followed by NumPy's product of the explicit Jacobians in float64; these
+    are dense, one for each merged link, and the time to build them is not counted. A measurement
+    that would be too large or too slow uses some of the parameters, or one row, and is scaled up.
 
     Attributes
     ----------
-    ways : tuple of Way
+    methods : tuple of GradientMethod
         From the loss backward, from the input forward, finite differences.
     parameters, rows : int
         How many there are.
@@ -59,7 +58,7 @@ class Order:
         Those of one forward pass.
     """
 
-    ways: tuple[Way, Way, Way]
+    methods: tuple[GradientMethod, GradientMethod, GradientMethod]
     parameters: int
     rows: int
     forward_multiply_adds: int
@@ -77,21 +76,21 @@ class Order:
                 duration(method.seconds),
                 "-" if method.difference is None else f"{method.difference:.1e}",
             ]
-            for method in self.ways
+            for method in self.methods
         ]
         return ["method", "multiply-adds", "time", "difference"], cells
 
     def _about(self) -> list[str]:
         """Return what the table's columns are and how they were measured, a paragraph each."""
         columns = (
-            "Times: the engine's; from the input forward, those of the engine's forward pass and "
-            "of NumPy's product of Jacobians that are at hand. Difference: the largest one from "
+            "Times: the engine's; from the input forward, the engine's forward pass and NumPy's "
+            "product of Jacobians that were built before. Difference: the largest difference from "
             "the engine's gradient, relative to its largest entry."
         )
-        return [columns, *filter(None, map(self._how_measured, self.ways))]
+        return [columns, *filter(None, map(self._how_measured, self.methods))]
 
     def _conclusion(self) -> str:
-        backward, forward, _ = self.ways
+        backward, forward, _ = self.methods
         saves = forward.multiply_adds > backward.multiply_adds
         if saves:
             work = f"{number(forward.multiply_adds / backward.multiply_adds)} times the work"
@@ -123,7 +122,7 @@ class Order:
             *map(fragment.paragraph, [*self._about(), self._conclusion()]),
         )
 
-    def _how_measured(self, method: Way) -> str:
+    def _how_measured(self, method: GradientMethod) -> str:
         if method.seconds is None:
             return f"{method.name}: not measured, as a Jacobian is larger than max_elements."
         parts = []

@@ -27,15 +27,15 @@ class Passes:
     loss : float
     steps : list of LayerStep
         The layers with their outputs and the loss's gradients by these.
-    carried : list of tuples of arrays
-        For each step, the gradient that it passes back to each of its inputs.
+    input_gradients : list of tuples of arrays
+        For each step, the gradient that it returns for each of its inputs.
     d_x : array of shape (rows, size)
         The gradient by the input.
     """
 
     loss: float
     steps: list[LayerStep]
-    carried: list[tuple[Float64, ...]]
+    input_gradients: list[tuple[Float64, ...]]
     d_x: Float64
 
 
@@ -55,15 +55,15 @@ def run_passes(net: Sequential, loss: Loss, x: Float64, targets: Targets) -> Pas
     for position, d_output in zip(graph.outputs, d_outputs, strict=True):
         steps[position].gradient[...] = d_output
     d_x = np.zeros((len(x), x[0].size))
-    carried: list[tuple[Float64, ...]] = []
+    input_gradients: list[tuple[Float64, ...]] = []
     for step in reversed(steps):
         inputs = step.node.inputs
         terms = tuple(step.backward_input(step.gradient, operand) for operand in range(len(inputs)))
-        for i, term in zip(inputs, terms, strict=True):  # a value that several take gets a sum
+        for i, term in zip(inputs, terms, strict=True):  # summed where several steps take a value
             gradient = d_x if i == INPUT else steps[i].gradient
             gradient += term
-        carried.append(terms)
-    return Passes(number, steps, carried[::-1], d_x)
+        input_gradients.append(terms)
+    return Passes(number, steps, input_gradients[::-1], d_x)
 
 
 def _loss_of(

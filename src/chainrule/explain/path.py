@@ -14,7 +14,7 @@ from chainrule.explain.step import Float64
 from chainrule.explain.text import equation, number, numbers, paragraph, table
 from chainrule.utils.arrays import FloatArray
 
-MOST_NUMBERS = 40  # of a factor that are shown
+MOST_NUMBERS = 40  # of a factor's elements that are printed
 MOST_NAMED = 6  # links on one path
 
 
@@ -29,9 +29,9 @@ class Factor:
     shape : tuple of int
         (rows, size of ``of``, size of ``by``).
     value : float64 array of that shape, or None
-        None where it would be larger than the limit given to :func:`explain`; only its action, on
-        the product to the left of it, is known then.
-    ways : tuple of Term
+        None where it would be larger than ``max_elements`` of :func:`explain`; then only the
+        product of the factors up to this one is known.
+    terms : tuple of Term
         Where several paths lead from ``by`` to ``of``, a term for each: the factor is their sum.
     immediate : bool
         Whether it is the derivative along the direct path alone, with the values on all other paths
@@ -42,12 +42,12 @@ class Factor:
     by: str
     shape: tuple[int, int, int]
     value: Float64 | None
-    ways: tuple[Term, ...] = ()
+    terms: tuple[Term, ...] = ()
     immediate: bool = False
 
-    def written(self, signs: Notation) -> str:
+    def format(self, style: Notation) -> str:
         """Return the fraction in a notation."""
-        return signs.derivative(self.of, self.by, immediate=self.immediate)
+        return style.derivative(self.of, self.by, immediate=self.immediate)
 
     @property
     def norm(self) -> float | None:
@@ -64,19 +64,19 @@ class Term:
     factors : tuple of Factor
         As in a :class:`Path`.
     gradient : float64 array
-        Its term of the sum that dL/d(by) is.
+        Its term of the sum dL/d(by).
     """
 
     factors: tuple[Factor, ...]
     gradient: Float64
 
-    def written(self, signs: Notation) -> str:
+    def format(self, style: Notation) -> str:
         """Return the product in a notation."""
-        return signs.join([factor.written(signs) for factor in self.factors])
+        return style.join([factor.format(style) for factor in self.factors])
 
-    def through(self, signs: Notation) -> str:
+    def through(self, style: Notation) -> str:
         """Return the links on the path, the first one first."""
-        between = [signs.symbol(factor.by) for factor in self.factors[-2::-1]]
+        between = [style.symbol(factor.by) for factor in self.factors[-2::-1]]
         if len(between) > MOST_NAMED:
             between = [*between[:2], "...", between[-1]]
         return f"through {', '.join(between)}" if between else "directly"
@@ -96,7 +96,7 @@ class Path:
         After each factor, the product so far: dL/d(by). For a link of shape (rows, size); for the
         parameter, of its shape.
     engine : array
-        What the engine's one pass gave for the gradient.
+        The gradient from the engine's backward pass.
     max_elements : int
         Larger factors are not built.
     """
@@ -116,12 +116,12 @@ class Path:
     @property
     def equation(self) -> str:
         """The chain rule as one line."""
-        return self.written(notation.of_terminal())
+        return self.format(notation.of_terminal())
 
-    def written(self, signs: Notation) -> str:
+    def format(self, style: Notation) -> str:
         """Return the chain rule as one line, in a notation."""
-        product = signs.join([factor.written(signs) for factor in self.factors])
-        return f"{signs.derivative('L', self.symbol)} = {product}"
+        product = style.join([factor.format(style) for factor in self.factors])
+        return f"{style.derivative('L', self.symbol)} = {product}"
 
     @property
     def sums(self) -> tuple[Factor, ...]:
@@ -131,8 +131,8 @@ class Path:
     def merge(self, position: int) -> Path:
         """Return the same path with the factors at ``position`` and after it multiplied to one.
 
-        What stands between them cancels: dO/dH . dH/dX = dO/dX. Where one of them is not built,
-        neither is their product.
+        The variable between them cancels: dO/dH . dH/dX = dO/dX. If one of them is not built, their
+        product is not either.
 
         Parameters
         ----------
@@ -179,53 +179,53 @@ class Path:
         return (by_rows if prod(shape) == rows * size else by_rows.sum(axis=0)).reshape(shape)
 
     def _about(self) -> list[str]:
-        """Return what a reader has to know beside the numbers, a sentence or two each."""
+        """Return the notes on how to read the numbers, a paragraph each."""
         about = [_about_rows(self.factors[0].shape[0])]
         if any(factor.value is None for factor in self.factors):
             about.append(
-                "A dash: too large to build (see max_elements); the product is carried on by the "
-                "factor's action on what is left of it."
+                "A dash: too large to build (see max_elements); the product is computed by the "
+                "factor's action on the product to the left."
             )
         return about
 
-    def _table(self, signs: Notation) -> tuple[list[str], list[list[str]]]:
+    def _table(self, style: Notation) -> tuple[list[str], list[list[str]]]:
         """Return the header and the rows of the factors as a table."""
         cells = []
         for factor, product in zip(self.factors, self.running, strict=True):
             cells.append(
                 [
-                    factor.written(signs),
-                    signs.sizes(*factor.shape[1:]),
+                    factor.format(style),
+                    style.sizes(*factor.shape[1:]),
                     number(factor.norm),
-                    signs.derivative("L", factor.by),
+                    style.derivative("L", factor.by),
                     number(float(np.linalg.norm(product))),
                 ]
             )
         return ["factor", "shape", "norm", "product so far", "norm"], cells
 
     def __str__(self) -> str:
-        signs = notation.of_terminal()
+        style = notation.of_terminal()
         rows = self.factors[0].shape[0]
-        lines = [*equation(self.written(signs)), ""]
+        lines = [*equation(self.format(style)), ""]
         for sentences in self._about():
             lines += paragraph(sentences)
-        lines += ["", *table(*self._table(signs))]
+        lines += ["", *table(*self._table(style))]
         for factor in self.sums:
-            lines += ["", *paragraph(_about_terms(factor, signs))]
-            lines += ["", *equation(_sum(factor, signs)), "", *table(*_terms_table(factor, signs))]
+            lines += ["", *paragraph(_about_terms(factor, style))]
+            lines += ["", *equation(_sum(factor, style)), "", *table(*_terms_table(factor, style))]
         for factor in self.factors:
             if factor.value is not None and factor.value.size <= MOST_NUMBERS:
-                lines += ["", f"{factor.written(signs)} ="]
+                lines += ["", f"{factor.format(style)} ="]
                 lines += numbers(factor.value[0] if rows == 1 else factor.value)
         if self.gradient.size <= MOST_NUMBERS:
-            lines += ["", f"{signs.derivative('L', self.symbol)} =", *numbers(self.gradient)]
+            lines += ["", f"{style.derivative('L', self.symbol)} =", *numbers(self.gradient)]
         return "\n".join(lines)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
         return fragment.of_parts(
-            fragment.equation(self.written(SYMBOLS)),
+            fragment.equation(self.format(SYMBOLS)),
             fragment.table(*self._table(SYMBOLS)),
             *map(fragment.paragraph, self._about()),
             *(part for factor in self.sums for part in _terms_in_html(factor)),
@@ -235,32 +235,32 @@ class Path:
 def _sums(factors: Sequence[Factor]) -> tuple[Factor, ...]:
     found: list[Factor] = []
     for factor in factors:
-        found += [factor] if factor.ways else []
-        for term in factor.ways:
+        found += [factor] if factor.terms else []
+        for term in factor.terms:
             found += _sums(term.factors)
     return tuple(found)
 
 
-def _about_terms(factor: Factor, signs: Notation) -> str:
-    of, by = map(signs.symbol, (factor.of, factor.by))
-    about = f"{len(factor.ways)} paths lead from {by} to {of}, and the derivative is their sum"
-    if any(part.immediate for term in factor.ways for part in term.factors):
-        about += f" ({signs.d}{signs.immediate}: the direct path alone)"
+def _about_terms(factor: Factor, style: Notation) -> str:
+    of, by = map(style.symbol, (factor.of, factor.by))
+    about = f"{len(factor.terms)} paths lead from {by} to {of}, and the derivative is their sum"
+    if any(part.immediate for term in factor.terms for part in term.factors):
+        about += f" ({style.d}{style.immediate}: the direct path alone)"
     return f"{about}:"
 
 
-def _sum(factor: Factor, signs: Notation) -> str:
+def _sum(factor: Factor, style: Notation) -> str:
     """Return the chain rule's sum as one line."""
-    return f"{factor.written(signs)} = {' + '.join(term.written(signs) for term in factor.ways)}"
+    return f"{factor.format(style)} = {' + '.join(term.format(style) for term in factor.terms)}"
 
 
-def _terms_table(factor: Factor, signs: Notation) -> tuple[list[str], list[list[str]]]:
+def _terms_table(factor: Factor, style: Notation) -> tuple[list[str], list[list[str]]]:
     """Return the header and the rows of a table: each path's term of the gradient."""
-    by = signs.derivative("L", factor.by)
+    by = style.derivative("L", factor.by)
     rows = [
-        [term.through(signs), number(float(np.linalg.norm(term.gradient)))] for term in factor.ways
+        [term.through(style), number(float(np.linalg.norm(term.gradient)))] for term in factor.terms
     ]
-    whole = sum(term.gradient for term in factor.ways)
+    whole = sum(term.gradient for term in factor.terms)
     rows.append(["all paths", number(float(np.linalg.norm(whole)))])
     return ["path", f"norm of its part of {by}"], rows
 
@@ -278,5 +278,5 @@ def _about_rows(rows: int) -> str:
         return "One row of data: each factor is a matrix, and the product is taken from the left."
     return (
         f"{rows} rows of data: each factor is a matrix for each row, the product is taken from the "
-        "left, and what the rows say of a parameter is added up."
+        "left, and a parameter's gradient is the sum over the rows."
     )

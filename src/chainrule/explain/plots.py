@@ -1,6 +1,6 @@
 """Matplotlib figures: of a chain, a path, and a training's flow of gradients.
 
-Heat maps differ by brightness, as lines do: all can be read in grey.
+Colours differ in brightness, so that all figures can be read in greyscale.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def of_chain(influence: Influence) -> Figure:
 
 def of_path(path: Path) -> Figure:
     """Draw the factors of a path, their means over the rows, and the gradient."""
-    parts = [(factor.written(SYMBOLS), factor.shape[1:], factor.value) for factor in path.factors]
+    parts = [(factor.format(SYMBOLS), factor.shape[1:], factor.value) for factor in path.factors]
     panels = [
         (title, shape, None if value is None else value.mean(axis=0))
         for title, shape, value in parts
@@ -64,7 +64,7 @@ def of_path(path: Path) -> Figure:
         labels = [number(tick, 2) for tick in (-largest, 0.0, largest)]
         bar.ax.set_xticklabels(labels, fontsize="small")
     rows = path.factors[0].shape[0]
-    title = path.written(SYMBOLS)
+    title = path.format(SYMBOLS)
     if rows > 1:
         title += f"\nfactors: mean of {rows} rows"
     figure.suptitle(_literal(title))
@@ -72,14 +72,14 @@ def of_path(path: Path) -> Figure:
 
 
 def of_flow(flow: GradientRecords) -> Figure:
-    """Draw signal and gradient by link, and the updates by weight, over the steps."""
+    """Draw the signal and gradient of each link, and the update of each weight, over the steps."""
     figure, axes = make_figure(1, 3, width=14, height=3.8)
     links = [_literal(SYMBOLS.symbol(link)) for link in flow.links]
     _lines(axes[0], flow.steps, flow.forward, links)
     axes[0].set(title="signal: root mean square")
     _lines(axes[1], flow.steps, flow.backward, links)
     axes[1].set(title=f"gradient: length of a row of {SYMBOLS.derivative('L', 'link')}")
-    # Biases may well begin at 0: their ratios say little.
+    # Biases often begin at 0, where their ratios are infinite.
     weights = [column for column, is_matrix in enumerate(flow.is_matrix) if is_matrix]
     symbols = [_literal(SYMBOLS.symbol(flow.symbols[column])) for column in weights]
     _lines(axes[2], flow.steps, flow.update_ratio[:, weights], symbols)

@@ -1,8 +1,7 @@
-"""A chain's influence, computed quickly, for networks that are being trained.
+"""The measures of ``Chain.influence``, computed quickly while a network is trained.
 
-The same measures as in ``Chain.influence``: one compiled call runs forward, backward and a trial
-step for a few rows, by a plan that fuses nothing and retains all values; then the arena holds the
-value and the gradient of each link.
+One compiled call runs forward, backward and a trial step for a few rows. Its plan fuses nothing and
+retains all values, so that the arena then holds the value and the gradient of each link.
 """
 
 from typing import Any
@@ -29,7 +28,7 @@ class Probe:
     ----------
     training : Training
     rows : int
-        Of the data; fewer if there are not as many.
+        Rows of the data to measure on; fewer if the data has fewer.
     """
 
     def __init__(self, training: Training, rows: int) -> None:
@@ -76,7 +75,7 @@ class Probe:
         self._lengths = _SumsOfSquares(seen, np.array(bounds[:-1]))
 
     def record(self) -> Float64:
-        """Return what a :class:`Flow` takes, of the network and the optimizer as they are now."""
+        """Return a record for :meth:`Flow.append` from the present network and optimizer."""
         params, updated = self._network.params, self._updated
         updated[:] = params
         self._optimizer.trial_state(self._network, self._trial)
@@ -95,7 +94,7 @@ class Probe:
             forward, backward = np.sqrt(values / self._sizes), np.sqrt(lengths / self._rows)
             norms = np.sqrt([squares() for squares in self._norms])
             norms[2] /= norms[1]  # infinite for a weight of 0 that is updated
-            if not went_well:  # the loss is not finite, and nothing came after it
+            if not went_well:  # the loss is not finite, and the backward pass did not run
                 backward[:] = norms[0] = norms[2] = np.nan
         return np.concatenate([forward, backward, norms.reshape(-1)])
 

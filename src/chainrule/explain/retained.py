@@ -1,4 +1,4 @@
-"""The engine's gradient by each link, from a plan that fuses nothing and retains all values."""
+"""The engine's gradient by each link's value, from a plan without fusion, with all values."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def makers(plan: Plan, graph: Graph) -> dict[int, int]:
 def engine_gradients(
     net: Sequential, loss: Loss, x: FloatArray, targets: Targets, layers: Sequence[int]
 ) -> list[FloatArray]:
-    """Return the loss's gradient by what each of these layers gives, of shape (rows, size)."""
+    """Return the loss's gradient by the output of each of these layers, of shape (rows, size)."""
     rows = len(x)
     plan = net.make_plan(x.shape[1:], rows, loss=loss, retain=True)
     machine = net.make_machine(plan)

@@ -19,39 +19,39 @@ from chainrule.explain.step import Float64, LayerStep
 
 
 class Product(NamedTuple):
-    """Factors, from the loss on, and after each of them the product so far."""
+    """The factors, beginning at the loss, and the product after each of them."""
 
     factors: tuple[Factor, ...]
     running: tuple[Float64, ...]
 
 
 class Routes:
-    """The paths through the links of a chain to the loss, which comes after the last of them.
+    """The paths through the links of a chain to the loss.
 
     Parameters
     ----------
     links : sequence of Link
-        Each after those that it takes.
+        In topological order: each after its inputs.
     """
 
     def __init__(self, links: Sequence[Link]) -> None:
         self._links, self._loss = links, len(links)
-        # The links that take each link's value, and as which operand.
-        self._takers: list[list[tuple[int, int]]] = [[] for _ in links]
+        # For each link, the links that take its value, and as which operand.
+        self._successors: list[list[tuple[int, int]]] = [[] for _ in links]
         for position, link in enumerate(links):
             for operand, before in enumerate(link.inputs):
-                self._takers[before].append((position, operand))
-        # All links that a link has an effect on, each as a bit.
+                self._successors[before].append((position, operand))
+        # For each link, the links that depend on it, as a bit mask.
         self._reached = [0] * len(links)
         for position in reversed(range(len(links))):
-            for taker, _ in self._takers[position]:
-                self._reached[position] |= self._reached[taker] | 1 << taker
+            for successor, _ in self._successors[position]:
+                self._reached[position] |= self._reached[successor] | 1 << successor
         # The first link that all paths from it go through: its immediate post-dominator.
         self._next = [self._loss] * len(links)
         for position in reversed(range(len(links))):
-            if self._takers[position]:
+            if self._successors[position]:
                 self._next[position] = self._merge_point(
-                    [taker for taker, _ in self._takers[position]]
+                    [successor for successor, _ in self._successors[position]]
                 )
         self._factors: dict[int, Factor] = {}
 
@@ -90,7 +90,7 @@ class Routes:
         ]
 
     def single(self, position: int) -> list[tuple[Link, int]]:
-        """Return the links behind this one, and the operand that comes from the one before.
+        """Return the links after this one, with the operand that each takes from the one before.
 
         Raises
         ------
@@ -98,10 +98,10 @@ class Routes:
             If paths branch.
         """
         links = []
-        while self._takers[position]:
-            if len(self._takers[position]) > 1:
+        while self._successors[position]:
+            if len(self._successors[position]) > 1:
                 raise ValueError(f"paths branch at link {self._links[position].symbol}.")
-            position, operand = self._takers[position][0]
+            position, operand = self._successors[position][0]
             links.append((self._links[position], operand))
         return links
 
@@ -126,17 +126,17 @@ class Routes:
         return passed
 
     def _factor(self, start: int) -> Factor:
-        """Return the derivative of the first link that all paths go through, or of L."""
+        """Return the derivative, by this link, of the next link that all paths go through, or L."""
         if start not in self._factors:
             link, end = self._links[start], self._next[start]
             size = link.value.shape[1]
-            takers = [taker for taker, _ in self._takers[start]]
+            successors = [successor for successor, _ in self._successors[start]]
             terms = []
-            for taker, operand in self._takers[start]:
-                taking = self._links[taker]
+            for successor, operand in self._successors[start]:
+                taking = self._links[successor]
                 value = taking.jacobians[operand]
-                factor = self._between(taker, link.symbol, size, value, takers)
-                terms.append(self._term(factor, taker, end, taking.carried[operand]))
+                factor = self._between(successor, link.symbol, size, value, successors)
+                terms.append(self._term(factor, successor, end, taking.input_gradients[operand]))
             if terms:
                 self._factors[start] = self._joined(terms, end, link.symbol, size)
             else:
@@ -145,14 +145,14 @@ class Routes:
         return self._factors[start]
 
     def _between(
-        self, of: int, by: str, size: int, value: Float64 | None, takers: Sequence[int] = ()
+        self, of: int, by: str, size: int, value: Float64 | None, successors: Sequence[int] = ()
     ) -> Factor:
-        """Return a factor; ``takers`` are all that take ``by``, and may have effects on ``of``."""
+        """Return a factor; ``successors`` are the links that read ``by``."""
         rows = len(self._links[0].value)
         if of == self._loss:
             return Factor("L", by, (rows, 1, size), value)
         link = self._links[of]
-        immediate = any(self._reached[taker] >> of & 1 for taker in takers)
+        immediate = any(self._reached[successor] >> of & 1 for successor in successors)
         shape = rows, link.value.shape[1], size
         return Factor(link.symbol, by, shape, value, immediate=immediate)
 
@@ -166,7 +166,7 @@ class Routes:
             return terms[0].factors[0]
         whole = self._between(end, by, size, None)
         terms = sorted(terms, key=lambda term: len(term.factors) > 1)  # the direct path first
-        return replace(whole, value=self._sum(terms, prod(whole.shape)), ways=tuple(terms))
+        return replace(whole, value=self._sum(terms, prod(whole.shape)), terms=tuple(terms))
 
     def _sum(self, terms: list[Term], elements: int) -> Float64 | None:
         """Return the sum of the terms' products, where all of them can be built."""

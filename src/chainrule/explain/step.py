@@ -78,7 +78,7 @@ class LayerStep:
         at_once = max(1, BLOCK // (rows * max(size, inputs)))
         for first in range(0, size, at_once):
             count = min(at_once, size - first)
-            # Each row so many times, each time with the gradient of another output.
+            # Each row is repeated, each time with the gradient of another output.
             dy = np.zeros((rows, count, size))
             dy[:, range(count), range(first, first + count)] = 1
             dx = self._run_backward(np.repeat(self.x, count, axis=0), dy.reshape(-1, size))
@@ -104,8 +104,9 @@ class LayerStep:
     def parameter_columns(self, parameter: str, entries: NDArray[np.int64]) -> Float64:
         """Return dy/dentry of each row, for entries of the flat parameter.
 
-        The shape is (rows, size of y, entries). It is found by halving: if a random sum of outputs
-        feels none of the entries, then no output in it does. Mostly, few outputs feel an entry.
+        The shape is (rows, size of y, entries). It is found by bisection: if a random weighted sum
+        of outputs depends on none of the entries, no output in it does. Usually few outputs depend
+        on an entry.
         """
         rng = np.random.default_rng(0)
         result = np.zeros((*self.y.shape, len(entries)))
@@ -117,10 +118,10 @@ class LayerStep:
             dy = np.zeros((last - first + 1, self.y.shape[1]))
             dy[row - first, output] = 1 if len(cells) == 1 else rng.uniform(0.5, 1.5, len(cells))
             gradient = self.parameter_gradient(parameter, dy, slice(first, last + 1))
-            felt = gradient.reshape(-1)[entries]
+            derivatives = gradient.reshape(-1)[entries]
             if len(cells) == 1:
-                result[row[0], output[0]] = felt
-            elif felt.any():
+                result[row[0], output[0]] = derivatives
+            elif derivatives.any():
                 pending += np.array_split(cells, 2)
         return result
 

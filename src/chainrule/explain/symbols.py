@@ -11,15 +11,16 @@ from chainrule.models.sequential import Sequential
 def group(graph: Graph, *, merge: bool) -> list[list[int]]:
     """Return the layers of each link, by their positions among the nodes.
 
-    Merged, what has neither parameters nor a name belongs to the layer with parameters before it,
-    and at the head of the chain to the one after it; but branches split and merge between links.
+    With ``merge``, a layer with neither parameters nor a name joins the link of the layer with
+    parameters before it; at the start of the chain, the link of the one after it. Branches split
+    and merge only between links.
     """
-    takers = Counter(i for node in graph.nodes for i in node.inputs)
+    uses = Counter(i for node in graph.nodes for i in node.inputs)
     groups: list[list[int]] = []
     group_of: dict[int, list[int]] = {}
     for position, node in enumerate(graph.nodes):
         before = node.inputs[0]
-        fits = merge and before != INPUT and len(node.inputs) == takers[before] == 1
+        fits = merge and before != INPUT and len(node.inputs) == uses[before] == 1
         if fits and not (_opens(node) and any(_opens(graph.nodes[i]) for i in group_of[before])):
             group_of[position] = group_of[before]
         else:
@@ -37,8 +38,8 @@ def _opens(node: Node) -> bool:
 def name_links(graph: Graph, groups: Sequence[Sequence[int]]) -> list[str]:
     """Return the symbols of the input and of all links.
 
-    The input is X. A link has the name of one of its layers; else it is O at the end, and H before,
-    with a number where there are several. A prime tells it from what has the symbol already.
+    The input is X. A link has the name of one of its layers. Without one, the output is O and the
+    others are H, numbered where there are several. A prime is added to a symbol that is taken.
     """
     layers = [[graph.nodes[i].layer for i in positions] for positions in groups]
     given = [next((layer.name for layer in link if layer.name), None) for link in layers]
@@ -89,12 +90,12 @@ def find_link(symbols: Sequence[str], name: str) -> int | None:
 def find_layer(net: Sequential, name: str) -> str | None:
     """Return the path of the layer with parameters of this name, if any.
 
-    It may be the name of a link, which has one such layer at most, or a layer's name or path.
+    The name is that of a link, which has at most one such layer, or a layer's name or path.
 
     Raises
     ------
     ValueError
-        If it is a link's that has none.
+        If it is the name of a link without parameters.
     """
     nodes, groups = net.graph.nodes, group(net.graph, merge=True)
     link = find_link(name_links(net.graph, groups), name) or 0

@@ -12,7 +12,7 @@ WIDTH = 80
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return the lines of a table whose columns are as wide as they must be.
+    """Return the lines of a table whose columns are as wide as their longest cell.
 
     >>> table(["name", "size"], [["W1", "2"], ["bias", "10"]])
     ['name  size', 'W1    2', 'bias  10']

@@ -1,4 +1,4 @@
-"""One weight's story: every path from it to the loss, which together make its gradient."""
+"""All paths from one weight to the loss, whose contributions add up to its gradient."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Route:
 
 @dataclass(frozen=True)
 class Trace:
-    """What :meth:`Chain.trace` found. Printing it shows the paths, and their sum.
+    """The paths that :meth:`Chain.trace` found. Printing it shows the paths and their sum.
 
     Attributes
     ----------
@@ -84,10 +84,10 @@ class Trace:
         """The sum of all other contributions."""
         return self.total - self.shown if len(self.routes) < self.nonzero else 0.0
 
-    def _about(self, signs: Notation) -> str:
+    def _about(self, style: Notation) -> str:
         are = "is" if self.nonzero == 1 else "are"
         about = (
-            f"{signs.d}L/{signs.d}{signs.entry(self.symbol, self.index)} = {number(self.total)}: "
+            f"{style.d}L/{style.d}{style.entry(self.symbol, self.index)} = {number(self.total)}: "
             f"the sum over {plural(self.paths, 'path')}, of which {count(self.nonzero)} {are} not 0"
         )
         shown = len(self.routes)
@@ -95,9 +95,9 @@ class Trace:
             return f"{about}:" if shown else f"{about}."
         return f"{about}. The {f'{shown:,} ' if shown > 1 else ''}largest:"
 
-    def _routes(self, signs: Notation) -> list[list[str]]:
+    def _routes(self, style: Notation) -> list[list[str]]:
         """Return each path and its contribution."""
-        return [[self._route(route, signs), _calculation(route, signs)] for route in self.routes]
+        return [[self._route(route, style), _calculation(route, style)] for route in self.routes]
 
     def _sums(self) -> tuple[list[str], list[list[str]]]:
         """Return the header and the rows of the sums as a table."""
@@ -109,8 +109,8 @@ class Trace:
         ]
 
     def __str__(self) -> str:
-        signs = notation.of_terminal()
-        cells = self._routes(signs)
+        style = notation.of_terminal()
+        cells = self._routes(style)
         routes = table(["", ""], cells)[1:]
         if max(map(len, routes), default=0) > WIDTH:
             routes = [
@@ -118,7 +118,7 @@ class Trace:
                 for path, calculation in cells
                 for line in (*_indented(path, 0), *_indented(calculation, 4))
             ]
-        about = paragraph(self._about(signs))
+        about = paragraph(self._about(style))
         return "\n".join([*about, "", *routes, "", *table(*self._sums())])
 
     __repr__ = __str__
@@ -130,17 +130,17 @@ class Trace:
             fragment.table(*self._sums()),
         )
 
-    def _route(self, route: Route, signs: Notation) -> str:
-        entry = signs.entry(self.symbol, self.index)
+    def _route(self, route: Route, style: Notation) -> str:
+        entry = style.entry(self.symbol, self.index)
         units = [
-            signs.entry(symbol, [unit])
+            style.entry(symbol, [unit])
             for symbol, unit in zip(self.links, route.units, strict=True)
         ]
-        return f"row {route.row}: " + f" {signs.arrow} ".join([entry, *units, "L"])
+        return f"row {route.row}: " + f" {style.arrow} ".join([entry, *units, "L"])
 
 
-def _calculation(route: Route, signs: Notation) -> str:
-    return f" {signs.by} ".join(map(number, route.factors)) + f" = {number(route.contribution)}"
+def _calculation(route: Route, style: Notation) -> str:
+    return f" {style.by} ".join(map(number, route.factors)) + f" = {number(route.contribution)}"
 
 
 def _indented(text: str, columns: int) -> list[str]:
@@ -214,13 +214,13 @@ def _sum_and_number(factors: list[Float64], paths: int) -> tuple[float, int]:
 
 
 def _largest(factors: list[Float64], rows: NDArray[np.int64], top: int) -> list[Route]:
-    """Return the ``top`` paths of largest contribution, without looking at all of them.
+    """Return the ``top`` paths of largest contribution, by dynamic programming.
 
-    What follows a unit does not depend on the path to it, so the best paths to the loss start with
-    the best ones to each unit. Link by link, these are stored, the best first.
+    The factors after a unit do not depend on the path to it, so the best paths to the loss begin
+    with best paths to each unit. These are stored link by link, sorted.
     """
-    size_of = np.ones((len(rows), 1, 1))  # row, unit, rank: what the best paths contribute so far
-    units = np.zeros((len(rows), 1, 1, 0), np.int64)  # ... and where they went
+    size_of = np.ones((len(rows), 1, 1))  # row, unit, rank: the product along each best path
+    units = np.zeros((len(rows), 1, 1, 0), np.int64)  # ... and the units on it
     for factor in factors:
         size_of, units = _next_largest(np.abs(factor), size_of, units, top)
     # The last unit is L itself.
@@ -238,11 +238,11 @@ def _largest(factors: list[Float64], rows: NDArray[np.int64], top: int) -> list[
 def _next_largest(
     factor: Float64, size_of: Float64, units: NDArray[np.int64], top: int
 ) -> tuple[Float64, NDArray[np.int64]]:
-    """Go on by one link: merge, for each of its units, the sorted paths to all units before."""
+    """Extend the paths by one link: merge, for each unit, the sorted paths to the units before."""
     rows, size, before = factor.shape
     ranks = size_of.shape[2]
     row, unit = np.ogrid[:rows, :size]
-    head = factor * size_of[:, np.newaxis, :, 0]  # the best that was not taken yet, of each unit
+    head = factor * size_of[:, np.newaxis, :, 0]  # the best path of each unit that is not taken yet
     taken = np.zeros(head.shape, np.int64)
     largest = np.empty((rows, size, min(top, before * ranks)))
     came_from = np.empty((2, *largest.shape), np.int64)  # unit before, and rank there

@@ -6,8 +6,11 @@ from typing import Any
 
 from chainrule.models.methods import register_method
 from chainrule.models.sequential import Sequential
+from chainrule.utils.public import listing
 
-_MODULES = ("onnx", "sklearn", "torch")
+_MODULES = ("onnx", "scipy", "sklearn", "torch")
+
+__dir__ = listing(_MODULES)
 
 
 def __getattr__(name: str) -> Any:
@@ -15,11 +18,6 @@ def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return import_module(f"chainrule.interop.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    """Name the modules before their first use, too."""
-    return sorted({*globals(), *_MODULES})
 
 
 def _to_onnx(network: Sequential, path: str | PathLike[str], **options: Any) -> None:

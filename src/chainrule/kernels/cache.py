@@ -1,4 +1,4 @@
-"""Compiled code on disk: never stale, never garbled, compiled by one process for all.
+"""Compiled code on disk: never stale, never damaged, compiled once for all processes.
 
 Numba's own cache looks only at the file of the cached function, so a change in a kernel would
 leave stale machine code behind (numba issues 1833, 3588); it does not know the compile flags
@@ -24,11 +24,13 @@ import llvmlite
 import llvmlite.binding as llvm
 import numba
 from numba.core import caching
+from numba.core.codegen import RuntimeLinker
 from numba.core.compiler import CompileResult
+from numba.core.environment import lookup_environment
 from numba.core.registry import cpu_target
 from numba.core.serialize import dumps
 
-from chainrule.kernels import blocks
+from chainrule.kernels import blocks, symbols
 from chainrule.utils.announcement import WAITS, Announcement, say
 from chainrule.utils.ownership import is_own_file, who_else_writes
 
@@ -44,10 +46,13 @@ _NUMBA_SETTINGS = (
     "DEBUGINFO_DEFAULT",
     "USING_SVML",
 )
+# What Numba's names begin with: of environments, and of functions that take the GIL.
+ENVIRONMENT, GIL = "_ZN08NumbaEnv", "numba_gil"
 _CHECKSUM = hashlib.sha256
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 SECONDS_UNUSED = 30 * 24 * 3600.0  # after which another version's folder goes
+MOST_CUSTOM = 1024  # entries of users' functions, of some 20 kB each
 LONGEST_WAIT = 120.0  # seconds for a process that compiles, should it hang
 
 
@@ -69,7 +74,7 @@ class FunctionCache(caching.NullCache):
         if content is None:
             return None
         try:
-            return CompileResult._rebuild(target_context, *pickle.loads(content))
+            return self._rebuilt(target_context, *pickle.loads(content))
         except Exception:  # something else, well kept: it is compiled anew, and written over
             return None
 
@@ -79,7 +84,7 @@ class FunctionCache(caching.NullCache):
             return
         if compiled.library.has_dynamic_globals:
             raise RuntimeError(f"{self._name} holds an address, which is another in each process.")
-        content = dumps(_reduced(compiled))
+        content = dumps(self._reduced(compiled))
         beside = path.with_suffix(f".{uuid.uuid4().hex}.tmp")
         try:
             _make_folders(path.parent)
@@ -91,6 +96,14 @@ class FunctionCache(caching.NullCache):
                 beside.unlink()
             _warn_once(f"{path.parent}: {error.strerror}")
 
+    def _reduced(self, compiled):
+        return symbols.symbols_of(compiled.library._final_module), *_reduced(compiled)
+
+    def _rebuilt(self, target_context, needed, *content):
+        for symbol in needed:
+            symbols.define(*symbol)
+        return CompileResult._rebuild(target_context, *content)
+
     def _path(self, signature, codegen):
         folder = cache_folder() if self._kept else None
         if folder is None:
@@ -101,7 +114,7 @@ class FunctionCache(caching.NullCache):
 
 
 def _checksum(path, content):
-    """Return what stands before the content of an entry, and only of that one."""
+    """Return the header of an entry; it depends on the path and the content."""
     return _CHECKSUM(path.name.encode() + content).digest()
 
 
@@ -147,7 +160,7 @@ class SharedCache(FunctionCache):
         if compiled is None:
             self._wait(self._path(signature, target_context.codegen()))
             compiled = super().load_overload(signature, target_context)
-        if compiled is None and Announcement.current is None:
+        if compiled is None and self.what and Announcement.current is None:
             say(f"compiling {self.what}, once for all networks ...")
         return compiled
 
@@ -188,10 +201,78 @@ class NativeCache(SharedCache):
     def __init__(self, name, what, key):
         self._name, self._line, self._kept = name, key, True
         self.what, self._lock = what, None
+        # Of the machine code: Numba's own names are counted up, anew in each process.
+        self.symbol = f"{name}.{_CHECKSUM(repr(key).encode()).hexdigest()[:16]}"
+
+
+class CustomCache(NativeCache):
+    """A cache for a user's function, by the key of its fingerprint and the kinds of arguments."""
+
+    def __init__(self, key, kinds):
+        super().__init__(f"custom.{key[:16]}", "", (key, kinds))
+
+    def load_overload(self, signature, target_context):
+        compiled = super().load_overload(signature, target_context)
+        if compiled is not None:
+            with suppress(OSError):  # it is in use
+                os.utime(self._path(signature, target_context.codegen()))
+        return compiled
+
+    def save_overload(self, signature, compiled):
+        if not _is_portable(compiled):
+            return
+        super().save_overload(signature, compiled)
+        folder = cache_folder()
+        if folder is not None:
+            _remove_oldest(folder.glob("custom.*.nbc"), MOST_CUSTOM)
+
+    def _reduced(self, compiled):
+        return _imported(compiled), *super()._reduced(compiled)
+
+    def _rebuilt(self, target_context, imported, *content):
+        if not all(map(llvm.address_of_symbol, imported)):
+            target_context.refresh()  # Numba's runtime, and what its compiler defines
+        if not all(map(llvm.address_of_symbol, imported)):
+            return None
+        return super()._rebuilt(target_context, *content)
+
+
+def _imported(compiled):
+    """Return the names of what machine code needs from outside, such as ``tanh``."""
+    module = compiled.library._final_module
+    functions = [f.name for f in module.functions if f.is_declaration]
+    variables = [v.name for v in module.global_variables if v.is_declaration]
+    return [name for name in (*functions, *variables) if not name.startswith("llvm.")]
+
+
+def _is_portable(compiled):
+    """Tell whether another process can run machine code: it needs no address or object of this one.
+
+    Objects that it needs lie in environments. What takes the GIL, as ``print`` does, is not kept.
+    """
+    variables = [v.name for v in compiled.library._final_module.global_variables]
+    environments = [lookup_environment(name) for name in variables if name.startswith(ENVIRONMENT)]
+    return not (
+        compiled.library.has_dynamic_globals
+        or compiled.reload_init
+        or any(name.startswith(RuntimeLinker.PREFIX) for name in variables)
+        or any(name.startswith(GIL) for name in _imported(compiled))
+        or any(environment is None or environment.consts for environment in environments)
+    )
+
+
+def _remove_oldest(files, most):
+    """Remove those of the files that were not used for the longest time, if there are too many."""
+    with suppress(OSError):  # another process does the same
+        for file in sorted(files, key=lambda file: -file.stat().st_mtime)[most:]:
+            file.unlink()
+            file.with_suffix(".lock").unlink(missing_ok=True)
 
 
 class NoCache(caching.NullCache):
-    """No cache, for users' functions: it is not known what their code depends on."""
+    """No cache, for users' functions of which it is not known what their code depends on."""
+
+    symbol = "not kept"
 
     @contextmanager
     def turn(self):

@@ -19,7 +19,7 @@ def sum_squares(x, squares):
 
 
 @kernel
-def sum_squares_of_share(x, squares, thread, threads):
+def sum_squares_of_partition(x, squares, thread, threads):
     # All threads sum blocks, which are the same for any number of threads.
     blocks = (squares.size + threads - 1) // threads
     first = min(thread * blocks, squares.size)

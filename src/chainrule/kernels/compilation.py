@@ -1,17 +1,25 @@
 """A plan's functions, each compiled by itself when a plan first needs it, and kept on disk."""
 
+import ctypes
+from collections.abc import Callable
 from functools import cache, lru_cache
+from typing import Any
 
 from numba import types
 from numba.core.compiler_lock import global_compiler_lock
 
-from chainrule.kernels.cache import NativeCache, NoCache
+from chainrule.kernels.cache import CustomCache, NativeCache, NoCache
+from chainrule.kernels.fingerprint import fingerprint_of
 from chainrule.kernels.jit import address_of, is_compiled, native, user_function
 from chainrule.kernels.native import arguments_of
+from chainrule.kernels.pipelines import Private
 from chainrule.kernels.same import MOST_KEPT, canonical
 from chainrule.utils.announcement import Announcement
 
 SIGNATURE = types.int64, types.int64  # addresses of a row and of a context
+FROM_PYTHON = ctypes.CFUNCTYPE(
+    ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64
+)
 
 
 class NativeFunction:
@@ -31,14 +39,20 @@ class NativeFunction:
             if is_any:
                 code(*arguments)
 
+        call.__qualname__ = code_cache.symbol
         self._code = native(call, code_cache, **flags)
         self.handle = address_of(self._code, SIGNATURE)
 
+    def __call__(self, row, context):
+        """Call it from Python, with the addresses of a row and of a context."""
+        result, raised = ctypes.c_void_p(), ctypes.c_void_p()
+        FROM_PYTHON(self.handle)(ctypes.byref(result), ctypes.byref(raised), row, context)
+
 
 def compile_functions(wanted, dtype, interpreter, signature):
-    """Compile those functions of a plan, and the interpreter, that are nowhere yet, and say so.
+    """Compile those functions of a plan, and the interpreter, that are in no cache; print progress.
 
-    Users' functions are left out: they are nowhere but in this process.
+    Users' functions are left out: they exist only in this process.
 
     Parameters
     ----------
@@ -83,6 +97,12 @@ def native_function(function, kinds, dtype):
         raise
 
 
+def compiled_for_python(code: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a user's function as compiled code that Python calls."""
+    compiled: Callable[..., Any] = _for_python(canonical(code))
+    return compiled
+
+
 _in_process: set[object] = set()  # what _of_kernel was called with
 
 
@@ -100,5 +120,17 @@ def _cache_of(code, kinds, dtype):
 
 @lru_cache(MOST_KEPT)
 def _of_user(code, kinds, dtype):
-    # It may allocate, so that references are counted.
-    return NativeFunction(user_function(code), kinds, dtype, NoCache(), _nrt=True)
+    function = user_function(code)
+    with global_compiler_lock:
+        found = fingerprint_of(function)
+        kept = NoCache() if found is None else CustomCache(found.key, repr((kinds, dtype.str)))
+        # It may allocate, so that references are counted.
+        made = NativeFunction(function, kinds, dtype, kept, pipeline_class=Private, _nrt=True)
+        if found is not None:
+            found.note()
+    return made
+
+
+@lru_cache(MOST_KEPT)
+def _for_python(code):
+    return user_function(code)

@@ -1,54 +1,54 @@
-"""What the functions of a plan know of the batch at hand: a vector of int64s for each thread.
+"""The context of a thread: a vector of int64s that describes its present batch to the functions.
 
-It holds addresses, counts, and a few float64s. The constants are places in it. Without Numba, so
+It holds addresses, counts, and a few float64s. The constants are indices into it. Without Numba, so
 that plans can be made before compiled code is loaded.
 """
 
-# Where arrays begin.
+# Addresses of arrays.
 ARENA = 0  # values and gradients
 PARAMS, DIRECTION, GRADS = 1, 2, 3  # vectors over all parameters
 STATE, AVERAGE, SQUARES = 4, 5, 6  # of the optimizer's step
-SCRATCH = 7  # a workspace for this thread alone
+SCRATCH = 7  # the thread's workspace
 DATA, TARGETS, LABELS, WEIGHTS = 8, 9, 10, 11  # the data set
-ORDER, OUTPUTS = 12, 13  # the numbers of the rows to take, and what comes out for each
+ORDER, OUTPUTS = 12, 13  # the indices of the rows, and the outputs for them
 SELF = 14  # this vector
 BUFFERS = 15  # the vector over all buffers, which are saved, but not trained
 
-# The rows of the batch that this thread takes, and how many there are in all.
+# The thread's rows of the batch, and the number of all its rows.
 FIRST, LAST, ROWS = 16, 17, 18
-CHUNK = 19  # rows that one thread takes as a whole
-SHARE_BEGIN, SHARE_END = 20, 21  # the parameters whose gradients this thread computes
+CHUNK = 19  # rows in a chunk, which is never divided among threads
+PARTITION_BEGIN, PARTITION_END = 20, 21  # the parameters whose gradients this thread computes
 THREAD, THREADS = 22, 23
-ORDER_ROW, OUTPUT_ROW = 24, 25  # where the batch begins in ORDER and in OUTPUTS
+ORDER_ROW, OUTPUT_ROW = 24, 25  # the batch's first row in ORDER and in OUTPUTS
 
-# Of the data set: how many targets, labels and weights there are, and where X lies.
+# Of the data set: the numbers of targets, labels and weights, and the layout of X.
 TARGET_ROWS, LABEL_ROWS, WEIGHT_ROWS = 26, 27, 28
 DATA_BYTES, DATA_DTYPE, DATA_START, DATA_STRIDE = 29, 30, 31, 32
 
-MASK_KEY, MASK_DRAW = 33, 34  # what dropout's masks follow from
-STEP = 35  # the number of the optimizer's step, from 1 on
+MASK_KEY, MASK_DRAW = 33, 34  # the key and the counter of the random dropout masks
+STEP = 35  # the number of the optimizer's step, counted from 1
 
 # These three are float64.
 LR = 36
 TOTAL_WEIGHT = 37  # of the batch
 LOSS = 38
 
-# 1 when a function in Python has done all that it should; -1 - i if the call of row i has failed.
+# 1 after a Python function has returned; -1 - i if the call of row i has failed.
 DONE = 39
 
 CONTEXT_SIZE = 40
 
 
 class Phase:
-    """What ``run`` shall do for each batch: a sum of these."""
+    """The phases that ``run`` executes for each batch: a sum of these."""
 
     GATHER = 1  # fetch the rows
     PREDICT = 2  # run the steps forward
-    LOSS = 4  # compare each output that has a loss with its target
+    LOSS = 4  # compute the losses and the gradients by the outputs
     OUTPUT = 8  # copy the network's outputs out
     BACKWARD = 16  # run the steps backward
     INPUT_GRADIENT = 32  # ... down to the network's input
-    UPDATE = 64  # let the optimizer step
+    UPDATE = 64  # make the optimizer's step
     BUFFERS = 128  # update the buffers, as running means; part of a forward pass
     FORWARD = GATHER | PREDICT | LOSS | BUFFERS
 
@@ -67,15 +67,15 @@ class Section:
 
 
 class Flag:
-    """What the interpreter must know of a call: a sum of these."""
+    """Properties of a call that the interpreter reads: a sum of these."""
 
-    FOR_INPUT = 1  # it serves the input's gradient only
-    PARAMETERS = 2  # it computes a share of the parameters' gradients, from all rows
+    FOR_INPUT = 1  # it is needed for the input's gradient only
+    PARAMETERS = 2  # it computes a partition of the parameters' gradients, from all rows
     CHUNKED = 4  # it is called for each chunk of rows
     BARRIER = 8  # all threads wait for each other before it
-    PYTHON = 16  # it takes the GIL, and an exception in it is found afterwards
+    PYTHON = 16  # it takes the GIL, and may raise an exception
     VALUES = 32  # it computes the gradient by a value
 
 
-# What ``run`` returns if something failed: a function, or a thread.
+# The result of ``run`` if a function or a thread has failed.
 FAILED = -1

@@ -68,8 +68,8 @@ def _sigmoid(x):
     e, n = _reduce(_at_most(limit, _at_least(-limit, -x)), factors=2)
     # 1 / (1 + exp(-x)), both sides of the fraction divided by a part of exp(-x), which may be huge
     scale, rest = _two_powers(n)
-    share = _reciprocal(rest)
-    return share / (scale + (share + scale * e))
+    inverse = _reciprocal(rest)
+    return inverse / (scale + (inverse + scale * e))
 
 
 def softplus(x):
@@ -141,9 +141,9 @@ def normal_cdf(x):
 @lowers(normal_cdf)
 def _normal_cdf(x):
     magnitude = _at_most(x.format.normal_limit, abs(x))
-    share = x.like(1.0) / (magnitude + 4.0)
-    series = polynomial(x.format.normal_tail, (magnitude - 4.0) * share)
-    tail = _gaussian(magnitude) * (share * series)
+    inverse = x.like(1.0) / (magnitude + 4.0)
+    series = polynomial(x.format.normal_tail, (magnitude - 4.0) * inverse)
+    tail = _gaussian(magnitude) * (inverse * series)
     return where(x < 0.0, tail, 1.0 - tail)
 
 

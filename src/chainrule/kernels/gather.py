@@ -80,6 +80,16 @@ def add_up_weights(weight, total):
     total[0] = result
 
 
+@kernel
+def normalize_weights(weights, total, weight, out):
+    result = 0.0
+    for i in range(weights.size):
+        result += weights[i]
+    scale = total / result if result > 0.0 else 0.0
+    for i in range(weight.size):
+        out[i] = scale * weight[i]
+
+
 if JIT_DISABLED:  # addresses are for machine code
 
     def gather_rescaled(memory, dtype, first, stride, order, scale, offset, out):

@@ -12,13 +12,14 @@ from chainrule.kernels import blocks
 from chainrule.kernels.copy import copy_block
 from chainrule.kernels.dot import DOT_ROWS, dot
 from chainrule.kernels.jit import JIT_DISABLED, kernel
+from chainrule.kernels.native import address
+from chainrule.kernels.routine import routine
 from chainrule.kernels.tile import (
     PART_BYTES,
     ROW_VECTORS,
     ROWS_1,
     ROWS_2,
     ROWS_3,
-    ROWS_4,
     TILE_VECTORS,
     tile,
 )
@@ -29,74 +30,82 @@ LEFT_BYTES, BLOCK_BYTES = blocks.LEFT_BYTES, blocks.BLOCK_BYTES
 DEPTH_BYTES, PADDING_BYTES = blocks.DEPTH_BYTES, blocks.PADDING_BYTES
 
 # Numbers, not literals: each combination of literals would be compiled for by itself.
+INFINITY = np.float32(np.inf)
 ADJACENT = np.int64(1)  # the stride between neighbours
 NO_STRIDE = np.int64(0)  # the same for all
-NOWHERE = np.int64(0)  # the address of what is not there
+NOTHING = NOWHERE = np.int64(0)  # NOWHERE: the address of what is not there
+NEITHER, LEFT, RIGHT = np.int64(0), np.int64(1), np.int64(2)  # which factor is transposed
 
 is_direct = kernel(blocks.is_direct)
 
 
-@kernel
-def _address(array):
-    """Return where the array begins: of one type, else each mixture would be compiled for."""
-    return np.int64(array.ctypes.data)
-
-
 @kernel(inline=True)
 def multiply(a, b, bias, floor, scratch, c):
-    m, k, n, size = c.shape[0], b.shape[0], b.shape[1], size_of(floor)
-    a_at, b_at, c_at, work = _address(a), _address(b), _address(c), _address(scratch)
-    start = _address(bias) if bias.size > 0 else NOWHERE
+    m, k, n = c.shape[0], b.shape[0], b.shape[1]
+    start = address(bias) if bias.size > 0 else NOWHERE
     start_row = n if bias.size > n else NO_STRIDE
-    if is_direct(k, n, size):
-        tail = _narrow_tail(k, n, size)
-        whole = n - tail
-        _direct(a_at, k, ADJACENT, b_at, n, start, start_row, floor, c_at, n, m, whole, k)
-        if tail > 0:
-            b_at, c_at = b_at + whole * size, c_at + whole * size
-            start = start + whole * size if start != NOWHERE else NOWHERE
-            transpose_block(floor, size, b_at, n, work, k, k, tail)
-            _narrow(a_at, work, start, start_row, floor, c_at, n, m, tail, k)
-    else:
-        _packed(a_at, k, ADJACENT, b_at, n, ADJACENT, start, start_row, floor, scratch, c, k)
+    _product(
+        NEITHER, address(a), k, address(b), start, start_row, floor, address(scratch), address(c),
+        m, k, n,
+    )  # fmt: skip
 
 
 @kernel(inline=True)
 def multiply_transposed(a, first, b, adds, scratch, c):
     k, columns = a.shape
     m, n, no_floor = c.shape[0], c.shape[1], c.dtype.type(-np.inf)
-    size = size_of(no_floor)
-    a_at, b_at, c_at, work = _address(a) + first * size, _address(b), _address(c), _address(scratch)
+    a_at, c_at = address(a) + first * size_of(no_floor), address(c)
     start = c_at if adds else NOWHERE
-    tail = 0 if adds else _transposed_tail(columns, k, n, size)
-    whole = n - tail
-    if whole == 0 or is_direct(k, n, size):
-        _direct(a_at, ADJACENT, columns, b_at, n, start, n, no_floor, c_at, n, m, whole, k)
-        if tail > 0:
-            b_at, c_at = b_at + whole * size, c_at + whole * size
-            _direct(b_at, ADJACENT, n, a_at, columns, NOWHERE, n, no_floor, work, m, tail, m, k)
-            transpose_block(no_floor, size, work, m, c_at, n, tail, m)
-    else:
-        _packed(a_at, ADJACENT, columns, b_at, n, ADJACENT, start, n, no_floor, scratch, c, k)
+    _product(
+        LEFT, a_at, columns, address(b), start, n, no_floor, address(scratch), c_at, m, k, n
+    )  # fmt: skip
 
 
 @kernel(inline=True)
 def multiply_by_transposed(a, b, adds, scratch, c):
     m, k, n, no_floor = c.shape[0], a.shape[1], c.shape[1], c.dtype.type(-np.inf)
-    a_at, b_at, c_at, size = _address(a), _address(b), _address(c), size_of(no_floor)
-    start = c_at if adds else NOWHERE
-    if is_direct(k, n, size):
-        tail = _narrow_tail(k, n, size)
-        whole = n - tail
-        b_transposed = _address(scratch)
-        transpose_block(no_floor, size, b_at, k, b_transposed, whole, whole, k)
-        _direct(a_at, k, ADJACENT, b_transposed, whole, start, n, no_floor, c_at, n, m, whole, k)
-        if tail > 0:
-            b_at, c_at = b_at + whole * k * size, c_at + whole * size
-            start = c_at if adds else NOWHERE
-            _narrow(a_at, b_at, start, n, no_floor, c_at, n, m, tail, k)
-    else:
-        _packed(a_at, k, ADJACENT, b_at, ADJACENT, k, start, n, no_floor, scratch, c, k)
+    start = address(c) if adds else NOWHERE
+    _product(
+        RIGHT, address(a), k, address(b), start, n, no_floor, address(scratch), address(c), m, k, n
+    )  # fmt: skip
+
+
+@routine
+def _product(transposed, a, a_columns, b, start, start_row, floor, scratch, c, m, k, n):
+    """``c = max(start + a @ b, floor)``, with arrays given by addresses.
+
+    ``transposed`` says which factor is given as its transpose, and ``a_columns`` how many columns
+    the matrix has that a lies in.
+    """
+    size = size_of(floor)
+    a_row, a_k, b_k, b_column = a_columns, ADJACENT, n, ADJACENT
+    tail = _narrow_tail(k, n, size)
+    if transposed == LEFT:
+        a_row, a_k = ADJACENT, a_columns
+        tail = _transposed_tail(a_columns, k, n, size) if start == NOWHERE else NOTHING
+    elif transposed == RIGHT:
+        b_k, b_column = ADJACENT, k
+    whole = n - tail
+    if not is_direct(k, n, size) and (transposed != LEFT or whole > 0):
+        _packed(a, a_row, a_k, b, b_k, b_column, start, start_row, floor, scratch, c, m, n, k)
+        return
+    b_whole, b_row = b, n
+    if transposed == RIGHT:
+        transpose_block(floor, size, b, k, scratch, whole, whole, k)
+        b_whole, b_row = scratch, whole
+    _direct(a, a_row, a_k, b_whole, b_row, start, start_row, floor, c, n, m, whole, k)
+    if tail == 0:
+        return
+    b_tail, c_tail = b + whole * b_column * size, c + whole * size
+    if transposed == LEFT:
+        _direct(b_tail, ADJACENT, n, a, a_columns, NOWHERE, n, floor, scratch, m, tail, m, k)
+        transpose_block(floor, size, scratch, m, c_tail, n, tail, m)
+        return
+    if transposed == NEITHER:
+        transpose_block(floor, size, b_tail, n, scratch, k, k, tail)
+        b_tail = scratch
+    start_tail = start + whole * size if start != NOWHERE else NOWHERE
+    _narrow(a, b_tail, start_tail, start_row, floor, c_tail, n, m, tail, k)
 
 
 @kernel
@@ -167,15 +176,16 @@ def _direct(a, a_row, a_k, b, b_row, start, start_row, floor, c, c_row, m, n, k)
 
 
 @kernel
-def _packed(a, a_row, a_k, b, b_k, b_column, start, start_row, floor, scratch, c, k):
-    """Do as ``_direct``, block by block; ``b_k`` and ``b_column`` are the strides of b."""
-    like, m, n, size = floor, c.shape[0], c.shape[1], c.itemsize
-    no_floor = c.dtype.type(-np.inf)
+def _packed(a, a_row, a_k, b, b_k, b_column, start, start_row, floor, left, c, m, n, k):
+    """Do as ``_direct``, block by block; ``b_k`` and ``b_column`` are the strides of b.
+
+    ``left`` is where the workspace begins, with the block of the left factor.
+    """
+    like, size, no_floor = floor, size_of(floor), floor - INFINITY
     block = TILE_VECTORS * VECTOR_BYTES // size
     most_columns = BLOCK_BYTES // DEPTH_BYTES // block * block
     cuts = (k * size + DEPTH_BYTES - 1) // DEPTH_BYTES
     most_depth = (k + cuts - 1) // cuts
-    left = _address(scratch)
     right = left + LEFT_BYTES
     for j_block in range(0, n, most_columns):
         j_end = min(n, j_block + most_columns)
@@ -196,7 +206,7 @@ def _packed(a, a_row, a_k, b, b_k, b_column, start, start_row, floor, scratch, c
                     copy_block(like, source, a_k, left, left_k, depth, rows)
                 for j in range(j_block, j_end, block):
                     right_j = right + (j - j_block) * depth * size
-                    c_ij = _address(c) + (i * n + j) * size
+                    c_ij = c + (i * n + j) * size
                     start_ij, row = c_ij, n
                     if is_first:
                         offset = (i * start_row + j) * size
@@ -236,17 +246,8 @@ def _tile_rows(left):
 
 @kernel
 def _tile(rows, floor, a, a_row, a_k, b, b_row, start, start_row, c, c_row, depth, columns):
-    """Choose the tile that is compiled for so many rows."""
-    if rows == ROWS_1:
-        tile(ROWS_1, floor, a, a_row, a_k, b, b_row, start, start_row, c, c_row, depth, columns)
-    elif rows == ROWS_2:
-        tile(ROWS_2, floor, a, a_row, a_k, b, b_row, start, start_row, c, c_row, depth, columns)
-    elif rows == ROWS_3:
-        tile(ROWS_3, floor, a, a_row, a_k, b, b_row, start, start_row, c, c_row, depth, columns)
-    elif rows == ROWS_4:
-        tile(ROWS_4, floor, a, a_row, a_k, b, b_row, start, start_row, c, c_row, depth, columns)
-    else:
-        tile(1, floor, a, a_row, a_k, b, b_row, start, start_row, c, c_row, depth, columns)
+    """Do one tile: here, for it takes long to compile, and is called from several places."""
+    tile(rows, floor, a, a_row, a_k, b, b_row, start, start_row, c, c_row, depth, columns)
 
 
 if JIT_DISABLED:  # a tile exists only as machine code

@@ -1,27 +1,27 @@
 """The jit decorators for kernels and for the interpreter, and their flags.
 
-A kernel that another kernel calls is a *part*: Numba infers its types and writes its LLVM code,
-but it is neither optimised nor turned into machine code before it is linked into what Python
-calls. There LLVM sees everything at once. Numba alone would optimise and emit each kernel by
-itself, and again in each of its callers: twice the time to compile, and slower code.
+A kernel that another kernel calls is a *part* of it; one that Python calls, or a plan's program, is
+compiled as a whole (see :mod:`chainrule.kernels.pipelines`).
 """
 
+import gc
+from contextlib import contextmanager
 from functools import partial
 
 import numba
 import numpy as np
-from numba import _dynfunc
-from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_lock import global_compiler_lock
 
 from chainrule.kernels.cache import FunctionCache, SharedCache
+from chainrule.kernels.pipelines import Part, Whole
 
 # Without "_nrt", Numba's runtime, nothing counts references: kernels allocate nothing, and what
 # they are given outlives them.
 _COMMON_FLAGS = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True, "_nrt": False}
 # No "nnan" and no "ninf": a NaN must stay visible to the user.
 FLAGS = _COMMON_FLAGS | {"fastmath": {"contract", "reassoc", "nsz", "arcp"}}
+
+COLLECTION_THRESHOLD = 50_000  # new objects, where Python has 700
 
 JIT_DISABLED = bool(numba.config.DISABLE_JIT)
 
@@ -36,9 +36,9 @@ def kernel(function=None, *, inline=False):
         return partial(kernel, inline=inline)
     if JIT_DISABLED:
         return function
-    whole = numba.njit(pipeline_class=_Whole, **FLAGS)(function)
+    whole = numba.njit(pipeline_class=Whole, **FLAGS)(function)
     whole._cache = FunctionCache(function)
-    part = numba.njit(pipeline_class=_Part, forceinline=inline, **FLAGS)(function)
+    part = numba.njit(pipeline_class=Part, forceinline=inline, **FLAGS)(function)
     # What compiled callers ask for.
     whole.get_call_template, whole.get_overload = part.get_call_template, part.get_overload
     return whole
@@ -58,8 +58,8 @@ def native(function, cache, **flags):
 
     It has no wrapper for Python. The address is :func:`address_of` it.
     """
-    flags = {"no_cpython_wrapper": True} | FLAGS | flags
-    whole = numba.njit(pipeline_class=_Whole, **flags)(function)
+    flags = {"pipeline_class": Whole, "no_cpython_wrapper": True} | FLAGS | flags
+    whole = numba.njit(**flags)(function)
     _compile_in_turn(whole, cache)
     return whole
 
@@ -81,10 +81,22 @@ def _compile_in_turn(whole, cache):
     compile_or_load = whole.compile
 
     def compile_in_turn(signature):
-        with global_compiler_lock, cache.turn():
+        with global_compiler_lock, cache.turn(), _rare_collections():
             return compile_or_load(signature)
 
     whole.compile = compile_in_turn
+
+
+@contextmanager
+def _rare_collections():
+    """Let Python look for garbage less often: it would take a tenth of the time to compile."""
+    thresholds = gc.get_threshold()
+    if thresholds[0] > 0:
+        gc.set_threshold(max(thresholds[0], COLLECTION_THRESHOLD), *thresholds[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
 
 
 def compiled_for(function, *types):
@@ -108,48 +120,3 @@ def user_function(function, **options):
         return function
     flags = {name: FLAGS[name] for name in ("nogil", "error_model", "fastmath")}
     return numba.njit(**flags | options)(function)
-
-
-class _Whole(CompilerBase):
-    """Compiles what Python calls."""
-
-    def define_pipelines(self):
-        return [DefaultPassBuilder.define_nopython_pipeline(self.state)]
-
-    def compile_extra(self, function):
-        result = super().compile_extra(function)
-        # A kernel that prints needs its environment. Numba sets it when it loads a function, but
-        # parts are not loaded.
-        for environment in result._find_referenced_environments():
-            result.codegen.set_env(environment.env_name, environment)
-        return result
-
-
-class _Part(CompilerBase):
-    """Compiles what other kernels call, as far as LLVM code."""
-
-    def define_pipelines(self):
-        flags = self.state.flags
-        flags.no_compile = flags.no_cpython_wrapper = True
-        codegen = self.state.targetctx.codegen()
-        self.state.library = _PartLibrary(codegen, self.state.func_id.func_qualname)
-        return [DefaultPassBuilder.define_nopython_pipeline(self.state)]
-
-    def compile_extra(self, function):
-        result = super().compile_extra(function)
-        # Numba finds code by what Python would call; the address 0 says that there is nothing.
-        key = _dynfunc.make_function(
-            result.fndesc.lookup_module(), function.__name__, "", 0, result.environment, ()
-        )
-        self.state.targetctx.insert_user_function(key, result.fndesc, [result.library])
-        return result._replace(entry_point=key)
-
-
-class _PartLibrary(JITCodeLibrary):
-    """LLVM code that is only linked into other code."""
-
-    def _optimize_final_module(self):
-        pass
-
-    def _finalize_final_module(self):
-        self._finalized = True

@@ -1,7 +1,7 @@
 """A plan's functions as machine code that is called by its address.
 
 Such a function gets two addresses: that of its row in a program, and that of the thread's context.
-From them it makes the arguments, as their kinds say (see :mod:`chainrule.kernels.argument`), and
+From them it makes the arguments, by their kinds (see :mod:`chainrule.kernels.argument`), and
 calls the operation's own function. So all have one signature, by which the interpreter, compiled
 once, calls each one.
 """
@@ -45,7 +45,7 @@ def arguments_of(kinds, dtype):
 
 def _type(kind, dtype):
     number = NUMBERS.get(kind.dtype, dtype)
-    if kind.rows in (Rows.SHARE_START, Rows.POSITION):
+    if kind.rows in (Rows.PARTITION_START, Rows.POSITION):
         return types.int64
     return number if kind.rows in (Rows.NUMBER, Rows.WORD) else types.Array(number, kind.ndim, "C")
 
@@ -78,13 +78,13 @@ class _ArgumentCode:
             return builder.bitcast(value, ir.DoubleType()) if kind.dtype == "f8" else value
         if kind.rows == Rows.POSITION:
             return builder.mul(self.word(words.FIRST), self.next())
-        if kind.rows == Rows.SHARE_START:
+        if kind.rows == Rows.PARTITION_START:
             start, units, unit = self.next(), self.next(), self.next()
-            return self._share(start, units, unit)[0]
+            return self._partition(start, units, unit)[0]
         return self._array(kind, type_)
 
-    def _share(self, start, units, unit):
-        """Return the first unit of a share, and the one after the last."""
+    def _partition(self, start, units, unit):
+        """Return the first unit of a partition, and the one after the last."""
         builder, zero = self.builder, ir.Constant(INDEX, 0)
 
         def bound(word):
@@ -94,7 +94,7 @@ class _ArgumentCode:
             number = builder.select(builder.icmp_signed("<", number, zero), zero, number)
             return builder.select(builder.icmp_signed(">", number, units), units, number)
 
-        return bound(words.SHARE_BEGIN), bound(words.SHARE_END)
+        return bound(words.PARTITION_BEGIN), bound(words.PARTITION_END)
 
     def _array(self, kind, type_):
         builder = self.builder
@@ -112,14 +112,13 @@ class _ArgumentCode:
         elif kind.rows == Rows.CHUNK:
             chunk = builder.sdiv(self.word(words.FIRST), self.word(words.CHUNK))
             address = builder.add(address, builder.mul(chunk, self.next()))
-            address = builder.add(address, self.next())
         elif kind.rows == Rows.CHUNKS:
             chunk, rows = self.word(words.CHUNK), self.word(words.ROWS)
             rows = builder.add(rows, builder.sub(chunk, ir.Constant(INDEX, 1)))
             shape.append(builder.sdiv(rows, chunk))
-        elif kind.rows == Rows.SHARE:
+        elif kind.rows == Rows.PARTITION:
             start, units, unit = self.next(), self.next(), self.next()
-            first, last = self._share(start, units, unit)
+            first, last = self._partition(start, units, unit)
             before = builder.add(start, builder.mul(first, unit))
             address = builder.add(address, builder.mul(before, size))
             count = builder.sub(last, first)
@@ -216,5 +215,5 @@ def call(program, i, context):
 
 @kernel
 def call_python(program, i, context):
-    """Call the function of row i, which takes the GIL, and says in the context that it has done."""
+    """Call the function of row i, which takes the GIL, and sets a flag in the context when done."""
     _call_python(program[i, 0], context.ctypes.data)

@@ -1,12 +1,12 @@
-"""How threads join those that share batches, and leave them.
+"""Threads that join a group to share batches, and leave it.
 
-They are threads of Python's own, inside one compiled function each, without the GIL; so Numba's
-threading layers, with their restrictions, are not needed. The first thread begins alone, and never
-waits for a thread that the operating system has not started yet: where all cores are busy, that
-takes long. When all have joined, they share the work from the next batch on. The first thread goes
-on alone as soon as the others cost more time than they save.
+They are Python threads, each in a compiled function without the GIL; so Numba's threading layers
+and their restrictions are avoided. The first thread begins alone, and does not wait for threads
+that the operating system has not started yet, which takes long if all cores are busy. When all have
+joined, they share the work from the next batch on. The first thread continues alone as soon as
+sharing costs more time than it saves.
 
-An array of int64s holds what they know of each other, see :mod:`chainrule.kernels.group`.
+They communicate through an array of int64s, see :mod:`chainrule.kernels.group`.
 """
 
 from chainrule.kernels.atomics import add, exchange, load
@@ -29,13 +29,13 @@ from chainrule.kernels.group import (
 )
 from chainrule.kernels.jit import kernel
 
-# A thread that has joined gives up when the first one does not come for so long.
+# The time after which a thread that has joined gives up waiting for the first one.
 LONGEST_GATHERING = 2_000_000_000  # ns
 
 
 @kernel
 def join(group):
-    """Wait to be admitted; return how many threads share the work, or 1 if it is too late."""
+    """Wait to be admitted; return the number of threads of the group, or 1 if it is too late."""
     state = group[STATE:].ctypes.data
     add(group[JOINED:].ctypes.data, 1)
     began = clock()
@@ -50,13 +50,13 @@ def join(group):
 
 @kernel
 def leave(group):
-    """Say that this thread touches nothing any more."""
+    """Leave the group: this thread no longer accesses the shared memory."""
     add(group[LEFT:].ctypes.data, 1)
 
 
 @kernel
 def await_others(group):
-    """Let the first thread wait until the others have joined, as long as it is told to."""
+    """In the first thread, wait until the others have joined, at most LONGEST_WAIT."""
     joined, until = group[JOINED:].ctypes.data, clock() + group[LONGEST_WAIT]
     while load(joined) < group[WANTED] - 1 and clock() < until:
         pass
@@ -64,7 +64,7 @@ def await_others(group):
 
 @kernel
 def admit(group, batch):
-    """Share the work from ``batch`` on if all have joined; return how many threads do."""
+    """If all have joined, share the work from ``batch`` on; return the number of threads."""
     state = group[STATE:].ctypes.data
     if load(group[JOINED:].ctypes.data) < group[WANTED] - 1 or load(state) != GATHERING:
         return 1
@@ -75,7 +75,7 @@ def admit(group, batch):
 
 @kernel
 def judge(group):
-    """Count a batch; dismiss the others if all took longer than one thread would have needed."""
+    """Count a batch; dismiss the others if the batches took longer than with one thread."""
     group[SHARED_BATCHES] += 1
     if group[TIME_ALONE] == 0:
         return
@@ -86,14 +86,14 @@ def judge(group):
 
 @kernel
 def stop_clock(group):
-    """Note how long the threads have shared the work, the first time."""
+    """Record how long the threads have shared the work, if not yet recorded."""
     if group[SHARED_TIME] < 0:
         group[SHARED_TIME] += clock()
 
 
 @kernel
 def close(group):
-    """Admit nobody any more; wait until all that were admitted have left."""
+    """Close the group to further threads; wait until all members have left."""
     state, left = group[STATE:].ctypes.data, group[LEFT:].ctypes.data
     if exchange(state, GATHERING, CLOSED):
         return

@@ -1,6 +1,6 @@
 """The register tile: a small block of a matrix product, held in vector registers from start to end.
 
-Sizes are literals, so that each use compiles to straight code and stays cacheable.
+Each height and width has code of its own, without a branch inside its loop.
 """
 
 from llvmlite import ir
@@ -13,7 +13,8 @@ from chainrule.kernels.vectors import INDEX, MANY_REGISTERS, VECTOR_BYTES, Vecto
 
 # Two vectors wide, and rows that leave registers for the operands. Twelve rows would fit into 32
 # registers, but their addresses not into x86's 16 integer registers: 95 instead of 255 GFLOP/s.
-ROWS_1, ROWS_2, ROWS_3, ROWS_4 = (MOST_ROWS if MANY_REGISTERS else 6), 4, 3, 2
+HEIGHTS = (MOST_ROWS if MANY_REGISTERS else 6), 4, 3, 2, 1
+ROWS_1, ROWS_2, ROWS_3 = HEIGHTS[:3]
 TILE_VECTORS = 2
 ROW_VECTORS = 4
 
@@ -22,7 +23,7 @@ ROW_VECTORS = 4
 PART_BYTES = min(VECTOR_BYTES, 32)
 
 
-@intrinsic(prefer_literal=True)
+@intrinsic
 def tile(
     typing_context,
     rows, floor, a, a_row, a_k, b, b_row, start, start_row, c, c_row, depth, columns,
@@ -30,29 +31,31 @@ def tile(
     """``c = max(start + a @ b, floor)``, for ``rows`` rows and up to ``TILE_VECTORS`` vectors.
 
     One row may also have ``ROW_VECTORS`` whole vectors.
-    ``rows`` is a literal, and ``floor`` a number of the element type: 0 makes a ReLU of the
-    product, -inf leaves it as it is. ``a``, ``b``, ``c`` and ``start`` are addresses (start 0:
+    ``rows`` is one of ``HEIGHTS``, and ``floor`` a number of the element type: 0 makes a ReLU of
+    the product, -inf leaves it as it is. ``a``, ``b``, ``c`` and ``start`` are addresses (start 0:
     zeros), ``a_row`` and ``a_k`` how many elements apart the rows and the columns of ``a`` lie,
     and so on (start_row 0: the same for all rows, a bias); ``depth`` is the length of the sums,
     and ``columns`` how many columns of the block are there.
     """
-    if not isinstance(rows, types.IntegerLiteral):
-        return None
-    arguments = (a, a_row, a_k, b, b_row, start, start_row, c, c_row, depth, columns)
-    signature = types.void(rows, floor, *[types.int64] * len(arguments))
+    signature = types.void(types.int64, floor, *[types.int64] * 11)
     width = VECTOR_BYTES // (floor.bitwidth // 8)
 
     def codegen(context, builder, signature, values):
+        rows, *operands = values
         element = context.get_value_type(floor)
         full, half = (Vectors(builder, element, w) for w in (width, width // 2))
         done = builder.append_basic_block()
-        for least, parts in _choices(rows.literal_value, full, half):
-            is_chosen = builder.icmp_signed(">=", values[-1], ir.Constant(INDEX, least))
-            with builder.if_then(is_chosen):
-                is_masked = least % width != 0
-                _emit_block(builder, parts, is_masked, rows.literal_value, *values[1:])
-                builder.branch(done)
-        builder.branch(done)
+        chosen_height = builder.switch(rows, done)
+        for height in HEIGHTS:
+            block = builder.append_basic_block()
+            chosen_height.add_case(ir.Constant(INDEX, height), block)
+            builder.position_at_end(block)
+            for least, parts in _choices(height, full, half):
+                is_chosen = builder.icmp_signed(">=", values[-1], ir.Constant(INDEX, least))
+                with builder.if_then(is_chosen):
+                    _emit_block(builder, parts, least % width != 0, height, *operands)
+                    builder.branch(done)
+            builder.branch(done)
         builder.position_at_end(done)
         return context.get_dummy_value()
 

@@ -5,6 +5,6 @@ from chainrule.kernels.jit import kernel
 
 @kernel
 def average_update(params, average, decay):
-    share = params.dtype.type(1.0 - decay)
+    weight = params.dtype.type(1.0 - decay)
     for i in range(params.size):
-        average[i] += share * (params[i] - average[i])
+        average[i] += weight * (params[i] - average[i])

@@ -1,4 +1,4 @@
-"""Layers: small immutable specs. They know shapes and parameters, and compute nothing.
+"""Layers: small immutable specs. They define shapes and parameters, and compute nothing.
 
 Each file's ``__all__`` names the layers that it adds to the public ones.
 """
@@ -32,6 +32,7 @@ from chainrule.layers.numpy_layer import NumPyLayer as NumPyLayer
 from chainrule.layers.prelu import *
 from chainrule.layers.rescale import *
 from chainrule.layers.shape import *
+from chainrule.utils.public import listing
 
 __all__: list[str] = []
 __all__ += activation.__all__
@@ -45,3 +46,5 @@ __all__ += linear.__all__
 __all__ += prelu.__all__
 __all__ += rescale.__all__
 __all__ += shape.__all__
+
+__dir__ = listing(__all__)

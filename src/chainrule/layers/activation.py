@@ -28,11 +28,11 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Elementwise(Layer):
-    """A function of each element by itself; shapes stay as they are."""
+    """An elementwise function; the output has the input's shape."""
 
     operation: ClassVar[str]  # a file's name in chainrule.operations
-    # The largest slope of a function that is flat at both ends, where units saturate.
-    steepest: ClassVar[float | None] = None
+    # The largest slope, for functions that saturate at both ends; None for others.
+    max_slope: ClassVar[float | None] = None
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
         return plan.apply(self.operation, x)
@@ -86,7 +86,7 @@ class LeakyReLU(Elementwise):
     negative_slope: float = 0.01
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
-        return plan.apply(self.operation, x, numbers={"slope": float(self.negative_slope)})
+        return plan.apply(self.operation, x, numbers={"negative_slope": float(self.negative_slope)})
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Tanh(Elementwise):
     """
 
     operation = "tanh"
-    steepest = 1.0
+    max_slope = 1.0
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Sigmoid(Elementwise):
     """
 
     operation = "sigmoid"
-    steepest = 0.25
+    max_slope = 0.25
 
 
 @dataclass(frozen=True)
@@ -253,7 +253,7 @@ class Mish(Elementwise):
 
 @dataclass(frozen=True)
 class Hardswish(Elementwise):
-    """Swish made of pieces: ``x * min(max(x + 3, 0), 6) / 6``, elementwise.
+    """Piecewise approximation of swish: ``x * min(max(x + 3, 0), 6) / 6``, elementwise.
 
     Shapes: input ``(n, *)``, output the same.
 
@@ -293,7 +293,7 @@ class Softsign(Elementwise):
 
 @dataclass(frozen=True)
 class Rowwise(Layer):
-    """A function of the vectors along the last axis; shapes stay as they are."""
+    """A function of the vectors along the last axis; the output has the input's shape."""
 
     operation: ClassVar[str]
 
@@ -341,7 +341,7 @@ class LogSoftmax(Rowwise):
 
 @dataclass(frozen=True)
 class Identity(Layer):
-    """What comes in goes out.
+    """The identity: the output is the input.
 
     Shapes: input ``(n, *)``, output the same.
 

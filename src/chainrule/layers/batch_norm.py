@@ -10,7 +10,7 @@ from chainrule.layers.initializers import Constant, Zeros
 from chainrule.layers.layer import Buffer, Layer, Parameter
 from chainrule.operations.operation import Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
-from chainrule.utils.arguments import above_zero, flag, integer, optional, share
+from chainrule.utils.arguments import above_zero, flag, fraction, integer, optional
 
 __all__ = ["BatchNorm"]
 
@@ -76,7 +76,7 @@ class BatchNorm(Layer):
 
     operation: ClassVar[str] = "batch_norm"
     differs_in_training: ClassVar[bool] = True
-    number_checks: ClassVar = {"eps": above_zero, "momentum": optional(share), "affine": flag}
+    number_checks: ClassVar = {"eps": above_zero, "momentum": optional(fraction), "affine": flag}
     features: int
     eps: float = 1e-5
     momentum: float | None = 0.1

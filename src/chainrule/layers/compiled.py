@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from chainrule.layers.custom_functions import (
@@ -10,6 +10,13 @@ from chainrule.layers.custom_functions import (
     check_parameters,
     check_shape,
     function_name,
+)
+from chainrule.layers.custom_tangent import (
+    Rule,
+    TangentFunctions,
+    dots,
+    tangent_by,
+    tangent_of_bilinear,
 )
 from chainrule.layers.layer import Layer, Parameter
 from chainrule.operations.operation import Function, Operation, Shape, Tensor
@@ -47,6 +54,19 @@ class CompiledLayer(Layer):
         Without the batch; the input's if it is not given.
     saved_shape : tuple, or function of the input's shape
         Of ``saved``, for each row.
+    tangent : function, optional
+        For forward mode, as :func:`jvp` needs it: writes ``y_dot``, how fast y changes, from
+        ``x_dot`` and the name of each parameter with ``_dot`` behind it, how fast these do. It
+        also takes what forward takes and writes.
+    tangent_backward : function, optional
+        For second derivatives, as :func:`hvp` needs them: the backward of ``tangent``. From ``dy``,
+        the gradient by y_dot, it computes those by x and by the parameters, on which y_dot depends
+        as well: it takes what ``tangent`` takes, and writes into ``dx`` and ``d_`` and the name of
+        each parameter. (The gradient by x_dot is what ``backward`` computes.)
+    linear : bool
+        Whether y is linear in x, and, where there are parameters, in all of these together, without
+        a constant: as ``x * scale``, or ``x @ weight``, is. Then all of these derivatives follow
+        from forward and backward.
     name : str, optional
         As of every layer.
 
@@ -55,7 +75,8 @@ class CompiledLayer(Layer):
     TypeError
         If a function takes what there is not, or does not take what it must write.
     ValueError
-        If a parameter's name is taken.
+        If a parameter's name is taken; if there is a tangent_backward without a tangent, or a
+        tangent of what is linear.
 
     See Also
     --------
@@ -94,29 +115,52 @@ class CompiledLayer(Layer):
         parameters: Mapping[str, Parameter] | None = None,
         output_shape: ShapeRule = None,
         saved_shape: ShapeRule = (),
+        tangent: Callable[..., Any] | None = None,
+        tangent_backward: Callable[..., Any] | None = None,
+        linear: bool = False,
         name: str | None = None,
     ) -> None:
         super().__init__(name=name)
         self._parameters = check_parameters(parameters or {}, "CompiledLayer's parameters")
         own = list(self._parameters)
-        gradients = [f"d_{name}" for name in own]
-        self._forward, self._backward = forward, backward
-        self._forward_takes = check_function(
-            forward, "CompiledLayer's forward", ["x", *own, "saved", "y"], ["y"]
-        )
-        saved = ["saved"] if "saved" in self._forward_takes else []  # or nobody has written it
-        allowed = ["dy", "x", "y", *saved, *own, "dx", *gradients]
-        self._backward_takes = check_function(
-            backward, "CompiledLayer's backward", allowed, ["dx", *gradients]
-        )
+        gradients, changes = [f"d_{name}" for name in own], ["x_dot", *dots(self._parameters)]
+        self._functions: dict[str, Callable[..., Any]] = {}
+        self._takes: dict[str, tuple[str, ...]] = {}
+        self._add("forward", forward, ["x", *own, "saved", "y"], ["y"])
+        saved = ["saved"] if "saved" in self._takes["forward"] else []  # or nobody has written it
+        values = ["x", "y", *saved, *own]
+        self._add("backward", backward, ["dy", *values, "dx", *gradients], ["dx", *gradients])
+        if tangent is not None:
+            self._add("tangent", tangent, [*values, *changes, "y_dot"], ["y_dot"], changes)
+        if tangent_backward is not None:
+            allowed = ["dy", *values, *changes, "dx", *gradients]
+            self._add("tangent_backward", tangent_backward, allowed, ["dx", *gradients])
+            if tangent is None:
+                raise ValueError("CompiledLayer has a tangent_backward, but no tangent.")
+        if linear and tangent is not None:
+            raise ValueError("CompiledLayer must have either a tangent or linear=True, not both.")
+        self._linear = linear
         self._output_shape, self._saved_shape = output_shape, saved_shape
+
+    def _add(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        allowed: list[str],
+        written: list[str],
+        read: Sequence[str] = (),
+    ) -> None:
+        owner = f"CompiledLayer's {name}"
+        self._takes[name] = check_function(function, owner, allowed, written, read)
+        self._functions[name] = function
 
     # Two layers are the same if they are one: what functions compute cannot be compared.
     __eq__ = object.__eq__
     __hash__ = object.__hash__
 
     def __repr__(self) -> str:
-        return f"CompiledLayer({function_name(self._forward)}, {function_name(self._backward)})"
+        names = (function_name(self._functions[name]) for name in ("forward", "backward"))
+        return f"CompiledLayer({', '.join(names)})"
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return self._shape(self._output_shape, input_shape, "output_shape")
@@ -125,25 +169,47 @@ class CompiledLayer(Layer):
         return dict(self._parameters)
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
-        shape = self.output_shape(x.shape)
-        saved = self._shape(self._saved_shape, x.shape, "saved_shape")
-        saves = "saved" in self._forward_takes
-        label = f"{self!r} (layer {plan.path})"
-        operation = Operation(
-            label,
-            Function(self._forward, self._forward_takes, f"the forward of {label}"),
-            {
-                "x": Function(
-                    self._backward, self._backward_takes, f"the backward of {label}", adds_up=True
-                )
-            },
-        )
+        saved = {}
+        if "saved" in self._takes["forward"]:
+            saved["saved"] = Tensor(self._shape(self._saved_shape, x.shape, "saved_shape"))
         uses = {
             name: plan.parameter(name, parameter.shape)
             for name, parameter in self._parameters.items()
         }
+        operation = self._operation(f"{self!r} (layer {plan.path})")
         return plan.apply(
-            operation, x, shape=shape, parameters=uses, saved={"saved": saved} if saves else {}
+            operation, x, shape=self.output_shape(x.shape), parameters=uses, saved=saved
+        )
+
+    def _operation(self, label: str) -> Operation:
+        return Operation(
+            label,
+            self._function("forward", label),
+            {"x": self._function("backward", label)},
+            tangent=self._tangent(label),
+        )
+
+    def _function(self, name: str, label: str) -> Function:
+        return Function(
+            self._functions[name],
+            self._takes[name],
+            f"the {name} of {label}",
+            adds_up=name.endswith("backward"),
+        )
+
+    def _tangent(self, label: str) -> Rule | None:
+        if self._linear:
+            return tangent_of_bilinear(lambda: self._operation(label))
+        if "tangent" not in self._functions:
+            return None
+        has_backward = "tangent_backward" in self._functions
+        return tangent_by(
+            TangentFunctions(
+                self._function("tangent", label),
+                self._function("backward", label),
+                self._function("tangent_backward", label) if has_backward else None,
+                f"{label} has a tangent, but no tangent_backward, which second derivatives need.",
+            )
         )
 
     def _shape(self, rule: ShapeRule, input_shape: Shape, name: str) -> Shape:

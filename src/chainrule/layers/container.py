@@ -31,31 +31,31 @@ class Container(Layer):
 
     parts: tuple[Element, ...]
 
-    noun: ClassVar[str] = "layer"  # what messages call a part
-    least: ClassVar[tuple[int, str]] = 1, "one layer"
-    side_by_side: ClassVar[bool] = False  # whether each part takes the container's input
+    part_name: ClassVar[str] = "layer"  # of a part, in messages
+    least_parts: ClassVar[tuple[int, str]] = 1, "one layer"
+    is_parallel: ClassVar[bool] = False  # whether each part takes the container's input
 
     def __init__(self, *parts: Element, name: str | None = None) -> None:
         kind = type(self).__name__
-        least, in_words = self.least
+        least, in_words = self.least_parts
         if len(parts) < least:
             raise ValueError(f"{kind} needs at least {in_words}.")
         for position, part in enumerate(parts):
-            check_element(part, f"{self.noun.capitalize()} {position} of {kind}")
+            check_element(part, f"{self.part_name.capitalize()} {position} of {kind}")
         object.__setattr__(self, "parts", parts)
         object.__setattr__(self, "name", name)
 
     def merged_values(self, x: Any, ends: Sequence[Any]) -> Sequence[Any]:
-        """Return the values that it merges, of its input x and its parts' outputs; () if none."""
+        """Return the values that it merges, from its input x and its parts' outputs ``ends``."""
         return ()
 
     @property
-    def brief(self) -> str:
-        """The container as it was written, but for its parts."""
+    def short_repr(self) -> str:
+        """The container's repr without its parts."""
         return f"{type(self).__name__}(...)"
 
     def __repr__(self) -> str:
-        return self.brief.replace("...", ", ".join(map(repr, self.parts)), 1)
+        return self.short_repr.replace("...", ", ".join(map(repr, self.parts)), 1)
 
 
 def check_element(element: object, what: str) -> None:
@@ -111,18 +111,17 @@ class Residual(Container):
 
 @dataclass(frozen=True, init=False, repr=False)
 class Parallel(Container):
-    """Branches that all take the same input; their outputs are put together.
+    """Branches with the same input, whose outputs are merged.
 
-    Shapes: input ``(n, *)``. For a sum or a product, the branches' outputs have one shape, and it
-    is the output's. Concatenated, they stand side by side along the last axis, and agree in all
-    others.
+    Shapes: input ``(n, *)``. For a sum or a product, the branches' outputs have the same shape,
+    which is the output's. For a concatenation along the last axis, they agree in all other axes.
 
     Parameters
     ----------
     *branches : Layer or Sequential
         At least two.
     combine : {"sum", "concatenate", "product"}
-        How: added, side by side, or multiplied elementwise.
+        How the outputs are merged: added, concatenated, or multiplied elementwise.
 
     Raises
     ------
@@ -146,9 +145,9 @@ class Parallel(Container):
 
     combine: Combine
 
-    noun = "branch"
-    least = 2, "two branches"
-    side_by_side = True
+    part_name = "branch"
+    least_parts = 2, "two branches"
+    is_parallel = True
 
     def __init__(
         self, *branches: Element, combine: Combine = "sum", name: str | None = None
@@ -164,7 +163,7 @@ class Parallel(Container):
         return ends
 
     @property
-    def brief(self) -> str:
+    def short_repr(self) -> str:
         return f"Parallel(..., combine={self.combine!r})"
 
     def output_shape(self, input_shape: Shape, *others: Shape) -> Shape:
@@ -185,15 +184,15 @@ class Parallel(Container):
 
 
 class Branch(Container):
-    """Several outputs: each head takes the same input and gives an output of its own.
+    """Several outputs: each head takes the same input and has an output.
 
-    It ends a network. What the network gives is then a tuple with an array for each head, and what
-    trains it is a :class:`MultiLoss`, with a loss for each.
+    It must be the last layer of a network. The network's output is then a tuple with an array for
+    each head, and its loss is a :class:`MultiLoss`, with a loss for each.
 
     Parameters
     ----------
     *heads : Layer or Sequential
-        At least two. ``Identity()`` gives out what the layers before give.
+        At least two. The output of ``Identity()`` is that of the layer before.
 
     Raises
     ------
@@ -213,21 +212,21 @@ class Branch(Container):
     ((5, 10), (5, 1))
     """
 
-    noun = "head"
-    least = 2, "two heads"
-    side_by_side = True
+    part_name = "head"
+    least_parts = 2, "two heads"
+    is_parallel = True
 
     def __init__(self, *heads: Element) -> None:
         super().__init__(*heads)
 
 
 class Shared(Container):
-    """Layers that may stand in several places and have the same parameters in all of them.
+    """Layers that may be used in several places, with the same parameters in all of them.
 
-    They are called after the first place. In each place the layers do the same with another input,
-    and the gradient of a parameter is the sum of what comes from each.
+    Parameters are named after the first place. In each place the layers are applied to another
+    input, and the gradient of a parameter is the sum over the places.
 
-    Shapes: those of the layers, in a row.
+    Shapes: those of the layers in sequence.
 
     Parameters
     ----------
@@ -243,9 +242,8 @@ class Shared(Container):
 
     Notes
     -----
-    Places are the same if they hold the same object; two objects that were made alike share
-    nothing. It ends at the network: two networks with the same ``Shared`` have parameters of their
-    own.
+    Only the same object has the same parameters: two objects with equal arguments do not. Two
+    networks with the same ``Shared`` have different parameters.
 
     Examples
     --------

@@ -8,14 +8,20 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from chainrule.engine.backends import is_compiled
+from chainrule.kernels import context
+from chainrule.layers.activation_derivatives import Derivative, activation
 from chainrule.layers.custom_functions import (
     function_name,
     parameter_names,
 )
 from chainrule.layers.layer import Layer
-from chainrule.operations.operation import Function, Operation, Tensor, View
+from chainrule.operations.operation import Function, Tensor
+from chainrule.plan.argument import rows_of
 from chainrule.plan.builder import PlanBuilder
+from chainrule.plan.call import Call
 
 # Where a function that has no derivative with it must be what its complex step says.
 SAMPLES = np.concatenate([np.linspace(-3.1, 3.0, 40), [-30.0, 30.0, -300.0, 300.0]])
@@ -43,15 +49,20 @@ class Activation(Layer):
         or of both, ``df(x, y)``. Without it, it is found by a complex step: f must be analytic,
         and made of what takes complex numbers, such as ``np.exp``. That takes several times as
         long as a derivative that is given.
+    d2f, d3f : functions, optional
+        The second and the third derivative by f's input, with arguments as df has them: for
+        derivatives of higher order. Tangents need f and df, :func:`hvp` and the like d2f, and what
+        is trained on second derivatives by the input d3f.
     name : str, optional
         As of every layer.
 
     Raises
     ------
     TypeError
-        If f or df is no function of one number (df: of two).
+        If f or a derivative is no function of one number (a derivative: of two).
     ValueError
-        If there is no df, and f does not take complex numbers or is not analytic.
+        If there is no df, and f does not take complex numbers or is not analytic; or if there is a
+        d3f without a d2f.
 
     Notes
     -----
@@ -77,6 +88,8 @@ class Activation(Layer):
 
     f: Callable[..., Any]
     df: Callable[..., Any] | None = None
+    d2f: Callable[..., Any] | None = None
+    d3f: Callable[..., Any] | None = None
 
     def __post_init__(self) -> None:
         _check(self.f, "f", 1)
@@ -85,34 +98,34 @@ class Activation(Layer):
             _check_analytic(f, lambda x: f(complex(x, STEP)).imag / STEP)
         else:
             _check(self.df, "df", 2)
+        if self.d2f is not None:
+            _check(self.d2f, "d2f", 2)
+        if self.d3f is not None:
+            _check(self.d3f, "d3f", 2)
+            if self.d2f is None:
+                raise ValueError("Activation has a d3f, but no d2f.")
 
     def __repr__(self) -> str:
-        functions = [self.f] if self.df is None else [self.f, self.df]
-        return f"Activation({', '.join(map(function_name, functions))})"
+        functions = (self.f, self.df, self.d2f, self.d3f)
+        return f"Activation({', '.join(function_name(f) for f in functions if f is not None)})"
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
         from chainrule.kernels import elementwise  # loads Numba
 
-        reads = ["x"]
-        backward_label = f"the backward of {self!r} (layer {plan.path})"
+        by, derivatives = "", []
         if self.df is None:
             _check_compiled(self.f)
-            slope, reads = elementwise.complex_step(self.f), ["x", "y"]
-            backward = elementwise.loop_backward_from_both(slope)
-            backward_label += ", by a complex step"
-        elif len(parameter_names(self.df)) == 2:
-            backward, reads = elementwise.loop_backward_from_both(self.df), ["x", "y"]
-        else:
-            backward = elementwise.loop_backward(self.df)
-            reads = ["y"] if parameter_names(self.df) == ("y",) else ["x"]
+            slope, by = elementwise.complex_step(self.f), ", by a complex step"
+            derivatives.append(Derivative(elementwise.loop_backward_from_both(slope), ("x", "y")))
+        for g in (self.df, self.d2f, self.d3f):
+            if g is not None:
+                names = parameter_names(g)
+                reads = ("x", "y") if len(names) == 2 else ("y",) if names == ("y",) else ("x",)
+                both = len(reads) == 2
+                loop = elementwise.loop_backward_from_both if both else elementwise.loop_backward
+                derivatives.append(Derivative(loop(g), reads))
         label = f"{self!r} (layer {plan.path})"
-        operation = Operation(
-            label,
-            Function(elementwise.loop_forward(self.f), ("x", "y"), f"the forward of {label}"),
-            {"x": Function(backward, ("dy", *reads, "dx"), backward_label)},
-            view=View.FLAT,
-        )
-        return plan.apply(operation, x)
+        return plan.apply(activation(label, elementwise.loop_forward(self.f), derivatives, by), x)
 
 
 def _check(function: Any, name: str, most: int) -> None:
@@ -130,10 +143,30 @@ def _check(function: Any, name: str, most: int) -> None:
 @lru_cache(MOST_CHECKED)
 def _check_compiled(f: Callable[..., Any]) -> None:
     """Do as :func:`_check_analytic` for the compiled form, whose complex powers are less exact."""
-    from chainrule.kernels import elementwise  # loads Numba
+    slopes = dict(zip(SAMPLES.tolist(), _complex_steps(f).tolist(), strict=True))
+    _check_analytic(getattr(f, "py_func", f), lambda x: slopes[x])
 
-    slope = elementwise.complex_step(f)
-    _check_analytic(getattr(f, "py_func", f), lambda x: slope(x, 0.0))
+
+def _complex_steps(f: Callable[..., Any]) -> NDArray[np.float64]:
+    """Return what a complex step finds at each of the samples, by the code that networks run."""
+    from chainrule.kernels import elementwise  # loads Numba
+    from chainrule.kernels.compilation import native_function
+
+    ones, x, slopes = np.ones_like(SAMPLES), SAMPLES.copy(), np.empty_like(SAMPLES)
+    loop = elementwise.loop_backward_from_both(elementwise.complex_step(f))
+    if not is_compiled("numba"):
+        loop(ones, x, ones, slopes)
+        return slopes
+    bases = context.PARAMS, context.DIRECTION, context.GRADS
+    dy, at, dx = (rows_of(base, 0, x.shape, x.itemsize, ndim=1) for base in bases)
+    call = Call(Function(loop, (), "a complex step"), (dy, at, dy, dx))
+    words = np.zeros(context.CONTEXT_SIZE, np.int64)
+    words[[context.LAST, context.ROWS]] = 1
+    words[list(bases)] = [array.ctypes.data for array in (ones, x, slopes)]
+    row = np.array(call.encode({}))
+    compile_function: Any = native_function  # whose module has no types
+    compile_function(call.function, call.kinds, x.dtype)(row.ctypes.data, words.ctypes.data)
+    return slopes
 
 
 def _check_analytic(f: Callable[..., Any], find_slope: Callable[[float], Any]) -> None:

@@ -11,7 +11,7 @@ from chainrule.layers.graph import shape_text
 from chainrule.layers.layer import Parameter
 from chainrule.operations.operation import Shape
 
-RESERVED = frozenset({"x", "y", "dy", "dx", "saved", "self"})
+RESERVED = frozenset({"x", "y", "dy", "dx", "x_dot", "y_dot", "saved", "self"})
 
 
 def parameter_names(function: Callable[..., Any]) -> tuple[str, ...]:
@@ -29,12 +29,16 @@ def function_name(function: Callable[..., Any]) -> str:
 
 
 def check_function(
-    function: Any, owner: str, allowed: Sequence[str], required: Sequence[str]
+    function: Any,
+    owner: str,
+    allowed: Sequence[str],
+    required: Sequence[str],
+    read: Sequence[str] = (),
 ) -> tuple[str, ...]:
     """Return the names of a function's parameters.
 
-    TypeError unless they are among ``allowed`` and include all ``required``. ``owner`` is what
-    messages call the function.
+    TypeError unless they are among ``allowed`` and include all ``required``, which it writes, and
+    all that it must ``read``. ``owner`` is what messages call the function.
     """
     if not callable(function):
         raise TypeError(f"{owner} must be a function, not {function!r}.")
@@ -48,6 +52,9 @@ def check_function(
     for name in required:
         if name not in names:
             raise TypeError(f"{owner} must take {name!r}, an array for it to write into.")
+    for name in read:
+        if name not in names:
+            raise TypeError(f"{owner} must take {name!r}, on which its result depends.")
     return names
 
 
@@ -58,7 +65,8 @@ def check_parameters(parameters: Any, owner: str) -> dict[str, Parameter]:
     for name, parameter in parameters.items():
         if not isinstance(name, str) or not name.isidentifier():
             raise ValueError(f"{owner} has the name {name!r}, which is no name of an argument.")
-        if name in RESERVED or (name.startswith("d_") and name[2:] in parameters):
+        others = name.removeprefix("d_"), name.removesuffix("_dot")
+        if name in RESERVED or any(other != name and other in parameters for other in others):
             raise ValueError(f"{owner} has the name {name!r}, which stands for something else.")
         if not isinstance(parameter, Parameter):
             raise TypeError(f"{owner}[{name!r}] must be a cr.Parameter, not {parameter!r}.")

@@ -1,4 +1,4 @@
-"""Elements left out at random, while a network is trained."""
+"""Dropout: elements set to 0 at random in training."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -6,14 +6,14 @@ from typing import ClassVar
 from chainrule.layers.layer import Layer
 from chainrule.operations.operation import Tensor
 from chainrule.plan.builder import PlanBuilder
-from chainrule.utils.arguments import share_below_one
+from chainrule.utils.arguments import fraction_below_one
 
 __all__ = ["Dropout"]
 
 
 @dataclass(frozen=True)
 class Dropout(Layer):
-    """Leaves out each element with probability p, and multiplies the others by ``1 / (1 - p)``.
+    """Set each element to 0 with probability p, and multiply the others by ``1 / (1 - p)``.
 
     It does so in the steps of :func:`fit`, and in ``net.forward``, where each call has another
     mask, and the ``backward`` after it the same. Everywhere else it is the identity: in
@@ -53,7 +53,7 @@ class Dropout(Layer):
     """
 
     differs_in_training: ClassVar[bool] = True
-    number_checks: ClassVar = {"p": share_below_one}
+    number_checks: ClassVar = {"p": fraction_below_one}
     p: float = 0.5
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:

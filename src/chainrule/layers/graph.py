@@ -17,13 +17,13 @@ from chainrule.utils.arrays import FloatArray
 from chainrule.utils.terminal import printable
 
 INPUT = -1  # the place of the network's input among the nodes
-# Numbers that a layer may give for one row, a gigabyte of float32. Without a bound, a few layers
-# that put their input beside itself ask for any amount of memory.
+# The largest number of outputs of a layer for one row, a gigabyte of float32. Without a limit, a
+# few layers that concatenate their input with itself could need any amount of memory.
 MOST_NUMBERS = 1 << 28
 
 
 class Node(NamedTuple):
-    """A layer in its place.
+    """A layer at its place in the network.
 
     Attributes
     ----------
@@ -44,19 +44,19 @@ class Node(NamedTuple):
 
     @property
     def is_first(self) -> bool:
-        """Whether it is not a shared layer in another place than its first."""
+        """Whether this is the layer's first place; only a shared layer has others."""
         return self.owner == self.path
 
 
 class Graph(NamedTuple):
-    """Nodes, each after all that it takes, and those of them that are the network's outputs."""
+    """Nodes in topological order, and the positions of the network's outputs."""
 
     nodes: tuple[Node, ...]
     outputs: tuple[int, ...]
 
     @property
     def is_chain(self) -> bool:
-        """Whether each layer takes what the one before it gives, and none is shared."""
+        """Whether each layer's input is the output of the one before, and none is shared."""
         return len(self.outputs) == 1 and all(
             node.inputs == (position - 1,) and node.is_first
             for position, node in enumerate(self.nodes)
@@ -98,7 +98,7 @@ class Graph(NamedTuple):
                 node.layer.check_training_batch(rows, shape)
             except ValueError as error:
                 raise ValueError(
-                    f"{written(node.layer)} (layer {node.path}) {error}, but a batch has "
+                    f"{layer_text(node.layer)} (layer {node.path}) {error}, but a batch has "
                     f"{rows} row{'s' * (rows != 1)} of shape {shape_text(shape)}."
                 ) from None
 
@@ -107,28 +107,30 @@ class Graph(NamedTuple):
         for node in self.nodes:
             parameters = node.layer.parameters() if node.is_first else {}
             for name, parameter in parameters.items():
-                fan_in = parameters["weight"].shape[0] if "weight" in parameters else 1
+                fan_in = parameter.fan_in
+                if fan_in is None:
+                    fan_in = parameters["weight"].shape[0] if "weight" in parameters else 1
                 yield f"{node.owner}.{name}", parameter.initializer(parameter.shape, fan_in, rng)
 
 
 def graph_of(elements: Iterable[Element]) -> Graph:
-    """Return the graph of elements in a row; ValueError if a Branch is not the last of them."""
+    """Return the graph of a sequence of elements; ValueError if a Branch is not the last one."""
     placing = _Placing()
-    outputs = placing.in_a_row(tuple(elements), "", "", INPUT, is_last=True)
+    outputs = placing.in_sequence(tuple(elements), "", "", INPUT, is_last=True)
     return Graph(tuple(placing.nodes), outputs)
 
 
 class _Placing:
-    """Puts elements in their places, from the input on."""
+    """Appends the elements as nodes, from the input on."""
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
         self._owners: dict[Shared, str] = {}
 
-    def in_a_row(
+    def in_sequence(
         self, elements: Sequence[Element], path: str, owner: str, x: int, is_last: bool
     ) -> tuple[int, ...]:
-        """Place each behind the one before it; return the nodes that are the last one's outputs.
+        """Place each after the one before; return the nodes of the last one's outputs.
 
         ``path`` and ``owner`` are the prefixes of the elements' paths and owners.
         """
@@ -141,9 +143,9 @@ class _Placing:
     def place(
         self, element: Element, path: str, owner: str, x: int, is_last: bool
     ) -> tuple[int, ...]:
-        """Place one behind node x."""
+        """Place one element after node x; return the nodes of its outputs."""
         if isinstance(element, Group):
-            return self.in_a_row(element.layers, f"{path}.", f"{owner}.", x, is_last)
+            return self.in_sequence(element.layers, f"{path}.", f"{owner}.", x, is_last)
         if not isinstance(element, Container):
             return self._append(path, element, (x,), owner)
         if isinstance(element, Branch) and not is_last:
@@ -153,13 +155,13 @@ class _Placing:
             )
         if isinstance(element, Shared):
             owner = self._owners.setdefault(element, owner)
-        if element.side_by_side:
+        if element.is_parallel:
             ends = tuple(
                 self.place(part, f"{path}.{i}", f"{owner}.{i}", x, False)[0]
                 for i, part in enumerate(element.parts)
             )
         else:
-            ends = self.in_a_row(element.parts, f"{path}.", f"{owner}.", x, False)
+            ends = self.in_sequence(element.parts, f"{path}.", f"{owner}.", x, False)
         merged = element.merged_values(x, ends)
         return self._append(path, element, tuple(merged), owner) if merged else ends
 
@@ -171,7 +173,7 @@ class _Placing:
 
 
 def check_names(graph: Graph) -> None:
-    """Raise an error unless each name is a text, and no two layers have the same."""
+    """Raise an error unless all names are strings, and different."""
     paths: dict[str, str] = {}
     for node in graph.nodes:
         name, path = node.layer.name, node.path
@@ -193,7 +195,7 @@ def check_places(graph: Graph) -> None:
     for node in graph.nodes:
         if node.layer.takes_codes and node.inputs != (INPUT,):
             raise ValueError(
-                f"{written(node.layer)} (layer {node.path}) takes codes: it must be given the "
+                f"{layer_text(node.layer)} (layer {node.path}) takes codes: it must be given the "
                 "network's input, not the output of another layer."
             )
 
@@ -203,16 +205,16 @@ def kind_of(layer: Layer) -> str:
     return type(layer).__name__ + (f" {layer.name!r}" if layer.name else "")
 
 
-def written(layer: Layer) -> str:
-    """Return a layer as it was written; of a container, without its parts."""
-    return layer.brief if isinstance(layer, Container) else repr(layer)
+def layer_text(layer: Layer) -> str:
+    """Return a layer's repr; of a container, without its parts."""
+    return layer.short_repr if isinstance(layer, Container) else repr(layer)
 
 
 def output_shapes(graph: Graph, shape: Shape | None, source: str = "") -> list[Shape | None]:
-    """Return every layer's output shape, as far as they follow from the input's ``shape``.
+    """Return every layer's output shape, None where it is not known from the input's ``shape``.
 
-    Without one, the first linear layer tells; but its input may have more axes than it asks for,
-    so what a Flatten makes of them stays open. ``source`` is what gives the input, for messages.
+    Without ``shape``, the first linear layer's expected shape is used; but its input may have more
+    axes, so that the output of a Flatten is not known. ``source`` names the input in messages.
     """
     if shape is not None and 0 in shape:
         raise ValueError(f"{source} must have no empty axis, but its shape is {shape_text(shape)}.")
@@ -221,7 +223,7 @@ def output_shapes(graph: Graph, shape: Shape | None, source: str = "") -> list[S
     assumed = shape is None
     for position, node in enumerate(graph.nodes):
         layer, first = node.layer, node.inputs[0]
-        called = f"{written(layer)} (layer {node.path})"
+        called = f"{layer_text(layer)} (layer {node.path})"
         if shapes[first] is None and layer.expected_shape is not None:
             shapes[first] = layer.expected_shape
             givers[first] = f"{called} takes the same in"
@@ -252,18 +254,18 @@ def output_shapes(graph: Graph, shape: Shape | None, source: str = "") -> list[S
 
 
 def lower(graph: Graph, plan: PlanBuilder, x: Tensor, *, retain: bool = False) -> list[Tensor]:
-    """Append all layers' steps to ``plan``; return the outputs, each in a buffer of its own.
+    """Append all layers' steps to ``plan``; return the outputs, each in its own buffer.
 
-    With ``retain``, each layer's gradient gets a buffer of its own: a layer that passes on its
-    input, which others read too, is a copy then.
+    With ``retain``, the gradient of each layer has its own buffer: a layer that returns its input
+    becomes a copy if other layers read that input too.
     """
     tensors = {INPUT: x}
-    takers = Counter(i for node in graph.nodes for i in node.inputs)
+    uses = Counter(i for node in graph.nodes for i in node.inputs)
     for position, node in enumerate(graph.nodes):
         plan.layer, plan.prefix = position, f"{node.owner}."
         before = tensors[node.inputs[0]]
         tensor = node.layer.lower(plan, *(tensors[i] for i in node.inputs))
-        if retain and tensor.buffer is before.buffer and takers[node.inputs[0]] > 1:
+        if retain and tensor.buffer is before.buffer and uses[node.inputs[0]] > 1:
             tensor = plan.rescale(tensor, 1.0)
         tensors[position] = tensor
     outputs: list[Tensor] = []
@@ -275,7 +277,7 @@ def lower(graph: Graph, plan: PlanBuilder, x: Tensor, *, retain: bool = False) -
 
 
 def shape_text(shape: tuple[int, ...] | None) -> str:
-    """Return a shape as messages show it, the batch in front."""
+    """Return a shape as text for messages, with the batch first."""
     if shape is None:
         return "depends on the input"
     return f"(n, {', '.join(map(str, shape))})" if shape else "(n,)"

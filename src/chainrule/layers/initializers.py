@@ -1,4 +1,4 @@
-"""How parameters begin. Formulas and names follow torch.nn.init.
+"""Initializers of parameters. Formulas and names follow torch.nn.init.
 
 Each is a small spec that a layer takes, as in ``Linear(3, 2, weight_init=Orthogonal())``. For a
 weight of shape ``(in, out)``, the fan-in is ``in`` and the fan-out is ``out``.
@@ -9,10 +9,13 @@ from __future__ import annotations  # naming np.random.Generator would load nump
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from math import prod, sqrt
+from typing import ClassVar
 
 import numpy as np
 
+from chainrule.utils.arguments import Numbers, at_least_zero, real
 from chainrule.utils.arrays import FloatArray
+from chainrule.utils.public import listing
 
 Shape = tuple[int, ...]
 
@@ -30,9 +33,11 @@ __all__ = [
     "Zeros",
 ]
 
+__dir__ = listing(__all__)
+
 
 class Initializer(ABC):
-    """Makes the first values of a parameter; derive from it to make your own.
+    """Computes the initial values of a parameter; derive from it to make your own.
 
     Examples
     --------
@@ -52,8 +57,15 @@ class Initializer(ABC):
         """Return float64 values of ``shape``, drawn from ``rng``."""
 
 
+class _OfNumbers(Numbers, Initializer):
+    """An initializer that is made with numbers."""
+
+    def __post_init__(self) -> None:
+        self.check_numbers()
+
+
 @dataclass(frozen=True)
-class Constant(Initializer):
+class Constant(_OfNumbers):
     """The same value everywhere.
 
     Examples
@@ -64,6 +76,7 @@ class Constant(Initializer):
            [0.5, 0.5, 0.5]])
     """
 
+    number_checks: ClassVar = {"value": real}
     value: float = 0.0
 
     def __call__(self, shape: Shape, fan_in: int, rng: np.random.Generator) -> FloatArray:
@@ -84,7 +97,7 @@ class Zeros(Constant):
 
 
 @dataclass(frozen=True)
-class Normal(Initializer):
+class Normal(_OfNumbers):
     """Normally distributed, with a mean and a standard deviation.
 
     Examples
@@ -95,6 +108,7 @@ class Normal(Initializer):
            [ 0.01, -0.05,  0.04]])
     """
 
+    number_checks: ClassVar = {"mean": real, "std": at_least_zero}
     mean: float = 0.0
     std: float = 1.0
 
@@ -103,7 +117,7 @@ class Normal(Initializer):
 
 
 @dataclass(frozen=True)
-class Uniform(Initializer):
+class Uniform(_OfNumbers):
     """Uniform between two bounds.
 
     Examples
@@ -114,6 +128,7 @@ class Uniform(Initializer):
            [-0.97,  0.63,  0.83]])
     """
 
+    number_checks: ClassVar = {"low": real, "high": real}
     low: float = 0.0
     high: float = 1.0
 
@@ -123,7 +138,7 @@ class Uniform(Initializer):
 
 @dataclass(frozen=True)
 class UniformByFanIn(Initializer):
-    """Uniform within ``1 / sqrt(fan_in)``: how PyTorch begins the bias of a linear layer.
+    """Uniform within ``1 / sqrt(fan_in)``, as PyTorch initializes the bias of a linear layer.
 
     Examples
     --------
@@ -139,8 +154,8 @@ class UniformByFanIn(Initializer):
 
 
 @dataclass(frozen=True)
-class KaimingUniform(Initializer):
-    """Uniform, keeping the variance of the signal through leaky ReLUs of negative slope ``a``.
+class KaimingUniform(_OfNumbers):
+    """Uniform, preserving the variance of the signal through leaky ReLUs of negative slope ``a``.
 
     The bound is ``gain * sqrt(3 / fan_in)`` with ``gain = sqrt(2 / (1 + a**2))``.
 
@@ -156,6 +171,7 @@ class KaimingUniform(Initializer):
            [-1.67,  1.09,  1.43]])
     """
 
+    number_checks: ClassVar = {"a": real}
     a: float = 0.0
 
     def __call__(self, shape: Shape, fan_in: int, rng: np.random.Generator) -> FloatArray:
@@ -164,8 +180,8 @@ class KaimingUniform(Initializer):
 
 
 @dataclass(frozen=True)
-class KaimingNormal(Initializer):
-    """Normal, keeping the variance of the signal through leaky ReLUs of negative slope ``a``.
+class KaimingNormal(_OfNumbers):
+    """Normal, preserving the variance of the signal through leaky ReLUs of negative slope ``a``.
 
     The standard deviation is ``gain / sqrt(fan_in)`` with ``gain = sqrt(2 / (1 + a**2))``.
 
@@ -181,6 +197,7 @@ class KaimingNormal(Initializer):
            [ 0.1 , -0.54,  0.36]])
     """
 
+    number_checks: ClassVar = {"a": real}
     a: float = 0.0
 
     def __call__(self, shape: Shape, fan_in: int, rng: np.random.Generator) -> FloatArray:
@@ -188,7 +205,7 @@ class KaimingNormal(Initializer):
 
 
 @dataclass(frozen=True)
-class XavierUniform(Initializer):
+class XavierUniform(_OfNumbers):
     """Uniform within ``gain * sqrt(6 / (fan_in + fan_out))``.
 
     References
@@ -204,6 +221,7 @@ class XavierUniform(Initializer):
            [-1.06,  0.69,  0.9 ]])
     """
 
+    number_checks: ClassVar = {"gain": real}
     gain: float = 1.0
 
     def __call__(self, shape: Shape, fan_in: int, rng: np.random.Generator) -> FloatArray:
@@ -212,7 +230,7 @@ class XavierUniform(Initializer):
 
 
 @dataclass(frozen=True)
-class XavierNormal(Initializer):
+class XavierNormal(_OfNumbers):
     """Normal with standard deviation ``gain * sqrt(2 / (fan_in + fan_out))``.
 
     References
@@ -228,6 +246,7 @@ class XavierNormal(Initializer):
            [ 0.07, -0.34,  0.23]])
     """
 
+    number_checks: ClassVar = {"gain": real}
     gain: float = 1.0
 
     def __call__(self, shape: Shape, fan_in: int, rng: np.random.Generator) -> FloatArray:
@@ -235,7 +254,7 @@ class XavierNormal(Initializer):
 
 
 @dataclass(frozen=True)
-class Orthogonal(Initializer):
+class Orthogonal(_OfNumbers):
     """A random matrix with orthonormal rows or columns, whichever are fewer, times ``gain``.
 
     References
@@ -251,6 +270,7 @@ class Orthogonal(Initializer):
            [-0.3 ,  0.65,  0.7 ]])
     """
 
+    number_checks: ClassVar = {"gain": real}
     gain: float = 1.0
 
     def __call__(self, shape: Shape, fan_in: int, rng: np.random.Generator) -> FloatArray:

@@ -1,4 +1,4 @@
-"""What a layer is, and what else may stand among layers."""
+"""The base class of layers, and of groups of layers."""
 
 from __future__ import annotations
 
@@ -15,19 +15,25 @@ from chainrule.utils.arguments import Numbers, integer
 
 @dataclass(frozen=True)
 class Parameter:
-    """A trainable array of a layer: its shape, and how it begins.
+    """A trainable array of a layer: its shape, and the initializer of its values.
 
     Parameters
     ----------
     shape : tuple of int
         Each at least 0.
     initializer : Initializer
-        Of :mod:`chainrule.initializers`, or your own.
+        One of :mod:`chainrule.initializers`, or your own.
+    fan_in : int, optional
+        The number of inputs that one output is a sum over, by which initializers scale. By default
+        the length of the first axis of the layer's ``weight``, and 1 without one.
+    torch_axes : tuple of int, optional
+        The order of these axes in PyTorch's parameter, as in :func:`numpy.transpose`: ``(1, 0)``
+        for a linear layer's weight. By default the same order.
 
     Raises
     ------
     ValueError, TypeError
-        If it is no shape, or no initializer.
+        If an argument is wrong.
 
     Examples
     --------
@@ -38,6 +44,8 @@ class Parameter:
 
     shape: Shape
     initializer: Initializer
+    fan_in: int | None = None
+    torch_axes: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.shape, tuple | list):
@@ -50,6 +58,15 @@ class Parameter:
             raise TypeError(
                 "A parameter's initializer must be one such as cr.initializers.Zeros(), not "
                 f"{self.initializer!r}."
+            )
+        if self.fan_in is not None:
+            object.__setattr__(
+                self, "fan_in", integer(self.fan_in, "A parameter's fan_in", least=1)
+            )
+        axes = self.torch_axes
+        if axes is not None and sorted(axes) != list(range(len(shape))):
+            raise ValueError(
+                f"A parameter's torch_axes must be an order of its {len(shape)} axes, not {axes!r}."
             )
 
 
@@ -72,20 +89,20 @@ class Buffer(NamedTuple):
 
 @dataclass(frozen=True)
 class Layer(Numbers):
-    """A link of the chain, described.
+    """The base of layers, which are immutable descriptions.
 
-    A subclass says what comes out for what goes in (:meth:`output_shape`), which parameters it
-    has, and which steps it becomes (:meth:`lower`). Shapes leave out the batch.
+    A subclass defines its :meth:`output_shape`, its :meth:`parameters`, and its steps in a plan
+    (:meth:`lower`). Shapes are without the batch.
 
     Parameters
     ----------
     name : str, optional
-        What messages and :func:`chainrule.explain` call it; a network has each name once.
+        Used in messages and by :func:`chainrule.explain`; unique in a network.
     """
 
     name: str | None = field(default=None, kw_only=True, repr=False)
 
-    # Whether the output's last axis follows from the input's last axis alone.
+    # Whether the length of the output's last axis depends on that of the input's last axis alone.
     by_last_axis: ClassVar[bool] = True
     # Whether it does something else in a training step than where the network predicts.
     differs_in_training: ClassVar[bool] = False
@@ -98,7 +115,7 @@ class Layer(Numbers):
 
     @property
     def expected_shape(self) -> Shape | None:
-        """The shortest input shape that the layer asks for; None if any will do."""
+        """The shortest input shape that the layer accepts; None if it accepts any."""
         return None
 
     def output_shape(self, input_shape: Shape) -> Shape:
@@ -123,12 +140,12 @@ class Layer(Numbers):
         """
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
-        """Append the layer's steps to ``plan``; return the tensor that leaves it."""
+        """Append the layer's steps to ``plan``; return the output."""
         raise NotImplementedError
 
 
 class Group:
-    """Layers in a row that stand among others as one element, as a network does.
+    """A sequence of layers as one element among others, as a network in a network.
 
     Attributes
     ----------

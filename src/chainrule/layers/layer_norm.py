@@ -85,7 +85,7 @@ class LayerNorm(Layer):
         return parameters
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
-        saved = {"scale": (*x.shape[:-1], 1)}
+        saved = {"scale": Tensor((*x.shape[:-1], 1))}
         y = plan.apply(self.operation, x, numbers={"eps": float(self.eps)}, saved=saved)
         if not self.affine:
             return y

@@ -6,7 +6,7 @@ from chainrule.layers.initializers import Initializer, KaimingUniform, UniformBy
 from chainrule.layers.layer import Layer, Parameter
 from chainrule.operations.operation import Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
-from chainrule.utils.arguments import integer
+from chainrule.utils.arguments import flag, integer
 
 __all__ = ["Linear"]
 
@@ -25,7 +25,7 @@ class Linear(Layer):
     bias : bool
         Whether there is a bias.
     weight_init, bias_init : Initializer, optional
-        How weight and bias begin; by default as in PyTorch, uniform within
+        The initializers of weight and bias; by default as in PyTorch, uniform within
         ``1 / sqrt(in_features)``.
 
     Raises
@@ -33,7 +33,7 @@ class Linear(Layer):
     ValueError
         If a size is less than 1.
     TypeError
-        If a size is no integer, or an initializer none.
+        If a size is not an integer, or an initializer is not an initializer.
 
     Examples
     --------
@@ -53,6 +53,7 @@ class Linear(Layer):
         for name in ("in_features", "out_features"):
             size = integer(getattr(self, name), f"Linear's {name}", least=1)
             object.__setattr__(self, name, size)
+        object.__setattr__(self, "bias", flag(self.bias, "Linear's bias"))
         for name in ("weight_init", "bias_init"):
             if not isinstance(getattr(self, name), Initializer):
                 raise TypeError(
@@ -75,10 +76,11 @@ class Linear(Layer):
         return (*input_shape[:-1], self.out_features)
 
     def parameters(self) -> dict[str, Parameter]:
-        weight = Parameter((self.in_features, self.out_features), self.weight_init)
+        shape, fan_in = (self.in_features, self.out_features), self.in_features
+        weight = Parameter(shape, self.weight_init, fan_in, torch_axes=(1, 0))
         if not self.bias:
             return {"weight": weight}
-        return {"weight": weight, "bias": Parameter((self.out_features,), self.bias_init)}
+        return {"weight": weight, "bias": Parameter((self.out_features,), self.bias_init, fan_in)}
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
         uses = {

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.layers.custom_functions import check_parameters
+from chainrule.layers.custom_tangent import (
+    Rule,
+    TangentFunctions,
+    dots,
+    tangent_by,
+    tangent_of_bilinear,
+)
 from chainrule.layers.graph import kind_of
 from chainrule.layers.layer import Layer
 from chainrule.layers.returned import checked, pair
@@ -27,7 +34,16 @@ class NumPyLayer(Layer):
     anything that can be converted to it. Derivatives of single rows, as of :func:`jacobian`, take
     each row of y to follow from its row of x.
 
-    A subclass may have arguments of its own, in an ``__init__`` or as a frozen dataclass.
+    A subclass may have arguments of its own, in an ``__init__`` or as a frozen dataclass. For
+    forward mode, it also has a :meth:`tangent`; for second derivatives, a :meth:`tangent_backward`
+    as well; or it is ``linear``.
+
+    Attributes
+    ----------
+    linear : bool
+        False. A subclass that says True is linear in x, and, where there are parameters, in all of
+        these together, without a constant: as ``x * scale``, or ``x @ weight``, is. Then all
+        derivatives follow from forward and backward.
 
     Examples
     --------
@@ -49,6 +65,7 @@ class NumPyLayer(Layer):
     """
 
     by_last_axis = False
+    linear: ClassVar[bool] = False
 
     # Two layers are the same if they are one, unless a subclass is a dataclass.
     __eq__ = object.__eq__
@@ -80,6 +97,72 @@ class NumPyLayer(Layer):
         """
         raise NotImplementedError(f"{type(self).__name__} has no backward.")
 
+    def tangent(self, x_dot: Array, saved: Any, **dots: Array) -> Any:
+        """Return how fast y changes.
+
+        Parameters
+        ----------
+        x_dot : array of x's shape
+            How fast x changes.
+        saved
+            What forward returned beside y.
+        **dots : arrays
+            How fast each parameter changes, by its name with ``_dot`` behind it; write them as
+            arguments: ``tangent(self, x_dot, saved, weight_dot)``.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no tangent.")
+
+    def tangent_backward(
+        self, dy: Array, x_dot: Array, saved: Any, **dots: Array
+    ) -> tuple[Any, Mapping[str, Any]]:
+        """Return the loss's gradient by x through the tangent, and a dict of those by parameters.
+
+        The tangent depends on x and on the parameters as well; that by x_dot is what
+        :meth:`backward` returns.
+
+        Parameters
+        ----------
+        dy : array of y's shape
+            The loss's gradient by what :meth:`tangent` returned.
+        x_dot, saved, **dots
+            As tangent got them.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no tangent_backward.")
+
+    def check_numbers(self, dtype: np.dtype | None = None) -> None:
+        """Check the numbers, and what the functions take; done when a network is made."""
+        super().check_numbers(dtype)
+        names = list(check_parameters(self.parameters(), f"{type(self).__name__}'s parameters"))
+        if not self._has("forward"):
+            raise TypeError(
+                f"{type(self).__name__} has no forward(self, {', '.join(['x', *names])})."
+            )
+        self._check_names("forward", ["x"], names)
+        if self._has("backward"):
+            self._check_names("backward", ["dy", "saved"], [])
+        changes = dots(names)
+        if self._has("tangent"):
+            self._check_names("tangent", ["x_dot", "saved"], changes)
+        if self._has("tangent_backward"):
+            self._check_names("tangent_backward", ["dy", "x_dot", "saved"], changes)
+            if not self._has("tangent"):
+                raise TypeError(f"{type(self).__name__} has a tangent_backward, but no tangent.")
+        if self.linear and self._has("tangent"):
+            raise TypeError(f"{type(self).__name__} must have either a tangent or linear = True.")
+
+    def _check_names(self, function: str, first: Sequence[str], names: Sequence[str]) -> None:
+        """Check a function's parameters: their number, and what is given by name."""
+        takes = list(inspect.signature(getattr(self, function)).parameters)
+        if len(takes) != len(first) + len(names) or takes[len(first) :] != [*names]:
+            raise TypeError(
+                f"{type(self).__name__}.{function} must take "
+                f"(self, {', '.join([*first, *names])}), as parameters() says, not "
+                f"(self, {', '.join(takes)})."
+            )
+
+    def _has(self, function: str) -> bool:
+        return getattr(type(self), function) is not getattr(NumPyLayer, function)
+
     def output_shape(self, input_shape: Shape) -> Shape:
         """Return the output's shape without the batch.
 
@@ -102,37 +185,51 @@ class NumPyLayer(Layer):
         return result
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
-        parameters = check_parameters(self.parameters(), f"{type(self).__name__}'s parameters")
-        takes = list(inspect.signature(self.forward).parameters)
-        if takes[1:] != list(parameters):
-            raise TypeError(
-                f"{type(self).__name__}.forward must take (self, {', '.join(['x', *parameters])}), "
-                f"as parameters() says, not (self, {', '.join(takes)})."
-            )
-        where = f"{kind_of(self)} (layer {plan.path})"
-        names = list(parameters)
-        calls = _Calls(self, names, where)
-        takes_forward = ("x", "y", *names)
-        writes = ("dx", *(f"d_{name}" for name in names))
-        operation = Operation(
-            where,
-            Function(calls.forward, takes_forward, f"the forward of {where}", can_compile=False),
-            {
-                "x": Function(
-                    calls.backward, ("dy", *writes), f"the backward of {where}", can_compile=False
-                )
-            },
-        )
-        uses = {name: plan.parameter(name, own.shape) for name, own in parameters.items()}
+        self.check_numbers()
+        uses = {name: plan.parameter(name, own.shape) for name, own in self.parameters().items()}
+        operation = self._operation(f"{kind_of(self)} (layer {plan.path})", list(uses))
         return plan.apply(operation, x, shape=self.output_shape(x.shape), parameters=uses)
+
+    def _operation(self, where: str, names: list[str]) -> Operation:
+        calls = _Calls(self, names, where)
+        gradients = [f"d_{name}" for name in names]
+        return Operation(
+            where,
+            calls.function("forward", "x", "y", *names),
+            {"x": calls.function("backward", "dy", "dx", *gradients)},
+            tangent=self._tangent(calls, names, where),
+        )
+
+    def _tangent(self, calls: _Calls, names: list[str], where: str) -> Rule | None:
+        if self.linear:
+            return tangent_of_bilinear(lambda: self._operation(where, names))
+        if not self._has("tangent"):
+            return None
+        changes, gradients = dots(names), [f"d_{name}" for name in names]
+        backward = None
+        if self._has("tangent_backward"):
+            backward = calls.function("tangent_backward", "dy", "x_dot", "dx", *changes, *gradients)
+        return tangent_by(
+            TangentFunctions(
+                calls.function("tangent", "x_dot", "y_dot", *changes),
+                calls.function("backward", "dy", "dx", *gradients),
+                backward,
+                f"{where} has a tangent, but no tangent_backward, which second derivatives need.",
+            )
+        )
 
 
 class _Calls:
-    """The two functions as a plan calls them: with arrays to write into, and what is saved here."""
+    """The functions as a plan calls them: with arrays to write into, and what is saved here."""
 
     def __init__(self, layer: NumPyLayer, names: list[str], where: str) -> None:
         self._layer, self._names, self._where = layer, names, where
         self._saved: Any = None
+
+    def function(self, name: str, *names: str) -> Function:
+        """Return one of them, which takes what is named so."""
+        label = f"the {name} of {self._where}"
+        return Function(getattr(self, name), names, label, can_compile=False)
 
     def forward(self, x: Array, y: Array, *parameters: Array) -> None:
         own = {name: value.copy() for name, value in zip(self._names, parameters, strict=True)}
@@ -142,8 +239,28 @@ class _Calls:
         y[...] = checked(value, "y", y, label, x)
 
     def backward(self, dy: Array, dx: Array, *gradients: Array) -> None:
-        label = f"The backward of {self._where}"
-        value, by_name = pair(self._layer.backward(dy.copy(), self._saved), label, "dx, gradients")
+        result = self._layer.backward(dy.copy(), self._saved)
+        self._write_gradients(result, "backward", dy, dx, gradients)
+
+    def tangent(self, x_dot: Array, y_dot: Array, *changes: Array) -> None:
+        result = self._layer.tangent(x_dot.copy(), self._saved, **self._by_name(changes))
+        y_dot[...] = checked(result, "y_dot", y_dot, f"The tangent of {self._where}", x_dot)
+
+    def tangent_backward(self, dy: Array, x_dot: Array, dx: Array, *others: Array) -> None:
+        changes, gradients = others[: len(self._names)], others[len(self._names) :]
+        named = self._by_name(changes)
+        result = self._layer.tangent_backward(dy.copy(), x_dot.copy(), self._saved, **named)
+        self._write_gradients(result, "tangent_backward", dy, dx, gradients)
+
+    def _by_name(self, changes: Sequence[Array]) -> dict[str, Array]:
+        pairs = zip(dots(self._names), changes, strict=True)
+        return {name: change.copy() for name, change in pairs}
+
+    def _write_gradients(
+        self, result: Any, function: str, dy: Array, dx: Array, gradients: Sequence[Array]
+    ) -> None:
+        label = f"The {function} of {self._where}"
+        value, by_name = pair(result, label, "dx, gradients")
         if not isinstance(by_name, Mapping) or by_name.keys() != set(self._names):
             names = ", ".join(self._names) or "nothing, as {}"
             raise TypeError(

@@ -1,4 +1,4 @@
-"""Data on another scale."""
+"""Scaling of the input."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,7 +13,7 @@ __all__ = ["Rescale"]
 
 @dataclass(frozen=True)
 class Rescale(Layer):
-    """Another unit, another zero: ``y = x * scale + offset``, elementwise.
+    """A fixed scale and offset: ``y = x * scale + offset``, elementwise.
 
     At the head of a network it costs nothing, and X may stay as it was recorded: pixels as uint8,
     say. As it is part of the network, ``predict`` does to X what ``fit`` did.

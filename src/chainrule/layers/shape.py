@@ -12,7 +12,7 @@ __all__ = ["Flatten"]
 
 @dataclass(frozen=True)
 class Flatten(Layer):
-    """All axes but the batch in one.
+    """Merge all axes except the batch into one.
 
     Shapes: input ``(n, *)``, output ``(n, product of *)``.
 

@@ -1,4 +1,4 @@
-"""Losses: how far the output is from what it should be, as one number and its gradient."""
+"""Losses: the distance between outputs and targets as one number, and its gradient."""
 
 from chainrule.losses import classification, regression
 from chainrule.losses.classification import *
@@ -6,7 +6,10 @@ from chainrule.losses.loss import Loss as Loss
 from chainrule.losses.loss import OutputLoss as OutputLoss
 from chainrule.losses.loss import Targets as Targets
 from chainrule.losses.regression import *
+from chainrule.utils.public import listing
 
 __all__: list[str] = []
 __all__ += classification.__all__
 __all__ += regression.__all__
+
+__dir__ = listing(__all__)

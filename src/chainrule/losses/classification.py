@@ -84,7 +84,7 @@ class BCEWithLogitsLoss(OutputLoss):
         targets: Targets,
         sample_weight: FloatArray | None = None,
     ) -> float | None:
-        return _share((outputs[0] > 0) == (targets.values[0] > 0.5), sample_weight)
+        return _weighted_fraction((outputs[0] > 0) == (targets.values[0] > 0.5), sample_weight)
 
 
 @dataclass(frozen=True, repr=False)
@@ -96,7 +96,7 @@ class CrossEntropyLoss(OutputLoss):
     Parameters
     ----------
     label_smoothing : float
-        The share of the target distribution that is spread evenly over all classes; 0 to 1.
+        The fraction of the target distribution that is spread evenly over all classes; 0 to 1.
     weight : sequence of float, optional
         How much each class counts: not negative, and not 0 with label smoothing. A row counts by
         its sample weight times that of its class, in the sum and in what the sum is divided by; in
@@ -107,11 +107,6 @@ class CrossEntropyLoss(OutputLoss):
     ValueError, TypeError
         If label_smoothing or weight is no such number; later, if the output has not as many
         classes as there are weights.
-
-    Notes
-    -----
-    A :class:`MultiLoss` divides all its losses by the same weights, so it takes none with class
-    weights: ``sample_weight`` counts rows for all of them.
 
     References
     ----------
@@ -128,7 +123,7 @@ class CrossEntropyLoss(OutputLoss):
 
     takes_labels = True
     number_checks: ClassVar = {
-        "label_smoothing": arguments.share,
+        "label_smoothing": arguments.fraction,
         "weight": arguments.optional(arguments.several(arguments.at_least_zero)),
     }
     label_smoothing: float = 0.0
@@ -148,7 +143,7 @@ class CrossEntropyLoss(OutputLoss):
         return "cross_entropy" if self.weight is None else "weighted_cross_entropy"
 
     def numbers(self, output_shape: Shape) -> Numbers:
-        smoothing = {"smoothing": float(self.label_smoothing)}
+        smoothing = {"label_smoothing": float(self.label_smoothing)}
         if self.weight is None:
             return smoothing
         if output_shape != (len(self.weight),):
@@ -173,11 +168,11 @@ class CrossEntropyLoss(OutputLoss):
         targets: Targets,
         sample_weight: FloatArray | None = None,
     ) -> float | None:
-        return _share(np.argmax(outputs[0], axis=1) == targets.values[0], sample_weight)
+        return _weighted_fraction(np.argmax(outputs[0], axis=1) == targets.values[0], sample_weight)
 
 
-def _share(right: NDArray[np.bool_], weights: FloatArray | None) -> float:
-    """Return the share of entries that are true, in rows of these weights."""
+def _weighted_fraction(right: NDArray[np.bool_], weights: FloatArray | None) -> float:
+    """Return the weighted fraction of entries that are true."""
     if weights is None:
         return float(np.mean(right))
     return float(np.average(right.reshape(len(right), -1).mean(axis=1), weights=weights))

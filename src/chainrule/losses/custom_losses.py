@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ class _CustomLoss(OutputLoss):
     """
 
     takes_labels: bool  # type: ignore[misc]  # may differ from loss to loss
+    weighs_rows = False
 
     __eq__ = object.__eq__
     __hash__ = object.__hash__
@@ -44,10 +45,27 @@ class _CustomLoss(OutputLoss):
     def as_function(self) -> Function:
         """Return what computes the loss."""
 
+    @abstractmethod
+    def curvature_function(self) -> Function | None:
+        """Return what computes the products with the Hessian by the output, if it is known."""
+
     def head(self, output: Tensor, loss_weight: float = 1.0) -> Head:
-        loss = LossOperation(repr(self), self.as_function(), terms="row", of_user=True)
+        loss = LossOperation(
+            repr(self),
+            self.as_function(),
+            curvature=self.curvature_function(),
+            fisher=self._fisher,
+            terms="row",
+            of_user=True,
+        )
         target_shape = None if self.takes_labels else self.target_shape(output.shape)
         return Head(output, loss, {}, loss_weight, target_shape)
+
+    def _fisher(self, numbers: Mapping[str, Any]) -> tuple[Function, float]:
+        raise NotImplementedError(
+            f"{self!r} is a custom loss, whose likelihood is not known: it has no Fisher "
+            "information."
+        )
 
     def check_target(
         self, y: ArrayLike, output_shape: tuple[int, ...], dtype: np.dtype, name: str = "y"
@@ -75,11 +93,15 @@ class CompiledLoss(_CustomLoss):
         Decorated with ``numba.njit``, or a plain one, as for :class:`CompiledLayer`.
     target_shape : tuple of int, optional
         Shape of a row's target, if it is not the output's.
+    curvature : function, optional
+        For second derivatives, as :func:`hvp` needs them: writes into ``d_gradient``, how fast each
+        row's gradient changes while the output does along ``direction``, which both have the
+        output's shape. It also takes ``output`` and ``target`` or ``label``.
 
     Raises
     ------
     TypeError
-        If the function takes what there is not, or does not take what it must write.
+        If a function takes what there is not, or does not take what it must write.
 
     Examples
     --------
@@ -98,22 +120,39 @@ class CompiledLoss(_CustomLoss):
     (0.5, [[-0.45], [0.05]])
     """
 
-    def __init__(self, function: Callable[..., Any], *, target_shape: Shape | None = None) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        target_shape: Shape | None = None,
+        curvature: Callable[..., Any] | None = None,
+    ) -> None:
         owner = "CompiledLoss's function"
         allowed = ["output", "target", "label", "losses", "d_output"]
-        self._takes = list(check_function(function, owner, allowed, ["losses", "d_output"]))
-        self._function = function
-        self.takes_labels = "label" in self._takes
+        takes = check_function(function, owner, allowed, ["losses", "d_output"])
+        self._name = function_name(function)
+        self._function = Function(function, takes, f"the loss {self!r}")
+        self.takes_labels = "label" in takes
         if target_shape is not None:
             self._target_shape = check_shape(target_shape, "CompiledLoss's target_shape")
-        if self.takes_labels and ("target" in self._takes or target_shape is not None):
+        if self.takes_labels and ("target" in takes or target_shape is not None):
             raise TypeError(f"{owner} must take either a target or a label, not both.")
+        self._curvature = None
+        if curvature is not None:
+            y = "label" if self.takes_labels else "target"
+            allowed = ["output", y, "direction", "d_gradient"]
+            owner = "CompiledLoss's curvature"
+            takes = check_function(curvature, owner, allowed, ["d_gradient"], ["direction"])
+            self._curvature = Function(curvature, takes, f"the curvature of {self!r}")
 
     def __repr__(self) -> str:
-        return f"CompiledLoss({function_name(self._function)})"
+        return f"CompiledLoss({self._name})"
 
     def as_function(self) -> Function:
-        return Function(self._function, tuple(self._takes), f"the loss {self!r}")
+        return self._function
+
+    def curvature_function(self) -> Function | None:
+        return self._curvature
 
 
 class NumPyLoss(_CustomLoss):
@@ -144,6 +183,12 @@ class NumPyLoss(_CustomLoss):
                 f"(self, {', '.join(names)})."
             )
         cls.takes_labels = names[1] == "label"
+        takes = list(inspect.signature(cls.curvature).parameters)[1:]
+        if cls.curvature is not NumPyLoss.curvature and takes != [*names, "direction"]:
+            raise TypeError(
+                f"{cls.__name__}.curvature must take (self, {', '.join(names)}, direction), not "
+                f"(self, {', '.join(takes)})."
+            )
 
     @abstractmethod
     def forward(self, output: Array, target: Array) -> tuple[Any, Any]:
@@ -159,9 +204,34 @@ class NumPyLoss(_CustomLoss):
             As it is given, in the network's dtype; as ``label``, int64 of shape (n,).
         """
 
+    def curvature(self, output: Array, target: Array, direction: Array) -> Any:
+        """Return how fast each row's gradient changes while the output does along ``direction``.
+
+        For second derivatives, as :func:`hvp` needs them; a subclass need not have it.
+
+        Parameters
+        ----------
+        output, target : arrays
+            As forward gets them.
+        direction : array of the output's shape
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no curvature.")
+
     def as_function(self) -> Function:
         names = "output", "label" if self.takes_labels else "target", "losses", "d_output"
         return Function(self._call, names, f"the loss {self!r}", can_compile=False)
+
+    def curvature_function(self) -> Function | None:
+        if type(self).curvature is NumPyLoss.curvature:
+            return None
+        names = "output", "label" if self.takes_labels else "target", "direction", "d_gradient"
+        label = f"the curvature of {self!r}"
+        return Function(self._curve, names, label, can_compile=False)
+
+    def _curve(self, output: Array, target: Array, direction: Array, d_gradient: Array) -> None:
+        result = self.curvature(output.copy(), target.copy(), direction.copy())
+        label = f"The curvature of {self!r}"
+        d_gradient[...] = checked(result, "d_gradient", d_gradient, label, direction)
 
     def _call(self, output: Array, target: Array, losses: Array, d_output: Array) -> None:
         label = f"The forward of {self!r}"

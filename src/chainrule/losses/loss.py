@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.engine.machine import Machine
+from chainrule.engine.machine import Machine, PreparedRun
 from chainrule.engine.pool import MachinePool
 from chainrule.kernels.context import Phase
 from chainrule.operations.operation import Numbers as PlanNumbers
@@ -24,7 +24,7 @@ SINGLE, DOUBLE = map(np.dtype, arrays.FLOATS)
 
 @dataclass(frozen=True)
 class Targets:
-    """What the outputs of a network should have been, checked.
+    """The checked targets of a network's outputs.
 
     Attributes
     ----------
@@ -36,11 +36,14 @@ class Targets:
 
     @property
     def y(self) -> Any:
-        """What the loss takes: an array, or a tuple of them for several outputs."""
+        """The targets as the loss takes them: an array, or a tuple of them for several outputs."""
         return self.values[0] if len(self.values) == 1 else self.values
 
     def arguments(self) -> dict[str, Any]:
-        """Return what the machine takes; the values of several outputs are copied for it."""
+        """Return the arguments for the machine; the values of several outputs are copied."""
+        if len(self.values) == 1:
+            (only,) = self.values
+            return {"labels" if only.dtype.kind == "i" else "targets": only}
         labels = [value for value in self.values if value.dtype.kind == "i"]
         targets = [value for value in self.values if value.dtype.kind != "i"]
         given = {"labels": labels, "targets": targets}
@@ -56,27 +59,32 @@ def _one_after_the_other(values: list[NDArray[Any]]) -> NDArray[Any]:
 
 
 class Loss(Numbers, ABC):
-    """What a training makes smaller: one number for a batch, and its gradient by the outputs.
+    """A function that training minimizes: one number for a batch, with its gradient by the outputs.
 
     It is a mean over the batch, with a weight for each sample where they are given. The mean is
     ``sum(w * row_loss) / sum(w)``: a weight of 2 counts a row twice, a weight of 0 leaves it out.
     """
 
+    @property
+    def is_one_mean(self) -> bool:
+        """Whether the loss of all rows is the mean of those of batches, by the batches' weights."""
+        return True
+
     @abstractmethod
     def heads(self, outputs: Sequence[Tensor]) -> list[Head]:
-        """Return the outputs, each with the loss that it goes into.
+        """Return the outputs, each with its loss, for a plan.
 
         Raises
         ------
         ValueError
-            If there are more outputs than the loss takes, or less.
+            If the number of outputs is wrong.
         """
 
     @abstractmethod
     def check_targets(
         self, y: Any, output_shapes: Sequence[tuple[int, ...]], dtype: np.dtype, name: str = "y"
     ) -> Targets:
-        """Return ``y`` checked, for outputs of these shapes; errors as for wrong data."""
+        """Return checked targets for outputs of these shapes; ValueError or TypeError if wrong."""
 
     @abstractmethod
     def accuracy(
@@ -85,7 +93,7 @@ class Loss(Numbers, ABC):
         targets: Targets,
         sample_weight: FloatArray | None = None,
     ) -> float | None:
-        """Return the share of rows, or entries, that are classified right; None if none are.
+        """Return the fraction of rows, or entries, that are classified right; None if none are.
 
         Rows count by their weights, as in the loss.
         """
@@ -116,6 +124,11 @@ class OutputLoss(Loss):
         texts = [f"{name}={value!r}" for name, value in given.items() if value is not None]
         return f"{type(self).__name__}({', '.join(texts)})"
 
+    @property
+    def weighs_rows(self) -> bool:
+        """Whether it counts rows by weights of its own, such as those of their classes."""
+        return find(self.operation).row_weight is not None
+
     def numbers(self, output_shape: Shape) -> PlanNumbers:
         """Return the operation's hyperparameters by name, for an output of this shape a row."""
         return {}
@@ -125,7 +138,7 @@ class OutputLoss(Loss):
         return () if self.takes_labels else output_shape
 
     def head(self, output: Tensor, loss_weight: float = 1.0) -> Head:
-        """Return what a plan says of an output that goes into this loss."""
+        """Return the plan's description of an output with this loss."""
         target_shape = None if self.takes_labels else self.target_shape(output.shape)
         numbers = self.numbers(output.shape)
         return Head(output, find(self.operation), numbers, loss_weight, target_shape)
@@ -150,7 +163,7 @@ class OutputLoss(Loss):
     def check_target(
         self, y: ArrayLike, output_shape: tuple[int, ...], dtype: np.dtype, name: str = "y"
     ) -> NDArray[Any]:
-        """Return ``y`` in the form that the engine takes: labels, or an array like the output."""
+        """Return ``y`` checked, for the engine: labels, or an array like the output."""
         rows, *shape = output_shape
         return arrays.target_array(y, (rows, *self.target_shape(tuple(shape))), dtype, name)
 
@@ -187,35 +200,28 @@ class OutputLoss(Loss):
             If a shape, a dtype, a label or a value is wrong.
         """
         out = as_array(output, "output")
-        dtype = SINGLE if out.dtype == SINGLE else DOUBLE
+        dtype = SINGLE if out.dtype is SINGLE or out.dtype == SINGLE else DOUBLE
         out = arrays.batch_array(out, "output", dtype)
         rows = out.shape[0]
         target = self.check_target(y, out.shape, dtype)
         weights = arrays.weight_array(sample_weight, rows, dtype)
         key = self, out.shape, dtype
-        machine = _machines.take(key, lambda: _machine_of_loss(*key))
-        losses = machine.losses_for(1)
-        machine.run(
-            Phase.FORWARD,
-            rows,
-            params=_NO_PARAMETERS[dtype],
-            inputs=out,
-            labels=target if self.takes_labels else None,
-            targets=None if self.takes_labels else target,
-            weights=weights,
-            losses=losses,
-        )
-        d_output = machine.rows_at("d_output", rows).copy()
-        _machines.put_back(key, machine)
-        return float(losses[0, 1]), d_output
+        run = _runs.take(key) or _run_of_loss(*key)
+        losses = np.zeros((1, 2))
+        if self.takes_labels:
+            run(rows, inputs=out, labels=target, weights=weights, losses=losses)
+        else:
+            run(rows, inputs=out, targets=target, weights=weights, losses=losses)
+        d_output = run.machine.rows_at("d_output", rows).copy()
+        _runs.put_back(key, run)
+        return losses.item(1), d_output
 
 
-_machines = MachinePool(most=16, most_bytes=1 << 20)
-_NO_PARAMETERS = {dtype: np.empty(0, dtype) for dtype in (SINGLE, DOUBLE)}
+_runs: MachinePool[PreparedRun] = MachinePool(most=16, most_bytes=1 << 20)
 
 
-def _machine_of_loss(loss: OutputLoss, shape: tuple[int, ...], dtype: np.dtype) -> Machine:
-    """Return a machine for a chain that is nothing but its loss."""
+def _run_of_loss(loss: OutputLoss, shape: tuple[int, ...], dtype: np.dtype) -> PreparedRun:
+    """Return the run of a plan that computes only the loss."""
     loss.check_numbers(dtype)
     output = Tensor(shape[1:])
     plan = make_plan(
@@ -226,11 +232,12 @@ def _machine_of_loss(loss: OutputLoss, shape: tuple[int, ...], dtype: np.dtype) 
         batch=shape[0],
         dtype=dtype,
     )
-    return Machine(plan, dtype, "numba")
+    machine = Machine(plan, dtype, "numba")
+    return machine.prepare_run(Phase.FORWARD, params=np.empty(0, dtype))
 
 
 def check_all(right: NDArray[np.bool_], target: NDArray[Any], what: str) -> None:
-    """Raise ValueError that names the first row of which something is not right."""
+    """Raise ValueError that names the first row with a wrong value."""
     if not right.all():
         row, *_ = np.argwhere(~right)[0].tolist()
         raise ValueError(f"{what}, but row {row} has {target[~right][0]}.")

@@ -1,4 +1,4 @@
-"""Measures of how good predictions are: each takes what a network gives, and what was right."""
+"""Metrics of predictions: functions of a network's output and of labels or targets."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.utils.arguments import integer
 from chainrule.utils.arrays import label_array
 from chainrule.utils.protocols import as_array
+from chainrule.utils.public import listing
 
 __all__ = [
     "accuracy",
@@ -19,9 +20,11 @@ __all__ = [
     "top_k_accuracy",
 ]
 
+__dir__ = listing(__all__)
+
 
 def accuracy(output: ArrayLike, labels: ArrayLike) -> float:
-    """Return the share of rows whose largest output is that of the label.
+    """Return the fraction of rows whose largest output is that of the label.
 
     Parameters
     ----------
@@ -43,7 +46,7 @@ def accuracy(output: ArrayLike, labels: ArrayLike) -> float:
 
 
 def top_k_accuracy(output: ArrayLike, labels: ArrayLike, k: int = 5) -> float:
-    """Return the share of rows whose label is among the ``k`` largest outputs.
+    """Return the fraction of rows whose label is among the ``k`` largest outputs.
 
     Of outputs that are equal, those of higher classes count as larger, as in scikit-learn.
 
@@ -73,7 +76,7 @@ def top_k_accuracy(output: ArrayLike, labels: ArrayLike, k: int = 5) -> float:
 
 
 def confusion_matrix(output: ArrayLike, labels: ArrayLike) -> NDArray[np.int64]:
-    """Return how often class i was taken for class j, as an array of shape (classes, classes).
+    """Return the confusion matrix: how often class i was predicted as class j.
 
     Parameters
     ----------

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.losses.classification import CrossEntropyLoss
 from chainrule.losses.loss import Loss, OutputLoss, Targets
 from chainrule.plan import Head, Tensor
 from chainrule.utils import arguments
@@ -17,7 +16,7 @@ from chainrule.utils.wording import plural
 
 @dataclass(frozen=True, init=False)
 class MultiLoss(Loss):
-    """A loss for each output of a network that ends in a :class:`Branch`, added up with weights.
+    """The weighted sum of losses, one for each output of a network that ends in a :class:`Branch`.
 
     ``L = sum(weight * loss)``. Calling it takes tuples of outputs and of targets, and gives a float
     and a tuple of gradients.
@@ -32,10 +31,15 @@ class MultiLoss(Loss):
     Raises
     ------
     ValueError
-        Without losses, if there are not as many weights, or one is negative; if a loss has class
-        weights.
+        Without losses, if there are not as many weights, or one is negative.
     TypeError
         If one is no loss, or a weight no number.
+
+    Notes
+    -----
+    Each loss is a mean of its own: one with class weights is divided by their sum over the batch.
+    So the loss of all rows is no mean of those of batches; validation and derivatives take all rows
+    at once.
 
     References
     ----------
@@ -62,11 +66,6 @@ class MultiLoss(Loss):
                     f"Loss {position} of MultiLoss must be a loss such as cr.MSELoss(), not "
                     f"{loss!r}."
                 )
-            if isinstance(loss, CrossEntropyLoss) and loss.weight is not None:
-                raise ValueError(
-                    f"Loss {position} of MultiLoss has class weights, which say how much rows "
-                    "count; there, rows count the same for all losses, by their sample_weight."
-                )
         if weights is not None and not isinstance(weights, Sequence | np.ndarray):
             raise TypeError(f"MultiLoss's weights must be numbers in a list, not {weights!r}.")
         given = [1.0] * len(losses) if weights is None else list(weights)
@@ -81,6 +80,10 @@ class MultiLoss(Loss):
         ]
         object.__setattr__(self, "losses", losses)
         object.__setattr__(self, "weights", tuple(checked))
+
+    @property
+    def is_one_mean(self) -> bool:
+        return len(self.losses) == 1 or not any(loss.weighs_rows for loss in self.losses)
 
     def check_numbers(self, dtype: np.dtype | None = None) -> None:
         for position, weight in enumerate(self.weights):
@@ -117,12 +120,12 @@ class MultiLoss(Loss):
         targets: Targets,
         sample_weight: FloatArray | None = None,
     ) -> float | None:
-        """Return that of the only output that is one of classes."""
+        """Return the accuracy of the only classification; None if there is none, or several."""
         all_heads = zip(self.losses, outputs, targets.values, strict=True)
-        shares = [
+        accuracies = [
             loss.accuracy([output], Targets((y,)), sample_weight) for loss, output, y in all_heads
         ]
-        known = [share for share in shares if share is not None]
+        known = [accuracy for accuracy in accuracies if accuracy is not None]
         return known[0] if len(known) == 1 else None
 
     def __call__(
@@ -133,7 +136,7 @@ class MultiLoss(Loss):
         Parameters
         ----------
         output, y : tuples
-            Of what each loss takes.
+            Of an output and targets for each loss.
         sample_weight : array of shape (n,), optional
             One weight a row, not negative; the same for all losses.
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log, pi
 from typing import Any, ClassVar
 
 import numpy as np
@@ -154,7 +153,7 @@ class QuantileLoss(OutputLoss):
 
 @dataclass(frozen=True)
 class PoissonNLLLoss(OutputLoss):
-    """Negative log-likelihood of counts that are distributed as Poisson says.
+    """Negative log-likelihood of counts that have a Poisson distribution.
 
     The mean over rows and outputs of ``exp(output) - y * output``; with ``log_input=False`` of
     ``output - y * log(output + eps)``.
@@ -243,7 +242,7 @@ class GaussianNLLLoss(OutputLoss):
     eps: float = 1e-6
 
     def numbers(self, output_shape: Shape) -> Numbers:
-        return {"eps": float(self.eps), "constant": 0.5 * log(2 * pi) if self.full else 0.0}
+        return {"full": int(self.full), "eps": float(self.eps)}
 
     def target_shape(self, output_shape: Shape) -> Shape:
         if len(output_shape) != 1 or output_shape[0] % 2:

@@ -1,7 +1,7 @@
-"""Layers as plain data and back: what a saved model says of its network.
+"""Layers as plain data and back: the description of a network in a saved model.
 
-Only the layers of this package can come back, each by its name and its numbers; nothing in a file
-is ever executed.
+Only the layers of this package can be restored, each from its class name and hyperparameters;
+nothing in a file is ever executed.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from chainrule.layers.initializers import Initializer
 from chainrule.layers.layer import Element, Group, Layer
 
 KNOWN: dict[str, type[Layer]] = {name: getattr(layers, name) for name in layers.__all__}
-# A few lines may say of a shared layer that it stands in a million places; and what lies within
-# something within something takes the interpreter's stack.
+# Limits for malicious files: a few lines can place a shared layer a million times, and deep nesting
+# exhausts the interpreter's stack.
 MOST_LAYERS, DEEPEST = 100_000, 100
-# A network within another has parameters of its own, also where both share a layer.
+# A nested network has its own copy of the parameters, also of a shared layer.
 MOST_COPIES, FEW_NUMBERS = 100, 1 << 22
 
 MakeGroup = Callable[[list[Element]], Element]
 
 
 class Bundle(Group):
-    """Layers in a row, without parameters yet."""
+    """A sequence of layers without parameters."""
 
     def __init__(self, elements: list[Element]) -> None:
         self.layers = tuple(elements)
@@ -37,16 +37,16 @@ class Bundle(Group):
 def describe(elements: Iterable[Element]) -> list[Any]:
     """Return layers, and the networks among them, as dicts and lists of plain values.
 
-    Initializers are left out: the parameters have their values already.
+    Initializers are left out, since the parameters are saved.
 
     Raises
     ------
     ValueError
-        If there is a layer that is none of this package's, or there are too many of them.
+        If a layer is not one of this package's, or there are too many.
     """
     shared: dict[Element, int] = {}
     description = [_describe(element, shared) for element in elements]
-    build(description)  # what could not be loaded is not saved
+    build(description)  # raises if it could not be loaded again
     return description
 
 
@@ -55,7 +55,10 @@ def _describe(element: Element, shared: dict[Element, int]) -> Any:
         return [_describe(layer, shared) for layer in element.layers]
     name = type(element).__name__
     if KNOWN.get(name) is not type(element):
-        raise ValueError(f"{element!r} cannot be saved: only chainrule's own layers can.")
+        raise ValueError(
+            f"{element!r} cannot be saved: only chainrule's own layers can, as loading a file runs "
+            "no code. Save net.params, and build the network again."
+        )
     values = {
         field.name: (getattr(element, field.name), field.default) for field in fields(element)
     }
@@ -75,19 +78,19 @@ def _describe(element: Element, shared: dict[Element, int]) -> Any:
 
 
 def build(description: Any, group: MakeGroup = Bundle) -> list[Element]:
-    """Return the layers that :func:`describe` described; ``group`` makes one of those in lists.
+    """Return the layers of a description; ``group`` makes an element of each nested list.
 
     Raises
     ------
     ValueError
-        If it describes no network of this package's layers.
+        If it does not describe a network of this package's layers.
     """
     builder = _Builder(group)
     elements = builder.elements(description)
     if builder.copied > max(MOST_COPIES * _numbers(elements), FEW_NUMBERS):
         raise ValueError(
-            f"networks within networks have {builder.copied:,} parameters of their own, more than "
-            f"{MOST_COPIES} times those of the whole"
+            f"nested networks have {builder.copied:,} parameters of their own, more than "
+            f"{MOST_COPIES} times those of the whole network"
         )
     return elements
 
@@ -98,12 +101,12 @@ def _numbers(elements: list[Element]) -> int:
 
 
 class _Builder:
-    """Builds elements; of shared ones it knows what they are, and how many layers they hold."""
+    """Builds elements from a description, with the shared ones by number and size."""
 
     def __init__(self, group: MakeGroup) -> None:
         self._group = group
         self._shared: list[tuple[Layer, int]] = []
-        self.copied = 0  # parameters of networks within networks
+        self.copied = 0  # parameters of nested networks
         self._layers = self._depth = 0
 
     def elements(self, description: Any) -> list[Element]:
@@ -111,7 +114,7 @@ class _Builder:
             raise ValueError(f"a list of layers was expected, not {description!r}")
         self._depth += 1
         if self._depth > DEEPEST:
-            raise ValueError(f"layers lie within layers more than {DEEPEST} deep")
+            raise ValueError(f"layers are nested more than {DEEPEST} deep")
         elements = [self._element(item) for item in description]
         self._depth -= 1
         return elements
@@ -135,7 +138,7 @@ class _Builder:
         number = arguments.pop("number", None)
         if "parts" not in arguments:
             if arguments or not isinstance(number, int) or not 0 <= number < len(self._shared):
-                raise ValueError(f"there is no shared layer {number!r} before its second place")
+                raise ValueError(f"there is no shared layer {number!r} before its first use")
             layer, size = self._shared[number]
             self._count(size)
             return layer

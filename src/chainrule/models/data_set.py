@@ -20,13 +20,13 @@ from chainrule.utils.arrays import FloatArray
 class DataSet:
     """Rows to compute a loss on: a whole training set, validation data or a batch.
 
-    Labels and weights are copies. X and targets, which may be large, are mostly not copied: if the
-    caller changes their elements meanwhile, the new ones are read.
+    Labels and weights are copies. X and targets, which may be large, are usually not copied: if the
+    caller changes their elements meanwhile, the new values are read.
 
     Attributes
     ----------
     inputs : array
-        Mostly a view of the X given: the caller may change the shape of that array.
+        Usually a view of the given X, so that the caller may change that array's shape.
     targets : Targets
     weights : array of shape (n,), or None
     """
@@ -46,7 +46,7 @@ class DataSet:
         return self.inputs.size + sum(values.size for values in self.targets.values)
 
     def copy(self) -> DataSet:
-        """Return a copy that does not change when the memory of the arrays is used again."""
+        """Return a copy that does not change when the memory of the arrays is reused."""
         values = tuple(_read_only_copy(values) for values in self.targets.values)
         weights = None if self.weights is None else _read_only_copy(self.weights)
         return DataSet(self.inputs.copy(), Targets(values), weights)
@@ -62,7 +62,7 @@ class DataSet:
         names: tuple[str, str] = ("X", "y"),
         weights_name: str = "sample_weight",
     ) -> DataSet:
-        """Return validated data; errors call X, y and the weights by these names."""
+        """Return validated data; error messages call X, y and the weights by these names."""
         x = net.check_input(X, names[0])
         rows = x.shape[0]
         shapes = [(rows, *shape) for shape in net.output_shapes(x.shape[1:])]
@@ -71,7 +71,7 @@ class DataSet:
         return cls(x.view(), targets, weights)
 
     def check_some_weight(self, name: str) -> None:
-        """Raise ValueError if all weights are 0, which leave nothing to learn from."""
+        """Raise ValueError if all weights are 0: no row would have an effect."""
         if self.weights is not None and not self.weights.any():
             raise ValueError(f"{name} must not be 0 everywhere, in {self.weights.dtype}.")
 
@@ -81,7 +81,7 @@ class DataSet:
         return {"inputs": self.inputs, **self.targets.arguments(), "weights": self.weights}
 
 
-def rows_a_step(batch_size: Any, rows: int, *, stacklevel: int) -> int:
+def rows_per_step(batch_size: Any, rows: int, *, stacklevel: int) -> int:
     """Return ``batch_size``; or ``rows`` if these are fewer, with a warning that says so.
 
     ``stacklevel`` is that of :func:`warnings.warn` in the function that calls this one.
@@ -96,7 +96,7 @@ def rows_a_step(batch_size: Any, rows: int, *, stacklevel: int) -> int:
 
 
 def _read_only_copy(array: NDArray[Any]) -> NDArray[Any]:
-    """Return a read-only copy, whose type Numba has compiled for; a writable one has another."""
+    """Return a read-only copy: Numba would compile again for a writable array."""
     copy = array.copy()
     copy.flags.writeable = False
     return copy

@@ -4,4 +4,4 @@
 class ModelFileError(ValueError):
     """A file is not a saved model that can be loaded; the message says why."""
 
-    __module__ = "chainrule"  # as users know it, in tracebacks
+    __module__ = "chainrule"  # tracebacks show the public name

@@ -1,7 +1,7 @@
 """Methods of networks that packages above this one implement.
 
-A network can be differentiated and exported, but models know nothing of derivatives or of file
-formats of others. Those packages register a function for the method when chainrule is imported.
+Networks have methods for derivatives and export, which packages above ``models`` implement. These
+register a function for the method when chainrule is imported.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ _implementations: dict[str, Callable[..., Any]] = {}
 
 
 def register_method(name: str, function: Callable[..., Any]) -> None:
-    """Let the network's method of this name call a function, with the network first."""
+    """Register the function that a network's method calls; its first argument is the network."""
     _implementations[name] = function
 
 

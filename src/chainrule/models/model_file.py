@@ -1,9 +1,8 @@
 """Saved models: layers and parameters in one safetensors file.
 
-The layers stand in the file's header as JSON, the parameters under their names. What else is kept,
-such as the state of a training, has an entry of its own in the header, and tensors under a prefix
-that no parameter has. Files are written beside their place and renamed; reading one never runs code
-from it.
+The file's header has the layers as JSON, and the tensors are the parameters by name. The state of a
+training has another entry in the header, and tensors with a prefix that no parameter's name has.
+Files are replaced atomically. Reading a file never runs code from it.
 """
 
 from __future__ import annotations
@@ -27,19 +26,19 @@ from chainrule.utils.arrays import FloatArray, all_finite
 from chainrule.utils.files import write_whole
 from chainrule.utils.version import __version__
 
-KEY, FORMAT = "chainrule", 2  # of the entry in the header
-FORMATS = 1, FORMAT  # that can be read; those of 1 have no checksum
-TRAINING, CHECKSUM = "chainrule.training", "chainrule.crc32"  # further entries
+KEY, FORMAT = "chainrule", 2  # of the network's entry in the header
+FORMATS = 1, FORMAT  # that can be read; format 1 has no checksum
+TRAINING, CHECKSUM = "chainrule.training", "chainrule.crc32"  # keys of further entries
 PREFIX = "training/"  # of the names of a training's tensors
-DTYPES = {"float32": "F32", "float64": "F64"}  # as the file calls them
-# Characters of JSON. A table of 20,000 columns needs 3 million, a hundred thousand layers ten, and
-# safetensors reads headers of up to a hundred, in which half of these may have grown twice as long.
+DTYPES = {"float32": "F32", "float64": "F64"}  # their names in safetensors
+# The most characters of JSON: a table of 20,000 columns needs 3 million, 100,000 layers need 10
+# million, and safetensors reads headers of up to 100 million, in which escapes may double a text.
 MOST_METADATA = 1 << 24
 
 
 @dataclass
 class Contents:
-    """What a file holds.
+    """The contents of a file.
 
     Attributes
     ----------
@@ -49,9 +48,9 @@ class Contents:
     parameters : dict of arrays
         And buffers.
     metadata : dict
-        The user's own plain values.
+        The user's plain values.
     training, tensors : dict or None, dict of arrays
-        Of a checkpoint: plain values, and arrays by name.
+        The plain values and the arrays of a checkpoint.
     """
 
     layers: list[Any]
@@ -68,7 +67,7 @@ def contents(
     parameters: Mapping[str, FloatArray],
     metadata: dict[str, Any] | None = None,
 ) -> Contents:
-    """Return what a file of this model holds; errors are those of ``Sequential.save``."""
+    """Return the contents of this model's file; errors are those of ``Sequential.save``."""
     for name, value in parameters.items():
         if not all_finite(value):
             raise ValueError(f"{name} holds NaN or infinity: it could not be loaded again.")
@@ -78,7 +77,7 @@ def contents(
 
 
 def check_metadata(metadata: dict[str, Any]) -> None:
-    """Raise the errors of ``Sequential.save`` unless a file can keep ``metadata``."""
+    """Raise the errors of ``Sequential.save`` unless ``metadata`` can be stored in a file."""
     if not isinstance(metadata, dict):
         raise TypeError(f"metadata must be a dict, not {metadata!r}.")
     json_values.check_plain(metadata, "metadata")
@@ -90,8 +89,8 @@ def check_metadata(metadata: dict[str, Any]) -> None:
 
 
 def write_contents(path: str | os.PathLike[str], what: Contents) -> None:
-    """Write what :func:`read_contents` returns."""
-    from safetensors.numpy import save  # imported on first use: it takes time
+    """Write a file that :func:`read_contents` reads."""
+    from safetensors.numpy import save  # loads slowly
 
     about = {
         "format": FORMAT,
@@ -111,12 +110,12 @@ def write_contents(path: str | os.PathLike[str], what: Contents) -> None:
 
 
 def read_contents(path: str | os.PathLike[str]) -> Contents:
-    """Return what a file holds; errors are those of :func:`chainrule.load`."""
+    """Return the contents of a file; errors are those of :func:`chainrule.load`."""
     from safetensors import SafetensorError, safe_open
 
     if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
         raise ModelFileError(f"{path} is no regular file, so it cannot be read as a model.")
-    with open(path, "rb"):  # so that a missing file is an OSError as everywhere
+    with open(path, "rb"):  # raises OSError if the file is missing
         pass
     try:
         with safe_open(os.fspath(path), framework="numpy") as file:
@@ -144,7 +143,7 @@ def _tensors(file: Any, path: Any) -> dict[str, NDArray[Any]]:
     try:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
-        # One of a type that NumPy does not have, or an empty one of a shape that it cannot have.
+        # Its dtype is not one of NumPy's, or it is empty with a shape that NumPy cannot represent.
         raise ModelFileError(f"{path} has a tensor that is not readable: {error}") from None
 
 
@@ -169,9 +168,9 @@ def _entry(header: Mapping[str, str], key: str, path: Any) -> dict[str, Any]:
 
 
 def _about(header: Mapping[str, str], path: Any) -> dict[str, Any]:
-    """Return what the header says of the network."""
+    """Return the header's entry on the network."""
     if KEY not in header:
-        raise ModelFileError(f"{path} was not saved by chainrule: it does not say which layers.")
+        raise ModelFileError(f"{path} was not saved by chainrule: its header has no layers.")
     about = _entry(header, KEY, path)
     if about.get("format") not in FORMATS:
         raise ModelFileError(
@@ -198,7 +197,7 @@ def _shapes(about: dict[str, Any], path: Any) -> dict[str, tuple[int, ...]]:
 def _check_parameters(
     file: Any, expected: dict[str, tuple[int, ...]], dtype: str, path: Any
 ) -> list[str]:
-    """Compare the tensors with the layers before anything is allocated by what these say.
+    """Compare the tensors' names and shapes with the layers, before a parameter is allocated.
 
     Returns the names of a training's tensors.
     """

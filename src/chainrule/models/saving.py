@@ -15,13 +15,13 @@ from chainrule.models.sequential import Sequential
 def load(path: str | os.PathLike[str], *, backend: str = "numba") -> Sequential:
     """Return the network that :meth:`Sequential.save` wrote. No code from the file is run.
 
-    A checkpoint of :func:`fit` is read as well: as the network that it holds.
+    A checkpoint of :func:`fit` can be loaded too: the result is its network.
 
     Parameters
     ----------
     path : path of the file
     backend : "numba" or "numpy"
-        What computes it.
+        The network's backend.
 
     Raises
     ------
@@ -47,9 +47,9 @@ def load(path: str | os.PathLike[str], *, backend: str = "numba") -> Sequential:
 def load_with_metadata(
     path: str | os.PathLike[str], *, backend: str = "numba"
 ) -> tuple[Sequential, dict[str, Any]]:
-    """Return what :func:`load` and :func:`load_metadata` do, of one and the same file.
+    """Return the results of :func:`load` and :func:`load_metadata` from one reading of the file.
 
-    Between these two, another process may replace it.
+    Between two readings, another process could replace it.
     """
     model = read_contents(path)
 
@@ -59,7 +59,7 @@ def load_with_metadata(
     try:
         net = network(build(model.layers, network))
     except (TypeError, ValueError, RecursionError) as error:
-        raise ModelFileError(f"{path} holds layers that do not fit together: {error}") from None
+        raise ModelFileError(f"{path} has layers that do not fit together: {error}") from None
     for name, view in net.named_values().items():
         view[...] = model.parameters[name]
     return net, model.metadata

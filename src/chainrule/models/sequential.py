@@ -1,20 +1,19 @@
-"""Networks: layers in a row, with all their parameters in one flat vector."""
+"""Networks: sequences of layers, with all parameters in one flat vector."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from math import prod, sqrt
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from chainrule.engine.backends import check_backend, threads_for
-from chainrule.engine.machine import Machine
+from chainrule.engine.machine import Machine, PreparedRun
 from chainrule.engine.masks import mask_key
 from chainrule.engine.pool import MachinePool
-from chainrule.engine.update import UpdateOptions, UpdateProgram
 from chainrule.kernels.context import Phase
 from chainrule.layers.container import Container, check_element
 from chainrule.layers.graph import (
@@ -28,9 +27,11 @@ from chainrule.layers.graph import (
 )
 from chainrule.layers.layer import Element, Group, Layer
 from chainrule.losses import Loss
+from chainrule.models.batch_passes import BatchPasses
 from chainrule.models.methods import call_method
 from chainrule.models.model_file import contents, write_contents
 from chainrule.models.summary import Summary, summarize
+from chainrule.models.updates import Updates
 from chainrule.operations.operation import Shape
 from chainrule.optimizers import OptimizerState
 from chainrule.plan import Head, Plan, PlanBuilder, Tensor, make_plan
@@ -46,14 +47,14 @@ MOST_PREDICTORS = 8  # in the pool for later calls
 
 
 class Sequential(Group):
-    """Layers in a row, each fed by the one before.
+    """A sequence of layers: the output of each is the input of the next.
 
     Parameters
     ----------
     *layers : Layer or Sequential
-        At least one. A network among them brings a copy of its parameters.
+        At least one. Of a network among them, the parameters are copied.
     seed : int, optional
-        Seed of the parameters' first values; None draws one from the system.
+        Seed of the initial parameters; None draws one from the system.
     dtype : "float32" or "float64"
         Of parameters and computation.
     backend : "numba" or "numpy"
@@ -64,11 +65,10 @@ class Sequential(Group):
     layers : tuple of Layer
     dtype : numpy.dtype
     params, grads : arrays of shape (number of parameters,)
-        All parameters and all gradients in one vector each. The vectors stay the same arrays for
-        the life of the network: write into them, or assign to ``net.params``, which copies.
+        All parameters and all gradients, in one vector each. They are the same arrays for the life
+        of the network: write into them, or assign to ``net.params``, which copies.
     values : array
-        All parameters, and behind them all buffers, such as running means. ``params`` is a part of
-        it.
+        All parameters, followed by all buffers, such as running means. ``params`` is a part of it.
     dropout_active : bool
         Whether :meth:`forward` is that of a training step: :class:`Dropout` layers drop elements,
         and :class:`BatchNorm` layers take the statistics of the batch. True at first.
@@ -78,7 +78,7 @@ class Sequential(Group):
     ValueError
         If layers do not fit together.
     TypeError
-        If something is no layer.
+        If an argument is not a layer.
 
     Examples
     --------
@@ -136,16 +136,19 @@ class Sequential(Group):
         self._params, self._buffer_vector = values[:parameters], values[parameters:]
 
     def _clear_caches(self) -> None:
-        """Start with empty caches."""
+        """Empty all caches."""
         self._coded = [node for node in self._graph.nodes if node.layer.takes_codes]
-        self._output_shapes: dict[Shape, tuple[Shape, ...]] = {}  # by the input shapes that fit
+        self._differs_in_training = self._graph.differs_in_training
+        self._output_shapes: dict[Shape, tuple[Shape, ...]] = {}  # by input shape
         self._training_batches: set[tuple[int, Shape]] = set()  # rows and input shapes that fit
-        self._predictors = MachinePool(MOST_PREDICTORS)
-        self._own_updater: Machine | None = None
+        self._predictors: MachinePool[PreparedRun] = MachinePool(MOST_PREDICTORS)
+        # Of the latest call of predict: shape, threads, and what its machine was made for.
+        self._latest_key: tuple[Shape, int, tuple[Shape, int, int, int]] | None = None
+        self._updates: Updates | None = None
         # Of forward and backward.
-        self._manual: tuple[Plan, Machine, tuple[int, bool]] | None = None
+        self._passes: BatchPasses | None = None
         self._rows_forward = 0  # rows of a forward that no backward has followed
-        self._outdated_by = ""  # what has changed the parameters since, if anything
+        self._outdated_by = ""  # what has changed the parameters since that forward, if anything
         self._masks = 0, 0  # of the latest forward
 
     def _initialize(self, rng: np.random.Generator) -> None:
@@ -154,12 +157,12 @@ class Sequential(Group):
             with np.errstate(over="ignore"):
                 views[name][...] = first
             if not arrays.all_finite(views[name]):
-                raise ValueError(f"The first values of {name} are not finite in {self.dtype}.")
+                raise ValueError(f"The initial values of {name} are not finite in {self.dtype}.")
         views = self.named_values()
         for name, buffer in self._buffers.items():
             views[name][...] = buffer.value
         owners = {node.path: node.owner for node in self._graph.nodes}
-        # Of networks that share layers the first one's count.
+        # Where nested networks have a layer in common, the first network's parameters are used.
         for prefix, network in reversed(list(_networks(self.layers))):
             for name, view in network.named_values().items():
                 path, _, parameter_name = name.rpartition(".")
@@ -167,7 +170,7 @@ class Sequential(Group):
 
     @property
     def backend(self) -> str:
-        """What computes: "numba" or "numpy"."""
+        """Which kernels compute: "numba" or "numpy"."""
         return self._backend
 
     # Parameters
@@ -184,7 +187,7 @@ class Sequential(Group):
                 f"params must have shape {self._params.shape}, but its shape is {vector.shape}."
             )
         self._params[:] = vector
-        self.outdate_forward("net.params = ...")
+        self.invalidate_forward("net.params = ...")
 
     def parameters(self) -> dict[str, FloatArray]:
         """Return each parameter by name, as a writable view into ``params``."""
@@ -232,7 +235,7 @@ class Sequential(Group):
         Parameters
         ----------
         X : array of shape (n, ...)
-            Real numbers, read as those of :func:`fit`.
+            Real numbers, as for :func:`fit`.
 
         Returns
         -------
@@ -245,36 +248,39 @@ class Sequential(Group):
             If X has the wrong shape or dtype, or holds NaN or infinity.
         """
         x = self.check_input(X, "X")
-        rows, shape = x.shape[0], x.shape[1:]
-        threads = threads_for(self.backend)
-        # Powers of two: small batches share a few machines, and so do large ones.
-        block = min(_power_of_two(rows), PREDICT_ROWS * threads)
-        steps = _power_of_two(-(-rows // block))
-        key = shape, block, steps, threads
-        machine = self._predictors.take(key, lambda: self._make_predictor(*key))
-        outputs = np.empty((rows, machine.plan.output_columns), self.dtype)
-        machine.run(
-            Phase.FORWARD | Phase.OUTPUT,
-            rows,
-            params=self._params,
-            inputs=x,
-            outputs=outputs,
-        )
-        self._predictors.put_back(key, machine)
-        return _output(machine.plan.split_outputs(outputs))
+        rows, key = len(x), self._predictor_key(x.shape, threads_for(self.backend))
+        run = self._predictors.take(key) or self._make_predictor(*key)
+        plan = run.machine.plan
+        outputs = np.empty((rows, plan.output_columns), self.dtype)
+        run(rows, inputs=x, outputs=outputs)
+        self._predictors.put_back(key, run)
+        return _output(plan.split_outputs(outputs))
 
-    def _make_predictor(self, shape: Shape, block: int, steps: int, threads: int) -> Machine:
+    def _predictor_key(self, shape: tuple[int, ...], threads: int) -> tuple[Shape, int, int, int]:
+        """Return the shape of a row, the rows of a block, the blocks and the threads of a plan.
+
+        Powers of two: small batches share a few machines, and so do large ones.
+        """
+        latest = self._latest_key
+        if latest is None or latest[0] != shape or latest[1] != threads:
+            block = min(_power_of_two(shape[0]), PREDICT_ROWS * threads)
+            blocks = _power_of_two(-(-shape[0] // block))
+            latest = self._latest_key = shape, threads, (shape[1:], block, blocks, threads)
+        return latest[2]
+
+    def _make_predictor(self, shape: Shape, block: int, steps: int, threads: int) -> PreparedRun:
         plan = self.make_plan(shape, block, backward=False, steps=steps, threads=threads)
-        return self.make_machine(plan)
+        machine = self.make_machine(plan)
+        return machine.prepare_run(Phase.FORWARD | Phase.OUTPUT, params=self._params)
 
     def make_machine(self, plan: Plan, backend: str | None = None) -> Machine:
         """Return a machine for a plan of this network, with its buffers."""
         return Machine(plan, self.dtype, backend or self.backend, self._buffer_vector)
 
     def forward(self, x: ArrayLike) -> Output:
-        """Return the output for one batch, and retain what :meth:`backward` reads.
+        """Return the output for one batch, and retain the values that :meth:`backward` reads.
 
-        Parameters, what is returned, and errors are those of :meth:`predict`.
+        Parameters, return value and errors are those of :meth:`predict`.
 
         Examples
         --------
@@ -290,36 +296,30 @@ class Sequential(Group):
         >>> optimizer.step(net)
         """
         batch = self.check_input(x, "x")
-        rows, shape = batch.shape[0], batch.shape[1:]
+        rows = len(batch)
         if self.dropout_active:
-            self.check_training_batch(rows, shape)
+            self.check_training_batch(rows, batch.shape[1:])
         self._rows_forward, self._outdated_by = 0, ""
-        threads = threads_for(self.backend)
-        if (
-            self._manual is None
-            or not self._manual[1].usable
-            or self._manual[0].input_shape != shape
-            or self._manual[0].batch < rows
-            or self._manual[2] != (threads, self.dropout_active)
-        ):
-            plan = self.make_plan(shape, rows, threads=threads, training=self.dropout_active)
+        threads, passes = threads_for(self.backend), self._passes
+        if passes is None or not passes.fit(batch.shape, threads, self.dropout_active):
+            shape, training = batch.shape[1:], self.dropout_active
+            plan = self.make_plan(shape, rows, threads=threads, training=training)
             machine = self.make_machine(plan)
-            self._manual = plan, machine, (threads, self.dropout_active)
-        plan, machine, _ = self._manual
-        self._draws += 1
-        self._masks = self._mask_key, self._draws
-        machine.run(Phase.FORWARD, rows, params=self._params, inputs=batch, masks=self._masks)
+            passes = BatchPasses(machine, threads, training, self._params, self.grads)
+            self._passes = passes
+        self._masks = self.draw_masks()
+        outputs = passes.forward(batch, self._masks)
         self._rows_forward = rows
-        return _output(machine.outputs(rows))
+        return _output(outputs)
 
     def backward(self, d_out: Any) -> FloatArray:
         """Run the backward pass, from the loss's gradient by the output.
 
-        It belongs to the latest :meth:`forward`, and follows it once, with the same parameters: it
-        is an error if an optimizer's step, :func:`fit`, an assignment to ``net.params`` or
-        ``from_state_dict`` has changed them in between. What is written into their views is
-        not seen, and would give the gradients of neither network. The parameters' gradients replace
-        what was in ``grads``; they are not added up.
+        It follows the latest :meth:`forward`, once, and with the same parameters: it is an error if
+        an optimizer's step, :func:`fit`, an assignment to ``net.params`` or ``from_state_dict`` has
+        changed them in between. Writing into views of the parameters is not detected, and makes the
+        gradients wrong. The gradients by the parameters overwrite ``grads``; they do not
+        accumulate.
 
         Parameters
         ----------
@@ -335,38 +335,35 @@ class Sequential(Group):
         Raises
         ------
         RuntimeError
-            If no forward came before, or the parameters were changed after it.
+            If there was no forward before, or the parameters were changed after it.
         ValueError, TypeError
             If d_out has the wrong shape or dtype, or holds NaN or infinity.
         """
         rows = self._rows_forward
-        if rows == 0 or self._manual is None:
+        passes = self._passes
+        if rows == 0 or passes is None:
             if self._outdated_by:
                 raise RuntimeError(
                     f"{self._outdated_by} has changed the parameters after forward, so that "
                     "backward would give the gradients of neither network: call forward again."
                 )
             raise RuntimeError("backward needs a forward before it, one for each backward.")
-        plan, machine, _ = self._manual
-        gradients = self.check_gradients(d_out, rows, plan.output_shapes, "d_out")
-        machine.start_back_with(gradients, rows)
+        gradients = self.check_gradients(d_out, rows, passes.output_shapes, "d_out")
         self._rows_forward = 0
-        machine.run(
-            Phase.BACKWARD | Phase.INPUT_GRADIENT,
-            rows,
-            params=self._params,
-            grads=self.grads,
-            masks=self._masks,
-        )
-        return machine.rows_at("d_input", rows).copy()
+        return passes.backward(gradients, rows, self._masks)
 
-    def outdate_forward(self, by: str) -> None:
-        """Note that something has changed the parameters: no backward fits the latest forward."""
+    def invalidate_forward(self, by: str) -> None:
+        """Make :meth:`backward` an error, as ``by`` has changed the parameters after forward."""
         if self._rows_forward:
             self._rows_forward, self._outdated_by = 0, by
 
-    def restart_masks(self) -> None:
-        """Let the next :meth:`forward` draw the first one's masks again; see :class:`Dropout`."""
+    def draw_masks(self) -> tuple[int, int]:
+        """Return what determines a forward pass's masks: the key, and the number of the draw."""
+        self._draws += 1
+        return self._mask_key, self._draws
+
+    def reset_dropout_masks(self) -> None:
+        """Make the next :meth:`forward` draw the first masks again; see :class:`Dropout`."""
         self._draws = 0
 
     def check_gradients(
@@ -389,7 +386,7 @@ class Sequential(Group):
         return gradients
 
     def input_gradient(self, x: ArrayLike) -> FloatArray:
-        """Return the gradient of the one output by the input.
+        """Return the gradient of the only output by the input.
 
         See :func:`chainrule.input_gradient`, which also takes other parameters.
 
@@ -405,50 +402,21 @@ class Sequential(Group):
         return gradient
 
     def apply_update(self, state: OptimizerState) -> None:
-        """Update the parameters by the rule of ``state``."""
-        self.outdate_forward("An optimizer's step")
-        self._updater.run(
-            Phase.UPDATE,
-            1,
-            params=self._params,
-            grads=self.grads,
-            **state.arguments,
-        )
-
-    def clip_gradients(self, *, norm: float = 0.0, value: float = 0.0) -> float:
-        """Clip the gradients to a norm, or each to a value; 0 is no limit.
-
-        Returns the norm that they had, if it is limited. See :func:`chainrule.clip_grad_norm`.
-        """
-        options = UpdateOptions(norm, value)
-        self._update_by(UpdateProgram(self._params.size, self.dtype, options))
-        return sqrt(self._updater.squares.sum()) if norm else 0.0
-
-    def let_follow(self, average: FloatArray, decay: float) -> None:
-        """Update an exponential moving average of the parameters, with this decay."""
-        options = UpdateOptions(average_decay=decay)
-        program = UpdateProgram(self._params.size, self.dtype, options)
-        self._update_by(program, average=average)
-
-    def _update_by(self, program: UpdateProgram, average: FloatArray | None = None) -> None:
-        self._updater.run(
-            Phase.UPDATE, 1, params=self._params, grads=self.grads, update=program, average=average
-        )
+        """Update the parameters by the optimizer of ``state``."""
+        self.invalidate_forward("An optimizer's step")
+        self.updates.apply(state)
 
     @property
-    def _updater(self) -> Machine:
-        """A machine that only updates: its plan is empty."""
-        if self._own_updater is None or not self._own_updater.usable:
-            nothing = Tensor((1,))
-            heads = [Head(nothing)]
-            plan = make_plan(PlanBuilder(), nothing, heads, offsets={}, batch=1, dtype=self.dtype)
-            self._own_updater = Machine(plan, self.dtype, self.backend)
-        return self._own_updater
+    def updates(self) -> Updates:
+        """Updates of the parameters outside of a training."""
+        if self._updates is None:
+            self._updates = Updates(self._params, self.grads, self.backend)
+        return self._updates
 
     # Shapes and plans
 
     def check_input(self, x: ArrayLike, name: str) -> NDArray[Any]:
-        """Return ``x`` as an array that can be gathered from and fits the first layer."""
+        """Return ``x`` as an array for the engine; ValueError unless it fits the first layer."""
         batch = arrays.batch_array(x, name, self.dtype)
         self._shapes_of_outputs(batch.shape[1:], name)
         for node in self._coded:
@@ -462,7 +430,7 @@ class Sequential(Group):
 
     def check_training_batch(self, rows: int, input_shape: Shape) -> None:
         """Raise ValueError if a training step must not have so many rows of this shape."""
-        if (rows, input_shape) not in self._training_batches:
+        if self._differs_in_training and (rows, input_shape) not in self._training_batches:
             self._graph.check_training_batch(rows, input_shape)
             self._training_batches.add((rows, input_shape))
 
@@ -502,7 +470,7 @@ class Sequential(Group):
 
     @property
     def offsets(self) -> dict[str, int]:
-        """Where each parameter begins in ``params``, and each buffer in theirs, by name."""
+        """Each parameter's position in ``params``, and each buffer's in theirs, by name."""
         return self._offsets | self._buffer_offsets
 
     def make_plan(
@@ -558,7 +526,7 @@ class Sequential(Group):
         """
         return summarize(self._graph, self.dtype.name, self._params.nbytes)
 
-    # Copies and the like
+    # Files and copies
 
     def save(self, path: str | os.PathLike[str], metadata: dict[str, Any] | None = None) -> None:
         """Write layers, parameters and buffers into a safetensors file, for :func:`chainrule.load`.
@@ -566,19 +534,19 @@ class Sequential(Group):
         Parameters
         ----------
         path : path of the file
-            One that is there is replaced, whole.
+            An existing file is replaced atomically.
         metadata : dict, optional
-            Plain values to keep beside them, for :func:`chainrule.load_metadata`: None, bool, int
+            Plain values to store with them, for :func:`chainrule.load_metadata`: None, bool, int
             (of 64 bits at most), finite float, str, and lists and dicts of these; 16 megabytes
             of JSON at most.
 
         Raises
         ------
         ValueError, TypeError
-            If a layer is none of this package's, a parameter holds NaN or infinity, or the
-            metadata would not come back as they are.
+            If a layer is not one of this package's, a parameter holds NaN or infinity, or the
+            metadata cannot be stored exactly.
         OSError
-            If the file cannot be written; one that was there before stays.
+            If the file cannot be written; an existing file stays unchanged.
         """
         write_contents(path, contents(self.layers, self.dtype, self.named_values(), metadata))
 
@@ -593,24 +561,24 @@ class Sequential(Group):
         Parameters
         ----------
         path : path of the file
-            One that is there is replaced, whole.
+            An existing file is replaced atomically.
         input_shape : tuple of int, optional
-            Of a row of the input; by default what the first linear layer expects.
+            Shape of a row of the input; by default the one that the first linear layer expects.
 
         Raises
         ------
         ValueError, TypeError
-            If a layer is none of this package's, a parameter holds NaN or infinity, the shape does
-            not fit, or it is required and not given.
+            If a layer is not one of this package's, a parameter holds NaN or infinity, or the shape
+            does not fit, or is required and not given.
         ImportError
-            Without onnx, which ``pip install "chainrule[onnx]"`` brings.
+            Without onnx: ``pip install "chainrule[onnx]"``.
         OSError
-            If the file cannot be written; one that was there before stays.
+            If the file cannot be written; an existing file stays unchanged.
         """
         call_method("to_onnx", self, path, input_shape=input_shape)
 
     def copy(self, dtype: DTypeLike | None = None, backend: str | None = None) -> Sequential:
-        """Return an independent network of the same values, of another dtype if given."""
+        """Return an independent network with the same values, in ``dtype`` if given."""
         twin = Sequential(
             *self.layers,
             seed=0,
@@ -628,19 +596,25 @@ class Sequential(Group):
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the caches, such as machines, with their memory."""
         caches = (
-            *("_params", "_buffer_vector", "_coded"),  # parts of what is there
-            *("_output_shapes", "_training_batches", "_predictors", "_own_updater", "_manual"),
+            *(
+                "_params",
+                "_buffer_vector",
+                "_coded",
+                "_differs_in_training",
+            ),  # derived from other attributes
+            *("_output_shapes", "_training_batches", "_predictors", "_latest_key", "_updates"),
+            "_passes",
             *("_rows_forward", "_outdated_by", "_masks"),
         )
         return {name: value for name, value in self.__dict__.items() if name not in caches}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Copy vectors that the network does not own: it writes into them."""
+        """Copy the vectors unless they are writable and contiguous, as the engine requires."""
         state = dict(state)
         if "values" not in state:  # pickled before there were buffers
             state |= {"values": state.pop("_params"), "_buffers": {}, "_buffer_offsets": {}}
         grads, values = arrays.owned(state.pop("grads")), arrays.owned(state.pop("values"))
-        if "drops" in state:  # pickled before the attribute had its present name
+        if "drops" in state:  # the attribute's name in older pickles
             state["dropout_active"] = state.pop("drops")
         self.__dict__.update(state, grads=grads)
         self._take_values(values, grads.size)

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from math import prod
 
-from chainrule.layers.graph import Graph, output_shapes, shape_text, written
+from chainrule.layers.graph import Graph, layer_text, output_shapes, shape_text
 
 
 @dataclass(frozen=True)
 class SummaryRow:
-    """One layer: its path, how it was written, its output shape if known, its parameters."""
+    """One layer: its path, its source code, its output shape if known, its parameter count."""
 
     path: str
     layer: str
@@ -26,7 +26,7 @@ class Summary:
 
     @property
     def parameters(self) -> int:
-        """All parameters together."""
+        """The number of all parameters."""
         return sum(row.parameters for row in self.rows)
 
     def __str__(self) -> str:
@@ -44,10 +44,10 @@ class Summary:
 
 
 def summarize(graph: Graph, dtype: str, nbytes: int) -> Summary:
-    """Return the table of a network's layers, with shapes as far as they are known."""
+    """Return the table of a network's layers, with shapes where they are known."""
     rows = []
     for node, shape in zip(graph.nodes, output_shapes(graph, None), strict=True):
-        text = written(node.layer) + (f" {node.layer.name!r}" if node.layer.name else "")
+        text = layer_text(node.layer) + (f" {node.layer.name!r}" if node.layer.name else "")
         parameters = node.layer.parameters().values() if node.is_first else ()
         count = sum(prod(parameter.shape) for parameter in parameters)
         shared = "" if node.is_first else f", as {node.owner}"

@@ -8,7 +8,7 @@ from chainrule.operations.update import UpdateOperation
 
 
 @kernel
-def adagrad_update(params, grads, root, lr, eps, weight_decay, lr_decay, step):
+def adagrad_update(params, grads, root, lr, lr_decay, weight_decay, eps, step):
     # The sum's root is kept instead of the sum: a square of float32 overflows above 1.8e19. The
     # next root is the length of the vector (root, g), whose larger element is taken out of it.
     # Where it overflows all the same, the parameter becomes NaN: see adam.py.

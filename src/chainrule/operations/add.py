@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from chainrule.kernels.combine import add, copy
+from chainrule.kernels.jit import kernel
 from chainrule.operations.operation import (
     Operation,
-    PlanBuilder,
     Step,
-    Tangents,
+    StepBuilder,
+    TangentMap,
     Tensor,
     View,
     function,
 )
 
 
-def _tangent(plan: PlanBuilder, step: Step, tangents: Tangents) -> Tensor | None:
+@kernel
+def add(x, other, y):
+    for i in range(x.size):
+        y[i] = x[i] + other[i]
+
+
+@kernel
+def add_backward(dy, dx):
+    for i in range(dy.size):
+        dx[i] = dy[i]
+
+
+def _tangent(plan: StepBuilder, step: Step, tangents: TangentMap) -> Tensor | None:
     """Return the sum of both tangents."""
     return plan.sum_of(*map(tangents.of, step.operands))
 
@@ -22,7 +34,7 @@ def _tangent(plan: PlanBuilder, step: Step, tangents: Tangents) -> Tensor | None
 OPERATION = Operation(
     "add",
     function(add),
-    {"x": function(copy, "dy", "dx"), "other": function(copy, "dy", "d_other")},
+    {"x": function(add_backward), "other": function(add_backward, "dy", "d_other")},
     operands=("x", "other"),
     view=View.FLAT,
     tangent=_tangent,

@@ -1,8 +1,11 @@
 """Operations that work on each element by itself, and their derivatives as operations.
 
 The derivative is ``y = x * g(other)``: ``g`` is the operation's derivative, or one of its
-derivatives, as a function of what its backward pass reads. Tangents consist of them (Pearlmutter,
+derivatives, as a function of what its backward pass reads. TangentMap consist of them (Pearlmutter,
 *Fast Exact Multiplication by the Hessian*, 1994).
+
+Their kernels must not work in place: where input and output may overlap, LLVM falls back to scalar
+code. A twin of a second or third derivative says what it multiplies by.
 """
 
 from __future__ import annotations
@@ -11,20 +14,28 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from chainrule.kernels.combine import multiply_elements
-from chainrule.kernels.curvature import multiply_by_zero
+from chainrule.kernels.jit import kernel
+from chainrule.operations.multiply import multiply
 from chainrule.operations.operation import (
     Function,
     Operation,
-    PlanBuilder,
     Step,
-    Tangents,
+    StepBuilder,
+    TangentMap,
     Tensor,
     View,
     function,
 )
 
 MOST_ORDER = 2  # of a derivative in a plan: its own backward needs the next one
+
+
+@kernel
+def multiply_by_zero(dy, y, dx):
+    """Do so for what is piecewise linear; a NaN stays one."""
+    zero = y.dtype.type(0)
+    for i in range(y.size):
+        dx[i] = dy[i] * zero + zero
 
 
 def elementwise(
@@ -59,7 +70,7 @@ def derivative_of(operation: Operation, order: int) -> Operation:
             "x": _renamed(this),
             "other": (
                 _renamed(following, dx="temporary"),
-                function(multiply_elements, "temporary", "x", "d_other"),
+                function(multiply, "temporary", "x", "d_other"),
             ),
         },
         operands=("x", "other"),
@@ -69,7 +80,7 @@ def derivative_of(operation: Operation, order: int) -> Operation:
     )
 
 
-def tangent_of_elementwise(plan: PlanBuilder, step: Step, tangents: Tangents) -> Tensor | None:
+def tangent_of_elementwise(plan: StepBuilder, step: Step, tangents: TangentMap) -> Tensor | None:
     """Return ``dx * g``."""
     dx = tangents.of(step.x)
     if dx is None:
@@ -79,7 +90,7 @@ def tangent_of_elementwise(plan: PlanBuilder, step: Step, tangents: Tangents) ->
     return plan.apply(derivative_of(step.operation, 1), dx, other, numbers=step.numbers)
 
 
-def _tangent(plan: PlanBuilder, step: Step, tangents: Tangents) -> Tensor | None:
+def _tangent(plan: StepBuilder, step: Step, tangents: TangentMap) -> Tensor | None:
     """Return ``dx * g(other) + x * g'(other) * d_other``."""
     x, other = step.operands
     dx, d_other, by_x, by_other = tangents.of(x), tangents.of(other), None, None

@@ -9,9 +9,9 @@ from __future__ import annotations
 from chainrule.kernels.jit import kernel
 from chainrule.operations.operation import (
     Operation,
-    PlanBuilder,
     Step,
-    Tangents,
+    StepBuilder,
+    TangentMap,
     Tensor,
     View,
     function,
@@ -52,7 +52,7 @@ def embedding_backward_weight(dy, x, padding, adds, begin, d_weight):
                     total[d] += row[d]
 
 
-def _tangent(plan: PlanBuilder, step: Step, tangents: Tangents) -> Tensor | None:
+def _tangent(plan: StepBuilder, step: Step, tangents: TangentMap) -> Tensor | None:
     """Return the rows of the weight's direction: codes do not change."""
     if not tangents.parameters_change or step.along_direction:
         return None

@@ -1,5 +1,6 @@
 """The negative logarithm of a normal density, of which the output has mean and variance."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,10 +11,13 @@ from chainrule.kernels.rows import scale_rows
 from chainrule.operations.loss import LossOperation
 from chainrule.operations.operation import Function, function
 
+HALF_LOG_TWO_PI = 0.5 * math.log(2.0 * math.pi)
+
 
 @kernel
-def gaussian_nll(output, target, weight, total, terms, d_output, eps, constant):
-    k, eps, constant = target.shape[1], output.dtype.type(eps), output.dtype.type(constant)
+def gaussian_nll(output, target, weight, total, terms, d_output, full, eps):
+    k, eps = target.shape[1], output.dtype.type(eps)
+    constant = output.dtype.type(HALF_LOG_TWO_PI if full else 0.0)
     one, half = output.dtype.type(1), output.dtype.type(0.5)
     for i in range(output.shape[0]):
         mean, variance, aim, loss = output[i, :k], output[i, k:], target[i], terms[i]
@@ -70,4 +74,5 @@ OPERATION = LossOperation(
     function(gaussian_nll_curvature),
     _fisher,
     terms="target",
+    sample={"full": False},
 )

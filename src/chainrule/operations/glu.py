@@ -7,9 +7,9 @@ from chainrule.kernels.jit import kernel
 from chainrule.operations.elementwise import derivative_of
 from chainrule.operations.operation import (
     Operation,
-    PlanBuilder,
     Step,
-    Tangents,
+    StepBuilder,
+    TangentMap,
     Tensor,
     View,
     find,
@@ -39,7 +39,7 @@ def glu_backward(dy, x, dx):
             d_gate[j] = d_y[j] * value[j] * small * (one - small)
 
 
-def _tangent(plan: PlanBuilder, step: Step, tangents: Tangents) -> Tensor | None:
+def _tangent(plan: StepBuilder, step: Step, tangents: TangentMap) -> Tensor | None:
     """Return ``d_value * sigmoid(gate) + value * sigmoid'(gate) * d_gate``."""
     dx = tangents.of(step.x)
     if dx is None:
@@ -51,7 +51,7 @@ def _tangent(plan: PlanBuilder, step: Step, tangents: Tangents) -> Tensor | None
     return plan.sum_of(plan.apply("multiply", d_value, s), plan.apply("multiply", value, d_s))
 
 
-def _halves(plan: PlanBuilder, step: Step, x: Tensor) -> list[Tensor]:
+def _halves(plan: StepBuilder, step: Step, x: Tensor) -> list[Tensor]:
     """Append what takes both halves of the last axis."""
     columns = 0, step.y.shape[-1]
     return [

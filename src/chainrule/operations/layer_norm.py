@@ -7,9 +7,9 @@ from math import sqrt
 from chainrule.kernels.jit import kernel
 from chainrule.operations.operation import (
     Operation,
-    PlanBuilder,
     Step,
-    Tangents,
+    StepBuilder,
+    TangentMap,
     Tensor,
     View,
     function,
@@ -49,7 +49,7 @@ def layer_norm_backward(dy, y, scale, dx):
             out[j] = (d_row[j] - mean - row[j] * of_y) * factor
 
 
-def _tangent(plan: PlanBuilder, step: Step, tangents: Tangents) -> Tensor | None:
+def _tangent(plan: StepBuilder, step: Step, tangents: TangentMap) -> Tensor | None:
     """Return ``(dx - mean(dx) - y * mean(y * dx)) / sqrt(variance + eps)``."""
     dx = tangents.of(step.x)
     if dx is None:
@@ -63,12 +63,12 @@ def _tangent(plan: PlanBuilder, step: Step, tangents: Tangents) -> Tensor | None
     return plan.apply("multiply", scale, change)
 
 
-def _mean(plan: PlanBuilder, x: Tensor, factor: float, offset: float = -0.0) -> Tensor:
+def _mean(plan: StepBuilder, x: Tensor, factor: float, offset: float = -0.0) -> Tensor:
     """Append the mean of each row times a factor, plus an offset, in each of its places."""
     return plan.rescale(plan.apply("sum_last_axis", x), factor / x.shape[-1], offset)
 
 
-def _less_its_mean(plan: PlanBuilder, x: Tensor) -> Tensor:
+def _less_its_mean(plan: StepBuilder, x: Tensor) -> Tensor:
     return plan.apply("add", x, _mean(plan, x, -1.0))
 
 

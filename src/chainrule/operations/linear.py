@@ -16,16 +16,16 @@ from chainrule.kernels.samples import square_norms_of_products
 from chainrule.operations.operation import (
     Operation,
     ParameterUse,
-    PlanBuilder,
     Step,
-    Tangents,
+    StepBuilder,
+    TangentMap,
     Tensor,
     View,
     function,
 )
 
 
-def tangent(plan: PlanBuilder, step: Step, tangents: Tangents) -> Tensor | None:
+def tangent(plan: StepBuilder, step: Step, tangents: TangentMap) -> Tensor | None:
     """Return ``x @ d_weight + d_bias + dx @ weight``; a direction itself does not change."""
     dx, dy = tangents.of(step.x), tangents.of(step.y)  # the second where the step adds to y
     if tangents.parameters_change and not step.along_direction:
@@ -37,7 +37,7 @@ def tangent(plan: PlanBuilder, step: Step, tangents: Tangents) -> Tensor | None:
 
 
 def _append(
-    plan: PlanBuilder,
+    plan: StepBuilder,
     step: Step,
     x: Tensor,
     y: Tensor | None,

@@ -32,7 +32,8 @@ class LossOperation:
         factor of it.
     terms : of what each element has a term: "output" or "target"; or "row", if a row has one.
     row_weight : multiplies the weights of rows by factors of the loss's own, such as the weights of
-        their classes; of a loss that has the network's only output.
+        their classes. The loss is divided by the products' sum.
+    fisher_row_weight : the same for Fisher's matrix: by the factors' mean over these targets.
     of_user : whether it knows neither weights nor the batch: they are applied to its gradient.
     sample : by name, its own numbers, for compiling it ahead, where they are no floats.
     """
@@ -43,6 +44,7 @@ class LossOperation:
     fisher: Callable[[Mapping[str, Any]], tuple[Function, float]] | None = None
     terms: Literal["output", "target", "row"] = "output"
     row_weight: Function | None = None
+    fisher_row_weight: Function | None = None
     of_user: bool = False
     sample: Mapping[str, Any] = field(default_factory=dict)
 

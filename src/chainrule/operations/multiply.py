@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from chainrule.kernels.combine import multiply_elements
+from chainrule.kernels.jit import kernel
 from chainrule.operations.operation import (
     Operation,
-    PlanBuilder,
     Step,
-    Tangents,
+    StepBuilder,
+    TangentMap,
     Tensor,
     View,
     function,
 )
 
 
-def _tangent(plan: PlanBuilder, step: Step, tangents: Tangents) -> Tensor | None:
+@kernel
+def multiply(x, other, y):
+    for i in range(x.size):
+        y[i] = x[i] * other[i]
+
+
+def _tangent(plan: StepBuilder, step: Step, tangents: TangentMap) -> Tensor | None:
     """Return ``dx * other + d_other * x``."""
     x, other = step.operands
     dx, d_other = tangents.of(x), tangents.of(other)
@@ -26,10 +32,10 @@ def _tangent(plan: PlanBuilder, step: Step, tangents: Tangents) -> Tensor | None
 
 OPERATION = Operation(
     "multiply",
-    function(multiply_elements),
+    function(multiply),
     {
-        "x": function(multiply_elements, "dy", "other", "dx"),
-        "other": function(multiply_elements, "dy", "x", "d_other"),
+        "x": function(multiply, "dy", "other", "dx"),
+        "other": function(multiply, "dy", "x", "d_other"),
     },
     operands=("x", "other"),
     view=View.FLAT,

@@ -121,6 +121,7 @@ class Operation:
     tangent : returns how fast y changes where operands and parameters do, as a value that it
         appends to a plan; None where y does not change. Without it, there are first derivatives
         only.
+    no_backward : why there is no backward pass through it; "" if there is one.
     derivatives : of an elementwise operation: how its derivative, a function of what its backward
         reads, changes with that; then how this does. Missing ones are 0.
     multiply_adds : estimates how many a row takes, in one pass.
@@ -145,7 +146,8 @@ class Operation:
     update_buffers: Function | None = None
     operands: tuple[str, ...] = ("x",)
     view: View = View.WHOLE
-    tangent: Callable[[PlanBuilder, Step, Tangents], Tensor | None] | None = None
+    tangent: Callable[[StepBuilder, Step, TangentMap], Tensor | None] | None = None
+    no_backward: str = ""
     derivatives: tuple[Function, ...] = ()
     multiply_adds: Callable[[Step], int] | None = None
     scratch_bytes: Callable[[Step, int, int, bool], int] | None = None
@@ -187,8 +189,8 @@ class Step:
     layers : the positions of the layers that it belongs to.
     parameters : by the names that the operation gives them.
     numbers : hyperparameters, by name; functions get a tuple as an array.
-    saved : by name, the shape of a row of each array that forward saves for backward; functions
-        get it as they get values.
+    saved : by name, each array that forward saves for backward, also for that of its tangent;
+        functions get it as they get values.
     buffers : by the names that the operation gives them.
     sums : by name, the shape of what each chunk of the batch gives.
     """
@@ -199,7 +201,7 @@ class Step:
     layers: list[int]
     parameters: Mapping[str, ParameterUse] = field(default_factory=dict)
     numbers: Numbers = field(default_factory=dict)
-    saved: Mapping[str, Shape] = field(default_factory=dict)
+    saved: Mapping[str, Tensor] = field(default_factory=dict)
     buffers: Mapping[str, ParameterUse] = field(default_factory=dict)
     sums: Mapping[str, Shape] = field(default_factory=dict)
 
@@ -225,8 +227,8 @@ class Step:
         return any(use.is_direction for use in self.parameters.values())
 
 
-class PlanBuilder(Protocol):
-    """What a tangent's rule appends steps to; see :class:`chainrule.plan.builder.PlanBuilder`."""
+class StepBuilder(Protocol):
+    """What appends a tangent rule's steps; :class:`chainrule.plan.builder.StepBuilder` does."""
 
     def apply(
         self,
@@ -236,7 +238,7 @@ class PlanBuilder(Protocol):
         y: Tensor | None = None,
         parameters: Mapping[str, ParameterUse] | None = None,
         numbers: Numbers | None = None,
-        saved: Mapping[str, Shape] | None = None,
+        saved: Mapping[str, Tensor] | None = None,
         buffers: Mapping[str, ParameterUse] | None = None,
         sums: Mapping[str, Shape] | None = None,
     ) -> Tensor: ...
@@ -245,8 +247,8 @@ class PlanBuilder(Protocol):
     def sum_of(self, first: Tensor | None, second: Tensor | None) -> Tensor | None: ...
 
 
-class Tangents(Protocol):
-    """The tangents of a plan's values; see :class:`chainrule.plan.tangent.Tangents`."""
+class TangentMap(Protocol):
+    """The tangents of a plan's values, as :class:`chainrule.plan.tangent.TangentMap` has them."""
 
     parameters_change: bool
 
@@ -293,7 +295,7 @@ def all_operations() -> dict[str, Any]:
     return found
 
 
-def tangent_of_linear_map(plan: PlanBuilder, step: Step, tangents: Tangents) -> Tensor | None:
+def tangent_of_linear_map(plan: StepBuilder, step: Step, tangents: TangentMap) -> Tensor | None:
     """Return the same operation of the tangent, as an operation that is linear in x has it."""
     dx = tangents.of(step.x)
     return None if dx is None else plan.again(step, dx)

@@ -10,9 +10,9 @@ from __future__ import annotations
 from chainrule.kernels.jit import kernel
 from chainrule.operations.operation import (
     Operation,
-    PlanBuilder,
     Step,
-    Tangents,
+    StepBuilder,
+    TangentMap,
     Tensor,
     View,
     function,
@@ -51,7 +51,7 @@ def prelu_backward(dy, x, other, weight, positive, dx, d_weight):
                 d_weight[j] += zero if side[j] > zero else d_row[j] * row[j]
 
 
-def _tangent(plan: PlanBuilder, step: Step, tangents: Tangents) -> Tensor | None:
+def _tangent(plan: StepBuilder, step: Step, tangents: TangentMap) -> Tensor | None:
     """Return the products with dx in the place of x, and with the weight's direction."""
     x, other = step.operands
     dx, by_x, by_weight = tangents.of(x), None, None

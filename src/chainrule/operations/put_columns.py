@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from chainrule.kernels.combine import put_columns, take_columns
+from chainrule.kernels.jit import kernel
 from chainrule.operations.operation import (
     Operation,
-    PlanBuilder,
     Step,
-    Tangents,
+    StepBuilder,
+    TangentMap,
     Tensor,
     View,
     function,
 )
+from chainrule.operations.take_columns import take_columns
 
 
-def _tangent(plan: PlanBuilder, step: Step, tangents: Tangents) -> Tensor | None:
+@kernel
+def put_columns(x, column, y):
+    rows, columns = x.shape
+    for i in range(rows):
+        row, place = x[i], y[i, column : column + columns]
+        for j in range(columns):
+            place[j] = row[j]
+
+
+def _tangent(plan: StepBuilder, step: Step, tangents: TangentMap) -> Tensor | None:
     """Fill the same columns of y's tangent, with zeros if x does not change."""
     dx = tangents.of(step.x)
     dx = plan.rescale(step.x, 0.0) if dx is None else dx

@@ -15,7 +15,7 @@ def rmsprop_update(
     # never below 0, and rounding does not eat it up. With V the variance and M the mean so far,
     # the next one is alpha * V + alpha * (1 - alpha) * (g - M)**2.
     # Scaled before it is squared, and NaN where s overflows: see adam.py.
-    number = params.dtype.type
+    number, has_momentum = params.dtype.type, momentum > 0.0
     lr, eps = number(lr), number(eps)
     weight_decay, momentum = number(weight_decay), number(momentum)
     keep, take, zero = number(alpha), number(1.0 - alpha), number(0.0)
@@ -30,7 +30,7 @@ def rmsprop_update(
         s = keep * square[i] + scaled * scaled
         square[i] = s
         v = g / (math.sqrt(s) + eps)
-        if momentum > zero:
+        if has_momentum:
             v += momentum * velocity[i]
             velocity[i] = v
         params[i] = params[i] - lr * v + zero * s

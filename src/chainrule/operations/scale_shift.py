@@ -5,9 +5,9 @@ from __future__ import annotations
 from chainrule.kernels.jit import kernel
 from chainrule.operations.operation import (
     Operation,
-    PlanBuilder,
     Step,
-    Tangents,
+    StepBuilder,
+    TangentMap,
     Tensor,
     View,
     function,
@@ -43,7 +43,7 @@ def scale_shift_backward(dy, x, weight, dx, d_weight, d_bias):
             d_bias[j] += d_row[j]
 
 
-def _tangent(plan: PlanBuilder, step: Step, tangents: Tangents) -> Tensor | None:
+def _tangent(plan: StepBuilder, step: Step, tangents: TangentMap) -> Tensor | None:
     """Return ``dx * weight``, and ``x`` by the weight's direction with the bias's."""
     dx, by_x, by_parameters = tangents.of(step.x), None, None
     if dx is not None:

@@ -2,19 +2,48 @@
 
 from __future__ import annotations
 
-from chainrule.kernels.activation import softmax, softmax_backward
+from chainrule.kernels.elementary import exp
+from chainrule.kernels.jit import kernel
+from chainrule.kernels.rows import subtract_largest
+from chainrule.kernels.views import flat
 from chainrule.operations.operation import (
     Operation,
-    PlanBuilder,
     Step,
-    Tangents,
+    StepBuilder,
+    TangentMap,
     Tensor,
     View,
     function,
 )
 
 
-def _tangent(plan: PlanBuilder, step: Step, tangents: Tangents) -> Tensor | None:
+@kernel
+def softmax(x, y):
+    subtract_largest(x, y)
+    vector = flat(y)
+    for k in range(vector.size):
+        vector[k] = exp(vector[k])
+    for i in range(y.shape[0]):
+        row = y[i]
+        total = x.dtype.type(0)
+        for j in range(row.size):
+            total += row[j]
+        for j in range(row.size):
+            row[j] /= total
+
+
+@kernel
+def softmax_backward(dy, y, dx):
+    for i in range(y.shape[0]):
+        d_row, row, out = dy[i], y[i], dx[i]
+        inner = y.dtype.type(0)
+        for j in range(row.size):
+            inner += d_row[j] * row[j]
+        for j in range(row.size):
+            out[j] = row[j] * (d_row[j] - inner)
+
+
+def _tangent(plan: StepBuilder, step: Step, tangents: TangentMap) -> Tensor | None:
     """Return ``y * (dx - sum(y * dx))``."""
     dx = tangents.of(step.x)
     if dx is None:

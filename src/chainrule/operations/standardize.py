@@ -10,9 +10,9 @@ from math import sqrt
 from chainrule.kernels.jit import kernel
 from chainrule.operations.operation import (
     Operation,
-    PlanBuilder,
     Step,
-    Tangents,
+    StepBuilder,
+    TangentMap,
     Tensor,
     View,
     function,
@@ -43,7 +43,7 @@ def standardize_backward(dy, variance, eps, scratch, dx):
             out[j] = d_row[j] * scale[j]
 
 
-def _tangent(plan: PlanBuilder, step: Step, tangents: Tangents) -> Tensor | None:
+def _tangent(plan: StepBuilder, step: Step, tangents: TangentMap) -> Tensor | None:
     """Return the tangent by the same standard deviation."""
     dx = tangents.of(step.x)
     if dx is None:

@@ -46,11 +46,19 @@ def weighted_bce_with_logits_curvature(
     scale_rows(d_gradient, weight, row_scale(total, output.shape[1]))
 
 
+@kernel
+def weighted_bce_with_logits_fisher(output, weight, total, direction, d_gradient, pos_weight):
+    for i in range(output.shape[0]):
+        out, movement, change = output[i], direction[i], d_gradient[i]
+        for j in range(out.size):
+            p, p_not = sigmoid(out[j]), sigmoid(-out[j])
+            change[j] = (pos_weight[j] * p_not + p) * p * p_not * movement[j]
+    scale_rows(d_gradient, weight, row_scale(total, output.shape[1]))
+
+
 def _fisher(numbers: Mapping[str, Any]) -> tuple[Function, float]:
-    raise NotImplementedError(
-        "With pos_weight, the loss is no negative log-likelihood, so it has no Fisher information; "
-        "gauss_newton_vp has the matrix for given targets."
-    )
+    """Return the mean over targets 1, which count by their weight, and 0, as probable as p says."""
+    return function(weighted_bce_with_logits_fisher), 1.0
 
 
 OPERATION = LossOperation(

@@ -25,64 +25,34 @@ kept on disk. All functions run in the thread that calls them, without the GIL w
 The same functions in plain NumPy are in :mod:`chainrule.reference`.
 """
 
-from chainrule.ops.activation import (
-    elu,
-    elu_backward,
-    gelu,
-    gelu_backward,
-    leaky_relu,
-    leaky_relu_backward,
-    relu,
-    relu_backward,
-    sigmoid,
-    sigmoid_backward,
-    silu,
-    silu_backward,
-    softplus,
-    softplus_backward,
-    tanh,
-    tanh_backward,
-)
+from typing import Any
+
 from chainrule.ops.affine import linear, linear_backward, matmul
-from chainrule.ops.loss import bce_with_logits, cross_entropy, huber, mse
-from chainrule.ops.probabilities import (
-    log_softmax,
-    log_softmax_backward,
-    softmax,
-    softmax_backward,
-)
-from chainrule.ops.update import adam_update, adamw_update, clip_grad_norm, sgd_update
+from chainrule.ops.functions import NAMES, array_function
+from chainrule.ops.prelu import prelu, prelu_backward
+from chainrule.ops.update import clip_grad_norm, sgd_update
 
 __all__ = [
-    "adam_update",
-    "adamw_update",
-    "bce_with_logits",
     "clip_grad_norm",
-    "cross_entropy",
-    "elu",
-    "elu_backward",
-    "gelu",
-    "gelu_backward",
-    "huber",
-    "leaky_relu",
-    "leaky_relu_backward",
     "linear",
     "linear_backward",
-    "log_softmax",
-    "log_softmax_backward",
     "matmul",
-    "mse",
-    "relu",
-    "relu_backward",
+    "prelu",
+    "prelu_backward",
     "sgd_update",
-    "sigmoid",
-    "sigmoid_backward",
-    "silu",
-    "silu_backward",
-    "softmax",
-    "softmax_backward",
-    "softplus",
-    "softplus_backward",
-    "tanh",
-    "tanh_backward",
 ]
+__all__ += NAMES
+
+
+# Type checkers read __init__.pyi, which ``python tests/ops/stub.py`` writes.
+def __getattr__(name: str) -> Any:
+    """Make a function when it is first used: only then, its kernel is loaded."""
+    if name not in NAMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    function = globals()[name] = array_function(name)
+    return function
+
+
+def __dir__() -> list[str]:
+    """Name what is public, also before its first use."""
+    return sorted(__all__)

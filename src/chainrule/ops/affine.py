@@ -8,8 +8,8 @@ from numpy import empty
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.kernels import affine
-from chainrule.ops import activation as activations
 from chainrule.ops.entries import COMPUTED, Entries
+from chainrule.ops.functions import ACTIVATIONS, array_function
 from chainrule.ops.product import (
     NO_FLOOR,
     ZERO,
@@ -32,11 +32,6 @@ from chainrule.ops.validation import (
 from chainrule.utils.arrays import FloatArray
 
 _sum_of_rows = Entries(affine.linear_backward_bias, "mbv")
-
-ACTIVATIONS = {
-    name: getattr(activations, name)
-    for name in ("relu", "leaky_relu", "tanh", "sigmoid", "softplus", "elu", "silu", "gelu")
-}
 
 
 def linear(x: ArrayLike, w: ArrayLike, b: ArrayLike | None = None, *, out: Any = None) -> Any:
@@ -196,7 +191,7 @@ def _matmul(
         y = output_array(out if is_last else None, shape, kind, arrays)
         _multiply_stacks(a, b, y, row, floor)
     if activation is not None and activation != "relu":
-        y = ACTIVATIONS[activation](y)
+        y = array_function(activation)(y)
     return deliver(y if kind == dtype else y.astype(dtype), out)
 
 

@@ -5,7 +5,7 @@ not goes through ``np.nditer``, which broadcasts, converts, and keeps input and 
 ufuncs do, block by block.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from chainrule.ops.entries import Entries
 from chainrule.ops.validation import (
+    NumberChecks,
     broadcast_shape,
     can_take,
     check_out,
@@ -23,6 +24,7 @@ from chainrule.ops.validation import (
     real_arrays,
     stretched,
 )
+from chainrule.utils.arguments import Check
 from chainrule.utils.arrays import FloatArray
 
 FEW = 1 << 13  # elements that are quicker copied than talked about
@@ -43,16 +45,19 @@ class ElementwiseFunction:
     kernel : function of flat vectors, the output's the last, and of numbers
     names : str
         The arguments' names, for messages.
-    numbers : int
-        How many numbers follow the arrays.
+    checks : by name, how each number is validated that follows the arrays.
     """
 
-    def __init__(self, kernel: Callable[..., Any], *names: str, numbers: int = 0) -> None:
-        self._names = names
-        self._entries = Entries(kernel, "v" * (len(names) + 1) + "f" * numbers)
+    def __init__(
+        self, kernel: Callable[..., Any], names: Sequence[str], checks: Mapping[str, Check]
+    ) -> None:
+        self._names, self._checks = names, NumberChecks(checks)
+        self._entries = Entries(kernel, "v" * (len(names) + 1) + "f" * len(checks))
 
-    def __call__(self, arrays: Sequence[Any], out: Any, where: ArrayLike, *numbers: float) -> Any:
+    def __call__(self, arrays: Sequence[Any], out: Any, where: ArrayLike, *numbers: Any) -> Any:
         """Return the function's values, in ``out`` if given and only where ``where`` is true."""
+        if numbers:
+            numbers = self._checks(numbers, arrays)
         first = arrays[0]
         run = self._entries.get(first.dtype) if type(first) is ndarray else None
         if run is None or where is not True:

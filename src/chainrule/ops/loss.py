@@ -1,49 +1,60 @@
 """Losses, each with its gradient by the output: one number, and an array of the output's shape."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.kernels import loss as kernels
 from chainrule.kernels.rows import weighted_sum
+from chainrule.losses import OutputLoss
+from chainrule.operations.operation import find
 from chainrule.ops.entries import COMPUTED, Entries
 from chainrule.ops.validation import (
+    NumberChecks,
     broadcasts_to,
     check_out,
     computed_in,
     deliver,
     is_plain,
-    number,
     output_array,
     plain,
     real_arrays,
     stretched,
 )
-from chainrule.utils import arguments
+from chainrule.utils.arguments import Check
 from chainrule.utils.arrays import FloatArray
 
 _ONE = {dtype: np.ones(1, dtype) for dtype in COMPUTED}
 _MANY = dict(_ONE)  # more of them, as many as were ever asked for
-_cross_entropy = Entries(kernels.cross_entropy, "mlvfmmf")
 _weighted_sum = Entries(weighted_sum, "mv")
 
+Result = tuple[float, Any]
 
-class _Pointwise:
+
+class PointwiseLoss:
     """A mean over all elements, each of which is compared with its target.
 
     Without weights, all elements are one row to the kernel, of weight 1.
+
+    Parameters
+    ----------
+    kernel : function of matrices of outputs and of targets, and of numbers
+    checks : by name, how each number is validated.
+    form : a letter for each number, as of :class:`Entries`.
     """
 
-    def __init__(self, kernel: Callable[..., None], numbers: int = 0) -> None:
-        self._entries = Entries(kernel, "mmvfmm" + "f" * numbers)
+    weighted: "SpecLoss"  # the same, with weights of its own
 
-    def __call__(
-        self, output: Any, target: Any, weight: Any, out: Any, *numbers: float
-    ) -> tuple[float, Any]:
-        given: Sequence[Any] = output, target
+    def __init__(self, kernel: Callable[..., None], checks: Mapping[str, Check], form: str) -> None:
+        self._checks, self._entries = NumberChecks(checks), Entries(kernel, "mmvfmm" + form)
+
+    def __call__(self, given: Sequence[Any], weight: Any, out: Any, *numbers: Any) -> Result:
+        """Return the loss and its gradient, in ``out`` if given."""
+        if numbers:
+            numbers = self._checks(numbers, given)
+        output, target = given
         dtype: Any = getattr(output, "dtype", None)
         kind: Any = dtype
         if not (
@@ -54,8 +65,9 @@ class _Pointwise:
         ):
             given, dtype = real_arrays(("output", "target"), given)
             kind = computed_in(dtype)
-            _check_target(*given)
-            output, target = (stretched(array, given[0].shape, kind) for array in given)
+            output, target = given
+            _check_target(target, output.shape, output.shape)
+            output, target = (stretched(array, output.shape, kind) for array in given)
         shape = output.shape
         if weight is None:
             form, weight, total = (1, output.size), _ONE[kind], float(output.size > 0)
@@ -68,206 +80,126 @@ class _Pointwise:
         d_output = output_array(out, shape, kind, (*given, weight))
         if output.size == 0:
             return 0.0, deliver(d_output.astype(dtype), out)
-        terms = np.empty(form, kind)
-        self._entries[kind](
-            output.reshape(form),
-            target.reshape(form),
-            weight,
-            total,
-            terms,
-            d_output.reshape(form),
-            *numbers,
-        )
-        return _mean(terms, weight, total), deliver(
-            d_output if kind == dtype else d_output.astype(dtype), out
-        )
+        terms, gradient = np.empty(form, kind), d_output.reshape(form)
+        inputs = output.reshape(form), target.reshape(form), weight, total
+        self._entries[kind](*inputs, terms, gradient, *numbers)
+        return _result(terms, weight, total, d_output, dtype, out)
 
 
-_mse = _Pointwise(kernels.mse)
-_huber = _Pointwise(kernels.huber, numbers=1)
-_bce_with_logits = _Pointwise(kernels.bce_with_logits)
+class LabelLoss:
+    """A mean over rows, each of which is compared with its class label.
+
+    Parameters are those of :class:`PointwiseLoss`; the kernel takes labels.
+    """
+
+    weighted: "SpecLoss"  # the same, with weights of its own
+
+    def __init__(self, kernel: Callable[..., None], checks: Mapping[str, Check], form: str) -> None:
+        self._checks, self._entries = NumberChecks(checks), Entries(kernel, "mlvfmm" + form)
+
+    def __call__(self, given: Sequence[Any], weight: Any, out: Any, *numbers: Any) -> Result:
+        """Return the loss and its gradient, in ``out`` if given."""
+        (output,), dtype = real_arrays(("output",), given[:1])
+        kind, shape = computed_in(dtype), output.shape
+        numbers = self._checks(numbers, (output,))
+        labels = _labels(given[1], shape)
+        if weight is None:
+            weight, total = _ones(labels.size, kind), float(labels.size)
+        else:
+            weight, total = _weights(weight, shape[:-1], kind)
+        if out is not None:
+            check_out(out, shape, dtype)
+        form = labels.size, shape[-1]
+        d_output = output_array(out, shape, kind, (output, weight))
+        terms, gradient = np.empty((labels.size, 1), kind), d_output.reshape(form)
+        inputs = plain(output, kind).reshape(form), labels, weight, total
+        self._entries[kind](*inputs, terms, gradient, *numbers)
+        return _result(terms, weight, total, d_output, dtype, out)
 
 
-def mse(
-    output: ArrayLike,
-    target: ArrayLike,
-    sample_weight: ArrayLike | None = None,
-    *,
-    out: Any = None,
-) -> tuple[float, Any]:
-    """Return the mean squared error, ``mean((output - target)**2)``, and its gradient.
+class SpecLoss:
+    """A loss whose spec knows more of it: what its target looks like, and weights of its own.
 
     Parameters
     ----------
-    output : array of shape ``(n, *)``
-    target : array that broadcasts to the output's shape
-    sample_weight : array of shape (n,), optional
-        One weight a row. The mean is then ``sum(w * row_loss) / sum(w)``.
-    out : array that takes the gradient, optional
-
-    Returns
-    -------
-    value : float
-        Accumulated in float64; 0 of nothing, and where all weights are 0.
-    d_output : array of the output's shape
-
-    Raises
-    ------
-    ValueError
-        If the shapes do not fit together; or as all functions here do.
-
-    Examples
-    --------
-    >>> import chainrule as cr
-    >>> value, d_output = cr.ops.mse([1.0, 3.0], 1.0)
-    >>> value, d_output.tolist()
-    (2.0, [0.0, 2.0])
+    spec : the class of the loss
+    names : the names of its arguments.
     """
-    return _mse(output, target, sample_weight, out)
+
+    def __init__(self, spec: type[OutputLoss], names: Sequence[str]) -> None:
+        self._spec, self._names = spec, names
+        self._entries: dict[str, Entries] = {}
+
+    def __call__(self, given: Sequence[Any], weight: Any, out: Any, *values: Any) -> Result:
+        """Return the loss and its gradient, in ``out`` if given."""
+        loss = self._spec(**dict(zip(self._names, values, strict=True)))
+        names = ("output",) if loss.takes_labels else ("output", "target")
+        (output, *targets), dtype = real_arrays(names, given[: len(names)])
+        kind, shape = computed_in(dtype), output.shape
+        loss.check_numbers(kind)
+        if loss.takes_labels:
+            target: NDArray[Any] = _labels(given[1], shape)
+            leading, columns = shape[:-1], shape[-1]
+            numbers = loss.numbers(shape[-1:])
+        else:
+            leading, columns = shape[:1], prod(shape[1:])
+            numbers = loss.numbers(shape[1:])
+            of_target = (*leading, *loss.target_shape(shape[1:]))
+            _check_target(targets[0], of_target, shape)
+            target = stretched(targets[0], of_target, kind).reshape(
+                prod(leading), prod(of_target[1:])
+            )
+        rows = prod(leading)
+        if weight is None:
+            weight = np.ones(rows, kind)
+        else:
+            weight = _weights(weight, leading, kind)[0].copy()
+        operation = find(loss.operation)
+        arrays = {n: np.array(v, kind) if isinstance(v, tuple) else v for n, v in numbers.items()}
+        if operation.row_weight is not None:  # weights of classes
+            weight *= arrays["class_weight"][target]
+        if out is not None:
+            check_out(out, shape, dtype)
+        d_output = output_array(out, shape, kind, (output, *targets))
+        if output.size == 0:
+            return 0.0, deliver(d_output.astype(dtype), out)
+        by_terms = {"row": 1, "output": columns, "target": target.size // rows}
+        terms = np.empty((rows, by_terms[operation.terms]), kind)
+        total = float(weight.sum(dtype=float))
+        named = arrays | {
+            "output": plain(output, kind).reshape(rows, columns),
+            "label" if loss.takes_labels else "target": target,
+            **{"weight": weight, "total": total, "terms": terms},
+            "d_output": d_output.reshape(rows, columns),
+        }
+        self._run(operation, [named[name] for name in operation.forward.names], kind)
+        return _result(terms, weight, total, d_output, dtype, out)
+
+    def _run(self, operation: Any, arguments: Sequence[Any], kind: np.dtype) -> None:
+        entries = self._entries.get(operation.name)
+        if entries is None:
+            form = "".join(map(_letter, arguments))
+            entries = self._entries[operation.name] = Entries(operation.forward.code, form)
+        entries[kind](*arguments)
 
 
-def huber(
-    output: ArrayLike,
-    target: ArrayLike,
-    delta: float = 1.0,
-    sample_weight: ArrayLike | None = None,
-    *,
-    out: Any = None,
-) -> tuple[float, Any]:
-    """Return the mean of ``e**2 / 2`` where ``|e| < delta``, else ``delta * (|e| - delta / 2)``.
-
-    And its gradient; e is ``output - target``.
-
-    Parameters
-    ----------
-    output, target, sample_weight, out
-        As for :func:`mse`.
-    delta : float
-        Where the square turns into a line; more than 0.
-
-    Returns
-    -------
-    value : float
-    d_output : array of the output's shape
-
-    Raises
-    ------
-    ValueError
-        If delta is not more than 0, or the shapes do not fit together; or as all functions here do.
-
-    Examples
-    --------
-    >>> import chainrule as cr
-    >>> value, d_output = cr.ops.huber([1.5, 5.0], [1.0, 1.0])
-    >>> value, d_output.tolist()
-    (1.8125, [0.25, 0.5])
-    """
-    delta = number(arguments.above_zero, delta, "delta", output, target)
-    return _huber(output, target, sample_weight, out, delta)
+def _letter(value: Any) -> str:
+    """Return the letter of :class:`Entries` for what a kernel takes."""
+    if isinstance(value, np.ndarray):
+        return "l" if value.dtype.kind == "i" else "vm"[value.ndim - 1]
+    return "i" if isinstance(value, int) else "f"
 
 
-def bce_with_logits(
-    output: ArrayLike,
-    target: ArrayLike,
-    sample_weight: ArrayLike | None = None,
-    *,
-    out: Any = None,
-) -> tuple[float, Any]:
-    """Return the binary cross-entropy of ``sigmoid(output)``, and its gradient, without overflow.
-
-    Parameters
-    ----------
-    output, target, sample_weight, out
-        As for :func:`mse`; targets are probabilities, from 0 to 1, which is not checked.
-
-    Returns
-    -------
-    value : float
-    d_output : array of the output's shape
-
-    Raises
-    ------
-    ValueError
-        If the shapes do not fit together; or as all functions here do.
-
-    Examples
-    --------
-    >>> import chainrule as cr
-    >>> value, d_output = cr.ops.bce_with_logits([0.0, 0.0], [0, 1])
-    >>> round(value, 4), d_output.tolist()
-    (0.6931, [0.25, -0.25])
-    """
-    return _bce_with_logits(output, target, sample_weight, out)
-
-
-def cross_entropy(
-    output: ArrayLike,
-    label: ArrayLike,
-    label_smoothing: float = 0.0,
-    sample_weight: ArrayLike | None = None,
-    *,
-    out: Any = None,
-) -> tuple[float, Any]:
-    """Return the cross-entropy of ``softmax(output)`` with class labels, and its gradient.
-
-    Parameters
-    ----------
-    output : array of shape ``(*, classes)``
-    label : array of integers, of shape ``(*)``
-        From 0 to classes - 1.
-    label_smoothing : float
-        The share of the target distribution that is spread evenly over all classes; 0 to 1.
-    sample_weight : array of shape ``(*)``, optional
-        One weight a label. The mean is then ``sum(w * row_loss) / sum(w)``.
-    out : array that takes the gradient, optional
-
-    Returns
-    -------
-    value : float
-        Accumulated in float64.
-    d_output : array of the output's shape
-
-    Raises
-    ------
-    ValueError
-        If a label is none of the classes, or the shapes do not fit together; or as all functions
-        here do.
-    TypeError
-        If labels are no integers; or as all functions here do.
-
-    Examples
-    --------
-    >>> import chainrule as cr
-    >>> value, d_output = cr.ops.cross_entropy([[0.0, 0.0]], [1])
-    >>> round(value, 4), d_output.tolist()
-    (0.6931, [[0.5, -0.5]])
-    """
-    smoothing = arguments.share(label_smoothing, "label_smoothing")
-    (given,), dtype = real_arrays(("output",), (output,))
-    kind = computed_in(dtype)
-    shape = given.shape
-    labels = _labels(label, shape)
-    if sample_weight is None:
-        weight, total = _ones(labels.size, kind), float(labels.size)
-    else:
-        weight, total = _weights(sample_weight, shape[:-1], kind)
-    if out is not None:
-        check_out(out, shape, dtype)
-    form = labels.size, shape[-1]
-    d_output = output_array(out, shape, kind, (given, weight))
-    terms = np.empty((labels.size, 1), kind)
-    _cross_entropy[kind](
-        plain(given, kind).reshape(form),
-        labels,
-        weight,
-        total,
-        terms,
-        d_output.reshape(form),
-        smoothing,
-    )
-    return _mean(terms, weight, total), deliver(
-        d_output if kind == dtype else d_output.astype(dtype), out
-    )
+def _result(
+    terms: FloatArray,
+    weight: FloatArray,
+    total: float,
+    d_output: FloatArray,
+    dtype: np.dtype,
+    out: Any,
+) -> Result:
+    gradient = d_output if d_output.dtype == dtype else d_output.astype(dtype)
+    return _mean(terms, weight, total), deliver(gradient, out)
 
 
 def _mean(terms: FloatArray, weight: FloatArray, total: float) -> float:
@@ -276,11 +208,11 @@ def _mean(terms: FloatArray, weight: FloatArray, total: float) -> float:
     return summed * (1.0 / (total * terms.shape[1]) if total > 0.0 else 0.0)
 
 
-def _check_target(output: NDArray[Any], target: NDArray[Any]) -> None:
-    if not broadcasts_to(target.shape, output.shape):
+def _check_target(target: NDArray[Any], shape: tuple[int, ...], of_output: tuple[int, ...]) -> None:
+    if not broadcasts_to(target.shape, shape):
+        expected = "the output's shape" if shape == of_output else f"shape {shape} for output's"
         raise ValueError(
-            f"target must broadcast to the output's shape, {output.shape}, but its shape is "
-            f"{target.shape}."
+            f"target must broadcast to {expected}, {of_output}, but its shape is {target.shape}."
         )
 
 

@@ -1,6 +1,6 @@
 """Optimizer updates in place, and the clipping of gradients before them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from math import isfinite, nan, sqrt
 from typing import Any
@@ -10,9 +10,10 @@ from numpy import may_share_memory, ndarray
 from numpy.typing import ArrayLike
 
 from chainrule.kernels import norm
-from chainrule.operations import adam, adamw, sgd
+from chainrule.operations import sgd
 from chainrule.ops.entries import COMPUTED, Entries
 from chainrule.ops.validation import (
+    NumberChecks,
     broadcasts_to,
     check_out,
     computed_in,
@@ -20,28 +21,40 @@ from chainrule.ops.validation import (
     plain,
     real_arrays,
 )
-from chainrule.utils.arguments import Check, above_zero, at_least_zero, integer, share_below_one
+from chainrule.utils.arguments import (
+    Check,
+    above_zero,
+    at_least_zero,
+    flag,
+    fraction_below_one,
+    integer,
+)
 
 Arrays = ArrayLike | Sequence[ArrayLike]
 
 _sum_of_squares = Entries(norm.sum_of_squares, "v")
 
 
-class _Update:
+class UpdateFunction:
     """A kernel that changes all its vectors but the second, by the second.
 
     Arrays that it cannot change where they lie are copied, and what became of them is copied back.
-    Behind them it gets ``unused`` vectors that are empty.
+    For an array that is None, it gets one that is empty.
+
+    Parameters
+    ----------
+    kernel : function of vectors, and of numbers
+    names : the names of the arrays.
+    form : a letter for each number, as of :class:`Entries`.
     """
 
-    def __init__(
-        self, kernel: Callable[..., None], names: Sequence[str], numbers: str, unused: int = 0
-    ) -> None:
+    def __init__(self, kernel: Callable[..., None], names: Sequence[str], form: str) -> None:
         self._names = names
-        self._entries = Entries(kernel, "v" * (len(names) + unused) + numbers)
-        self._unused = {dtype: [np.empty(0, dtype)] * unused for dtype in COMPUTED}
+        self._entries = Entries(kernel, "v" * len(names) + form)
+        self._empty = {dtype: np.empty(0, dtype) for dtype in COMPUTED}
 
-    def __call__(self, given: Sequence[Any], *numbers: float) -> None:
+    def __call__(self, given: Sequence[Any], *numbers: Any) -> None:
+        """Change the arrays."""
         groups = _groups(self._names, given)
         checked = [(a, None if _can_update_in_place(a) else self._check(a)) for a in groups]
         for arrays, dtype in checked:
@@ -53,23 +66,27 @@ class _Update:
     def _change_copies(
         self, arrays: Sequence[Any], dtype: np.dtype, numbers: Sequence[float]
     ) -> None:
-        copies = [np.empty(arrays[0].shape, dtype) for _ in arrays]
+        shape = arrays[0].shape
+        copies = [None if array is None else np.empty(shape, dtype) for array in arrays]
         for copy, array in zip(copies, arrays, strict=True):
-            copy[...] = array
+            if copy is not None:
+                copy[...] = array
         self._call(dtype, copies, numbers)
         for i, copy in enumerate(copies):
-            if i != 1:
+            if i != 1 and copy is not None:
                 arrays[i][...] = copy
 
     def _call(self, dtype: np.dtype, arrays: Sequence[Any], numbers: Sequence[float]) -> None:
-        vectors = [array.ravel() for array in arrays]
-        self._entries[dtype](*vectors, *self._unused[dtype], *numbers)
+        vectors = [self._empty[dtype] if array is None else array.ravel() for array in arrays]
+        self._entries[dtype](*vectors, *numbers)
 
     def _check(self, arrays: Sequence[Any]) -> np.dtype:
         """Raise an error unless the arrays fit together; return the dtype of their copies."""
-        values, dtype = real_arrays(self._names, arrays)
+        given = [i for i, array in enumerate(arrays) if array is not None]
+        names, arrays = [self._names[i] for i in given], [arrays[i] for i in given]
+        values, dtype = real_arrays(names, arrays)
         params, grads = values[:2]
-        for i, name in enumerate(self._names):
+        for i, name in enumerate(names):
             if i == 1:
                 if not broadcasts_to(grads.shape, params.shape):
                     raise ValueError(
@@ -85,15 +102,63 @@ class _Update:
                 )
         for i, j in combinations([i for i in range(len(arrays)) if i != 1], 2):
             if np.shares_memory(arrays[i], arrays[j]):
-                raise ValueError(f"{self._names[i]} and {self._names[j]} share memory.")
+                raise ValueError(f"{names[i]} and {names[j]} share memory.")
         return computed_in(dtype)
 
 
-_sgd = _Update(sgd.sgd_update_without_momentum, ("params", "grads"), "ff")
-_sgd_with_momentum = _Update(sgd.sgd_update, ("params", "grads", "velocity"), "fffb")
-_MOMENTS = "params", "grads", "mean", "square"
-_adam = _Update(adam.adam_update, _MOMENTS, "fffffbi", unused=1)
-_adamw = _Update(adamw.adamw_update, _MOMENTS, "fffffbi", unused=1)
+class CheckedUpdate:
+    """An update whose numbers are validated first.
+
+    Parameters
+    ----------
+    update : UpdateFunction
+    names : the names of the arrays.
+    checks : by name, how each number is validated; ``betas`` are two numbers of the kernel.
+    optional : the arrays that may be None; and for each, the number with which it is needed.
+    """
+
+    def __init__(
+        self,
+        update: UpdateFunction,
+        names: Sequence[str],
+        checks: Mapping[str, Check],
+        optional: Mapping[str, str],
+    ) -> None:
+        self._update, self._optional = update, optional
+        self._places = {array: names.index(array) for array in optional}
+        self._takes_step = "step" in checks
+        others = {name: check for name, check in checks.items() if name != "step"}
+        self._checks, self._order = NumberChecks(others), [*others]
+        self._last: tuple[tuple[Any, ...], list[str]] = (), []
+
+    def __call__(self, given: Sequence[Any], *numbers: Any) -> None:
+        """Change the arrays."""
+        steps: tuple[int, ...] = ()
+        if self._takes_step:
+            numbers, steps = numbers[:-1], (integer(numbers[-1], "step", least=1),)
+        params = given[0] if isinstance(given[0], (list, tuple)) else given[:1]
+        checked, needed = self._last
+        for array in params:
+            right = self._checks(numbers, (array,))
+            if right is not checked:
+                named = dict(zip(self._order, numbers, strict=True))
+                _check_root(named, array)
+                checked, needed = right, [a for a, n in self._optional.items() if named[n]]
+        self._last = checked, needed
+        for name in needed:
+            if given[self._places[name]] is None:
+                raise ValueError(f"{name} must be given where there is {self._optional[name]}.")
+        self._update(given, *checked, *steps)
+
+
+def _check_root(numbers: Mapping[str, Any], params: Any) -> None:
+    """Check what Adam and its like add to a root that is 0 in the first step: a product."""
+    if "betas" in numbers and "eps" in numbers:
+        number(above_zero, numbers["eps"] * sqrt(1 - numbers["betas"][1]), "eps", params)
+
+
+_sgd = UpdateFunction(sgd.sgd_update_without_momentum, ("params", "grads"), "ff")
+_sgd_with_momentum = UpdateFunction(sgd.sgd_update, ("params", "grads", "velocity"), "fffb")
 
 
 def sgd_update(
@@ -140,111 +205,15 @@ def sgd_update(
     """
     lr = _number(at_least_zero, lr, "lr", params)
     weight_decay = _number(at_least_zero, weight_decay, "weight_decay", params)
-    momentum = share_below_one(momentum, "momentum")
+    momentum = fraction_below_one(momentum, "momentum")
     if momentum and velocity is None:
         raise ValueError("velocity must be given where there is momentum.")
-    if nesterov and not momentum:
+    if flag(nesterov, "nesterov") and not momentum:
         raise ValueError("nesterov needs a momentum above 0.")
     if velocity is None:
         _sgd((params, grads), lr, weight_decay)
     else:
         _sgd_with_momentum((params, grads, velocity), lr, momentum, weight_decay, bool(nesterov))
-
-
-def adam_update(
-    params: Arrays,
-    grads: Arrays,
-    mean: Arrays,
-    square: Arrays,
-    *,
-    step: int,
-    lr: float = 1e-3,
-    betas: tuple[float, float] = (0.9, 0.999),
-    eps: float = 1e-8,
-    weight_decay: float = 0.0,
-) -> None:
-    """Take Adam's step, in place.
-
-    Parameters
-    ----------
-    params : array, or list of arrays
-        Changed.
-    grads : array, or list of arrays, that broadcast to the shapes of params
-    mean, square : arrays, or lists of arrays, of the shapes of params
-        The running mean of the gradients and of their squares; changed, zeros before the first
-        step. Where a square overflows, as of a gradient above 5.8e20 in float32, the parameter
-        becomes NaN.
-    step : int
-        The number of this step, from 1.
-    lr, betas, eps, weight_decay
-        As for :class:`chainrule.Adam`.
-
-    Raises
-    ------
-    ValueError
-        If shapes or numbers are wrong, or two of params, mean and square share memory; before
-        anything is changed. Entries of a list are not compared.
-    TypeError
-        If params, mean or square are no arrays of floats, or step is no integer.
-
-    References
-    ----------
-    Kingma and Ba, *Adam: A Method for Stochastic Optimization*, ICLR 2015.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import chainrule as cr
-    >>> w, dw, mean, square = np.ones(2), np.array([4.0, -4.0]), np.zeros(2), np.zeros(2)
-    >>> cr.ops.adam_update(w, dw, mean, square, step=1, lr=0.5)
-    >>> w.round(6)
-    array([0.5, 1.5])
-    """
-    numbers = _adam_numbers(params, step, lr, betas, eps, weight_decay)
-    _adam((params, grads, mean, square), *numbers)
-
-
-def adamw_update(
-    params: Arrays,
-    grads: Arrays,
-    mean: Arrays,
-    square: Arrays,
-    *,
-    step: int,
-    lr: float = 1e-3,
-    betas: tuple[float, float] = (0.9, 0.999),
-    eps: float = 1e-8,
-    weight_decay: float = 1e-2,
-) -> None:
-    """Take the step of Adam with decoupled weight decay, in place: ``w * (1 - lr * weight_decay)``.
-
-    Parameters
-    ----------
-    params, grads, mean, square, step, lr, betas, eps
-        As for :func:`adam_update`.
-    weight_decay : float
-        Share of the weights, times lr, that the step takes away first; 0 or more.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As :func:`adam_update`.
-
-    References
-    ----------
-    Loshchilov and Hutter, *Decoupled Weight Decay Regularization*, ICLR 2019.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import chainrule as cr
-    >>> w, dw, mean, square = np.ones(2), np.zeros(2), np.zeros(2), np.zeros(2)
-    >>> cr.ops.adamw_update(w, dw, mean, square, step=1, lr=0.5, weight_decay=0.1)
-    >>> w
-    array([0.95, 0.95])
-    """
-    numbers = _adam_numbers(params, step, lr, betas, eps, weight_decay)
-    _adamw((params, grads, mean, square), *numbers)
 
 
 def clip_grad_norm(grads: Arrays, max_norm: float) -> float:
@@ -301,6 +270,7 @@ def _groups(names: Sequence[str], given: Sequence[Any]) -> Sequence[Sequence[Any
     """Return the arrays of each update: those given, or the first of each list, and so on."""
     if not isinstance(given[0], (list, tuple)):
         return [given]
+    given = [[None] * len(given[0]) if arrays is None else arrays for arrays in given]
     for name, arrays in zip(names, given, strict=True):
         if not isinstance(arrays, (list, tuple)):
             raise TypeError(f"{name} must be a list of arrays, as {names[0]} is.")
@@ -319,13 +289,15 @@ def _can_update_in_place(arrays: Sequence[Any]) -> bool:
         return False
     dtype, shape = first.dtype, first.shape
     for i, array in enumerate(arrays):
+        if array is None:
+            continue
         if type(array) is not ndarray or array.dtype != dtype or array.shape != shape:
             return False
         flags = array.flags
         if not (flags.carray or (i == 1 and flags.c_contiguous and flags.aligned)):
             return False
         for other in arrays[:i]:
-            if may_share_memory(array, other):
+            if other is not None and may_share_memory(array, other):
                 return False
     return True
 
@@ -338,31 +310,3 @@ def _number(check: Check, value: Any, name: str, params: Any) -> float:
         number(check, value, name, array)
     checked: float = check(value, name, None)
     return checked
-
-
-def _adam_numbers(
-    params: Arrays,
-    step: int,
-    lr: float,
-    betas: tuple[float, float],
-    eps: float,
-    weight_decay: float,
-) -> tuple[float, ...]:
-    """Return Adam's numbers in its kernel's order, all checked."""
-    if not isinstance(betas, tuple | list) or len(betas) != 2:
-        raise ValueError(f"betas must be two numbers, not {betas!r}.")
-    beta1, beta2 = share_below_one(betas[0], "betas[0]"), share_below_one(betas[1], "betas[1]")
-    eps = above_zero(eps, "eps")
-    if not 1e-20 < eps < 3e38:
-        # In the first step, what is added to a root of 0 is the product.
-        for used in (eps, eps * sqrt(1 - beta2)):
-            _number(above_zero, used, "eps", params)
-    return (
-        _number(at_least_zero, lr, "lr", params),
-        beta1,
-        beta2,
-        eps,
-        _number(at_least_zero, weight_decay, "weight_decay", params),
-        False,
-        integer(step, "step", least=1),
-    )

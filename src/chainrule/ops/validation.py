@@ -4,7 +4,7 @@
 aligned.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy import ndarray
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.ops.entries import COMPUTED, DOUBLE, SINGLE
-from chainrule.utils.arguments import Check
+from chainrule.utils.arguments import Check, flag
 from chainrule.utils.arrays import GATHERED, FloatArray
 from chainrule.utils.protocols import as_array
 
@@ -22,16 +22,56 @@ Arrays = list[NDArray[Any]]
 
 
 def number(check: Check, value: Any, name: str, *arrays: ArrayLike) -> float:
-    """Return ``check(value, name)``, done in the dtype that functions of the arrays compute in.
-
-    The check is one that takes all finite numbers above 0.
-    """
-    if type(value) is float and 1e-30 < value < 3e38:  # these, all dtypes hold
-        return value
+    """Return ``check(value, name)``, done in the dtype that functions of the arrays compute in."""
     checked: float = check(value, name, None)
-    if checked != 0:
+    if not (type(checked) is float and _is_right_in_all_dtypes(checked)):
         check(value, name, computed_in(real_arrays([name] * len(arrays), arrays)[1]))
     return checked
+
+
+_UNCHANGING = frozenset({float, int, bool, tuple})
+
+
+class NumberChecks:
+    """Checks of numbers as :func:`number` does them, which remember what was right the last time.
+
+    Parameters
+    ----------
+    checks : by name, how each number is validated.
+    """
+
+    def __init__(self, checks: Mapping[str, Check]) -> None:
+        self._checks = checks
+        self._flags = [i for i, check in enumerate(checks.values()) if check is flag]
+        self._values: tuple[Any, ...] | None = None
+        self._right: tuple[Any, ...] = ()
+
+    def __call__(self, values: tuple[Any, ...], arrays: Sequence[ArrayLike]) -> tuple[Any, ...]:
+        """Return the numbers, for functions of these arrays; those of a pair one by one."""
+        try:
+            is_known = values == self._values
+        except ValueError:  # of an array
+            is_known = False
+        for i in self._flags:  # True equals 1
+            is_known = is_known and type(values[i]) is bool
+        return self._right if is_known else self._check(values, arrays)
+
+    def _check(self, values: tuple[Any, ...], arrays: Sequence[ArrayLike]) -> tuple[Any, ...]:
+        found: list[Any] = []
+        for (name, check), value in zip(self._checks.items(), values, strict=True):
+            checked = number(check, value, name, *arrays)
+            found += checked if isinstance(checked, tuple) else [checked]
+        right = tuple(found)
+        if all(type(value) in _UNCHANGING for value in values) and all(
+            type(value) is not float or _is_right_in_all_dtypes(value) for value in right
+        ):
+            self._values, self._right = None, right
+            self._values = values  # last, for other threads
+        return right
+
+
+def _is_right_in_all_dtypes(value: float) -> bool:
+    return value == 0 or 1e-30 < value < 3e38
 
 
 def is_plain(array: Any, dtype: np.dtype) -> bool:

@@ -13,6 +13,7 @@ from chainrule.optimizers.optimizer import Optimizer as Optimizer
 from chainrule.optimizers.rmsprop import *
 from chainrule.optimizers.sgd import *
 from chainrule.optimizers.state import OptimizerState as OptimizerState
+from chainrule.utils.public import listing
 
 __all__: list[str] = []
 __all__ += adagrad.__all__
@@ -21,3 +22,5 @@ __all__ += lion.__all__
 __all__ += nadam.__all__
 __all__ += rmsprop.__all__
 __all__ += sgd.__all__
+
+__dir__ = listing(__all__)

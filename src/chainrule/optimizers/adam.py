@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from chainrule.optimizers.optimizer import Optimizer, WeightDecay, two_shares
+from chainrule.optimizers.optimizer import Optimizer, WeightDecay, two_fractions
 from chainrule.utils.arguments import above_zero, flag
 
 __all__ = ["Adam", "AdamW"]
@@ -16,7 +16,7 @@ class MomentOptimizer(Optimizer):
 
     betas: tuple[float, float]
     eps: float
-    number_checks: ClassVar = Optimizer.number_checks | {"betas": two_shares, "eps": above_zero}
+    number_checks: ClassVar = Optimizer.number_checks | {"betas": two_fractions, "eps": above_zero}
 
     def check_numbers(self, dtype: np.dtype | None = None) -> None:
         super().check_numbers(dtype)
@@ -61,7 +61,7 @@ class Adam(MomentOptimizer):
 
     operation = "adam"
     number_checks: ClassVar = MomentOptimizer.number_checks | {"amsgrad": flag}
-    added_numbers: ClassVar = {"amsgrad": False}
+    added_hyperparameters: ClassVar = {"amsgrad": False}
 
     def __init__(
         self,

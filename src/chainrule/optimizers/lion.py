@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from chainrule.optimizers.optimizer import Optimizer, WeightDecay, two_shares
+from chainrule.optimizers.optimizer import Optimizer, WeightDecay, two_fractions
 
 __all__ = ["Lion"]
 
@@ -38,7 +38,7 @@ class Lion(Optimizer):
     """
 
     operation = "lion"
-    number_checks: ClassVar = Optimizer.number_checks | {"betas": two_shares}
+    number_checks: ClassVar = Optimizer.number_checks | {"betas": two_fractions}
 
     def __init__(
         self,

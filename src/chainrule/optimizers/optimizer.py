@@ -1,20 +1,20 @@
-"""What all optimizers have in common."""
+"""The base class of optimizers."""
 
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from fnmatch import fnmatchcase
 from math import prod
-from typing import Any, ClassVar, Protocol
-from weakref import WeakKeyDictionary
+from typing import Any, ClassVar, NamedTuple, Protocol
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 
 from chainrule.engine.update import Run, UpdateOptions, UpdateProgram
 from chainrule.operations.operation import find
 from chainrule.optimizers.state import OptimizerState
-from chainrule.utils.arguments import Check, Numbers, at_least_zero, share_below_one, shortened
+from chainrule.utils.arguments import Check, Numbers, at_least_zero, fraction_below_one, shortened
 from chainrule.utils.arrays import FloatArray
 
 PLAIN = UpdateOptions()
@@ -23,7 +23,7 @@ WeightDecay = float | dict[str, float]
 
 
 class Trainable(Protocol):
-    """What an optimizer needs to know of a network."""
+    """The interface of a network for optimizers."""
 
     @property
     def params(self) -> FloatArray: ...
@@ -40,24 +40,43 @@ def _weight_decay(value: Any, name: str, dtype: np.dtype | None) -> WeightDecay:
     return {key: at_least_zero(decay, f"{name}[{key!r}]", dtype) for key, decay in value.items()}
 
 
-def two_shares(value: Any, name: str, dtype: np.dtype | None) -> tuple[float, float]:
+def two_fractions(value: Any, name: str, dtype: np.dtype | None) -> tuple[float, float]:
     """Return ``value`` as two floats from 0 to 1, without 1."""
     try:
         first, second = value
     except (TypeError, ValueError):
         raise ValueError(f"{name} must be two numbers, not {value!r}.") from None
-    return share_below_one(first, f"{name}[0]", dtype), share_below_one(second, f"{name}[1]", dtype)
+    given = (f"{name}[0]", first), (f"{name}[1]", second)
+    one, other = (fraction_below_one(number, called, dtype) for called, number in given)
+    return one, other
+
+
+class _Latest(NamedTuple):
+    """The state that was asked for last: as long as no number changes, it is up to date."""
+
+    network: ref[Trainable]
+    state: ref[OptimizerState]
+    options: UpdateOptions
+    numbers: Hashable
+
+    def state_for(self, network: Trainable, options: UpdateOptions) -> OptimizerState | None:
+        """Return the state if it is the right one."""
+        state, same = self.state(), self.options is options or self.options == options
+        if state is None or not same or self.network() is not network:
+            return None
+        return state if state.numbers is self.numbers else None
 
 
 class Optimizer(Numbers, ABC):
-    """A rule with its numbers. It keeps one state for each network that it steps."""
+    """An update rule with its hyperparameters, and a state for each network that it has stepped."""
 
     operation: ClassVar[str]  # a file's name in chainrule.operations
     number_checks: ClassVar[dict[str, Check]] = {
         "lr": at_least_zero,
         "weight_decay": _weight_decay,
     }
-    added_numbers: ClassVar[dict[str, Any]] = {}  # older checkpoints lack them: then they are these
+    # The values of hyperparameters that older checkpoints lack.
+    added_hyperparameters: ClassVar[dict[str, Any]] = {}
 
     lr: float
     weight_decay: WeightDecay
@@ -66,11 +85,13 @@ class Optimizer(Numbers, ABC):
         for name, value in numbers.items():
             setattr(self, name, value)
         self._states: WeakKeyDictionary[Trainable, OptimizerState] = WeakKeyDictionary()
+        self._latest: _Latest | None = None
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self.number_checks:
             value = self.checked(name, value)
             self.__dict__["_right_in"] = ()
+            self.__dict__["_latest"] = None
         super().__setattr__(name, value)
 
     def __repr__(self) -> str:
@@ -79,29 +100,36 @@ class Optimizer(Numbers, ABC):
 
     def step(self, network: Trainable) -> None:
         """Change the network's parameters in place, by its gradients."""
-        if not hasattr(network, "apply_update"):  # as of optimizers that hold the parameters
+        if not hasattr(network, "apply_update"):  # PyTorch's step takes a closure
             raise TypeError(f"step takes the network, not {shortened(network)}.")
         network.apply_update(self.state(network))
 
     @property
     def state_vectors(self) -> int:
-        """How many vectors like the parameters it remembers, with the rule's numbers as now."""
+        """The number of state vectors like the parameters, with the present hyperparameters."""
         return len(find(self.operation).state_with(self._numbers()))
 
     def state(self, network: Trainable, options: UpdateOptions = PLAIN) -> OptimizerState:
-        """Return what is remembered of ``network``, with the rule's numbers as they are now.
+        """Return the state for ``network``, with the present hyperparameters.
 
-        ``options`` are what a training does besides.
+        ``options`` are those of a training's steps.
         """
+        latest = self._latest and self._latest.state_for(network, options)
+        if latest is not None:
+            latest.lr = float(self.lr)  # going back to an earlier state restores its own
+            return latest
         self._check_in(network.params.dtype)
         runs = self._decay_runs(network)
         state = self._states.get(network)
         if state is None:
             state = self._states[network] = self._first_state(network)
-        return self._with_numbers(state, network, runs, options)
+        self._with_numbers(state, network, runs, options)
+        if not isinstance(self.weight_decay, dict):  # which may change in place
+            self._latest = _Latest(ref(network), ref(state), options, state.numbers)
+        return state
 
     def trial_state(self, network: Trainable, copy: OptimizerState | None = None) -> OptimizerState:
-        """Return a copy of :meth:`state`, in ``copy`` if given, for steps that leave no trace."""
+        """Return a copy of :meth:`state`, in ``copy`` if given, for steps that do not change it."""
         self._check_in(network.params.dtype)
         runs = self._decay_runs(network)
         state = self._states.get(network) or self._first_state(network)
@@ -112,17 +140,17 @@ class Optimizer(Numbers, ABC):
         return self._with_numbers(copy, network, runs, PLAIN)
 
     def _check_in(self, dtype: np.dtype) -> None:
-        """Check all numbers in this dtype, unless that was done since they were set."""
+        """Check all hyperparameters in this dtype, unless it was done since they were set."""
         if dtype not in self.__dict__.get("_right_in", ()):
             self.check_numbers(dtype)
             self.__dict__["_right_in"] = (*self.__dict__.get("_right_in", ()), dtype)
 
     def hyperparameters(self) -> dict[str, Any]:
-        """Return the rule's numbers as they are now, by the names of the arguments."""
+        """Return the present hyperparameters, by the names of the constructor's arguments."""
         return {name: value for name, value in vars(self).items() if not name.startswith("_")}
 
     def set_hyperparameters(self, numbers: dict[str, Any]) -> None:
-        """Set the rule's numbers to what :meth:`hyperparameters` returned."""
+        """Set the hyperparameters to the result of :meth:`hyperparameters`."""
         for name, value in numbers.items():
             setattr(self, name, value)
 
@@ -136,14 +164,14 @@ class Optimizer(Numbers, ABC):
         rule, params = self._numbers(), network.params
         numbers = tuple(rule.items()), tuple(runs), options
         if numbers != state.numbers:
-            state.keep(find(self.operation).state_with(rule), self._first_value())
+            state.select_vectors(find(self.operation).state_with(rule), self._first_value())
             program = UpdateProgram(params.size, params.dtype, options, self.operation, rule, runs)
             state.numbers, state.program = numbers, program
         state.lr = float(self.lr)
         return state
 
     def _decay_runs(self, network: Trainable) -> list[Run]:
-        """Return begin, end and weight decay of each run of parameters that have the same."""
+        """Return begin, end and weight decay of each run of parameters with the same decay."""
         decays = self.weight_decay
         if not isinstance(decays, dict):
             return [Run(0, network.params.size, decays)]
@@ -166,14 +194,14 @@ class Optimizer(Numbers, ABC):
         return runs
 
     def __getstate__(self) -> dict[str, Any]:
-        """Weak references cannot be pickled: keep the networks beside their states."""
-        return self.__dict__ | {"_states": list(self._states.items())}
+        """Replace the weak references, which cannot be pickled, by the networks."""
+        return self.__dict__ | {"_states": list(self._states.items()), "_latest": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _states=WeakKeyDictionary(state["_states"]))
+        self.__dict__.update(state, _states=WeakKeyDictionary(state["_states"]), _latest=None)
 
     def _numbers(self) -> dict[str, float]:
-        """Return the numbers of the rule, but for the learning rate and the weight decay."""
+        """Return the hyperparameters without learning rate and weight decay."""
         others = self.number_checks.keys() - {"lr", "weight_decay"}
         numbers = {name: getattr(self, name) for name in sorted(others)}
         if "betas" in numbers:
@@ -181,5 +209,5 @@ class Optimizer(Numbers, ABC):
         return numbers
 
     def _first_value(self) -> float:
-        """Return what the state vectors hold before the first step."""
+        """Return the state vectors' value before the first step."""
         return 0.0

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from chainrule.optimizers.optimizer import Optimizer, WeightDecay
-from chainrule.utils.arguments import above_zero, flag, share_below_one
+from chainrule.utils.arguments import above_zero, flag, fraction_below_one
 
 __all__ = ["RMSprop"]
 
@@ -48,9 +48,9 @@ class RMSprop(Optimizer):
 
     operation = "rmsprop"
     number_checks: ClassVar = Optimizer.number_checks | {
-        "alpha": share_below_one,
+        "alpha": fraction_below_one,
         "eps": above_zero,
-        "momentum": share_below_one,
+        "momentum": fraction_below_one,
         "centered": flag,
     }
 

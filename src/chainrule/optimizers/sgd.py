@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from chainrule.optimizers.optimizer import Optimizer, WeightDecay
-from chainrule.utils.arguments import flag, share_below_one
+from chainrule.utils.arguments import flag, fraction_below_one
 
 __all__ = ["SGD"]
 
@@ -39,7 +39,7 @@ class SGD(Optimizer):
 
     operation = "sgd"
     number_checks: ClassVar = Optimizer.number_checks | {
-        "momentum": share_below_one,
+        "momentum": fraction_below_one,
         "nesterov": flag,
     }
 

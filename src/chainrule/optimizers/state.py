@@ -1,4 +1,4 @@
-"""What an optimizer remembers of a network."""
+"""The state of an optimizer for one network."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from chainrule.utils.arrays import owned
 
 
 class OptimizerState:
-    """What an optimizer remembers of one network: its steps, and flat vectors like the parameters.
+    """The state of an optimizer for one network: the step count, and vectors like the parameters.
 
     Attributes
     ----------
     steps : array of one int64, the steps taken so far.
     vectors : array of shape (state vectors, parameters).
     names : of the state vectors.
-    numbers : the rule's numbers and those of the training, as they are now.
-    program : what the engine does in a step with these numbers.
+    numbers : the present hyperparameters and training options.
+    program : the engine's program for a step with these.
     """
 
     def __init__(self, vectors: NDArray[Any], names: tuple[str, ...] = ()) -> None:
@@ -31,22 +31,22 @@ class OptimizerState:
         self.program: UpdateProgram | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the program out: it is made anew."""
+        """Leave the program out; it is made again."""
         return self.__dict__ | {"numbers": None, "program": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Own the arrays, which may come back read-only."""
+        """Copy arrays that are read-only after unpickling."""
         own = {name: owned(state[name]) for name in ("steps", "vectors")}
         self.__dict__.update(state | own)
 
     @property
     def step(self) -> int:
-        """Steps taken so far."""
+        """The number of steps so far."""
         return int(self.steps[0])
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """What the machine takes."""
+        """The arguments for :meth:`Machine.run`."""
         return {
             "update": self.program,
             "lr": self.lr,
@@ -54,8 +54,8 @@ class OptimizerState:
             "state": self.vectors,
         }
 
-    def keep(self, names: tuple[str, ...], first_value: float) -> None:
-        """Keep the vectors of these names; those that are new hold ``first_value``."""
+    def select_vectors(self, names: tuple[str, ...], first_value: float) -> None:
+        """Keep only the vectors of these names; new ones are filled with ``first_value``."""
         if names == self.names:
             return
         vectors = np.full((len(names), self.vectors.shape[1]), first_value, self.vectors.dtype)
@@ -71,8 +71,8 @@ class OptimizerState:
         return twin
 
     def restore(self, earlier: OptimizerState) -> None:
-        """Go back to what :meth:`copy` returned."""
-        self.keep(earlier.names, 0.0)
+        """Restore the state from a copy."""
+        self.select_vectors(earlier.names, 0.0)
         self.vectors[:] = earlier.vectors
         self._take_numbers(earlier)
 
@@ -80,6 +80,6 @@ class OptimizerState:
         self.steps[:] = other.steps
         self.lr, self.numbers, self.program = other.lr, other.numbers, other.program
 
-    def has_numbers_of(self, other: OptimizerState, *, but_lr: bool = False) -> bool:
-        """Return whether both have the same numbers, whatever the steps taken."""
+    def has_hyperparameters_of(self, other: OptimizerState, *, but_lr: bool = False) -> bool:
+        """Return whether both have the same hyperparameters; steps may differ."""
         return self.numbers == other.numbers and (but_lr or self.lr == other.lr)

@@ -1,13 +1,12 @@
-"""Where each buffer lies in the arena: buffers that are never alive together may share memory."""
+"""The layout of the arena: buffers whose lifetimes do not overlap may share memory."""
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 
 
-@dataclass(frozen=True)
-class Lifetime:
+class Lifetime(NamedTuple):
     """A buffer's size in bytes, and the first and last moment at which it must exist."""
 
     size: int

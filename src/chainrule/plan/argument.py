@@ -1,16 +1,17 @@
-"""The arguments of a plan's functions: arrays and numbers, as a table of int64s holds them."""
+"""The arguments of a plan's functions: arrays and numbers, encoded as int64s in a table."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
+from functools import lru_cache
 from math import prod
 from struct import pack, unpack
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from chainrule.kernels import context
 from chainrule.kernels.argument import Kind, Rows
 
 
 class Constants(NamedTuple):
-    """The key of a buffer that holds these numbers all the time."""
+    """The key of a buffer that always holds these numbers."""
 
     values: tuple[float, ...]
 
@@ -21,36 +22,26 @@ class Argument(NamedTuple):
     Attributes
     ----------
     kind : Kind
-    base : which array it lies in, a word of the context.
-    place : where it begins there, in bytes; of the arena, the key of a buffer.
-    words : what the table says of it besides base and place.
+    base : the array that it is a part of, as a word of the context.
+    place : its offset there in bytes; in the arena, the key of a buffer.
+    words : its further words in the table.
     """
 
     kind: Kind
     base: int = -1
-    place: Hashable = 0
+    place: Any = 0
     words: tuple[int, ...] = ()
 
-    @property
-    def buffer(self) -> Hashable | None:
-        """The key of the arena's buffer that it is; None if it is none."""
-        return self.place if self.base == context.ARENA else None
 
-    def encode(self, places: Mapping[Hashable, int]) -> list[int]:
-        """Return its words, with the arena's buffers at these places."""
-        if self.base < 0:
-            return list(self.words)
-        place = places[self.place] if self.base == context.ARENA else self.place
-        assert isinstance(place, int)
-        return [self.base, place, *self.words]
+_kind = lru_cache(1024)(Kind)  # the arguments of all plans have few different kinds
 
 
 def number(value: float) -> Argument:
-    """Return a number of the plan's: an int stays one, anything else is a float64."""
+    """Return a constant: an int is passed as an int64, anything else as a float64."""
     if isinstance(value, int):
-        return Argument(Kind(Rows.NUMBER, dtype="i8"), words=(int(value),))
+        return Argument(_kind(Rows.NUMBER, dtype="i8"), words=(int(value),))
     (bits,) = unpack("q", pack("d", value))
-    return Argument(Kind(Rows.NUMBER, dtype="f8"), words=(bits,))
+    return Argument(_kind(Rows.NUMBER, dtype="f8"), words=(bits,))
 
 
 def hyperparameter(value: float | tuple[float, ...]) -> Argument:
@@ -62,43 +53,38 @@ def hyperparameter(value: float | tuple[float, ...]) -> Argument:
 
 def word(place: int, dtype: str = "i8") -> Argument:
     """Return a word of the context."""
-    return Argument(Kind(Rows.WORD, dtype=dtype, word=place))
+    return Argument(_kind(Rows.WORD, dtype=dtype, word=place))
 
 
 def position(row_size: int) -> Argument:
-    """Return how many numbers come before the thread's rows, of an array of such rows."""
-    return Argument(Kind(Rows.POSITION), words=(row_size,))
+    """Return the number of elements before the thread's rows, in an array of such rows."""
+    return Argument(_kind(Rows.POSITION), words=(row_size,))
 
 
 def whole(base: int, place: Hashable, shape: tuple[int, ...], dtype: str = "") -> Argument:
     """Return a whole array."""
-    return Argument(Kind(Rows.ALL, len(shape), dtype), base, place, shape)
+    return Argument(_kind(Rows.ALL, len(shape), dtype), base, place, shape)
 
 
 def counted(
     base: int, count: int, columns: tuple[int, ...], dtype: str = "", before: int = 0
 ) -> Argument:
-    """Return an array of as many rows as the context says, behind ``before`` columns of others."""
-    return Argument(Kind(Rows.COUNTED, 1 + len(columns), dtype, count), base, before, columns)
+    """Return an array with the context's number of rows, after ``before`` other columns."""
+    return Argument(_kind(Rows.COUNTED, 1 + len(columns), dtype, count), base, before, columns)
 
 
-def sum_of_chunk(
-    place: Hashable, shape: tuple[int, ...], item: int, before: int = 0, size: int = 0
-) -> Argument:
-    """Return what the chunk of rows at hand gives to a sum over the batch, an array of a shape.
-
-    It may be ``before`` numbers behind the beginning of all ``size`` numbers of the chunk.
-    """
-    words = (size or prod(shape)) * item, before * item, *shape
-    return Argument(Kind(Rows.CHUNK, len(shape)), context.ARENA, place, words)
+def sum_of_chunk(place: Hashable, shape: tuple[int, ...], item: int) -> Argument:
+    """Return the present chunk's part of a sum over the batch, an array of a shape."""
+    words = prod(shape) * item, *shape
+    return Argument(_kind(Rows.CHUNK, len(shape)), context.ARENA, place, words)
 
 
 def sums_of_chunks(place: Hashable, shape: tuple[int, ...]) -> Argument:
     """Return what all chunks of the batch have given, each an array of a shape."""
-    return Argument(Kind(Rows.CHUNKS, 1 + len(shape)), context.ARENA, place, shape)
+    return Argument(_kind(Rows.CHUNKS, 1 + len(shape)), context.ARENA, place, shape)
 
 
-def share(
+def partition(
     base: int,
     start: int,
     units: int,
@@ -106,17 +92,17 @@ def share(
     *,
     place: int = 0,
 ) -> Argument:
-    """Return a thread's share of a vector, in units of a shape: (n,) gives a vector, (1, n) rows.
+    """Return a thread's partition of a vector, in units: of shape (n,) a vector, of (1, n) rows.
 
     ``place`` is where the vector begins, in bytes.
     """
     words = start, units, prod(unit_shape), *unit_shape
-    return Argument(Kind(Rows.SHARE, len(unit_shape)), base, place, words)
+    return Argument(_kind(Rows.PARTITION, len(unit_shape)), base, place, words)
 
 
-def share_start(start: int, units: int, unit_shape: tuple[int, ...]) -> Argument:
-    """Return how many units come before a thread's share."""
-    return Argument(Kind(Rows.SHARE_START), words=(start, units, prod(unit_shape)))
+def partition_start(start: int, units: int, unit_shape: tuple[int, ...]) -> Argument:
+    """Return the number of units before a thread's partition."""
+    return Argument(_kind(Rows.PARTITION_START), words=(start, units, prod(unit_shape)))
 
 
 def rows_of(
@@ -134,6 +120,13 @@ def rows_of(
 
     With fewer axes than rows of that shape have, the first ones are merged.
     """
+    axes, *words = _words_of_rows(shape, item, ndim)
+    return Argument(_kind(rows, axes, dtype, start), base, place, tuple(words))
+
+
+@lru_cache(1024)
+def _words_of_rows(shape: tuple[int, ...], item: int, ndim: int | None) -> tuple[int, ...]:
+    """Return the axes of an array of such rows; bytes of a row, repeat, and the other lengths."""
     most = 1 + len(shape)
     ndim = most if ndim is None else ndim
     if ndim > most:
@@ -142,5 +135,4 @@ def rows_of(
     repeat = prod(shape) // max(1, prod(lengths)) if prod(shape) else 0
     if ndim == most:
         repeat = 1
-    words = (prod(shape) * item, repeat, *lengths)
-    return Argument(Kind(rows, ndim, dtype, start), base, place, words)
+    return (ndim, prod(shape) * item, repeat, *lengths)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from math import prod
 
 from chainrule.kernels import context
 from chainrule.kernels.context import Flag
 from chainrule.operations.operation import Function, Step, Tensor, function
-from chainrule.plan.argument import number, rows_of, share, share_start, sums_of_chunks
-from chainrule.plan.call import Call, Caller, first_offset, gradient, parameters_of
+from chainrule.plan.argument import number, partition, partition_start, rows_of, sums_of_chunks
+from chainrule.plan.call import Call, Caller, gradient
 
 
 class Backward:
@@ -18,8 +19,8 @@ class Backward:
     ----------
     caller : Caller
     steps : list of Step
-    outputs : values whose gradients are there when it begins.
-    inputs : values that no step makes: gradients by them are wanted only on demand.
+    outputs : values whose gradients exist when it begins.
+    inputs : values that no step computes: the gradients by them are computed on demand only.
     """
 
     def __init__(
@@ -43,9 +44,15 @@ class Backward:
         for step in reversed(steps):
             self._append(step)
 
+    def reaches(self, tensor: Tensor) -> bool:
+        """Tell whether some output depends on a value, so that there is a gradient by it."""
+        return tensor.buffer in self._has_gradient
+
     def _append(self, step: Step) -> None:
         if step.y.buffer not in self._has_gradient:
-            return  # no output's gradient comes here: the value is read where the derivative is 0
+            return  # the outputs' derivatives by this value are 0
+        if step.operation.no_backward:
+            raise NotImplementedError(step.operation.no_backward)
         operands = dict(zip(step.operation.operands, step.operands, strict=True))
         for name, tensor in reversed(operands.items()):
             functions = step.operation.backward_of(name)
@@ -57,24 +64,26 @@ class Backward:
 
     def _append_parameters(self, step: Step) -> None:
         operation = step.operation
-        known = {*operation.gradients} or {
-            name.removeprefix("d_")
+        summed = {
+            name
             for operand in operation.operands
             for code in operation.backward_of(operand)
             for name in code.names
-            if name.startswith("d_")
         }
-        if unknown := step.parameters.keys() - known:
-            raise ValueError(f"{operation.name} has no gradient by its {min(unknown)!r}.")
-        if not operation.gradients:
-            self.calls.append(self._sum_of_chunks(step))
-        for name, of_parameter in operation.gradients.items():
-            if name in step.parameters:
-                adds = self._joins(step.parameters[name].name)
+        for name, use in step.parameters.items():
+            if use.is_direction:
+                continue
+            adds = self._joins(use.name)
+            if name in operation.gradients:
+                of_parameter = operation.gradients[name]
                 self.calls.append(self._caller.call(step, of_parameter, Flag.PARAMETERS, adds=adds))
+            elif f"d_{name}" in summed:
+                self.calls.append(self._sum_of_chunks(step, name, adds))
+            else:
+                raise ValueError(f"{operation.name} has no gradient by its {name!r}.")
 
     def _flags(self, step: Step, tensor: Tensor, last: Function) -> int | None:
-        """Return the flags of the calls that compute a gradient; None if nobody needs it."""
+        """Return the flags of the calls that compute a gradient; None if it is not needed."""
         if takes_chunks(step, last):
             return Flag.VALUES | Flag.CHUNKED
         if tensor.buffer in self._serves_parameters:
@@ -84,8 +93,6 @@ class Backward:
     def _append_operand(
         self, step: Step, name: str, tensor: Tensor, functions: tuple[Function, ...], flags: int
     ) -> None:
-        from chainrule.kernels.combine import accumulate  # loads Numba
-
         caller, adds = self._caller, self._joins(tensor.buffer)
         written = "dx" if name == "x" else f"d_{name}"
         adds_itself = "adds" in functions[-1].names and "adds" not in step.parameters
@@ -95,6 +102,8 @@ class Backward:
         buffers: dict[str, Hashable] = {"temporary": ("temporary", name, step), written: target}
         self.calls += caller.in_a_row(step, functions, flags, adds=adds, buffers=buffers)
         if adds and not adds_itself:
+            from chainrule.kernels.combine import accumulate  # loads Numba
+
             both = [
                 rows_of(context.ARENA, buffer, tensor.shape, caller.item, ndim=1)
                 for buffer in (target, sum_at)
@@ -102,29 +111,28 @@ class Backward:
             self.calls.append(Call(function(accumulate), tuple(both), flags & ~Flag.CHUNKED))
 
     def _joins(self, key: object) -> bool:
-        """Tell whether a later step has written to this gradient, so that others add to it."""
+        """Tell whether a later step has written this gradient, so that this one adds to it."""
         joins = key in self._has_gradient
         self._has_gradient.add(key)
         return joins
 
-    def _sum_of_chunks(self, step: Step) -> Call:
-        """Return the call that adds up what each chunk of rows has given."""
+    def _sum_of_chunks(self, step: Step, name: str, adds: bool) -> Call:
+        """Return the call that adds up a parameter's gradients of the chunks of rows."""
         from chainrule.kernels.combine import add_up  # loads Numba
 
-        size, start = parameters_of(step), first_offset(step, self._caller.offsets)
-        names = [use.name for use in step.parameters.values()]
-        adds = self._joins(names[0])
+        use = step.parameters[name]
+        size, start = prod(use.shape), self._caller.offsets[use.name]
         arguments = (
-            sums_of_chunks(("chunks", step), (size,)),
-            share_start(start, size, (1,)),
+            sums_of_chunks(("chunks", step, name), (size,)),
+            partition_start(start, size, (1,)),
             number(int(adds)),
-            share(context.GRADS, start, size, (1,)),
+            partition(context.GRADS, start, size, (1,)),
         )
         return Call(function(add_up), arguments, Flag.PARAMETERS)
 
 
 def takes_chunks(step: Step, code: Function) -> bool:
-    """Tell whether a backward function adds up parameters' gradients over the rows it gets."""
+    """Tell whether a backward function sums gradients of parameters over the rows that it gets."""
     return (
         any(name[:2] == "d_" and name[2:] in step.parameters for name in code.names)
         and code not in step.operation.gradients.values()

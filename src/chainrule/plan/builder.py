@@ -23,8 +23,8 @@ class PlanBuilder:
     steps: list[Step] = field(default_factory=list)
     layer: int = 0  # position of the layer that is being lowered
     prefix: str = ""  # of its parameters' names
-    training: bool = False  # whether it is of training steps, or of what the network predicts
-    dropouts: int = 0  # how many there are so far
+    training: bool = False  # whether the plan is for training steps, or for predictions
+    dropouts: int = 0  # the number of dropouts so far
 
     @property
     def path(self) -> str:
@@ -39,26 +39,25 @@ class PlanBuilder:
         y: Tensor | None = None,
         parameters: Mapping[str, ParameterUse] | None = None,
         numbers: Numbers | None = None,
-        saved: Mapping[str, Shape] | None = None,
+        saved: Mapping[str, Tensor] | None = None,
         buffers: Mapping[str, ParameterUse] | None = None,
         sums: Mapping[str, Shape] | None = None,
     ) -> Tensor:
-        """Append a step, and return the value that it makes.
+        """Append a step, and return the value that it computes.
 
         Parameters
         ----------
         operation : Operation, or the name of one of the package's
         *operands : Tensor
         shape : of the value, by default the first operand's.
-        y : the value, where it is there already, and the step fills a part of it or adds to it.
+        y : the value to write into, if it exists: the step writes a part of it or adds to it.
         parameters, numbers, saved, buffers, sums : as of a :class:`Step`.
 
         Raises
         ------
         ValueError
-            If there is no such operation, it takes more or fewer values, or what is given by name
-            is nothing that its functions take. That something is missing shows when the plan is
-            made.
+            If there is no such operation, the number of operands is wrong, or its functions have
+            no parameter of a given name. A missing parameter is an error when the plan is made.
         """
         chosen: Operation = find(operation) if isinstance(operation, str) else operation
         if len(operands) != len(chosen.operands):
@@ -80,7 +79,8 @@ class PlanBuilder:
     def again(self, step: Step, *operands: Tensor, y: Tensor | None = None) -> Tensor:
         """Append a step like ``step``, for other operands."""
         y = Tensor(step.y.shape) if y is None else y
-        self.steps.append(replace(step, operands=operands, y=y, layers=[self.layer]))
+        saved = {name: Tensor(value.shape) for name, value in step.saved.items()}
+        self.steps.append(replace(step, operands=operands, y=y, layers=[self.layer], saved=saved))
         return y
 
     def parameter(self, name: str, shape: Shape) -> ParameterUse:
@@ -98,7 +98,7 @@ class PlanBuilder:
         return self.apply("add", first, second)
 
     def dropout(self, x: Tensor, p: float) -> Tensor:
-        """Append what leaves elements out with probability p, where that is wanted."""
+        """Append a dropout with probability p, if ``training``."""
         number = self.dropouts
         self.dropouts += 1
         if not self.training or p == 0:
@@ -106,7 +106,7 @@ class PlanBuilder:
         return self.apply("dropout", x, numbers={"p": float(p), "number": number})
 
     def concatenate(self, tensors: Sequence[Tensor]) -> Tensor:
-        """Append what puts values side by side along the last axis: a step for each."""
+        """Append the concatenation of values along the last axis: a step for each."""
         columns = [x.shape[-1] for x in tensors]
         y = Tensor((*tensors[0].shape[:-1], sum(columns)))
         for i, x in enumerate(tensors):
@@ -114,11 +114,11 @@ class PlanBuilder:
         return y
 
     def copy(self, x: Tensor) -> Tensor:
-        """Append ``y = x``, for an output that needs memory of its own; it belongs to no layer."""
+        """Append ``y = x``, for an output that needs its own memory; the step has no layer."""
         y = self.rescale(x, 1.0)
         self.steps[-1].layers.clear()
         return y
 
     def reshape(self, x: Tensor, shape: Shape) -> Tensor:
-        """Give x another shape, and append nothing."""
+        """Return x with another shape, in the same memory; no step is needed."""
         return Tensor(shape, x.buffer)

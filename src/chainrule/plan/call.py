@@ -1,24 +1,23 @@
-"""A call of a function, and how the functions of a step become calls: what each argument is."""
+"""A call of a function, and the calls of a step's functions with their arguments."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import prod
 
 from chainrule.kernels import context
-from chainrule.kernels.argument import HEADER, Kind
+from chainrule.kernels.argument import Kind
 from chainrule.kernels.context import Flag
 from chainrule.operations.operation import Function, ParameterUse, Step, Tensor, View
 from chainrule.plan.argument import (
     Argument,
     hyperparameter,
     number,
+    partition,
+    partition_start,
     position,
     rows_of,
-    share,
-    share_start,
     sum_of_chunk,
     sums_of_chunks,
     whole,
@@ -35,7 +34,7 @@ class Call:
     Attributes
     ----------
     function : Function
-    arguments : what it takes.
+    arguments : its arguments, in order.
     flags : a sum of ``context.Flag``.
     """
 
@@ -43,22 +42,20 @@ class Call:
     arguments: tuple[Argument, ...]
     flags: int = 0
 
-    @property
-    def buffers(self) -> list[Hashable]:
-        """The arena's buffers that it reads or writes."""
-        return [a.buffer for a in self.arguments if a.buffer is not None]
-
     @cached_property
     def kinds(self) -> tuple[Kind, ...]:
-        """What compiled code must know of its arguments."""
+        """The kinds of its arguments, for which the function is compiled."""
         return tuple(argument.kind for argument in self.arguments)
 
     def encode(self, places: Mapping[Hashable, int]) -> list[int]:
-        """Return the row, without the function: the binding fills in its address."""
-        row = [0] * HEADER
-        row[1] = self.flags | (0 if self.function.can_compile else context.Flag.PYTHON)
-        for argument in self.arguments:
-            row += argument.encode(places)
+        """Return the call's row of the table; the binding fills in the function's address."""
+        row = [0, self.flags | (0 if self.function.can_compile else Flag.PYTHON)]
+        for _, base, place, words in self.arguments:
+            if base == context.ARENA:
+                row += base, places[place]
+            elif base >= 0:
+                row += base, place
+            row += words
         return row
 
 
@@ -77,9 +74,9 @@ class Caller:
 
     Parameters
     ----------
-    offsets : where each parameter begins in the vector of all, and each buffer, by name.
-    item : bytes of a number.
-    scratch : how many numbers a thread's workspace has.
+    offsets : the position of each parameter in the vector of all, and of each buffer, by name.
+    item : bytes of an element.
+    scratch : elements of a thread's workspace.
     """
 
     def __init__(self, offsets: Mapping[str, int], item: int, scratch: int) -> None:
@@ -96,11 +93,13 @@ class Caller:
     ) -> Call:
         """Return the call of one of a step's functions.
 
-        ``buffers`` are other ones than usual for what is named so.
+        ``buffers`` replaces the buffers of some arguments, by name.
         """
         buffers = buffers or {}
+        operands = dict(zip(step.operation.operands, step.operands, strict=True))
         arguments = [
-            self._argument(step, function, name, adds, buffers.get(name)) for name in function.names
+            self._argument(step, operands, function, name, adds, buffers.get(name))
+            for name in function.names
         ]
         return Call(function, tuple(arguments), flags)
 
@@ -129,13 +128,18 @@ class Caller:
         return calls
 
     def _argument(
-        self, step: Step, function: Function, name: str, adds: bool, buffer: Hashable | None
+        self,
+        step: Step,
+        operands: Mapping[str, Tensor],
+        function: Function,
+        name: str,
+        adds: bool,
+        buffer: Hashable | None,
     ) -> Argument:
-        operands = dict(zip(step.operation.operands, step.operands, strict=True))
         if name == "y" or name in operands:
             tensor = step.y if name == "y" else operands[name]
             return self._rows(tensor, buffer or value(tensor), step.operation.view)
-        if name in step.parameters:  # a user's may be called like what comes below
+        if name in step.parameters:  # first, as a user's parameter may have one of the names below
             return self._parameter(step.parameters[name])
         if name in ("dy", "temporary"):
             return self._rows(step.y, buffer or gradient(step.y), step.operation.view)
@@ -150,8 +154,7 @@ class Caller:
             own = name.removeprefix(CHUNK)
             return sum_of_chunk(("sums", own, step), step.sums[own], self.item)
         if name in step.saved:
-            tensor = Tensor(step.saved[name])
-            return self._rows(tensor, ("saved", name, step), step.operation.view)
+            return self._rows(step.saved[name], value(step.saved[name]), step.operation.view)
         source = "x" if name == "dx" else name.removeprefix("d_")
         if source in operands:
             tensor = operands[source]
@@ -179,14 +182,13 @@ class Caller:
         if name == "begin":
             (own,) = (n[2:] for n in function.names if n[2:] in step.parameters and n[:2] == "d_")
             use = step.parameters[own]
-            return share_start(self._offset(use), *units_of(use.shape))
+            return partition_start(self._offset(use), *units_of(use.shape))
         raise ValueError(
-            f"{step.operation.name}'s functions take {name!r}, which a step of it does not have."
+            f"{step.operation.name}'s functions take {name!r}, which the step does not have."
         )
 
     def _rows(self, tensor: Tensor, buffer: Hashable, view: View) -> Argument:
-        ndim = {View.FLAT: 1, View.LAST_AXIS: 2, View.WHOLE: None}[view]
-        return rows_of(context.ARENA, buffer, tensor.shape, self.item, ndim=ndim)
+        return rows_of(context.ARENA, buffer, tensor.shape, self.item, ndim=int(view) or None)
 
     def _offset(self, use: ParameterUse) -> int:
         return self.offsets[use.name]
@@ -198,22 +200,20 @@ class Caller:
     def _parameter_gradient(self, step: Step, function: Function, name: str) -> Argument:
         use = step.parameters[name]
         if function in step.operation.gradients.values():
-            return share(context.GRADS, self._offset(use), *units_of(use.shape))
-        # A sum over a chunk of rows, beside those of the step's other parameters.
-        before = self._offset(use) - first_offset(step, self.offsets)
-        argument = sum_of_chunk(("chunks", step), use.shape, self.item, before, parameters_of(step))
+            return partition(context.GRADS, self._offset(use), *units_of(use.shape))
+        argument = sum_of_chunk(("chunks", step, name), use.shape, self.item)
         return argument._replace(kind=argument.kind._replace(cleared=function.adds_up))
 
 
 def call_with(
     function: Function, given: Mapping[str, Argument], owner: str, flags: int = 0
 ) -> Call:
-    """Return the call of a function with what is given by name; ``owner`` is whose function it is.
+    """Return the call of a function with arguments by name; error messages name its ``owner``.
 
     Raises
     ------
     ValueError
-        If the function takes what there is not.
+        If an argument is missing.
     """
     for name in function.names:
         if name not in given:
@@ -222,7 +222,7 @@ def call_with(
 
 
 def units_of(shape: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
-    """Return the units in which threads share a parameter's gradient: its rows, or all of a vector.
+    """Return the units of a parameter's partitions among threads: its rows, or a whole vector.
 
     >>> units_of((3, 5)), units_of((5,))
     ((3, (1, 5)), (1, (5,)))
@@ -230,13 +230,3 @@ def units_of(shape: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
     if len(shape) < 2:
         return 1, shape or (1,)
     return shape[0], (1, *shape[1:])
-
-
-def parameters_of(step: Step) -> int:
-    """Return how many numbers a step's parameters are."""
-    return sum(prod(use.shape) for use in step.parameters.values())
-
-
-def first_offset(step: Step, offsets: Mapping[str, int]) -> int:
-    """Return where a step's parameters begin."""
-    return min(offsets[use.name] for use in step.parameters.values())

@@ -1,4 +1,4 @@
-"""What enters a plan and what leaves it, as calls: rows of the data set, and of the outputs."""
+"""The calls that gather rows of the data set, and those that copy the outputs."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from chainrule.plan.call import Call, Caller, value
 
 
 def order_of(rows: Rows = Rows.SLICE) -> Argument:
-    """Return the numbers of the batch's rows in the data set."""
+    """Return the indices of the batch's rows in the data set."""
     return rows_of(context.ORDER, 0, (), 8, rows=rows, dtype="i8", start=context.ORDER_ROW)
 
 
 def calls_of_gather(caller: Caller, first: Tensor, rescale: Step | None) -> list[Call]:
-    """Return what fetches the rows of X, and rescales them while it converts them."""
+    """Return the call that gathers rows of X, converting and rescaling them."""
     from chainrule.kernels.gather import gather_rescaled  # loads Numba
 
     # Adding -0.0 leaves every number as it is; adding 0.0 would lose the sign of a zero.
@@ -37,8 +37,8 @@ def calls_of_gather(caller: Caller, first: Tensor, rescale: Step | None) -> list
 
 
 def calls_of_output(caller: Caller, outputs: Sequence[Tensor]) -> list[Call]:
-    """Return what copies all outputs side by side."""
-    from chainrule.kernels.combine import put_columns  # loads Numba
+    """Return the calls that copy all outputs into columns of one matrix."""
+    from chainrule.operations.put_columns import put_columns  # loads Numba
 
     columns = sum(output.size for output in outputs)
     calls, column = [], 0

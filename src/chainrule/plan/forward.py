@@ -1,4 +1,4 @@
-"""The forward pass as calls; neighbours that one function does are fused."""
+"""The forward pass as calls; neighbouring steps are fused if one function computes both."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from chainrule.plan.call import Call, Caller, value
 def calls_of_forward(
     caller: Caller, steps: Sequence[Step], outputs: Sequence[Tensor], *, fuse: bool
 ) -> tuple[list[Call], frozenset[int]]:
-    """Return the calls, and which steps are done by the call of the step before them.
+    """Return the calls, and the positions of the steps that are fused with the one before.
 
-    Two steps are fused if the value between them is not read by anything else: neither by another
-    step, nor by the backward pass of these two.
+    Two steps are fused if nothing else reads the value between them: neither another step, nor the
+    backward pass of these two.
     """
     readers = Counter(operand.buffer for step in steps for operand in step.operands)
     readers.update(output.buffer for output in outputs)
@@ -50,9 +50,9 @@ def _reads_x(step: Step) -> bool:
 
 
 def take_rescale(steps: list[Step], x: Tensor, outputs: Sequence[Tensor]) -> Step | None:
-    """Take a Rescale of the input off the head of the chain: the gather does it as it converts.
+    """Remove a Rescale of the input from the steps and return it: the gather computes it.
 
-    Not one of a seed, with which a tangent may begin.
+    A Rescale of a seed, with which a tangent may begin, is not removed.
     """
     if not steps or steps[0].operation.name != "rescale" or steps[0].x.buffer is not x.buffer:
         return None

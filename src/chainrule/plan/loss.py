@@ -1,4 +1,4 @@
-"""The losses of a plan, as calls: outputs are compared with targets, then terms are added up."""
+"""The losses of a plan, as calls: terms and gradients for each row, then the sum of the terms."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from chainrule.plan.data import order_of
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """An output of the network, and the loss that it goes into, if any.
+    """An output of the network, and its loss, if any.
 
     Attributes
     ----------
     output : Tensor
     loss : LossOperation, or None
     numbers : its hyperparameters, by name; functions get a tuple as an array.
-    loss_weight : its weight in the sum of all.
-    target_shape : of a row of targets; None where the loss takes labels, or there is none.
+    loss_weight : its weight in the sum of all losses.
+    target_shape : of a row of targets; None if the loss takes labels, or there is none.
     """
 
     output: Tensor
@@ -44,7 +44,7 @@ class Head:
 
     @property
     def takes_labels(self) -> bool:
-        """Whether the loss compares the output with labels."""
+        """Whether the loss takes labels."""
         return self.loss is not None and self.target_shape is None
 
     @property
@@ -54,7 +54,7 @@ class Head:
 
 
 def calls_of_loss(caller: Caller, heads: Sequence[Head]) -> list[Call]:
-    """Return what compares all outputs with their targets, in each thread's own rows."""
+    """Return the calls of all losses, for the rows of one thread."""
     from chainrule.kernels.gather import (  # loads Numba
         gather_rows,
         gather_values,
@@ -65,11 +65,6 @@ def calls_of_loss(caller: Caller, heads: Sequence[Head]) -> list[Call]:
     losses = [head.loss for head in heads if head.loss is not None]
     if not losses:
         return []
-    for loss in losses:
-        if loss.row_weight is not None and len(losses) > 1:
-            raise ValueError(
-                f"{loss.name} weighs rows, which have one weight for all of the network's losses."
-            )
     weights = counted(context.WEIGHTS, context.WEIGHT_ROWS, ())
     total = whole(context.SELF, 8 * context.TOTAL_WEIGHT, (1,), "f8")
     calls = [
@@ -91,12 +86,21 @@ def calls_of_loss(caller: Caller, heads: Sequence[Head]) -> list[Call]:
             target = rows_of(context.ARENA, _key("target", head), (t,), caller.item)
             calls.append(Call(function(gather_rows), (source, order_of(), target)))
             column += t
-        calls += _calls_of_head(caller, head, head.loss)
+        if _has_own_weights(head, heads):
+            weight = _weight(caller, head=head)
+            calls.append(Call(function(gather_weights), (weights, order_of(), weight)))
+        calls += _calls_of_head(caller, head, head.loss, heads)
     return calls
 
 
+def _has_own_weights(head: Head, heads: Sequence[Head]) -> bool:
+    """Whether rows count for this loss by weights that are not those of the network's others."""
+    others = any(other.loss is not None for other in heads if other is not head)
+    return others and head.loss is not None and head.loss.row_weight is not None
+
+
 def calls_of_loss_sum(caller: Caller, heads: Sequence[Head]) -> list[Call]:
-    """Return what adds up the terms of the whole batch."""
+    """Return the calls that sum the terms of the whole batch."""
     from chainrule.kernels.loss import add_loss  # loads Numba
 
     calls = []
@@ -104,7 +108,7 @@ def calls_of_loss_sum(caller: Caller, heads: Sequence[Head]) -> list[Call]:
         if head.loss is not None:
             arguments = (
                 _terms(caller, head, Rows.BATCH),
-                _weight(caller, Rows.BATCH),
+                _normalized_weight(caller, head, heads, Rows.BATCH),
                 word(context.TOTAL_WEIGHT, "f8"),
                 number(float(head.loss_weight)),
                 whole(context.SELF, 8 * context.LOSS, (1,), "f8"),
@@ -113,20 +117,21 @@ def calls_of_loss_sum(caller: Caller, heads: Sequence[Head]) -> list[Call]:
     return calls
 
 
-def _calls_of_head(caller: Caller, head: Head, loss: LossOperation) -> list[Call]:
-    from chainrule.kernels.gather import add_up_weights  # loads Numba
+def _calls_of_head(
+    caller: Caller, head: Head, loss: LossOperation, heads: Sequence[Head]
+) -> list[Call]:
     from chainrule.kernels.loss import weigh_gradients
-    from chainrule.kernels.rescale import rescale_backward
+    from chainrule.operations.rescale import rescale_backward
 
     size, total = (head.output.size,), word(context.TOTAL_WEIGHT, "f8")
     shape = head.output.shape if loss.of_user else size
     given = {
         "output": rows_of(context.ARENA, value(head.output), shape, caller.item),
         "d_output": rows_of(context.ARENA, gradient(head.output), shape, caller.item),
-        "weight": _weight(caller),
+        "weight": _normalized_weight(caller, head, heads),
         "total": total,
         "terms": _terms(caller, head),
-        # As a user's function calls them: a vector.
+        # The name in users' functions, where the terms are a vector.
         "losses": rows_of(context.ARENA, _key("terms", head), (), caller.item),
         **{name: hyperparameter(entry) for name, entry in head.numbers.items()},
     }
@@ -137,15 +142,11 @@ def _calls_of_head(caller: Caller, head: Head, loss: LossOperation) -> list[Call
         given["target"] = rows_of(context.ARENA, _key("target", head), target, caller.item)
     calls = []
     if loss.row_weight is not None:
-        calls.append(call_with(loss.row_weight, given, loss.name))
-        # All rows have their weights then.
-        total_of_rows = whole(context.SELF, 8 * context.TOTAL_WEIGHT, (1,), "f8")
-        arguments = _weight(caller, Rows.BATCH), total_of_rows
-        calls.append(Call(function(add_up_weights), arguments, Flag.BARRIER))
+        calls += _calls_of_row_weight(caller, head, loss, heads, given)
     calls.append(call_with(loss.forward, given, loss.name))
     d_output = rows_of(context.ARENA, gradient(head.output), size, caller.item)
     if loss.of_user:
-        calls.append(Call(function(weigh_gradients), (d_output, _weight(caller), total)))
+        calls.append(Call(function(weigh_gradients), (d_output, given["weight"], total)))
     if head.loss_weight != 1.0:
         flat = rows_of(context.ARENA, gradient(head.output), size, caller.item, ndim=1)
         calls.append(
@@ -154,12 +155,48 @@ def _calls_of_head(caller: Caller, head: Head, loss: LossOperation) -> list[Call
     return calls
 
 
+def _calls_of_row_weight(
+    caller: Caller,
+    head: Head,
+    loss: LossOperation,
+    heads: Sequence[Head],
+    given: dict[str, Argument],
+) -> list[Call]:
+    """Return what multiplies the weights of rows, and then adds up those of the batch.
+
+    An only loss has its own total. Several have that of the samples' weights: there, the products
+    are scaled so that they sum up to it.
+    """
+    from chainrule.kernels.gather import add_up_weights, normalize_weights  # loads Numba
+
+    assert loss.row_weight is not None
+    own = head if _has_own_weights(head, heads) else None
+    weight, of_batch = (_weight(caller, rows, own) for rows in (Rows.SLICE, Rows.BATCH))
+    calls = [call_with(loss.row_weight, given | {"weight": weight}, loss.name)]
+    if own is None:
+        total = whole(context.SELF, 8 * context.TOTAL_WEIGHT, (1,), "f8")
+        return [*calls, Call(function(add_up_weights), (of_batch, total), Flag.BARRIER)]
+    arguments = of_batch, given["total"], weight, given["weight"]
+    return [*calls, Call(function(normalize_weights), arguments, Flag.BARRIER)]
+
+
 def _key(name: str, head: Head) -> Hashable:
     return name, head
 
 
-def _weight(caller: Caller, rows: Rows = Rows.SLICE) -> Argument:
-    return rows_of(context.ARENA, "weight", (), caller.item, rows=rows)
+def _weight(caller: Caller, rows: Rows = Rows.SLICE, head: Head | None = None) -> Argument:
+    """Return the rows' weights, or the products with those of a head's own."""
+    key = "weight" if head is None else _key("weight", head)
+    return rows_of(context.ARENA, key, (), caller.item, rows=rows)
+
+
+def _normalized_weight(
+    caller: Caller, head: Head, heads: Sequence[Head], rows: Rows = Rows.SLICE
+) -> Argument:
+    """Return the weights by which rows count for a head: they sum up to the batch's total."""
+    if not _has_own_weights(head, heads):
+        return _weight(caller, rows)
+    return rows_of(context.ARENA, _key("normalized weight", head), (), caller.item, rows=rows)
 
 
 def _label(head: Head) -> Argument:

@@ -1,38 +1,41 @@
-"""Which buffers a plan needs, how large they are, and from when to when."""
+"""The buffers of a plan: their sizes and lifetimes."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from math import prod
 
 from chainrule.kernels.argument import Rows
+from chainrule.kernels.context import ARENA
 from chainrule.plan.arena import Lifetime, arrange, stack
+from chainrule.plan.argument import Constants
 from chainrule.plan.call import Call
+
+_ROWS_OF_BATCH = Rows.SLICE, Rows.BATCH
 
 
 class Memory:
-    """Collects which moments need which buffers.
+    """Collects the sizes and lifetimes of buffers; moments count the calls.
 
     Parameters
     ----------
     item : bytes of a number.
     rows : of the largest batch.
-    chunks : into how many it may be cut.
+    chunks : the largest number of chunks in a batch.
     """
 
     def __init__(self, item: int, rows: int, chunks: int) -> None:
         self._item, self._rows, self._chunks = item, rows, chunks
-        self._bytes: dict[Hashable, int] = {}
-        self._moments: dict[Hashable, list[int]] = {}
+        self._lifetimes: dict[Hashable, Lifetime] = {}
+        self._constants: dict[Hashable, int] = {}
 
     def touch(self, calls: Sequence[Call], first_moment: int) -> int:
-        """Note what calls need, one after the other; return the moment after the last one."""
+        """Record the buffers of successive calls; return the moment after the last one."""
         for moment, call in enumerate(calls, first_moment):
-            for argument in call.arguments:
-                if argument.buffer is None:
+            for kind, base, place, words in call.arguments:
+                if base != ARENA:
                     continue
-                words, kind = argument.words, argument.kind
-                if kind.rows in (Rows.SLICE, Rows.BATCH):
+                if kind.rows in _ROWS_OF_BATCH:
                     size = words[0] * self._rows
                 elif kind.rows == Rows.CHUNK:
                     size = words[0] * self._chunks
@@ -40,21 +43,30 @@ class Memory:
                     size = prod(words) * self._item * self._chunks
                 else:
                     size = prod(words) * self._item
-                self.need(argument.buffer, size, (moment,))
+                if isinstance(place, Constants):
+                    self._constants[place] = size
+                else:
+                    self.need(place, size, moment, moment)
         return first_moment + len(calls)
 
-    def need(self, buffer: Hashable, size: int, moments: Iterable[int]) -> None:
-        """Note that a buffer of so many bytes must hold what it holds at these moments."""
-        self._bytes[buffer] = max(size, self._bytes.get(buffer, 0))
-        self._moments.setdefault(buffer, []).extend(moments)
+    def need(self, buffer: Hashable, size: int, first: int, last: int) -> None:
+        """Record that a buffer of ``size`` bytes is alive from one moment to another."""
+        known = self._lifetimes.get(buffer)
+        if known is not None:
+            size, first = max(size, known.size), min(first, known.first)
+            last = max(last, known.last)
+        self._lifetimes[buffer] = Lifetime(size, first, last)
 
-    def places(self, *, share: bool) -> tuple[dict[Hashable, int], int]:
-        """Return each buffer's offset in bytes, and the bytes of all.
+    def __contains__(self, buffer: Hashable) -> bool:
+        """Tell whether a buffer is alive at any moment."""
+        return buffer in self._lifetimes
 
-        With ``share``, buffers that are never needed at the same moment may share memory.
+    def places(self, end: int, *, share: bool) -> tuple[dict[Hashable, int], int]:
+        """Return each buffer's offset, and the size of all, in bytes.
+
+        With ``share``, buffers whose lifetimes do not overlap may share memory; constants are alive
+        up to the moment ``end``.
         """
-        lifetimes = {
-            key: Lifetime(self._bytes[key], min(moments), max(moments))
-            for key, moments in self._moments.items()
-        }
+        constants = {key: Lifetime(size, 0, end) for key, size in self._constants.items()}
+        lifetimes = self._lifetimes | constants
         return arrange(lifetimes) if share else stack(lifetimes)

@@ -1,4 +1,4 @@
-"""A plan: everything that the interpreter needs to know of a network, a batch size and a dtype."""
+"""A plan: the program and memory layout for a network, a batch size and a dtype."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.kernels.argument import Rows
-from chainrule.kernels.context import MASK_KEY, Flag, Section
+from chainrule.kernels.context import DIRECTION, MASK_KEY, Flag, Section
 from chainrule.operations.operation import Shape, Step, Tensor
 from chainrule.plan.arena import ALIGNMENT
 from chainrule.plan.argument import Constants
@@ -21,14 +21,20 @@ from chainrule.plan.builder import PlanBuilder
 from chainrule.plan.call import Call, Caller, gradient, value
 from chainrule.plan.data import calls_of_gather, calls_of_output
 from chainrule.plan.forward import calls_of_buffers, calls_of_forward, take_rescale
+from chainrule.plan.live_steps import live_steps
 from chainrule.plan.loss import Head, calls_of_loss, calls_of_loss_sum
 from chainrule.plan.memory import Memory
-from chainrule.plan.needed import needed
-from chainrule.plan.threads import choose_threads, chunk_of, functions_of, share_out, work_of
+from chainrule.plan.threads import (
+    choose_threads,
+    chunk_of,
+    functions_of,
+    partition_parameters,
+    work_of,
+)
 
 
 class Place(NamedTuple):
-    """Where the arena holds rows: numbers before them, and the shape of each."""
+    """The position of rows in the arena, in elements, and the shape of each row."""
 
     start: int
     shape: Shape
@@ -40,26 +46,26 @@ class Plan:
 
     Attributes
     ----------
-    steps : what the network computes, in order.
-    heads : its outputs, each with the loss that it goes into, if any.
+    steps : the network's steps, in order.
+    heads : its outputs, each with its loss, if any.
     program : all calls, section by section.
     table : the calls as rows of int64s, without their functions.
     sections : where each section begins in the program, and where the last one ends.
     places : of the buffers in the arena, in bytes.
     arena_bytes : of the arena.
     item : bytes of a number.
-    scratch : where threads' workspaces begin, and how far they are apart, in bytes.
-    shares : where the parameters begin and end that a thread owns: in the first row those of a
+    scratch : where the threads' workspaces begin, and their distance, in bytes.
+    partitions : where the parameters begin and end that a thread owns: in the first row those of a
         thread that is alone, in the second one those of each of several, one after the other.
     input : the value that the gather writes, and its gradient.
     input_shape : of the network's input, without the batch.
-    seeds : values that whoever runs the plan writes into the arena.
-    gathered : the positions of the layers that the gather carries out.
+    seeds : values that the caller writes into the arena.
+    gathered : the positions of the layers that are fused into the gather.
     backward : whether there is a backward pass.
-    batch : the largest number of rows that one pass takes.
-    threads : how many threads may share the work.
-    chunk : rows that one thread takes as a whole.
-    fused : the positions of the steps that the call of the step before them does.
+    batch : the largest number of rows of a batch.
+    threads : the largest number of threads.
+    chunk : rows in a chunk, which is never divided among threads.
+    fused : the positions of the steps that are fused with the step before them.
     """
 
     steps: tuple[Step, ...]
@@ -71,7 +77,7 @@ class Plan:
     arena_bytes: int
     item: int
     scratch: tuple[int, int]
-    shares: NDArray[np.int64]
+    partitions: NDArray[np.int64]
     input: Tensor
     input_shape: Shape
     seeds: tuple[Tensor, ...]
@@ -82,7 +88,7 @@ class Plan:
     chunk: int
     fused: frozenset[int]
 
-    @property
+    @cached_property
     def output_shapes(self) -> tuple[Shape, ...]:
         """The shape of each output."""
         return tuple(head.output.shape for head in self.heads)
@@ -94,18 +100,23 @@ class Plan:
 
     @cached_property
     def output_columns(self) -> int:
-        """Elements a row of all outputs."""
+        """The number of elements of all outputs in a row."""
         return sum(head.output.size for head in self.heads)
 
     @cached_property
     def target_columns(self) -> int:
-        """Elements a row of all targets."""
+        """The number of elements of all targets in a row."""
         return sum(head.target_size for head in self.heads)
 
     @cached_property
     def label_columns(self) -> int:
-        """How many outputs are compared with labels."""
+        """The number of outputs whose loss takes labels."""
         return sum(head.takes_labels for head in self.heads)
+
+    @cached_property
+    def has_no_input_gradient(self) -> bool:
+        """Whether the backward pass never comes to the input, so that the gradient by it is 0."""
+        return self.backward and gradient(self.input) not in self.places
 
     @cached_property
     def draws_masks(self) -> bool:
@@ -118,10 +129,16 @@ class Plan:
         """Whether some step computes something else where the network predicts."""
         return self.draws_masks or any(step.sums for step in self.steps)
 
+    @cached_property
+    def reads_direction(self) -> bool:
+        """Whether it reads how parameters change."""
+        return any(a.base == DIRECTION for call in self.program for a in call.arguments)
+
     def split_outputs(self, columns: np.ndarray) -> list[np.ndarray]:
-        """Return each output, of a matrix that holds them side by side."""
+        """Return the outputs from a matrix with the columns of all."""
         if len(self.heads) == 1:
-            return [columns.reshape(len(columns), *self.output_shape)]
+            shape = len(columns), *self.output_shapes[0]
+            return [columns if columns.shape == shape else columns.reshape(shape)]
         ends = list(accumulate(head.output.size for head in self.heads))[:-1]
         return [
             part.copy().reshape(len(columns), *shape)
@@ -138,13 +155,13 @@ class Plan:
 
     @cached_property
     def constants(self) -> list[tuple[int, tuple[float, ...]]]:
-        """What whoever runs the plan writes into the arena: where, in numbers, and what."""
+        """The constants that a machine writes into the arena: position in elements, and values."""
         places = self.places.items()
         return [(at // self.item, key.values) for key, at in places if isinstance(key, Constants)]
 
     @cached_property
     def named(self) -> dict[tuple[str, int], Place]:
-        """Where rows of the input, the outputs and the seeds are, and the gradients by them."""
+        """The places of the input, the outputs and the seeds, and of the gradients by them."""
         tensors = {("input", 0): self.input}
         tensors |= {("output", i): head.output for i, head in enumerate(self.heads)}
         tensors |= {("seed", i): seed for i, seed in enumerate(self.seeds)}
@@ -172,30 +189,30 @@ def make_plan(
     threads: int = 1,
     retain: bool = False,
 ) -> Plan:
-    """Lay out what ``builder`` holds.
+    """Return the plan of the builder's steps.
 
     Parameters
     ----------
-    builder : the lowered layers, in an order in which each value is made before it is used.
-    input_tensor : where the paths begin.
-    heads : where they end, each in a value of its own.
-    seeds : values that no step makes: whoever runs the plan writes them into the arena.
+    builder : the lowered layers, in topological order.
+    input_tensor : the network's input.
+    heads : the outputs, each a different value.
+    seeds : values that no step computes: the caller writes them into the arena.
     offsets : name of a parameter -> its offset in the parameter vector; and of buffers in theirs.
     batch : rows of the largest batch.
     dtype : float32 or float64.
-    backward : whether there will be a backward pass; if not, values live shorter.
-    steps : how many batches one call will do, or more.
-    threads : how many threads may share the work; the plan takes fewer where they would not pay.
+    backward : whether there will be a backward pass; without one, values are needed for less time.
+    steps : the least number of batches in one call.
+    threads : the largest number of threads; the plan may reduce it by its estimate of the work.
     retain : whether nothing is fused, and every value and gradient stays in the arena until the
-        next run, for somebody to read.
+        next run, to be read.
     """
     outputs = [head.output for head in heads]
-    order = needed(builder.steps, outputs)
+    order = live_steps(builder.steps, outputs)
     work = work_of(order, batch, backward=backward)
     own = [f for step in order for f in functions_of(step)]
     own += [head.loss.forward for head in heads if head.loss is not None]
     if not all(f.can_compile for f in own):
-        threads = 1  # Python code, which need not be safe to run in several
+        threads = 1  # Python code need not be thread-safe
     chunk = chunk_of(order, batch)
     threads = choose_threads(work, -(-batch // chunk), steps, threads)
     rescale = None if retain else take_rescale(order, input_tensor, outputs)
@@ -213,14 +230,15 @@ def make_plan(
     calls[Section.BUFFERS] = calls_of_buffers(caller, order)
     calls[Section.OUTPUT] = calls_of_output(caller, outputs)
     if backward:
-        calls[Section.BACKWARD] = Backward(caller, order, outputs, [first, *seeds]).calls
-        if rescale is not None:
+        backward_pass = Backward(caller, order, outputs, [first, *seeds])
+        calls[Section.BACKWARD] = backward_pass.calls
+        if rescale is not None and backward_pass.reaches(first):
             calls[Section.BACKWARD] += _call_of_rescaled_gradient(caller, first, rescale)
 
     memory = Memory(item, batch, -(-batch // chunk))
-    _reserve(memory, calls, first, seeds, outputs, batch * item, backward)
-    # Several threads need not be at the same step at the same time.
-    places, size = memory.places(share=threads == 1 and not retain)
+    end = _reserve(memory, calls, first, seeds, outputs, batch * item, backward)
+    # Several threads may be at different steps at the same time.
+    places, size = memory.places(end, share=threads == 1 and not retain)
     scratch_at = -(-size // ALIGNMENT) * ALIGNMENT
     program = tuple(call for section in calls for call in section)
     return Plan(
@@ -233,7 +251,7 @@ def make_plan(
         scratch_at + scratch * threads,
         item,
         (scratch_at, scratch),
-        share_out(order, offsets, batch, threads),
+        partition_parameters(order, offsets, batch, threads),
         first,
         input_tensor.shape,
         tuple(seeds),
@@ -263,37 +281,34 @@ def _reserve(
     outputs: Sequence[Tensor],
     row_bytes: int,
     backward: bool,
-) -> None:
-    """Note which buffers are needed when.
+) -> int:
+    """Record the lifetimes of all buffers; return the last moment.
 
-    Outputs are there for the caller after the forward pass, and gradients by them may come from
-    the caller before the backward pass; the gradient by the input is there after it, and seeds are
-    still there for the next run.
+    The caller reads the outputs after the forward pass, and may write the gradients by them before
+    the backward pass; it reads the gradient by the input after it, unless that is 0 because no
+    output depends on the input. Seeds stay for the next run.
     """
     moment = memory.touch(calls[Section.GATHER], 0)
-    memory.need(value(first), first.size * row_bytes, (0,))
+    memory.need(value(first), first.size * row_bytes, 0, 0)
     between = memory.touch(calls[Section.FORWARD], moment)
-    # At one moment: what the loss needs, and what its caller finds afterwards.
+    # The buffers of these sections all live at one moment, together with the outputs.
     for section in (Section.LOSS, Section.LOSS_SUM, Section.BUFFERS, Section.OUTPUT):
         for call in calls[section]:
             memory.touch([call], between)
     for output in outputs:
-        memory.need(value(output), output.size * row_bytes, (between,))
+        memory.need(value(output), output.size * row_bytes, between, between)
         if backward:
-            memory.need(gradient(output), output.size * row_bytes, (between,))
+            memory.need(gradient(output), output.size * row_bytes, between, between)
     end = memory.touch(calls[Section.BACKWARD], between + 1)
-    for call in (call for section in calls for call in section):
-        for buffer in call.buffers:
-            if isinstance(buffer, Constants):
-                memory.need(buffer, 0, (0, end))
     for seed in seeds:
-        memory.need(value(seed), seed.size * row_bytes, (0, end))
-    if backward:
-        memory.need(gradient(first), first.size * row_bytes, (end,))
+        memory.need(value(seed), seed.size * row_bytes, 0, end)
+    if gradient(first) in memory:
+        memory.need(gradient(first), first.size * row_bytes, end, end)
+    return end
 
 
 def _call_of_rescaled_gradient(caller: Caller, first: Tensor, rescale: Step) -> list[Call]:
-    """Turn the gradient by what the gather writes into that by the input."""
+    """Return the call that computes the input's gradient from that of the gathered value."""
     if rescale.numbers["scale"] == 1.0:
         return []
     step = Step(rescale.operation, (first,), first, [], numbers=rescale.numbers)
@@ -302,7 +317,7 @@ def _call_of_rescaled_gradient(caller: Caller, first: Tensor, rescale: Step) -> 
 
 
 def _scratch_bytes(steps: Sequence[Step], batch: int, item: int, backward: bool) -> int:
-    """Return the workspace that one thread needs, in whole cache lines."""
+    """Return the bytes of a thread's workspace, in whole cache lines."""
     most = 0
     for step in steps:
         if step.operation.scratch_bytes is not None:

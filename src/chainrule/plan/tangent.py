@@ -1,10 +1,9 @@
 """Forward differentiation: the tangent of a plan is a plan.
 
-A tangent says how fast a value changes while parameters and inputs change along a direction. Each
-operation's rule appends the steps that compute its output's tangent from those of its operands.
-What is appended are steps like all others: they can be run backward, which gives second
-derivatives (Pearlmutter, *Fast Exact Multiplication by the Hessian*, 1994), and have tangents
-themselves.
+A tangent is the directional derivative of a value by parameters and inputs. Each operation's rule
+appends the steps that compute its output's tangent from its operands' tangents. These are steps
+like all others: they have a backward pass, which gives second derivatives (Pearlmutter, *Fast Exact
+Multiplication by the Hessian*, 1994), and tangents themselves.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from chainrule.plan.builder import PlanBuilder
 
 
 class Tangents:
-    """The tangents of the values of a plan; those that are not there are zero.
+    """The tangents of the values of a plan; missing ones are zero.
 
     Parameters
     ----------
@@ -41,9 +40,9 @@ class Tangents:
         return None if buffer is None else Tensor(value.shape, buffer)
 
     def append(self, steps: Sequence[Step]) -> None:
-        """Append the tangents of these steps, which stand in the plan."""
+        """Append the tangents of these steps, which are in the plan."""
         for step in steps:
-            if step.layers:  # a copy belongs to none
+            if step.layers:  # a copy has none
                 self._plan.layer = step.layers[0]
             tangent = self._tangent(step)
             if tangent is not None:
@@ -55,8 +54,9 @@ class Tangents:
             return operation.tangent(self._plan, step, self)
         changes = any(self.of(operand) is not None for operand in step.operands)
         if changes or (self.parameters_change and step.trains):
+            hint = " Give it a tangent, or linear=True." if operation.forward.label else ""
             raise NotImplementedError(
-                f"{operation.forward.label or operation.name} has no tangent: only its first "
-                "derivative by reverse differentiation is known."
+                f"{operation.name} has no tangent: only its first derivative by reverse "
+                f"differentiation is known.{hint}"
             )
         return None

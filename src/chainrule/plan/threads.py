@@ -1,6 +1,6 @@
-"""How many threads may share a plan's work: as many as might pay for the time they wait.
+"""The largest number of threads for a plan, by an estimate of work and overhead.
 
-It is an estimate, of the most; ``chainrule.engine.thread_count`` measures whether they do pay.
+``chainrule.engine.thread_count`` measures how many of them make it faster.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,13 +12,13 @@ from chainrule.operations.operation import Function, Step
 from chainrule.plan.backward import takes_chunks
 from chainrule.plan.call import units_of
 
-# In multiply-adds and the like. A core does some 50 of them in a nanosecond; a barrier costs less
-# than a microsecond, and starting a thread some 60.
+# In multiply-adds. A core does some 50 of them in a nanosecond; a barrier takes less than a
+# microsecond, and starting a thread some 60 microseconds.
 LEAST_OF_A_STEP = 1_000_000  # for each thread
 LEAST_OF_A_CALL = 10_000_000
 
-ROWS_OF_A_TILE = 8  # which one thread computes
-CHUNKS = 4  # of a batch, where each is a sum of its own
+ROWS_OF_A_TILE = 8  # rows that are computed together
+CHUNKS = 4  # of a batch, if sums over chunks are needed
 ELEMENTWISE_COST = 16  # an activation and its derivative, for one element
 ALL_PARAMETERS = 1 << 62  # more than there are
 
@@ -26,7 +26,7 @@ UPDATE_COST = 16  # an optimizer's step, for one parameter: it waits for memory
 
 
 def work_of(steps: Sequence[Step], batch: int, *, backward: bool) -> int:
-    """Estimate the operations of one step: forward, and also backward and update if asked for."""
+    """Estimate the multiply-adds of one training step, or of a forward pass."""
     passes = 3 if backward else 1
     work = 0
     for step in steps:
@@ -47,12 +47,11 @@ def functions_of(step: Step) -> list[Function]:
 
 
 def chunk_of(steps: Sequence[Step], batch: int) -> int:
-    """Return how many rows of a batch one thread takes as a whole.
+    """Return the number of rows in a chunk, which is never divided among threads.
 
-    Where a function adds up gradients over the rows that it gets, it does so chunk by chunk, so
-    that the sums do not depend on how many threads there are. A chunk costs as much memory as there
-    are parameters, and each is read once more: so there are few. A function that only Python can
-    call is called by one thread.
+    A function that sums gradients over its rows is called for each chunk, so that the sums do not
+    depend on the number of threads. A chunk needs as much memory as there are parameters, and one
+    more pass over it, so there are few. If a function is Python, the batch is one chunk.
     """
     functions = [
         function
@@ -68,9 +67,9 @@ def chunk_of(steps: Sequence[Step], batch: int) -> int:
 
 
 def choose_threads(work: int, chunks: int, steps: int, limit: int) -> int:
-    """Return how many threads may share steps of so much work and so many chunks of rows.
+    """Return the number of threads for steps of this work and this number of chunks of rows.
 
-    ``steps`` is how many of them one call does, and ``limit`` how many threads there may be.
+    ``steps`` is the number of steps in one call, and ``limit`` the largest number of threads.
 
     >>> [choose_threads(10_000_000, 32, 100, limit=limit) for limit in (1, 2, 64)]
     [1, 2, 10]
@@ -82,13 +81,13 @@ def choose_threads(work: int, chunks: int, steps: int, limit: int) -> int:
     return max(1, min(limit, work // LEAST_OF_A_STEP, chunks))
 
 
-def share_out(
+def partition_parameters(
     steps: Sequence[Step], offsets: Mapping[str, int], batch: int, threads: int
 ) -> np.ndarray:
-    """Return where each thread's share of the parameters begins, and where the last one ends.
+    """Return the boundaries of the threads' partitions of the parameters.
 
-    The second row has the shares of so many threads, the first one that of a thread alone: it takes
-    them all. Shares are equal by the work for gradients and updates, and are cut between rows of a
+    The second row is for ``threads`` threads, the first one for a single thread, which has
+    them all. Partitions have equal work for gradients and updates; they are cut between rows of a
     parameter.
     """
     costs: dict[str, int] = {}  # of a row

@@ -5,70 +5,12 @@ arguments, and writes its result into the array that it is given for it. What is
 the twin of ``chainrule.ops``: plain functions on arrays.
 """
 
-from chainrule.reference.ops import (
-    adam_update,
-    adamw_update,
-    bce_with_logits,
-    clip_grad_norm,
-    cross_entropy,
-    elu,
-    elu_backward,
-    gelu,
-    gelu_backward,
-    huber,
-    leaky_relu,
-    leaky_relu_backward,
-    linear,
-    linear_backward,
-    log_softmax,
-    log_softmax_backward,
-    matmul,
-    mse,
-    relu,
-    relu_backward,
-    sgd_update,
-    sigmoid,
-    sigmoid_backward,
-    silu,
-    silu_backward,
-    softmax,
-    softmax_backward,
-    softplus,
-    softplus_backward,
-    tanh,
-    tanh_backward,
-)
+from chainrule.reference.ops import FUNCTIONS
 
-__all__ = [
-    "adam_update",
-    "adamw_update",
-    "bce_with_logits",
-    "clip_grad_norm",
-    "cross_entropy",
-    "elu",
-    "elu_backward",
-    "gelu",
-    "gelu_backward",
-    "huber",
-    "leaky_relu",
-    "leaky_relu_backward",
-    "linear",
-    "linear_backward",
-    "log_softmax",
-    "log_softmax_backward",
-    "matmul",
-    "mse",
-    "relu",
-    "relu_backward",
-    "sgd_update",
-    "sigmoid",
-    "sigmoid_backward",
-    "silu",
-    "silu_backward",
-    "softmax",
-    "softmax_backward",
-    "softplus",
-    "softplus_backward",
-    "tanh",
-    "tanh_backward",
-]
+__all__ = sorted(FUNCTIONS)
+globals().update(FUNCTIONS)
+
+
+def __dir__() -> list[str]:
+    """Name what is public."""
+    return sorted(__all__)

@@ -4,7 +4,18 @@ import numpy as np
 
 
 def adam_update(
-    params, grads, mean, square, largest, lr, beta1, beta2, eps, weight_decay, amsgrad, step
+    params,
+    grads,
+    mean,
+    square,
+    largest=None,
+    lr=1e-3,
+    beta1=0.9,
+    beta2=0.999,
+    eps=1e-8,
+    weight_decay=0.0,
+    amsgrad=False,
+    step=1,
 ):
     """Take Adam's step, by gradients with the L2 penalty's (Kingma and Ba)."""
     numbers = lr, beta1, beta2, eps, weight_decay, 1.0, amsgrad, step

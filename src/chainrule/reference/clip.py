@@ -15,7 +15,7 @@ def sum_squares(x, squares):
         squares[block] = np.square(part, dtype=float).sum()
 
 
-def sum_squares_of_share(x, squares, thread, threads):
+def sum_squares_of_partition(x, squares, thread, threads):
     """Do so for the blocks that are one thread's."""
     sum_squares(x, squares)
 

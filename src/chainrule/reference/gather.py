@@ -39,3 +39,9 @@ def sum_of_weights(weights, order, total):
 def add_up_weights(weight, total):
     """Write the sum of the weights of all rows of a batch."""
     total[0] = weight.sum(dtype=float)
+
+
+def normalize_weights(weights, total, weight, out):
+    """Scale some rows' weights so that those of the whole batch, ``weights``, sum up to total."""
+    result = weights.sum(dtype=float)
+    out[...] = weight * (total / result if result > 0 else 0.0)

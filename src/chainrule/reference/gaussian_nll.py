@@ -14,12 +14,12 @@ def _mean_and_variance(output, eps):
     return mean, np.maximum(variance, eps)
 
 
-def gaussian_nll(output, target, weight, total, terms, d_output, eps, constant):
-    """Terms ``(log(v) + e**2 / v) / 2 + constant``, with ``e = mean - target``."""
+def gaussian_nll(output, target, weight, total, terms, d_output, full=False, eps=1e-6):
+    """Terms ``(log(v) + e**2 / v) / 2``, with ``e = mean - target``; ``full`` adds a constant."""
     scale = row_scale(total, target.shape[1]) * weight[:, np.newaxis]
     mean, v = _mean_and_variance(output, eps)
     e = mean - target
-    terms[...] = (np.log(v) + e**2 / v) / 2 + constant
+    terms[...] = (np.log(v) + e**2 / v + (np.log(2 * np.pi) if full else 0)) / 2
     d_output[...] = scale * np.hstack([e / v, (1 - e**2 / v) / (2 * v)])
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def lion_update(params, grads, mean, lr, beta1, beta2, weight_decay):
+def lion_update(params, grads, mean, lr=1e-4, beta1=0.9, beta2=0.99, weight_decay=0.0):
     """Shrink the weights, and step by the sign of a mean with more of the gradient than is kept.
 
     Where the mean is not finite, the parameter becomes NaN.

@@ -14,14 +14,14 @@ def nadam_update(
     grads,
     mean,
     square,
-    lr,
-    beta1,
-    beta2,
-    eps,
-    weight_decay,
-    momentum_decay,
-    decoupled_weight_decay,
-    step,
+    lr=2e-3,
+    beta1=0.9,
+    beta2=0.999,
+    eps=1e-8,
+    weight_decay=0.0,
+    momentum_decay=4e-3,
+    decoupled_weight_decay=False,
+    step=1,
 ):
     """Take Adam's step with Nesterov's momentum (Dozat).
 

@@ -3,115 +3,19 @@
 What they mean is said there. All are made from the twins, whose formulas stand in the other files.
 """
 
+from collections.abc import Callable
+from functools import partial
+from inspect import cleandoc
 from math import isfinite, nan, prod, sqrt
+from typing import Any
 
 import numpy as np
 
-from chainrule.reference import activation, adam, adamw, affine, loss, norm, sgd
+from chainrule.reference import affine, norm, sgd
+from chainrule.reference.array_functions import PUBLIC, ROWWISE, SHAPES, WEIGHTED, ArrayFunction
+from chainrule.reference.loss import row_scale
 from chainrule.reference.rows import weighted_sum
-
-
-def relu(x, *, out=None, where=True):
-    """``max(x, 0)``."""
-    return _elementwise(activation.relu, (x,), out, where)
-
-
-def relu_backward(dy, y, *, out=None, where=True):
-    """``dy`` where the output is positive, else 0."""
-    return _elementwise(activation.relu_backward, (dy, y), out, where)
-
-
-def leaky_relu(x, negative_slope=0.01, *, out=None, where=True):
-    """``x`` where it is positive, else ``negative_slope * x``."""
-    return _elementwise(activation.leaky_relu, (x,), out, where, negative_slope)
-
-
-def leaky_relu_backward(dy, y, negative_slope=0.01, *, out=None, where=True):
-    """``dy`` where the output is positive, else ``negative_slope * dy``."""
-    return _elementwise(activation.leaky_relu_backward, (dy, y), out, where, negative_slope)
-
-
-def tanh(x, *, out=None, where=True):
-    """``tanh(x)``."""
-    return _elementwise(activation.tanh, (x,), out, where)
-
-
-def tanh_backward(dy, y, *, out=None, where=True):
-    """``dy * (1 - y**2)``."""
-    return _elementwise(activation.tanh_backward, (dy, y), out, where)
-
-
-def sigmoid(x, *, out=None, where=True):
-    """``1 / (1 + exp(-x))``."""
-    return _elementwise(activation.sigmoid, (x,), out, where)
-
-
-def sigmoid_backward(dy, y, *, out=None, where=True):
-    """``dy * y * (1 - y)``."""
-    return _elementwise(activation.sigmoid_backward, (dy, y), out, where)
-
-
-def softplus(x, *, out=None, where=True):
-    """``log(1 + exp(x))``."""
-    return _elementwise(activation.softplus, (x,), out, where)
-
-
-def softplus_backward(dy, y, *, out=None, where=True):
-    """``dy * (1 - exp(-y))``."""
-    return _elementwise(activation.softplus_backward, (dy, y), out, where)
-
-
-def elu(x, alpha=1.0, *, out=None, where=True):
-    """``x`` where it is positive, else ``alpha * (exp(x) - 1)``."""
-    return _elementwise(activation.elu, (x,), out, where, alpha)
-
-
-def elu_backward(dy, y, alpha=1.0, *, out=None, where=True):
-    """``dy`` where the output is positive, else ``dy * (y + alpha)``."""
-    return _elementwise(activation.elu_backward, (dy, y), out, where, alpha)
-
-
-def silu(x, *, out=None, where=True):
-    """``x * sigmoid(x)``."""
-    return _elementwise(activation.silu, (x,), out, where)
-
-
-def silu_backward(dy, x, *, out=None, where=True):
-    """``dy * (s + x * s * (1 - s))`` with ``s = sigmoid(x)``."""
-    return _elementwise(activation.silu_backward, (dy, x), out, where)
-
-
-def gelu(x, approximate="none", *, out=None, where=True):
-    """``x * Phi(x)``, or its approximation by tanh."""
-    function = activation.gelu_tanh if approximate == "tanh" else activation.gelu
-    return _elementwise(function, (x,), out, where)
-
-
-def gelu_backward(dy, x, approximate="none", *, out=None, where=True):
-    """``dy * (Phi(x) + x * phi(x))``, or the approximation's derivative."""
-    is_tanh = approximate == "tanh"
-    function = activation.gelu_tanh_backward if is_tanh else activation.gelu_backward
-    return _elementwise(function, (dy, x), out, where)
-
-
-def softmax(x, axis=-1, *, out=None):
-    """``exp(x) / sum(exp(x))`` along an axis."""
-    return _rowwise(activation.softmax, (x,), axis, out)
-
-
-def softmax_backward(dy, y, axis=-1, *, out=None):
-    """``y * (dy - sum(dy * y))`` along an axis."""
-    return _rowwise(activation.softmax_backward, (dy, y), axis, out)
-
-
-def log_softmax(x, axis=-1, *, out=None):
-    """``x - log(sum(exp(x)))`` along an axis."""
-    return _rowwise(activation.log_softmax, (x,), axis, out)
-
-
-def log_softmax_backward(dy, y, axis=-1, *, out=None):
-    """``dy - exp(y) * sum(dy)`` along an axis."""
-    return _rowwise(activation.log_softmax_backward, (dy, y), axis, out)
+from chainrule.reference.weighted_cross_entropy import weigh_classes
 
 
 def linear(x, w, b=None, *, out=None):
@@ -144,43 +48,8 @@ def matmul(a, b, bias=None, activation=None, *, out=None):
     for row in rest:
         y = y + row.reshape(row.shape[-1:])
     if activation is not None:
-        y = globals()[activation](y)
+        y = FUNCTIONS[activation](y)
     return np.positive(y, out=out)
-
-
-def mse(output, target, sample_weight=None, *, out=None):
-    """Mean of ``(output - target)**2``, and its gradient."""
-    return _pointwise(loss.mse, output, target, sample_weight, out)
-
-
-def huber(output, target, delta=1.0, sample_weight=None, *, out=None):
-    """Mean of ``e**2 / 2`` where ``|e| < delta``, else ``delta * (|e| - delta / 2)``."""
-    return _pointwise(loss.huber, output, target, sample_weight, out, delta)
-
-
-def bce_with_logits(output, target, sample_weight=None, *, out=None):
-    """Mean of ``-t * log(p) - (1 - t) * log(1 - p)`` with ``p = sigmoid(output)``."""
-    return _pointwise(loss.bce_with_logits, output, target, sample_weight, out)
-
-
-def cross_entropy(output, label, label_smoothing=0.0, sample_weight=None, *, out=None):
-    """Mean of ``-sum(q * log(softmax(output)))``, q the smoothed label; and its gradient."""
-    (output,) = _floats(output)
-    label = np.asarray(label)
-    weight = np.ones(label.shape) if sample_weight is None else np.asarray(sample_weight)
-    weight = weight.reshape(-1)
-    gradient = np.empty((label.size, output.shape[-1]), output.dtype)
-    terms = np.empty((label.size, 1), output.dtype)
-    loss.cross_entropy(
-        output.reshape(gradient.shape),
-        label.reshape(-1),
-        weight,
-        weight.sum(),
-        terms,
-        gradient,
-        label_smoothing,
-    )
-    return _mean(terms, weight), np.positive(gradient.reshape(output.shape), out=out)
 
 
 def sgd_update(
@@ -194,40 +63,6 @@ def sgd_update(
         _each(sgd.sgd_update, (params, grads, velocity), *numbers)
 
 
-def adam_update(
-    params,
-    grads,
-    mean,
-    square,
-    *,
-    step,
-    lr=1e-3,
-    betas=(0.9, 0.999),
-    eps=1e-8,
-    weight_decay=0.0,
-):
-    """Step by the gradient's running mean over the root of its running square."""
-    numbers = lr, *betas, eps, weight_decay, False, step
-    _each(adam.adam_update, (params, grads, mean, square), None, *numbers)
-
-
-def adamw_update(
-    params,
-    grads,
-    mean,
-    square,
-    *,
-    step,
-    lr=1e-3,
-    betas=(0.9, 0.999),
-    eps=1e-8,
-    weight_decay=1e-2,
-):
-    """Shrink the weights, then take Adam's step."""
-    numbers = lr, *betas, eps, weight_decay, False, step
-    _each(adamw.adamw_update, (params, grads, mean, square), None, *numbers)
-
-
 def clip_grad_norm(grads, max_norm):
     """``g * max_norm / (norm + 1e-6)`` if all together are longer than that; return the norm."""
     arrays = grads if isinstance(grads, list | tuple) else [grads]
@@ -237,6 +72,33 @@ def clip_grad_norm(grads, max_norm):
         for array in arrays:
             array *= share
     return length
+
+
+def prelu(x, weight, *, out=None):
+    """``x`` where it is positive, else ``weight * x``; a weight for all, or for each column."""
+    x, weight = _floats(x, weight)
+    return np.positive(np.where(x > 0, x, weight * x), out=out)
+
+
+def prelu_backward(dy, x, weight, *, out=None):
+    """``dy`` or ``weight * dy``, and the sum of ``dy * x`` where x is not positive."""
+    dy, x, weight = _floats(dy, x, weight)
+    dy, x = np.broadcast_arrays(dy, x)
+    columns = np.where(x > 0, 0, dy * x).reshape(-1, x.shape[-1]).sum(axis=0)
+    d_weight = columns if weight.size > 1 else columns.sum(keepdims=True)
+    results = np.where(x > 0, dy, weight * dy), d_weight.reshape(weight.shape)
+    outs = (None, None) if out is None else out
+    return tuple(np.positive(one, out=place) for one, place in zip(results, outs, strict=True))
+
+
+def _each(function, given, *numbers):
+    """Call a function with the arrays, or with the first of each list, then the second, ..."""
+    if not isinstance(given[0], list | tuple):
+        function(*given, *numbers)
+        return
+    lists = [[None] * len(given[0]) if one is None else one for one in given]
+    for arrays in zip(*lists, strict=True):
+        function(*arrays, *numbers)
 
 
 def _floats(*values):
@@ -254,38 +116,96 @@ def _floats(*values):
 def _elementwise(function, values, out, where, *numbers):
     arrays = np.broadcast_arrays(*_floats(*values))
     y = np.empty_like(arrays[0])
-    function(*arrays, y, *numbers)
+    function.twin(*arrays, y, *numbers)
     return np.positive(y, out=out, where=where)
 
 
 def _rowwise(function, values, axis, out):
-    arrays = [np.moveaxis(x, axis, -1) for x in np.broadcast_arrays(*_floats(*values))]
-    rows = [x.reshape(-1, x.shape[-1]) for x in arrays]
-    y = np.empty_like(rows[0])
-    function(*rows, y)
-    return np.positive(np.moveaxis(y.reshape(arrays[0].shape), -1, axis), out=out)
+    arrays = tuple(np.moveaxis(x, axis, -1) for x in _floats(*values))
+    ratio = ROWWISE[function.operation]
+    if ratio == 1:
+        arrays = np.broadcast_arrays(*arrays)
+    *leading, length = arrays[-1].shape
+    length = length // ratio if "dy" not in function.arrays else length
+    y = np.empty((*leading, length), arrays[0].dtype)
+    rows = [array.reshape(prod(leading), array.shape[-1]) for array in (*arrays, y)]
+    function.twin(*rows)
+    return np.positive(np.moveaxis(rows[-1].reshape(y.shape), -1, axis), out=out)
 
 
-def _pointwise(function, output, target, weight, out, *numbers):
-    output, target = _floats(output, target)
-    rows = output.shape[0] if output.ndim else 1
+def _loss(function, given, sample_weight, out, *numbers):
+    run = _label_loss if "label" in function.arrays else _target_loss
+    return run(function, given, sample_weight, out, numbers)
+
+
+def _label_loss(function, given, weight, out, numbers):
+    (output,), label = _floats(given[0]), np.asarray(given[1]).reshape(-1)
+    weight = np.ones(label.size) if weight is None else np.array(weight, float).reshape(-1)
+    if function.operation == WEIGHTED["cross_entropy"][1]:
+        class_weight = np.asarray(numbers[0], output.dtype)
+        weigh_classes(label, weight, class_weight)
+        numbers = class_weight, *numbers[1:]
+    matrix = output.reshape(label.size, output.shape[-1])
+    value, gradient = _value_and_gradient(function, matrix, label, weight, 1, numbers)
+    return value, np.positive(gradient.reshape(output.shape), out=out)
+
+
+def _target_loss(function, given, weight, out, numbers):
+    output, target = _floats(*given)
+    rows, columns = output.shape[0] if output.ndim else 1, prod(output.shape[1:])
+    shapes = SHAPES.get(function.name)
+    shape = shapes.of_target(output.shape) if shapes else output.shape
+    target = np.broadcast_to(target, shape).reshape(rows, prod(shape[1:]))
     weight = np.ones(rows) if weight is None else np.asarray(weight)
-    matrix = output.reshape(rows, prod(output.shape[1:]))
-    gradient, terms = np.empty_like(matrix), np.empty_like(matrix)
-    goal = np.broadcast_to(target, output.shape).reshape(matrix.shape)
-    function(matrix, goal, weight, weight.sum(), terms, gradient, *numbers)
-    return _mean(terms, weight), np.positive(gradient.reshape(output.shape), out=out)
+    if function.operation == WEIGHTED["bce_with_logits"][1]:
+        # A number for each element of the last axis, or one for all.
+        pos_weight = np.broadcast_to(numbers[0], output.shape[-1:] or (1,))
+        numbers = np.resize(pos_weight, columns), *numbers[1:]
+    numbers = [n if isinstance(n, int | float) else np.array(n, output.dtype) for n in numbers]
+    width = target.shape[1] if shapes and shapes.terms == "target" else columns
+    matrix = output.reshape(rows, columns)
+    value, gradient = _value_and_gradient(function, matrix, target, weight, width, numbers)
+    return value, np.positive(gradient.reshape(output.shape), out=out)
 
 
-def _mean(terms, weight):
-    """Return the loss, the mean of all terms, each with its row's weight."""
-    scale = loss.row_scale(weight.sum(), terms.shape[1])
-    return float(weighted_sum(terms, weight) * scale)
+def _value_and_gradient(function, output, target, weight, width, numbers):
+    """Return the loss, whose terms have ``width`` columns, and its gradient."""
+    terms, gradient = np.empty((len(output), width), output.dtype), np.empty_like(output)
+    function.twin(output, target, weight, weight.sum(), terms, gradient, *numbers)
+    value = float(weighted_sum(terms, weight) * row_scale(weight.sum(), width))
+    return value, gradient
 
 
-def _each(function, given, *numbers):
-    if isinstance(given[0], list | tuple):
-        for arrays in zip(*given, strict=True):
-            function(*arrays, *numbers)
-    else:
-        function(*given, *numbers)
+def _update(function, given, *numbers):
+    flat = [n for value in numbers for n in (value if isinstance(value, tuple | list) else [value])]
+    _each(function.twin, given, *flat)
+
+
+_RUN: dict[str, Callable[..., Any]] = {
+    "elementwise": _elementwise,
+    "rowwise": _rowwise,
+    "loss": _loss,
+    "update": _update,
+}
+
+
+def _made_from(function: ArrayFunction) -> Callable[..., Any]:
+    """Return the function on arrays that calls a twin."""
+    run: Any = partial(_RUN[function.kind], function)
+    if function.choice:
+        run = {
+            choice: partial(_RUN[function.kind], function.of(operation))
+            for choice, operation in function.choice[1].items()
+        }
+    if function.weights:
+        run.weighted = partial(_loss, function.of(WEIGHTED[function.name][1]))
+    doc = cleandoc(function.twin.__doc__ or "").partition("\n\n")[0]
+    return function.define(run, "chainrule.reference", doc)
+
+
+BY_HAND = (
+    *(linear, linear_backward, matmul, prelu, prelu_backward),
+    *(sgd_update, clip_grad_norm),
+)
+FUNCTIONS = {name: _made_from(function) for name, function in PUBLIC.items()}
+FUNCTIONS |= {function.__name__: function for function in BY_HAND}

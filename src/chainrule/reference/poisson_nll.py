@@ -5,7 +5,9 @@ import numpy as np
 from chainrule.reference.loss import row_scale
 
 
-def poisson_nll(output, target, weight, total, terms, d_output, log_input, full, eps):
+def poisson_nll(
+    output, target, weight, total, terms, d_output, log_input=True, full=False, eps=1e-8
+):
     """Terms ``rate - t * log(rate)``; the output is ``log(rate)``, or the rate itself.
 
     ``full`` adds Stirling's formula of ``log(t!)`` where t is more than 1.

@@ -8,14 +8,14 @@ import numpy as np
 from chainrule.reference.loss import row_scale
 
 
-def quantile(output, target, weight, total, terms, d_output, quantiles):
+def quantile(output, target, weight, total, terms, d_output, quantiles=(0.1, 0.5, 0.9)):
     """Terms ``(1 - q) * e`` where ``e = output - target`` is positive, else ``-q * e``."""
     scale = row_scale(total, output.shape[1]) * weight[:, np.newaxis]
     error = output - np.repeat(target, quantiles.size, axis=1)
     q = np.tile(quantiles, target.shape[1])
     slope = np.where(error > 0, 1 - q, -q)
     terms[...] = slope * error
-    d_output[...] = scale * np.where(error == 0, 0, slope)
+    d_output[...] = scale * np.where(abs(error) > 0, slope, error)
 
 
 def quantile_fisher(weight, total, direction, d_gradient, quantiles):

@@ -4,7 +4,17 @@ import numpy as np
 
 
 def rmsprop_update(
-    params, grads, square, mean, velocity, lr, alpha, eps, weight_decay, momentum, centered
+    params,
+    grads,
+    square,
+    mean=None,
+    velocity=None,
+    lr=1e-2,
+    alpha=0.99,
+    eps=1e-8,
+    weight_decay=0.0,
+    momentum=0.0,
+    centered=False,
 ):
     """Step by the gradient over the root of its running square, or of its running variance.
 

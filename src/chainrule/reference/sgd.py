@@ -1,7 +1,9 @@
 """Stochastic gradient descent, by the formula of torch.optim."""
 
 
-def sgd_update(params, grads, velocity, lr, momentum, weight_decay, nesterov):
+def sgd_update(
+    params, grads, velocity=None, lr=1e-3, momentum=0.0, weight_decay=0.0, nesterov=False
+):
     """Step against the gradient, or against its running sum where there is momentum."""
     gradient = grads + weight_decay * params
     velocity[...] = momentum * velocity + gradient

@@ -21,3 +21,10 @@ def weighted_bce_with_logits_curvature(
     scale = row_scale(total, output.shape[1]) * weight[:, np.newaxis]
     slope = sigmoid(output) * sigmoid(-output)
     d_gradient[...] = scale * (pos_weight * target + 1 - target) * slope * direction
+
+
+def weighted_bce_with_logits_fisher(output, weight, total, direction, d_gradient, pos_weight):
+    """``p * w * (1 - p)**2 + (1 - p) * p**2`` on the diagonal."""
+    scale = row_scale(total, output.shape[1]) * weight[:, np.newaxis]
+    p, p_not = sigmoid(output), sigmoid(-output)
+    d_gradient[...] = scale * (p * pos_weight * p_not**2 + p_not * p**2) * direction

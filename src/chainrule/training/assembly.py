@@ -1,19 +1,19 @@
-"""A trainer is made of a network, checked options, and data: arrays, or batches that come."""
+"""Assembles a training: network, checked options, and data from arrays or an iterable."""
 
 from __future__ import annotations
 
 from numpy.typing import ArrayLike
 
-from chainrule.models.data_set import DataSet, rows_a_step
+from chainrule.models.data_set import DataSet, rows_per_step
 from chainrule.models.sequential import Sequential
 from chainrule.training.epoch_runner import EpochRunner
 from chainrule.training.options import Options
 from chainrule.training.streams import Batches, Stream, StreamEpochRunner, check_absent
 
-BATCH_SIZE = 32  # where nothing is said
+BATCH_SIZE = 32  # by default
 
 
-def make_trainer(
+def make_runner(
     net: Sequential,
     X: ArrayLike | Batches,
     y: ArrayLike | tuple[ArrayLike, ...] | None,
@@ -24,7 +24,7 @@ def make_trainer(
     sample_weight: ArrayLike | None,
     stacklevel: int,
 ) -> EpochRunner:
-    """Check the data of :func:`chainrule.fit`, and return what trains on it.
+    """Check the data of :func:`chainrule.fit`, and return the runner that trains on it.
 
     ``stacklevel`` is that of the user's line, for warnings.
     """
@@ -45,7 +45,7 @@ def make_trainer(
     if batch_size is None:
         batch_size = min(BATCH_SIZE, data.rows)
     else:
-        batch_size = rows_a_step(batch_size, data.rows, stacklevel=stacklevel)
+        batch_size = rows_per_step(batch_size, data.rows, stacklevel=stacklevel)
     _check_smallest_batch(net, data, batch_size)
     return EpochRunner(
         net,

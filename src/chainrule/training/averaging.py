@@ -1,28 +1,29 @@
 """An average of the parameters, over the steps of a training."""
 
 from chainrule.models.sequential import Sequential, check_network
-from chainrule.utils.arguments import share_below_one
+from chainrule.utils.arguments import fraction_below_one
 
 
 class ExponentialMovingAverage:
     """A network whose parameters follow another's: ``average += (1 - decay) * (params - average)``.
 
-    Give it to :func:`fit` as ``average``: it then follows after each step, inside compiled code. In
-    a loop of your own, call :meth:`update` after each. It begins with the parameters as they are,
-    like PyTorch's ``AveragedModel`` with ``get_ema_multi_avg_fn(decay)`` after its first update.
-    Buffers, such as the running means of :class:`BatchNorm`, are not averaged but copied, as there.
+    Pass it to :func:`fit` as ``average``: it is then updated after each step, inside compiled code.
+    In a loop of your own, call :meth:`update` after each step. It starts from the network's present
+    parameters, like PyTorch's ``AveragedModel`` with ``get_ema_multi_avg_fn(decay)`` after its
+    first update. Buffers, such as the running means of :class:`BatchNorm`, are not averaged but
+    copied, as there.
 
     Parameters
     ----------
     net : Sequential
         The network to follow.
     decay : float
-        How much of the average each step keeps, at least 0 and less than 1.
+        The weight of the old average in each update, at least 0 and less than 1.
 
     Attributes
     ----------
     network : Sequential
-        A network of its own; its parameters are the average.
+        A separate network, whose parameters are the average.
     source : Sequential
         The network that it follows.
     decay : float
@@ -51,14 +52,14 @@ class ExponentialMovingAverage:
 
     def __init__(self, net: Sequential, decay: float = 0.999) -> None:
         check_network(net)
-        self.decay = share_below_one(decay, "ExponentialMovingAverage's decay")
+        self.decay = fraction_below_one(decay, "ExponentialMovingAverage's decay")
         self.source, self.network = net, net.copy()
 
     def update(self) -> None:
-        """Follow the network's parameters as they are now."""
-        self.source.let_follow(self.network.params, self.decay)
+        """Update the average with the network's present parameters."""
+        self.source.updates.average(self.network.params, self.decay)
         self.copy_buffers()
-        self.network.outdate_forward("ExponentialMovingAverage.update")
+        self.network.invalidate_forward("ExponentialMovingAverage.update")
 
     def copy_buffers(self) -> None:
         """Give the average the buffers that the network has now."""

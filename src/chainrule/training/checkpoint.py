@@ -1,4 +1,4 @@
-"""Checkpoints: where a training is kept, and when."""
+"""Checkpoints: where and when the state of a training is written."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from typing import Any
 from chainrule.training.callbacks import Training
 from chainrule.utils.arguments import above_zero, integer
 
-SHARE = 0.03  # of the time, at most, that is spent on writing where only a path was given
+TIME_FRACTION = 0.03  # the largest fraction of the time for writing, if only a path is given
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where :func:`fit` keeps its state, and how often, so that it can go on from there.
+    """Where and how often :func:`fit` writes its state, from which it can be resumed.
 
-    It is written before the first step, so that a path that cannot be written is found out at once;
-    then as often as asked; and at the end, after Ctrl-C too.
+    The file is written before the first step, so that a path that cannot be written is an error at
+    once; then as often as specified; and at the end, also after Ctrl-C.
 
     Parameters
     ----------
     path : path of the file
-        A safetensors file. It is replaced, whole, each time.
+        A safetensors file, replaced atomically each time.
     epochs : int or None
-        Write after so many epochs, and again after so many.
+        Number of epochs between two writes.
     minutes : float or None
-        Write after so many minutes, and again after so many; within an epoch, too.
+        Minutes between two writes, which may come within an epoch.
 
     Raises
     ------
@@ -52,7 +52,7 @@ class Checkpoint:
         if not isinstance(self.path, str | os.PathLike):
             raise TypeError(f"Checkpoint's path must be a path, not {self.path!r}.")
         if self.epochs is None and self.minutes is None:
-            raise ValueError("Checkpoint needs epochs or minutes: how often to write.")
+            raise ValueError("Checkpoint needs epochs or minutes between two writes.")
         for name, check in (("epochs", _epochs), ("minutes", above_zero)):
             value: Any = getattr(self, name)
             if value is not None:
@@ -84,11 +84,11 @@ class Saver(NoSaver):
     Parameters
     ----------
     checkpoint : Checkpoint or path
-        A path: after epochs, as often as :data:`SHARE` allows.
+        With a path, it is written after epochs, as often as :data:`TIME_FRACTION` allows.
     training : Training
     write : function
-        Writes the training as it is now; may raise OSError, or ValueError if there is something
-        that could not be gone on from.
+        Writes the training's present state; may raise OSError, or ValueError if the state could
+        not be resumed from.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Saver(NoSaver):
         self._epochs = checkpoint.epochs if isinstance(checkpoint, Checkpoint) else None
         minutes = checkpoint.minutes if isinstance(checkpoint, Checkpoint) else None
         self._seconds = inf if minutes is None else 60 * minutes
-        self._share = inf if exact else SHARE
+        self._time_fraction = inf if exact else TIME_FRACTION
         self._training, self._write = training, write
         self._cost = 0.0
         self._note()
@@ -112,7 +112,7 @@ class Saver(NoSaver):
         self._kept = self._state()
 
     def _state(self) -> tuple[int, int, bool]:
-        return self._training.epoch, self._training.step, self._training.asked_to_stop
+        return self._training.epoch, self._training.step, self._training.stop_requested
 
     @property
     def most_epochs(self) -> float:  # type: ignore[override]
@@ -120,26 +120,26 @@ class Saver(NoSaver):
         return inf if self._epochs is None else self._epochs - self._training.epoch % self._epochs
 
     def first(self) -> None:
-        """Write before the first step; errors are the caller's."""
+        """Write before the first step; errors are raised."""
         started = perf_counter()
         self._write()
         self._note()
         self._cost = self._written - started
 
     def after_slice(self) -> None:
-        """Write within an epoch, if so many minutes are over."""
+        """Write within an epoch, if the minutes between two writes are over."""
         if perf_counter() >= self._written + self._seconds:
             self._try()
 
     def after_epochs(self) -> None:
-        """Write after an epoch, if it is time."""
+        """Write after an epoch, if a write is due."""
         due = self._epochs is not None and self._training.epoch % self._epochs == 0
-        wait = min(self._seconds, inf if self._share == inf else self._cost / self._share)
-        if due or perf_counter() >= self._written + wait:
+        by_cost = inf if self._time_fraction == inf else self._cost / self._time_fraction
+        if due or perf_counter() >= self._written + min(self._seconds, by_cost):
             self._try()
 
     def last(self) -> None:
-        """Write at the end, what is not yet written."""
+        """Write at the end, if the state has changed since the last write."""
         if self._state() != self._kept:
             self._try()
 
@@ -151,8 +151,8 @@ class Saver(NoSaver):
             self._written = perf_counter()  # the next attempt is due as if this one had succeeded
             warnings.warn(
                 f"The checkpoint {os.fspath(self._path)} could not be written: {error}. The file "
-                f"still has what was kept after {epoch} epochs and {step} steps; the network in "
-                "memory is as far as the training.",
+                f"still has the state after {epoch} epochs and {step} steps; the network in memory "
+                "is up to date.",
                 RuntimeWarning,
                 stacklevel=2,
             )

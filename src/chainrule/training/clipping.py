@@ -5,10 +5,10 @@ from chainrule.utils.arguments import above_zero
 
 
 def clip_grad_norm(net: Sequential, max_norm: float) -> float:
-    """Shorten the gradient, over all parameters, to ``max_norm`` where it is longer.
+    """Scale the gradient over all parameters to the norm ``max_norm``, if its norm is larger.
 
-    ``g = g * max_norm / (norm + 1e-6)`` where that is less than g, as in
-    ``torch.nn.utils.clip_grad_norm_``. :func:`fit` does it with ``clip_norm``.
+    ``g = g * min(1, max_norm / (norm + 1e-6))``, as in ``torch.nn.utils.clip_grad_norm_``.
+    :func:`fit` does it with ``clip_norm``.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ def clip_grad_norm(net: Sequential, max_norm: float) -> float:
     Returns
     -------
     float
-        The Euclidean norm that the gradient had. If it is infinite, the gradient becomes NaN.
+        The gradient's Euclidean norm before. If it is infinite, the gradient becomes NaN.
 
     Raises
     ------
@@ -43,11 +43,11 @@ def clip_grad_norm(net: Sequential, max_norm: float) -> float:
     [0.3 0.4]
     """
     check_network(net)
-    return net.clip_gradients(norm=above_zero(max_norm, "max_norm", net.dtype))
+    return net.updates.clip(above_zero(max_norm, "max_norm", net.dtype), 0.0)
 
 
 def clip_grad_value(net: Sequential, clip_value: float) -> None:
-    """Bring each element of the gradient into the range from ``-clip_value`` to ``clip_value``.
+    """Clip each element of the gradient to the range from ``-clip_value`` to ``clip_value``.
 
     :func:`fit` does it with ``clip_value``.
 
@@ -74,4 +74,4 @@ def clip_grad_value(net: Sequential, clip_value: float) -> None:
     array([-0.5 ,  0.25], dtype=float32)
     """
     check_network(net)
-    net.clip_gradients(value=above_zero(clip_value, "clip_value", net.dtype))
+    net.updates.clip(0.0, above_zero(clip_value, "clip_value", net.dtype))

@@ -36,7 +36,7 @@ STEP = Phase.FORWARD | Phase.BACKWARD | Phase.UPDATE
 
 
 class Extras(NamedTuple):
-    """What steps do besides the optimizer's update; 0 is no limit."""
+    """Options of a step besides the optimizer's; a limit of 0 means none."""
 
     clip_norm: float = 0.0
     clip_value: float = 0.0
@@ -63,10 +63,10 @@ class Extras(NamedTuple):
 
 
 class EpochRunner:
-    """Runs the epochs of one training: each call of compiled code does a slice of many steps.
+    """Runs the epochs of one training: each call of compiled code runs a slice of many steps.
 
-    It knows the network, the loss, the optimizer's state, the data and the machine. What callbacks
-    see is the :class:`Training`.
+    It holds the network, the loss, the optimizer's state, the data and the machine; callbacks are
+    given the :class:`Training` instead.
     """
 
     steps_a_call = MOST_STEPS
@@ -88,12 +88,12 @@ class EpochRunner:
         self._mask_key = mask_key(self.extras.seed)
         self.net, self.loss, self.optimizer = net, loss, optimizer
         self.data, self.batch, self.backend = data, batch_size, backend
-        self.an_epoch: int | None = data.rows  # what the progress bar counts
+        self.an_epoch: int | None = data.rows  # the length of an epoch on the progress bar
         self.make_machine()
         if schedule is not None:
             schedule.check_numbers(net.dtype)
         self.state: OptimizerState = optimizer.state(net, self.extras.update_options)
-        self.machine.prepare(self.state.program)  # before there is a progress bar
+        self.machine.prepare(self.state.program)  # compiles, before the progress bar is shown
         self._evaluator.prepare()
         self.slice_length = SliceLength()
         self.started = StartedEpochs()
@@ -120,12 +120,12 @@ class EpochRunner:
         self.losses = self.machine.losses_for(1)
 
     def put_machines_back(self) -> None:
-        """Return the machines to the network's pool; not after an error in one of them."""
+        """Return the machines to the network's pool; not to be called after an error in one."""
         for key, machine in self._taken:
             put_back(self.net, key, machine)
 
-    def go_on_from(self, started: StartedEpochs) -> None:
-        """Continue from started epochs, after parameters and state were restored."""
+    def resume_from(self, started: StartedEpochs) -> None:
+        """Continue started epochs, after parameters and state were restored."""
         self.started = started
         self.rollback = Rollback(self.net, self.state, self._run, self.batch, self.extras.averaged)
 
@@ -167,7 +167,7 @@ class EpochRunner:
         bar: TrainingProgress,
         after_slice: Callable[[], None],
     ) -> bool:
-        """Train for so many epochs: one epoch slice by slice, or several epochs in one slice.
+        """Train for ``epochs`` epochs: one of them slice by slice, or several in one slice.
 
         A started epoch is continued. ``after_slice`` is called between the slices of an epoch.
 
@@ -196,7 +196,7 @@ class EpochRunner:
     def _epochs_before(self, training: Training) -> int:
         """Return how many epochs the optimizer had started before this training.
 
-        The orders of the rows continue after those, as dropout masks do after its steps.
+        The random orders of the rows continue from there, as dropout masks do.
         """
         steps = -(-self.data.rows // self.batch)
         return -(-(self.state.step - training.step) // steps)
@@ -212,7 +212,7 @@ class EpochRunner:
         self.started = StartedEpochs()
 
     def _rates(self, first: int, steps: int) -> NDArray[np.float64] | None:
-        """Return the learning rates of so many steps; the last one becomes the optimizer's lr."""
+        """Return the learning rates of these steps; the last one becomes the optimizer's lr."""
         if self.schedule is None:
             return None
         rates = self.schedule(np.arange(first, first + steps))
@@ -236,7 +236,7 @@ class EpochRunner:
         # A callback may have set a number, such as lr.
         self.optimizer.state(self.net, self.extras.update_options)
         self.rollback.before(orders, rates, self.data)
-        self.net.outdate_forward("fit")
+        self.net.invalidate_forward("fit")
         began_at = perf_counter()
         done = self._run(orders, rates, self.data)
         seconds = perf_counter() - began_at
@@ -247,7 +247,7 @@ class EpochRunner:
             return weights.reshape(epochs, steps), losses.reshape(epochs, steps)
 
         failed, layer, what, why = self._undo_failure(orders, done)
-        # Only the steps before it count.
+        # The history has the steps before the failed one.
         training.history.batch_loss += losses[:failed].tolist()
         if rates is not None:
             self.optimizer.lr = float(rates[failed])
@@ -278,7 +278,7 @@ class EpochRunner:
         step : int
             Its number in the slice.
         layer, what, why : str
-            Where it went wrong, what is not finite, and a reason.
+            The layer, what is not finite, and where it was first seen, for the message.
         """
         if all_finite(self.net.values):  # a loss that is not finite ends a slice before it steps
             epoch, start = divmod(done * self.batch, -(-orders.shape[1] // self.batch) * self.batch)
@@ -295,7 +295,7 @@ class EpochRunner:
             return step, layer, f"{name} of {layer}", "its inputs have grown too large"
         gradient = self.net.gradients()[name]
         size = f"as large as {abs(gradient).max():.3g}" if all_finite(gradient) else "not finite"
-        why = f"the first parameter that it spoils is {name} of {layer}, whose gradient is {size}"
+        why = f"the first such parameter is {name} of {layer}, whose gradient is {size}"
         return step, layer, "The optimizer's step", why
 
     def _first_non_finite_layer(self, rows: NDArray[np.int64]) -> str:
@@ -316,9 +316,9 @@ class EpochRunner:
         return "the loss"
 
     def evaluate(self, data: DataSet) -> tuple[float, float | None, list[FloatArray] | None]:
-        """Return the mean loss on ``data``, the accuracy if it is a classification, the outputs.
+        """Return the mean loss on ``data``, the accuracy of a classification or None, the outputs.
 
-        A loss that is not finite ends the run: the accuracy is NaN then, and there are no outputs.
+        If the loss is not finite, the accuracy is NaN and the outputs are None.
         """
         outputs = np.empty((data.rows, self.plan.output_columns), self.net.dtype)
         losses = self._evaluator.losses_for(-(-data.rows // self.batch))
@@ -332,6 +332,8 @@ class EpochRunner:
         )
         mean = float(losses[:, 0] @ losses[:, 1] / losses[:, 0].sum())
         of_heads = self.plan.split_outputs(outputs)
+        if not self.loss.is_one_mean and done == len(losses):
+            mean, _ = self.loss(tuple(of_heads), data.targets.y, data.weights)
         correct = self.loss.accuracy(of_heads, data.targets, data.weights)
         if done < len(losses):
             return mean, None if correct is None else nan, None

@@ -9,7 +9,7 @@ from chainrule.training.history import History
 
 
 class NonFiniteError(ArithmeticError):
-    """The loss, or a parameter, became NaN or infinite; the network keeps what it had before.
+    """The loss or a parameter became NaN or infinite; the network keeps its last finite parameters.
 
     Attributes
     ----------
@@ -19,10 +19,10 @@ class NonFiniteError(ArithmeticError):
         The first layer whose output was not finite, or ``"the loss"``; if all of them were, the
         first layer whose parameters were not finite after the optimizer's step.
     history : History or None
-        What happened in :func:`fit` until then.
+        The history of :func:`fit` until then.
     """
 
-    __module__ = "chainrule"  # as users know it, in tracebacks
+    __module__ = "chainrule"  # tracebacks show the public name
 
     def __init__(
         self, message: str, *, epoch: int, step: int, layer: str, history: History | None = None
@@ -31,6 +31,6 @@ class NonFiniteError(ArithmeticError):
         self.epoch, self.step, self.layer, self.history = epoch, step, layer, history
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Let it come out of other processes, with the arguments that have no place in ``args``."""
+        """Support pickling, between processes too: keyword arguments are not in ``args``."""
         make = partial(type(self), epoch=self.epoch, step=self.step, layer=self.layer)
         return make, self.args, self.__dict__

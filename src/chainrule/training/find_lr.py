@@ -1,4 +1,4 @@
-"""find_lr: a learning rate to begin with, from a short training whose rate grows."""
+"""find_lr: an initial learning rate, from a short training with an increasing rate."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from chainrule.utils.arguments import above_zero, integer
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-KEPT = 0.9  # of the running mean that smooths the losses
-DIVERGED = 3.0  # times the magnitude of the lowest smoothed loss, above it
+KEPT = 0.9  # the decay of the running mean that smooths the losses
+DIVERGED = 3.0  # increase over the lowest smoothed loss, in multiples of its magnitude
 
 
 @dataclass(frozen=True)
 class LearningRates:
-    """What :func:`find_lr` found.
+    """The result of :func:`find_lr`.
 
     Attributes
     ----------
@@ -45,14 +45,13 @@ class LearningRates:
         Raises
         ------
         ValueError
-            If the loss never fell: then it was lowest at the first rate, and no rate that was tried
-            is better than another.
+            If the loss never decreased: it was lowest at the first rate.
         """
         if not self._fell:
             raise ValueError(
                 f"find_lr has no rate to suggest: over {len(self.rates)} rates from "
-                f"{self.rates[0]:.2g} to {self.rates[-1]:.2g} the loss never fell. Look at plot(), "
-                "and begin with a lower first rate if it rose at once."
+                f"{self.rates[0]:.2g} to {self.rates[-1]:.2g} the loss never fell. See plot(), and "
+                "use a lower first rate if it rose at once."
             )
         return max(float(self.rates[np.argmin(self.losses)]) / 10, float(self.rates[0]))
 
@@ -123,17 +122,17 @@ def find_lr(
     batch_size: int | None = None,
     seed: int = 0,
 ) -> LearningRates:
-    """Train a copy of ``net`` with a rate that grows from step to step, and see what it does.
+    """Train a copy of ``net`` with an exponentially increasing learning rate.
 
-    It ends early once the loss has become four times its lowest, or has risen by as much as that
-    where losses are negative. Network and optimizer stay as they are.
+    It ends early when the loss has risen by three times the magnitude of its lowest value. Network
+    and optimizer are not changed.
 
     Parameters
     ----------
     net, X, y, loss, batch_size, seed
         As in :func:`fit`.
     optimizer : Optimizer, optional
-        ``Adam()`` by default; its own rate does not matter.
+        ``Adam()`` by default; its learning rate is not used.
     first, last : float
         The lowest and the highest rate, more than 0, the first one less than the last one.
     steps : int
@@ -148,7 +147,7 @@ def find_lr(
     ValueError, TypeError
         If an argument is wrong.
     NonFiniteError
-        If the first step already is not finite.
+        If the first step is not finite.
 
     References
     ----------

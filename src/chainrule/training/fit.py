@@ -1,4 +1,4 @@
-"""fit: checks what it is given, makes a trainer of it, and trains epoch by epoch."""
+"""fit: checks its arguments, builds a runner of epochs, and trains epoch by epoch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from chainrule.losses import Loss
 from chainrule.models.sequential import Sequential
 from chainrule.optimizers import Optimizer
-from chainrule.training.assembly import make_trainer
+from chainrule.training.assembly import make_runner
 from chainrule.training.averaging import ExponentialMovingAverage
 from chainrule.training.callbacks import Callback
 from chainrule.training.checkpoint import Checkpoint
@@ -20,10 +20,11 @@ from chainrule.training.metrics import Metrics, Validation
 from chainrule.training.options import checked_options
 from chainrule.training.schedules import ReduceLROnPlateau, Schedule
 from chainrule.training.streams import Batches
+from chainrule.utils.arguments import flag, optional
 from chainrule.utils.interruption import interruption
 
 
-@interruption()  # from the beginning: an exception would get lost where a weak reference dies
+@interruption()  # from the start: Python would swallow the exception in a weak reference's callback
 def fit(
     net: Sequential,
     X: ArrayLike | Batches,
@@ -51,76 +52,77 @@ def fit(
     """Train ``net`` on the rows of X and y, or on the batches of an iterable.
 
     The same seed gives the same parameters and losses to the bit, with any number of threads.
-    Ctrl-C ends the training after the current slice of a tenth of a second; what was trained until
-    then stays, and ``interrupted`` is True in the history.
+    Ctrl-C ends the training after the current slice of a tenth of a second. The network keeps the
+    parameters of that moment, and ``interrupted`` is True in the history.
 
     Parameters
     ----------
     net : Sequential
         Its parameters are changed in place.
     X : array of shape (n, ...)
-        Real numbers: floats, integers or booleans, in memory or memory-mapped; or whatever speaks
-        ``__array__``, DLPack or the buffer protocol: tensors, tables, memory views. Each batch is
-        converted to the network's dtype when its turn comes; X itself is not copied, unless the
-        numbers of a row do not lie side by side (as in Fortran order, which most tables are in),
-        or are longdouble or not in the machine's byte order.
+        Real numbers: floats, integers or booleans, in memory or memory-mapped; or an object with
+        ``__array__``, DLPack or the buffer protocol: a tensor, a table, a memory view. Each batch
+        is converted to the network's dtype when it is used. X itself is copied only if its rows are
+        not contiguous (as in Fortran order, which most tables have), or its dtype is longdouble or
+        not in native byte order.
 
-        Without y, an iterable of batches (x, y) or (x, y, sample_weight), which each epoch goes
-        through anew, a step for each batch: a list, a ``DataLoader``, or a function that returns a
-        fresh generator. Batches may have any number of rows, and are copied as they come.
+        Without y, an iterable of batches (x, y) or (x, y, sample_weight), with a step for each
+        batch: a list, a ``DataLoader``, or a function that returns a new generator. Each epoch
+        iterates over it again. Batches may have any number of rows, and are copied.
     y : array, optional
         Class labels of shape (n,) for ``CrossEntropyLoss``, else targets of the output's shape; a
         tuple of them, one for each output, for ``MultiLoss``. Labels are copied, as
         ``sample_weight`` is; targets are not, if they have the network's dtype.
     loss : Loss
     optimizer : Optimizer, optional
-        ``Adam()`` by default. It goes on from where it was, if it has stepped this network before.
+        ``Adam()`` by default. If it has stepped this network before, it continues with its state.
     epochs : int
-        How often each row is seen, at least 1.
+        Passes over the data, at least 1.
     batch_size : int, optional
-        Rows a step, at least 1; 32 by default. If there are fewer rows, each step takes them all,
-        and a warning says so. The last batch of an epoch may be shorter. Not for an iterable, nor
-        are ``shuffle``, ``sample_weight`` and ``checkpoint``.
+        Rows in a step, at least 1; 32 by default. If there are fewer rows, each step takes them
+        all, with a warning. The last batch of an epoch may be shorter. ``batch_size``, ``shuffle``,
+        ``sample_weight`` and ``checkpoint`` are not for an iterable.
     shuffle : bool, optional
-        Whether each epoch has an order of its own, as by default.
+        Whether the rows are shuffled in each epoch; True by default.
     seed : int
-        Seed of the orders, and of what :class:`Dropout` leaves out; 0 or more. Both go on with the
-        optimizer: two calls of one epoch with the same optimizer are one call of two, to the bit.
-        A new optimizer, also the default one, begins anew.
+        Seed of the shuffling and of the :class:`Dropout` masks; 0 or more. Both continue with the
+        optimizer: two calls of one epoch with the same optimizer equal one call of two, to the bit.
+        A new optimizer, also the default one, starts from the beginning.
     sample_weight : array of shape (n,), optional
         One weight a row, not negative, nor 0 for all; see :class:`Loss`.
     validation : (X, y) or (X, y, sample_weight), optional
-        Data to measure loss and accuracy on after each epoch, both by the rows' weights if there
-        are any; of several outputs, it is the accuracy of the only one that is a classification.
+        Data on which loss and accuracy are measured after each epoch, weighted by its
+        ``sample_weight``. With several outputs, the accuracy is that of the only classification.
     metrics : list of functions, or dict of names and functions
-        Further figures of the validation data, such as ``[cr.metrics.r2_score]``: each function
-        takes the output and y, of several outputs a list and a tuple, and returns a number; all
-        rows count the same to it. They are kept in ``history.metrics``; where the loss of the
-        validation is not finite, they are NaN, as the accuracy is.
+        Further metrics of the validation data, such as ``[cr.metrics.r2_score]``. Each function
+        takes the output and y (with several outputs, a list and a tuple) and returns a number; rows
+        are not weighted. The values are in ``history.metrics``; where the validation loss is not
+        finite, they and the accuracy are NaN.
     schedule : Schedule or ReduceLROnPlateau, optional
-        The learning rate of each step, instead of the optimizer's, which is set to it, whatever
-        callbacks have set; see ``cr.schedules``.
+        Sets the optimizer's learning rate before each step, also where a callback has set another
+        one; see ``cr.schedules``.
     clip_norm : float, optional
-        The gradient over all parameters is shortened to this norm where it is longer
+        Upper limit of the gradient's norm over all parameters: a longer gradient is scaled to it
         (:func:`clip_grad_norm`).
     clip_value : float, optional
-        Each element of the gradient is brought into the range from ``-clip_value`` to
-        ``clip_value``, before ``clip_norm`` counts (:func:`clip_grad_value`).
+        Each element of the gradient is clipped to the range from ``-clip_value`` to
+        ``clip_value``, before ``clip_norm`` applies (:func:`clip_grad_value`).
     average : ExponentialMovingAverage, optional
-        It follows the parameters after each step. Validation and callbacks see the network itself.
+        Updated after each step. Validation and callbacks use the network itself.
     callbacks : list of Callback
-        What to do while it trains, such as ``[cr.callbacks.EarlyStopping()]``.
+        Called while the network is trained, such as ``[cr.callbacks.EarlyStopping()]``.
     progress : bool
         Whether to show a progress bar.
     backend : "numba" or "numpy", optional
         Instead of the network's.
     checkpoint : path or Checkpoint, optional
-        The file that keeps the state of the training: written before the first step; after epochs,
-        as often as it takes no more than 3 % of the time, or as :class:`Checkpoint` says; and at
-        the end. What cannot be written while it trains is a warning, and is tried again.
+        The file for the state of the training. It is written before the first step; after epochs,
+        as often as that takes no more than 3 % of the time, or as :class:`Checkpoint` specifies;
+        and at the end. If it cannot be written during the training, a warning is given, and it is
+        tried again.
     resume : bool
-        Go on from that file, bit for bit as if the training had never stopped; begin anew if it is
-        not there. A training that was finished returns at once with its history.
+        Continue from that file, bit for bit as if the training had never stopped; start from the
+        beginning if the file does not exist. A finished training returns its history at once.
 
     Returns
     -------
@@ -129,17 +131,17 @@ def fit(
     Raises
     ------
     ValueError, TypeError
-        If an argument is wrong, or the checkpoint is that of another training; nothing has been
-        changed then. If a batch of an iterable is wrong that is not the first one; what was trained
-        until then stays.
+        If an argument is wrong, or the checkpoint belongs to another training: before anything is
+        changed. If a later batch of an iterable is wrong: the network keeps the parameters of that
+        moment.
     ModelFileError
         If the checkpoint is damaged; nothing has been changed.
     OSError
         If the checkpoint cannot be read, or written before the first step.
     NonFiniteError
-        If the loss, or a parameter, becomes NaN or infinite; the network keeps its last finite
-        parameters, or gets those that :class:`EarlyStopping` restores. The error's ``history`` has
-        what happened until then.
+        If the loss or a parameter becomes NaN or infinite. The network keeps its last finite
+        parameters, or gets those that :class:`EarlyStopping` restores. The error has the
+        ``history`` until then.
 
     Examples
     --------
@@ -152,6 +154,8 @@ def fit(
     >>> history.loss[-1] < 0.01 * history.loss[0]
     True
     """
+    shuffle = optional(flag)(shuffle, "shuffle", None)
+    progress = flag(progress, "progress")
     options = checked_options(
         net,
         loss,
@@ -169,7 +173,7 @@ def fit(
         checkpoint=checkpoint,
         resume=resume,
     )
-    trainer = make_trainer(
+    runner = make_runner(
         net,
         X,
         y,
@@ -179,6 +183,6 @@ def fit(
         sample_weight=sample_weight,
         stacklevel=4,  # of the caller: interruption's wrapper lies between
     )
-    history = train(trainer, options, progress=progress)
-    trainer.put_machines_back()
+    history = train(runner, options, progress=progress)
+    runner.put_machines_back()
     return history

@@ -1,4 +1,4 @@
-"""History: what happened during a training."""
+"""History: the losses, metrics, rates and times of a training."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class GradientRecords(Protocol):
-    """What a history holds of the flow of gradients; :class:`chainrule.explain.Flow` has it."""
+    """Records of the gradient flow; :class:`chainrule.explain.Flow` implements it."""
 
     links: tuple[str, ...]
     parameters: tuple[str, ...]
@@ -40,12 +40,12 @@ class GradientRecords(Protocol):
 
 @dataclass
 class History:
-    """What happened during :func:`fit`.
+    """The losses, metrics, learning rates and times of a :func:`fit`.
 
     Attributes
     ----------
     loss : list of float
-        Mean training loss of each finished epoch, as seen while training.
+        Mean training loss of each finished epoch, over its steps while they were made.
     batch_loss : list of float
         Loss of every step, in order.
     validation_loss, validation_accuracy : list of float
@@ -55,11 +55,11 @@ class History:
     lr : list of float
         Learning rate of the last step of each epoch.
     seconds : list of float
-        Time of each epoch, validation left out; the mean where short epochs ran together.
+        Time of each epoch, without validation; the mean where short epochs ran in one call.
     interrupted : bool
         Whether Ctrl-C ended the training early.
     gradient_flow : Flow or None
-        What the callback :class:`GradientFlow` recorded.
+        The records of the callback :class:`GradientFlow`.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -73,10 +73,10 @@ class History:
     gradient_flow: GradientRecords | None = field(default=None, repr=False)
 
     def latest(self) -> dict[str, float]:
-        """Return the metrics after the latest epoch, by the names that monitors take.
+        """Return the metrics after the latest epoch, by the names that callbacks can monitor.
 
         These are ``loss``, ``validation_loss``, ``validation_accuracy``, ``validation_`` and the
-        name of each metric, and ``lr``; those that there are.
+        name of each metric, and ``lr``; only those that were measured.
 
         Examples
         --------
@@ -93,7 +93,7 @@ class History:
         return {name: values[-1] for name, values in lists.items() if values}
 
     def plot(self) -> Figure:
-        """Draw the losses over the epochs, and the validation's accuracy where there is one.
+        """Draw the losses over the epochs, and the validation accuracy if there is one.
 
         Returns
         -------
@@ -123,7 +123,7 @@ class History:
         ax, epochs = axes[0], range(1, len(self.loss) + 1)
         steps = len(self.batch_loss)
         if steps > len(self.loss):
-            # The steps of an unfinished epoch are drawn as far apart as the others, nearly.
+            # An unfinished epoch makes the distance between steps a little too small.
             steps_at = np.arange(1, steps + 1) * max(len(self.loss), 1) / steps
             ax.plot(steps_at, self.batch_loss, color="0.8", lw=0.8, label="step")
         ax.plot(epochs, self.loss, color=BACK, marker=mark_of(epochs), label="training")

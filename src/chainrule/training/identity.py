@@ -1,4 +1,4 @@
-"""What must be the same for a training to go on bit for bit from a checkpoint."""
+"""Descriptions of a training: only an equal one can be resumed from a checkpoint, bit for bit."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from chainrule.models.data_set import DataSet
 from chainrule.optimizers import Optimizer
 
-# Rows of which the checksum is taken: all of a large memory-mapped array would take long.
+# The number of rows in a checksum: reading all of a large memory-mapped array would take long.
 ROWS = 1024
 
 
 def describe_optimizer(optimizer: Optimizer) -> dict[str, Any]:
-    """Return kind and numbers, as JSON has them."""
+    """Return the optimizer's class and hyperparameters, in types that JSON has."""
     numbers = {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in optimizer.hyperparameters().items()
@@ -26,15 +26,15 @@ def describe_optimizer(optimizer: Optimizer) -> dict[str, Any]:
 
 
 def complete_optimizer(description: dict[str, Any], optimizer: Optimizer) -> dict[str, Any]:
-    """Return a description of such an optimizer with the numbers that it had not yet then."""
+    """Return an optimizer's description with defaults for hyperparameters that were added later."""
     kind, numbers = description.get("kind"), description.get("numbers")
     if kind != type(optimizer).__name__ or not isinstance(numbers, dict):
         return description
-    return description | {"numbers": optimizer.added_numbers | numbers}
+    return description | {"numbers": optimizer.added_hyperparameters | numbers}
 
 
 def describe_object(thing: object) -> str:
-    """Return how it is written, without the addresses that some objects show."""
+    """Return the object's repr, without addresses in memory."""
     return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(thing))
 
 
@@ -57,7 +57,7 @@ def _describe(array: NDArray[Any]) -> str:
 
 
 def differences(now: dict[str, Any], then: dict[str, Any], name: str = "") -> list[str]:
-    """Return, a phrase each, what is not as it was."""
+    """Return a phrase for each entry that has changed."""
     found = []
     for key in sorted(now.keys() | then.keys()):
         is_now, was, called = now.get(key), then.get(key), f"{name}{key}"

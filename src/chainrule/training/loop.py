@@ -9,19 +9,19 @@ from chainrule.training.checkpoint import NoSaver
 from chainrule.training.epoch_runner import EpochRunner
 from chainrule.training.history import History
 from chainrule.training.identity import describe_batch, describe_object, describe_optimizer
-from chainrule.training.metrics import figure_names, measure
+from chainrule.training.metrics import measure, metric_names
 from chainrule.training.options import Options
 from chainrule.training.progress import TrainingProgress
 from chainrule.training.resuming import begin
 from chainrule.utils.interruption import interruption
 
 
-def train(trainer: EpochRunner, options: Options, *, progress: bool) -> History:
-    """Train for all epochs, or until somebody stops it; return what happened."""
-    net, data, held_out = trainer.net, trainer.data, options.validation
+def train(runner: EpochRunner, options: Options, *, progress: bool) -> History:
+    """Train for all epochs, or until a callback or Ctrl-C stops it; return the history."""
+    net, data, held_out = runner.net, runner.data, options.validation
     history = History()
     with (
-        TrainingProgress(options.epochs, trainer.an_epoch, shown=progress) as bar,
+        TrainingProgress(options.epochs, runner.an_epoch, shown=progress) as bar,
         interruption() as stop,
     ):
         training = Training(
@@ -32,22 +32,22 @@ def train(trainer: EpochRunner, options: Options, *, progress: bool) -> History:
             data.inputs,
             data.targets.y,
             data.weights,
-            trainer.batch,
+            runner.batch,
             options.epochs,
             options.backend,
             stop,
-            figure_names(options.loss, held_out, options.metrics, net),
+            metric_names(options.loss, held_out, options.metrics, net),
             options.extras.average,
         )
         with Callbacks(options.callbacks, training) as calls:
-            saver = _begin(trainer, options, calls)
+            saver = _begin(runner, options, calls)
             while training.epoch < options.epochs and not training.stopped:
-                # Short epochs go together, but each has its validation.
-                count = trainer.epochs_in_slice(calls, saver.most_epochs) if held_out is None else 1
-                if not trainer.run_epochs(count, calls, bar, saver.after_slice):
+                # Several short epochs run in one call, unless each needs a validation.
+                count = runner.epochs_in_slice(calls, saver.most_epochs) if held_out is None else 1
+                if not runner.run_epochs(count, calls, bar, saver.after_slice):
                     break
                 if held_out is not None:
-                    _validate(trainer, options, history, bar)
+                    _validate(runner, options, history, bar)
                 calls.after_epochs(count)
                 saver.after_epochs()
             history.interrupted = stop.answer()
@@ -55,38 +55,38 @@ def train(trainer: EpochRunner, options: Options, *, progress: bool) -> History:
     return history
 
 
-def _begin(trainer: EpochRunner, options: Options, calls: Callbacks) -> NoSaver:
-    """Begin, or go on from the checkpoint; return what writes it."""
+def _begin(runner: EpochRunner, options: Options, calls: Callbacks) -> NoSaver:
+    """Start, or resume from the checkpoint; return what writes checkpoints."""
     if options.checkpoint is None:
         calls.begin()
         return NoSaver()
-    return begin(options.checkpoint, options.resume, _describe(trainer, options), calls, trainer)
+    return begin(options.checkpoint, options.resume, _describe(runner, options), calls, runner)
 
 
-def _describe(trainer: EpochRunner, options: Options) -> dict[str, Any]:
-    """Return what a checkpoint says of its training: only the same one may go on from it."""
+def _describe(runner: EpochRunner, options: Options) -> dict[str, Any]:
+    """Return the description that a checkpoint stores: it must be equal to resume the training."""
     schedule, held_out = options.schedule, options.validation
     return {
         "loss": describe_object(options.loss),
         "optimizer": describe_optimizer(options.optimizer),
-        "batch_size": trainer.batch,
+        "batch_size": runner.batch,
         "schedule": None if schedule is None else describe_object(schedule),
         **options.extras.numbers,
         "metrics": sorted(options.metrics),
-        "shuffle": trainer.seed is not None,
+        "shuffle": runner.seed is not None,
         "seed": options.extras.seed,
         "backend": options.backend,
-        **describe_batch(trainer.data),
+        **describe_batch(runner.data),
         "validation": None if held_out is None else describe_batch(held_out),
     }
 
 
 def _validate(
-    trainer: EpochRunner, options: Options, history: History, bar: TrainingProgress
+    runner: EpochRunner, options: Options, history: History, bar: TrainingProgress
 ) -> None:
     """Measure loss, accuracy and metrics of the validation data."""
     assert options.validation is not None
-    value, correct, outputs = trainer.evaluate(options.validation)
+    value, correct, outputs = runner.evaluate(options.validation)
     history.validation_loss.append(value)
     if correct is not None:
         history.validation_accuracy.append(correct)

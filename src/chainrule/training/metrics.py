@@ -23,7 +23,7 @@ Validation = tuple[ArrayLike, OneOrMore] | tuple[ArrayLike, OneOrMore, ArrayLike
 
 
 def checked_validation(net: Sequential, loss: Loss, validation: Any) -> DataSet | None:
-    """Return the data to validate on, if any; TypeError or ValueError if something is wrong."""
+    """Return the validation data, if any; TypeError or ValueError if something is wrong."""
     if validation is None:
         return None
     if not isinstance(validation, tuple | list) or len(validation) not in (2, 3):
@@ -42,22 +42,24 @@ def checked_metrics(metrics: Any, has_validation: bool) -> dict[str, Metric]:
     elif isinstance(metrics, Sequence) and not isinstance(metrics, str):
         named = {getattr(metric, "__name__", repr(metric)): metric for metric in metrics}
         if len(named) < len(metrics):
-            raise ValueError("metrics has two of the same name; a dict can name them.")
+            raise ValueError("metrics has two functions of the same name: give a dict of names.")
     else:
         raise TypeError(f"metrics must be a list or a dict of functions, not {shortened(metrics)}.")
     for name, metric in named.items():
         if not isinstance(name, str) or not name.isidentifier():
-            raise ValueError(f"metrics has the name {name!r}; a dict can give it one word.")
+            raise ValueError(
+                f"metrics has the name {name!r}, which is no identifier: give a dict of names."
+            )
         if not callable(metric):
             raise TypeError(f"metrics[{name!r}] must be a function, not {shortened(metric)}.")
         if name in ("loss", "accuracy"):
-            raise ValueError(f"metrics has the name {name!r}, which the validation uses itself.")
+            raise ValueError(f"metrics has the name {name!r}, which fit itself uses.")
     if named and not has_validation:
         raise ValueError("metrics are measured on the validation data: give validation=(X, y).")
     return named
 
 
-def figure_names(
+def metric_names(
     loss: Loss, held_out: DataSet | None, metrics: Mapping[str, Metric], net: Sequential
 ) -> tuple[str, ...]:
     """Return the names that ``History.latest`` will have."""

@@ -1,4 +1,4 @@
-"""What a training is told besides its data: checked before anything is changed."""
+"""The options of a training, checked before anything is changed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from chainrule.training.checkpoint import Checkpoint
 from chainrule.training.epoch_runner import Extras
 from chainrule.training.metrics import Metrics, Validation, checked_metrics, checked_validation
 from chainrule.training.schedules import ReduceLROnPlateau, Schedule
-from chainrule.utils.arguments import above_zero, integer, shortened
+from chainrule.utils.arguments import above_zero, flag, integer, shortened
 from chainrule.utils.arrays import all_finite
 
 
@@ -66,6 +66,7 @@ def checked_options(
     held_out = checked_validation(net, loss, validation)
     seed = integer(seed, "seed", least=0)
     callbacks = Callbacks.checked(callbacks)
+    resume = flag(resume, "resume")
     _check_checkpoint(checkpoint, resume)
     metrics = checked_metrics(metrics, held_out is not None)
     if isinstance(schedule, ReduceLROnPlateau):
@@ -107,7 +108,7 @@ def _check_optimizer(net: Sequential, optimizer: Any) -> None:
             raise ValueError(f"{name} must be finite before the training starts.")
     if not all_finite(optimizer.state(net).vectors):
         raise ValueError(
-            "optimizer holds NaN or infinity, from earlier steps of this network: take a new one."
+            "optimizer holds NaN or infinity from earlier steps of this network: use a new one."
         )
 
 
@@ -117,7 +118,7 @@ def _check_checkpoint(checkpoint: Any, resume: bool) -> None:
             f"checkpoint must be a path or a cr.Checkpoint, not {shortened(checkpoint)}."
         )
     if resume and checkpoint is None:
-        raise ValueError("resume needs a checkpoint: the file to go on from.")
+        raise ValueError("resume needs a checkpoint: the file to resume from.")
 
 
 def _check_average(net: Sequential, average: Any) -> None:

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-SECONDS = 0.1  # between two drawings, which take a millisecond each
+SECONDS = 0.1  # between two updates, which take a millisecond each
 
 
 class TrainingProgress:
-    """A bar over all epochs with the latest loss; does nothing where it is not wanted.
+    """A progress bar over all epochs with the latest loss; does nothing unless ``shown``.
 
-    Where it cannot be drawn, as the output is closed or full, a warning says so, once, and the
-    training goes on without it. It is drawn by the thread that trains, so that errors come here.
+    If it cannot be drawn, because the output is closed or full, there is one warning, and the
+    training continues without it. The thread that trains draws it, so that errors are caught here.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class TrainingProgress:
         return None if self.an_epoch is None else self._epochs * self.an_epoch
 
     def advance(self, epoch: int, done: int, loss: float) -> None:
-        """Show that so many rows, or batches, of an epoch, counted from 0, are done."""
+        """Show that ``done`` rows, or batches, of this epoch are done; epochs count from 0."""
         if self._bar is None:
             return
         self._bar.update(
@@ -72,7 +72,7 @@ class TrainingProgress:
             self._next_drawing = perf_counter() + SECONDS
 
     def validated(self, loss: float, accuracy: float | None) -> None:
-        """Show the validation's metrics from now on."""
+        """Show the validation loss and accuracy from now on."""
         self._text = f", validation loss {loss:.4g}"
         if accuracy is not None:
             self._text += f", accuracy {accuracy:.1%}"
@@ -102,19 +102,19 @@ class TrainingProgress:
                 self._bar.stop()  # else the next bar would wait for it
             self._bar, console.quiet = None, quiet
             warnings.warn(
-                f"The progress bar could not be drawn ({cause}); the training goes on without it.",
+                f"The progress bar could not be drawn ({cause}); training continues without it.",
                 RuntimeWarning,
                 stacklevel=2,
             )
 
 
 def _is_of_a_broken_pipe(error: BaseException) -> bool:
-    """Tell whether rich raises this because a pipe is closed; it would end the program."""
+    """Tell whether rich raised this SystemExit because a pipe is closed."""
     return isinstance(error.__context__, BrokenPipeError)
 
 
 def _is_of_the_output(error: BaseException | None) -> bool:
-    """Tell whether writing raised this, and no handler of a signal that came meanwhile."""
+    """Tell whether writing raised this, rather than the handler of a signal."""
     if isinstance(error, OSError):
         return error.errno is not None
     return isinstance(error, UnicodeError) or bool(getattr(sys.stdout, "closed", False))

@@ -19,24 +19,24 @@ def begin(
     calls: Callbacks,
     runner: EpochRunner,
 ) -> Saver:
-    """Start a training, or resume it if asked to and the file exists; return what writes it."""
+    """Start a training, or resume it if ``resume`` and the file exists; return its saver."""
     path = checkpoint.path if isinstance(checkpoint, Checkpoint) else checkpoint
-    anew = not (resume and os.path.exists(path))
-    if anew:
+    is_new = not (resume and os.path.exists(path))
+    if is_new:
         calls.begin()
     else:
         found = saved.read(path, run, calls.training)
         run = found.run
-        _go_on(path, found, calls)
-        runner.go_on_from(found.started)
+        _restore(path, found, calls)
+        runner.resume_from(found.started)
     saver = Saver(checkpoint, calls.training, lambda: saved.write(path, run, calls, runner.started))
-    if anew:
+    if is_new:
         saver.first()
     return saver
 
 
-def _go_on(path: str | os.PathLike[str], found: saved.Saved, calls: Callbacks) -> None:
-    """Restore all of the training; or nothing, if a callback does not accept its state."""
+def _restore(path: str | os.PathLike[str], found: saved.Saved, calls: Callbacks) -> None:
+    """Restore all of the training, or nothing if a callback does not accept its state."""
     network, optimizer = calls.training.network, calls.training.optimizer
     state = optimizer.state(network)
     values, before, numbers = network.values.copy(), state.copy(), optimizer.hyperparameters()
@@ -51,7 +51,7 @@ def _go_on(path: str | os.PathLike[str], found: saved.Saved, calls: Callbacks) -
         state.restore(before)
         if average is not None and averaged is not None:
             average.network.values[:] = averaged
-            average.network.outdate_forward("fit")
+            average.network.invalidate_forward("fit")
         if isinstance(error, ValueError):
             raise ModelFileError(f"{os.fspath(path)} cannot be resumed from: {error}") from error
         raise

@@ -1,8 +1,8 @@
 """Rollback to the last finite parameters.
 
-Checking every update would cost each step a pass over memory. Instead, training copies the state
-from time to time, and remembers the batches since; when parameters are not finite, it restores the
-copy and repeats the steps one by one, bit for bit the same, up to the last finite one.
+A check after every update would cost each step a pass over memory. Instead, the state is copied
+from time to time, and the batches since then are recorded. When parameters are not finite, the copy
+is restored and the steps are repeated one by one, with the same bits, up to the last finite one.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,10 +17,10 @@ from chainrule.models.sequential import Sequential
 from chainrule.optimizers import OptimizerState
 from chainrule.utils.arrays import FloatArray, all_finite
 
-COPY_SHARE = 0.02  # of the time, at most, goes into copies
+COPY_TIME_FRACTION = 0.02  # the largest fraction of the time that is spent on copies
 
-# The memory of copies, used again by the next training with the same state: the first use of new
-# pages takes many times as long as copying into them.
+# The memory of copies is reused by the next training with the same state: the first use of new
+# pages takes many times as long as copying into old ones.
 _copies: WeakKeyDictionary[OptimizerState, tuple[FloatArray, OptimizerState]] = WeakKeyDictionary()
 
 
@@ -30,10 +30,10 @@ class Rollback:
     Parameters
     ----------
     network, state
-        What is copied and restored.
+        The network and the optimizer's state, which are copied and restored.
     step : function
-        Trains the network on the rows of one batch, with its learning rate, or the rule's, and
-        with the data that they are of.
+        Trains the network on one batch, given its rows, its learning rate or None for the
+        optimizer's, and the data set that the rows are from.
     batch : int
         Rows of a batch.
     average
@@ -60,7 +60,7 @@ class Rollback:
         return self._network.values.size + self._state.vectors.size
 
     def copy(self) -> None:
-        """Keep everything as it is now, and forget the batches before."""
+        """Copy the present state, and forget the batches before."""
         started = perf_counter()
         if self._state in _copies:
             values, earlier = _copies[self._state]
@@ -72,18 +72,18 @@ class Rollback:
             self._earlier_average[:] = self._average
         self._slices.clear()
         self._copied = perf_counter()
-        self._next_copy = self._copied + (self._copied - started) / COPY_SHARE
+        self._next_copy = self._copied + (self._copied - started) / COPY_TIME_FRACTION
 
     def before(
         self, orders: NDArray[np.int64], rates: NDArray[np.float64] | None, data: DataSet
     ) -> None:
-        """Note that batches of these rows come next, a vector of them for each epoch.
+        """Record the batches that come next: a vector of rows for each epoch.
 
-        ``rates`` are their learning rates, if they are not the rule's.
+        ``rates`` are their learning rates; None for the optimizer's.
         """
         _, earlier = _copies[self._state]
-        # Steps are repeated with the copy's numbers, such as the learning rate.
-        other_numbers = not self._state.has_numbers_of(earlier, but_lr=rates is not None)
+        # Repeated steps use the copy's hyperparameters, so a change of them needs a new copy.
+        other_numbers = not self._state.has_hyperparameters_of(earlier, but_lr=rates is not None)
         if other_numbers or (self._slices and perf_counter() > self._next_copy):
             self.copy()
         self._slices.append((orders, rates, data))
@@ -96,7 +96,7 @@ class Rollback:
         Returns
         -------
         step : int
-            The step after it, counted from 0 in the slice that :meth:`before` was told of last.
+            The step after it, counted from 0 in the slice of the last call of :meth:`before`.
         name : str
             The first parameter or buffer that is not finite after that step.
         """
@@ -114,7 +114,7 @@ class Rollback:
                 self._network.values[:], average[:], state = before
                 self._state.restore(state)
                 return step, name
-        return step, next(iter(views))  # a user's functions may draw other numbers
+        return step, next(iter(views))  # possible if a user's function is random
 
     def _batches(
         self,

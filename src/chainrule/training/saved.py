@@ -1,4 +1,4 @@
-"""A training's state in a checkpoint: written at once, and validated before it is restored."""
+"""A training's state in a checkpoint file: writing, reading, validating and restoring it."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ T = TypeVar("T")
 def write(
     path: str | os.PathLike[str], run: dict[str, Any], calls: Callbacks, started: StartedEpochs
 ) -> None:
-    """Write the training's present state; ``run`` says what must be equal to resume it.
+    """Write the training's present state; ``run`` describes what must be equal to resume it.
 
     Raises
     ------
     OSError
         If the file cannot be written.
     ValueError, TypeError
-        If it could not be resumed from: an existing file is not changed.
+        If the state could not be resumed from; an existing file is not changed.
     """
     training = calls.training
     net, optimizer = training.network, training.optimizer
@@ -46,7 +46,7 @@ def write(
         "run": run,
         "epoch": training.epoch,
         "step": training.step,
-        "stopped": training.asked_to_stop,
+        "stopped": training.stop_requested,
         "begun_rows": started.rows,
         "begun_seconds": started.seconds,
         "optimizer": describe_optimizer(optimizer),
@@ -91,9 +91,9 @@ class Saved:
     _step: int
 
     def restore(self, training: Training) -> None:
-        """Restore network, optimizer and history. Nothing here can fail."""
+        """Restore network, optimizer and history. All of it was validated, so nothing can fail."""
         net, optimizer = training.network, training.optimizer
-        net.outdate_forward("fit")
+        net.invalidate_forward("fit")
         for name, view in net.named_values().items():
             view[...] = self._file.parameters[name]
         optimizer.set_hyperparameters(self._numbers)
@@ -155,7 +155,7 @@ class _CheckpointReader:
         steps_an_epoch = -(-len(training.X) // training.batch_size)
         started_steps = step - epoch * steps_an_epoch
         if self._entry("begun_rows", _count) != started_steps * training.batch_size:
-            raise self._wrong("epoch, step and rows do not fit together")
+            raise self._wrong("epoch, step and rows contradict each other")
         if not 0 <= started_steps < steps_an_epoch:
             raise self._wrong(f"step {step} is not in the epoch after {epoch} of them")
         self._check_history(epoch, step)
@@ -192,7 +192,7 @@ class _CheckpointReader:
         training: Training,
     ) -> None:
         net = training.network
-        if run.get("optimizer") == optimizer:  # it still has the numbers that a callback has set
+        if run.get("optimizer") == optimizer:  # it still has hyperparameters that a callback set
             run = run | {"optimizer": then.get("optimizer")}
         found = differences(run, then)
         now = contents(net.layers, net.dtype, {})
@@ -200,8 +200,8 @@ class _CheckpointReader:
             found.insert(0, "the network has other layers, or another dtype")
         if found:
             raise ValueError(
-                f"{self._path} holds another training, from which this one cannot go on: "
-                f"{'; '.join(found)}."
+                f"{self._path} is the checkpoint of another training, so this one cannot resume "
+                f"from it: {'; '.join(found)}."
             )
 
     def _optimizer(self, optimizer: dict[str, Any], training: Training) -> Optimizer:
@@ -212,7 +212,7 @@ class _CheckpointReader:
             if optimizer["kind"] != kind:
                 raise ValueError(f"{optimizer['kind']!r} is no {kind}")
             if optimizer["numbers"].keys() != twin.hyperparameters().keys():
-                raise ValueError(f"its numbers are {', '.join(optimizer['numbers'])}")
+                raise ValueError(f"its hyperparameters are {', '.join(optimizer['numbers'])}")
             twin.set_hyperparameters(optimizer["numbers"])
             twin.check_numbers(dtype)
             return twin

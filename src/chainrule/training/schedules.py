@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from chainrule.training.callbacks.callback import Callback, Training
 from chainrule.training.callbacks.monitor import Monitor
-from chainrule.utils.arguments import Numbers, above_zero, at_least_zero, integer, share
+from chainrule.utils.arguments import Numbers, above_zero, at_least_zero, fraction, integer
+from chainrule.utils.public import listing
 
 __all__ = [
     "CosineAnnealingLR",
@@ -27,12 +28,14 @@ __all__ = [
     "StepLR",
 ]
 
+__dir__ = listing(__all__)
+
 
 class Schedule(Numbers, ABC):
     """The learning rate of each step: ``schedule(step)``, for a number or an array of them.
 
     :func:`fit` takes it as ``schedule``. In a loop of your own, ``optimizer.lr = schedule(step)``.
-    Nothing is remembered, so that a training that is resumed goes on exactly.
+    It has no state, so that a resumed training continues exactly.
     """
 
     @overload
@@ -40,9 +43,9 @@ class Schedule(Numbers, ABC):
     @overload
     def __call__(self, step: NDArray[Any]) -> NDArray[np.float64]: ...
     def __call__(self, step: int | NDArray[Any]) -> float | NDArray[np.float64]:
-        """Return the rate of ``step``, counted from 0; ValueError if it is none."""
+        """Return the rate of ``step``, counted from 0; ValueError if the rate is invalid."""
         steps = np.asarray(step, np.float64)
-        # A copy: compiled code needs numbers of its own dtype, side by side.
+        # A copy: compiled code needs a contiguous float64 array.
         rates = np.array(self.rates(steps), np.float64)
         if rates.shape != steps.shape:
             raise ValueError(
@@ -64,7 +67,7 @@ class Schedule(Numbers, ABC):
 
 @dataclass(frozen=True)
 class StepLR(Schedule):
-    """``lr * gamma ** (step // step_size)``: a staircase.
+    """``lr * gamma ** (step // step_size)``: a step function.
 
     Parameters
     ----------
@@ -108,7 +111,7 @@ class LinearLR(Schedule):
     lr : float
         0 or more.
     total_steps : int
-        Steps until the end of the line, at least 1.
+        Steps until the rate is constant, at least 1.
     start_factor, end_factor : float
         0 or more.
 
@@ -142,10 +145,10 @@ class LinearLR(Schedule):
 
 @dataclass(frozen=True)
 class CosineAnnealingLR(Schedule):
-    """Half a cosine from ``lr`` down to ``min_lr``, after a warm-up in a straight line if wanted.
+    """Half a cosine from ``lr`` down to ``min_lr``, after an optional linear warm-up.
 
-    In the warm-up, step k has the rate ``lr * (k + 1) / (warmup_steps + 1)``, so that none is
-    wasted at 0. After ``total_steps`` the rate stays ``min_lr``.
+    In the warm-up, step k has the rate ``lr * (k + 1) / (warmup_steps + 1)``, so that no step has
+    the rate 0. After ``total_steps`` the rate stays ``min_lr``.
 
     Parameters
     ----------
@@ -193,16 +196,16 @@ class CosineAnnealingLR(Schedule):
 class OneCycleLR(Schedule):
     """Half a cosine up to ``max_lr``, then half a cosine down to almost nothing.
 
-    Only the learning rate has its cycle; PyTorch's also moves the momentum.
+    Only the learning rate is changed; PyTorch's also changes the momentum.
 
     Parameters
     ----------
     max_lr : float
         The highest rate, more than 0.
     total_steps : int
-        Steps of the whole cycle, at least 2; after them the rate stays.
+        Steps of the whole cycle, at least 2; after them the rate is constant.
     pct_start : float
-        The share of the steps on the way up, from 0 to 1.
+        The fraction of the steps in the increasing part, from 0 to 1.
     div_factor, final_div_factor : float
         The first rate is ``max_lr / div_factor``, the last one that by ``final_div_factor``.
 
@@ -229,7 +232,7 @@ class OneCycleLR(Schedule):
     def __post_init__(self) -> None:
         self.check_numbers()
         integer(self.total_steps, "OneCycleLR's total_steps", least=2)
-        share(self.pct_start, "OneCycleLR's pct_start")
+        fraction(self.pct_start, "OneCycleLR's pct_start")
         above_zero(self.div_factor, "OneCycleLR's div_factor")
         above_zero(self.final_div_factor, "OneCycleLR's final_div_factor")
 
@@ -258,10 +261,10 @@ def _check_less(schedule: Schedule, name: str, other: str) -> None:
 
 
 class ReduceLROnPlateau(Callback):
-    """Multiply the learning rate when a metric has not become better for some epochs.
+    """Multiply the learning rate by a factor when a metric has not improved for some epochs.
 
-    It looks at what has happened, so it is no function of the step, but a callback: :func:`fit`
-    takes it as ``schedule`` or among the ``callbacks``, and it goes on from ``optimizer.lr``.
+    It depends on the metric, so it is not a function of the step but a callback: :func:`fit` takes
+    it as ``schedule`` or among the ``callbacks``. It starts from ``optimizer.lr``.
 
     Parameters
     ----------
@@ -270,13 +273,14 @@ class ReduceLROnPlateau(Callback):
     factor : float
         What the rate is multiplied by, at least 0 and less than 1.
     patience : int
-        How many epochs in a row may bring nothing better before the rate is reduced, 0 or more.
+        The number of epochs without an improvement after which the rate is reduced at the next one,
+        0 or more.
     threshold : float
-        What is better by no more than this share of the best value's magnitude does not count.
+        Improvements up to this fraction of the best value's magnitude do not count.
     cooldown : int
-        Epochs after a reduction in which nothing is counted.
+        Epochs after a reduction that are not counted.
     min_lr : float
-        The rate does not fall below it.
+        The lower limit of the rate.
     mode : "min" or "max", optional
         As in :class:`EarlyStopping`.
 
@@ -304,7 +308,7 @@ class ReduceLROnPlateau(Callback):
         mode: str | None = None,
     ) -> None:
         self._monitor = Monitor(monitor, mode)
-        self.factor = share(factor, "factor")
+        self.factor = fraction(factor, "factor")
         if self.factor == 1:
             raise ValueError("factor must be less than 1, not 1.")
         self.patience = integer(patience, "patience", least=0)

@@ -20,9 +20,9 @@ class SliceLength:
 
     def ran(self, steps: int, seconds: float) -> None:
         """Adapt the length to a slice of so many steps that took so long."""
-        # At most ten times more steps, so that one quick measurement does not make the next slice
-        # too long; but a slice that ended early, at an epoch's end or for a callback, must not make
-        # the next one short.
+        # At most ten times more steps, so that one fast measurement does not make the next slice
+        # too long. The factor applies to the longer of the two lengths: a slice may have ended
+        # early, at an epoch's end or for a callback.
         most = 10 * max(steps, self._steps)
         wanted = int(min(most, steps * SLICE_SECONDS / max(seconds, 1e-9)))
         self._steps = min(MOST_STEPS, max(1, wanted))

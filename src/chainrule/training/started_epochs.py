@@ -1,4 +1,4 @@
-"""The steps of unfinished epochs: rows, losses and time so far."""
+"""The progress of unfinished epochs: rows, losses and time."""
 
 from __future__ import annotations
 

@@ -22,41 +22,41 @@ from chainrule.training.slice_length import SLICE_SECONDS
 Batches = Iterable[Any] | Callable[[], Iterable[Any]]
 
 ONCE = (
-    "{what}: each epoch goes through the batches anew. Give the function that makes them, as in "
+    "{what}: each epoch iterates over the batches again. Give a function that returns them, as in "
     "fit(net, make_batches, ...), or a list."
 )
 
 
 def check_absent(**arguments: Any) -> None:
-    """Raise ValueError if an argument is given that has no meaning for batches of an iterable."""
+    """Raise ValueError if an argument is given that does not apply to an iterable of batches."""
     for name, value in arguments.items():
         if value is not None:
             raise ValueError(
-                f"{name} is for arrays X and y: without y, X is an iterable, whose batches decide "
-                "their own size, order and weights, and which nothing can go on in the middle of."
+                f"{name} is for arrays X and y: without y, X is an iterable, which determines the "
+                "size, order and weights of its batches, and cannot be resumed within an epoch."
             )
 
 
 class Stream:
-    """The batches of an iterable in each epoch: checked, and copied, as their memory may be reused.
+    """The batches of an iterable in each epoch, checked and copied, as their memory may be reused.
 
     The first batch is read at once, so that an error in it is raised before anything is changed;
-    the first epoch starts with it.
+    the first epoch begins with this batch.
 
     Parameters
     ----------
     net, loss
-        What the batches must fit.
+        The network and the loss, which the batches must fit.
     batches : iterable, or function that returns one
         Of (x, y) or (x, y, sample_weight).
     epochs : int
-        How often it will be gone through.
+        How often it will be iterated over.
 
     Attributes
     ----------
     first : DataSet
     length : int or None
-        Batches an epoch, if that is known.
+        Batches in an epoch, if that is known.
     """
 
     def __init__(self, net: Sequential, loss: Loss, batches: Any, epochs: int) -> None:
@@ -68,7 +68,7 @@ class Stream:
                 f"one, not {batches!r}."
             )
         if isinstance(batches, Iterator) and epochs > 1:
-            what = f"epochs is {epochs}, but a {type(batches).__name__} can be gone through once"
+            what = f"epochs is {epochs}, but a {type(batches).__name__} can be iterated over once"
             raise ValueError(ONCE.format(what=what))
         self._net, self._loss, self._batches = net, loss, batches
         self._shape: tuple[int, ...] | None = None
@@ -77,7 +77,7 @@ class Stream:
         self.length: int | None = length_hint(batches, 0) or None
 
     def epoch(self, number: int) -> Iterator[DataSet]:
-        """Return the batches of an epoch, which is counted from 0."""
+        """Return the batches of an epoch, counted from 0."""
         if number > 0:
             return self._checked(number)
         return (batch for part in ([self.first], self._first_epoch) for batch in part)
@@ -139,7 +139,7 @@ class StreamEpochRunner(EpochRunner):
         super().__init__(net, loss, optimizer, first, first.rows, backend, schedule, extras=extras)
         self.stream, self.an_epoch = stream, stream.length
         self._order = np.arange(first.rows)[np.newaxis]
-        self._retained = 0  # numbers in batches since the rollback's last copy
+        self._retained = 0  # elements of the batches since the rollback's last copy
 
     def epochs_in_slice(self, calls: Callbacks, most: float) -> int:
         return 1
@@ -179,8 +179,8 @@ class StreamEpochRunner(EpochRunner):
             self.batch = batch.rows
             self.make_machine()
             self._order = np.arange(batch.rows)[np.newaxis]
-            self.go_on_from(self.started)  # the rollback repeats steps of this batch size, too
-        if self._retained > self.rollback.size:  # then a copy takes no longer than they took
+            self.resume_from(self.started)  # the rollback repeats steps with this batch size
+        if self._retained > self.rollback.size:  # a copy costs less than the copies of the batches
             self.rollback.copy()
             self._retained = 0
         self._retained += batch.size

@@ -1,4 +1,4 @@
-"""Says on stderr what is compiled, and how far that is."""
+"""Messages on stderr about what is being compiled, and the progress."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WAITS = "waiting for another process that compiles"
 
 
 def say(message: str, end: str = "\n", begin: str = "") -> None:
-    """Write a line to stderr, or a part of one; what cannot be written stops nothing."""
+    """Write a line to stderr, or a part of one; ignore errors."""
     if sys.stderr is not None:
         with suppress(OSError, ValueError):
             print(f"{begin}chainrule: {message}", end=end, file=sys.stderr, flush=True)
@@ -23,14 +23,14 @@ def say(message: str, end: str = "\n", begin: str = "") -> None:
 class Announcement:
     """One message for several functions that are compiled one after the other.
 
-    On a terminal it is a line that is written over; elsewhere a line at the beginning.
+    On a terminal, it is a line that is overwritten; elsewhere, a line at the beginning.
 
     Parameters
     ----------
     total : int
-        How many functions there are.
+        The number of functions.
     what_for : str
-        Whom they serve.
+        What they are compiled for.
     """
 
     current: Announcement | None = (
@@ -50,12 +50,12 @@ class Announcement:
         return self
 
     def next(self, name: str) -> None:
-        """Say that the next function's turn has come."""
+        """Say that the next function is being compiled."""
         self._number, self._name = self._number + 1, name
         self._rewrite(f"compiling {self._number} of {self._total}: {name} ...")
 
     def wait(self) -> None:
-        """Say that another process compiles it."""
+        """Say that another process is compiling it."""
         self._rewrite(f"{WAITS} {self._number} of {self._total}: {self._name} ...")
         if not (self._is_rewritten or self._waits):
             say(f"{WAITS} ...")
@@ -83,7 +83,7 @@ class Announcement:
 
 
 def _is_terminal(stream: Any) -> bool:
-    """Tell whether a line on it can be written over; rich's is shown above its own, in whole."""
+    """Tell whether a line on it can be overwritten; rich shows only whole lines, above its own."""
     try:
         return bool(stream.isatty()) and not hasattr(stream, "rich_proxied_file")
     except (AttributeError, ValueError):  # there is none, or it is closed

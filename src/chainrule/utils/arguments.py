@@ -1,7 +1,7 @@
-"""Validation of single numbers: an error names the argument, what was expected and what came.
+"""Validation of single numbers: an error names the argument, what was expected and what was given.
 
-With a ``dtype``, a number must be right as that dtype holds it, too: 1e39 is infinite in float32,
-and 1e-50 is 0. What is returned is the number itself.
+With a ``dtype``, a number must be valid in that dtype too: in float32, 1e39 is infinite, and 1e-50
+is 0. The number itself is returned.
 """
 
 from collections.abc import Callable, Sequence
@@ -45,7 +45,7 @@ def real(value: Any, name: str, dtype: np.dtype | None = None) -> float:
 
 def at_least_zero(value: Any, name: str, dtype: np.dtype | None = None) -> float:
     """Return ``value`` as a finite float of 0 or more."""
-    # The usual case in training loops written by hand; both dtypes hold it.
+    # A quick check of the usual case: the limit is finite in both dtypes.
     if type(value) is float and 0.0 <= value < 3e38:
         return value
     return _number(value, name, dtype, "0 or more", lambda number: number >= 0)
@@ -53,15 +53,17 @@ def at_least_zero(value: Any, name: str, dtype: np.dtype | None = None) -> float
 
 def above_zero(value: Any, name: str, dtype: np.dtype | None = None) -> float:
     """Return ``value`` as a finite float of more than 0."""
+    if type(value) is float and 1e-30 < value < 3e38:
+        return value
     return _number(value, name, dtype, "more than 0", lambda number: number > 0)
 
 
-def share(value: Any, name: str, dtype: np.dtype | None = None) -> float:
+def fraction(value: Any, name: str, dtype: np.dtype | None = None) -> float:
     """Return ``value`` as a float from 0 to 1."""
     return _number(value, name, dtype, "from 0 to 1", lambda number: 0 <= number <= 1)
 
 
-def share_below_one(value: Any, name: str, dtype: np.dtype | None = None) -> float:
+def fraction_below_one(value: Any, name: str, dtype: np.dtype | None = None) -> float:
     """Return ``value`` as a float from 0 to 1, without 1."""
     if type(value) is float and 0.0 <= value < 0.999999:
         return value
@@ -94,7 +96,7 @@ def several(check: Check) -> Check:
 
 
 def optional(check: Check) -> Check:
-    """Return the check of what may also be None."""
+    """Return a check that accepts None as well."""
 
     def checked(value: Any, name: str, dtype: np.dtype | None = None) -> Any:
         return None if value is None else check(value, name, dtype)
@@ -103,12 +105,12 @@ def optional(check: Check) -> Check:
 
 
 class Numbers:
-    """What has numbers as attributes that are checked in the dtype in which they are used.
+    """Base of objects with numbers as attributes, validated in the dtype in which they are used.
 
     Attributes
     ----------
     number_checks : dict
-        The check of each, by its name.
+        The check of each number, by the attribute's name.
     """
 
     number_checks: ClassVar[dict[str, Check]] = {}
@@ -119,7 +121,7 @@ class Numbers:
             object.__setattr__(self, name, self.checked(name, getattr(self, name), dtype))
 
     def checked(self, name: str, value: Any, dtype: np.dtype | None = None) -> Any:
-        """Return what the attribute ``name`` may be set to; errors as of :meth:`check_numbers`."""
+        """Return ``value`` validated for the attribute; errors as of :meth:`check_numbers`."""
         return self.number_checks[name](value, f"{type(self).__name__}'s {name}", dtype)
 
 
@@ -130,11 +132,13 @@ def _number(
     expected: str,
     accepts: Callable[[float], bool],
 ) -> float:
+    # float() parses texts, takes True for 1, and an array for its only number.
+    is_other = isinstance(value, str | bytes | bool | np.bool_) or getattr(value, "ndim", 0) > 0
     try:
-        number = None if isinstance(value, (str, bytes)) else float(value)  # float() parses them
+        number = None if is_other else float(value)
     except (TypeError, ValueError):
         number = None
-    except OverflowError:  # an int that no float comes near
+    except OverflowError:  # an int beyond the range of floats
         number = inf
     if number is None:
         raise TypeError(f"{name} must be a number, not {shortened(value)}.")
@@ -145,7 +149,7 @@ def _number(
             used = float(dtype.type(number))
         if not (isfinite(used) and accepts(used)):
             raise ValueError(
-                f"{name} must be {expected} in {dtype}, in which it is used, not {value}: that is "
-                f"{used} there."
+                f"{name} must be {expected} in {dtype}, in which it is used, but {value} becomes "
+                f"{used}."
             )
     return number

@@ -1,11 +1,11 @@
-"""Validation of arrays: each argument is checked and brought into one form here, once.
+"""Validation of arrays: each argument is checked and converted to one layout here, once.
 
-Compiled code sees arrays of one dtype, C-contiguous, aligned and read-only: any other form would
+Compiled code gets arrays of one dtype, C-contiguous, aligned and read-only: any other layout would
 mean another compilation. Integers, booleans and other floats are converted to the network's dtype;
-anything else is an error. X, which may be large or memory-mapped, is mostly not copied: the engine
-converts its rows when it gathers them. Targets that already have the right form are not copied
-either. Labels and weights, one number a row, are always copied, so that a later change of the
-caller's array cannot undo the check. ``chainrule.utils.protocols`` makes arrays of other objects.
+anything else is an error. X, which may be large or memory-mapped, is usually not copied: the engine
+converts its rows when it gathers them. Targets in the right layout are not copied either. Labels
+and weights, one number a row, are always copied, so that a later change of the caller's array
+cannot invalidate the check. ``chainrule.utils.protocols`` makes arrays of other objects.
 """
 
 from typing import Any
@@ -23,9 +23,9 @@ GATHERED = frozenset(  # dtypes that compiled code converts itself
         "float16", "float32", "float64",
     )
 )  # fmt: skip
-LARGEST = {np.dtype(name): float(np.finfo(name).max) for name in FLOATS}
-BLOCK = 1 << 16  # elements that are checked at a time, so that temporary arrays stay in cache
-FEW = 10_000  # elements whose squares OpenBLAS adds up without starting threads
+SINGLE_MAX, DOUBLE_MAX = (float(np.finfo(name).max) for name in FLOATS)
+BLOCK = 1 << 16  # elements checked at a time, so that temporary arrays stay in cache
+FEW = 10_000  # elements up to which OpenBLAS computes a dot product without starting threads
 FloatArray = NDArray[Any]
 
 
@@ -41,14 +41,14 @@ def float_dtype(dtype: DTypeLike) -> np.dtype:
 
 
 def finite_array(value: ArrayLike, name: str, dtype: np.dtype) -> NDArray[Any]:
-    """Return ``value`` as an array of real numbers, of whatever dtype, that fit into ``dtype``.
+    """Return ``value`` as an array of real numbers, of any dtype, that are finite in ``dtype``.
 
     Raises
     ------
     TypeError
         If it holds anything but real numbers.
     ValueError
-        If it holds NaN or infinity, also after the conversion, or is ragged.
+        If it holds NaN or infinity, also after conversion to ``dtype``, or is ragged.
     """
     array = as_array(value, name)
     _check_real(array, name, dtype)
@@ -70,18 +70,18 @@ def batch_array(value: ArrayLike, name: str, dtype: np.dtype) -> NDArray[Any]:
     Errors are those of :func:`finite_array`.
     """
     array = finite_array(value, name, dtype)
-    if array.ndim < 2:
+    shape = array.shape
+    if len(shape) < 2:
         hint = " A single sample is X[None]." if array.ndim == 1 else ""
         raise ValueError(
             f"{name} must have shape (n, features), batch first, but its shape is "
             f"{array.shape}.{hint}"
         )
-    if array.shape[0] == 0:
-        raise ValueError(f"{name} must have at least one row, but its shape is {array.shape}.")
-    if array.size == 0:
-        raise ValueError(f"{name} must have no empty axis, but its shape is {array.shape}.")
+    if 0 in shape:
+        what = "at least one row" if shape[0] == 0 else "no empty axis"
+        raise ValueError(f"{name} must have {what}, but its shape is {shape}.")
     side_by_side = array.flags.c_contiguous or array[0].flags.c_contiguous
-    in_place = side_by_side and array.dtype in GATHERED
+    in_place = side_by_side and (array.dtype is dtype or array.dtype in GATHERED)
     return array if in_place else _in_one_form(array, dtype)
 
 
@@ -97,8 +97,8 @@ def label_array(value: ArrayLike, rows: int, classes: int, name: str = "y") -> N
         raise ValueError(
             f"{name} must have shape ({rows},), one label a row, but its shape is {array.shape}."
         )
-    # The copy is what is checked: compiled code writes where labels say, and whoever lent the array
-    # may write into it at any time.
+    # The copy is checked, since the caller may change the array at any time, and labels are indices
+    # at which compiled code writes.
     labels = np.array(array, np.int64, order="C")
     wrong = (labels < 0) | (labels >= classes)
     if wrong.any():
@@ -113,13 +113,13 @@ def label_array(value: ArrayLike, rows: int, classes: int, name: str = "y") -> N
 def target_array(
     value: ArrayLike, shape: tuple[int, ...], dtype: np.dtype, name: str = "y"
 ) -> FloatArray:
-    """Return targets of the output's ``shape``; ``(n,)`` is taken for one output, ``(n, 1)``."""
+    """Return targets of the output's ``shape``; shape ``(n,)`` is accepted for ``(n, 1)``."""
     array = real_array(value, name, dtype)
     if array.shape != shape and (*array.shape, 1) != shape:
         raise ValueError(
             f"{name} must have the shape of the output, {shape}, but its shape is {array.shape}."
         )
-    return array.reshape(shape)
+    return array if array.shape == shape else array.reshape(shape)
 
 
 def weight_array(
@@ -140,10 +140,10 @@ def weight_array(
 
 
 def owned(array: NDArray[Any]) -> NDArray[Any]:
-    """Return ``array`` as kernels write into it: plain, contiguous, aligned and writable.
+    """Return ``array`` as kernels can write into it: plain, contiguous, aligned and writable.
 
-    It is copied only if it is not so: unpickled arrays may be read-only, where they lie in a
-    memory-mapped file (joblib) or in memory that others share (pickle's out-of-band buffers).
+    It is copied only if necessary: unpickled arrays may be read-only, in a memory-mapped file
+    (joblib) or in shared memory (pickle's out-of-band buffers).
 
     >>> array = np.ones(2)
     >>> owned(array) is array
@@ -159,7 +159,7 @@ def all_finite(array: FloatArray) -> bool:
     (True, False)
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        # One pass, and no array of bools; but a sum of large numbers may overflow.
+        # The sum needs one pass and no array of bools, but a sum of large numbers may overflow.
         return bool(np.isfinite(array.sum()) or np.isfinite(array).all())
 
 
@@ -169,10 +169,11 @@ def _check_real(array: NDArray[Any], name: str, dtype: np.dtype) -> None:
         raise TypeError(f"{name} must hold real numbers, but its dtype is {array.dtype}.")
     if array.dtype.kind != "f" or array.size == 0:
         return
-    # One call finds out that all is well with a small array: a finite sum has finite squares.
-    is_small = array.itemsize >= 4 and array.size <= FEW
-    if is_small and float(np.vdot(array, array)) <= LARGEST[dtype]:
-        return
+    # A quick check of small arrays: if the sum of squares is finite, all elements are.
+    if array.itemsize >= 4 and array.size <= FEW:
+        largest = SINGLE_MAX if dtype.itemsize == 4 else DOUBLE_MAX
+        if float(np.vdot(array, array)) <= largest:  # which does not warn, unlike dot
+            return
     rows = np.atleast_1d(array)
     step = max(1, BLOCK * len(rows) // rows.size)
     for start in range(0, len(rows), step):
@@ -198,6 +199,8 @@ def _narrowed(array: NDArray[Any], dtype: np.dtype) -> FloatArray:
 
 
 def _in_one_form(array: NDArray[Any], dtype: np.dtype) -> NDArray[Any]:
+    if array.dtype is dtype and array.flags.carray:
+        return _read_only_view(array)
     contiguous = np.asarray(array, dtype, order="C")
     return _read_only_view(contiguous if contiguous.flags.aligned else contiguous.copy())
 

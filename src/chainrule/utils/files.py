@@ -10,20 +10,20 @@ from errno import EACCES, EISDIR
 from pathlib import Path
 from threading import get_ident
 
-ABANDONED = 600  # seconds without a change, after which no process writes a part any more
+ABANDONED = 600  # seconds without a change after which a temporary file is abandoned
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write ``content`` to ``path``; whatever happens meanwhile, an older file stays whole.
+    """Write ``content`` to ``path`` atomically: if it fails, an existing file stays unchanged.
 
-    A file that is there is replaced, and keeps its mode and owner; a link to it stays one. What
-    processes that were killed have left beside it is removed. What is no regular file, such as
-    ``/dev/stdout`` or a named pipe, is written into.
+    An existing file is replaced and keeps its mode and owner; symbolic links are followed.
+    Temporary files of killed processes are removed. A special file, such as ``/dev/stdout`` or a
+    named pipe, is not replaced but written into.
 
     Raises
     ------
     OSError
-        If it cannot be written; nothing is left behind then.
+        If it cannot be written; the temporary file is removed.
     """
     with _naming(path):
         special = open_special(path)
@@ -41,7 +41,7 @@ def _replace(path: str | os.PathLike[str], content: bytes) -> None:
         with open(_create_like(target, beside), "wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())  # else a crash of the machine could leave an empty file
+            os.fsync(file.fileno())  # otherwise a crash of the machine could leave an empty file
         os.replace(beside, target)
     except BaseException:
         beside.unlink(missing_ok=True)
@@ -49,8 +49,8 @@ def _replace(path: str | os.PathLike[str], content: bytes) -> None:
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Raise OSError if :func:`write_whole` could not begin to write; leave everything as it was."""
-    if is_special(path):  # to open a named pipe would wait for its reader
+    """Raise OSError if :func:`write_whole` could not begin to write; nothing is changed."""
+    if is_special(path):  # opening a named pipe would wait for its reader
         if not os.access(path, os.W_OK):
             raise PermissionError(EACCES, os.strerror(EACCES), os.fspath(path))
         return
@@ -62,17 +62,17 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 
 @contextmanager
 def _naming(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Make errors of the system name the path that was asked for, not the temporary file."""
+    """Make the system's errors name the given path, not the temporary file."""
     try:
         yield
     except OSError as error:
-        if error.errno is None:  # the handler of a signal has raised it
+        if error.errno is None:  # a signal handler raised it
             raise
         raise OSError(error.errno, error.strerror, os.fspath(path)) from None
 
 
 def _places(path: str | os.PathLike[str]) -> tuple[Path, str, Path]:
-    """Return the file that ``path`` means, how the names of its parts begin, and one beside it."""
+    """Return the resolved path, the prefix of its temporary files' names, and such a file."""
     target = Path(os.path.realpath(path))
     if target.is_dir() or not os.path.basename(path):  # "models/" would become a file
         raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
@@ -81,10 +81,10 @@ def _places(path: str | os.PathLike[str]) -> tuple[Path, str, Path]:
 
 
 def is_special(path: str | os.PathLike[str]) -> bool:
-    """Tell whether ``path`` is there and must be written into, since it is no file to replace.
+    """Tell whether ``path`` exists and is a special file, which must not be replaced.
 
-    These are devices, named pipes, sockets, and open files of this process (``/dev/stdout``),
-    wherever these lead to.
+    These are devices, named pipes, sockets, and open files of this process (``/dev/stdout``), also
+    if they refer to regular files.
     """
     try:
         mode = os.stat(path).st_mode
@@ -97,13 +97,13 @@ def open_special(path: str | os.PathLike[str]) -> int | None:
     """Return a new descriptor to write into a special file; None for other paths."""
     if not is_special(path):
         return None
-    own = _descriptor(path)
-    # To open /dev/stdout would begin at the start of the file that it leads to.
-    return os.open(path, os.O_WRONLY) if own is None else os.dup(own)
+    existing = _descriptor(path)
+    # Opening /dev/stdout would write from the start of the file that it refers to.
+    return os.open(path, os.O_WRONLY) if existing is None else os.dup(existing)
 
 
 def _descriptor(path: str | os.PathLike[str]) -> int | None:
-    """Return the number of the open file that ``/dev/stdout``, ``/dev/fd/3`` or a link means."""
+    """Return the descriptor to which ``/dev/stdout``, ``/dev/fd/3`` or a link to them refers."""
     place, descriptors = os.fspath(path), os.path.realpath("/dev/fd")
     while True:
         folder, name = os.path.split(place)
@@ -115,10 +115,10 @@ def _descriptor(path: str | os.PathLike[str]) -> int | None:
 
 
 def _create_like(target: Path, beside: Path) -> int:
-    """Open a new file that has mode and owner of ``target``, as far as may be; else the usual."""
+    """Open a new file with the mode and owner of ``target``, if that exists and is permitted."""
     beside.unlink(missing_ok=True)
-    # Never through a link that somebody has put there; and nobody may look into it meanwhile who
-    # may not in the end.
+    # O_EXCL: not through a link that somebody put there. Mode 600 until the final mode is set, so
+    # that nobody else can read the file meanwhile.
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
         old = os.stat(target)
@@ -126,7 +126,7 @@ def _create_like(target: Path, beside: Path) -> int:
         return os.open(beside, flags, 0o666)
     descriptor = os.open(beside, flags, 0o600)
     if os.name == "posix":
-        with suppress(PermissionError):  # another's file keeps its mode only
+        with suppress(PermissionError):  # a file of another user: only the mode can be kept
             os.fchown(descriptor, old.st_uid, old.st_gid)
         with suppress(PermissionError):  # some file systems have no modes
             os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
@@ -134,12 +134,12 @@ def _create_like(target: Path, beside: Path) -> int:
 
 
 def _remove_parts(folder: Path, start: str) -> None:
-    """Remove unfinished files of earlier writes, where that is possible."""
+    """Remove temporary files of interrupted writes, where possible."""
     part = re.compile(re.escape(start) + r"(\d{1,9})\.\d+\.part")
     try:
         names = os.listdir(folder)
     except OSError:
-        return  # to write says why, if it cannot either
+        return  # the write that follows raises the error
     for name in names:
         if found := part.fullmatch(name):
             try:
@@ -147,11 +147,11 @@ def _remove_parts(folder: Path, start: str) -> None:
                 if _is_gone(int(found[1])) or time.time() > last_change + ABANDONED:
                     os.unlink(folder / name)
             except OSError:
-                pass  # somebody else was quicker, or it is somebody else's
+                pass  # another process removed it, or it is another user's
 
 
 def _is_gone(process: int) -> bool:
-    if os.name != "posix":  # elsewhere, signal 0 is a signal
+    if os.name != "posix":  # on Windows, signal 0 is Ctrl-C
         return False
     try:
         os.kill(process, 0)

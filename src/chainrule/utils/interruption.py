@@ -1,4 +1,4 @@
-"""Ctrl-C as a request to stop, which is checked where it is safe to stop."""
+"""Ctrl-C as a request to stop, which a computation checks where it can stop safely."""
 
 import signal
 import threading
@@ -8,7 +8,7 @@ from types import FrameType
 
 
 class Interruption:
-    """The handler of SIGINT: the first is a request to stop, the second interrupts at once.
+    """A handler of SIGINT: the first signal requests a stop, the second interrupts at once.
 
     Attributes
     ----------
@@ -36,11 +36,11 @@ class Interruption:
 
 @contextmanager
 def interruption() -> Iterator[Interruption]:
-    """Turn SIGINT into a request while the block runs; inside another such block, one to both.
+    """Turn SIGINT into a request to stop while the block runs; nested blocks share one request.
 
-    A request that has got no answer at the end is a KeyboardInterrupt then. Nothing changes outside
-    the main thread, to which Python delivers signals, nor where the program ignores SIGINT or
-    handles it outside Python.
+    If the request is not answered by the end of the block, KeyboardInterrupt is raised there.
+    The block has no effect outside the main thread, to which Python delivers signals, or if the
+    program ignores SIGINT or handles it outside Python.
     """
     in_main_thread = threading.current_thread() is threading.main_thread()
     before = signal.getsignal(signal.SIGINT) if in_main_thread else None
@@ -57,7 +57,7 @@ def interruption() -> Iterator[Interruption]:
     finally:
         try:
             signal.signal(signal.SIGINT, before)
-        finally:  # another signal's handler may have raised an exception before
+        finally:  # again: the handler of another signal may have raised an exception in between
             signal.signal(signal.SIGINT, before)
         if state.is_open:
             raise KeyboardInterrupt
@@ -65,7 +65,7 @@ def interruption() -> Iterator[Interruption]:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Delay SIGINT to the end of the block, however often it comes."""
+    """Delay SIGINT until the end of the block; several signals become one."""
     in_main_thread = threading.current_thread() is threading.main_thread()
     before = signal.getsignal(signal.SIGINT) if in_main_thread else None
     if not callable(before):

@@ -1,4 +1,4 @@
-"""Plain values to JSON and back, as the headers of files hold them."""
+"""Plain values to JSON and back, for the headers of files."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ DEEPEST = 32  # lists within lists
 
 
 def check_plain(value: Any, name: str, *, finite: bool = True, depth: int = 0) -> None:
-    """Raise TypeError or ValueError if ``value`` would not come back from JSON as it is."""
+    """Raise TypeError or ValueError if JSON cannot represent ``value`` exactly."""
     if depth > DEEPEST:
-        raise ValueError(f"{name} lies more than {DEEPEST} deep.")
+        raise ValueError(f"{name} is nested more than {DEEPEST} deep.")
     if isinstance(value, float):
         if finite and not isfinite(value):
             raise ValueError(f"{name} must be finite, not {value}.")
@@ -25,7 +25,7 @@ def check_plain(value: Any, name: str, *, finite: bool = True, depth: int = 0) -
         for position, item in enumerate(value):
             check_plain(item, f"{name}[{position}]", finite=finite, depth=depth + 1)
     elif type(value) is int:
-        if abs(value) >= 1 << 64:  # much longer ones are no longer parsed
+        if abs(value) >= 1 << 64:  # Python's parser limits the number of digits
             raise ValueError(f"{name} must have at most 64 bits, not {value.bit_length()}.")
     elif value is not None and type(value) not in (bool, str):
         raise TypeError(
@@ -45,15 +45,15 @@ def without_non_finite(value: Any) -> Any:
 
 
 def parse(text: str) -> Any:
-    """Return what ``text`` says; ValueError if it is no JSON, or says a key twice."""
+    """Return the value of a JSON text; ValueError if it is not valid, or has a key twice."""
     try:
-        return json.loads(text, object_pairs_hook=_without_twins)
+        return json.loads(text, object_pairs_hook=_without_duplicates)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
 
-def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) < len(pairs):
-        raise ValueError("a key stands there twice")
+        raise ValueError("a key occurs twice")
     return values

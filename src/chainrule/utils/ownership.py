@@ -9,12 +9,12 @@ from pathlib import Path
 
 
 def who_else_writes(folder: Path) -> str | None:
-    """Return who else could put files into a folder, for a message; None if nobody could.
+    """Return a message about who else could write into a folder; None if nobody could.
 
-    The folders above it count as well, up to the user's home: who may rename one of them may put
-    another in its place.
+    The folders above it are checked too, up to the user's home: whoever may rename one of them can
+    replace it.
     """
-    if os.name != "posix":  # there, folders are the user's by where they lie
+    if os.name != "posix":  # elsewhere, the folders below a user's home are that user's alone
         return None
     folder = Path(os.path.realpath(folder))
     for place in _folders_to_check(folder):
@@ -55,7 +55,7 @@ def _is_private_group(group: int) -> bool:
 
     try:
         user, found = pwd.getpwuid(os.geteuid()), grp.getgrgid(group)
-    except KeyError:  # one of a container, perhaps, without a name
+    except KeyError:  # no name, as in some containers
         return False
     return (found.gr_name, found.gr_gid) == (user.pw_name, user.pw_gid) and (
         set(found.gr_mem) <= {user.pw_name}

@@ -1,7 +1,7 @@
 """Functions for all Matplotlib figures.
 
-Figures are made without pyplot, so they need no display, and nobody has to close them. Lines differ
-by brightness, dashes and marks: they can be read in grey.
+Figures are made without pyplot, so they need no display and need not be closed. Lines differ in
+brightness, dashes and markers, so that they can be read in greyscale.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FRONT, BACK = "#c07000", "#1f4e9c"  # light and dark, also in grey
+FRONT, BACK = "#c07000", "#1f4e9c"  # light and dark, also in greyscale
 
 
 def make_figure(
@@ -25,20 +25,18 @@ def make_figure(
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ImportError(
-            "Figures need matplotlib, which comes with: pip install 'chainrule[plot]'"
-        ) from error
+        raise ImportError("Figures need matplotlib: pip install 'chainrule[plot]'") from error
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
 
 
 def mark_of(points: Any) -> str | None:
-    """Mark points that a line hardly shows: where there are few."""
+    """Return a marker if there are few points, so that a line hardly shows them."""
     return "o" if len(points) <= 20 else None
 
 
 def set_logarithmic(ax: Axes, values: Any) -> None:
-    """Let the axis show magnitudes, where they differ; zeros are left out then."""
+    """Use a logarithmic axis if the magnitudes differ; it does not show zeros."""
     positive = [value for value in np.ravel(values) if 0 < value < inf]
     if positive and max(positive) > 10 * min(positive):
         ax.set_yscale("log")

@@ -9,15 +9,15 @@ REAL = "biuf"  # the kinds of dtypes that hold real numbers
 
 
 def as_array(value: Any, name: str) -> NDArray[Any]:
-    """Return ``value`` as a plain array, and its own memory where it lends that.
+    """Return ``value`` as a plain array, without a copy where possible.
 
     Raises
     ------
     TypeError
-        If it is no array, cannot be read as one, or has a dtype of its own that is not of real
-        numbers, such as a categorical column, whose values NumPy would read.
+        If it cannot be converted to an array, or its own dtype is not real, as of a categorical
+        column, whose codes NumPy would read.
     ValueError
-        If it is ragged, or entries of it are masked.
+        If it is ragged, or has masked entries.
 
     Examples
     --------
@@ -45,7 +45,7 @@ def as_array(value: Any, name: str) -> NDArray[Any]:
 
 
 def _of_objects(value: Any, array: NDArray[Any]) -> NDArray[Any]:
-    """Look closer at what NumPy has read as an array of objects; return the array it is."""
+    """Return a better conversion of a value that NumPy converts to an array of objects."""
     if array.ndim == 0:
         return np.from_dlpack(value) if hasattr(value, "__dlpack__") else array
     kinds = {_kind(dtype) for dtype in _own_dtypes(value)}
@@ -55,13 +55,13 @@ def _of_objects(value: Any, array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _own_dtypes(value: Any) -> list[Any]:
-    """Return what a table says of its columns, or a column or an array of itself."""
+    """Return the dtypes that a table, a column or an array has of its own."""
     dtypes = getattr(value, "dtypes", getattr(value, "dtype", ()))
     return list(dtypes) if hasattr(dtypes, "__iter__") else [dtypes]
 
 
 def _kind(dtype: Any) -> str | None:
-    """Return the letter of a dtype's kind, as NumPy and pandas have it; None if it has none."""
+    """Return the letter of a dtype's kind, as in NumPy and pandas; None if it has none."""
     if hasattr(dtype, "is_temporal"):  # polars': NumPy would read dates as numbers of days
         return "M" if dtype.is_temporal() else None
     kind: str | None = getattr(dtype, "kind", None)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-# Control characters but tab and line feed, among them those that begin the escape sequences which
-# move the cursor, set the window's title, or worse; and what turns the direction of the text.
+# Control characters except tab and line feed, such as the start of escape sequences, which move the
+# cursor or set the window's title; and characters that change the direction of the text.
 _CONTROLLING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def printable(text: str) -> str:
-    r"""Return ``text`` with characters that control a terminal as Python writes them.
+    r"""Return ``text`` with control characters as Python's escape sequences.
 
     >>> print(printable("red: \x1b[31m"))
     red: \x1b[31m

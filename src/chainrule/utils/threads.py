@@ -11,7 +11,7 @@ from chainrule.utils.arguments import integer
 
 __all__ = ["get_num_threads", "set_num_threads", "threads"]
 
-# What people set for their other numerical libraries, the most particular first.
+# Variables of other numerical libraries, the most specific one first.
 VARIABLES = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS")
 
 
@@ -33,17 +33,17 @@ _here: ContextVar[int | None] = ContextVar("threads", default=None)
 def get_num_threads() -> int:
     """Return how many threads a computation may use.
 
-    At first that is ``NUMBA_NUM_THREADS`` or ``OMP_NUM_THREADS``, where one of them is set when
+    The default is ``NUMBA_NUM_THREADS`` or ``OMP_NUM_THREADS``, if one of them is set when
     chainrule is imported; else the number of cores that the process may use.
     """
     return _here.get() or _everywhere
 
 
 def set_num_threads(n: int) -> None:
-    """Allow every computation from now on so many threads, at least 1.
+    """Set the number of threads that every computation may use, at least 1.
 
-    It is a limit: a computation takes fewer where more would not make it faster. How many it takes
-    does not change the parameters that a training ends with, not by a bit.
+    It is a limit: a computation uses fewer if more would not make it faster. The number of threads
+    changes no bit of the result.
 
     Examples
     --------
@@ -60,7 +60,7 @@ def set_num_threads(n: int) -> None:
 
 @contextmanager
 def threads(n: int) -> Iterator[None]:
-    """Allow so many threads, at least 1, inside a ``with`` block.
+    """Set the number of threads, at least 1, inside a ``with`` block.
 
     Other threads of the program keep their own limit.
 

@@ -1,4 +1,4 @@
-"""ONNX files: checked and run by others, and back again; what is not understood is refused."""
+"""ONNX files: checked and run by others, and back again; what is not supported is refused."""
 
 import os
 import random
@@ -126,7 +126,7 @@ def test_shared_parameters_stay_shared(tmp_path):
 def test_what_cannot_be_written(tmp_path):
     path = tmp_path / "model.onnx"
     net = cr.Sequential(cr.Linear(3, 2), cr.Activation(lambda x: x * x, lambda x: 2 * x), seed=0)
-    with pytest.raises(ValueError, match=r"Activation\(.*\(layer 1\) has no form in ONNX"):
+    with pytest.raises(ValueError, match=r"Activation\(.*\(layer 1\) cannot be written as ONNX"):
         net.to_onnx(path)
     with pytest.raises(ValueError, match="inputs of several shapes"):
         cr.Sequential(cr.Flatten(), cr.Linear(3, 2)).to_onnx(path)

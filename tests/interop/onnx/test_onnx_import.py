@@ -338,7 +338,7 @@ def test_numbers_by_column_do_not_go_into_what_is_shared(write):
 def test_batch_normalization_is_along_the_last_axis_only(write):
     nodes = [("BatchNormalization", "x four four four four", "n"), ("MatMul", "n Q", "y")]
     path = write(nodes, shape=("n", 4, 4), Q=np.eye(4, dtype="float32"))
-    with pytest.raises(cr.ModelFileError, match=r"\(BatchNormalization\) has axis=1, where the"):
+    with pytest.raises(cr.ModelFileError, match=r"\(BatchNormalization\) has axis=1, where only"):
         cr.from_onnx(path)
 
 
@@ -465,7 +465,7 @@ def new(model):
 
 
 REFUSED = {
-    "an operator": ([("Conv", "x W", "y")], r"node /y/Conv \(Conv\) is not understood"),
+    "an operator": ([("Conv", "x W", "y")], r"node /y/Conv \(Conv\) is not supported"),
     "a variance below 0": ([LINEAR, ("BatchNormalization", "h four b b b", "y")], "not positive"),
     "training of batch normalization": ([("BatchNormalization", "x std std std std", "y",
                                           {"training_mode": 1})], "has training_mode=1"),
@@ -481,18 +481,18 @@ REFUSED = {
     "a scaler of another length": ([("Mul", "x four", "m"), LINEAR_OF_M],
                                    "expects 6 input features"),
     "what float32 cannot hold": ([("Mul", "x large", "l"), ("Mul", "l large", "m"), LINEAR_OF_M],
-                                 "too large for its linear layers"),
+                                 "too large to be merged into linear layers"),
     "an infinite number": ([("Mul", "x infinite", "y")], "infinite holds NaN or infinity"),
     "more elements than it says": ([("MatMul", "x Wt", "y")], "has 24 elements", smaller),
     "a choice": ([("Greater", "x zero", "g"), ("Mul", "x half", "m"), ("Where", "g x m", "y")],
-                 r"\(Where\) is understood where both values are the same"),
+                 r"\(Where\) is supported where both values are the same"),
     "a choice that is never made": ([("Greater", "x many", "g"), ("Tanh", "x", "t"),
-                                     ("Where", "g x t", "y")], r"\(Where\) is understood where"),
-    "a square": ([("Pow", "x two", "y")], r"\(Pow\) is understood as a part of"),
+                                     ("Where", "g x t", "y")], r"\(Where\) is supported where"),
+    "a square": ([("Pow", "x two", "y")], r"\(Pow\) is supported as a part of"),
     "constants only": ([("Exp", "half", "y")], "no inputs but constants"),
     "a clip the other way round": ([("Clip", "x one zero", "y")], "clips between 1.0 and 0.0"),
     "half of a value": ([("Split", "x", "a b_", {"axis": 1}), ("Tanh", "b_", "s"),
-                         ("Mul", "a s", "y")], r"\(Split\) is understood as a part of"),
+                         ("Mul", "a s", "y")], r"\(Split\) is supported as a part of"),
     "a cast to integers": ([("Cast", "x", "y", {"to": TensorProto.INT64})],
                            "casts to integers, which only Gather may take"),
     "labels in the middle": ([("ArgMax", "x", "a", {"axis": 1}), ("Relu", "a", "y")],
@@ -503,24 +503,24 @@ REFUSED = {
                              ("Softmax", "s", "y")], r"follows node /s/Squeeze"),
     "numbers for a column's rows": ([("MatMul", "x V", "v"), ("Squeeze", "v last", "s"),
                                      ("Add", "s mean", "y")], r"follows node /s/Squeeze"),
-    "labels of the batch": ([("ArgMax", "x", "y")], r"\(ArgMax\) has axis=0, where the last"),
+    "labels of the batch": ([("ArgMax", "x", "y")], r"\(ArgMax\) has axis=0, where only the last"),
     "one row of several columns": ([("Reshape", "x vector", "y")], "rows of one element, not of"),
     "another column": ([("Gather", "x first", "y", {"axis": 1})], "rows of one element, not of"),
     "a column that is not there": ([("MatMul", "x V", "v"), ("Gather", "v flat", "y")],
                                    "as the only column"),
     "texts": ([("Mul", "x names", "y")], "takes 'names', which holds texts"),
-    "a domain": ([("com.microsoft.FusedGemm", "x W b", "y")], "is not understood"),
+    "a domain": ([("com.microsoft.FusedGemm", "x W b", "y")], "is not supported"),
     "a bias of three axes": ([("MatMul", "x Wt", "m"), ("Add", "m cube", "y")], "a bias of shape"),
     "a number of three axes": ([("Mul", "x two3", "y")], r"input 1 of shape \(1, 1, 1\)"),
-    "a part of GELU": ([("Erf", "x", "y")], r"\(Erf\) is understood as a part of an activation"),
+    "a part of GELU": ([("Erf", "x", "y")], r"\(Erf\) is supported as a part of an activation"),
     "division by 0": ([("Div", "x zero", "y")], "divides by 0"),
     "training": ([("Dropout", "x half yes", "y")], r"\(Dropout\) has training_mode true"),
-    "what is not there": ([("Relu", "z", "y")], "takes 'z', which no node before it gives"),
+    "what is not there": ([("Relu", "z", "y")], "takes 'z', which is the output of no node before"),
     "a circle": ([("Add", "x b_", "a"), ("Relu", "a", "b_"), ("Relu", "b_", "y")], "takes 'b_'"),
-    "no output": ([("Relu", "x", "z")], "output 'y' is given by no node"),
+    "no output": ([("Relu", "x", "z")], "output 'y' is the output of no node"),
     "the input again": ([("Relu", "x", "x"), ("Tanh", "x", "y")], "gives 'x' a second time"),
     "half of SiLU": ([("Log", "x", "l"), ("Exp", "l", "e"), ("Sigmoid", "x", "s"),
-                      ("Mul", "e s", "y")], r"\(Exp\) is understood as a part of"),
+                      ("Mul", "e s", "y")], r"\(Exp\) is supported as a part of"),
     "layers without end": ([("Relu", f"y{i}" if i else "x", f"y{i + 1}") for i in range(10_000)]
                            + [("Tanh", "y10000", "y")], "more than 10,000 layers"),
     "twice the same": ([("Relu", "x", "y"), ("Tanh", "x", "y")], "gives 'y' a second time"),

@@ -138,6 +138,57 @@ def test_what_is_more():
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("layer", [cr.PReLU(), cr.PReLU(8), cr.GLU()], ids=repr)
+def test_slopes_are_no_weights(layer, solver):
+    """They are neither in coefs_ nor in the penalty, and GLU halves what comes next."""
+    X, y = load_iris(return_X_y=True)
+    options = {"activation": [layer, cr.Mish()], "max_iter": 2, "random_state": 0}
+    model = NetworkClassifier((8, 6), solver=solver, alpha=1e6, **options).fit(X, y)
+    n_in = 4 if isinstance(layer, cr.GLU) else 8
+    assert [w.shape for w in model.coefs_] == [(4, 8), (n_in, 6), (6, 3)]
+    assert [b.shape for b in model.intercepts_] == [(8,), (6,), (3,)]
+    assert model.n_layers_ == 4
+    assert max(abs(w).max() for w in model.coefs_) < 1.5  # the penalty pulls them to 0
+    slopes = model.network_.parameters().get("1.weight", np.full(1, 0.25))
+    np.testing.assert_allclose(slopes, 0.25, atol=0.02)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_a_loss_of_labels_has_an_output_for_each_class(classes, solver):
+    X, y = load_iris(return_X_y=True)
+    X, y = X[y < classes], np.array(["a", "b", "c"])[y[y < classes]]
+    loss = cr.CrossEntropyLoss(weight=np.arange(1.0, classes + 1))
+    model = NetworkClassifier(
+        (8,), loss=loss, solver=solver, max_iter=60, random_state=0, learning_rate_init=0.02
+    ).fit(X, y)
+    assert model.score(X, y) > 0.9
+    assert model.predict_proba(X).shape == (len(X), classes)
+    assert (model.classes_[model.predict_proba(X).argmax(axis=1)] == model.predict(X)).all()
+    assert model.predict(X).dtype == y.dtype
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_poisson_loss_predicts_rates():
+    X = np.zeros((100, 1))
+    y = np.random.default_rng(0).poisson(3.0, 100)
+    model = NetworkRegressor(cr.PoissonNLLLoss(), (), solver="lbfgs", random_state=0).fit(X, y)
+    np.testing.assert_allclose(model.predict(X), y.mean(), rtol=1e-3)
+
+
+@pytest.mark.parametrize("loss", [cr.QuantileLoss([0.1, 0.5]), cr.GaussianNLLLoss()], ids=repr)
+def test_losses_of_several_outputs_for_a_number_are_refused(loss):
+    def module(n_in, n_out):
+        return cr.Sequential(cr.Linear(n_in, 2 * n_out), seed=0)
+
+    X, y = np.ones((10, 3)), np.ones(10)
+    with pytest.raises(ValueError, match=r"loss must compare each number of y with one output"):
+        NetworkRegressor(loss, module=module).fit(X, y)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_mixed_heads():
     X, y = load_iris(return_X_y=True)
     X = StandardScaler().fit_transform(X)

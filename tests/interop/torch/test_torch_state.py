@@ -83,7 +83,7 @@ def test_names_in_order_of_appearance(tmp_path):
     from_state_dict(other, state)
     np.testing.assert_array_equal(other.params, net.params)
     save_file(state, tmp_path / "state.safetensors")
-    with pytest.raises(ValueError, match="do not tell their order"):
+    with pytest.raises(ValueError, match="do not determine their order"):
         from_state_dict(other, tmp_path / "state.safetensors")
 
 

@@ -6,6 +6,8 @@ import pytest
 import chainrule as cr
 from chainrule.training import epoch_runner, slice_length
 
+pytestmark = pytest.mark.once
+
 
 def data(rows=50, seed=0):
     rng = np.random.default_rng(seed)

@@ -15,6 +15,8 @@ import chainrule as cr
 from chainrule.training.callbacks.monitor import Monitor, mode_of
 from chainrule.training.history import History
 
+pytestmark = pytest.mark.once
+
 WATCHERS = [  # each that takes a monitor
     cr.callbacks.EarlyStopping,
     lambda *arguments, **options: cr.callbacks.ModelCheckpoint("model", *arguments, **options),
@@ -31,7 +33,7 @@ def run(callback, values, lr=1.0):
 
     training = SimpleNamespace(
         history=History(metrics={"figure": []}),
-        figure_names=("validation_figure",),
+        metric_names=("validation_figure",),
         network=cr.Sequential(cr.Linear(1, 1), seed=0),
         optimizer=cr.SGD(lr=lr),
         epoch=0,

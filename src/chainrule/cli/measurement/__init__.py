@@ -1,4 +1,4 @@
-"""Training steps of chainrule, measured in turn with whatever does the same work.
+"""The measurement of training steps, of chainrule and of other libraries.
 
-The others are in the repository, in ``benchmarks/peers``.
+The other libraries' implementations are in the repository, in ``benchmarks/peers``.
 """

@@ -1,10 +1,10 @@
-"""How many threads a peer may use."""
+"""Limits to the threads and cores of all libraries."""
 
 import os
 
 
 def limit_threads(threads: int) -> None:
-    """Set what BLAS, OpenMP and XLA read when a process begun from here loads them."""
+    """Set the environment variables of BLAS, OpenMP and XLA, for processes started from here."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(threads)
     several = "true" if threads > 1 else "false"
@@ -14,6 +14,6 @@ def limit_threads(threads: int) -> None:
 
 
 def pin_to_cores(cores: int) -> None:
-    """Keep this process to so many cores, where the system can: XLA also has threads of its own."""
+    """Pin this process to ``cores`` cores, if the system can: XLA has further threads."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-cores:])

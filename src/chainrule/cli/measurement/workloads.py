@@ -1,4 +1,4 @@
-"""The networks that everything is measured on, as data."""
+"""The workloads: networks, losses and data to measure on."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,10 +14,10 @@ from chainrule.losses import OutputLoss
 
 @dataclass(frozen=True)
 class Workload:
-    """Layer sizes, the activation between them, a loss, and how much data comes in which batches.
+    """Layer sizes, the activation between them, a loss, and the numbers of rows and batches.
 
-    All batches are full, so that a peer that compiles for one shape need not do it twice. Where an
-    epoch is one step, the batch is all the data, and nothing is shuffled or gathered.
+    All batches are full, so that libraries that compile for a shape compile once. If an epoch is
+    one step, the batch is all the data, and nothing is shuffled or gathered.
     """
 
     sizes: tuple[int, ...]
@@ -28,6 +28,7 @@ class Workload:
     epochs: int  # in one measurement
     dtype: str = "float32"
     updates: bool = True  # or value and gradient only
+    from_python: bool = False  # whether Python gives each batch, in a loop of its own
 
     @property
     def rows(self) -> int:
@@ -43,9 +44,9 @@ class Workload:
 
     @property
     def flops(self) -> int:
-        """Of a step's matrix products: the output, the weight's gradient and the input's.
+        """Of a step's matrix products: outputs, and gradients by weights and inputs.
 
-        Nobody needs the first input's.
+        The gradient by the network's input is not needed.
         """
         products = [inputs * outputs for inputs, outputs in pairwise(self.sizes)]
         return 2 * self.batch * (3 * sum(products) - products[0])
@@ -85,6 +86,13 @@ WORKLOADS = {
     "sc24-float32": Workload(
         (24, 8, 2), TANH, SQUARES, batch=200, steps=1, epochs=2000, updates=False
     ),
+    # Each batch comes from outside, as in control: a step is called from Python.
+    **{
+        f"loop-{batch}": Workload(
+            (4, 32, 32, 2), TANH, SQUARES, batch, steps=128, epochs=20, from_python=True
+        )
+        for batch in (1, 8, 32)
+    },
     "deep": Workload((128,) * 21, RELU, SQUARES, batch=64, steps=16, epochs=10),
     "tabular": Workload((30, 256, 256, 1), RELU, YES_OR_NO, batch=512, steps=16, epochs=10),
     "wide": Workload((1024,) * 4, RELU, SQUARES, batch=256, steps=8, epochs=6),
@@ -92,4 +100,6 @@ WORKLOADS = {
 }
 
 SMALL = ("tiny", "digits", "mnist")  # where a call from Python counts
-MEDIUM = tuple(name for name in WORKLOADS if name != "large")  # below a second
+MEDIUM = tuple(  # below a second
+    name for name, workload in WORKLOADS.items() if name != "large" and not workload.from_python
+)

@@ -23,13 +23,13 @@ class Cancellation {
   step() {
     if (this.isDone()) {
       this.restart();
-      byId("cancel-status").textContent = `Again: ${this.written()}`;
+      byId("cancel-status").textContent = `Again: ${this.format()}`;
       return;
     }
     strike(byId("derivation").lastElementChild);
     this.done += 1;
     byId("derivation").append(this.line());
-    byId("cancel-status").textContent = `${this.written()}. ${this.note()}`;
+    byId("cancel-status").textContent = `${this.format()}. ${this.note()}`;
     this.finish();
   }
 

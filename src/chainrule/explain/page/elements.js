@@ -19,7 +19,7 @@ const element = (tag, attributes = {}, ...children) =>
 const drawn = (tag, attributes = {}, ...children) =>
   fill(document.createElementNS(SVG, tag), attributes, children);
 
-// A number to a few digits; a dash where there is none, and what is not finite as it came.
+// A number to a few digits; a dash for null; the text of a number that is not finite.
 function number(value, digits = 4) {
   if (value === null || value === undefined) return "–";
   if (typeof value === "string") return value;

@@ -71,7 +71,7 @@ function arrows(data, link, position) {
   );
 }
 
-// Light up the way from the loss to what was chosen.
+// Highlight the path from the loss to the chosen parameter.
 function lightUp(data, path) {
   [...byId("chain").children].forEach((item, position) => {
     item.classList.toggle("lit", position >= path.link);

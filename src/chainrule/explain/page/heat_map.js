@@ -21,7 +21,7 @@ function blocks({ block: [down, across] }) {
   return element("p", { class: "note" }, text);
 }
 
-// How far the cell's colour is from that of 0, as a share of the way to the end of the scale.
+// The cell's colour: the fraction of the largest magnitude, between the colour of 0 and the scale's end.
 function paint(cell, value, largest) {
   if (!Number.isFinite(value) || largest === 0) return;
   cell.classList.add(value < 0 ? "negative" : "positive");

@@ -1,4 +1,4 @@
-// The page: reads the data, draws the chain, and shows whatever path is chosen.
+// The page: reads the data, draws the chain, and shows the chosen path.
 
 function introduce(data) {
   const { loss, dtype } = data;

@@ -1,8 +1,8 @@
-"""Activations that are more than one plain operator: how each is written, and how it is read.
+"""Writing and reading activations that are not one operator of opset 17 without parameters.
 
-``WRITERS`` has what writes a layer. An activation that a file writes out in several operators is
-read by its values: ``VALUES`` has them, as functions of numbers. One that has an operator, maybe in
-newer versions than are written here, or in other people's files, has a reader in ``READERS``.
+``WRITERS`` has the functions that write a layer, and ``READERS`` those that read an operator, which
+may be of a newer opset. An activation that a file expresses by several operators is recognized by
+its values: ``VALUES`` has the layers and their functions.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ CUBIC = 0.044715  # of GELU's approximation
 
 
 class Writer(Protocol):
-    """What collects a file's nodes; ``rank`` is that of the first array that a layer takes."""
+    """Collects a file's nodes; ``rank`` is that of the layer's first input."""
 
     rank: int
 
     def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
-        """Append a node; return the name of what it gives."""
+        """Append a node; return the name of its output."""
 
     def add_several(self, outputs: int, operator: str, *inputs: str, **options: Any) -> list[str]:
-        """Append a node that gives several values."""
+        """Append a node with several outputs; return their names."""
 
     def number(self, value: float | Array) -> str:
         """Return the name of a constant, or of an array of them."""
@@ -53,7 +53,7 @@ def _silu(writer: Writer, layer: layers.SiLU, x: str) -> str:
 
 
 def _gelu(writer: Writer, layer: layers.GELU, x: str) -> str:
-    """Write it out: ONNX has an operator for it from opset 20 on."""
+    """Write GELU as several operators: ONNX has one for it since opset 20."""
 
     def times(value: str, number: float) -> str:
         return writer.add("Mul", value, writer.number(number))
@@ -61,10 +61,10 @@ def _gelu(writer: Writer, layer: layers.GELU, x: str) -> str:
     if layer.approximate == "tanh":
         cube = writer.add("Mul", writer.add("Mul", x, x), x)
         inner = times(writer.add("Add", x, times(cube, CUBIC)), sqrt(2 / pi))
-        bent = writer.add("Tanh", inner)
+        curve = writer.add("Tanh", inner)
     else:
-        bent = writer.add("Erf", times(x, sqrt(0.5)))
-    return writer.add("Mul", times(x, 0.5), writer.add("Add", bent, writer.number(1.0)))
+        curve = writer.add("Erf", times(x, sqrt(0.5)))
+    return writer.add("Mul", times(x, 0.5), writer.add("Add", curve, writer.number(1.0)))
 
 
 def _read_gelu(node: NodeView) -> ImportStep:
@@ -73,7 +73,7 @@ def _read_gelu(node: NodeView) -> ImportStep:
 
 
 def _mish(writer: Writer, layer: layers.Mish, x: str) -> str:
-    """Write it out: ONNX has an operator for it from opset 18 on."""
+    """Write Mish as several operators: ONNX has one for it since opset 18."""
     return writer.add("Mul", x, writer.add("Tanh", writer.add("Softplus", x)))
 
 
@@ -102,7 +102,7 @@ def _read_split(node: NodeView) -> ImportStep:
     node.expect(num_outputs=2)
     sizes = node.integers(1) if node.has(1) else [1, 1]
     if len(node.outputs) != 2 or len(sizes) != 2 or sizes[0] != sizes[1]:
-        raise ValueError("is understood as two halves only")
+        raise ValueError("is supported as two halves only")
     x = (node.value(),)
     node.give(1, ImportStep(node.label, x, half=1, axis=axis))
     return ImportStep(node.label, x, half=0, axis=axis)

@@ -1,4 +1,4 @@
-"""Scales and offsets for each column, such as a scaler's: they are folded into linear layers."""
+"""Scales and offsets of columns, as of a scaler, which are merged into linear layers."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class ByColumn:
-    """``y = x * scale + offset``, with a number of each for every element of the last axis."""
+    """``y = x * scale + offset``, with a scale and an offset for each element of the last axis."""
 
     scale: Array
     offset: Array
 
 
 class Simplifier:
-    """Joins neighbouring layers, and holds the layers' parameters.
+    """Merges neighbouring layers, and holds the layers' parameters.
 
     Attributes
     ----------
     parameters : dict
-        Of each layer that has some, by its id.
+        The parameters of layers, by their ids.
     checks : dict
-        The steps whose axes or columns are to be compared with a layer's shape, by its id.
+        The steps whose axes or columns are compared with a layer's shape later, by the layer's id.
     """
 
     def __init__(self, limit: int) -> None:
@@ -56,7 +56,7 @@ class Simplifier:
         return layer
 
     def simplify(self, elements: list[Element | ByColumn]) -> list[Element]:
-        """Join neighbours, and leave out identities."""
+        """Merge neighbours, and leave out identities."""
         simple: list[Any] = []
         for element in elements:
             joined: Any = element
@@ -67,7 +67,7 @@ class Simplifier:
         return [self._layer(element) for element in simple if element != layers.Rescale(1.0)]
 
     def _joined(self, first: Any, second: Any) -> Any:
-        """Return one element that computes both, one after the other, or None."""
+        """Return one element that computes both in sequence, or None."""
         one, other = _numbers(first), _numbers(second)
         if one is not None and other is not None:
             scale, offset = one[0] * other[0], one[1] * other[0] + other[1]
@@ -92,7 +92,7 @@ class Simplifier:
         return self._checked(self._make(weight, bias if has_bias else None), first, second)
 
     def _layer(self, element: Element | ByColumn) -> Element:
-        """Return a ByColumn beside no linear layer as a linear layer with a diagonal weight."""
+        """Return a ByColumn that was not merged as a linear layer with a diagonal weight."""
         if not isinstance(element, ByColumn):
             return element
         n = len(element.scale)
@@ -110,14 +110,14 @@ class Simplifier:
     def _replaced(self, layer: layers.Linear) -> tuple[Array, Array]:
         """Return weight and bias of a layer that is replaced by another of its shape."""
         parameters = self.parameters[id(layer)]
-        if id(layer) in self._made:  # for this one place
+        if id(layer) in self._made:  # it has only this place
             del self.parameters[id(layer)]
         else:
             self._take(8 * layer.in_features * layer.out_features)
         return parameters["weight"], parameters.get("bias", np.zeros(layer.out_features))
 
     def _checked(self, joined: Any, *parts: Any) -> Any:
-        """Give a joined layer the checks of its parts."""
+        """Give a merged layer the checks of its parts."""
         steps = [step for part in parts for step in self.checks.get(id(part), ())]
         if steps:
             self.checks[id(joined)] = steps

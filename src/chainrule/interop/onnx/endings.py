@@ -1,4 +1,4 @@
-"""What a file does behind the network: labels of its scores, one column as a vector."""
+"""The nodes after a network: labels from its scores, and one column as a vector."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from chainrule.operations.operation import Shape
 
 @dataclass(frozen=True)
 class Ending:
-    """Something that is made of a value of the network, which gives that value instead.
+    """A node that is left out: the network's output is the value that the node takes.
 
     Attributes
     ----------
     label : str
-        How messages call the node.
+        The node's name in messages.
     value : str
+        The value that it takes.
     is_label : bool
-        Whether it says which scores are the largest.
+        Whether it returns the position of the largest score.
     axis : int, optional
-        The axis that the node names, which must be the last one.
+        The node's axis, which must be the last one.
     is_column : bool
-        Whether a row must have one element.
+        Whether a row of the value must have one element.
     """
 
     label: str
@@ -33,11 +34,11 @@ class Ending:
     is_column: bool = False
 
     def check(self, shape: Shape | None) -> None:
-        """Raise ValueError unless the shape of the value's rows is as the node needs it."""
+        """Raise ValueError unless the node accepts this shape of the value's rows."""
         if self.axis != -1 and (shape is None or self.axis != len(shape)):
-            raise ValueError(f"{self.label} has axis={self.axis}, where the last is understood")
+            raise ValueError(f"{self.label} has axis={self.axis}, where only the last is supported")
         if self.is_column and shape != (1,):
-            raise ValueError(f"{self.label} is understood of rows of one element, not of {shape}")
+            raise ValueError(f"{self.label} is supported of rows of one element, not of {shape}")
 
 
 def _arg_max(node: NodeView) -> Ending:
@@ -52,7 +53,7 @@ def _binarizer(node: NodeView) -> Ending:
 
 
 def _zip_map(node: NodeView) -> Ending:
-    """Read what makes a dict of each row, with the classes as keys."""
+    """Read the operator that converts each row to a dict, with the classes as keys."""
     for name in ("classlabels_int64s", "classlabels_strings"):
         node.attribute(name, [])
     return Ending(node.label, node.value())
@@ -60,7 +61,7 @@ def _zip_map(node: NodeView) -> Ending:
 
 def _squeeze(node: NodeView) -> Ending:
     if not node.is_constant(1) or len(axes := node.integers(1)) != 1:
-        raise ValueError("is understood with one axis, the last, only")
+        raise ValueError("is supported with one axis, the last, only")
     return Ending(node.label, node.value(), axis=axes[0], is_column=True)
 
 
@@ -75,11 +76,11 @@ def _gather(node: NodeView) -> Ending | None:
     if node.is_constant(0):  # rows of a table
         return None
     if node.constant(1).ndim or node.integers(1) not in ([0], [-1]):
-        raise ValueError("is understood as the only column, at the network's end")
+        raise ValueError("is supported as the only column, at the network's end")
     return Ending(node.label, node.value(), axis=node.attribute("axis", 0), is_column=True)
 
 
-# None if it is no end, but something else.
+# The functions return None if the node is not an ending.
 ENDINGS: dict[str, Callable[[NodeView], Ending | None]] = {
     "ArgMax": _arg_max,
     "Gather": _gather,
@@ -88,7 +89,7 @@ ENDINGS: dict[str, Callable[[NodeView], Ending | None]] = {
     "ai.onnx.ml.Binarizer": _binarizer,
     "ai.onnx.ml.ZipMap": _zip_map,
 }
-# What may be done to an ending, and says nothing of the network.
+# Operators that may follow an ending, and are ignored.
 BEHIND = frozenset(
     {
         *("ArrayFeatureExtractor", "Cast", "Gather", "Identity", "Reshape", "Squeeze"),

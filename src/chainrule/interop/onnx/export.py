@@ -1,4 +1,4 @@
-"""A network as an ONNX model: a table of layers, and the nodes that each becomes."""
+"""Writing a network as an ONNX model: functions that write the nodes of each layer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from chainrule.interop.onnx.activations import WRITERS as ACTIVATIONS
 from chainrule.interop.onnx.normalization import WRITERS as NORMALIZATIONS
 from chainrule.interop.onnx.operators import SIMPLE, SOFTMAXES
 from chainrule.interop.onnx.tables import WRITERS as TABLES
-from chainrule.layers.graph import INPUT, Node, output_shapes, written
+from chainrule.layers.graph import INPUT, Node, layer_text, output_shapes
 from chainrule.layers.layer import Layer
 from chainrule.models.sequential import Sequential, check_network
 from chainrule.operations.operation import Shape
@@ -51,7 +51,7 @@ def to_onnx(
 
 
 def _checked_shape(net: Sequential, shape: Any) -> Shape:
-    """Return the shape of a row of the input, as it is given, or as the first layer expects it."""
+    """Return the shape of a row of the input: the given one, or the first layer's."""
     if shape is not None:
         if not isinstance(shape, tuple | list):
             raise TypeError(f"input_shape must be a tuple such as (28, 28), not {shape!r}.")
@@ -79,8 +79,8 @@ def _model(net: Sequential, shape: Shape) -> onnx.ModelProto:
         rule = RULES.get(type(node.layer))
         if rule is None:
             raise ValueError(
-                f"{written(node.layer)} (layer {node.path}) has no form in ONNX: only chainrule's "
-                "own layers do."
+                f"{layer_text(node.layer)} (layer {node.path}) cannot be written as ONNX: only "
+                "chainrule's own layers can."
             )
         writer.node, writer.rank = node, ranks[node.inputs[0]]
         values[position] = rule(writer, node.layer, *(values[i] for i in node.inputs))
@@ -110,10 +110,10 @@ def _model(net: Sequential, shape: Shape) -> onnx.ModelProto:
 
 
 class _Writer:
-    """Collects nodes; each value is called after its layer's path and the operator."""
+    """Collects nodes; a value's name is its layer's path and the operator."""
 
-    node: Node  # that is being written
-    rank: int  # of the first array that it takes
+    node: Node  # the one that is being written
+    rank: int  # of its first input
 
     def __init__(self, net: Sequential) -> None:
         self._dtype, self._values = net.dtype, net.named_values()
@@ -122,17 +122,17 @@ class _Writer:
         self.initializers: dict[str, onnx.TensorProto] = {}
 
     def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
-        """Append a node; return the name of what it gives."""
+        """Append a node; return the name of its output."""
         return self.add_several(1, operator, *inputs, **attributes)[0]
 
     def add_several(self, outputs: int, operator: str, *inputs: str, **options: Any) -> list[str]:
-        """Append a node that gives several values; return their names."""
+        """Append a node with several outputs; return their names."""
         names = [self._unique(operator) for _ in range(outputs)]
         self.nodes.append(helper.make_node(operator, inputs, names, names[0], **options))
         return names
 
     def parameter(self, name: str) -> str:
-        """Return the name of a parameter, or a buffer, of the layer; a shared one is kept once."""
+        """Return the name of a parameter or buffer of the layer; a shared one is stored once."""
         value = f"{self.node.owner}.{name}"
         return self._keep(value, self._values[value])
 
@@ -143,7 +143,7 @@ class _Writer:
     def _keep(self, name: str, array: Any) -> str:
         if name not in self.initializers:
             self.initializers[name] = numpy_helper.from_array(np.ascontiguousarray(array), name)
-            del self.initializers[name].dims[array.ndim :]  # ascontiguousarray makes () be (1,)
+            del self.initializers[name].dims[array.ndim :]  # ascontiguousarray changes () to (1,)
         return name
 
     def _unique(self, what: str) -> str:
@@ -211,7 +211,7 @@ RULES: dict[type[Layer], Callable[..., str]] = {
     layers.Rescale: _rescale,
     layers.Flatten: _flatten,
     layers.Identity: _identity,
-    layers.Dropout: _identity,  # as it is when a network predicts
+    layers.Dropout: _identity,  # as in predict
     layers.Residual: _residual,
     layers.Parallel: _parallel,
 }

@@ -1,4 +1,4 @@
-"""An ONNX graph, read node by node: which steps it consists of."""
+"""Reading an ONNX graph node by node, as steps."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from chainrule.operations.operation import Shape
 
 FLOATS = ("float32", "float64")
 CODES = ("int32", "int64")
-NUMBERS = {  # of an input, besides
+NUMBERS = {  # further types of an input
     *(TensorProto.UINT8, TensorProto.INT8, TensorProto.UINT16, TensorProto.INT16),
     *(TensorProto.UINT32, TensorProto.UINT64, TensorProto.FLOAT16),
 }
 
 
 class GraphReader:
-    """Reads a graph's nodes, one after the other. Errors are ValueError, with the node's name.
+    """Reads a graph's nodes in order. Errors are ValueError, with the node's name.
 
     Attributes
     ----------
@@ -33,20 +33,20 @@ class GraphReader:
     dtype : np.dtype
         The network's.
     shape : tuple of int or None
-        That of a row of the input.
+        The shape of a row of the input.
     steps : dict of str to ImportStep
-        By the names of the values that they give.
+        By the names of their outputs.
     outputs : list of str
-        The values that the network gives.
+        The names of the network's outputs.
     endings : list of Ending
-        What the graph makes of the network's values.
+        The nodes after the network's outputs.
     """
 
     def __init__(self, graph: onnx.GraphProto, tensors: Tensors) -> None:
         if graph.sparse_initializer:
             raise ValueError("it has sparse tensors")
         self._tensors = tensors
-        # Names of classes, which only labels are made of.
+        # Texts are names of classes, which only endings may use.
         self._texts = {t.name for t in graph.initializer if t.data_type == TensorProto.STRING}
         self._constants: dict[str, Array] = {
             tensor.name: tensors.array(tensor)
@@ -62,7 +62,7 @@ class GraphReader:
         self.dtype = np.dtype(_dtype_of(entry, graph))
         self._batch, self.shape = _dimensions(entry)
         self.steps: dict[str, ImportStep] = {}
-        self._others: dict[str, str] = {}  # names that mean the same as others
+        self._others: dict[str, str] = {}  # aliases: a name, and the one of the same value
         self._endings: dict[str, Ending] = {}
         for number, node in enumerate(graph.node):
             label = f"node {node.name or number} ({node.op_type})"
@@ -73,12 +73,12 @@ class GraphReader:
         self.outputs = self._values([value.name for value in graph.output])
         for name in self.outputs:
             if name not in self.steps and name != self.source:
-                raise ValueError(f"its output {name!r} is given by no node")
+                raise ValueError(f"its output {name!r} is the output of no node")
         if not self.outputs:
             raise ValueError("it has no outputs")
 
     def _values(self, outputs: list[str]) -> list[str]:
-        """Return the values that a network gives for these outputs, its scores for labels."""
+        """Return the network's values for these outputs, with scores in place of labels."""
         endings = [self._endings.get(name) for name in outputs]
         values = [
             self._others.get(name, name) if ending is None else ending.value
@@ -107,7 +107,7 @@ class GraphReader:
         inputs = [self._others.get(name, name) for name in node.input]
         for name in inputs:
             if name and name != self.source and not any(name in names for names in known):
-                raise ValueError(f"takes {name!r}, which no node before it gives")
+                raise ValueError(f"takes {name!r}, which is the output of no node before it")
         behind = [self._endings[name] for name in inputs if name in self._endings]
         if behind and node.op_type in BEHIND:
             self._endings[output] = behind[0]
@@ -115,7 +115,7 @@ class GraphReader:
         for name in inputs:
             if name in self._texts:
                 raise ValueError(f"takes {name!r}, which holds texts")
-        # What is done to each element may be done before the one column is squeezed.
+        # Elementwise functions may be computed before the one column is squeezed.
         inputs = [self._endings[name].value if name in self._endings else name for name in inputs]
         view = NodeView(
             label,
@@ -154,7 +154,7 @@ class GraphReader:
             self.steps[output] = step
         else:
             raise ValueError(
-                "is not understood; the documentation of from_onnx says which operators are"
+                "is not supported; the documentation of from_onnx lists the supported operators"
             )
 
     def _read_behind(
@@ -165,7 +165,7 @@ class GraphReader:
         values = sum(view.has(i) and not view.is_constant(i) for i in range(len(view.inputs)))
         are_columns = len(behind) == values and all(ending.is_column for ending in behind)
         if step is None or not step.is_elementwise or not are_columns:
-            raise ValueError(f"follows {behind[0].label}, which is understood at the end only")
+            raise ValueError(f"follows {behind[0].label}, which is supported at the end only")
         view.finish()
         value = f"{output}, not squeezed"
         self.steps[value] = step
@@ -191,14 +191,14 @@ class GraphReader:
 
 
 def _operator(node: onnx.NodeProto) -> str:
-    """Return how the tables here call a node's operator."""
+    """Return the name of a node's operator in the tables of this package."""
     if node.domain in ("", "ai.onnx"):
         return str(node.op_type)
     return f"{node.domain}.{node.op_type}"
 
 
 def _dtype_of(entry: onnx.ValueInfoProto, graph: onnx.GraphProto) -> str:
-    """Return the network's dtype: the input's, or what each node that takes it makes of it."""
+    """Return the network's dtype: the input's, or that of the outputs of all nodes that take it."""
     element = entry.type.tensor_type.elem_type
     tables = {tensor.name: tensor.data_type for tensor in graph.initializer}
     made = set()
@@ -229,7 +229,7 @@ def _attributes(node: onnx.NodeProto, operator: str) -> dict[str, Any]:
 
 
 def _dimensions(entry: onnx.ValueInfoProto) -> tuple[int | None, Shape | None]:
-    """Return the input's batch, and the shape of a row, each None where it is not said."""
+    """Return the input's batch size and the shape of a row, None if they are not specified."""
     if not entry.type.tensor_type.HasField("shape"):
         return None, None
     dimensions = [

@@ -1,4 +1,4 @@
-"""Nodes that are linear, or rescale: one by one, or with a number for each column."""
+"""Reading linear operators, and scales and offsets of all elements or of columns."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def merged(node: NodeView, how: Merge, inputs: tuple[str, ...] = ()) -> ImportSt
 
 
 def elementwise(node: NodeView, function: Callable[..., Array]) -> ImportStep:
-    """Return the step of a function of elements, a part of an activation that is written out."""
+    """Return the step of an elementwise function, a part of an activation of several operators."""
     known = {i: node.number(i) for i in range(len(node.inputs)) if node.is_constant(i)}
     values = tuple(node.value(i) for i in range(len(node.inputs)) if i not in known)
     if not values:

@@ -1,4 +1,4 @@
-"""What each ONNX operator is read as."""
+"""Functions that read the ONNX operators as steps."""
 
 from __future__ import annotations
 
@@ -12,18 +12,13 @@ from chainrule.interop.onnx.activations import READERS as ACTIVATIONS
 from chainrule.interop.onnx.activations import erf_of, erfc_of
 from chainrule.interop.onnx.linear import LINEAR, elementwise, merged
 from chainrule.interop.onnx.normalization import READERS as NORMALIZATIONS
-from chainrule.interop.onnx.operators import SIMPLE, SOFTMAXES
-from chainrule.interop.onnx.steps import Array, ImportStep, NodeView
+from chainrule.interop.onnx.operators import FUNCTIONS, SIMPLE, SOFTMAXES
+from chainrule.interop.onnx.steps import ImportStep, NodeView
 from chainrule.interop.onnx.tables import READERS as TABLES
 from chainrule.layers.layer import Layer
 
 Reader = Callable[[NodeView], ImportStep]
-FUNCTIONS: dict[type[Layer], Callable[[Array], Array]] = {
-    layers.Tanh: np.tanh,
-    layers.Sigmoid: lambda x: 1 / (1 + np.exp(-x)),
-    layers.Softplus: lambda x: np.logaddexp(0, x),
-}
-# Of activations that are written out.
+# Operators within activations that a file expresses by several operators.
 PARTS: dict[str, Callable[..., Any]] = {
     "Abs": np.abs,
     "Erf": erf_of,
@@ -54,7 +49,7 @@ def _simple(kind: type[Layer], names: dict[str, str]) -> Reader:
 
 
 def _shortest(value: float) -> float:
-    """Return the number that was meant by an attribute, which has the precision of float32."""
+    """Return the shortest decimal number with the attribute's float32 value."""
     return float(str(np.float32(value)))
 
 
@@ -82,7 +77,7 @@ def _celu(node: NodeView) -> ImportStep:
 
 
 def _clipped(low: float | None, high: float | None) -> tuple[Layer, ...]:
-    """Return ``min(high, max(low, x))`` in layers: either is a ReLU that is moved or mirrored."""
+    """Return ``min(high, max(low, x))`` as layers: each bound is a shifted or mirrored ReLU."""
     if low is not None and high is not None and low > high:
         raise ValueError(f"clips between {low} and {high}")
     chain: list[Layer] = []
@@ -104,7 +99,7 @@ def _bounded(node: NodeView, *, above: bool) -> ImportStep:
     """Read Min or Max of a value and a number."""
     value, constant = (0, 1) if node.is_constant(1) else (1, 0)
     if len(node.inputs) != 2 or not node.is_constant(constant):
-        raise ValueError("is understood of one value and one number only")
+        raise ValueError("is supported of one value and one number only")
     bound = node.number(constant)
     return ImportStep(
         node.label, (node.value(value),), _clipped(*((None, bound) if above else (bound, None)))
@@ -137,7 +132,7 @@ def _flatten(node: NodeView) -> ImportStep:
 
 
 def _reshape(node: NodeView) -> ImportStep:
-    zero_is_zero = node.attribute("allowzero", 0)  # else it means the axis as it is
+    zero_is_zero = node.attribute("allowzero", 0)  # otherwise 0 means the input's length
     shape = node.integers(1)
     if len(shape) != 2:
         raise ValueError("reshapes to anything but rows of one axis")

@@ -26,38 +26,37 @@ MOST_EXTRA_BYTES = 1 << 24  # that layers may take, whatever the file's size
 def from_onnx(path: str | os.PathLike[str], *, backend: str = "numba") -> Sequential:
     """Return the network that an ONNX file describes, to be used or trained further.
 
-    It reads what :meth:`Sequential.to_onnx` writes, and what others write for the same layers:
-    linear ones as Gemm, or MatMul and Add; activations, also SiLU, GELU, Mish, Softplus and GLU
-    that are written out, and Clip, Min, Max, HardSigmoid, Selu and Celu as chains that do the same;
-    BatchNormalization; numbers that are added or multiplied, as :class:`Rescale`, and with one for
-    each column (scalers) as part of the linear layer beside them; Flatten, and Reshape that means
-    it; Add, Sub, Sum, Mul and Concat where branches merge. Dropout, Identity and a Cast to
-    the type that is there are left out; so is what stands behind the network: a Squeeze of its one
-    column, and labels (ArgMax, ZipMap), in whose place it gives their scores.
+    It reads files of :meth:`Sequential.to_onnx`, and other files with the same layers: linear ones
+    as Gemm, or MatMul and Add; activations, also SiLU, GELU, Mish, Softplus and GLU in several
+    operators, and Clip, Min, Max, HardSigmoid, Selu and Celu as equivalent chains;
+    BatchNormalization; addition of and multiplication by a number, as :class:`Rescale`, or by a
+    number for each column (scalers), as part of a neighbouring linear layer; Flatten, and
+    equivalent Reshape; Add, Sub, Sum, Mul and Concat where branches merge. Dropout, Identity and a
+    Cast to the same type are left out; so are nodes after the network: a Squeeze of its only
+    column, and labels (ArgMax, ZipMap), in whose place the output is the scores.
 
     Parameters
     ----------
     path : path of the file
     backend : "numba" or "numpy"
-        What computes it.
+        The network's backend.
 
     Returns
     -------
     Sequential
-        Of the file's dtype. Linear layers that have weight and bias in common are in a
-        :class:`Shared`; several outputs make a :class:`Branch`. A column that was squeezed is one
-        of shape (n, 1).
+        In the file's dtype. Linear layers with common weight and bias are in a :class:`Shared`;
+        several outputs are a :class:`Branch`. A squeezed column is an output of shape (n, 1).
 
     Raises
     ------
     ModelFileError
-        If the file is damaged, or holds what is not understood: it names the node and operator.
-        Nothing in a file is executed, and no other file is read but those in its folder, or below,
-        that it says hold its tensors.
+        If the file is damaged, or has an unsupported node, which the message names. Nothing in a
+        file is executed, and no other files are read except those of its tensors, in its folder or
+        below.
     ValueError
         If there is no such backend.
     ImportError
-        Without onnx, which ``pip install "chainrule[onnx]"`` brings.
+        Without onnx: ``pip install "chainrule[onnx]"``.
     OSError
         If it cannot be read.
 
@@ -104,12 +103,12 @@ def _check_version(model: onnx.ModelProto) -> None:
 
 
 def _network(reader: GraphReader, size: int, backend: str) -> Sequential:
-    """Return the network that a graph describes; ``size`` is that of its files."""
+    """Return the network of a graph; ``size`` is the number of bytes of its files."""
     limit = 2 * size + MOST_EXTRA_BYTES
     graph = StepGraph(reader.source, reader.steps, limit)
     elements = graph.network(reader.source, reader.outputs)
     simplifier = graph.simplifier
-    # A layer that shares its weight with another, but not its bias, gets a copy of the weight.
+    # A layer with a common weight but another bias gets a copy of the weight.
     shapes = graph_of(elements).shapes().values()
     required = reader.dtype.itemsize * sum(map(prod, shapes))
     if required > limit:
@@ -123,20 +122,22 @@ def _network(reader: GraphReader, size: int, backend: str) -> Sequential:
                 with np.errstate(over="ignore"):
                     views[f"{node.owner}.{name}"][...] = value
     if not all_finite(net.values):
-        raise ValueError("its numbers for columns are too large for its linear layers")
+        raise ValueError("its scales or offsets are too large to be merged into linear layers")
     return net
 
 
 def _check_shapes(
     reader: GraphReader, net: Sequential, checks: dict[int, list[ImportStep]]
 ) -> None:
-    """Compare what nodes say of axes and columns with the shapes that follow."""
+    """Compare the axes and columns of nodes with the shapes in the network."""
     shapes = output_shapes(net.graph, reader.shape, "its input")
     for position, node in enumerate(net.graph.nodes):
         shape = shapes[position]
         for step in checks.get(id(node.layer), ()):
             if step.axis != -1 and (shape is None or step.axis != len(shape)):
-                raise ValueError(f"{step.label} has axis={step.axis}, where the last is understood")
+                raise ValueError(
+                    f"{step.label} has axis={step.axis}, where only the last is supported"
+                )
             if step.columns is not None and shape != (step.columns,):
                 raise ValueError(f"{step.label} reshapes to {step.columns} columns, not to {shape}")
     for value, position in zip(reader.outputs, net.graph.outputs, strict=True):

@@ -1,4 +1,4 @@
-"""From steps back to layers: branches that split and merge again become a container."""
+"""Conversion of steps to layers: branches that split and merge become a container."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ MOST_LAYERS, DEEPEST = 10_000, 20
 
 
 class StepGraph:
-    """The graph of steps, by the names of the values that they give.
+    """The graph of steps, by the names of their outputs.
 
-    For each value it knows the last one before it that all paths go through (its immediate
+    For each value it holds the last one before it that all paths go through (its immediate
     dominator). ``limit`` is how many bytes joined layers may take. Errors are ValueError.
     """
 
@@ -36,7 +36,7 @@ class StepGraph:
         self._count = 0
 
     def last_common(self, names: Sequence[str]) -> str:
-        """Return the last value that all paths to these go through."""
+        """Return the last value that is on all paths to these: their immediate dominator."""
         first, *others = names
         for other in others:
             while first != other:
@@ -47,7 +47,7 @@ class StepGraph:
         return first
 
     def network(self, source: str, outputs: Sequence[str]) -> list[Element]:
-        """Return the elements of a network that gives these values."""
+        """Return the elements of a network with these outputs."""
         self._elements(source, outputs)  # to count the places of each layer
         self._shared = {key for key, uses in self._uses.items() if uses > 1}
         self._count, self._trained = 0, {}
@@ -62,7 +62,7 @@ class StepGraph:
         return [*self._between(source, common, 0), layers.Branch(*heads)]
 
     def _between(self, start: str, end: str, depth: int) -> list[Element]:
-        """Return the layers from ``start``, which all paths to ``end`` go through, to ``end``."""
+        """Return the layers from ``start``, which is on all paths to ``end``, to ``end``."""
         if depth > DEEPEST:
             raise ValueError(f"branches are nested more than {DEEPEST} deep")
         backwards: list[Element | ByColumn] = []
@@ -89,7 +89,7 @@ class StepGraph:
                 return step.layers
             (layer,) = step.layers
             if not isinstance(layer, ByColumn):
-                layer = type(layer)()  # another object, with checks of its own
+                layer = type(layer)()  # another object, as checks are stored by id
             self.simplifier.checks[id(layer)] = [step]
             return (layer,)
         key = step.names
@@ -110,7 +110,7 @@ class StepGraph:
         if step.transposed is not None:
             raise ValueError(f"{step.label} has axes in another order, which nothing restores")
         if step.merge is None:
-            raise ValueError(f"{step.label} is understood as a part of an activation only")
+            raise ValueError(f"{step.label} is supported as a part of an activation only")
         branches = [self._between(start, name, depth + 1) for name in step.inputs]
         if len(branches) == 1:
             return branches[0]
@@ -122,7 +122,7 @@ class StepGraph:
         return [parallel]
 
     def _written_out(self, start: str, end: str) -> tuple[list[Element], str]:
-        """Return the activation that computes ``end``, if any, and the value it is applied to."""
+        """Return the activation that computes ``end``, if any, and its input."""
         begin = end
         for _ in range(MOST_PARTS):
             if begin == start:
@@ -137,24 +137,24 @@ class StepGraph:
         return [], end
 
     def _chosen(self, step: ImportStep, start: str) -> str:
-        """Return the value that equals the other one wherever that one would be chosen."""
+        """Return the alternative that equals the other one wherever the condition selects it."""
         try:
             condition, one, other = (evaluate(self._steps, start, name) for name in step.inputs)
         except LookupError:
             condition = one = other = np.zeros(0, bool)
-        if condition.any() and not condition.all():  # else one of them was not looked at
+        if condition.any() and not condition.all():  # otherwise the samples do not compare both
             same = np.isclose(one, other, rtol=1e-5, atol=1e-6)
             if same[condition].all():
                 return step.inputs[2]
             if same[~condition].all():
                 return step.inputs[1]
         raise ValueError(
-            f"{step.label} is understood where both values are the same one, as in Softplus, only"
+            f"{step.label} is supported where both values are the same one, as in Softplus, only"
         )
 
 
 def _one(elements: list[Element]) -> Element:
-    """Return elements in a row as one."""
+    """Return a sequence of elements as one element."""
     if len(elements) == 1:
         return elements[0]
     return Bundle(elements) if elements else layers.Identity()

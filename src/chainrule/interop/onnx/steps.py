@@ -21,29 +21,29 @@ Merge = Literal["sum", "concatenate", "product", "choice"]
 
 @dataclass
 class ImportStep:
-    """What one node computes from some values.
+    """The computation of one node.
 
     Attributes
     ----------
     label : str
-        How messages call the node.
+        The node's name in messages.
     inputs : tuple of str
     layers : tuple of Layer or ByColumn
-        In a row, applied to one value; a linear one comes with its parameters and their names.
+        Applied in sequence to one value; a linear one has ``parameters`` and their ``names``.
     merge : str, optional
-        How several values are combined; a choice takes the second where the first is true, else the
+        How several values are merged; a choice takes the second where the first is true, else the
         third.
     function : function, optional
-        What it computes element by element, where that is known: it may be part of an activation,
-        and is nothing else if there is neither layer nor merge.
+        The elementwise function, if known, as it may be a part of an activation. Without layers and
+        ``merge``, the step can only be that.
     axis, columns : int, optional
-        The axis that the node names; how many columns it reshapes to.
+        The node's axis, and the number of columns to which it reshapes.
     half : int, optional
-        Which half of its value it is: a part of GLU, and nothing else.
+        The half of its value that it returns, as a part of GLU.
     transposed : ImportStep, optional
-        What it is but for the order of the axes: another node must restore that.
+        The step without the order of its axes, which another node must restore.
     is_codes : bool
-        Whether it is its value as integers, which only pick rows of a table.
+        Whether the step only converts its value to integers, as indices into a table.
     """
 
     label: str
@@ -100,16 +100,16 @@ class NodeView:
         return value
 
     def expect(self, **expected: Any) -> None:
-        """Raise ValueError if an attribute is there and says something else."""
+        """Raise ValueError if an attribute is present with another value."""
         for name, value in expected.items():
             found = self.attribute(name, value)
             if found != value:
-                raise ValueError(f"has {name}={found!r}, where {value!r} is understood")
+                raise ValueError(f"has {name}={found!r}, where {value!r} is supported")
 
     def finish(self) -> None:
         """Raise ValueError if an attribute was not asked for."""
         if self._attributes:
-            raise ValueError(f"has the attribute {next(iter(self._attributes))}, not understood")
+            raise ValueError(f"has the attribute {next(iter(self._attributes))}, not supported")
 
     def has(self, number: int) -> bool:
         """Tell whether an input is given."""
@@ -141,7 +141,7 @@ class NodeView:
             or value.shape[-1:] not in ((), (value.size,))
         ):
             raise ValueError(
-                f"has an input {number} of shape {value.shape}, where a number is understood, or "
+                f"has an input {number} of shape {value.shape}, where a number is supported, or "
                 "a row of them"
             )
         return value.astype(np.float64).reshape(() if value.size == 1 else -1)

@@ -1,4 +1,4 @@
-"""Tensors of an ONNX file, and of files beside it, as arrays; nothing is believed of a size."""
+"""Tensors of an ONNX file, and of external files, as arrays, with checks of all sizes."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ FIELDS = {"float32": "float_data", "float64": "double_data", "int64": "int64_dat
 
 
 class Tensors:
-    """Reads tensors of a model that lies in ``folder``. Errors are ValueError.
+    """Reads tensors of a model in ``folder``. Errors are ValueError.
 
     Attributes
     ----------
     beside : dict of str to int
-        The files beside the model that tensors lie in, and their sizes in bytes.
+        The external files with tensors, and their sizes in bytes.
     """
 
     def __init__(self, folder: str) -> None:
         self._folder = os.path.realpath(folder)
         self.beside: dict[str, int] = {}
-        self._read = 0  # bytes, of all of them
+        self._read = 0  # bytes read from external files
 
     def array(self, tensor: onnx.TensorProto) -> NDArray[Any]:
-        """Return a tensor's values; an error if they are not there, or not as it says."""
+        """Return a tensor's values; ValueError if they do not have its type and shape."""
         dtype = DTYPES.get(tensor.data_type)
         if dtype is None:
             raise ValueError(
-                f"tensor {tensor.name} has type {type_name(tensor.data_type)}, not understood"
+                f"tensor {tensor.name} has type {type_name(tensor.data_type)}, not supported"
             )
         shape = tuple(tensor.dims)
         size = prod(shape)
@@ -59,7 +59,7 @@ class Tensors:
                 found = len(getattr(tensor, FIELDS.get(dtype, "int32_data")))
             if found != size:
                 raise ValueError(
-                    f"tensor {tensor.name} says shape {shape}, but has {found:g} elements"
+                    f"tensor {tensor.name} should have shape {shape}, but has {found:g} elements"
                 )
             array = numpy_helper.to_array(tensor)
         if array.dtype.kind == "f" and not np.isfinite(array).all():
@@ -67,7 +67,7 @@ class Tensors:
         return array
 
     def constant(self, node: onnx.NodeProto) -> NDArray[Any]:
-        """Return what a Constant node holds; an error if that is not understood."""
+        """Return what a Constant node holds; an error if that is not supported."""
         values = {attribute.name: attribute for attribute in node.attribute}
         if len(values) == 1:
             ((name, attribute),) = values.items()
@@ -81,7 +81,7 @@ class Tensors:
         raise ValueError(f"has {', '.join(values) or 'nothing'} as its value")
 
     def _content_beside(self, tensor: onnx.TensorProto, size: int) -> bytes:
-        """Return a tensor's bytes, which lie in a file in the model's folder, or in one below."""
+        """Return a tensor's bytes from an external file, in the model's folder or below."""
         entries = {entry.key: entry.value for entry in tensor.external_data}
         location = entries.get("location", "")
         path = os.path.realpath(os.path.join(self._folder, location))
@@ -116,6 +116,6 @@ class Tensors:
 
 
 def type_name(number: int) -> str:
-    """Return how ONNX calls an element type."""
+    """Return ONNX's name of an element type."""
     known = TensorProto.DataType.values()
     return str(TensorProto.DataType.Name(number)) if number in known else str(number)

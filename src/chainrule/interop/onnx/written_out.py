@@ -1,4 +1,4 @@
-"""Activations that a file writes out in several operators: found by their values."""
+"""Recognizing activations that a file expresses by several operators, by their values."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from chainrule.interop.onnx.activations import VALUES
 from chainrule.interop.onnx.steps import Array, ImportStep
 from chainrule.layers.layer import Element
 
-MOST_PARTS = 20  # of an activation that is written out
+MOST_PARTS = 20  # the most operators of an activation
 
 
-# 0, where most of them are 0, is not among them. Far ones are, as some change their formula there.
+# Without 0, where most activations are 0; with large values, where some change their formula.
 NEAR, FAR = 4.0, np.geomspace(5.0, 1e4, 30)
 SAMPLES = np.concatenate([-FAR[::-1], np.linspace(-NEAR, NEAR, 40), FAR])
 with np.errstate(over="ignore"):
@@ -39,13 +39,13 @@ def activation_of(found: Array) -> list[Element]:
 
 
 def _number_meant(value: float) -> float:
-    """Return the number of few digits that a value is, but for the rounding of float32."""
+    """Return the number with few digits that has the value's float32 rounding."""
     short = float(f"{value:.6g}")
     return short if isclose(short, value, rel_tol=5e-7) else float(value)
 
 
 def evaluate(steps: Mapping[str, ImportStep], start: str, end: str) -> Array:
-    """Return a value for the samples of another; LookupError if it is no function of elements."""
+    """Return a value for samples of another one; LookupError if it is not elementwise."""
     left = MOST_PARTS
 
     def of(name: str) -> Any:

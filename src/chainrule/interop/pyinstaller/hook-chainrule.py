@@ -3,7 +3,7 @@
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parents[2]
-# What stands for other packages comes along where a program imports it, and those with it.
+# Its modules need other packages: PyInstaller includes both if the program imports them.
 _LEFT_OUT = "interop"
 
 _files = [

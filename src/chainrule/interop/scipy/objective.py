@@ -1,4 +1,4 @@
-"""A network's loss as a function of its parameters, as SciPy's optimizers want it."""
+"""A network's loss as a function of its parameters, for SciPy's optimizers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from chainrule.models.data_set import DataSet
 from chainrule.models.sequential import Sequential
 
 BLOCK = 1024  # rows that are computed at a time, so that activations take little memory
-MOST_MACHINES = 4  # that are kept; more are at work where more threads call
+MOST_MACHINES = 4  # in the pool; more are made if more threads call at once
 DOUBLE = np.dtype(np.float64)
 Float64 = NDArray[np.float64]
 
@@ -35,17 +35,17 @@ def objective(
 ) -> Objective:
     """Return the loss on all rows of X and y as a function of the parameters, for SciPy.
 
-    It computes in float64, as SciPy does, whatever the network's dtype. The network gives its
-    layers, and the point to start from; it is not changed, and changing it changes nothing here.
-    ``net.params = result.x`` takes a result over.
+    It computes in float64, as SciPy does, whatever the network's dtype. The network's layers and
+    parameters, the starting point, are copied: the network is not changed, and later changes of it
+    have no effect. ``net.params = result.x`` copies a result into the network.
 
     Parameters
     ----------
     net : Sequential
     loss : Loss
     X, y : arrays
-        As in :func:`fit`. They are checked once, here; X and targets are read in place: leave
-        them as they are.
+        As in :func:`fit`. They are checked once, here. X and targets are not copied, and must not
+        be changed.
     sample_weight : array of shape (n,), optional
         One weight a row, not negative.
 
@@ -75,10 +75,10 @@ def objective(
 
 
 class Objective:
-    """A loss on fixed data by the network's parameters; made by :func:`objective`.
+    """A loss on fixed data as a function of the parameters; made by :func:`objective`.
 
-    Parameters come as SciPy gives them: one flat vector, in the order of ``net.params``. Where it
-    is float64 it is read in place; others are converted. Several threads may call at once.
+    Parameters are one flat vector, in the order of ``net.params``. A float64 vector is not copied;
+    others are converted. Several threads may call it at once.
 
     Attributes
     ----------
@@ -98,7 +98,8 @@ class Objective:
         self._net, self._loss = net.copy(DOUBLE), loss
         self._batch = DataSet.checked(self._net, loss, X, y, sample_weight)
         self._order = np.arange(self._batch.rows)
-        self._machines = MachinePool(MOST_MACHINES)
+        self._block = BLOCK if loss.is_one_mean else self._batch.rows
+        self._machines: MachinePool[Machine] = MachinePool(MOST_MACHINES)
         self.start: Float64 = self._net.params.copy()
 
     def fun(self, theta: ArrayLike) -> tuple[float, Float64]:
@@ -112,8 +113,8 @@ class Objective:
         -------
         value : float
         gradient : float64 array of shape (number of parameters,)
-            A new one with each call, since SciPy keeps them. It is NaN where the value is not
-            finite, as beside a minimum that a line search has overshot by far.
+            A new array in each call, since SciPy stores it. It is NaN if the value is not finite,
+            as when a line search has overshot a minimum by far.
 
         Raises
         ------
@@ -122,14 +123,15 @@ class Objective:
         """
         params = flat_vector(self._net, theta, "theta")
         key, machine = self._take(with_loss=True)
-        blocks = (self._order[i : i + BLOCK] for i in range(0, len(self._order), BLOCK))
+        begins = range(0, len(self._order), self._block)
+        blocks = (self._order[i : i + self._block] for i in begins)
         parts = (self._loss_of(machine, params, rows) for rows in blocks)
         weight, value, gradient = next(parts)
         for part_weight, part_value, part_gradient in parts:  # a mean of means
             weight += part_weight
-            share = part_weight / weight if weight > 0 else 0.0
-            value = (1 - share) * value + share * part_value
-            gradient += share * (part_gradient - gradient)
+            fraction = part_weight / weight if weight > 0 else 0.0
+            value = (1 - fraction) * value + fraction * part_value
+            gradient += fraction * (part_gradient - gradient)
         self._machines.put_back(key, machine)
         return value, gradient
 
@@ -155,7 +157,7 @@ class Objective:
         return hessian_product(self._net, self._loss, self._batch, params, directions)[PARAMS]
 
     def residuals(self, theta: ArrayLike) -> Float64:
-        """Return what ``least_squares(objective.residuals, ..., objective.jac)`` squares.
+        """Return the residuals for ``least_squares(objective.residuals, ..., objective.jac)``.
 
         Parameters and errors are those of :meth:`fun`.
 
@@ -168,7 +170,7 @@ class Objective:
         Raises
         ------
         TypeError
-            If the loss is not ``MSELoss``; ``least_squares`` has others of its own.
+            If the loss is not ``MSELoss``; ``least_squares`` has other losses.
         """
         params = flat_vector(self._net, theta, "theta")
         scale = self._residuals_scale
@@ -204,14 +206,14 @@ class Objective:
         return derivatives.reshape(rows * outputs, params.size)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Rebuild the object from the same data, so that arrays have the form for compiled code."""
+        """Rebuild the object from its data, so that arrays have the layout for compiled code."""
         batch = self._batch
         data = batch.inputs, batch.targets.y, batch.weights
         return Objective, (self._net, self._loss, *data)
 
     @property
     def _target(self) -> Float64:
-        """Of the only output, a row for each row of X."""
+        """The targets of the only output, a row for each row of X."""
         target: Float64 = self._batch.targets.values[0].reshape(self._batch.rows, -1)
         return target
 
@@ -220,8 +222,8 @@ class Objective:
         """The square roots of the weights, shape (n, 1)."""
         if not isinstance(self._loss, MSELoss):
             raise TypeError(
-                f"residuals and jac are for MSELoss, but the loss is {self._loss!r}: it is no mean "
-                "of squares."
+                f"residuals and jac are for MSELoss, but the loss is {self._loss!r}, which is not "
+                "a mean of squares."
             )
         weights = self._batch.weights
         weights = np.ones(self._batch.rows) if weights is None else weights
@@ -248,12 +250,12 @@ class Objective:
     def _take(self, *, with_loss: bool) -> tuple[Any, Machine]:
         """Return a machine for a block of rows, and the key to put it back with."""
         key = with_loss, threads_for(self._net.backend)
-        return key, self._machines.take(key, lambda: self._machine(*key))
+        return key, self._machines.take(key) or self._machine(*key)
 
     def _machine(self, with_loss: bool, threads: int) -> Machine:
         plan = self._net.make_plan(
             self._batch.inputs.shape[1:],
-            min(BLOCK, self._batch.rows),
+            min(self._block, self._batch.rows),
             loss=self._loss if with_loss else None,
             backward=with_loss,
             threads=threads,

@@ -9,5 +9,8 @@ except ImportError as error:
 
 from chainrule.interop.sklearn.classifier import NetworkClassifier
 from chainrule.interop.sklearn.regressor import NetworkRegressor
+from chainrule.utils.public import listing
 
 __all__ = ["NetworkClassifier", "NetworkRegressor"]
+
+__dir__ = listing(__all__)

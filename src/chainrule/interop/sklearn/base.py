@@ -19,7 +19,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from chainrule.interop.sklearn.build import hidden_sizes, own_network, perceptron
+from chainrule.interop.sklearn.build import hidden_sizes, own_network, perceptron, weights_of
 from chainrule.interop.sklearn.fitted import FittedNetwork
 from chainrule.interop.sklearn.fitting import FIT_FRAMES
 from chainrule.interop.sklearn.solvers import fit_epochs, fit_lbfgs, make_optimizer
@@ -55,7 +55,7 @@ class BaseNetwork(FittedNetwork, BaseEstimator):
     @property
     def coefs_(self) -> list[NDArray[Any]]:
         """The weights, a writable view for each layer."""
-        return self._parameters_named("weight")
+        return list(weights_of(self._fitted_network()).values())
 
     @coefs_.setter
     def coefs_(self, values: Any) -> None:
@@ -65,23 +65,23 @@ class BaseNetwork(FittedNetwork, BaseEstimator):
     @property
     def intercepts_(self) -> list[NDArray[Any]]:
         """The biases, a writable view for each layer."""
-        return self._parameters_named("bias")
+        parameters = self._fitted_network().parameters().items()
+        return [view for name, view in parameters if name.rpartition(".")[2] == "bias"]
 
     @intercepts_.setter
     def intercepts_(self, values: Any) -> None:
         for view, value in zip(self.intercepts_, values, strict=True):
             view[...] = value
 
-    def _parameters_named(self, ending: str) -> list[NDArray[Any]]:
-        network = self.__dict__.get("network_")
+    def _fitted_network(self) -> Sequential:
+        network: Sequential | None = self.__dict__.get("network_")
         if network is None:
             raise AttributeError("coefs_ and intercepts_ come with fit.")
-        parameters = network.parameters().items()
-        return [view for name, view in parameters if name.rpartition(".")[2] == ending]
+        return network
 
     @property
     def n_layers_(self) -> int:
-        """The number of layers, with that of the input."""
+        """The number of layers, including the input."""
         return len(self.coefs_) + 1
 
     @abstractmethod
@@ -90,7 +90,7 @@ class BaseNetwork(FittedNetwork, BaseEstimator):
 
     @abstractmethod
     def _choose_loss(self) -> tuple[Any, float]:
-        """Return the loss, and the factor whose product has scikit-learn's gradient."""
+        """Return the loss, and its factor in the loss that scikit-learn minimizes."""
 
     @abstractmethod
     def _validation_score(self, X: Any, y: Any, sample_weight: Any) -> float:
@@ -155,8 +155,8 @@ class BaseNetwork(FittedNetwork, BaseEstimator):
             self.best_validation_score_ = -np.inf if self.early_stopping else None
 
     @property
-    def _loss_share(self) -> float:
-        """What scikit-learn multiplies the loss by that it reports, but not the gradient."""
+    def _loss_factor(self) -> float:
+        """The factor between the loss that scikit-learn reports and the one that is minimized."""
         return 1.0
 
     def _check_outputs(self, shapes: tuple[Any, ...]) -> None:
@@ -188,7 +188,7 @@ class BaseNetwork(FittedNetwork, BaseEstimator):
             )
         if not (np.any(weights) and np.any(weights_held)):
             raise ValueError(
-                "The validation set, or what is left beside it, has no row with a weight above 0. "
+                "The validation set or the training set has no row with a weight above 0. "
                 "Another 'validation_fraction' may help."
             )
         if sample_weight is None:
@@ -196,7 +196,7 @@ class BaseNetwork(FittedNetwork, BaseEstimator):
         return X, y, weights, (X_held, y_held, weights_held)
 
     def _penalty(self, decay: float) -> float:
-        """Return what the penalty on the weights adds to the loss."""
+        """Return the penalty on the weights, a term of the loss."""
         return 0.5 * decay * sum(float(np.vdot(w, w)) for w in self.coefs_)
 
     def __sklearn_is_fitted__(self) -> bool:

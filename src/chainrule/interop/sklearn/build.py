@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from math import sqrt
 from typing import Any
 
@@ -48,7 +47,7 @@ def hidden_sizes(sizes: Any) -> list[int]:
 
 
 def hidden_activations(activation: Any, layers: int) -> list[Layer]:
-    """Return the activation of each hidden layer: of one for all, or of a list."""
+    """Return the activation of each hidden layer, from one for all or a list."""
     one_for_all = isinstance(activation, str | Layer) or not isinstance(activation, Iterable)
     given = [activation] * layers if one_for_all else list(activation)
     if len(given) != layers:
@@ -66,7 +65,7 @@ def hidden_activations(activation: Any, layers: int) -> list[Layer]:
 
 
 def hidden_dropout(dropout: Any, layers: int) -> list[float]:
-    """Return the share of each hidden layer's outputs that is left out."""
+    """Return the fraction of each hidden layer's outputs that is left out."""
     given: list[float] = list(dropout) if np.ndim(dropout) else [dropout] * layers
     if len(given) != layers:
         raise ValueError(
@@ -81,17 +80,29 @@ def perceptron(
 ) -> Sequential:
     """Return a network of linear layers of these sizes, from the input to the output."""
     activations = hidden_activations(activation, len(sizes) - 2)
-    shares = hidden_dropout(dropout, len(sizes) - 2)
+    fractions = hidden_dropout(dropout, len(sizes) - 2)
     factor = 2.0 if activation == "logistic" else 6.0  # as scikit-learn does
     layers: list[Element] = []
-    for position, (n_in, n_out) in enumerate(pairwise(sizes)):
+    n_in = sizes[0]
+    for position, n_out in enumerate(sizes[1:]):
         first = GlorotUniform(n_out, factor)
         layers.append(Linear(n_in, n_out, weight_init=first, bias_init=first))
         if position < len(activations):
             layers.append(activations[position])
-            if shares[position] != 0:
-                layers.append(Dropout(shares[position]))
+            n_in = activations[position].output_shape((n_out,))[-1]  # GLU halves it
+            if fractions[position] != 0:
+                layers.append(Dropout(fractions[position]))
     return Sequential(*layers, seed=seed, dtype=dtype)
+
+
+def weights_of(network: Sequential) -> dict[str, FloatArray]:
+    """Return the weights of layers: matrices, while those of PReLU are slopes."""
+    parameters = network.parameters().items()
+    return {
+        name: view
+        for name, view in parameters
+        if name.rpartition(".")[2] == "weight" and view.ndim > 1
+    }
 
 
 def own_network(

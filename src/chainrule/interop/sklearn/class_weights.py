@@ -1,4 +1,4 @@
-"""What each class counts."""
+"""The weights of classes."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ def class_weights(
     Parameters
     ----------
     wanted : dict of classes and weights, or "balanced"
-        Classes that the dict leaves out have the weight 1; balanced ones the same sum over their
-        rows, so that the mean over all rows stays as it is.
+        Classes that the dict leaves out have the weight 1. Balanced weights have the same sum over
+        the rows of each class, and a mean of 1 over all rows.
     classes : array of shape (classes,)
     y : array of shape (n,)
-        Each row's class, by its number.
+        The index of each row's class.
     sample_weight : array of shape (n,), optional
         A row of weight 2 counts as two rows.
 
     Raises
     ------
     ValueError, TypeError
-        If a key is no class while a class has no key, as when labels are misspelled; or if a weight
-        is no number of 0 or more.
+        If a key is not a class while a class has no key, as when labels are misspelled; or if a
+        weight is not a number of 0 or more.
 
     Examples
     --------
@@ -47,11 +47,11 @@ def class_weights(
         unknown = [name for name in wanted if name not in classes.tolist()]
         if missing and unknown:
             raise ValueError(
-                f"class_weight has {unknown}, which are no classes, but not the classes {missing}."
+                f"class_weight has {unknown}, which are not classes, but lacks {missing}."
             )
         checked = {key: at_least_zero(wanted[key], f"class_weight[{key!r}]") for key in wanted}
         return np.array([checked.get(name, 1.0) for name in classes.tolist()])
     counts = np.bincount(y, sample_weight, len(classes))
-    present = counts > 0  # a class whose rows have no weight is as one that has no rows
+    present = counts > 0  # classes without rows, or without weight, are left out
     mean: float = counts.sum() / present.sum()
     return np.divide(mean, counts, out=np.zeros(len(classes)), where=present)

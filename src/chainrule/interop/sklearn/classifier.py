@@ -1,4 +1,4 @@
-"""A classifier with MLPClassifier's face."""
+"""A classifier with the interface of MLPClassifier."""
 
 from __future__ import annotations
 
@@ -28,29 +28,30 @@ from chainrule.losses import BCEWithLogitsLoss, CrossEntropyLoss, OutputLoss
 class NetworkClassifier(ClassifierMixin, BaseNetwork):
     """A classifier with the parameters, attributes and methods of scikit-learn's MLPClassifier.
 
-    Below is what it has beyond; :class:`sklearn.neural_network.MLPClassifier` documents the rest.
-    X may be sparse (it is made dense), and y may be a matrix of 0 and 1 for several labels a row.
+    The additional parameters are documented here, the others at
+    :class:`sklearn.neural_network.MLPClassifier`. X may be sparse (it is converted to a dense
+    array), and y may be a matrix of 0 and 1 for several labels a row.
 
     Parameters
     ----------
     activation : str, Layer, or a list of them
-        Of all hidden layers, or of each; strings are scikit-learn's, layers chainrule's.
+        The activation of all hidden layers, or of each: scikit-learn's names, or chainrule's
+        layers.
     dropout : float, or a list of them
-        The share of the outputs of all hidden layers, or of each, that is left out at random in
-        training, from 0 to below 1.
+        The dropout probability of all hidden layers, or of each, from 0 to below 1.
     module : Sequential, or a function of (n_in, n_out) that returns one
         The network, instead of ``hidden_layer_sizes`` and ``activation``. ``fit`` trains a copy,
-        from the parameters that it comes with; ``random_state`` does not change them.
+        starting from its parameters; ``random_state`` does not change them.
         Its outputs are logits: one for two classes, else one for each class or label.
     class_weight : dict or "balanced", optional
-        A weight for each class, 1 for those that a dict leaves out; times ``sample_weight``, which
-        ``"balanced"`` counts as rows. Not for several labels a row, nor ``"balanced"`` for
-        ``partial_fit``, which does not see all rows.
+        A weight for each class, 1 for those that a dict leaves out. It is multiplied by
+        ``sample_weight``, which ``"balanced"`` counts as rows. Not for several labels a row;
+        ``"balanced"`` is not for ``partial_fit``, which is not given all rows.
     loss : "log_loss" or Loss
         A chainrule loss of the logits and of class numbers; for two classes, and for several labels
         a row, of targets 0 and 1.
     dtype : "float32" or "float64"
-        What the network computes in, whatever the dtype of X.
+        The dtype of the network, whatever the dtype of X.
 
     Attributes
     ----------
@@ -60,8 +61,8 @@ class NetworkClassifier(ClassifierMixin, BaseNetwork):
     Raises
     ------
     ValueError, TypeError
-        In ``fit``, as those of scikit-learn; also if ``module`` has another number of outputs, or a
-        key of ``class_weight`` is no class while a class has none. The estimator is left as it was.
+        In ``fit``, as in scikit-learn; also if ``module`` has another number of outputs, or a key
+        of ``class_weight`` is not a class while a class has none. The estimator is not changed.
 
     Examples
     --------
@@ -166,10 +167,13 @@ class NetworkClassifier(ClassifierMixin, BaseNetwork):
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the likeliest class of each row, or a matrix of 0 and 1 for several labels."""
+        result: NDArray[Any]
         chances = self._logits(X)
-        if self.out_activation_ != "softmax":
-            chances = expit(chances)
-        result: NDArray[Any] = self._label_binarizer.inverse_transform(
+        if self.out_activation_ == "softmax":
+            result = self.classes_[chances.argmax(axis=1)]
+            return result
+        chances = expit(chances)
+        result = self._label_binarizer.inverse_transform(
             chances[:, 0] if self.n_outputs_ == 1 else chances
         )
         return result
@@ -223,8 +227,10 @@ class NetworkClassifier(ClassifierMixin, BaseNetwork):
         if one_label != (y.ndim == 1):
             raise ValueError("y must have one label a row, or several, as in the calls before.")
         classes = len(self.classes_)
-        self.n_outputs_ = 1 if one_label and classes <= 2 else classes
-        self.out_activation_ = "softmax" if one_label and classes > 2 else "logistic"
+        takes_labels = isinstance(self.loss, OutputLoss) and self.loss.takes_labels
+        by_softmax = one_label and (classes > 2 or takes_labels)
+        self.n_outputs_ = 1 if one_label and not by_softmax else classes
+        self.out_activation_ = "softmax" if by_softmax else "logistic"
         if one_label:
             return X, np.searchsorted(self.classes_, y)
         return X, self._label_binarizer.transform(y)

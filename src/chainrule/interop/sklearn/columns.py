@@ -1,4 +1,4 @@
-"""The targets of several outputs as the columns of one matrix, which is what scikit-learn knows."""
+"""The targets of several outputs as the columns of one matrix, as in scikit-learn."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _widths(loss: MultiLoss, shapes: Shapes) -> list[int]:
 
 
 def check_columns(loss: MultiLoss, shapes: Shapes, columns: int) -> None:
-    """Raise ValueError unless the outputs, and their losses, take so many columns of y."""
+    """Raise ValueError unless the outputs and their losses take this number of columns of y."""
     if len(shapes) != len(loss.losses):
         raise ValueError(
             f"module has {plural(len(shapes), 'output')}, but {loss!r} takes {len(loss.losses)}."
@@ -33,7 +33,7 @@ def check_columns(loss: MultiLoss, shapes: Shapes, columns: int) -> None:
 
 
 def split_columns(loss: MultiLoss, shapes: Shapes, y: NDArray[Any]) -> tuple[NDArray[Any], ...]:
-    """Return each output's targets, or class numbers, of the columns of y."""
+    """Return each output's targets, or class numbers, from the columns of y."""
     ends = np.cumsum(_widths(loss, shapes))[:-1]
     blocks = np.split(y.reshape(len(y), -1), ends, axis=1)
     targets = []
@@ -49,7 +49,7 @@ def split_columns(loss: MultiLoss, shapes: Shapes, y: NDArray[Any]) -> tuple[NDA
 
 
 def join_columns(loss: MultiLoss, outputs: tuple[NDArray[Any], ...]) -> NDArray[Any]:
-    """Return the outputs as columns, in the order of y: of classes the number of the likeliest."""
+    """Return the outputs as columns in the order of y, with the most likely class's number."""
     columns = [
         (output.argmax(axis=1) if one.takes_labels else output).reshape(len(output), -1)
         for one, output in zip(loss.losses, outputs, strict=True)

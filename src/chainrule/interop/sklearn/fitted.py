@@ -1,4 +1,4 @@
-"""What a fit leaves in an estimator, and the solvers work on."""
+"""The fitted attributes of an estimator, which the solvers read and write."""
 
 from __future__ import annotations
 

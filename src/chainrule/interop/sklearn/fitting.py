@@ -1,4 +1,4 @@
-"""What surrounds each fit and partial_fit: validation before it, and restoring after an error."""
+"""The decorator of fit and partial_fit: validation before, and restoring after an error."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from sklearn.exceptions import DataConversionWarning
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
-# Of ``fit`` and of ``wrapper`` below. The caller of both is sklearn.base, to which warnings belong:
-# who silences scikit-learn's by ``filterwarnings("ignore", module="sklearn")`` silences these too.
+# The frames of ``fit`` and of ``wrapper`` below. Warnings are attributed to their caller in
+# sklearn.base, so that ``filterwarnings("ignore", module="sklearn")`` silences them.
 FIT_FRAMES = 3
 
 
 def fitting(method: Method) -> Method:
-    """Let scikit-learn check the parameters first, and errors leave the estimator as it was."""
+    """Check the parameters by scikit-learn first, and restore the estimator after an error."""
 
     @_fit_context(prefer_skip_nested_validation=True)
     @wraps(method)
@@ -33,9 +33,9 @@ def fitting(method: Method) -> Method:
 
 
 def column_as_vector(y: NDArray[Any]) -> NDArray[Any]:
-    """Return a column (n, 1) as a vector, with the warning that scikit-learn has for it.
+    """Return a column (n, 1) as a vector, with scikit-learn's warning.
 
-    For ``_check_data``, which ``_fit`` calls.
+    It must be called by ``_check_data``, which ``_fit`` calls, as the warning counts frames.
     """
     warnings.warn(
         "A column-vector y was passed when a 1d array was expected: its shape is "
@@ -48,7 +48,7 @@ def column_as_vector(y: NDArray[Any]) -> NDArray[Any]:
 
 @contextmanager
 def _unchanged_by_errors(estimator: BaseEstimator) -> Iterator[None]:
-    """Restore the estimator if an error comes: its parameters too, if it was fitted before."""
+    """Restore the estimator after an error, with its parameters if it was fitted before."""
     attributes = vars(estimator)
     before = attributes.copy()
     lengths = [(values, len(values)) for values in before.values() if isinstance(values, list)]
@@ -59,7 +59,7 @@ def _unchanged_by_errors(estimator: BaseEstimator) -> Iterator[None]:
     except BaseException:
         if network is not None and not np.array_equal(network.values, values):
             network.values[:] = values
-            before.pop("_optimizer", None)  # it has seen the steps that are taken back
+            before.pop("_optimizer", None)  # its state includes the steps that are undone
         for values, length in lengths:
             del values[length:]
         attributes.clear()

@@ -1,4 +1,4 @@
-"""A regressor with MLPRegressor's face."""
+"""A regressor with the interface of MLPRegressor."""
 
 from __future__ import annotations
 
@@ -35,27 +35,29 @@ def half_poisson_deviance(output: Any, target: Any, losses: Any, d_output: Any) 
 class NetworkRegressor(RegressorMixin, BaseNetwork):
     """A regressor with the parameters, attributes and methods of scikit-learn's MLPRegressor.
 
-    Below is what it has beyond; :class:`sklearn.neural_network.MLPRegressor` documents the rest.
-    X may be sparse (it is made dense), and y may have several columns. With a ``cr.MultiLoss`` the
-    columns belong to one output after the other: one column of class numbers to an output whose
-    loss takes labels, else as many as the output has. y may then be a tuple of such blocks, and
-    ``predict`` returns columns in the same order, of classes the likeliest.
+    The additional parameters are documented here, the others at
+    :class:`sklearn.neural_network.MLPRegressor`. X may be sparse (it is converted to a dense
+    array), and y may have several columns. With a ``cr.MultiLoss`` the columns are split among the
+    outputs in order: one column of class numbers for an output whose loss takes labels, else as
+    many as the output has. y may then be a tuple of such blocks, and ``predict`` returns columns in
+    the same order, with the most likely class.
 
     Parameters
     ----------
     loss : "squared_error", "poisson" or Loss
-        Or a chainrule loss of outputs and targets of shape (n, outputs), such as
-        ``cr.HuberLoss()``; or a ``cr.MultiLoss`` for a module of several outputs.
+        One of scikit-learn's losses; or a chainrule loss of outputs and targets of shape
+        (n, outputs), such as ``cr.HuberLoss()``; or a ``cr.MultiLoss`` for a module with several
+        outputs.
     activation : str, Layer, or a list of them
-        Of all hidden layers, or of each; strings are scikit-learn's, layers chainrule's.
+        The activation of all hidden layers, or of each: scikit-learn's names, or chainrule's
+        layers.
     dropout : float, or a list of them
-        The share of the outputs of all hidden layers, or of each, that is left out at random in
-        training, from 0 to below 1.
+        The dropout probability of all hidden layers, or of each, from 0 to below 1.
     module : Sequential, or a function of (n_in, n_out) that returns one
         The network, instead of ``hidden_layer_sizes`` and ``activation``. ``fit`` trains a copy,
-        from the parameters that it comes with; ``random_state`` does not change them.
+        starting from its parameters; ``random_state`` does not change them.
     dtype : "float32" or "float64"
-        What the network computes in, whatever the dtype of X.
+        The dtype of the network, whatever the dtype of X.
 
     Attributes
     ----------
@@ -65,8 +67,8 @@ class NetworkRegressor(RegressorMixin, BaseNetwork):
     Raises
     ------
     ValueError, TypeError
-        In ``fit``, as those of scikit-learn; also if ``module`` has another number of outputs. The
-        estimator is left as it was.
+        In ``fit``, as in scikit-learn; also if ``module`` has another number of outputs. The
+        estimator is not changed.
 
     Examples
     --------
@@ -181,7 +183,8 @@ class NetworkRegressor(RegressorMixin, BaseNetwork):
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_as_vector(y)
         self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
-        self.out_activation_ = "exp" if self.loss == "poisson" else "identity"
+        is_logarithm = self.loss == "poisson" or getattr(self.loss, "log_input", False)
+        self.out_activation_ = "exp" if is_logarithm else "identity"
         return X, y
 
     def _choose_loss(self) -> tuple[Any, float]:
@@ -192,14 +195,20 @@ class NetworkRegressor(RegressorMixin, BaseNetwork):
         return self.loss, 1
 
     @property
-    def _loss_share(self) -> float:
+    def _loss_factor(self) -> float:
         return 1 / self.n_outputs_ if self.loss == "squared_error" else 1.0
 
     def _check_outputs(self, shapes: tuple[Any, ...]) -> None:
         if isinstance(self.loss, MultiLoss):
             check_columns(self.loss, shapes, self.n_outputs_)
-        else:
-            super()._check_outputs(shapes)
+            return
+        loss, _ = self._choose_loss()
+        if len(shapes) == 1 and not loss.takes_labels and loss.target_shape(shapes[0]) != shapes[0]:
+            raise ValueError(
+                f"loss must compare each number of y with one output; {self.loss!r} has several "
+                "outputs for one: train module by cr.fit."
+            )
+        super()._check_outputs(shapes)
 
     def _targets(self, y: Any) -> Any:
         if isinstance(self.loss, MultiLoss):

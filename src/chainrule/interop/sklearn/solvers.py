@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from chainrule.interop.scipy import objective
+from chainrule.interop.sklearn.build import weights_of
 from chainrule.interop.sklearn.fitted import FittedNetwork
 from chainrule.interop.sklearn.fitting import FIT_FRAMES
-from chainrule.models.data_set import rows_a_step
+from chainrule.models.data_set import rows_per_step
 from chainrule.optimizers import SGD, Adam, Optimizer
 from chainrule.training import fit
 from chainrule.training.callbacks import Callback, Training
@@ -46,15 +47,15 @@ def fit_epochs(
     epochs: int,
     seed: int,
 ) -> bool:
-    """Train with mini-batches; return whether it ended before the epochs were over."""
+    """Train with mini-batches; return whether the training ended before the last epoch."""
     rows, wanted = len(X), estimator.batch_size
     batch = min(200, rows)
     if wanted != "auto":
-        batch = rows_a_step(wanted, rows, stacklevel=FIT_FRAMES + 2)
+        batch = rows_per_step(wanted, rows, stacklevel=FIT_FRAMES + 2)
     weight = 1.0 if sample_weight is None else float(np.mean(sample_weight))
     decay = estimator.alpha / (batch * weight)
     optimizer = estimator._optimizer
-    optimizer.weight_decay = {"*.weight": decay} if estimator.coefs_ else 0.0
+    optimizer.weight_decay = dict.fromkeys(weights_of(estimator.network_), decay) or 0.0
     watch = _Watch(estimator, rows, -(-rows // batch), decay, validation)
     interrupted, failure = False, None
     try:
@@ -104,7 +105,7 @@ class _Watch(Callback):
         validation: tuple[Any, Any, Any] | None,
     ) -> None:
         self.estimator, self.rows, self.decay = estimator, rows, decay
-        self.middle = (steps - 1) / (2 * steps)  # of the points that an epoch's steps begin at
+        self.middle = (steps - 1) / (2 * steps)  # the mean position of an epoch's steps in it
         self.validation, self.converged = validation, False
         self.best = estimator.network_.values.copy()
         self.changes_rate = estimator.solver == "sgd" and estimator.learning_rate == "invscaling"
@@ -112,39 +113,39 @@ class _Watch(Callback):
 
     def next_epoch(self, epoch: int) -> float:
         estimator = self.estimator
-        # A penalty of less than tol decides nothing, so that it need not be known of each epoch.
+        # A penalty of less than tol has no effect on convergence, so it may be interpolated.
         if self.validation is not None or self.changes_rate or self.penalty > estimator.tol:
             return epoch + 1
-        # The epoch that may be the last, if none until then is better.
+        # The first epoch that may be the last one, if none until then is better.
         patience: float = estimator.n_iter_no_change - estimator._no_improvement_count
         return epoch + patience + 1
 
     def on_epoch_end(self, training: Training) -> None:
         losses = training.history.loss[self.estimator.n_iter_ :]
         before, self.penalty = self.penalty, self.estimator._penalty(self.decay)
-        # Of epochs that ran together, only the last one's weights are known.
+        # Of epochs that ran in one call, only the weights after the last one are known.
         for number, loss in enumerate(losses):
-            share = (number + self.middle) / len(losses)
-            self._check_epoch(loss, (1 - share) * before + share * self.penalty, training)
+            position = (number + self.middle) / len(losses)
+            self._check_epoch(loss, (1 - position) * before + position * self.penalty, training)
 
     def _check_epoch(self, loss: float, penalty: float, training: Training) -> None:
         estimator = self.estimator
         estimator.n_iter_ += 1
         estimator.t_ += self.rows
-        estimator.loss_ = loss * estimator._loss_share + penalty
+        estimator.loss_ = loss * estimator._loss_factor + penalty
         estimator.loss_curve_.append(estimator.loss_)
         better = self._loss_is_better() if self.validation is None else self._score_is_better()
         estimator._no_improvement_count = 0 if better else estimator._no_improvement_count + 1
         if self.changes_rate:
-            # A smaller share has no effect, but the velocity below could become too large.
+            # A limit: smaller factors have no effect, but make the rescaled velocity too large.
             least = float(np.finfo(estimator.dtype).eps) ** 2
-            share = max((estimator.t_ + 1) ** -estimator.power_t, least)
-            _set_rate(training, estimator.learning_rate_init * share)
+            factor = max((estimator.t_ + 1) ** -estimator.power_t, least)
+            _set_rate(training, estimator.learning_rate_init * factor)
         if estimator._no_improvement_count > estimator.n_iter_no_change:
             self._give_up(training)
 
     def note_divergence(self) -> None:
-        """Note an epoch in which the loss was not finite."""
+        """Record an epoch in which the loss was not finite."""
         estimator = self.estimator
         estimator.n_iter_ += 1
         estimator.loss_ = nan
@@ -229,7 +230,7 @@ def fit_lbfgs(
             stacklevel=FIT_FRAMES + 2,
         )
     penalty = 0.5 * float((decay * result.x) @ result.x)
-    estimator.loss_ = (float(result.fun) - penalty) * estimator._loss_share + penalty
+    estimator.loss_ = (float(result.fun) - penalty) * estimator._loss_factor + penalty
     with np.errstate(over="ignore"):
         params = result.x.astype(net.dtype)
     if not np.isfinite(params).all():
@@ -241,7 +242,6 @@ def _weights_mask(estimator: FittedNetwork) -> NDArray[np.float64]:
     """Return 1 where a parameter is a weight, which the penalty is on, and 0 elsewhere."""
     twin = estimator.network_.copy("float64")
     twin.params[:] = 0.0
-    for name, view in twin.parameters().items():
-        if name.endswith("weight"):
-            view[...] = 1.0
+    for view in weights_of(twin).values():
+        view[...] = 1.0
     return twin.params

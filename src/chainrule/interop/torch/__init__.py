@@ -6,8 +6,11 @@ from typing import Any
 
 from chainrule.interop.torch.state_dict import from_state_dict, save_state_dict, to_state_dict
 from chainrule.models.sequential import Sequential, check_network
+from chainrule.utils.public import listing
 
 __all__ = ["as_torch", "from_state_dict", "save_state_dict", "to_state_dict"]
+
+__dir__ = listing(__all__)
 
 
 def as_torch(net: Sequential) -> Any:
@@ -15,10 +18,10 @@ def as_torch(net: Sequential) -> Any:
 
     Its parameters are views of the network's memory, with PyTorch's names and shapes: an update by
     an optimizer of either library changes both. chainrule computes the gradients by the parameters
-    and by x; as everywhere in PyTorch, they are accumulated. Each forward pass has its own memory
-    until its backward pass is done, so there may be several forward passes before a backward pass,
-    and changes of the parameters in between have no effect on it. ``torch.compile`` compiles the
-    model around it, and under ``torch.autocast`` it computes in its own dtype.
+    and by x, which PyTorch accumulates as usual. Each forward pass has its own memory until its
+    backward pass, so there may be several forward passes before a backward pass, and changes of the
+    parameters in between have no effect on it. ``torch.compile`` compiles the model around it, and
+    under ``torch.autocast`` it computes in its own dtype.
 
     Parameters
     ----------
@@ -33,13 +36,13 @@ def as_torch(net: Sequential) -> Any:
     Raises
     ------
     TypeError
-        If net is no network; and later, if the module is to get another dtype or device.
+        If net is not a network; and later, if the module's dtype or device is changed.
     ImportError
         Without torch.
     RuntimeError
-        Later, for what does not go through it: second derivatives, ``torch.func``, forward mode,
+        Later, for unsupported uses: second derivatives, ``torch.func``, forward mode,
         ``torch.export`` and ``torch.jit``; and in training mode, if the network has a
-        :class:`Dropout`, which leaves nothing out here.
+        :class:`Dropout`, which draws no masks here.
 
     Examples
     --------

@@ -19,12 +19,12 @@ from chainrule.models.sequential import Sequential
 
 
 class NetworkModule(torch.nn.Module):
-    """What :func:`chainrule.interop.torch.as_torch` returns."""
+    """The module that :func:`chainrule.interop.torch.as_torch` returns."""
 
     def __init__(self, net: Sequential) -> None:
         super().__init__()
         self.net = net
-        self._own: list[tuple[torch.nn.Module, str]] = []  # where each parameter lies
+        self._own: list[tuple[torch.nn.Module, str]] = []  # the module and name of each parameter
         self._addresses: list[int] = []
         by_parameter: dict[str, torch.nn.Parameter] = {}
         views = net.parameters()
@@ -61,25 +61,25 @@ class NetworkModule(torch.nn.Module):
         parameters = [getattr(module, name) for module, name in self._own]
         if [parameter.data_ptr() for parameter in parameters] != self._addresses:
             raise RuntimeError(
-                "The module's parameters are not the network's memory any more; make another "
-                "module by as_torch, and change parameters in place (as load_state_dict does)."
+                "The module's parameters no longer share the network's memory; make another module "
+                "by as_torch, and change parameters in place (as load_state_dict does)."
             )
         if self.training and self.net.graph.differs_in_training:
             raise RuntimeError(
-                "Dropout inside a network has no masks here, and BatchNorm no statistics of the "
-                "batch: call eval() on the module, where they do what they do in predict, or put "
-                "PyTorch's own layers beside it."
+                "Dropout inside a network draws no masks here, and BatchNorm has no statistics of "
+                "the batch: call eval() on the module, where they do what they do in predict, or "
+                "use PyTorch's own layers outside the network."
             )
         if not torch.is_grad_enabled() or not any(t.requires_grad for t in (x, *parameters)):
             return _tensors(self.net.predict(_array(x)))
         return _Forward.apply(self.net, x, *parameters)
 
     def __prepare_scriptable__(self) -> Any:
-        """Refuse ``torch.jit.script``, which asks for this."""
+        """Refuse ``torch.jit.script``, which calls this method."""
         raise RuntimeError(NOT_TRACED)
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
-        """Refuse what would move the parameters, such as ``double()``, before it does."""
+        """Refuse methods that would replace the parameters, such as ``double()``."""
         before = torch.from_numpy(np.empty(0, self.net.dtype))
         after = fn(before)
         if (after.dtype, after.device, after.is_shared()) != (before.dtype, before.device, False):
@@ -90,7 +90,7 @@ class NetworkModule(torch.nn.Module):
         return super()._apply(fn, recurse)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Make a copy from a copy of the network, whose memory its parameters share."""
+        """Copy or pickle the network; the new module's parameters are views of its memory."""
         trained = [parameter.requires_grad for parameter in self.parameters()]
         return _rebuilt, (self.net, self.training, trained)
 
@@ -123,8 +123,8 @@ class _Forward(torch.autograd.Function):
 class _Backward(torch.autograd.Function):
     """The backward pass as a function in PyTorch's graph, so that second derivatives are an error.
 
-    It takes the inputs, too. With ``once_differentiable`` instead, ``torch.autograd.grad`` by the
-    inputs would return a second derivative of 0, without an error.
+    The inputs are arguments too: with ``once_differentiable`` instead, ``torch.autograd.grad`` by
+    the inputs would return a second derivative of 0 without an error.
     """
 
     @staticmethod
@@ -140,7 +140,7 @@ class _Backward(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *d_gradients: torch.Tensor) -> Any:
         raise RuntimeError(
-            "Second derivatives do not go through a chainrule network; cr.hvp, cr.hessian, "
+            "PyTorch cannot compute second derivatives of a chainrule network; cr.hvp, cr.hessian, "
             "cr.hessian_x and cr.input_derivatives compute them."
         )
 
@@ -153,19 +153,19 @@ NOT_TRACED = (
 
 
 def _refuse_transforms(*tensors: torch.Tensor) -> None:
-    """Raise RuntimeError under what would see nothing of the network, or a constant."""
+    """Raise RuntimeError under transforms that would treat the output as a constant."""
     if torch.jit.is_tracing() or torch.compiler.is_compiling():
         raise RuntimeError(NOT_TRACED)
-    # PyTorch has no public names for these questions, save the last.
+    # PyTorch has no public functions for these checks, except the last.
     if (
         torch._C._are_functorch_transforms_active()
         or any(map(torch._C._functorch.is_legacy_batchedtensor, tensors))
         or any(unpack_dual(tensor).tangent is not None for tensor in tensors)
     ):
         raise RuntimeError(
-            "torch.func (grad, vmap, jvp, ...), forward mode and batched gradients do not go "
-            "through a chainrule network: take torch.autograd.grad or backward() around it, or "
-            "cr.vjp, cr.jvp, cr.jacobian and cr.per_sample_grad of the network."
+            "torch.func (grad, vmap, jvp, ...), forward mode and batched gradients do not support "
+            "a chainrule network: use torch.autograd.grad or backward(), or cr.vjp, cr.jvp, "
+            "cr.jacobian and cr.per_sample_grad of the network."
         )
 
 

@@ -9,7 +9,6 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from chainrule.layers import Linear
 from chainrule.models.errors import ModelFileError
 from chainrule.models.sequential import Sequential, check_network
 from chainrule.utils import arrays
@@ -26,29 +25,28 @@ class ParameterPlace(NamedTuple):
         For PyTorch.
     parameter : str
         The network's name for it.
-    is_transposed : bool
+    axes : tuple of int, or None
+        The order of the network's axes in PyTorch, if it differs.
     is_count : bool
         Whether PyTorch has it as an integer.
     """
 
     name: str
     parameter: str
-    is_transposed: bool = False
+    axes: tuple[int, ...] | None = None
     is_count: bool = False
 
     def transposed(self, array: FloatArray) -> FloatArray:
-        """Return a view in the other layout: a linear layer's weight is (in, out) or (out, in)."""
-        return array.T if self.is_transposed else array
+        """Return a view of the network's array with the axes in PyTorch's order."""
+        return array if self.axes is None else array.transpose(self.axes)
 
 
 def places_of(net: Sequential) -> list[ParameterPlace]:
     """Return the places of all parameters of the network, without its buffers."""
     return [
-        ParameterPlace(
-            f"{node.path}.{name}", f"{node.owner}.{name}", isinstance(node.layer, Linear)
-        )
+        ParameterPlace(f"{node.path}.{name}", f"{node.owner}.{name}", parameter.torch_axes)
         for node in net.graph.nodes
-        for name in node.layer.parameters()
+        for name, parameter in node.layer.parameters().items()
     ]
 
 
@@ -88,9 +86,9 @@ def to_state_dict(
     Returns
     -------
     dict
-        Parameters and buffers, by names as a ``torch.nn.Sequential`` of the same layers has them,
-        such as ``"0.weight"``; weights of linear layers have shape (out, in). For a model with
-        other names in the same order:
+        Parameters and buffers, with the names of a ``torch.nn.Sequential`` of the same layers, such
+        as ``"0.weight"``; weights of linear layers have shape (out, in). For a model with other
+        names in the same order:
         ``dict(zip(model.state_dict(), to_state_dict(net).values()))``.
 
     Raises
@@ -98,7 +96,7 @@ def to_state_dict(
     TypeError, ValueError
         If net is no network, or there is no such framework.
     ImportError
-        If torch is asked for and is not there.
+        If ``framework`` is "torch" and torch is not installed.
 
     Examples
     --------
@@ -125,7 +123,7 @@ def to_state_dict(
 
 
 def save_state_dict(net: Sequential, path: str | os.PathLike[str]) -> None:
-    """Write what :func:`to_state_dict` returns into a safetensors file, without torch.
+    """Write the parameters as in :func:`to_state_dict` into a safetensors file, without torch.
 
     PyTorch reads it with ``safetensors.torch.load_file``.
 
@@ -133,7 +131,7 @@ def save_state_dict(net: Sequential, path: str | os.PathLike[str]) -> None:
     ----------
     net : Sequential
     path : path of the file
-        One that is there is replaced, whole.
+        An existing file is replaced atomically.
 
     Raises
     ------
@@ -162,11 +160,10 @@ def save_state_dict(net: Sequential, path: str | os.PathLike[str]) -> None:
 def from_state_dict(net: Sequential, state: Mapping[str, Any] | str | os.PathLike[str]) -> None:
     """Copy the parameters and buffers of a PyTorch model of the same layers into the network.
 
-    Names are those of a ``torch.nn.Sequential`` of the same layers (``"0.weight"``), perhaps with
-    a prefix that all have (``"layers.0.weight"``). If they are others, parameters are taken in
-    their order, and each must have the kind (``weight``, ``bias``) and shape that comes next. A
-    file does not keep an order: names must then differ in their numbers only, as those of
-    ``fc1.weight`` and ``fc2.weight`` do.
+    Names are those of a ``torch.nn.Sequential`` of the same layers (``"0.weight"``), optionally
+    with a common prefix (``"layers.0.weight"``). Other names are matched in order, and each must
+    have the kind (``weight``, ``bias``) and shape of the network's next parameter. A file has no
+    order: names must then differ in their numbers only, as ``fc1.weight`` and ``fc2.weight`` do.
 
     Parameters
     ----------
@@ -213,7 +210,7 @@ def from_state_dict(net: Sequential, state: Mapping[str, Any] | str | os.PathLik
     _check_shared(net, values)
     for name, value in values.items():
         expected[name][...] = value
-    net.outdate_forward("from_state_dict")
+    net.invalidate_forward("from_state_dict")
 
 
 def _read(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -227,7 +224,7 @@ def _read(path: str | os.PathLike[str]) -> dict[str, Any]:
     except SafetensorError as error:
         raise ModelFileError(f"{path} is no safetensors file, or a damaged one: {error}") from None
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
-        # One of a type that NumPy does not have, or an empty one of a shape that it cannot have.
+        # Its dtype is not one of NumPy's, or it is empty with a shape that NumPy cannot represent.
         raise ModelFileError(f"{path} has a tensor that is not readable: {error}") from None
 
 
@@ -254,8 +251,8 @@ def _matched(net: Sequential, names: list[str], *, ordered: bool) -> dict[str, s
         if len({re.sub(r"\d+", "#", name.rpartition(".")[0]) for name in names}) > 1:
             raise ValueError(
                 f"The file's names, {_listed(names)}, are not those of the network, "
-                f"{_listed(expected)}, and do not tell their order: give a dict in the layers' "
-                "order."
+                f"{_listed(expected)}, and do not determine their order: give a dict in the "
+                "layers' order."
             )
     if list(map(_kind, names)) != list(map(_kind, expected)):
         missing = [name for name in expected if name not in names]
@@ -268,7 +265,7 @@ def _matched(net: Sequential, names: list[str], *, ordered: bool) -> dict[str, s
 
 
 def _prefixes(names: list[str]) -> list[str]:
-    """Return what all names may have in front, nothing first."""
+    """Return the common prefixes of all names, the empty one first."""
     first = names[0] if names else ""
     prefixes = ["", *(first[: i + 1] for i, letter in enumerate(first) if letter == ".")]
     return [prefix for prefix in prefixes if all(name.startswith(prefix) for name in names)]
@@ -279,18 +276,18 @@ def _kind(name: str) -> str:
 
 
 def _place_in_order(name: str) -> tuple[list[int], bool, str]:
-    """Return what sorts names by their numbers, a layer's weight before its bias."""
+    """Return the key to sort names by their numbers, a layer's weight before its bias."""
     return [int(number) for number in re.findall(r"\d+", name)], _kind(name) != "weight", name
 
 
 def _listed(names: list[str]) -> str:
-    """Return a few names as a message shows them."""
+    """Return the first names as text for a message."""
     few = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
     return few or "nothing"
 
 
 def _check_shared(net: Sequential, values: Mapping[str, FloatArray]) -> None:
-    """Raise ValueError if a shared parameter has another value in another place."""
+    """Raise ValueError if a shared parameter has different values in its places."""
     for place in _values_of(net):
         name, owner = place.name, place.parameter
         if name in values and not np.array_equal(values[name], values[owner]):

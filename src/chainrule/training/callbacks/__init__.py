@@ -1,4 +1,4 @@
-"""What to do while a training runs: a base class, and the callbacks that people mostly want."""
+"""Callbacks for :func:`chainrule.fit`: the base class, and those for common tasks."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -7,6 +7,7 @@ from chainrule.training.callbacks.callback import Callback, Training
 from chainrule.training.callbacks.callback import Callbacks as Callbacks
 from chainrule.training.callbacks.callback import State as State
 from chainrule.training.callbacks.callback import check_state as check_state
+from chainrule.utils.public import listing
 
 if TYPE_CHECKING:
     from chainrule.training.callbacks.csv_logger import CSVLogger
@@ -25,6 +26,8 @@ __all__ = [
     "Training",
 ]
 
+__dir__ = listing(__all__)
+
 _MODULES = {  # loaded on first use
     "CSVLogger": "csv_logger",
     "EarlyStopping": "early_stopping",
@@ -39,8 +42,3 @@ def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return getattr(import_module(f"chainrule.training.callbacks.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    """Name the callbacks before their first use, too."""
-    return sorted({*globals(), *__all__})

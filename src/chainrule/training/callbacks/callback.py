@@ -1,4 +1,4 @@
-"""The base class of callbacks, and the Training object that their methods are given."""
+"""The base class of callbacks, and the Training object that is passed to their methods."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ class Training:
     ----------
     network, loss, optimizer : Sequential, Loss, Optimizer
     history : History
-        Filled so far.
+        The history until now.
     X, y, sample_weight : arrays
         The checked training data: y as the loss takes it, a tuple for several outputs;
-        sample_weight None if all rows count the same. Of an iterable's, the first batch.
+        sample_weight is None without weights. For an iterable, they are its first batch.
     batch_size, epochs, backend : int, int, str
-        As asked for; of an iterable, the first batch's rows.
+        As passed to ``fit``; for an iterable, batch_size is the rows of the first batch.
     epoch, step : int
-        How many were finished, in this training.
+        The numbers of finished epochs and steps in this training.
     interruption : Interruption
         Whether Ctrl-C was pressed.
-    figure_names : tuple of str
-        What :meth:`History.latest` has after each epoch.
+    metric_names : tuple of str
+        The names in :meth:`History.latest` after each epoch.
     average : ExponentialMovingAverage or None
-        What follows the parameters.
+        The average of the parameters.
     error : BaseException or None
-        In :meth:`Callback.on_fit_end`, what ended the training, if it was an exception.
+        In :meth:`Callback.on_fit_end`, the exception that ended the training, if any.
     """
 
     network: Sequential
@@ -63,26 +63,26 @@ class Training:
     epochs: int
     backend: str
     interruption: Interruption
-    figure_names: tuple[str, ...] = ("loss", "lr")
+    metric_names: tuple[str, ...] = ("loss", "lr")
     average: ExponentialMovingAverage | None = field(default=None, repr=False)
     epoch: int = field(default=0, init=False)
     step: int = field(default=0, init=False)
     error: BaseException | None = field(default=None, init=False, repr=False)
-    _asked_to_stop: bool = field(default=False, init=False, repr=False)
+    _stop_requested: bool = field(default=False, init=False, repr=False)
 
     @property
-    def asked_to_stop(self) -> bool:
-        """Whether a callback asked the training to end."""
-        return self._asked_to_stop
+    def stop_requested(self) -> bool:
+        """Whether a callback has called :meth:`stop`."""
+        return self._stop_requested
 
     def stop(self) -> None:
-        """Ask the training to end before its next step."""
-        self._asked_to_stop = True
+        """End the training before its next step."""
+        self._stop_requested = True
 
     @property
     def stopped(self) -> bool:
-        """Whether the training ends before its next step, asked by a callback or by Ctrl-C."""
-        return self._asked_to_stop or self.interruption.requested
+        """Whether the training ends before its next step, because of a callback or Ctrl-C."""
+        return self._stop_requested or self.interruption.requested
 
     def probe(self, rows: int) -> tuple[NDArray[Any], Any, FloatArray | None]:
         """Return (X, y, sample_weight) of up to ``rows`` rows, evenly spaced: always the same."""
@@ -95,17 +95,17 @@ class Training:
 
 
 class Callback:
-    """Something to do while :func:`fit` runs: a subclass says what, in one method or several.
+    """Base class of callbacks for :func:`fit`; a subclass implements one or several methods.
 
-    Each method is given the :class:`Training`. Callbacks look, may ask to stop, and may set the
-    optimizer's numbers, such as ``training.optimizer.lr``, for the steps that follow. The
-    parameters are the training's own until :meth:`on_fit_end`.
+    The methods are given the :class:`Training`. They may read it, stop it, and set the optimizer's
+    hyperparameters, such as ``training.optimizer.lr``, for the following steps. They must not
+    change the parameters before :meth:`on_fit_end`.
 
     Attributes
     ----------
     every : int or None
-        :meth:`on_steps` comes after each ``every`` steps; None: never. Compiled code, which does
-        many steps in a call, ends its calls there.
+        The number of steps between two calls of :meth:`on_steps`; None for no calls. Compiled code,
+        which makes many steps in a call, returns at each of them.
 
     Examples
     --------
@@ -128,24 +128,24 @@ class Callback:
     every: int | None = None
 
     def on_fit_begin(self, training: Training) -> None:
-        """Do something before the first step."""
+        """Handle the start of the training: called before the first step."""
 
     def on_steps(self, training: Training) -> None:
-        """Do something after steps, as often as ``every`` says."""
+        """Handle finished steps: called after each ``every`` steps."""
 
     def on_epoch_end(self, training: Training) -> None:
-        """Do something after each epoch and its validation.
+        """Handle a finished epoch: called after each epoch and its validation.
 
-        Where no callback has this method, or :meth:`next_epoch` says so, short epochs run together
-        in one compiled call.
+        If no callback has this method, or :meth:`next_epoch` allows it, several short epochs run in
+        one compiled call.
         """
 
     def on_fit_end(self, training: Training) -> None:
-        """Do something at the end, however it came.
+        """Handle the end of the training, in any case.
 
-        It comes once for each :meth:`on_fit_begin` that has returned: after the last step, after
-        Ctrl-C, and after an error, which ``training.error`` then holds. If it raises an exception
-        of its own, the other callbacks are told all the same.
+        It is called once for each :meth:`on_fit_begin` that has returned: after the last step,
+        after Ctrl-C, and after an error, which is ``training.error``. If it raises an exception,
+        the other callbacks are still called.
         """
 
     def state_dict(self) -> State:
@@ -157,22 +157,22 @@ class Callback:
         return {}
 
     def load_state_dict(self, state: State) -> None:
-        """Go on from what :meth:`state_dict` returned: comes after :meth:`on_fit_begin`.
+        """Restore the state from :meth:`state_dict`; called after :meth:`on_fit_begin`.
 
-        A callback that starts afresh with each training resets its state in :meth:`on_fit_begin`,
-        where ``training.epoch`` is 0.
-        A ValueError says that it does not fit; the training is left as it was then.
+        A callback whose state belongs to one training resets it in :meth:`on_fit_begin`, if
+        ``training.epoch`` is 0. Raise ValueError if the state does not fit: the training is then
+        not changed.
         """
 
     def next_step(self, step: int) -> float:
-        """Return after which step to call :meth:`on_steps` next; a fraction is rounded up.
+        """Return the step after which to call :meth:`on_steps` next; a fraction is rounded up.
 
-        One that is not later than ``step`` means: whenever the training pauses anyway.
+        If it is not later than ``step``, the method is called whenever compiled code returns.
         """
         return inf if self.every is None else step - step % self.every + self.every
 
     def next_epoch(self, epoch: int) -> float:
-        """Return after which epoch to call :meth:`on_epoch_end` next, at the latest."""
+        """Return the epoch after which to call :meth:`on_epoch_end` next, at the latest."""
         return epoch + 1
 
 
@@ -258,14 +258,14 @@ class Callbacks:
                     TypeError,
                     ValueError,
                 ) as error:
-                    raise ValueError(f"{name} cannot go on from its state: {error}") from error
+                    raise ValueError(f"{name} cannot be resumed from its state: {error}") from error
         if states:
             raise ValueError(f"There is a state of {', '.join(states)}, but no such callback.")
         self._due = [self._next_step(callback) for callback in self._callbacks]
         self._look_ahead()
 
     def _named(self) -> dict[str, Callback]:
-        """Return each with its class's name, and a number where there are several."""
+        """Return the callbacks by their classes' names, with a number if there are several."""
         named: dict[str, Callback] = {}
         for callback in self._callbacks:
             kind, number = type(callback).__name__, 1
@@ -335,7 +335,7 @@ class Callbacks:
                 else:
                     kind = type(callback).__name__
                     first.add_note(f"Then {kind}'s on_fit_end raised {raised!r}.")
-        self.training.error = None  # its traceback refers to the training, and would keep it
+        self.training.error = None  # its traceback refers to the training: a reference cycle
         if error is None and first is not None:
             raise first
 

@@ -8,11 +8,11 @@ from chainrule.training.callbacks.epoch_log import EpochLog
 class CSVLogger(EpochLog):
     """Write a row of metrics after each epoch, under a row with their names.
 
-    The first column is the epoch, from 1, the last one its time in seconds. Numbers are written so
-    that reading them gives the same bits. An older file is overwritten after the first epoch; a
-    resumed training goes on in it, where what a killed run has left unfinished at its end is taken
-    away. Rows that cannot be written, as on a full disk, are a warning, once in a training; they
-    are tried again with the next one.
+    The first column is the epoch, from 1, the last one its time in seconds. Numbers are written
+    with all digits. An existing file is overwritten after the first epoch; a resumed training
+    continues it, after removing an incomplete last row of a killed run. If a row cannot be written,
+    as on a full disk, there is one warning in a training, and the row is tried again with the next
+    one.
 
     Parameters
     ----------

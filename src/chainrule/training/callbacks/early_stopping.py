@@ -1,4 +1,4 @@
-"""EarlyStopping: ends a training that gets no better."""
+"""EarlyStopping: ends a training that no longer improves."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 
 from chainrule.training.callbacks.callback import Callback, Training
 from chainrule.training.callbacks.monitor import Monitor
-from chainrule.utils.arguments import integer
+from chainrule.utils.arguments import flag, integer
 from chainrule.utils.arrays import FloatArray, all_finite
 
 
 class EarlyStopping(Callback):
-    """Stop when a metric has not become better for some epochs, and go back to the best weights.
+    """Stop when a metric has not improved for some epochs, and restore the best parameters.
 
     Parameters
     ----------
@@ -21,17 +21,17 @@ class EarlyStopping(Callback):
         ``"validation_loss"``, ``"validation_accuracy"``, ``"loss"``, or ``"validation_"`` and the
         name of one of ``fit``'s metrics.
     patience : int
-        How many epochs in a row may bring nothing better, at least 1.
+        The number of epochs without an improvement after which the training stops, at least 1.
     min_delta : float
-        What is better by no more than this does not count; 0 or more.
+        Smaller improvements do not count; 0 or more.
     mode : "min" or "max", optional
-        Whether smaller or larger values are better. By default, as the metric's name says: losses,
-        errors (also "mae", "rmse", "deviance", "nll") go down, accuracies and scores (also "r2",
-        "f1", "auc", "precision") go up.
+        Whether smaller or larger values are better. By default, it is deduced from the metric's
+        name: "min" for losses and errors (also "mae", "rmse", "deviance", "nll"), "max" for
+        accuracies and scores (also "r2", "f1", "auc", "precision").
     restore_best : bool
-        Whether the network has the best epoch's parameters and buffers at the end, however it came:
-        also by Ctrl-C, after the last epoch, or after an error, such as a :class:`NonFiniteError`.
-        The optimizer's state stays that of the last step.
+        Whether the best epoch's parameters and buffers are restored at the end: also after Ctrl-C,
+        after the last epoch, and after an error, such as a :class:`NonFiniteError`. The optimizer's
+        state stays that of the last step.
 
     Attributes
     ----------
@@ -40,12 +40,12 @@ class EarlyStopping(Callback):
     best_epoch : int
         Its epoch, counted from 1; 0 before the first.
     stopped_epoch : int or None
-        After which epoch it stopped the training.
+        The epoch after which it stopped the training.
 
     Raises
     ------
     ValueError
-        If an argument is out of range, or there is no ``mode`` and the name does not say which.
+        If an argument is out of range, or ``mode`` is required and not given.
 
     References
     ----------
@@ -77,7 +77,7 @@ class EarlyStopping(Callback):
     ) -> None:
         self._monitor = Monitor(monitor, mode, min_delta)
         self.patience = integer(patience, "patience", least=1)
-        self.restore_best = bool(restore_best)
+        self.restore_best = flag(restore_best, "restore_best")
         self._forget()
 
     def _forget(self) -> None:
@@ -108,7 +108,7 @@ class EarlyStopping(Callback):
         if self._best_values is None:
             return
         training.network.values[:] = self._best_values
-        training.network.outdate_forward("EarlyStopping")
+        training.network.invalidate_forward("EarlyStopping")
         if training.error is not None:
             training.error.add_note(f"EarlyStopping restored the best epoch, {self.best_epoch}.")
 
@@ -131,7 +131,7 @@ class EarlyStopping(Callback):
         params = state.get("best_params")
         if params is not None:
             if (params.shape, params.dtype) != (self._shape, self._dtype) or not all_finite(params):
-                raise ValueError("best_params are not such as the network's.")
+                raise ValueError("best_params do not have the network's shape and dtype.")
             self._best_values = np.array(params)
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""A text file with a line an epoch, that survives the death of the process that writes it."""
+"""A text file with a line for each epoch, which stays valid if the process is killed."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from chainrule.utils.files import open_special
 class EpochLog(FileCallback):
     """Write a line after each epoch.
 
-    A line is handed to the system before the next epoch begins; what cannot be written is kept, and
-    goes before the next line. A training that is resumed goes on in the same file: a half-written
-    last line, and lines of epochs that come again, are taken away.
+    A line is written before the next epoch begins. Text that cannot be written is retained, and
+    written before the next line. A resumed training continues the same file: an incomplete last
+    line, and lines of epochs that are repeated, are removed.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -37,11 +37,11 @@ class EpochLog(FileCallback):
 
     @abstractmethod
     def epoch_of(self, line: str) -> int:
-        """Return a line's epoch, 0 for the header; ValueError if the line is none of ours."""
+        """Return a line's epoch, 0 for the header; ValueError if it is not a line of this log."""
 
     def on_fit_begin(self, training: Training) -> None:
         super().on_fit_begin(training)
-        self._names = ("epoch", *training.figure_names, "seconds")
+        self._names = ("epoch", *training.metric_names, "seconds")
         special = open_special(self.path)
         kept = self._lines_until(training.epoch) if training.epoch and special is None else b""
         header = self.header(self._names).encode()
@@ -49,8 +49,8 @@ class EpochLog(FileCallback):
             raise ValueError(f"{self.path} is a log of other metrics than {self._names}.")
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._file = FileIO(os.fspath(self.path), "a") if special is None else FileIO(special, "w")
-        # Only the first line cuts off what is not to be kept: no older file is lost where another
-        # callback refuses the training.
+        # The file is truncated when the first line is written, not here: if another callback
+        # refuses the training, an older file is not lost.
         self._older = None if special is not None else len(kept)
         self._pending = b"" if kept else header
 
@@ -59,7 +59,7 @@ class EpochLog(FileCallback):
         if self._older is not None:
             self._file.truncate(self._older)
             self._older = None
-        while self._pending:  # a disk that becomes full takes a part of it
+        while self._pending:  # a disk that becomes full may accept a part of it
             self._pending = self._pending[self._file.write(self._pending) or 0 :]
 
     def _lines_until(self, epoch: int) -> bytes:
@@ -91,7 +91,7 @@ class EpochLog(FileCallback):
                 self.attempt(self._write)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out the file, which is of a training that is over, or of this process."""
+        """Leave out the file, which belongs to this process."""
         return self.__dict__ | {"_file": None}
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""What callbacks have in common that write files while a training runs."""
+"""The base class of callbacks that write files."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from chainrule.training.callbacks.callback import Callback, Training
 class FileCallback(Callback):
     """A callback that writes files.
 
-    What cannot be written before the first step is an error. Later, as on a disk that has become
-    full, it is a warning, once in a training, which goes on.
+    If a file cannot be written before the first step, that is an error. Later, as on a disk that
+    has become full, there is one warning, and the training continues.
     """
 
     _has_warned = False
@@ -21,17 +21,17 @@ class FileCallback(Callback):
         self._has_warned = False
 
     def attempt(self, write: Callable[[], object]) -> bool:
-        """Call ``write``, and return whether that went well."""
+        """Call ``write``, and return whether it succeeded."""
         try:
             write()
         except OSError as error:
-            if error.errno is None:  # not the system's: a handler of a signal has raised it
+            if error.errno is None:  # a signal handler raised it
                 raise
             if not self._has_warned:
                 self._has_warned = True
                 warnings.warn(
-                    f"{self!r} could not write: {error}. The training goes on, and it is tried "
-                    "again.",
+                    f"{self!r} could not write: {error}. The training continues, and writing is "
+                    "tried again.",
                     RuntimeWarning,
                     stacklevel=2,
                 )

@@ -1,4 +1,4 @@
-"""JSONLLogger: a training's metrics for other programs."""
+"""JSONLLogger: a training's metrics as JSON lines."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from chainrule.training.callbacks.epoch_log import EpochLog
 class JSONLLogger(EpochLog):
     """Write a JSON object on a line of its own after each epoch.
 
-    Its keys are ``epoch``, from 1, the names of the metrics, and ``seconds``; what is not finite is
-    ``null``. What :class:`CSVLogger` says of an older file and of resuming holds here too.
+    Its keys are ``epoch``, from 1, the names of the metrics, and ``seconds``; values that are not
+    finite are ``null``. Existing files and resuming are treated as in :class:`CSVLogger`.
 
     Parameters
     ----------

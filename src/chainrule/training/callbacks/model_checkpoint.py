@@ -11,29 +11,31 @@ from chainrule.models.sequential import Sequential
 from chainrule.training.callbacks.callback import Training
 from chainrule.training.callbacks.file_callback import FileCallback
 from chainrule.training.callbacks.monitor import Monitor
+from chainrule.utils.arguments import flag
 from chainrule.utils.files import check_writable, is_special
 
 
 class ModelCheckpoint(FileCallback):
     """Save the network after each epoch that is the best so far, or after each.
 
-    Each file is what :meth:`Sequential.save` writes, whole or not there; :func:`load` reads it. A
-    path that cannot be written to is an error before the first step; a file that cannot be written
-    later, as on a full disk, is a warning, once in a training.
+    Files are written atomically by :meth:`Sequential.save`, and :func:`load` reads them. If a path
+    cannot be written to before the first step, that is an error; later, as on a full disk, there is
+    one warning in a training.
 
-    The same object in another training goes on: it keeps its best, whose file it would overwrite.
+    If the same object is used in another training, it keeps its best value, whose file it would
+    overwrite.
 
     Parameters
     ----------
     path : path
-        Where to. Braces stand for the epoch, from 1, and for the training's metrics:
+        The file. Braces are replaced by the epoch, from 1, and by the training's metrics:
         ``"net-{epoch:03d}-{validation_loss:.3f}.safetensors"``. Missing folders are made.
     monitor : str
-        The metric that says which epoch is the best, as in :class:`EarlyStopping`.
+        The metric by which epochs are compared, as in :class:`EarlyStopping`.
     mode : "min" or "max", optional
         As in :class:`EarlyStopping`.
     best_only : bool
-        False: save after each epoch, whatever the monitor says.
+        Whether to save only after the best epochs, or after each epoch.
 
     Attributes
     ----------
@@ -67,20 +69,20 @@ class ModelCheckpoint(FileCallback):
     ) -> None:
         self._pattern = os.fspath(path)
         self._monitor = Monitor(monitor, mode)
-        self.best_only = bool(best_only)
+        self.best_only = flag(best_only, "best_only")
         self.best, self.best_path = self._monitor.worst, None  # type: float, str | None
 
     def on_fit_begin(self, training: Training) -> None:
         super().on_fit_begin(training)
-        describe(training.network.layers)  # layers that cannot be saved say so now
-        if self.best_only or self._monitor.name in training.figure_names:
+        describe(training.network.layers)  # raises for layers that cannot be saved
+        if self.best_only or self._monitor.name in training.metric_names:
             self._monitor.check(training)
         try:
-            self._pattern.format(epoch=1, **dict.fromkeys(training.figure_names, 1.0))
+            self._pattern.format(epoch=1, **dict.fromkeys(training.metric_names, 1.0))
         except (KeyError, IndexError, ValueError) as error:
-            known = ", ".join(("epoch", *training.figure_names))
+            known = ", ".join(("epoch", *training.metric_names))
             raise ValueError(
-                f"path is {self._pattern!r}, but what stands in its braces must be one of {known} "
+                f"path is {self._pattern!r}, but a name in braces must be one of {known} "
                 f"({type(error).__name__}: {error})."
             ) from None
         if not is_special(self._pattern):

@@ -1,4 +1,4 @@
-"""Monitor: one metric of a training, and what is better for it."""
+"""Monitor: one metric of a training, and whether smaller or larger values are better."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chainrule.utils.arguments import at_least_zero, shortened
 
 MODES = ("min", "max")
 
-# What is better when it is smaller, and when it is larger; abbreviations end a word.
+# Names of metrics that are better if smaller or larger; abbreviations must end a word.
 SMALLER = re.compile(
     r"loss|error|deviance|perplexity|cross_?entropy|divergence|brier|"
     r"(mae|mse|mape|nll|bce)(?![a-z0-9])"
@@ -24,7 +24,7 @@ NEGATED = re.compile(r"(?<![a-z])neg(ative)?(?![a-z])")
 
 
 def mode_of(name: str) -> str | None:
-    """Return whether a metric of this name is better small or large; None if it does not say so.
+    """Return "min" or "max", whichever is better for a metric of this name; None if unknown.
 
     >>> mode_of("validation_rmse"), mode_of("validation_f1"), mode_of("validation_weight")
     ('min', 'max', None)
@@ -38,20 +38,20 @@ def mode_of(name: str) -> str | None:
 
 
 class Monitor:
-    """A metric to watch, by its name in the training's metrics.
+    """A metric to monitor, by its name in the training's metrics.
 
     Parameters
     ----------
     name : str
     mode : "min", "max" or None
-        None: as the name says, see :func:`mode_of`.
+        None: deduced from the name, see :func:`mode_of`.
     min_delta : float
-        What is better by no more than this does not count.
+        Smaller improvements do not count.
 
     Raises
     ------
     ValueError
-        If there is no mode, and the name does not say which it is.
+        If there is no mode, and it cannot be deduced from the name.
     """
 
     def __init__(self, name: Any, mode: Any = None, min_delta: Any = 0.0) -> None:
@@ -69,16 +69,16 @@ class Monitor:
 
     @property
     def worst(self) -> float:
-        """What everything is better than."""
+        """The infinite value that every other value improves."""
         return inf if self.mode == "min" else -inf
 
     def check(self, training: Training) -> None:
         """Raise ValueError if this training has no such metric."""
-        if self.name not in training.figure_names:
-            known = ", ".join(repr(name) for name in training.figure_names)
+        if self.name not in training.metric_names:
+            known = ", ".join(repr(name) for name in training.metric_names)
             hint = ""
-            if "validation_loss" not in training.figure_names:
-                hint = " Figures of the validation need fit(..., validation=(X, y))."
+            if "validation_loss" not in training.metric_names:
+                hint = " Validation metrics need fit(..., validation=(X, y))."
             raise ValueError(f"monitor is {self.name!r}, but this training has only {known}.{hint}")
 
     def value(self, training: Training) -> float:
@@ -88,7 +88,7 @@ class Monitor:
     def improves(self, value: float, best: float, threshold: float = 0.0) -> bool:
         """Return whether ``value`` is better than ``best``; NaN never is.
 
-        What is better by no more than ``threshold``, a share of the best value, does not count.
+        Improvements up to ``threshold``, a fraction of the best value, do not count.
         """
         margin = self.min_delta
         if isfinite(best):

@@ -15,7 +15,7 @@ from chainrule.training.callbacks.file_callback import FileCallback
 class TensorBoard(FileCallback):
     """Write each metric as a scalar after each epoch; ``tensorboard --logdir runs`` shows them.
 
-    Those that cannot be written, as on a full disk, are a warning, once in a training; they are
+    If they cannot be written, as on a full disk, there is one warning in a training, and they are
     tried again after the next epoch.
 
     Parameters
@@ -36,7 +36,7 @@ class TensorBoard(FileCallback):
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         try:
-            import tensorboardX  # noqa: F401 - is it there?
+            import tensorboardX  # noqa: F401 - check that it is installed
         except ImportError as error:
             raise ImportError(
                 'TensorBoard needs tensorboardX: pip install "chainrule[tensorboard]".'
@@ -53,26 +53,26 @@ class TensorBoard(FileCallback):
         directory_check(self.folder)  # makes it
         self._pending.clear()
         if training.epoch:
-            # Events from this one on, which a training that is resumed repeats, the reader hides.
+            # TensorBoard hides older events from this one on, which a resumed training repeats.
             log = SessionLog(status=SessionLog.START)
             self._pending.append(Event(step=training.epoch + 1, session_log=log))
         self._write()
 
     def _write(self) -> None:
-        """Write the pending events, into a new file if there is none that is well."""
+        """Write the pending events, into a new file if there is none, or after an error."""
         try:
             if self._file is None:
                 self._file = self._new_file()
             for event in self._pending:
                 self._file.write(event.SerializeToString())
             self._file.flush()
-        except OSError:  # it may have written a part
+        except OSError:  # a part may have been written
             self._close()
             raise
         self._pending.clear()
 
     def _new_file(self) -> Any:
-        # Not a SummaryWriter: that writes in a thread, which an error ends, and then waits for it.
+        # Not a SummaryWriter: its thread dies at an error, and close() then waits for it forever.
         from tensorboardX.proto.event_pb2 import Event
         from tensorboardX.record_writer import RecordWriter
 

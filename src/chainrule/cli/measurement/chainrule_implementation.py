@@ -1,13 +1,13 @@
-"""chainrule, as its users call it, and its engine alone."""
+"""chainrule's implementations of the workloads: by its public functions, and by its engine."""
 
 import numpy as np
 
 import chainrule as cr
-from chainrule.cli.measurement.peer import BETAS, EPS, LEARNING_RATE, Peer
+from chainrule.cli.measurement.implementation import BETAS, EPS, LEARNING_RATE, Implementation
 from chainrule.kernels.context import Phase
 
 
-class Chainrule(Peer):
+class Chainrule(Implementation):
     name = "chainrule"
 
     @staticmethod
@@ -19,6 +19,8 @@ class Chainrule(Peer):
         self.optimizer = cr.Adam(LEARNING_RATE, BETAS, EPS)
 
     def train(self, seed, epochs):
+        if self.workload.from_python:
+            return self.loop(seed, epochs)
         history = cr.fit(
             self.network,
             self.X,
@@ -33,6 +35,20 @@ class Chainrule(Peer):
         )
         return history.loss
 
+    def loop(self, seed, epochs):
+        means = []
+        for batches in self.orders(seed, epochs):
+            losses = [self.step(*xy) for xy in zip(self.X[batches], self.y[batches], strict=True)]
+            means.append(float(np.mean(losses)))
+        return means
+
+    def step(self, x, y):
+        output = self.network.forward(x)
+        value, d_output = self.workload.loss(output, y)
+        self.network.backward(d_output)
+        self.optimizer.step(self.network)
+        return value
+
     def gradient(self, times):
         for _ in range(times):
             output = self.network.forward(self.X)
@@ -41,8 +57,25 @@ class Chainrule(Peer):
         return [value, float(np.linalg.norm(self.network.grads))]
 
 
+class ChainruleStep(Chainrule):
+    """A step in one call."""
+
+    name = "chainrule train_step"
+
+    @staticmethod
+    def refusal(workload):
+        return "" if workload.from_python else "it is for batches that come from Python"
+
+    def start(self, parameters):
+        super().start(parameters)
+        self.train_step = cr.train_step(self.network, self.workload.loss, self.optimizer)
+
+    def step(self, x, y):
+        return self.train_step(x, y)
+
+
 class ChainruleEngine(Chainrule):
-    """Values and gradients in one compiled call, as ``fit`` makes them; no public function yet."""
+    """Values and gradients in one compiled call, as in ``fit``; there is no public function yet."""
 
     name = "chainrule engine"
 

@@ -5,14 +5,16 @@ import warnings
 import numpy as np
 
 import chainrule as cr
-from chainrule.cli.measurement.peer import BETAS, EPS, LEARNING_RATE, Peer
+from chainrule.cli.measurement.implementation import BETAS, EPS, LEARNING_RATE, Implementation
 
 
-class ScikitLearn(Peer):
+class ScikitLearn(Implementation):
     name = "scikit-learn"
 
     @staticmethod
     def refusal(workload):
+        if workload.from_python:
+            return "its partial_fit of one batch does more than a step"
         return "" if workload.updates else "it has no public function that returns a gradient"
 
     def start(self, parameters):

@@ -3,14 +3,14 @@
 import numpy as np
 
 import chainrule as cr
-from chainrule.cli.measurement.peer import BETAS, EPS, LEARNING_RATE, Peer
+from chainrule.cli.measurement.implementation import BETAS, EPS, LEARNING_RATE, Implementation
 
 # Up to so many parameters are one vector: a call then passes fewer arrays, and takes half as long
 # for "tiny". For "mnist" with two threads, XLA would take ten times as long.
 SMALL = 10_000
 
 
-class Jax(Peer):
+class Jax(Implementation):
     """What both have in common."""
 
     def start(self, parameters):
@@ -90,8 +90,23 @@ class JaxStep(Jax):
         # The old state is given up, so that the new one may take its memory.
         self.compiled_step = self.jax.jit(step, donate_argnums=(0, 1, 2))
         self.compiled_gradient = self.jax.jit(self.value_and_gradient)
+        self.step_on_batch = self.jax.jit(
+            lambda state, x, y: self.step(state, (x, y), None), donate_argnums=0
+        )
+
+    def loop(self, seed, epochs):
+        means = []
+        for batches in self.orders(seed, epochs):
+            losses = []
+            for x, y in zip(self.X[batches], self.y[batches], strict=True):
+                self.state, value = self.step_on_batch(self.state, x, y)
+                losses.append(value)  # nobody waits for it
+            means.append(float(self.jnp.stack(losses).mean()))
+        return means
 
     def train(self, seed, epochs):
+        if self.workload.from_python:
+            return self.loop(seed, epochs)
         losses, i = self.jnp.zeros(epochs * self.workload.steps), self.jnp.int32(0)
         for batches in self.orders(seed, epochs):
             for rows in [None] if batches is None else batches.astype(np.int32):
@@ -106,6 +121,10 @@ class JaxStep(Jax):
 
 class JaxScan(Jax):
     name = "JAX scan"
+
+    @staticmethod
+    def refusal(workload):
+        return "a scan needs all batches beforehand" if workload.from_python else ""
 
     def compile(self):
         scan = self.jax.lax.scan

@@ -1,4 +1,4 @@
-"""What a peer is: somebody who trains a workload from given parameters, with Adam at lr 1e-3."""
+"""The interface of an implementation: it trains a workload with Adam, from given parameters."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from chainrule.cli.measurement.workloads import Workload
 from chainrule.engine.orders import epoch_orders
 
-# A smaller eps than is usual: scikit-learn leaves it out of the correction for the start at 0,
-# which would be seen where gradients are small.
+# A smaller eps than usual: scikit-learn leaves it out of the bias correction, which would make a
+# difference where gradients are small.
 LEARNING_RATE, BETAS, EPS = 1e-3, (0.9, 0.999), 1e-10
 
 
-class Peer:
-    """One training that can be gone on with; it begins with chainrule's first parameters."""
+class Implementation:
+    """A training of a workload, which starts from chainrule's initial parameters."""
 
     name: str
 
@@ -25,7 +25,7 @@ class Peer:
 
     @staticmethod
     def refusal(workload: Workload) -> str:
-        """Return why it cannot do a workload; nothing if it can."""
+        """Return why it cannot run a workload; an empty string if it can."""
         return ""
 
     @staticmethod
@@ -37,7 +37,7 @@ class Peer:
         raise NotImplementedError
 
     def run(self, seed: int) -> list[float]:
-        """Do what one measurement times, and return what must be the same for all peers."""
+        """Run what is timed; return results that must be equal for all implementations."""
         if self.workload.updates:
             return self.train(seed, self.workload.epochs)
         return self.gradient(self.workload.epochs)
@@ -47,7 +47,7 @@ class Peer:
         raise NotImplementedError
 
     def gradient(self, times: int) -> list[float]:
-        """Compute the loss of all rows and its gradient by the parameters, again and again.
+        """Compute the loss of all rows and its gradient by the parameters, ``times`` times.
 
         Return the loss and the gradient's Euclidean norm.
         """
@@ -56,8 +56,8 @@ class Peer:
     def orders(self, seed: int, epochs: int) -> Iterator[Any]:
         """Yield each epoch's batches, an array of rows of shape (steps, batch), as ``fit`` does.
 
-        None stands for one batch of all rows. ``X[batches]`` is an array of batches either way;
-        for None it is a view.
+        None stands for one batch of all rows. ``X[batches]`` is an array of batches in both cases,
+        and a view for None.
         """
         for epoch in range(epochs):
             if self.workload.full_batch:

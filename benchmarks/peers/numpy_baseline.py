@@ -3,7 +3,7 @@
 import numpy as np
 
 import chainrule as cr
-from chainrule.cli.measurement.peer import BETAS, EPS, LEARNING_RATE, Peer
+from chainrule.cli.measurement.implementation import BETAS, EPS, LEARNING_RATE, Implementation
 
 
 def mse(z, y):
@@ -35,7 +35,7 @@ LOSSES = {
 }
 
 
-class NumPy(Peer):
+class NumPy(Implementation):
     name = "NumPy"
 
     def start(self, parameters):

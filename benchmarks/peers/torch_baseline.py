@@ -1,10 +1,10 @@
 """PyTorch: eager with its fused Adam, and a whole step as one compiled graph."""
 
 import chainrule as cr
-from chainrule.cli.measurement.peer import BETAS, EPS, LEARNING_RATE, Peer
+from chainrule.cli.measurement.implementation import BETAS, EPS, LEARNING_RATE, Implementation
 
 
-class PyTorch(Peer):
+class PyTorch(Implementation):
     name = "PyTorch eager"
 
     @staticmethod

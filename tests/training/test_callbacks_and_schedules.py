@@ -8,6 +8,8 @@ import pytest
 
 import chainrule as cr
 
+pytestmark = pytest.mark.once
+
 rng = np.random.default_rng(0)
 X, Y = rng.normal(size=(60, 8)), rng.integers(0, 5, 60)
 HELD_OUT = X[40:], Y[40:]
@@ -82,7 +84,7 @@ def test_a_monitor_that_does_not_exist_is_named_before_training(make):
         "'loss', 'validation_loss', 'validation_accuracy', 'lr'",
     ):
         fit(net, callbacks=[make("validation_r2")])
-    with pytest.raises(ValueError, match=r"'loss', 'lr'\. Figures of the validation need fit"):
+    with pytest.raises(ValueError, match=r"'loss', 'lr'\. Validation metrics need fit"):
         fit(net, callbacks=[make("validation_loss")], validation=None)
     assert np.array_equal(net.params, before)
 
@@ -104,10 +106,10 @@ def test_metrics_are_measured_on_the_validation_and_can_be_watched():
     [
         ({"metrics": [worst_class], "validation": None}, ValueError, "give validation="),
         ({"metrics": worst_class}, TypeError, "metrics must be a list or a dict of functions"),
-        ({"metrics": [worst_class] * 2}, ValueError, "two of the same name"),
+        ({"metrics": [worst_class] * 2}, ValueError, "two functions of the same name"),
         ({"metrics": {"a b": worst_class}}, ValueError, "the name 'a b'"),
         ({"metrics": {"a": 1}}, TypeError, r"metrics\['a'\] must be a function, not 1"),
-        ({"metrics": [cr.metrics.accuracy]}, ValueError, "the validation uses itself"),
+        ({"metrics": [cr.metrics.accuracy]}, ValueError, "which fit itself uses"),
         ({"schedule": 0.1}, TypeError, "schedule must be one of cr.schedules"),
     ],
 )
@@ -244,14 +246,14 @@ class Own(cr.schedules.Schedule):
         (lambda steps: np.where(steps == 5, np.nan, 0.1), "rate of step 5 must be .* not nan"),
     ],
 )
-def test_rates_of_an_own_schedule_are_checked(rates, message):
+def test_rates_of_a_custom_schedule_are_checked(rates, message):
     net = network()
     with pytest.raises(ValueError, match=message):
         fit(net, schedule=Own(rates), epochs=100)
     assert np.isfinite(net.params).all()
 
 
-def test_rates_of_an_own_schedule_may_be_of_any_dtype_and_layout():
+def test_rates_of_a_custom_schedule_may_be_of_any_dtype_and_layout():
     nets = network(), network(), network()
     for net, rates in zip(
         nets,

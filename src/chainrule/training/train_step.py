@@ -1,0 +1,135 @@
+"""A whole training step in one call, for training loops written by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from chainrule.autodiff.validation import check_loss
+from chainrule.engine.backends import threads_for
+from chainrule.engine.machine import Machine, PreparedRun
+from chainrule.kernels.context import Phase
+from chainrule.losses import Loss
+from chainrule.models.sequential import Sequential
+from chainrule.optimizers import Optimizer
+from chainrule.optimizers.state import OptimizerState
+from chainrule.utils import arrays
+from chainrule.utils.arguments import shortened
+
+STEP = Phase.FORWARD | Phase.BACKWARD | Phase.UPDATE
+
+
+def train_step(net: Sequential, loss: Loss, optimizer: Optimizer) -> Callable[..., float]:
+    """Return the function ``(x, y, weight=None) -> loss`` that does one training step.
+
+    It does what ``net.forward``, the loss, ``net.backward`` and ``optimizer.step`` do one after
+    the other, with the same result to the bit, in one run of compiled code. What does not change
+    from step to step is checked and prepared once.
+
+    Parameters
+    ----------
+    net : Sequential
+    loss : Loss
+    optimizer : Optimizer
+        Its learning rate, and its other numbers, may change between the steps.
+
+    Returns
+    -------
+    function of ``(x, y, weight=None)``
+        It takes a batch x of shape (n, ...), what the loss takes as y, and optionally a weight of
+        each sample, shape (n,). It changes the network's parameters and gradients in place and
+        returns the loss before the step, as a float. A loss that is not finite is returned, and
+        changes nothing.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is wrong; also when the function is called, before anything is changed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import chainrule as cr
+    >>> net = cr.Sequential(cr.Linear(1, 1), seed=0)
+    >>> step = cr.train_step(net, cr.MSELoss(), cr.SGD(lr=0.1))
+    >>> x = np.linspace(-1, 1, 8)[:, None]
+    >>> for _ in range(200):
+    ...     value = step(x, 3 * x + 1)
+    >>> value < 1e-6
+    True
+    """
+    check_loss(net, loss)
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(
+            f"optimizer must be an optimizer such as cr.Adam(), not {shortened(optimizer)}."
+        )
+    return _TrainStep(net, loss, optimizer)
+
+
+class _TrainStep:
+    """What :func:`train_step` returns: it keeps a machine for the shape of the latest batch."""
+
+    def __init__(self, net: Sequential, loss: Loss, optimizer: Optimizer) -> None:
+        self._net, self._loss, self._optimizer = net, loss, optimizer
+        self._losses = np.zeros((1, 2))
+        self._machine: Machine | None = None
+        self._made_for: tuple[int, bool] | None = None
+        self._prepared: tuple[OptimizerState, Any, Any, PreparedRun] | None = None
+
+    def __call__(self, x: ArrayLike, y: Any, weight: ArrayLike | None = None) -> float:
+        net = self._net
+        batch = net.check_input(x, "x")
+        rows, *shape = batch.shape
+        if net.dropout_active:
+            net.check_training_batch(rows, tuple(shape))
+        outputs = [(rows, *of_row) for of_row in net.output_shapes(tuple(shape))]
+        targets = self._loss.check_targets(y, outputs, net.dtype)
+        weights = arrays.weight_array(weight, rows, net.dtype, "weight")
+        state = self._optimizer.state(net)
+        run = self._run_for(batch.shape, state)
+        net.invalidate_forward("A training step")
+        losses = self._losses
+        run(
+            rows,
+            inputs=batch,
+            weights=weights,
+            losses=losses,
+            lr=state.lr,
+            masks=net.draw_masks(),
+            **targets.arguments(),
+        )
+        return losses.item(1)
+
+    def _run_for(self, shape: tuple[int, ...], state: OptimizerState) -> PreparedRun:
+        """Return the run for a batch of this shape, prepared before where nothing has changed."""
+        net, machine, prepared = self._net, self._machine, self._prepared
+        made_for = threads_for(net.backend), net.dropout_active
+        if (
+            machine is None
+            or not machine.usable
+            or machine.plan.input_shape != shape[1:]
+            or machine.plan.batch < shape[0]
+            or made_for != self._made_for
+        ):
+            threads, training = made_for
+            plan = net.make_plan(
+                shape[1:], shape[0], loss=self._loss, threads=threads, training=training
+            )
+            machine, prepared = net.make_machine(plan), None
+            self._machine, self._made_for = machine, made_for
+        if prepared is None or not (
+            prepared[0] is state and prepared[1] is state.program and prepared[2] is state.vectors
+        ):
+            run = machine.prepare_run(
+                STEP,
+                params=net.params,
+                grads=net.grads,
+                update=state.program,
+                steps=state.steps,
+                state=state.vectors,
+            )
+            prepared = self._prepared = state, state.program, state.vectors, run
+        return prepared[3]
