@@ -158,6 +158,22 @@ def test_assigned_params_are_copied():
     assert (flat == 1).all()
 
 
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+def test_assigned_grads_are_copied_and_used_by_the_next_step(backend):
+    net, optimizer = network(backend=backend), cr.SGD(lr=1.0)
+    net.backward(net.forward(batch(5, 4)))
+    optimizer.step(net)
+    flat, before, source = net.grads, net.params.copy(), np.ones(67)
+    net.grads = source
+    source[:] = 2
+    assert net.grads is flat
+    assert all((view == 1).all() for view in net.gradients().values())
+    optimizer.step(net)
+    np.testing.assert_allclose(net.params, before - 1, atol=1e-6)
+    with pytest.raises(ValueError, match=r"grads must have shape \(67,\), but its shape is \(3,\)"):
+        net.grads = [1.0, 2.0, 3.0]
+
+
 def test_network_without_parameters():
     net = cr.Sequential(cr.ReLU())
     assert net.params.shape == (0,)

@@ -13,6 +13,8 @@ import pytest
 
 import chainrule as cr
 from chainrule.ops import elementwise
+from chainrule.ops.validation import NumberChecks
+from chainrule.utils.arguments import at_least_zero
 
 NAMES = sorted(cr.ops.__all__)
 ELEMENTWISE = [
@@ -475,6 +477,21 @@ def test_products_of_transposes(dtype, activation):
 def test_biases(bias):
     x, w = arguments("linear", (3,))["x"], arguments("linear", (3,))["w"]
     assert_same([cr.ops.linear(x, w, bias)], [x @ w + bias])
+
+
+def test_numbers_checked_in_another_thread_meanwhile_are_not_taken():
+    checks = NumberChecks({"lr": at_least_zero})
+    x = np.ones(2)
+    checks((0.1,), [x])
+
+    class Interrupted(float):
+        def __eq__(self, other):  # the other thread's call comes in the middle of this one's
+            checks((0.5,), [x])
+            return float(self) == other
+
+        __hash__ = float.__hash__
+
+    assert checks((Interrupted(0.1),), [x]) == (0.1,)
 
 
 def test_threads_do_not_share_room():

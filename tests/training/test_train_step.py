@@ -1,5 +1,8 @@
 """A whole step in one call: the same bits as the four calls."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -121,6 +124,19 @@ def test_a_loss_that_is_not_finite_changes_nothing():
     np.testing.assert_array_equal(net.params, before)
     assert optimizer.state(net).step == 1
     assert np.isfinite(step(x, y))
+
+
+@pytest.mark.parametrize("carry", [copy.deepcopy, lambda step: pickle.loads(pickle.dumps(step))])
+def test_a_copied_step_goes_on_by_itself(carry):
+    rng = np.random.default_rng(0)
+    net = cr.Sequential(cr.Linear(3, 4), cr.BatchNorm(4), cr.Tanh(), cr.Linear(4, 2), seed=0)
+    x, y = rng.standard_normal((9, 3)), rng.standard_normal((9, 2))
+    step = cr.train_step(net, cr.MSELoss(), cr.Adam(lr=0.1))
+    step(x, y)
+    twin, values = carry(step), net.values.copy()
+    losses = [twin(x, y) for _ in range(3)]
+    np.testing.assert_array_equal(net.values, values)
+    assert [step(x, y) for _ in range(3)] == losses
 
 
 def test_backward_does_not_follow_a_step():

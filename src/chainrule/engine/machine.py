@@ -165,6 +165,10 @@ class Machine:
         self.no_weights = _read_only(np.empty(0, dtype))
         self.usable = True
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Raise TypeError: a copy, or a machine from a file, would use this one's addresses."""
+        raise TypeError("A machine cannot be copied or pickled: make another for its plan.")
+
     def prepare(self, update: UpdateProgram | None = None) -> None:
         """Compile or load the functions of a run with this update; otherwise ``run`` does it."""
         is_new = update is not None and update is not self._update[0]

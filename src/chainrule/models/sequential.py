@@ -66,7 +66,7 @@ class Sequential(Group):
     dtype : numpy.dtype
     params, grads : arrays of shape (number of parameters,)
         All parameters and all gradients, in one vector each. They are the same arrays for the life
-        of the network: write into them, or assign to ``net.params``, which copies.
+        of the network: write into them, or assign to ``net.params`` or ``net.grads``, which copies.
     values : array
         All parameters, followed by all buffers, such as running means. ``params`` is a part of it.
     dropout_active : bool
@@ -123,7 +123,7 @@ class Sequential(Group):
         of_buffers = np.cumsum([0, *sizes])
         self._buffer_offsets = dict(zip(self._buffers, map(int, of_buffers[:-1]), strict=True))
         self._take_values(np.zeros(int(ends[-1] + of_buffers[-1]), self.dtype), int(ends[-1]))
-        self.grads = np.zeros_like(self._params)
+        self._grads = np.zeros_like(self._params)
         self._initialize(np.random.default_rng(seed))
 
         self._clear_caches()
@@ -180,13 +180,25 @@ class Sequential(Group):
 
     @params.setter
     def params(self, value: ArrayLike) -> None:
-        vector = arrays.real_array(value, "params", self.dtype)
+        self._params[:] = self._vector(value, "params")
+        self.invalidate_forward("net.params = ...")
+
+    @property
+    def grads(self) -> FloatArray:
+        return self._grads
+
+    @grads.setter
+    def grads(self, value: ArrayLike) -> None:
+        self._grads[:] = self._vector(value, "grads")
+
+    def _vector(self, value: ArrayLike, name: str) -> FloatArray:
+        """Return ``value`` as a vector like ``params``, checked."""
+        vector = arrays.real_array(value, name, self.dtype)
         if vector.shape != self._params.shape:
             raise ValueError(
-                f"params must have shape {self._params.shape}, but its shape is {vector.shape}."
+                f"{name} must have shape {self._params.shape}, but its shape is {vector.shape}."
             )
-        self._params[:] = vector
-        self.invalidate_forward("net.params = ...")
+        return vector
 
     def parameters(self) -> dict[str, FloatArray]:
         """Return each parameter by name, as a writable view into ``params``."""
@@ -300,7 +312,7 @@ class Sequential(Group):
             self.check_training_batch(rows, batch.shape[1:])
         self._rows_forward, self._outdated_by = 0, ""
         threads, passes = threads_for(self.backend), self._passes
-        if passes is None or not passes.fit(batch.shape, threads, self.dropout_active):
+        if passes is None or not passes.can_take(batch.shape, threads, self.dropout_active):
             shape, training = batch.shape[1:], self.dropout_active
             plan = self.make_plan(shape, rows, threads=threads, training=training)
             machine = self.make_machine(plan)
@@ -595,12 +607,13 @@ class Sequential(Group):
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the caches, such as machines, with their memory."""
         caches = (
-            *("_params", "_buffer_vector", "_coded"),  # derived from other attributes
+            *("_params", "_grads", "_buffer_vector", "_coded"),  # derived from other attributes
             *("_output_shapes", "_training_batches", "_predictors", "_latest_key"),
             *("_updates", "_passes"),
             *("_rows_forward", "_outdated_by", "_masks"),
         )
-        return {name: value for name, value in self.__dict__.items() if name not in caches}
+        kept = {name: value for name, value in self.__dict__.items() if name not in caches}
+        return kept | {"grads": self._grads}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Copy the vectors unless they are writable and contiguous, as the engine requires."""
@@ -610,7 +623,7 @@ class Sequential(Group):
         grads, values = arrays.owned(state.pop("grads")), arrays.owned(state.pop("values"))
         if "drops" in state:  # the attribute's name in older pickles
             state["dropout_active"] = state.pop("drops")
-        self.__dict__.update(state, grads=grads)
+        self.__dict__.update(state, _grads=grads)
         self._take_values(values, grads.size)
         self._clear_caches()
 

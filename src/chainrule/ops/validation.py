@@ -43,18 +43,19 @@ class NumberChecks:
     def __init__(self, checks: Mapping[str, Check]) -> None:
         self._checks = checks
         self._flags = [i for i, check in enumerate(checks.values()) if check is flag]
-        self._values: tuple[Any, ...] | None = None
-        self._right: tuple[Any, ...] = ()
+        # Numbers that were right, and what they became: in one tuple, for other threads.
+        self._known: tuple[tuple[Any, ...] | None, tuple[Any, ...]] = None, ()
 
     def __call__(self, values: tuple[Any, ...], arrays: Sequence[ArrayLike]) -> tuple[Any, ...]:
         """Return the numbers, for functions of these arrays; those of a pair one by one."""
+        known, right = self._known
         try:
-            is_known = values == self._values
+            is_known = values == known
         except ValueError:  # of an array
             is_known = False
         for i in self._flags:  # True equals 1
             is_known = is_known and type(values[i]) is bool
-        return self._right if is_known else self._check(values, arrays)
+        return right if is_known else self._check(values, arrays)
 
     def _check(self, values: tuple[Any, ...], arrays: Sequence[ArrayLike]) -> tuple[Any, ...]:
         found: list[Any] = []
@@ -65,8 +66,7 @@ class NumberChecks:
         if all(type(value) in _UNCHANGING for value in values) and all(
             type(value) is not float or _is_right_in_all_dtypes(value) for value in right
         ):
-            self._values, self._right = None, right
-            self._values = values  # last, for other threads
+            self._known = values, right
         return right
 
 

@@ -79,6 +79,10 @@ class _TrainStep:
         self._made_for: tuple[int, bool] | None = None
         self._prepared: tuple[OptimizerState, Any, Any, PreparedRun] | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the machine, which is made again."""
+        return self.__dict__ | {"_machine": None, "_prepared": None}
+
     def __call__(self, x: ArrayLike, y: Any, weight: ArrayLike | None = None) -> float:
         net = self._net
         batch = net.check_input(x, "x")
