@@ -126,6 +126,18 @@ def test_a_loss_that_is_not_finite_changes_nothing():
     assert np.isfinite(step(x, y))
 
 
+def test_class_weights_of_one_output_of_several():
+    rng = np.random.default_rng(0)
+    x, weight = rng.standard_normal((9, 4)), rng.random(9)
+    y = rng.integers(0, 3, 9), rng.standard_normal((9, 1))
+    loss = cr.MultiLoss(cr.CrossEntropyLoss(weight=[1.0, 3.0, 0.1]), cr.HuberLoss())
+    net = CASES["two heads"][0]("float64")
+    twin = net.copy()
+    value = cr.train_step(net, loss, cr.SGD(lr=0.1))(x, y, weight)
+    assert value == pytest.approx(four_calls(twin, loss, cr.SGD(lr=0.1), x, y, weight), rel=1e-14)
+    np.testing.assert_allclose(net.params, twin.params, rtol=1e-13, atol=1e-15)
+
+
 @pytest.mark.parametrize("carry", [copy.deepcopy, lambda step: pickle.loads(pickle.dumps(step))])
 def test_a_copied_step_goes_on_by_itself(carry):
     rng = np.random.default_rng(0)

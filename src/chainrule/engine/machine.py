@@ -79,7 +79,11 @@ class PreparedRun:
         """
         machine = self.machine
         if not machine.usable:
-            raise RuntimeError("This machine cannot run again after an exception in a run.")
+            raise RuntimeError(
+                "This machine is running in another thread, or cannot run again after an exception "
+                "in a run."
+            )
+        machine.usable = False  # at once, before another thread may look
         epochs, batches = machine.epochs(order)
         arguments = (
             *self._fixed,
@@ -96,7 +100,6 @@ class PreparedRun:
         )
         if machine.needs_arrays:
             machine.note_arrays(arguments)
-        machine.usable = False
         if machine.plan.threads == 1:
             done = machine.interpret(*arguments, machine.alone, (0, batches), 0)
         else:

@@ -26,8 +26,9 @@ def train_step(net: Sequential, loss: Loss, optimizer: Optimizer) -> Callable[..
     """Return the function ``(x, y, weight=None) -> loss`` that does one training step.
 
     It does what ``net.forward``, the loss, ``net.backward`` and ``optimizer.step`` do one after
-    the other, with the same result to the bit, in one run of compiled code. What does not change
-    from step to step is checked and prepared once.
+    the other, with the same result to the bit, in one run of compiled code. (To rounding, if a
+    :class:`MultiLoss` has a loss with class weights.) What does not change from step to step is
+    checked and prepared once.
 
     Parameters
     ----------
