@@ -66,9 +66,10 @@ class Sequential(Group):
     dtype : numpy.dtype
     params, grads : arrays of shape (number of parameters,)
         All parameters and all gradients, in one vector each. They are the same arrays for the life
-        of the network: write into them, or assign to ``net.params`` or ``net.grads``, which copies.
+        of the network: write into them, or assign to ``net.params``, which copies.
     values : array
         All parameters, followed by all buffers, such as running means. ``params`` is a part of it.
+        As with ``params`` and ``grads``, an assignment copies.
     dropout_active : bool
         Whether :meth:`forward` is that of a training step: :class:`Dropout` layers drop elements,
         and :class:`BatchNorm` layers take the statistics of the batch. True at first.
@@ -132,7 +133,7 @@ class Sequential(Group):
 
     def _take_values(self, values: FloatArray, parameters: int) -> None:
         """Make a vector the network's memory, of which so many numbers are parameters."""
-        self.values = values
+        self._values = values
         self._params, self._buffer_vector = values[:parameters], values[parameters:]
 
     def _clear_caches(self) -> None:
@@ -180,7 +181,7 @@ class Sequential(Group):
 
     @params.setter
     def params(self, value: ArrayLike) -> None:
-        self._params[:] = self._vector(value, "params")
+        self._copy_into(self._params, value, "params")
         self.invalidate_forward("net.params = ...")
 
     @property
@@ -189,16 +190,25 @@ class Sequential(Group):
 
     @grads.setter
     def grads(self, value: ArrayLike) -> None:
-        self._grads[:] = self._vector(value, "grads")
+        self._copy_into(self._grads, value, "grads")
 
-    def _vector(self, value: ArrayLike, name: str) -> FloatArray:
-        """Return ``value`` as a vector like ``params``, checked."""
-        vector = arrays.real_array(value, name, self.dtype)
-        if vector.shape != self._params.shape:
+    @property
+    def values(self) -> FloatArray:
+        return self._values
+
+    @values.setter
+    def values(self, value: ArrayLike) -> None:
+        self._copy_into(self._values, value, "values")
+        self.invalidate_forward("net.values = ...")
+
+    def _copy_into(self, vector: FloatArray, value: ArrayLike, name: str) -> None:
+        """Write ``value``, once it is checked, into the vector of that name."""
+        checked = arrays.real_array(value, name, self.dtype)
+        if checked.shape != vector.shape:
             raise ValueError(
-                f"{name} must have shape {self._params.shape}, but its shape is {vector.shape}."
+                f"{name} must have shape {vector.shape}, but its shape is {checked.shape}."
             )
-        return vector
+        vector[:] = checked
 
     def parameters(self) -> dict[str, FloatArray]:
         """Return each parameter by name, as a writable view into ``params``."""
@@ -607,13 +617,13 @@ class Sequential(Group):
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the caches, such as machines, with their memory."""
         caches = (
-            *("_params", "_grads", "_buffer_vector", "_coded"),  # derived from other attributes
+            *("_values", "_grads", "_params", "_buffer_vector", "_coded"),
             *("_output_shapes", "_training_batches", "_predictors", "_latest_key"),
             *("_updates", "_passes"),
             *("_rows_forward", "_outdated_by", "_masks"),
         )
         kept = {name: value for name, value in self.__dict__.items() if name not in caches}
-        return kept | {"grads": self._grads}
+        return kept | {"values": self._values, "grads": self._grads}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Copy the vectors unless they are writable and contiguous, as the engine requires."""
