@@ -166,7 +166,11 @@ def test_backward_does_not_follow_a_step():
         ((np.ones((3, 5)), np.zeros((3, 1))), ValueError, "x"),
         ((np.ones((3, 2)), np.zeros((4, 1))), ValueError, "y must have the shape"),
         ((np.full((3, 2), np.nan), np.zeros((3, 1))), ValueError, "x must be finite"),
-        ((np.ones((3, 2)), np.zeros((3, 1)), [1, -1, 1]), ValueError, "^sample_weight must not be neg"),
+        (
+            (np.ones((3, 2)), np.zeros((3, 1)), [1, -1, 1]),
+            ValueError,
+            "^sample_weight must not be neg",
+        ),
     ],
 )
 def test_wrong_arguments_change_nothing(arguments, error, message):
