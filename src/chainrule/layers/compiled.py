@@ -21,6 +21,7 @@ from chainrule.layers.custom_tangent import (
 from chainrule.layers.layer import Layer, Parameter
 from chainrule.operations.operation import Function, Operation, Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
+from chainrule.utils.arguments import flag
 
 ShapeRule = Shape | Callable[[Shape], Shape] | None
 
@@ -137,7 +138,7 @@ class CompiledLayer(Layer):
             self._add("tangent_backward", tangent_backward, allowed, ["dx", *gradients])
             if tangent is None:
                 raise ValueError("CompiledLayer has a tangent_backward, but no tangent.")
-        if linear and tangent is not None:
+        if flag(linear, "CompiledLayer's linear") and tangent is not None:
             raise ValueError("CompiledLayer must have either a tangent or linear=True, not both.")
         self._linear = linear
         self._output_shape, self._saved_shape = output_shape, saved_shape

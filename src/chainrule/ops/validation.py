@@ -12,7 +12,7 @@ from numpy import ndarray
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.ops.entries import COMPUTED, DOUBLE, SINGLE
-from chainrule.utils.arguments import Check, flag
+from chainrule.utils.arguments import Check
 from chainrule.utils.arrays import GATHERED, FloatArray
 from chainrule.utils.protocols import as_array
 
@@ -42,20 +42,19 @@ class NumberChecks:
 
     def __init__(self, checks: Mapping[str, Check]) -> None:
         self._checks = checks
-        self._flags = [i for i, check in enumerate(checks.values()) if check is flag]
-        # Numbers that were right, and what they became: in one tuple, for other threads.
-        self._known: tuple[tuple[Any, ...] | None, tuple[Any, ...]] = None, ()
+        # What was right, its types, and what it became: in one tuple, for other threads.
+        self._known: tuple[tuple[Any, ...] | None, list[Any], tuple[Any, ...]] = None, [], ()
 
     def __call__(self, values: tuple[Any, ...], arrays: Sequence[ArrayLike]) -> tuple[Any, ...]:
         """Return the numbers, for functions of these arrays; those of a pair one by one."""
-        known, right = self._known
+        known, types, right = self._known
         try:
             is_known = values == known
         except ValueError:  # of an array
             is_known = False
-        for i in self._flags:  # True equals 1
-            is_known = is_known and type(values[i]) is bool
-        return right if is_known else self._check(values, arrays)
+        if is_known and _types(values) == types:  # True equals 1
+            return right
+        return self._check(values, arrays)
 
     def _check(self, values: tuple[Any, ...], arrays: Sequence[ArrayLike]) -> tuple[Any, ...]:
         found: list[Any] = []
@@ -66,8 +65,13 @@ class NumberChecks:
         if all(type(value) in _UNCHANGING for value in values) and all(
             type(value) is not float or _is_right_in_all_dtypes(value) for value in right
         ):
-            self._known = values, right
+            self._known = values, _types(values), right
         return right
+
+
+def _types(values: tuple[Any, ...]) -> list[Any]:
+    """Return the types of values, and of those in a pair."""
+    return [[*map(type, value)] if type(value) is tuple else type(value) for value in values]
 
 
 def _is_right_in_all_dtypes(value: float) -> bool:
