@@ -441,6 +441,9 @@ def test_both_forms_of_gelu(approximate):
     for name, given in (("gelu", (x,)), ("gelu_backward", (x[::-1], x))):
         mine, reference = mine_and_reference(name)
         assert_same([mine(*given, approximate)], [reference(*given, approximate)])
+        for function in (mine, reference):
+            with pytest.raises(ValueError, match="approximate must be 'none' or 'tanh', not 'exp'"):
+                function(*given, "exp")
     assert not np.array_equal(cr.ops.gelu(x), cr.ops.gelu(x, "tanh"))
 
 
