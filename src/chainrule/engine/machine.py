@@ -218,6 +218,9 @@ class Machine:
         """
         if phases & Phase.BACKWARD and not self.plan.backward:
             raise RuntimeError("the plan was made without a backward pass.")
+        given = {"params": params, "direction": direction, "grads": grads}
+        given |= {"state": state, "average": average}
+        self._check_vectors(params, given)
         self.prepare(update)
         updating = self._no_update if update is None else self._update[1]
         fixed = (
@@ -270,6 +273,20 @@ class Machine:
             first_step=first_step,
         )
         return prepared(order, **data)
+
+    def _check_vectors(self, params: Array, given: dict[str, Array | None]) -> None:
+        """Raise ValueError unless compiled code can take these: it looks at addresses only."""
+        for name, vector in given.items():
+            if vector is not None and (
+                vector.dtype != self.dtype
+                or vector.shape[-1:] != params.shape
+                or not vector.flags.carray
+            ):
+                raise ValueError(
+                    f"{name} must be a C-contiguous array of {self.dtype} with {params.size} "
+                    f"numbers for the parameters, but it is of {vector.dtype} and of shape "
+                    f"{vector.shape}."
+                )
 
     def _no_change(self, params: Array) -> Array:
         """Return the direction along which no parameter changes, if the plan reads one."""
