@@ -57,7 +57,7 @@ def test_one_call_gives_the_bits_of_the_four(case, weighted, threads, dtype):
             weight = rng.random(n) if weighted else None
             expected = four_calls(nets[1], loss, optimizers[1], x, y, weight)
             several = 1e-15 if isinstance(loss, cr.MultiLoss) else 0  # a sum of them is rounded
-            assert step(x, y, weight) == pytest.approx(expected, rel=several, abs=0)
+            assert step(x, y, sample_weight=weight) == pytest.approx(expected, rel=several, abs=0)
             np.testing.assert_array_equal(nets[0].params, nets[1].params, strict=True)
             np.testing.assert_array_equal(nets[0].grads, nets[1].grads, strict=True)
 
@@ -138,7 +138,11 @@ def test_backward_does_not_follow_a_step():
         ((np.ones((3, 5)), np.zeros((3, 1))), ValueError, "x"),
         ((np.ones((3, 2)), np.zeros((4, 1))), ValueError, "y must have the shape"),
         ((np.full((3, 2), np.nan), np.zeros((3, 1))), ValueError, "x must be finite"),
-        ((np.ones((3, 2)), np.zeros((3, 1)), [1, -1, 1]), ValueError, "weight must not be neg"),
+        (
+            (np.ones((3, 2)), np.zeros((3, 1)), [1, -1, 1]),
+            ValueError,
+            "sample_weight must not be neg",
+        ),
     ],
 )
 def test_wrong_arguments_change_nothing(arguments, error, message):

@@ -23,7 +23,7 @@ STEP = Phase.FORWARD | Phase.BACKWARD | Phase.UPDATE
 
 
 def train_step(net: Sequential, loss: Loss, optimizer: Optimizer) -> Callable[..., float]:
-    """Return the function ``(x, y, weight=None) -> loss`` that does one training step.
+    """Return the function ``(x, y, sample_weight=None) -> loss`` that does one training step.
 
     It does what ``net.forward``, the loss, ``net.backward`` and ``optimizer.step`` do one after
     the other, with the same result to the bit, in one run of compiled code. What does not change
@@ -38,7 +38,7 @@ def train_step(net: Sequential, loss: Loss, optimizer: Optimizer) -> Callable[..
 
     Returns
     -------
-    function of ``(x, y, weight=None)``
+    function of ``(x, y, sample_weight=None)``
         It takes a batch x of shape (n, ...), what the loss takes as y, and optionally a weight of
         each sample, shape (n,). It changes the network's parameters and gradients in place and
         returns the loss before the step, as a float. A loss that is not finite is returned, and
@@ -79,7 +79,7 @@ class _TrainStep:
         self._made_for: tuple[int, bool] | None = None
         self._prepared: tuple[OptimizerState, Any, Any, PreparedRun] | None = None
 
-    def __call__(self, x: ArrayLike, y: Any, weight: ArrayLike | None = None) -> float:
+    def __call__(self, x: ArrayLike, y: Any, sample_weight: ArrayLike | None = None) -> float:
         net = self._net
         batch = net.check_input(x, "x")
         rows, *shape = batch.shape
@@ -87,7 +87,7 @@ class _TrainStep:
             net.check_training_batch(rows, tuple(shape))
         outputs = [(rows, *of_row) for of_row in net.output_shapes(tuple(shape))]
         targets = self._loss.check_targets(y, outputs, net.dtype)
-        weights = arrays.weight_array(weight, rows, net.dtype, "weight")
+        weights = arrays.weight_array(sample_weight, rows, net.dtype)
         state = self._optimizer.state(net)
         run = self._run_for(batch.shape, state)
         net.invalidate_forward("A training step")
