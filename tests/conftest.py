@@ -3,8 +3,10 @@
 import signal
 from contextlib import contextmanager
 
+import numba
 import pytest
 
+from chainrule.engine import interpreter, machine
 from chainrule.engine.thread_count import Choice, ThreadCount
 from chainrule.kernels.jit import JIT_DISABLED
 from chainrule.plan import plan
@@ -15,6 +17,18 @@ def pytest_configure():
     # tells so those that it starts. Tests press it, and would wait for ever.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def checked_arguments():
+    """Let Numba look at the types of the interpreter's arguments, where indices are checked."""
+    if JIT_DISABLED or not numba.config.BOUNDSCHECK:
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(machine, "compiled_run", lambda dtype: interpreter.run)
+        yield
+    assert len(interpreter.run.signatures) <= 2  # float32 and float64, or something has others
 
 
 @contextmanager

@@ -96,13 +96,14 @@ def test_it_runs_on_the_backend_of_the_training(monkeypatch):
     X, y = data()
     backends = []
 
-    class Watched(probe.Machine):
-        def __init__(self, plan, dtype, backend):
-            backends.append(backend)
-            super().__init__(plan, dtype, backend)
-
-    monkeypatch.setattr(probe, "Machine", Watched)
     net = cr.Sequential(*NETWORKS["relu"], seed=0)
+    probed = probe.Probe.__init__
+
+    def watched(self, *arguments, **options):
+        probed(self, *arguments, **options)
+        backends.append(self._machine._backend)
+
+    monkeypatch.setattr(probe.Probe, "__init__", watched)
     fit(net, X, y, cr.GradientFlow(), backend="numpy")
     assert net.backend == "numba"
     assert backends == ["numpy"]

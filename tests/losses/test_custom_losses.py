@@ -224,3 +224,110 @@ def test_a_numpy_loss_must_take_output_and_target():
 def test_labels_are_checked():
     with pytest.raises(ValueError, match="label 3 at row 0"):
         LogProbability()(batch(2, 3), [3, 0])
+
+
+# Second derivatives: of the fourth power of the error, and of a loss of labels
+
+
+def fourth(output, target, losses, d_output):
+    for i in range(output.shape[0]):
+        losses[i] = 0
+        for j in range(output.shape[1]):
+            error = output[i, j] - target[i, j]
+            losses[i] += error**4
+            d_output[i, j] = 4 * error**3
+
+
+def fourth_curvature(output, target, direction, d_gradient):
+    for i in range(output.shape[0]):
+        for j in range(output.shape[1]):
+            d_gradient[i, j] = 12 * (output[i, j] - target[i, j]) ** 2 * direction[i, j]
+
+
+class Fourth(cr.NumPyLoss):
+    def forward(self, output, target):
+        error = output - target
+        return (error**4).sum(axis=1), 4 * error**3
+
+    def curvature(self, output, target, direction):
+        return 12 * (output - target) ** 2 * direction
+
+
+class CurvedLogProbability(LogProbability):
+    def curvature(self, output, label, direction):
+        p = np.exp(output)
+        p /= p.sum(axis=1, keepdims=True)
+        return p * (direction - (p * direction).sum(axis=1, keepdims=True))
+
+
+CURVED = {
+    "compiled": cr.CompiledLoss(fourth, curvature=fourth_curvature),
+    "compiled by the user": cr.CompiledLoss(njit(fourth), curvature=njit(fourth_curvature)),
+    "NumPy": Fourth(),
+    "labels": CurvedLogProbability(),
+}
+
+
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+@pytest.mark.parametrize("loss", CURVED.values(), ids=CURVED)
+def test_second_derivatives(loss, backend):
+    first = cr.Linear(4, 4), cr.Tanh()
+    options = {"seed": 0, "dtype": "float64", "backend": backend}
+    x, y = batch(20, 4), target_for(loss)
+    weights = np.random.default_rng(2).uniform(0, 2, 20)
+    net = cr.Sequential(*first, cr.Linear(4, 3), **options)
+    assert cr.gradgradcheck(net, loss, x, y, sample_weight=weights).passed
+    net = cr.Sequential(*first, cr.Branch(cr.Linear(4, 1), cr.Linear(4, 3)), **options)
+    both = cr.MultiLoss(cr.MSELoss(), loss, weights=(2, 3))
+    assert cr.gradgradcheck(net, both, x, (batch(20, 1), y)).passed
+
+
+def test_a_custom_curvature_is_that_of_the_built_in_loss():
+    net = cr.Sequential(cr.Linear(4, 3), seed=0, dtype="float64")
+    x, y = batch(20, 4), target_for(CURVED["labels"])
+    for product in (cr.hvp, cr.gauss_newton_vp):
+        found = [
+            product(net, loss, x, y, net.params)
+            for loss in (CURVED["labels"], cr.CrossEntropyLoss())
+        ]
+        np.testing.assert_allclose(*found, rtol=1e-10, atol=1e-14)
+
+
+def test_a_custom_loss_has_no_fisher_information():
+    net = cr.Sequential(cr.Linear(4, 3), seed=0)
+    for loss in CURVED.values():
+        with pytest.raises(NotImplementedError, match="no Fisher information"):
+            cr.fisher_vp(net, loss, batch(20, 4), net.params)
+
+
+def test_an_error_in_a_curvature_comes_out_with_a_note():
+    class Fails(Fourth):
+        def curvature(self, output, target, direction):
+            return direction[0]
+
+    net = cr.Sequential(cr.Linear(4, 3), seed=0)
+    with pytest.raises(ValueError, match="returned a wrong d_gradient: its shape") as caught:
+        cr.hvp(net, Fails(), batch(5, 4), batch(5, 3), net.params)
+    assert "It was raised in the curvature of Fails" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize(
+    ("curvature", "message"),
+    [
+        (3, "curvature must be a function, not 3"),
+        (lambda output, direction: 0, "must take 'd_gradient'"),
+        (lambda output, d_gradient: 0, "must take 'direction', on which its result depends"),
+        (lambda label, direction, d_gradient: 0, "takes 'label', but there is only output, target"),
+    ],
+)
+def test_wrong_curvatures(curvature, message):
+    with pytest.raises(TypeError, match=message):
+        cr.CompiledLoss(fourth, curvature=curvature)
+
+
+def test_a_numpy_curvature_takes_what_forward_takes():
+    with pytest.raises(TypeError, match=r"curvature must take \(self, output, target, direction\)"):
+
+        class Other(Fourth):
+            def curvature(self, output, label, direction):
+                return 0

@@ -182,7 +182,7 @@ BEST_PARAMS = "training/callbacks.EarlyStopping.best_params"
         ({"optimizer": {"kind": "Adam", "numbers": {"lr": -1}}}, {}, "optimizer is not readable"),
         ({"callbacks": {"Nobody": {}}}, {}, "no such callback"),
         ({"callbacks": {"Halve": {"best": 1}}}, {}, "best is wrong"),
-        ({"callbacks": {"EarlyStopping": BEST}}, {BEST_PARAMS: np.ones(3)}, "not such as the net"),
+        ({"callbacks": {"EarlyStopping": BEST}}, {BEST_PARAMS: np.ones(3)}, "do not have the net"),
         ({"callbacks": {"EarlyStopping": BEST | {"best": "x"}}}, {}, "cannot be resumed from its"),
         ({"callbacks": {"EarlyStopping": BEST | {"stopped_epoch": 1 << 64}}}, {}, "at most 64"),
         ({"callbacks": {"Halve": {}}}, {"training/callbacks.Halve.a": np.ones(1, "c8")}, "dtype"),

@@ -11,7 +11,7 @@ import pytest
 import chainrule as cr
 from chainrule.engine import binding
 from chainrule.engine.backends import is_compiled
-from chainrule.engine.machine import Machine
+from chainrule.engine.machine import PreparedRun
 from chainrule.kernels.jit import JIT_DISABLED
 from chainrule.utils.interruption import interruption
 
@@ -252,19 +252,19 @@ USES = {
 @pytest.mark.parametrize("use", USES.values(), ids=USES)
 @pytest.mark.parametrize("where", ["forward", "backward", "loss"])
 def test_no_machine_runs_again_after_an_exception(use, where, monkeypatch):
-    failed, run = [], Machine.run
+    failed, run = [], PreparedRun.__call__
 
-    def watched(machine, *arguments, **options):
-        assert all(machine is not other for other in failed)
+    def watched(prepared, *arguments, **options):
+        assert all(prepared.machine is not other for other in failed)
         try:
-            return run(machine, *arguments, **options)
+            return run(prepared, *arguments, **options)
         except BaseException:
-            failed.append(machine)
+            failed.append(prepared.machine)
             raise
 
     layer, loss = Fails(), LossFails()
     net = cr.Sequential(layer, cr.Tanh(), seed=0)
-    monkeypatch.setattr(Machine, "run", watched)
+    monkeypatch.setattr(PreparedRun, "__call__", watched)
     use(net, loss)
     for _ in range(2):
         layer.where = loss.where = where

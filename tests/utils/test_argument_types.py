@@ -25,7 +25,7 @@ KINDS = {
 }
 
 X, Y, LABELS = np.ones((4, 3)), np.ones((4, 2)), np.zeros(4, int)
-VECTORS = {name: np.ones(3) for name in ("params", "grads", "mean", "square", "velocity")}
+VECTORS = "params", "grads", "mean", "square", "velocity", "largest", "root"
 
 
 def network():
@@ -44,13 +44,32 @@ def squares():
     return {"function": lambda x: (x**2).sum(), "gradient": lambda x: 2 * x, "x": np.ones(2)}
 
 
+def update():
+    return {name: np.ones(3) for name in VECTORS} | {"step": 1}
+
+
+def double(x, y):
+    for i in range(x.size):
+        y.flat[i] = 2 * x.flat[i]
+
+
+def double_backward(dy, dx):
+    for i in range(dy.size):
+        dx.flat[i] = 2 * dy.flat[i]
+
+
 SEQUENTIAL = partial(cr.Sequential, cr.Linear(3, 2))
 # What is needed besides, and values that fit together.
 NEEDED = {
     "Checkpoint": lambda: {"path": "no-file"},
     "ModelCheckpoint": lambda: {"path": "no-file"},
     "ExponentialMovingAverage": lambda: {"net": network()},
+    "BatchNorm": lambda: {"features": 3},
+    "CompiledLayer": lambda: {"forward": double, "backward": double_backward},
+    "Embedding": lambda: {"num_embeddings": 3, "embedding_dim": 2},
+    "LayerNorm": lambda: {"features": 3},
     "Linear": lambda: {"in_features": 3, "out_features": 2},
+    "Parameter": lambda: {"shape": (3,), "initializer": cr.initializers.Zeros()},
     "Rescale": lambda: {"scale": 2.0},
     "CosineAnnealingLR": lambda: {"lr": 0.5, "total_steps": 4},
     "LinearLR": lambda: {"lr": 0.5, "total_steps": 4},
@@ -71,12 +90,12 @@ NEEDED = {
     "set_num_threads": lambda: {"n": cr.get_num_threads()},
     "threads": lambda: {"n": 1},
     "top_k_accuracy": lambda: {"output": Y, "labels": LABELS, "k": 1},
-    "ops.adam_update": lambda: VECTORS | {"step": 1},
-    "ops.adamw_update": lambda: VECTORS | {"step": 1},
     "ops.clip_grad_norm": lambda: {"grads": np.ones(3), "max_norm": 1.0},
     "ops.cross_entropy": lambda: {"output": Y, "label": LABELS},
+    "ops.gaussian_nll": lambda: {"output": Y, "target": Y[:, :1]},
+    "ops.glu_backward": lambda: {"dy": Y[:, :1], "x": Y},
     "ops.huber": lambda: {"output": Y, "target": Y},
-    "ops.sgd_update": lambda: VECTORS | {"momentum": 0.9},
+    "ops.sgd_update": lambda: update() | {"momentum": 0.9},
 }  # fmt: skip
 # A right value, where that of its kind is none.
 VALUES = {"StepLR.step_size": 4, "cooldown": 1, "axis": -1, "high": 2.0, "resume": False}
@@ -121,7 +140,7 @@ PARAMETERS = sorted(set(parameters()), key=lambda case: case.id)
 
 
 def needed(name, item):
-    given = NEEDED.get(name, dict)()
+    given = NEEDED.get(name, update if name.endswith("_update") else dict)()
     names = {p.name for p in _signature(item)}
     missing = [
         p.name for p in _signature(item)

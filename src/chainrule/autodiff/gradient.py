@@ -91,11 +91,10 @@ def gradient(
         with borrowed(net, plain_plan, batch.inputs.shape[1:], rows, **options) as machine:
             losses = machine.losses_for(1)
             grads = mean.parameter_buffer()
-            order = np.arange(block.start, block.stop)
-            run: dict[str, Any] = {"params": params, "grads": grads}
-            if not machine.run(
-                Phase.FORWARD | phases, order, losses=losses, **run, **batch.arguments
-            ):  # the run ends where the loss is not finite; compute the gradient all the same
-                machine.run(phases, order, **run)
+            order = rows if block.start == 0 else np.arange(block.start, block.stop)
+            run = machine.prepare_run(Phase.FORWARD | phases, params=params, grads=grads)
+            if not run(order, losses=losses, **batch.arguments):
+                # The run ends where the loss is not finite; compute the gradient all the same.
+                machine.run(phases, order, params=params, grads=grads)
             mean.add(block, losses[0], grads, machine.rows_at("d_input", rows))
     return mean.value, mean.gradients()

@@ -92,7 +92,7 @@ def _find_baselines(wanted: list[str] | None) -> list[str]:
     if str(ROOT) not in sys.path:
         sys.path.append(str(ROOT))
     others = import_module("benchmarks.peers")
-    ours = "chainrule", "engine"
+    ours = "chainrule", "train-step", "engine"
     known = {name: path for name, path in others.IMPLEMENTATIONS.items() if name not in ours}
     unknown = [name for name in wanted or () if name not in known]
     if unknown:

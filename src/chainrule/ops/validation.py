@@ -12,7 +12,7 @@ from numpy import ndarray
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.ops.entries import COMPUTED, DOUBLE, SINGLE
-from chainrule.utils.arguments import Check, flag
+from chainrule.utils.arguments import Check
 from chainrule.utils.arrays import GATHERED, FloatArray
 from chainrule.utils.protocols import as_array
 
@@ -42,8 +42,8 @@ class NumberChecks:
 
     def __init__(self, checks: Mapping[str, Check]) -> None:
         self._checks = checks
-        self._flags = [i for i, check in enumerate(checks.values()) if check is flag]
         self._values: tuple[Any, ...] | None = None
+        self._types: list[Any] = []
         self._right: tuple[Any, ...] = ()
 
     def __call__(self, values: tuple[Any, ...], arrays: Sequence[ArrayLike]) -> tuple[Any, ...]:
@@ -52,9 +52,9 @@ class NumberChecks:
             is_known = values == self._values
         except ValueError:  # of an array
             is_known = False
-        for i in self._flags:  # True equals 1
-            is_known = is_known and type(values[i]) is bool
-        return self._right if is_known else self._check(values, arrays)
+        if is_known and _types(values) == self._types:  # True equals 1
+            return self._right
+        return self._check(values, arrays)
 
     def _check(self, values: tuple[Any, ...], arrays: Sequence[ArrayLike]) -> tuple[Any, ...]:
         found: list[Any] = []
@@ -65,9 +65,14 @@ class NumberChecks:
         if all(type(value) in _UNCHANGING for value in values) and all(
             type(value) is not float or _is_right_in_all_dtypes(value) for value in right
         ):
-            self._values, self._right = None, right
+            self._values, self._right, self._types = None, right, _types(values)
             self._values = values  # last, for other threads
         return right
+
+
+def _types(values: tuple[Any, ...]) -> list[Any]:
+    """Return the types of values, and of those in a pair."""
+    return [[*map(type, value)] if type(value) is tuple else type(value) for value in values]
 
 
 def _is_right_in_all_dtypes(value: float) -> bool:
