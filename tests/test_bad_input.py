@@ -1,5 +1,7 @@
 """Wrong arguments: the message says what, expected and came; and nothing has changed."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -416,3 +418,35 @@ def test_a_large_value_in_a_wrong_place_is_named_and_shown_in_short(name, value)
     with pytest.raises(TypeError, match=name) as caught:
         TAKES_ONE[name](value)
     assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("path", [0, True, None, 2.5, b"model"])
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda path: network().save(path),
+        lambda path: cr.explain(network(), cr.MSELoss(), X, TARGETS).to_html(path),
+        cr.load,
+        cr.load_metadata,
+        cr.Checkpoint,
+        cr.callbacks.ModelCheckpoint,
+        cr.callbacks.CSVLogger,
+        cr.callbacks.JSONLLogger,
+        cr.datasets.load,
+        cr.datasets.load_images,
+        cr.datasets.load_table,
+    ],
+)
+def test_a_number_is_no_path(use, path):
+    # open(0) would read the standard input, and close it.
+    with pytest.raises(TypeError, match=r"path must be a path, such as 'folder/file', not "):
+        use(path)
+    os.fstat(0)
+
+
+@pytest.mark.parametrize("path", [0, True, None])
+def test_a_number_is_no_path_of_an_onnx_file(path):
+    pytest.importorskip("onnx")
+    for use in (network().to_onnx, cr.from_onnx):
+        with pytest.raises(TypeError, match=r"path must be a path, such as 'folder/file', not "):
+            use(path)

@@ -1,5 +1,6 @@
 """The public names of the package, and the modules that are imported by them."""
 
+import inspect
 import subprocess
 import sys
 from importlib import import_module
@@ -31,6 +32,14 @@ def test_dir_of_a_public_module_shows_public_names_only(name):
 @pytest.mark.parametrize("name", MODULES)
 def test_a_public_module_is_imported_by_its_name(name):
     assert import_module(f"chainrule.{name}") is getattr(cr, name)
+
+
+@pytest.mark.parametrize("module", [cr, *(getattr(cr, name) for name in MODULES)])
+def test_signatures_have_the_names_of_types(module):
+    # Otherwise help() shows what NumPy's ArrayLike stands for, over several lines.
+    for name in dir(module):
+        if inspect.isfunction(function := getattr(module, name)):
+            assert "numpy._typing" not in str(inspect.signature(function)), name
 
 
 def test_a_public_module_may_be_the_first_import():

@@ -182,6 +182,14 @@ def test_a_network_too_large_to_nudge(monkeypatch):
     assert {path["nudge"] for path in html.page_data(named_chain())["paths"]} == {None}
 
 
+def test_an_input_of_codes_is_not_nudged():
+    layers = cr.Embedding(5, 3), cr.Flatten(), cr.Linear(6, 2)
+    net = cr.Sequential(*layers, seed=0, backend="numpy")
+    data = data_of(html.page(cr.explain(net, cr.CrossEntropyLoss(), [[4, 0], [0, 3]], [0, 1])))
+    assert data["codes"]
+    assert [name for name, path in paths_of(data).items() if path["nudge"] is None] == ["x"]
+
+
 @pytest.mark.parametrize("shape", [(1, 4096), (64, 64), (3, 2), (1000, 1), (70, 300)])
 @pytest.mark.parametrize("most", [16, 900])
 def test_shrunk_matrices_keep_the_largest_entry_of_each_block(shape, most):

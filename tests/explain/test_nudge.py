@@ -94,6 +94,15 @@ def test_bad_input_is_named(case):
         cr.nudge(net, loss, x, y, "W1", None, 0.1)
 
 
+def test_codes_cannot_be_nudged_but_their_vectors_can():
+    net = cr.Sequential(cr.Embedding(5, 3), cr.Flatten(), cr.Linear(6, 1), seed=0)
+    case = net, cr.MSELoss(), [[4, 0], [0, 3]], [0.0, 1.0]
+    with pytest.raises(ValueError, match="x holds codes"):
+        cr.nudge(*case, "x", (0, 0), 1.0)
+    result = cr.nudge(*case, "0.weight", (4, 1), 0.01)
+    assert result.actual == pytest.approx(result.predicted_to_second_order)
+
+
 def test_text(case):
     text = str(cr.nudge(*case, "W1", (0, 0), 0.1))
     assert "changes by 0.1" in text

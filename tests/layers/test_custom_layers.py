@@ -493,11 +493,26 @@ def test_wrong_parameters(arguments, error, message):
         cr.Parameter(*arguments)
 
 
-@pytest.mark.parametrize("shape", [3, (-1,), "ab"])
+@pytest.mark.parametrize("shape", [3, (-1,), "ab", (3.0,), (True,)])
 def test_wrong_shapes(shape):
-    layer = cr.CompiledLayer(pass_on_x, pass_on, output_shape=shape)
-    with pytest.raises(ValueError, match="must be a shape without the batch"):
-        cr.Sequential(layer).predict(batch(2, 3))
+    for name in ("output_shape", "saved_shape"):
+        message = f"CompiledLayer's {name} must be a shape without the batch"
+        with pytest.raises(ValueError, match=message):
+            cr.CompiledLayer(pass_on_x, pass_on, **{name: shape})
+    rule = cr.CompiledLayer(pass_on_x, pass_on, output_shape=lambda _: shape)
+    functions = {"output_shape": lambda self, _: shape, "forward": lambda self, x: (x, None)}
+    own = type("Own", (cr.NumPyLayer,), functions)
+    for layer in (rule, own()):
+        with pytest.raises(ValueError, match=r"\(layer 0\): its output_shape must be a shape"):
+            cr.Sequential(layer).predict(batch(2, 3))
+
+
+def test_linear_must_be_a_flag():
+    with pytest.raises(TypeError, match="CompiledLayer's linear must be True or False, not 'no'"):
+        cr.CompiledLayer(pass_on_x, pass_on, linear="no")
+    own = type("Own", (cr.NumPyLayer,), {"forward": lambda self, x: (x, None), "linear": "no"})
+    with pytest.raises(TypeError, match="Own's linear must be True or False, not 'no'"):
+        cr.Sequential(own())
 
 
 @pytest.mark.parametrize(

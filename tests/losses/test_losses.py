@@ -205,6 +205,11 @@ def test_losses_are_values():
         (lambda: cr.HuberLoss(delta=-1), ValueError, r"delta must be more than 0, not -1\."),
         (lambda: cr.HuberLoss(delta="1"), TypeError, r"delta must be a number, not '1'\."),
         (
+            lambda: cr.CrossEntropyLoss(weight=[0, 0.0]),
+            ValueError,
+            r"CrossEntropyLoss's weight must not be 0 for all classes\.",
+        ),
+        (
             lambda: cr.CrossEntropyLoss(label_smoothing=1.5),
             ValueError,
             r"CrossEntropyLoss's label_smoothing must be from 0 to 1, not 1\.5\.",

@@ -150,6 +150,11 @@ def test_products_with_class_weights_are_the_sum_of_those_of_each_loss(product):
             ValueError,
             r"MultiLoss's weights\[0\] must be 0 or more, not -1",
         ),
+        (
+            lambda: cr.MultiLoss(cr.MSELoss(), cr.MSELoss(), weights=[0, 0]),
+            ValueError,
+            "MultiLoss's weights must not be 0 for all losses",
+        ),
         (lambda: LOSS(batch(3, 3), LABELS), TypeError, "output must be a tuple, one for each loss"),
         (
             lambda: LOSS((batch(3, 3),), (LABELS,)),

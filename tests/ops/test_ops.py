@@ -283,6 +283,16 @@ def test_where_and_out_are_as_for_ufuncs(name):
     assert_same([masked[:, mask]], [reference(**given)[:, mask]], "float32")
 
 
+@pytest.mark.parametrize("out", [None, np.zeros((4, 6))])
+def test_a_wrong_where_is_named(out):
+    x = np.ones((4, 6))
+    with pytest.raises(ValueError, match=r"where .*\(3,\)"):
+        cr.ops.tanh(x, out=out, where=np.ones(3, bool))
+    with pytest.raises(TypeError, match="where must hold booleans, but its dtype is float64"):
+        cr.ops.tanh(x, out=out, where=x)
+    assert out is None or not out.any()
+
+
 @each_elementwise
 @each_dtype
 @pytest.mark.usefixtures("size")

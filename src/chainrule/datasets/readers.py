@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.utils.arrays import real_array
+from chainrule.utils.files import check_path
 
 PathOrName = str | PathLike[str]
 Dataset = tuple[NDArray[np.float32], NDArray[np.int64]]
@@ -39,7 +40,7 @@ def load(path: PathOrName) -> Dataset:
     OSError
         If there is no such file, or it cannot be read.
     """
-    suffix = Path(path).suffix.lower()
+    suffix = Path(check_path(path)).suffix.lower()
     if suffix not in _READERS:
         raise ValueError(f"path must end in {' or '.join(_READERS)}, but it is {str(path)!r}.")
     return _READERS[suffix](path)
@@ -224,6 +225,7 @@ _READERS = {".npz": load_images, ".csv": load_table}
 
 
 def _read_npz(path: PathOrName, *names: str) -> list[NDArray[Any]]:
+    check_path(path)
     try:
         with open(path, "rb") as file:
             content = np.load(file, allow_pickle=False)
@@ -244,7 +246,7 @@ def _read_npz(path: PathOrName, *names: str) -> list[NDArray[Any]]:
 
 def read_rows(path: PathOrName) -> Iterator[tuple[int, list[str]]]:
     """Yield the number of its line, counted from 1, and the cells of each row."""
-    with open(path, newline="", encoding="utf-8-sig") as file:
+    with open(check_path(path), newline="", encoding="utf-8-sig") as file:
         reader = csv.reader(file)
         try:
             for cells in reader:

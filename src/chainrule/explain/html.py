@@ -123,6 +123,7 @@ def page_data(chain: Links) -> dict[str, Any]:
             "rows": chain.rows,
         },
         "dtype": chain.network.dtype.name,
+        "codes": chain.network.takes_codes,
         "links": [
             {
                 "symbol": SYMBOLS.symbol(link.symbol),
@@ -205,7 +206,7 @@ def _path(chain: Links, name: str, compression: Compression, budget: Budget) -> 
 
 def _nudge(chain: Links, name: str, gradient: Float64, entries: int) -> dict[str, Any] | None:
     """Return how the loss moves when the entries with the largest gradients are changed."""
-    if entries == 0 or gradient.size == 0:
+    if entries == 0 or gradient.size == 0 or (name == "x" and chain.network.takes_codes):
         return None
     array = chain.x if name == "x" else chain.network.parameters()[name]
     # To one digit, so that each step is a round number.

@@ -132,7 +132,7 @@ def nudge(
     IndexError
         If the parameter has no such entry.
     ValueError, TypeError
-        If another argument is wrong.
+        If another argument is wrong; for ``"x"`` that holds codes, as for :class:`Embedding`.
 
     Examples
     --------
@@ -188,6 +188,8 @@ class Ray:
             self.name = find(net, name)
             self.symbol = name_parameters(net.graph).get(self.name, "X")
             is_input = self.name == "x"
+            if is_input and net.takes_codes:
+                raise ValueError("x holds codes: between two of them, there is no loss.")
             self._array = self._x if is_input else self._twin.parameters()[self.name]
             self._gradient = None if is_input else self._twin.gradients()[self.name]
         self._start = self._array.copy()

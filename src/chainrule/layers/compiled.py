@@ -8,7 +8,6 @@ from typing import Any
 from chainrule.layers.custom_functions import (
     check_function,
     check_parameters,
-    check_shape,
     function_name,
 )
 from chainrule.layers.custom_tangent import (
@@ -18,6 +17,7 @@ from chainrule.layers.custom_tangent import (
     tangent_by,
     tangent_of_bilinear,
 )
+from chainrule.layers.graph import check_shape
 from chainrule.layers.layer import Layer, Parameter
 from chainrule.operations.operation import Function, Operation, Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
@@ -138,9 +138,12 @@ class CompiledLayer(Layer):
             self._add("tangent_backward", tangent_backward, allowed, ["dx", *gradients])
             if tangent is None:
                 raise ValueError("CompiledLayer has a tangent_backward, but no tangent.")
-        if flag(linear, "CompiledLayer's linear") and tangent is not None:
+        self._linear = flag(linear, "CompiledLayer's linear")
+        if linear and tangent is not None:
             raise ValueError("CompiledLayer must have either a tangent or linear=True, not both.")
-        self._linear = linear
+        for name_of_rule, rule in (("output_shape", output_shape), ("saved_shape", saved_shape)):
+            if rule is not None and not callable(rule):
+                check_shape(rule, f"CompiledLayer's {name_of_rule}")
         self._output_shape, self._saved_shape = output_shape, saved_shape
 
     def _add(
@@ -164,7 +167,7 @@ class CompiledLayer(Layer):
         return f"CompiledLayer({', '.join(names)})"
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        return self._shape(self._output_shape, input_shape, "output_shape")
+        return _shape_by(self._output_shape, input_shape)
 
     def parameters(self) -> dict[str, Parameter]:
         return dict(self._parameters)
@@ -172,7 +175,8 @@ class CompiledLayer(Layer):
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
         saved = {}
         if "saved" in self._takes["forward"]:
-            saved["saved"] = Tensor(self._shape(self._saved_shape, x.shape, "saved_shape"))
+            shape = _shape_by(self._saved_shape, x.shape)
+            saved["saved"] = Tensor(check_shape(shape, "CompiledLayer's saved_shape"))
         uses = {
             name: plan.parameter(name, parameter.shape)
             for name, parameter in self._parameters.items()
@@ -213,8 +217,8 @@ class CompiledLayer(Layer):
             )
         )
 
-    def _shape(self, rule: ShapeRule, input_shape: Shape, name: str) -> Shape:
-        if rule is None:
-            return input_shape
-        shape = rule(input_shape) if callable(rule) else rule
-        return check_shape(shape, f"CompiledLayer's {name}")
+
+def _shape_by(rule: ShapeRule, input_shape: Shape) -> Shape:
+    if rule is None:
+        return input_shape
+    return rule(input_shape) if callable(rule) else rule

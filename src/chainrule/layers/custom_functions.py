@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from operator import index
 from typing import Any
 
-from chainrule.layers.graph import shape_text
 from chainrule.layers.layer import Parameter
-from chainrule.operations.operation import Shape
 
 RESERVED = frozenset({"x", "y", "dy", "dx", "x_dot", "y_dot", "saved", "self"})
 
@@ -71,17 +68,3 @@ def check_parameters(parameters: Any, owner: str) -> dict[str, Parameter]:
         if not isinstance(parameter, Parameter):
             raise TypeError(f"{owner}[{name!r}] must be a cr.Parameter, not {parameter!r}.")
     return dict(parameters)
-
-
-def check_shape(shape: Any, owner: str) -> Shape:
-    """Return a shape without the batch, as a tuple of ints of 0 or more."""
-    try:
-        result = tuple(index(n) for n in shape)
-    except TypeError:
-        result = (-1,)
-    if min(result, default=0) < 0:
-        raise ValueError(
-            f"{owner} must be a shape without the batch, such as (8,) for {shape_text((8,))}, "
-            f"not {shape!r}."
-        )
-    return result

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from math import prod
-from typing import NamedTuple
+from operator import index
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -239,6 +240,7 @@ def output_shapes(graph: Graph, shape: Shape | None, source: str = "") -> list[S
             if len(texts) > 1:
                 but = f"it merges shapes {', '.join(texts[:-1])} and {texts[-1]}"
             raise ValueError(f"{called} {error}, but {but}.") from None
+        result = check_shape(result, f"{called}: its output_shape")
         if 0 in result:
             raise ValueError(
                 f"{called} must give no empty axis, but it gives shape {shape_text(result)}."
@@ -251,6 +253,20 @@ def output_shapes(graph: Graph, shape: Shape | None, source: str = "") -> list[S
         if not assumed or layer.by_last_axis:
             shapes[position] = result
     return [shapes[position] for position in range(len(graph.nodes))]
+
+
+def check_shape(shape: Any, owner: str) -> Shape:
+    """Return a shape without the batch, as a tuple of ints of 0 or more."""
+    try:
+        result = tuple(-1 if isinstance(n, bool) else index(n) for n in shape)
+    except TypeError:
+        result = (-1,)
+    if min(result, default=0) < 0:
+        raise ValueError(
+            f"{owner} must be a shape without the batch, such as (8,) for {shape_text((8,))}, "
+            f"not {shape!r}."
+        )
+    return result
 
 
 def lower(graph: Graph, plan: PlanBuilder, x: Tensor, *, retain: bool = False) -> list[Tensor]:

@@ -22,6 +22,7 @@ from chainrule.layers.layer import Layer
 from chainrule.layers.returned import checked, pair
 from chainrule.operations.operation import Function, Operation, Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
+from chainrule.utils.arguments import flag
 
 Array = NDArray[Any]
 
@@ -147,7 +148,8 @@ class NumPyLayer(Layer):
             self._check_names("tangent_backward", ["dy", "x_dot", "saved"], changes)
             if not self._has("tangent"):
                 raise TypeError(f"{type(self).__name__} has a tangent_backward, but no tangent.")
-        if self.linear and self._has("tangent"):
+        linear = flag(self.linear, f"{type(self).__name__}'s linear")
+        if linear and self._has("tangent"):
             raise TypeError(f"{type(self).__name__} must have either a tangent or linear = True.")
 
     def _check_names(self, function: str, first: Sequence[str], names: Sequence[str]) -> None:

@@ -131,6 +131,8 @@ class CrossEntropyLoss(OutputLoss):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.weight is not None and not any(self.weight):
+            raise ValueError("CrossEntropyLoss's weight must not be 0 for all classes.")
         if self.label_smoothing > 0 and self.weight is not None and 0 in self.weight:
             raise ValueError(
                 "CrossEntropyLoss's weight must be more than 0 with label_smoothing, not "

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.layers.custom_functions import check_function, check_shape, function_name
+from chainrule.layers.custom_functions import check_function, function_name
+from chainrule.layers.graph import check_shape
 from chainrule.layers.returned import checked, pair
 from chainrule.losses.loss import OutputLoss
 from chainrule.operations.loss import LossOperation

@@ -1,5 +1,7 @@
 """Metrics of predictions: functions of a network's output and of labels or targets."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -78,6 +78,8 @@ class MultiLoss(Loss):
             arguments.at_least_zero(weight, f"MultiLoss's weights[{position}]")
             for position, weight in enumerate(given)
         ]
+        if not any(checked):
+            raise ValueError("MultiLoss's weights must not be 0 for all losses.")
         object.__setattr__(self, "losses", losses)
         object.__setattr__(self, "weights", tuple(checked))
 

@@ -57,7 +57,7 @@ def _describe(element: Element, shared: dict[Element, int]) -> Any:
     if KNOWN.get(name) is not type(element):
         raise ValueError(
             f"{element!r} cannot be saved: only chainrule's own layers can, as loading a file runs "
-            "no code. Save net.params, and build the network again."
+            "no code. Save net.values, and build the network again."
         )
     values = {
         field.name: (getattr(element, field.name), field.default) for field in fields(element)

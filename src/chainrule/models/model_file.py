@@ -23,7 +23,7 @@ from chainrule.models.architecture import build, describe
 from chainrule.models.errors import ModelFileError
 from chainrule.utils import json_values
 from chainrule.utils.arrays import FloatArray, all_finite
-from chainrule.utils.files import write_whole
+from chainrule.utils.files import check_path, write_whole
 from chainrule.utils.version import __version__
 
 KEY, FORMAT = "chainrule", 2  # of the network's entry in the header
@@ -113,6 +113,7 @@ def read_contents(path: str | os.PathLike[str]) -> Contents:
     """Return the contents of a file; errors are those of :func:`chainrule.load`."""
     from safetensors import SafetensorError, safe_open
 
+    check_path(path)
     if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
         raise ModelFileError(f"{path} is no regular file, so it cannot be read as a model.")
     with open(path, "rb"):  # raises OSError if the file is missing

@@ -1,5 +1,7 @@
 """The linear layer, its derivatives, and products of matrices with what often follows them."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

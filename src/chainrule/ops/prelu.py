@@ -1,5 +1,7 @@
 """The rectifier whose slope is an array, and its derivatives."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

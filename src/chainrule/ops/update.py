@@ -1,5 +1,7 @@
 """Optimizer updates in place, and the clipping of gradients before them."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from math import isfinite, nan, sqrt

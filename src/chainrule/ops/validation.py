@@ -169,11 +169,14 @@ def deliver(result: NDArray[Any], out: Any, where: ArrayLike = True, name: str =
     if out is None:
         if where is True:
             return result if result.ndim else result[()]
-        out = np.empty(np.broadcast_shapes(result.shape, np.shape(where)), result.dtype)
+        shape = broadcast_shape(("the result", "where"), (result, np.asarray(where)))
+        out = np.empty(shape, result.dtype)
     check_out(out, result.shape, result.dtype, name)
     if where is True:
         out[...] = result
     else:
+        if isinstance(where, ndarray) and where.dtype != np.bool_:
+            raise TypeError(f"where must hold booleans, but its dtype is {where.dtype}.")
         np.copyto(out, result, casting="same_kind", where=where)
     return out
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from chainrule.training.callbacks import Training
 from chainrule.utils.arguments import above_zero, integer
+from chainrule.utils.files import check_path
 
 TIME_FRACTION = 0.03  # the largest fraction of the time for writing, if only a path is given
 
@@ -49,8 +50,7 @@ class Checkpoint:
     minutes: float | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.path, str | os.PathLike):
-            raise TypeError(f"Checkpoint's path must be a path, not {self.path!r}.")
+        check_path(self.path, "Checkpoint's path")
         if self.epochs is None and self.minutes is None:
             raise ValueError("Checkpoint needs epochs or minutes between two writes.")
         for name, check in (("epochs", _epochs), ("minutes", above_zero)):

@@ -1,4 +1,4 @@
-"""Atomic writes: a file is written under another name in its folder, then renamed."""
+"""Paths, and atomic writes: a file is written under another name in its folder, then renamed."""
 
 import os
 import re
@@ -9,8 +9,21 @@ from contextlib import contextmanager, suppress
 from errno import EACCES, EISDIR
 from pathlib import Path
 from threading import get_ident
+from typing import Any
+
+from chainrule.utils.arguments import shortened
 
 ABANDONED = 600  # seconds without a change after which a temporary file is abandoned
+
+
+def check_path(path: Any, name: str = "path") -> str:
+    """Return a path as a str; TypeError if it is none.
+
+    ``open`` would take a number, or True, as an open file of this process, and close it.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"{name} must be a path, such as 'folder/file', not {shortened(path)}.")
+    return os.fspath(path)
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
@@ -24,7 +37,10 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     ------
     OSError
         If it cannot be written; the temporary file is removed.
+    TypeError
+        If ``path`` is none.
     """
+    check_path(path)
     with _naming(path):
         special = open_special(path)
         if special is None:

@@ -18,6 +18,8 @@ class Nudge {
     byId("nudge").hidden = !nudge;
     byId("nudge-about").textContent = nudge
       ? `The entries of ${symbol} with the largest derivatives. A slope holds near where it was taken: the further the change, the wider the gap between the loss it predicts and the real one.`
+      : this.data.codes && path.name === "x"
+      ? `Not here: ${symbol} holds codes, and between two of them, there is no loss.`
       : `Not here: for a network of this size, or with so many parameters, the page would take too long to compute. cr.nudge does it for a single entry.`;
     byId("nudge-status").textContent = "";
     if (nudge) this.listEntries();

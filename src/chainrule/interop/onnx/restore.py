@@ -18,6 +18,7 @@ from chainrule.layers.graph import graph_of, output_shapes
 from chainrule.models.errors import ModelFileError
 from chainrule.models.sequential import Sequential
 from chainrule.utils.arrays import all_finite
+from chainrule.utils.files import check_path
 
 OLDEST_OPSET = 13
 MOST_EXTRA_BYTES = 1 << 24  # that layers may take, whatever the file's size
@@ -72,7 +73,7 @@ def from_onnx(path: str | os.PathLike[str], *, backend: str = "numba") -> Sequen
     (Linear(2, 3), GELU(approximate='none'), Linear(3, 1))
     """
     check_backend(backend)
-    with open(path, "rb") as file:
+    with open(check_path(path), "rb") as file:
         content = file.read()
     try:
         model = onnx.ModelProto.FromString(content)

@@ -12,7 +12,7 @@ from chainrule.training.callbacks.callback import Training
 from chainrule.training.callbacks.file_callback import FileCallback
 from chainrule.training.callbacks.monitor import Monitor
 from chainrule.utils.arguments import flag
-from chainrule.utils.files import check_writable, is_special
+from chainrule.utils.files import check_path, check_writable, is_special
 
 
 class ModelCheckpoint(FileCallback):
@@ -67,7 +67,7 @@ class ModelCheckpoint(FileCallback):
         mode: str | None = None,
         best_only: bool = True,
     ) -> None:
-        self._pattern = os.fspath(path)
+        self._pattern = check_path(path, "ModelCheckpoint's path")
         self._monitor = Monitor(monitor, mode)
         self.best_only = flag(best_only, "best_only")
         self.best, self.best_path = self._monitor.worst, None  # type: float, str | None

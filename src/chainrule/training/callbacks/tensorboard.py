@@ -10,6 +10,7 @@ from typing import Any
 
 from chainrule.training.callbacks.callback import Training
 from chainrule.training.callbacks.file_callback import FileCallback
+from chainrule.utils.files import check_path
 
 
 class TensorBoard(FileCallback):
@@ -41,7 +42,7 @@ class TensorBoard(FileCallback):
             raise ImportError(
                 'TensorBoard needs tensorboardX: pip install "chainrule[tensorboard]".'
             ) from error
-        self.folder = os.fspath(folder)
+        self.folder = check_path(folder, "TensorBoard's folder")
         self._file: Any = None
         self._pending: list[Any] = []  # events
 
