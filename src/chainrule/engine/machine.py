@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -11,20 +10,19 @@ from numpy.typing import NDArray
 
 from chainrule.engine.backends import compiled_run, get_function, get_run, is_compiled
 from chainrule.engine.binding import Binding
+from chainrule.engine.memory import Memory
 from chainrule.engine.rows import as_rows
-from chainrule.engine.thread_group import ThreadGroup, aligned_zeros
+from chainrule.engine.thread_group import ThreadGroup
 from chainrule.engine.update import UpdateProgram
 from chainrule.kernels import context as words
 from chainrule.kernels import group as in_group
 from chainrule.kernels.blocks import NORM_BLOCK
 from chainrule.kernels.context import FAILED, Phase
-from chainrule.operations.operation import Tensor
-from chainrule.plan.plan import Place, Plan
+from chainrule.plan.plan import Plan
 
 Array = NDArray[Any]
 
 OF_VECTORS, OF_DATA = slice(6, 13), slice(21, 27)  # among the arguments of ``interpreter.run``
-MOST_VIEWS = 64  # kept for the next batch with as many rows
 
 
 class PreparedRun:
@@ -112,7 +110,7 @@ class PreparedRun:
         return done
 
 
-class Machine:
+class Machine(Memory):
     """Runs one plan in its own arena.
 
     Parameters
@@ -135,7 +133,8 @@ class Machine:
     def __init__(
         self, plan: Plan, dtype: np.dtype, backend: str, buffers: Array | None = None
     ) -> None:
-        self.plan, self.dtype, self._backend = plan, dtype, backend
+        super().__init__(plan, dtype)
+        self._backend = backend
         self.interpret, self._compiled = get_run(backend), is_compiled(backend)
         self.errors: list[BaseException] = []
         self._arrays: dict[int, Array] = {}  # the run's arrays, by words of the context
@@ -143,9 +142,6 @@ class Machine:
         self._update: tuple[UpdateProgram | None, Binding] = None, self._no_update
         self._binding, self._is_bound = self._no_update, False
         self.needs_arrays = False
-        self.arena = aligned_zeros(-(-plan.arena_bytes // plan.item), dtype)
-        for start, values in plan.constants:
-            self.arena[start : start + len(values)] = values
         self.contexts = np.zeros((plan.threads, words.CONTEXT_SIZE), np.int64)
         self._numbers = self.contexts.view(np.float64)
         self._buffers = np.empty(0, dtype) if buffers is None else buffers
@@ -161,7 +157,6 @@ class Machine:
         self.alone = self.threads.alone
         self.no_rates = np.empty(0)
         self.squares = np.empty(0)
-        self._views: dict[tuple[str, int, int], Array] = {}  # of the arena
         self.no_rows = as_rows(np.empty((1, 0), dtype))
         self.no_targets = _read_only(np.empty(0, dtype))
         self.no_labels = _read_only(np.empty(0, np.int64))
@@ -350,35 +345,6 @@ class Machine:
         """Return a buffer for the weight and the loss of each batch, for ``run``."""
         return np.zeros((batches, 2))
 
-    def rows_at(self, place: str, rows: int, number: int = 0) -> Array:
-        """Return the arena's view of ``rows`` rows of input, d_input, output, d_output or seed.
-
-        ``number`` selects one of several outputs or seeds.
-        """
-        if place == "d_input" and self.plan.has_no_input_gradient:
-            return np.zeros((rows, *self.plan.input_shape), self.dtype)
-        key = place, rows, number
-        view = self._views.get(key)
-        if view is None:
-            found = self.plan.named[place, number]
-            view = self._rows(found, rows).reshape(rows, *found.shape)
-            if len(self._views) >= MOST_VIEWS:
-                self._views.clear()
-            self._views[key] = view
-        return view
-
-    def value_at(self, tensor: Tensor, rows: int) -> Array:
-        """Return the arena's view of ``rows`` rows of a value, as a matrix."""
-        return self._rows(self.plan.value_of(tensor), rows)
-
-    def gradient_at(self, tensor: Tensor, rows: int) -> Array:
-        """Return the same of the gradient by a value."""
-        return self._rows(self.plan.gradient_of(tensor), rows)
-
-    def _rows(self, place: Place, rows: int) -> Array:
-        size = prod(place.shape)
-        return self.arena[place.start : place.start + rows * size].reshape(rows, size)
-
     def differentiate_samples(
         self, first: int, last: int, begin: int, stride: int, params: Array, grads: Array
     ) -> None:
@@ -408,16 +374,6 @@ class Machine:
             raise self._find_error(context[np.newaxis])
         if self.needs_arrays:
             self.forget_arrays()
-
-    def outputs(self, rows: int) -> list[Array]:
-        """Return a copy of each output."""
-        heads = range(len(self.plan.heads))
-        return [self.rows_at("output", rows, head).copy() for head in heads]
-
-    def start_back_with(self, gradients: Sequence[Array | float], rows: int) -> None:
-        """Write the gradient by each output into the arena, for the backward pass."""
-        for head, gradient in enumerate(gradients):
-            self.rows_at("d_output", rows, head)[...] = gradient
 
 
 def _read_only(array: Array) -> Array:
