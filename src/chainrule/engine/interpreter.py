@@ -18,6 +18,7 @@ from numba import types
 
 from chainrule.kernels import context as word
 from chainrule.kernels.barrier import barrier, fail, has_failed
+from chainrule.kernels.blocks import MOST_ROWS as ROWS_OF_A_TILE
 from chainrule.kernels.context import FAILED, Flag, Phase, Section
 from chainrule.kernels.group import DISMISSED, FIRST_BATCH, WANTED
 from chainrule.kernels.jit import entry_point, kernel
@@ -47,9 +48,10 @@ PARTITION_BEGIN, PARTITION_END = word.PARTITION_BEGIN, word.PARTITION_END
 THREAD, THREADS, MASK_DRAW = word.THREAD, word.THREADS, word.MASK_DRAW
 LR, TOTAL_WEIGHT, LOSS_VALUE = word.LR, word.TOTAL_WEIGHT, word.LOSS
 
-# What ``layout`` holds: rows of a batch and of a chunk; columns of all targets, and outputs with
-# labels; where threads' workspaces begin, and how far they are apart, in bytes.
-BATCH_SIZE, CHUNK_SIZE, TARGET_COLUMNS, LABEL_COLUMNS, SCRATCH_AT, SCRATCH_SIZE = range(6)
+# What ``layout`` holds: the largest numbers of rows and of chunks in a batch; columns of all
+# targets, and outputs with labels; where threads' workspaces begin, and how far they are apart, in
+# bytes.
+BATCH_SIZE, MOST_CHUNKS, TARGET_COLUMNS, LABEL_COLUMNS, SCRATCH_AT, SCRATCH_SIZE = range(6)
 
 
 @kernel
@@ -192,16 +194,19 @@ def describe(
     context[word.LABEL_ROWS] = labels.size // max(1, layout[LABEL_COLUMNS])
     context[word.WEIGHT_ROWS] = weights.size
     context[word.MASK_KEY] = masks[0]
-    context[CHUNK], context[THREAD], context[DONE] = layout[CHUNK_SIZE], thread, 0
+    context[THREAD], context[DONE] = thread, 0
 
 
 @kernel
-def describe_batch(i, rows, each_epoch, batch, partitions, context):
+def describe_batch(i, rows, each_epoch, layout, partitions, context):
     """Write into a thread's context which rows batch i has, and which of them are its own."""
-    thread, threads = context[THREAD], context[THREADS]
+    thread, threads, most = context[THREAD], context[THREADS], layout[MOST_CHUNKS]
+    # In whole tiles, and by the rows that there are: the last batch of an epoch has fewer.
+    tiles = (rows + ROWS_OF_A_TILE - 1) // ROWS_OF_A_TILE
+    context[CHUNK] = (tiles + most - 1) // most * ROWS_OF_A_TILE
     context[ROWS] = rows
     context[FIRST], context[LAST] = part_of(rows, thread, threads, context[CHUNK])
-    context[OUTPUT_ROW] = i % each_epoch * batch
+    context[OUTPUT_ROW] = i % each_epoch * layout[BATCH_SIZE]
     row = 0 if threads == 1 else 1
     context[PARTITION_BEGIN] = partitions[row, thread]
     context[PARTITION_END] = partitions[row, thread + 1]
@@ -251,7 +256,7 @@ def run(
         context[THREADS] = threads
         begin = i % each_epoch * batch
         context[ORDER_ROW] = i // each_epoch * length + begin
-        describe_batch(i, min(batch, length - begin), each_epoch, batch, partitions, context)
+        describe_batch(i, min(batch, length - begin), each_epoch, layout, partitions, context)
         context[STEP], context[MASK_DRAW] = steps_before + i + 1, masks[1] + i
         mine[LR] = rates[i] if rates.size > 0 else lr
         if not run_batch(

@@ -147,7 +147,7 @@ class Machine(Memory):
         self._buffers = np.empty(0, dtype) if buffers is None else buffers
         self.contexts[:, words.BUFFERS] = self._buffers.ctypes.data
         self._layout = np.array(
-            [plan.batch, plan.chunk, plan.target_columns, plan.label_columns, *plan.scratch]
+            [plan.batch, plan.chunks, plan.target_columns, plan.label_columns, *plan.scratch]
         )
         self._batch_in_order = np.arange(plan.batch)[np.newaxis]
         self._no_vector, self.no_matrix = np.empty(0, dtype), np.empty((0, 0), dtype)

@@ -26,7 +26,7 @@ from chainrule.plan.loss import Head, calls_of_loss, calls_of_loss_sum
 from chainrule.plan.memory import Memory
 from chainrule.plan.threads import (
     choose_threads,
-    chunk_of,
+    chunks_of,
     functions_of,
     partition_parameters,
     work_of,
@@ -64,7 +64,7 @@ class Plan:
     backward : whether there is a backward pass.
     batch : the largest number of rows of a batch.
     threads : the largest number of threads.
-    chunk : rows in a chunk, which is never divided among threads.
+    chunks : the largest number of chunks of rows, which are never divided among threads.
     fused : the positions of the steps that are fused with the step before them.
     """
 
@@ -85,7 +85,7 @@ class Plan:
     backward: bool
     batch: int
     threads: int
-    chunk: int
+    chunks: int
     fused: frozenset[int]
 
     @cached_property
@@ -213,8 +213,8 @@ def make_plan(
     own += [head.loss.forward for head in heads if head.loss is not None]
     if not all(f.can_compile for f in own):
         threads = 1  # Python code need not be thread-safe
-    chunk = chunk_of(order, batch)
-    threads = choose_threads(work, -(-batch // chunk), steps, threads)
+    chunks = chunks_of(order, batch)
+    threads = choose_threads(work, chunks, steps, threads)
     rescale = None if retain else take_rescale(order, input_tensor, outputs)
     first = input_tensor if rescale is None else rescale.y
     item = np.dtype(dtype).itemsize
@@ -235,7 +235,7 @@ def make_plan(
         if rescale is not None and backward_pass.reaches(first):
             calls[Section.BACKWARD] += _call_of_rescaled_gradient(caller, first, rescale)
 
-    memory = Memory(item, batch, -(-batch // chunk))
+    memory = Memory(item, batch, chunks)
     end = _reserve(memory, calls, first, seeds, outputs, batch * item, backward)
     # Several threads may be at different steps at the same time.
     places, size = memory.places(end, share=threads == 1 and not retain)
@@ -259,7 +259,7 @@ def make_plan(
         backward,
         batch,
         threads,
-        chunk,
+        chunks,
         fused,
     )
 

@@ -8,6 +8,7 @@ from math import prod
 
 import numpy as np
 
+from chainrule.kernels.blocks import MOST_ROWS as ROWS_OF_A_TILE
 from chainrule.operations.operation import Function, Step
 from chainrule.plan.backward import takes_chunks
 from chainrule.plan.call import units_of
@@ -17,7 +18,6 @@ from chainrule.plan.call import units_of
 LEAST_OF_A_STEP = 1_000_000  # for each thread
 LEAST_OF_A_CALL = 10_000_000
 
-ROWS_OF_A_TILE = 8  # rows that are computed together
 CHUNKS = 4  # of a batch, if sums over chunks are needed
 ELEMENTWISE_COST = 16  # an activation and its derivative, for one element
 ALL_PARAMETERS = 1 << 62  # more than there are
@@ -46,12 +46,14 @@ def functions_of(step: Step) -> list[Function]:
     return functions
 
 
-def chunk_of(steps: Sequence[Step], batch: int) -> int:
-    """Return the number of rows in a chunk, which is never divided among threads.
+def chunks_of(steps: Sequence[Step], batch: int) -> int:
+    """Return the largest number of chunks of rows, each of which one thread computes as a whole.
 
     A function that sums gradients over its rows is called for each chunk, so that the sums do not
     depend on the number of threads. A chunk needs as much memory as there are parameters, and one
-    more pass over it, so there are few. If a function is Python, the batch is one chunk.
+    more pass over it, so there are few. If a function is Python, the batch is one chunk. The
+    interpreter divides each batch by its own number of rows (``describe_batch``), so that the
+    sums do not depend on the size of the plan either.
     """
     functions = [
         function
@@ -59,11 +61,10 @@ def chunk_of(steps: Sequence[Step], batch: int) -> int:
         for function in functions_of(step)
         if takes_chunks(step, function) or step.sums
     ]
-    if not functions:
-        return ROWS_OF_A_TILE
-    compiled = all(function.can_compile for function in functions)
     tiles = -(-batch // ROWS_OF_A_TILE)
-    return ROWS_OF_A_TILE * (-(-tiles // CHUNKS) if compiled else tiles)
+    if not functions:
+        return tiles
+    return min(tiles, CHUNKS) if all(function.can_compile for function in functions) else 1
 
 
 def choose_threads(work: int, chunks: int, steps: int, limit: int) -> int:
