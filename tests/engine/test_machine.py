@@ -1,7 +1,9 @@
 """A machine after a run: what it keeps of it, and whose error it names."""
 
+import copy
 import gc
 import inspect
+import pickle
 import weakref
 
 import numpy as np
@@ -228,3 +230,24 @@ def test_an_error_in_the_gradient_of_one_sample_comes_out():
         machine.differentiate_samples(0, 4, 0, 2, params, grads)
     assert caught.value.__notes__ == ["It was raised in refuse_gradient."]
     assert not machine.usable
+
+
+@pytest.mark.parametrize("carry", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_machine_is_not_copied_with_its_addresses(carry):
+    net = cr.Sequential(cr.Linear(2, 1), seed=0)
+    machine = net.make_machine(net.make_plan((2,), 4))
+    with pytest.raises(TypeError, match="A machine cannot be copied or pickled"):
+        carry(machine)
+
+
+@both_backends
+@pytest.mark.parametrize(
+    "vectors", [np.zeros((2, 3)), np.zeros((2, 2), "f"), np.zeros((3, 2), "f").T]
+)
+def test_vectors_that_are_not_like_the_parameters_are_refused(backend, vectors):
+    net = cr.Sequential(cr.Linear(2, 1), seed=0, backend=backend)
+    optimizer, before = cr.Adam(), net.params.copy()
+    optimizer.state(net).vectors = vectors
+    with pytest.raises(ValueError, match="state must be a C-contiguous array of float32 with 3"):
+        optimizer.step(net)
+    np.testing.assert_array_equal(net.params, before)

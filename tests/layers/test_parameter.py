@@ -42,6 +42,14 @@ def test_state_dicts_have_the_axes_of_pytorch():
     np.testing.assert_array_equal(other.params, net.params)
 
 
+def test_axes_in_a_list_are_those_in_a_tuple():
+    both = [
+        cr.Parameter((3, 4, 5), cr.initializers.Zeros(), torch_axes=axes)
+        for axes in ([2, 0, 1], (2, 0, 1))
+    ]
+    assert len({*both}) == 1
+
+
 @pytest.mark.parametrize(
     ("about", "error", "message"),
     [
@@ -49,6 +57,8 @@ def test_state_dicts_have_the_axes_of_pytorch():
         ({"fan_in": 1.5}, TypeError, "fan_in must be an int"),
         ({"torch_axes": (0, 1)}, ValueError, r"order of its 3 axes, not \(0, 1\)"),
         ({"torch_axes": (0, 1, 1)}, ValueError, "order of its 3 axes"),
+        ({"torch_axes": 1}, TypeError, "torch_axes must be a tuple such as"),
+        ({"torch_axes": (2.0, 0, 1)}, TypeError, "in torch_axes must be an integer, not 2.0"),
     ],
 )
 def test_wrong_values_are_named(about, error, message):

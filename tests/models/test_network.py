@@ -158,6 +158,33 @@ def test_assigned_params_are_copied():
     assert (flat == 1).all()
 
 
+def test_assigned_values_are_those_of_parameters_and_buffers():
+    net = cr.Sequential(cr.Linear(4, 3), cr.BatchNorm(3), seed=0)
+    flat, out = net.values, net.forward(batch(5, 4))
+    net.values = np.arange(flat.size)
+    assert net.values is flat
+    assert net.params[-1] + 1 == net.buffers()["1.running_mean"][0] == net.params.size
+    with pytest.raises(RuntimeError, match=r"net\.values = \.\.\. has changed the parameters"):
+        net.backward(out)
+    for name in ("params", "grads", "values"):
+        with pytest.raises(ValueError, match=rf"{name} must have shape \(\d+,\), but"):
+            setattr(net, name, np.ones(2))
+
+
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+def test_assigned_grads_are_copied_and_used_by_the_next_step(backend):
+    net, optimizer = network(backend=backend), cr.SGD(lr=1.0)
+    net.backward(net.forward(batch(5, 4)))
+    optimizer.step(net)
+    flat, before, source = net.grads, net.params.copy(), np.ones(67)
+    net.grads = source
+    source[:] = 2
+    assert net.grads is flat
+    assert all((view == 1).all() for view in net.gradients().values())
+    optimizer.step(net)
+    np.testing.assert_allclose(net.params, before - 1, atol=1e-6)
+
+
 def test_network_without_parameters():
     net = cr.Sequential(cr.ReLU())
     assert net.params.shape == (0,)

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.ops import elementwise
+from chainrule.ops import elementwise, validation
+from chainrule.ops.validation import NumberChecks
+from chainrule.utils.arguments import at_least_zero
 
 NAMES = sorted(cr.ops.__all__)
 ELEMENTWISE = [
@@ -449,6 +451,9 @@ def test_both_forms_of_gelu(approximate):
     for name, given in (("gelu", (x,)), ("gelu_backward", (x[::-1], x))):
         mine, reference = mine_and_reference(name)
         assert_same([mine(*given, approximate)], [reference(*given, approximate)])
+        for function in (mine, reference):
+            with pytest.raises(ValueError, match="approximate must be 'none' or 'tanh', not 'exp'"):
+                function(*given, "exp")
     assert not np.array_equal(cr.ops.gelu(x), cr.ops.gelu(x, "tanh"))
 
 
@@ -485,6 +490,19 @@ def test_products_of_transposes(dtype, activation):
 def test_biases(bias):
     x, w = arguments("linear", (3,))["x"], arguments("linear", (3,))["w"]
     assert_same([cr.ops.linear(x, w, bias)], [x @ w + bias])
+
+
+def test_numbers_checked_in_another_thread_meanwhile_are_not_taken(monkeypatch):
+    checks, types, x = NumberChecks({"lr": at_least_zero}), validation._types, np.ones(2)
+    checks((0.1,), [x])
+
+    def types_after_another_thread(values):
+        monkeypatch.setattr(validation, "_types", types)
+        checks((0.5,), [x])
+        return types(values)
+
+    monkeypatch.setattr(validation, "_types", types_after_another_thread)
+    assert checks((0.1,), [x]) == (0.1,)
 
 
 def test_threads_do_not_share_room():

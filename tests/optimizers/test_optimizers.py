@@ -250,6 +250,17 @@ def test_neighbours_with_one_weight_decay_are_updated_together():
     assert not state.has_hyperparameters_of(cr.AdamW(weight_decay={"*": 0.25}).state(net))
 
 
+@pytest.mark.parametrize("decay", [-1, "much", np.nan, 1e39])
+def test_a_weight_decay_by_name_that_is_changed_in_place_is_checked(decay):
+    net, optimizer = network(dtype="float32"), cr.SGD(weight_decay={"*": 0.1})
+    steps(optimizer, net, 2)
+    before = net.params.copy()
+    optimizer.weight_decay["*"] = decay
+    with pytest.raises((ValueError, TypeError), match=r"^SGD's weight_decay\['\*'\] must be"):
+        optimizer.step(net)
+    assert np.array_equal(net.params, before)
+
+
 def test_wrong_weight_decay_by_name():
     with pytest.raises(ValueError, match=r"AdamW's weight_decay\['\*'\] must be 0 or more, not -1"):
         cr.AdamW(weight_decay={"*": -1})

@@ -239,6 +239,7 @@ USES = {
     "predict": lambda net, loss: net.predict(x),
     "forward, backward": forward_and_backward,
     "loss": lambda net, loss: loss(x, x),
+    "train_step": lambda net, loss: cr.train_step(net, loss, cr.SGD())(x, x),
     "fit": fitting,
     "validation": validating,
     "value_and_grad": lambda net, loss: cr.value_and_grad(net, loss)(net.params, x, x),

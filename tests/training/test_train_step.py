@@ -1,5 +1,8 @@
 """A whole step in one call: the same bits as the four calls."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -123,6 +126,31 @@ def test_a_loss_that_is_not_finite_changes_nothing():
     assert np.isfinite(step(x, y))
 
 
+def test_class_weights_of_one_output_of_several():
+    rng = np.random.default_rng(0)
+    x, weight = rng.standard_normal((9, 4)), rng.random(9)
+    y = rng.integers(0, 3, 9), rng.standard_normal((9, 1))
+    loss = cr.MultiLoss(cr.CrossEntropyLoss(weight=[1.0, 3.0, 0.1]), cr.HuberLoss())
+    net = CASES["two heads"][0]("float64")
+    twin = net.copy()
+    value = cr.train_step(net, loss, cr.SGD(lr=0.1))(x, y, weight)
+    assert value == pytest.approx(four_calls(twin, loss, cr.SGD(lr=0.1), x, y, weight), rel=1e-14)
+    np.testing.assert_allclose(net.params, twin.params, rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.parametrize("carry", [copy.deepcopy, lambda step: pickle.loads(pickle.dumps(step))])
+def test_a_copied_step_goes_on_by_itself(carry):
+    rng = np.random.default_rng(0)
+    net = cr.Sequential(cr.Linear(3, 4), cr.BatchNorm(4), cr.Tanh(), cr.Linear(4, 2), seed=0)
+    x, y = rng.standard_normal((9, 3)), rng.standard_normal((9, 2))
+    step = cr.train_step(net, cr.MSELoss(), cr.Adam(lr=0.1))
+    step(x, y)
+    twin, values = carry(step), net.values.copy()
+    losses = [twin(x, y) for _ in range(3)]
+    np.testing.assert_array_equal(net.values, values)
+    assert [step(x, y) for _ in range(3)] == losses
+
+
 def test_backward_does_not_follow_a_step():
     net, x, y = small()
     step = cr.train_step(net, cr.MSELoss(), cr.SGD())
@@ -141,7 +169,7 @@ def test_backward_does_not_follow_a_step():
         (
             (np.ones((3, 2)), np.zeros((3, 1)), [1, -1, 1]),
             ValueError,
-            "sample_weight must not be neg",
+            "^sample_weight must not be neg",
         ),
     ],
 )

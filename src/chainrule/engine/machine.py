@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -11,20 +10,19 @@ from numpy.typing import NDArray
 
 from chainrule.engine.backends import compiled_run, get_function, get_run, is_compiled
 from chainrule.engine.binding import Binding
+from chainrule.engine.memory import Memory
 from chainrule.engine.rows import as_rows
-from chainrule.engine.thread_group import ThreadGroup, aligned_zeros
+from chainrule.engine.thread_group import ThreadGroup
 from chainrule.engine.update import UpdateProgram
 from chainrule.kernels import context as words
 from chainrule.kernels import group as in_group
 from chainrule.kernels.blocks import NORM_BLOCK
 from chainrule.kernels.context import FAILED, Phase
-from chainrule.operations.operation import Tensor
-from chainrule.plan.plan import Place, Plan
+from chainrule.plan.plan import Plan
 
 Array = NDArray[Any]
 
 OF_VECTORS, OF_DATA = slice(6, 13), slice(21, 27)  # among the arguments of ``interpreter.run``
-MOST_VIEWS = 64  # kept for the next batch with as many rows
 
 
 class PreparedRun:
@@ -79,7 +77,11 @@ class PreparedRun:
         """
         machine = self.machine
         if not machine.usable:
-            raise RuntimeError("This machine cannot run again after an exception in a run.")
+            raise RuntimeError(
+                "This machine is running in another thread, or cannot run again after an exception "
+                "in a run."
+            )
+        machine.usable = False  # at once, before another thread may look
         epochs, batches = machine.epochs(order)
         arguments = (
             *self._fixed,
@@ -96,7 +98,6 @@ class PreparedRun:
         )
         if machine.needs_arrays:
             machine.note_arrays(arguments)
-        machine.usable = False
         if machine.plan.threads == 1:
             done = machine.interpret(*arguments, machine.alone, (0, batches), 0)
         else:
@@ -109,7 +110,7 @@ class PreparedRun:
         return done
 
 
-class Machine:
+class Machine(Memory):
     """Runs one plan in its own arena.
 
     Parameters
@@ -132,7 +133,8 @@ class Machine:
     def __init__(
         self, plan: Plan, dtype: np.dtype, backend: str, buffers: Array | None = None
     ) -> None:
-        self.plan, self.dtype, self._backend = plan, dtype, backend
+        super().__init__(plan, dtype)
+        self._backend = backend
         self.interpret, self._compiled = get_run(backend), is_compiled(backend)
         self.errors: list[BaseException] = []
         self._arrays: dict[int, Array] = {}  # the run's arrays, by words of the context
@@ -140,9 +142,6 @@ class Machine:
         self._update: tuple[UpdateProgram | None, Binding] = None, self._no_update
         self._binding, self._is_bound = self._no_update, False
         self.needs_arrays = False
-        self.arena = aligned_zeros(-(-plan.arena_bytes // plan.item), dtype)
-        for start, values in plan.constants:
-            self.arena[start : start + len(values)] = values
         self.contexts = np.zeros((plan.threads, words.CONTEXT_SIZE), np.int64)
         self._numbers = self.contexts.view(np.float64)
         self._buffers = np.empty(0, dtype) if buffers is None else buffers
@@ -158,12 +157,15 @@ class Machine:
         self.alone = self.threads.alone
         self.no_rates = np.empty(0)
         self.squares = np.empty(0)
-        self._views: dict[tuple[str, int, int], Array] = {}  # of the arena
         self.no_rows = as_rows(np.empty((1, 0), dtype))
         self.no_targets = _read_only(np.empty(0, dtype))
         self.no_labels = _read_only(np.empty(0, np.int64))
         self.no_weights = _read_only(np.empty(0, dtype))
         self.usable = True
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Raise TypeError: a copy, or a machine from a file, would use this one's addresses."""
+        raise TypeError("A machine cannot be copied or pickled: make another for its plan.")
 
     def prepare(self, update: UpdateProgram | None = None) -> None:
         """Compile or load the functions of a run with this update; otherwise ``run`` does it."""
@@ -211,6 +213,9 @@ class Machine:
         """
         if phases & Phase.BACKWARD and not self.plan.backward:
             raise RuntimeError("the plan was made without a backward pass.")
+        given = {"params": params, "direction": direction, "grads": grads}
+        given |= {"state": state, "average": average}
+        self._check_vectors(params, given)
         self.prepare(update)
         updating = self._no_update if update is None else self._update[1]
         fixed = (
@@ -263,6 +268,20 @@ class Machine:
             first_step=first_step,
         )
         return prepared(order, **data)
+
+    def _check_vectors(self, params: Array, given: dict[str, Array | None]) -> None:
+        """Raise ValueError unless compiled code can take these: it looks at addresses only."""
+        for name, vector in given.items():
+            if vector is not None and (
+                vector.dtype != self.dtype
+                or vector.shape[-1:] != params.shape
+                or not vector.flags.carray
+            ):
+                raise ValueError(
+                    f"{name} must be a C-contiguous array of {self.dtype} with {params.size} "
+                    f"numbers for the parameters, but it is of {vector.dtype} and of shape "
+                    f"{vector.shape}."
+                )
 
     def _no_change(self, params: Array) -> Array:
         """Return the direction along which no parameter changes, if the plan reads one."""
@@ -326,35 +345,6 @@ class Machine:
         """Return a buffer for the weight and the loss of each batch, for ``run``."""
         return np.zeros((batches, 2))
 
-    def rows_at(self, place: str, rows: int, number: int = 0) -> Array:
-        """Return the arena's view of ``rows`` rows of input, d_input, output, d_output or seed.
-
-        ``number`` selects one of several outputs or seeds.
-        """
-        if place == "d_input" and self.plan.has_no_input_gradient:
-            return np.zeros((rows, *self.plan.input_shape), self.dtype)
-        key = place, rows, number
-        view = self._views.get(key)
-        if view is None:
-            found = self.plan.named[place, number]
-            view = self._rows(found, rows).reshape(rows, *found.shape)
-            if len(self._views) >= MOST_VIEWS:
-                self._views.clear()
-            self._views[key] = view
-        return view
-
-    def value_at(self, tensor: Tensor, rows: int) -> Array:
-        """Return the arena's view of ``rows`` rows of a value, as a matrix."""
-        return self._rows(self.plan.value_of(tensor), rows)
-
-    def gradient_at(self, tensor: Tensor, rows: int) -> Array:
-        """Return the same of the gradient by a value."""
-        return self._rows(self.plan.gradient_of(tensor), rows)
-
-    def _rows(self, place: Place, rows: int) -> Array:
-        size = prod(place.shape)
-        return self.arena[place.start : place.start + rows * size].reshape(rows, size)
-
     def differentiate_samples(
         self, first: int, last: int, begin: int, stride: int, params: Array, grads: Array
     ) -> None:
@@ -384,16 +374,6 @@ class Machine:
             raise self._find_error(context[np.newaxis])
         if self.needs_arrays:
             self.forget_arrays()
-
-    def outputs(self, rows: int) -> list[Array]:
-        """Return a copy of each output."""
-        heads = range(len(self.plan.heads))
-        return [self.rows_at("output", rows, head).copy() for head in heads]
-
-    def start_back_with(self, gradients: Sequence[Array | float], rows: int) -> None:
-        """Write the gradient by each output into the arena, for the backward pass."""
-        for head, gradient in enumerate(gradients):
-            self.rows_at("d_output", rows, head)[...] = gradient
 
 
 def _read_only(array: Array) -> Array:

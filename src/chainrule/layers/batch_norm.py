@@ -55,8 +55,9 @@ class BatchNorm(Layer):
 
     Notes
     -----
-    The sums over the rows are the same to the bit with any number of threads. A step whose loss is
-    not finite leaves the running statistics as they are. Sample weights do not count for them.
+    The sums over the rows are the same to the bit with any number of threads. A step of :func:`fit`
+    or :func:`train_step` whose loss is not finite leaves the running statistics as they are;
+    ``net.forward``, which knows no loss, does not. Sample weights do not count for them.
 
     References
     ----------

@@ -63,11 +63,20 @@ class Parameter:
             object.__setattr__(
                 self, "fan_in", integer(self.fan_in, "A parameter's fan_in", least=1)
             )
-        axes = self.torch_axes
-        if axes is not None and sorted(axes) != list(range(len(shape))):
-            raise ValueError(
-                f"A parameter's torch_axes must be an order of its {len(shape)} axes, not {axes!r}."
+        if self.torch_axes is not None:
+            self._check_axes(self.torch_axes, len(shape))
+
+    def _check_axes(self, axes: Any, dimensions: int) -> None:
+        if not isinstance(axes, tuple | list):
+            raise TypeError(
+                f"A parameter's torch_axes must be a tuple such as (1, 0), not {axes!r}."
             )
+        order = tuple(integer(axis, "An axis in torch_axes", least=0) for axis in axes)
+        if sorted(order) != list(range(dimensions)):
+            raise ValueError(
+                f"A parameter's torch_axes must be an order of its {dimensions} axes, not {axes!r}."
+            )
+        object.__setattr__(self, "torch_axes", order)
 
 
 class Buffer(NamedTuple):

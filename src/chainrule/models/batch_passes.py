@@ -38,7 +38,7 @@ class BatchPasses:
         phases = Phase.BACKWARD | Phase.INPUT_GRADIENT
         self._backward = machine.prepare_run(phases, params=params, grads=grads)
 
-    def fit(self, shape: tuple[int, ...], threads: int, training: bool) -> bool:
+    def can_take(self, shape: tuple[int, ...], threads: int, training: bool) -> bool:
         """Tell whether they are right for a batch of this shape."""
         return (
             self._machine.usable

@@ -69,6 +69,7 @@ class Sequential(Group):
         of the network: write into them, or assign to ``net.params``, which copies.
     values : array
         All parameters, followed by all buffers, such as running means. ``params`` is a part of it.
+        As with ``params`` and ``grads``, an assignment copies.
     dropout_active : bool
         Whether :meth:`forward` is that of a training step: :class:`Dropout` layers drop elements,
         and :class:`BatchNorm` layers take the statistics of the batch. True at first.
@@ -123,7 +124,7 @@ class Sequential(Group):
         of_buffers = np.cumsum([0, *sizes])
         self._buffer_offsets = dict(zip(self._buffers, map(int, of_buffers[:-1]), strict=True))
         self._take_values(np.zeros(int(ends[-1] + of_buffers[-1]), self.dtype), int(ends[-1]))
-        self.grads = np.zeros_like(self._params)
+        self._grads = np.zeros_like(self._params)
         self._initialize(np.random.default_rng(seed))
 
         self._clear_caches()
@@ -132,7 +133,7 @@ class Sequential(Group):
 
     def _take_values(self, values: FloatArray, parameters: int) -> None:
         """Make a vector the network's memory, of which so many numbers are parameters."""
-        self.values = values
+        self._values = values
         self._params, self._buffer_vector = values[:parameters], values[parameters:]
 
     def _clear_caches(self) -> None:
@@ -180,13 +181,34 @@ class Sequential(Group):
 
     @params.setter
     def params(self, value: ArrayLike) -> None:
-        vector = arrays.real_array(value, "params", self.dtype)
-        if vector.shape != self._params.shape:
-            raise ValueError(
-                f"params must have shape {self._params.shape}, but its shape is {vector.shape}."
-            )
-        self._params[:] = vector
+        self._copy_into(self._params, value, "params")
         self.invalidate_forward("net.params = ...")
+
+    @property
+    def grads(self) -> FloatArray:
+        return self._grads
+
+    @grads.setter
+    def grads(self, value: ArrayLike) -> None:
+        self._copy_into(self._grads, value, "grads")
+
+    @property
+    def values(self) -> FloatArray:
+        return self._values
+
+    @values.setter
+    def values(self, value: ArrayLike) -> None:
+        self._copy_into(self._values, value, "values")
+        self.invalidate_forward("net.values = ...")
+
+    def _copy_into(self, vector: FloatArray, value: ArrayLike, name: str) -> None:
+        """Write ``value``, once it is checked, into the vector of that name."""
+        checked = arrays.real_array(value, name, self.dtype)
+        if checked.shape != vector.shape:
+            raise ValueError(
+                f"{name} must have shape {vector.shape}, but its shape is {checked.shape}."
+            )
+        vector[:] = checked
 
     def parameters(self) -> dict[str, FloatArray]:
         """Return each parameter by name, as a writable view into ``params``."""
@@ -300,7 +322,7 @@ class Sequential(Group):
             self.check_training_batch(rows, batch.shape[1:])
         self._rows_forward, self._outdated_by = 0, ""
         threads, passes = threads_for(self.backend), self._passes
-        if passes is None or not passes.fit(batch.shape, threads, self.dropout_active):
+        if passes is None or not passes.can_take(batch.shape, threads, self.dropout_active):
             shape, training = batch.shape[1:], self.dropout_active
             plan = self.make_plan(shape, rows, threads=threads, training=training)
             machine = self.make_machine(plan)
@@ -595,12 +617,13 @@ class Sequential(Group):
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the caches, such as machines, with their memory."""
         caches = (
-            *("_params", "_buffer_vector", "_coded"),  # derived from other attributes
+            *("_values", "_grads", "_params", "_buffer_vector", "_coded"),
             *("_output_shapes", "_training_batches", "_predictors", "_latest_key"),
             *("_updates", "_passes"),
             *("_rows_forward", "_outdated_by", "_masks"),
         )
-        return {name: value for name, value in self.__dict__.items() if name not in caches}
+        kept = {name: value for name, value in self.__dict__.items() if name not in caches}
+        return kept | {"values": self._values, "grads": self._grads}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Copy the vectors unless they are writable and contiguous, as the engine requires."""
@@ -610,7 +633,7 @@ class Sequential(Group):
         grads, values = arrays.owned(state.pop("grads")), arrays.owned(state.pop("values"))
         if "drops" in state:  # the attribute's name in older pickles
             state["dropout_active"] = state.pop("drops")
-        self.__dict__.update(state, grads=grads)
+        self.__dict__.update(state, _grads=grads)
         self._take_values(values, grads.size)
         self._clear_caches()
 

@@ -4,7 +4,7 @@ What they take follows from the twins (:mod:`chainrule.reference.array_functions
 validated, and most of the docstrings, from the layers, losses and optimizers.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -16,7 +16,7 @@ from chainrule.ops.elementwise import ElementwiseFunction
 from chainrule.ops.loss import LabelLoss, PointwiseLoss, SpecLoss
 from chainrule.ops.rowwise import RowwiseFunction
 from chainrule.ops.update import CheckedUpdate, UpdateFunction
-from chainrule.reference.array_functions import PUBLIC, ROWWISE, SHAPES, ArrayFunction
+from chainrule.reference.array_functions import PUBLIC, ROWWISE, SHAPES, ArrayFunction, Choice
 from chainrule.utils.arguments import Check, at_least_zero, integer
 
 
@@ -70,18 +70,6 @@ def _run_of(function: ArrayFunction, spec: Any) -> Callable[..., Any]:
     return loss
 
 
-class _Choice(dict[str, Callable[..., Any]]):
-    """What a function calls, by an argument's value."""
-
-    def __init__(self, name: str, choices: Mapping[str, Callable[..., Any]]) -> None:
-        super().__init__(choices)
-        self._name = name
-
-    def __missing__(self, value: Any) -> Any:
-        expected = " or ".join(map(repr, self))
-        raise ValueError(f"{self._name} must be {expected}, not {value!r}.")
-
-
 @cache
 def array_function(name: str) -> Callable[..., Any]:
     """Return the function of this name, which is made when it is first asked for."""
@@ -91,7 +79,7 @@ def array_function(name: str) -> Callable[..., Any]:
     if function.choice:
         argument, operations = function.choice
         runs = {key: _run_of(function.of(other), spec) for key, other in operations.items()}
-        run = _Choice(argument, runs)
+        run = Choice(argument, runs)
     else:
         run = _run_of(function, spec)
     made = function.define(run, "chainrule.ops", docstring(function, spec))

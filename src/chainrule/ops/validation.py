@@ -42,18 +42,18 @@ class NumberChecks:
 
     def __init__(self, checks: Mapping[str, Check]) -> None:
         self._checks = checks
-        self._values: tuple[Any, ...] | None = None
-        self._types: list[Any] = []
-        self._right: tuple[Any, ...] = ()
+        # What was right, its types, and what it became: in one tuple, for other threads.
+        self._known: tuple[tuple[Any, ...] | None, list[Any], tuple[Any, ...]] = None, [], ()
 
     def __call__(self, values: tuple[Any, ...], arrays: Sequence[ArrayLike]) -> tuple[Any, ...]:
         """Return the numbers, for functions of these arrays; those of a pair one by one."""
+        known, types, right = self._known
         try:
-            is_known = values == self._values
+            is_known = values == known
         except ValueError:  # of an array
             is_known = False
-        if is_known and _types(values) == self._types:  # True equals 1
-            return self._right
+        if is_known and _types(values) == types:  # True equals 1
+            return right
         return self._check(values, arrays)
 
     def _check(self, values: tuple[Any, ...], arrays: Sequence[ArrayLike]) -> tuple[Any, ...]:
@@ -65,8 +65,7 @@ class NumberChecks:
         if all(type(value) in _UNCHANGING for value in values) and all(
             type(value) is not float or _is_right_in_all_dtypes(value) for value in right
         ):
-            self._values, self._right, self._types = None, right, _types(values)
-            self._values = values  # last, for other threads
+            self._known = values, _types(values), right
         return right
 
 

@@ -144,6 +144,8 @@ class Optimizer(Numbers, ABC):
         if dtype not in self.__dict__.get("_right_in", ()):
             self.check_numbers(dtype)
             self.__dict__["_right_in"] = (*self.__dict__.get("_right_in", ()), dtype)
+        elif isinstance(self.weight_decay, dict):  # which may have changed in place
+            self.checked("weight_decay", self.weight_decay, dtype)
 
     def hyperparameters(self) -> dict[str, Any]:
         """Return the present hyperparameters, by the names of the constructor's arguments."""

@@ -158,6 +158,18 @@ class ArrayFunction:
         return function
 
 
+class Choice(dict[str, Callable[..., Any]]):
+    """What a function calls, by an argument's value."""
+
+    def __init__(self, name: str, choices: Mapping[str, Callable[..., Any]]) -> None:
+        super().__init__(choices)
+        self._name = name
+
+    def __missing__(self, value: Any) -> Any:
+        expected = " or ".join(map(repr, self))
+        raise ValueError(f"{self._name} must be {expected}, not {value!r}.")
+
+
 def _parameter(name: str, default: Any, *, by_name: bool = False) -> Parameter:
     kind = Parameter.KEYWORD_ONLY if by_name else Parameter.POSITIONAL_OR_KEYWORD
     return Parameter(name, kind, default=default)

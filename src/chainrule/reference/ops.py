@@ -12,7 +12,14 @@ from typing import Any
 import numpy as np
 
 from chainrule.reference import affine, norm, sgd
-from chainrule.reference.array_functions import PUBLIC, ROWWISE, SHAPES, WEIGHTED, ArrayFunction
+from chainrule.reference.array_functions import (
+    PUBLIC,
+    ROWWISE,
+    SHAPES,
+    WEIGHTED,
+    ArrayFunction,
+    Choice,
+)
 from chainrule.reference.loss import row_scale
 from chainrule.reference.rows import weighted_sum
 from chainrule.reference.weighted_cross_entropy import weigh_classes
@@ -193,10 +200,9 @@ def _made_from(function: ArrayFunction) -> Callable[..., Any]:
     """Return the function on arrays that calls a twin."""
     run: Any = partial(_RUN[function.kind], function)
     if function.choice:
-        run = {
-            choice: partial(_RUN[function.kind], function.of(operation))
-            for choice, operation in function.choice[1].items()
-        }
+        argument, operations = function.choice
+        runs = {key: partial(_RUN[function.kind], function.of(o)) for key, o in operations.items()}
+        run = Choice(argument, runs)
     if function.weights:
         run.weighted = partial(_loss, function.of(WEIGHTED[function.name][1]))
     doc = cleandoc(function.twin.__doc__ or "").partition("\n\n")[0]

@@ -26,8 +26,9 @@ def train_step(net: Sequential, loss: Loss, optimizer: Optimizer) -> Callable[..
     """Return the function ``(x, y, sample_weight=None) -> loss`` that does one training step.
 
     It does what ``net.forward``, the loss, ``net.backward`` and ``optimizer.step`` do one after
-    the other, with the same result to the bit, in one run of compiled code. What does not change
-    from step to step is checked and prepared once.
+    the other, with the same result to the bit, in one run of compiled code. (To rounding, if a
+    :class:`MultiLoss` has a loss with class weights.) What does not change from step to step is
+    checked and prepared once.
 
     Parameters
     ----------
@@ -81,6 +82,10 @@ class _TrainStep:
 
     def __repr__(self) -> str:
         return f"train_step({self._net!r}, {self._loss!r}, {self._optimizer!r})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the machine, which is made again."""
+        return self.__dict__ | {"_machine": None, "_prepared": None}
 
     def __call__(self, x: ArrayLike, y: Any, sample_weight: ArrayLike | None = None) -> float:
         """Do one training step with a batch, and return the loss before it."""

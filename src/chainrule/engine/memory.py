@@ -1,0 +1,79 @@
+"""The memory of a plan: its arena, and views of the values in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.engine.thread_group import aligned_zeros
+from chainrule.operations.operation import Tensor
+from chainrule.plan.plan import Place, Plan
+
+Array = NDArray[Any]
+
+MOST_VIEWS = 64  # kept for the next batch with as many rows
+
+
+class Memory:
+    """The arena of a plan.
+
+    Parameters
+    ----------
+    plan : Plan
+    dtype : float32 or float64
+
+    Attributes
+    ----------
+    arena : array
+        Values, gradients and workspaces, at the places that the plan gives them.
+    """
+
+    def __init__(self, plan: Plan, dtype: np.dtype) -> None:
+        self.plan, self.dtype = plan, dtype
+        self.arena = aligned_zeros(-(-plan.arena_bytes // plan.item), dtype)
+        for start, values in plan.constants:
+            self.arena[start : start + len(values)] = values
+        self._views: dict[tuple[str, int, int], Array] = {}
+
+    def rows_at(self, place: str, rows: int, number: int = 0) -> Array:
+        """Return the arena's view of ``rows`` rows of input, d_input, output, d_output or seed.
+
+        ``number`` selects one of several outputs or seeds.
+        """
+        if place == "d_input" and self.plan.has_no_input_gradient:
+            return np.zeros((rows, *self.plan.input_shape), self.dtype)
+        key = place, rows, number
+        view = self._views.get(key)
+        if view is None:
+            found = self.plan.named[place, number]
+            view = self._rows(found, rows).reshape(rows, *found.shape)
+            if len(self._views) >= MOST_VIEWS:
+                self._views.clear()
+            self._views[key] = view
+        return view
+
+    def value_at(self, tensor: Tensor, rows: int) -> Array:
+        """Return the arena's view of ``rows`` rows of a value, as a matrix."""
+        return self._rows(self.plan.value_of(tensor), rows)
+
+    def gradient_at(self, tensor: Tensor, rows: int) -> Array:
+        """Return the same of the gradient by a value."""
+        return self._rows(self.plan.gradient_of(tensor), rows)
+
+    def _rows(self, place: Place, rows: int) -> Array:
+        size = prod(place.shape)
+        return self.arena[place.start : place.start + rows * size].reshape(rows, size)
+
+    def outputs(self, rows: int) -> list[Array]:
+        """Return a copy of each output."""
+        heads = range(len(self.plan.heads))
+        return [self.rows_at("output", rows, head).copy() for head in heads]
+
+    def start_back_with(self, gradients: Sequence[Array | float], rows: int) -> None:
+        """Write the gradient by each output into the arena, for the backward pass."""
+        for head, gradient in enumerate(gradients):
+            self.rows_at("d_output", rows, head)[...] = gradient
