@@ -241,6 +241,16 @@ def test_another_entry_is_nudged(chain, show):
     assert page.locator("#curve path.real").get_attribute("d").count("L") == 20
 
 
+def test_codes_are_not_nudged(show):
+    net = cr.Sequential(cr.Embedding(5, 3), cr.Flatten(), cr.Linear(6, 2), seed=0)
+    page = show(cr.explain(net, cr.CrossEntropyLoss(), [[4, 0], [0, 3]], [0, 1]))
+    choose(page, "X")
+    assert "X holds codes" in page.locator("#nudge-about").inner_text()
+    assert not page.locator("#nudge").is_visible()
+    choose(page, "W₁")
+    assert page.locator("#nudge").is_visible()
+
+
 # Everyone
 
 

@@ -186,6 +186,11 @@ def test_wrong_arguments_change_nothing(arguments, error, message):
     assert optimizer.state(net).step == 1
 
 
+def test_a_step_says_what_it_is():
+    step = cr.train_step(small()[0], cr.MSELoss(), cr.Lion())
+    assert repr(step).startswith("train_step(Sequential(Linear(2, 1)), MSELoss(), Lion(lr=0.0001")
+
+
 def test_wrong_parts_are_refused():
     net, _, _ = small()
     with pytest.raises(TypeError, match="net must be a Sequential"):

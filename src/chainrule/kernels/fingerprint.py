@@ -177,7 +177,7 @@ def _globals(code: CodeType) -> Iterator[str]:
 
 
 def _global(function: FunctionType, name: str) -> Any:
-    values, builtins = function.__globals__, function.__builtins__  # type: ignore[attr-defined]
+    values, builtins = function.__globals__, function.__builtins__  # type: ignore[attr-defined, unused-ignore]
     return values[name] if name in values else builtins[name]
 
 

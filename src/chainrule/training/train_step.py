@@ -80,11 +80,15 @@ class _TrainStep:
         self._made_for: tuple[int, bool] | None = None
         self._prepared: tuple[OptimizerState, Any, Any, PreparedRun] | None = None
 
+    def __repr__(self) -> str:
+        return f"train_step({self._net!r}, {self._loss!r}, {self._optimizer!r})"
+
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the machine, which is made again."""
         return self.__dict__ | {"_machine": None, "_prepared": None}
 
     def __call__(self, x: ArrayLike, y: Any, sample_weight: ArrayLike | None = None) -> float:
+        """Do one training step with a batch, and return the loss before it."""
         net = self._net
         batch = net.check_input(x, "x")
         rows, *shape = batch.shape
