@@ -88,7 +88,7 @@ def test_predictions_have_the_running_statistics():
     expected = h @ values["3.weight"] + values["3.bias"]
     np.testing.assert_allclose(net.predict(X), expected)
     np.testing.assert_allclose(net.predict(X[:1]), expected[:1])
-    net.dropout_active = False
+    net.training = False
     np.testing.assert_allclose(net.forward(X), expected)
     np.testing.assert_array_equal(net.values, before)
 

@@ -203,6 +203,6 @@ def test_a_network_may_be_told_not_to_drop():
     net = network()
     X, _ = data()
     dropped = net.forward(X)
-    net.dropout_active = False
+    net.training = False
     np.testing.assert_allclose(net.copy().forward(X), net.predict(X))
     assert not np.allclose(dropped, net.predict(X))

@@ -225,14 +225,30 @@ def test_images_flattened():
     assert net.backward(net.forward(X)).shape == X.shape
 
 
-def test_a_smaller_batch_after_a_larger_one():
-    net, fresh, X = network(), network(), batch(9, 4)
+@pytest.mark.parametrize(("before", "rows"), [(9, 4), (400, 300), (33, 24), (70, 7)])
+@pytest.mark.parametrize(
+    "layers",
+    [(cr.Linear(4, 3),), (cr.BatchNorm(4), cr.Linear(4, 3)), (cr.LayerNorm(4), cr.PReLU(4))],
+    ids=["linear", "batch norm", "layer norm"],
+)
+def test_a_smaller_batch_after_a_larger_one(layers, before, rows):
+    net, fresh = (cr.Sequential(*layers, cr.Tanh(), seed=0) for _ in range(2))
+    X = batch(before, 4)
     net.backward(net.forward(X))
-    out = net.forward(X[:4])
+    net.values = fresh.values
+    out = net.forward(X[:rows])
     dx = net.backward(out)
-    assert np.array_equal(out, fresh.forward(X[:4]))
+    assert np.array_equal(out, fresh.forward(X[:rows]))
     assert np.array_equal(dx, fresh.backward(out))
     assert np.array_equal(net.grads, fresh.grads)
+    assert np.array_equal(net.values, fresh.values)
+
+
+def test_training_is_a_flag():
+    net = network()
+    with pytest.raises(TypeError, match="training must be True or False, not 'no'"):
+        net.training = "no"
+    assert net.training is True
 
 
 def test_backward_replaces_the_gradients():

@@ -138,11 +138,11 @@ def test_data_may_lie_anywhere(tmp_path, carry):
 
 def test_a_network_pickled_under_the_former_name_of_an_attribute():
     network = cr.Sequential(cr.Linear(8, 3), cr.Dropout(0.5), seed=0)
-    network.dropout_active = False
+    network.training = False
     state = network.__getstate__()
-    former = {"drops" if name == "dropout_active" else name: state[name] for name in state}
+    former = {"drops" if name == "_training" else name: state[name] for name in state}
     twin = cr.Sequential.__new__(cr.Sequential)
     twin.__setstate__(former)
-    assert twin.dropout_active is False
+    assert twin.training is False
     assert not hasattr(twin, "drops")
     np.testing.assert_array_equal(twin.forward(X), network.forward(X))

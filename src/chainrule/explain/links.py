@@ -50,7 +50,7 @@ class Links:
         max_elements: int,
     ) -> None:
         self.network, self.loss_function = net.copy(), loss
-        self.network.dropout_active = False
+        self.network.training = False
         self.max_elements = max_elements
         self._original = ref(net)  # optimizers store their state for this object
         batch = self.network.check_input(x, "x")

@@ -172,7 +172,7 @@ class Ray:
     ) -> None:
         check_loss(net, loss)
         self._twin, self._loss, self._y = net.copy("float64"), loss, y
-        self._twin.dropout_active = False
+        self._twin.training = False
         self._x: Float64 = self._twin.check_input(x, "x").astype(float, order="C")
         self._array: FloatArray
         self._gradient: FloatArray | None

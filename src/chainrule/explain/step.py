@@ -36,7 +36,7 @@ class LayerStep:
     def __init__(self, node: Node, values: dict[str, Float64], x: Float64) -> None:
         self.node = node
         self._net = Sequential(node.layer, seed=0, dtype="float64", backend="numpy")
-        self._net.dropout_active = False
+        self._net.training = False
         for name, value in values.items():
             self._net.named_values()[f"0.{name}"][...] = value
         self._input_shape = x.shape[1:]

@@ -24,7 +24,7 @@ class BatchNorm(Layer):
     * (of_batch - running)``, where the variance is the unbiased one. Everywhere else, as in
     ``predict``, these are used instead: in validation, and in all derivatives, which are of what
     ``predict`` computes. Training steps are those of :func:`fit`, and ``net.forward`` as long as
-    ``net.dropout_active`` is True. :func:`objective` takes none, so that the running statistics
+    ``net.training`` is True. :func:`objective` takes none, so that the running statistics
     stay as they are.
 
     The running statistics are buffers: they are saved, loaded and copied with the parameters, but

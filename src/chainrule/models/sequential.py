@@ -36,7 +36,7 @@ from chainrule.operations.operation import Shape
 from chainrule.optimizers import OptimizerState
 from chainrule.plan import Head, Plan, PlanBuilder, Tensor, make_plan
 from chainrule.utils import arrays
-from chainrule.utils.arguments import integer, shortened
+from chainrule.utils.arguments import flag, integer, shortened
 from chainrule.utils.arrays import FloatArray
 
 # An array; a tuple of them, one for each head, if the network ends in a Branch.
@@ -70,7 +70,7 @@ class Sequential(Group):
     values : array
         All parameters, followed by all buffers, such as running means. ``params`` is a part of it.
         As with ``params`` and ``grads``, an assignment copies.
-    dropout_active : bool
+    training : bool
         Whether :meth:`forward` is that of a training step: :class:`Dropout` layers drop elements,
         and :class:`BatchNorm` layers take the statistics of the batch. True at first.
 
@@ -128,7 +128,7 @@ class Sequential(Group):
         self._initialize(np.random.default_rng(seed))
 
         self._clear_caches()
-        self.dropout_active = True
+        self._training = True
         self._mask_key, self._draws = mask_key(seed), 0  # of forward
 
     def _take_values(self, values: FloatArray, parameters: int) -> None:
@@ -172,6 +172,14 @@ class Sequential(Group):
     def backend(self) -> str:
         """Which kernels compute: "numba" or "numpy"."""
         return self._backend
+
+    @property
+    def training(self) -> bool:
+        return self._training
+
+    @training.setter
+    def training(self, value: bool) -> None:
+        self._training = flag(value, "training")
 
     # Parameters
 
@@ -318,12 +326,12 @@ class Sequential(Group):
         """
         batch = self.check_input(x, "x")
         rows = len(batch)
-        if self.dropout_active:
+        if self._training:
             self.check_training_batch(rows, batch.shape[1:])
         self._rows_forward, self._outdated_by = 0, ""
         threads, passes = threads_for(self.backend), self._passes
-        if passes is None or not passes.can_take(batch.shape, threads, self.dropout_active):
-            shape, training = batch.shape[1:], self.dropout_active
+        if passes is None or not passes.can_take(batch.shape, threads, self._training):
+            shape, training = batch.shape[1:], self._training
             plan = self.make_plan(shape, rows, threads=threads, training=training)
             machine = self.make_machine(plan)
             passes = BatchPasses(machine, threads, training, self._params, self.grads)
@@ -607,8 +615,8 @@ class Sequential(Group):
             backend=self.backend if backend is None else backend,
         )
         twin.values[:] = self.values
-        twin.dropout_active, twin._mask_key, twin._draws = (
-            self.dropout_active,
+        twin._training, twin._mask_key, twin._draws = (
+            self._training,
             self._mask_key,
             self._draws,
         )
@@ -632,7 +640,7 @@ class Sequential(Group):
             state |= {"values": state.pop("_params"), "_buffers": {}, "_buffer_offsets": {}}
         grads, values = arrays.owned(state.pop("grads")), arrays.owned(state.pop("values"))
         if "drops" in state:  # the attribute's name in older pickles
-            state["dropout_active"] = state.pop("drops")
+            state["_training"] = state.pop("drops")
         self.__dict__.update(state, _grads=grads)
         self._take_values(values, grads.size)
         self._clear_caches()

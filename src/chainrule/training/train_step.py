@@ -92,7 +92,7 @@ class _TrainStep:
         net = self._net
         batch = net.check_input(x, "x")
         rows, *shape = batch.shape
-        if net.dropout_active:
+        if net.training:
             net.check_training_batch(rows, tuple(shape))
         outputs = [(rows, *of_row) for of_row in net.output_shapes(tuple(shape))]
         targets = self._loss.check_targets(y, outputs, net.dtype)
@@ -115,7 +115,7 @@ class _TrainStep:
     def _run_for(self, shape: tuple[int, ...], state: OptimizerState) -> PreparedRun:
         """Return the run for a batch of this shape, prepared before where nothing has changed."""
         net, machine, prepared = self._net, self._machine, self._prepared
-        made_for = threads_for(net.backend), net.dropout_active
+        made_for = threads_for(net.backend), net.training
         if (
             machine is None
             or not machine.usable
