@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -15,7 +13,7 @@ from chainrule.engine.machine import Machine, PreparedRun
 from chainrule.engine.masks import mask_key
 from chainrule.engine.pool import MachinePool
 from chainrule.kernels.context import Phase
-from chainrule.layers.container import Container, check_element
+from chainrule.layers.container import check_element
 from chainrule.layers.graph import (
     Graph,
     check_names,
@@ -25,13 +23,14 @@ from chainrule.layers.graph import (
     lower,
     output_shapes,
 )
-from chainrule.layers.layer import Element, Group, Layer
+from chainrule.layers.layer import Element, Layer
 from chainrule.losses import Loss
 from chainrule.models.batch_passes import BatchPasses
 from chainrule.models.methods import call_method
 from chainrule.models.model_file import contents, write_contents
 from chainrule.models.summary import Summary, summarize
 from chainrule.models.updates import Updates
+from chainrule.models.vectors import NetworkVectors
 from chainrule.operations.operation import Shape
 from chainrule.optimizers import OptimizerState
 from chainrule.plan import Head, Plan, PlanBuilder, Tensor, make_plan
@@ -46,7 +45,7 @@ PREDICT_ROWS = 256  # a block whose activations stay in cache
 MOST_PREDICTORS = 8  # in the pool for later calls
 
 
-class Sequential(Group):
+class Sequential(NetworkVectors):
     """A sequence of layers: the output of each is the input of the next.
 
     Parameters
@@ -115,26 +114,10 @@ class Sequential(Group):
         for node in self._graph.nodes:
             node.layer.check_numbers(self.dtype)
 
-        self._shapes = self._graph.parameter_shapes()
-        sizes = [prod(shape) for shape in self._shapes.values()]
-        ends = np.cumsum([0, *sizes])
-        self._offsets = dict(zip(self._shapes, map(int, ends[:-1]), strict=True))
-        self._buffers = self._graph.buffers()
-        sizes = [prod(buffer.shape) for buffer in self._buffers.values()]
-        of_buffers = np.cumsum([0, *sizes])
-        self._buffer_offsets = dict(zip(self._buffers, map(int, of_buffers[:-1]), strict=True))
-        self._take_values(np.zeros(int(ends[-1] + of_buffers[-1]), self.dtype), int(ends[-1]))
-        self._grads = np.zeros_like(self._params)
-        self._initialize(np.random.default_rng(seed))
-
+        self._make_vectors(np.random.default_rng(seed))
         self._clear_caches()
         self._training = True
         self._mask_key, self._draws = mask_key(seed), 0  # of forward
-
-    def _take_values(self, values: FloatArray, parameters: int) -> None:
-        """Make a vector the network's memory, of which so many numbers are parameters."""
-        self._values = values
-        self._params, self._buffer_vector = values[:parameters], values[parameters:]
 
     def _clear_caches(self) -> None:
         """Empty all caches."""
@@ -151,23 +134,6 @@ class Sequential(Group):
         self._outdated_by = ""  # what has changed the parameters since that forward, if anything
         self._masks = 0, 0  # of the latest forward
 
-    def _initialize(self, rng: np.random.Generator) -> None:
-        views = self.parameters()
-        for name, first in self._graph.first_values(rng):
-            with np.errstate(over="ignore"):
-                views[name][...] = first
-            if not arrays.all_finite(views[name]):
-                raise ValueError(f"The initial values of {name} are not finite in {self.dtype}.")
-        views = self.named_values()
-        for name, buffer in self._buffers.items():
-            views[name][...] = buffer.value
-        owners = {node.path: node.owner for node in self._graph.nodes}
-        # Where nested networks have a layer in common, the first network's parameters are used.
-        for prefix, network in reversed(list(_networks(self.layers))):
-            for name, view in network.named_values().items():
-                path, _, parameter_name = name.rpartition(".")
-                views[f"{owners[prefix + path]}.{parameter_name}"][...] = view
-
     @property
     def backend(self) -> str:
         """Which kernels compute: "numba" or "numpy"."""
@@ -180,71 +146,6 @@ class Sequential(Group):
     @training.setter
     def training(self, value: bool) -> None:
         self._training = flag(value, "training")
-
-    # Parameters
-
-    @property
-    def params(self) -> FloatArray:
-        return self._params
-
-    @params.setter
-    def params(self, value: ArrayLike) -> None:
-        self._copy_into(self._params, value, "params")
-        self.invalidate_forward("net.params = ...")
-
-    @property
-    def grads(self) -> FloatArray:
-        return self._grads
-
-    @grads.setter
-    def grads(self, value: ArrayLike) -> None:
-        self._copy_into(self._grads, value, "grads")
-
-    @property
-    def values(self) -> FloatArray:
-        return self._values
-
-    @values.setter
-    def values(self, value: ArrayLike) -> None:
-        self._copy_into(self._values, value, "values")
-        self.invalidate_forward("net.values = ...")
-
-    def _copy_into(self, vector: FloatArray, value: ArrayLike, name: str) -> None:
-        """Write ``value``, once it is checked, into the vector of that name."""
-        checked = arrays.real_array(value, name, self.dtype)
-        if checked.shape != vector.shape:
-            raise ValueError(
-                f"{name} must have shape {vector.shape}, but its shape is {checked.shape}."
-            )
-        vector[:] = checked
-
-    def parameters(self) -> dict[str, FloatArray]:
-        """Return each parameter by name, as a writable view into ``params``."""
-        return self.views(self._params)
-
-    def gradients(self) -> dict[str, FloatArray]:
-        """Return each parameter's gradient by name, as a view into ``grads``."""
-        return self.views(self.grads)
-
-    def views(self, vector: FloatArray) -> dict[str, FloatArray]:
-        """Return the part of a vector like ``params`` that belongs to each parameter, by name."""
-        return _views(vector, self._shapes, self._offsets)
-
-    def buffers(self) -> dict[str, FloatArray]:
-        """Return by name what is saved with the parameters but not trained, as writable views.
-
-        Examples
-        --------
-        >>> import chainrule as cr
-        >>> list(cr.Sequential(cr.BatchNorm(3)).buffers())
-        ['0.running_mean', '0.running_var', '0.num_batches_tracked']
-        """
-        shapes = {name: buffer.shape for name, buffer in self._buffers.items()}
-        return _views(self._buffer_vector, shapes, self._buffer_offsets)
-
-    def named_values(self) -> dict[str, FloatArray]:
-        """Return each parameter and each buffer by name, as a writable view into ``values``."""
-        return self.parameters() | self.buffers()
 
     @property
     def chain(self) -> tuple[tuple[str, Layer], ...]:
@@ -497,11 +398,6 @@ class Sequential(Group):
         builder, first = PlanBuilder(training=training), Tensor(input_shape)
         return builder, first, lower(self._graph, builder, first, retain=retain)
 
-    @property
-    def offsets(self) -> dict[str, int]:
-        """Each parameter's position in ``params``, and each buffer's in theirs, by name."""
-        return self._offsets | self._buffer_offsets
-
     def make_plan(
         self,
         input_shape: Shape,
@@ -659,26 +555,6 @@ def check_network(net: Any) -> None:
     """Raise TypeError unless ``net`` is a network."""
     if not isinstance(net, Sequential):
         raise TypeError(f"net must be a Sequential, not {shortened(net)}.")
-
-
-def _networks(elements: Iterable[Element], prefix: str = "") -> Iterator[tuple[str, Sequential]]:
-    """Yield each network among the elements, and the prefix of its layers' paths."""
-    for position, element in enumerate(elements):
-        path = f"{prefix}{position}."
-        if isinstance(element, Sequential):
-            yield path, element
-        elif isinstance(element, Container):
-            yield from _networks(element.parts, path)
-
-
-def _views(
-    vector: FloatArray, shapes: Mapping[str, Shape], offsets: Mapping[str, int]
-) -> dict[str, FloatArray]:
-    """Return parts of a vector by name, each in its shape."""
-    return {
-        name: vector[offsets[name] : offsets[name] + prod(shape)].reshape(shape)
-        for name, shape in shapes.items()
-    }
 
 
 def _output(outputs: list[FloatArray]) -> Output:
