@@ -7,7 +7,7 @@ from math import prod
 from typing import ClassVar
 
 from chainrule.layers.initializers import Constant, Zeros
-from chainrule.layers.layer import Buffer, Layer, Parameter
+from chainrule.layers.layer import Buffer, Layer, Parameter, short_repr
 from chainrule.operations.operation import Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import above_zero, flag, fraction, integer, optional
@@ -87,6 +87,9 @@ class BatchNorm(Layer):
         self.check_numbers()
         number = integer(self.features, "BatchNorm's features", least=1)
         object.__setattr__(self, "features", number)
+
+    def __repr__(self) -> str:
+        return short_repr(self, "features")
 
     @property
     def expected_shape(self) -> Shape | None:

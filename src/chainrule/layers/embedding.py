@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.layers.initializers import Initializer, Normal
-from chainrule.layers.layer import Layer, Parameter
+from chainrule.layers.layer import Layer, Parameter, short_repr
 from chainrule.operations.operation import Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import integer
@@ -94,8 +94,7 @@ class Embedding(Layer):
             object.__setattr__(self, "padding_idx", index % count)
 
     def __repr__(self) -> str:
-        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
-        return f"Embedding({self.num_embeddings}, {self.embedding_dim}{padding})"
+        return short_repr(self, "num_embeddings", "embedding_dim")
 
     def check_numbers(self, dtype: np.dtype | None = None) -> None:
         """Raise ValueError unless a dtype holds all codes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, NamedTuple
 
 from numpy.typing import NDArray
@@ -151,6 +151,19 @@ class Layer(Numbers):
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
         """Append the layer's steps to ``plan``; return the output."""
         raise NotImplementedError
+
+
+def short_repr(layer: Layer, *by_position: str) -> str:
+    """Return the call that makes a layer: some arguments by position, others unless the default.
+
+    >>> from chainrule import BatchNorm
+    >>> short_repr(BatchNorm(4, momentum=None), "features")
+    'BatchNorm(4, momentum=None)'
+    """
+    values = {field.name: (getattr(layer, field.name), field) for field in fields(layer)}
+    texts = [repr(values.pop(name)[0]) for name in by_position]
+    texts += [f"{n}={v!r}" for n, (v, f) in values.items() if f.repr and v != f.default]
+    return f"{type(layer).__name__}({', '.join(texts)})"
 
 
 class Group:

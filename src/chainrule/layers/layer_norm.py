@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from chainrule.layers.initializers import Constant, Zeros
-from chainrule.layers.layer import Layer, Parameter
+from chainrule.layers.layer import Layer, Parameter, short_repr
 from chainrule.operations.operation import Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import above_zero, flag, integer
@@ -65,6 +65,9 @@ class LayerNorm(Layer):
         self.check_numbers()
         number = integer(self.features, "LayerNorm's features", least=1)
         object.__setattr__(self, "features", number)
+
+    def __repr__(self) -> str:
+        return short_repr(self, "features")
 
     @property
     def expected_shape(self) -> Shape | None:

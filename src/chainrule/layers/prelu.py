@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from chainrule.layers.initializers import Constant
-from chainrule.layers.layer import Layer, Parameter
+from chainrule.layers.layer import Layer, Parameter, short_repr
 from chainrule.operations.operation import Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import integer, real
@@ -56,6 +56,9 @@ class PReLU(Layer):
         self.check_numbers()
         number = integer(self.num_parameters, "PReLU's num_parameters", least=1)
         object.__setattr__(self, "num_parameters", number)
+
+    def __repr__(self) -> str:
+        return short_repr(self, "num_parameters")
 
     @property
     def expected_shape(self) -> Shape | None:

@@ -109,7 +109,7 @@ UNDERSTOOD = {
                                    "Rescale(scale=1.0507009873554805, offset=0.0))"),
     "CELU": ([("Celu", "x", "y", {"alpha": 0.5})],
              "(Rescale(scale=2.0, offset=0.0), ELU(alpha=1.0), Rescale(scale=0.5, offset=0.0))"),
-    "PReLU of one number": ([("PRelu", "x half", "y")], "(PReLU(num_parameters=1, init=0.25),)"),
+    "PReLU of one number": ([("PRelu", "x half", "y")], "(PReLU(1),)"),
     "a difference": ([("Tanh", "x", "t"), ("Sub", "x t", "y")],
                      "(Residual(Tanh(), Rescale(scale=-1.0, offset=0.0)),)"),
     "a scaler before": ([("Sub", "x mean", "s"), ("Div", "s std", "d"),
@@ -126,16 +126,14 @@ UNDERSTOOD = {
                                 "(Linear(6, 6), Tanh())"),
     "batch normalization": ([LINEAR, ("BatchNormalization", "h four b b four", "n"),
                              ("Relu", "n", "y")],
-                            "(Linear(6, 4), BatchNorm(features=4, eps=1e-05, momentum=0.1, "
-                            "affine=True), ReLU())"),
+                            "(Linear(6, 4), BatchNorm(4), ReLU())"),
     "batch normalization with numbers": (
         [LINEAR, ("BatchNormalization", "h four b b four", "y",
                   {"epsilon": 0.5, "momentum": 0.75})],
-        "(Linear(6, 4), BatchNorm(features=4, eps=0.5, momentum=0.25, affine=True))"),
+        "(Linear(6, 4), BatchNorm(4, eps=0.5, momentum=0.25))"),
     "batch normalization first": ([("BatchNormalization", "x std mean mean std", "n"),
                                    ("MatMul", "n Wt", "y")],
-                                  "(BatchNorm(features=6, eps=1e-05, momentum=0.1, affine=True), "
-                                  "Linear(6, 4, bias=False))"),
+                                  "(BatchNorm(6), Linear(6, 4, bias=False))"),
     "Keras's PReLU": ([("Relu", "x", "r"), ("Neg", "x", "n"), ("Relu", "n", "s"),
                        ("Mul", "unknown s", "m"), ("Add", "r m", "y")],
                       "(Parallel(ReLU(), Sequential(Rescale(scale=-1.0, offset=0.0), ReLU(), "
