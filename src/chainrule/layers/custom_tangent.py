@@ -54,6 +54,7 @@ def tangent_by(functions: TangentFunctions) -> Rule:
         _renamed(functions.forward, y=VALUE, y_dot="y"),
         backward,
         operands=("x", "x_dot", VALUE),  # the last one first in the backward pass
+        tangent=_refuse,
         no_backward="" if functions.backward is not None else functions.missing,
     )
 
@@ -79,6 +80,16 @@ def tangent_by(functions: TangentFunctions) -> Rule:
         )
 
     return rule
+
+
+def _refuse(plan: StepBuilder, step: Step, tangents: TangentMap) -> None:
+    """Raise NotImplementedError where the tangent of a tangent is needed."""
+    changes = any(tangents.of(operand) is not None for operand in step.operands)
+    if changes or (tangents.parameters_change and step.trains):
+        raise NotImplementedError(
+            f"{step.operation.name} has no tangent of its own, which second derivatives by the "
+            "input need: among custom layers, only those with linear=True have it."
+        )
 
 
 def tangent_of_bilinear(make: Callable[[], Operation]) -> Rule:
