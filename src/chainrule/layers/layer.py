@@ -27,7 +27,7 @@ class Parameter:
         The number of inputs that one output is a sum over, by which initializers scale. By default
         the length of the first axis of the layer's ``weight``, and 1 without one.
     torch_axes : tuple of int, optional
-        The order of these axes in PyTorch's parameter, as in :func:`numpy.transpose`: ``(1, 0)``
+        The order of these axes in PyTorch's parameter, as in ``numpy.transpose``: ``(1, 0)``
         for a linear layer's weight. By default the same order.
 
     Raises
