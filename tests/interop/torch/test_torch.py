@@ -361,7 +361,7 @@ def test_batch_norm_trains_as_that_of_torch():
     model.load_state_dict(state)
     np.testing.assert_allclose(model.eval()(x).detach(), net.predict(x.numpy()), rtol=1e-10)
     module = as_torch(net)
-    with pytest.raises(RuntimeError, match="BatchNorm no statistics"):
+    with pytest.raises(RuntimeError, match="BatchNorm has no statistics"):
         module(x)
     np.testing.assert_array_equal(module.eval()(x).detach(), net.predict(x.numpy()))
     assert list(module.state_dict()) == list(state)
