@@ -35,7 +35,7 @@ def checked_arguments():
 
 
 def _layouts(signature):
-    """Return types without whether an array is read-only, which does not matter to compiled code."""
+    """Return types of arrays that may be written into: compiled code is the same for others."""
     return [t.copy(readonly=False) if isinstance(t, numba.types.Array) else t for t in signature]
 
 
