@@ -7,16 +7,17 @@ from math import prod
 from typing import ClassVar
 
 from chainrule.layers.initializers import Constant, Zeros
-from chainrule.layers.layer import Buffer, Layer, Parameter, short_repr
+from chainrule.layers.layer import Buffer, Parameter
+from chainrule.layers.normalization import Normalization
 from chainrule.operations.operation import Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
-from chainrule.utils.arguments import above_zero, flag, fraction, integer, optional
+from chainrule.utils.arguments import above_zero, flag, fraction, optional
 
 __all__ = ["BatchNorm"]
 
 
-@dataclass(frozen=True)
-class BatchNorm(Layer):
+@dataclass(frozen=True, repr=False)
+class BatchNorm(Normalization):
     """Brings each feature to mean 0 and variance 1 over the batch, then scales and shifts it.
 
     In a training step, ``y = (x - mean) / sqrt(variance + eps) * weight + bias``, with the mean and
@@ -78,27 +79,8 @@ class BatchNorm(Layer):
     operation: ClassVar[str] = "batch_norm"
     differs_in_training: ClassVar[bool] = True
     number_checks: ClassVar = {"eps": above_zero, "momentum": optional(fraction), "affine": flag}
-    features: int
-    eps: float = 1e-5
     momentum: float | None = 0.1
     affine: bool = True
-
-    def __post_init__(self) -> None:
-        self.check_numbers()
-        number = integer(self.features, "BatchNorm's features", least=1)
-        object.__setattr__(self, "features", number)
-
-    def __repr__(self) -> str:
-        return short_repr(self, "features")
-
-    @property
-    def expected_shape(self) -> Shape | None:
-        return (self.features,)
-
-    def output_shape(self, input_shape: Shape) -> Shape:
-        if input_shape[-1:] != (self.features,):
-            raise ValueError(f"expects {self.features} features")
-        return input_shape
 
     def parameters(self) -> dict[str, Parameter]:
         if not self.affine:
@@ -135,7 +117,4 @@ class BatchNorm(Layer):
         else:
             known = {"mean": buffers["running_mean"], "variance": buffers["running_var"]}
             y = plan.apply("standardize", x, buffers=known, numbers={"eps": eps})
-        if not self.affine:
-            return y
-        uses = {name: plan.parameter(name, own.shape) for name, own in self.parameters().items()}
-        return plan.apply("scale_shift", y, parameters=uses)
+        return self.scale_and_shift(plan, y)

@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from chainrule.layers.initializers import Constant, Zeros
-from chainrule.layers.layer import Layer, Parameter, short_repr
-from chainrule.operations.operation import Shape, Tensor
+from chainrule.layers.layer import Parameter
+from chainrule.layers.normalization import Normalization
+from chainrule.operations.operation import Tensor
 from chainrule.plan.builder import PlanBuilder
-from chainrule.utils.arguments import above_zero, flag, integer
+from chainrule.utils.arguments import above_zero, flag
 
 __all__ = ["LayerNorm"]
 
 
-@dataclass(frozen=True)
-class LayerNorm(Layer):
+@dataclass(frozen=True, repr=False)
+class LayerNorm(Normalization):
     """Brings each row to mean 0 and variance 1 along its last axis, then scales and shifts it.
 
     ``y = (x - mean) / sqrt(variance + eps) * weight + bias``, with the (biased) variance; there is
@@ -56,27 +57,8 @@ class LayerNorm(Layer):
 
     operation: ClassVar[str] = "layer_norm"
     number_checks: ClassVar = {"eps": above_zero, "affine": flag, "bias": flag}
-    features: int
-    eps: float = 1e-5
     affine: bool = True
     bias: bool = True
-
-    def __post_init__(self) -> None:
-        self.check_numbers()
-        number = integer(self.features, "LayerNorm's features", least=1)
-        object.__setattr__(self, "features", number)
-
-    def __repr__(self) -> str:
-        return short_repr(self, "features")
-
-    @property
-    def expected_shape(self) -> Shape | None:
-        return (self.features,)
-
-    def output_shape(self, input_shape: Shape) -> Shape:
-        if input_shape[-1:] != (self.features,):
-            raise ValueError(f"expects {self.features} features")
-        return input_shape
 
     def parameters(self) -> dict[str, Parameter]:
         shape = (self.features,)
@@ -90,7 +72,4 @@ class LayerNorm(Layer):
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
         saved = {"scale": Tensor((*x.shape[:-1], 1))}
         y = plan.apply(self.operation, x, numbers={"eps": float(self.eps)}, saved=saved)
-        if not self.affine:
-            return y
-        uses = {name: plan.parameter(name, own.shape) for name, own in self.parameters().items()}
-        return plan.apply("scale_shift", y, parameters=uses)
+        return self.scale_and_shift(plan, y)

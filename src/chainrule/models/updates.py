@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import sqrt
+from typing import NamedTuple
 
 from chainrule.engine.machine import Machine, PreparedRun
 from chainrule.engine.update import UpdateOptions, UpdateProgram
@@ -11,6 +12,44 @@ from chainrule.operations.operation import Tensor
 from chainrule.optimizers import OptimizerState
 from chainrule.plan import Head, PlanBuilder, make_plan
 from chainrule.utils.arrays import FloatArray
+
+
+class UpdateRun(NamedTuple):
+    """A run with an optimizer's step, and what it was prepared for."""
+
+    run: PreparedRun
+    state: OptimizerState
+    program: UpdateProgram | None
+    vectors: FloatArray
+
+    @classmethod
+    def prepare(
+        cls,
+        machine: Machine,
+        phases: int,
+        params: FloatArray,
+        grads: FloatArray,
+        state: OptimizerState,
+    ) -> UpdateRun:
+        """Return the run of ``phases``, an update among them."""
+        run = machine.prepare_run(
+            phases,
+            params=params,
+            grads=grads,
+            update=state.program,
+            steps=state.steps,
+            state=state.vectors,
+        )
+        return cls(run, state, state.program, state.vectors)
+
+    def is_for(self, state: OptimizerState) -> bool:
+        """Tell whether it can be used again: new hyperparameters may need another program."""
+        return (
+            self.run.usable
+            and self.state is state
+            and self.program is state.program
+            and self.vectors is state.vectors
+        )
 
 
 class Updates:
@@ -25,8 +64,7 @@ class Updates:
     def __init__(self, params: FloatArray, grads: FloatArray, backend: str) -> None:
         self._params, self._grads, self._backend = params, grads, backend
         self._machine = self._new_machine()
-        self._step: tuple[OptimizerState, UpdateProgram | None, FloatArray, PreparedRun] | None
-        self._step = None
+        self._step: UpdateRun | None = None
 
     def _new_machine(self) -> Machine:
         nothing = Tensor((1,))
@@ -36,48 +74,38 @@ class Updates:
 
     def apply(self, state: OptimizerState) -> None:
         """Update the parameters by the rule of ``state``."""
-        prepared = self._step
-        if (
-            prepared is None
-            or prepared[0] is not state
-            or prepared[1] is not state.program
-            or prepared[2] is not state.vectors
-            or not self._machine.usable
-        ):
-            run = self._prepare(state.program, state)
-            prepared = self._step = state, state.program, state.vectors, run
-        prepared[3](1, lr=state.lr)
+        step = self._step
+        if step is None or not step.is_for(state):
+            vectors = self._params, self._grads
+            step = self._step = UpdateRun.prepare(self._usable, Phase.UPDATE, *vectors, state)
+        step.run(1, lr=state.lr)
 
     def clip(self, norm: float, value: float) -> float:
         """Clip the gradients to a norm, or each to a value; 0 is no limit.
 
         Returns the norm that they had, if it is limited.
         """
-        run = self._prepare(self._program(UpdateOptions(norm, value)))
+        run = self._prepare(UpdateOptions(norm, value))
         run(1)
         return sqrt(run.machine.squares.sum()) if norm else 0.0
 
     def average(self, average: FloatArray, decay: float) -> None:
         """Update an exponential moving average of the parameters."""
-        self._prepare(self._program(UpdateOptions(average_decay=decay)), average=average)(1)
+        self._prepare(UpdateOptions(average_decay=decay), average)(1)
 
-    def _program(self, options: UpdateOptions) -> UpdateProgram:
-        return UpdateProgram(self._params.size, self._params.dtype, options)
-
-    def _prepare(
-        self,
-        program: UpdateProgram | None,
-        state: OptimizerState | None = None,
-        average: FloatArray | None = None,
-    ) -> PreparedRun:
-        if not self._machine.usable:
-            self._machine = self._new_machine()
-        return self._machine.prepare_run(
+    def _prepare(self, options: UpdateOptions, average: FloatArray | None = None) -> PreparedRun:
+        """Return the run that only does what ``options`` say."""
+        return self._usable.prepare_run(
             Phase.UPDATE,
             params=self._params,
             grads=self._grads,
-            update=program,
-            steps=None if state is None else state.steps,
-            state=None if state is None else state.vectors,
+            update=UpdateProgram(self._params.size, self._params.dtype, options),
             average=average,
         )
+
+    @property
+    def _usable(self) -> Machine:
+        """The machine, or another one after an exception in a run of it."""
+        if not self._machine.usable:
+            self._machine = self._new_machine()
+        return self._machine

@@ -14,6 +14,7 @@ from chainrule.engine.machine import Machine, PreparedRun
 from chainrule.kernels.context import Phase
 from chainrule.losses import Loss
 from chainrule.models.sequential import Sequential
+from chainrule.models.updates import UpdateRun
 from chainrule.optimizers import Optimizer
 from chainrule.optimizers.state import OptimizerState
 from chainrule.utils import arrays
@@ -78,7 +79,7 @@ class _TrainStep:
         self._losses = np.zeros((1, 2))
         self._machine: Machine | None = None
         self._made_for: tuple[int, bool] | None = None
-        self._prepared: tuple[OptimizerState, Any, Any, PreparedRun] | None = None
+        self._prepared: UpdateRun | None = None
 
     def __repr__(self) -> str:
         return f"train_step({self._net!r}, {self._loss!r}, {self._optimizer!r})"
@@ -129,16 +130,7 @@ class _TrainStep:
             )
             machine, prepared = net.make_machine(plan), None
             self._machine, self._made_for = machine, made_for
-        if prepared is None or not (
-            prepared[0] is state and prepared[1] is state.program and prepared[2] is state.vectors
-        ):
-            run = machine.prepare_run(
-                STEP,
-                params=net.params,
-                grads=net.grads,
-                update=state.program,
-                steps=state.steps,
-                state=state.vectors,
-            )
-            prepared = self._prepared = state, state.program, state.vectors, run
-        return prepared[3]
+        if prepared is None or not prepared.is_for(state):
+            prepared = UpdateRun.prepare(machine, STEP, net.params, net.grads, state)
+            self._prepared = prepared
+        return prepared.run
