@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
@@ -12,41 +12,47 @@ from chainrule.kernels.context import Phase
 from chainrule.utils.arrays import FloatArray
 
 
-class BatchPasses:
-    """The passes of one network, for batches of one shape with so many rows at most.
+class BatchMachine(NamedTuple):
+    """A machine for batches of one shape with so many rows at most.
 
-    Parameters
+    Attributes
     ----------
     machine : Machine
     threads : how many its plan was made for.
-    training : whether dropouts leave elements out.
+    training : whether layers act as in a training step.
+    """
+
+    machine: Machine
+    threads: int
+    training: bool
+
+    def can_take(self, shape: tuple[int, ...], threads: int, training: bool) -> bool:
+        """Tell whether it is right for a batch of this shape."""
+        plan = self.machine.plan
+        return (
+            self.machine.usable
+            and shape[0] <= plan.batch
+            and shape[1:] == plan.input_shape
+            and threads == self.threads
+            and training == self.training
+        )
+
+
+class BatchPasses:
+    """The passes of one network.
+
+    Parameters
+    ----------
+    batch_machine : BatchMachine
     params, grads : vectors of the network.
     """
 
-    def __init__(
-        self,
-        machine: Machine,
-        threads: int,
-        training: bool,
-        params: FloatArray,
-        grads: FloatArray,
-    ) -> None:
-        self._machine, self._threads, self._training = machine, threads, training
-        self._shape, self._most = machine.plan.input_shape, machine.plan.batch
-        self.output_shapes = machine.plan.output_shapes
-        self._forward = machine.prepare_run(Phase.FORWARD, params=params)
+    def __init__(self, batch_machine: BatchMachine, params: FloatArray, grads: FloatArray) -> None:
+        self.batch_machine, self._machine = batch_machine, batch_machine.machine
+        self.output_shapes = self._machine.plan.output_shapes
+        self._forward = self._machine.prepare_run(Phase.FORWARD, params=params)
         phases = Phase.BACKWARD | Phase.INPUT_GRADIENT
-        self._backward = machine.prepare_run(phases, params=params, grads=grads)
-
-    def can_take(self, shape: tuple[int, ...], threads: int, training: bool) -> bool:
-        """Tell whether they are right for a batch of this shape."""
-        return (
-            self._machine.usable
-            and shape[0] <= self._most
-            and shape[1:] == self._shape
-            and threads == self._threads
-            and training == self._training
-        )
+        self._backward = self._machine.prepare_run(phases, params=params, grads=grads)
 
     def forward(self, batch: NDArray[Any], masks: tuple[int, int]) -> list[FloatArray]:
         """Return the outputs."""

@@ -25,7 +25,7 @@ from chainrule.layers.graph import (
 )
 from chainrule.layers.layer import Element, Layer
 from chainrule.losses import Loss
-from chainrule.models.batch_passes import BatchPasses
+from chainrule.models.batch_passes import BatchMachine, BatchPasses
 from chainrule.models.methods import call_method
 from chainrule.models.model_file import contents, write_contents
 from chainrule.models.summary import Summary, summarize
@@ -230,13 +230,11 @@ class Sequential(NetworkVectors):
         if self._training:
             self.check_training_batch(rows, batch.shape[1:])
         self._rows_forward, self._outdated_by = 0, ""
-        threads, passes = threads_for(self.backend), self._passes
-        if passes is None or not passes.can_take(batch.shape, threads, self._training):
-            shape, training = batch.shape[1:], self._training
-            plan = self.make_plan(shape, rows, threads=threads, training=training)
-            machine = self.make_machine(plan)
-            passes = BatchPasses(machine, threads, training, self._params, self.grads)
-            self._passes = passes
+        passes = self._passes
+        kept = None if passes is None else passes.batch_machine
+        machine = self.batch_machine(kept, batch.shape)
+        if passes is None or passes.batch_machine is not machine:
+            passes = self._passes = BatchPasses(machine, self._params, self._grads)
         self._masks = self.draw_masks()
         outputs = passes.forward(batch, self._masks)
         self._rows_forward = rows
@@ -430,6 +428,16 @@ class Sequential(NetworkVectors):
             threads=threads,
             retain=retain,
         )
+
+    def batch_machine(
+        self, kept: BatchMachine | None, shape: Shape, loss: Loss | None = None
+    ) -> BatchMachine:
+        """Return a machine for steps by hand with a batch of this shape: ``kept`` if it can be."""
+        threads, training = threads_for(self.backend), self._training
+        if kept is not None and kept.can_take(shape, threads, training):
+            return kept
+        plan = self.make_plan(shape[1:], shape[0], loss=loss, threads=threads, training=training)
+        return BatchMachine(self.make_machine(plan), threads, training)
 
     def layer_name(self, positions: tuple[int, ...]) -> str:
         """Return the name for messages of the layers at these positions."""

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.autodiff.validation import check_loss
-from chainrule.engine.backends import threads_for
-from chainrule.engine.machine import Machine, PreparedRun
+from chainrule.engine.machine import PreparedRun
 from chainrule.kernels.context import Phase
 from chainrule.losses import Loss
+from chainrule.models.batch_passes import BatchMachine
 from chainrule.models.sequential import Sequential
 from chainrule.models.updates import UpdateRun
 from chainrule.optimizers import Optimizer
@@ -77,8 +77,7 @@ class _TrainStep:
     def __init__(self, net: Sequential, loss: Loss, optimizer: Optimizer) -> None:
         self._net, self._loss, self._optimizer = net, loss, optimizer
         self._losses = np.zeros((1, 2))
-        self._machine: Machine | None = None
-        self._made_for: tuple[int, bool] | None = None
+        self._kept: BatchMachine | None = None
         self._prepared: UpdateRun | None = None
 
     def __repr__(self) -> str:
@@ -86,7 +85,7 @@ class _TrainStep:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the machine, which is made again."""
-        return self.__dict__ | {"_machine": None, "_prepared": None}
+        return self.__dict__ | {"_kept": None, "_prepared": None}
 
     def __call__(self, x: ArrayLike, y: Any, sample_weight: ArrayLike | None = None) -> float:
         """Do one training step with a batch, and return the loss before it."""
@@ -115,22 +114,10 @@ class _TrainStep:
 
     def _run_for(self, shape: tuple[int, ...], state: OptimizerState) -> PreparedRun:
         """Return the run for a batch of this shape, prepared before where nothing has changed."""
-        net, machine, prepared = self._net, self._machine, self._prepared
-        made_for = threads_for(net.backend), net.training
-        if (
-            machine is None
-            or not machine.usable
-            or machine.plan.input_shape != shape[1:]
-            or machine.plan.batch < shape[0]
-            or made_for != self._made_for
-        ):
-            threads, training = made_for
-            plan = net.make_plan(
-                shape[1:], shape[0], loss=self._loss, threads=threads, training=training
-            )
-            machine, prepared = net.make_machine(plan), None
-            self._machine, self._made_for = machine, made_for
-        if prepared is None or not prepared.is_for(state):
+        net, prepared = self._net, self._prepared
+        kept = self._kept = net.batch_machine(self._kept, shape, self._loss)
+        machine = kept.machine
+        if prepared is None or prepared.run.machine is not machine or not prepared.is_for(state):
             prepared = UpdateRun.prepare(machine, STEP, net.params, net.grads, state)
             self._prepared = prepared
         return prepared.run
