@@ -42,10 +42,10 @@ class UpdateRun(NamedTuple):
         )
         return cls(run, state, state.program, state.vectors)
 
-    def is_for(self, state: OptimizerState) -> bool:
+    def is_for(self, machine: Machine, state: OptimizerState) -> bool:
         """Tell whether it can be used again: new hyperparameters may need another program."""
         return (
-            self.run.usable
+            self.run.machine is machine
             and self.state is state
             and self.program is state.program
             and self.vectors is state.vectors
@@ -74,10 +74,10 @@ class Updates:
 
     def apply(self, state: OptimizerState) -> None:
         """Update the parameters by the rule of ``state``."""
-        step = self._step
-        if step is None or not step.is_for(state):
+        step, machine = self._step, self._usable
+        if step is None or not step.is_for(machine, state):
             vectors = self._params, self._grads
-            step = self._step = UpdateRun.prepare(self._usable, Phase.UPDATE, *vectors, state)
+            step = self._step = UpdateRun.prepare(machine, Phase.UPDATE, *vectors, state)
         step.run(1, lr=state.lr)
 
     def clip(self, norm: float, value: float) -> float:

@@ -117,7 +117,7 @@ class _TrainStep:
         net, prepared = self._net, self._prepared
         kept = self._kept = net.batch_machine(self._kept, shape, self._loss)
         machine = kept.machine
-        if prepared is None or prepared.run.machine is not machine or not prepared.is_for(state):
+        if prepared is None or not prepared.is_for(machine, state):
             prepared = UpdateRun.prepare(machine, STEP, net.params, net.grads, state)
             self._prepared = prepared
         return prepared.run
