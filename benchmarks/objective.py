@@ -5,6 +5,7 @@ import numpy as np
 import chainrule as cr
 from chainrule.cli.measurement.workloads import WORKLOADS
 from chainrule.engine.machine import Machine
+from chainrule.engine.records import make_data
 from chainrule.kernels.context import Phase
 
 
@@ -39,10 +40,9 @@ class Objective:
         self.machine.run(
             Phase.FORWARD | Phase.BACKWARD,
             self.rows,
-            params=self.params,
-            grads=self.grads,
-            losses=self.losses,
-            **self.data,
+            self.machine.vectors(self.params, grads=self.grads),
+            make_data(self.params.dtype, **self.data),
+            self.machine.results(losses=self.losses),
         )
 
 

@@ -12,6 +12,7 @@ import chainrule as cr
 from chainrule.elementary import tanh
 from chainrule.engine.binding import Binding
 from chainrule.engine.machine import Machine
+from chainrule.engine.records import make_data
 from chainrule.kernels import compilation
 from chainrule.kernels.context import CONTEXT_SIZE, Phase
 from chainrule.kernels.jit import kernel
@@ -82,14 +83,15 @@ class Layers:
         X = np.random.default_rng(0).standard_normal((BATCH, 64), "float32")
         plan = self.network.make_plan((64,), BATCH, retain=True)  # x and d_output stay
         self.machine = Machine(plan, self.network.dtype, "numba")
-        self.machine.run(Phase.GATHER, BATCH, params=self.network.params, inputs=X)
+        vectors = self.machine.vectors(self.network.params)
+        self.machine.run(Phase.GATHER, BATCH, vectors, make_data(self.network.dtype, X))
         self.machine.rows_at("d_output", BATCH)[:] = 1
         self.order = np.tile(np.arange(BATCH), STEPS)
         self.time_step(layer)  # compiles
 
     def time_step(self, layer):
-        parameters = {"params": self.network.params, "grads": self.network.grads}
-        self.machine.run(FORWARD_AND_BACKWARD, self.order, **parameters)
+        vectors = self.machine.vectors(self.network.params, grads=self.network.grads)
+        self.machine.run(FORWARD_AND_BACKWARD, self.order, vectors)
 
     def microseconds(self, layer):
         """Return the least time of one step."""

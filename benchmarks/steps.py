@@ -9,6 +9,7 @@ import chainrule as cr
 from benchmarks.threads import THREADS
 from chainrule.cli.measurement.workloads import MEDIUM, WORKLOADS
 from chainrule.engine.machine import Machine
+from chainrule.engine.records import make_data
 from chainrule.engine.update import UpdateOptions
 from chainrule.kernels.context import Phase
 
@@ -48,14 +49,13 @@ class Engine:
         return workload.network()
 
     def run(self, phases):
-        self.machine.run(
-            phases,
+        machine, network = self.machine, self.network
+        machine.prepare_run(phases, **self.state.arguments)(
             self.order,
-            params=self.network.params,
-            grads=self.network.grads,
-            losses=self.losses,
-            **self.state.arguments,
-            **self.data,
+            machine.vectors(network.params, grads=network.grads),
+            make_data(network.dtype, **self.data),
+            machine.results(losses=self.losses),
+            lr=self.state.lr,
         )
 
 

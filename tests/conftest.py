@@ -4,14 +4,12 @@ import signal
 from contextlib import contextmanager
 
 import numba
-import numpy as np
 import pytest
 
-from chainrule.engine import interpreter, machine
+from chainrule.engine import backends, interpreter, machine
 from chainrule.engine.thread_count import Choice, ThreadCount
 from chainrule.kernels.jit import JIT_DISABLED
 from chainrule.plan import plan
-from chainrule.utils.arrays import FLOATS
 
 
 def pytest_configure():
@@ -23,20 +21,37 @@ def pytest_configure():
 
 @pytest.fixture(scope="session", autouse=True)
 def checked_arguments():
-    """Let Numba look at the types of the interpreter's arguments, where indices are checked."""
+    """Look at the types of the interpreter's arguments, where indices are checked."""
     if JIT_DISABLED or not numba.config.BOUNDSCHECK:
         yield
         return
-    expected = [_layouts(interpreter.signature_of(np.dtype(name))) for name in FLOATS]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(machine, "compiled_run", lambda dtype: interpreter.run)
+        patch.setattr(machine, "compiled_run", _checked_run)
         yield
-    assert [s for s in map(_layouts, interpreter.run.signatures) if s not in expected] == []
 
 
-def _layouts(signature):
-    """Return types of arrays that may be written into: compiled code is the same for others."""
-    return [t.copy(readonly=False) if isinstance(t, numba.types.Array) else t for t in signature]
+def _checked_run(dtype):
+    """Return the compiled ``run``, which looks at no types, after a look at its arguments'."""
+    expected, run = interpreter.signature_of(dtype), backends.compiled_run(dtype)
+
+    def look_and_run(*arguments):
+        assert [*map(_layout, map(numba.typeof, arguments))] == [*map(_layout, expected)]
+        return run(*arguments)
+
+    return look_and_run
+
+
+@pytest.fixture(scope="session")
+def checked_run():
+    """What to replace ``compiled_run`` by, to look at the types of all arguments."""
+    return _checked_run
+
+
+def _layout(kind):
+    """Return a type with arrays that may be written into: compiled code is the same for others."""
+    if isinstance(kind, numba.types.BaseTuple):
+        return getattr(kind, "instance_class", tuple), [*map(_layout, kind)]
+    return kind.copy(readonly=False) if isinstance(kind, numba.types.Array) else kind
 
 
 @contextmanager

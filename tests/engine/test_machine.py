@@ -12,6 +12,7 @@ import pytest
 import chainrule as cr
 from chainrule.engine import update
 from chainrule.engine.machine import Machine, PreparedRun
+from chainrule.engine.records import make_data
 from chainrule.engine.update import Run, UpdateOptions, UpdateProgram
 from chainrule.kernels import compilation
 from chainrule.kernels.cache import NoCache
@@ -95,21 +96,30 @@ def test_no_array_of_a_run_is_kept(layers, backend):
         "average": random(size),
         "order": np.arange(4),
     }
+    makers = machine.prepare_run, machine.vectors, make_data, machine.results
     arrays = {
         name
-        for function in (machine.run, PreparedRun.__call__)
+        for function in (*makers, PreparedRun.__call__)
         for name, parameter in inspect.signature(function).parameters.items()
-        if "Array" in str(parameter.annotation)
+        if any(kind in str(parameter.annotation) for kind in ("Array", "Integers", "Doubles"))
     }
     assert given.keys() == arrays
-    for name in ("targets", "labels", "weights"):
-        given[name].flags.writeable = False
     phases = Phase.FORWARD | Phase.OUTPUT | Phase.BACKWARD | Phase.INPUT_GRADIENT | Phase.UPDATE
-    assert machine.run(phases, **given, update=program) == 1
+    given |= {"phases": phases, "update": program, "dtype": SINGLE}
+    run, vectors, data, results = (_call(maker, given) for maker in makers)
+    assert _call(run, given | {"vectors": vectors, "data": data, "results": results}) == 1
+    given = {name: given[name] for name in arrays}
+    del run, vectors, data, results
     alive = {name: weakref.ref(array) for name, array in given.items()}
     del given
     gc.collect()
     assert [name for name, array in alive.items() if array() is not None] == []
+
+
+def _call(function, given):
+    """Call a function with those of ``given`` that it takes."""
+    names = inspect.signature(function).parameters
+    return function(**{name: value for name, value in given.items() if name in names})
 
 
 CALLS = {
@@ -195,19 +205,13 @@ def test_an_error_in_an_update_has_the_updates_name(monkeypatch, all_threads, th
         # The rule stands behind others.
         options = UpdateOptions(clip_norm=1.0, clip_value=1.0)
         program = UpdateProgram(size, SINGLE, options, "refuse", {}, [Run(0, size, 0.0)])
+        vectors = machine.vectors(net.params, grads=np.zeros_like(net.params))
+        data = make_data(SINGLE, random(48, 3), random(48, 2))
+        results = machine.results(losses=machine.losses_for(1))
+        phases = Phase.FORWARD | Phase.BACKWARD | Phase.UPDATE
         with pytest.raises(IndexError, match="out of bounds") as caught:
-            machine.run(
-                Phase.FORWARD | Phase.BACKWARD | Phase.UPDATE, 48, params=net.params,
-                grads=np.zeros_like(net.params), inputs=random(48, 3), targets=_fixed(48, 2),
-                losses=machine.losses_for(1), update=program, lr=0.1,
-            )  # fmt: skip
+            machine.prepare_run(phases, update=program)(48, vectors, data, results, lr=0.1)
     assert caught.value.__notes__ == ["It was raised in refuse_update."]
-
-
-def _fixed(*shape):
-    array = random(*shape)
-    array.flags.writeable = False
-    return array
 
 
 @compiled_only
@@ -224,8 +228,9 @@ def test_an_error_in_the_gradient_of_one_sample_comes_out():
     y = builder.apply(operation, x, parameters={"weight": weight})
     plan = make_plan(builder, x, [Head(y)], offsets={"weight": 0}, batch=4, dtype=SINGLE)
     machine, params, grads = Machine(plan, SINGLE, "numba"), np.ones(2, SINGLE), random(8)
-    machine.run(Phase.FORWARD, 4, params=params, inputs=random(4, 2))
-    machine.run(Phase.BACKWARD, 4, params=params, grads=np.zeros(2, SINGLE))
+    vectors = machine.vectors(params, grads=np.zeros(2, SINGLE))
+    machine.run(Phase.FORWARD, 4, vectors, make_data(SINGLE, random(4, 2)))
+    machine.run(Phase.BACKWARD, 4, vectors)
     with pytest.raises(IndexError, match="out of bounds") as caught:
         machine.differentiate_samples(0, 4, 0, 2, params, grads)
     assert caught.value.__notes__ == ["It was raised in refuse_gradient."]

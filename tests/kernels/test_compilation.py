@@ -17,10 +17,11 @@ import chainrule as cr
 from chainrule.engine import interpreter, machine
 from chainrule.engine.machine import Machine
 from chainrule.engine.pool import MachinePool
+from chainrule.engine.records import NOTHING, make_data
 from chainrule.kernels import cache, compilation, jit
 from chainrule.kernels.cache import SECONDS_UNUSED, NoCache
 from chainrule.kernels.context import Phase
-from chainrule.kernels.jit import entry_point, kernel
+from chainrule.kernels.jit import kernel
 from chainrule.operations.huber import huber
 from chainrule.operations.mse import mse
 from chainrule.operations.operation import Operation, function
@@ -90,25 +91,25 @@ def every_second_row(array):
     return np.repeat(array, 2, axis=0)[::2]
 
 
-@pytest.fixture
-def run(monkeypatch):
-    """The interpreter as it is before anybody has called it, whatever other tests have done."""
-    fresh = entry_point(interpreter.run.py_func)
-    monkeypatch.setattr(machine, "get_run", lambda backend: fresh)
-    # Called so, it looks at the types of its arguments.
-    monkeypatch.setattr(machine, "compiled_run", lambda dtype: fresh)
-    # The others have the old one.
-    monkeypatch.setattr("chainrule.losses.loss._runs", MachinePool(16))
-    return fresh
+def test_no_compilation_for_a_new_network_batch_size_loss_layout_or_dtype_of_x(
+    checked_run, monkeypatch
+):
+    """All runs of a dtype have arguments of the same types."""
+    runs = {}
 
+    def counted(dtype):
+        runs[dtype] = checked_run(dtype)
+        return runs[dtype]
 
-def test_no_compilation_for_a_new_network_batch_size_loss_layout_or_dtype_of_x(run):
+    monkeypatch.setattr(machine, "compiled_run", counted)
+    monkeypatch.setattr("chainrule.losses.loss._runs", MachinePool(16))  # made before
     for dtype in ("float32", "float64"):
         train_many_networks(dtype)
         net = cr.Sequential(cr.Rescale(0.5), cr.Linear(4, 2), seed=0, dtype=dtype)
         for data_dtype in GATHERED | {np.dtype("longdouble"), np.dtype(">f4")}:
             net.predict(np.ones((3, 4), data_dtype))
-    assert len(run.signatures) == 2
+    assert len(runs) == 2
+    assert len(interpreter.run.signatures) == 2
 
 
 def start_python(code, **environment):
@@ -595,6 +596,6 @@ def test_an_error_in_a_kernel_comes_out_with_the_kernels_name(monkeypatch):
     plan = make_plan(builder, x, [Head(y)], offsets={}, batch=3, dtype=dtype, backward=False)
     with pytest.raises(IndexError, match="out of bounds") as caught:
         Machine(plan, dtype, "numba").run(
-            Phase.FORWARD, 3, params=np.empty(0), inputs=np.ones((3, 2))
+            Phase.FORWARD, 3, NOTHING[dtype].vectors, make_data(dtype, np.ones((3, 2)))
         )
     assert caught.value.__notes__ == ["It was raised in refuse."]

@@ -14,6 +14,7 @@ from chainrule.elementary import tanh
 from chainrule.engine import interpreter
 from chainrule.engine.backends import is_compiled
 from chainrule.engine.machine import Machine
+from chainrule.engine.records import make_data
 from chainrule.kernels.context import Phase
 from chainrule.kernels.jit import JIT_DISABLED
 from chainrule.layers import Layer
@@ -198,10 +199,11 @@ def test_threads_share_a_compiled_layer_and_leave_one_in_numpy_to_one():
         assert plan.threads == (threads if is_compiled("numba") else 1)
         machine = Machine(plan, net.dtype, "numba")
         grads = np.full_like(net.grads, np.nan)
-        machine.run(Phase.FORWARD, 61, params=net.params, inputs=net.check_input(x, "x"))
+        vectors = machine.vectors(net.params, grads=grads)
+        machine.run(Phase.FORWARD, 61, vectors, make_data(net.dtype, x))
         y = machine.rows_at("output", 61).copy()
         machine.rows_at("d_output", 61)[:] = d_out
-        machine.run(Phase.BACKWARD, 61, params=net.params, grads=grads)
+        machine.run(Phase.BACKWARD, 61, vectors)
         results.append((y, grads))
     np.testing.assert_allclose(results[0][0], net.predict(x), rtol=1e-5)
     for y, grads in results[1:]:
@@ -335,12 +337,13 @@ def test_an_error_on_the_way_back_or_in_a_thread():
     with pytest.raises(RuntimeError, match="no way back"):
         cr.fit(net, batch(8, 4), batch(8, 4), loss=cr.MSELoss(), batch_size=8, progress=False)
     assert np.array_equal(net.params, before)
-    rows = {"inputs": net.check_input(batch(61, 4), "x"), "params": net.params}
+    data = make_data(net.dtype, batch(61, 4))
     for threads in (2, 5, 5, 5):  # which all fail, maybe at once
         machine = Machine(net.make_plan((4,), 61, threads=threads), net.dtype, "numba")
-        machine.run(Phase.FORWARD, 61, **rows)
+        vectors = machine.vectors(net.params, grads=net.grads)
+        machine.run(Phase.FORWARD, 61, vectors, data)
         with pytest.raises(RuntimeError, match="no way back"):
-            machine.run(Phase.BACKWARD, 61, params=net.params, grads=net.grads)
+            machine.run(Phase.BACKWARD, 61, vectors)
 
 
 def pass_on_x(x, y):

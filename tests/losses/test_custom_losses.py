@@ -6,6 +6,7 @@ from numba import njit
 
 import chainrule as cr
 from chainrule.engine.machine import Machine
+from chainrule.engine.records import make_data
 from chainrule.kernels.context import Phase
 
 
@@ -135,8 +136,8 @@ def test_threads_share_a_loss(all_threads):
         assert net.make_plan((4,), 61, loss=Squares(), threads=5).threads == 1
         machine = Machine(plan, net.dtype, "numba")
         losses = machine.losses_for(1)
-        data = {"inputs": net.check_input(x, "x"), "targets": y, "losses": losses}
-        machine.run(Phase.FORWARD, 61, params=net.params, **data)
+        data, results = make_data(net.dtype, x, y), machine.results(losses=losses)
+        machine.run(Phase.FORWARD, 61, machine.vectors(net.params), data, results)
     expected, d_expected = cr.MSELoss()(net.forward(x), y)
     assert losses[0, 1] == pytest.approx(expected, rel=1e-6)
     np.testing.assert_allclose(machine.rows_at("d_output", 61), d_expected, rtol=1e-5)

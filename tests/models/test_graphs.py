@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import chainrule as cr
 from chainrule.engine.machine import Machine
+from chainrule.engine.records import make_data
 from chainrule.kernels.context import Phase
 from chainrule.models.architecture import build, describe
 
@@ -225,8 +226,9 @@ def test_a_plan_that_keeps_everything_has_every_gradient(net):
     plan = net.make_plan((WIDTH,), ROWS, retain=True)
     machine = Machine(plan, net.dtype, net.backend)
     grads = np.zeros_like(net.grads)
-    machine.run(Phase.FORWARD, ROWS, params=net.params, inputs=x)
+    vectors = machine.vectors(net.params, grads=grads)
+    machine.run(Phase.FORWARD, ROWS, vectors, make_data(net.dtype, x))
     for head, d in enumerate(d_out):
         machine.rows_at("d_output", ROWS, head)[:] = d
-    machine.run(Phase.BACKWARD, ROWS, params=net.params, grads=grads)
+    machine.run(Phase.BACKWARD, ROWS, vectors)
     np.testing.assert_allclose(grads, net.grads, rtol=1e-10, atol=1e-12)

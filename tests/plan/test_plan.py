@@ -8,6 +8,7 @@ import pytest
 import chainrule as cr
 from chainrule.autodiff.plans import derivatives_plan
 from chainrule.engine.machine import Machine
+from chainrule.engine.records import NOTHING, make_data
 from chainrule.engine.update import Run, UpdateOptions, UpdateProgram
 from chainrule.kernels.context import ARENA, Phase, Section
 from chainrule.operations.operation import Operation, ParameterUse, find, function
@@ -185,7 +186,7 @@ def test_the_gather_does_no_rescale_of_a_seed():
     plan = plan_of(builder, x, [head], seeds=[seed], backward=False)
     machine = Machine(plan, FLOAT64, "numba")
     machine.rows_at("seed", 4)[...] = 2.0
-    machine.run(Phase.FORWARD, 4, params=np.empty(0), inputs=np.ones((4, 2)))
+    machine.run(Phase.FORWARD, 4, NOTHING[FLOAT64].vectors, make_data(FLOAT64, np.ones((4, 2))))
     assert (machine.rows_at("output", 4) == 6.0).all()
 
 
@@ -197,9 +198,9 @@ def test_the_gradient_by_an_input_that_no_output_depends_on_is_0_and_takes_no_me
     assert gradient(plan.input) not in plan.places
     machine = Machine(plan, FLOAT64, "numba")
     machine.arena[...] = 7.0
-    machine.run(Phase.FORWARD, 4, params=np.empty(0), inputs=np.ones((4, 2)))
+    machine.run(Phase.FORWARD, 4, NOTHING[FLOAT64].vectors, make_data(FLOAT64, np.ones((4, 2))))
     machine.start_back_with([1.0], 4)
-    machine.run(Phase.BACKWARD | Phase.INPUT_GRADIENT, 4, params=np.empty(0))
+    machine.run(Phase.BACKWARD | Phase.INPUT_GRADIENT, 4, NOTHING[FLOAT64].vectors)
     assert (machine.rows_at("d_input", 4) == np.zeros((4, 2))).all()
     assert ("d_input", 0) in plan_of(builder, x, [Head(builder.rescale(x, 2.0))]).named
 

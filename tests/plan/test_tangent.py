@@ -5,6 +5,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.engine.machine import Machine
+from chainrule.engine.records import make_data
 from chainrule.kernels.context import Phase
 from chainrule.kernels.jit import JIT_DISABLED
 from chainrule.plan import Head, Tensor, make_plan
@@ -62,20 +63,16 @@ class Tangent:
 
     def forward(self, x, dx, direction):
         self.machine.rows_at("seed", ROWS)[...] = dx
-        self.machine.run(Phase.FORWARD, ROWS, params=self.net.params, direction=direction, inputs=x)
+        vectors = self.machine.vectors(self.net.params, direction=direction)
+        self.machine.run(Phase.FORWARD, ROWS, vectors, make_data(self.net.dtype, x))
         return [self.machine.rows_at("output", ROWS, i).copy() for i in range(self.heads)]
 
     def backward(self, d_outputs, direction):
         for i, d_output in enumerate(d_outputs):
             self.machine.rows_at("d_output", ROWS, i)[...] = d_output
         grads = np.empty_like(self.net.params)
-        self.machine.run(
-            Phase.BACKWARD | Phase.INPUT_GRADIENT,
-            ROWS,
-            params=self.net.params,
-            direction=direction,
-            grads=grads,
-        )
+        vectors = self.machine.vectors(self.net.params, direction=direction, grads=grads)
+        self.machine.run(Phase.BACKWARD | Phase.INPUT_GRADIENT, ROWS, vectors)
         return grads, self.machine.rows_at("d_input", ROWS).copy()
 
 
@@ -164,10 +161,10 @@ def test_threads_compute_the_same_tangents(rng):
         assert plan.threads == threads
         machine = Machine(plan, net.dtype, "numba")
         grads = np.empty_like(net.params)
-        run = {"params": net.params, "direction": direction}
-        machine.run(Phase.FORWARD, 256, inputs=data, **run)
+        vectors = machine.vectors(net.params, direction=direction, grads=grads)
+        machine.run(Phase.FORWARD, 256, vectors, make_data(net.dtype, data))
         for i in range(2):
             machine.rows_at("d_output", 256, i)[...] = d_out
-        machine.run(Phase.BACKWARD, 256, grads=grads, **run)
+        machine.run(Phase.BACKWARD, 256, vectors)
         results.append(grads)
     np.testing.assert_array_equal(*results)

@@ -187,4 +187,4 @@ def test_a_plan_without_a_backward_pass_has_no_place_for_gradients():
     assert min(used) >= 0
     machine = Machine(plan, net.dtype, "numba")
     with pytest.raises(RuntimeError, match="made without a backward pass"):
-        machine.run(Phase.BACKWARD, 5, params=net.params, grads=net.grads)
+        machine.run(Phase.BACKWARD, 5, machine.vectors(net.params, grads=net.grads))

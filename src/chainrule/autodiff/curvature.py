@@ -266,9 +266,10 @@ def hessian_product(
         with borrowed(net, tangent_plan, batch.inputs.shape[1:], rows, **options) as machine:
             if X in directions:
                 machine.rows_at("seed", rows)[...] = directions[X][block]
-            run: dict[str, Any] = {"params": params, "direction": directions.get(PARAMS)}
             order, losses = np.arange(block.start, block.stop), machine.losses_for(1)
-            machine.run(Phase.FORWARD, order, losses=losses, **run, **batch.arguments)
+            direction, results = directions.get(PARAMS), machine.results(losses=losses)
+            vectors = machine.vectors(params, direction=direction)
+            machine.run(Phase.FORWARD, order, vectors, batch.record, results)
             # The loss's directional derivative is gradient . d_output; it is differentiated next.
             outputs = len(machine.plan.heads) // 2
             for head in range(outputs):
@@ -278,7 +279,8 @@ def hessian_product(
                 curve_output(net, machine, head, batch, block, losses[0, 0], tangent)
             grads = mean.parameter_buffer()
             phases = Phase.BACKWARD | (Phase.INPUT_GRADIENT if X in directions else 0)
-            machine.run(phases, order, grads=grads, **run)
+            vectors = machine.vectors(params, direction=direction, grads=grads)
+            machine.run(phases, order, vectors)
             mean.add(block, losses[0], grads, machine.rows_at("d_input", rows))
     return mean.gradients()
 
@@ -305,9 +307,11 @@ def _output_curvature_product(
             borrowed(net, tangent_plan, shape, rows, parameters_change=True, by_x=False) as forward,
             borrowed(net, plain_plan, shape, rows, loss=loss, retain=False) as machine,
         ):
-            forward.run(Phase.FORWARD, order, params=params, direction=vector, inputs=batch.inputs)
+            vectors = forward.vectors(params, direction=vector)
+            forward.run(Phase.FORWARD, order, vectors, batch.record)
             losses = machine.losses_for(1)
-            machine.run(Phase.FORWARD, order, params=params, losses=losses, **batch.arguments)
+            vectors, results = machine.vectors(params), machine.results(losses=losses)
+            machine.run(Phase.FORWARD, order, vectors, batch.record, results)
             outputs = len(machine.plan.heads)
             for head in range(outputs):
                 tangent = forward.rows_at("output", rows, outputs + head)
@@ -316,7 +320,7 @@ def _output_curvature_product(
                 )
             losses[0, 0] = total
             grads = mean.parameter_buffer()
-            machine.run(Phase.BACKWARD, order, params=params, grads=grads)
+            machine.run(Phase.BACKWARD, order, machine.vectors(params, grads=grads))
             mean.add(block, losses[0], grads, machine.rows_at("d_input", rows))
     return mean.gradients()[PARAMS]
 

@@ -92,9 +92,10 @@ def gradient(
             losses = machine.losses_for(1)
             grads = mean.parameter_buffer()
             order = rows if block.start == 0 else np.arange(block.start, block.stop)
-            run = machine.prepare_run(Phase.FORWARD | phases, params=params, grads=grads)
-            if not run(order, losses=losses, **batch.arguments):
+            vectors = machine.vectors(params, grads=grads)
+            results = machine.results(losses=losses)
+            if not machine.run(Phase.FORWARD | phases, order, vectors, batch.record, results):
                 # The run ends where the loss is not finite; compute the gradient all the same.
-                machine.run(phases, order, params=params, grads=grads)
+                machine.run(phases, order, vectors)
             mean.add(block, losses[0], grads, machine.rows_at("d_input", rows))
     return mean.value, mean.gradients()

@@ -12,6 +12,7 @@ from chainrule.autodiff.machines import blocks, borrowed, return_with, run_backw
 from chainrule.autodiff.plans import derivatives_plan, elements_of, plain_plan, tangent_plan
 from chainrule.autodiff.validation import array_of_shape, parameter_vector
 from chainrule.engine.machine import Machine
+from chainrule.engine.records import make_data
 from chainrule.kernels.context import Phase
 from chainrule.models.sequential import Sequential, check_network
 from chainrule.operations.operation import Shape
@@ -64,9 +65,9 @@ def input_gradient(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = 
         rows = block.stop - block.start
         with borrowed(net, plain_plan, shape, rows, loss=None, retain=False) as machine:
             order = np.arange(block.start, block.stop)
-            machine.run(Phase.FORWARD, order, params=at, inputs=inputs)
+            machine.run(Phase.FORWARD, order, machine.vectors(at), make_data(net.dtype, inputs))
             machine.rows_at("d_output", rows)[...] = 1
-            machine.run(Phase.BACKWARD | Phase.INPUT_GRADIENT, order, params=at)
+            machine.run(Phase.BACKWARD | Phase.INPUT_GRADIENT, order, machine.vectors(at))
             result[block] = machine.rows_at("d_input", rows)
     return result
 
@@ -118,12 +119,12 @@ def hessian_x(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None)
             for i in range(seed.shape[1]):
                 seed[...] = 0
                 seed[:, i] = 1
-                machine.run(Phase.FORWARD, order, params=at, inputs=inputs)
+                machine.run(Phase.FORWARD, order, machine.vectors(at), make_data(net.dtype, inputs))
                 for output in range(prod(output_shape)):
                     for d_output in d_outputs:
                         d_output[...] = 0
                     d_outputs[1][:, output] = 1
-                    machine.run(Phase.BACKWARD | Phase.INPUT_GRADIENT, order, params=at)
+                    machine.run(Phase.BACKWARD | Phase.INPUT_GRADIENT, order, machine.vectors(at))
                     result[block, output, i] = machine.rows_at("d_input", rows).reshape(rows, -1)
     return result.reshape(len(inputs), *output_shape, *shape, *shape)
 
@@ -171,7 +172,7 @@ def laplacian(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None)
             options = {"derivatives": tuple((i, i) for i in group), "backward": False}
             with borrowed(net, derivatives_plan, shape, rows, **options) as machine:
                 _write_seeds(machine, rows, list(group))
-                machine.run(Phase.FORWARD, order, params=at, inputs=inputs)
+                machine.run(Phase.FORWARD, order, machine.vectors(at), make_data(net.dtype, inputs))
                 for head in range(len(group)):
                     result[block] += machine.rows_at("output", rows, head)
     return result
@@ -234,7 +235,7 @@ def input_derivatives(
     chosen = _checked_derivatives(derivatives, prod(shape))
     key, machine = take(net, derivatives_plan, shape, rows, derivatives=chosen, backward=True)
     _write_seeds(machine, rows, elements_of(chosen))
-    machine.run(Phase.FORWARD, rows, params=at, inputs=inputs)
+    machine.run(Phase.FORWARD, rows, machine.vectors(at), make_data(net.dtype, inputs))
     values = machine.outputs(rows)
 
     def pullback(gradients: Sequence[ArrayLike]) -> tuple[FloatArray, FloatArray]:

@@ -20,6 +20,7 @@ from chainrule.autodiff.validation import (
     parameter_vector,
 )
 from chainrule.engine.machine import Machine
+from chainrule.engine.records import make_data
 from chainrule.kernels.context import Phase
 from chainrule.models.sequential import Sequential, check_network
 from chainrule.utils.arrays import FloatArray
@@ -101,12 +102,13 @@ def _forward(
     rows, shape = len(inputs), inputs.shape[1:]
     options = {"parameters_change": False, "by_x": True, "retain": True}
     with borrowed(net, tangent_plan, shape, rows, **options) as machine:
+        vectors, data = machine.vectors(params), make_data(net.dtype, inputs)
         seed = machine.rows_at("seed", rows).reshape(rows, -1)
         begin = 0
         for i in range(seed.shape[1]):
             seed[...] = 0
             seed[:, i] = 1
-            machine.run(Phase.FORWARD, rows, params=params, inputs=inputs, first_step=begin)
+            machine.run(Phase.FORWARD, rows, vectors, data, first_step=begin)
             for head, result in enumerate(results, len(results)):
                 result[:, :, i] = machine.rows_at("output", rows, head).reshape(rows, -1)
             begin = steps  # later runs compute only the tangents, whose steps follow the network's
@@ -138,13 +140,14 @@ def _backward_passes(
     """
     rows = len(inputs)
     with borrowed(net, plain_plan, inputs.shape[1:], rows, loss=None, retain=True) as machine:
-        machine.run(Phase.FORWARD, rows, params=params, inputs=inputs)
+        vectors = machine.vectors(params)
+        machine.run(Phase.FORWARD, rows, vectors, make_data(net.dtype, inputs))
         d_outputs = [np.zeros((rows, *shape), net.dtype) for shape in machine.plan.output_shapes]
         for head, d_output in enumerate(d_outputs):
             columns = d_output.reshape(rows, -1)
             for i in range(columns.shape[1]):
                 columns[:, i] = 1
                 machine.start_back_with(d_outputs, rows)
-                machine.run(Phase.BACKWARD | phases, rows, params=params)
+                machine.run(Phase.BACKWARD | phases, rows, vectors)
                 yield machine, head, i, d_outputs
                 columns[:, i] = 0

@@ -84,7 +84,8 @@ def run_backward(
     """Run the backward pass from the outputs' gradients; return the gradients by params and x."""
     machine.start_back_with(gradients, rows)
     d_params = np.zeros(params.size, params.dtype)
-    machine.run(Phase.BACKWARD | Phase.INPUT_GRADIENT, rows, params=params, grads=d_params)
+    vectors = machine.vectors(params, grads=d_params)
+    machine.run(Phase.BACKWARD | Phase.INPUT_GRADIENT, rows, vectors)
     return d_params, machine.rows_at("d_input", rows).copy()
 
 

@@ -18,6 +18,7 @@ from chainrule.autodiff.validation import (
     one_or_tuple,
     parameter_vector,
 )
+from chainrule.engine.records import make_data
 from chainrule.kernels.context import Phase
 from chainrule.models.sequential import Sequential, check_network
 from chainrule.utils.arrays import FloatArray
@@ -64,7 +65,7 @@ def vjp(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None) -> tu
     inputs = net.check_input(x, "x")
     rows = len(inputs)
     key, machine = take(net, plain_plan, inputs.shape[1:], rows, loss=None, retain=True)
-    machine.run(Phase.FORWARD, rows, params=vector, inputs=inputs)
+    machine.run(Phase.FORWARD, rows, machine.vectors(vector), make_data(net.dtype, inputs))
     shapes = machine.plan.output_shapes
     outputs = machine.outputs(rows)
 
@@ -132,9 +133,8 @@ def jvp(
             machine.run(
                 Phase.FORWARD,
                 np.arange(block.start, block.stop),
-                params=vector,
-                direction=directions.get(PARAMS),
-                inputs=inputs,
+                machine.vectors(vector, direction=directions.get(PARAMS)),
+                make_data(net.dtype, inputs),
             )
             for head, output in enumerate(outputs):
                 output[block] = machine.rows_at("output", rows, head)

@@ -14,6 +14,7 @@ from chainrule.autodiff.plans import plain_plan
 from chainrule.engine.backends import threads_for
 from chainrule.engine.binding import code_of
 from chainrule.engine.machine import Machine
+from chainrule.engine.records import make_data
 from chainrule.kernels.context import Phase
 from chainrule.models.sequential import Sequential
 from chainrule.utils.arrays import FloatArray
@@ -112,11 +113,13 @@ class SampleGradients:
             return
         # Some layer can only compute the sum over a batch: run batches of one row.
         size, shape = self._params.size, self._inputs.shape[1:]
+        data = make_data(self._net.dtype, self._inputs)
         with borrowed(self._net, plain_plan, shape, 1, loss=None, retain=False) as machine:
             for i in range(first, last):
                 at = begin + (i - first) * stride
                 row = np.arange(i, i + 1)
-                machine.run(Phase.FORWARD, row, params=self._params, inputs=self._inputs)
+                machine.run(Phase.FORWARD, row, machine.vectors(self._params), data)
                 for head, d_output in enumerate(self._d_outputs):
                     machine.rows_at("d_output", 1, head)[0] = d_output[i]
-                machine.run(Phase.BACKWARD, row, params=self._params, grads=grads[at : at + size])
+                vectors = machine.vectors(self._params, grads=grads[at : at + size])
+                machine.run(Phase.BACKWARD, row, vectors)

@@ -184,7 +184,7 @@ def clipped_grad(
             by_row = scale.reshape(-1, *[1] * (d_output.ndim - 1))
             np.multiply(d_output, by_row, out=machine.rows_at("d_output", rows, head))
         part = np.zeros_like(total) if block.start else total
-        machine.run(Phase.BACKWARD, rows, params=at, grads=part)
+        machine.run(Phase.BACKWARD, rows, machine.vectors(at, grads=part))
         if part is not total:
             total[...] += part
 
@@ -217,13 +217,14 @@ def _for_each_block(
         shape = batch.inputs.shape[1:]
         with borrowed(net, plain_plan, shape, rows, loss=loss, retain=True) as machine:
             order, losses = np.arange(block.start, block.stop), machine.losses_for(1)
-            machine.run(Phase.FORWARD, order, params=params, losses=losses, **batch.arguments)
+            vectors, results = machine.vectors(params), machine.results(losses=losses)
+            machine.run(Phase.FORWARD, order, vectors, batch.record, results)
             heads = range(len(machine.plan.heads))
             d_outputs = [machine.rows_at("d_output", rows, head) for head in heads]
             for d_output in d_outputs:
                 d_output *= float(losses[0, 0])  # as the batch's loss is a mean
             begin_with = [d_output.copy() for d_output in d_outputs]  # they may be added to
-            machine.run(Phase.BACKWARD, order, params=params)
+            machine.run(Phase.BACKWARD, order, vectors)
             inputs = batch.inputs[block]
             samples = SampleGradients(net, machine, params, inputs, begin_with)
             use(machine, block, samples, begin_with)

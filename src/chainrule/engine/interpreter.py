@@ -16,6 +16,7 @@ import numba
 import numpy as np
 from numba import types
 
+from chainrule.engine.records import Data, Results, Tables, Update, Vectors, Workspace
 from chainrule.kernels import context as word
 from chainrule.kernels.barrier import barrier, fail, has_failed
 from chainrule.kernels.blocks import MOST_ROWS as ROWS_OF_A_TILE
@@ -48,9 +49,7 @@ PARTITION_BEGIN, PARTITION_END = word.PARTITION_BEGIN, word.PARTITION_END
 THREAD, THREADS, MASK_DRAW = word.THREAD, word.THREADS, word.MASK_DRAW
 LR, TOTAL_WEIGHT, LOSS_VALUE = word.LR, word.TOTAL_WEIGHT, word.LOSS
 
-# What ``layout`` holds: the largest numbers of rows and of chunks in a batch; columns of all
-# targets, and outputs with labels; where threads' workspaces begin, and how far they are apart, in
-# bytes.
+# What ``Tables.layout`` holds.
 BATCH_SIZE, MOST_CHUNKS, TARGET_COLUMNS, LABEL_COLUMNS, SCRATCH_AT, SCRATCH_SIZE = range(6)
 
 
@@ -133,11 +132,10 @@ def backward(program, sections, phases, differentiates, context, group):
 
 
 @kernel
-def run_batch(
-    phases, program, sections, update, losses, batch, first_step, differentiates, context, numbers,
-    group,
-):  # fmt: skip
+def run_batch(phases, tables, update, losses, batch, first_step, differentiates, context, numbers,
+              group):  # fmt: skip
     """Do ``phases`` for one batch; return whether all went well, and the loss is finite."""
+    program, sections = tables.program, tables.sections
     if phases & GATHER:
         begin, end = sections[OF_GATHER], sections[OF_GATHER + 1]
         execute(program, begin, end, NOTHING, context, group)
@@ -178,22 +176,25 @@ def run_batch(
 
 
 @kernel
-def describe(
-    layout, params, direction, grads, squares, state, average, arena, masks, inputs, targets,
-    labels, weights, order, outputs, context, thread,
-):  # fmt: skip
+def describe(layout, arena, update, vectors, data, outputs, order, mask_key, context, thread):
     """Write into a thread's context what holds for all batches."""
-    memory, dtype, start, stride = inputs  # see engine.rows
+    memory, dtype, start, stride = data.inputs  # see engine.rows
     # In the order of the words.
-    write_addresses(context, word.ARENA, arena, params, direction, grads, state, average, squares)
-    write_addresses(context, word.DATA, memory, targets, labels, weights, order, outputs, context)
+    write_addresses(
+        context, word.ARENA, arena, vectors.params, vectors.direction, vectors.grads,
+        update.state, vectors.average, update.squares,
+    )  # fmt: skip
+    write_addresses(
+        context, word.DATA, memory, data.targets, data.labels, data.weights, order, outputs,
+        context,
+    )  # fmt: skip
     context[word.SCRATCH] = address(arena) + layout[SCRATCH_AT] + thread * layout[SCRATCH_SIZE]
     context[word.DATA_BYTES], context[word.DATA_DTYPE] = memory.size, dtype
     context[word.DATA_START], context[word.DATA_STRIDE] = start, stride
-    context[word.TARGET_ROWS] = targets.size // max(1, layout[TARGET_COLUMNS])
-    context[word.LABEL_ROWS] = labels.size // max(1, layout[LABEL_COLUMNS])
-    context[word.WEIGHT_ROWS] = weights.size
-    context[word.MASK_KEY] = masks[0]
+    context[word.TARGET_ROWS] = data.targets.size // max(1, layout[TARGET_COLUMNS])
+    context[word.LABEL_ROWS] = data.labels.size // max(1, layout[LABEL_COLUMNS])
+    context[word.WEIGHT_ROWS] = data.weights.size
+    context[word.MASK_KEY] = mask_key
     context[THREAD], context[DONE] = thread, 0
 
 
@@ -214,9 +215,8 @@ def describe_batch(i, rows, each_epoch, layout, partitions, context):
 
 @entry_point
 def run(
-    phases, program, sections, layout, update, steps, params, direction, grads, squares, state,
-    average, arena, partitions, contexts, numbers, first_step, differentiates, rates, lr, masks,
-    inputs, targets, labels, weights, order, outputs, losses, group, batches, thread,
+    phases, first_step, tables, workspace, update, vectors, data, results, order, rates, masks,
+    group, batches, thread,
 ):  # fmt: skip
     """Do ``phases`` for the rows in ``order``, batch by batch; return how many are done then.
 
@@ -225,16 +225,14 @@ def run(
     all epochs. All threads of the group call it with the same arguments, but for their own number;
     those who come too late return at once. A batch whose loss is not finite ends the run before it
     changes anything. Where a thread or a function fails, the run ends as well, and returns FAILED.
-    ``losses[i]`` gets the weight and the loss of batch i. ``targets`` and ``labels`` hold those of
-    one output after the other. The forward pass begins at the step ``first_step``. ``rates`` holds
-    each batch's learning rate, or nothing: then it is ``lr``. ``steps[0]`` counts the optimizer's.
-    ``squares`` is a buffer for the sums of squares of which a norm of the gradients is made.
-    ``masks`` are the key that dropouts draw with, and the number of batch 0's draw. ``partitions``
-    has two rows: the boundaries of the parameters of a single thread, and of those of all threads.
-    ``contexts`` and ``numbers`` are the same memory, a row for each thread.
+    The forward pass begins at the step ``first_step``; without ``vectors.grads``, the backward pass
+    leaves the parameters' gradients out. ``rates`` are a vector with each batch's learning rate,
+    which may be empty, and the rate of all batches otherwise. ``masks`` are the key that dropouts
+    draw with, and the number of batch 0's draw. The other records are those of ``engine.records``.
     """
-    batch, length = layout[BATCH_SIZE], order.shape[1]
-    each_epoch = (length + batch - 1) // batch  # the last of each epoch may be shorter
+    layout, order_length = tables.layout, order.shape[1]
+    batch, (rate_of_batch, rate) = layout[BATCH_SIZE], rates
+    each_epoch = (order_length + batch - 1) // batch  # the last of each epoch may be shorter
     i, end = batches
     threads, wanted = 1, group[WANTED]
     if thread == 0 and wanted > 1:
@@ -244,23 +242,25 @@ def run(
         if threads == 1:  # too late
             return i
         i = group[FIRST_BATCH]
-    context, mine = contexts[thread], numbers[thread]
+    context, mine = workspace.contexts[thread], workspace.numbers[thread]
     describe(
-        layout, params, direction, grads, squares, state, average, arena, masks, inputs, targets,
-        labels, weights, order, outputs, context, thread,
+        layout, workspace.arena, update, vectors, data, results.outputs, order, masks[0], context,
+        thread,
     )  # fmt: skip
-    steps_before = steps[0] - batches[0]
+    differentiates = vectors.grads.size > 0
+    steps_before = update.steps[0] - batches[0]
     while i < end:
         if wanted > 1 and threads == 1:
             threads = admit(group, i)
         context[THREADS] = threads
         begin = i % each_epoch * batch
-        context[ORDER_ROW] = i // each_epoch * length + begin
-        describe_batch(i, min(batch, length - begin), each_epoch, layout, partitions, context)
+        context[ORDER_ROW] = i // each_epoch * order_length + begin
+        rows = min(batch, order_length - begin)
+        describe_batch(i, rows, each_epoch, layout, tables.partitions, context)
         context[STEP], context[MASK_DRAW] = steps_before + i + 1, masks[1] + i
-        mine[LR] = rates[i] if rates.size > 0 else lr
+        mine[LR] = rate_of_batch[i] if rate_of_batch.size > 0 else rate
         if not run_batch(
-            phases, program, sections, update, losses, i, first_step, differentiates, context,
+            phases, tables, update.program, results.losses, i, first_step, differentiates, context,
             mine, group,
         ):  # fmt: skip
             break
@@ -281,28 +281,36 @@ def run(
         stop_clock(group)
         close(group)
     if phases & UPDATE:  # not before the others have left, which count their steps from here
-        steps[0] = steps_before + i
+        update.steps[0] = steps_before + i
     return FAILED if has_failed(group) else i
 
 
 def signature_of(dtype):
     """Return the types of what ``run`` takes for parameters of a dtype, in order."""
     integer, double, number = types.int64, types.float64, numba.from_dtype(dtype)
-
-    def array(item, ndim=1, readonly=False):
-        return types.Array(item, ndim, "C", readonly)
-
-    vector, matrix, integers, table = (
-        array(number),
-        array(number, 2),
-        array(integer),
-        array(integer, 2),
+    vector, matrix, integers, table, doubles = (
+        types.Array(item, ndim, "C")
+        for item, ndim in ((number, 1), (number, 2), (integer, 1), (integer, 2), (double, 1))
     )
-    inputs = types.Tuple((array(types.uint8, 1, True), integer, integer, integer))
-    given = array(number, 1, True), array(integer, 1, True), array(number, 1, True), table, matrix
-    pair = types.UniTuple(integer, 2)
+    losses, pair = types.Array(double, 2, "C"), types.UniTuple(integer, 2)
+    rows = types.Tuple((types.Array(types.uint8, 1, "C"), integer, integer, integer))
+
+    def record(kind, *fields):
+        return types.NamedTuple(fields, kind)
+
     return (
-        integer, table, integers, integers, table, integers, vector, vector, vector, array(double),
-        matrix, vector, vector, table, table, array(double, 2), integer, types.boolean,
-        array(double), double, pair, inputs, *given, array(double, 2), integers, pair, integer,
-    )  # fmt: skip
+        integer,
+        integer,
+        record(Tables, table, integers, integers, table),
+        record(Workspace, vector, table, losses),
+        record(Update, table, integers, matrix, doubles),
+        types.NamedUniTuple(vector, 4, Vectors),
+        record(Data, rows, vector, integers, vector),
+        record(Results, matrix, losses),
+        table,
+        types.Tuple((doubles, double)),
+        pair,
+        integers,
+        pair,
+        integer,
+    )

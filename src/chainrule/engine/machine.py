@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 from chainrule.engine.backends import compiled_run, get_function, get_run, is_compiled
 from chainrule.engine.binding import Binding
 from chainrule.engine.memory import Memory
-from chainrule.engine.rows import as_rows
+from chainrule.engine.records import (
+    NOTHING,
+    Data,
+    Results,
+    Tables,
+    Update,
+    Vectors,
+    Workspace,
+)
 from chainrule.engine.thread_group import ThreadGroup
 from chainrule.engine.update import UpdateProgram
 from chainrule.kernels import context as words
@@ -22,26 +30,24 @@ from chainrule.plan.plan import Plan
 
 Array = NDArray[Any]
 
-OF_VECTORS, OF_DATA = slice(6, 13), slice(21, 27)  # among the arguments of ``interpreter.run``
+NO_MASKS = 0, 0
 
 
 class PreparedRun:
-    """A run of a machine, as often as it is called: what does not change is put together once.
+    """What a machine does in one run, as often as it is called.
 
     See :meth:`Machine.prepare_run`.
-
-    Parameters
-    ----------
-    machine : Machine
-    fixed : the first arguments of ``interpreter.run``.
 
     Attributes
     ----------
     machine : Machine
+    update : Update
     """
 
-    def __init__(self, machine: Machine, fixed: tuple[Any, ...]) -> None:
-        self.machine, self._fixed = machine, fixed
+    def __init__(self, machine: Machine, phases: int, first_step: int, update: Update) -> None:
+        self.machine, self.update = machine, update
+        self._prepared = phases, first_step, machine.tables, machine.workspace, update
+        self._nothing = NOTHING[machine.dtype]
 
     @property
     def usable(self) -> bool:
@@ -56,26 +62,22 @@ class PreparedRun:
     def __call__(
         self,
         order: NDArray[np.int64] | int,
+        vectors: Vectors,
+        data: Data | None = None,
+        results: Results | None = None,
         *,
-        inputs: Array | None = None,
-        targets: Array | None = None,
-        labels: Array | None = None,
-        weights: Array | None = None,
-        outputs: Array | None = None,
-        losses: Array | None = None,
         lr: float = 0.0,
-        rates: Array | None = None,
-        masks: tuple[int, int] = (0, 0),
+        rates: NDArray[np.float64] | None = None,
+        masks: tuple[int, int] = NO_MASKS,
     ) -> int:
         """Do it for the rows in ``order``; return the number of computed batches.
 
-        The order of one epoch may be a vector, or the number of rows without shuffling. Inputs,
-        targets, labels and weights are as ``chainrule.utils.arrays`` returns them; for several
-        outputs, targets and labels are vectors, one output after the other. ``rates`` is a float64
-        vector of the batches' learning rates; without it, all have ``lr``. ``masks`` are the key of
-        the dropout masks, and the number of the first batch's draw.
+        The order of one epoch may be a vector, or the number of rows without shuffling. ``vectors``
+        are :meth:`Machine.vectors`, and ``data`` is made by ``engine.records.make_data``. ``rates``
+        are the batches' learning rates; without them, all have ``lr``. ``masks`` are the key of the
+        dropout masks, and the number of the first batch's draw.
         """
-        machine = self.machine
+        machine, nothing = self.machine, self._nothing
         if not machine.usable:
             raise RuntimeError(
                 "This machine is running in another thread, or cannot run again after an exception "
@@ -84,17 +86,13 @@ class PreparedRun:
         machine.usable = False  # at once, before another thread may look
         epochs, batches = machine.epochs(order)
         arguments = (
-            *self._fixed,
-            machine.no_rates if rates is None else rates,
-            lr,
-            masks,
-            machine.no_rows if inputs is None else as_rows(inputs),
-            machine.no_targets if targets is None else targets.reshape(-1),
-            machine.no_labels if labels is None else labels,
-            machine.no_weights if weights is None else weights,
+            *self._prepared,
+            vectors,
+            nothing.data if data is None else data,
+            nothing.results if results is None else results,
             epochs,
-            machine.no_matrix if outputs is None else outputs,
-            machine.no_losses if losses is None else losses,
+            (nothing.doubles if rates is None else rates, lr),
+            masks,
         )
         if machine.needs_arrays:
             machine.note_arrays(arguments)
@@ -128,6 +126,7 @@ class Machine(Memory):
     interpret : the interpreter's ``run``.
     needs_arrays : whether some function may be called in Python, with views of arrays.
     errors : list of the exceptions of Python functions.
+    tables, workspace : what ``run`` takes, see ``engine.records``.
     """
 
     def __init__(
@@ -142,25 +141,17 @@ class Machine(Memory):
         self._update: tuple[UpdateProgram | None, Binding] = None, self._no_update
         self._binding, self._is_bound = self._no_update, False
         self.needs_arrays = False
+        self.tables: Tables
         self.contexts = np.zeros((plan.threads, words.CONTEXT_SIZE), np.int64)
-        self._numbers = self.contexts.view(np.float64)
+        self.workspace = Workspace(self.arena, self.contexts, self.contexts.view(np.float64))
         self._buffers = np.empty(0, dtype) if buffers is None else buffers
         self.contexts[:, words.BUFFERS] = self._buffers.ctypes.data
-        self._layout = np.array(
-            [plan.batch, plan.chunks, plan.target_columns, plan.label_columns, *plan.scratch]
-        )
+        layout = plan.batch, plan.chunks, plan.target_columns, plan.label_columns, *plan.scratch
+        self._layout = np.array(layout)
         self._batch_in_order = np.arange(plan.batch)[np.newaxis]
-        self._no_vector, self.no_matrix = np.empty(0, dtype), np.empty((0, 0), dtype)
-        self._zeros = self._no_vector
-        self._no_steps, self.no_losses = np.zeros(1, np.int64), self.losses_for(0)
+        self._zeros = NOTHING[dtype].vector
         self.threads = ThreadGroup(plan.threads)
         self.alone = self.threads.alone
-        self.no_rates = np.empty(0)
-        self.squares = np.empty(0)
-        self.no_rows = as_rows(np.empty((1, 0), dtype))
-        self.no_targets = _read_only(np.empty(0, dtype))
-        self.no_labels = _read_only(np.empty(0, np.int64))
-        self.no_weights = _read_only(np.empty(0, dtype))
         self.usable = True
 
     def __getstate__(self) -> dict[str, Any]:
@@ -181,7 +172,9 @@ class Machine(Memory):
             compile_functions(wanted, self.dtype, get_run(self._backend), signature_of(self.dtype))
             self.interpret = compiled_run(self.dtype)
         if not self._is_bound:
-            self._binding, self._is_bound = self._bind(self.plan.program, self.plan.table), True
+            plan = self.plan
+            self._binding, self._is_bound = self._bind(plan.program, plan.table), True
+            self.tables = Tables(self._binding.table, plan.sections, self._layout, plan.partitions)
             self.needs_arrays = not self._compiled or self._binding.has_functions_of_users
         if update is not None and is_new:
             self._update = update, self._bind(update.program, update.table)
@@ -195,107 +188,89 @@ class Machine(Memory):
         self,
         phases: int,
         *,
-        params: Array,
-        direction: Array | None = None,
-        grads: Array | None = None,
         update: UpdateProgram | None = None,
         steps: NDArray[np.int64] | None = None,
         state: Array | None = None,
-        average: Array | None = None,
         first_step: int = 0,
     ) -> PreparedRun:
-        """Return what does ``phases`` for some data, as often as it is called.
+        """Return what does ``phases``, as often as it is called.
 
-        The vectors stay the same. Without ``grads``, the backward pass leaves the parameters'
-        gradients out. ``steps`` holds the number of the optimizer's steps, and ``state`` its
-        vectors. ``average`` is a vector like ``params``. Without a ``direction``, parameters do not
-        change.
+        ``steps`` holds the number of the optimizer's steps, and ``state`` its vectors, for an
+        ``update``. The forward pass begins at the step ``first_step``.
         """
         if phases & Phase.BACKWARD and not self.plan.backward:
             raise RuntimeError("the plan was made without a backward pass.")
-        given = {"params": params, "direction": direction, "grads": grads}
-        given |= {"state": state, "average": average}
-        self._check_vectors(params, given)
         self.prepare(update)
-        updating = self._no_update if update is None else self._update[1]
-        fixed = (
-            phases,
-            self._binding.table,
-            self.plan.sections,
-            self._layout,
-            updating.table,
-            self._no_steps if steps is None else steps,
-            params,
-            self._no_change(params) if direction is None else direction,
-            self._no_vector if grads is None else grads,
-            self._squares_for(update, grads),
-            self.no_matrix if state is None else state,
-            self._no_vector if average is None else average,
-            self.arena,
-            self.plan.partitions,
-            self.contexts,
-            self._numbers,
-            first_step,
-            grads is not None,
+        nothing, table, blocks = NOTHING[self.dtype], self._no_update.table, 0
+        if update is not None:
+            table = self._update[1].table
+            blocks = -(-update.size // NORM_BLOCK) if update.clips_norm else 0
+            if state is not None:
+                self._check_vector("state", state, (update.size,))
+        record = Update(
+            table,
+            nothing.steps if steps is None else steps,
+            nothing.matrix if state is None else state,
+            np.empty(blocks),
         )
-        return PreparedRun(self, fixed)
+        return PreparedRun(self, phases, first_step, record)
 
     def run(
         self,
         phases: int,
         order: NDArray[np.int64] | int,
+        vectors: Vectors,
+        data: Data | None = None,
+        results: Results | None = None,
         *,
+        first_step: int = 0,
+    ) -> int:
+        """Do ``phases`` once, without an update; see :class:`PreparedRun`."""
+        return self.prepare_run(phases, first_step=first_step)(order, vectors, data, results)
+
+    def vectors(
+        self,
         params: Array,
+        *,
         direction: Array | None = None,
         grads: Array | None = None,
-        update: UpdateProgram | None = None,
-        steps: NDArray[np.int64] | None = None,
-        state: Array | None = None,
         average: Array | None = None,
-        first_step: int = 0,
-        **data: Any,
-    ) -> int:
-        """Prepare a run, and do it once; ``data`` is what :class:`PreparedRun` takes."""
-        prepared = self.prepare_run(
-            phases,
-            params=params,
-            direction=direction,
-            grads=grads,
-            update=update,
-            steps=steps,
-            state=state,
-            average=average,
-            first_step=first_step,
-        )
-        return prepared(order, **data)
+    ) -> Vectors:
+        """Return the vectors for a run, checked: compiled code looks at addresses only.
 
-    def _check_vectors(self, params: Array, given: dict[str, Array | None]) -> None:
-        """Raise ValueError unless compiled code can take these: it looks at addresses only."""
-        for name, vector in given.items():
-            if vector is not None and (
-                vector.dtype != self.dtype
-                or vector.shape[-1:] != params.shape
-                or not vector.flags.carray
-            ):
-                raise ValueError(
-                    f"{name} must be a C-contiguous array of {self.dtype} with {params.size} "
-                    f"numbers for the parameters, but it is of {vector.dtype} and of shape "
-                    f"{vector.shape}."
-                )
+        Without ``grads``, the backward pass leaves the parameters' gradients out; without a
+        ``direction``, the parameters do not change.
+        """
+        nothing, shape = NOTHING[self.dtype].vector, params.shape
+        self._check_vector("params", params, shape)
+        if grads is not None:
+            self._check_vector("grads", grads, shape)
+        if direction is not None:
+            self._check_vector("direction", direction, shape)
+        elif self.plan.reads_direction:
+            direction = self._no_change(params)
+        if average is not None:
+            self._check_vector("average", average, shape)
+        return Vectors(
+            params,
+            nothing if direction is None else direction,
+            nothing if grads is None else grads,
+            nothing if average is None else average,
+        )
+
+    def _check_vector(self, name: str, vector: Array, shape: tuple[int, ...]) -> None:
+        """Raise ValueError unless compiled code can take a vector over all parameters."""
+        if vector.dtype != self.dtype or vector.shape[-1:] != shape or not vector.flags.carray:
+            raise ValueError(
+                f"{name} must be a C-contiguous array of {self.dtype} with {shape[0]} numbers for "
+                f"the parameters, but it is of {vector.dtype} and of shape {vector.shape}."
+            )
 
     def _no_change(self, params: Array) -> Array:
-        """Return the direction along which no parameter changes, if the plan reads one."""
-        if self.plan.reads_direction and self._zeros.size != params.size:
+        """Return the direction along which no parameter changes."""
+        if self._zeros.size != params.size:
             self._zeros = np.zeros_like(params)
         return self._zeros
-
-    def _squares_for(self, update: UpdateProgram | None, grads: Array | None) -> Array:
-        """Return the buffer for the sums of squares that a norm of the gradients is made of."""
-        if update is not None and grads is not None and update.clips_norm:
-            blocks = -(-grads.size // NORM_BLOCK)
-            if self.squares.size != blocks:
-                self.squares = np.empty(blocks)
-        return self.squares
 
     def epochs(self, order: NDArray[np.int64] | int) -> tuple[NDArray[np.int64], int]:
         """Return an order as a matrix with a row for each epoch, and the number of its batches."""
@@ -311,16 +286,25 @@ class Machine(Memory):
 
     def note_arrays(self, arguments: tuple[Any, ...]) -> None:
         """Record the arrays of a run, for functions in Python."""
-        vectors, (data, *given) = arguments[OF_VECTORS], arguments[OF_DATA]
-        places = (
-            *(words.PARAMS, words.DIRECTION, words.GRADS, words.SQUARES, words.STATE),
-            *(words.AVERAGE, words.ARENA, words.DATA),
-            *(words.TARGETS, words.LABELS, words.WEIGHTS, words.ORDER, words.OUTPUTS),
-        )
-        self._arrays[words.BUFFERS] = self._buffers
-        self._arrays.update(zip(places, (*vectors, data[0], *given), strict=True))
-        self._arrays[words.SCRATCH] = self.arena
-        self._arrays[words.SELF] = self.contexts
+        _, _, _, workspace, update, vectors, data, results, order, *_ = arguments
+        self._arrays |= {
+            words.ARENA: workspace.arena,
+            words.PARAMS: vectors.params,
+            words.DIRECTION: vectors.direction,
+            words.GRADS: vectors.grads,
+            words.STATE: update.state,
+            words.AVERAGE: vectors.average,
+            words.SQUARES: update.squares,
+            words.SCRATCH: workspace.arena,
+            words.DATA: data.inputs[0],
+            words.TARGETS: data.targets,
+            words.LABELS: data.labels,
+            words.WEIGHTS: data.weights,
+            words.ORDER: order,
+            words.OUTPUTS: results.outputs,
+            words.SELF: workspace.contexts,
+            words.BUFFERS: self._buffers,
+        }
 
     def forget_arrays(self) -> None:
         """Drop the references to a run's arrays: a machine may be kept for long until its next."""
@@ -342,8 +326,18 @@ class Machine(Memory):
         return found or RuntimeError("A run has failed for an unknown reason.")
 
     def losses_for(self, batches: int) -> NDArray[np.float64]:
-        """Return a buffer for the weight and the loss of each batch, for ``run``."""
+        """Return a buffer for the weight and the loss of each batch."""
         return np.zeros((batches, 2))
+
+    def results(
+        self, outputs: Array | None = None, losses: NDArray[np.float64] | None = None
+    ) -> Results:
+        """Return the record of the arrays for a run's results."""
+        nothing = NOTHING[self.dtype].results
+        return Results(
+            nothing.outputs if outputs is None else outputs,
+            nothing.losses if losses is None else losses,
+        )
 
     def differentiate_samples(
         self, first: int, last: int, begin: int, stride: int, params: Array, grads: Array
@@ -374,8 +368,3 @@ class Machine(Memory):
             raise self._find_error(context[np.newaxis])
         if self.needs_arrays:
             self.forget_arrays()
-
-
-def _read_only(array: Array) -> Array:
-    array.flags.writeable = False
-    return array

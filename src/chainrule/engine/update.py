@@ -56,7 +56,7 @@ class UpdateProgram:
         numbers: Mapping[str, float] | None = None,
         runs: Sequence[Run] = (),
     ) -> None:
-        self._size, self._item = size, dtype.itemsize
+        self.size, self._item = size, dtype.itemsize
         self.clips_norm = options.clip_norm > 0
         program = self._clipping(options)
         for run in runs:
@@ -68,8 +68,8 @@ class UpdateProgram:
 
     def _partition(self, base: int, run: Run | None = None, row: int = 0) -> Argument:
         """Return a thread's partition of a vector over all parameters, or of a run of it."""
-        begin, end = (0, self._size) if run is None else run[:2]
-        return partition(base, begin, end - begin, (1,), place=row * self._size * self._item)
+        begin, end = (0, self.size) if run is None else run[:2]
+        return partition(base, begin, end - begin, (1,), place=row * self.size * self._item)
 
     def _clipping(self, options: UpdateOptions) -> list[Call]:
         from chainrule.kernels.clip import (  # loads Numba
@@ -83,9 +83,9 @@ class UpdateProgram:
             limit = number(float(options.clip_value))
             calls.append(Call(function(clip_to_value), (grads, limit)))
         if options.clip_norm > 0:
-            squares = whole(context.SQUARES, 0, (-(-self._size // NORM_BLOCK),), "f8")
+            squares = whole(context.SQUARES, 0, (-(-self.size // NORM_BLOCK),), "f8")
             arguments = (
-                whole(context.GRADS, 0, (self._size,)),
+                whole(context.GRADS, 0, (self.size,)),
                 squares,
                 word(context.THREAD),
                 word(context.THREADS),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.engine.machine import Machine
+from chainrule.engine.records import NOTHING, make_data
 from chainrule.explain.merge_step import MergeStep
 from chainrule.explain.step import Float64, LayerStep
 from chainrule.kernels.context import Phase
@@ -84,10 +85,9 @@ def _loss_of(
         machine.run(
             Phase.FORWARD,
             len(output),
-            params=np.empty(0),
-            inputs=np.ascontiguousarray(output),
-            losses=losses,
-            **given,
+            NOTHING[output.dtype].vectors,
+            make_data(output.dtype, np.ascontiguousarray(output), **given),
+            machine.results(losses=losses),
         )
         number += float(losses[0, 1])
         gradients.append(machine.rows_at("d_output", len(output)).reshape(len(output), -1))

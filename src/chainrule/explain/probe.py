@@ -4,11 +4,10 @@ One compiled call runs forward, backward and a trial step for a few rows. Its pl
 retains all values, so that the arena then holds the value and the gradient of each link.
 """
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.engine.records import make_data
 from chainrule.explain.retained import makers
 from chainrule.explain.step import Float64
 from chainrule.explain.symbols import group
@@ -38,11 +37,12 @@ class Probe:
         self._rows = len(X)
         plan = network.make_plan(X.shape[1:], self._rows, loss=loss, retain=True)
         shapes = [(self._rows, *shape) for shape in plan.output_shapes]
-        self._data: dict[str, Any] = {
-            "inputs": network.check_input(X, "X"),
+        self._data = make_data(
+            network.dtype,
+            network.check_input(X, "X"),
+            weights=weight_array(weights, self._rows, network.dtype),
             **loss.check_targets(y, shapes, network.dtype).arguments(),
-            "weights": weight_array(weights, self._rows, network.dtype),
-        }
+        )
         self._machine = network.make_machine(plan, training.backend)
         self._losses = self._machine.losses_for(1)
         self._gradients = np.zeros_like(network.params)
@@ -79,14 +79,13 @@ class Probe:
         params, updated = self._network.params, self._updated
         updated[:] = params
         self._optimizer.trial_state(self._network, self._trial)
-        went_well = self._machine.run(
-            TRIAL,
+        machine = self._machine
+        went_well = machine.prepare_run(TRIAL, **self._trial.arguments)(
             self._rows,
-            params=updated,
-            grads=self._gradients,
-            losses=self._losses,
-            **self._trial.arguments,
-            **self._data,
+            machine.vectors(updated, grads=self._gradients),
+            self._data,
+            machine.results(losses=self._losses),
+            lr=self._trial.lr,
         )
         updated -= params
         with np.errstate(all="ignore"):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from chainrule.engine.records import make_data
 from chainrule.kernels.context import Phase
 from chainrule.layers.graph import INPUT, Graph
 from chainrule.losses import Loss, Targets
@@ -34,11 +35,9 @@ def engine_gradients(
     machine.run(
         Phase.FORWARD | Phase.BACKWARD | Phase.INPUT_GRADIENT,
         rows,
-        params=net.params,
-        grads=np.zeros_like(net.params),
-        losses=machine.losses_for(1),
-        inputs=x,
-        **targets.arguments(),
+        machine.vectors(net.params, grads=np.zeros_like(net.params)),
+        make_data(net.dtype, x, **targets.arguments()),
+        machine.results(losses=machine.losses_for(1)),
     )
     of_layer, values = makers(plan, net.graph), [plan.input, *(step.y for step in plan.steps)]
     return [machine.gradient_at(values[of_layer[layer]], rows).copy() for layer in layers]

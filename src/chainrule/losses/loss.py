@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.engine.machine import Machine, PreparedRun
 from chainrule.engine.pool import MachinePool
+from chainrule.engine.records import NOTHING, make_data
 from chainrule.kernels.context import Phase
 from chainrule.operations.operation import Numbers as PlanNumbers
 from chainrule.operations.operation import Shape, find
@@ -208,10 +209,10 @@ class OutputLoss(Loss):
         key = self, out.shape, dtype
         run = _runs.take(key) or _run_of_loss(*key)
         losses = np.zeros((1, 2))
-        if self.takes_labels:
-            run(rows, inputs=out, labels=target, weights=weights, losses=losses)
-        else:
-            run(rows, inputs=out, targets=target, weights=weights, losses=losses)
+        targets = {"labels" if self.takes_labels else "targets": target}
+        data = make_data(dtype, out, weights=weights, **targets)
+        machine = run.machine
+        run(rows, NOTHING[dtype].vectors, data, machine.results(losses=losses))
         d_output = run.machine.rows_at("d_output", rows).copy()
         _runs.put_back(key, run)
         return losses.item(1), d_output
@@ -233,7 +234,7 @@ def _run_of_loss(loss: OutputLoss, shape: tuple[int, ...], dtype: np.dtype) -> P
         dtype=dtype,
     )
     machine = Machine(plan, dtype, "numba")
-    return machine.prepare_run(Phase.FORWARD, params=np.empty(0, dtype))
+    return machine.prepare_run(Phase.FORWARD)
 
 
 def check_all(right: NDArray[np.bool_], target: NDArray[Any], what: str) -> None:

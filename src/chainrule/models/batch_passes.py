@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from chainrule.engine.machine import Machine
+from chainrule.engine.records import make_data
 from chainrule.kernels.context import Phase
 from chainrule.utils.arrays import FloatArray
 
@@ -50,13 +51,14 @@ class BatchPasses:
     def __init__(self, batch_machine: BatchMachine, params: FloatArray, grads: FloatArray) -> None:
         self.batch_machine, self._machine = batch_machine, batch_machine.machine
         self.output_shapes = self._machine.plan.output_shapes
-        self._forward = self._machine.prepare_run(Phase.FORWARD, params=params)
-        phases = Phase.BACKWARD | Phase.INPUT_GRADIENT
-        self._backward = self._machine.prepare_run(phases, params=params, grads=grads)
+        self._vectors = self._machine.vectors(params, grads=grads)
+        self._forward = self._machine.prepare_run(Phase.FORWARD)
+        self._backward = self._machine.prepare_run(Phase.BACKWARD | Phase.INPUT_GRADIENT)
 
     def forward(self, batch: NDArray[Any], masks: tuple[int, int]) -> list[FloatArray]:
         """Return the outputs."""
-        self._forward(len(batch), inputs=batch, masks=masks)
+        data = make_data(self._machine.dtype, batch)
+        self._forward(len(batch), self._vectors, data, masks=masks)
         return self._machine.outputs(len(batch))
 
     def backward(
@@ -64,5 +66,5 @@ class BatchPasses:
     ) -> FloatArray:
         """Return the gradient by the input, from those by the outputs."""
         self._machine.start_back_with(gradients, rows)
-        self._backward(rows, masks=masks)
+        self._backward(rows, self._vectors, masks=masks)
         return self._machine.rows_at("d_input", rows).copy()

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from chainrule.engine.records import Data, make_data
 from chainrule.losses import Loss, Targets
 from chainrule.models.sequential import Sequential
 from chainrule.utils import arrays
@@ -29,11 +31,13 @@ class DataSet:
         Usually a view of the given X, so that the caller may change that array's shape.
     targets : Targets
     weights : array of shape (n,), or None
+    dtype : of the network.
     """
 
     inputs: NDArray[Any]
     targets: Targets
     weights: FloatArray | None
+    dtype: np.dtype
 
     @property
     def rows(self) -> int:
@@ -49,7 +53,7 @@ class DataSet:
         """Return a copy that does not change when the memory of the arrays is reused."""
         values = tuple(_read_only_copy(values) for values in self.targets.values)
         weights = None if self.weights is None else _read_only_copy(self.weights)
-        return DataSet(self.inputs.copy(), Targets(values), weights)
+        return DataSet(self.inputs.copy(), Targets(values), weights, self.dtype)
 
     @classmethod
     def checked(
@@ -68,7 +72,7 @@ class DataSet:
         shapes = [(rows, *shape) for shape in net.output_shapes(x.shape[1:])]
         targets = loss.check_targets(y, shapes, net.dtype, names[1])
         weights = arrays.weight_array(sample_weight, rows, net.dtype, weights_name)
-        return cls(x.view(), targets, weights)
+        return cls(x.view(), targets, weights, net.dtype)
 
     def check_some_weight(self, name: str) -> None:
         """Raise ValueError if all weights are 0: no row would have an effect."""
@@ -76,9 +80,10 @@ class DataSet:
             raise ValueError(f"{name} must not be 0 everywhere, in {self.weights.dtype}.")
 
     @cached_property
-    def arguments(self) -> dict[str, Any]:
-        """The arguments of the machine, from which it gathers batches."""
-        return {"inputs": self.inputs, **self.targets.arguments(), "weights": self.weights}
+    def record(self) -> Data:
+        """The record from which a machine gathers batches."""
+        given = self.targets.arguments()
+        return make_data(self.dtype, self.inputs, weights=self.weights, **given)
 
 
 def rows_per_step(batch_size: Any, rows: int, *, stacklevel: int) -> int:

@@ -12,6 +12,7 @@ from chainrule.engine.backends import check_backend, threads_for
 from chainrule.engine.machine import Machine, PreparedRun
 from chainrule.engine.masks import mask_key
 from chainrule.engine.pool import MachinePool
+from chainrule.engine.records import make_data
 from chainrule.kernels.context import Phase
 from chainrule.layers.container import check_element
 from chainrule.layers.graph import (
@@ -182,7 +183,8 @@ class Sequential(NetworkVectors):
         run = self._predictors.take(key) or self._make_predictor(*key)
         plan = run.machine.plan
         outputs = np.empty((rows, plan.output_columns), self.dtype)
-        run(rows, inputs=x, outputs=outputs)
+        vectors = run.machine.vectors(self._params)
+        run(rows, vectors, make_data(self.dtype, x), run.machine.results(outputs))
         self._predictors.put_back(key, run)
         return _output(plan.split_outputs(outputs))
 
@@ -201,7 +203,7 @@ class Sequential(NetworkVectors):
     def _make_predictor(self, shape: Shape, block: int, steps: int, threads: int) -> PreparedRun:
         plan = self.make_plan(shape, block, backward=False, steps=steps, threads=threads)
         machine = self.make_machine(plan)
-        return machine.prepare_run(Phase.FORWARD | Phase.OUTPUT, params=self._params)
+        return machine.prepare_run(Phase.FORWARD | Phase.OUTPUT)
 
     def make_machine(self, plan: Plan, backend: str | None = None) -> Machine:
         """Return a machine for a plan of this network, with its buffers."""

@@ -6,6 +6,7 @@ from math import sqrt
 from typing import NamedTuple
 
 from chainrule.engine.machine import Machine, PreparedRun
+from chainrule.engine.records import Vectors
 from chainrule.engine.update import UpdateOptions, UpdateProgram
 from chainrule.kernels.context import Phase
 from chainrule.operations.operation import Tensor
@@ -18,9 +19,10 @@ class UpdateRun(NamedTuple):
     """A run with an optimizer's step, and what it was prepared for."""
 
     run: PreparedRun
+    vectors: Vectors
     state: OptimizerState
     program: UpdateProgram | None
-    vectors: FloatArray
+    state_vectors: FloatArray
 
     @classmethod
     def prepare(
@@ -32,15 +34,9 @@ class UpdateRun(NamedTuple):
         state: OptimizerState,
     ) -> UpdateRun:
         """Return the run of ``phases``, an update among them."""
-        run = machine.prepare_run(
-            phases,
-            params=params,
-            grads=grads,
-            update=state.program,
-            steps=state.steps,
-            state=state.vectors,
-        )
-        return cls(run, state, state.program, state.vectors)
+        run = machine.prepare_run(phases, **state.arguments)
+        vectors = machine.vectors(params, grads=grads)
+        return cls(run, vectors, state, state.program, state.vectors)
 
     def is_for(self, machine: Machine, state: OptimizerState) -> bool:
         """Tell whether it can be used again: new hyperparameters may need another program."""
@@ -48,7 +44,7 @@ class UpdateRun(NamedTuple):
             self.run.machine is machine
             and self.state is state
             and self.program is state.program
-            and self.vectors is state.vectors
+            and self.state_vectors is state.vectors
         )
 
 
@@ -78,7 +74,7 @@ class Updates:
         if step is None or not step.is_for(machine, state):
             vectors = self._params, self._grads
             step = self._step = UpdateRun.prepare(machine, Phase.UPDATE, *vectors, state)
-        step.run(1, lr=state.lr)
+        step.run(1, step.vectors, lr=state.lr)
 
     def clip(self, norm: float, value: float) -> float:
         """Clip the gradients to a norm, or each to a value; 0 is no limit.
@@ -86,22 +82,18 @@ class Updates:
         Returns the norm that they had, if it is limited.
         """
         run = self._prepare(UpdateOptions(norm, value))
-        run(1)
-        return sqrt(run.machine.squares.sum()) if norm else 0.0
+        run(1, run.machine.vectors(self._params, grads=self._grads))
+        return sqrt(run.update.squares.sum()) if norm else 0.0
 
     def average(self, average: FloatArray, decay: float) -> None:
         """Update an exponential moving average of the parameters."""
-        self._prepare(UpdateOptions(average_decay=decay), average)(1)
+        run = self._prepare(UpdateOptions(average_decay=decay))
+        run(1, run.machine.vectors(self._params, average=average))
 
-    def _prepare(self, options: UpdateOptions, average: FloatArray | None = None) -> PreparedRun:
+    def _prepare(self, options: UpdateOptions) -> PreparedRun:
         """Return the run that only does what ``options`` say."""
-        return self._usable.prepare_run(
-            Phase.UPDATE,
-            params=self._params,
-            grads=self._grads,
-            update=UpdateProgram(self._params.size, self._params.dtype, options),
-            average=average,
-        )
+        program = UpdateProgram(self._params.size, self._params.dtype, options)
+        return self._usable.prepare_run(Phase.UPDATE, update=program)
 
     @property
     def _usable(self) -> Machine:

@@ -46,13 +46,8 @@ class OptimizerState:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """The arguments for :meth:`Machine.run`."""
-        return {
-            "update": self.program,
-            "lr": self.lr,
-            "steps": self.steps,
-            "state": self.vectors,
-        }
+        """The arguments for :meth:`Machine.prepare_run`."""
+        return {"update": self.program, "steps": self.steps, "state": self.vectors}
 
     def select_vectors(self, names: tuple[str, ...], first_value: float) -> None:
         """Keep only the vectors of these names; new ones are filled with ``first_value``."""

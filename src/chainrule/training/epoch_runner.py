@@ -136,17 +136,16 @@ class EpochRunner:
         data: DataSet,
         phases: int = STEP,
     ) -> int:
-        batches: int = self.machine.run(
-            phases,
+        machine, net = self.machine, self.net
+        run = machine.prepare_run(phases, **self.state.arguments)
+        batches = run(
             order,
-            params=self.net.params,
-            grads=self.net.grads,
-            losses=self.losses,
+            machine.vectors(net.params, grads=net.grads, average=self.extras.averaged),
+            data.record,
+            machine.results(losses=self.losses),
+            lr=self.state.lr,
             rates=rates,
-            **self.state.arguments,
-            average=self.extras.averaged,
             masks=(self._mask_key, self.state.step),
-            **data.arguments,
         )
         if self.extras.average is not None:
             self.extras.average.copy_buffers()
@@ -303,11 +302,10 @@ class EpochRunner:
         net, shape = self.net, self.data.inputs.shape[1:]
         plan = net.make_plan(shape, rows.size, backward=False, retain=True, training=True)
         machine = net.make_machine(plan, self.backend)
-        machine.run(
-            Phase.GATHER | Phase.PREDICT,
+        machine.prepare_run(Phase.GATHER | Phase.PREDICT)(
             rows,
-            params=net.params,
-            inputs=self.data.inputs,
+            machine.vectors(net.params),
+            self.data.record,
             masks=(self._mask_key, self.state.step),
         )
         for step in plan.steps:
@@ -325,10 +323,9 @@ class EpochRunner:
         done = self._evaluator.run(
             Phase.FORWARD | Phase.OUTPUT,
             data.rows,
-            params=self.net.params,
-            outputs=outputs,
-            losses=losses,
-            **data.arguments,
+            self._evaluator.vectors(self.net.params),
+            data.record,
+            self._evaluator.results(outputs, losses),
         )
         mean = float(losses[:, 0] @ losses[:, 1] / losses[:, 0].sum())
         of_heads = self.plan.split_outputs(outputs)

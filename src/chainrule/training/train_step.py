@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.autodiff.validation import check_loss
-from chainrule.engine.machine import PreparedRun
+from chainrule.engine.records import make_data
 from chainrule.kernels.context import Phase
 from chainrule.losses import Loss
 from chainrule.models.batch_passes import BatchMachine
@@ -98,21 +98,14 @@ class _TrainStep:
         targets = self._loss.check_targets(y, outputs, net.dtype)
         weights = arrays.weight_array(sample_weight, rows, net.dtype)
         state = self._optimizer.state(net)
-        run = self._run_for(batch.shape, state)
+        step = self._step_for(batch.shape, state)
         net.invalidate_forward("A training step")
-        losses = self._losses
-        run(
-            rows,
-            inputs=batch,
-            weights=weights,
-            losses=losses,
-            lr=state.lr,
-            masks=net.draw_masks(),
-            **targets.arguments(),
-        )
-        return losses.item(1)
+        data = make_data(net.dtype, batch, weights=weights, **targets.arguments())
+        results = step.run.machine.results(losses=self._losses)
+        step.run(rows, step.vectors, data, results, lr=state.lr, masks=net.draw_masks())
+        return self._losses.item(1)
 
-    def _run_for(self, shape: tuple[int, ...], state: OptimizerState) -> PreparedRun:
+    def _step_for(self, shape: tuple[int, ...], state: OptimizerState) -> UpdateRun:
         """Return the run for a batch of this shape, prepared before where nothing has changed."""
         net, prepared = self._net, self._prepared
         kept = self._kept = net.batch_machine(self._kept, shape, self._loss)
@@ -120,4 +113,4 @@ class _TrainStep:
         if prepared is None or not prepared.is_for(machine, state):
             prepared = UpdateRun.prepare(machine, STEP, net.params, net.grads, state)
             self._prepared = prepared
-        return prepared.run
+        return prepared

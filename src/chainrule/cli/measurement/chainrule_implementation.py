@@ -4,6 +4,7 @@ import numpy as np
 
 import chainrule as cr
 from chainrule.cli.measurement.implementation import BETAS, EPS, LEARNING_RATE, Implementation
+from chainrule.engine.records import make_data
 from chainrule.kernels.context import Phase
 
 
@@ -95,11 +96,8 @@ class ChainruleEngine(Chainrule):
         machine.run(
             Phase.FORWARD | Phase.BACKWARD,
             np.tile(np.arange(rows), times),
-            params=self.network.params,
-            grads=self.network.grads,
-            inputs=x,
-            losses=losses,
-            labels=y if loss.takes_labels else None,
-            targets=None if loss.takes_labels else y,
+            machine.vectors(self.network.params, grads=self.network.grads),
+            make_data(self.network.dtype, x, **{"labels" if loss.takes_labels else "targets": y}),
+            machine.results(losses=losses),
         )
         return [float(losses[-1, 1]), float(np.linalg.norm(self.network.grads))]

@@ -180,9 +180,9 @@ class Objective:
         machine.run(
             Phase.FORWARD | Phase.OUTPUT,
             self._order,
-            params=params,
-            inputs=self._batch.inputs,
-            outputs=outputs,
+            machine.vectors(params),
+            self._batch.record,
+            machine.results(outputs),
         )
         self._machines.put_back(key, machine)
         residuals: Float64 = scale * (outputs - target)
@@ -237,10 +237,9 @@ class Objective:
         done = machine.run(
             Phase.FORWARD | Phase.BACKWARD,
             rows,
-            params=params,
-            grads=gradient,
-            losses=losses,
-            **self._batch.arguments,
+            machine.vectors(params, grads=gradient),
+            self._batch.record,
+            machine.results(losses=losses),
         )
         if done == 0:  # the loss is not finite
             gradient[:] = nan
