@@ -20,7 +20,7 @@ from chainrule.engine.records import Data, Results, Tables, Update, Vectors, Wor
 from chainrule.kernels import context as word
 from chainrule.kernels.barrier import barrier, fail, has_failed
 from chainrule.kernels.blocks import MOST_ROWS as ROWS_OF_A_TILE
-from chainrule.kernels.context import FAILED, Flag, Phase, Section
+from chainrule.kernels.context import FAILED, NOT_FINITE, Flag, Phase, Section
 from chainrule.kernels.group import DISMISSED, FIRST_BATCH, WANTED
 from chainrule.kernels.jit import entry_point, kernel
 from chainrule.kernels.native import address, call, call_python, write_addresses
@@ -36,7 +36,7 @@ from chainrule.kernels.thread_group import (
 
 GATHER, PREDICT, LOSS, OUTPUT = Phase.GATHER, Phase.PREDICT, Phase.LOSS, Phase.OUTPUT
 BACKWARD, INPUT_GRADIENT, UPDATE = Phase.BACKWARD, Phase.INPUT_GRADIENT, Phase.UPDATE
-BUFFERS, OF_BUFFERS = Phase.BUFFERS, Section.BUFFERS
+BUFFERS, CHECK, OF_BUFFERS = Phase.BUFFERS, Phase.CHECK, Section.BUFFERS
 FOR_INPUT, PARAMETERS = Flag.FOR_INPUT, Flag.PARAMETERS
 # Numbers, not literals: each combination of literals would be compiled for by itself.
 VALUES, NOTHING, START = np.int64(Flag.VALUES), np.int64(0), np.int64(0)
@@ -213,6 +213,15 @@ def describe_batch(i, rows, each_epoch, layout, partitions, context):
     context[PARTITION_END] = partitions[row, thread + 1]
 
 
+@kernel
+def is_finite(vector):
+    """Return whether a vector holds no NaN and no infinity."""
+    total = vector.dtype.type(0)
+    for i in range(vector.size):
+        total += vector[i] * 0  # NaN, of either; a sum is vectorized, unlike a way out of the loop
+    return total == 0
+
+
 @entry_point
 def run(
     phases, first_step, tables, workspace, update, vectors, data, results, order, rates, masks,
@@ -229,7 +238,13 @@ def run(
     leaves the parameters' gradients out. ``rates`` are a vector with each batch's learning rate,
     which may be empty, and the rate of all batches otherwise. ``masks`` are the key that dropouts
     draw with, and the number of batch 0's draw. The other records are those of ``engine.records``.
+    With CHECK, the inputs must be of the network's dtype; returns NOT_FINITE if they or the targets
+    are not finite.
     """
+    if phases & CHECK:
+        targets = data.targets
+        if not (is_finite(data.inputs[0].view(targets.dtype)) and is_finite(targets)):
+            return NOT_FINITE
     layout, order_length = tables.layout, order.shape[1]
     batch, (rate_of_batch, rate) = layout[BATCH_SIZE], rates
     each_epoch = (order_length + batch - 1) // batch  # the last of each epoch may be shorter

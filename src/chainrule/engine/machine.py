@@ -42,11 +42,12 @@ class PreparedRun:
     ----------
     machine : Machine
     update : Update
+    prepared : the first arguments of ``interpreter.run``.
     """
 
     def __init__(self, machine: Machine, phases: int, first_step: int, update: Update) -> None:
         self.machine, self.update = machine, update
-        self._prepared = phases, first_step, machine.tables, machine.workspace, update
+        self.prepared = phases, first_step, machine.tables, machine.workspace, update
         self._nothing = NOTHING[machine.dtype]
 
     @property
@@ -79,14 +80,11 @@ class PreparedRun:
         """
         machine, nothing = self.machine, self._nothing
         if not machine.usable:
-            raise RuntimeError(
-                "This machine is running in another thread, or cannot run again after an exception "
-                "in a run."
-            )
+            raise machine.busy()
         machine.usable = False  # at once, before another thread may look
         epochs, batches = machine.epochs(order)
         arguments = (
-            *self._prepared,
+            *self.prepared,
             vectors,
             nothing.data if data is None else data,
             nothing.results if results is None else results,
@@ -287,6 +285,7 @@ class Machine(Memory):
     def note_arrays(self, arguments: tuple[Any, ...]) -> None:
         """Record the arrays of a run, for functions in Python."""
         _, _, _, workspace, update, vectors, data, results, order, *_ = arguments
+        data, results = Data(*data), Results(*results)
         self._arrays |= {
             words.ARENA: workspace.arena,
             words.PARAMS: vectors.params,
@@ -311,6 +310,13 @@ class Machine(Memory):
         self._arrays.clear()
         for binding in (self._binding, self._update[1]):
             binding.forget_arguments()
+
+    def busy(self) -> RuntimeError:
+        """Return the error for a call of a machine that is not usable."""
+        return RuntimeError(
+            "This machine is running in another thread, or cannot run again after an exception in "
+            "a run."
+        )
 
     def find_error(self, arguments: tuple[Any, ...]) -> BaseException:
         """Return the exception that ended a failed run."""

@@ -2,15 +2,28 @@
 
 from collections.abc import Hashable
 from math import inf
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from chainrule.engine.machine import Machine, PreparedRun
+from chainrule.utils.arrays import FloatArray
 
-M = TypeVar("M", Machine, PreparedRun)
+
+class Pooled(Protocol):
+    """A machine, or what uses one."""
+
+    @property
+    def usable(self) -> bool:
+        """Whether it can run again."""
+
+    @property
+    def arena(self) -> FloatArray:
+        """Its memory."""
+
+
+M = TypeVar("M", bound=Pooled)
 
 
 class MachinePool(Generic[M]):
-    """Machines, or prepared runs, by key.
+    """Machines, or what uses one, by key.
 
     A machine in use is not in the pool, so several threads may use it at once.
 

@@ -21,13 +21,10 @@ Rows = tuple[NDArray[np.uint8], int, int, int]
 
 def as_rows(array: NDArray[Any]) -> Rows:
     """Return the rows of an array that ``chainrule.utils.arrays.batch_array`` has validated."""
-    stride = array.strides[0]
+    stride, code = array.strides[0], CODES[array.dtype]
     if array.flags.c_contiguous:
-        memory, first = np.ndarray(array.nbytes, BYTE, array), 0
-    else:
-        between = stride * (len(array) - 1)
-        first, lowest = (0, array[0]) if stride >= 0 else (-between, array[-1])
-        lowest = lowest.reshape(-1).view(BYTE)
-        memory = as_strided(lowest, (abs(between) + lowest.size,), (1,))
-    memory.flags.writeable = False
-    return memory, CODES[array.dtype], first, stride
+        return np.ndarray(array.nbytes, BYTE, array), code, 0, stride
+    between = stride * (len(array) - 1)
+    first, lowest = (0, array[0]) if stride >= 0 else (-between, array[-1])
+    lowest = lowest.reshape(-1).view(BYTE)
+    return as_strided(lowest, (abs(between) + lowest.size,), (1,)), code, first, stride

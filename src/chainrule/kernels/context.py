@@ -50,6 +50,7 @@ class Phase:
     INPUT_GRADIENT = 32  # ... down to the network's input
     UPDATE = 64  # make the optimizer's step
     BUFFERS = 128  # update the buffers, as running means; part of a forward pass
+    CHECK = 256  # before all others, by one thread only: look whether the data is finite
     FORWARD = GATHER | PREDICT | LOSS | BUFFERS
 
 
@@ -79,3 +80,6 @@ class Flag:
 
 # The result of ``run`` if a function or a thread has failed.
 FAILED = -1
+
+# The result of ``run`` if the data is not finite; nothing has changed then.
+NOT_FINITE = -2

@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.engine.machine import Machine, PreparedRun
+from chainrule.engine.batch_run import BatchRun
+from chainrule.engine.machine import Machine
 from chainrule.engine.pool import MachinePool
 from chainrule.engine.records import NOTHING, make_data
-from chainrule.kernels.context import Phase
+from chainrule.kernels.context import NOT_FINITE, Phase
 from chainrule.operations.operation import Numbers as PlanNumbers
 from chainrule.operations.operation import Shape, find
 from chainrule.plan import Head, PlanBuilder, Tensor, make_plan
@@ -200,6 +201,14 @@ class OutputLoss(Loss):
         ValueError, TypeError
             If a shape, a dtype, a label or a value is wrong.
         """
+        if type(output) is np.ndarray and sample_weight is None:
+            key = self, output.shape, output.dtype
+            kept = _runs.take(key)
+            if kept is not None:
+                result = kept.repeat(output, y)
+                _runs.put_back(key, kept)
+                if result is not None:
+                    return result
         out = as_array(output, "output")
         dtype = SINGLE if out.dtype is SINGLE or out.dtype == SINGLE else DOUBLE
         out = arrays.batch_array(out, "output", dtype)
@@ -207,34 +216,86 @@ class OutputLoss(Loss):
         target = self.check_target(y, out.shape, dtype)
         weights = arrays.weight_array(sample_weight, rows, dtype)
         key = self, out.shape, dtype
-        run = _runs.take(key) or _run_of_loss(*key)
-        losses = np.zeros((1, 2))
-        targets = {"labels" if self.takes_labels else "targets": target}
-        data = make_data(dtype, out, weights=weights, **targets)
-        machine = run.machine
-        run(rows, NOTHING[dtype].vectors, data, machine.results(losses=losses))
-        d_output = run.machine.rows_at("d_output", rows).copy()
+        run = _runs.take(key) or _LossRun(*key)
+        result = run(out, target, weights)
         _runs.put_back(key, run)
-        return losses.item(1), d_output
+        return result
 
 
-_runs: MachinePool[PreparedRun] = MachinePool(most=16, most_bytes=1 << 20)
+class TargetCheck:
+    """Checks the targets of a loss for outputs of one shape, again and again.
+
+    Parameters
+    ----------
+    loss : OutputLoss
+    output_shape : with the rows.
+    dtype : of the network.
+    """
+
+    def __init__(self, loss: OutputLoss, output_shape: tuple[int, ...], dtype: np.dtype) -> None:
+        self._loss, self._output_shape, self._dtype = loss, output_shape, dtype
+        rows, *shape = output_shape
+        self._shape = rows, *loss.target_shape(tuple(shape))
+        # Whether compiled code can do the rest: to look whether they are finite.
+        self._takes_any = type(loss).check_target is OutputLoss.check_target
+
+    def __call__(self, y: Any) -> tuple[NDArray[Any] | None, NDArray[np.int64] | None]:
+        """Return targets and labels, one of which is None; errors are those of ``check_target``.
+
+        The targets may hold NaN and infinity.
+        """
+        if self._takes_any and arrays.fits(y, self._shape, self._dtype):
+            return y, None
+        target = self._loss.check_target(y, self._output_shape, self._dtype)
+        return (None, target) if self._loss.takes_labels else (target, None)
 
 
-def _run_of_loss(loss: OutputLoss, shape: tuple[int, ...], dtype: np.dtype) -> PreparedRun:
-    """Return the run of a plan that computes only the loss."""
-    loss.check_numbers(dtype)
-    output = Tensor(shape[1:])
-    plan = make_plan(
-        PlanBuilder(),
-        output,
-        loss.heads([output]),
-        offsets={},
-        batch=shape[0],
-        dtype=dtype,
-    )
-    machine = Machine(plan, dtype, "numba")
-    return machine.prepare_run(Phase.FORWARD)
+class _LossRun:
+    """The run of a plan that computes only a loss, for outputs of one shape."""
+
+    def __init__(self, loss: OutputLoss, shape: tuple[int, ...], dtype: np.dtype) -> None:
+        loss.check_numbers(dtype)
+        output = Tensor(shape[1:])
+        heads = loss.heads([output])
+        plan = make_plan(PlanBuilder(), output, heads, offsets={}, batch=shape[0], dtype=dtype)
+        self._machine = Machine(plan, dtype, "numba")
+        self._run = self._machine.prepare_run(Phase.FORWARD)
+        self._batch_run = BatchRun(self._run, shape) if BatchRun.can_use(self._machine) else None
+        self._check_target = TargetCheck(loss, shape, dtype)
+        self._takes_labels = loss.takes_labels
+        self._d_output = self._machine.rows_at("d_output", shape[0])
+        self._vectors = NOTHING[dtype].vectors
+
+    @property
+    def usable(self) -> bool:
+        return self._machine.usable
+
+    @property
+    def arena(self) -> FloatArray:
+        return self._machine.arena
+
+    def __call__(
+        self, output: NDArray[Any], target: NDArray[Any], weights: FloatArray | None
+    ) -> tuple[float, FloatArray]:
+        """Return the loss and its gradient, for what was checked."""
+        machine = self._machine
+        targets = {"labels" if self._takes_labels else "targets": target}
+        data = make_data(machine.dtype, output, weights=weights, **targets)
+        losses = machine.losses_for(1)
+        self._run(len(output), self._vectors, data, machine.results(losses=losses))
+        return losses.item(1), self._d_output.copy()
+
+    def repeat(self, output: NDArray[Any], y: Any) -> tuple[float, FloatArray] | None:
+        """Return the same; None if ``output`` is not as compiled code takes it, or not finite."""
+        run = self._batch_run
+        if run is None or not run.takes(output):
+            return None
+        if run(self._vectors, output, *self._check_target(y)) == NOT_FINITE:
+            return None
+        return run.losses.item(1), self._d_output.copy()
+
+
+_runs: MachinePool[_LossRun] = MachinePool(most=16, most_bytes=1 << 20)
 
 
 def check_all(right: NDArray[np.bool_], target: NDArray[Any], what: str) -> None:

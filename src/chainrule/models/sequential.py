@@ -9,11 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from chainrule.engine.backends import check_backend, threads_for
-from chainrule.engine.machine import Machine, PreparedRun
+from chainrule.engine.machine import Machine
 from chainrule.engine.masks import mask_key
 from chainrule.engine.pool import MachinePool
-from chainrule.engine.records import make_data
-from chainrule.kernels.context import Phase
 from chainrule.layers.container import check_element
 from chainrule.layers.graph import (
     Graph,
@@ -29,6 +27,7 @@ from chainrule.losses import Loss
 from chainrule.models.batch_passes import BatchMachine, BatchPasses
 from chainrule.models.methods import call_method
 from chainrule.models.model_file import contents, write_contents
+from chainrule.models.predictor import Predictor
 from chainrule.models.summary import Summary, summarize
 from chainrule.models.updates import Updates
 from chainrule.models.vectors import NetworkVectors
@@ -125,9 +124,8 @@ class Sequential(NetworkVectors):
         self._coded = [node for node in self._graph.nodes if node.layer.takes_codes]
         self._output_shapes: dict[Shape, tuple[Shape, ...]] = {}  # by input shape
         self._training_batches: set[tuple[int, Shape]] = set()  # rows and input shapes that fit
-        self._predictors: MachinePool[PreparedRun] = MachinePool(MOST_PREDICTORS)
-        # Of the latest call of predict: shape, threads, and what its machine was made for.
-        self._latest_key: tuple[Shape, int, tuple[Shape, int, int, int]] | None = None
+        self._predictors: MachinePool[Predictor] = MachinePool(MOST_PREDICTORS)
+        self._latest_key: tuple[Shape, int, int, int] | None = None  # of predict
         self._updates: Updates | None = None
         # Of forward and backward.
         self._passes: BatchPasses | None = None
@@ -178,32 +176,33 @@ class Sequential(NetworkVectors):
         ValueError, TypeError
             If X has the wrong shape or dtype, or holds NaN or infinity.
         """
+        key = self._latest_key
+        predictor = None if key is None else self._predictors.take(key)
+        if key is not None and predictor is not None:
+            output = predictor.repeat(X)
+            self._predictors.put_back(key, predictor)
+            if output is not None:
+                return output
         x = self.check_input(X, "X")
-        rows, key = len(x), self._predictor_key(x.shape, threads_for(self.backend))
-        run = self._predictors.take(key) or self._make_predictor(*key)
-        plan = run.machine.plan
-        outputs = np.empty((rows, plan.output_columns), self.dtype)
-        vectors = run.machine.vectors(self._params)
-        run(rows, vectors, make_data(self.dtype, x), run.machine.results(outputs))
-        self._predictors.put_back(key, run)
-        return _output(plan.split_outputs(outputs))
+        key = self._predictor_key(x.shape, threads_for(self.backend))
+        predictor = self._predictors.take(key) or self._make_predictor(*key)
+        outputs = predictor(x)
+        self._predictors.put_back(key, predictor)
+        self._latest_key = None if self._coded else key
+        return _output(outputs)
 
-    def _predictor_key(self, shape: tuple[int, ...], threads: int) -> tuple[Shape, int, int, int]:
+    @staticmethod
+    def _predictor_key(shape: tuple[int, ...], threads: int) -> tuple[Shape, int, int, int]:
         """Return the shape of a row, the rows of a block, the blocks and the threads of a plan.
 
         Powers of two: small batches share a few machines, and so do large ones.
         """
-        latest = self._latest_key
-        if latest is None or latest[0] != shape or latest[1] != threads:
-            block = min(_power_of_two(shape[0]), PREDICT_ROWS * threads)
-            blocks = _power_of_two(-(-shape[0] // block))
-            latest = self._latest_key = shape, threads, (shape[1:], block, blocks, threads)
-        return latest[2]
+        block = min(_power_of_two(shape[0]), PREDICT_ROWS * threads)
+        return shape[1:], block, _power_of_two(-(-shape[0] // block)), threads
 
-    def _make_predictor(self, shape: Shape, block: int, steps: int, threads: int) -> PreparedRun:
+    def _make_predictor(self, shape: Shape, block: int, steps: int, threads: int) -> Predictor:
         plan = self.make_plan(shape, block, backward=False, steps=steps, threads=threads)
-        machine = self.make_machine(plan)
-        return machine.prepare_run(Phase.FORWARD | Phase.OUTPUT)
+        return Predictor(self.make_machine(plan), self._params)
 
     def make_machine(self, plan: Plan, backend: str | None = None) -> Machine:
         """Return a machine for a plan of this network, with its buffers."""
@@ -227,12 +226,24 @@ class Sequential(NetworkVectors):
         >>> dx = net.backward(d_out)
         >>> optimizer.step(net)
         """
+        passes = self._passes
+        if (
+            passes is not None
+            and passes.takes(x, threads_for(self._backend), self._training)
+            and not self._coded
+        ):
+            before, self._rows_forward = self._rows_forward, 0
+            masks = self.next_masks
+            output = passes.forward_again(x, masks)
+            if output is not None:
+                self._rows_forward, self._draws, self._masks = len(output), masks[1], masks
+                return output
+            self._rows_forward = before  # x is not finite
         batch = self.check_input(x, "x")
         rows = len(batch)
         if self._training:
             self.check_training_batch(rows, batch.shape[1:])
         self._rows_forward, self._outdated_by = 0, ""
-        passes = self._passes
         kept = None if passes is None else passes.batch_machine
         machine = self.batch_machine(kept, batch.shape)
         if passes is None or passes.batch_machine is not machine:
@@ -278,6 +289,11 @@ class Sequential(NetworkVectors):
                     "backward would give the gradients of neither network: call forward again."
                 )
             raise RuntimeError("backward needs a forward before it, one for each backward.")
+        self._rows_forward = 0
+        d_x = passes.backward_again(d_out, self._masks)
+        if d_x is not None:
+            return d_x
+        self._rows_forward = rows
         gradients = self.check_gradients(d_out, rows, passes.output_shapes, "d_out")
         self._rows_forward = 0
         return passes.backward(gradients, rows, self._masks)
@@ -287,8 +303,13 @@ class Sequential(NetworkVectors):
         if self._rows_forward:
             self._rows_forward, self._outdated_by = 0, by
 
+    @property
+    def next_masks(self) -> tuple[int, int]:
+        """What determines the next forward pass's masks: the key, and the number of the draw."""
+        return self._mask_key, self._draws + 1
+
     def draw_masks(self) -> tuple[int, int]:
-        """Return what determines a forward pass's masks: the key, and the number of the draw."""
+        """Return :attr:`next_masks`, and count the draw."""
         self._draws += 1
         return self._mask_key, self._draws
 

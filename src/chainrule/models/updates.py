@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import sqrt
 from typing import NamedTuple
 
+from chainrule.engine.batch_run import BatchRun
 from chainrule.engine.machine import Machine, PreparedRun
 from chainrule.engine.records import Vectors
 from chainrule.engine.update import UpdateOptions, UpdateProgram
@@ -61,6 +62,7 @@ class Updates:
         self._params, self._grads, self._backend = params, grads, backend
         self._machine = self._new_machine()
         self._step: UpdateRun | None = None
+        self._again: BatchRun | None = None  # the same, for loops in Python
 
     def _new_machine(self) -> Machine:
         nothing = Tensor((1,))
@@ -70,11 +72,16 @@ class Updates:
 
     def apply(self, state: OptimizerState) -> None:
         """Update the parameters by the rule of ``state``."""
-        step, machine = self._step, self._usable
-        if step is None or not step.is_for(machine, state):
+        step, again = self._step, self._again
+        if step is None or not step.is_for(self._usable, state):
             vectors = self._params, self._grads
-            step = self._step = UpdateRun.prepare(machine, Phase.UPDATE, *vectors, state)
-        step.run(1, step.vectors, lr=state.lr)
+            step = self._step = UpdateRun.prepare(self._usable, Phase.UPDATE, *vectors, state)
+            can_use = BatchRun.can_use(self._machine)
+            again = self._again = BatchRun(step.run, (1, 1)) if can_use else None
+        if again is None:
+            step.run(1, step.vectors, lr=state.lr)
+        else:
+            again(step.vectors, lr=state.lr)
 
     def clip(self, norm: float, value: float) -> float:
         """Clip the gradients to a norm, or each to a value; 0 is no limit.

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.autodiff.validation import check_loss
+from chainrule.engine.backends import threads_for
+from chainrule.engine.batch_run import BatchRun
 from chainrule.engine.records import make_data
-from chainrule.kernels.context import Phase
-from chainrule.losses import Loss
+from chainrule.kernels.context import NOT_FINITE, Phase
+from chainrule.losses import Loss, OutputLoss
+from chainrule.losses.loss import TargetCheck
 from chainrule.models.batch_passes import BatchMachine
 from chainrule.models.sequential import Sequential
 from chainrule.models.updates import UpdateRun
@@ -53,8 +55,7 @@ def train_step(net: Sequential, loss: Loss, optimizer: Optimizer) -> Callable[..
 
     Examples
     --------
-    >>> import numpy as np
-    >>> import chainrule as cr
+    >>>     >>> import chainrule as cr
     >>> net = cr.Sequential(cr.Linear(1, 1), seed=0)
     >>> step = cr.train_step(net, cr.MSELoss(), cr.SGD(lr=0.1))
     >>> x = np.linspace(-1, 1, 8)[:, None]
@@ -76,19 +77,51 @@ class _TrainStep:
 
     def __init__(self, net: Sequential, loss: Loss, optimizer: Optimizer) -> None:
         self._net, self._loss, self._optimizer = net, loss, optimizer
-        self._losses = np.zeros((1, 2))
         self._kept: BatchMachine | None = None
         self._prepared: UpdateRun | None = None
+        self._again: tuple[BatchRun, TargetCheck] | None = None  # for batches like the latest one
 
     def __repr__(self) -> str:
         return f"train_step({self._net!r}, {self._loss!r}, {self._optimizer!r})"
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the machine, which is made again."""
-        return self.__dict__ | {"_kept": None, "_prepared": None}
+        return self.__dict__ | {"_kept": None, "_prepared": None, "_again": None}
 
     def __call__(self, x: ArrayLike, y: Any, sample_weight: ArrayLike | None = None) -> float:
         """Do one training step with a batch, and return the loss before it."""
+        value = self._repeat(x, y, sample_weight)
+        return self._checked(x, y, sample_weight) if value is None else value
+
+    def _repeat(self, x: Any, y: Any, sample_weight: ArrayLike | None) -> float | None:
+        """Do it with a batch like the one before; return None if it is none, or not finite."""
+        net, step, kept, again = self._net, self._prepared, self._kept, self._again
+        if step is None or kept is None or again is None:
+            return None
+        run, check_target = again
+        state = self._optimizer.state(net)
+        if not (
+            run.takes(x)
+            and step.is_for(kept.machine, state)
+            and kept.is_for(threads_for(net.backend), net.training)
+        ):
+            return None
+        targets, labels = check_target(y)
+        weights = arrays.weight_array(sample_weight, len(x), net.dtype)
+        try:
+            data = x, targets, labels, weights
+            done = run(step.vectors, *data, lr=state.lr, masks=net.next_masks)
+        except BaseException:
+            net.invalidate_forward("A training step")
+            raise
+        if done == NOT_FINITE:
+            return None
+        net.invalidate_forward("A training step")
+        net.draw_masks()
+        return run.losses.item(1)
+
+    def _checked(self, x: ArrayLike, y: Any, sample_weight: ArrayLike | None) -> float:
+        """Do it with any batch."""
         net = self._net
         batch = net.check_input(x, "x")
         rows, *shape = batch.shape
@@ -101,9 +134,15 @@ class _TrainStep:
         step = self._step_for(batch.shape, state)
         net.invalidate_forward("A training step")
         data = make_data(net.dtype, batch, weights=weights, **targets.arguments())
-        results = step.run.machine.results(losses=self._losses)
+        machine = step.run.machine
+        losses = machine.losses_for(1)
+        results = machine.results(losses=losses)
         step.run(rows, step.vectors, data, results, lr=state.lr, masks=net.draw_masks())
-        return self._losses.item(1)
+        self._again = None
+        if BatchRun.can_use(machine) and isinstance(self._loss, OutputLoss) and not net.takes_codes:
+            check = TargetCheck(self._loss, outputs[0], net.dtype)
+            self._again = BatchRun(step.run, batch.shape), check
+        return losses.item(1)
 
     def _step_for(self, shape: tuple[int, ...], state: OptimizerState) -> UpdateRun:
         """Return the run for a batch of this shape, prepared before where nothing has changed."""

@@ -8,7 +8,8 @@ and weights, one number a row, are always copied, so that a later change of the 
 cannot invalidate the check. ``chainrule.utils.protocols`` makes arrays of other objects.
 """
 
-from typing import Any
+from math import isfinite
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -40,6 +41,31 @@ def float_dtype(dtype: DTypeLike) -> np.dtype:
     return result
 
 
+def is_ready(value: Any, dtype: np.dtype) -> TypeGuard[NDArray[Any]]:
+    """Tell whether ``value`` is a small array that compiled code takes as it is, all finite.
+
+    For loops that are run a million times: what this does not know, the others look at closely.
+    """
+    return (
+        type(value) is np.ndarray
+        and value.dtype is dtype
+        and value.flags.carray
+        and 0 < value.size <= FEW
+        and isfinite(np.vdot(value, value))  # which does not warn, unlike dot
+    )
+
+
+def fits(value: Any, shape: tuple[int, ...], dtype: np.dtype) -> TypeGuard[NDArray[Any]]:
+    """Tell whether ``value`` is an array of this shape and dtype that compiled code can read."""
+    return (
+        type(value) is np.ndarray
+        and value.dtype is dtype
+        and value.shape == shape
+        and (flags := value.flags).c_contiguous
+        and flags.aligned
+    )
+
+
 def finite_array(value: ArrayLike, name: str, dtype: np.dtype) -> NDArray[Any]:
     """Return ``value`` as an array of real numbers, of any dtype, that are finite in ``dtype``.
 
@@ -50,16 +76,21 @@ def finite_array(value: ArrayLike, name: str, dtype: np.dtype) -> NDArray[Any]:
     ValueError
         If it holds NaN or infinity, also after conversion to ``dtype``, or is ragged.
     """
+    if is_ready(value, dtype):
+        return value
     array = as_array(value, name)
     _check_real(array, name, dtype)
     return array
 
 
 def real_array(value: ArrayLike, name: str, dtype: np.dtype) -> FloatArray:
-    """Return ``value`` as a read-only array of ``dtype`` with finite elements.
+    """Return ``value`` as an array of ``dtype`` with finite elements, as compiled code takes it.
 
-    Errors are those of :func:`finite_array`.
+    It is a view, so that the caller may change the shape of its own array. Errors are those of
+    :func:`finite_array`.
     """
+    if is_ready(value, dtype):
+        return value.view()
     return _in_one_form(finite_array(value, name, dtype), dtype)
 
 
@@ -80,8 +111,10 @@ def batch_array(value: ArrayLike, name: str, dtype: np.dtype) -> NDArray[Any]:
     if 0 in shape:
         what = "at least one row" if shape[0] == 0 else "no empty axis"
         raise ValueError(f"{name} must have {what}, but its shape is {shape}.")
+    if array.dtype is dtype and array.flags.c_contiguous:
+        return array
     side_by_side = array.flags.c_contiguous or array[0].flags.c_contiguous
-    in_place = side_by_side and (array.dtype is dtype or array.dtype in GATHERED)
+    in_place = side_by_side and array.dtype in GATHERED
     return array if in_place else _in_one_form(array, dtype)
 
 
@@ -172,7 +205,7 @@ def _check_real(array: NDArray[Any], name: str, dtype: np.dtype) -> None:
     # A quick check of small arrays: if the sum of squares is finite, all elements are.
     if array.itemsize >= 4 and array.size <= FEW:
         largest = SINGLE_MAX if dtype.itemsize == 4 else DOUBLE_MAX
-        if float(np.vdot(array, array)) <= largest:  # which does not warn, unlike dot
+        if float(np.vdot(array, array)) <= largest:
             return
     rows = np.atleast_1d(array)
     step = max(1, BLOCK * len(rows) // rows.size)
