@@ -3,6 +3,7 @@
 import signal
 from contextlib import contextmanager
 
+import hypothesis
 import numba
 import pytest
 
@@ -10,6 +11,10 @@ from chainrule.engine import backends, interpreter, machine
 from chainrule.engine.thread_count import Choice, ThreadCount
 from chainrule.kernels.jit import JIT_DISABLED
 from chainrule.plan import plan
+
+# Tests take no figure of time: on a machine that others use, anything may take long.
+hypothesis.settings.register_profile("without_deadline", deadline=None)
+hypothesis.settings.load_profile("without_deadline")
 
 
 def pytest_configure():

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.once
 
 PARTS = "training", "validation", "test"
 seeds = st.integers(0, 2**40)
-quick = settings(max_examples=60, deadline=None, derandomize=True)
+quick = settings(max_examples=60, derandomize=True)
 
 
 @given(st.integers(10, 400), seeds)

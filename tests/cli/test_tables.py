@@ -133,7 +133,7 @@ def test_empty_cells_are_filled_from_the_rows_to_train_on(write):
 
 
 @given(st.floats(-1e12, 1e12), st.floats(1e-30, 1e30), st.floats(-9, 9, width=32), st.booleans())
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, derandomize=True)
 def test_predicted_numbers_have_the_digits_of_their_dtype(mean, scale, z, single):
     """As far as the dtype tells apart, in units of the training rows' deviation; and no more."""
     output = np.array([[z]], np.float32 if single else np.float64)
@@ -232,7 +232,7 @@ VALUES = st.recursive(
 
 
 @given(st.sampled_from(PLACES), VALUES | st.just(...))
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 def test_metadata_is_checked(place, value):
     """Whatever stands in the place of one part, or its absence: refused, or it works."""
     holder = {"all": deepcopy(GOOD)}

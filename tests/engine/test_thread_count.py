@@ -57,7 +57,7 @@ RATIOS = st.floats(-0.3, 3).map(lambda power: 10**power)  # what two threads tak
 
 
 @given(alone=TIMES, ratio=RATIOS, idle=st.booleans())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_long_work_takes_little_more_than_with_the_best_number(alone, ratio, idle):
     with pytest.MonkeyPatch.context() as patch:
         simulation = Simulation(patch, idle=idle)
@@ -71,7 +71,7 @@ def test_long_work_takes_little_more_than_with_the_best_number(alone, ratio, idl
     ratio=RATIOS,
     start=st.floats(-5, -3).map(lambda power: 10**power),
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @example(alone=4.5e-5, ratio=1.3, start=2.5e-4)
 def test_threads_that_come_late_do_not_make_one_thread_seem_slow(alone, ratio, start):
     with pytest.MonkeyPatch.context() as patch:
@@ -82,7 +82,7 @@ def test_threads_that_come_late_do_not_make_one_thread_seem_slow(alone, ratio, s
 
 
 @given(alone=TIMES, ratio=st.floats(1.2, 1000), idle=st.booleans())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_trials_in_vain_cost_a_hundredth_of_the_time(alone, ratio, idle):
     with pytest.MonkeyPatch.context() as patch:
         simulation = Simulation(patch, idle=idle)

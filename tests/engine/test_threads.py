@@ -169,7 +169,7 @@ LAYERS = st.sampled_from(
     weighted=st.booleans(),
     several=st.integers(2, 5),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_training_gives_the_same_bits(
     all_threads, widths, layers, batch, rows, dtype, weighted, several
 ):

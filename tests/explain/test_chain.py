@@ -73,7 +73,7 @@ def test_every_loss(loss):
 
 
 @given(data=st.data(), rows=st.integers(1, 4), depth=st.integers(1, 6))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_networks_of_any_depth_and_any_order_of_merging(data, rows, depth):
     same_size = [layer for layer in LAYERS if not isinstance(layer, cr.Flatten | cr.GLU)]
     layers = data.draw(st.lists(st.sampled_from(same_size), min_size=depth, max_size=depth))

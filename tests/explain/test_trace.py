@@ -66,7 +66,7 @@ def test_paths_of_every_layer_add_up_to_the_gradient(layer, merge):
 
 
 @given(data=st.data(), rows=st.integers(1, 3), top=st.integers(1, 40), merge=st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_largest_paths_are_those_of_an_enumeration(data, rows, top, merge):
     activations = [cr.ReLU(), cr.GELU(), cr.Softmax(), cr.Identity()]
     sizes = data.draw(st.lists(st.integers(1, 4), min_size=2, max_size=4))

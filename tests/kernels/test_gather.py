@@ -68,7 +68,7 @@ def test_the_door_lets_in_what_compiled_code_converts():
     assert {np.dtype(name) for name in conversion.ELEMENTS} == GATHERED
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.data())
 def test_gathered_rows_have_the_bits_of_converted_ones(data):
     rows, columns = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 200))
@@ -90,7 +90,7 @@ def test_gathered_rows_have_the_bits_of_converted_ones(data):
         )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_targets_and_weights_of_each_row_the_last_too(data):
     rows, columns = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 20))

@@ -43,7 +43,7 @@ def assert_product(c, left, right, start=0.0, floor=-np.inf):
 @example(m=1, k=784, n=1, dtype=np.float64, bias=True, relu=False)
 @example(m=1, k=9, n=97, dtype=np.float32, bias=True, relu=False)
 @example(m=13, k=130, n=50, dtype=np.float32, bias=True, relu=True)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_multiply(m, k, n, dtype, bias, relu):
     rng = np.random.default_rng(m * k * n)
     a, b = random(rng, (m, k), dtype), random(rng, (k, n), dtype)
@@ -59,7 +59,7 @@ def test_multiply(m, k, n, dtype, bias, relu):
 @example(m=1, k=784, n=1, dtype=np.float64)
 @example(m=40, k=64, n=50, dtype=np.float32)
 @example(m=50, k=700, n=600, dtype=np.float32)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_products_are_added_to_what_is_there(m, k, n, dtype):
     rng = np.random.default_rng(m * k * n)
     a, b, before = (random(rng, shape, dtype) for shape in ((m, k), (k, n), (m, n)))
@@ -75,7 +75,7 @@ def test_products_are_added_to_what_is_there(m, k, n, dtype):
 @given(m=SIZES, k=SIZES, n=SIZES, dtype=DTYPES, cut=st.integers(0, 140))
 @example(m=40, k=64, n=10, dtype=np.float32, cut=8)
 @example(m=40, k=64, n=50, dtype=np.float32, cut=16)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_multiply_transposed_in_two_parts(m, k, n, dtype, cut):
     rng = np.random.default_rng(m * k * n)
     a, b = random(rng, (k, m), dtype), random(rng, (k, n), dtype)
@@ -92,7 +92,7 @@ def test_multiply_transposed_in_two_parts(m, k, n, dtype, cut):
 
 
 @given(m=SIZES, k=SIZES, n=SIZES, dtype=DTYPES, cut=st.integers(1, 140))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_multiply_by_transposed_in_two_parts(m, k, n, dtype, cut):
     rng = np.random.default_rng(m * k * n)
     a, b = random(rng, (m, k), dtype), random(rng, (n, k), dtype)
@@ -126,7 +126,7 @@ def test_factors_too_large_for_the_cache(m, k, n, dtype):
 
 
 @given(rows=st.integers(1, 40), columns=SIZES, dtype=DTYPES)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_sums_of_columns(rows, columns, dtype):
     dy = random(np.random.default_rng(rows), (rows, columns), dtype)
     db = np.full(columns, np.nan, dtype)

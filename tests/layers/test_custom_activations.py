@@ -203,7 +203,7 @@ ANALYTIC = {
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ANALYTIC)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.floats(-20, 20, width=32), min_size=1, max_size=8), st.integers(-9, 0))
 def test_a_complex_step_is_exact(name, dtype, x, exponent):
     f, df = ANALYTIC[name]

@@ -138,7 +138,7 @@ def d_outputs(net, x):
 
 
 @given(net=networks())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_outputs_and_gradients_are_those_of_numpy(net):
     x = batch((ROWS, WIDTH))
     parameters = {name: view.copy() for name, view in net.parameters().items()}
@@ -161,7 +161,7 @@ def test_outputs_and_gradients_are_those_of_numpy(net):
 
 
 @given(net=networks(), data=st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_every_way_to_run_a_graph_gives_the_same(all_threads, net, data):
     x = batch((20, WIDTH))
     d_out = one_or_tuple(d_outputs(net, x))
@@ -193,7 +193,7 @@ def test_every_way_to_run_a_graph_gives_the_same(all_threads, net, data):
 
 
 @given(net=networks())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_training_with_any_number_of_threads_gives_the_same_bits(all_threads, net):
     x = batch((30, WIDTH))
     y = d_outputs(net, x)
@@ -216,7 +216,7 @@ def rebuilt(net):
 
 
 @given(net=networks())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_plan_that_keeps_everything_has_every_gradient(net):
     """... and none is overwritten before all that is added to it has come."""
     x = batch((ROWS, WIDTH))

@@ -75,7 +75,7 @@ def validated(loss, y, *validation, **options):
 
 
 @pytest.mark.parametrize("kind", LOSSES)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(weights=st.lists(st.integers(0, 3), min_size=50, max_size=50).filter(any))
 def test_a_weight_of_the_validation_counts_a_row_so_often(kind, weights):
     loss, y = LOSSES[kind]

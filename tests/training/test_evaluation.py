@@ -95,7 +95,7 @@ def assume_moderate(net, loss, X, y):
     rows=st.integers(1, 40),
     batch=st.integers(1, 24),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_validation_is_the_loss_of_the_predictions(
     all_threads, elements, loss, threads, dtype, rows, batch
 ):
@@ -124,7 +124,7 @@ def test_validation_is_the_loss_of_the_predictions(
     threads=st.integers(1, 3),
     batch=st.integers(1, 24),
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_validation_of_several_outputs(all_threads, branches, losses, threads, batch):
     rng = np.random.default_rng(0)
     heads = [

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from chainrule.autodiff.hessian_product import hessian_product, repeat_hessian_product
 from chainrule.autodiff.machines import blocks, borrowed
 from chainrule.autodiff.mean import BlockMean
+from chainrule.autodiff.output_curvature import OutputCurvature
 from chainrule.autodiff.plans import plain_plan, tangent_plan
 from chainrule.autodiff.validation import (
     PARAMS,
     Wrt,
-    X,
     check_loss,
     directions_of,
     flat_vector,
@@ -23,14 +23,10 @@ from chainrule.autodiff.validation import (
     packed,
     parameter_vector,
 )
-from chainrule.engine.backends import is_compiled
-from chainrule.engine.binding import code_of
-from chainrule.engine.machine import Machine
 from chainrule.kernels.context import Phase
 from chainrule.losses import Loss
 from chainrule.models.data_set import DataSet
 from chainrule.models.sequential import Sequential
-from chainrule.operations.operation import Function, function
 from chainrule.plan import Tensor
 from chainrule.utils.arrays import FloatArray
 
@@ -87,6 +83,11 @@ def hvp(
     array([18.])
     """
     check_loss(net, loss)
+    if sample_weight is None and type(x) is np.ndarray and isinstance(wrt, str):
+        at = net.params if params is None else params
+        found = repeat_hessian_product(net, loss, at, x, y, {wrt: vector})
+        if found is not None:
+            return found[wrt]
     at = parameter_vector(net, params)
     batch = DataSet.checked(net, loss, x, y, sample_weight, ("x", "y"))
     directions = directions_of(net, vector, "vector", wrt, batch.inputs.shape)
@@ -246,45 +247,6 @@ def fisher_vp(
     )
 
 
-def hessian_product(
-    net: Sequential,
-    loss: Loss,
-    batch: DataSet,
-    params: FloatArray,
-    directions: dict[str, FloatArray],
-) -> dict[str, FloatArray]:
-    """Return the Hessian by what ``directions`` names, times the directions."""
-    mean = BlockMean(net, batch, tuple(directions))
-    options = {
-        "loss": loss,
-        "parameters_change": PARAMS in directions,
-        "by_x": X in directions,
-        "backward": True,
-    }
-    for block in blocks(batch.rows, loss):
-        rows = block.stop - block.start
-        with borrowed(net, tangent_plan, batch.inputs.shape[1:], rows, **options) as machine:
-            if X in directions:
-                machine.rows_at("seed", rows)[...] = directions[X][block]
-            order, losses = np.arange(block.start, block.stop), machine.losses_for(1)
-            direction, results = directions.get(PARAMS), machine.results(losses=losses)
-            vectors = machine.vectors(params, direction=direction)
-            machine.run(Phase.FORWARD, order, vectors, batch.record, results)
-            # The loss's directional derivative is gradient . d_output; it is differentiated next.
-            outputs = len(machine.plan.heads) // 2
-            for head in range(outputs):
-                gradient = machine.rows_at("d_output", rows, head)
-                machine.rows_at("d_output", rows, outputs + head)[...] = gradient
-                tangent = machine.rows_at("output", rows, outputs + head)
-                curve_output(net, machine, head, batch, block, losses[0, 0], tangent)
-            grads = mean.parameter_buffer()
-            phases = Phase.BACKWARD | (Phase.INPUT_GRADIENT if X in directions else 0)
-            vectors = machine.vectors(params, direction=direction, grads=grads)
-            machine.run(phases, order, vectors)
-            mean.add(block, losses[0], grads, machine.rows_at("d_input", rows))
-    return mean.gradients()
-
-
 def _output_curvature_product(
     net: Sequential,
     loss: Loss,
@@ -315,95 +277,14 @@ def _output_curvature_product(
             outputs = len(machine.plan.heads)
             for head in range(outputs):
                 tangent = forward.rows_at("output", rows, outputs + head)
-                total = curve_output(
-                    net, machine, head, batch, block, losses[0, 0], tangent, fisher
-                )
+                curve = OutputCurvature(net, machine, head, tangent, fisher)
+                weights = None if batch.weights is None else batch.weights[block]
+                total = curve(batch.targets.values[head][block], weights, losses[0, 0])
             losses[0, 0] = total
             grads = mean.parameter_buffer()
             machine.run(Phase.BACKWARD, order, machine.vectors(params, grads=grads))
             mean.add(block, losses[0], grads, machine.rows_at("d_input", rows))
     return mean.gradients()[PARAMS]
-
-
-def curve_output(
-    net: Sequential,
-    machine: Machine,
-    number: int,
-    batch: DataSet,
-    block: slice,
-    total: float,
-    tangent: FloatArray,
-    fisher: bool = False,
-) -> float:
-    """Replace the loss's gradient by an output by its derivative along the output's tangent.
-
-    Returns the block's weight: ``total``, or what it is on average over the targets.
-    """
-    head, rows = machine.plan.heads[number], len(tangent)
-    loss, factor = head.loss, head.loss_weight
-    curvature = None if loss is None else loss.curvature
-    row_weight = None if loss is None else loss.row_weight
-    if loss is not None and fisher and loss.fisher is not None:
-        curvature, information = loss.fisher(head.numbers)
-        row_weight = loss.fisher_row_weight
-        factor *= information
-    if loss is None or curvature is None:
-        raise NotImplementedError(
-            "the second derivative of a custom loss is not known, only its gradient: it has no "
-            "curvature."
-        )
-    of_row = head.output.shape if loss.of_user else (head.output.size,)
-    d_gradient = machine.rows_at("d_output", rows, number).reshape(rows, *of_row)
-    given: dict[str, Any] = {
-        "output": machine.rows_at("output", rows, number).reshape(rows, *of_row),
-        "weight": np.ones(rows, net.dtype)
-        if batch.weights is None
-        else batch.weights[block].copy(),
-        "total": total,
-        "direction": tangent.reshape(rows, *of_row),
-        "d_gradient": d_gradient,
-        **{name: _array_or_number(value, net.dtype) for name, value in head.numbers.items()},
-    }
-    target = batch.targets.values[number][block].copy()
-    if head.takes_labels:
-        given["label"] = target
-    else:
-        shape = head.target_shape if loss.of_user and head.target_shape else (head.target_size,)
-        given["target"] = target.reshape(rows, *shape)
-    if row_weight is not None:
-        _call(row_weight, given, net.backend)
-        weight = float(given["weight"].sum(dtype=np.float64))
-        if sum(other.loss is not None for other in machine.plan.heads) > 1:  # as the plan has it
-            given["weight"] *= total / weight if weight > 0 else 0.0
-        else:
-            given["total"] = weight
-    _call(curvature, given, net.backend)
-    if loss.of_user:
-        from chainrule.kernels.loss import weigh_gradients  # loads Numba
-
-        given["d_output"] = d_gradient.reshape(rows, -1)
-        _call(function(weigh_gradients), given, net.backend)
-    if factor != 1.0:
-        d_gradient *= factor
-    return float(given["total"])
-
-
-def _call(code: Function, given: Mapping[str, Any], backend: str) -> None:
-    called = code_of(code, backend)
-    if code.label and code.can_compile and is_compiled(backend):
-        from chainrule.kernels.compilation import compiled_for_python  # loads Numba
-
-        called = compiled_for_python(code.code)
-    try:
-        called(*(given[name] for name in code.names))
-    except Exception as error:
-        if code.label:
-            error.add_note(f"It was raised in {code.label}.")
-        raise
-
-
-def _array_or_number(value: float | tuple[float, ...], dtype: np.dtype) -> Any:
-    return np.array(value, dtype) if isinstance(value, tuple) else value
 
 
 def _any_targets(net: Sequential, loss: Loss, inputs: NDArray[Any]) -> Any:

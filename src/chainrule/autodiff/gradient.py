@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.autodiff.machines import (
-    MOST_BYTES,
-    MOST_ROWS,
-    blocks,
-    borrowed,
-    put_back,
-    return_with,
-    take,
-)
+from chainrule.autodiff.machines import MOST_ROWS, blocks, borrowed
 from chainrule.autodiff.mean import BlockMean
 from chainrule.autodiff.plans import plain_plan
+from chainrule.autodiff.repetition import Prepared, prepare, repeat
 from chainrule.autodiff.validation import (
     PARAMS,
     Wrt,
@@ -28,10 +21,8 @@ from chainrule.autodiff.validation import (
     packed,
     parameter_vector,
 )
-from chainrule.engine.backends import threads_for
 from chainrule.engine.batch_run import BatchRun
 from chainrule.engine.machine import Machine
-from chainrule.engine.pool import MachinePool
 from chainrule.engine.records import NOTHING, Vectors
 from chainrule.kernels.context import Phase
 from chainrule.losses import Loss, OutputLoss
@@ -39,8 +30,6 @@ from chainrule.losses.loss import TargetCheck
 from chainrule.models.data_set import DataSet
 from chainrule.models.sequential import Sequential
 from chainrule.utils.arrays import FloatArray, is_ready
-
-MOST_SHAPES = 4  # of batches that a function is prepared for
 
 
 def value_and_grad(
@@ -83,54 +72,47 @@ def value_and_grad(
     """
     check_loss(net, loss)
     names = names_of(wrt)
-    prepared: MachinePool[_Gradient] = MachinePool(MOST_SHAPES, MOST_BYTES)
-    latest: Hashable = None  # key of the batch that was not prepared for
 
     def evaluate(
         params: ArrayLike, x: ArrayLike, y: Any, sample_weight: ArrayLike | None = None
     ) -> tuple[float, Any]:
-        nonlocal latest
-        key = (x.shape if type(x) is np.ndarray else None), threads_for(net.backend)
-        kept = prepared.take(key) if sample_weight is None else None
-        if kept is not None:
-            result = kept(params, x, y)
-            prepared.put_back(key, kept)
+        if sample_weight is None and type(x) is np.ndarray:
+            result = repeat(net, _Gradient, x.shape, (loss, names), params, x, y)
             if result is not None:
                 return result[0], packed(wrt, result[1])
         vector = parameter_vector(net, params)
         batch = DataSet.checked(net, loss, x, y, sample_weight, ("x", "y"))
         value, gradients = gradient(net, loss, batch, vector, names)
-        if key == latest:
-            made = _Gradient.prepare(net, loss, batch.inputs.shape, names)
-            if made is not None:
-                prepared.put_back(key, made)
-        latest = key
+        if isinstance(loss, OutputLoss) and batch.rows <= MOST_ROWS:
+            shape, options = batch.inputs.shape, (loss, names)
+            prepare(net, _Gradient, shape, options, plain_plan, loss=loss, retain=False)
         return value, packed(wrt, gradients)
 
     return evaluate
 
 
-class _Gradient:
+class _Gradient(Prepared):
     """The loss and its gradient for batches of one shape, for loops in Python.
 
     Parameters
     ----------
-    loss : OutputLoss
-    shape : of the batch.
-    names : what to differentiate by.
     machine : Machine
-    parameters : the shape of the vector of parameters.
+    net : Sequential
+    shape : of the batch.
+    loss : OutputLoss
+    names : what to differentiate by.
     """
 
     def __init__(
         self,
-        loss: OutputLoss,
-        shape: tuple[int, ...],
-        names: tuple[str, ...],
         machine: Machine,
-        parameters: tuple[int, ...],
+        net: Sequential,
+        shape: tuple[int, ...],
+        loss: OutputLoss,
+        names: tuple[str, ...],
     ) -> None:
-        self._machine, self._parameters = machine, parameters
+        super().__init__(machine)
+        self._parameters = net.params.shape
         self._by_params, self._by_x = PARAMS in names, X in names
         phases = Phase.FORWARD | Phase.BACKWARD | (Phase.INPUT_GRADIENT if self._by_x else 0)
         self._run = BatchRun(machine.prepare_run(phases), shape)
@@ -138,38 +120,12 @@ class _Gradient:
         self._check_target = TargetCheck(loss, output_shape, machine.dtype)
         self._d_input = machine.rows_at("d_input", shape[0])
 
-    @classmethod
-    def prepare(
-        cls, net: Sequential, loss: Loss, shape: tuple[int, ...], names: tuple[str, ...]
-    ) -> _Gradient | None:
-        """Return it, with a machine that the network's pool gets back; None if it is no use."""
-        if not isinstance(loss, OutputLoss) or net.takes_codes or shape[0] > MOST_ROWS:
-            return None
-        key, machine = take(net, plain_plan, shape[1:], shape[0], loss=loss, retain=False)
-        if not BatchRun.can_use(machine):
-            put_back(net, key, machine)
-            return None
-        made = cls(loss, shape, names, machine, net.params.shape)
-        return_with(made, net, key, machine)
-        return made
-
-    @property
-    def usable(self) -> bool:
-        return self._machine.usable
-
-    @property
-    def arena(self) -> FloatArray:
-        return self._machine.arena
-
     def __call__(self, params: Any, x: Any, y: Any) -> tuple[float, dict[str, FloatArray]] | None:
-        """Return the loss, and its gradients by name; None where a closer look is needed."""
-        run, dtype = self._run, self._machine.dtype
-        if not run.takes(x):
+        """Return the loss, and its gradients by name."""
+        run, dtype = self._run, self.machine.dtype
+        if not run.takes(x) or not is_ready(params, dtype) or params.shape != self._parameters:
             return None
-        if not is_ready(params, dtype) or params.shape != self._parameters:
-            return None
-        gradients = {}
-        nothing = NOTHING[dtype].vector
+        gradients, nothing = {}, NOTHING[dtype].vector
         grads = nothing
         if self._by_params:
             gradients[PARAMS] = grads = np.zeros(self._parameters, dtype)

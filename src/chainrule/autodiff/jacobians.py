@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.autodiff.machines import blocks, borrowed
 from chainrule.autodiff.plans import plain_plan, tangent_plan
+from chainrule.autodiff.repetition import Prepared, prepare, repeat
 from chainrule.autodiff.sample_gradients import SampleGradients
 from chainrule.autodiff.validation import (
     PARAMS,
@@ -19,11 +20,12 @@ from chainrule.autodiff.validation import (
     one_or_tuple,
     parameter_vector,
 )
+from chainrule.engine.batch_run import BatchRun
 from chainrule.engine.machine import Machine
-from chainrule.engine.records import make_data
-from chainrule.kernels.context import Phase
+from chainrule.engine.records import Vectors, make_data
+from chainrule.kernels.context import NOT_FINITE, Phase
 from chainrule.models.sequential import Sequential, check_network
-from chainrule.utils.arrays import FloatArray
+from chainrule.utils.arrays import FloatArray, is_ready
 
 
 def jacobian(
@@ -68,6 +70,12 @@ def jacobian(
     if not isinstance(wrt, str):
         raise ValueError(f'wrt must be "params" or "x", not {wrt!r}.')
     names_of(wrt)
+    if type(x) is np.ndarray:
+        at = net.params if params is None else params
+        for kind in (_ForwardMode, _BackwardMode):
+            found = repeat(net, kind, x.shape, (wrt,), at, x)
+            if found is not None:
+                return found
     vector = parameter_vector(net, params)
     inputs = net.check_input(x, "x")
     rows, shape = len(inputs), inputs.shape[1:]
@@ -86,9 +94,111 @@ def jacobian(
             _forward(net, inputs[block], vector, parts, len(steps))
         else:
             _back_to_input(net, inputs[block], vector, parts)
+    if is_forward_mode and wrt == X:
+        options = {"parameters_change": False, "by_x": True, "retain": True}
+        prepare(net, _ForwardMode, inputs.shape, (wrt,), tangent_plan, **options)
+    elif wrt == X or rows == 1:
+        prepare(net, _BackwardMode, inputs.shape, (wrt,), plain_plan, loss=None, retain=True)
     return one_or_tuple(
         [r.reshape(rows, *s, *of_each) for r, s in zip(results, shapes, strict=True)]
     )
+
+
+class _Prepared(Prepared):
+    """Jacobians for batches of one shape, for loops in Python.
+
+    Parameters
+    ----------
+    machine : Machine
+    net : Sequential
+    shape : of the batch.
+    wrt : "params" or "x"
+    """
+
+    def __init__(self, machine: Machine, net: Sequential, shape: tuple[int, ...], wrt: str) -> None:
+        super().__init__(machine)
+        rows, of_each = shape[0], shape[1:] if wrt == X else net.params.shape
+        self._rows, self._parameters = rows, net.params.shape
+        self._forward = BatchRun(machine.prepare_run(Phase.FORWARD), shape)
+        self._shapes = [(rows, *of_row, *of_each) for of_row in net.output_shapes(shape[1:])]
+        sizes = [prod(of_row) for of_row in net.output_shapes(shape[1:])]
+        self._matrices = [(rows, size, prod(of_each)) for size in sizes]
+
+    def __call__(self, params: Any, x: Any) -> Any:
+        """Return the Jacobian, or a tuple of them."""
+        dtype = self.machine.dtype
+        if not is_ready(params, dtype) or params.shape != self._parameters:
+            return None
+        if not self._forward.takes(x):
+            return None
+        results = [np.zeros(shape, dtype) for shape in self._matrices]
+        if not self._fill(self.machine.vectors(params), x, results):
+            return None
+        return one_or_tuple(
+            [r.reshape(shape) for r, shape in zip(results, self._shapes, strict=True)]
+        )
+
+    def _fill(self, vectors: Vectors, x: FloatArray, results: list[FloatArray]) -> bool:
+        """Fill in the matrices of shape (rows, output, wrt); False if x is not finite."""
+        raise NotImplementedError
+
+
+class _ForwardMode(_Prepared):
+    """By the input, with a forward pass for each of its elements."""
+
+    def __init__(self, machine: Machine, net: Sequential, shape: tuple[int, ...], wrt: str) -> None:
+        super().__init__(machine, net, shape, wrt)
+        steps = len(net.lower(shape[1:])[0].steps)
+        self._tangents = BatchRun(machine.prepare_run(Phase.PREDICT, first_step=steps), shape)
+        self._seed = machine.rows_at("seed", shape[0]).reshape(shape[0], -1)
+        self._unit_vectors = np.eye(self._seed.shape[1], dtype=machine.dtype)
+        heads = len(self._shapes)
+        tangents = (machine.rows_at("output", shape[0], heads + head) for head in range(heads))
+        self._outputs = [tangent.reshape(shape[0], -1) for tangent in tangents]
+
+    def _fill(self, vectors: Vectors, x: FloatArray, results: list[FloatArray]) -> bool:
+        for i, unit_vector in enumerate(self._unit_vectors):
+            self._seed[...] = unit_vector
+            if i > 0:
+                self._tangents(vectors)
+            elif self._forward(vectors, x) == NOT_FINITE:
+                return False
+            for result, output in zip(results, self._outputs, strict=True):
+                result[:, :, i] = output
+        return True
+
+
+class _BackwardMode(_Prepared):
+    """By the input, or by the parameters for one row, with a backward pass for each output."""
+
+    def __init__(self, machine: Machine, net: Sequential, shape: tuple[int, ...], wrt: str) -> None:
+        super().__init__(machine, net, shape, wrt)
+        rows = self._rows
+        self._by_x = wrt == X
+        phases = Phase.BACKWARD | (Phase.INPUT_GRADIENT if self._by_x else 0)
+        self._backward = BatchRun(machine.prepare_run(phases), shape)
+        heads = range(len(self._shapes))
+        self._d_outputs = [machine.rows_at("d_output", rows, i).reshape(rows, -1) for i in heads]
+        self._unit_vectors = [np.eye(d.shape[1], dtype=machine.dtype) for d in self._d_outputs]
+        self._d_input = machine.rows_at("d_input", rows).reshape(rows, -1)
+
+    def _fill(self, vectors: Vectors, x: FloatArray, results: list[FloatArray]) -> bool:
+        if self._forward(vectors, x) == NOT_FINITE:
+            return False
+        for result, d_output, units in zip(
+            results, self._d_outputs, self._unit_vectors, strict=True
+        ):
+            for i, unit_vector in enumerate(units):
+                for other in self._d_outputs:
+                    other[...] = 0
+                d_output[...] = unit_vector
+                if self._by_x:
+                    self._backward(vectors)
+                    result[:, i] = self._d_input
+                else:
+                    params, direction, _, average = vectors
+                    self._backward(Vectors(params, direction, result[0, i], average))
+        return True
 
 
 def _forward(

@@ -50,6 +50,7 @@ class BatchRun:
     @staticmethod
     def can_use(machine: Machine) -> bool:
         """Tell whether one thread does the machine's work, and none of it in Python."""
+        machine.prepare()  # before that, it is not known
         return machine.plan.threads == 1 and not machine.needs_arrays
 
     def takes(self, x: Any) -> TypeGuard[Array]:

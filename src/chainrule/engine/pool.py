@@ -44,6 +44,9 @@ class MachinePool(Generic[M]):
         """Leave the machines out: they contain addresses of this process."""
         return self.__dict__ | {"_machines": {}}
 
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._machines
+
     def take(self, key: Hashable) -> M | None:
         """Remove a machine from the pool and return it; None if there is none."""
         return self._machines.pop(key, None)

@@ -49,7 +49,7 @@ def assert_same(one, other, rtol=1e-7):
 
 @over_solvers
 @over_problems
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(counts=any_weights)
 def test_a_weight_of_two_is_two_rows_and_one_of_zero_is_none(problem, solver, counts):
     counts[:3] = [1, 2, 1]  # each class is there
@@ -109,7 +109,7 @@ def test_balanced_is_what_scikit_learn_computes(problem, solver, weighted):
 
 
 @over_solvers
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(counts=any_weights)
 def test_balanced_counts_weights_as_rows(solver, counts):
     counts[:3] = [1, 2, 1]

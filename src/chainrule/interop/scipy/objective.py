@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.autodiff.curvature import hessian_product
+from chainrule.autodiff.hessian_product import hessian_product
 from chainrule.autodiff.jacobians import jacobian
 from chainrule.autodiff.validation import PARAMS, check_loss, flat_vector
 from chainrule.engine.backends import threads_for

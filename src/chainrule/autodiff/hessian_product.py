@@ -1,0 +1,155 @@
+"""The loss's Hessian times a vector, without the Hessian."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.autodiff.machines import MOST_ROWS, blocks, borrowed
+from chainrule.autodiff.mean import BlockMean
+from chainrule.autodiff.output_curvature import OutputCurvature
+from chainrule.autodiff.plans import tangent_plan
+from chainrule.autodiff.repetition import Prepared, prepare, repeat
+from chainrule.autodiff.validation import PARAMS, X
+from chainrule.engine.batch_run import BatchRun
+from chainrule.engine.machine import Machine
+from chainrule.engine.records import NOTHING, Vectors
+from chainrule.kernels.context import NOT_FINITE, Phase
+from chainrule.losses import Loss, OutputLoss
+from chainrule.losses.loss import TargetCheck
+from chainrule.models.data_set import DataSet
+from chainrule.models.sequential import Sequential
+from chainrule.utils.arrays import FloatArray, is_ready
+
+
+def hessian_product(
+    net: Sequential,
+    loss: Loss,
+    batch: DataSet,
+    params: FloatArray,
+    directions: dict[str, FloatArray],
+) -> dict[str, FloatArray]:
+    """Return the Hessian by what ``directions`` names, times the directions."""
+    names = tuple(directions)
+    if batch.weights is None and isinstance(loss, OutputLoss) and batch.rows <= MOST_ROWS:
+        plan_options = _plan_options(loss, names)
+        shape, key = batch.inputs.shape, (loss, names)
+        prepare(net, _HessianProduct, shape, key, tangent_plan, **plan_options)
+        found = repeat_hessian_product(net, loss, params, batch.inputs, batch.targets.y, directions)
+        if found is not None:
+            return found
+    mean, phases = BlockMean(net, batch, names), _backward_phases(names)
+    for block in blocks(batch.rows, loss):
+        rows, options = block.stop - block.start, _plan_options(loss, names)
+        with borrowed(net, tangent_plan, batch.inputs.shape[1:], rows, **options) as machine:
+            if X in directions:
+                machine.rows_at("seed", rows)[...] = directions[X][block]
+            order, losses = np.arange(block.start, block.stop), machine.losses_for(1)
+            direction, results = directions.get(PARAMS), machine.results(losses=losses)
+            vectors = machine.vectors(params, direction=direction)
+            machine.run(Phase.FORWARD, order, vectors, batch.record, results)
+            # The loss's directional derivative is gradient . d_output; it is differentiated next.
+            outputs = len(machine.plan.heads) // 2
+            for head in range(outputs):
+                gradient = machine.rows_at("d_output", rows, head)
+                machine.rows_at("d_output", rows, outputs + head)[...] = gradient
+                tangent = machine.rows_at("output", rows, outputs + head)
+                weights = None if batch.weights is None else batch.weights[block]
+                target = batch.targets.values[head][block]
+                OutputCurvature(net, machine, head, tangent)(target, weights, losses[0, 0])
+            grads = mean.parameter_buffer()
+            vectors = machine.vectors(params, direction=direction, grads=grads)
+            machine.run(phases, order, vectors)
+            mean.add(block, losses[0], grads, machine.rows_at("d_input", rows))
+    return mean.gradients()
+
+
+def _plan_options(loss: Loss, names: tuple[str, ...]) -> dict[str, Any]:
+    by = {"parameters_change": PARAMS in names, "by_x": X in names}
+    return {"loss": loss, "backward": True} | by
+
+
+def _backward_phases(names: tuple[str, ...]) -> int:
+    return Phase.BACKWARD | (Phase.INPUT_GRADIENT if X in names else 0)
+
+
+def repeat_hessian_product(
+    net: Sequential,
+    loss: Loss,
+    params: Any,
+    x: NDArray[Any],
+    y: Any,
+    directions: dict[str, Any],
+) -> dict[str, FloatArray] | None:
+    """Return the same for arguments that were not checked; None unless they are prepared for."""
+    options = loss, tuple(directions)
+    found: dict[str, FloatArray] | None = repeat(
+        net, _HessianProduct, x.shape, options, params, x, y, directions
+    )
+    return found
+
+
+class _HessianProduct(Prepared):
+    """The product for batches of one shape without weights, for loops in Python.
+
+    Parameters
+    ----------
+    machine : Machine
+    net : Sequential
+    shape : of the batch.
+    loss : OutputLoss
+    names : by what to differentiate.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        net: Sequential,
+        shape: tuple[int, ...],
+        loss: OutputLoss,
+        names: tuple[str, ...],
+    ) -> None:
+        super().__init__(machine)
+        rows = shape[0]
+        self._shapes = {PARAMS: net.params.shape, X: shape}
+        self._forward = BatchRun(machine.prepare_run(Phase.FORWARD), shape)
+        self._backward = BatchRun(machine.prepare_run(_backward_phases(names)), shape)
+        self._d_output, self._d_tangent = (machine.rows_at("d_output", rows, i) for i in (0, 1))
+        self._curve = OutputCurvature(net, machine, 0, machine.rows_at("output", rows, 1))
+        self._by_x = X in names
+        self._seed = machine.rows_at("seed", rows) if self._by_x else self._d_output
+        self._d_input = machine.rows_at("d_input", rows)
+        output_shape = rows, *machine.plan.output_shapes[0]
+        self._check_target = TargetCheck(loss, output_shape, machine.dtype)
+
+    def __call__(
+        self, params: Any, x: Any, y: Any, directions: dict[str, Any]
+    ) -> dict[str, FloatArray] | None:
+        """Return the products by name."""
+        run, dtype = self._forward, self.machine.dtype
+        if not run.takes(x) or not is_ready(params, dtype) or params.shape != self._shapes[PARAMS]:
+            return None
+        for name, direction in directions.items():
+            if not is_ready(direction, dtype) or direction.shape != self._shapes[name]:
+                return None
+        nothing = NOTHING[dtype].vector
+        along, grads, found = directions.get(PARAMS), nothing, {}
+        if along is None:
+            along = self.machine.vectors(params).direction
+        else:
+            found[PARAMS] = grads = np.zeros(params.shape, dtype)
+        if self._by_x:
+            self._seed[...] = directions[X]
+        vectors = Vectors(params, along, grads, nothing)
+        targets = self._check_target(y)
+        if run(vectors, x, *targets) == NOT_FINITE:
+            return None
+        self._d_tangent[...] = self._d_output
+        (target,) = (values for values in targets if values is not None)
+        self._curve(target, None, run.losses.item(0))
+        self._backward(vectors)
+        if self._by_x:
+            found[X] = self._d_input.copy()
+        return found
