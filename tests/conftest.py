@@ -55,7 +55,7 @@ def checked_run():
 def _layout(kind):
     """Return a type with arrays that may be written into: compiled code is the same for others."""
     if isinstance(kind, numba.types.BaseTuple):
-        return getattr(kind, "instance_class", tuple), [*map(_layout, kind)]
+        return [*map(_layout, kind)]
     return kind.copy(readonly=False) if isinstance(kind, numba.types.Array) else kind
 
 

@@ -51,11 +51,10 @@ class Chainrule(Implementation):
         return value
 
     def gradient(self, times):
+        evaluate = cr.value_and_grad(self.network, self.workload.loss)
         for _ in range(times):
-            output = self.network.forward(self.X)
-            value, d_output = self.workload.loss(output, self.y)
-            self.network.backward(d_output)
-        return [value, float(np.linalg.norm(self.network.grads))]
+            value, gradient = evaluate(self.network.params, self.X, self.y)
+        return [value, float(np.linalg.norm(gradient))]
 
 
 class ChainruleStep(Chainrule):
