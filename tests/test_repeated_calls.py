@@ -75,23 +75,24 @@ def is_same(one, other):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("layers", LAYERS)
 def test_steps_by_hand_are_the_same_to_the_bit(layers, dtype):
-    """A view of every second row is no batch that is prepared for; its values are the same."""
+    """A list is no batch that is prepared for, rows that lie apart are; the values are the same."""
     loss = loss_of(layers)
-    nets = [network(layers, dtype) for _ in range(3)]
+    nets = [network(layers, dtype) for _ in range(4)]
     optimizers = [cr.Adam(lr=0.01) for _ in nets]
-    step = cr.train_step(nets[2], loss, optimizers[2])
+    step = cr.train_step(nets[3], loss, optimizers[3])
     for i in range(4):
         x, y = batch(layers, dtype, seed=i)
         y = targets_of(layers, y)
-        apart = np.repeat(x, 2, axis=0)[::2]
+        given = x, x.tolist(), np.repeat(x, 2, axis=0)[::2]
         results = [
-            passes(net, loss, optimizer, given, y)
-            for net, optimizer, given in zip(nets[:2], optimizers[:2], (x, apart), strict=True)
+            passes(*each, y)
+            for each in zip(nets[:3], [loss] * 3, optimizers[:3], given, strict=True)
         ]
         assert is_same(flat(results[0]), flat(results[1]))
+        assert is_same(flat(results[0]), flat(results[2]))
         exact = 1e-14 if layers == "branch" else 0  # the sum of two losses, in another order
         assert step(x, y) == pytest.approx(results[0][1], rel=exact, abs=0)
-        assert is_same(flat([net.values for net in nets[:1]]), flat([nets[2].values]))
+        assert is_same(flat([net.values for net in nets[:1]]), flat([nets[3].values]))
     x, _ = batch(layers, dtype)
     for net in nets:
         expected = net.copy().predict(x)
@@ -117,21 +118,38 @@ def derivatives(net, loss, x, y, vector):
 @pytest.mark.parametrize("rows", [1, ROWS])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("layers", ["dense", "branch", "matrix"])
-def test_derivatives_are_those_of_another_layout(layers, dtype, rows):
+def test_derivatives_are_those_of_lists(layers, dtype, rows):
     net, loss = network(layers, dtype), loss_of(layers)
     x, y = batch(layers, dtype, rows)
     y, vector = targets_of(layers, y), net.params.copy()
     calls = derivatives(net, loss, x, y, vector)
-    apart = derivatives(net, loss, np.repeat(x, 2, axis=0)[::2], y, np.repeat(vector, 2)[::2])
+    by_lists = derivatives(net, loss, x.tolist(), y, vector.tolist())
     for name, call in calls.items():
         if layers == "branch" and name == "loss":
             continue
-        expected = flat(apart[name]())
+        expected = flat(by_lists[name]())
         for _ in range(3):
             found = flat(call())
             for one, other in zip(found, expected, strict=True):
                 tolerance = 1e-5 if dtype == "float32" else 1e-12
                 np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance, err_msg=name)
+
+
+@pytest.mark.parametrize("given", ["float16", "float32", "float64", "int8", "bool", "F"])
+def test_small_arrays_of_any_dtype_and_layout(given):
+    """They are converted as the long way does it, with the same error for what is too large."""
+    net, other = (network("dense", "float32") for _ in range(2))
+    x, y = (10 * array for array in batch("dense", "float64"))
+    x, y = (np.asfortranarray(a) if given == "F" else a.astype(given) for a in (x, y))
+    step, by_list = (cr.train_step(n, cr.MSELoss(), cr.SGD(lr=0.01)) for n in (net, other))
+    for _ in range(3):
+        assert step(x, y) == by_list(x.tolist(), y.tolist())
+        np.testing.assert_array_equal(net.predict(x), other.predict(x.tolist()))
+    if given == "float64":
+        with pytest.raises(
+            ValueError, match=r"x\[0, 0\] is inf \(1e\+39 does not fit into float32\)"
+        ):
+            step(np.full_like(x, 1e39), y)
 
 
 def test_results_are_arrays_of_their_own():

@@ -123,14 +123,15 @@ class _Gradient(Prepared):
     def __call__(self, params: Any, x: Any, y: Any) -> tuple[float, dict[str, FloatArray]] | None:
         """Return the loss, and its gradients by name."""
         run, dtype = self._run, self.machine.dtype
-        if not run.takes(x) or not is_ready(params, dtype) or params.shape != self._parameters:
+        batch = run.fitted(x)
+        if batch is None or not is_ready(params, dtype) or params.shape != self._parameters:
             return None
         gradients, nothing = {}, NOTHING[dtype].vector
         grads = nothing
         if self._by_params:
             gradients[PARAMS] = grads = np.zeros(self._parameters, dtype)
         vectors = Vectors(params, nothing, grads, nothing)
-        if run(vectors, x, *self._check_target(y)) != 1:
+        if run(vectors, batch, *self._check_target(y)) != 1:
             return None
         if self._by_x:
             gradients[X] = self._d_input.copy()

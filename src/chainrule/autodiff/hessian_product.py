@@ -129,7 +129,8 @@ class _HessianProduct(Prepared):
     ) -> dict[str, FloatArray] | None:
         """Return the products by name."""
         run, dtype = self._forward, self.machine.dtype
-        if not run.takes(x) or not is_ready(params, dtype) or params.shape != self._shapes[PARAMS]:
+        batch = run.fitted(x)
+        if batch is None or not is_ready(params, dtype) or params.shape != self._shapes[PARAMS]:
             return None
         for name, direction in directions.items():
             if not is_ready(direction, dtype) or direction.shape != self._shapes[name]:
@@ -144,7 +145,7 @@ class _HessianProduct(Prepared):
             self._seed[...] = directions[X]
         vectors = Vectors(params, along, grads, nothing)
         targets = self._check_target(y)
-        if run(vectors, x, *targets) == NOT_FINITE:
+        if run(vectors, batch, *targets) == NOT_FINITE:
             return None
         self._d_tangent[...] = self._d_output
         (target,) = (values for values in targets if values is not None)

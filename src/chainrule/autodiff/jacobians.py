@@ -129,10 +129,11 @@ class _Prepared(Prepared):
         dtype = self.machine.dtype
         if not is_ready(params, dtype) or params.shape != self._parameters:
             return None
-        if not self._forward.takes(x):
+        batch = self._forward.fitted(x)
+        if batch is None:
             return None
         results = [np.zeros(shape, dtype) for shape in self._matrices]
-        if not self._fill(self.machine.vectors(params), x, results):
+        if not self._fill(self.machine.vectors(params), batch, results):
             return None
         return one_or_tuple(
             [r.reshape(shape) for r, shape in zip(results, self._shapes, strict=True)]

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from chainrule.autodiff.machines import PlanMaker, put_back, take
 from chainrule.engine.backends import threads_for
 from chainrule.engine.batch_run import BatchRun
 from chainrule.engine.machine import Machine
-from chainrule.engine.pool import MachinePool
 from chainrule.models.sequential import Sequential
 from chainrule.utils.arrays import FloatArray
 
-MOST_PREPARED, MOST_BYTES = 16, 1 << 20  # in the pool of each network, and in an arena
+MOST_BYTES = 1 << 20  # in an arena
 
 Options = tuple[Hashable, ...]
 
@@ -54,7 +52,7 @@ def repeat(
     net: Sequential, kind: Kind, shape: tuple[int, ...], options: Options, *arguments: Any
 ) -> Any:
     """Return the result for a batch of a shape that is prepared for; None if it is not."""
-    pool, key = _pool_of(net), (kind, shape, threads_for(net.backend), *options)
+    pool, key = net.prepared, (kind, shape, threads_for(net.backend), *options)
     found = pool.take(key)
     if found is None:
         return None
@@ -72,7 +70,7 @@ def prepare(
     **plan_options: Any,
 ) -> None:
     """Prepare for further batches of this shape, unless their work is for threads or for Python."""
-    pool, key = _pool_of(net), (kind, shape, threads_for(net.backend), *options)
+    pool, key = net.prepared, (kind, shape, threads_for(net.backend), *options)
     if net.takes_codes or key in pool:
         return
     taken, machine = take(net, plan, shape[1:], shape[0], **plan_options)
@@ -80,13 +78,3 @@ def prepare(
         pool.put_back(key, kind(machine, net, shape, *options))
     else:
         put_back(net, taken, machine)
-
-
-_pools: WeakKeyDictionary[Sequential, MachinePool[Prepared]] = WeakKeyDictionary()
-
-
-def _pool_of(net: Sequential) -> MachinePool[Prepared]:
-    pool = _pools.get(net)
-    if pool is None:
-        pool = _pools[net] = MachinePool(MOST_PREPARED)
-    return pool

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from chainrule.engine.machine import NO_MASKS, Machine, PreparedRun
 from chainrule.engine.records import NOTHING, Array, Integers, Vectors
 from chainrule.engine.rows import BYTE, CODES
 from chainrule.kernels.context import NOT_FINITE, Phase
-from chainrule.utils.arrays import fits
+from chainrule.utils.arrays import fitted
 
 ONE_BATCH, FIRST_THREAD = (0, 1), 0
 
@@ -53,9 +53,9 @@ class BatchRun:
         machine.prepare()  # before that, it is not known
         return machine.plan.threads == 1 and not machine.needs_arrays
 
-    def takes(self, x: Any) -> TypeGuard[Array]:
-        """Tell whether ``x`` is such a batch; whether it is finite, compiled code looks."""
-        return fits(x, self._shape, self._dtype)
+    def fitted(self, x: Any) -> Array | None:
+        """Return ``x`` as a call takes it; None if it is no such batch, or needs a closer look."""
+        return fitted(x, self._shape, self._dtype)
 
     def __call__(
         self,
@@ -69,7 +69,7 @@ class BatchRun:
         lr: float = 0.0,
         masks: tuple[int, int] = NO_MASKS,
     ) -> int:
-        """Do it for a batch that it ``takes``; return 1, or 0 if the loss is not finite.
+        """Do it for a batch that is ``fitted``; return 1, or 0 if the loss is not finite.
 
         Or NOT_FINITE: ``x`` or the targets hold NaN or infinity, and nothing was done.
         """

@@ -244,8 +244,10 @@ class TargetCheck:
 
         The targets may hold NaN and infinity.
         """
-        if self._takes_any and arrays.fits(y, self._shape, self._dtype):
-            return y, None
+        if self._takes_any:
+            fitted = arrays.fitted(y, self._shape, self._dtype)
+            if fitted is not None:
+                return fitted, None
         target = self._loss.check_target(y, self._output_shape, self._dtype)
         return (None, target) if self._loss.takes_labels else (target, None)
 
@@ -288,9 +290,10 @@ class _LossRun:
     def repeat(self, output: NDArray[Any], y: Any) -> tuple[float, FloatArray] | None:
         """Return the same; None if ``output`` is not as compiled code takes it, or not finite."""
         run = self._batch_run
-        if run is None or not run.takes(output):
+        given = None if run is None else run.fitted(output)
+        if run is None or given is None:
             return None
-        if run(self._vectors, output, *self._check_target(y)) == NOT_FINITE:
+        if run(self._vectors, given, *self._check_target(y)) == NOT_FINITE:
             return None
         return run.losses.item(1), self._d_output.copy()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,16 +85,17 @@ class BatchPasses:
             self._d_output = self._machine.rows_at("d_output", rows)
             self._d_input = self._machine.rows_at("d_input", rows)
 
-    def takes(self, x: Any, threads: int, training: bool) -> TypeGuard[FloatArray]:
-        """Tell whether :meth:`forward_again` can be called."""
-        run = self._forward_again
-        return run is not None and run.takes(x) and self.batch_machine.is_for(threads, training)
+    def forward_again(self, x: Any, masks: tuple[int, int]) -> FloatArray | None:
+        """Return the only output for a batch like the one before.
 
-    def forward_again(self, x: NDArray[Any], masks: tuple[int, int]) -> FloatArray | None:
-        """Return the only output; None if ``x`` is not finite, and nothing was done."""
-        assert self._forward_again is not None
+        None if it is not like it, or not finite; then nothing was done.
+        """
+        run = self._forward_again
+        batch = None if run is None else run.fitted(x)
+        if run is None or batch is None:
+            return None
         outputs = np.empty((self._rows, self._columns), self._machine.dtype)
-        if self._forward_again(self._vectors, x, outputs=outputs, masks=masks) == NOT_FINITE:
+        if run(self._vectors, batch, outputs=outputs, masks=masks) == NOT_FINITE:
             return None
         return outputs if outputs.shape == self._shape else outputs.reshape(self._shape)
 
@@ -104,10 +105,11 @@ class BatchPasses:
         None if that is not finite, or not like the output of the latest forward pass.
         """
         run = self._backward_again
-        if run is None or not run.takes(d_output):
+        gradient = None if run is None else run.fitted(d_output)
+        if run is None or gradient is None:
             return None
-        self._d_output[...] = d_output
-        if run(self._vectors, targets=d_output, masks=masks) == NOT_FINITE:
+        self._d_output[...] = gradient
+        if run(self._vectors, targets=gradient, masks=masks) == NOT_FINITE:
             return None
         return self._d_input.copy()
 

@@ -60,7 +60,8 @@ class Predictor:
     def repeat(self, x: Any) -> FloatArray | None:
         """Return the only output for a batch like the one before; None if it is none, or wrong."""
         run = self._batch_run
-        if run is None or not self._is_vector or not run.takes(x):
+        batch = None if run is None or not self._is_vector else run.fitted(x)
+        if run is None or batch is None:
             return None
         outputs = np.empty((self._rows, self._columns), self.machine.dtype)
-        return outputs if run(self._vectors, x, outputs=outputs) == 1 else None
+        return outputs if run(self._vectors, batch, outputs=outputs) == 1 else None

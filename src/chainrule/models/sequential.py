@@ -43,6 +43,7 @@ Output = Any
 
 PREDICT_ROWS = 256  # a block whose activations stay in cache
 MOST_PREDICTORS = 8  # in the pool for later calls
+MOST_MACHINES, MOST_BYTES = 16, 1 << 26  # of other machines in a pool, and in one's arena
 
 
 class Sequential(NetworkVectors):
@@ -125,6 +126,9 @@ class Sequential(NetworkVectors):
         self._output_shapes: dict[Shape, tuple[Shape, ...]] = {}  # by input shape
         self._training_batches: set[tuple[int, Shape]] = set()  # rows and input shapes that fit
         self._predictors: MachinePool[Predictor] = MachinePool(MOST_PREDICTORS)
+        # Of training and derivatives: machines, and what uses one for batches of one shape.
+        self.machines: MachinePool[Machine] = MachinePool(MOST_MACHINES, MOST_BYTES)
+        self.prepared: MachinePool[Any] = MachinePool(MOST_MACHINES)
         self._latest_key: tuple[Shape, int, int, int] | None = None  # of predict
         self._updates: Updates | None = None
         # Of forward and backward.
@@ -229,8 +233,8 @@ class Sequential(NetworkVectors):
         passes = self._passes
         if (
             passes is not None
-            and passes.takes(x, threads_for(self._backend), self._training)
             and not self._coded
+            and passes.batch_machine.is_for(threads_for(self._backend), self._training)
         ):
             before, self._rows_forward = self._rows_forward, 0
             masks = self.next_masks
@@ -238,7 +242,7 @@ class Sequential(NetworkVectors):
             if output is not None:
                 self._rows_forward, self._draws, self._masks = len(output), masks[1], masks
                 return output
-            self._rows_forward = before  # x is not finite
+            self._rows_forward = before
         batch = self.check_input(x, "x")
         rows = len(batch)
         if self._training:
@@ -554,7 +558,7 @@ class Sequential(NetworkVectors):
         caches = (
             *("_values", "_grads", "_params", "_buffer_vector", "_coded"),
             *("_output_shapes", "_training_batches", "_predictors", "_latest_key"),
-            *("_updates", "_passes"),
+            *("machines", "prepared", "_updates", "_passes"),
             *("_rows_forward", "_outdated_by", "_masks"),
         )
         kept = {name: value for name, value in self.__dict__.items() if name not in caches}

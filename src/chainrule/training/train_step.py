@@ -99,17 +99,17 @@ class _TrainStep:
         if step is None or kept is None or again is None:
             return None
         run, check_target = again
-        state = self._optimizer.state(net)
-        if not (
-            run.takes(x)
-            and step.is_for(kept.machine, state)
-            and kept.is_for(threads_for(net.backend), net.training)
+        batch, state = run.fitted(x), self._optimizer.state(net)
+        if (
+            batch is None
+            or not step.is_for(kept.machine, state)
+            or not kept.is_for(threads_for(net.backend), net.training)
         ):
             return None
         targets, labels = check_target(y)
-        weights = arrays.weight_array(sample_weight, len(x), net.dtype)
+        weights = arrays.weight_array(sample_weight, len(batch), net.dtype)
         try:
-            data = x, targets, labels, weights
+            data = batch, targets, labels, weights
             done = run(step.vectors, *data, lr=state.lr, masks=net.next_masks)
         except BaseException:
             net.invalidate_forward("A training step")

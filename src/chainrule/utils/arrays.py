@@ -55,15 +55,18 @@ def is_ready(value: Any, dtype: np.dtype) -> TypeGuard[NDArray[Any]]:
     )
 
 
-def fits(value: Any, shape: tuple[int, ...], dtype: np.dtype) -> TypeGuard[NDArray[Any]]:
-    """Tell whether ``value`` is an array of this shape and dtype that compiled code can read."""
-    return (
-        type(value) is np.ndarray
-        and value.dtype is dtype
-        and value.shape == shape
-        and (flags := value.flags).c_contiguous
-        and flags.aligned
-    )
+def fitted(value: Any, shape: tuple[int, ...], dtype: np.dtype) -> FloatArray | None:
+    """Return an array of this shape as compiled code reads it; None if it needs a closer look.
+
+    It may hold NaN and infinity. Small arrays of another dtype or layout are copied.
+    """
+    if type(value) is not np.ndarray or value.shape != shape:
+        return None
+    if value.dtype is dtype and (flags := value.flags).c_contiguous and flags.aligned:
+        return value
+    if value.size > FEW or value.dtype.kind not in REAL:
+        return None
+    return _narrowed(value, dtype)
 
 
 def finite_array(value: ArrayLike, name: str, dtype: np.dtype) -> NDArray[Any]:
@@ -228,7 +231,7 @@ def _check_real(array: NDArray[Any], name: str, dtype: np.dtype) -> None:
 
 def _narrowed(array: NDArray[Any], dtype: np.dtype) -> FloatArray:
     with np.errstate(over="ignore"):
-        return array.astype(dtype)
+        return array.astype(dtype, order="C")
 
 
 def _in_one_form(array: NDArray[Any], dtype: np.dtype) -> NDArray[Any]:
