@@ -206,8 +206,10 @@ class EpochRunner:
         self, epochs: int, rates: NDArray[np.float64] | None, seconds: float, history: History
     ) -> None:
         """Record finished epochs in the history; ``rates`` are the learning rates of the steps."""
-        lrs = np.full((epochs, 1), self.optimizer.lr) if rates is None else rates
-        history.lr += lrs.reshape(epochs, -1)[:, -1].tolist()
+        if rates is None:
+            history.lr += [float(self.optimizer.lr)] * epochs
+        else:
+            history.lr += rates.reshape(epochs, -1)[:, -1].tolist()
         history.seconds += [seconds / epochs] * epochs
         history.loss += self.started.mean_losses()
         self.started = StartedEpochs()
