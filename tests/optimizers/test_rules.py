@@ -15,7 +15,7 @@ import pytest
 import chainrule as cr
 from chainrule import operations
 from chainrule.engine.binding import twin_of
-from chainrule.engine.orders import epoch_orders
+from chainrule.engine.orders import EpochOrders
 from chainrule.kernels.jit import JIT_DISABLED
 from chainrule.operations.nadam import momentum_product
 from chainrule.operations.operation import find
@@ -65,8 +65,9 @@ def fit(net, optimizer, **options):
 def batches():
     """Yield what fit takes, one batch after the other."""
     X, y = data()
+    orders = EpochOrders(len(X), 0)
     for epoch in count():
-        (order,) = epoch_orders(len(X), epoch, 1, seed=0)
+        (order,) = orders.epochs(epoch, 1)
         for start in range(0, len(X), 16):
             rows = order[start : start + 16]
             yield X[rows], y[rows]

@@ -11,6 +11,7 @@ The backend "numpy" runs the same source; there, ``call`` calls Python (see ``en
 """
 
 import math
+from functools import cache
 
 import numba
 import numpy as np
@@ -300,6 +301,7 @@ def run(
     return FAILED if has_failed(group) else i
 
 
+@cache
 def signature_of(dtype):
     """Return the types of what ``run`` takes for parameters of a dtype, in order."""
     integer, double, number = types.int64, types.float64, numba.from_dtype(dtype)

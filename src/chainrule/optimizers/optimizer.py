@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Hashable, Mapping
+from copy import copy
 from fnmatch import fnmatchcase
 from math import prod
 from typing import Any, ClassVar, NamedTuple, Protocol
@@ -58,11 +59,14 @@ class _Latest(NamedTuple):
     state: ref[OptimizerState]
     options: UpdateOptions
     numbers: Hashable
+    decay: WeightDecay  # a copy, since a dict may change in place
 
-    def state_for(self, network: Trainable, options: UpdateOptions) -> OptimizerState | None:
+    def state_for(
+        self, network: Trainable, options: UpdateOptions, decay: WeightDecay
+    ) -> OptimizerState | None:
         """Return the state if it is the right one."""
         state, same = self.state(), self.options is options or self.options == options
-        if state is None or not same or self.network() is not network:
+        if state is None or not same or self.decay != decay or self.network() is not network:
             return None
         return state if state.numbers is self.numbers else None
 
@@ -114,7 +118,7 @@ class Optimizer(Numbers, ABC):
 
         ``options`` are those of a training's steps.
         """
-        latest = self._latest and self._latest.state_for(network, options)
+        latest = self._latest and self._latest.state_for(network, options, self.weight_decay)
         if latest is not None:
             latest.lr = float(self.lr)  # going back to an earlier state restores its own
             return latest
@@ -124,8 +128,8 @@ class Optimizer(Numbers, ABC):
         if state is None:
             state = self._states[network] = self._first_state(network)
         self._with_numbers(state, network, runs, options)
-        if not isinstance(self.weight_decay, dict):  # which may change in place
-            self._latest = _Latest(ref(network), ref(state), options, state.numbers)
+        decay = copy(self.weight_decay)
+        self._latest = _Latest(ref(network), ref(state), options, state.numbers, decay)
         return state
 
     def trial_state(self, network: Trainable, copy: OptimizerState | None = None) -> OptimizerState:

@@ -55,8 +55,9 @@ def fit_epochs(
     weight = 1.0 if sample_weight is None else float(np.mean(sample_weight))
     decay = estimator.alpha / (batch * weight)
     optimizer = estimator._optimizer
-    optimizer.weight_decay = dict.fromkeys(weights_of(estimator.network_), decay) or 0.0
-    watch = _Watch(estimator, rows, -(-rows // batch), decay, validation)
+    weights = weights_of(estimator.network_)
+    optimizer.weight_decay = dict.fromkeys(weights, decay) or 0.0
+    watch = _Watch(estimator, rows, -(-rows // batch), list(weights.values()), decay, validation)
     interrupted, failure = False, None
     try:
         history = fit(
@@ -101,15 +102,16 @@ class _Watch(Callback):
         estimator: FittedNetwork,
         rows: int,
         steps: int,
+        weights: list[NDArray[Any]],
         decay: float,
         validation: tuple[Any, Any, Any] | None,
     ) -> None:
-        self.estimator, self.rows, self.decay = estimator, rows, decay
+        self.estimator, self.rows, self.weights, self.decay = estimator, rows, weights, decay
         self.middle = (steps - 1) / (2 * steps)  # the mean position of an epoch's steps in it
         self.validation, self.converged = validation, False
         self.best = estimator.network_.values.copy()
         self.changes_rate = estimator.solver == "sgd" and estimator.learning_rate == "invscaling"
-        self.penalty = estimator._penalty(decay)
+        self.penalty = self._penalty()
 
     def next_epoch(self, epoch: int) -> float:
         estimator = self.estimator
@@ -122,7 +124,7 @@ class _Watch(Callback):
 
     def on_epoch_end(self, training: Training) -> None:
         losses = training.history.loss[self.estimator.n_iter_ :]
-        before, self.penalty = self.penalty, self.estimator._penalty(self.decay)
+        before, self.penalty = self.penalty, self._penalty()
         # Of epochs that ran in one call, only the weights after the last one are known.
         for number, loss in enumerate(losses):
             position = (number + self.middle) / len(losses)
@@ -143,6 +145,10 @@ class _Watch(Callback):
             _set_rate(training, estimator.learning_rate_init * factor)
         if estimator._no_improvement_count > estimator.n_iter_no_change:
             self._give_up(training)
+
+    def _penalty(self) -> float:
+        """Return the penalty on the weights, a term of the loss."""
+        return 0.5 * self.decay * sum(float(np.vdot(w, w)) for w in self.weights)
 
     def note_divergence(self) -> None:
         """Record an epoch in which the loss was not finite."""
