@@ -34,6 +34,7 @@ from chainrule.kernels.thread_group import (
     leave,
     stop_clock,
 )
+from chainrule.kernels.views import as_numbers
 
 GATHER, PREDICT, LOSS, OUTPUT = Phase.GATHER, Phase.PREDICT, Phase.LOSS, Phase.OUTPUT
 BACKWARD, INPUT_GRADIENT, UPDATE = Phase.BACKWARD, Phase.INPUT_GRADIENT, Phase.UPDATE
@@ -215,11 +216,12 @@ def describe_batch(i, rows, each_epoch, layout, partitions, context):
 
 
 @kernel
-def is_finite(vector):
-    """Return whether a vector holds no NaN and no infinity."""
-    total = vector.dtype.type(0)
-    for i in range(vector.size):
-        total += vector[i] * 0  # NaN, of either; a sum is vectorized, unlike a way out of the loop
+def are_finite(vectors):
+    """Return whether vectors hold no NaN and no infinity."""
+    total = vectors[0].dtype.type(0)
+    for vector in vectors:
+        for i in range(vector.size):
+            total += vector[i] * 0  # NaN, of either; a sum is vectorized, unlike an early return
     return total == 0
 
 
@@ -242,10 +244,8 @@ def run(
     With CHECK, the inputs must be of the network's dtype; returns NOT_FINITE if they or the targets
     are not finite.
     """
-    if phases & CHECK:
-        targets = data.targets
-        if not (is_finite(data.inputs[0].view(targets.dtype)) and is_finite(targets)):
-            return NOT_FINITE
+    if phases & CHECK and not are_finite((as_numbers(data.inputs[0], data.targets), data.targets)):
+        return NOT_FINITE
     layout, order_length = tables.layout, order.shape[1]
     batch, (rate_of_batch, rate) = layout[BATCH_SIZE], rates
     each_epoch = (order_length + batch - 1) // batch  # the last of each epoch may be shorter
