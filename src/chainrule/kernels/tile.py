@@ -16,6 +16,7 @@ from chainrule.kernels.vectors import INDEX, MANY_REGISTERS, VECTOR_BYTES, Vecto
 HEIGHTS = (MOST_ROWS if MANY_REGISTERS else 6), 4, 3, 2, 1
 ROWS_1, ROWS_2, ROWS_3 = HEIGHTS[:3]
 TILE_VECTORS = 2
+GROUP = 4
 ROW_VECTORS = 4
 
 # The least that a tile computes of a row. AVX-512 works by halves (Zen 4): half a vector takes half
@@ -62,6 +63,12 @@ def tile(
     return signature, codegen
 
 
+def opaque(builder, value):
+    """Return a value of which LLVM does not know what it follows from."""
+    kind = ir.FunctionType(value.type, [value.type])
+    return builder.asm(kind, "", "=r,0", [value], side_effect=False)
+
+
 def _choices(rows, full, half):
     """List from how many columns on which vectors take them; the last vector may be masked."""
     width = full.width
@@ -99,16 +106,28 @@ def _emit_block(
     with builder.if_then(has_start):
         for r, row in enumerate(sums):
             start_r = parts[0].row(start, start_row, r)
+            next_r = parts[0].row(start, start_row, rows + r)  # those of the next tile
+            for first in firsts:
+                parts[0].prefetch(next_r, first)
             for slot, (part, first, mask) in zip(row, pieces, strict=True):
                 builder.store(part.load(start_r, first, mask), slot)
+
+    # LLVM would step from row to row, by additions that wait for each other as long as the
+    # multiply-adds of all rows take. Of addresses that it cannot derive from one another, four rows
+    # need two registers for their distances.
+    distances = [ir.Constant(INDEX, 0), a_row, builder.shl(a_row, ir.Constant(INDEX, 1))]
+    distances.append(opaque(builder, builder.add(a_row, distances[2])))
+    groups = [a]
+    for r in range(GROUP, rows, GROUP):
+        groups.append(opaque(builder, builder.gep(a, [builder.mul(a_row, ir.Constant(INDEX, r))])))
 
     with cgutils.for_range(builder, depth) as loop:
         b_k = builder.gep(b, [builder.mul(loop.index, b_row)])
         b_vectors = [part.load(b_k, first, mask) for part, first, mask in pieces]
         a_k_offset = builder.mul(loop.index, a_k)
         for r, row in enumerate(sums):
-            offset = builder.add(builder.mul(a_row, ir.Constant(INDEX, r)), a_k_offset)
-            factor = builder.load(builder.gep(a, [offset]))
+            a_group = builder.gep(groups[r // GROUP], [a_k_offset])
+            factor = builder.load(builder.gep(a_group, [distances[r % GROUP]]))
             for slot, part, b_vector in zip(row, parts, b_vectors, strict=True):
                 total = part.multiply_add(part.splat(factor), b_vector, builder.load(slot))
                 builder.store(total, slot)
