@@ -2,8 +2,8 @@
 
 ``python -m benchmarks.step_profile --network digits`` runs steps as the interpreter does, in one
 thread, and reads the clock around each call. Rounds of it, of whole steps without the clock, and of
-multiply-adds in registers take turns, since other programs change the speed of a machine; of each,
-the least time counts. Pin it to one core: ``taskset -c 1 python -m ...``.
+multiply-adds in registers take turns, since a core's frequency and other programs change all the
+time; of each, the least time counts. Pin it to one core: ``taskset -c 1 python -m ...``.
 """
 
 import argparse
@@ -61,19 +61,17 @@ class Profile(Engine):
         steps = self.order.size // batch
         times = max(1, int(FLOPS_OF_A_ROUND / chosen.flops / steps))
         self.peak, self.step = 0.0, np.inf
-        for _ in range(ROUNDS):
-            self.peak = max(self.peak, measure_peak(np.dtype(machine.dtype).type))
-            for _ in range(times):
-                started = perf_counter()
-                self.run(WHOLE)
-                self.step = min(self.step, (perf_counter() - started) / steps * 1e6)
-            for _ in range(times):
-                total = np.zeros(least.size, np.int64)
-                add_times(
-                    table, update.table, rows, steps, batch, machine.contexts[0],
-                    machine._numbers[0], total,
-                )  # fmt: skip
-                least = np.minimum(least, total / steps)
+        for _ in range(ROUNDS * times):
+            self.peak = max(self.peak, measure_peak(np.dtype(machine.dtype).type, tries=1))
+            started = perf_counter()
+            self.run(WHOLE)
+            self.step = min(self.step, (perf_counter() - started) / steps * 1e6)
+            total = np.zeros(least.size, np.int64)
+            add_times(
+                table, update.table, rows, steps, batch, machine.contexts[0],
+                machine._numbers[0], total,
+            )  # fmt: skip
+            least = np.minimum(least, total / steps)
         self.times = np.maximum(least[:-1] - least[-1], 0) / 1e3
 
     def rows_of_program(self) -> NDArray[np.int64]:

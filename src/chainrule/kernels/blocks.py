@@ -23,7 +23,8 @@ def _cache_bytes(name: str, default: int) -> int:
 L1_BYTES = _cache_bytes("LEVEL1_DCACHE", 32 << 10)
 L2_BYTES = _cache_bytes("LEVEL2_CACHE", 1 << 20)
 
-# The left factor of a product whose right factor is larger than this is copied, too.
+# A right factor up to this size is small: its left factor is read where it lies, unless its rows
+# fall into few sets of the cache.
 DIRECT_BYTES = L2_BYTES // 2
 
 # So many terms of the sums at a time: then what a column of tiles takes of the right factor, up to
@@ -47,5 +48,11 @@ PACKED_BYTES = LEFT_BYTES + RIGHT_BYTES
 
 
 def is_direct(k: int, n: int, itemsize: int) -> bool:
-    """Tell whether the left factor is read where it lies, for a right one of this size."""
+    """Tell whether a right factor of k rows and n columns is small."""
     return k * n * itemsize <= DIRECT_BYTES
+
+
+def packs_left(k: int, n: int, columns: int, itemsize: int) -> bool:
+    """Tell whether the left factor is copied, which lies in a matrix of so many columns."""
+    row_bytes = columns * itemsize
+    return k * n * itemsize > DIRECT_BYTES or (row_bytes % 1024 == 0 and n * itemsize >= 1024)

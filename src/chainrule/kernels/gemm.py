@@ -26,9 +26,9 @@ from chainrule.kernels.tile import (
 from chainrule.kernels.transpose import transpose_block
 from chainrule.kernels.vectors import VECTOR_BYTES, size_of
 
-L1_BYTES, MOST_DEPTH, PADDING_BYTES = blocks.L1_BYTES, blocks.MOST_DEPTH, blocks.PADDING_BYTES
+L1_BYTES, L2_BYTES = blocks.L1_BYTES, blocks.L2_BYTES
+MOST_DEPTH, PADDING_BYTES = blocks.MOST_DEPTH, blocks.PADDING_BYTES
 LEFT_BYTES, RIGHT_BYTES = blocks.LEFT_BYTES, blocks.RIGHT_BYTES
-LINE_BYTES = 64  # of a cache
 PACKED_ROWS = 48  # from so many rows on, copying the right factor pays
 
 # Numbers, not literals: each combination of literals would be compiled for by itself.
@@ -38,7 +38,7 @@ NO_STRIDE = np.int64(0)  # the same for all
 NOTHING = NOWHERE = np.int64(0)  # NOWHERE: the address of what is not there
 NEITHER, LEFT, RIGHT = np.int64(0), np.int64(1), np.int64(2)  # which factor is transposed
 
-is_direct = kernel(blocks.is_direct)
+is_direct, packs_left = kernel(blocks.is_direct), kernel(blocks.packs_left)
 
 
 @kernel(inline=True)
@@ -87,15 +87,14 @@ def _product(transposed, a, a_columns, b, start, start_row, floor, scratch, c, m
         tail = _transposed_tail(a_columns, k, n, size) if start == NOWHERE else NOTHING
     elif transposed == RIGHT:
         b_k, b_column = ADJACENT, k
-    packs_left = not is_direct(k, n, size)
-    if packs_left and (transposed != LEFT or tail < n):
+    if not is_direct(k, n, size) and (transposed != LEFT or tail < n):
         tail = NOTHING
     whole = n - tail
     is_large = m >= PACKED_ROWS and k * whole * size > L1_BYTES // 2
     if (is_large or transposed == RIGHT) and k > 0:
         _packed(
-            packs_left, a, a_row, a_k, b, b_k, b_column, start, start_row, floor, scratch, c, n,
-            m, whole, k,
+            packs_left(k, n, a_columns, size), a, a_row, a_k, b, b_k, b_column, start, start_row,
+            floor, scratch, c, n, m, whole, k,
         )  # fmt: skip
     else:
         _direct(a, a_row, a_k, b, n, start, start_row, floor, c, n, m, whole, k)
@@ -169,26 +168,27 @@ def _direct(a, a_row, a_k, b, b_row, start, start_row, floor, c, c_row, m, n, k)
         start_j = start + j * size if start != NOWHERE else NOWHERE
         _tiles(
             a, a_row, a_row, a_k, b + j * size, b_row, start_j, start_row, floor, c + j * size,
-            c_row, m, columns, k,
+            c_row, m, columns, k, NOTHING,
         )  # fmt: skip
         j += columns
 
 
 @kernel
 def _packed(
-    packs_left, a, a_row, a_k, b, b_k, b_column, start, start_row, floor, scratch, c, c_row,
+    has_left, a, a_row, a_k, b, b_k, b_column, start, start_row, floor, scratch, c, c_row,
     m, n, k,
 ):  # fmt: skip
     """Do as ``_direct``, block by block; ``b_k`` and ``b_column`` are the strides of b.
 
-    Blocks of the right factor are copied, and of the left one, if that is worth it.
+    Panels of the right factor are copied, and of the left one blocks, if ``has_left``.
     """
     like, size, no_floor = floor, size_of(floor), floor - INFINITY
     block = TILE_VECTORS * VECTOR_BYTES // size
     cuts = (k + MOST_DEPTH - 1) // MOST_DEPTH
     most_depth = (k + cuts - 1) // cuts
     right, left, most_rows = scratch, scratch + RIGHT_BYTES, m
-    if packs_left:
+    ahead = np.int64(m * n * size > L2_BYTES // 2)
+    if has_left:
         most_rows = LEFT_BYTES // (most_depth * size + PADDING_BYTES) // ROWS_1 * ROWS_1
     for k_block in range(0, k, most_depth):
         depth = min(most_depth, k - k_block)
@@ -197,7 +197,7 @@ def _packed(
             rows = min(most_rows, m - i_block)
             a_block = a + (i_block * a_row + k_block * a_k) * size
             left_step, left_row, left_k = a_row, a_row, a_k
-            if packs_left:
+            if has_left:
                 left_step, left_row, left_k = _pack_left(
                     like, size, a_block, a_row, a_k, rows, depth, left
                 )
@@ -214,7 +214,7 @@ def _packed(
                     row = start_row
                 _tiles(
                     a_block, left_step, left_row, left_k, right, block, start_j, row, floor_here,
-                    c_j, c_row, rows, columns, depth,
+                    c_j, c_row, rows, columns, depth, ahead,
                 )  # fmt: skip
 
 
@@ -253,7 +253,9 @@ def _tile_rows(left):
 
 
 @kernel
-def _tiles(a, a_step, a_row, a_k, b, b_row, start, start_row, floor, c, c_row, m, columns, depth):
+def _tiles(
+    a, a_step, a_row, a_k, b, b_row, start, start_row, floor, c, c_row, m, columns, depth, ahead
+):  # fmt: skip
     """Do as ``_direct`` for the columns of one tile.
 
     Of ``a``, rows of one tile lie ``a_row`` elements apart, and tiles ``a_step`` for each row.
@@ -265,7 +267,7 @@ def _tiles(a, a_step, a_row, a_k, b, b_row, start, start_row, floor, c, c_row, m
         start_i = start + i * start_row * size if start != NOWHERE else NOWHERE
         tile(
             rows, floor, a + i * a_step * size, a_row, a_k, b, b_row, start_i, start_row,
-            c + i * c_row * size, c_row, depth, columns,
+            c + i * c_row * size, c_row, depth, columns, ahead,
         )  # fmt: skip
         i += rows
 

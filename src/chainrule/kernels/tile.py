@@ -27,7 +27,7 @@ PART_BYTES = min(VECTOR_BYTES, 32)
 @intrinsic
 def tile(
     typing_context,
-    rows, floor, a, a_row, a_k, b, b_row, start, start_row, c, c_row, depth, columns,
+    rows, floor, a, a_row, a_k, b, b_row, start, start_row, c, c_row, depth, columns, ahead,
 ):  # fmt: skip
     """``c = max(start + a @ b, floor)``, for ``rows`` rows and up to ``TILE_VECTORS`` vectors.
 
@@ -36,9 +36,10 @@ def tile(
     the product, -inf leaves it as it is. ``a``, ``b``, ``c`` and ``start`` are addresses (start 0:
     zeros), ``a_row`` and ``a_k`` how many elements apart the rows and the columns of ``a`` lie,
     and so on (start_row 0: the same for all rows, a bias); ``depth`` is the length of the sums,
-    and ``columns`` how many columns of the block are there.
+    and ``columns`` how many columns of the block are there. Unless ``ahead`` is 0, the processor is
+    told that the rows of c after these come next.
     """
-    signature = types.void(types.int64, floor, *[types.int64] * 11)
+    signature = types.void(types.int64, floor, *[types.int64] * 12)
     width = VECTOR_BYTES // (floor.bitwidth // 8)
 
     def codegen(context, builder, signature, values):
@@ -52,7 +53,7 @@ def tile(
             chosen_height.add_case(ir.Constant(INDEX, height), block)
             builder.position_at_end(block)
             for least, parts in _choices(height, full, half):
-                is_chosen = builder.icmp_signed(">=", values[-1], ir.Constant(INDEX, least))
+                is_chosen = builder.icmp_signed(">=", values[-2], ir.Constant(INDEX, least))
                 with builder.if_then(is_chosen):
                     _emit_block(builder, parts, least % width != 0, height, *operands)
                     builder.branch(done)
@@ -87,7 +88,7 @@ def _choices(rows, full, half):
 
 def _emit_block(
     builder, parts, is_masked, rows,
-    floor, a, a_row, a_k, b, b_row, start, start_row, c, c_row, depth, columns,
+    floor, a, a_row, a_k, b, b_row, start, start_row, c, c_row, depth, columns, ahead,
 ):  # fmt: skip
     """Emit the product for ``rows`` rows and the vectors ``parts`` of columns."""
     has_start = builder.icmp_signed("!=", start, ir.Constant(INDEX, 0))
@@ -106,11 +107,14 @@ def _emit_block(
     with builder.if_then(has_start):
         for r, row in enumerate(sums):
             start_r = parts[0].row(start, start_row, r)
-            next_r = parts[0].row(start, start_row, rows + r)  # those of the next tile
-            for first in firsts:
-                parts[0].prefetch(next_r, first)
             for slot, (part, first, mask) in zip(row, pieces, strict=True):
                 builder.store(part.load(start_r, first, mask), slot)
+
+    with builder.if_then(builder.icmp_signed("!=", ahead, ir.Constant(INDEX, 0))):
+        for r in range(rows):
+            next_r = parts[0].row(c, c_row, rows + r)
+            for first in firsts:
+                parts[0].prefetch(next_r, first)
 
     # LLVM would step from row to row, by additions that wait for each other as long as the
     # multiply-adds of all rows take. Of addresses that it cannot derive from one another, four rows
