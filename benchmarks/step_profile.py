@@ -26,8 +26,8 @@ from chainrule.operations.operation import find
 
 NETWORKS = [name for name, w in WORKLOADS.items() if w.updates and not w.from_python]
 SECTIONS = (Section.GATHER, Section.FORWARD, Section.LOSS, Section.LOSS_SUM, Section.BACKWARD)
-ROUNDS = 12
-FLOPS_OF_A_ROUND = 2e9
+FLOPS = 3e10  # in all
+FLOPS_OF_A_ROUND = 3e8  # some milliseconds, less than a time slice beside other programs
 
 
 @numba.njit(**FLAGS)
@@ -58,10 +58,11 @@ class Profile(Engine):
         update_program, update = machine._update
         self.calls = [machine.plan.program[i] for i in rows] + list(update_program.program)
         self.batch, least = batch, np.full(len(self.calls) + 1, np.inf)
-        steps = self.order.size // batch
-        times = max(1, int(FLOPS_OF_A_ROUND / chosen.flops / steps))
+        steps = max(1, min(self.order.size // batch, int(FLOPS_OF_A_ROUND / chosen.flops)))
+        rounds = np.array_split(self.order, self.order.size // (batch * steps))
         self.peak, self.step = 0.0, np.inf
-        for _ in range(ROUNDS * times):
+        for i in range(max(8, int(FLOPS / chosen.flops / steps))):
+            self.order = rounds[i % len(rounds)][: steps * batch]
             self.peak = max(self.peak, measure_peak(np.dtype(machine.dtype).type, tries=1))
             started = perf_counter()
             self.run(WHOLE)

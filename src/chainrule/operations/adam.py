@@ -20,8 +20,8 @@ def adam_update(
 def adam_step(
     params, grads, mean, square, largest, lr, beta1, beta2, eps, penalty, shrink, amsgrad, step
 ):
-    # lr * (m / correction1) / (sqrt(s / correction2) + eps), both sides times sqrt(correction2): the
-    # corrections cost nothing in the loop, which its root bounds.
+    # lr * (m / correction1) / (sqrt(s / correction2) + eps), both sides times sqrt(correction2):
+    # the corrections cost nothing in the loop, which its root bounds.
     number = params.dtype.type
     root = math.sqrt(1.0 - beta2**step)
     rate, eps = number(lr * root / (1.0 - beta1**step)), number(eps * root)
