@@ -31,28 +31,28 @@ def adam_step(
     if amsgrad:
         for i in range(params.size):
             g = grads[i] + penalty * params[i]
-            m, s = moments(g, mean[i], square[i], keeps, takes)
+            m, s = _moments(g, mean[i], square[i], keeps, takes)
             mean[i], square[i] = m, s
             s = largest[i] if largest[i] > s else s  # NaN too
             largest[i] = s
-            params[i] = stepped(shrink * params[i], rate * m, s, eps, zero)
+            params[i] = _stepped(shrink * params[i], rate * m, s, eps, zero)
     else:  # LLVM would leave the loop as one, where `largest` keeps it from vectorising
         for i in range(params.size):
             g = grads[i] + penalty * params[i]
-            m, s = moments(g, mean[i], square[i], keeps, takes)
+            m, s = _moments(g, mean[i], square[i], keeps, takes)
             mean[i], square[i] = m, s
-            params[i] = stepped(shrink * params[i], rate * m, s, eps, zero)
+            params[i] = _stepped(shrink * params[i], rate * m, s, eps, zero)
 
 
 @kernel
-def moments(g, mean, square, keeps, takes):
+def _moments(g, mean, square, keeps, takes):
     # The gradient is scaled before it is squared, for gradients whose square alone overflows.
     taken = takes[1] * g
     return keeps[0] * mean + takes[0] * g, keeps[1] * square + taken * taken
 
 
 @kernel
-def stepped(param, movement, square, eps, zero):
+def _stepped(param, movement, square, eps, zero):
     # Where the square overflows all the same, 0 * s is NaN: without it the parameter would stay
     # where it is.
     return param - movement * reciprocal(math.sqrt(square) + eps) + zero * square

@@ -2,8 +2,8 @@
 
 import math
 
+from chainrule.kernels.elementary import reciprocal
 from chainrule.kernels.jit import kernel
-from chainrule.operations.adam import moments, stepped
 from chainrule.operations.operation import function
 from chainrule.operations.update import UpdateOperation
 
@@ -34,7 +34,8 @@ def nadam_update(
     decoupled_weight_decay,
     step,
 ):
-    # Both sides of the fraction times sqrt(correction): see adam.py.
+    # Both sides of the fraction times sqrt(correction), scaled before it is squared, and NaN where
+    # s overflows: see adam.py.
     number = params.dtype.type
     momentum = beta1 * (1.0 - 0.5 * 0.96 ** (step * momentum_decay))
     next_momentum = beta1 * (1.0 - 0.5 * 0.96 ** ((step + 1) * momentum_decay))
@@ -43,16 +44,20 @@ def nadam_update(
     rate_g = number(lr * root * (1.0 - momentum) / (1.0 - product))
     rate_m = number(lr * root * next_momentum / (1.0 - product * next_momentum))
     eps = number(eps * root)
-    keeps = number(beta1), number(beta2)
-    takes = number(1.0 - beta1), number(math.sqrt(1.0 - beta2))
+    keep1, take1 = number(beta1), number(1.0 - beta1)
+    keep2, take2 = number(beta2), number(math.sqrt(1.0 - beta2))
     penalty = number(0.0 if decoupled_weight_decay else weight_decay)
     shrink = number(1.0 - lr * weight_decay if decoupled_weight_decay else 1.0)
     zero = number(0.0)
     for i in range(params.size):
         g = grads[i] + penalty * params[i]
-        m, s = moments(g, mean[i], square[i], keeps, takes)
-        mean[i], square[i] = m, s
-        params[i] = stepped(shrink * params[i], rate_g * g + rate_m * m, s, eps, zero)
+        taken = take2 * g
+        m = keep1 * mean[i] + take1 * g
+        s = keep2 * square[i] + taken * taken
+        mean[i] = m
+        square[i] = s
+        movement = (rate_g * g + rate_m * m) * reciprocal(math.sqrt(s) + eps)
+        params[i] = shrink * params[i] - movement + zero * s
 
 
 OPERATION = UpdateOperation(
