@@ -29,7 +29,9 @@ from chainrule.kernels.vectors import VECTOR_BYTES, size_of
 L1_BYTES, L2_BYTES = blocks.L1_BYTES, blocks.L2_BYTES
 MOST_DEPTH, PADDING_BYTES = blocks.MOST_DEPTH, blocks.PADDING_BYTES
 LEFT_BYTES, RIGHT_BYTES = blocks.LEFT_BYTES, blocks.RIGHT_BYTES
-PACKED_ROWS = 48  # from so many rows on, copying the right factor pays
+
+# From so many rows on, copying the right factor pays: a large one, and a small one.
+LEAST_ROWS, MANY_ROWS = np.int64(16), np.int64(96)
 
 # Numbers, not literals: each combination of literals would be compiled for by itself.
 INFINITY = np.float32(np.inf)
@@ -90,8 +92,9 @@ def _product(transposed, a, a_columns, b, start, start_row, floor, scratch, c, m
     if not is_direct(k, n, size) and (transposed != LEFT or tail < n):
         tail = NOTHING
     whole = n - tail
-    is_large = m >= PACKED_ROWS and k * whole * size > L1_BYTES // 2
-    if (is_large or transposed == RIGHT) and k > 0:
+    least_rows = MANY_ROWS if is_direct(k, n, size) else LEAST_ROWS
+    is_packed = m >= least_rows and k * whole * size > L1_BYTES // 2
+    if (is_packed or transposed == RIGHT) and k > 0:
         _packed(
             packs_left(k, n, a_columns, size), a, a_row, a_k, b, b_k, b_column, start, start_row,
             floor, scratch, c, n, m, whole, k,
@@ -258,15 +261,18 @@ def _tiles(
 ):  # fmt: skip
     """Do as ``_direct`` for the columns of one tile.
 
-    Of ``a``, rows of one tile lie ``a_row`` elements apart, and tiles ``a_step`` for each row.
+    Of ``a``, the rows of a whole tile lie ``a_row`` elements apart, and its tiles ``a_step`` for
+    each of their rows.
     """
     size = size_of(floor)
     i = 0
     while i < m:
         rows = _tile_rows(m - i)
         start_i = start + i * start_row * size if start != NOWHERE else NOWHERE
+        within = i % ROWS_1
+        a_i = a + ((i - within) * a_step + within * a_row) * size
         tile(
-            rows, floor, a + i * a_step * size, a_row, a_k, b, b_row, start_i, start_row,
+            rows, floor, a_i, a_row, a_k, b, b_row, start_i, start_row,
             c + i * c_row * size, c_row, depth, columns, ahead,
         )  # fmt: skip
         i += rows
