@@ -11,7 +11,6 @@ from time import perf_counter
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.products import measure_peak
 from benchmarks.steps import WHOLE, Engine
@@ -51,13 +50,20 @@ def add_times(program, update, chosen, steps, batch, context, numbers, total):
 class Profile(Engine):
     """The calls of a workload's step, and their least times in microseconds."""
 
+    def setup(self, workload: str, threads: int = 1) -> None:
+        super().setup(workload, threads)
+        plan, update = self.machine.plan, self.machine._update[0]
+        ranges = [range(*plan.sections[section : section + 2]) for section in SECTIONS]
+        rows = [i for r in ranges for i in r if not plan.program[i].flags & Flag.FOR_INPUT]
+        self.calls = [plan.program[i] for i in rows] + list(update.program)
+        self.rows, self.batch = np.array(rows), plan.batch
+
     def measure(self, workload: str) -> None:
-        self.setup(workload, threads=1)
-        machine, chosen = self.machine, WORKLOADS[workload]
-        table, rows, batch = machine._binding.table, self.rows_of_program(), machine.plan.batch
-        update_program, update = machine._update
-        self.calls = [machine.plan.program[i] for i in rows] + list(update_program.program)
-        self.batch, least = batch, np.full(len(self.calls) + 1, np.inf)
+        """Measure them, and whole steps, and the core's peak."""
+        self.setup(workload)
+        machine, chosen, batch = self.machine, WORKLOADS[workload], self.batch
+        table, update = machine._binding.table, machine._update[1].table
+        least = np.full(len(self.calls) + 1, np.inf)
         steps = max(1, min(self.order.size // batch, int(FLOPS_OF_A_ROUND / chosen.flops)))
         rounds = np.array_split(self.order, self.order.size // (batch * steps))
         self.peak, self.step = 0.0, np.inf
@@ -69,17 +75,11 @@ class Profile(Engine):
             self.step = min(self.step, (perf_counter() - started) / steps * 1e6)
             total = np.zeros(least.size, np.int64)
             add_times(
-                table, update.table, rows, steps, batch, machine.contexts[0],
+                table, update, self.rows, steps, batch, machine.contexts[0],
                 machine._numbers[0], total,
             )  # fmt: skip
             least = np.minimum(least, total / steps)
         self.times = np.maximum(least[:-1] - least[-1], 0) / 1e3
-
-    def rows_of_program(self) -> NDArray[np.int64]:
-        """Return the numbers of a step's calls; the input's gradient is left out."""
-        sections, program = self.machine.plan.sections, self.machine.plan.program
-        ranges = [range(*sections[section : section + 2]) for section in SECTIONS]
-        return np.array([i for r in ranges for i in r if not program[i].flags & Flag.FOR_INPUT])
 
     def multiply_adds(self) -> list[int]:
         """Return how many multiply-adds each call takes; only products count."""
