@@ -224,15 +224,20 @@ def _packed(
 @kernel
 def _pack_left(like, size, a, a_row, a_k, rows, depth, packed):
     """Copy a block of a; return how far apart its rows, those of a tile, and its columns lie."""
+    # Of a transpose, tile by tile: what a tile reads together lies together.
+    row, height = depth, np.int64(ROWS_1)
+    source_row, target_row, target_column = a_k, height, height
     if a_k == 1:
-        row = depth + PADDING_BYTES // size
-        copy_block(like, a, a_row, packed, row, rows, depth)
-        return row, row, ADJACENT
-    for i in range(0, rows, ROWS_1):
-        here = min(rows - i, ROWS_1)
-        source, target = a + i * a_row * size, packed + i * depth * size
-        copy_block(like, source, a_k, target, ROWS_1, depth, here)
-    return depth, ADJACENT, np.int64(ROWS_1)
+        row, height = depth + PADDING_BYTES // size, rows
+        source_row, target_row, target_column = a_row, row, ADJACENT
+    for i in range(0, rows, height):
+        here = min(rows - i, height)
+        lines, length = (here, depth) if a_k == 1 else (depth, here)
+        copy_block(
+            like, a + i * a_row * size, source_row, packed + i * row * size, target_row, lines,
+            length,
+        )  # fmt: skip
+    return row, row if a_k == 1 else ADJACENT, target_column
 
 
 @kernel

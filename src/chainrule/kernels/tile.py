@@ -110,11 +110,12 @@ def _emit_block(
             for slot, (part, first, mask) in zip(row, pieces, strict=True):
                 builder.store(part.load(start_r, first, mask), slot)
 
-    with builder.if_then(builder.icmp_signed("!=", ahead, ir.Constant(INDEX, 0))):
-        for r in range(rows):
-            next_r = parts[0].row(c, c_row, rows + r)
-            for first in firsts:
-                parts[0].prefetch(next_r, first)
+    if rows == ROWS_1 and not is_masked:  # most tiles of a large product are whole
+        with builder.if_then(builder.icmp_signed("!=", ahead, ir.Constant(INDEX, 0))):
+            for r in range(rows):
+                next_r = parts[0].row(c, c_row, rows + r)
+                for first in firsts:
+                    parts[0].prefetch(next_r, first)
 
     # LLVM would step from row to row, by additions that wait for each other as long as the
     # multiply-adds of all rows take. Of addresses that it cannot derive from one another, four rows
