@@ -190,7 +190,8 @@ def _packed(
     cuts = (k + MOST_DEPTH - 1) // MOST_DEPTH
     most_depth = (k + cuts - 1) // cuts
     right, left, most_rows = scratch, scratch + RIGHT_BYTES, m
-    ahead = np.int64(m * n * size > L2_BYTES // 2)
+    # Only rows that are read as well are worth it.
+    ahead = np.int64(k > most_depth and m * n * size > L2_BYTES // 2)
     if has_left:
         most_rows = LEFT_BYTES // (most_depth * size + PADDING_BYTES) // ROWS_1 * ROWS_1
     for k_block in range(0, k, most_depth):
