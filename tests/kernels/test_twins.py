@@ -36,6 +36,7 @@ WITHOUT_TWIN = {
         "group",
         "jit",
         "native",
+        "maximum",
         "pipelines",
         "routine",
         "same",

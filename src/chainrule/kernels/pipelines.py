@@ -6,11 +6,17 @@ calls. There LLVM sees everything at once. Numba alone would optimise and emit e
 itself, and again in each of its callers: twice the time to compile, and slower code.
 """
 
+from functools import cache
+
+import llvmlite.binding as llvm
 from llvmlite.binding import Linkage
 from numba import _dynfunc
+from numba.core import config
 from numba.core.codegen import JITCodeLibrary, RuntimeLinker
 from numba.core.compiler import CompilerBase
 from numba.core.compiler_machinery import PassManager
+from numba.core.llvm_bindings import create_pass_builder
+from numba.core.registry import cpu_target
 from numba.core.typed_passes import (
     IRLegalization,
     NativeLowering,
@@ -133,8 +139,22 @@ class _WholeLibrary(JITCodeLibrary):
         module.data_layout = self._codegen._data_layout
 
     def _optimize_final_module(self):
-        passes, builder = self._codegen._module_pass_manager()
-        passes.run(self._final_module, builder)
+        settings = config.LOOP_VECTORIZE, config.SLP_VECTORIZE
+        builder = create_pass_builder(_machine(), config.OPT, *settings)
+        builder.getModulePassManager().run(self._final_module, builder)
+
+
+@cache
+def _machine():
+    """Return the CPU for which LLVM vectorises loops.
+
+    On Intel's CPUs with AVX-512 LLVM prefers vectors of half the width, lest whole ones lower the
+    core's frequency. But a network's products consist of whole ones: so its loops may, too.
+    """
+    triple, name, features = cpu_target.target_context.codegen().magic_tuple()
+    if triple.startswith("x86"):
+        features = ",".join(filter(None, (features, "-prefer-256-bit")))
+    return llvm.Target.from_triple(triple).create_target_machine(name, features, config.OPT)
 
 
 class _PartLibrary(_WholeLibrary):

@@ -16,6 +16,7 @@ from chainrule.kernels.vectors import INDEX, MANY_REGISTERS, VECTOR_BYTES, Vecto
 HEIGHTS = (MOST_ROWS if MANY_REGISTERS else 6), 4, 3, 2, 1
 ROWS_1, ROWS_2, ROWS_3 = HEIGHTS[:3]
 TILE_VECTORS = 2
+GROUP = 4
 ROW_VECTORS = 4
 
 # The least that a tile computes of a row. AVX-512 works by halves (Zen 4): half a vector takes half
@@ -26,7 +27,7 @@ PART_BYTES = min(VECTOR_BYTES, 32)
 @intrinsic
 def tile(
     typing_context,
-    rows, floor, a, a_row, a_k, b, b_row, start, start_row, c, c_row, depth, columns,
+    rows, floor, a, a_row, a_k, b, b_row, start, start_row, c, c_row, depth, columns, ahead,
 ):  # fmt: skip
     """``c = max(start + a @ b, floor)``, for ``rows`` rows and up to ``TILE_VECTORS`` vectors.
 
@@ -35,9 +36,10 @@ def tile(
     the product, -inf leaves it as it is. ``a``, ``b``, ``c`` and ``start`` are addresses (start 0:
     zeros), ``a_row`` and ``a_k`` how many elements apart the rows and the columns of ``a`` lie,
     and so on (start_row 0: the same for all rows, a bias); ``depth`` is the length of the sums,
-    and ``columns`` how many columns of the block are there.
+    and ``columns`` how many columns of the block are there. Unless ``ahead`` is 0, the processor is
+    told that the rows of c after these come next.
     """
-    signature = types.void(types.int64, floor, *[types.int64] * 11)
+    signature = types.void(types.int64, floor, *[types.int64] * 12)
     width = VECTOR_BYTES // (floor.bitwidth // 8)
 
     def codegen(context, builder, signature, values):
@@ -51,7 +53,7 @@ def tile(
             chosen_height.add_case(ir.Constant(INDEX, height), block)
             builder.position_at_end(block)
             for least, parts in _choices(height, full, half):
-                is_chosen = builder.icmp_signed(">=", values[-1], ir.Constant(INDEX, least))
+                is_chosen = builder.icmp_signed(">=", values[-2], ir.Constant(INDEX, least))
                 with builder.if_then(is_chosen):
                     _emit_block(builder, parts, least % width != 0, height, *operands)
                     builder.branch(done)
@@ -60,6 +62,12 @@ def tile(
         return context.get_dummy_value()
 
     return signature, codegen
+
+
+def opaque(builder, value):
+    """Return a value of which LLVM does not know what it follows from."""
+    kind = ir.FunctionType(value.type, [value.type])
+    return builder.asm(kind, "", "=r,0", [value], side_effect=False)
 
 
 def _choices(rows, full, half):
@@ -80,7 +88,7 @@ def _choices(rows, full, half):
 
 def _emit_block(
     builder, parts, is_masked, rows,
-    floor, a, a_row, a_k, b, b_row, start, start_row, c, c_row, depth, columns,
+    floor, a, a_row, a_k, b, b_row, start, start_row, c, c_row, depth, columns, ahead,
 ):  # fmt: skip
     """Emit the product for ``rows`` rows and the vectors ``parts`` of columns."""
     has_start = builder.icmp_signed("!=", start, ir.Constant(INDEX, 0))
@@ -102,13 +110,29 @@ def _emit_block(
             for slot, (part, first, mask) in zip(row, pieces, strict=True):
                 builder.store(part.load(start_r, first, mask), slot)
 
+    if rows == ROWS_1 and not is_masked:  # most tiles of a large product are whole
+        with builder.if_then(builder.icmp_signed("!=", ahead, ir.Constant(INDEX, 0))):
+            for r in range(rows):
+                next_r = parts[0].row(c, c_row, rows + r)
+                for first in firsts:
+                    parts[0].prefetch(next_r, first)
+
+    # LLVM would step from row to row, by additions that wait for each other as long as the
+    # multiply-adds of all rows take. Of addresses that it cannot derive from one another, four rows
+    # need two registers for their distances.
+    distances = [ir.Constant(INDEX, 0), a_row, builder.shl(a_row, ir.Constant(INDEX, 1))]
+    distances.append(opaque(builder, builder.add(a_row, distances[2])))
+    groups = [a]
+    for r in range(GROUP, rows, GROUP):
+        groups.append(opaque(builder, builder.gep(a, [builder.mul(a_row, ir.Constant(INDEX, r))])))
+
     with cgutils.for_range(builder, depth) as loop:
         b_k = builder.gep(b, [builder.mul(loop.index, b_row)])
         b_vectors = [part.load(b_k, first, mask) for part, first, mask in pieces]
         a_k_offset = builder.mul(loop.index, a_k)
         for r, row in enumerate(sums):
-            offset = builder.add(builder.mul(a_row, ir.Constant(INDEX, r)), a_k_offset)
-            factor = builder.load(builder.gep(a, [offset]))
+            a_group = builder.gep(groups[r // GROUP], [a_k_offset])
+            factor = builder.load(builder.gep(a_group, [distances[r % GROUP]]))
             for slot, part, b_vector in zip(row, parts, b_vectors, strict=True):
                 total = part.multiply_add(part.splat(factor), b_vector, builder.load(slot))
                 builder.store(total, slot)

@@ -98,6 +98,13 @@ class Vectors:
         name = f"llvm.masked.load.{self.suffix}.p0"
         return self._call(name, self.vector, address, alignment, mask, self.zero)
 
+    def prefetch(self, pointer, offset):
+        """Tell the processor that this will be read and written soon; it need not exist."""
+        place = self.builder.bitcast(self._at(pointer, offset), ir.IntType(8).as_pointer())
+        to_write, into_all_caches, data = (ir.Constant(LANE, value) for value in (1, 3, 1))
+        arguments = place, to_write, into_all_caches, data
+        self._call("llvm.prefetch.p0", ir.VoidType(), *arguments)
+
     def store(self, value, pointer, offset, mask):
         address = self._at(pointer, offset)
         if mask is None:
