@@ -1,33 +1,15 @@
 """The page in a real browser: used by mouse and by keyboard, it shows the engine's figures."""
 
-import shutil
-
 import numpy as np
 import pytest
 
 import chainrule as cr
 from chainrule.explain.notation import SYMBOLS
 
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="the page is tested with playwright, which is not installed"
-)
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [
-    pytest.mark.once,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine"),
-]
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+pytestmark = pytest.mark.once
 
 SHOWN = 1e-3  # relative: four digits
 IN_MATRICES = 1e-2  # three
-
-
-@pytest.fixture(scope="module", name="browser")
-def browser_fixture():
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module", name="chain")
