@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.explain import page_network
 from chainrule.explain.notation import SYMBOLS
+from chainrule.explain.proof import backward_product
 
 pytestmark = pytest.mark.once
 
@@ -162,11 +164,13 @@ def test_the_fraction_cancels_to_the_end(chain, show):
         norm = lines.last.inner_text().rpartition("norm ")[2]
         assert number(norm) == pytest.approx(path.factors[0].norm, rel=SHOWN)
     assert page.locator(".gone").count() == 2 * (len(compression.paths) - 1)
-    assert page.locator("#proof-text").inner_text() == compression.proof
-    norm, difference, ulp = map(number, page.locator("#proof dd").all_inner_texts())
+    proof = backward_product(chain, "0.weight")
+    assert page.locator("#proof-text").inner_text() == proof.proof
+    norm, difference, ulp, apart = map(number, page.locator("#proof dd").all_inner_texts())
     assert norm == pytest.approx(np.linalg.norm(chain.gradients["0.weight"]), rel=SHOWN)
-    assert difference == pytest.approx(compression.difference, rel=SHOWN)
-    assert ulp == pytest.approx(compression.ulp, rel=SHOWN)
+    assert difference == pytest.approx(proof.difference, rel=SHOWN)
+    assert ulp == pytest.approx(proof.ulp, rel=SHOWN)
+    assert apart < 1e-15
     page.locator("#cancel").click()
     assert lines.count() == 1
     assert not page.locator("#proof").is_visible()
@@ -184,10 +188,185 @@ def test_factors_that_were_not_built_say_so(chain, show):
     cancel_to_the_end(page)
     assert "not built" in page.locator("#derivation li").last.inner_text()
     assert page.locator("#proof-text").inner_text() == limited.compress("W1").proof
+    assert page.locator("#proof dd").last.inner_text() == "\N{EN DASH}"
+
+
+# Turning a number
+
+
+def rest_at(page, position):
+    """Put the slider at a position, from -40 to 40, by its keys."""
+    slider = page.locator("#turned")
+    slider.focus()
+    start = int(slider.input_value())
+    key = "ArrowRight" if position > start else "ArrowLeft"
+    for _ in range(abs(position - start)):
+        page.keyboard.press(key)
+
+
+def turned_value(page):
+    return number(page.locator("#turned").get_attribute("aria-valuetext"))
+
+
+def moves(page):
+    return [number(text) for text in page.locator("#turn .moves td").all_inner_texts()]
 
 
 @pytest.mark.parametrize(("symbol", "name"), [("W₁", "0.weight"), ("b₃", "4.bias"), ("X", "x")])
-def test_the_slider_is_moved_by_keyboard(symbol, name, chain, show):
+def test_a_number_is_turned_by_keyboard(symbol, name, chain, show):
+    page = show(chain)
+    choose(page, symbol)
+    gradient = chain.path(name).gradient
+    # The input's entries are those of the row that is shown.
+    entries = gradient if name != "x" else gradient[:1]
+    steepest = np.unravel_index(np.abs(entries).argmax(), entries.shape)
+    title = page.locator("#turn-name").inner_text()
+    assert title == f"{symbol}[{', '.join(map(str, steepest))}]"
+    array = chain.x[:1] if name == "x" else chain.network.parameters()[name]
+    span = float(f"{2 * np.abs(array).max():.1g}")
+    for position in (1, -3, 12):
+        rest_at(page, position)
+        delta = span * position / 40
+        assert turned_value(page) == pytest.approx(array[steepest] + delta, rel=SHOWN)
+        result = cr.nudge(
+            chain.network, chain.loss_function, chain.x, chain.target, name, steepest, delta
+        )
+        predicted, real, gap, after = moves(page)
+        assert predicted == pytest.approx(result.predicted, rel=SHOWN)
+        assert real == pytest.approx(result.actual, rel=SHOWN)
+        assert gap == pytest.approx(result.actual - result.predicted, rel=SHOWN)
+        assert after == pytest.approx(chain.loss + result.actual, rel=SHOWN)
+        assert f"{title}: " in page.locator("#turn-status").inner_text()
+
+
+def test_a_turn_changes_the_whole_page(chain, show):
+    page = show(chain)
+    page.get_by_role("button", name="∂O/∂H₂, its numbers").click()
+    page.get_by_role("button", name="∂L/∂O, its numbers").click()
+    rest_at(page, 10)
+    changed = chain.network.copy("float64")
+    changed.parameters()["0.weight"][2, 0] = turned_value(page)
+    after = cr.explain(changed, chain.loss_function, chain.x, chain.target)
+    items = page.locator("#chain > li").all()
+    for item, link in zip(items, after.links, strict=False):
+        forward, back = (item.locator(f".{way} b").inner_text() for way in ("forward", "back"))
+        assert number(forward) == pytest.approx(np.linalg.norm(link.value), rel=SHOWN)
+        assert number(back) == pytest.approx(np.linalg.norm(link.gradient), rel=SHOWN)
+    assert number(items[-1].locator(".size").inner_text()) == pytest.approx(after.loss, rel=SHOWN)
+    for row, factor in zip(
+        page.locator("#factors tr").all(), after.path("W1").factors, strict=True
+    ):
+        norm = row.locator("td").nth(1).inner_text()
+        assert number(norm) == pytest.approx(factor.norm, rel=SHOWN)
+    shown = cells(page.locator("#opened section").first.locator("table"))
+    np.testing.assert_allclose(shown, after.path("W1").factors[0].value[0], rtol=IN_MATRICES)
+    page.get_by_role("button", name="As it was").click()
+    assert f"L = {chain.loss:.4g}" in page.locator("#about").inner_text()
+
+
+def test_a_turn_ripples_link_by_link(chain, show):
+    page = show(chain)
+    entries = page.locator("#numbers button")
+    entries.nth(6).click()
+    rest_at(page, 15)
+    changed = chain.network.copy("float64")
+    changed.parameters()["0.weight"][1, 1] = turned_value(page)
+    after = cr.explain(changed, chain.loss_function, chain.x, chain.target)
+    boxes = page.locator("#ripple > li")
+    symbols = [box.locator(".symbol").inner_text() for box in boxes.all()]
+    assert symbols == ["W₁[1, 1]", "H", "H₂", "O", "L"]
+    assert boxes.nth(1).locator("b").count() == 1  # one entry of H, and all of what is behind
+    for box, old, new in zip(boxes.all()[1:4], chain.links[1:], after.links[1:], strict=True):
+        for line in box.locator(".layers").all():
+            place, _, values = line.inner_text().partition(" ")
+            before, now = (number(value) for value in values.split(" → "))
+            entry = int(place.strip("[]"))
+            assert before == pytest.approx(old.value[0, entry], rel=IN_MATRICES)
+            assert now == pytest.approx(new.value[0, entry], rel=IN_MATRICES)
+
+
+def test_the_value_of_a_link_is_turned_and_held(chain, show):
+    page = show(chain)
+    page.locator("#array").select_option(label="H₂")
+    page.get_by_label("Row of the batch").select_option("1")
+    rest_at(page, 8)
+    gradient = chain.links[2].gradient[1]
+    entry = np.abs(gradient).argmax()
+    assert page.locator("#turn-name").inner_text() == f"H₂[1, {entry}]"
+    hidden = chain.links[2].value.copy()
+    hidden[1, entry] = turned_value(page)
+    last = cr.Sequential(chain.network.layers[4], dtype="float64")
+    for name, values in chain.network.parameters().items():
+        if name.startswith("4."):
+            last.parameters()[name.replace("4.", "0.")][...] = values
+    loss, _ = chain.loss_function(last.predict(hidden), chain.target)
+    assert moves(page)[-1] == pytest.approx(loss, rel=SHOWN)
+    assert page.locator("#ripple .symbol").all_inner_texts() == [f"H₂[1, {entry}]", "O", "L"]
+
+
+def test_entries_are_chosen_by_arrow_keys(chain, show):
+    page = show(chain)
+    page.locator("#numbers button").first.click()
+    for key, name in (
+        ("ArrowRight", "W₁[0, 1]"),
+        ("ArrowDown", "W₁[1, 1]"),
+        ("ArrowLeft", "W₁[1, 0]"),
+    ):
+        page.keyboard.press(key)
+        assert page.locator("#turn-name").inner_text() == name
+        assert name in page.evaluate("document.activeElement.ariaLabel")
+
+
+def test_large_arrays_are_chosen_from_by_number(show):
+    net = cr.Sequential(cr.Linear(20, 20), cr.Tanh(), cr.Linear(20, 1), seed=0)
+    x = np.random.default_rng(0).normal(size=(3, 20))
+    page = show(cr.explain(net, cr.MSELoss(), x, x[:, :1]))
+    assert not page.locator("#numbers").is_visible()
+    page.get_by_label("entry").fill("41")
+    page.keyboard.press("Enter")
+    assert page.locator("#turn-name").inner_text() == "W₁[2, 1]"
+
+
+def test_the_plot_does_not_exaggerate(chain, show):
+    """Its axis begins at 0, so that heights are to each other as the losses are."""
+    page = show(chain)
+    axis = page.locator("#turn-plot text[text-anchor='end']")
+    assert axis.first.text_content() == "0"
+    assert number(axis.last.text_content()) >= chain.loss
+
+
+def test_codes_are_not_turned(show):
+    net = cr.Sequential(cr.Embedding(5, 3), cr.Flatten(), cr.Linear(6, 2), seed=0)
+    page = show(cr.explain(net, cr.CrossEntropyLoss(), [[4, 0], [0, 3]], [0, 1]))
+    assert "X" not in page.locator("#array option").all_inner_texts()
+    assert page.locator("#turn").is_visible()
+
+
+# Networks that are too large to run in the page
+
+
+@pytest.fixture(name="precomputed")
+def precomputed_fixture(monkeypatch):
+    monkeypatch.setattr(page_network, "MOST_BYTES", 0)
+
+
+def test_a_large_network_shows_what_was_precomputed(precomputed, chain, show):
+    page, path = show(chain), chain.path("2.weight")
+    assert not page.locator("#turn").is_visible()
+    choose(page, "W₂")
+    for row, factor in zip(page.locator("#factors tr").all(), path.factors, strict=True):
+        norm = row.locator("td").nth(1).inner_text()
+        assert number(norm) == pytest.approx(factor.norm, rel=SHOWN)
+    page.get_by_label("Row of the batch").select_option("1")
+    page.locator("#product").get_by_role("button").nth(1).click()
+    shown = cells(page.locator("#opened table"))
+    np.testing.assert_allclose(shown, path.factors[0].value[1], rtol=IN_MATRICES)
+    cancel_to_the_end(page)
+    assert page.locator("#proof-text").inner_text() == chain.compress("W2").proof
+
+
+@pytest.mark.parametrize(("symbol", "name"), [("W₁", "0.weight"), ("b₃", "4.bias"), ("X", "x")])
+def test_the_slider_is_moved_by_keyboard(symbol, name, precomputed, chain, show):
     page = show(chain)
     choose(page, symbol)
     gradient = chain.path(name).gradient
@@ -215,22 +394,12 @@ def test_the_slider_is_moved_by_keyboard(symbol, name, chain, show):
         assert predicted in page.locator("#nudge-status").inner_text()
 
 
-def test_another_entry_is_nudged(chain, show):
+def test_another_entry_is_nudged(precomputed, chain, show):
     page = show(chain)
     first = page.locator("#real").inner_text()
     page.locator("#entries").get_by_role("radio").nth(1).check()
     assert page.locator("#real").inner_text() != first
     assert page.locator("#curve path.real").get_attribute("d").count("L") == 20
-
-
-def test_codes_are_not_nudged(show):
-    net = cr.Sequential(cr.Embedding(5, 3), cr.Flatten(), cr.Linear(6, 2), seed=0)
-    page = show(cr.explain(net, cr.CrossEntropyLoss(), [[4, 0], [0, 3]], [0, 1]))
-    choose(page, "X")
-    assert "X holds codes" in page.locator("#nudge-about").inner_text()
-    assert not page.locator("#nudge").is_visible()
-    choose(page, "W₁")
-    assert page.locator("#nudge").is_visible()
 
 
 # Everyone
@@ -243,7 +412,10 @@ def test_every_control_is_reached_and_named(chain, show):
         page.keyboard.press("Tab")
         reached.add(page.evaluate("document.activeElement.id || document.activeElement.name"))
     buttons = page.locator("#product button").count()
-    assert {"path", "row", "cancel", "entry", "delta"} <= reached
+    assert {"path", "row", "cancel", "array", "turned", "turn-back"} <= reached
+    entries = page.locator("#numbers button")
+    assert entries.count() == 20
+    assert [e.get_attribute("tabindex") for e in entries.all()].count("0") == 1
     for control in page.locator("button, input, select, svg, [tabindex]").all():
         name = control.evaluate(
             "e => e.ariaLabel || e.labels?.[0]?.innerText || e.innerText"
@@ -258,8 +430,6 @@ def test_every_control_is_reached_and_named(chain, show):
 
 def test_arrow_keys_choose_a_path_and_enter_opens_a_factor(chain, show):
     page = show(chain)
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.ariaLabel").startswith("The links")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.value") == "1"
     page.keyboard.press("ArrowDown")

@@ -71,6 +71,19 @@ function arrows(data, link, position) {
   );
 }
 
+// Write the figures anew, after the network's numbers have changed.
+function updateChain(data) {
+  [...byId("chain").children].forEach((item, position) => {
+    const link = data.links[position];
+    if (!link) {
+      item.querySelector(".size").textContent = number(data.loss.value);
+      return;
+    }
+    item.querySelector(".forward b").textContent = number(link.norm);
+    item.querySelector(".back b").textContent = number(link.gradient);
+  });
+}
+
 // Highlight the path from the loss to the chosen parameter.
 function lightUp(data, path) {
   [...byId("chain").children].forEach((item, position) => {

@@ -42,7 +42,8 @@ class Network {
     const allocate = (size) => new Float64Array(this.rows * size);
     this.values = description.values.map(allocate);
     this.gradients = description.values.map(allocate);
-    this.values[0].set(whole ? rowOf(whole.values[0], row, whole.rows) : decode(description.x));
+    this.values[0].set(whole ? [] : decode(description.x));
+    whole?.values.forEach((value, i) => this.values[i].set(rowOf(value, row, whole.rows)));
     this.steps = description.steps.map((step) => this.bindStep(step));
     this.heads = description.heads.map((head, i) => this.bindHead(head, whole?.heads[i], row));
   }
@@ -94,9 +95,15 @@ class Network {
     for (let i = last; i >= first; i -= 1) this.steps[i].operation.backward(this.steps[i].bound);
   }
 
-  clearGradients() {
-    for (const gradient of this.gradients) gradient.fill(0);
-    this.parameterGradients.all.fill(0);
+  // Set to 0 what these steps add to, and the gradients by their results.
+  clearGradients(first = 0, last = this.steps.length - 1) {
+    this.gradients[0].fill(0);
+    for (const { bound } of this.steps.slice(first, last + 1)) {
+      bound.dy.fill(0);
+      for (const [name, array] of Object.entries(bound)) {
+        if (name === "dx" || name.startsWith("d_")) array.fill(0);
+      }
+    }
   }
 
   // The position of the step that makes a value; -1 for the input.
@@ -109,10 +116,9 @@ class Network {
     return this.description.steps.findIndex((step) => Object.values(step.parameters).includes(parameter));
   }
 
+  // The network on one row of the batch, with its present values.
   row(row) {
-    const alone = new Network(this.description, this, row);
-    alone.forward();
-    return alone;
+    return new Network(this.description, this, row);
   }
 }
 

@@ -4,16 +4,18 @@ function introduce(data) {
   const { loss, dtype } = data;
   const over = loss.rows === 1 ? "for one row of data" : `the mean over ${plural(loss.rows, "row")} of data`;
   byId("about").textContent = `L = ${number(loss.value)}: ${loss.text}, ${over}.`;
+  byId("turn").hidden = !data.network;
+  byId("what-if").hidden = Boolean(data.network);
   byId("small-print").textContent =
     `All numbers are those of one network and one batch, computed in float64 layer by layer; the engine's gradients, which they are compared with, in ${dtype}. ` +
     "‖ ‖ is the Frobenius norm, over all rows of the batch. Rows and entries are counted from 0. Numbers are rounded to four digits, in matrices to three.";
 }
 
-function offerRows(data, opened) {
+function offerRows(data, views) {
   const { rows } = data.limits;
   const select = byId("row");
   for (let row = 0; row < rows; row += 1) select.append(element("option", { value: row }, String(row)));
-  select.addEventListener("change", () => opened.chooseRow(Number(select.value)));
+  select.addEventListener("change", () => views.forEach((view) => view.chooseRow?.(Number(select.value))));
   byId("row-choice").hidden = data.loss.rows === 1;
   const left = data.loss.rows - rows;
   byId("row-note").textContent = left ? `of ${data.loss.rows}; the page shows the first ${plural(rows, "row")}` : `of ${rows}`;
@@ -22,16 +24,29 @@ function offerRows(data, opened) {
 
 function start(data) {
   document.documentElement.classList.add("alive");
+  const model = modelOf(data);
   const opened = new Opened(data);
-  const views = [opened, new Cancellation(data), new Nudge(data)];
+  const cancellation = new Cancellation(data);
+  let path;
+
+  // After the network's numbers have changed. What takes longer, only once they rest.
+  const changed = (rest) => {
+    introduce(data);
+    updateChain(data);
+    if (!rest) return;
+    updateProduct(data, path);
+    opened.update();
+    cancellation.update();
+  };
+  const views = [opened, cancellation, data.network ? new Turn(model, changed) : new Nudge(data)];
   const choose = (index) => {
-    const path = data.paths[index];
+    path = data.paths[index];
     lightUp(data, path);
     showProduct(data, path, opened);
     views.forEach((view) => view.show(path));
   };
   introduce(data);
-  offerRows(data, opened);
+  offerRows(data, views);
   drawChain(data, choose);
   const first = Math.min(1, data.paths.length - 1);
   byId("chain").querySelector(`input[value="${first}"]`).checked = true;
