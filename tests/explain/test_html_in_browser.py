@@ -342,6 +342,115 @@ def test_codes_are_not_turned(show):
     assert page.locator("#turn").is_visible()
 
 
+# At a glance
+
+
+def deep_chain():
+    layers = [cr.Linear(6, 6), cr.Sigmoid()] * 8
+    net = cr.Sequential(*layers, cr.Linear(6, 8), cr.ReLU(), cr.Linear(8, 2), seed=0)
+    net.parameters()["0.weight"][...] *= 30
+    net.parameters()["16.bias"][:3] = -20
+    x = np.random.default_rng(0).normal(size=(9, 6))
+    return cr.explain(net, cr.MSELoss(), x, x[:, :2])
+
+
+@pytest.mark.parametrize("is_precomputed", [False, True])
+def test_vanishing_gradients_are_seen_at_a_glance(is_precomputed, show, request):
+    if is_precomputed:
+        request.getfixturevalue("precomputed")
+    chain = deep_chain()
+    page, influence = show(chain), chain.influence()
+    rows = page.locator("#glance tr").all()
+    widths = [row.locator(".bar").bounding_box()["width"] for row in rows]
+    assert widths == sorted(widths, reverse=True)  # from the output back
+    for row, link, measures in zip(rows, chain.links[::-1], influence.links[::-1], strict=True):
+        assert number(row.locator("td").nth(1).inner_text()) == pytest.approx(
+            np.linalg.norm(link.gradient), rel=SHOWN
+        )
+        marks = {"dead": measures.dead, "saturated": measures.saturated}
+        expected = [f"{100 * value:.0f} % {name}" for name, value in marks.items() if value]
+        assert row.locator(".mark").all_inner_texts() == expected
+    assert "logarithmic" in page.locator(".glance caption").inner_text()
+    assert influence.findings[0].text in page.locator("#diagnosis").inner_text()
+    lines = page.locator("#chain .back .line").all()
+    thick = "e => parseFloat(getComputedStyle(e, '::before').height)"
+    heights = [line.evaluate(thick) for line in lines]
+    assert heights == sorted(heights)
+    assert heights[-1] > heights[0] + 2
+
+
+# Learning
+
+
+@pytest.mark.parametrize(("name", "optimizer"), [("sgd", cr.SGD(0.1)), ("adam", cr.Adam(0.01))])
+def test_steps_are_those_of_the_engine(name, optimizer, chain, show):
+    page = show(chain)
+    rest_at(page, 7)  # what was turned goes back before the first step
+    page.locator("#optimizer").select_option(name)
+    assert number(page.locator("#rate-text").inner_text()) == optimizer.lr
+    net, loss = chain.network.copy("float64"), chain.loss_function
+    net.training = False
+    for button, steps in (("One step", 1), ("Ten steps", 10), ("One step", 1)):
+        page.get_by_role("button", name=button).click()
+        for _ in range(steps):
+            net.backward(loss(net.forward(chain.x), chain.target)[1])
+            optimizer.step(net)
+        after = cr.explain(net, loss, chain.x, chain.target)
+        assert f"L = {after.loss:.4g}" in page.locator("#learn-status").inner_text()
+        assert f"L = {after.loss:.4g}" in page.locator("#about").inner_text()
+        for row, factor in zip(
+            page.locator("#factors tr").all(), after.path("W1").factors, strict=True
+        ):
+            assert number(row.locator("td").nth(1).inner_text()) == pytest.approx(
+                factor.norm, rel=SHOWN
+            )
+    assert page.locator("#learn-plot path.real").get_attribute("d").count("L") == 12
+    page.get_by_role("button", name="Back to the start").click()
+    assert f"L = {chain.loss:.4g}" in page.locator("#learn-text").inner_text()
+    assert page.locator("#learn-status").inner_text().startswith("After 0 steps")
+
+
+def test_it_plays_until_it_is_paused(chain, show):
+    page = show(chain)
+    play = page.locator("#play")
+    play.click()
+    assert play.inner_text() == "Pause"
+    while number(page.locator("#learn-text").inner_text().partition(" ")[0]) <= 5:
+        page.wait_for_timeout(20)
+    play.click()
+    steps = page.locator("#learn-text").inner_text()
+    assert play.inner_text() == "Play"
+    page.wait_for_timeout(100)
+    assert page.locator("#learn-text").inner_text() == steps
+    assert number(steps.partition("L = ")[2]) < chain.loss
+
+
+def test_a_rate_that_is_too_large_is_said_to_be(show):
+    net = cr.Sequential(cr.Linear(2, 3), cr.ReLU(), cr.Linear(3, 1), seed=0)
+    x = np.random.default_rng(0).normal(size=(5, 2))
+    page = show(cr.explain(net, cr.MSELoss(), 100 * x, x[:, :1]))
+    page.locator("#rate").focus()
+    page.keyboard.press("End")
+    for _ in range(20):
+        page.get_by_role("button", name="Ten steps").click()
+    assert "too large" in page.locator("#learn-status").inner_text()
+    page.get_by_role("button", name="Back to the start").click()
+    assert "too large" not in page.locator("#learn-status").inner_text()
+
+
+@pytest.mark.parametrize("width", [1400, 1024, 390])
+def test_nothing_is_cut_off(width, show):
+    """Of a long chain neither, in particular not the loss."""
+    page = show(deep_chain(), viewport={"width": width, "height": 900})
+    page.get_by_role("button", name="Ten steps").click()
+    use_everything(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for box in page.locator("#chain .box, #ripple .box, #turn, #learn").all():
+        place = box.bounding_box()
+        assert place["x"] >= 0
+        assert place["x"] + place["width"] <= width
+
+
 # Networks that are too large to run in the page
 
 

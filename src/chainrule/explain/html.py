@@ -12,6 +12,7 @@ from importlib.resources import files
 from string import Template
 from typing import TYPE_CHECKING, Any
 
+from chainrule.explain.influence import influence
 from chainrule.explain.link import MOST_RUNS
 from chainrule.explain.notation import SYMBOLS
 from chainrule.explain.page_network import page_network
@@ -21,9 +22,9 @@ from chainrule.explain.proof import backward_product, figure, proof_data
 if TYPE_CHECKING:
     from chainrule.explain.links import Links
 
-VIEWS = "elements", "heat_map", "model", "figure", "factors", "cancel"
+VIEWS = "elements", "heat_map", "model", "figure", "glance", "factors", "cancel"
 PRECOMPUTED = ("nudge",)
-LIVE = "plot", "ingredient", "turn"
+LIVE = "plot", "ingredient", "turn", "learn"
 OPTIMIZERS = "sgd", "adam"
 
 
@@ -71,6 +72,7 @@ def page_data(chain: Links) -> dict[str, Any]:
         },
         "dtype": chain.network.dtype.name,
         "codes": chain.network.takes_codes,
+        "diagnosis": influence(chain, None).diagnosis.splitlines(),
         "links": [
             {
                 "symbol": SYMBOLS.symbol(link.symbol),

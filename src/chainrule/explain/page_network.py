@@ -18,10 +18,11 @@ import numpy as np
 
 from chainrule.explain.retained import makers
 from chainrule.explain.step import Float64
+from chainrule.layers.activation import Elementwise
 from chainrule.losses import Loss, Targets
 from chainrule.models.sequential import Sequential
 from chainrule.operations.loss import LossOperation
-from chainrule.operations.operation import Numbers, Operation, Tensor, find
+from chainrule.operations.operation import Numbers, Operation, Step, Tensor, find
 from chainrule.plan import Plan
 from chainrule.utils.arrays import FloatArray
 
@@ -62,7 +63,7 @@ def page_network(
         "values": sizes,
         "parameters": _named(net.parameters()),
         "buffers": _named(net.buffers()),
-        "steps": _steps(plan, values),
+        "steps": _steps(plan, net, values),
         "heads": _heads(plan, values, targets),
         "layers": _layers(plan, net, values),
     }
@@ -74,7 +75,7 @@ def _has_script(operation: Operation | LossOperation) -> bool:
     return name.isidentifier() and script_of(name).is_file() and find(name) is operation
 
 
-def _steps(plan: Plan, values: Mapping[object, int]) -> list[dict[str, Any]]:
+def _steps(plan: Plan, net: Sequential, values: Mapping[object, int]) -> list[dict[str, Any]]:
     return [
         {
             "operation": step.operation.name,
@@ -88,9 +89,19 @@ def _steps(plan: Plan, values: Mapping[object, int]) -> list[dict[str, Any]]:
             "parameters": {name: use.name for name, use in step.parameters.items()},
             "buffers": {name: use.name for name, use in step.buffers.items()},
             "numbers": _numbers(step.numbers),
+            **_slope(net, step),
         }
         for step in plan.steps
     ]
+
+
+def _slope(net: Sequential, step: Step) -> dict[str, Any]:
+    """Return, of an elementwise layer's step, the largest slope of what is flat at both ends."""
+    for position in step.layers:
+        layer = net.graph.nodes[position].layer
+        if isinstance(layer, Elementwise):
+            return {"maxSlope": layer.max_slope}
+    return {}
 
 
 def _heads(plan: Plan, values: Mapping[object, int], targets: Targets) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule.explain.heat_map import block_shape, shrink
+from chainrule.explain.influence import influence
 from chainrule.explain.notation import SYMBOLS
 from chainrule.explain.nudge import Ray
 from chainrule.explain.proof import figure, proof_data
@@ -80,15 +81,17 @@ def _rows_and_cells(chain: Links) -> tuple[int, int]:
 
 def precomputed_figures(chain: Links) -> dict[str, Any]:
     """Return the figures by the names that they have in the page's data."""
-    budget = Budget.for_chain(chain)
+    budget, measures = Budget.for_chain(chain), influence(chain, None)
     shared = chain.compress("x")
     return {
         "links": [
             {
                 "norm": figure(np.linalg.norm(link.value)),
                 "gradient": figure(np.linalg.norm(link.gradient)),
+                "dead": of_link.dead,
+                "saturated": of_link.saturated,
             }
-            for link in chain.links
+            for link, of_link in zip(chain.links, measures.links, strict=True)
         ],
         # The factors of dL/dX. A parameter's path has the first of them, and one more.
         "factors": [_factor(factor, budget) for factor in shared.paths[0].factors],

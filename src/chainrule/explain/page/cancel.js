@@ -101,7 +101,7 @@ class Cancellation {
     const sum = path.factor && data.loss.rows > 1 ? ", its rows added up" : "";
     byId("proof-figures").replaceChildren(
       ...pair(`norm of the product${sum}`, number(path.norm)),
-      ...pair("largest difference from the engine's gradient", number(path.difference)),
+      ...pair("largest difference from the engine's gradient, of the network as it came", number(path.difference)),
       ...pair("in units of the last place", number(path.ulp)),
       ...(data.network ? pair("largest difference of the factors, multiplied in this page, from its backward pass", number(path.apart)) : []),
     );

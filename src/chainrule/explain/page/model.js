@@ -44,6 +44,10 @@ class LiveModel {
         gradient: () => norm(network.gradients[link.value]),
       });
     }
+    data.links.forEach((link, i) => {
+      const units = () => this.remember(link, () => this.unitsOf(data.links[i - 1], link));
+      getters(link, { dead: () => units().dead, saturated: () => units().saturated });
+    });
     data.factors = data.links.map((link, i) => new LiveFactor(this, data.links[i + 1] ?? null, link)).reverse();
     getters(data, { merged: () => data.links.map((link) => link.gradient).reverse() });
     for (const path of data.paths) this.defineFiguresOf(path);
@@ -60,9 +64,19 @@ class LiveModel {
     });
   }
 
-  // The numbers that a path leads to, as one vector.
-  numbersOf(path) {
-    return path.name === "x" ? this.network.values[0] : this.network.parameters.views[path.name];
+  // The largest fractions of dead units and of saturated values of a link's elementwise steps.
+  unitsOf(before, link) {
+    const { network } = this;
+    const first = before ? network.makerOf(before.value) + 1 : 0;
+    const found = { dead: 0, saturated: 0 };
+    for (let i = first; i <= network.makerOf(link.value); i += 1) {
+      const { maxSlope } = this.data.network.steps[i];
+      if (maxSlope === undefined) continue;
+      const slopes = network.slopesOf(i);
+      if (maxSlope === null) found.dead = Math.max(found.dead, deadFraction(slopes, network.rows));
+      else found.saturated = Math.max(found.saturated, fractionOf(slopes, (slope) => slope < SATURATED * maxSlope));
+    }
+    return found;
   }
 
   gradientOf(path) {
@@ -102,6 +116,19 @@ class LiveModel {
   }
 }
 
+const fractionOf = (numbers, condition) => numbers.filter(condition).length / numbers.length;
+
+// Of the units whose slope is 0 in every row.
+function deadFraction(slopes, rows) {
+  const size = slopes.length / rows;
+  const alive = new Set();
+  slopes.forEach((slope, i) => {
+    if (slope !== 0) alive.add(i % size);
+  });
+  return 1 - alive.size / size;
+}
+
+const SATURATED = 0.05; // of the largest slope
 const GRADIENT_CELLS = 16384;
 const FACTOR_CELLS = 4096;
 

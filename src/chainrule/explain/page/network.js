@@ -95,6 +95,14 @@ class Network {
     for (let i = last; i >= first; i -= 1) this.steps[i].operation.backward(this.steps[i].bound);
   }
 
+  // The absolute slopes of an elementwise step.
+  slopesOf(position) {
+    const { operation, bound } = this.steps[position];
+    const dx = new Float64Array(bound.x.length);
+    operation.backward({ ...bound, dx, dy: dx.slice().fill(1) });
+    return dx.map(Math.abs);
+  }
+
   // Set to 0 what these steps add to, and the gradients by their results.
   clearGradients(first = 0, last = this.steps.length - 1) {
     this.gradients[0].fill(0);

@@ -4,7 +4,7 @@ function introduce(data) {
   const { loss, dtype } = data;
   const over = loss.rows === 1 ? "for one row of data" : `the mean over ${plural(loss.rows, "row")} of data`;
   byId("about").textContent = `L = ${number(loss.value)}: ${loss.text}, ${over}.`;
-  byId("turn").hidden = !data.network;
+  byId("turn").hidden = byId("learn").hidden = !data.network;
   byId("what-if").hidden = Boolean(data.network);
   byId("small-print").textContent =
     `All numbers are those of one network and one batch, computed in float64 layer by layer; the engine's gradients, which they are compared with, in ${dtype}. ` +
@@ -33,12 +33,14 @@ function start(data) {
   const changed = (rest) => {
     introduce(data);
     updateChain(data);
+    updateGlance(data);
     if (!rest) return;
     updateProduct(data, path);
     opened.update();
     cancellation.update();
   };
   const views = [opened, cancellation, data.network ? new Turn(model, changed) : new Nudge(data)];
+  if (data.network) new Learn(model, views.at(-1), changed);
   const choose = (index) => {
     path = data.paths[index];
     lightUp(data, path);
@@ -48,6 +50,8 @@ function start(data) {
   introduce(data);
   offerRows(data, views);
   drawChain(data, choose);
+  showDiagnosis(data);
+  updateGlance(data);
   const first = Math.min(1, data.paths.length - 1);
   byId("chain").querySelector(`input[value="${first}"]`).checked = true;
   choose(first);

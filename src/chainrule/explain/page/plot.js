@@ -3,11 +3,15 @@
 
 const PLOT = { width: 460, height: 260, left: 56, right: 16, top: 12, bottom: 40 };
 
+// So that differences of two do not overflow.
+const drawable = (value) => Math.abs(value) < 1e300;
+
 // Lines: [{ name, points: [[x, y], ...] }]; only those of `scaled` decide what the axes show.
 class Plot {
   constructor({ lines, scaled, labels, title }) {
-    const points = scaled.flatMap((line) => line.points).filter(([, y]) => Number.isFinite(y));
-    const [xs, ys] = [points.map(([x]) => x), points.map(([, y]) => y)];
+    // Of a network whose numbers have overflowed, nothing is left to draw but the axes.
+    const points = scaled.flatMap((line) => line.points).filter((point) => point.every(drawable));
+    const [xs, ys] = points.length ? [points.map(([x]) => x), points.map(([, y]) => y)] : [[0], [0]];
     this.x = scaleOf(Math.min(...xs), Math.max(...xs), PLOT.left, PLOT.width - PLOT.right);
     const ticks = ticksOf(Math.min(0, ...ys), Math.max(0, ...ys));
     this.y = scaleOf(ticks[0], ticks.at(-1), PLOT.height - PLOT.bottom, PLOT.top);
@@ -34,18 +38,25 @@ class Plot {
     ];
   }
 
+  // Where a point is drawn; null outside the axes.
+  place([x, y]) {
+    const [across, down] = [this.x(x), this.y(y)];
+    const within = (value, low, high) => value > low - 1 && value < high + 1;
+    const inside = within(across, PLOT.left, PLOT.width - PLOT.right) && within(down, PLOT.top, PLOT.height - PLOT.bottom);
+    return inside ? [across, down] : null;
+  }
+
   path(points) {
-    const ends = [PLOT.top, PLOT.height - PLOT.bottom];
-    const shown = points.map(([x, y]) => [this.x(x), this.y(y)]).filter(([, y]) => y >= ends[0] - 0.5 && y <= ends[1] + 0.5);
-    return shown.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
+    const places = points.map((point) => this.place(point)).filter(Boolean);
+    return places.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
   }
 
   // Put a named dot at a point; out of sight where the plot does not reach.
   mark(name, x, y) {
     const dot = this.svg.querySelector(`circle.${name}`) ?? this.svg.appendChild(drawn("circle", { class: name, r: 4.5 }));
-    const at = this.y(y);
-    dot.setAttribute("cx", this.x(x));
-    dot.setAttribute("cy", at >= PLOT.top - 1 && at <= PLOT.height - PLOT.bottom + 1 ? at : -99);
+    const [across, down] = this.place([x, y]) ?? [-99, -99];
+    dot.setAttribute("cx", across);
+    dot.setAttribute("cy", down);
   }
 }
 

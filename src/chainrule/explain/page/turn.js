@@ -72,11 +72,16 @@ class Turn {
   // Arrow keys go from entry to entry.
   move(event) {
     const by = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -this.width, ArrowDown: this.width }[event.key];
-    const next = this.ingredient.entry + by;
+    const next = this.entry + by;
     if (!byId("numbers").children[next]) return;
     event.preventDefault();
     this.chooseEntry(next);
     byId("numbers").children[next].focus();
+  }
+
+  // The same entry, in a network with other numbers.
+  chooseAgain() {
+    this.chooseEntry(this.entry);
   }
 
   putBack() {
@@ -87,6 +92,7 @@ class Turn {
 
   chooseEntry(entry) {
     this.putBack();
+    this.entry = entry;
     this.ingredient = new Ingredient(this.model, this.choice, this.row, entry);
     const { span, start, slope, loss, name } = this.ingredient;
     this.step = span / TURNS;
@@ -136,7 +142,8 @@ class Turn {
   }
 
   paintEntries() {
-    const { numbers, entry } = this.ingredient;
+    const { entry } = this;
+    const { numbers } = this.ingredient;
     const largest = numbers.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
     [...byId("numbers").children].forEach((button, i) => {
       button.textContent = number(numbers[i], 3);
