@@ -342,6 +342,81 @@ def test_codes_are_not_turned(show):
     assert page.locator("#turn").is_visible()
 
 
+def test_paths_of_a_number_add_up_to_its_gradient(chain, show):
+    page = show(chain)
+    page.get_by_label("Row of the batch").select_option("1")
+    page.locator("#numbers button").nth(6).click()
+    trace = chain.trace("W1", (1, 1), top=100)
+    routes = [route for route in trace.routes if route.row == 1]
+    lines = page.locator("#neurons-paths li").all_inner_texts()
+    for line, route in zip(lines, routes[:5], strict=False):
+        nodes = [f"{s}[{i}]" for s, i in zip(("H", "H₂", "O"), route.units, strict=True)]
+        path, _, contribution = line.partition(": ")
+        assert path == " \u2192 ".join(["W₁[1, 1]", *nodes, "L"])
+        assert number(contribution) == pytest.approx(route.contribution, rel=SHOWN)
+    others = sum(route.contribution for route in routes[5:])
+    assert number(lines[5].partition(": ")[2]) == pytest.approx(others, rel=SHOWN)
+    total, whole = (
+        number(part.split()[0])
+        for part in page.locator("#neurons-told")
+        .inner_text()
+        .rstrip(".")
+        .split("Together: ")[1]
+        .split("add up to ")
+    )
+    assert total == pytest.approx(sum(route.contribution for route in routes), rel=SHOWN)
+    assert whole == pytest.approx(trace.total, rel=SHOWN)
+    # What passes between two links is the same sum.
+    titles = page.locator("#neurons-plot .edge title").all_text_contents()
+    passed = [number(title.rpartition("passes ")[2]) for title in titles]
+    between = sum(passed[20:35])
+    assert between == pytest.approx(total, rel=IN_MATRICES)
+    assert page.locator("#neurons-plot circle").count() == 4 + 5 + 3 + 3
+    page.locator("#colour").select_option("gradient")
+    first = page.locator("#neurons-plot .node-number").first.text_content()
+    assert number(first) == pytest.approx(chain.gradients["x"][1, 0], rel=0.06)
+
+
+def test_wide_networks_are_not_drawn_as_nodes(show):
+    net = cr.Sequential(cr.Linear(13, 2), seed=0)
+    page = show(cr.explain(net, cr.MSELoss(), np.ones((1, 13)), np.zeros((1, 2))))
+    assert not page.locator("#neurons").is_visible()
+
+
+# The product in numbers
+
+
+def test_an_entry_of_a_product_is_written_out(chain, show):
+    page = show(chain)
+    choose(page, "X")
+    page.get_by_label("Row of the batch").select_option("1")
+    factors = [factor.value[1] for factor in chain.path("x").factors]
+    terms = page.locator("#matrices .term")
+    assert terms.count() == len(factors)
+    product = factors[0]
+    for k, factor in enumerate(factors[1:], 1):
+        before, product = product, product @ factor
+        terms.nth(k).locator("button").nth(1).hover()
+        said = page.locator("#sum").inner_text()
+        assert number(said.rpartition("= ")[2]) == pytest.approx(product[0, 1], rel=IN_MATRICES)
+        parts = said.partition("= ")[2].rpartition(" = ")[0].split(" + ")
+        for part, a, b in zip(parts, before[0], factor[:, 1], strict=True):
+            found = [number(x.strip("()")) for x in part.split(" · ")]
+            assert found == pytest.approx([a, b], rel=IN_MATRICES)
+        lit = page.locator(".lit-cell")
+        assert lit.count() == 1 + len(factor) + before.size
+    page.keyboard.press("Tab")
+    terms.first.locator("button").first.focus()
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#sum").inner_text().startswith("∂L/∂O[1] = ")
+
+
+def test_large_factors_are_not_shown_in_numbers(show):
+    net = cr.Sequential(cr.Linear(30, 2), seed=0)
+    page = show(cr.explain(net, cr.MSELoss(), np.ones((1, 30)), np.zeros((1, 2))))
+    assert not page.locator("#in-numbers").is_visible()
+
+
 # At a glance
 
 

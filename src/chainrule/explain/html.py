@@ -22,9 +22,9 @@ from chainrule.explain.proof import backward_product, figure, proof_data
 if TYPE_CHECKING:
     from chainrule.explain.links import Links
 
-VIEWS = "elements", "heat_map", "model", "figure", "glance", "factors", "cancel"
+VIEWS = "elements", "heat_map", "model", "figure", "glance", "factors", "matrices", "cancel"
 PRECOMPUTED = ("nudge",)
-LIVE = "plot", "ingredient", "turn", "learn"
+LIVE = "plot", "ingredient", "turn", "neurons", "learn"
 OPTIMIZERS = "sgd", "adam"
 
 

@@ -27,6 +27,7 @@ function start(data) {
   const model = modelOf(data);
   const opened = new Opened(data);
   const cancellation = new Cancellation(data);
+  const matrices = new Matrices(data);
   let path;
 
   // After the network's numbers have changed. What takes longer, only once they rest.
@@ -37,10 +38,17 @@ function start(data) {
     if (!rest) return;
     updateProduct(data, path);
     opened.update();
+    matrices.update();
+    neurons?.update();
     cancellation.update();
   };
-  const views = [opened, cancellation, data.network ? new Turn(model, changed) : new Nudge(data)];
-  if (data.network) new Learn(model, views.at(-1), changed);
+  let neurons = null;
+  const views = [opened, matrices, cancellation, data.network ? new Turn(model, changed) : new Nudge(data)];
+  if (data.network) {
+    const turn = views.at(-1);
+    neurons = new Neurons(model, turn);
+    new Learn(model, turn, changed);
+  }
   const choose = (index) => {
     path = data.paths[index];
     lightUp(data, path);

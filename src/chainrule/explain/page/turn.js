@@ -134,6 +134,10 @@ class Turn {
     this.changed(false);
   }
 
+  get name() {
+    return this.ingredient.name;
+  }
+
   // What takes longer is shown when the slider rests.
   finish() {
     byId("turn-status").textContent =
