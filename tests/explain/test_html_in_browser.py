@@ -680,3 +680,16 @@ def test_without_javascript_the_chain_is_a_table(chain, show):
     page = show(chain, java_script_enabled=False)
     assert f"{np.linalg.norm(chain.links[1].value):.4g}" in page.locator("noscript").inner_text()
     assert not page.locator("#cancel").is_visible()
+
+
+@pytest.mark.parametrize("is_precomputed", [False, True])
+def test_why_backward_is_counted(is_precomputed, chain, show, request):
+    if is_precomputed:
+        request.getfixturevalue("precomputed")
+    page, order = show(chain), chain.order()
+    rows = page.locator("#work tr").all()
+    for row, method in zip(rows, order.methods, strict=True):
+        assert row.locator("th").inner_text() in method.name.lower()
+        assert number(row.locator("td").last.inner_text()) == method.multiply_adds
+    widths = [row.locator(".bar").bounding_box()["width"] for row in rows]
+    assert widths == sorted(widths)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from chainrule.explain.influence import influence
 from chainrule.explain.link import MOST_RUNS
 from chainrule.explain.notation import SYMBOLS
+from chainrule.explain.order import multiply_adds
 from chainrule.explain.page_network import page_network
 from chainrule.explain.precomputed import precomputed_figures
 from chainrule.explain.proof import backward_product, figure, proof_data
@@ -22,7 +23,7 @@ from chainrule.explain.proof import backward_product, figure, proof_data
 if TYPE_CHECKING:
     from chainrule.explain.links import Links
 
-VIEWS = "elements", "heat_map", "model", "figure", "glance", "factors", "matrices", "cancel"
+VIEWS = "elements", "heat_map", "model", "figure", "glance", "factors", "matrices", "cancel", "work"
 PRECOMPUTED = ("nudge",)
 LIVE = "plot", "ingredient", "turn", "neurons", "learn"
 OPTIMIZERS = "sgd", "adam"
@@ -92,6 +93,7 @@ def page_data(chain: Links) -> dict[str, Any]:
             }
             for name, of_path in zip(["x", *chain.symbols], paths, strict=True)
         ],
+        "work": multiply_adds(chain, list(chain.symbols)),
         "limits": {"elements": chain.max_elements, **limits},
         **figures,
     }

@@ -27,14 +27,18 @@ function updateGlance(data) {
   });
 }
 
-function glanceRow(link, share) {
+function barOf(share) {
   const bar = element("span", { class: "bar" });
   bar.style.width = `${(100 * share).toFixed(1)}%`;
+  return bar;
+}
+
+function glanceRow(link, share) {
   return element(
     "tr",
     {},
     element("th", { scope: "row", class: "symbol" }, link.symbol),
-    element("td", { class: "bars" }, bar),
+    element("td", { class: "bars" }, barOf(share)),
     element("td", {}, number(link.gradient)),
     element("td", { class: "marks" }, ...marksOf(link)),
   );

@@ -8,7 +8,6 @@ function modelOf(data) {
   for (const factor of [...data.factors, ...data.paths.map((path) => path.factor)]) {
     if (!factor) continue;
     factor.built = Boolean(factor.maps);
-    factor.matrix = (row) => factor.maps[row].cells;
     factor.map = (row) => factor.maps[row];
     factor.normIn = (row) => factor.norms[row];
   }

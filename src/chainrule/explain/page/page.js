@@ -4,7 +4,7 @@ function introduce(data) {
   const { loss, dtype } = data;
   const over = loss.rows === 1 ? "for one row of data" : `the mean over ${plural(loss.rows, "row")} of data`;
   byId("about").textContent = `L = ${number(loss.value)}: ${loss.text}, ${over}.`;
-  byId("turn").hidden = byId("learn").hidden = !data.network;
+  byId("turn").hidden = byId("learn").hidden = byId("in-numbers").hidden = !data.network;
   byId("what-if").hidden = Boolean(data.network);
   byId("small-print").textContent =
     `All numbers are those of one network and one batch, computed in float64 layer by layer; the engine's gradients, which they are compared with, in ${dtype}. ` +
@@ -27,7 +27,7 @@ function start(data) {
   const model = modelOf(data);
   const opened = new Opened(data);
   const cancellation = new Cancellation(data);
-  const matrices = new Matrices(data);
+  const matrices = data.network ? [new Matrices(data)] : [];
   let path;
 
   // After the network's numbers have changed. What takes longer, only once they rest.
@@ -38,12 +38,12 @@ function start(data) {
     if (!rest) return;
     updateProduct(data, path);
     opened.update();
-    matrices.update();
+    matrices.forEach((view) => view.update());
     neurons?.update();
     cancellation.update();
   };
   let neurons = null;
-  const views = [opened, matrices, cancellation, data.network ? new Turn(model, changed) : new Nudge(data)];
+  const views = [opened, ...matrices, cancellation, data.network ? new Turn(model, changed) : new Nudge(data)];
   if (data.network) {
     const turn = views.at(-1);
     neurons = new Neurons(model, turn);
@@ -59,6 +59,7 @@ function start(data) {
   offerRows(data, views);
   drawChain(data, choose);
   showDiagnosis(data);
+  showWork(data);
   updateGlance(data);
   const first = Math.min(1, data.paths.length - 1);
   byId("chain").querySelector(`input[value="${first}"]`).checked = true;
