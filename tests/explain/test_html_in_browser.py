@@ -5,8 +5,9 @@ import pytest
 
 import chainrule as cr
 from chainrule.explain import page_network
+from chainrule.explain.compression import compress
 from chainrule.explain.notation import SYMBOLS
-from chainrule.explain.proof import backward_product
+from chainrule.explain.proof import unbuilt_paths
 
 pytestmark = pytest.mark.once
 
@@ -164,7 +165,7 @@ def test_the_fraction_cancels_to_the_end(chain, show):
         norm = lines.last.inner_text().rpartition("norm ")[2]
         assert number(norm) == pytest.approx(path.factors[0].norm, rel=SHOWN)
     assert page.locator(".gone").count() == 2 * (len(compression.paths) - 1)
-    proof = backward_product(chain, "0.weight")
+    proof = compress(unbuilt_paths(chain)["0.weight"])
     assert page.locator("#proof-text").inner_text() == proof.proof
     norm, difference, ulp, apart = map(number, page.locator("#proof dd").all_inner_texts())
     assert norm == pytest.approx(np.linalg.norm(chain.gradients["0.weight"]), rel=SHOWN)
@@ -445,7 +446,7 @@ def test_vanishing_gradients_are_seen_at_a_glance(is_precomputed, show, request)
         marks = {"dead": measures.dead, "saturated": measures.saturated}
         expected = [f"{100 * value:.0f} % {name}" for name, value in marks.items() if value]
         assert row.locator(".mark").all_inner_texts() == expected
-    assert "logarithmic" in page.locator(".glance caption").inner_text()
+    assert "logarithmic" in page.locator(".glance caption").first.inner_text()
     assert influence.findings[0].text in page.locator("#diagnosis").inner_text()
     lines = page.locator("#chain .back .line").all()
     thick = "e => parseFloat(getComputedStyle(e, '::before').height)"
@@ -524,6 +525,64 @@ def test_nothing_is_cut_off(width, show):
         place = box.bounding_box()
         assert place["x"] >= 0
         assert place["x"] + place["width"] <= width
+
+
+# Networks with branches
+
+TIED = cr.Shared(cr.Linear(3, 3), cr.Tanh())
+GATE = cr.Sequential(cr.Linear(3, 3), cr.Sigmoid(), seed=4)
+SIDES = cr.Linear(3, 2), cr.Linear(3, 3)
+GRAPHS = {
+    "residual": [cr.Linear(3, 3), cr.Residual(cr.Linear(3, 4), cr.Tanh(), cr.Linear(4, 3))],
+    "gated": [
+        cr.Linear(3, 3),
+        cr.Parallel(GATE, cr.Tanh(), combine="product"),
+        cr.Linear(3, 2),
+    ],
+    "columns": [cr.Parallel(*SIDES, combine="concatenate"), cr.Linear(5, 2)],
+    "shared side by side": [cr.Parallel(TIED, cr.Sequential(cr.Tanh(), TIED)), cr.Linear(3, 1)],
+    "heads": [cr.Linear(3, 3), cr.Branch(cr.Linear(3, 2), cr.Identity(), cr.Residual(cr.Tanh()))],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("layers", GRAPHS.values(), ids=GRAPHS)
+def test_a_network_with_branches_is_drawn_as_a_graph(layers, show):
+    net = cr.Sequential(*layers, seed=0, dtype="float64")
+    x = np.random.default_rng(0).normal(size=(2, 3))
+    outputs = net.predict(x)
+    several = isinstance(outputs, tuple)
+    loss = cr.MultiLoss(*[cr.MSELoss()] * len(outputs)) if several else cr.MSELoss()
+    y = tuple(out + 1 for out in outputs) if several else outputs + 1
+    chain = cr.explain(net, loss, x, y)
+    page, path = show(chain), chain.path("W1")
+    assert page.locator("#graph .symbol").count() == len(chain.links) + 1
+    inputs = sum(len(link.inputs) for link in chain.links)
+    assert page.locator("#graph path").count() == inputs + len(net.graph.outputs)
+    rows = page.locator("#glance tr").all()
+    for row, link in zip(rows, chain.links[::-1], strict=True):
+        norm = number(row.locator("td").nth(1).inner_text())
+        assert norm == pytest.approx(np.linalg.norm(link.gradient), rel=SHOWN)
+    assert page.locator("#equations p").first.inner_text() == path.format(SYMBOLS)
+    assert page.locator("#equations p").count() == 1 + len(path.sums)
+    for hidden in ("#product", "#cancel", "#why", "#neurons", "#in-numbers"):
+        assert not page.locator(hidden).is_visible()
+    rest_at(page, 6)
+    value = page.locator("#turned-text").inner_text().rpartition(" ")[2]
+    index = [int(i) for i in page.locator("#turn-name").inner_text()[3:-1].split(",")]
+    changed = net.copy()
+    changed.training = False
+    next(iter(changed.parameters().values()))[tuple(index)] = number(value)
+    after, _ = loss(changed.forward(x), y)
+    assert moves(page)[-1] == pytest.approx(after, rel=SHOWN)
+    moved = [
+        link.symbol
+        for link, other in zip(chain.links, cr.explain(changed, loss, x, y).links, strict=True)
+        if not np.array_equal(link.value, other.value)
+    ]
+    shown = page.locator("#ripple .symbol").all_inner_texts()[1:-1]
+    assert shown == [SYMBOLS.symbol(symbol) for symbol in moved]
+    page.get_by_role("button", name="One step").click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
 
 
 # Networks that are too large to run in the page

@@ -13,17 +13,29 @@ from string import Template
 from typing import TYPE_CHECKING, Any
 
 from chainrule.explain.influence import influence
-from chainrule.explain.link import MOST_RUNS
+from chainrule.explain.live import live_figures
 from chainrule.explain.notation import SYMBOLS
-from chainrule.explain.order import multiply_adds
 from chainrule.explain.page_network import page_network
 from chainrule.explain.precomputed import precomputed_figures
-from chainrule.explain.proof import backward_product, figure, proof_data
+from chainrule.explain.proof import figure
+from chainrule.layers.graph import layer_text
+from chainrule.utils.wording import plural
 
 if TYPE_CHECKING:
     from chainrule.explain.links import Links
 
-VIEWS = "elements", "heat_map", "model", "figure", "glance", "factors", "matrices", "cancel", "work"
+VIEWS = (
+    "elements",
+    "heat_map",
+    "model",
+    "figure",
+    "glance",
+    "factors",
+    "matrices",
+    "cancel",
+    "work",
+    "graph",
+)
 PRECOMPUTED = ("nudge",)
 LIVE = "plot", "ingredient", "turn", "neurons", "learn"
 OPTIMIZERS = "sgd", "adam"
@@ -31,7 +43,6 @@ OPTIMIZERS = "sgd", "adam"
 
 def page(chain: Links) -> str:
     """Return the whole page."""
-    chain.require_chain("to_html")
     data = page_data(chain)
     folder = files("chainrule.explain").joinpath("page")
     scripts = [folder.joinpath(f"{name}.js").read_text("utf-8") for name in _scripts(data)]
@@ -61,7 +72,11 @@ def _inside_script(data: Any) -> str:
 def page_data(chain: Links) -> dict[str, Any]:
     """Return all that the page shows, in types that JSON has."""
     network = page_network(chain.network, chain.loss_function, chain.x, chain.targets)
-    figures = precomputed_figures(chain) if network is None else _figures_with(chain, network)
+    if network is None:
+        chain.require_chain("to_html of a large network, or of one with operations of your own,")
+        figures = precomputed_figures(chain)
+    else:
+        figures = live_figures(chain, network)
     links, paths, limits = (figures.pop(name) for name in ("links", "paths", "limits"))
     return {
         "title": _title(chain),
@@ -77,7 +92,7 @@ def page_data(chain: Links) -> dict[str, Any]:
         "links": [
             {
                 "symbol": SYMBOLS.symbol(link.symbol),
-                "layers": [repr(step.layer) for step in link.steps] or ["the input"],
+                "layers": [layer_text(step.layer) for step in link.steps] or ["the input"],
                 "size": link.value.shape[1],
                 **of_link,
             }
@@ -93,27 +108,18 @@ def page_data(chain: Links) -> dict[str, Any]:
             }
             for name, of_path in zip(["x", *chain.symbols], paths, strict=True)
         ],
-        "work": multiply_adds(chain, list(chain.symbols)),
+        "chain": chain.network.graph.is_chain,
         "limits": {"elements": chain.max_elements, **limits},
         **figures,
     }
 
 
-def _figures_with(chain: Links, network: dict[str, Any]) -> dict[str, Any]:
-    """Return what the page needs where the network runs in it: it computes the figures itself."""
-    nodes = [node.path for node in chain.network.graph.nodes]
-    last = [nodes.index(link.steps[-1].node.path) for link in chain.links[1:]]
-    return {
-        "network": network,
-        "links": [{"value": value} for value in (0, *(network["layers"][i] for i in last))],
-        "paths": [proof_data(backward_product(chain, name)) for name in ("x", *chain.symbols)],
-        "limits": {"rows": chain.rows, "passes": MOST_RUNS},
-    }
-
-
 def _title(chain: Links) -> str:
+    loss = type(chain.loss_function).__name__
+    if not chain.network.graph.is_chain:
+        return f"A network of {plural(len(chain.links) - 1, 'link')} with branches, {loss}"
     sizes = [str(link.value.shape[1]) for link in chain.links]
     if len(sizes) > 8:
         sizes = [*sizes[:3], "\N{HORIZONTAL ELLIPSIS}", *sizes[-3:]]
     arrow = " \N{RIGHTWARDS ARROW} "
-    return f"{arrow.join(sizes)}, {type(chain.loss_function).__name__}"
+    return f"{arrow.join(sizes)}, {loss}"

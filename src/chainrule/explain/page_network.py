@@ -89,6 +89,7 @@ def _steps(plan: Plan, net: Sequential, values: Mapping[object, int]) -> list[di
             "parameters": {name: use.name for name, use in step.parameters.items()},
             "buffers": {name: use.name for name, use in step.buffers.items()},
             "numbers": _numbers(step.numbers),
+            "layers": step.layers,
             **_slope(net, step),
         }
         for step in plan.steps

@@ -11,6 +11,7 @@ from chainrule.explain.heat_map import block_shape, shrink
 from chainrule.explain.influence import influence
 from chainrule.explain.notation import SYMBOLS
 from chainrule.explain.nudge import Ray
+from chainrule.explain.order import multiply_adds
 from chainrule.explain.proof import figure, proof_data
 from chainrule.explain.step import Float64
 
@@ -101,6 +102,7 @@ def precomputed_figures(chain: Links) -> dict[str, Any]:
             _path(chain, name, shared if name == "x" else chain.compress(name), budget)
             for name in ("x", *chain.symbols)
         ],
+        "work": multiply_adds(chain, list(chain.symbols)),
         "limits": {"rows": budget.rows},
     }
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from chainrule.explain.compression import Compression, compress
-from chainrule.explain.path import Factor, Path
+from chainrule.explain.compression import Compression
+from chainrule.explain.path import Path
+from chainrule.explain.routes import Routes
 
 if TYPE_CHECKING:
     from chainrule.explain.links import Links
@@ -21,19 +23,17 @@ def proof_data(compression: Compression) -> dict[str, Any]:
     }
 
 
-def backward_product(chain: Links, name: str) -> Compression:
-    """Return the gradient by a parameter or the input as one factor: no Jacobian is built."""
-    engine = chain.gradients[name]
-    if name == "x":
-        symbol, gradient = chain.links[0].symbol, chain.links[0].gradient
-    else:
-        symbol = chain.symbols[name]
-        owner, _, parameter = name.rpartition(".")
-        steps = chain.links[chain.link_of(name)].steps
-        step = next(step for step in steps if step.node.owner == owner)
-        gradient = step.parameter_gradient(parameter, step.gradient)
-    factor = Factor("L", symbol, (chain.rows, 1, engine.size), None)
-    return compress(Path(symbol, name, (factor,), (gradient,), engine, max_elements=0))
+def unbuilt_paths(chain: Links) -> dict[str, Path]:
+    """Return the path to the input and to each parameter, by name, without any Jacobian."""
+    routes = Routes([replace(link, max_elements=0) for link in chain.links])
+    paths = {}
+    for name, symbol in {"x": chain.links[0].symbol, **chain.symbols}.items():
+        engine = chain.gradients[name]
+        product = (
+            routes.of_link(0) if name == "x" else routes.of_parameter(name, symbol, engine.shape)
+        )
+        paths[name] = Path(symbol, name, *product, engine, max_elements=0)
+    return paths
 
 
 def figure(value: Any, digits: int = 6) -> float | str | None:

@@ -19,12 +19,6 @@ function updateGlance(data) {
   const { logarithmic, shares } = sharesOf(data.links.map((link) => link.gradient));
   byId("glance").replaceChildren(...data.links.map((link, i) => glanceRow(link, shares[i])).reverse());
   byId("glance-scale").textContent = logarithmic ? ", on a logarithmic scale" : "";
-  const forward = sharesOf(data.links.map((link) => link.norm / Math.sqrt(link.size))).shares;
-  [...byId("chain").children].forEach((item, i) => {
-    if (i === data.links.length) return; // the loss, from which no arrow leaves
-    item.style.setProperty("--forward", forward[i].toFixed(3));
-    item.style.setProperty("--back", shares[i].toFixed(3));
-  });
 }
 
 function barOf(share) {

@@ -60,12 +60,12 @@ function indexOf({ parameter, shape }, row, entry) {
   ).index;
 }
 
-// What the numbers are chosen from, with the link at which they act.
+// What the numbers are chosen from, with the link that they belong to, and all at which they act.
 function choicesOf(data) {
   return data.links.flatMap(({ symbol, size, value }, link) => [
-    ...(data.codes && link === 0 ? [] : [{ symbol, size, value, link, shape: [size] }]),
+    ...(data.codes && link === 0 ? [] : [{ symbol, size, value, link, places: [link], shape: [size] }]),
     ...data.paths
       .filter((path) => path.link === link && path.name !== "x")
-      .map(({ symbol, name, shape }) => ({ symbol, parameter: name, link, shape })),
+      .map(({ symbol, name, shape, places }) => ({ symbol, parameter: name, link, places, shape })),
   ]);
 }

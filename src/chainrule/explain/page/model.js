@@ -44,10 +44,17 @@ class LiveModel {
         gradient: () => norm(network.gradients[link.value]),
       });
     }
-    data.links.forEach((link, i) => {
-      const units = () => this.remember(link, () => this.unitsOf(data.links[i - 1], link));
+    for (const link of data.links) {
+      const units = () => this.remember(link, () => this.unitsOf(link));
       getters(link, { dead: () => units().dead, saturated: () => units().saturated });
-    });
+    }
+    for (const path of data.paths) getters(path, { norm: () => norm(this.gradientOf(path)) });
+    if (data.chain) this.defineFactors();
+  }
+
+  // The factors of a network that is a chain.
+  defineFactors() {
+    const { data } = this;
     data.factors = data.links.map((link, i) => new LiveFactor(this, data.links[i + 1] ?? null, link)).reverse();
     getters(data, { merged: () => data.links.map((link) => link.gradient).reverse() });
     for (const path of data.paths) this.defineFiguresOf(path);
@@ -57,7 +64,6 @@ class LiveModel {
     const link = this.data.links[path.link];
     path.factor = path.name === "x" ? null : new LiveFactor(this, link, path, path.name);
     getters(path, {
-      norm: () => norm(this.gradientOf(path)),
       map: () => heatMapOf(this.gradientOf(path), path.shape.at(-1) ?? 1, GRADIENT_CELLS),
       merged: () => this.remember(path, () => this.mergedNorm(path)),
       apart: () => this.largestDifference(path),
@@ -65,11 +71,10 @@ class LiveModel {
   }
 
   // The largest fractions of dead units and of saturated values of a link's elementwise steps.
-  unitsOf(before, link) {
+  unitsOf(link) {
     const { network } = this;
-    const first = before ? network.makerOf(before.value) + 1 : 0;
     const found = { dead: 0, saturated: 0 };
-    for (let i = first; i <= network.makerOf(link.value); i += 1) {
+    for (const i of link.steps) {
       const { maxSlope } = this.data.network.steps[i];
       if (maxSlope === undefined) continue;
       const slopes = network.slopesOf(i);

@@ -22,44 +22,69 @@ function offerRows(data, views) {
   byId("unbuilt").textContent = `A dash: over all rows the factor has more than ${count(data.limits.elements)} elements (max_elements), and was not built. The product is carried on by the factor's action on what is left of it.`;
 }
 
+// The views of a network that is a chain: the product, its cancellation and its cost.
+function viewsOfChain(data) {
+  const opened = new Opened(data);
+  const views = [opened, new Cancellation(data), ...(data.network ? [new Matrices(data)] : [])];
+  showWork(data);
+  return {
+    views,
+    draw: (choose) => drawChain(data, choose),
+    show(path) {
+      lightUp(data, path);
+      showProduct(data, path, opened);
+    },
+    update: () => updateChain(data),
+    rest: (path) => updateProduct(data, path),
+  };
+}
+
+function viewsOfGraph(data) {
+  return {
+    views: [],
+    draw: (choose) => drawGraph(data, choose),
+    show(path) {
+      updateGraph(data, path);
+      showEquations(data, path);
+    },
+    update: (path) => updateGraph(data, path),
+    rest() {},
+  };
+}
+
 function start(data) {
   document.documentElement.classList.add("alive");
+  document.documentElement.classList.toggle("is-graph", !data.chain);
   const model = modelOf(data);
-  const opened = new Opened(data);
-  const cancellation = new Cancellation(data);
-  const matrices = data.network ? [new Matrices(data)] : [];
+  const figure = data.chain ? viewsOfChain(data) : viewsOfGraph(data);
+  const views = [...figure.views];
   let path;
 
   // After the network's numbers have changed. What takes longer, only once they rest.
   const changed = (rest) => {
     introduce(data);
-    updateChain(data);
+    figure.update(path);
     updateGlance(data);
     if (!rest) return;
-    updateProduct(data, path);
-    opened.update();
-    matrices.forEach((view) => view.update());
-    neurons?.update();
-    cancellation.update();
+    figure.rest(path);
+    views.forEach((view) => view.update?.());
   };
-  let neurons = null;
-  const views = [opened, ...matrices, cancellation, data.network ? new Turn(model, changed) : new Nudge(data)];
   if (data.network) {
-    const turn = views.at(-1);
-    neurons = new Neurons(model, turn);
+    const turn = new Turn(model, changed);
+    views.push(turn, ...(data.chain ? [new Neurons(model, turn)] : []));
     new Learn(model, turn, changed);
+  } else {
+    views.push(new Nudge(data));
   }
   const choose = (index) => {
     path = data.paths[index];
-    lightUp(data, path);
-    showProduct(data, path, opened);
-    views.forEach((view) => view.show(path));
+    figure.show(path);
+    views.forEach((view) => view.show?.(path));
   };
   introduce(data);
   offerRows(data, views);
-  drawChain(data, choose);
+  figure.draw(choose);
   showDiagnosis(data);
-  showWork(data);
   updateGlance(data);
   const first = Math.min(1, data.paths.length - 1);
   byId("chain").querySelector(`input[value="${first}"]`).checked = true;

@@ -162,7 +162,9 @@ class Turn {
   // The links that the number acts on, one after the other, then the loss.
   ripple(value) {
     const { ingredient, model, choice } = this;
-    const links = model.data.links.filter((link, i) => (choice.parameter ? i >= choice.link : i > choice.link));
+    const reached = reachedFrom(model.data, choice.places);
+    if (!choice.parameter) reached.delete(choice.link);
+    const links = model.data.links.filter((_, i) => reached.has(i));
     const first = rippleBox(ingredient.name, [change("", ingredient.start, value)]);
     const boxes = links.map((link) => rippleBox(link.symbol, this.changesOf(link)));
     const loss = rippleBox("L", [change("", ingredient.loss, model.network.loss)]);
