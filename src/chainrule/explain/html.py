@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 VIEWS = (
     "elements",
     "heat_map",
+    "plot",
     "model",
     "figure",
     "glance",
@@ -37,7 +38,7 @@ VIEWS = (
     "graph",
 )
 PRECOMPUTED = ("nudge",)
-LIVE = "plot", "ingredient", "turn", "neurons", "learn"
+LIVE = "ingredient", "turn", "neurons", "learn"
 OPTIMIZERS = "sgd", "adam"
 
 
