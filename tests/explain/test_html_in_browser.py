@@ -501,6 +501,40 @@ def test_it_plays_until_it_is_paused(chain, show):
     assert number(steps.partition("L = ")[2]) < chain.loss
 
 
+def test_two_inputs_have_a_map(show):
+    net = cr.Sequential(cr.Linear(2, 3), cr.Tanh(), cr.Linear(3, 1), seed=0)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(40, 2))
+    y = (x[:, :1] > 0).astype(float)
+    loss, optimizer = cr.BCEWithLogitsLoss(), cr.SGD(0.1)
+    page = show(cr.explain(net, loss, x, y))
+    page.locator("#ten-steps").click()
+    net = net.copy("float64")
+    for _ in range(10):
+        net.backward(loss(net.forward(x), y)[1])
+        optimizer.step(net)
+    low, high = x.min(axis=0), x.max(axis=0)
+    margin = 0.15 * (high - low)
+    low, high = low - margin, high + margin
+    cells = [(3, 5), (20, 9), (44, 30), (10, 40), (30, 22)]
+    read = """() => {
+        const context = document.getElementById("surface-map").getContext("2d");
+        return [...context.getImageData(0, 0, 336, 336).data];
+    }"""
+    pixels = np.reshape(page.evaluate(read), (336, 336, 4))
+    for column, row in cells:
+        share = np.array([column + 0.5, 47 - row + 0.5]) / 48
+        output = net.predict((low + share * (high - low))[None])[0, 0]
+        red, _, blue, _ = pixels[7 * row + 3, 7 * column + 3]
+        assert (red > blue) == (output > 0)
+    page = show(
+        cr.explain(
+            cr.Sequential(cr.Linear(3, 1), seed=0), cr.MSELoss(), x[:3, :1] * [1, 2, 3], y[:3]
+        )
+    )
+    assert not page.locator("#surface").is_visible()
+
+
 def test_a_rate_that_is_too_large_is_said_to_be(show):
     net = cr.Sequential(cr.Linear(2, 3), cr.ReLU(), cr.Linear(3, 1), seed=0)
     x = np.random.default_rng(0).normal(size=(5, 2))

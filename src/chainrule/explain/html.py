@@ -38,7 +38,7 @@ VIEWS = (
     "graph",
 )
 PRECOMPUTED = ("nudge",)
-LIVE = "ingredient", "turn", "neurons", "learn"
+LIVE = "ingredient", "turn", "neurons", "learn", "surface"
 OPTIMIZERS = "sgd", "adam"
 
 

@@ -124,6 +124,12 @@ class Network {
     return this.description.steps.findIndex((step) => Object.values(step.parameters).includes(parameter));
   }
 
+  // The same network on other inputs, without a loss.
+  at(inputs) {
+    const rows = inputs.length / this.description.values[0];
+    return new Network({ ...this.description, rows, x: inputs, heads: [] });
+  }
+
   // The network on one row of the batch, with its present values.
   row(row) {
     return new Network(this.description, this, row);

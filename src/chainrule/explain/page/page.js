@@ -59,12 +59,14 @@ function start(data) {
   const figure = data.chain ? viewsOfChain(data) : viewsOfGraph(data);
   const views = [...figure.views];
   let path;
+  let surface = null;
 
   // After the network's numbers have changed. What takes longer, only once they rest.
   const changed = (rest) => {
     introduce(data);
     figure.update(path);
     updateGlance(data);
+    surface?.draw();
     if (!rest) return;
     figure.rest(path);
     views.forEach((view) => view.update?.());
@@ -73,6 +75,7 @@ function start(data) {
     const turn = new Turn(model, changed);
     views.push(turn, ...(data.chain ? [new Neurons(model, turn)] : []));
     new Learn(model, turn, changed);
+    surface = new Surface(model);
   } else {
     views.push(new Nudge(data));
   }
