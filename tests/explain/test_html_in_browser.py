@@ -535,6 +535,25 @@ def test_two_inputs_have_a_map(show):
     assert not page.locator("#surface").is_visible()
 
 
+def test_choosing_a_number_pauses_the_play(chain, show):
+    page = show(chain)
+    play = page.locator("#play")
+    play.click()
+    assert page.locator("#turned").is_disabled()
+    while number(page.locator("#learn-text").inner_text().partition(" ")[0]) <= 3:
+        page.wait_for_timeout(20)
+    choose(page, "W₂")
+    while play.inner_text() != "Play":
+        page.wait_for_timeout(20)
+    loss = number(page.locator("#learn-text").inner_text().partition("L = ")[2])
+    assert loss < chain.loss
+    rest_at(page, 9)
+    assert moves(page)[-1] != loss
+    page.get_by_role("button", name="As it was").click()
+    assert moves(page)[-1] == loss  # what was learnt stays
+    assert f"L = {loss}" in page.locator("#about").inner_text()
+
+
 def test_a_rate_that_is_too_large_is_said_to_be(show):
     net = cr.Sequential(cr.Linear(2, 3), cr.ReLU(), cr.Linear(3, 1), seed=0)
     x = np.random.default_rng(0).normal(size=(5, 2))
@@ -712,6 +731,8 @@ def test_arrow_keys_choose_a_path_and_enter_opens_a_factor(chain, show):
     page.keyboard.press("ArrowDown")
     assert page.locator("#product-title").inner_text() == "The product for b₁"
     assert page.locator("#route").inner_text() == "The path: L ← O ← H₂ ← H ← b₁"
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "row"
     page.keyboard.press("Tab")
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     page.keyboard.press("Enter")

@@ -4,7 +4,8 @@ const MOST_POINTS = 1000; // of the loss curve
 const RATES = { least: -4, most: 1, steps: 50 }; // powers of ten, over the slider
 
 class Learn {
-  // `turn` is told before and after steps: a number that is turned goes back, and is chosen again.
+  // A number that is turned goes back before steps, and is chosen again after them. Choosing one
+  // pauses the play.
   constructor(model, turn, changed) {
     Object.assign(this, { model, turn, changed });
     this.start = model.network.parameters.all.slice();
@@ -74,6 +75,10 @@ class Learn {
     byId("play").textContent = "Pause";
     const frame = () => {
       if (!this.playing) return;
+      if (this.turn.ingredient) { // chosen meanwhile, among the present numbers
+        this.pause();
+        return;
+      }
       this.step();
       this.draw();
       this.changed(false);

@@ -18,7 +18,8 @@ function offerRows(data, views) {
   select.addEventListener("change", () => views.forEach((view) => view.chooseRow?.(Number(select.value))));
   byId("row-choice").hidden = data.loss.rows === 1;
   const left = data.loss.rows - rows;
-  byId("row-note").textContent = left ? `of ${data.loss.rows}; the page shows the first ${plural(rows, "row")}` : `of ${rows}`;
+  const all = left ? `of ${data.loss.rows}; the page shows the first ${plural(rows, "row")}` : `of ${rows}`;
+  byId("row-note").textContent = `${all}. The numbers below are of this row; norms and the loss, of all.`;
   byId("unbuilt").textContent = `A dash: over all rows the factor has more than ${count(data.limits.elements)} elements (max_elements), and was not built. The product is carried on by the factor's action on what is left of it.`;
 }
 

@@ -85,21 +85,26 @@ class Turn {
   }
 
   putBack() {
-    if (!this.ingredient) return;
-    this.ingredient.putBack();
+    this.ingredient?.putBack();
     this.ingredient = null;
+    this.enable(false);
+  }
+
+  enable(isOn) {
+    byId("turned").disabled = byId("turn-back").disabled = !isOn;
   }
 
   chooseEntry(entry) {
     this.putBack();
     this.entry = entry;
+    this.enable(true);
     this.ingredient = new Ingredient(this.model, this.choice, this.row, entry);
     const { span, start, slope, loss, name } = this.ingredient;
     this.step = span / TURNS;
     byId("turned").value = 0;
     byId("entry").value = entry;
     byId("turn-name").textContent = name;
-    byId("turn-slope").textContent = `∂L/∂${name} = ${number(slope)}`;
+    byId("turn-slope").textContent = `∂L/∂${name} = ${number(slope)}, where it is as it was`;
     const places = Array.from({ length: 2 * TURNS + 1 }, (_, i) => start + (i - TURNS) * this.step);
     const real = { name: "real", points: this.ingredient.lossesAt(places) };
     const predicted = { name: "predicted", points: places.map((value) => [value, this.ingredient.predicted(value)]) };
