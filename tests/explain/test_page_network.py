@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.explain import html
 from chainrule.explain.page_network import MOST_BYTES, page_network, script_of
+from chainrule.layers.container import Container
 from chainrule.operations.operation import all_operations
 
 pytestmark = pytest.mark.once
@@ -94,6 +96,22 @@ return result;
 """
 
 
+# Those that need no document: the views are tested in a page.
+SCRIPTS = "network.js", "elements.js", "heat_map.js", "factors.js", "model.js"
+FACTORS = """
+const model = new LiveModel(given.data);
+const rows = [...Array(given.data.loss.rows).keys()];
+return given.data.paths.map((path) => ({
+  name: path.name,
+  factors: factorsOf(given.data, path).map((factor) => rows.map((row) => factor.matrix(row).map((line) => [...line]))),
+  norms: factorsOf(given.data, path).map((factor) => factor.norm),
+  gradient: [...model.gradientOf(path)],
+  apart: path.apart,
+  merged: path.merged,
+}));
+"""  # noqa: E501
+
+
 @pytest.fixture(scope="module", name="run")
 def run_fixture(browser):
     """Run JavaScript after the scripts of the network, with what is given to it."""
@@ -104,7 +122,7 @@ def run_fixture(browser):
     )
     scripts = [
         file.read_text("utf-8")
-        for file in (folder.joinpath("elementary.js"), *operations, folder.joinpath("network.js"))
+        for file in (folder.joinpath("elementary.js"), *operations, *map(folder.joinpath, SCRIPTS))
     ]
 
     def run(code, **given):
@@ -212,6 +230,33 @@ def test_graphs(layers, run):
     losses = [cr.MSELoss()] * len(outputs)
     loss = losses[0] if len(losses) == 1 else cr.MultiLoss(*losses, weights=[1, 2])
     compare(run, net, loss, rng().normal(size=shape))
+
+
+@pytest.mark.parametrize("merge", [True, False])
+@pytest.mark.parametrize(
+    "layer", [layer for layer in LAYERS if not isinstance(layer, Container)], ids=repr
+)
+def test_factors(layer, merge, run):
+    codes = isinstance(layer, cr.Embedding)
+    # Behind it something that bends, so that derivatives depend on values.
+    behind = cr.Flatten(), cr.Tanh(), cr.Dropout(0.5)
+    net = network_of(layer, *behind) if codes else network_of(cr.Linear(3, 4), layer, *behind)
+    x = rng().integers(0, 6, (3, 2)) if codes else rng().normal(size=(3, 3))
+    loss = cr.MSELoss()
+    x, y, _ = batch_for(net, loss, x)
+    chain = cr.explain(net, loss, x, y, merge=merge)
+    for found in run(FACTORS, data=html.page_data(chain)):
+        path = chain.path(found["name"])
+        for matrices, norm, factor in zip(
+            found["factors"], found["norms"], path.factors, strict=True
+        ):
+            close(np.ravel(matrices), factor.value)
+            assert norm == pytest.approx(factor.norm, rel=1e-9)
+        close(found["gradient"], path.gradient)
+        assert found["apart"] < 1e-12
+        assert found["merged"] == pytest.approx(
+            chain.compress(found["name"]).paths[-1].factors[0].norm, rel=1e-9
+        )
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
