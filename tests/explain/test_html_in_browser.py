@@ -580,6 +580,41 @@ def test_nothing_is_cut_off(width, show):
         assert place["x"] + place["width"] <= width
 
 
+# The story
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+def test_the_story_is_told_to_its_end(width, show):
+    net = cr.Sequential(cr.Linear(2, 3), cr.Tanh(), cr.Linear(3, 1), seed=0)
+    x = np.random.default_rng(0).normal(size=(4, 2))
+    chain = cr.explain(net, cr.MSELoss(), x, x[:, :1])
+    page = show(chain, viewport={"width": width, "height": 800}, reduced_motion="reduce")
+    page.get_by_role("button", name="The story").click()
+    told = page.locator("#told")
+    titles, next_step = [], page.get_by_role("button", name="Next")
+    while True:
+        titles.append(page.locator("#story-title").inner_text())
+        assert page.locator("#story-count").inner_text() == f"{len(titles)} of 12"
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        place = told.bounding_box()
+        assert place["x"] >= 0
+        assert place["x"] + place["width"] <= width
+        if titles[-1] == "A network is such a chain":
+            assert f"{chain.loss:.4g}" in page.locator("#story-text").inner_text()
+        if titles[-1] == "Paths add up":  # through every hidden unit
+            assert page.locator("#neurons-paths li").count() == 3
+        if next_step.is_disabled():
+            break
+        page.keyboard.press("Enter")
+    assert len(set(titles)) == 12
+    assert page.locator("#learn-text").inner_text().startswith("10 steps")
+    page.get_by_role("button", name="Back", exact=True).click()
+    assert page.locator("#story-title").inner_text() == titles[-2]
+    page.get_by_role("button", name="Close").click()
+    assert not told.is_visible()
+    assert page.evaluate("document.activeElement.id") == "story-begin"
+
+
 # Networks with branches
 
 TIED = cr.Shared(cr.Linear(3, 3), cr.Tanh())

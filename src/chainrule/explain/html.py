@@ -38,7 +38,7 @@ VIEWS = (
     "graph",
 )
 PRECOMPUTED = ("nudge",)
-LIVE = "ingredient", "turn", "neurons", "learn", "surface"
+LIVE = "ingredient", "turn", "neurons", "learn", "surface", "story"
 OPTIMIZERS = "sgd", "adam"
 
 

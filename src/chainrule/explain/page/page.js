@@ -93,6 +93,8 @@ function start(data) {
   const first = Math.min(1, data.paths.length - 1);
   byId("chain").querySelector(`input[value="${first}"]`).checked = true;
   choose(first);
+  if (data.network) new Story(data);
+  else byId("story").hidden = true;
 }
 
 start(JSON.parse(byId("data").textContent));
