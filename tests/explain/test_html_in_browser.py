@@ -762,6 +762,8 @@ def test_every_control_is_reached_and_named(chain, show):
 def test_arrow_keys_choose_a_path_and_enter_opens_a_factor(chain, show):
     page = show(chain)
     page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "story-begin"
+    page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.value") == "1"
     page.keyboard.press("ArrowDown")
     assert page.locator("#product-title").inner_text() == "The product for b₁"

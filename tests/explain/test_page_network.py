@@ -10,6 +10,7 @@ from chainrule.explain import html
 from chainrule.explain.page_network import MOST_BYTES, page_network, script_of
 from chainrule.layers.container import Container
 from chainrule.operations.operation import all_operations
+from chainrule.operations.update import UpdateOperation
 
 pytestmark = pytest.mark.once
 
@@ -117,9 +118,11 @@ def run_fixture(browser):
     """Run JavaScript after the scripts of the network, with what is given to it."""
     page = browser.new_page()
     folder = files("chainrule.explain").joinpath("page")
-    operations = sorted(
-        (file for file in folder.joinpath("operations").iterdir()), key=lambda file: file.name
-    )
+    operations = [
+        file
+        for name in ("operations", "optimizers")
+        for file in sorted(folder.joinpath(name).iterdir(), key=lambda file: file.name)
+    ]
     scripts = [
         file.read_text("utf-8")
         for file in (folder.joinpath("elementary.js"), *operations, *map(folder.joinpath, SCRIPTS))
@@ -283,9 +286,17 @@ def test_extreme_numbers(run):
 
 
 def test_every_operation_has_a_script_or_is_not_needed():
-    for name in all_operations():
-        assert script_of(name).is_file() != (name in NOT_IN_THE_PAGE), name
-    assert set(all_operations()) >= set(NOT_IN_THE_PAGE)
+    page, operations = files("chainrule.explain").joinpath("page"), all_operations()
+    scripts = {
+        file.name.removesuffix(".js")
+        for folder in ("operations", "optimizers")
+        for file in page.joinpath(folder).iterdir()
+    }
+    assert scripts | set(NOT_IN_THE_PAGE) == set(operations)
+    assert not scripts & set(NOT_IN_THE_PAGE)
+    rules = {name for name, known in operations.items() if isinstance(known, UpdateOperation)}
+    for name in scripts:
+        assert script_of(name).is_file() == (name not in rules), name
 
 
 def test_what_a_user_wrote_or_is_too_large_has_no_description():

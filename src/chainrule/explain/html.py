@@ -39,7 +39,6 @@ VIEWS = (
 )
 PRECOMPUTED = ("nudge",)
 LIVE = "ingredient", "turn", "neurons", "learn", "surface", "story"
-OPTIMIZERS = "sgd", "adam"
 
 
 def page(chain: Links) -> str:
@@ -60,8 +59,10 @@ def _scripts(data: dict[str, Any]) -> list[str]:
     """Return the names of the scripts that the page needs, in their order."""
     if "network" not in data:
         return [*VIEWS, *PRECOMPUTED, "page"]
-    operations = [f"operations/{name}" for name in (*data["network"]["operations"], *OPTIMIZERS)]
-    return ["elementary", *operations, "network", *VIEWS, *LIVE, "page"]
+    operations = [f"operations/{name}" for name in data["network"]["operations"]]
+    files_of_rules = files("chainrule.explain").joinpath("page", "optimizers").iterdir()
+    rules = [f"optimizers/{name}" for name in sorted(file.name[:-3] for file in files_of_rules)]
+    return ["elementary", *operations, *rules, "network", *VIEWS, *LIVE, "page"]
 
 
 def _inside_script(data: Any) -> str:

@@ -31,7 +31,7 @@ MOST_BYTES = 700_000
 
 
 def script_of(operation: str) -> Traversable:
-    """Return the file that computes an operation, a loss or an optimizer's rule in the page."""
+    """Return the file that computes an operation or a loss in the page."""
     return files("chainrule.explain").joinpath("page", "operations", f"{operation}.js")
 
 

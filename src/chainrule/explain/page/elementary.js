@@ -1,7 +1,7 @@
 // What several operations share: elementary functions, and loops over elements and rows.
 
-// What the network's steps, losses and optimizers compute, by name: a file of operations/ for each,
-// with the names of its twin in chainrule.reference. A step's operation has `forward`, which writes
+// What the network's steps, losses and optimizers compute, by name: a file of operations/ or
+// optimizers/ for each, with the names of its twin in chainrule.reference. A step's operation has `forward`, which writes
 // y, and `backward`, which adds to the gradients dx, d_weight and so on; an array has the rows of
 // the batch one after the other. A loss writes d_output and returns the batch's mean.
 const OPERATIONS = {};

@@ -9,6 +9,8 @@ class Learn {
   constructor(model, turn, changed) {
     Object.assign(this, { model, turn, changed });
     this.start = model.network.parameters.all.slice();
+    const rules = Object.entries(OPERATIONS).filter(([, { update }]) => update).reverse();
+    byId("optimizer").append(...rules.map(([name, { label }]) => element("option", { value: name }, label)));
     byId("rate").max = RATES.steps;
     byId("rate").addEventListener("input", () => this.showRate());
     byId("optimizer").addEventListener("change", () => {
@@ -32,9 +34,9 @@ class Learn {
     return Number((10 ** power).toPrecision(2));
   }
 
-  // The position of 0.1 for SGD, and of 0.01 for Adam, whose steps are about as long as its rate.
+  // The slider's position.
   usualRate() {
-    const power = byId("optimizer").value === "adam" ? -2 : -1;
+    const power = Math.log10(OPERATIONS[byId("optimizer").value].usualRate);
     return Math.round((RATES.steps * (power - RATES.least)) / (RATES.most - RATES.least));
   }
 

@@ -1,6 +1,8 @@
 // Stochastic gradient descent, with momentum if wanted.
 
 OPERATIONS.sgd = {
+  label: "SGD",
+  usualRate: 0.1,
   state: ["velocity"],
   numbers: { momentum: 0, weight_decay: 0, nesterov: false },
   update({ params, grads, velocity, lr, momentum, weight_decay, nesterov }) {

@@ -1,6 +1,8 @@
 // Adam: steps by the gradient's running mean over the root of its running square.
 
 OPERATIONS.adam = {
+  label: "Adam",
+  usualRate: 0.01, // its steps are about as long as the rate
   state: ["mean", "square"],
   numbers: { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0 },
   update({ params, grads, mean, square, lr, beta1, beta2, eps, weight_decay, step }) {
