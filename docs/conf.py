@@ -18,6 +18,7 @@ extensions = [
     "numpydoc",
     "public_names",
     "repository_links",
+    "small_page",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx_gallery.gen_gallery",

@@ -26,8 +26,12 @@ function showProduct(data, path, opened) {
     sign("="),
     ...buttons.flatMap((button, i) => (i ? [sign("·"), button] : [button])),
   );
-  byId("factors").replaceChildren(...tableRows(factors, productsOf(data, path)));
-  byId("unbuilt").hidden = factors.every((factor) => factor.maps);
+  updateProduct(data, path);
+  byId("unbuilt").hidden = factors.every((factor) => factor.built);
+}
+
+function updateProduct(data, path) {
+  byId("factors").replaceChildren(...tableRows(factorsOf(data, path), productsOf(data, path)));
 }
 
 function factorButton(factor, place, opened) {
@@ -93,8 +97,11 @@ class Opened {
 
   chooseRow(row) {
     this.row = row;
+    this.update();
+  }
+
+  update() {
     for (const [place, old] of this.panels) {
-      if (place === 0) continue; // all rows are in it
       const panel = this.panel(place);
       if (old.querySelector("details")?.open) panel.querySelector("details").open = true;
       old.replaceWith(panel);
@@ -121,15 +128,15 @@ function panel(title, text, ...content) {
 function factorPanel(data, factor, row) {
   const title = derivative(factor.of, factor.by);
   const size = sizesInEachRow(factor.shape, data.loss.rows);
-  if (!factor.maps) {
+  if (!factor.built) {
     const limit = count(data.limits.elements);
     return panel(title, `${size}: too large to show. Over all rows it has more than ${limit} elements (max_elements), and was not built.`);
   }
   const labels = { columns: `the entries of ${factor.by}` };
   if (factor.shape[0] > 1) labels.rows = `the entries of ${factor.of}`;
   const where = data.loss.rows === 1 ? "" : ` in row ${row}; ${number(factor.norm)} over all rows`;
-  const text = `${size}; norm ${number(factor.norms[row])}${where}.`;
-  return panel(title, text, heatMap(factor.maps[row], labels));
+  const text = `${size}; norm ${number(factor.normIn(row))}${where}.`;
+  return panel(title, text, heatMap(factor.map(row), labels));
 }
 
 function resultLabels({ symbol, shape, factor }) {
