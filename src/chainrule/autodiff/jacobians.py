@@ -17,13 +17,13 @@ from chainrule.autodiff.validation import (
     PARAMS,
     X,
     names_of,
-    one_or_tuple,
     parameter_vector,
 )
 from chainrule.engine.batch_run import BatchRun
 from chainrule.engine.machine import Machine
 from chainrule.engine.records import Vectors, make_data
 from chainrule.kernels.context import NOT_FINITE, Phase
+from chainrule.models.passes import one_or_tuple
 from chainrule.models.sequential import Sequential, check_network
 from chainrule.utils.arrays import FloatArray, is_ready
 
