@@ -22,9 +22,10 @@ class ByHand:
     """The same network in NumPy."""
 
     def __init__(self, net: cr.Sequential) -> None:
-        self.weights = [view.copy() for name, view in net.parameters().items() if "weight" in name]
-        self.biases = [view.copy() for name, view in net.parameters().items() if "bias" in name]
         self.params = net.params.copy()
+        views = net.views(self.params).items()
+        self.weights = [view for name, view in views if "weight" in name]
+        self.biases = [view for name, view in views if "bias" in name]
         self.m, self.v, self.steps = np.zeros_like(self.params), np.zeros_like(self.params), 0
 
     def predict(self, x):
@@ -59,6 +60,9 @@ def calls(rows: int) -> dict[str, Callable[[], object]]:
     rng = np.random.default_rng(0)
     x, y = (rng.standard_normal((rows, size), "float32") for size in (SIZES[0], SIZES[-1]))
     train_step, evaluate = cr.train_step(net, loss, optimizer), cr.value_and_grad(net, loss)
+    twin, cross_entropy = net.copy(), cr.CrossEntropyLoss()
+    classify = cr.train_step(twin, cross_entropy, cr.Adam(LEARNING_RATE))
+    labels, weights = rng.integers(0, SIZES[-1], rows), np.ones(rows, "float32")
     theta, vector = net.params.copy(), net.params.copy()
 
     def step():
@@ -68,12 +72,15 @@ def calls(rows: int) -> dict[str, Callable[[], object]]:
         optimizer.step(net)
         return value
 
-    np.testing.assert_allclose(numpy.predict(x), net.predict(x), rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(numpy.step(x, y), step(), rtol=1e-4)
+    for _ in range(3):
+        np.testing.assert_allclose(numpy.predict(x), net.predict(x), rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(numpy.step(x, y), step(), rtol=1e-4)
     return {
         "NumPy: a step by hand": lambda: numpy.step(x, y),
         "forward, loss, backward, step": step,
         "train_step": lambda: train_step(x, y),
+        "train_step with sample_weight": lambda: train_step(x, y, weights),
+        "train_step, cross-entropy": lambda: classify(x, labels),
         "NumPy: the output by hand": lambda: numpy.predict(x),
         "predict": lambda: net.predict(x),
         "value_and_grad": lambda: evaluate(theta, x, y),

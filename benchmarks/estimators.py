@@ -9,7 +9,7 @@ ones. "python" is what a fit of chainrule's spends outside compiled code.
 import argparse
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple
@@ -24,6 +24,7 @@ from threadpoolctl import threadpool_limits
 import chainrule as cr
 from benchmarks.peers.sklearn_estimators import Task, digits, mnist
 from chainrule.cli.measurement.threads import pin_to_cores
+from chainrule.engine.batch_run import BatchRun
 from chainrule.engine.machine import PreparedRun
 from chainrule.interop.sklearn import NetworkClassifier
 
@@ -45,15 +46,21 @@ def breast_cancer():
 @contextmanager
 def compiled_seconds() -> Iterator[list[float]]:
     """Yield a list to which the duration of each run of compiled code is added."""
-    run, durations = PreparedRun.__call__, []
+    durations = []
 
-    def timed(*arguments, **options):
-        begin = perf_counter()
-        done = run(*arguments, **options)
-        durations.append(perf_counter() - begin)
-        return done
+    def timed(run):
+        def run_and_time(*arguments, **options):
+            begin = perf_counter()
+            done = run(*arguments, **options)
+            durations.append(perf_counter() - begin)
+            return done
 
-    with patch.object(PreparedRun, "__call__", timed):
+        return run_and_time
+
+    kinds = PreparedRun, BatchRun
+    with ExitStack() as patches:
+        for kind in kinds:
+            patches.enter_context(patch.object(kind, "__call__", timed(kind.__call__)))
         yield durations
 
 

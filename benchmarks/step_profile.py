@@ -76,7 +76,7 @@ class Profile(Engine):
             total = np.zeros(least.size, np.int64)
             add_times(
                 table, update, self.rows, steps, batch, machine.contexts[0],
-                machine._numbers[0], total,
+                machine.workspace.numbers[0], total,
             )  # fmt: skip
             least = np.minimum(least, total / steps)
         self.times = np.maximum(least[:-1] - least[-1], 0) / 1e3

@@ -4,6 +4,7 @@ import sys
 from dataclasses import replace
 
 import pytest
+from benchmarks import step_profile
 from benchmarks.peers.numpy_baseline import NumPy
 from benchmarks.peers.xsmm import load_libxsmm
 from benchmarks.step_profile import NETWORKS, Profile
@@ -42,6 +43,16 @@ def test_the_profile_of_a_step_contains_all_its_products(name):
     profile = Profile()
     profile.setup(name)
     assert 2 * sum(profile.multiply_adds()) == WORKLOADS[name].flops
+
+
+@pytest.mark.skipif(JIT_DISABLED, reason="only compiled programs are profiled")
+def test_the_profile_of_a_step_is_printed(monkeypatch, capsys):
+    monkeypatch.setattr(step_profile, "FLOPS", 1.0)
+    monkeypatch.setattr("sys.argv", ["step_profile", "--network", "tiny"])
+    step_profile.main()
+    printed = capsys.readouterr().out
+    assert printed.startswith("tiny: ")
+    assert "| adam_update |" in printed
 
 
 @pytest.mark.parametrize("compiler", ["no-such-compiler", sys.executable])

@@ -1,6 +1,7 @@
 """What is called again for a batch like the one before: the same results, the same errors."""
 
 import copy
+import sys
 
 import numpy as np
 import pytest
@@ -129,10 +130,7 @@ def test_derivatives_are_those_of_lists(layers, dtype, rows):
             continue
         expected = flat(by_lists[name]())
         for _ in range(3):
-            found = flat(call())
-            for one, other in zip(found, expected, strict=True):
-                tolerance = 1e-5 if dtype == "float32" else 1e-12
-                np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance, err_msg=name)
+            assert is_same(flat(call()), expected), name
 
 
 @pytest.mark.parametrize("given", ["float16", "float32", "float64", "int8", "bool", "F"])
@@ -230,6 +228,32 @@ def test_a_gradient_that_is_not_finite_is_refused_and_the_right_one_taken_then()
     np.testing.assert_array_equal(net.backward(y), twin.backward(y))
 
 
+@pytest.mark.parametrize("rows", [3, 6000])
+def test_no_function_of_the_user_gets_a_writable_view_of_the_data(rows):
+    def shift(output, target):
+        target += 1
+        return 0.0
+
+    x, y = batch("dense", "float32", rows)
+    net, before = network("dense", "float32"), y.copy()
+    options = {"loss": cr.MSELoss(), "epochs": 1, "progress": False, "metrics": {"shift": shift}}
+    with pytest.raises(ValueError, match="read-only"):
+        cr.fit(net, x, y, validation=(x, y), **options)
+    assert np.array_equal(y, before)
+
+
+def test_the_order_of_weight_decays_counts():
+    net = cr.Sequential(cr.Linear(2, 2), seed=0)
+    net.params = np.ones(6)
+    optimizer = cr.SGD(lr=0.1, weight_decay={"*": 0.5, "*.bias": 0.0})
+    optimizer.step(net)
+    decay = optimizer.weight_decay.pop("*")
+    optimizer.weight_decay["*"] = decay  # now the biases' own comes first
+    before = net.parameters()["0.bias"].copy()
+    optimizer.step(net)
+    assert np.array_equal(net.parameters()["0.bias"], before)
+
+
 @settings(max_examples=30)
 @given(st.lists(st.sampled_from([1, 2, 3, 5]), min_size=2, max_size=8), st.booleans())
 def test_batches_of_any_size_in_any_order(sizes, training):
@@ -274,6 +298,75 @@ def test_a_thread_limit_holds_from_the_next_call_on():
     with cr.threads(1):
         for _ in range(3):
             expected = net.forward(x)
+            net.predict(x)
     with cr.threads(2):
         np.testing.assert_array_equal(net.forward(x), expected)
+        np.testing.assert_array_equal(net.predict(x), expected)
         assert net._passes.batch_machine.threads == 2
+        assert net._latest_key[-1] == 2
+
+
+class Interruption:
+    """Raises KeyboardInterrupt at the n-th line of the package, as Ctrl-C may."""
+
+    def __init__(self, n):
+        self.left = n
+
+    def __enter__(self):
+        sys.settrace(self.look)
+        return self
+
+    def __exit__(self, *error):
+        sys.settrace(None)
+
+    def look(self, frame, event, argument):
+        return self.count if "chainrule" in frame.f_code.co_filename else None
+
+    def count(self, frame, event, argument):
+        if event == "line":
+            self.left -= 1
+            if self.left == 0:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+        return self.count
+
+
+def steps_and_predictions(net, optimizer, step):
+    """Call for a batch of another shape, with other numbers, by hand and in one call."""
+    x, y = batch("dense", "float64", 2)
+    optimizer.weight_decay = 0.5
+    passes(net, cr.MSELoss(), optimizer, x, y)
+    step(x, y)
+    net.predict(x)
+
+
+@pytest.mark.skipif(JIT_DISABLED, reason="takes minutes")
+def test_a_call_can_be_interrupted_at_any_line():
+    """What comes after it is right: other optimizers, shapes and numbers are not mixed up."""
+    x, y = batch("dense", "float64")
+    n, interrupted = 0, True
+    while interrupted:
+        n += 5
+        net, loss = network("dense", "float64"), cr.MSELoss()
+        old, new = cr.SGD(lr=0.01), cr.Adam(lr=0.01)
+        step = cr.train_step(net, loss, new)
+        for _ in range(2):
+            passes(net, loss, old, x, y)
+            step(x, y)
+        interrupted = False
+        try:
+            with Interruption(n):
+                steps_and_predictions(net, new, step)
+        except KeyboardInterrupt:
+            interrupted = True
+        new.weight_decay = 0.25
+        twin, other = copy.deepcopy((net, new))
+        by_list = cr.train_step(twin, loss, other)
+        for rows in (2, ROWS):
+            x, y = batch("dense", "float64", rows)
+            assert step(x, y) == by_list(x.tolist(), y.tolist())
+            passes(net, loss, new, x, y)
+            passes(twin, loss, other, x.tolist(), y.tolist())
+            np.testing.assert_array_equal(net.params, twin.params)
+            np.testing.assert_array_equal(net.predict(x), twin.predict(x.tolist()))
+    assert n > 300

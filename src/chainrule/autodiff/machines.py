@@ -35,13 +35,26 @@ def take(
     Also return the key for :func:`put_back`. ``backend`` is the network's by default.
     """
     backend = backend or net.backend
-    threads = threads_for(backend)
-    key = plan, shape, rows, threads, backend, *options.items()
+    key = key_of(net, plan, shape, rows, backend=backend, **options)
     machine = net.machines.take(key)
     if machine is None:
-        made = plan(net, shape, rows, threads=threads, **options)
+        made = plan(net, shape, rows, threads=threads_for(backend), **options)
         machine = net.make_machine(made, backend)
     return key, machine
+
+
+def key_of(
+    net: Sequential,
+    plan: PlanMaker,
+    shape: tuple[int, ...],
+    rows: int,
+    *,
+    backend: str | None = None,
+    **options: Any,
+) -> Hashable:
+    """Return the key in the network's pool of what :func:`take` takes."""
+    backend = backend or net.backend
+    return plan, shape, rows, threads_for(backend), backend, *options.items()
 
 
 def put_back(net: Sequential, key: Hashable, machine: Machine) -> None:

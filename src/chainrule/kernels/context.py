@@ -51,6 +51,7 @@ class Phase:
     UPDATE = 64  # make the optimizer's step
     BUFFERS = 128  # update the buffers, as running means; part of a forward pass
     CHECK = 256  # before all others, by one thread only: look whether the data is finite
+    CHECK_VECTORS = 512  # ... and the parameters and their direction
     FORWARD = GATHER | PREDICT | LOSS | BUFFERS
 
 

@@ -164,19 +164,20 @@ class Sequential(NetworkPasses):
         ValueError, TypeError
             If X has the wrong shape or dtype, or holds NaN or infinity.
         """
-        key = self._latest_key
-        predictor = None if key is None else self._predictors.take(key)
-        if key is not None and predictor is not None:
-            output = predictor.repeat(X)
-            self._predictors.put_back(key, predictor)
-            if output is not None:
-                return output
+        threads, key = threads_for(self._backend), self._latest_key
+        if type(X) is np.ndarray and key is not None and key[-1] == threads:
+            predictor = self._predictors.take(key)
+            if predictor is not None:
+                output = predictor.repeat(X)
+                self._predictors.put_back(key, predictor)
+                if output is not None:
+                    return output
         x = self.check_input(X, "X")
-        key = self._predictor_key(x.shape, threads_for(self.backend))
+        key = self._predictor_key(x.shape, threads)
         predictor = self._predictors.take(key) or self._make_predictor(*key)
         outputs = predictor(x)
         self._predictors.put_back(key, predictor)
-        self._latest_key = None if self._coded else key
+        self._latest_key = key
         return one_or_tuple(outputs)
 
     @staticmethod
@@ -190,7 +191,7 @@ class Sequential(NetworkPasses):
 
     def _make_predictor(self, shape: Shape, block: int, steps: int, threads: int) -> Predictor:
         plan = self.make_plan(shape, block, backward=False, steps=steps, threads=threads)
-        return Predictor(self.make_machine(plan), self._params)
+        return Predictor(self.make_machine(plan), self._params, self.takes_codes)
 
     def make_machine(self, plan: Plan, backend: str | None = None) -> Machine:
         """Return a machine for a plan of this network, with its buffers."""

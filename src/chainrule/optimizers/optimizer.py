@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Hashable, Mapping
-from copy import copy
 from fnmatch import fnmatchcase
 from math import prod
 from typing import Any, ClassVar, NamedTuple, Protocol
@@ -52,6 +51,11 @@ def two_fractions(value: Any, name: str, dtype: np.dtype | None) -> tuple[float,
     return one, other
 
 
+def _items_of(decay: WeightDecay) -> Hashable:
+    """Return a weight decay as what does not change in place; the order of patterns counts."""
+    return tuple(decay.items()) if isinstance(decay, dict) else decay
+
+
 class _Latest(NamedTuple):
     """The state that was asked for last: as long as no number changes, it is up to date."""
 
@@ -59,14 +63,16 @@ class _Latest(NamedTuple):
     state: ref[OptimizerState]
     options: UpdateOptions
     numbers: Hashable
-    decay: WeightDecay  # a copy, since a dict may change in place
+    decay: Hashable  # the items of a dict, which may change in place
 
     def state_for(
         self, network: Trainable, options: UpdateOptions, decay: WeightDecay
     ) -> OptimizerState | None:
         """Return the state if it is the right one."""
         state, same = self.state(), self.options is options or self.options == options
-        if state is None or not same or self.decay != decay or self.network() is not network:
+        if state is None or not same or self.network() is not network:
+            return None
+        if _items_of(decay) != self.decay:
             return None
         return state if state.numbers is self.numbers else None
 
@@ -128,7 +134,7 @@ class Optimizer(Numbers, ABC):
         if state is None:
             state = self._states[network] = self._first_state(network)
         self._with_numbers(state, network, runs, options)
-        decay = copy(self.weight_decay)
+        decay = _items_of(self.weight_decay)
         self._latest = _Latest(ref(network), ref(state), options, state.numbers, decay)
         return state
 

@@ -41,7 +41,7 @@ def float_dtype(dtype: DTypeLike) -> np.dtype:
     return result
 
 
-def is_ready(value: Any, dtype: np.dtype) -> TypeGuard[NDArray[Any]]:
+def _is_ready(value: Any, dtype: np.dtype) -> TypeGuard[NDArray[Any]]:
     """Tell whether ``value`` is a small array that compiled code takes as it is, all finite.
 
     For loops that are run a million times: what this does not know, the others look at closely.
@@ -55,7 +55,7 @@ def is_ready(value: Any, dtype: np.dtype) -> TypeGuard[NDArray[Any]]:
     )
 
 
-def fitted(value: Any, shape: tuple[int, ...], dtype: np.dtype) -> FloatArray | None:
+def ready_array(value: Any, shape: tuple[int, ...], dtype: np.dtype) -> FloatArray | None:
     """Return an array of this shape as compiled code reads it; None if it needs a closer look.
 
     It may hold NaN and infinity. Small arrays of another dtype or layout are copied.
@@ -79,7 +79,7 @@ def finite_array(value: ArrayLike, name: str, dtype: np.dtype) -> NDArray[Any]:
     ValueError
         If it holds NaN or infinity, also after conversion to ``dtype``, or is ragged.
     """
-    if is_ready(value, dtype):
+    if _is_ready(value, dtype):
         return value
     array = as_array(value, name)
     _check_real(array, name, dtype)
@@ -87,13 +87,12 @@ def finite_array(value: ArrayLike, name: str, dtype: np.dtype) -> NDArray[Any]:
 
 
 def real_array(value: ArrayLike, name: str, dtype: np.dtype) -> FloatArray:
-    """Return ``value`` as an array of ``dtype`` with finite elements, as compiled code takes it.
+    """Return ``value`` as a read-only array of ``dtype`` with finite elements.
 
-    It is a view, so that the caller may change the shape of its own array. Errors are those of
-    :func:`finite_array`.
+    Errors are those of :func:`finite_array`.
     """
-    if is_ready(value, dtype):
-        return value.view()
+    if _is_ready(value, dtype):
+        return _read_only_view(value)
     return _in_one_form(finite_array(value, name, dtype), dtype)
 
 
