@@ -75,8 +75,8 @@ class Profile(Engine):
             self.step = min(self.step, (perf_counter() - started) / steps * 1e6)
             total = np.zeros(least.size, np.int64)
             add_times(
-                table, update, self.rows, steps, batch, machine.contexts[0],
-                machine._numbers[0], total,
+                table, update, self.rows, steps, batch, machine.workspace.contexts[0],
+                machine.workspace.numbers[0], total,
             )  # fmt: skip
             least = np.minimum(least, total / steps)
         self.times = np.maximum(least[:-1] - least[-1], 0) / 1e3
