@@ -27,6 +27,6 @@ def shuffle(uniform, orders):
     for number in range(len(orders)):
         numbers, order = uniform[number], orders[number]
         for i in range(order.size):
-            j = int(numbers[i] * (i + 1))
+            j = np.int64(numbers[i] * (i + 1))
             order[i] = order[j]
             order[j] = i
