@@ -26,8 +26,8 @@ def add_table_options(command: argparse.ArgumentParser) -> None:
         "--columns",
         action="append",
         metavar="NAME=KIND",
-        help="read a column as number, category or date; date:mdy or date:dmy where day and month "
-        "are not clear, date:time,month for parts of a date (time, year, month, day, weekday, hour)",
+        help="read a column as number, category or date; as date:mdy or date:dmy where day and "
+        "month are not clear; as date:time,month by parts (time, year, month, day, weekday, hour)",
     )
     command.add_argument("--drop", action="append", metavar="COLUMN", help="leave it out")
     command.add_argument(

@@ -18,7 +18,7 @@ MISSING_NAME = "missing"  # of the category of missing cells; the word itself is
 MISSING = frozenset(
     ("", "?", "-", ".", "na", "n/a", "#n/a", "<na>", "nan", "null", "none", MISSING_NAME)
 )
-MOST_ODD = 0.1  # of the cells that are not missing; with more, a column is of another kind
+MOST_ODD = 0.05  # of the cells that are not missing; with more, a column is of another kind
 
 
 def is_missing(cell: str, verbatim: bool = False) -> bool:
@@ -96,6 +96,8 @@ def read_numbers(cells: Sequence[str], decimal: str, unit: str | None = None) ->
 
     ``decimal`` holds unless more cells are numbers with the other decimal separator.
     """
+    if not unit and (plain := _read_plain(cells, decimal)) is not None:
+        return NumberCells(plain, [], decimal, "", False)
     distinct = {cell for cell in cells if not is_missing(cell)}
     decimal = decimal_of(distinct, decimal)
     parsed = {cell: parse_number(cell, decimal) for cell in distinct}
@@ -109,6 +111,23 @@ def read_numbers(cells: Sequence[str], decimal: str, unit: str | None = None) ->
     return NumberCells(values, odd, decimal, unit, any(number.grouped for number in fits if number))
 
 
+def _read_plain(cells: Sequence[str], decimal: str) -> Numbers | None:
+    """Read numbers as Python does, 30 times as fast; None unless all cells are such or missing."""
+    text = "".join(cells)
+    if "_" in text or (decimal == "," and "." in text):
+        return None
+    if decimal == ",":
+        cells = [cell.replace(",", ".") for cell in cells]
+    try:
+        try:
+            values = np.array(list(map(float, cells)))
+        except ValueError:
+            values = np.array([float("nan" if is_missing(cell) else cell) for cell in cells])
+    except ValueError:
+        return None
+    return None if np.isinf(values).any() else values
+
+
 def decimal_of(cells: Collection[str], default: str) -> str:
     """Return the decimal separator that makes more of the cells numbers."""
     if default == "." and not any("," in cell for cell in cells):
@@ -120,8 +139,8 @@ def decimal_of(cells: Collection[str], default: str) -> str:
 
 
 def is_nearly_all(odd: int, present: int) -> bool:
-    """Tell whether a column is of a kind although some of its cells are not."""
-    return odd < present and odd <= MOST_ODD * present
+    """Tell whether a column is of a kind although some cells are not: few, or one of five."""
+    return present > 0 and odd <= max(MOST_ODD * present, present >= 5)
 
 
 def key_of(cell: str) -> str:

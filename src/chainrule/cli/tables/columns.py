@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
-from math import isfinite
+from math import frexp, isfinite
 from typing import Any, ClassVar
 
 import numpy as np
@@ -283,7 +283,8 @@ def moments(values: Numbers) -> tuple[float, float]:
     >>> moments(np.array([1e-170, 3e-170])), moments(np.array([1e300, 3e300]))
     ((2e-170, 1e-170), (2e+300, 1e+300))
     """
-    unit = float(np.abs(values).max()) or 1.0  # squares of the values may not be floats
+    # Squares of the values may not be floats; a power of 2 changes no other digit.
+    unit = 2.0 ** (frexp(np.abs(values).max())[1] - 1)
     scaled = values / unit
     return float(scaled.mean()) * unit, (float(scaled.std()) * unit or unit)
 
@@ -311,7 +312,7 @@ def from_json(item: Any) -> Column:
             item.pop(field)
     kind = KINDS[item.pop("kind")]
     for key, default in asdict(kind("")).items():
-        value = item[key] if key in item else default
+        value = item.get(key, default)
         if isinstance(default, tuple) and isinstance(value, list):
             item[key] = value = tuple(value)
         if not _has_type(value, default, optional=key == "fill", number=kind is not Category):

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from chainrule.cli.tables.cells import Numbers, is_missing
+from chainrule.cli.tables.cells import Numbers, is_missing, is_nearly_all
 
 EPOCH = datetime(1970, 1, 1)
 DAY = timedelta(days=1)
@@ -67,13 +67,20 @@ def parse_date(cell: str, order: str = "mdy") -> float | None:
     >>> parse_date("3/1/70", "dmy"), parse_date("1970-02-30"), parse_date("may be")
     (2.0, None, None)
     """
-    for pattern in PATTERNS:
+    return _parse(cell, order, PATTERNS)[0]
+
+
+def _parse(
+    cell: str, order: str, patterns: Iterable[re.Pattern[str]]
+) -> tuple[float | None, re.Pattern[str] | None]:
+    """Return what :func:`parse_date` returns, and the pattern of the cell."""
+    for pattern in patterns:
         if found := pattern.fullmatch(cell):
             try:
-                return (_moment(found.groupdict(), order) - EPOCH) / DAY
+                return (_moment(found.groupdict(), order) - EPOCH) / DAY, pattern
             except (ValueError, OverflowError):  # such as February 30
-                return None
-    return None
+                return None, pattern
+    return None, None
 
 
 def _moment(parts: dict[str, str | None], order: str) -> datetime:
@@ -123,10 +130,36 @@ class DateCells:
 
 def read_dates(cells: Sequence[str], order: str) -> DateCells:
     """Read a column as dates."""
-    days = {cell: parse_date(cell, order) for cell in set(cells) if not is_missing(cell)}
+    days = _parse_all({cell for cell in cells if not is_missing(cell)}, order)
     odd = [row for row, cell in enumerate(cells) if cell in days and days[cell] is None]
     found = [days.get(cell) for cell in cells]
     return DateCells(np.array([np.nan if day is None else day for day in found]), odd)
+
+
+def _parse_all(cells: Iterable[str], order: str) -> dict[str, float | None]:
+    """Parse different cells, which are mostly of one pattern."""
+    days: dict[str, float | None] = {}
+    patterns = list(PATTERNS)
+    for cell in cells:
+        days[cell], found = _parse(cell, order, patterns)
+        if found is not None and found is not patterns[0]:
+            patterns.remove(found)
+            patterns.insert(0, found)
+    return days
+
+
+def are_dates(cells: Sequence[str]) -> bool:
+    """Tell whether nearly all cells that are not missing are dates, in one order of day and month.
+
+    The first hundred decide alone where less than half of them are dates.
+    """
+    present = [cell for cell in cells if not is_missing(cell)]
+    first = present[:100]
+    return any(
+        2 * len(read_dates(first, order).odd) <= len(first)
+        and is_nearly_all(len(read_dates(present, order).odd), len(present))
+        for order in ORDERS
+    )
 
 
 def order_of(cells: Iterable[str]) -> str | None:
@@ -136,7 +169,7 @@ def order_of(cells: Iterable[str]) -> str | None:
     ('mdy', None, 'mdy')
     """
     distinct = set(cells)
-    first, other = ([parse_date(cell, order) for cell in distinct] for order in ORDERS)
+    first, other = (list(_parse_all(distinct, order).values()) for order in ORDERS)
     fewer = first.count(None) - other.count(None)
     if fewer == 0:
         return None if first != other else ORDERS[0]

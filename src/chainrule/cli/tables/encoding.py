@@ -83,9 +83,9 @@ class Encoding:
         return [round(value, 1 - floor(finest)) for value in values.tolist()]
 
     def by_column(self, values: NDArray[Any]) -> dict[str, Any]:
-        """Return a list for each of the rows of ``values``, which are the inputs' values, by column.
+        """Return the rows of ``values``, one for each input, as lists by column.
 
-        A column of several inputs has a dict of them, by category or by part of a date.
+        A column of several inputs has a dict of lists, by category or by part of a date.
         """
         result: dict[str, Any] = {}
         rows = iter(values.tolist())
@@ -112,8 +112,7 @@ class Encoding:
             not columns
             or len(names) <= len(columns)
             or not isinstance(target, Number | Category)
-            or len(target.parts) == 1
-            and isinstance(target, Category)
+            or (isinstance(target, Category) and len(target.parts) == 1)
             or target.fill is not None
         ):
             raise ValueError("it does not describe a table's columns and target")

@@ -24,18 +24,17 @@ from chainrule.cli.tables.columns import (
     Column,
     Date,
     Number,
-    are,
     moments,
     place_in_period,
 )
-from chainrule.cli.tables.dates import ORDERS, iso, order_of, read_dates
+from chainrule.cli.tables.dates import are_dates, iso, order_of, read_dates
 from chainrule.cli.tables.overrides import Override
 from chainrule.cli.tables.reading import RawTable
 from chainrule.utils.wording import plural
 
 Rows = NDArray[np.int64]
 
-MOST_CATEGORIES = 50  # of an input column
+MOST_CATEGORIES = 100  # of an input column
 MOST_SHOWN = 5
 ROW_NAMES = frozenset(("rownames", "row.names", "row_names"))  # or pandas' Unnamed: 0
 
@@ -58,11 +57,11 @@ def left_out(name: str, why: str) -> Reading:
 def kind_of(table: RawTable, name: str) -> str:
     """Return the kind that nearly all cells of a column are of."""
     cells = table.column(name)
-    present = sum(not is_missing(cell) for cell in cells)
-    if is_nearly_all(len(read_numbers(cells, table.decimal or ".").odd), present):
+    numbers = read_numbers(cells, table.decimal or ".")
+    found = int(np.count_nonzero(~np.isnan(numbers.values)))
+    if is_nearly_all(len(numbers.odd), found + len(numbers.odd)):
         return Number.kind
-    odd = min(len(read_dates(cells, order).odd) for order in ORDERS)
-    return Date.kind if is_nearly_all(odd, present) else Category.kind
+    return Date.kind if are_dates(cells) else Category.kind
 
 
 def fit_column(
@@ -148,9 +147,9 @@ def _fit_category(table: RawTable, name: str, rows: Rows, impute: bool, forced: 
             f"text of {len(categories):,} different values in {plural(len(cells), 'row')} "
             f"(such as {categories[-1]!r}); --columns {name}=category keeps it",
         )
-    seen = Counter(
-        MISSING_NAME if is_missing(cells[row], forced) else key_of(cells[row]) for row in rows
-    )
+    seen: Counter[str] = Counter()
+    for cell, count in Counter(cells[row] for row in rows).items():
+        seen[MISSING_NAME if is_missing(cell, forced) else key_of(cell)] += count
     if not impute:
         del seen[MISSING_NAME]
     if len(seen) < 2:
@@ -224,7 +223,9 @@ def choose_columns(
         else fit_column(table, name, rows, impute, overrides.get(name))
         for name in names
     ]
+    if not names:
+        raise ValueError(f"{table.path} has no column beside the target {target.name!r}.")
     if not any(reading.column for reading in readings):
-        why = "".join(f"\n  {reading.name}: {reading.note}" for reading in readings[:MOST_SHOWN])
+        why = "".join(f"\n  {reading.name}: {reading.note}" for reading in readings)
         raise ValueError(f"{table.path} has no column left beside the target {target.name!r}.{why}")
     return readings

@@ -47,9 +47,12 @@ def lengths(rows: Iterable[Sequence[str]]) -> set[int]:
 
 
 def _is_row(first: Sequence[str], rows: Sequence[Line]) -> bool:
-    """Tell whether a first row is one of numbers, as the second; names may be 0, 1, 2 or years."""
+    """Tell whether a first row is one of numbers, as the second; names may be 0, 1, 2 or years.
+
+    The first cell of names alone is empty, above row numbers.
+    """
     both = [*first, *rows[0][1]] if rows else first
-    if not all(is_missing(cell) or parse_number(cell) for cell in both):
+    if not first[0] or not all(is_missing(cell) or parse_number(cell) for cell in both):
         return False
     values = [number.value for number in map(parse_number, first) if number]
     if not values:

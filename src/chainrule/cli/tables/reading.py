@@ -48,7 +48,9 @@ class RawTable:
     def column(self, name: str) -> list[str]:
         """Return a column's cells; ValueError if there is no such column."""
         if name not in self.columns:
-            hint = "" if len(self.columns) > 1 else " Cells are separated by commas, ; or tabs."
+            *most, last = SEPARATORS.values()
+            separators = f" Cells are separated by {', '.join(most)} or {last}."
+            hint = "" if len(self.columns) > 1 else separators
             raise ValueError(
                 f"{self.path} has no column {name!r}; its columns are {', '.join(self.columns)}."
                 f"{hint}"
@@ -91,8 +93,7 @@ def read_table(path: str | PathLike[str]) -> RawTable:
     if separator != ",":
         notes.append(f"Cells are separated by {SEPARATORS[separator]}.")
     lines = [
-        (line, [cell.strip() for cell in cells])
-        for line, cells in read_rows(path, separator, encoding)
+        (line, list(map(str.strip, cells))) for line, cells in read_rows(path, separator, encoding)
     ]
     if len(lines) < 2:
         raise ValueError(f"{path} must have a header and at least one row, but it has none.")
@@ -146,11 +147,11 @@ def _separator(path: str | PathLike[str], encoding: str) -> str:
 
 def _decimal(columns: dict[str, list[str]], separator: str) -> str | None:
     """Return the file's decimal separator, as most columns have it; None if no number tells it."""
-    distinct = [set(cells) for cells in columns.values()]
-    if not any("," in cell and parse_number(cell, ",") for cells in distinct for cell in cells):
+    with_comma = (set(cells) for cells in columns.values() if "," in "".join(cells))
+    if not any("," in cell and parse_number(cell, ",") for cells in with_comma for cell in cells):
         return None
     votes: Counter[str] = Counter()
-    for cells in distinct:
+    for cells in map(set, columns.values()):
         point, comma = (decimal_of(cells, default) for default in ".,")
         votes[point] += point == comma
     if votes["."] != votes[","]:

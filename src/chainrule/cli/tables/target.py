@@ -105,7 +105,8 @@ def fit_target(table: RawTable, target: Target, rows: Rows) -> Target:
         if not 2 <= len(classes) <= len(cells) / 2:
             raise ValueError(
                 f"{table.path}: the target {target.name!r} has {plural(len(classes), 'value')} in "
-                f"{plural(len(cells), 'row')}; classes are expected to be two or more, of several rows."
+                f"{plural(len(cells), 'row')}; classes are expected to be two or more, of several "
+                "rows."
             )
         return replace(target, categories=classes)
     values = read_numbers(cells, table.decimal or target.decimal, target.unit).values[rows]
