@@ -343,7 +343,7 @@ def test_dates_become_days(write, train, predict, style):
     code, report = train(path)
     assert code == 0
     assert read_as(report)["when"] == "date"
-    assert "1 odd cell (line 9: 'unknown'): 20" in note_of(report, "when")
+    assert "1 odd cell (line 9: 'unknown'): the median 20" in note_of(report, "when")
     assert len(predict(path)[0]) == ROWS
     table = tables.read_table(path)
     target, _ = tables.choose_target(table, "goal")
@@ -351,6 +351,14 @@ def test_dates_become_days(write, train, predict, style):
     known = np.delete(np.arange(ROWS), 7)
     expected = (days[known] - days[known].mean()) / days[known].std()
     np.testing.assert_allclose(column.encode(table)[known, 0], expected, atol=1e-9)
+
+
+def test_times_of_day(write, train):
+    cells = [f"{i % 24:02}:{i % 60:02}" for i in range(ROWS)]
+    cells[4] = ""
+    _, report = train(write(columns(at=cells)))
+    assert read_as(report)["at"] == "date"
+    assert note_of(report, "at") == "00:00:00 to 23:47:00; 1 missing cell: the median 09:21:00"
 
 
 def test_days_and_months_that_are_not_clear_are_left_out_by_name(write, train):

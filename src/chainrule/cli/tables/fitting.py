@@ -70,7 +70,7 @@ def fit_column(
     """Return how a column is read: its kind by all cells, what it learns by those of ``rows``."""
     cells = table.column(name)
     if override is None:
-        if name.lower() in ROW_NAMES or name.startswith("Unnamed: "):
+        if name.lower() in ROW_NAMES or name.startswith("Unnamed: 0"):
             return left_out(name, "its name says that it holds row numbers")
         if all(map(is_missing, cells)):
             return left_out(name, "it is empty")
@@ -129,10 +129,10 @@ def _fit_date(
         return left_out(name, f"it is {iso(seen[0])} in all training rows, or its parts are")
     fill = float(np.median(seen)) if impute else None
     column = Date(name, override is not None, units, order, *moments(seen), fill)
-    notes = [f"{iso(seen.min())} to {iso(seen.max())}"]
+    notes = [f"{column.show(seen.min())} to {column.show(seen.max())}"]
     if units != ("time",):
         notes.append(f"by {', '.join(units)}")
-    shown = None if fill is None else iso(fill)
+    shown = None if fill is None else f"the median {column.show(fill)}"
     return Reading(
         name, Date.kind, _notes(notes, table, name, cells.values, cells.odd, shown), column
     )
