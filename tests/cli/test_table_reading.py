@@ -108,6 +108,7 @@ def test_names_of_row_numbers(write, train, name):
         ("first a;b, c\n1;2\n", ["first a", "b, c"]),
         ('a, b\n1, "x, y"\n', ["a", "b"]),
         ("a|b\n1|2\n", ["a", "b"]),
+        ("Sales\n\nSource: a report\na,b\n1,2\n3,4\n5,6\n", ["a", "b"]),
     ],
 )
 def test_headers(tmp_path, text, names):
@@ -115,7 +116,13 @@ def test_headers(tmp_path, text, names):
     path.write_text(text)
     table = tables.read_table(path)
     assert list(table.columns) == names
-    assert table.lines[0] == 1 + ("columns are called" not in "".join(table.notes))
+    assert table.lines[0] == text[: text.index(table.column(names[0])[0])].count("\n") + 1
+
+
+def test_a_quote_within_a_cell(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("height,note\n" + '5,a screen of 15 "\n6,none\n' * 20_000)
+    assert len(tables.read_table(path).lines) == 40_000
 
 
 @pytest.mark.parametrize("decimal", [".", ","])

@@ -10,11 +10,27 @@ from chainrule.cli.tables.cells import is_missing, parse_number
 Line = tuple[int, list[str]]  # the line of a file, and its cells
 
 
+def skip_preamble(lines: Sequence[Line]) -> int:
+    """Return how many lines come before the table: all of at most half as many cells as most have.
+
+    >>> skip_preamble([(1, ["Source: a"]), (2, ["a", "b"]), (3, ["1", "2"])])
+    1
+    """
+    if not lines:
+        return 0
+    ((most, _),) = Counter(len(cells) for _, cells in lines).most_common(1)
+    first = next(i for i, (_, cells) in enumerate(lines) if len(cells) == most)
+    return first if all(2 * len(cells) <= most for _, cells in lines[:first]) else 0
+
+
 def split_header(path: str, lines: list[Line], notes: list[str]) -> tuple[list[str], list[Line]]:
     """Return the columns' names and the rows; ValueError if a name occurs twice, or a row differs.
 
     A name is empty if the column has none.
     """
+    if skipped := skip_preamble(lines):
+        lines = lines[skipped:]
+        notes.append(f"The table begins at line {lines[0][0]}; what comes before is left out.")
     (line, names), *rows = lines
     if _is_row(names, rows):
         rows = lines

@@ -5,12 +5,13 @@ from __future__ import annotations
 import codecs
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from os import PathLike
 
 from chainrule.cli.tables.cells import decimal_of, parse_number
-from chainrule.cli.tables.header import lengths, name_columns, split_header
+from chainrule.cli.tables.header import Line, lengths, name_columns, skip_preamble, split_header
 from chainrule.datasets.readers import read_rows
 
 SEPARATORS = {
@@ -130,19 +131,28 @@ def _encoding(path: str | PathLike[str], notes: list[str]) -> str:
 
 def _separator(path: str | PathLike[str], encoding: str) -> str:
     """Return the separator that gives rows as long as the header; of several, most cells."""
-
-    def cells(separator: str) -> int:
-        sample = [row for _, row in islice(read_rows(path, separator, encoding), SAMPLE)]
-        if not sample:
-            return 0
-        columns = len(sample[0])
-        fits = columns > 1 and lengths(sample[1:]) in ({columns}, {columns + 1}, set())
-        return columns if fits else 0
-
+    samples: dict[str, list[Line]] = {}
+    for separator in SEPARATORS:
+        samples[separator] = []
+        with suppress(ValueError):  # by another separator, a quote may open a cell without an end
+            samples[separator] = list(islice(read_rows(path, separator, encoding), SAMPLE))
     *marks, blank = SEPARATORS
-    counts = {separator: cells(separator) for separator in marks}
-    best = max(counts, key=counts.__getitem__)  # a comma, if there is none
-    return blank if not counts[best] and cells(blank) else best  # names may have blanks
+    for skipped in (lambda lines: 0), skip_preamble:  # decimal commas look like a longer table
+        for separators in marks, [blank]:  # names may have blanks
+            counts = {sep: _columns(samples[sep][skipped(samples[sep]) :]) for sep in separators}
+            best = max(counts, key=counts.__getitem__)
+            if counts[best]:
+                return best
+    return ","
+
+
+def _columns(lines: Sequence[Line]) -> int:
+    """Return the number of columns; 0 if there is one, or rows are not as long as the header."""
+    if not lines:
+        return 0
+    columns = len(lines[0][1])
+    found = lengths(cells for _, cells in lines[1:])
+    return columns if columns > 1 and found in ({columns}, {columns + 1}, set()) else 0
 
 
 def _decimal(columns: dict[str, list[str]], separator: str) -> str | None:
