@@ -229,12 +229,12 @@ def test_an_unwritable_place_is_refused_first(capsys, tmp_path, command):
 
 def test_files_that_are_no_tables(capsys, tmp_path):
     (tmp_path / "empty.csv").touch()
-    (tmp_path / "semicolons.csv").write_text("a;b\n" + "1;2\n" * 20)
-    (tmp_path / "latin.csv").write_bytes("gr\u00fc\u00df,b\n1,2\n".encode("latin-1"))
+    (tmp_path / "colons.csv").write_text("a:b\n" + "1:2\n" * 20)
+    (tmp_path / "binary.csv").write_bytes(b"PK\x03\x04\0\0\xff\xfe,b\n1,2\n")
     for name, message in (
         ("empty.csv", "must have a header"),
-        ("latin.csv", "expected UTF-8 text"),
-        ("semicolons.csv", "Cells are separated by commas."),
+        ("binary.csv", "expected UTF-8 text"),
+        ("colons.csv", "Cells are separated by commas, semicolons, tabs, vertical bars or blanks."),
         ("", "Is a directory"),
         ("none.csv", "No such file"),
     ):

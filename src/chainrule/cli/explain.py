@@ -87,9 +87,11 @@ def _explain_table(options: argparse.Namespace, rows: int, console: Console) -> 
     console.print(str(net.summary()))
     table = tables.read_table(options.table)
     X, y = encoding.encode(table), encoding.encode_target(table)
+    for note in table.notes:
+        console.print(note)
     if rows > len(X):
         raise ValueError(f"--rows is {rows}, but {options.table} has only {plural(len(X), 'row')}.")
-    loss: Loss = cr.CrossEntropyLoss() if encoding.target.categories else cr.MSELoss()
+    loss: Loss = cr.CrossEntropyLoss() if encoding.classes else cr.MSELoss()
     chain = cr.explain(net, loss, X[:rows], y[:rows])
     few = cr.explain(net, loss, X[:INFLUENCE_ROWS], y[:INFLUENCE_ROWS])
     report = _show(options, console, chain, few)
@@ -104,7 +106,7 @@ def _explain_table(options: argparse.Namespace, rows: int, console: Console) -> 
     return report | {
         "target": encoding.target.name,
         "predictions": predicted,
-        "input_gradients": dict(zip(names, gradients.T.tolist(), strict=True)),
+        "input_gradients": encoding.by_column(gradients.T),
     }
 
 
