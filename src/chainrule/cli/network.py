@@ -157,6 +157,7 @@ def fit_network(
         seed=options.seed,
         validation=(data.X[data.validation], data.y[data.validation]),
         callbacks=callbacks,
+        interrupt="stop",
     )
 
 

@@ -16,7 +16,9 @@ from chainrule.training.resuming import begin
 from chainrule.utils.interruption import interruption
 
 
-def train(runner: EpochRunner, options: Options, *, progress: bool) -> History:
+def train(
+    runner: EpochRunner, options: Options, *, progress: bool, raises_on_ctrl_c: bool
+) -> History:
     """Train for all epochs, or until a callback or Ctrl-C stops it; return the history."""
     net, data, held_out = runner.net, runner.data, options.validation
     history = History()
@@ -52,6 +54,12 @@ def train(runner: EpochRunner, options: Options, *, progress: bool) -> History:
                 saver.after_epochs()
             history.interrupted = stop.answer()
             saver.last()
+            if history.interrupted and raises_on_ctrl_c:
+                epoch = min(training.epoch + 1, options.epochs)
+                raise KeyboardInterrupt(
+                    f"fit was interrupted in epoch {epoch} of {options.epochs}. The network keeps "
+                    'its parameters. With interrupt="stop", fit returns its history.'
+                )
     return history
 
 

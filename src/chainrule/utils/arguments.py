@@ -82,6 +82,14 @@ def flag(value: Any, name: str, dtype: np.dtype | None = None) -> bool:
     return bool(value)
 
 
+def choice(value: Any, name: str, choices: Sequence[str]) -> str:
+    """Return ``value``; ValueError unless it is one of ``choices``."""
+    if not isinstance(value, str) or value not in choices:
+        known = " or ".join(map(repr, choices))
+        raise ValueError(f"{name} must be {known}, not {shortened(value)}.")
+    return value
+
+
 def several(check: Check) -> Check:
     """Return the check of numbers in a list, each checked by ``check``: it returns a tuple."""
 
