@@ -43,6 +43,7 @@ def train(
         )
         with Callbacks(options.callbacks, training) as calls:
             saver = _begin(runner, options, calls)
+            bar.resume(training, runner.started)
             while training.epoch < options.epochs and not training.stopped:
                 # Several short epochs run in one call, unless each needs a validation.
                 count = runner.epochs_in_slice(calls, saver.most_epochs) if held_out is None else 1
