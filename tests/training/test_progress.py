@@ -61,9 +61,8 @@ def use(monkeypatch):
 
 def last_drawn(output):
     """The text of the bar's last drawing."""
-    return re.sub(
-        r"\x1b\[[?0-9;]*[a-zA-Z]", "", output.getvalue().rstrip().split("\r")[-1]
-    ).rstrip()
+    text = re.sub(r"\x1b\[[?0-9;]*[a-zA-Z]", "", output.getvalue())
+    return text.rstrip().split("\r")[-1]
 
 
 def test_the_bar_is_seen_on_80_columns(use, monkeypatch):

@@ -123,7 +123,7 @@ class History:
 
     @staticmethod
     def _cells(epoch: int, columns: dict[str, list[float]]) -> list[str]:
-        # After an interruption between an epoch and its validation, the latter is shorter.
+        # After an error in a metric, the epoch has no value of it.
         return [f"{of[epoch]:.4g}" if epoch < len(of) else "" for of in columns.values()]
 
     def plot(self) -> Figure:
