@@ -91,7 +91,8 @@ class BCEWithLogitsLoss(OutputLoss):
 class CrossEntropyLoss(OutputLoss):
     """Cross-entropy of ``softmax(output)`` with class labels, fused into one pass.
 
-    Shapes: output ``(n, classes)``, y ``(n,)`` of integers from 0 to classes - 1.
+    Shapes: output ``(n, classes)``, y ``(n,)`` of integers from 0 to classes - 1,
+    or booleans.
 
     Parameters
     ----------

@@ -71,7 +71,7 @@ class TrainingProgress:
             self.validated(history.validation_loss[-1], accuracy[-1] if accuracy else None)
         if started.rows:
             self.advance(training.epoch, started.rows, started.loss)
-        elif training.epoch:
+        elif history.loss:
             self.advance(training.epoch - 1, self.an_epoch or 0, history.loss[-1])
 
     def advance(self, epoch: int, done: int, loss: float) -> None:

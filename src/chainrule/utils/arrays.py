@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from chainrule.utils.protocols import REAL, as_array
+from chainrule.utils.wording import plural
 
 FLOATS = ("float32", "float64")
 GATHERED = frozenset(  # dtypes that compiled code converts itself
@@ -119,16 +120,25 @@ def batch_array(value: ArrayLike, name: str, dtype: np.dtype) -> NDArray[Any]:
 
 
 def label_array(value: ArrayLike, rows: int, classes: int, name: str = "y") -> NDArray[np.int64]:
-    """Return a copy of class labels: int64 of shape ``(rows,)``, each in ``range(classes)``."""
+    """Return a copy of class labels: int64 of shape ``(rows,)``, each in ``range(classes)``.
+
+    False and True are labels 0 and 1.
+    """
     array = as_array(value, name)
-    if array.dtype.kind not in "iu":
+    if array.dtype.kind not in "biu":
         hint = " Use y.astype(int) if they are whole numbers." if array.dtype.kind == "f" else ""
         raise TypeError(
             f"{name} must hold integer class labels, but its dtype is {array.dtype}.{hint}"
         )
     if array.shape != (rows,):
+        hint = ""
+        if array.shape == (rows, 1):
+            hint = " y.ravel() has the shape."
+        elif array.ndim == 2:
+            hint = " If each row is one-hot, y.argmax(axis=1) has the labels."
         raise ValueError(
-            f"{name} must have shape ({rows},), one label a row, but its shape is {array.shape}."
+            f"{name} must have shape ({rows},), one label a row, but its shape is "
+            f"{array.shape}.{hint}"
         )
     # The copy is checked, since the caller may change the array at any time, and labels are indices
     # at which compiled code writes.
@@ -136,9 +146,11 @@ def label_array(value: ArrayLike, rows: int, classes: int, name: str = "y") -> N
     wrong = (labels < 0) | (labels >= classes)
     if wrong.any():
         row = int(np.argmax(wrong))
+        outputs = plural(classes, "output")
+        hint = " cr.BCEWithLogitsLoss() takes one output for two classes." if classes == 1 else ""
         raise ValueError(
-            f"{name} has label {array[row]} at row {row}, but the network has {classes} outputs "
-            f"(labels 0 to {classes - 1})."
+            f"{name} has label {array[row]} at row {row}, but the network has {outputs} (labels 0 "
+            f"to {classes - 1}).{hint}"
         )
     return _read_only_view(labels)
 
