@@ -103,8 +103,8 @@ BAD_LABELS = {
         ValueError,
         r"y must have shape \(12,\), one label a row, but its shape is \(11,\)\.",
     ),
-    "one-hot": (np.eye(3, dtype=int)[Y], ValueError, r"\(12, 3\)\. If each row is one-hot, y\.arg"),
-    "a column": (Y[:, None], ValueError, r"but its shape is \(12, 1\)\. y\.ravel"),
+    "one-hot": (np.eye(3, dtype=int)[Y], ValueError, r"\(12, 3\)\. Use numpy\.argmax\(y"),
+    "a column": (Y[:, None], ValueError, r"but its shape is \(12, 1\)\. Use numpy\.rav"),
 }
 
 BAD_TARGETS = {
