@@ -209,7 +209,7 @@ class Links:
         if not self.network.graph.is_chain:
             raise ValueError(
                 f"{method} is for networks that are a chain of layers. This one has branches, or "
-                "shared layers: use path, compress or influence."
+                "shared layers: print the chain, or use plot, path, trace, compress or influence."
             )
 
     def _about(self) -> str:

@@ -49,6 +49,7 @@ class BCEWithLogitsLoss(OutputLoss):
     (0.6931, [[0.25], [-0.25]])
     """
 
+    takes_logits = True
     number_checks: ClassVar = {"pos_weight": arguments.optional(_number_or_several)}
     pos_weight: float | Sequence[float] | None = None
 
@@ -122,7 +123,7 @@ class CrossEntropyLoss(OutputLoss):
     (0.6931, [[0.5, -0.5]])
     """
 
-    takes_labels = True
+    takes_labels = takes_logits = True
     number_checks: ClassVar = {
         "label_smoothing": arguments.fraction,
         "weight": arguments.optional(arguments.several(arguments.at_least_zero)),

@@ -16,6 +16,7 @@ from chainrule.training.averaging import ExponentialMovingAverage
 from chainrule.training.callbacks import Callback
 from chainrule.training.checkpoint import Checkpoint
 from chainrule.training.history import History
+from chainrule.training.logits import warn_of_probabilities
 from chainrule.training.loop import train
 from chainrule.training.metrics import Metrics, Validation
 from chainrule.training.options import checked_options
@@ -152,6 +153,12 @@ def fit(
         parameters, or gets those that :class:`EarlyStopping` restores. The error has the
         ``history`` until then.
 
+    Warns
+    -----
+    UserWarning
+        If there are fewer rows than ``batch_size``; or if the loss takes logits, but the network
+        ends in :class:`Softmax` or :class:`Sigmoid`.
+
     Examples
     --------
     >>> import numpy as np
@@ -183,6 +190,7 @@ def fit(
         checkpoint=checkpoint,
         resume=resume,
     )
+    warn_of_probabilities(net, loss, stacklevel=3)  # of the caller, as below
     runner = make_runner(
         net,
         X,

@@ -25,6 +25,15 @@ def shortened(value: Any) -> str:
     return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
 
 
+def kind_hint(value: Any) -> str:
+    """Return a question for the message about a class that was given instead of an object.
+
+    >>> kind_hint(int), kind_hint(3)
+    (' Did you forget the brackets?', '')
+    """
+    return " Did you forget the brackets?" if isinstance(value, type) else ""
+
+
 def integer(value: Any, name: str, *, least: int) -> int:
     """Return ``value`` as an int; TypeError if it is none, ValueError if it is below ``least``."""
     try:
