@@ -96,6 +96,7 @@ class Training:
             y,
             loss=cr.CrossEntropyLoss(),
             optimizer=self.optimizer,
+            interrupt="stop",
             epochs=2,
             batch_size=8,
             validation=(X[:8], y[:8]),

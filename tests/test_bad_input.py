@@ -98,14 +98,13 @@ BAD_LABELS = {
         TypeError,
         r"y must hold integer class labels, but its dtype is <U5",
     ),
-    "booleans": (Y > 0, TypeError, r"y must hold integer class labels, but its dtype is bool"),
     "too few": (
         Y[:-1],
         ValueError,
         r"y must have shape \(12,\), one label a row, but its shape is \(11,\)\.",
     ),
-    "one-hot": (np.eye(3, dtype=int)[Y], ValueError, r"y must have shape \(12,\).*\(12, 3\)"),
-    "a column": (Y[:, None], ValueError, r"y must have shape \(12,\).*\(12, 1\)"),
+    "one-hot": (np.eye(3, dtype=int)[Y], ValueError, r"\(12, 3\)\. Use numpy\.argmax\(y"),
+    "a column": (Y[:, None], ValueError, r"but its shape is \(12, 1\)\. Use numpy\.rav"),
 }
 
 BAD_TARGETS = {

@@ -28,6 +28,7 @@ def fit(net, **options):
     """Five steps an epoch, the last one of six rows."""
     X, y = data()
     defaults = {"loss": cr.CrossEntropyLoss(), "epochs": 6, "batch_size": 16, "progress": False}
+    defaults["interrupt"] = "stop"
     return cr.fit(net, *(options.pop("Xy", (X, y))), **defaults | options)
 
 

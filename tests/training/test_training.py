@@ -169,7 +169,7 @@ def test_ctrl_c_stops_between_steps_and_keeps_everything():
     timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
     before = signal.getsignal(signal.SIGINT)
     timer.start()
-    history = fit(net, X, y, epochs=10**6, shuffle=False)
+    history = fit(net, X, y, epochs=10**6, shuffle=False, interrupt="stop")
     assert history.interrupted
     assert signal.getsignal(signal.SIGINT) is before
     steps = len(history.batch_loss)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from chainrule.losses import Loss
 from chainrule.models.sequential import Sequential, check_network
 from chainrule.utils import arrays
-from chainrule.utils.arguments import shortened
+from chainrule.utils.arguments import kind_hint, shortened
 from chainrule.utils.arrays import FloatArray
 
 PARAMS, X = "params", "x"
@@ -21,7 +21,9 @@ def check_loss(net: Any, loss: Any) -> None:
     """Raise TypeError unless ``net`` is a network and ``loss`` a loss."""
     check_network(net)
     if not isinstance(loss, Loss):
-        raise TypeError(f"loss must be a loss such as cr.MSELoss(), not {shortened(loss)}.")
+        raise TypeError(
+            f"loss must be a loss such as cr.MSELoss(), not {shortened(loss)}.{kind_hint(loss)}"
+        )
 
 
 def names_of(wrt: Wrt) -> tuple[str, ...]:

@@ -219,6 +219,8 @@ def _network_checks(
         twin.reset_dropout_masks()
         return _as_list(twin.forward(batch))
 
+    with borrowed(twin, plain_plan, batch.shape[1:], len(batch), loss=loss, retain=False) as all_in:
+        all_in.prepare()  # compiles for forward, loss and backward together, with one message
     outputs = forward()
 
     def of_loss() -> tuple[float, Any]:

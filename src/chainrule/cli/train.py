@@ -17,6 +17,7 @@ from rich.table import Table
 import chainrule as cr
 from chainrule.cli import table_model
 from chainrule.cli.command import Report, add_command, check_writable, make_console
+from chainrule.cli.description import describe
 from chainrule.cli.network import (
     LR,
     Data,
@@ -84,8 +85,11 @@ def _run(options: argparse.Namespace) -> Report:
     loss: Loss = cr.CrossEntropyLoss(label_smoothing=0.1 if data.encoding is None else 0.0)
     if not len(data.classes):
         loss = cr.MSELoss()
-    callbacks = [EarlyStopping(patience=PATIENCE)] if data.encoding is not None else []
+    patience = None if data.encoding is None else PATIENCE
+    callbacks = [] if patience is None else [EarlyStopping(patience=patience)]
     net = build_network(options, data, options.backend)
+    for line in describe(options, data, loss, patience):
+        console.print(line)
     console.print(str(net.summary()))
     history = _fit_and_save(options, console, net, data, loss, callbacks)
     if history.interrupted:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
-from chainrule.explain import fragment
 from chainrule.explain.gradient_methods import (
     GradientMethod,
     ParameterEntries,
@@ -21,6 +20,7 @@ from chainrule.explain.gradient_methods import (
 from chainrule.explain.step import LayerStep
 from chainrule.explain.text import duration, number, paragraph, table
 from chainrule.layers import Dropout, Flatten, Identity
+from chainrule.utils import fragment
 from chainrule.utils.wording import count, plural
 
 if TYPE_CHECKING:

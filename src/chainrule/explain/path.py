@@ -8,10 +8,11 @@ from math import prod
 
 import numpy as np
 
-from chainrule.explain import fragment, notation
+from chainrule.explain import notation
 from chainrule.explain.notation import SYMBOLS, Notation
 from chainrule.explain.step import Float64
 from chainrule.explain.text import equation, number, numbers, paragraph, table
+from chainrule.utils import fragment
 from chainrule.utils.arrays import FloatArray
 
 MOST_NUMBERS = 40  # of a factor's elements that are printed

@@ -115,6 +115,8 @@ class Layer(Numbers):
     by_last_axis: ClassVar[bool] = True
     # Whether it does something else in a training step than where the network predicts.
     differs_in_training: ClassVar[bool] = False
+    # Whether its outputs are probabilities, which losses that take logits compute themselves.
+    gives_probabilities: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         self.check_numbers()

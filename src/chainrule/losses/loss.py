@@ -67,6 +67,8 @@ class Loss(Numbers, ABC):
     ``sum(w * row_loss) / sum(w)``: a weight of 2 counts a row twice, a weight of 0 leaves it out.
     """
 
+    takes_logits: ClassVar[bool] = False  # of which it computes the probabilities itself
+
     @property
     def is_one_mean(self) -> bool:
         """Whether the loss of all rows is the mean of those of batches, by the batches' weights."""

@@ -31,7 +31,7 @@ def accuracy(output: ArrayLike, labels: ArrayLike) -> float:
     Parameters
     ----------
     output : array of shape (n, classes)
-    labels : integer array of shape (n,)
+    labels : array of shape (n,), integers or booleans
 
     Raises
     ------
@@ -55,7 +55,7 @@ def top_k_accuracy(output: ArrayLike, labels: ArrayLike, k: int = 5) -> float:
     Parameters
     ----------
     output : array of shape (n, classes)
-    labels : integer array of shape (n,)
+    labels : array of shape (n,), integers or booleans
     k : int
         From 1 to the number of classes.
 
@@ -83,7 +83,7 @@ def confusion_matrix(output: ArrayLike, labels: ArrayLike) -> NDArray[np.int64]:
     Parameters
     ----------
     output : array of shape (n, classes)
-    labels : integer array of shape (n,)
+    labels : array of shape (n,), integers or booleans
 
     Raises
     ------
@@ -188,7 +188,7 @@ def roc_auc(output: ArrayLike, labels: ArrayLike) -> float:
         Scores of class 1; or logits of several classes, of which each is compared with all others
         and the areas averaged. Of two classes' logits, it is their difference that counts.
     labels : array of shape (n,) or (n, 1)
-        Integers, or 0.0 and 1.0.
+        Integers or booleans, or 0.0 and 1.0.
 
     Raises
     ------

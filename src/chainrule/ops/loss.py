@@ -219,7 +219,7 @@ def _check_target(target: NDArray[Any], shape: tuple[int, ...], of_output: tuple
 def _labels(label: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.int64]:
     """Return the labels as a vector, each one of the classes along the output's last axis."""
     array = np.asarray(label)
-    if array.dtype.kind not in "iu":
+    if array.dtype.kind not in "biu":
         raise TypeError(f"label must hold integers, but its dtype is {array.dtype}.")
     if not shape or array.shape != shape[:-1]:
         raise ValueError(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from fnmatch import fnmatchcase
+from functools import wraps
 from math import prod
 from typing import Any, ClassVar, NamedTuple, Protocol
 from weakref import WeakKeyDictionary, ref
@@ -77,6 +78,24 @@ class _Latest(NamedTuple):
         return state if state.numbers is self.numbers else None
 
 
+def _takes_no_parameters(init: Callable[..., None]) -> Callable[..., None]:
+    """Return an optimizer's ``__init__`` that refuses a network or its parameters, as PyTorch's."""
+
+    @wraps(init)
+    def checked(self: Optimizer, *args: Any, **numbers: Any) -> None:
+        first = args[0] if args else None
+        is_several = np.iterable(first) and not isinstance(first, str)
+        if is_several or hasattr(first, "parameters"):
+            name = type(self).__name__
+            raise TypeError(
+                f"{name} takes hyperparameters alone, as in cr.{name}(lr=0.01), and no parameters: "
+                "cr.fit, cr.train_step and optimizer.step(net) are given the network."
+            )
+        init(self, *args, **numbers)
+
+    return checked
+
+
 class Optimizer(Numbers, ABC):
     """An update rule with its hyperparameters, and a state for each network that it has stepped."""
 
@@ -90,6 +109,11 @@ class Optimizer(Numbers, ABC):
 
     lr: float
     weight_decay: WeightDecay
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__init__" in cls.__dict__:
+            cls.__init__ = _takes_no_parameters(cls.__init__)  # type: ignore[method-assign]
 
     def __init__(self, **numbers: Any) -> None:
         for name, value in numbers.items():

@@ -147,6 +147,7 @@ def _loss(function, given, sample_weight, out, *numbers):
 
 def _label_loss(function, given, weight, out, numbers):
     (output,), label = _floats(given[0]), np.asarray(given[1]).reshape(-1)
+    label = label.astype(np.int64, casting="same_kind")  # an index: booleans would be a mask
     weight = np.ones(label.size) if weight is None else np.array(weight, float).reshape(-1)
     if function.operation == WEIGHTED["cross_entropy"][1]:
         class_weight = np.asarray(numbers[0], output.dtype)

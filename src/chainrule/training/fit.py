@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import Literal
 
 from numpy.typing import ArrayLike
 
@@ -15,12 +16,13 @@ from chainrule.training.averaging import ExponentialMovingAverage
 from chainrule.training.callbacks import Callback
 from chainrule.training.checkpoint import Checkpoint
 from chainrule.training.history import History
+from chainrule.training.logits import warn_of_probabilities
 from chainrule.training.loop import train
 from chainrule.training.metrics import Metrics, Validation
 from chainrule.training.options import checked_options
 from chainrule.training.schedules import ReduceLROnPlateau, Schedule
 from chainrule.training.streams import Batches
-from chainrule.utils.arguments import flag, optional
+from chainrule.utils.arguments import choice, flag, optional
 from chainrule.utils.interruption import interruption
 
 
@@ -48,12 +50,13 @@ def fit(
     backend: str | None = None,
     checkpoint: Checkpoint | str | os.PathLike[str] | None = None,
     resume: bool = False,
+    interrupt: Literal["raise", "stop"] = "raise",
 ) -> History:
     """Train ``net`` on the rows of X and y, or on the batches of an iterable.
 
     The same seed gives the same parameters and losses to the bit, with any number of threads.
     Ctrl-C ends the training after the current slice of a tenth of a second. The network keeps the
-    parameters of that moment, and ``interrupted`` is True in the history.
+    parameters of that moment; see ``interrupt``.
 
     Parameters
     ----------
@@ -123,6 +126,11 @@ def fit(
     resume : bool
         Continue from that file, bit for bit as if the training had never stopped; start from the
         beginning if the file does not exist. A finished training returns its history at once.
+    interrupt : "raise" or "stop"
+        What follows after Ctrl-C has ended the training, callbacks have been told, and the
+        checkpoint is written: KeyboardInterrupt, which also ends a loop around ``fit``; or, with
+        "stop", ``fit`` returns as after the last epoch, with ``interrupted`` True in the history.
+        A second Ctrl-C interrupts at once, within a second also the next ``fit``.
 
     Returns
     -------
@@ -138,10 +146,18 @@ def fit(
         If the checkpoint is damaged; nothing has been changed.
     OSError
         If the checkpoint cannot be read, or written before the first step.
+    KeyboardInterrupt
+        After Ctrl-C, unless ``interrupt`` is "stop".
     NonFiniteError
         If the loss or a parameter becomes NaN or infinite. The network keeps its last finite
         parameters, or gets those that :class:`EarlyStopping` restores. The error has the
         ``history`` until then.
+
+    Warns
+    -----
+    UserWarning
+        If there are fewer rows than ``batch_size``; or if the loss takes logits, but the network
+        ends in :class:`Softmax` or :class:`Sigmoid`.
 
     Examples
     --------
@@ -156,6 +172,7 @@ def fit(
     """
     shuffle = optional(flag)(shuffle, "shuffle", None)
     progress = flag(progress, "progress")
+    raises_on_ctrl_c = choice(interrupt, "interrupt", ("raise", "stop")) == "raise"
     options = checked_options(
         net,
         loss,
@@ -173,6 +190,7 @@ def fit(
         checkpoint=checkpoint,
         resume=resume,
     )
+    warn_of_probabilities(net, loss, stacklevel=3)  # of the caller, as below
     runner = make_runner(
         net,
         X,
@@ -183,6 +201,6 @@ def fit(
         sample_weight=sample_weight,
         stacklevel=4,  # of the caller: interruption's wrapper lies between
     )
-    history = train(runner, options, progress=progress)
+    history = train(runner, options, progress=progress, raises_on_ctrl_c=raises_on_ctrl_c)
     runner.put_machines_back()
     return history

@@ -16,6 +16,8 @@ from chainrule.training.history import History
 from chainrule.utils.arguments import shortened
 from chainrule.utils.arrays import FloatArray
 
+NAMES = ': give names in a dict, as in metrics={"name": function}.'
+
 Metric = Callable[[Any, Any], Any]
 Metrics = Sequence[Metric] | Mapping[str, Metric]
 OneOrMore = ArrayLike | tuple[ArrayLike, ...]
@@ -40,23 +42,36 @@ def checked_metrics(metrics: Any, has_validation: bool) -> dict[str, Metric]:
     if isinstance(metrics, Mapping):
         named = dict(metrics)
     elif isinstance(metrics, Sequence) and not isinstance(metrics, str):
-        named = {getattr(metric, "__name__", repr(metric)): metric for metric in metrics}
+        named = {_name_of(metric, i): metric for i, metric in enumerate(metrics)}
         if len(named) < len(metrics):
-            raise ValueError("metrics has two functions of the same name: give a dict of names.")
+            raise ValueError(f"metrics has two functions of the same name{NAMES}")
     else:
-        raise TypeError(f"metrics must be a list or a dict of functions, not {shortened(metrics)}.")
+        hint = " Put it into a list." if callable(metrics) else ""
+        raise TypeError(
+            f"metrics must be a list or a dict of functions, not {shortened(metrics)}.{hint}"
+        )
     for name, metric in named.items():
         if not isinstance(name, str) or not name.isidentifier():
-            raise ValueError(
-                f"metrics has the name {name!r}, which is no identifier: give a dict of names."
-            )
+            raise ValueError(f"metrics has the name {name!r}, which is no identifier.")
         if not callable(metric):
             raise TypeError(f"metrics[{name!r}] must be a function, not {shortened(metric)}.")
         if name in ("loss", "accuracy"):
-            raise ValueError(f"metrics has the name {name!r}, which fit itself uses.")
+            raise ValueError(
+                f"metrics has the name {name!r}, but history.validation_{name} is measured anyway."
+            )
     if named and not has_validation:
         raise ValueError("metrics are measured on the validation data: give validation=(X, y).")
     return named
+
+
+def _name_of(metric: Any, position: int) -> str:
+    """Return the name of a function in a list."""
+    if not callable(metric):
+        raise TypeError(f"metrics[{position}] must be a function, not {shortened(metric)}.")
+    name = str(getattr(metric, "__name__", shortened(metric)))
+    if not name.isidentifier():  # a lambda, or a partial
+        raise ValueError(f"metrics[{position}], {name}, has no name{NAMES}")
+    return name
 
 
 def metric_names(

@@ -19,7 +19,7 @@ from chainrule.training.checkpoint import Checkpoint
 from chainrule.training.epoch_runner import Extras
 from chainrule.training.metrics import Metrics, Validation, checked_metrics, checked_validation
 from chainrule.training.schedules import ReduceLROnPlateau, Schedule
-from chainrule.utils.arguments import above_zero, flag, integer, shortened
+from chainrule.utils.arguments import above_zero, flag, integer, kind_hint, shortened
 from chainrule.utils.arrays import all_finite
 
 
@@ -102,6 +102,7 @@ def _check_optimizer(net: Sequential, optimizer: Any) -> None:
     if not isinstance(optimizer, Optimizer):
         raise TypeError(
             f"optimizer must be an optimizer such as cr.Adam(), not {shortened(optimizer)}."
+            f"{kind_hint(optimizer)}"
         )
     for name, values in (("net.params", net.params), ("net.buffers()", net.values)):
         if not all_finite(values):

@@ -20,8 +20,9 @@ from chainrule.models.sequential import Sequential
 from chainrule.models.updates import UpdateRun
 from chainrule.optimizers import Optimizer
 from chainrule.optimizers.state import OptimizerState
+from chainrule.training.logits import warn_of_probabilities
 from chainrule.utils import arrays
-from chainrule.utils.arguments import shortened
+from chainrule.utils.arguments import kind_hint, shortened
 
 STEP = Phase.FORWARD | Phase.BACKWARD | Phase.UPDATE
 
@@ -54,6 +55,11 @@ def train_step(net: Sequential, loss: Loss, optimizer: Optimizer) -> Callable[..
     ValueError, TypeError
         If an argument is wrong; also when the function is called, before anything is changed.
 
+    Warns
+    -----
+    UserWarning
+        If the loss takes logits, but the network ends in :class:`Softmax` or :class:`Sigmoid`.
+
     Examples
     --------
     >>> import numpy as np
@@ -70,7 +76,9 @@ def train_step(net: Sequential, loss: Loss, optimizer: Optimizer) -> Callable[..
     if not isinstance(optimizer, Optimizer):
         raise TypeError(
             f"optimizer must be an optimizer such as cr.Adam(), not {shortened(optimizer)}."
+            f"{kind_hint(optimizer)}"
         )
+    warn_of_probabilities(net, loss, stacklevel=2)
     return _TrainStep(net, loss, optimizer)
 
 

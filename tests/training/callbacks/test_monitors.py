@@ -283,6 +283,7 @@ def test_the_best_parameters_come_back_however_a_training_ends(way, best, mode, 
             metrics={"figure": lambda output, y: next(given)},
             callbacks=[Keep(), stopping, saving, End(way, 5)],
             progress=False,
+            interrupt="stop",
         )
         assert history.interrupted == (way == "Ctrl-C")
     ended = {"the last epoch": 7, "patience": best + 2}.get(way, 5)

@@ -73,6 +73,7 @@ def fit_epochs(
             sample_weight=sample_weight,
             callbacks=[watch],
             progress=bool(estimator.verbose),
+            interrupt="stop",  # and a warning, as scikit-learn does
         )
         interrupted = history.interrupted
     except NonFiniteError as error:
