@@ -25,7 +25,7 @@ def fit(net, **options):
     return cr.fit(net, X[:40], Y[:40], **defaults | {"validation": HELD_OUT} | options)
 
 
-def worst_class(output, y):
+def worst_class(y, output):
     return min(float(np.mean(np.argmax(output, 1)[y == label] == label)) for label in np.unique(y))
 
 
@@ -91,7 +91,7 @@ def test_a_monitor_that_does_not_exist_is_named_before_training(make):
 
 def test_metrics_are_measured_on_the_validation_and_can_be_watched():
     net = network()
-    metrics = {"worst": worst_class, "top_2": lambda out, y: cr.metrics.top_k_accuracy(out, y, 2)}
+    metrics = {"worst": worst_class, "top_2": lambda y, out: cr.metrics.top_k_accuracy(y, out, 2)}
     stopping = cr.callbacks.EarlyStopping("validation_worst", patience=100, mode="max")
     history = fit(net, metrics=metrics, callbacks=[stopping])
     assert list(history.metrics) == ["worst", "top_2"]
@@ -110,6 +110,11 @@ def test_metrics_are_measured_on_the_validation_and_can_be_watched():
         ({"metrics": {"a b": worst_class}}, ValueError, "the name 'a b'"),
         ({"metrics": {"a": 1}}, TypeError, r"metrics\['a'\] must be a function, not 1"),
         ({"metrics": [cr.metrics.accuracy]}, ValueError, "which fit itself uses"),
+        (
+            {"metrics": {"worst": lambda output, y: 0.0}},
+            ValueError,
+            r"called with \(y_true, y_pred\).*: worst\(y, output\)",
+        ),
         ({"schedule": 0.1}, TypeError, "schedule must be one of cr.schedules"),
     ],
 )
@@ -132,7 +137,7 @@ def test_model_checkpoint_keeps_the_best_or_each(tmp_path):
     names = sorted(path.name for path in (tmp_path / "new").iterdir())
     assert names == [f"net-{i + 1:02d}-{v:.2f}.safetensors" for i, v in enumerate(history.loss)]
     assert np.array_equal(cr.load(tmp_path / "new" / names[-1]).params, net.params)
-    assert cr.metrics.accuracy(cr.load(best.best_path).predict(X[40:]), Y[40:]) == best.best
+    assert cr.metrics.accuracy(Y[40:], cr.load(best.best_path).predict(X[40:])) == best.best
     with pytest.raises(ValueError, match="must be one of epoch, loss, validation_loss"):
         fit(net, callbacks=[cr.callbacks.ModelCheckpoint(tmp_path / "{step}.safetensors")])
 
@@ -270,9 +275,9 @@ def test_rates_of_a_custom_schedule_may_be_of_any_dtype_and_layout():
 
 def test_a_metric_must_return_a_number():
     with pytest.raises(TypeError, match=r"metrics\['nothing'\] must return a number, not None"):
-        fit(network(), metrics={"nothing": lambda output, y: None})
+        fit(network(), metrics={"nothing": lambda y, output: None})
     with pytest.raises(TypeError, match="must return a number, not array") as caught:
-        fit(network(), metrics={"all": lambda output, y: np.ones((500, 2))})
+        fit(network(), metrics={"all": lambda y, output: np.ones((500, 2))})
     assert len(str(caught.value)) < 200
 
 
@@ -303,11 +308,11 @@ def test_bad_arguments(make, message):
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: cr.metrics.accuracy([0.1], [0]), ValueError, r"shape \(n, classes\)"),
-        (lambda: cr.metrics.accuracy([[0.1]], [1]), ValueError, "label 1 at row 0"),
-        (lambda: cr.metrics.accuracy([[0.1]], [0.0]), TypeError, "integer class labels"),
-        (lambda: cr.metrics.top_k_accuracy([[0.1]], [0], 2), ValueError, "only 1 classes"),
-        (lambda: cr.metrics.r2_score([1.0, 2.0], [1.0]), ValueError, "the output's shape"),
+        (lambda: cr.metrics.accuracy([0], [0.1]), ValueError, r"shape \(n, classes\)"),
+        (lambda: cr.metrics.accuracy([1], [[0.1]]), ValueError, "label 1 at row 0"),
+        (lambda: cr.metrics.accuracy([0.0], [[0.1]]), TypeError, "integer class labels"),
+        (lambda: cr.metrics.top_k_accuracy([0], [[0.1]], 2), ValueError, "only 1 classes"),
+        (lambda: cr.metrics.r2_score([1.0, 2.0], [1.0]), ValueError, "y_true's shape"),
         (lambda: cr.metrics.r2_score([1.0], [1.0]), ValueError, "two rows"),
         (lambda: cr.metrics.mean_squared_error(["a"], ["b"]), TypeError, "real numbers"),
     ],

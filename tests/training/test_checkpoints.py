@@ -318,7 +318,7 @@ def everything():
     X, y = data()
     return {
         "validation": (X[:20], y[:20]),
-        "metrics": {"mean": lambda output, y: output.mean()},
+        "metrics": {"mean": lambda y, output: output.mean()},
         "callbacks": [
             cr.callbacks.EarlyStopping("validation_mean", patience=3, min_delta=0.001, mode="max"),
             cr.schedules.ReduceLROnPlateau("validation_mean", patience=0, mode="min"),

@@ -95,8 +95,8 @@ def fit(
         ``sample_weight``. With several outputs, the accuracy is that of the only classification.
     metrics : list of functions, or dict of names and functions
         Further metrics of the validation data, such as ``[cr.metrics.r2_score]``. Each function
-        takes the output and y (with several outputs, a list and a tuple) and returns a number; rows
-        are not weighted. The values are in ``history.metrics``; where the validation loss is not
+        takes y and the output (with several outputs, a tuple and a list), as scikit-learn's metrics
+        take y_true and y_pred, and returns a number; rows are not weighted. The values are in ``history.metrics``; where the validation loss is not
         finite, they and the accuracy are NaN.
     schedule : Schedule or ReduceLROnPlateau, optional
         Sets the optimizer's learning rate before each step, also where a callback has set another

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
 from math import nan
 from typing import Any
 
@@ -16,10 +17,13 @@ from chainrule.training.history import History
 from chainrule.utils.arguments import shortened
 from chainrule.utils.arrays import FloatArray
 
-Metric = Callable[[Any, Any], Any]
+Metric = Callable[[Any, Any], Any]  # of y_true and y_pred
 Metrics = Sequence[Metric] | Mapping[str, Metric]
 OneOrMore = ArrayLike | tuple[ArrayLike, ...]
 Validation = tuple[ArrayLike, OneOrMore] | tuple[ArrayLike, OneOrMore, ArrayLike | None]
+
+# What a metric's first argument is called where it expects the output.
+OUTPUTS = "output", "outputs", "out", "y_pred", "y_hat", "y_score", "pred", "predicted", "logits"
 
 
 def checked_validation(net: Sequential, loss: Loss, validation: Any) -> DataSet | None:
@@ -52,11 +56,25 @@ def checked_metrics(metrics: Any, has_validation: bool) -> dict[str, Metric]:
             )
         if not callable(metric):
             raise TypeError(f"metrics[{name!r}] must be a function, not {shortened(metric)}.")
+        _check_order(name, metric)
         if name in ("loss", "accuracy"):
             raise ValueError(f"metrics has the name {name!r}, which fit itself uses.")
     if named and not has_validation:
         raise ValueError("metrics are measured on the validation data: give validation=(X, y).")
     return named
+
+
+def _check_order(name: str, metric: Metric) -> None:
+    """Raise ValueError if the metric, by its arguments' names, takes the output first."""
+    try:
+        first, *others = signature(metric).parameters
+    except (TypeError, ValueError):  # unknown, as of some functions in C
+        return
+    if first in OUTPUTS and others:
+        raise ValueError(
+            f"metrics[{name!r}] takes {first!r} first, but metrics are called with (y_true, "
+            f"y_pred), as scikit-learn's are: {name}({others[0]}, {first})."
+        )
 
 
 def metric_names(
@@ -80,7 +98,7 @@ def measure(
     """Add each metric's value to the history, or NaN; TypeError if one is no number."""
     output = outputs[0] if outputs is not None and len(outputs) == 1 else outputs
     for name, metric in metrics.items():
-        returned = nan if output is None else metric(output, data.targets.y)
+        returned = nan if output is None else metric(data.targets.y, output)
         try:
             value = float(returned)
         except (TypeError, ValueError):
