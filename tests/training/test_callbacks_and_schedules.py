@@ -193,10 +193,10 @@ def test_a_line_with_damaged_bytes_is_none_of_a_log(make, start, tmp_path):
 
 
 SCHEDULES = [
-    cr.schedules.StepLR(0.1, 3, gamma=0.5),
-    cr.schedules.LinearLR(0.1, 7),
-    cr.schedules.CosineAnnealingLR(0.1, 12, warmup_steps=4, min_lr=0.001),
-    cr.schedules.OneCycleLR(0.1, 12),
+    cr.schedules.StepLR(0.1, steps=3, gamma=0.5),
+    cr.schedules.LinearLR(0.1, steps=7),
+    cr.schedules.CosineAnnealingLR(0.1, steps=12, warmup_steps=4, min_lr=0.001),
+    cr.schedules.OneCycleLR(0.1, steps=12),
 ]
 
 
@@ -245,7 +245,7 @@ class Own(cr.schedules.Schedule):
 @pytest.mark.parametrize(
     ("rates", "message"),
     [
-        (lambda steps: 0.1, r"Own's rates must return an array of the shape of the steps, \(1,\)"),
+        (lambda steps: 0.1, r"must return an array of the shape of the steps, \(\d+,\)"),
         (lambda steps: np.full(1, 0.1), r"of the shape of the steps, \(\d+,\), not \(1,\)"),
         (lambda steps: np.where(steps == 5, -0.1, 0.1), "rate of step 5 must be .* not -0.1"),
         (lambda steps: np.where(steps == 5, np.nan, 0.1), "rate of step 5 must be .* not nan"),
@@ -284,17 +284,25 @@ def test_a_metric_must_return_a_number():
 def test_a_rate_that_is_too_high_rolls_back_with_a_schedule():
     net = network()
     with pytest.raises(cr.NonFiniteError):
-        fit(net, optimizer=cr.SGD(), schedule=cr.schedules.LinearLR(1e30, 3, 0.0), epochs=50)
+        fit(
+            net,
+            optimizer=cr.SGD(),
+            schedule=cr.schedules.LinearLR(1e30, steps=3, start_factor=0.0),
+            epochs=50,
+        )
     assert np.isfinite(net.params).all()
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: cr.schedules.StepLR(-1.0, 3), "StepLR's lr must be 0 or more"),
-        (lambda: cr.schedules.StepLR(0.1, 0), "StepLR's step_size must be at least 1"),
-        (lambda: cr.schedules.CosineAnnealingLR(0.1, 5, 5), "warmup_steps must be less than"),
-        (lambda: cr.schedules.OneCycleLR(0.1, 1), "OneCycleLR's total_steps must be at least 2"),
+        (lambda: cr.schedules.StepLR(-1.0, steps=3), "StepLR's lr must be 0 or more"),
+        (lambda: cr.schedules.StepLR(0.1, steps=0), "StepLR's steps must be at least 1"),
+        (
+            lambda: cr.schedules.CosineAnnealingLR(0.1, steps=5, warmup_steps=5),
+            "warmup_steps must be less than",
+        ),
+        (lambda: cr.schedules.OneCycleLR(0.1, steps=1), "OneCycleLR's steps must be at least 2"),
         (lambda: cr.schedules.ReduceLROnPlateau(factor=1.0), "factor must be less than 1"),
         (lambda: cr.callbacks.EarlyStopping(mode="up"), "mode must be 'min', 'max' or None"),
         (lambda: cr.callbacks.EarlyStopping(patience=0), "patience must be at least 1"),

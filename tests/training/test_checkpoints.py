@@ -359,9 +359,9 @@ def test_what_watches_the_validation_goes_on(path):
 @pytest.mark.parametrize(
     "schedule",
     [
-        cr.schedules.StepLR(0.1, 4),
-        cr.schedules.OneCycleLR(0.1, 30),
-        cr.schedules.CosineAnnealingLR(0.1, 25, warmup_steps=5),
+        cr.schedules.StepLR(0.1, steps=4, gamma=0.5),
+        cr.schedules.OneCycleLR(0.1, steps=30),
+        cr.schedules.CosineAnnealingLR(0.1, steps=30, warmup_steps=5),
     ],
 )
 @pytest.mark.parametrize("every", [1, 7])

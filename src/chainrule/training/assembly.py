@@ -8,6 +8,7 @@ from chainrule.models.data_set import DataSet, rows_per_step
 from chainrule.models.sequential import Sequential
 from chainrule.training.epoch_runner import EpochRunner
 from chainrule.training.options import Options
+from chainrule.training.schedule import Schedule, warn_of_no_rate
 from chainrule.training.streams import Batches, Stream, StreamEpochRunner, check_absent
 
 BATCH_SIZE = 32  # by default
@@ -37,9 +38,8 @@ def make_runner(
             checkpoint=options.checkpoint,
         )
         stream = Stream(net, loss, X, options.epochs)
-        return StreamEpochRunner(
-            net, loss, optimizer, stream, options.backend, options.schedule, extras
-        )
+        schedule = _in_steps(options, stream.length, stacklevel=stacklevel)
+        return StreamEpochRunner(net, loss, optimizer, stream, options.backend, schedule, extras)
     data = DataSet.checked(net, loss, X, y, sample_weight)
     data.check_some_weight("sample_weight")
     if batch_size is None:
@@ -54,10 +54,28 @@ def make_runner(
         data,
         batch_size,
         options.backend,
-        options.schedule,
+        _in_steps(options, -(-data.rows // batch_size), stacklevel=stacklevel),
         extras.seed if shuffle is None or shuffle else None,
         extras,
     )
+
+
+def _in_steps(options: Options, steps_an_epoch: int | None, *, stacklevel: int) -> Schedule | None:
+    """Return the schedule with all lengths in steps, with a warning if it ends long before them."""
+    schedule = options.schedule
+    if schedule is None:
+        return None
+    if steps_an_epoch is not None:
+        schedule = schedule.in_steps(steps_an_epoch, options.epochs)
+        warn_of_no_rate(schedule, options.epochs * steps_an_epoch, stacklevel=stacklevel + 1)
+        return schedule
+    try:
+        schedule(0)
+    except ValueError as error:
+        raise ValueError(
+            f"The number of batches in an epoch is not known, as X has no length: {error}"
+        ) from None
+    return schedule
 
 
 def _check_smallest_batch(net: Sequential, data: DataSet, batch_size: int) -> None:

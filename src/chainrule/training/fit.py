@@ -96,11 +96,11 @@ def fit(
     metrics : list of functions, or dict of names and functions
         Further metrics of the validation data, such as ``[cr.metrics.r2_score]``. Each function
         takes y and the output (with several outputs, a tuple and a list), as scikit-learn's metrics
-        take y_true and y_pred, and returns a number; rows are not weighted. The values are in ``history.metrics``; where the validation loss is not
-        finite, they and the accuracy are NaN.
+        take y_true and y_pred, and returns a number; rows are not weighted. The values are in
+        ``history.metrics``; where the validation loss is not finite, they and the accuracy are NaN.
     schedule : Schedule or ReduceLROnPlateau, optional
         Sets the optimizer's learning rate before each step, also where a callback has set another
-        one; see ``cr.schedules``.
+        one; see ``cr.schedules``. A warning says where it falls to nothing long before the end.
     clip_norm : float, optional
         Upper limit of the gradient's norm over all parameters: a longer gradient is scaled to it
         (:func:`clip_grad_norm`).

@@ -73,8 +73,8 @@ def checked_options(
         callbacks, schedule = [*callbacks, schedule], None
     elif not (schedule is None or isinstance(schedule, Schedule)):
         raise TypeError(
-            f"schedule must be one of cr.schedules, such as cr.schedules.StepLR(0.1, 1000), not "
-            f"{shortened(schedule)}."
+            "schedule must be one of cr.schedules, such as cr.schedules.StepLR(0.1, epochs=3), "
+            f"not {shortened(schedule)}."
         )
     _check_average(net, average)
     extras = Extras(

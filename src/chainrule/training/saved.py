@@ -15,7 +15,12 @@ from chainrule.models.errors import ModelFileError
 from chainrule.models.model_file import Contents, contents, read_contents, write_contents
 from chainrule.optimizers import Optimizer
 from chainrule.training.callbacks import Callbacks, State, Training, check_state
-from chainrule.training.identity import complete_optimizer, describe_optimizer, differences
+from chainrule.training.identity import (
+    complete_optimizer,
+    complete_schedule,
+    describe_optimizer,
+    differences,
+)
 from chainrule.training.started_epochs import StartedEpochs
 from chainrule.utils.arguments import at_least_zero, integer
 from chainrule.utils.arrays import all_finite
@@ -146,6 +151,8 @@ class _CheckpointReader:
         if isinstance(then.get("optimizer"), dict):
             was = complete_optimizer(then["optimizer"], training.optimizer)
             then = then | {"optimizer": was}
+        if isinstance(then.get("schedule"), str):
+            then = then | {"schedule": complete_schedule(then["schedule"])}
         self._compare(run, then, optimizer, training)
         epoch, step = self._entry("epoch", _count), self._entry("step", _count)
         if training.epochs < epoch:
