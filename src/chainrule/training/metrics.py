@@ -36,6 +36,7 @@ def checked_validation(net: Sequential, loss: Loss, validation: Any) -> DataSet 
     names, weights_name = ("validation X", "validation y"), "validation sample_weight"
     held_out = DataSet.checked(net, loss, X, y, weights, names, weights_name)
     held_out.check_some_weight(weights_name)
+    held_out.check_weights_not_negative(weights_name)
     return held_out
 
 
@@ -60,7 +61,10 @@ def checked_metrics(metrics: Any, has_validation: bool) -> dict[str, Metric]:
         if name in ("loss", "accuracy"):
             raise ValueError(f"metrics has the name {name!r}, which fit itself uses.")
     if named and not has_validation:
-        raise ValueError("metrics are measured on the validation data: give validation=(X, y).")
+        raise ValueError(
+            "metrics are measured on the validation data: give validation=(X, y), or "
+            "validation_split=0.2."
+        )
     return named
 
 

@@ -208,7 +208,6 @@ def test_wrong_thetas(theta, error, message):
         ({"X": X[:, :2]}, ValueError, r"expects 3 input features, but .* \(n, 2\)\."),
         ({"X": X * np.nan}, ValueError, r"X must be finite, but X\[0, 0\] is nan\."),
         ({"y": TARGETS[:5]}, ValueError, r"y must have the shape of the output, \(12, 2\)"),
-        ({"sample_weight": -WEIGHTS}, ValueError, r"sample_weight must not be negative"),
     ],
 )
 def test_wrong_arguments(changed, error, message):

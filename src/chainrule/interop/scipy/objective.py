@@ -47,7 +47,7 @@ def objective(
         As in :func:`fit`. They are checked once, here. X and targets are not copied, and must not
         be changed.
     sample_weight : array of shape (n,), optional
-        One weight a row, not negative.
+        One weight a row.
 
     Returns
     -------
@@ -171,6 +171,8 @@ class Objective:
         ------
         TypeError
             If the loss is not ``MSELoss``; ``least_squares`` has other losses.
+        ValueError
+            If a weight is negative.
         """
         params = flat_vector(self._net, theta, "theta")
         scale = self._residuals_scale
@@ -225,6 +227,7 @@ class Objective:
                 f"residuals and jac are for MSELoss, but the loss is {self._loss!r}, which is not "
                 "a mean of squares."
             )
+        self._batch.check_weights_not_negative("sample_weight", " for residuals")
         weights = self._batch.weights
         weights = np.ones(self._batch.rows) if weights is None else weights
         return np.sqrt(weights)[:, np.newaxis]

@@ -15,7 +15,6 @@ from chainrule.interop.scipy import objective
 from chainrule.interop.sklearn.build import weights_of
 from chainrule.interop.sklearn.fitted import FittedNetwork
 from chainrule.interop.sklearn.fitting import FIT_FRAMES
-from chainrule.models.data_set import rows_per_step
 from chainrule.optimizers import SGD, Adam, Optimizer
 from chainrule.training import fit
 from chainrule.training.callbacks import Callback, Training
@@ -49,9 +48,12 @@ def fit_epochs(
 ) -> bool:
     """Train with mini-batches; return whether the training ended before the last epoch."""
     rows, wanted = len(X), estimator.batch_size
-    batch = min(200, rows)
-    if wanted != "auto":
-        batch = rows_per_step(wanted, rows, stacklevel=FIT_FRAMES + 2)
+    batch = min(200 if wanted == "auto" else wanted, rows)
+    if wanted != "auto" and wanted > rows:  # a warning, as in scikit-learn
+        warnings.warn(
+            f"batch_size is {wanted}, but there are only {rows} rows: each step takes them all.",
+            stacklevel=FIT_FRAMES + 2,
+        )
     weight = 1.0 if sample_weight is None else float(np.mean(sample_weight))
     decay = estimator.alpha / (batch * weight)
     optimizer = estimator._optimizer
