@@ -253,6 +253,10 @@ class Sequential(NetworkVectors):
         self._rows_forward = rows
         return _output(outputs)
 
+    def __call__(self, x: ArrayLike) -> Output:
+        """Return ``forward(x)``, as in PyTorch."""
+        return self.forward(x)
+
     def backward(self, d_out: Any) -> FloatArray:
         """Run the backward pass, from the loss's gradient by the output.
 
@@ -480,7 +484,8 @@ class Sequential(NetworkVectors):
         1 ReLU()         (n, 10)        0
         650 parameters, float32, 2.5 KiB
         """
-        return summarize(self._graph, self.dtype.name, self._params.nbytes)
+        frozen = sum(end - begin for begin, end in self.frozen_ranges())
+        return summarize(self._graph, self.dtype.name, self._params.nbytes, frozen)
 
     # Files and copies
 
@@ -547,6 +552,7 @@ class Sequential(NetworkVectors):
             self._mask_key,
             self._draws,
         )
+        twin._frozen = self._frozen
         return twin
 
     def __getstate__(self) -> dict[str, Any]:

@@ -69,6 +69,7 @@ def _describe(runner: EpochRunner, options: Options) -> dict[str, Any]:
     return {
         "loss": describe_object(options.loss),
         "optimizer": describe_optimizer(options.optimizer),
+        "frozen": list(runner.net.frozen),
         "batch_size": runner.batch,
         "schedule": None if schedule is None else describe_object(schedule),
         **options.extras.numbers,

@@ -56,6 +56,7 @@ def write(
         "begun_seconds": started.seconds,
         "optimizer": describe_optimizer(optimizer),
         "optimizer_step": state.step,
+        "frozen": list(net.frozen),
         "callbacks": plain,
     }
     what.tensors = {
@@ -92,6 +93,7 @@ class Saved:
     _stopped: bool
     _numbers: dict[str, Any]
     _optimizer_step: int
+    _frozen: list[str]
     _epoch: int
     _step: int
 
@@ -102,6 +104,9 @@ class Saved:
         for name, view in net.named_values().items():
             view[...] = self._file.parameters[name]
         optimizer.set_hyperparameters(self._numbers)
+        net.unfreeze()
+        if self._frozen:
+            net.freeze(*self._frozen)
         state = optimizer.state(net)
         state.vectors[:] = self._file.tensors["optimizer"]
         state.steps[0] = self._optimizer_step
@@ -146,7 +151,7 @@ class _CheckpointReader:
         return ModelFileError(f"{self._path} cannot be resumed from: {what}.")
 
     def saved(self, run: dict[str, Any], training: Training) -> Saved:
-        then = self._entry("run", _dict)
+        then = {"frozen": []} | self._entry("run", _dict)  # older checkpoints have none
         optimizer = complete_optimizer(self._entry("optimizer", _dict), training.optimizer)
         if isinstance(then.get("optimizer"), dict):
             was = complete_optimizer(then["optimizer"], training.optimizer)
@@ -187,6 +192,7 @@ class _CheckpointReader:
             self._entry("stopped", _bool),
             twin.hyperparameters(),
             self._entry("optimizer_step", _count),
+            self._frozen_names(training),
             epoch,
             step,
         )
@@ -225,6 +231,13 @@ class _CheckpointReader:
             return twin
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise self._wrong(f"its optimizer is not readable: {error}") from None
+
+    def _frozen_names(self, training: Training) -> list[str]:
+        names = self._plain.get("frozen", [])
+        known = training.network.parameters()
+        if not isinstance(names, list) or not all(name in known for name in names):
+            raise self._wrong(f"it has frozen parameters {names!r}, which the network has not")
+        return names
 
     def _check_history(self, epoch: int, step: int) -> None:
         lengths = {"batch_loss": {step}, "loss": {epoch}, "seconds": {epoch}, "lr": {epoch}}
