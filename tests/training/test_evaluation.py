@@ -18,6 +18,7 @@ ARGUMENTS = {
     "Linear": (WIDTH, WIDTH),
     "Dropout": (0.4,),
     "Rescale": (0.7, 0.1),
+    "Standardize": (WIDTH, (0.5,) * WIDTH, (2.0,) * WIDTH),
 }
 SIMPLE = [
     getattr(cr, name)(*ARGUMENTS.get(name, ()))

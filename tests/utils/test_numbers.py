@@ -23,8 +23,9 @@ REQUIRED = {
     "high": 2e39, "features": 4,
 }  # fmt: skip
 KINDS = Layer, Loss, Optimizer, Schedule, Callback, Initializer, cr.ExponentialMovingAverage
-# What training gives, and what says how often a file is written.
+# What training gives, what says how often a file is written, and what computes in float64.
 OTHERS = {"Checkpoint", "GradientReport", "History", "LearningRates", "SecondGradientReport"}
+OTHERS |= {"Objective"}
 
 
 def float_parameters(function):
