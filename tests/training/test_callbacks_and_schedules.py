@@ -115,6 +115,11 @@ def test_metrics_are_measured_on_the_validation_and_can_be_watched():
             ValueError,
             r"called with \(y_true, y_pred\).*: worst\(y, output\)",
         ),
+        (
+            {"metrics": {"a": lambda p, labels: 0.0}},
+            ValueError,
+            r"takes 'p' first.* a\(labels, p\)",
+        ),
         ({"schedule": 0.1}, TypeError, "schedule must be one of cr.schedules"),
     ],
 )

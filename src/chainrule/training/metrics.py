@@ -22,8 +22,10 @@ Metrics = Sequence[Metric] | Mapping[str, Metric]
 OneOrMore = ArrayLike | tuple[ArrayLike, ...]
 Validation = tuple[ArrayLike, OneOrMore] | tuple[ArrayLike, OneOrMore, ArrayLike | None]
 
-# What a metric's first argument is called where it expects the output.
-OUTPUTS = "output", "outputs", "out", "y_pred", "y_hat", "y_score", "pred", "predicted", "logits"
+# What a metric's first argument is called where it expects the output, and what its second one is
+# where it expects the targets there.
+OUTPUTS = {"output", "outputs", "out", "y_pred", "y_hat", "y_score", "pred", "preds", "logits"}
+TARGETS = {"y", "y_true", "target", "targets", "label", "labels"}
 
 
 def checked_validation(net: Sequential, loss: Loss, validation: Any) -> DataSet | None:
@@ -74,10 +76,11 @@ def _check_order(name: str, metric: Metric) -> None:
         first, *others = signature(metric).parameters
     except (TypeError, ValueError):  # unknown, as of some functions in C
         return
-    if first in OUTPUTS and others:
+    second = others[0] if others else ""
+    if second and (first in OUTPUTS or (second in TARGETS and first not in TARGETS)):
         raise ValueError(
             f"metrics[{name!r}] takes {first!r} first, but metrics are called with (y_true, "
-            f"y_pred), as scikit-learn's are: {name}({others[0]}, {first})."
+            f"y_pred), as scikit-learn's are: {name}({second}, {first})."
         )
 
 
