@@ -214,9 +214,9 @@ def test_each_part_serves_its_purpose(tmp_path, capsys, monkeypatch, is_table, s
         seen.update(training=(X, y), validation=validation)
         return original(net, X, y, validation=validation, **options)
 
-    def measured(output, y):
+    def measured(y, output):
         seen["test"] = None, y
-        return accuracy(output, y)
+        return accuracy(y, output)
 
     original = cr.fit
     monkeypatch.setattr(cr, "fit", spy)

@@ -9,6 +9,8 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from chainrule.autodiff.machines import borrowed
+from chainrule.autodiff.plans import plain_plan
 from chainrule.checks.differences import Float64, Slope, rounding_of, short_slope, sizes
 from chainrule.checks.gradient_report import (
     Claim,

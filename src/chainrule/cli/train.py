@@ -167,10 +167,10 @@ def _test(console: Console, net: cr.Sequential, data: Data) -> Report:
     output, y = net.predict(data.X[data.test]), data.y[data.test]
     if not len(data.classes):
         return _test_numbers(console, data, output, y)
-    accuracy = cr.metrics.accuracy(output, y)
+    accuracy = cr.metrics.accuracy(y, output)
     most = np.bincount(data.y[data.training]).argmax()
     always = float(np.mean(y == most))
-    _print_confusion(console, data.classes, cr.metrics.confusion_matrix(output, y))
+    _print_confusion(console, data.classes, cr.metrics.confusion_matrix(y, output))
     console.print(
         f"Test accuracy: {accuracy:.2%} of {plural(len(y), 'row')}.\n"
         f"Always {str(data.classes[most])!r}: {always:.2%}.",
@@ -182,9 +182,9 @@ def _test_numbers(console: Console, data: Data, output: Any, y: NDArray[Any]) ->
     assert data.encoding is not None
     assert isinstance(data.encoding.target, Number)
     scale = data.encoding.target.scale
-    error = cr.metrics.mean_absolute_error(output, y) * scale
+    error = cr.metrics.mean_absolute_error(y, output) * scale
     always = float(np.abs(y).mean()) * scale  # standardized, the training rows' mean is 0
-    r2 = cr.metrics.r2_score(output, y) if len(y) > 1 and np.ptp(y) > 0 else None
+    r2 = cr.metrics.r2_score(y, output) if len(y) > 1 and np.ptp(y) > 0 else None
     shown = "" if r2 is None else f"R2 {r2:.3f}, "
     console.print(
         f"Test: {shown}mean absolute error {error:.4g}, of {plural(len(y), 'row')}.\n"

@@ -64,7 +64,10 @@ class Loss(Numbers, ABC):
     """A function that training minimizes: one number for a batch, with its gradient by the outputs.
 
     It is a mean over the batch, with a weight for each sample where they are given. The mean is
-    ``sum(w * row_loss) / sum(w)``: a weight of 2 counts a row twice, a weight of 0 leaves it out.
+    ``sum(w * row_loss) / sum(abs(w))``: a weight of 2 counts a row twice, a weight of 0 leaves it
+    out, and a negative weight turns a row's gradient around, as advantages do in REINFORCE
+    (Williams, *Simple statistical gradient-following algorithms*, Machine Learning 8, 1992). The
+    sizes of the weights are what is divided by, since their sum may be 0.
     """
 
     takes_logits: ClassVar[bool] = False  # of which it computes the probabilities itself
@@ -191,7 +194,7 @@ class OutputLoss(Loss):
         y : array
             Targets of the output's shape, or class labels of shape (n,).
         sample_weight : array of shape (n,), optional
-            One weight a row, not negative.
+            One weight a row.
 
         Returns
         -------

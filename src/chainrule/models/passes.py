@@ -106,6 +106,10 @@ class NetworkPasses(NetworkVectors):
         self._rows_forward = rows
         return one_or_tuple(outputs)
 
+    def __call__(self, x: ArrayLike) -> Output:
+        """Return ``forward(x)``, as in PyTorch."""
+        return self.forward(x)
+
     def backward(self, d_out: Any) -> FloatArray:
         """Run the backward pass, from the loss's gradient by the output.
 

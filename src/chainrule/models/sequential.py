@@ -335,7 +335,8 @@ class Sequential(NetworkPasses):
         1 ReLU()         (n, 10)        0
         650 parameters, float32, 2.5 KiB
         """
-        return summarize(self._graph, self.dtype.name, self._params.nbytes)
+        frozen = sum(end - begin for begin, end in self.frozen_ranges())
+        return summarize(self._graph, self.dtype.name, self._params.nbytes, frozen)
 
     # Files and copies
 
@@ -402,6 +403,7 @@ class Sequential(NetworkPasses):
             self._mask_key,
             self._draws,
         )
+        twin._frozen = self._frozen
         return twin
 
     def __getstate__(self) -> dict[str, Any]:

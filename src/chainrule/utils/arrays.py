@@ -176,7 +176,7 @@ def target_array(
 def weight_array(
     value: ArrayLike | None, rows: int, dtype: np.dtype, name: str = "sample_weight"
 ) -> FloatArray | None:
-    """Return a copy of the samples' weights: of shape ``(rows,)``, not negative; None for None."""
+    """Return a copy of the samples' weights, of shape ``(rows,)``; None for None."""
     if value is None:
         return None
     array = real_array(np.array(as_array(value, name)), name, dtype)
@@ -184,9 +184,6 @@ def weight_array(
         raise ValueError(
             f"{name} must have shape ({rows},), one weight a row, but its shape is {array.shape}."
         )
-    if (array < 0).any():
-        row = int(np.argmax(array < 0))
-        raise ValueError(f"{name} must not be negative, but {name}[{row}] is {array[row]}.")
     return array
 
 

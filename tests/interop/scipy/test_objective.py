@@ -1,5 +1,6 @@
 """The loss as a function of its parameters is the network's, and SciPy finds its minimum."""
 
+import pickle
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -207,8 +208,9 @@ def test_wrong_thetas(theta, error, message):
         ({"loss": "mse"}, TypeError, r"loss must be a loss such as cr\.MSELoss\(\), not 'mse'\."),
         ({"X": X[:, :2]}, ValueError, r"expects 3 input features, but .* \(n, 2\)\."),
         ({"X": X * np.nan}, ValueError, r"X must be finite, but X\[0, 0\] is nan\."),
+        ({"weight_decay": -1.0}, ValueError, r"weight_decay must be 0 or more, not -1\.0"),
+        ({"weight_decay": {"9.*": 1.0}}, ValueError, r"weight_decay has a pattern '9\.\*' that"),
         ({"y": TARGETS[:5]}, ValueError, r"y must have the shape of the output, \(12, 2\)"),
-        ({"sample_weight": -WEIGHTS}, ValueError, r"sample_weight must not be negative"),
     ],
 )
 def test_wrong_arguments(changed, error, message):
@@ -235,6 +237,43 @@ def test_minimize(method):
     net.params = result.x
     value, _ = cr.MSELoss()(net.forward(X), TARGETS)
     assert value == pytest.approx(result.fun, rel=1e-5)
+
+
+DECAYS = [0.3, {"*.weight": 0.3}, {"1.*": 0.1, "*.bias": 0.2}]
+
+
+@pytest.mark.parametrize("decay", DECAYS, ids=str)
+@pytest.mark.parametrize("loss", LOSSES, ids=repr)
+def test_a_penalty_is_the_weight_decay_of_sgd(loss, decay):
+    net = network(dtype="float64")
+    plain = cr.objective(net, loss, X, target_for(loss), WEIGHTS)
+    decayed = cr.objective(net, loss, X, target_for(loss), WEIGHTS, weight_decay=decay)
+    theta = RNG.normal(size=plain.start.size)
+    value, gradient = decayed.fun(theta)
+    cr.gradcheck(lambda t: decayed.fun(t)[0], lambda t: decayed.fun(t)[1], theta)
+    cr.gradgradcheck(lambda t: decayed.fun(t)[1], decayed.hessp, theta)
+    net.params = theta
+    net.grads = plain.fun(theta)[1]
+    cr.SGD(lr=0.5, weight_decay=decay).step(net)
+    np.testing.assert_allclose(net.params, theta - 0.5 * gradient, rtol=1e-12, atol=1e-14)
+    assert value > plain.fun(theta)[0]
+    assert (
+        cr.objective(net, loss, X, target_for(loss), weight_decay={"*": 0.0}).fun(theta)[0]
+        == (cr.objective(net, loss, X, target_for(loss)).fun(theta)[0])
+    )
+    assert_close(pickle.loads(pickle.dumps(decayed)).fun(theta), (value, gradient))
+
+
+@pytest.mark.parametrize("decay", DECAYS, ids=str)
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["", "w"])
+def test_residuals_have_the_penalty(decay, weights):
+    objective = cr.objective(network(), cr.MSELoss(), X, TARGETS, weights, weight_decay=decay)
+    theta = RNG.normal(size=objective.start.size)
+    residuals, derivatives = objective.residuals(theta), objective.jac(theta)
+    total = 2 * (12 if weights is None else weights.sum())
+    value, gradient = objective.fun(theta)
+    assert residuals @ residuals / total == pytest.approx(value, rel=1e-13)
+    np.testing.assert_allclose(2 * residuals @ derivatives / total, gradient, rtol=1e-10)
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=repr)

@@ -19,6 +19,8 @@ from chainrule.kernels.context import Phase
 from chainrule.losses import Loss, MSELoss
 from chainrule.models.data_set import DataSet
 from chainrule.models.sequential import Sequential
+from chainrule.optimizers.optimizer import WeightDecay, weight_decay_number
+from chainrule.utils.patterns import by_pattern
 
 BLOCK = 1024  # rows that are computed at a time, so that activations take little memory
 MOST_MACHINES = 4  # in the pool; more are made if more threads call at once
@@ -32,6 +34,8 @@ def objective(
     X: ArrayLike,
     y: ArrayLike | tuple[ArrayLike, ...],
     sample_weight: ArrayLike | None = None,
+    *,
+    weight_decay: WeightDecay = 0.0,
 ) -> Objective:
     """Return the loss on all rows of X and y as a function of the parameters, for SciPy.
 
@@ -47,7 +51,11 @@ def objective(
         As in :func:`fit`. They are checked once, here. X and targets are not copied, and must not
         be changed.
     sample_weight : array of shape (n,), optional
-        One weight a row, not negative.
+        One weight a row.
+    weight_decay : float, or dict of name patterns to floats
+        Factor of an L2 penalty, 0 or more: ``0.5 * weight_decay * sum(params**2)`` is added to the
+        loss, whose minimum is then that of :class:`SGD` with the same ``weight_decay``. By
+        patterns, such as ``{"*.weight": 1e-3}``, as in :class:`AdamW`.
 
     Returns
     -------
@@ -71,7 +79,7 @@ def objective(
     >>> bool(abs(net.predict(X) - X**2).max() < 0.01)
     True
     """
-    return Objective(net, loss, X, y, sample_weight)
+    return Objective(net, loss, X, y, sample_weight, weight_decay)
 
 
 class Objective:
@@ -93,9 +101,12 @@ class Objective:
         X: ArrayLike,
         y: ArrayLike | tuple[ArrayLike, ...],
         sample_weight: ArrayLike | None = None,
+        weight_decay: WeightDecay = 0.0,
     ) -> None:
         check_loss(net, loss)
         self._net, self._loss = net.copy(DOUBLE), loss
+        self._weight_decay = weight_decay_number(weight_decay, "weight_decay")
+        self._decay = self._decay_vector()
         self._batch = DataSet.checked(self._net, loss, X, y, sample_weight)
         self._order = np.arange(self._batch.rows)
         self._block = BLOCK if loss.is_one_mean else self._batch.rows
@@ -133,6 +144,10 @@ class Objective:
             value = (1 - fraction) * value + fraction * part_value
             gradient += fraction * (part_gradient - gradient)
         self._machines.put_back(key, machine)
+        if self._decay is not None:
+            penalty = self._decay * params
+            value += 0.5 * float(penalty @ params)
+            gradient += penalty
         return value, gradient
 
     def hessp(self, theta: ArrayLike, vector: ArrayLike) -> Float64:
@@ -154,7 +169,8 @@ class Objective:
         """
         params = flat_vector(self._net, theta, "theta")
         directions = {PARAMS: flat_vector(self._net, vector, "vector")}
-        return hessian_product(self._net, self._loss, self._batch, params, directions)[PARAMS]
+        product = hessian_product(self._net, self._loss, self._batch, params, directions)[PARAMS]
+        return product if self._decay is None else product + self._decay * directions[PARAMS]
 
     def residuals(self, theta: ArrayLike) -> Float64:
         """Return the residuals for ``least_squares(objective.residuals, ..., objective.jac)``.
@@ -165,12 +181,16 @@ class Objective:
         -------
         float64 array of shape (n * outputs,)
             ``sqrt(sample_weight) * (output - y)``, row by row: ``MSELoss`` is the sum of their
-            squares, divided by the number of outputs and the sum of the weights.
+            squares, divided by the number of outputs and the sum of the weights. With
+            ``weight_decay``, one more for each parameter, so that the sum is that of the penalty,
+            too.
 
         Raises
         ------
         TypeError
             If the loss is not ``MSELoss``; ``least_squares`` has other losses.
+        ValueError
+            If a weight is negative.
         """
         params = flat_vector(self._net, theta, "theta")
         scale = self._residuals_scale
@@ -185,8 +205,10 @@ class Objective:
             machine.results(outputs),
         )
         self._machines.put_back(key, machine)
-        residuals: Float64 = scale * (outputs - target)
-        return residuals.reshape(-1)
+        residuals: Float64 = (scale * (outputs - target)).reshape(-1)
+        if self._decay is None:
+            return residuals
+        return np.concatenate([residuals, self._residuals_of_penalty * params])
 
     def jac(self, theta: ArrayLike) -> Float64:
         """Return the derivatives of :meth:`residuals` by the parameters.
@@ -196,20 +218,42 @@ class Objective:
         Returns
         -------
         float64 array of shape (n * outputs, number of parameters)
-            See :func:`jacobian`.
+            See :func:`jacobian`. With ``weight_decay``, there is one more row for each parameter.
         """
         params, rows = flat_vector(self._net, theta, "theta"), self._batch.rows
         derivatives: Float64 = jacobian(self._net, self._batch.inputs, params=params)
         outputs = prod(derivatives.shape[1:-1])
         derivatives = derivatives.reshape(rows, outputs, params.size)
         derivatives *= self._residuals_scale[:, :, np.newaxis]
-        return derivatives.reshape(rows * outputs, params.size)
+        derivatives = derivatives.reshape(rows * outputs, params.size)
+        if self._decay is None:
+            return derivatives
+        return np.concatenate([derivatives, np.diag(self._residuals_of_penalty)])
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Rebuild the object from its data, so that arrays have the layout for compiled code."""
         batch = self._batch
         data = batch.inputs, batch.targets.y, batch.weights
-        return Objective, (self._net, self._loss, *data)
+        return Objective, (self._net, self._loss, *data, self._weight_decay)
+
+    def _decay_vector(self) -> Float64 | None:
+        """Return the factor of each parameter's penalty; None if there is none."""
+        if not isinstance(self._weight_decay, dict):
+            number = self._weight_decay
+            return np.full(self._net.params.size, number) if number > 0 else None
+        decay = np.zeros(self._net.params.size)
+        views = self._net.views(decay)
+        for name, number in by_pattern(self._weight_decay, views, 0.0, "weight_decay").items():
+            views[name][...] = number
+        return decay if decay.any() else None
+
+    @cached_property
+    def _residuals_of_penalty(self) -> Float64:
+        """What parameters are multiplied by to be residuals, whose squares are the penalty."""
+        assert self._decay is not None
+        of_row = self._target.shape[1] * np.square(self._residuals_scale).sum()
+        factors: Float64 = np.sqrt(0.5 * self._decay * of_row)
+        return factors
 
     @property
     def _target(self) -> Float64:
@@ -225,6 +269,7 @@ class Objective:
                 f"residuals and jac are for MSELoss, but the loss is {self._loss!r}, which is not "
                 "a mean of squares."
             )
+        self._batch.check_weights_not_negative("sample_weight", " for residuals")
         weights = self._batch.weights
         weights = np.ones(self._batch.rows) if weights is None else weights
         return np.sqrt(weights)[:, np.newaxis]

@@ -19,10 +19,10 @@ from sklearn.utils.multiclass import (
 from sklearn.utils.validation import validate_data
 
 from chainrule.interop.sklearn.base import BaseNetwork, only_stochastic
-from chainrule.interop.sklearn.class_weights import class_weights
 from chainrule.interop.sklearn.fitting import column_as_vector, fitting
 from chainrule.interop.sklearn.scores import fraction_of
 from chainrule.losses import BCEWithLogitsLoss, CrossEntropyLoss, OutputLoss
+from chainrule.training.class_weights import class_weights
 
 
 class NetworkClassifier(ClassifierMixin, BaseNetwork):

@@ -15,7 +15,6 @@ from chainrule.interop.scipy import objective
 from chainrule.interop.sklearn.build import weights_of
 from chainrule.interop.sklearn.fitted import FittedNetwork
 from chainrule.interop.sklearn.fitting import FIT_FRAMES
-from chainrule.models.data_set import rows_per_step
 from chainrule.optimizers import SGD, Adam, Optimizer
 from chainrule.training import fit
 from chainrule.training.callbacks import Callback, Training
@@ -49,9 +48,12 @@ def fit_epochs(
 ) -> bool:
     """Train with mini-batches; return whether the training ended before the last epoch."""
     rows, wanted = len(X), estimator.batch_size
-    batch = min(200, rows)
-    if wanted != "auto":
-        batch = rows_per_step(wanted, rows, stacklevel=FIT_FRAMES + 2)
+    batch = min(200 if wanted == "auto" else wanted, rows)
+    if wanted != "auto" and wanted > rows:  # a warning, as in scikit-learn
+        warnings.warn(
+            f"batch_size is {wanted}, but there are only {rows} rows: each step takes them all.",
+            stacklevel=FIT_FRAMES + 2,
+        )
     weight = 1.0 if sample_weight is None else float(np.mean(sample_weight))
     decay = estimator.alpha / (batch * weight)
     optimizer = estimator._optimizer
@@ -206,16 +208,15 @@ def fit_lbfgs(
 ) -> None:
     """Train on all rows at once, in float64, with SciPy's L-BFGS-B."""
     net = estimator.network_
-    goal = objective(net, estimator._loss, X, y, sample_weight)
     total = len(X) if sample_weight is None else float(np.sum(sample_weight))
-    decay = estimator.alpha / total * _weights_mask(estimator)
+    decay = estimator.alpha / total
+    penalties = dict.fromkeys(weights_of(net), decay)
+    goal = objective(net, estimator._loss, X, y, sample_weight, weight_decay=penalties)
 
     def function(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         if not np.isfinite(theta).all():  # from a gradient so large that a step has no length
             raise ValueError(NON_FINITE)
-        value, gradient = goal.fun(theta)
-        shrink = decay * theta
-        return value + 0.5 * float(shrink @ theta), gradient + shrink
+        return goal.fun(theta)
 
     result = scipy.optimize.minimize(
         function,
@@ -236,19 +237,10 @@ def fit_lbfgs(
             ConvergenceWarning,
             stacklevel=FIT_FRAMES + 2,
         )
-    penalty = 0.5 * float((decay * result.x) @ result.x)
-    estimator.loss_ = (float(result.fun) - penalty) * estimator._loss_factor + penalty
     with np.errstate(over="ignore"):
         params = result.x.astype(net.dtype)
     if not np.isfinite(params).all():
         raise ValueError(NON_FINITE)
     net.params = params
-
-
-def _weights_mask(estimator: FittedNetwork) -> NDArray[np.float64]:
-    """Return 1 where a parameter is a weight, which the penalty is on, and 0 elsewhere."""
-    twin = estimator.network_.copy("float64")
-    twin.params[:] = 0.0
-    for view in weights_of(twin).values():
-        view[...] = 1.0
-    return twin.params
+    penalty = estimator._penalty(decay)
+    estimator.loss_ = (float(result.fun) - penalty) * estimator._loss_factor + penalty
