@@ -11,10 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.autodiff.hessian_product import hessian_product
 from chainrule.autodiff.jacobians import jacobian
-from chainrule.autodiff.validation import PARAMS, check_loss, flat_vector
+from chainrule.autodiff.validation import PARAMS, check_loss
 from chainrule.engine.backends import threads_for
 from chainrule.engine.machine import Machine
 from chainrule.engine.pool import MachinePool
+from chainrule.interop.scipy.free_parameters import Float64, Free, FreeParameters
 from chainrule.kernels.context import Phase
 from chainrule.losses import Loss, MSELoss
 from chainrule.models.data_set import DataSet
@@ -25,7 +26,6 @@ from chainrule.utils.patterns import by_pattern
 BLOCK = 1024  # rows that are computed at a time, so that activations take little memory
 MOST_MACHINES = 4  # in the pool; more are made if more threads call at once
 DOUBLE = np.dtype(np.float64)
-Float64 = NDArray[np.float64]
 
 
 def objective(
@@ -36,12 +36,13 @@ def objective(
     sample_weight: ArrayLike | None = None,
     *,
     weight_decay: WeightDecay = 0.0,
+    free: Free | None = None,
 ) -> Objective:
     """Return the loss on all rows of X and y as a function of the parameters, for SciPy.
 
     It computes in float64, as SciPy does, whatever the network's dtype. The network's layers and
     parameters, the starting point, are copied: the network is not changed, and later changes of it
-    have no effect. ``net.params = result.x`` copies a result into the network.
+    have no effect. ``net.params = objective.params(result.x)`` copies a result into the network.
 
     Parameters
     ----------
@@ -56,6 +57,10 @@ def objective(
         Factor of an L2 penalty, 0 or more: ``0.5 * weight_decay * sum(params**2)`` is added to the
         loss, whose minimum is then that of :class:`SGD` with the same ``weight_decay``. By
         patterns, such as ``{"*.weight": 1e-3}``, as in :class:`AdamW`.
+    free : str, list of str, or bool array of shape (number of parameters,), optional
+        The parameters that may change: shell patterns (:mod:`fnmatch`) of names of
+        ``net.parameters()``, such as ``"2.*"``, or a mask. All vectors then have one number for
+        each of these; the others keep their values. By default those that are not frozen.
 
     Returns
     -------
@@ -78,20 +83,29 @@ def objective(
     >>> net.params = result.x
     >>> bool(abs(net.predict(X) - X**2).max() < 0.01)
     True
+
+    Only the last layer, for another target:
+
+    >>> last = cr.objective(net, cr.MSELoss(), X, X**3, free="2.*")
+    >>> result = minimize(last.fun, last.start, jac=True, method="L-BFGS-B")
+    >>> net.params = last.params(result.x)
+    >>> result.x.shape, bool(abs(net.predict(X) - X**3).max() < 0.1)
+    ((9,), True)
     """
-    return Objective(net, loss, X, y, sample_weight, weight_decay)
+    return Objective(net, loss, X, y, sample_weight, weight_decay, free)
 
 
 class Objective:
     """A loss on fixed data as a function of the parameters; made by :func:`objective`.
 
-    Parameters are one flat vector, in the order of ``net.params``. A float64 vector is not copied;
-    others are converted. Several threads may call it at once.
+    Parameters are one flat vector, in the order of ``net.params``; if some are fixed, of the free
+    ones only. A float64 vector of all is not copied; others are converted. Several threads may call
+    it at once.
 
     Attributes
     ----------
-    start : float64 array of shape (number of parameters,)
-        The network's parameters when the objective was made.
+    start : float64 array of shape (number of free parameters,)
+        The network's free parameters when the objective was made.
     """
 
     def __init__(
@@ -102,6 +116,7 @@ class Objective:
         y: ArrayLike | tuple[ArrayLike, ...],
         sample_weight: ArrayLike | None = None,
         weight_decay: WeightDecay = 0.0,
+        free: Free | None = None,
     ) -> None:
         check_loss(net, loss)
         self._net, self._loss = net.copy(DOUBLE), loss
@@ -111,19 +126,32 @@ class Objective:
         self._order = np.arange(self._batch.rows)
         self._block = BLOCK if loss.is_one_mean else self._batch.rows
         self._machines: MachinePool[Machine] = MachinePool(MOST_MACHINES)
-        self.start: Float64 = self._net.params.copy()
+        self._free = FreeParameters(self._net, free)
+        self.start = self._free.start
+
+    def params(self, theta: ArrayLike) -> Float64:
+        """Return all of the network's parameters: those in theta, and those that are not free.
+
+        Parameters and errors are those of :meth:`fun`.
+
+        Returns
+        -------
+        float64 array of shape (number of parameters,)
+            For ``net.params``.
+        """
+        return self._free.spread(theta, "theta")
 
     def fun(self, theta: ArrayLike) -> tuple[float, Float64]:
         """Return the loss and its gradient: ``minimize(objective.fun, ..., jac=True)``.
 
         Parameters
         ----------
-        theta : array of shape (number of parameters,)
+        theta : array of shape (number of free parameters,)
 
         Returns
         -------
         value : float
-        gradient : float64 array of shape (number of parameters,)
+        gradient : float64 array of shape (number of free parameters,)
             A new array in each call, since SciPy stores it. It is NaN if the value is not finite,
             as when a line search has overshot a minimum by far.
 
@@ -132,7 +160,7 @@ class Objective:
         ValueError, TypeError
             If theta has another shape or dtype, or holds NaN or infinity.
         """
-        params = flat_vector(self._net, theta, "theta")
+        params = self.params(theta)
         key, machine = self._take(with_loss=True)
         begins = range(0, len(self._order), self._block)
         blocks = (self._order[i : i + self._block] for i in begins)
@@ -148,14 +176,14 @@ class Objective:
             penalty = self._decay * params
             value += 0.5 * float(penalty @ params)
             gradient += penalty
-        return value, gradient
+        return value, self._free.pick(gradient)
 
     def hessp(self, theta: ArrayLike, vector: ArrayLike) -> Float64:
         """Return the loss's second derivatives times a vector: ``minimize(..., hessp=...)``.
 
         Parameters
         ----------
-        theta, vector : arrays of shape (number of parameters,)
+        theta, vector : arrays of shape (number of free parameters,)
 
         Returns
         -------
@@ -167,10 +195,12 @@ class Objective:
         ValueError, TypeError
             If one has another shape or dtype, or holds NaN or infinity.
         """
-        params = flat_vector(self._net, theta, "theta")
-        directions = {PARAMS: flat_vector(self._net, vector, "vector")}
+        params = self.params(theta)
+        directions = {PARAMS: self._free.direction(vector, "vector")}
         product = hessian_product(self._net, self._loss, self._batch, params, directions)[PARAMS]
-        return product if self._decay is None else product + self._decay * directions[PARAMS]
+        if self._decay is not None:
+            product += self._decay * directions[PARAMS]
+        return self._free.pick(product)
 
     def residuals(self, theta: ArrayLike) -> Float64:
         """Return the residuals for ``least_squares(objective.residuals, ..., objective.jac)``.
@@ -192,7 +222,7 @@ class Objective:
         ValueError
             If a weight is negative.
         """
-        params = flat_vector(self._net, theta, "theta")
+        params = self.params(theta)
         scale = self._residuals_scale
         key, machine = self._take(with_loss=False)
         target = self._target
@@ -217,24 +247,24 @@ class Objective:
 
         Returns
         -------
-        float64 array of shape (n * outputs, number of parameters)
+        float64 array of shape (n * outputs, number of free parameters)
             See :func:`jacobian`. With ``weight_decay``, there is one more row for each parameter.
         """
-        params, rows = flat_vector(self._net, theta, "theta"), self._batch.rows
+        params, rows = self.params(theta), self._batch.rows
         derivatives: Float64 = jacobian(self._net, self._batch.inputs, params=params)
         outputs = prod(derivatives.shape[1:-1])
         derivatives = derivatives.reshape(rows, outputs, params.size)
         derivatives *= self._residuals_scale[:, :, np.newaxis]
         derivatives = derivatives.reshape(rows * outputs, params.size)
-        if self._decay is None:
-            return derivatives
-        return np.concatenate([derivatives, np.diag(self._residuals_of_penalty)])
+        if self._decay is not None:
+            derivatives = np.concatenate([derivatives, np.diag(self._residuals_of_penalty)])
+        return self._free.pick(derivatives)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Rebuild the object from its data, so that arrays have the layout for compiled code."""
         batch = self._batch
         data = batch.inputs, batch.targets.y, batch.weights
-        return Objective, (self._net, self._loss, *data, self._weight_decay)
+        return Objective, (self._net, self._loss, *data, self._weight_decay, self._free.mask)
 
     def _decay_vector(self) -> Float64 | None:
         """Return the factor of each parameter's penalty; None if there is none."""
