@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 from html import escape
 from importlib.resources import files
+from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any
 
 from chainrule.explain.influence import influence
+from chainrule.explain.inline_page import Page
 from chainrule.explain.live import live_figures
 from chainrule.explain.notation import SYMBOLS
 from chainrule.explain.page_network import page_network
@@ -39,6 +41,19 @@ VIEWS = (
 )
 PRECOMPUTED = ("nudge",)
 LIVE = "ingredient", "turn", "neurons", "learn", "surface", "story"
+# What all pages have near their beginning, and other files have not.
+GENERATOR = b'<meta name="generator" content="chainrule">'
+
+
+def is_page(path: Path) -> bool:
+    """Tell whether a file is a page that was written here."""
+    with path.open("rb") as file:
+        return GENERATOR in file.read(1024)
+
+
+def inline_page(chain: Links, height: int) -> Page:
+    """Return the page for a notebook."""
+    return Page(_title(chain), page(chain), height)
 
 
 def page(chain: Links) -> str:
