@@ -30,11 +30,10 @@ def cancel_to_the_end(page):
 def rest_at(page, position):
     """Put the slider at a position, from -40 to 40, by its keys."""
     slider = page.locator("#turned")
-    slider.focus()
     start = int(slider.input_value())
     key = "ArrowRight" if position > start else "ArrowLeft"
     for _ in range(abs(position - start)):
-        page.keyboard.press(key)
+        slider.press(key)
 
 
 def turned_value(page):
@@ -60,3 +59,8 @@ def deep_chain():
     net.parameters()["16.bias"][:3] = -20
     x = np.random.default_rng(0).normal(size=(9, 6))
     return cr.explain(net, cr.MSELoss(), x, x[:, :2])
+
+
+def lightness(page, what):
+    colour = page.evaluate(f"getComputedStyle(document.body).{what}")
+    return sum(map(int, colour.removeprefix("rgb(").rstrip(")").split(",")))

@@ -199,8 +199,6 @@ class Chain(Links):
         ------
         OSError
             If it cannot be written.
-        ValueError
-            If a network that does not run in the page has branches, which such a page cannot show.
 
         Examples
         --------
@@ -220,8 +218,8 @@ class Chain(Links):
     def page(self, height: int = 800) -> Page:
         """Make the page of :meth:`to_html` for a notebook: the running page is a cell's output.
 
-        It is stored in the notebook, some 150 kB of a small network and less than a megabyte of any,
-        and runs without a kernel, in each notebook that is trusted. It is light or dark as the
+        It is stored in the notebook, some 150 kB for a small network and less than a megabyte for
+        any, and runs without a kernel, in each notebook that is trusted. It is light or dark as the
         browser is. A chain itself is shown as a table.
 
         Parameters
@@ -236,7 +234,7 @@ class Chain(Links):
         Raises
         ------
         ValueError
-            As :meth:`to_html`, or if the height is not positive.
+            If the height is not positive.
 
         Examples
         --------

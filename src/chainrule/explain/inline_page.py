@@ -1,4 +1,4 @@
-"""The page inside a notebook: a frame that holds the whole page, and needs no file and no kernel."""
+"""The page in a notebook: a frame that holds the whole page, and needs no file and no kernel."""
 
 from __future__ import annotations
 

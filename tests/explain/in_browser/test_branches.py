@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from in_page import SHOWN, moves, number, rest_at
+from in_page import SHOWN, cancel_to_the_end, moves, number, rest_at
 
 import chainrule as cr
 from chainrule.explain.notation import SYMBOLS
@@ -26,14 +26,19 @@ GRAPHS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("layers", GRAPHS.values(), ids=GRAPHS)
-def test_a_network_with_branches_is_drawn_as_a_graph(layers, show):
+def explained(layers):
     net = cr.Sequential(*layers, seed=0, dtype="float64")
     x = np.random.default_rng(0).normal(size=(2, 3))
     outputs = net.predict(x)
     several = isinstance(outputs, tuple)
     loss = cr.MultiLoss(*[cr.MSELoss()] * len(outputs)) if several else cr.MSELoss()
     y = tuple(out + 1 for out in outputs) if several else outputs + 1
+    return net, loss, x, y
+
+
+@pytest.mark.parametrize("layers", GRAPHS.values(), ids=GRAPHS)
+def test_a_network_with_branches_is_drawn_as_a_graph(layers, show):
+    net, loss, x, y = explained(layers)
     chain = cr.explain(net, loss, x, y)
     page, path = show(chain), chain.path("W1")
     assert page.locator("#graph .symbol").count() == len(chain.links) + 1
@@ -45,8 +50,24 @@ def test_a_network_with_branches_is_drawn_as_a_graph(layers, show):
         assert norm == pytest.approx(np.linalg.norm(link.gradient), rel=SHOWN)
     assert page.locator("#equations p").first.inner_text() == path.format(SYMBOLS)
     assert page.locator("#equations p").count() == 1 + len(path.sums)
-    for hidden in ("#product", "#cancel", "#why", "#neurons", "#in-numbers"):
-        assert not page.locator(hidden).is_visible()
+    for row, factor in zip(page.locator("#factors tr").all(), path.factors, strict=True):
+        assert row.locator("th").inner_text() == factor.format(SYMBOLS)
+        assert number(row.locator("td").nth(1).inner_text()) == pytest.approx(
+            factor.norm, rel=SHOWN
+        )
+    assert page.locator("#matrices .term").count() == len(path.factors)
+    cancel_to_the_end(page)
+    assert number(page.locator("#proof dd").first.inner_text()) == pytest.approx(
+        np.linalg.norm(path.gradient), rel=SHOWN
+    )
+    assert number(page.locator("#proof dd").last.inner_text()) < 1e-14
+    assert page.locator("#neurons .node").count() == sum(
+        link.value.shape[1] for link in chain.links
+    )
+    total = page.locator("#neurons-told").inner_text().partition("add up to ")[2].rstrip(".")
+    steepest = np.abs(path.gradient).max()
+    assert abs(number(total)) == pytest.approx(steepest, rel=SHOWN)
+    assert not page.locator("#why").is_visible()
     rest_at(page, 6)
     value = page.locator("#turned-text").inner_text().rpartition(" ")[2]
     index = [int(i) for i in page.locator("#turn-name").inner_text()[3:-1].split(",")]
@@ -64,3 +85,18 @@ def test_a_network_with_branches_is_drawn_as_a_graph(layers, show):
     assert shown == [SYMBOLS.symbol(symbol) for symbol in moved]
     page.get_by_role("button", name="One step").click()
     assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+
+
+@pytest.mark.parametrize("layers", GRAPHS.values(), ids=GRAPHS)
+def test_a_large_one_is_computed_before(layers, show, precomputed):
+    chain = cr.explain(*explained(layers))
+    page, path = show(chain), chain.path("W1")
+    assert page.locator("#graph .symbol").count() == len(chain.links) + 1
+    assert page.locator("#equations p").first.inner_text() == path.format(SYMBOLS)
+    for row, factor in zip(page.locator("#factors tr").all(), path.factors, strict=True):
+        assert number(row.locator("td").nth(1).inner_text()) == pytest.approx(
+            factor.norm, rel=SHOWN
+        )
+    cancel_to_the_end(page)
+    assert page.locator("#proof-text").inner_text() == chain.compress("W1").proof
+    assert page.locator("#nudge").is_visible()

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from in_page import choose, deep_chain, use_everything
+from in_page import choose, deep_chain, lightness, use_everything
 
 import chainrule as cr
 
@@ -65,11 +65,6 @@ def test_nothing_is_cut_off(width, show):
         place = box.bounding_box()
         assert place["x"] >= 0
         assert place["x"] + place["width"] <= width
-
-
-def lightness(page, what):
-    colour = page.evaluate(f"getComputedStyle(document.body).{what}")
-    return sum(map(int, colour.removeprefix("rgb(").rstrip(")").split(",")))
 
 
 def test_light_and_dark(chain, show):
