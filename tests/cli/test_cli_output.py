@@ -56,6 +56,15 @@ OUTPUTS = [
 
 
 @pytest.mark.parametrize(("output", "code"), OUTPUTS)
+def test_explain_keeps_the_page_that_it_names(monkeypatch, tmp_path, output, code):
+    monkeypatch.chdir(tmp_path)
+    with output() as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert main(["explain", "--epochs=1"]) == code
+    assert (tmp_path / "chain.html").read_text(encoding="utf-8").rstrip().endswith("</html>")
+
+
+@pytest.mark.parametrize(("output", "code"), OUTPUTS)
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_train_keeps_the_model(monkeypatch, tmp_path, table, output, code, options):
     model = tmp_path / "model.safetensors"

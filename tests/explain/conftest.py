@@ -7,7 +7,7 @@ import pytest
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
-@pytest.fixture(scope="module", name="browser")
+@pytest.fixture(scope="session", name="browser")
 def browser_fixture():
     playwright = pytest.importorskip(
         "playwright.sync_api", reason="the page is tested with playwright, which is not installed"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.explain import notation, page_network
+from chainrule.explain import notation
 
 pytestmark = pytest.mark.once
 
@@ -177,17 +177,10 @@ def test_sums_that_are_too_large_are_not_built():
     assert chain.compress("x").difference < 1e-13
 
 
-def test_methods_for_chains_refuse_branches(tmp_path, monkeypatch):
+def test_methods_for_chains_refuse_branches():
     chain = chain_of(NETWORKS["residual"])
     with pytest.raises(ValueError, match="order is for networks that are a chain"):
         chain.order()
-    # A page of one that is too large to run in it.
-    monkeypatch.setattr(page_network, "MOST_BYTES", 0)
-    with pytest.raises(
-        ValueError, match=r"to_html of a large network.* is for networks that are a"
-    ):
-        chain.to_html(tmp_path / "page.html")
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_trace_follows_a_way_as_long_as_it_is_the_only_one():

@@ -79,9 +79,10 @@ def test_links_and_loss(chain, data):
 
 def test_factors_are_those_of_the_path(chain, data):
     for name, path in paths_of(data).items():
-        factors = data["factors"]
+        # One by each link, from the loss on, and the parameter's own.
+        factors = data["factors"][path["start"] :][::-1]
         if name != "x":
-            factors = [*factors[: len(data["links"]) - path["link"]], path["factor"]]
+            factors.append(path["factor"])
         for shown, factor in zip(factors, chain.path(name).factors, strict=True):
             assert tuple(shown["shape"]) == factor.shape[1:]
             assert shown["norm"] == pytest.approx(factor.norm, rel=DIGITS_6)
@@ -104,8 +105,9 @@ def test_gradients_proofs_and_merged_factors(chain, data):
             np.ravel(path["map"]["cells"]), gradient.reshape(-1), rtol=DIGITS_3
         )
         merged = [cut.factors[0].norm for cut in compression.paths]
-        shared = data["merged"] if name == "x" else data["merged"][: len(merged) - 1]
-        shown = shared if name == "x" else [*shared, path["merged"]]
+        shown = [link["gradient"] for link in data["links"][path["start"] :]][::-1]
+        if name != "x":
+            shown.append(path["merged"])
         assert shown == pytest.approx(merged, rel=DIGITS_6)
 
 

@@ -67,6 +67,11 @@ GRAPHS = {
     "square": [LINEAR, cr.Parallel(cr.Identity(), cr.Identity(), combine="product")],
     "shared in a residual": [TIED, cr.Residual(TIED, LINEAR, TIED), cr.Linear(4, 2)],
     "shared heads": [TIED, cr.Branch(TIED, cr.Sequential(TIED, cr.Linear(4, 1), seed=2))],
+    "identity beside another": [
+        LINEAR,
+        cr.Parallel(cr.Identity(), cr.Tanh(), combine="product"),
+        cr.Branch(cr.Identity(), cr.Tanh()),
+    ],
     "two identities": [LINEAR, cr.Branch(cr.Identity(), cr.Identity())],
     "axes": [cr.Linear(4, 3), cr.LayerNorm(3), cr.Flatten(), cr.Linear(6, 2)],
 }
@@ -98,7 +103,15 @@ return result;
 
 
 # Those that need no document: the views are tested in a page.
-SCRIPTS = "network.js", "elements.js", "heat_map.js", "factors.js", "model.js"
+SCRIPTS = (
+    "network.js",
+    "elements.js",
+    "heat_map.js",
+    "factors.js",
+    "model.js",
+    "ingredient.js",
+    "ways.js",
+)
 FACTORS = """
 const model = new LiveModel(given.data);
 const rows = [...Array(given.data.loss.rows).keys()];
@@ -111,6 +124,20 @@ return given.data.paths.map((path) => ({
   merged: path.merged,
 }));
 """  # noqa: E501
+
+
+# The ways of each number through the units, in each row: their sum, and the list's.
+WAYS = """
+const model = new LiveModel(given.data);
+const rows = [...Array(given.data.loss.rows).keys()];
+return choicesOf(given.data).map((choice) => ({
+  symbol: choice.symbol,
+  ways: rows.map((row) => [...Array(product(choice.shape)).keys()].map((entry) => {
+    const ways = new Ways(model, row, choice, entry);
+    return [ways.total, ways.list.reduce((sum, { part }) => sum + part, 0)];
+  })),
+}));
+"""
 
 
 @pytest.fixture(scope="module", name="run")
@@ -227,12 +254,16 @@ def test_losses(loss, run):
 
 @pytest.mark.parametrize("layers", GRAPHS.values(), ids=GRAPHS)
 def test_graphs(layers, run):
+    compare(run, *a_graph(layers))
+
+
+def a_graph(layers):
     net = network_of(*layers)
     shape = (5, 2, 4) if any(isinstance(layer, cr.Flatten) for layer in layers) else (5, 4)
     outputs = net.graph.outputs
     losses = [cr.MSELoss()] * len(outputs)
     loss = losses[0] if len(losses) == 1 else cr.MultiLoss(*losses, weights=[1, 2])
-    compare(run, net, loss, rng().normal(size=shape))
+    return net, loss, rng().normal(size=shape)
 
 
 @pytest.mark.parametrize("merge", [True, False])
@@ -245,7 +276,10 @@ def test_factors(layer, merge, run):
     behind = cr.Flatten(), cr.Tanh(), cr.Dropout(0.5)
     net = network_of(layer, *behind) if codes else network_of(cr.Linear(3, 4), layer, *behind)
     x = rng().integers(0, 6, (3, 2)) if codes else rng().normal(size=(3, 3))
-    loss = cr.MSELoss()
+    compare_factors(run, net, cr.MSELoss(), x, merge)
+
+
+def compare_factors(run, net, loss, x, merge):
     x, y, _ = batch_for(net, loss, x)
     chain = cr.explain(net, loss, x, y, merge=merge)
     for found in run(FACTORS, data=html.page_data(chain)):
@@ -260,6 +294,33 @@ def test_factors(layer, merge, run):
         assert found["merged"] == pytest.approx(
             chain.compress(found["name"]).paths[-1].factors[0].norm, rel=1e-9
         )
+
+
+@pytest.mark.parametrize("merge", [True, False])
+@pytest.mark.parametrize("layers", GRAPHS.values(), ids=GRAPHS)
+def test_factors_of_graphs(layers, merge, run):
+    net, loss, x = a_graph(layers)
+    compare_factors(run, net, loss, x, merge)
+
+
+@pytest.mark.parametrize("merge", [True, False])
+@pytest.mark.parametrize("layers", GRAPHS.values(), ids=GRAPHS)
+def test_ways_through_graphs(layers, merge, run):
+    """All ways of a number to the loss add up to its gradient."""
+    net, loss, x = a_graph(layers)
+    x, y, _ = batch_for(net, loss, x)
+    chain = cr.explain(net, loss, x, y, merge=merge)
+    data = html.page_data(chain)
+    gradients = {
+        link["symbol"]: own.gradient for link, own in zip(data["links"], chain.links, strict=True)
+    }
+    for found in run(WAYS, data=data):
+        in_rows, listed = np.moveaxis(found["ways"], 2, 0)
+        close(listed.ravel(), in_rows)
+        if found["symbol"] in gradients:
+            close(in_rows.ravel(), gradients[found["symbol"]])
+        else:
+            close(in_rows.sum(axis=0), chain.path(found["symbol"]).gradient)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

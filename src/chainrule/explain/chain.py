@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from chainrule.autodiff.validation import check_loss
 from chainrule.explain import plots
 from chainrule.explain.influence import Influence, influence
+from chainrule.explain.inline_page import Page
 from chainrule.explain.links import Links
 from chainrule.explain.order import Order, order
 from chainrule.explain.trace import Trace, trace
@@ -198,8 +199,6 @@ class Chain(Links):
         ------
         OSError
             If it cannot be written.
-        ValueError
-            If a network that does not run in the page has branches, which such a page cannot show.
 
         Examples
         --------
@@ -215,6 +214,38 @@ class Chain(Links):
         from chainrule.explain.html import page  # importlib.resources loads slowly
 
         write_whole(path, page(self).encode())
+
+    def page(self, height: int = 800) -> Page:
+        """Make the page of :meth:`to_html` for a notebook: the running page is a cell's output.
+
+        It is stored in the notebook, some 150 kB for a small network and less than a megabyte for
+        any, and runs without a kernel, in each notebook that is trusted. It is light or dark as the
+        browser is. A chain itself is shown as a table.
+
+        Parameters
+        ----------
+        height : int
+            Of the frame, in pixels; the width is the cell's.
+
+        Returns
+        -------
+        Page
+
+        Raises
+        ------
+        ValueError
+            If the height is not positive.
+
+        Examples
+        --------
+        >>> import chainrule as cr
+        >>> net = cr.Sequential(cr.Linear(2, 3), cr.Tanh(), cr.Linear(3, 1), seed=0)
+        >>> cr.explain(net, cr.MSELoss(), [[1.0, -1.0]], [[0.5]]).page()
+        Page(title='2 → 3 → 1, MSELoss', height=800)
+        """
+        from chainrule.explain.html import inline_page  # importlib.resources loads slowly
+
+        return inline_page(self, integer(height, "height", least=1))
 
 
 def explain(

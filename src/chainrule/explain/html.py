@@ -9,20 +9,25 @@ from __future__ import annotations
 import json
 from html import escape
 from importlib.resources import files
+from os import PathLike
 from string import Template
 from typing import TYPE_CHECKING, Any
 
 from chainrule.explain.influence import influence
+from chainrule.explain.inline_page import Page
 from chainrule.explain.live import live_figures
 from chainrule.explain.notation import SYMBOLS
+from chainrule.explain.order import multiply_adds
 from chainrule.explain.page_network import page_network
+from chainrule.explain.path import format_sum
 from chainrule.explain.precomputed import precomputed_figures
-from chainrule.explain.proof import figure
+from chainrule.explain.proof import figure, unbuilt_paths
 from chainrule.layers.graph import layer_text
 from chainrule.utils.wording import plural
 
 if TYPE_CHECKING:
     from chainrule.explain.links import Links
+    from chainrule.explain.path import Path
 
 VIEWS = (
     "elements",
@@ -38,7 +43,20 @@ VIEWS = (
     "graph",
 )
 PRECOMPUTED = ("nudge",)
-LIVE = "ingredient", "turn", "neurons", "learn", "surface", "story"
+LIVE = "ingredient", "turn", "ways", "neurons", "learn", "surface", "story"
+# What all pages have near their beginning, and other files have not.
+GENERATOR = b'<meta name="generator" content="chainrule">'
+
+
+def is_page(path: str | PathLike[str]) -> bool:
+    """Tell whether a file is a page that was written here."""
+    with open(path, "rb") as file:
+        return GENERATOR in file.read(1024)
+
+
+def inline_page(chain: Links, height: int) -> Page:
+    """Return the page for a notebook."""
+    return Page(_title(chain), page(chain), height)
 
 
 def page(chain: Links) -> str:
@@ -74,11 +92,13 @@ def _inside_script(data: Any) -> str:
 def page_data(chain: Links) -> dict[str, Any]:
     """Return all that the page shows, in types that JSON has."""
     network = page_network(chain.network, chain.loss_function, chain.x, chain.targets)
+    unbuilt = unbuilt_paths(chain)
     if network is None:
-        chain.require_chain("to_html of a large network, or of one with operations of your own,")
         figures = precomputed_figures(chain)
     else:
-        figures = live_figures(chain, network)
+        figures = live_figures(chain, network, unbuilt)
+    graph = chain.network.graph
+    outputs = [graph.nodes[output] for output in graph.outputs]
     links, paths, limits = (figures.pop(name) for name in ("links", "paths", "limits"))
     return {
         "title": _title(chain),
@@ -96,24 +116,48 @@ def page_data(chain: Links) -> dict[str, Any]:
                 "symbol": SYMBOLS.symbol(link.symbol),
                 "layers": [layer_text(step.layer) for step in link.steps] or ["the input"],
                 "size": link.value.shape[1],
+                "inputs": link.inputs,
+                "next": chain.routes.following(position),
                 **of_link,
             }
-            for link, of_link in zip(chain.links, links, strict=True)
+            for position, (link, of_link) in enumerate(zip(chain.links, links, strict=True))
+        ],
+        "outputs": [
+            position
+            for output in outputs
+            for position, link in enumerate(chain.links)
+            if output in [step.node for step in link.steps]
         ],
         "paths": [
             {
                 "name": name,
                 "symbol": SYMBOLS.symbol("X" if name == "x" else chain.symbols[name]),
                 "shape": chain.x.shape if name == "x" else chain.gradients[name].shape,
-                "link": 0 if name == "x" else chain.link_of(name),
+                **_places(chain, name, unbuilt[name]),
                 **of_path,
             }
             for name, of_path in zip(["x", *chain.symbols], paths, strict=True)
         ],
-        "chain": chain.network.graph.is_chain,
+        "chain": graph.is_chain,
+        "work": multiply_adds(chain, list(chain.symbols)) if graph.is_chain else None,
         "limits": {"elements": chain.max_elements, **limits},
         **figures,
     }
+
+
+def _places(chain: Links, name: str, path: Path) -> dict[str, Any]:
+    """Return where the loss is differentiated by the input or a parameter, and the chain rule."""
+    is_input = name == "x"
+    places = [0] if is_input else [position for position, _ in chain.routes.places(name)]
+    data = {
+        "link": places[0],
+        "places": places,
+        "start": 0 if is_input else chain.routes.start(name),
+    }
+    if not chain.network.graph.is_chain:
+        sums = [format_sum(factor, SYMBOLS) for factor in path.sums]
+        data["equations"] = [path.format(SYMBOLS), *sums]
+    return data
 
 
 def _title(chain: Links) -> str:

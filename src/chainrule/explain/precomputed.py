@@ -11,14 +11,13 @@ from chainrule.explain.heat_map import block_shape, shrink
 from chainrule.explain.influence import influence
 from chainrule.explain.notation import SYMBOLS
 from chainrule.explain.nudge import Ray
-from chainrule.explain.order import multiply_adds
 from chainrule.explain.proof import figure, proof_data
 from chainrule.explain.step import Float64
 
 if TYPE_CHECKING:
     from chainrule.explain.compression import Compression
     from chainrule.explain.links import Links
-    from chainrule.explain.path import Factor, Path
+    from chainrule.explain.path import Factor
 
 # These limits keep a page below a megabyte, and the time to make it below a minute.
 MOST_CELLS = 70_000  # of all heat maps: up to ten bytes each
@@ -63,10 +62,14 @@ class Budget:
 
 def _rows_and_cells(chain: Links) -> tuple[int, int]:
     """Return how many rows are shown, and the most cells of a factor's map, that fit."""
-    sizes = [link.value.shape[1] for link in chain.links]
     parameters = {name: chain.gradients[name].size for name in chain.symbols}
-    factors = [m * n for m, n in zip([*sizes[1:], 1], sizes, strict=True)]
-    factors += [sizes[chain.link_of(name)] * size for name, size in parameters.items()]
+    routes = chain.routes
+
+    def size_of(position: int | None) -> int:
+        return 1 if position is None else chain.links[position].value.shape[1]
+
+    factors = [size_of(i) * size_of(routes.following(i)) for i in range(len(chain.links))]
+    factors += [size * size_of(routes.start(name)) for name, size in parameters.items()]
     built = [size for size in factors if size * chain.rows <= chain.links[0].max_elements]
     gradients = [chain.x.size, *parameters.values()]
     most = min(chain.rows, MOST_ROWS)
@@ -83,7 +86,6 @@ def _rows_and_cells(chain: Links) -> tuple[int, int]:
 def precomputed_figures(chain: Links) -> dict[str, Any]:
     """Return the figures by the names that they have in the page's data."""
     budget, measures = Budget.for_chain(chain), influence(chain, None)
-    shared = chain.compress("x")
     return {
         "links": [
             {
@@ -94,15 +96,11 @@ def precomputed_figures(chain: Links) -> dict[str, Any]:
             }
             for link, of_link in zip(chain.links, measures.links, strict=True)
         ],
-        # The factors of dL/dX. A parameter's path has the first of them, and one more.
-        "factors": [_factor(factor, budget) for factor in shared.paths[0].factors],
-        # dL/d(by), after each cancellation.
-        "merged": [_merged(path) for path in shared.paths],
+        # By each link. A parameter's path has one more.
+        "factors": [_factor(chain.routes.factor(i), budget) for i in range(len(chain.links))],
         "paths": [
-            _path(chain, name, shared if name == "x" else chain.compress(name), budget)
-            for name in ("x", *chain.symbols)
+            _path(chain, name, chain.compress(name), budget) for name in ("x", *chain.symbols)
         ],
-        "work": multiply_adds(chain, list(chain.symbols)),
         "limits": {"rows": budget.rows},
     }
 
@@ -127,12 +125,6 @@ def _heat_map(matrix: Float64, most_cells: int) -> dict[str, Any]:
     block = block_shape(rows, columns, most_cells)
     cells = [[figure(value, 3) for value in row] for row in shrink(matrix, block)]
     return {"shape": [rows, columns], "block": block, "cells": cells}
-
-
-def _merged(path: Path) -> float | str | None:
-    """Return the norm of the first factor; where that is not built, of the running product."""
-    norm = path.factors[0].norm
-    return figure(np.linalg.norm(path.running[0]) if norm is None else norm)
 
 
 def _path(chain: Links, name: str, compression: Compression, budget: Budget) -> dict[str, Any]:

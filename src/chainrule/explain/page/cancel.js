@@ -65,7 +65,7 @@ class Cancellation {
     const { path, data } = this;
     const { by } = this.factors[done];
     const isLast = done === this.factors.length - 1;
-    const norm = isLast && path.factor ? path.merged : data.merged[done];
+    const norm = isLast && path.factor ? path.merged : data.links[passedBy(data, path)[done]].gradient;
     if (norm === null) {
       return `${derivative("L", by)}: not built for each row; the rows added up are ${sizes(path.shape)}, norm ${number(path.norm)}`;
     }

@@ -1,15 +1,22 @@
 // The product of one path: its equation, whose factors can be opened, and its table.
 
-// The path's factors: those from the loss to its link, which all paths share, and its own.
+// The links that all ways of a path to the loss go through, from the loss on.
+function passedBy(data, path) {
+  const passed = [];
+  for (let i = path.start; i !== null; i = data.links[i].next) passed.unshift(i);
+  return passed;
+}
+
+// The path's factors: one by each of these links, which other paths share, and its own.
 function factorsOf(data, path) {
-  if (!path.factor) return data.factors;
-  return [...data.factors.slice(0, data.links.length - path.link), path.factor];
+  const shared = passedBy(data, path).map((i) => data.factors[i]);
+  return path.factor ? [...shared, path.factor] : shared;
 }
 
 // After each factor: what the product is the derivative by, and its norm.
 function productsOf(data, path) {
   const factors = factorsOf(data, path);
-  const norms = data.links.map((link) => link.gradient).reverse();
+  const norms = passedBy(data, path).map((i) => data.links[i].gradient);
   return factors.map((factor, i) => ({
     by: factor.by,
     norm: i === factors.length - 1 ? path.norm : norms[i],

@@ -55,9 +55,9 @@ function updateGraph(data, path = null) {
   byId("graph").replaceChildren(svg);
 }
 
-const shortened = (layers) => {
-  const text = layers.join(", ");
-  return text.length > 26 ? `${text.slice(0, 25)}…` : text;
+const shortened = (texts, most = 26) => {
+  const text = texts.join(", ");
+  return text.length > most ? `${text.slice(0, most - 1)}…` : text;
 };
 
 function graphEdge(places, from, to, share, lit) {

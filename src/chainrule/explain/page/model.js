@@ -48,22 +48,16 @@ class LiveModel {
       const units = () => this.remember(link, () => this.unitsOf(link));
       getters(link, { dead: () => units().dead, saturated: () => units().saturated });
     }
-    for (const path of data.paths) getters(path, { norm: () => norm(this.gradientOf(path)) });
-    if (data.chain) this.defineFactors();
-  }
-
-  // The factors of a network that is a chain.
-  defineFactors() {
-    const { data } = this;
-    data.factors = data.links.map((link, i) => new LiveFactor(this, data.links[i + 1] ?? null, link)).reverse();
-    getters(data, { merged: () => data.links.map((link) => link.gradient).reverse() });
+    // By each link: of the next one that all ways to the loss go through, or of the loss.
+    data.factors = data.links.map((link) => new LiveFactor(this, data.links[link.next] ?? null, link));
     for (const path of data.paths) this.defineFiguresOf(path);
   }
 
   defineFiguresOf(path) {
-    const link = this.data.links[path.link];
+    const link = this.data.links[path.start] ?? null;
     path.factor = path.name === "x" ? null : new LiveFactor(this, link, path, path.name);
     getters(path, {
+      norm: () => norm(this.gradientOf(path)),
       map: () => heatMapOf(this.gradientOf(path), path.shape.at(-1) ?? 1, GRADIENT_CELLS),
       merged: () => this.remember(path, () => this.mergedNorm(path)),
       apart: () => this.largestDifference(path),
@@ -167,8 +161,9 @@ class LiveFactor {
   // Its rows: what the backward pass makes of a gradient of 1 by one entry of the link.
   matrix(row) {
     const { network } = this.model;
-    if (!this.link) return [rowOf(network.gradients[this.value], row, network.rows)];
-    return this.jacobian(this.model.rowNetwork(row));
+    if (this.link) return this.jacobian(this.model.rowNetwork(row));
+    if (this.parameter) return [this.model.rowNetwork(row).gradientFrom(network, row).views[this.parameter].slice()];
+    return [rowOf(network.gradients[this.value], row, network.rows)];
   }
 
   jacobian(network) {

@@ -90,9 +90,27 @@ class Network {
     this.pull(this.steps.length - 1, 0);
   }
 
+  // The part of the parameters' gradients that comes from this row of the whole network.
+  gradientFrom(whole, row) {
+    this.clearGradients();
+    this.heads.forEach(({ lossWeight, gradient }, i) => {
+      const d_output = rowOf(whole.heads[i].bound.d_output, row, whole.rows);
+      d_output.forEach((d, j) => { gradient[j] += lossWeight * d; });
+    });
+    this.pull(this.steps.length - 1, 0);
+    return this.parameterGradients;
+  }
+
   // Run some steps backward, from the last to the first of them: gradients are added to.
   pull(last, first) {
     for (let i = last; i >= first; i -= 1) this.steps[i].operation.backward(this.steps[i].bound);
+  }
+
+  // What these steps alone make of a gradient of 1 by one entry of what the last of them makes.
+  pullFrom(steps, value, entry) {
+    for (const i of steps) this.clearGradients(i, i);
+    this.gradients[value].fill(0)[entry] = 1;
+    for (const i of [...steps].reverse()) this.pull(i, i);
   }
 
   // The absolute slopes of an elementwise step.

@@ -23,33 +23,24 @@ function offerRows(data, views) {
   byId("unbuilt").textContent = `A dash: over all rows the factor has more than ${count(data.limits.elements)} elements (max_elements), and was not built. The product is carried on by the factor's action on what is left of it.`;
 }
 
-// The views of a network that is a chain: the product, its cancellation and its cost.
-function viewsOfChain(data) {
-  const opened = new Opened(data);
-  const views = [opened, new Cancellation(data), ...(data.network ? [new Matrices(data)] : [])];
-  showWork(data);
+// A chain as boxes from left to right.
+function chainFigure(data) {
   return {
-    views,
     draw: (choose) => drawChain(data, choose),
-    show(path) {
-      lightUp(data, path);
-      showProduct(data, path, opened);
-    },
+    show: (path) => lightUp(data, path),
     update: () => updateChain(data),
-    rest: (path) => updateProduct(data, path),
   };
 }
 
-function viewsOfGraph(data) {
+// A network with branches as a graph, and the chain rule as sums over the branches.
+function graphFigure(data) {
   return {
-    views: [],
     draw: (choose) => drawGraph(data, choose),
     show(path) {
       updateGraph(data, path);
       showEquations(data, path);
     },
     update: (path) => updateGraph(data, path),
-    rest() {},
   };
 }
 
@@ -57,8 +48,9 @@ function start(data) {
   document.documentElement.classList.add("alive");
   document.documentElement.classList.toggle("is-graph", !data.chain);
   const model = modelOf(data);
-  const figure = data.chain ? viewsOfChain(data) : viewsOfGraph(data);
-  const views = [...figure.views];
+  const figure = data.chain ? chainFigure(data) : graphFigure(data);
+  const opened = new Opened(data);
+  const views = [opened, new Cancellation(data), ...(data.network ? [new Matrices(data)] : [])];
   let path;
   let surface = null;
 
@@ -69,12 +61,12 @@ function start(data) {
     updateGlance(data);
     surface?.draw();
     if (!rest) return;
-    figure.rest(path);
+    updateProduct(data, path);
     views.forEach((view) => view.update?.());
   };
   if (data.network) {
     const turn = new Turn(model, changed);
-    views.push(turn, ...(data.chain ? [new Neurons(model, turn)] : []));
+    views.push(turn, new Neurons(model, turn));
     new Learn(model, turn, changed);
     surface = new Surface(model);
   } else {
@@ -83,11 +75,13 @@ function start(data) {
   const choose = (index) => {
     path = data.paths[index];
     figure.show(path);
+    showProduct(data, path, opened);
     views.forEach((view) => view.show?.(path));
   };
   introduce(data);
   offerRows(data, views);
   figure.draw(choose);
+  if (data.work) showWork(data);
   showDiagnosis(data);
   updateGlance(data);
   const first = Math.min(1, data.paths.length - 1);
