@@ -45,6 +45,7 @@ def test_the_chain_rule(run_guide, tmp_path):
         ("own-layers.md", "numpy"),
         ("saving.md", "numpy"),
         ("scipy.md", "scipy"),
+        ("tables.md", "sklearn"),
         pytest.param(
             "training.md",
             "pandas",
