@@ -52,6 +52,15 @@ def test_float32_is_within_2_ulp_over_all_bit_patterns(name):
     assert worst_error(y[finite], exact[finite], rounded[finite]) <= PRODUCT.get(name, 2)
 
 
+@pytest.mark.skipif(JIT_DISABLED, reason="it has no other formula then")
+def test_normal_cdf_is_within_5_ulp_where_its_factors_are_least_precise():
+    # Just below a half, and around -0.7 and -1.9: with or without fused multiply-adds.
+    first, last = np.array([1e-3, 3.0], np.float32).view(np.uint32)
+    x = -np.arange(first, last, 101, np.uint32).view(np.float32)
+    exact = reference.normal_cdf(x.astype(np.float64))
+    assert worst_error(apply("normal_cdf", x), exact, exact.astype(np.float32)) <= 5
+
+
 @each_dtype
 def test_reciprocals_of_normal_numbers_are_within_2_ulp(dtype):
     limits = np.finfo(dtype)
