@@ -65,7 +65,7 @@ def network(dtype="float32"):
     return cr.Sequential(*layers, seed=0, dtype=dtype)
 
 
-def best_score(output, y):
+def best_score(y, output):
     return output.max()
 
 

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import webbrowser
 from pathlib import Path
 
 import numpy as np
@@ -261,12 +262,12 @@ def test_an_unwritable_place_is_refused_first(capsys, tmp_path, command):
 
 def test_files_that_are_no_tables(capsys, tmp_path):
     (tmp_path / "empty.csv").touch()
-    (tmp_path / "semicolons.csv").write_text("a;b\n" + "1;2\n" * 20)
-    (tmp_path / "latin.csv").write_bytes("gr\u00fc\u00df,b\n1,2\n".encode("latin-1"))
+    (tmp_path / "colons.csv").write_text("a:b\n" + "1:2\n" * 20)
+    (tmp_path / "binary.csv").write_bytes(b"PK\x03\x04\0\0\xff\xfe,b\n1,2\n")
     for name, message in (
         ("empty.csv", "must have a header"),
-        ("latin.csv", "expected UTF-8 text"),
-        ("semicolons.csv", "Cells are separated by commas."),
+        ("binary.csv", "expected UTF-8 text"),
+        ("colons.csv", "Cells are separated by commas, semicolons, tabs, vertical bars or blanks."),
         ("", "Is a directory"),
         ("none.csv", "No such file"),
     ):
@@ -304,7 +305,33 @@ def test_explain(capsys, tmp_path):
     assert "<title>" in page.read_text(encoding="utf-8")
 
 
-def test_explain_what_is_too_large_to_follow(capsys, tmp_path):
+def test_explain_alone_makes_and_names_a_page(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shown = []
+    monkeypatch.setattr(webbrowser, "open", shown.append)
+    page = tmp_path / "chain.html"
+    for _ in range(2):  # the second replaces the first
+        assert cli.main(["explain", "--epochs", "1"]) == 0
+        assert f"A page to explore: {page}" in capsys.readouterr().out
+    assert '"rows":64' in page.read_text(encoding="utf-8")
+    page.write_text("<title>My own</title>")
+    assert cli.main(["explain", "--epochs", "1"]) == 2
+    assert "is no page of chainrule explain; name another file" in capsys.readouterr().err
+    assert page.read_text() == "<title>My own</title>"
+    assert shown == []
+    model = str(tmp_path / "model.safetensors")
+    cr.Sequential(cr.Linear(64, 10), seed=0).save(model)
+    assert cli.main(["explain", model, "--rows", "2"]) == 0
+    assert cli.main(["explain", model, "--html", "other.html", "--open", "--rows", "2"]) == 0
+    assert shown == [(tmp_path / "other.html").as_uri()]
+    assert '"rows":2' in (tmp_path / "other.html").read_text(encoding="utf-8")
+    page.unlink()
+    assert cli.main(["explain", model, "--open"]) == 0
+    assert page.exists()
+
+
+def test_explain_what_is_too_large_to_follow(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     few = tmp_path / "few.csv"
     few.write_text("1,0\n2,1\n" * 5)
     arguments = ["explain", "--data", str(few), "--epochs", "1", "--hidden", "1100,1100"]

@@ -39,10 +39,18 @@ def rows(target):
     ]
 
 
+def fit_encoding(table, name, rows, task=None, impute=True):
+    target, without = tables.choose_target(table, name, task)
+    assert not without
+    target = tables.fit_target(table, target, rows)
+    readings = tables.choose_columns(table, target, rows, impute=impute)
+    return tables.Encoding(tuple(each.column for each in readings if each.column), target)
+
+
 def test_any_order_of_columns_through_json(write):
     path = write(rows(lambda u, v: f"{10 * u:.3f}"))
     table = tables.read_table(path)
-    encoding = tables.fit_encoding(table, "goal", np.arange(80))
+    encoding = fit_encoding(table, "goal", np.arange(80))
     same = tables.Encoding.from_json(json.loads(json.dumps(encoding.to_json())))
     assert same == encoding
     turned = write([row[::-1] for row in rows(lambda u, v: "0")], "turned.csv")
@@ -77,13 +85,15 @@ def test_train_predict_and_explain(write, tmp_path, capsys, kind):
     assert cli.main(["explain", model, path, "--rows", "2", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     gradients = report["input_gradients"]
-    assert list(gradients) == ["u", "colour=blue", "colour=red", "v"]
+    assert list(gradients) == ["u", "colour", "v"]
+    assert list(gradients["colour"]) == ["blue", "red"]
     net, encoding = table_model.load(model)
     table = tables.read_table(path)
     X, y = encoding.encode(table)[:2], encoding.encode_target(table)[:2]
     _, d_output = (cr.CrossEntropyLoss() if classes else cr.MSELoss())(net.forward(X), y)
     expected = net.backward(d_output)
-    np.testing.assert_allclose(np.transpose(list(gradients.values())), expected, rtol=1e-5)
+    of_inputs = [gradients["u"], *gradients["colour"].values(), gradients["v"]]
+    np.testing.assert_allclose(np.transpose(of_inputs), expected, rtol=1e-5)
     assert cli.main(["explain", model]) == 2
     assert "is a model of a table" in capsys.readouterr().err
 
@@ -123,13 +133,21 @@ def test_ctrl_c(write, tmp_path, capsys, monkeypatch):
     assert capsys.readouterr() == ("", "chainrule: interrupted\n")
 
 
-def test_empty_cells_are_filled_from_the_rows_to_train_on(write):
-    cells = [["1", "a"]] * 4 + [["", ""]] + [["9", "b"]] * 20
-    path = write([["n", "c", "goal"], *([*pair, "0"] for pair in cells)])
+def test_missing_cells_are_filled_from_the_rows_to_train_on(write):
+    cells = [["1", "a", "a"], ["3", "a", "b"]] * 2 + [["", "", "b"]] + [["9", "b", ""]] * 20
+    path = write([["n", "c", "d", "goal"], *([*row, str(i)] for i, row in enumerate(cells))])
     table = tables.read_table(path)
-    encoding = tables.fit_encoding(table, "goal", np.arange(6), task="regression", impute=True)
-    assert [column.fill for column in encoding.columns] == [1.0, "a"]
-    np.testing.assert_array_equal(encoding.encode(table)[4], encoding.encode(table)[0])
+    encoding = fit_encoding(table, "goal", np.arange(6), task="regression")
+    # Categories get one for missing cells, unless all of these are in other rows.
+    assert [column.fill for column in encoding.columns] == [3.0, "missing", "missing"]
+    assert encoding.encode(table)[4].tolist() == pytest.approx(
+        [(3 - 3.4) / encoding.columns[0].scale, 0, 0, 1, 0, 1, 0]
+    )
+    encoding = fit_encoding(table, "goal", np.arange(4), task="regression")
+    assert [column.fill for column in encoding.columns] == [2.0, "a"]  # c is constant there
+    encoding = fit_encoding(table, "goal", np.arange(6), task="regression", impute=False)
+    with pytest.raises(ValueError, match="line 6, column 'n': the cell is empty; train with"):
+        encoding.encode(table)
 
 
 @given(st.floats(-1e12, 1e12), st.floats(1e-30, 1e30), st.floats(-9, 9, width=32), st.booleans())
@@ -137,7 +155,7 @@ def test_empty_cells_are_filled_from_the_rows_to_train_on(write):
 def test_predicted_numbers_have_the_digits_of_their_dtype(mean, scale, z, single):
     """As far as the dtype tells apart, in units of the training rows' deviation; and no more."""
     output = np.array([[z]], np.float32 if single else np.float64)
-    encoding = tables.Encoding((), tables.Column("goal", mean, scale))
+    encoding = tables.Encoding((), tables.Number("goal", mean=mean, scale=scale))
     (value,) = encoding.decode(output)
     exact, resolution = mean + scale * z, np.finfo(output.dtype).eps * scale
     assert abs(value - exact) <= resolution / 2 + np.spacing(abs(exact))
@@ -147,7 +165,7 @@ def test_predicted_numbers_have_the_digits_of_their_dtype(mean, scale, z, single
 
 def test_a_network_that_does_not_fit_its_columns(write, tmp_path, capsys):
     path = write(rows(lambda u, v: f"{u}"))
-    encoding = tables.fit_encoding(tables.read_table(path), "goal", np.arange(80))
+    encoding = fit_encoding(tables.read_table(path), "goal", np.arange(80))
     model = tmp_path / "model.safetensors"
     for sizes, message in (((3, 1), "do not fit its network"), ((4, 2), "output has shape (n, 2)")):
         table_model.save(model, cr.Sequential(cr.Linear(*sizes), seed=0), encoding)
@@ -159,13 +177,13 @@ def test_a_network_that_does_not_fit_its_columns(write, tmp_path, capsys):
 
 def test_names_that_python_takes_for_numbers_are_categories(write):
     table = tables.read_table(write([["a", "b"], *([f"1_{i % 3}", f"{i}.5"] for i in range(20))]))
-    encoding = tables.fit_encoding(table, "b", np.arange(20))
+    encoding = fit_encoding(table, "b", np.arange(20))
     assert encoding.inputs == ["a=1_0", "a=1_1", "a=1_2"]
 
 
 def test_numbers_beyond_what_was_learned_from(write):
     table = tables.read_table(write([["a", "b"], *([f"{i}e-30", f"{i}"] for i in range(20))]))
-    encoding = tables.fit_encoding(table, "b", np.arange(20), task="regression")
+    encoding = fit_encoding(table, "b", np.arange(20), task="regression")
     far = tables.read_table(write([["a"], ["1e-30"], ["1e20"]]))
     with pytest.raises(ValueError, match="line 3, column 'a': 1e20 is too far"):
         encoding.encode(far)
@@ -174,37 +192,29 @@ def test_numbers_beyond_what_was_learned_from(write):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (
-            lambda t: t[5].__setitem__(0, ""),
-            "line 6, column 'u': the cell is empty; train with --impute",
-        ),
         (lambda t: t[5].__setitem__(3, ""), "line 6, column 'goal': the target is missing"),
         (
-            lambda t: t[7].__setitem__(0, "1e39"),
-            "line 8, column 'u': 1e39 is too large for float32",
+            lambda t: [row.__setitem__(3, f"2024-0{1 + i % 3}-01") for i, row in enumerate(t[1:])],
+            "the target 'goal' holds dates (such as '2024-01-01')",
         ),
-        (lambda t: t[7].__setitem__(0, "inf"), "line 8, column 'u': inf is too large for float32"),
         (
-            lambda t: [row.__setitem__(1, f"2024-0{1 + i % 3}-01") for i, row in enumerate(t[1:])],
-            "column 'colour' holds dates (such as '2024-01-01')",
+            lambda t: [row.__setitem__(3, "5.5") for row in t[1:]],
+            "the target 'goal' is 5.5 in all training rows",
         ),
         (lambda t: t[5].pop(), "line 6: expected 4 cells as in the header"),
         (lambda t: t[0].__setitem__(0, "v"), "each column needs a unique name"),
-        (
-            lambda t: [row.__setitem__(1, f"day {i}") for i, row in enumerate(t[1:])],
-            "leave it out: --drop colour",
-        ),
     ],
 )
 def test_what_is_refused(write, capsys, change, message):
     table = rows(lambda u, v: ("no", "yes")[u > 0])
     table[0][1] = "colour"
     change(table)
-    assert cli.main(["train", str(write(table)), "--target", "goal"]) == 2
+    arguments = ["train", str(write(table)), "--target", "goal", "--no-impute"]
+    assert cli.main(arguments) == 2
     assert message in capsys.readouterr().err
 
 
-GOOD = {
+OLD = {  # before columns had a kind
     "task": "classification",
     "columns": [
         {"name": "u", "mean": 0.5, "scale": 2.0, "categories": [], "fill": 0.0},
@@ -212,23 +222,42 @@ GOOD = {
     ],
     "target": {"name": "t", "mean": 0.0, "scale": 1.0, "categories": ["no", "yes"], "fill": None},
 }
+COLUMNS = (
+    tables.Number("u", False, 0.5, 2.0, 0.0, "%", ","),
+    tables.Category("c", True, ("a", "b"), "b"),
+    tables.Date("d", False, ("time", "year", "month"), "dmy", 1.0, 2.0, 3.0),
+)
+GOOD = json.loads(
+    json.dumps(tables.Encoding(COLUMNS, tables.Category("t", categories=("no", "yes"))).to_json())
+)
 PLACES = [
     (),
     *((key,) for key in GOOD),
-    *(("columns", i) for i in range(2)),
-    *(("columns", i, key) for i in range(2) for key in GOOD["target"]),
+    *(("columns", i) for i in range(len(COLUMNS))),
+    *(("columns", i, key) for i in range(len(COLUMNS)) for key in GOOD["columns"][i]),
     *(("target", key) for key in GOOD["target"]),
     ("columns", 1, "categories", 0),
+    ("columns", 2, "units", 0),
 ]
+FIELDS = [*GOOD, *(key for column in GOOD["columns"] for key in column), ""]
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3)
 VALUES = st.recursive(
-    SCALARS,
+    SCALARS | st.sampled_from(["number", "category", "date", "month", "mdy"]),
     lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from([*GOOD, *GOOD["target"], ""]), inner, max_size=4)
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=4)
     ),
     max_leaves=8,
 )
+
+
+def test_metadata_from_before_columns_had_a_kind():
+    encoding = tables.Encoding.from_json(deepcopy(OLD))
+    assert encoding.columns == (
+        tables.Number("u", mean=0.5, scale=2.0, fill=0.0),
+        tables.Category("c", categories=("a", "b")),
+    )
+    assert encoding.classes == ("no", "yes")
+    assert encoding.task == "classification"
 
 
 @given(st.sampled_from(PLACES), VALUES | st.just(...))
@@ -249,7 +278,11 @@ def test_metadata_is_checked(place, value):
     except ValueError:
         return
     assert tables.Encoding.from_json(json.loads(json.dumps(encoding.to_json()))) == encoding
-    cells = {column.name: [(*column.categories, "1")[0]] for column in encoding.columns}
+    of_kind = {"number": f"1{getattr(encoding.columns[0], 'unit', '')}", "date": "2000-01-02"}
+    cells = {
+        column.name: [of_kind.get(column.kind) or column.categories[0]]
+        for column in encoding.columns
+    }
     X = encoding.encode(tables.RawTable("a.csv", cells, [2]))
     assert X.shape == (1, len(encoding.inputs))
     assert np.isfinite(X).all()
@@ -258,10 +291,10 @@ def test_metadata_is_checked(place, value):
 
 def test_a_table_of_twenty_thousand_named_columns_is_saved(tmp_path):
     columns = tuple(
-        tables.Column(f"ENSG{i:011d}.{i % 20}", i / 7, 1 + i / 11, fill=i / 3)
+        tables.Number(f"ENSG{i:011d}.{i % 20}", mean=i / 7, scale=1 + i / 11, fill=i / 3)
         for i in range(20_000)
     )
-    encoding = tables.Encoding(columns, tables.Column("age", 1 / 3, 2 / 3))
+    encoding = tables.Encoding(columns, tables.Number("age", mean=1 / 3, scale=2 / 3))
     net, path = cr.Sequential(cr.Linear(20_000, 1), seed=0), tmp_path / "model.safetensors"
     table_model.check_saving(encoding)
     table_model.save(path, net, encoding)

@@ -128,8 +128,8 @@ def everything(make):
         results += [cr.explain(net, loss, x, y).path("W1").gradient]
         results += [cr.nudge(net, loss, x, y, "W1", (0, 0), 0.1).actual]
         results += [net.predict(x)]
-    results += [cr.metrics.accuracy(make(output), labels)]
-    results += [cr.metrics.confusion_matrix(make(output), labels)]
+    results += [cr.metrics.accuracy(labels, make(output))]
+    results += [cr.metrics.confusion_matrix(labels, make(output))]
     results += [cr.gradcheck(lambda x: (x**3).sum(), lambda x: make(3 * x**2), x).passed]
     return results
 

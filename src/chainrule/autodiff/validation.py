@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -38,11 +37,6 @@ def names_of(wrt: Wrt) -> tuple[str, ...]:
 def packed(wrt: Wrt, by_name: dict[str, Any]) -> Any:
     """Return the value that ``wrt`` names, or a tuple of them."""
     return by_name[wrt] if isinstance(wrt, str) else tuple(by_name[name] for name in wrt)
-
-
-def one_or_tuple(outputs: Sequence[FloatArray]) -> Any:
-    """Return the only output, or a tuple of them."""
-    return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
 
 def parameter_vector(net: Sequential, value: ArrayLike | None) -> FloatArray:

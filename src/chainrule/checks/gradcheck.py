@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.autodiff.machines import borrowed
 from chainrule.autodiff.plans import plain_plan
-from chainrule.autodiff.validation import one_or_tuple
 from chainrule.checks.differences import Float64, Slope, rounding_of, short_slope, sizes
 from chainrule.checks.gradient_report import (
     Claim,
@@ -24,6 +23,7 @@ from chainrule.checks.gradient_report import (
     rounding_of_claim,
 )
 from chainrule.losses import Loss
+from chainrule.models.passes import one_or_tuple
 from chainrule.models.sequential import Sequential
 from chainrule.utils import arrays
 from chainrule.utils.arguments import above_zero, integer, shortened

@@ -149,7 +149,11 @@ def build_network(options: argparse.Namespace, data: Data, backend: str = "numba
         layers += [cr.Linear(inputs, size), ACTIVATIONS[options.activation]()]
         inputs = size
     outputs = max(1, len(data.classes))
-    return cr.Sequential(*layers, cr.Linear(inputs, outputs), seed=options.seed, backend=backend)
+    layers.append(cr.Linear(inputs, outputs))
+    net = cr.Sequential(*layers, seed=options.seed, backend=backend)
+    # Training would leave these weights at random values, and another input would meet them later.
+    net.parameters()["0.weight"][~data.X[data.training].any(axis=0)] = 0
+    return net
 
 
 def make_optimizer(options: argparse.Namespace) -> cr.Optimizer:

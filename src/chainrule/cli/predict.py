@@ -42,19 +42,22 @@ def _run(options: argparse.Namespace) -> Report:
     if options.probabilities and encoding.task != CLASSIFICATION:
         raise ValueError("--probabilities is for classifiers; this model predicts numbers.")
     table = read_table(options.table)
-    output = net.predict(encoding.encode(table))
+    X = encoding.encode(table)
+    for note in table.notes:
+        print(printable(note), file=sys.stderr)
+    output = net.predict(X)
     for row in np.flatnonzero(~np.isfinite(output).all(axis=1))[:1]:
         raise ValueError(
             f"{table.path}, line {table.lines[row]}: the network's output is not finite."
         )
     predicted = encoding.decode(output)
-    report = {"target": encoding.target.name, "predictions": predicted}
+    report = {"target": encoding.target.name, "predictions": predicted, "notes": table.notes}
     header, rows = [encoding.target.name], [[value] for value in predicted]
     if options.probabilities:
         exponentials = np.exp(output - output.max(axis=1, keepdims=True), dtype=float)
         probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
         header, rows = encoding.outputs, probabilities.tolist()
-        report |= {"classes": list(encoding.target.categories), "probabilities": rows}
+        report |= {"classes": list(encoding.classes), "probabilities": rows}
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([header, *rows])
     if options.out is not None:

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 import chainrule as cr
-from chainrule.cli import table_model, tables
+from chainrule.cli import table_model
 from chainrule.cli.command import Report, add_command, check_writable, make_console
 from chainrule.cli.description import describe
 from chainrule.cli.network import (
@@ -26,8 +26,9 @@ from chainrule.cli.network import (
     build_network,
     fit_network,
     read_data,
-    split,
 )
+from chainrule.cli.table_data import add_table_options, check_no_table_options, read_table_data
+from chainrule.cli.tables import Encoding, Number
 from chainrule.engine.backends import BACKENDS
 from chainrule.losses import Loss
 from chainrule.training.callbacks import EarlyStopping
@@ -47,23 +48,14 @@ def add(commands: Any) -> None:
         "train",
         _run,
         "Train a network, and test it on a fifth of the data, which is not trained on.\n\n"
-        "The data is a table of numbers and categories, one column of which is to be\n"
+        "The data is a table of numbers, categories and dates, one column of which is to be\n"
         "predicted; without a table, handwritten digits, or the file given by --data.",
         "  chainrule train\n"
         "  chainrule train houses.csv --target price --out model.safetensors\n"
-        "  chainrule train flowers.csv --target species --drop id --impute --hidden 32",
+        "  chainrule train flowers.csv --target species --drop id --columns zip=category",
     )
     command.add_argument("table", type=Path, nargs="?", help="a .csv file with a header")
-    command.add_argument("--target", metavar="COLUMN", help="what to predict in it")
-    command.add_argument(
-        "--task",
-        choices=(tables.CLASSIFICATION, tables.REGRESSION),
-        help="(default: text and few whole numbers are classes)",
-    )
-    command.add_argument("--drop", action="append", metavar="COLUMN", help="leave it out")
-    command.add_argument(
-        "--impute", action="store_true", help="fill empty cells: median, or most frequent category"
-    )
+    add_table_options(command)
     add_data_and_network(
         command, hidden=(64, 32), activation="relu", epochs=EPOCHS, for_table=FOR_TABLE
     )
@@ -81,15 +73,15 @@ def _run(options: argparse.Namespace) -> Report:
     for name, value in defaults.items():
         if getattr(options, name) is None:
             setattr(options, name, value)
-    data = read_data(options) if options.table is None else _read_table(options)
-    if data.encoding is None and any((options.target, options.task, options.drop, options.impute)):
-        raise ValueError(
-            "--target, --task, --drop and --impute are for a table: "
-            "chainrule train FILE.csv --target COLUMN"
-        )
+    console = make_console()
+    about: Report = {}
+    if options.table is None:
+        check_no_table_options(options)
+        data = read_data(options)
+    else:
+        data, about = read_table_data(options, console)
     if options.out is not None:
         table_model.check_saving(data.encoding)
-    console = make_console()
     loss: Loss = cr.CrossEntropyLoss(label_smoothing=0.1 if data.encoding is None else 0.0)
     if not len(data.classes):
         loss = cr.MSELoss()
@@ -109,7 +101,7 @@ def _run(options: argparse.Namespace) -> Report:
         "validation_loss": min(history.validation_loss, default=None),
     }
     if data.encoding is not None:
-        report |= {"target": data.encoding.target.name, "task": data.encoding.task}
+        report |= {"target": data.encoding.target.name, "task": data.encoding.task} | about
     report |= _test(console, net, data)
     if history.seconds:
         # The median epoch, of two the faster one: the first also loads or compiles the engine.
@@ -160,7 +152,7 @@ def _fit_and_save(
     return history
 
 
-def _save(path: Path, net: cr.Sequential, encoding: tables.Encoding | None) -> None:
+def _save(path: Path, net: cr.Sequential, encoding: Encoding | None) -> None:
     """Save the model; in a temporary folder if the disk is full or the folder no longer exists."""
     try:
         table_model.save(path, net, encoding)
@@ -170,34 +162,15 @@ def _save(path: Path, net: cr.Sequential, encoding: tables.Encoding | None) -> N
         raise OSError(f"{error}; the trained model is in {elsewhere}") from None
 
 
-def _read_table(options: argparse.Namespace) -> Data:
-    if options.data is not None:
-        raise ValueError(f"--data is for a training without a table, but there is {options.table}.")
-    if options.target is None:
-        raise ValueError(f"--target must name the column of {options.table} to predict.")
-    table = tables.read_table(options.table)
-    test, validation, training = split(len(table.lines), options.seed)
-    encoding = tables.fit_encoding(
-        table,
-        options.target,
-        training,
-        task=options.task,
-        drop=options.drop or (),
-        impute=options.impute,
-    )
-    X, y = encoding.encode(table), encoding.encode_target(table)
-    return Data(X, y, np.array(encoding.target.categories), test, validation, training, encoding)
-
-
 def _test(console: Console, net: cr.Sequential, data: Data) -> Report:
     """Print the network's accuracy or error on the test rows, beside that of a constant."""
     output, y = net.predict(data.X[data.test]), data.y[data.test]
     if not len(data.classes):
         return _test_numbers(console, data, output, y)
-    accuracy = cr.metrics.accuracy(output, y)
+    accuracy = cr.metrics.accuracy(y, output)
     most = np.bincount(data.y[data.training]).argmax()
     always = float(np.mean(y == most))
-    _print_confusion(console, data.classes, cr.metrics.confusion_matrix(output, y))
+    _print_confusion(console, data.classes, cr.metrics.confusion_matrix(y, output))
     console.print(
         f"Test accuracy: {accuracy:.2%} of {plural(len(y), 'row')}.\n"
         f"Always {str(data.classes[most])!r}: {always:.2%}.",
@@ -207,10 +180,11 @@ def _test(console: Console, net: cr.Sequential, data: Data) -> Report:
 
 def _test_numbers(console: Console, data: Data, output: Any, y: NDArray[Any]) -> Report:
     assert data.encoding is not None
+    assert isinstance(data.encoding.target, Number)
     scale = data.encoding.target.scale
-    error = cr.metrics.mean_absolute_error(output, y) * scale
+    error = cr.metrics.mean_absolute_error(y, output) * scale
     always = float(np.abs(y).mean()) * scale  # standardized, the training rows' mean is 0
-    r2 = cr.metrics.r2_score(output, y) if len(y) > 1 and np.ptp(y) > 0 else None
+    r2 = cr.metrics.r2_score(y, output) if len(y) > 1 and np.ptp(y) > 0 else None
     shown = "" if r2 is None else f"R2 {r2:.3f}, "
     console.print(
         f"Test: {shown}mean absolute error {error:.4g}, of {plural(len(y), 'row')}.\n"

@@ -245,10 +245,12 @@ def _read_npz(path: PathOrName, *names: str) -> list[NDArray[Any]]:
         ) from None
 
 
-def read_rows(path: PathOrName) -> Iterator[tuple[int, list[str]]]:
+def read_rows(
+    path: PathOrName, separator: str = ",", encoding: str = "utf-8-sig"
+) -> Iterator[tuple[int, list[str]]]:
     """Yield the number of its line, counted from 1, and the cells of each row."""
-    with open(check_path(path), newline="", encoding="utf-8-sig") as file:
-        reader = csv.reader(file)
+    with open(check_path(path), newline="", encoding=encoding) as file:
+        reader = csv.reader(file, delimiter=separator, skipinitialspace=True)
         try:
             for cells in reader:
                 if cells:
@@ -256,7 +258,7 @@ def read_rows(path: PathOrName) -> Iterator[tuple[int, list[str]]]:
         except (csv.Error, UnicodeDecodeError) as error:
             raise ValueError(
                 f"{path}, after line {reader.line_num}: expected UTF-8 text in rows of cells "
-                f"separated by commas, but reading failed: {error}."
+                f"separated by {separator!r}, but reading failed: {error}."
             ) from None
 
 

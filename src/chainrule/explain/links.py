@@ -67,7 +67,7 @@ class Links:
             )
         self.x: Float64 = batch.astype(float, order="C")
         targets = loss.check_targets(y, [out.shape for out in outputs], np.dtype(float))
-        self.target = targets.y
+        self.targets, self.target = targets, targets.y
         _, d_output = loss(output, y)
         d_x = self.network.backward(d_output)
         gradients = {name: view.copy() for name, view in self.network.gradients().items()}

@@ -5,6 +5,7 @@ Reverse and forward mode multiply the same matrices in opposite orders.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
@@ -144,7 +145,7 @@ def order(chain: Links, name: str | None) -> Order:
     if not names:
         owner = "this network" if link is None else f"link {chain.links[link].symbol}"
         raise ValueError(f"order compares gradients by parameters: {owner} has none.")
-    forward, backward, carried, passes = _multiply_adds(chain, names)
+    forward, backward, carried, passes = multiply_adds(chain, names)
     entries = ParameterEntries(chain, names)
     methods = (
         from_the_loss(chain, entries, backward),
@@ -154,8 +155,8 @@ def order(chain: Links, name: str | None) -> Order:
     return Order(methods, entries.size, chain.rows, forward)
 
 
-def _multiply_adds(chain: Links, names: list[str]) -> tuple[int, int, int, int]:
-    """Return those of a forward pass, and of the three methods."""
+def multiply_adds(chain: Links, names: Sequence[str]) -> tuple[int, int, int, int]:
+    """Return those of a forward pass, and of the three methods, for the gradient by parameters."""
     steps = [step for link in chain.links for step in link.steps]
     output = steps[-1].y.shape[1]
     forward = sum(map(_of_layer, steps)) + output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, NamedTuple
 
@@ -85,14 +86,14 @@ class Buffer(NamedTuple):
     Attributes
     ----------
     shape : tuple of int
-    value : float
-        What all elements begin with.
+    value : float, or sequence of float
+        What all elements begin with, or each of them.
     is_count : bool
         Whether it counts: PyTorch has it as an integer.
     """
 
     shape: Shape
-    value: float = 0.0
+    value: float | Sequence[float] = 0.0
     is_count: bool = False
 
 

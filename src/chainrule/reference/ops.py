@@ -179,8 +179,9 @@ def _target_loss(function, given, weight, out, numbers):
 def _value_and_gradient(function, output, target, weight, width, numbers):
     """Return the loss, whose terms have ``width`` columns, and its gradient."""
     terms, gradient = np.empty((len(output), width), output.dtype), np.empty_like(output)
-    function.twin(output, target, weight, weight.sum(), terms, gradient, *numbers)
-    value = float(weighted_sum(terms, weight) * row_scale(weight.sum(), width))
+    total = np.abs(weight).sum()
+    function.twin(output, target, weight, total, terms, gradient, *numbers)
+    value = float(weighted_sum(terms, weight) * row_scale(total, width))
     return value, gradient
 
 

@@ -15,6 +15,7 @@ from chainrule.training.assembly import make_runner
 from chainrule.training.averaging import ExponentialMovingAverage
 from chainrule.training.callbacks import Callback
 from chainrule.training.checkpoint import Checkpoint
+from chainrule.training.class_weights import ClassWeight
 from chainrule.training.history import History
 from chainrule.training.logits import warn_of_probabilities
 from chainrule.training.loop import train
@@ -39,7 +40,9 @@ def fit(
     shuffle: bool | None = None,
     seed: int = 0,
     sample_weight: ArrayLike | None = None,
+    class_weight: ClassWeight | None = None,
     validation: Validation | None = None,
+    validation_split: float | None = None,
     metrics: Metrics = (),
     schedule: Schedule | ReduceLROnPlateau | None = None,
     clip_norm: float | None = None,
@@ -83,8 +86,9 @@ def fit(
         Passes over the data, at least 1.
     batch_size : int, optional
         Rows in a step, at least 1; 32 by default. If there are fewer rows, each step takes them
-        all, with a warning. The last batch of an epoch may be shorter. ``batch_size``, ``shuffle``,
-        ``sample_weight`` and ``checkpoint`` are not for an iterable.
+        all. The last batch of an epoch may be shorter. ``batch_size``, ``shuffle``,
+        ``sample_weight``, ``class_weight``, ``validation_split`` and ``checkpoint`` are not for an
+        iterable.
     shuffle : bool, optional
         Whether the rows are shuffled in each epoch; True by default.
     seed : int
@@ -92,18 +96,27 @@ def fit(
         optimizer: two calls of one epoch with the same optimizer equal one call of two, to the bit.
         A new optimizer, also the default one, starts from the beginning.
     sample_weight : array of shape (n,), optional
-        One weight a row, not negative, nor 0 for all; see :class:`Loss`.
+        One weight a row, not 0 for all; a negative one makes the row's loss larger, see
+        :class:`Loss`. Those of the validation are not negative.
+    class_weight : dict or "balanced", optional
+        A weight for each class, such as ``{1: 5.0}``, 1 for those that the dict leaves out, by
+        which the weights of its rows are multiplied; with ``"balanced"``, all classes have the same
+        total weight. For one output with class labels, or with 0 and 1 for
+        ``BCEWithLogitsLoss``. It does not apply to the validation.
     validation : (X, y) or (X, y, sample_weight), optional
         Data on which loss and accuracy are measured after each epoch, weighted by its
         ``sample_weight``. With several outputs, the accuracy is that of the only classification.
+    validation_split : float, optional
+        The fraction of the rows that are held out as validation data, more than 0 and less than 1.
+        They are chosen at random; the same ``seed`` chooses the same rows. The rows are copied.
     metrics : list of functions, or dict of names and functions
         Further metrics of the validation data, such as ``[cr.metrics.r2_score]``. Each function
-        takes the output and y (with several outputs, a list and a tuple) and returns a number; rows
-        are not weighted. The values are in ``history.metrics``; where the validation loss is not
-        finite, they and the accuracy are NaN.
+        takes y and the output (with several outputs, a tuple and a list), as scikit-learn's metrics
+        take y_true and y_pred, and returns a number; rows are not weighted. The values are in
+        ``history.metrics``; where the validation loss is not finite, they and the accuracy are NaN.
     schedule : Schedule or ReduceLROnPlateau, optional
         Sets the optimizer's learning rate before each step, also where a callback has set another
-        one; see ``cr.schedules``.
+        one; see ``cr.schedules``. A warning says where it falls to nothing long before the end.
     clip_norm : float, optional
         Upper limit of the gradient's norm over all parameters: a longer gradient is scaled to it
         (:func:`clip_grad_norm`).
@@ -180,6 +193,7 @@ def fit(
         epochs=epochs,
         seed=seed,
         validation=validation,
+        validation_split=validation_split,
         metrics=metrics,
         schedule=schedule,
         clip_norm=clip_norm,
@@ -191,7 +205,7 @@ def fit(
         resume=resume,
     )
     warn_of_probabilities(net, loss, stacklevel=3)  # of the caller, as below
-    runner = make_runner(
+    runner, options = make_runner(
         net,
         X,
         y,
@@ -199,6 +213,7 @@ def fit(
         batch_size=batch_size,
         shuffle=shuffle,
         sample_weight=sample_weight,
+        class_weight=class_weight,
         stacklevel=4,  # of the caller: interruption's wrapper lies between
     )
     history = train(runner, options, progress=progress, raises_on_ctrl_c=raises_on_ctrl_c)

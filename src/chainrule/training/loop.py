@@ -74,10 +74,11 @@ def _begin(runner: EpochRunner, options: Options, calls: Callbacks) -> NoSaver:
 
 def _describe(runner: EpochRunner, options: Options) -> dict[str, Any]:
     """Return the description that a checkpoint stores: it must be equal to resume the training."""
-    schedule, held_out = options.schedule, options.validation
+    schedule, held_out = runner.schedule, options.validation
     return {
         "loss": describe_object(options.loss),
         "optimizer": describe_optimizer(options.optimizer),
+        "frozen": list(runner.net.frozen),
         "batch_size": runner.batch,
         "schedule": None if schedule is None else describe_object(schedule),
         **options.extras.numbers,

@@ -44,7 +44,7 @@ def float_dtype(dtype: DTypeLike) -> np.dtype:
     return result
 
 
-def is_ready(value: Any, dtype: np.dtype) -> TypeGuard[NDArray[Any]]:
+def _is_ready(value: Any, dtype: np.dtype) -> TypeGuard[NDArray[Any]]:
     """Tell whether ``value`` is a small array that compiled code takes as it is, all finite.
 
     For loops that are run a million times: what this does not know, the others look at closely.
@@ -58,15 +58,18 @@ def is_ready(value: Any, dtype: np.dtype) -> TypeGuard[NDArray[Any]]:
     )
 
 
-def fits(value: Any, shape: tuple[int, ...], dtype: np.dtype) -> TypeGuard[NDArray[Any]]:
-    """Tell whether ``value`` is an array of this shape and dtype that compiled code can read."""
-    return (
-        type(value) is np.ndarray
-        and value.dtype is dtype
-        and value.shape == shape
-        and (flags := value.flags).c_contiguous
-        and flags.aligned
-    )
+def ready_array(value: Any, shape: tuple[int, ...], dtype: np.dtype) -> FloatArray | None:
+    """Return an array of this shape as compiled code reads it; None if it needs a closer look.
+
+    It may hold NaN and infinity. Small arrays of another dtype or layout are copied.
+    """
+    if type(value) is not np.ndarray or value.shape != shape:
+        return None
+    if value.dtype is dtype and (flags := value.flags).c_contiguous and flags.aligned:
+        return value
+    if value.size > FEW or value.dtype.kind not in REAL:
+        return None
+    return _narrowed(value, dtype)
 
 
 def finite_array(value: ArrayLike, name: str, dtype: np.dtype) -> NDArray[Any]:
@@ -79,7 +82,7 @@ def finite_array(value: ArrayLike, name: str, dtype: np.dtype) -> NDArray[Any]:
     ValueError
         If it holds NaN or infinity, also after conversion to ``dtype``, or is ragged.
     """
-    if is_ready(value, dtype):
+    if _is_ready(value, dtype):
         return value
     array = as_array(value, name)
     _check_real(array, name, dtype, value)
@@ -87,13 +90,12 @@ def finite_array(value: ArrayLike, name: str, dtype: np.dtype) -> NDArray[Any]:
 
 
 def real_array(value: ArrayLike, name: str, dtype: np.dtype) -> FloatArray:
-    """Return ``value`` as an array of ``dtype`` with finite elements, as compiled code takes it.
+    """Return ``value`` as a read-only array of ``dtype`` with finite elements.
 
-    It is a view, so that the caller may change the shape of its own array. Errors are those of
-    :func:`finite_array`.
+    Errors are those of :func:`finite_array`.
     """
-    if is_ready(value, dtype):
-        return value.view()
+    if _is_ready(value, dtype):
+        return _read_only_view(value)
     return _in_one_form(finite_array(value, name, dtype), dtype)
 
 
@@ -174,7 +176,7 @@ def target_array(
 def weight_array(
     value: ArrayLike | None, rows: int, dtype: np.dtype, name: str = "sample_weight"
 ) -> FloatArray | None:
-    """Return a copy of the samples' weights: of shape ``(rows,)``, not negative; None for None."""
+    """Return a copy of the samples' weights, of shape ``(rows,)``; None for None."""
     if value is None:
         return None
     array = real_array(np.array(as_array(value, name)), name, dtype)
@@ -182,9 +184,6 @@ def weight_array(
         raise ValueError(
             f"{name} must have shape ({rows},), one weight a row, but its shape is {array.shape}."
         )
-    if (array < 0).any():
-        row = int(np.argmax(array < 0))
-        raise ValueError(f"{name} must not be negative, but {name}[{row}] is {array[row]}.")
     return array
 
 
@@ -250,7 +249,7 @@ def _check_real(array: NDArray[Any], name: str, dtype: np.dtype, value: Any) -> 
 
 def _narrowed(array: NDArray[Any], dtype: np.dtype) -> FloatArray:
     with np.errstate(over="ignore"):
-        return array.astype(dtype)
+        return array.astype(dtype, order="C")
 
 
 def _in_one_form(array: NDArray[Any], dtype: np.dtype) -> NDArray[Any]:

@@ -1,0 +1,231 @@
+"""Which kind of column a table's cells are, and the encoding fitted to its training rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.cli.tables.cells import (
+    MISSING_NAME,
+    Numbers,
+    is_missing,
+    is_nearly_all,
+    key_of,
+    read_numbers,
+    sort_names,
+)
+from chainrule.cli.tables.columns import (
+    PERIODS,
+    Category,
+    Column,
+    Date,
+    Number,
+    moments,
+    place_in_period,
+)
+from chainrule.cli.tables.dates import are_dates, iso, order_of, read_dates
+from chainrule.cli.tables.overrides import Override
+from chainrule.cli.tables.reading import RawTable
+from chainrule.utils.wording import plural
+
+Rows = NDArray[np.int64]
+
+MOST_CATEGORIES = 100  # of an input column
+MOST_SHOWN = 5
+ROW_NAMES = frozenset(("rownames", "row.names", "row_names"))  # or pandas' Unnamed: 0
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a column was read; ``column`` is None if it was left out."""
+
+    name: str
+    read_as: str
+    note: str
+    column: Column | None = None
+
+
+def left_out(name: str, why: str) -> Reading:
+    """Return the reading of a column that is no input."""
+    return Reading(name, "left out", why)
+
+
+def kind_of(table: RawTable, name: str) -> str:
+    """Return the kind that nearly all cells of a column are of."""
+    cells = table.column(name)
+    numbers = read_numbers(cells, table.decimal or ".")
+    found = int(np.count_nonzero(~np.isnan(numbers.values)))
+    if is_nearly_all(len(numbers.odd), found + len(numbers.odd)):
+        return Number.kind
+    return Date.kind if are_dates(cells) else Category.kind
+
+
+def fit_column(
+    table: RawTable, name: str, rows: Rows, impute: bool, override: Override | None = None
+) -> Reading:
+    """Return how a column is read: its kind by all cells, what it learns by those of ``rows``."""
+    cells = table.column(name)
+    if override is None:
+        if name.lower() in ROW_NAMES or name.startswith("Unnamed: 0"):
+            return left_out(name, "its name says that it holds row numbers")
+        if all(map(is_missing, cells)):
+            return left_out(name, "it is empty")
+    kind = override.kind if override else kind_of(table, name)
+    if kind == Number.kind:
+        return _fit_number(table, name, rows, impute, override is not None)
+    if kind == Date.kind:
+        return _fit_date(table, name, rows, impute, override)
+    return _fit_category(table, name, rows, impute, override is not None)
+
+
+def _fit_number(table: RawTable, name: str, rows: Rows, impute: bool, forced: bool) -> Reading:
+    cells = read_numbers(table.column(name), table.decimal or ".")
+    seen = _seen(cells.values, rows)
+    if not seen.size:
+        return left_out(name, "no training row has a number in it")
+    if np.ptp(seen) == 0:
+        return left_out(name, f"it is {seen[0]:.6g} in all training rows")
+    fill = float(np.median(seen)) if impute else None
+    column = Number(name, forced, *moments(seen), fill, cells.unit, cells.decimal)
+    notes = [f"in {cells.unit}"] if cells.unit else []
+    notes += ["with thousands separators"] if cells.grouped else []
+    shown = None if fill is None else f"the median {fill:.6g}"
+    return Reading(
+        name,
+        Number.kind,
+        _notes(notes, table, name, cells.values, cells.odd, shown),
+        column,
+    )
+
+
+def _fit_date(
+    table: RawTable, name: str, rows: Rows, impute: bool, override: Override | None
+) -> Reading:
+    order = (override and override.order) or order_of(
+        cell for cell in table.column(name) if not is_missing(cell)
+    )
+    if order is None:
+        return left_out(
+            name,
+            "dates whose order of day and month is not clear: --columns "
+            f"{name}=date:mdy or {name}=date:dmy",
+        )
+    cells = read_dates(table.column(name), order)
+    seen = _seen(cells.values, rows)
+    if not seen.size:
+        return left_out(name, "no training row has a date in it")
+    asked = override.units if override else ("time",)
+    varying = np.ptp(seen) > 0
+    units = tuple(
+        unit
+        for unit in asked
+        if varying and (unit not in PERIODS or np.ptp(place_in_period(seen, unit)) > 0)
+    )
+    if not units:
+        return left_out(name, f"it is {iso(seen[0])} in all training rows, or its parts are")
+    fill = float(np.median(seen)) if impute else None
+    column = Date(name, override is not None, units, order, *moments(seen), fill)
+    notes = [f"{column.show(seen.min())} to {column.show(seen.max())}"]
+    if units != ("time",):
+        notes.append(f"by {', '.join(units)}")
+    shown = None if fill is None else f"the median {column.show(fill)}"
+    return Reading(
+        name, Date.kind, _notes(notes, table, name, cells.values, cells.odd, shown), column
+    )
+
+
+def _fit_category(table: RawTable, name: str, rows: Rows, impute: bool, forced: bool) -> Reading:
+    cells = table.column(name)
+    categories = category_names(cells, forced)
+    if not forced and (len(categories) > MOST_CATEGORIES or len(categories) > len(cells) / 2):
+        return left_out(
+            name,
+            f"text of {len(categories):,} different values in {plural(len(cells), 'row')} "
+            f"(such as {categories[-1]!r}); --columns {name}=category keeps it",
+        )
+    seen: Counter[str] = Counter()
+    for cell, count in Counter(cells[row] for row in rows).items():
+        seen[MISSING_NAME if is_missing(cell, forced) else key_of(cell)] += count
+    if not impute:
+        del seen[MISSING_NAME]
+    if len(seen) < 2:
+        return left_out(name, f"it is {', '.join(map(repr, seen))} in all training rows")
+    fill = None
+    missing = sum(is_missing(cell, forced) for cell in cells)
+    if impute:
+        most = seen.most_common(1)[0][0]
+        spelled = {key_of(category): category for category in categories}
+        fill = MISSING_NAME if MISSING_NAME in seen else spelled[most]
+        if fill == MISSING_NAME and fill not in categories:
+            categories = (*categories, fill)
+    shown = ", ".join(categories[:MOST_SHOWN])
+    notes = [shown + (", ..." if len(categories) > MOST_SHOWN else "")]
+    if missing and fill:
+        notes.append(f"{plural(missing, 'missing cell')}: {fill!r}")
+    column = Category(name, forced, categories, fill)
+    return Reading(name, f"category of {len(categories)}", "; ".join(notes), column)
+
+
+def category_names(cells: Sequence[str], verbatim: bool) -> tuple[str, ...]:
+    """Return the categories of cells in order; of the spellings of a number, the most frequent."""
+    spellings = Counter(cell for cell in cells if not is_missing(cell, verbatim))
+    names: dict[str, str] = {}
+    for cell, _ in spellings.most_common():
+        names.setdefault(key_of(cell), cell)
+    return sort_names(names.values())
+
+
+def _seen(values: Numbers, rows: Rows) -> Numbers:
+    seen = values[rows]
+    return seen[~np.isnan(seen)]
+
+
+def _notes(
+    notes: list[str], table: RawTable, name: str, values: Numbers, odd: list[int], shown: str | None
+) -> str:
+    """Return notes, with those of the cells that hold no value, which ``shown`` replaces."""
+    missing = int(np.isnan(values).sum()) - len(odd)
+    if missing and shown:
+        notes.append(f"{plural(missing, 'missing cell')}: {shown}")
+    if odd and shown:
+        places = table.places(name, odd)
+        notes.append(f"{plural(len(odd), 'odd cell')} ({places}): {shown}")
+    return "; ".join(notes)
+
+
+def choose_columns(
+    table: RawTable,
+    target: Number | Category,
+    rows: Rows,
+    *,
+    drop: Sequence[str] = (),
+    impute: bool = True,
+    overrides: Mapping[str, Override] | None = None,
+) -> list[Reading]:
+    """Return how each column beside the target is read.
+
+    Raises
+    ------
+    ValueError
+        If none is left as an input.
+    """
+    overrides = overrides or {}
+    for name in drop:
+        table.column(name)
+    names = [name for name in table.columns if name != target.name]
+    readings = [
+        left_out(name, "--drop")
+        if name in drop
+        else fit_column(table, name, rows, impute, overrides.get(name))
+        for name in names
+    ]
+    if not names:
+        raise ValueError(f"{table.path} has no column beside the target {target.name!r}.")
+    if not any(reading.column for reading in readings):
+        why = "".join(f"\n  {reading.name}: {reading.note}" for reading in readings)
+        raise ValueError(f"{table.path} has no column left beside the target {target.name!r}.{why}")
+    return readings

@@ -1,0 +1,96 @@
+"""The names of a table's columns, from its first row or without one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from chainrule.cli.tables.cells import is_missing, parse_number
+
+Line = tuple[int, list[str]]  # the line of a file, and its cells
+
+
+def skip_preamble(lines: Sequence[Line]) -> int:
+    """Return how many lines come before the table: all of at most half as many cells as most have.
+
+    >>> skip_preamble([(1, ["Source: a"]), (2, ["a", "b"]), (3, ["1", "2"])])
+    1
+    """
+    if not lines:
+        return 0
+    ((most, _),) = Counter(len(cells) for _, cells in lines).most_common(1)
+    first = next(i for i, (_, cells) in enumerate(lines) if len(cells) == most)
+    return first if all(2 * len(cells) <= most for _, cells in lines[:first]) else 0
+
+
+def split_header(path: str, lines: list[Line], notes: list[str]) -> tuple[list[str], list[Line]]:
+    """Return the columns' names and the rows; ValueError if a name occurs twice, or a row differs.
+
+    A name is empty if the column has none.
+    """
+    if skipped := skip_preamble(lines):
+        lines = lines[skipped:]
+        notes.append(f"The table begins at line {lines[0][0]}; what comes before is left out.")
+    (line, names), *rows = lines
+    if _is_row(names, rows):
+        rows = lines
+        names = [f"column {i + 1}" for i in range(len(names))]
+        notes.append(
+            f"The first line holds numbers, not names: the columns are called {names[0]!r} to "
+            f"{names[-1]!r}."
+        )
+    twice = [name for name, count in Counter(names).items() if count > 1 and name]
+    if twice:
+        raise ValueError(
+            f"{path}, line {line}: each column needs a unique name, but {twice[0]!r} occurs twice."
+        )
+    if rows and lengths(cells for _, cells in rows) == {len(names) + 1}:
+        # R's write.table gives the row names no cell in the header; others end rows by a separator.
+        ends = any(cells[-1] for _, cells in rows)
+        names = ["", *names] if ends else [*names, ""]
+    for line, cells in rows:
+        if len(cells) != len(names):
+            raise ValueError(
+                f"{path}, line {line}: expected {len(names)} cells as in the header, "
+                f"but there are {len(cells)}."
+            )
+    return names, rows
+
+
+def lengths(rows: Iterable[Sequence[str]]) -> set[int]:
+    """Return the different lengths of rows."""
+    return set(map(len, rows))
+
+
+def _is_row(first: Sequence[str], rows: Sequence[Line]) -> bool:
+    """Tell whether a first row is one of numbers, as the second; names may be 0, 1, 2 or years.
+
+    The first cell of names alone is empty, above row numbers.
+    """
+    both = [*first, *rows[0][1]] if rows else first
+    if not first[0] or not all(is_missing(cell) or parse_number(cell) for cell in both):
+        return False
+    values = [number.value for number in map(parse_number, first) if number]
+    if not values:
+        return False
+    consecutive = [values[0] + i for i in range(len(values))]
+    return len(values) < 2 or values != consecutive
+
+
+def name_columns(
+    names: Sequence[str], columns: Sequence[list[str]], notes: list[str]
+) -> dict[str, list[str]]:
+    """Return the columns by name; of those without one, the first is taken for row numbers."""
+    named: dict[str, list[str]] = {}
+    for position, (name, cells) in enumerate(zip(names, columns, strict=True)):
+        if name:
+            named[name] = cells
+        elif position == 0 and len(names) > 1:
+            notes.append(
+                f"The first column has no name: it is taken for row numbers (such as {cells[0]!r}) "
+                "and left out."
+            )
+        elif any(cells):
+            named[f"column {position + 1}"] = cells
+            notes.append(f"Column {position + 1} has no name: it is called {list(named)[-1]!r}.")
+    return named
