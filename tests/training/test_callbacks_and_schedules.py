@@ -339,6 +339,13 @@ def test_bad_metrics(call, error, message):
         call()
 
 
+def test_find_lr_needs_less_than_an_epoch():
+    rows = np.arange(8000) % len(X)
+    found = cr.find_lr(network(), X[rows], Y[rows], loss=cr.CrossEntropyLoss(), batch_size=1)
+    assert len(found.rates) <= 100
+    assert found.rates[-1] <= 1.0
+
+
 @pytest.mark.parametrize("last", [1.0, 1e30])
 def test_find_lr_leaves_network_and_optimizer_alone(last):
     net, optimizer = network(), cr.SGD(lr=0.5)

@@ -8,9 +8,11 @@ import textwrap
 
 import numpy as np
 import pytest
+import rich
 
 import chainrule as cr
 from chainrule.training.notebook_bar import NotebookBar
+from chainrule.training.terminal_bar import TerminalBar
 
 pytestmark = pytest.mark.once
 
@@ -51,6 +53,7 @@ def use(monkeypatch):
     """Let standard output be a terminal of this test."""
     monkeypatch.setattr("chainrule.training.progress.SECONDS", 0.0)
     monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(rich, "_console", None)  # it notes whether the output is a terminal
 
     def replace(output):
         monkeypatch.setattr(sys, "stdout", output)
@@ -65,9 +68,9 @@ def last_drawn(output):
     return text.rstrip().split("\r")[-1]
 
 
-def test_the_bar_is_seen_on_80_columns(use, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "80")
+def test_the_bar_is_seen_on_80_columns(use):
     output = use(Output())
+    rich.get_console().width = 80
     net = cr.Sequential(cr.Linear(4, 2), seed=0)
     labels = (Y > 0).astype(int)
     held_out = {"validation": (X, labels)}
@@ -75,11 +78,28 @@ def test_the_bar_is_seen_on_80_columns(use, monkeypatch):
     line = last_drawn(output)
     loss, of_validation = history.loss[-1], history.validation_loss[-1]
     accuracy = f"accuracy {history.validation_accuracy[-1]:.1%}"
-    assert f"loss {loss:.4g}, validation {of_validation:.4g}, {accuracy} 0:00:00" in line
+    assert f"loss {loss:.3g}, validation {of_validation:.3g}, {accuracy} 0:00:00" in line
     assert line.startswith("epoch 200/200 ")
     assert line.count("━") >= 10
     assert len(line) <= 80
     assert "compiling" not in output.getvalue()  # compiling is over, and had a line of its own
+
+
+@pytest.mark.parametrize("columns", [40, 50, 60, 80, 81, 82, 83, 120])
+def test_what_has_no_room_is_left_out(columns, use):
+    output = use(Output())
+    rich.get_console().width = columns
+    bar = TerminalBar(10_000)
+    text = "loss 0.000123, validation 0.000123, accuracy 100.0%"
+    bar.set(1234, 10, 10, text)
+    bar.start()
+    bar.stop()
+    line = last_drawn(output)
+    cells, shown = re.fullmatch(r"epoch 1234/10000 (━+) (.*?) ?0:00:00", line).groups()
+    assert len(cells) == min(40, max(5, columns - len(f"epoch 1234/10000  {shown} 0:00:00")))
+    assert shown in (text, text[:34], text[:13], "")
+    assert (shown == text) == (columns >= 82)
+    assert len(line) <= columns
 
 
 def test_a_finished_training_that_is_resumed_shows_a_full_bar(use, tmp_path):

@@ -86,7 +86,7 @@ class _Exponential(Schedule):
 
     def rates(self, steps: NDArray[np.float64]) -> NDArray[np.float64]:
         rates: NDArray[np.float64] = self.first * (self.last / self.first) ** (
-            steps / max(self.steps - 1, 1)
+            np.minimum(steps / max(self.steps - 1, 1), 1.0)  # later steps are not made
         )
         return rates
 

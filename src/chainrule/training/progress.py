@@ -79,7 +79,7 @@ class TrainingProgress:
         if self._bar is None:
             return
         self._epoch, self._completed = epoch, epoch * (self.an_epoch or 0) + done
-        self._loss = f"loss {loss:.4g}"
+        self._loss = f"loss {loss:.3g}"
         self._set()
         if perf_counter() >= self._next_drawing:
             self._draw(self._bar.refresh)
@@ -87,7 +87,7 @@ class TrainingProgress:
 
     def validated(self, loss: float, accuracy: float | None) -> None:
         """Show the validation loss and accuracy from now on."""
-        self._validation = f", validation {loss:.4g}"
+        self._validation = f", validation {loss:.3g}"
         if accuracy is not None:
             self._validation += f", accuracy {accuracy:.1%}"
         self._set()

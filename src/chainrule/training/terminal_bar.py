@@ -6,14 +6,18 @@ from contextlib import suppress
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+FEWEST_CELLS, MOST_CELLS = 5, 40  # of the bar
+LONGEST_TIME = "-:--:--"
+
 
 class TerminalBar:
-    """A bar with the epoch, the losses and the time remaining, which fits into 80 columns."""
+    """A bar with the epoch, the losses and the time remaining, in one line."""
 
     def __init__(self, epochs: int) -> None:
+        self._epochs, self._cells = epochs, BarColumn()
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
-            BarColumn(),
+            self._cells,
             TextColumn("{task.fields[text]}"),
             TimeRemainingColumn(),
             auto_refresh=False,
@@ -22,7 +26,11 @@ class TerminalBar:
         self._task = self._bar.add_task("", total=None, epoch=1, epochs=epochs, text="")
 
     def set(self, epoch: int, completed: int, total: int | None, text: str) -> None:
-        """Set what the next drawing shows."""
+        """Set what the next drawing shows; the last parts of the text only if there is room."""
+        room = self._bar.console.width - len(f"epoch {epoch}/{self._epochs}   {LONGEST_TIME}")
+        while text and len(text) > room - FEWEST_CELLS:
+            text = text.rpartition(", ")[0]
+        self._cells.bar_width = max(FEWEST_CELLS, min(MOST_CELLS, room - len(text)))
         self._bar.update(self._task, total=total, completed=completed, epoch=epoch, text=text)
 
     def start(self) -> None:
