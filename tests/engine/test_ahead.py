@@ -7,6 +7,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.engine.ahead import calls_ahead
+from chainrule.engine.update import UpdateOptions
 from chainrule.losses import OutputLoss
 from chainrule.operations.operation import all_operations
 from chainrule.operations.update import UpdateOperation
@@ -33,7 +34,8 @@ LAYERS = [
     cr.Residual(cr.Linear(4, 4)),
     cr.Parallel(cr.Tanh(), cr.Linear(4, 2), combine="concatenate"),
     cr.Parallel(cr.Tanh(), cr.Linear(4, 4), combine="product"),
-    *made_without_arguments(cr.layers),
+    cr.Standardize(4),
+    *(layer for layer in made_without_arguments(cr.layers) if layer != cr.Standardize()),
 ]
 LOSSES = made_without_arguments(cr.losses, OutputLoss)
 OPTIMIZERS = [
@@ -80,6 +82,13 @@ def test_a_layer_needs_nothing_else(everything, layer):
     net = cr.Sequential(cr.Linear(4, 4), layer, seed=0)
     made = net.make_plan((4,), 4, training=True), net.make_plan((4,), 4, retain=True)
     assert all(functions(plan.program) <= everything for plan in made)
+
+
+def test_everything_has_frozen_parameters_and_factors_of_the_rate(everything):
+    net = cr.Sequential(cr.Linear(3, 5), cr.Linear(5, 2), seed=0)
+    net.freeze("0.weight")
+    state = cr.Adam(lr_factors={"1.*": 0.5}).state(net, UpdateOptions(clip_norm=1.0))
+    assert functions(state.program.program) <= everything
 
 
 def test_everything_is_more(of_mlp, everything):

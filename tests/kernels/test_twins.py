@@ -187,6 +187,7 @@ def arguments(function, rows, columns, dtype, rng):
         "key0": 3,
         "key1": 0xFFFFFFFF,
         "decay": 0.9,
+        "factor": 0.5,
         "first": 1 if "gather" in function.__module__ else 0,
         "stride": 2 * columns + 3,
     }
@@ -216,6 +217,8 @@ def arguments(function, rows, columns, dtype, rng):
     if name in ("add_up_weights", "sum_of_weights"):
         del numbers["total"]
         shapes |= {"weights": (rows + 3,), "total": (1,)}
+    if name == "scale_lr":
+        shapes["scaled"] = (1,)
     if name == "normalize_weights":
         shapes |= {"weights": (rows,), "out": (rows,)}
     if name in ("glu", "glu_backward"):

@@ -266,6 +266,8 @@ def test_wrong_factors_of_the_learning_rate():
         cr.Adam(lr_factors={"*": -1})
     with pytest.raises(TypeError, match="must be a dict of name patterns and factors"):
         cr.Adam(lr_factors=0.1)
+    with pytest.raises(TypeError, match=r"Adam's lr must be one number, not .*: lr_factors="):
+        cr.Adam(lr={"0.*": 0.1})
     optimizer = cr.Adam(lr_factors={"9.*": 0.1})
     with pytest.raises(ValueError, match=r"lr_factors has a pattern '9\.\*' that matches no"):
         optimizer.step(network())

@@ -84,7 +84,7 @@ class Rates(cr.schedules.Schedule):
 def metric_that_fails():
     figures = iter([1.0, 2.0])
 
-    def metric(output, y):
+    def metric(y, output):
         figure = next(figures, None)
         if figure is None:
             raise LookupError("no figure")

@@ -210,7 +210,7 @@ PAIR = X[:4], Y[:4]
         ([(*PAIR, None, 1)], {}, TypeError, "Batch 1 of epoch 1: .* a tuple of 4"),
         ([(X[0], Y[0])], {}, ValueError, "Batch 1 of epoch 1: x must have shape"),
         ([(X[:4], Y[:3])], {}, ValueError, r"Batch 1 of epoch 1: y must have shape \(4,\)"),
-        ([(*PAIR, [-1.0] * 4)], {}, ValueError, "Batch 1 of epoch 1: sample_weight must not"),
+        ([(*PAIR, [np.nan] * 4)], {}, ValueError, "Batch 1 of epoch 1: sample_weight must be"),
         (generate(), {}, ValueError, "epochs is 3, but a generator can be iterated over once"),
         ([PAIR], {"batch_size": 4}, ValueError, "batch_size is for arrays X and y"),
         ([PAIR], {"shuffle": True}, ValueError, "shuffle is for arrays"),

@@ -167,9 +167,9 @@ def test_backward_does_not_follow_a_step():
         ((np.ones((3, 2)), np.zeros((4, 1))), ValueError, "y must have the shape"),
         ((np.full((3, 2), np.nan), np.zeros((3, 1))), ValueError, "x must be finite"),
         (
-            (np.ones((3, 2)), np.zeros((3, 1)), [1, -1, 1]),
+            (np.ones((3, 2)), np.zeros((3, 1)), [1, np.nan, 1]),
             ValueError,
-            "^sample_weight must not be neg",
+            "^sample_weight must be finite",
         ),
     ],
 )

@@ -128,7 +128,10 @@ def _plan_of_loss(loss: LossOperation, dtype: np.dtype, *, several: bool) -> Pla
 
 
 def _calls_of_update(rule: UpdateOperation, dtype: np.dtype, everything: bool) -> Iterator[Call]:
-    """Yield a rule's calls, without and with optional state, clipping and averaging."""
+    """Yield a rule's calls, without and with optional state.
+
+    With everything, there are clipping, averaging, frozen parameters and factors of the rate, too.
+    """
     names = set(rule.update.names) - _OF_UPDATES - set(rule.state)
     options = UpdateOptions(1.0, 1.0, 0.5) if everything else UpdateOptions()
     optional = list(rule.optional.values())
@@ -136,5 +139,7 @@ def _calls_of_update(rule: UpdateOperation, dtype: np.dtype, everything: bool) -
         numbers: dict[str, Any] = {name: rule.sample.get(name, 1.0) for name in names}
         for name, value in zip(optional, chosen, strict=True):
             numbers[name] = type(numbers[name])(value)
-        runs = [Run(0, 1, 0.0)]
-        yield from UpdateProgram(1, dtype, options, rule.name, numbers, runs).program
+        runs, frozen = [Run(0, 1, 0.0)], []
+        if everything:
+            runs, frozen = [*runs, Run(1, 2, 0.0, lr_factor=0.5)], [(2, 3)]
+        yield from UpdateProgram(3, dtype, options, rule.name, numbers, runs, frozen).program

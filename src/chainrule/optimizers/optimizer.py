@@ -42,6 +42,15 @@ def weight_decay_number(value: Any, name: str, dtype: np.dtype | None = None) ->
     return check_patterns(value, at_least_zero, name, dtype)
 
 
+def _lr(value: Any, name: str, dtype: np.dtype | None) -> float:
+    if isinstance(value, Mapping):
+        raise TypeError(
+            f"{name} must be one number, not {shortened(value)}: lr_factors={{'0.*': 0.1}} has "
+            "factors of it for some parameters."
+        )
+    return at_least_zero(value, name, dtype)
+
+
 def _lr_factors(value: Any, name: str, dtype: np.dtype | None) -> LRFactors | None:
     if value is None:
         return None
@@ -107,7 +116,7 @@ class Optimizer(Numbers, ABC):
 
     operation: ClassVar[str]  # a file's name in chainrule.operations
     number_checks: ClassVar[dict[str, Check]] = {
-        "lr": at_least_zero,
+        "lr": _lr,
         "weight_decay": weight_decay_number,
         "lr_factors": _lr_factors,
     }

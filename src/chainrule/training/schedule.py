@@ -164,7 +164,10 @@ def warn_of_no_rate(schedule: Schedule, steps: int, *, stacklevel: int) -> None:
     """Warn if the rate falls to nothing long before the last of so many steps."""
     some = np.unique(np.linspace(0, steps - 1, 1000).astype(int))
     some = np.union1d(np.arange(min(steps, 100)), some)
-    rates = schedule(some)
+    try:
+        rates = schedule(some)
+    except Exception:  # it is raised at its step, if the training comes to it
+        return
     above = some[rates >= NOTHING * rates.max()]
     without = steps - 1 - above[-1]
     if rates.max() > 0 and without > max(LAST * steps, 1):  # a cycle's last rate is always low
