@@ -85,7 +85,7 @@ def plot(lengths):
 
 def main():
     started = perf_counter()
-    net, lengths = train()
+    _, lengths = train()
     seconds = perf_counter() - started
     first, last = np.mean(lengths[:EPISODES]), np.mean(lengths[-5 * EPISODES :])
     print(f"{first:.0f} steps at first, {last:.0f} at the end, {seconds:.1f} s")
