@@ -3,8 +3,10 @@
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from benchmarks import step_profile
+from benchmarks.peers.many_networks import KINDS, WORKLOAD
 from benchmarks.peers.numpy_baseline import NumPy
 from benchmarks.peers.xsmm import load_libxsmm
 from benchmarks.step_profile import NETWORKS, Profile
@@ -29,6 +31,33 @@ def test_chainrule_does_what_numpy_does(name):
         for implementation in implementations
     }
     assert_same(workload, results)
+
+
+def losses_of_many_networks(kind):
+    return KINDS[kind](replace(WORKLOAD, epochs=2, steps=3), networks=4, threads=3).train()
+
+
+def test_many_networks_have_the_same_bits_in_threads_and_in_a_loop():
+    losses = losses_of_many_networks("chainrule")
+    assert losses.shape == (2, 4)
+    assert np.array_equal(losses, losses_of_many_networks("chainrule, a loop"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "package"),
+    [
+        pytest.param(kind, package, id=package)
+        for kind, package in [
+            ("JAX vmap", "jax"),
+            ("PyTorch vmap", "torch"),
+            ("PyTorch, a loop", "torch"),
+        ]
+    ],
+)
+def test_many_networks_in_jax_and_torch_are_the_same(kind, package):
+    pytest.importorskip(package)
+    names = "chainrule", kind
+    assert_same(WORKLOAD, {name: losses_of_many_networks(name) for name in names})
 
 
 def test_another_computation_is_refused():

@@ -40,6 +40,7 @@ def test_the_chain_rule(run_guide, tmp_path):
         ("from-pytorch.md", "numpy"),
         ("graphs.md", "numpy"),
         ("inside-pytorch.md", "torch"),
+        ("many-networks.md", "numpy"),
         ("onnx.md", "onnx"),
         ("ops.md", "numpy"),
         ("own-layers.md", "numpy"),
