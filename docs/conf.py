@@ -18,6 +18,7 @@ extensions = [
     "numpydoc",
     "public_names",
     "repository_links",
+    "small_page",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx_gallery.gen_gallery",
@@ -49,7 +50,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "gallery",
     "filename_pattern": r"\.py$",
     "within_subsection_order": ExplicitOrder(
-        ["from_numpy.py", "scipy_fit.py", "heat_equation.py", "*"]
+        ["from_numpy.py", "scipy_fit.py", "heat_equation.py", "policy_gradient.py", "*"]
     ),
     "abort_on_example_error": True,
     "download_all_examples": False,

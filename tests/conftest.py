@@ -11,6 +11,7 @@ from chainrule.engine import backends, interpreter, machine
 from chainrule.engine.thread_count import Choice, ThreadCount
 from chainrule.kernels.jit import JIT_DISABLED
 from chainrule.plan import plan
+from chainrule.utils import interruption
 
 # Tests take no figure of time: on a machine that others use, anything may take long.
 hypothesis.settings.register_profile("without_deadline", deadline=None)
@@ -22,6 +23,14 @@ def pytest_configure():
     # tells so those that it starts. Tests press it, and would wait for ever.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def each_ctrl_c_by_itself():
+    """Let tests press Ctrl-C soon after another one: a training would take it for the second."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(interruption, "SECOND_WITHIN", 0.0)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

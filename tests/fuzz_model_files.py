@@ -65,7 +65,7 @@ def network(dtype="float32"):
     return cr.Sequential(*layers, seed=0, dtype=dtype)
 
 
-def best_score(output, y):
+def best_score(y, output):
     return output.max()
 
 
@@ -96,6 +96,7 @@ class Training:
             y,
             loss=cr.CrossEntropyLoss(),
             optimizer=self.optimizer,
+            interrupt="stop",
             epochs=2,
             batch_size=8,
             validation=(X[:8], y[:8]),

@@ -53,7 +53,7 @@ def train(folder, width, threads, checkpoint):
             optimizer=adam,
             epochs=3,
             batch_size=96,
-            schedule=cr.schedules.StepLR(1e-3, 5),
+            schedule=cr.schedules.StepLR(1e-3, steps=5),
             validation=(X[:100], y[:100]),
             callbacks=[Pause()],
             progress=False,

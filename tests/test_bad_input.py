@@ -98,14 +98,13 @@ BAD_LABELS = {
         TypeError,
         r"y must hold integer class labels, but its dtype is <U5",
     ),
-    "booleans": (Y > 0, TypeError, r"y must hold integer class labels, but its dtype is bool"),
     "too few": (
         Y[:-1],
         ValueError,
         r"y must have shape \(12,\), one label a row, but its shape is \(11,\)\.",
     ),
-    "one-hot": (np.eye(3, dtype=int)[Y], ValueError, r"y must have shape \(12,\).*\(12, 3\)"),
-    "a column": (Y[:, None], ValueError, r"y must have shape \(12,\).*\(12, 1\)"),
+    "one-hot": (np.eye(3, dtype=int)[Y], ValueError, r"\(12, 3\)\. Use numpy\.argmax\(y"),
+    "a column": (Y[:, None], ValueError, r"but its shape is \(12, 1\)\. Use numpy\.rav"),
 }
 
 BAD_TARGETS = {
@@ -152,9 +151,39 @@ BAD_OPTIONS = {
         r"backend must be one of numba, numpy, not 'cuda'\.",
     ),
     "negative weight": (
-        {"sample_weight": with_value(np.ones(12), 4, -1.0)},
+        {"sample_weight": with_value(np.ones(12), 4, -1.0), "validation_split": 0.5},
         ValueError,
-        r"sample_weight must not be negative, but sample_weight\[4\] is -1\.0\.",
+        r"sample_weight must not be negative with validation_split, but sample_weight\[4\] is -1",
+    ),
+    "class weights of no classes": (
+        {"class_weight": {"a": 2.0}},
+        ValueError,
+        r"class_weight has \['a'\], which are not classes, but lacks \[0, 1",
+    ),
+    "class weights by name": (
+        {"class_weight": "equal"},
+        TypeError,
+        r'class_weight must be a dict of classes and weights, or "balanced", not \'equal\'\.',
+    ),
+    "negative class weight": (
+        {"class_weight": {0: -1.0}},
+        ValueError,
+        r"class_weight\[0\] must be 0 or more",
+    ),
+    "nothing held out": (
+        {"validation_split": 0.01},
+        ValueError,
+        r"validation_split is 0\.01, which holds out 0 of 12 rows",
+    ),
+    "all held out": (
+        {"validation_split": 1.0},
+        ValueError,
+        "must be more than 0 and less than 1",
+    ),
+    "held out and given": (
+        {"validation_split": 0.5, "validation": (X, Y)},
+        ValueError,
+        "fit takes validation or validation_split, not both",
     ),
     "too few weights": (
         {"sample_weight": np.ones(11)},

@@ -1,6 +1,7 @@
 """What is called again for a batch like the one before: the same results, the same errors."""
 
 import copy
+import sys
 
 import numpy as np
 import pytest
@@ -75,23 +76,24 @@ def is_same(one, other):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("layers", LAYERS)
 def test_steps_by_hand_are_the_same_to_the_bit(layers, dtype):
-    """A view of every second row is no batch that is prepared for; its values are the same."""
+    """A list is no batch that is prepared for, rows that lie apart are; the values are the same."""
     loss = loss_of(layers)
-    nets = [network(layers, dtype) for _ in range(3)]
+    nets = [network(layers, dtype) for _ in range(4)]
     optimizers = [cr.Adam(lr=0.01) for _ in nets]
-    step = cr.train_step(nets[2], loss, optimizers[2])
+    step = cr.train_step(nets[3], loss, optimizers[3])
     for i in range(4):
         x, y = batch(layers, dtype, seed=i)
         y = targets_of(layers, y)
-        apart = np.repeat(x, 2, axis=0)[::2]
+        given = x, x.tolist(), np.repeat(x, 2, axis=0)[::2]
         results = [
-            passes(net, loss, optimizer, given, y)
-            for net, optimizer, given in zip(nets[:2], optimizers[:2], (x, apart), strict=True)
+            passes(*each, y)
+            for each in zip(nets[:3], [loss] * 3, optimizers[:3], given, strict=True)
         ]
         assert is_same(flat(results[0]), flat(results[1]))
+        assert is_same(flat(results[0]), flat(results[2]))
         exact = 1e-14 if layers == "branch" else 0  # the sum of two losses, in another order
         assert step(x, y) == pytest.approx(results[0][1], rel=exact, abs=0)
-        assert is_same(flat([net.values for net in nets[:1]]), flat([nets[2].values]))
+        assert is_same(flat([net.values for net in nets[:1]]), flat([nets[3].values]))
     x, _ = batch(layers, dtype)
     for net in nets:
         expected = net.copy().predict(x)
@@ -117,21 +119,35 @@ def derivatives(net, loss, x, y, vector):
 @pytest.mark.parametrize("rows", [1, ROWS])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("layers", ["dense", "branch", "matrix"])
-def test_derivatives_are_those_of_another_layout(layers, dtype, rows):
+def test_derivatives_are_those_of_lists(layers, dtype, rows):
     net, loss = network(layers, dtype), loss_of(layers)
     x, y = batch(layers, dtype, rows)
     y, vector = targets_of(layers, y), net.params.copy()
     calls = derivatives(net, loss, x, y, vector)
-    apart = derivatives(net, loss, np.repeat(x, 2, axis=0)[::2], y, np.repeat(vector, 2)[::2])
+    by_lists = derivatives(net, loss, x.tolist(), y, vector.tolist())
     for name, call in calls.items():
         if layers == "branch" and name == "loss":
             continue
-        expected = flat(apart[name]())
+        expected = flat(by_lists[name]())
         for _ in range(3):
-            found = flat(call())
-            for one, other in zip(found, expected, strict=True):
-                tolerance = 1e-5 if dtype == "float32" else 1e-12
-                np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance, err_msg=name)
+            assert is_same(flat(call()), expected), name
+
+
+@pytest.mark.parametrize("given", ["float16", "float32", "float64", "int8", "bool", "F"])
+def test_small_arrays_of_any_dtype_and_layout(given):
+    """They are converted as the long way does it, with the same error for what is too large."""
+    net, other = (network("dense", "float32") for _ in range(2))
+    x, y = (10 * array for array in batch("dense", "float64"))
+    x, y = (np.asfortranarray(a) if given == "F" else a.astype(given) for a in (x, y))
+    step, by_list = (cr.train_step(n, cr.MSELoss(), cr.SGD(lr=0.01)) for n in (net, other))
+    for _ in range(3):
+        assert step(x, y) == by_list(x.tolist(), y.tolist())
+        np.testing.assert_array_equal(net.predict(x), other.predict(x.tolist()))
+    if given == "float64":
+        with pytest.raises(
+            ValueError, match=r"x\[0, 0\] is inf \(1e\+39 does not fit into float32\)"
+        ):
+            step(np.full_like(x, 1e39), y)
 
 
 def test_results_are_arrays_of_their_own():
@@ -212,6 +228,32 @@ def test_a_gradient_that_is_not_finite_is_refused_and_the_right_one_taken_then()
     np.testing.assert_array_equal(net.backward(y), twin.backward(y))
 
 
+@pytest.mark.parametrize("rows", [3, 6000])
+def test_no_function_of_the_user_gets_a_writable_view_of_the_data(rows):
+    def shift(output, target):
+        target += 1
+        return 0.0
+
+    x, y = batch("dense", "float32", rows)
+    net, before = network("dense", "float32"), y.copy()
+    options = {"loss": cr.MSELoss(), "epochs": 1, "progress": False, "metrics": {"shift": shift}}
+    with pytest.raises(ValueError, match="read-only"):
+        cr.fit(net, x, y, validation=(x, y), **options)
+    assert np.array_equal(y, before)
+
+
+def test_the_order_of_weight_decays_counts():
+    net = cr.Sequential(cr.Linear(2, 2), seed=0)
+    net.params = np.ones(6)
+    optimizer = cr.SGD(lr=0.1, weight_decay={"*": 0.5, "*.bias": 0.0})
+    optimizer.step(net)
+    decay = optimizer.weight_decay.pop("*")
+    optimizer.weight_decay["*"] = decay  # now the biases' own comes first
+    before = net.parameters()["0.bias"].copy()
+    optimizer.step(net)
+    assert np.array_equal(net.parameters()["0.bias"], before)
+
+
 @settings(max_examples=30)
 @given(st.lists(st.sampled_from([1, 2, 3, 5]), min_size=2, max_size=8), st.booleans())
 def test_batches_of_any_size_in_any_order(sizes, training):
@@ -256,6 +298,75 @@ def test_a_thread_limit_holds_from_the_next_call_on():
     with cr.threads(1):
         for _ in range(3):
             expected = net.forward(x)
+            net.predict(x)
     with cr.threads(2):
         np.testing.assert_array_equal(net.forward(x), expected)
+        np.testing.assert_array_equal(net.predict(x), expected)
         assert net._passes.batch_machine.threads == 2
+        assert net._latest_key[-1] == 2
+
+
+class Interruption:
+    """Raises KeyboardInterrupt at the n-th line of the package, as Ctrl-C may."""
+
+    def __init__(self, n):
+        self.left = n
+
+    def __enter__(self):
+        sys.settrace(self.look)
+        return self
+
+    def __exit__(self, *error):
+        sys.settrace(None)
+
+    def look(self, frame, event, argument):
+        return self.count if "chainrule" in frame.f_code.co_filename else None
+
+    def count(self, frame, event, argument):
+        if event == "line":
+            self.left -= 1
+            if self.left == 0:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+        return self.count
+
+
+def steps_and_predictions(net, optimizer, step):
+    """Call for a batch of another shape, with other numbers, by hand and in one call."""
+    x, y = batch("dense", "float64", 2)
+    optimizer.weight_decay = 0.5
+    passes(net, cr.MSELoss(), optimizer, x, y)
+    step(x, y)
+    net.predict(x)
+
+
+@pytest.mark.skipif(JIT_DISABLED, reason="takes minutes")
+def test_a_call_can_be_interrupted_at_any_line():
+    """What comes after it is right: other optimizers, shapes and numbers are not mixed up."""
+    x, y = batch("dense", "float64")
+    n, interrupted = 0, True
+    while interrupted:
+        n += 5
+        net, loss = network("dense", "float64"), cr.MSELoss()
+        old, new = cr.SGD(lr=0.01), cr.Adam(lr=0.01)
+        step = cr.train_step(net, loss, new)
+        for _ in range(2):
+            passes(net, loss, old, x, y)
+            step(x, y)
+        interrupted = False
+        try:
+            with Interruption(n):
+                steps_and_predictions(net, new, step)
+        except KeyboardInterrupt:
+            interrupted = True
+        new.weight_decay = 0.25
+        twin, other = copy.deepcopy((net, new))
+        by_list = cr.train_step(twin, loss, other)
+        for rows in (2, ROWS):
+            x, y = batch("dense", "float64", rows)
+            assert step(x, y) == by_list(x.tolist(), y.tolist())
+            passes(net, loss, new, x, y)
+            passes(twin, loss, other, x.tolist(), y.tolist())
+            np.testing.assert_array_equal(net.params, twin.params)
+            np.testing.assert_array_equal(net.predict(x), twin.predict(x.tolist()))
+    assert n > 300

@@ -234,7 +234,7 @@ def test_pullbacks_have_machines_of_their_own_and_give_them_back():
     for one, other in zip(expected, again, strict=True):
         np.testing.assert_array_equal(one[0], other[0])
     assert abs(expected[0][0] - expected[1][0]).max() > 0.1
-    pool = machines._pool_of(p.net)._machines
+    pool = p.net.machines._machines
     assert not pool
     del pullbacks
     gc.collect()

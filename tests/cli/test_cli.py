@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import webbrowser
 from pathlib import Path
 
 import numpy as np
@@ -40,15 +41,47 @@ def table(tmp_path):
 def test_main_job(capsys):
     assert run() == 0
     shown = capsys.readouterr().out
+    said, _, _ = shown.partition("layer ")
+    assert " ".join(said.split()) == (
+        "Data: 1,797 handwritten digits of 8 by 8 pixels, which come with chainrule. "
+        "Split: 1,258 rows to train on, 180 for validation, 359 for the test; drawn at random, "
+        "each class in proportion (--seed). "
+        "Loss: CrossEntropyLoss(label_smoothing=0.1): 10% of each target is spread over all "
+        "classes, so that the loss is 0.50 at the least. "
+        "Optimizer: AdamW(lr=0.005, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.1, "
+        "amsgrad=False), 32 rows a step. "
+        "Stopping: after 60 epochs."
+    )
     assert "6,570 parameters, float32" in shown
     assert "epoch 60/60" in shown
-    assert re.search(r"validation loss [\d.]+, accuracy \d", shown)
+    assert re.search(r"validation [\d.]+, accuracy \d", shown)
     assert "Confusion: rows are labels" in shown
     assert re.search(r"Time: [\d.]+ us a step", shown)
     accuracy = re.search(r"Test accuracy: ([\d.]+)% of 359 rows\.", shown)
     assert float(accuracy[1]) >= 97
     assert re.search(
         r"Gradient check: passed, \d+ entries, worst relative error \d\.\de-\d\d", shown
+    )
+
+
+def test_the_smallest_loss_is_as_it_says():
+    certain = np.log([[0.91, *[0.01] * 9]])
+    loss, _ = cr.CrossEntropyLoss(label_smoothing=0.1)(certain, [0])
+    assert f"{loss:.2f}" == "0.50"
+
+
+def test_a_training_on_a_table_says_what_it_does(capsys, table):
+    options = ["--target", "a", "--epochs", "3", "--batch-size", "500", "--seed", "5"]
+    assert run(str(table), *options) == 0
+    said = " ".join(capsys.readouterr().out.partition("layer ")[0].split())
+    assert f"Data: 200 rows of {table}, to predict 'a' (regression)." in said.replace("- ", "-")
+    assert (
+        "Split: 140 rows to train on, 20 for validation, 40 for the test; drawn at random "
+        "(--seed). Loss: MSELoss(). Optimizer: AdamW(lr=0.002, "
+    ) in said
+    assert said.endswith(
+        "140 rows a step. Stopping: after 3 epochs at the latest, or 15 epochs without a better "
+        "validation loss; the best epoch's parameters are kept."
     )
 
 
@@ -272,7 +305,33 @@ def test_explain(capsys, tmp_path):
     assert "<title>" in page.read_text(encoding="utf-8")
 
 
-def test_explain_what_is_too_large_to_follow(capsys, tmp_path):
+def test_explain_alone_makes_and_names_a_page(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shown = []
+    monkeypatch.setattr(webbrowser, "open", shown.append)
+    page = tmp_path / "chain.html"
+    for _ in range(2):  # the second replaces the first
+        assert cli.main(["explain", "--epochs", "1"]) == 0
+        assert f"A page to explore: {page}" in capsys.readouterr().out
+    assert '"rows":64' in page.read_text(encoding="utf-8")
+    page.write_text("<title>My own</title>")
+    assert cli.main(["explain", "--epochs", "1"]) == 2
+    assert "is no page of chainrule explain; name another file" in capsys.readouterr().err
+    assert page.read_text() == "<title>My own</title>"
+    assert shown == []
+    model = str(tmp_path / "model.safetensors")
+    cr.Sequential(cr.Linear(64, 10), seed=0).save(model)
+    assert cli.main(["explain", model, "--rows", "2"]) == 0
+    assert cli.main(["explain", model, "--html", "other.html", "--open", "--rows", "2"]) == 0
+    assert shown == [(tmp_path / "other.html").as_uri()]
+    assert '"rows":2' in (tmp_path / "other.html").read_text(encoding="utf-8")
+    page.unlink()
+    assert cli.main(["explain", model, "--open"]) == 0
+    assert page.exists()
+
+
+def test_explain_what_is_too_large_to_follow(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     few = tmp_path / "few.csv"
     few.write_text("1,0\n2,1\n" * 5)
     arguments = ["explain", "--data", str(few), "--epochs", "1", "--hidden", "1100,1100"]

@@ -43,6 +43,30 @@ def test_seeds_differ_and_rows_are_mixed():
         assert part.min() < 100 <= part.max()
 
 
+@given(st.lists(st.integers(0, 4), min_size=10, max_size=400), seeds)
+@quick
+def test_each_part_has_each_class_in_proportion(labels, seed):
+    classes = np.array(labels)
+    parts = split(len(classes), seed, classes)
+    assert sorted(np.concatenate(parts).tolist()) == list(range(len(classes)))
+    for part, random in zip(parts, split(len(classes), seed), strict=True):
+        assert len(part) == len(random)
+        shares = np.bincount(classes) * len(part) / len(classes)
+        found = np.bincount(classes[part], minlength=len(shares))
+        assert (abs(found - shares) < 3).all()
+        same = split(len(classes), seed, classes)
+    for part, again in zip(parts, same, strict=True):
+        assert part.tolist() == again.tolist()
+
+
+def test_a_class_of_one_row_is_trained_on_and_rows_are_mixed():
+    classes = np.repeat([0, 1, 2], [1, 99, 100])
+    drawn = [split(200, seed, classes) for seed in range(20)]
+    assert all(0 in training for _, _, training in drawn)
+    assert len({tuple(sorted(test)) for test, _, _ in drawn}) == 20
+    assert set(classes[drawn[0][2][:16]]) == {1, 2}
+
+
 # What a column learns
 
 
@@ -190,9 +214,9 @@ def test_each_part_serves_its_purpose(tmp_path, capsys, monkeypatch, is_table, s
         seen.update(training=(X, y), validation=validation)
         return original(net, X, y, validation=validation, **options)
 
-    def measured(output, y):
+    def measured(y, output):
         seen["test"] = None, y
-        return accuracy(output, y)
+        return accuracy(y, output)
 
     original = cr.fit
     monkeypatch.setattr(cr, "fit", spy)
@@ -205,7 +229,8 @@ def test_each_part_serves_its_purpose(tmp_path, capsys, monkeypatch, is_table, s
     rows = {}
     for part in ("training", "validation"):
         X, y = seen[part]
-        mean, scale = _scale_of(seen["training"][0][:, 0], numbers, seed)
+        classes = None if is_table else goals
+        mean, scale = _scale_of(seen["training"][0][:, 0], numbers, seed, classes)
         rows[part] = [int(np.argmin(np.abs(numbers - value))) for value in X[:, 0] * scale + mean]
         assert len(set(rows[part])) == len(rows[part]) == report["rows"][part] == len(y)
         _check_targets(y, goals[rows[part]], is_table)
@@ -228,9 +253,9 @@ def test_each_part_serves_its_purpose(tmp_path, capsys, monkeypatch, is_table, s
         assert report["test"]["always_most_frequent"] == np.mean(goals[rest] == most)
 
 
-def _scale_of(column, numbers, seed):
+def _scale_of(column, numbers, seed, classes):
     """Return mean and deviation by which the training rows were standardized."""
-    training = split(ROWS, int(seed))[2]
+    training = split(ROWS, int(seed), classes)[2]
     seen = numbers[training]
     np.testing.assert_allclose(column, (seen - seen.mean()) / seen.std(), rtol=1e-5, atol=1e-6)
     return seen.mean(), seen.std()
@@ -244,11 +269,11 @@ def _check_targets(y, goals, is_table):
         np.testing.assert_array_equal(y, goals)
 
 
-def test_the_same_seed_gives_the_same_parts_whatever_the_cells_say(tmp_path):
+def test_the_same_seed_and_labels_give_the_same_parts_whatever_the_other_cells_say(tmp_path):
     options = argparse.Namespace(data=tmp_path / "data.csv", seed=3)
-    write(options.data, False)
+    _, goals = write(options.data, False)
     first = read_data(options)
-    options.data.write_text("\n".join(f"{i},{-i},{i % 2}" for i in range(ROWS)))
+    options.data.write_text("\n".join(f"{i},{-i},{goal}" for i, goal in enumerate(goals)))
     second = read_data(options)
     for part in PARTS:
         assert getattr(first, part).tolist() == getattr(second, part).tolist()

@@ -4,8 +4,10 @@ import re
 import runpy
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import chainrule as cr
 from chainrule.kernels.jit import JIT_DISABLED
 
 pytestmark = pytest.mark.once
@@ -28,6 +30,29 @@ def test_scipy_fit(capsys):
 def test_heat_equation(capsys):
     assert runpy.run_path(str(EXAMPLES / "heat_equation.py"))["main"]() < 0.01
     assert capsys.readouterr().out.startswith("loss")
+
+
+@pytest.mark.skipif(JIT_DISABLED, reason="takes long")
+def test_policy_gradient(capsys):
+    pytest.importorskip("gymnasium")
+    example = runpy.run_path(str(EXAMPLES / "policy_gradient.py"))
+    lengths = example["main"]()
+    assert np.mean(lengths[-40:]) > 400 > 10 * np.mean(lengths[:8])
+    assert capsys.readouterr().out.startswith(f"{np.mean(lengths[:8]):.0f} steps at first")
+
+
+def test_the_gradient_of_a_policy_is_that_of_its_loss():
+    pytest.importorskip("gymnasium")
+    gradient = runpy.run_path(str(EXAMPLES / "policy_gradient.py"))["gradient_by_logits"]
+    rng = np.random.default_rng(0)
+    logits, actions = rng.normal(size=(6, 2)), rng.integers(0, 2, 6)
+    advantages = rng.normal(size=6)
+
+    def loss(logits):
+        chosen = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        return -(advantages * chosen[np.arange(6), actions]).mean()
+
+    cr.gradcheck(loss, lambda logits: gradient(logits, actions, advantages), logits)
 
 
 def test_from_numpy(capsys):

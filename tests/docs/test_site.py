@@ -33,3 +33,17 @@ def test_pages_fit_on_a_phone():
             widths[name] = page.evaluate("document.documentElement.scrollWidth")
         browser.close()
     assert widths == dict.fromkeys(PAGES, PHONE["width"])
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine")
+@pytest.mark.skipif(not SITE.is_dir(), reason="the site has not been built")
+def test_the_first_page_leads_to_a_network_that_runs():
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.goto((SITE / "index.html").as_uri(), wait_until="domcontentloaded")
+        page.get_by_role("link", name="Open this page").click()
+        page.get_by_role("button", name="One step").click()
+        assert page.locator("#learn-text").inner_text().startswith("1 step:")
+        browser.close()

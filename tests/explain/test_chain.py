@@ -21,6 +21,7 @@ WITH_ARGUMENTS = {
     "LeakyReLU": [(0.5,)],
     "ELU": [(0.3,)],
     "Rescale": [(-2.0, 3.0)],
+    "Standardize": [(4, (0.5, -1.0, 2.0, 0.0), (0.25, 4.0, 1.0, 2.0))],
 }
 LAYERS = [
     getattr(cr, name)(*arguments)

@@ -177,13 +177,10 @@ def test_sums_that_are_too_large_are_not_built():
     assert chain.compress("x").difference < 1e-13
 
 
-def test_methods_for_chains_refuse_branches(tmp_path):
+def test_methods_for_chains_refuse_branches():
     chain = chain_of(NETWORKS["residual"])
-    for method in ("order", "to_html"):
-        arguments = [tmp_path / "page.html"] if method == "to_html" else []
-        with pytest.raises(ValueError, match=f"{method} is for networks that are a chain"):
-            getattr(chain, method)(*arguments)
-    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ValueError, match="order is for networks that are a chain"):
+        chain.order()
 
 
 def test_trace_follows_a_way_as_long_as_it_is_the_only_one():

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.explain import gradient_methods, html
+from chainrule.explain import gradient_methods, html, page_network, precomputed
 from chainrule.explain.heat_map import block_shape, shrink
+from chainrule.explain.step import LayerStep
 
 pytestmark = pytest.mark.once
 
@@ -45,7 +46,14 @@ def chain_fixture():
 
 @pytest.fixture(scope="module", name="data")
 def data_fixture(chain):
-    return data_of(html.page(chain))
+    return data_of(precomputed_page(chain))
+
+
+def precomputed_page(chain):
+    """Return the page as it is for a network that is too large to run in it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(page_network, "MOST_BYTES", 0)
+        return html.page(chain)
 
 
 def data_of(page):
@@ -71,9 +79,10 @@ def test_links_and_loss(chain, data):
 
 def test_factors_are_those_of_the_path(chain, data):
     for name, path in paths_of(data).items():
-        factors = data["factors"]
+        # One by each link, from the loss on, and the parameter's own.
+        factors = data["factors"][path["start"] :][::-1]
         if name != "x":
-            factors = [*factors[: len(data["links"]) - path["link"]], path["factor"]]
+            factors.append(path["factor"])
         for shown, factor in zip(factors, chain.path(name).factors, strict=True):
             assert tuple(shown["shape"]) == factor.shape[1:]
             assert shown["norm"] == pytest.approx(factor.norm, rel=DIGITS_6)
@@ -96,8 +105,9 @@ def test_gradients_proofs_and_merged_factors(chain, data):
             np.ravel(path["map"]["cells"]), gradient.reshape(-1), rtol=DIGITS_3
         )
         merged = [cut.factors[0].norm for cut in compression.paths]
-        shared = data["merged"] if name == "x" else data["merged"][: len(merged) - 1]
-        shown = shared if name == "x" else [*shared, path["merged"]]
+        shown = [link["gradient"] for link in data["links"][path["start"] :]][::-1]
+        if name != "x":
+            shown.append(path["merged"])
         assert shown == pytest.approx(merged, rel=DIGITS_6)
 
 
@@ -125,8 +135,8 @@ def test_nudges_are_those_of_nudge(chain, data):
 def test_rows_with_more_axes_and_targets_of_that_shape():
     net = cr.Sequential(cr.Linear(3, 2), cr.Tanh(), seed=0)
     chain = cr.explain(net, cr.MSELoss(), batch((2, 4, 3)), batch((2, 4, 2)))
-    path = paths_of(html.page_data(chain))["x"]
-    assert path["shape"] == (2, 4, 3)
+    path = paths_of(data_of(precomputed_page(chain)))["x"]
+    assert path["shape"] == [2, 4, 3]
     assert len(path["nudge"]["entries"][0]["index"]) == 3
     assert np.shape(path["map"]["cells"]) == (8, 3)
 
@@ -148,7 +158,8 @@ def test_numbers_that_json_cannot_hold_are_texts():
 
 
 def test_factors_above_the_limit_are_missing():
-    data = html.page_data(explain_classifier(4, 5, 3, rows=2, max_elements=2 * 5 * 20 - 1))
+    chain = explain_classifier(4, 5, 3, rows=2, max_elements=2 * 5 * 20 - 1)
+    data = data_of(precomputed_page(chain))
     path = paths_of(data)["0.weight"]
     assert "maps" not in path["factor"]
     assert path["factor"]["norm"] is None
@@ -157,16 +168,20 @@ def test_factors_above_the_limit_are_missing():
     assert "maps" in paths_of(data)["0.bias"]["factor"]
 
 
-@pytest.mark.parametrize("sizes", [(64, 64, 32, 10), (784, 512, 10)])
-def test_pages_stay_below_a_megabyte(sizes, monkeypatch):
-    monkeypatch.setattr(html, "NUDGED_EACH", 1)  # they take most of the time, and little space
-    page = html.page(explain_classifier(*sizes, rows=8))
-    assert len(page.encode()) < 600_000
+@pytest.mark.parametrize("write", [html.page, precomputed_page])
+@pytest.mark.parametrize("sizes", [(64, 64, 32, 10), (784, 128, 10), (784, 512, 10)])
+def test_pages_stay_below_a_megabyte(sizes, write, monkeypatch):
+    # Nudges take most of the time, and little space.
+    monkeypatch.setattr(precomputed, "NUDGED_EACH", 1)
+    page = write(explain_classifier(*sizes, rows=8))
+    assert len(page.encode()) < 800_000
+    runs = write is html.page and sizes != (784, 512, 10)
+    assert ("network" in data_of(page)) == runs
 
 
 def test_a_deep_network_stays_below_a_megabyte(monkeypatch):
-    monkeypatch.setattr(html, "MOST_NUDGED", 50)
-    page = html.page(explain_classifier(*[8] * 41, rows=8))
+    monkeypatch.setattr(precomputed, "MOST_NUDGED", 50)
+    page = precomputed_page(explain_classifier(*[8] * 41, rows=8))
     assert len(page.encode()) < 600_000
     data = data_of(page)
     assert (
@@ -177,15 +192,25 @@ def test_a_deep_network_stays_below_a_megabyte(monkeypatch):
     assert data["limits"]["rows"] < 8
 
 
+def test_a_page_that_computes_builds_no_jacobian(monkeypatch):
+    """So that one of many rows and layers is made at once: each Jacobian takes many passes."""
+    chain = explain_classifier(*[8] * 11, rows=64)
+    monkeypatch.setattr(LayerStep, "jacobian", fail)
+    monkeypatch.setattr(LayerStep, "parameter_jacobian", fail)
+    assert "network" in html.page_data(chain)
+
+
 def test_a_network_too_large_to_nudge(monkeypatch):
-    monkeypatch.setattr(html, "NUDGE_WORK", 1)
-    assert {path["nudge"] for path in html.page_data(named_chain())["paths"]} == {None}
+    monkeypatch.setattr(precomputed, "NUDGE_WORK", 1)
+    data = data_of(precomputed_page(named_chain()))
+    assert {path["nudge"] for path in data["paths"]} == {None}
 
 
 def test_an_input_of_codes_is_not_nudged():
     layers = cr.Embedding(5, 3), cr.Flatten(), cr.Linear(6, 2)
     net = cr.Sequential(*layers, seed=0, backend="numpy")
-    data = data_of(html.page(cr.explain(net, cr.CrossEntropyLoss(), [[4, 0], [0, 3]], [0, 1])))
+    chain = cr.explain(net, cr.CrossEntropyLoss(), [[4, 0], [0, 3]], [0, 1])
+    data = data_of(precomputed_page(chain))
     assert data["codes"]
     assert [name for name, path in paths_of(data).items() if path["nudge"] is None] == ["x"]
 

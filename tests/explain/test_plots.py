@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.training.find_lr import LearningRates
 
 pytestmark = pytest.mark.once
 
@@ -136,6 +137,8 @@ def test_a_flow_of_zeros_and_one_without_parameters():
 def test_without_matplotlib_it_says_what_to_install(trained, monkeypatch):
     history, chain = trained
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    for plot in (chain.plot, history.plot, history.gradient_flow.plot):
+    monkeypatch.delitem(sys.modules, "chainrule.utils.figure", raising=False)
+    found = LearningRates(np.array([0.1, 0.2]), np.array([2.0, 1.0]))
+    for plot in (chain.plot, history.plot, history.gradient_flow.plot, found.plot):
         with pytest.raises(ImportError, match=r"pip install 'chainrule\[plot\]'"):
             plot()

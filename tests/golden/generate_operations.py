@@ -130,6 +130,15 @@ def embedding_case():
     }
 
 
+def standardize_case():
+    """Return what is left of batch normalization where the statistics are known."""
+    mean, variance = draw(COLUMNS), torch.rand(COLUMNS, generator=GENERATOR) + 0.5
+    layer = torch.nn.BatchNorm1d(COLUMNS, eps=0.0, affine=False).eval()
+    layer.running_mean.copy_(mean)
+    layer.running_var.copy_(variance)
+    return layer_case("Standardize", {"mean": mean, "variance": variance}, layer)
+
+
 def quantile_losses(output, y, quantiles):
     error = y[:, None] - output
     q = torch.tensor(quantiles)
@@ -207,6 +216,7 @@ if __name__ == "__main__":
     found = [layer_case(*case) for case in layers] + [loss_case(*case) for case in LOSSES]
     found += [normalization_case(*case) for case in NORMALIZATIONS]
     found.append(embedding_case())
+    found.append(standardize_case())
     lines = [json.dumps(plain(case)) for case in found]
     text = "[\n" + ",\n".join(lines) + "\n]\n"
     Path(__file__).with_name("operations.json").write_text(text)

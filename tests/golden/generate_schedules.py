@@ -9,23 +9,25 @@ import numpy as np
 
 FILE = Path(__file__).with_name("schedules.npz")
 LR = 0.1
-# PyTorch's class and its arguments, and ours; the last step is where some of them have their end.
+DOWN = {"steps": 7, "start_factor": 1.0, "end_factor": 0.1}
+# PyTorch's class and its arguments, and ours after the rate; the last step is where some of them
+# have their end.
 SCHEDULES = {
-    "step": ("StepLR", (3,), {}, "StepLR", (LR, 3), {}, 20),
-    "step, slowly": ("StepLR", (4,), {"gamma": 0.7}, "StepLR", (LR, 4), {"gamma": 0.7}, 20),
-    "linear": ("LinearLR", (0.2, 1.0, 9), {}, "LinearLR", (LR, 9, 0.2), {}, 20),
-    "linear down": ("LinearLR", (1.0, 0.1, 7), {}, "LinearLR", (LR, 7, 1.0, 0.1), {}, 20),
+    "step": ("StepLR", (3,), {}, "StepLR", {"steps": 3}, 20),
+    "step, slowly": ("StepLR", (4,), {"gamma": 0.7}, "StepLR", {"steps": 4, "gamma": 0.7}, 20),
+    "linear": ("LinearLR", (0.2, 1.0, 9), {}, "LinearLR", {"steps": 9, "start_factor": 0.2}, 20),
+    "linear down": ("LinearLR", (1.0, 0.1, 7), {}, "LinearLR", DOWN, 20),
     "cosine": (
         *("CosineAnnealingLR", (20,), {"eta_min": 0.01}),
-        *("CosineAnnealingLR", (LR, 20), {"min_lr": 0.01}, 21),
+        *("CosineAnnealingLR", {"steps": 20, "min_lr": 0.01}, 21),
     ),
     "one cycle": (
         *("OneCycleLR", (LR, 20), {"pct_start": 0.35, "cycle_momentum": False}),
-        *("OneCycleLR", (LR, 20), {"pct_start": 0.35}, 20),
+        *("OneCycleLR", {"steps": 20, "pct_start": 0.35}, 20),
     ),
     "one cycle, short": (
         *("OneCycleLR", (LR, 5), {"cycle_momentum": False}),
-        *("OneCycleLR", (LR, 5), {}, 5),
+        *("OneCycleLR", {"steps": 5}, 5),
     ),
 }
 # ReduceLROnPlateau by these arguments, which are called the same here, on the same figures.

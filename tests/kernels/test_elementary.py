@@ -52,6 +52,17 @@ def test_float32_is_within_2_ulp_over_all_bit_patterns(name):
     assert worst_error(y[finite], exact[finite], rounded[finite]) <= PRODUCT.get(name, 2)
 
 
+@each_dtype
+def test_reciprocals_of_normal_numbers_are_within_2_ulp(dtype):
+    limits = np.finfo(dtype)
+    exponents = np.linspace(np.log2(limits.tiny) + 2.1, -np.log2(limits.tiny) - 0.1, 20_001)
+    x = np.exp2(exponents).astype(dtype)
+    y = apply("reciprocal", x)
+    # y = (1 + error) / x, and x * y - 1 is the error
+    error = np.abs(x.astype(np.longdouble) * y.astype(np.longdouble) - 1)
+    assert (error <= 2 * np.spacing(y) / y).all()
+
+
 EXACT = {
     "exp": mpmath.exp,
     "expm1": mpmath.expm1,

@@ -125,6 +125,27 @@ def test_factors_too_large_for_the_cache(m, k, n, dtype):
     assert_product(c, a, b)
 
 
+@compiled
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("m", "k", "n"), [(131, 300, 256), (101, 512, 300), (256, 512, 300)])
+def test_parts_of_a_batch_give_the_same_bits_however_they_are_copied(m, k, n, dtype):
+    rng = np.random.default_rng(0)
+    a, b, bias = random(rng, (m, k), dtype), random(rng, (k, n), dtype), random(rng, n, dtype)
+    by_rows, whole = np.full((2, m, n), np.nan, dtype)
+    gemm.multiply(a, b, bias, dtype(0), scratch(dtype), whole)
+    assert_product(whole, a, b, bias, 0)
+    for part in (slice(0, 21), slice(21, 29), slice(29, None)):
+        gemm.multiply(a[part], b, bias, dtype(0), scratch(dtype), by_rows[part])
+    assert np.array_equal(by_rows, whole)
+    a_transposed = np.ascontiguousarray(a.T)
+    gemm.multiply_transposed(a_transposed, 0, b, False, scratch(dtype), whole)
+    assert_product(whole, a, b)
+    for first, last in ((0, 21), (21, 29), (29, m)):
+        part = by_rows[first:last]
+        gemm.multiply_transposed(a_transposed, first, b, False, scratch(dtype), part)
+    assert np.array_equal(by_rows, whole)
+
+
 @given(rows=st.integers(1, 40), columns=SIZES, dtype=DTYPES)
 @settings(max_examples=50)
 def test_sums_of_columns(rows, columns, dtype):

@@ -36,6 +36,7 @@ WITHOUT_TWIN = {
         "group",
         "jit",
         "native",
+        "maximum",
         "pipelines",
         "routine",
         "same",
@@ -265,8 +266,10 @@ def arguments(function, rows, columns, dtype, rng):
             values.append(rng.integers(0, 256, size, np.uint8))
         elif parameter == "order":
             values.append(rng.permutation(rows + 3)[:rows])
+        elif parameter == "orders":
+            values.append(np.zeros((rows, columns), np.int64))
         elif parameter == "uniform":
-            values.append(rng.uniform(size=rows))
+            values.append(rng.uniform(size=(rows, columns)))
         elif parameter in ("class_weight", "pos_weight", "quantiles"):  # numbers of the operation
             values.append(rng.uniform(0.1, 0.9, shapes[parameter]).astype(dtype))
         elif parameter in positive:

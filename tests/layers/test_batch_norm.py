@@ -191,7 +191,8 @@ def test_a_resumed_training_has_the_same_bits(tmp_path):
     for _ in range(20):
         net = network(seed=9) if path.exists() else network()
         history = fit(
-            net, *data(), epochs=3, callbacks=[Stop()], checkpoint=path, resume=True
+            net, *data(), epochs=3, callbacks=[Stop()], checkpoint=path, resume=True,
+            interrupt="stop",
         )  # fmt: skip
         if not history.interrupted:
             break

@@ -281,7 +281,7 @@ def test_the_accuracy_of_the_only_classification():
         callbacks=[cr.GradientFlow(every=1)],
     )
     classes, _ = net.predict(X)
-    assert history.validation_accuracy[-1] == cr.metrics.accuracy(classes, LABELS)
+    assert history.validation_accuracy[-1] == cr.metrics.accuracy(LABELS, classes)
     assert len(history.loss) == len(history.validation_loss) == 2
 
 

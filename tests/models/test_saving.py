@@ -31,6 +31,7 @@ ARGUMENTS = {
     "LeakyReLU": {"negative_slope": 0.5},
     "ELU": {"alpha": 0.25},
     "Rescale": {"scale": 0.5, "offset": -1.0},
+    "Standardize": {"mean": [0.1, -1.0, 1e9], "variance": [1 / 3, 4.0, 1e-9]},
     "Parallel": {"combine": "product"},
 }
 PARTS = cr.ReLU(), cr.Residual(cr.Linear(3, 3))

@@ -261,6 +261,16 @@ def test_a_weight_decay_by_name_that_is_changed_in_place_is_checked(decay):
     assert np.array_equal(net.params, before)
 
 
+def test_wrong_factors_of_the_learning_rate():
+    with pytest.raises(ValueError, match=r"Adam's lr_factors\['\*'\] must be 0 or more, not -1"):
+        cr.Adam(lr_factors={"*": -1})
+    with pytest.raises(TypeError, match="must be a dict of name patterns and factors"):
+        cr.Adam(lr_factors=0.1)
+    optimizer = cr.Adam(lr_factors={"9.*": 0.1})
+    with pytest.raises(ValueError, match=r"lr_factors has a pattern '9\.\*' that matches no"):
+        optimizer.step(network())
+
+
 def test_wrong_weight_decay_by_name():
     with pytest.raises(ValueError, match=r"AdamW's weight_decay\['\*'\] must be 0 or more, not -1"):
         cr.AdamW(weight_decay={"*": -1})

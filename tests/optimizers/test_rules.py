@@ -15,7 +15,7 @@ import pytest
 import chainrule as cr
 from chainrule import operations
 from chainrule.engine.binding import twin_of
-from chainrule.engine.orders import epoch_orders
+from chainrule.engine.orders import EpochOrders
 from chainrule.kernels.jit import JIT_DISABLED
 from chainrule.operations.nadam import momentum_product
 from chainrule.operations.operation import find
@@ -65,8 +65,9 @@ def fit(net, optimizer, **options):
 def batches():
     """Yield what fit takes, one batch after the other."""
     X, y = data()
+    orders = EpochOrders(len(X), 0)
     for epoch in count():
-        (order,) = epoch_orders(len(X), epoch, 1, seed=0)
+        (order,) = orders.epochs(epoch, 1)
         for start in range(0, len(X), 16):
             rows = order[start : start + 16]
             yield X[rows], y[rows]
@@ -323,6 +324,133 @@ def test_bits_do_not_depend_on_the_number_of_threads(make, eager_threads):
             fit(net, optimizer, clip_norm=1.0)
         ends.append((net.params.tobytes(), optimizer.state(net).vectors.tobytes()))
     assert ends[0] == ends[1] == ends[2]
+
+
+# Frozen parameters and factors of the learning rate
+
+
+@pytest.mark.parametrize("clip_norm", [None, 0.01])
+@each_backend
+@each
+def test_frozen_parameters_do_not_change_and_others_do_as_without_them(make, backend, clip_norm):
+    net, optimizer = network(backend=backend), make(lr=0.02, weight_decay=0.1)
+    fit(net, optimizer, epochs=1)  # there are momenta, if any
+    net.freeze("0.*")
+    first, before = net.parameters()["0.weight"], net.parameters()["0.weight"].copy()
+    twin, other = pickle.loads(pickle.dumps((net, optimizer)))
+    fit(net, optimizer, epochs=2, clip_norm=clip_norm)
+    assert np.array_equal(first, before)
+    loss, batch = cr.MSELoss(), islice(batches(), 3, 9)
+    for x, y in batch:  # by hand, on the last layer alone
+        twin.backward(loss(twin.forward(x), y)[1])
+        twin.gradients()["0.weight"][:] = twin.gradients()["0.bias"][:] = 0
+        if clip_norm:
+            cr.clip_grad_norm(twin, clip_norm)
+        other.step(twin)
+    assert np.array_equal(net.params, twin.params)
+    net.unfreeze()
+    fit(net, optimizer, epochs=1)
+    assert not np.array_equal(first, before)
+
+
+@each
+def test_a_frozen_parameter_keeps_its_state(make):
+    net, optimizer = network(), make(lr=0.02, weight_decay=0.1)
+    step = cr.train_step(net, cr.MSELoss(), optimizer)
+    x, y = data()
+    step(x, y)
+    before = {name: view.copy() for name, view in net.parameters().items()}
+    states = optimizer.state(net).vectors.copy()
+    net.freeze("*.weight")
+    step(x, y)  # the prepared step notices it
+    for name, view in net.parameters().items():
+        assert np.array_equal(view, before[name]) == name.endswith("weight"), name
+    for state, then in zip(optimizer.state(net).vectors, states, strict=True):
+        for name, view in net.views(state).items():
+            if name.endswith("weight"):
+                assert np.array_equal(view, net.views(then)[name])
+    net.freeze("*")
+    everything = net.params.copy()
+    step(x, y)
+    fit(net, optimizer, clip_norm=1.0)
+    assert np.array_equal(net.params, everything)
+
+
+@each_backend
+@each
+def test_a_factor_of_the_learning_rate_is_that_rate_for_its_parameters(make, backend):
+    rates = {"0.weight": 0.002, "0.bias": 0.002, "2.weight": 0.02, "2.bias": 0.04}
+    factors = {"0.*": 0.1, "2.bias": 2.0}
+    net, optimizer = network(backend=backend), make(lr=0.02, weight_decay=0.1, lr_factors=factors)
+    twins = {rate: network(backend=backend) for rate in set(rates.values())}
+    rules = {rate: make(lr=rate, weight_decay=0.1) for rate in twins}
+    for x, y in islice(batches(), 5):
+        net.backward(cr.MSELoss()(net.forward(x), y)[1])
+        optimizer.step(net)
+        for rate, twin in twins.items():
+            twin.grads = net.grads
+            rules[rate].step(twin)
+        for name, rate in rates.items():
+            expected = twins[rate].parameters()[name]
+            np.testing.assert_allclose(net.parameters()[name], expected, rtol=1e-6, atol=1e-8)
+    again = make(lr=0.02, weight_decay=0.1, lr_factors=factors)
+    assert repr(again) == repr(optimizer)
+
+
+@each
+def test_a_schedule_sets_the_rate_that_the_factors_apply_to(make):
+    schedule = cr.schedules.LinearLR(0.02, start_factor=0.1)
+    nets = [network() for _ in range(2)]
+    optimizer, other = make(lr_factors={"2.*": 0.25}), make(lr_factors={"2.*": 0.25})
+    history = fit(nets[0], optimizer, schedule=schedule)
+    by_step = schedule.in_steps(3, 6)
+    for number, (x, y) in enumerate(islice(batches(), 18)):
+        other.lr = by_step(number)
+        nets[1].backward(cr.MSELoss()(nets[1].forward(x), y)[1])
+        other.step(nets[1])
+    assert np.array_equal(nets[0].params, nets[1].params)
+    assert history.lr[-1] == by_step(17)
+
+
+@pytest.mark.skipif(JIT_DISABLED, reason="plain Python runs in one thread")
+@each
+def test_frozen_parameters_and_factors_give_the_same_bits_with_any_threads(make, eager_threads):
+    ends = []
+    for threads in (1, 2, 3):
+        net, optimizer = network(), make(lr=0.02, lr_factors={"0.*": 0.3}, weight_decay=0.1)
+        net.freeze("0.bias")
+        with cr.threads(threads):
+            fit(net, optimizer, clip_norm=0.1)
+        ends.append((net.params.tobytes(), optimizer.state(net).vectors.tobytes()))
+    assert ends[0] == ends[1] == ends[2]
+
+
+class Unfreeze(cr.Callback):
+    def on_epoch_end(self, training):
+        if training.epoch == 2:
+            training.network.unfreeze("0.weight")
+
+
+@each
+def test_a_training_with_frozen_parameters_goes_on_from_its_checkpoint(make, tmp_path):
+    path, calls, factors = tmp_path / "run.safetensors", [Unfreeze()], {"2.*": 0.5}
+
+    def start(seed):
+        net = network(seed=seed)
+        net.freeze("0.*")
+        return net, make(lr_factors=factors)
+
+    whole, optimizer = start(0)
+    fit(whole, optimizer, callbacks=calls)
+    fit(*start(0), epochs=3, checkpoint=path, callbacks=calls)
+    net, optimizer = start(1)
+    fit(net, optimizer, checkpoint=path, resume=True, callbacks=calls)
+    assert np.array_equal(net.params, whole.params)
+    assert net.frozen == ("0.bias",)
+    with pytest.raises(ValueError, match=r"frozen is \[\], but was \['0.weight', '0.bias'\]"):
+        fit(network(), make(lr_factors=factors), checkpoint=path, resume=True)
+    with pytest.raises(ValueError, match="lr_factors is None, but was"):
+        fit(start(1)[0], make(), checkpoint=path, resume=True)
 
 
 class Change(cr.Callback):

@@ -24,28 +24,22 @@ def fit(net, rows=slice(None), **options):
 # Sizes
 
 
-def test_a_batch_size_of_more_than_the_rows_is_all_of_them_and_said():
-    nets = [network() for _ in range(3)]
-    fit(nets[0], slice(20), batch_size=20)
-    sizes = []
+def test_a_batch_size_of_more_than_the_rows_is_all_of_them():
+    nets, sizes = [network() for _ in range(3)], []
 
     class Size(cr.Callback):
         def on_fit_begin(self, training):
             sizes.append(training.batch_size)
 
-    with pytest.warns(UserWarning, match=r"batch_size is 21, but there are only 20 rows") as said:
-        fit(nets[1], slice(20), batch_size=21, callbacks=[Size()])
-    assert said[0].filename == __file__
-    fit(nets[2], slice(20), batch_size=None, callbacks=[Size()])  # not anybody's word
-    assert sizes == [20, 20]
+    for net, size in zip(nets, (20, 21, None), strict=True):
+        fit(net, slice(20), batch_size=size, callbacks=[Size()])
+    assert sizes == [20, 20, 20]
     for net in nets[1:]:
         assert np.array_equal(net.params, nets[0].params)
-    with pytest.warns(UserWarning, match=r"batch_size is 99, but there are only 20 rows"):
-        cr.find_lr(network(), X[:20], Y[:20], loss=cr.CrossEntropyLoss(), batch_size=99)
-    cr.find_lr(network(), X[:20], Y[:20], loss=cr.CrossEntropyLoss())
+    cr.find_lr(network(), X[:20], Y[:20], loss=cr.CrossEntropyLoss(), batch_size=99)
 
 
-def test_estimators_say_the_same():
+def test_estimators_say_that_they_take_all_rows_as_scikit_learn_does():
     estimators = pytest.importorskip("chainrule.interop.sklearn")
     few = estimators.NetworkClassifier((4,), batch_size=20, max_iter=2, tol=0.0, random_state=0)
     many = estimators.NetworkClassifier((4,), batch_size=21, max_iter=2, tol=0.0, random_state=0)

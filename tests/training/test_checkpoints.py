@@ -28,6 +28,7 @@ def fit(net, **options):
     """Five steps an epoch, the last one of six rows."""
     X, y = data()
     defaults = {"loss": cr.CrossEntropyLoss(), "epochs": 6, "batch_size": 16, "progress": False}
+    defaults["interrupt"] = "stop"
     return cr.fit(net, *(options.pop("Xy", (X, y))), **defaults | options)
 
 
@@ -318,7 +319,7 @@ def everything():
     X, y = data()
     return {
         "validation": (X[:20], y[:20]),
-        "metrics": {"mean": lambda output, y: output.mean()},
+        "metrics": {"mean": lambda y, output: output.mean()},
         "callbacks": [
             cr.callbacks.EarlyStopping("validation_mean", patience=3, min_delta=0.001, mode="max"),
             cr.schedules.ReduceLROnPlateau("validation_mean", patience=0, mode="min"),
@@ -359,9 +360,9 @@ def test_what_watches_the_validation_goes_on(path):
 @pytest.mark.parametrize(
     "schedule",
     [
-        cr.schedules.StepLR(0.1, 4),
-        cr.schedules.OneCycleLR(0.1, 30),
-        cr.schedules.CosineAnnealingLR(0.1, 25, warmup_steps=5),
+        cr.schedules.StepLR(0.1, steps=4, gamma=0.5),
+        cr.schedules.OneCycleLR(0.1, steps=30),
+        cr.schedules.CosineAnnealingLR(0.1, steps=30, warmup_steps=5),
     ],
 )
 @pytest.mark.parametrize("every", [1, 7])

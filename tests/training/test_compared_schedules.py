@@ -1,6 +1,7 @@
 """Metrics as scikit-learn computes them, schedules as PyTorch does, events as TensorBoard reads."""
 
 import importlib.util
+import inspect
 from pathlib import Path
 
 import numpy as np
@@ -19,25 +20,42 @@ def test_metrics_equal_scikit_learns():
     sklearn = pytest.importorskip("sklearn.metrics")
     scores, labels = rng.normal(size=(200, 7)), rng.integers(0, 7, 200)
     predicted = scores.argmax(axis=1)
-    assert cr.metrics.accuracy(scores, labels) == sklearn.accuracy_score(labels, predicted)
+    assert cr.metrics.accuracy(labels, scores) == sklearn.accuracy_score(labels, predicted)
     table = sklearn.confusion_matrix(labels, predicted)
-    assert np.array_equal(cr.metrics.confusion_matrix(scores, labels), table)
+    assert np.array_equal(cr.metrics.confusion_matrix(labels, scores), table)
     for some in (scores, scores.round()):  # with ties
         for k in range(1, 7):
             expected = sklearn.top_k_accuracy_score(labels, some, k=k)
-            assert cr.metrics.top_k_accuracy(some, labels, k) == expected
+            assert cr.metrics.top_k_accuracy(labels, some, k) == expected
     targets = scores + rng.normal(size=scores.shape)
     targets[:, 0] = 1.0
     for name in ("r2_score", "mean_absolute_error", "mean_squared_error"):
         expected = getattr(sklearn, name)(targets, scores)
-        assert getattr(cr.metrics, name)(scores, targets) == pytest.approx(expected, rel=1e-12)
+        assert getattr(cr.metrics, name)(targets, scores) == pytest.approx(expected, rel=1e-12)
     two = labels % 2
     expected = sklearn.roc_auc_score(two, scores[:, 1] - scores[:, 0])
-    assert cr.metrics.roc_auc(scores[:, :2], two) == expected
+    assert cr.metrics.roc_auc(two, scores[:, :2]) == expected
     powers = np.exp(scores)
     shares = powers / powers.sum(axis=1, keepdims=True)
     expected = sklearn.roc_auc_score(labels, shares, multi_class="ovr")
-    assert cr.metrics.roc_auc(scores, labels) == pytest.approx(expected, rel=1e-12)
+    assert cr.metrics.roc_auc(labels, scores) == pytest.approx(expected, rel=1e-12)
+
+
+LABELS = np.array([0, 1, 1, 0])
+OF_CLASSES = {"accuracy": (), "confusion_matrix": (), "top_k_accuracy": (2,), "roc_auc": ()}
+
+
+@pytest.mark.parametrize("name", cr.metrics.__all__)
+def test_metrics_take_y_true_first_and_say_so_where_it_comes_second(name):
+    function, more = getattr(cr.metrics, name), OF_CLASSES.get(name, ())
+    first, second, *_ = inspect.signature(function).parameters
+    assert (first, second) in {("y_true", "y_pred"), ("y_true", "y_score")}
+    if name == "roc_auc":
+        return  # it takes labels of shape (n, 1), as scikit-learn does
+    output = np.eye(2)[LABELS] if name in OF_CLASSES else 1.5 * LABELS[:, None]
+    assert np.isfinite(function(LABELS, output, *more)).all()
+    with pytest.raises(ValueError, match="exchanged: y_true comes first"):
+        function(output, LABELS, *more)
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +74,8 @@ def test_stored_rates_are_those_of_torch(rates_of_torch):
 
 @pytest.mark.parametrize("name", golden.SCHEDULES)
 def test_schedules_equal_pytorchs(rates_of_torch, name):
-    *_, kind, arguments, options, steps = golden.SCHEDULES[name]
-    schedule = getattr(cr.schedules, kind)(*arguments, **options)
+    *_, kind, options, steps = golden.SCHEDULES[name]
+    schedule = getattr(cr.schedules, kind)(golden.LR, **options)
     expected = rates_of_torch[name]
     np.testing.assert_allclose(schedule(np.arange(steps)), expected, rtol=1e-10, atol=1e-12)
     assert schedule(steps - 1) == pytest.approx(expected[-1], rel=1e-10, abs=1e-12)

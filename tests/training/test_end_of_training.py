@@ -97,7 +97,8 @@ def metric_that_fails():
 ENDS = {
     "last epoch": (lambda: AfterEpochs(), {"schedule": Rates(5.0)}, None),
     "stop": (lambda: AfterEpochs(cr.callbacks.Training.stop), {}, None),
-    "Ctrl-C": (lambda: AfterSteps(pressing_ctrl_c), {}, None),
+    "Ctrl-C": (lambda: AfterSteps(pressing_ctrl_c), {}, KeyboardInterrupt),
+    "Ctrl-C stops": (lambda: AfterSteps(pressing_ctrl_c), {"interrupt": "stop"}, None),
     "Ctrl-C twice": (lambda: AfterSteps(raising(KeyboardInterrupt())), {}, KeyboardInterrupt),
     "exit": (lambda: AfterEpochs(raising(SystemExit(3))), {}, SystemExit),
     "on_steps": (lambda: AfterSteps(raising(KeyError("mine"))), {}, KeyError),

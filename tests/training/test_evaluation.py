@@ -18,6 +18,7 @@ ARGUMENTS = {
     "Linear": (WIDTH, WIDTH),
     "Dropout": (0.4,),
     "Rescale": (0.7, 0.1),
+    "Standardize": (WIDTH, (0.5,) * WIDTH, (2.0,) * WIDTH),
 }
 SIMPLE = [
     getattr(cr, name)(*ARGUMENTS.get(name, ()))
@@ -151,7 +152,7 @@ def test_without_a_finite_loss_all_figures_of_the_validation_say_so(row):
     V[row] = 1e30  # its square overflows, and nothing is computed of the rows behind it
     history = cr.fit(
         net, np.ones((8, 1)), np.ones((8, 1)), loss=cr.MSELoss(), epochs=2, batch_size=8,
-        validation=(V, V), metrics={"largest_error": lambda output, y: abs(output - y).max()},
+        validation=(V, V), metrics={"largest_error": lambda y, output: abs(output - y).max()},
         progress=False,
     )  # fmt: skip
     assert not np.isfinite(history.validation_loss).any()

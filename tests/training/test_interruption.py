@@ -135,9 +135,11 @@ def test_what_a_signal_handler_raises_comes_out_and_leaves_no_trace(make, backen
 
 
 @needs_timer
-def test_ctrl_c_at_any_moment_of_a_training_is_answered():
+@pytest.mark.parametrize("how", ["raise", "stop"])
+def test_ctrl_c_at_any_moment_of_a_training_is_answered(how):
     net = cr.Sequential(cr.Linear(4, 4), seed=0)
     options = {"loss": cr.MSELoss(), "epochs": 3, "batch_size": 4, "progress": False}
+    options["interrupt"] = how
     pressed = []
 
     def press(*_):
@@ -154,6 +156,7 @@ def test_ctrl_c_at_any_moment_of_a_training_is_answered():
             except KeyboardInterrupt:
                 continue
             assert history.interrupted == bool(pressed)
+            assert how == "stop" or not pressed
 
 
 def test_a_request_that_nobody_answers_is_a_keyboard_interrupt_at_the_end():
@@ -175,7 +178,8 @@ def test_a_request_that_nobody_answers_is_a_keyboard_interrupt_at_the_end():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_ctrl_c_before_a_training_begins_ends_it_before_its_first_step():
+@pytest.mark.parametrize("how", ["raise", "stop"])
+def test_ctrl_c_before_a_training_begins_ends_it_before_its_first_step(how):
     class Data(list):
         def __array__(self, *arguments, **options):
             signal.raise_signal(signal.SIGINT)
@@ -183,9 +187,14 @@ def test_ctrl_c_before_a_training_begins_ends_it_before_its_first_step():
 
     net = cr.Sequential(cr.Linear(4, 4), seed=0)
     before = net.params.copy()
-    history = cr.fit(net, Data(x), x, loss=cr.MSELoss(), batch_size=4, progress=False)
-    assert history.interrupted
-    assert not history.loss
+    options = {"loss": cr.MSELoss(), "batch_size": 4, "progress": False, "interrupt": how}
+    if how == "raise":
+        with pytest.raises(KeyboardInterrupt, match=r"epoch 1 of 10.*keeps its parameters"):
+            cr.fit(net, Data(x), x, **options)
+    else:
+        history = cr.fit(net, Data(x), x, **options)
+        assert history.interrupted
+        assert not history.loss
     assert np.array_equal(net.params, before)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.engine.orders import epoch_orders
+from chainrule.engine.orders import EpochOrders
 from chainrule.training import rollback, slice_length
 
 
@@ -26,7 +26,7 @@ def last_finite(net, optimizer, X, y, batch, epochs, rates=()):
     """
     loss, rates = cr.MSELoss(), iter(rates)
     for epoch in range(epochs):
-        (order,) = epoch_orders(len(X), epoch, 1, seed=0)
+        (order,) = EpochOrders(len(X), 0).epochs(epoch, 1)
         for start in range(0, len(X), batch):
             rows = order[start : start + batch]
             params = net.params.copy()
@@ -261,7 +261,7 @@ def test_the_average_is_that_of_the_last_finite_step_after_a_later_copy(monkeypa
     assert steps > 4
     optimizer, loss = cr.SGD(lr=3.0), cr.MSELoss()
     for step in range(steps):
-        (order,) = epoch_orders(len(X), step // 3, 1, seed=0)
+        (order,) = EpochOrders(len(X), 0).epochs(step // 3, 1)
         rows = order[step % 3 * 16 : (step % 3 + 1) * 16]
         twin.backward(loss(twin.forward(X[rows]), y[rows])[1])
         optimizer.step(twin)

@@ -1,6 +1,7 @@
-"""The progress bar, where its output fails: no training ends for it."""
+"""The progress bar: what it shows, and where its output fails, that no training ends for it."""
 
 import io
+import re
 import subprocess
 import sys
 import textwrap
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.training.notebook_bar import NotebookBar
 
 pytestmark = pytest.mark.once
 
@@ -55,6 +57,69 @@ def use(monkeypatch):
         return output
 
     return replace
+
+
+def last_drawn(output):
+    """The text of the bar's last drawing."""
+    text = re.sub(r"\x1b\[[?0-9;]*[a-zA-Z]", "", output.getvalue())
+    return text.rstrip().split("\r")[-1]
+
+
+def test_the_bar_is_seen_on_80_columns(use, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    output = use(Output())
+    net = cr.Sequential(cr.Linear(4, 2), seed=0)
+    labels = (Y > 0).astype(int)
+    held_out = {"validation": (X, labels)}
+    history = cr.fit(net, X, labels, loss=cr.CrossEntropyLoss(), epochs=200, **held_out)
+    line = last_drawn(output)
+    loss, of_validation = history.loss[-1], history.validation_loss[-1]
+    accuracy = f"accuracy {history.validation_accuracy[-1]:.1%}"
+    assert f"loss {loss:.4g}, validation {of_validation:.4g}, {accuracy} 0:00:00" in line
+    assert line.startswith("epoch 200/200 ")
+    assert line.count("━") >= 10
+    assert len(line) <= 80
+    assert "compiling" not in output.getvalue()  # compiling is over, and had a line of its own
+
+
+def test_a_finished_training_that_is_resumed_shows_a_full_bar(use, tmp_path):
+    options = {"validation": (X, Y), "checkpoint": tmp_path / "run", "resume": True}
+    shown = []
+    for _ in range(2):
+        output = use(Output())
+        train(**options)
+        shown.append(last_drawn(output))
+    assert shown[0] == shown[1]
+    assert shown[0].startswith("epoch 3/3 ━")
+    output = use(Output())
+    net = cr.Sequential(cr.Linear(4, 8), cr.Tanh(), cr.Linear(8, 1), seed=0)
+    cr.fit(net, X, Y, loss=cr.MSELoss(), epochs=4, callbacks=[EachStep()], **options)
+    began, resumed = [part for part in output.getvalue().split("\r") if "epoch" in part][:2]
+    assert "epoch 1/4" in began
+    assert "loss" not in began
+    assert "epoch 3/4" in resumed
+    assert re.search(r"loss .*, validation ", resumed)
+
+
+@pytest.mark.parametrize(
+    ("completed", "total", "text", "value"),
+    [
+        (0, 360, "", ' value="0" max="360"'),
+        (0, None, "", ""),
+        (7, None, "", ""),
+        (90, 360, ", 0:00:30 remaining", ' value="90" max="360"'),
+        (1, 3601, ", 10:00:00 remaining", ' value="1" max="3601"'),
+        (360, 360, "", ' value="360" max="360"'),
+    ],
+)
+def test_the_bar_of_a_notebook(completed, total, text, value, monkeypatch):
+    bar = NotebookBar(20)
+    bar._began = 0.0
+    monkeypatch.setattr("chainrule.training.notebook_bar.perf_counter", lambda: 10.0)
+    bar.set(3, completed, total, "loss 0.5")
+    assert repr(bar) == f"epoch 3/20, loss 0.5{text}"
+    expected = f"<div>epoch 3/20 <progress{value}></progress> loss 0.5{text}</div>"
+    assert bar._repr_html_() == expected
 
 
 def closed():

@@ -66,7 +66,7 @@ def test_it_trains_as_on_arrays(data):
         histories.append(
             fit(
                 net, *given, validation=HELD_OUT, metrics=[cr.metrics.top_k_accuracy],
-                schedule=cr.schedules.CosineAnnealingLR(0.01, 15), optimizer=cr.AdamW(),
+                schedule=cr.schedules.CosineAnnealingLR(0.01, steps=15), optimizer=cr.AdamW(),
                 callbacks=[counts[len(histories)], cr.GradientFlow(every=7)],
                 clip_norm=0.5, average=averages[len(histories)], **options,
             )

@@ -71,10 +71,10 @@ NEEDED = {
     "Linear": lambda: {"in_features": 3, "out_features": 2},
     "Parameter": lambda: {"shape": (3,), "initializer": cr.initializers.Zeros()},
     "Rescale": lambda: {"scale": 2.0},
-    "CosineAnnealingLR": lambda: {"lr": 0.5, "total_steps": 4},
-    "LinearLR": lambda: {"lr": 0.5, "total_steps": 4},
-    "OneCycleLR": lambda: {"max_lr": 0.5, "total_steps": 4},
-    "StepLR": lambda: {"lr": 0.5, "step_size": 4},
+    "CosineAnnealingLR": lambda: {"lr": 0.5},
+    "LinearLR": lambda: {"lr": 0.5},
+    "OneCycleLR": lambda: {"max_lr": 0.5},
+    "StepLR": lambda: {"lr": 0.5, "epochs": 2.0},
     "SGD": lambda: {"momentum": 0.9},
     "clip_grad_norm": lambda: {"net": network(), "max_norm": 1.0},
     "clip_grad_value": lambda: {"net": network(), "clip_value": 1.0},
@@ -89,7 +89,7 @@ NEEDED = {
     "nudge": lambda: problem() | {"name": "0.bias", "index": 0, "delta": 0.1},
     "set_num_threads": lambda: {"n": cr.get_num_threads()},
     "threads": lambda: {"n": 1},
-    "top_k_accuracy": lambda: {"output": Y, "labels": LABELS, "k": 1},
+    "top_k_accuracy": lambda: {"y_true": LABELS, "y_score": Y, "k": 1},
     "ops.clip_grad_norm": lambda: {"grads": np.ones(3), "max_norm": 1.0},
     "ops.cross_entropy": lambda: {"output": Y, "label": LABELS},
     "ops.gaussian_nll": lambda: {"output": Y, "target": Y[:, :1]},
@@ -98,8 +98,8 @@ NEEDED = {
     "ops.sgd_update": lambda: update() | {"momentum": 0.9},
 }  # fmt: skip
 # A right value, where that of its kind is none.
-VALUES = {"StepLR.step_size": 4, "cooldown": 1, "axis": -1, "high": 2.0, "resume": False}
-VALUES |= {"tolerance": 0.1, "max_elements": 1000, "initial_accumulator_value": 0.5}
+VALUES = {"cooldown": 1, "axis": -1, "high": 2.0, "resume": False}
+VALUES |= {"steps": 2, "tolerance": 0.1, "max_elements": 1000, "initial_accumulator_value": 0.5}
 
 
 def name_of(module, name):
@@ -175,6 +175,8 @@ def test_the_wrong_type_is_named(name, item, parameter, kind):
 def test_scalars_of_numpy_are_numbers(name, item, parameter, kind):
     _, scalar, value = KINDS[kind]
     given = needed(name, item)
+    if parameter.name == "steps":
+        given.pop("epochs", None)  # instead of them
     value = given.get(parameter.name, VALUES.get(parameter.name, value))
     called(item, given | {parameter.name: scalar(value)})
 

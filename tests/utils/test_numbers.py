@@ -19,12 +19,13 @@ pytestmark = pytest.mark.once
 EXTREMES = [1e39, 1e-50]  # infinite, and 0, in float32
 FLOAT = {float, "float", "WeightDecay", "float | None", float | None}
 REQUIRED = {
-    "lr": 0.5, "max_lr": 0.5, "total_steps": 8, "step_size": 4, "scale": 0.5, "value": 0.1,
+    "lr": 0.5, "max_lr": 0.5, "steps": 8, "scale": 0.5, "value": 0.1,
     "high": 2e39, "features": 4,
 }  # fmt: skip
 KINDS = Layer, Loss, Optimizer, Schedule, Callback, Initializer, cr.ExponentialMovingAverage
-# What training gives, and what says how often a file is written.
+# What training gives, what says how often a file is written, and what computes in float64.
 OTHERS = {"Checkpoint", "GradientReport", "History", "LearningRates", "SecondGradientReport"}
+OTHERS |= {"Objective"}
 
 
 def float_parameters(function):
@@ -50,6 +51,8 @@ def made(cls, net=None, **changed):
         return cls(**changed)
     names = inspect.signature(cls).parameters
     given = {name: REQUIRED[name] for name in names if name in REQUIRED} | changed
+    if "epochs" in changed:
+        del given["steps"]  # instead of them
     if cls is cr.callbacks.EarlyStopping or cls is cr.schedules.ReduceLROnPlateau:
         given["monitor"] = "loss"
     return cls(net, **given) if cls is cr.ExponentialMovingAverage else cls(**given)
@@ -93,6 +96,7 @@ def outcome(*arguments):
     """Return what became of the training: the parameters, or how the error reads."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", "(?s).* lets the learning rate fall to nothing")
         try:
             return trained(*arguments), ""
         except cr.NonFiniteError:

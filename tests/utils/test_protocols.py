@@ -128,8 +128,8 @@ def everything(make):
         results += [cr.explain(net, loss, x, y).path("W1").gradient]
         results += [cr.nudge(net, loss, x, y, "W1", (0, 0), 0.1).actual]
         results += [net.predict(x)]
-    results += [cr.metrics.accuracy(make(output), labels)]
-    results += [cr.metrics.confusion_matrix(make(output), labels)]
+    results += [cr.metrics.accuracy(labels, make(output))]
+    results += [cr.metrics.confusion_matrix(labels, make(output))]
     results += [cr.gradcheck(lambda x: (x**3).sum(), lambda x: make(3 * x**2), x).passed]
     return results
 
@@ -289,17 +289,17 @@ REFUSED = {
     "pandas, a column of categories": (
         from_pandas(lambda pd: pd.DataFrame(CATEGORIES).astype({"b": "category"})),
         TypeError,
-        r"X must hold real numbers, but its dtype is category\.",
+        r"the dtype of its column 'b' is category\. Encode it as numbers",
     ),
     "pandas, a column of strings": (
         from_pandas(lambda pd: pd.DataFrame({"a": [1.0], "b": ["2"]})),
         TypeError,
-        r"X must hold real numbers, but its dtype is (str|object)\.",
+        r"but the dtype of its column 'b' is (str|object)\. Row 0 has '2'\. Encode it as numbers",
     ),
     "pandas, a column of dates": (
         from_pandas(lambda pd: pd.DataFrame({"a": [1.0], "b": pd.to_datetime(["2020-01-01"])})),
         TypeError,
-        r"X must hold real numbers, but its dtype is datetime64",
+        r"the dtype of its column 'b' is datetime64\[..\]\. Convert dates to numbers",
     ),
     "pandas, a missing number": (
         from_pandas(lambda pd: pd.Series([1, None], dtype="Int64")),
@@ -313,23 +313,33 @@ REFUSED = {
     ),
     "pandas, a missing number in a table": (
         from_pandas(lambda pd: pd.DataFrame({"a": pd.array([1, None], "Int64"), "b": [1.0, 2.0]})),
+        ValueError,
+        r"X must be finite, but X\[1, 0\]( \(column 'a'\))? is nan\.",
+    ),
+    "pandas, numbers as objects": (
+        from_pandas(lambda pd: pd.Series([1, 2], dtype=object)),
         TypeError,
-        r"X cannot be read as an array: .*NAType",
+        r"but its dtype is object\. Its astype\(float\) has the numbers\.",
+    ),
+    "pandas, a text among numbers": (
+        from_pandas(lambda pd: pd.DataFrame({"a": [1.0] * 3, "b": [None, 2, "n/a"]})),
+        TypeError,
+        r"the dtype of its column 'b' is object\. Row 2 has 'n/a'\.$",
     ),
     "polars, a column of dates": (
         from_polars(lambda pl: pl.DataFrame({"a": [1.0], "b": pl.Series([1]).cast(pl.Date)})),
         TypeError,
-        r"X must hold real numbers, but its dtype is Date\.",
+        r"X must hold real numbers, but the dtype of its column 'b' is Date\. Convert dates",
     ),
     "polars, a column of strings": (
         from_polars(lambda pl: pl.DataFrame({"a": [1.0], "b": ["2"]})),
         TypeError,
-        r"X must hold real numbers, but its dtype is object\.",
+        r"the dtype of its column 'b' is String\. Row 0 has '2'\. Encode it as numbers",
     ),
     "polars, categories": (
         from_polars(lambda pl: pl.Series(["a", "b"], dtype=pl.Categorical)),
         TypeError,
-        r"X must hold real numbers, but its dtype is object\.",
+        r"X must hold real numbers, but its dtype is Categorical",
     ),
     "polars, a missing number": (
         from_polars(lambda pl: pl.Series([1, None])),
@@ -345,6 +355,11 @@ REFUSED = {
         from_arrow(lambda pa: pa.array([1, None])),
         ValueError,
         r"X must be finite, but X\[1\] is nan",
+    ),
+    "arrow, a column of strings": (
+        from_arrow(lambda pa: pa.table({"a": [1.0], "b": ["2"]})),
+        TypeError,
+        r"the dtype of its column 'b' is string\. Row 0 has '2'\. Encode it as numbers",
     ),
     "arrow, dates beside numbers": (
         from_arrow(lambda pa: pa.table({"a": [1.0], "b": pa.array([1]).cast(pa.timestamp("s"))})),
@@ -369,9 +384,38 @@ def test_what_is_refused(make, error, message):
         cr.MSELoss()(np.zeros((2, 1)), np.zeros(2), bad)
 
 
+def test_a_missing_number_is_found_in_its_column():
+    pd = pytest.importorskip("pandas")
+    table = pd.DataFrame({"a": [1.0, 2.0], "b": pd.array([1, None], "Int64")})
+    net = cr.Sequential(cr.Linear(2, 1))
+    with pytest.raises(
+        ValueError, match=r"X must be finite, but X\[1, 1\] \(column 'b'\) is nan\."
+    ):
+        cr.fit(net, table, [0.0, 0.0], loss=cr.MSELoss())
+
+
 def test_labels_that_are_categories():
     y = pandas(LABELS).astype("category")
-    with pytest.raises(TypeError, match=r"y must hold real numbers, but its dtype is category\."):
+    with pytest.raises(TypeError, match=r"labels, but its dtype is category\. Its \.cat\.codes"):
         cr.CrossEntropyLoss()(TARGETS, y)
     value, _ = cr.CrossEntropyLoss()(TARGETS, y.cat.codes)
     assert value == cr.CrossEntropyLoss()(TARGETS, LABELS)[0]
+
+
+def test_labels_that_are_categories_of_polars():
+    pl = pytest.importorskip("polars")
+    y = pl.Series([f"class {label}" for label in LABELS], dtype=pl.Categorical)
+    with pytest.raises(TypeError, match=r"dtype is Categorical.*\. Its \.to_physical\(\) has"):
+        cr.CrossEntropyLoss()(TARGETS, y)
+    cr.CrossEntropyLoss()(TARGETS, np.unique(y.to_physical(), return_inverse=True)[1])
+
+
+@pytest.mark.parametrize("make", [list, np.array, pandas, polars])
+def test_labels_that_are_texts(make):
+    texts = [f"class {label}" for label in LABELS]
+    y = make(texts) if make in (list, np.array) else make(np.array(texts, object))
+    with pytest.raises(TypeError, match=r"Row 0 has 'class \d'\. numpy\.unique\(y, return_in"):
+        cr.CrossEntropyLoss()(TARGETS, y)
+    classes, labels = np.unique(y, return_inverse=True)
+    assert classes.tolist() == ["class 0", "class 1", "class 2"]
+    assert np.array_equal(labels, LABELS)

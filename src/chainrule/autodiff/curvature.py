@@ -19,13 +19,13 @@ from chainrule.autodiff.validation import (
     directions_of,
     flat_vector,
     names_of,
-    one_or_tuple,
     packed,
     parameter_vector,
 )
 from chainrule.kernels.context import Phase
 from chainrule.losses import Loss
 from chainrule.models.data_set import DataSet
+from chainrule.models.passes import one_or_tuple
 from chainrule.models.sequential import Sequential
 from chainrule.plan import Tensor
 from chainrule.utils.arrays import FloatArray

@@ -29,7 +29,7 @@ from chainrule.losses import Loss, OutputLoss
 from chainrule.losses.loss import TargetCheck
 from chainrule.models.data_set import DataSet
 from chainrule.models.sequential import Sequential
-from chainrule.utils.arrays import FloatArray, is_ready
+from chainrule.utils.arrays import FloatArray, ready_array
 
 
 def value_and_grad(
@@ -115,7 +115,7 @@ class _Gradient(Prepared):
         self._parameters = net.params.shape
         self._by_params, self._by_x = PARAMS in names, X in names
         phases = Phase.FORWARD | Phase.BACKWARD | (Phase.INPUT_GRADIENT if self._by_x else 0)
-        self._run = BatchRun(machine.prepare_run(phases), shape)
+        self._run = BatchRun(machine.prepare_run(phases), shape, checks_vectors=True)
         output_shape = shape[0], *machine.plan.output_shapes[0]
         self._check_target = TargetCheck(loss, output_shape, machine.dtype)
         self._d_input = machine.rows_at("d_input", shape[0])
@@ -123,14 +123,15 @@ class _Gradient(Prepared):
     def __call__(self, params: Any, x: Any, y: Any) -> tuple[float, dict[str, FloatArray]] | None:
         """Return the loss, and its gradients by name."""
         run, dtype = self._run, self.machine.dtype
-        if not run.takes(x) or not is_ready(params, dtype) or params.shape != self._parameters:
+        batch, at = run.ready(x), ready_array(params, self._parameters, dtype)
+        if batch is None or at is None:
             return None
         gradients, nothing = {}, NOTHING[dtype].vector
         grads = nothing
         if self._by_params:
             gradients[PARAMS] = grads = np.zeros(self._parameters, dtype)
-        vectors = Vectors(params, nothing, grads, nothing)
-        if run(vectors, x, *self._check_target(y)) != 1:
+        vectors = Vectors(at, nothing, grads, nothing)
+        if run(vectors, batch, *self._check_target(y)) != 1:
             return None
         if self._by_x:
             gradients[X] = self._d_input.copy()

@@ -21,7 +21,7 @@ from chainrule.losses import Loss, OutputLoss
 from chainrule.losses.loss import TargetCheck
 from chainrule.models.data_set import DataSet
 from chainrule.models.sequential import Sequential
-from chainrule.utils.arrays import FloatArray, is_ready
+from chainrule.utils.arrays import FloatArray, finite_array, ready_array
 
 
 def hessian_product(
@@ -33,11 +33,9 @@ def hessian_product(
 ) -> dict[str, FloatArray]:
     """Return the Hessian by what ``directions`` names, times the directions."""
     names = tuple(directions)
-    if batch.weights is None and isinstance(loss, OutputLoss) and batch.rows <= MOST_ROWS:
-        plan_options = _plan_options(loss, names)
-        shape, key = batch.inputs.shape, (loss, names)
-        prepare(net, _HessianProduct, shape, key, tangent_plan, **plan_options)
-        found = repeat_hessian_product(net, loss, params, batch.inputs, batch.targets.y, directions)
+    if batch.weights is None:
+        given = params, batch.inputs, batch.targets.y, directions
+        found = repeat_hessian_product(net, loss, *given)
         if found is not None:
             return found
     mean, phases = BlockMean(net, batch, names), _backward_phases(names)
@@ -63,6 +61,9 @@ def hessian_product(
             vectors = machine.vectors(params, direction=direction, grads=grads)
             machine.run(phases, order, vectors)
             mean.add(block, losses[0], grads, machine.rows_at("d_input", rows))
+    if isinstance(loss, OutputLoss) and batch.rows <= MOST_ROWS:
+        shape, options = batch.inputs.shape, _plan_options(loss, names)
+        prepare(net, _HessianProduct, shape, (loss, names), tangent_plan, **options)
     return mean.gradients()
 
 
@@ -114,11 +115,12 @@ class _HessianProduct(Prepared):
         super().__init__(machine)
         rows = shape[0]
         self._shapes = {PARAMS: net.params.shape, X: shape}
-        self._forward = BatchRun(machine.prepare_run(Phase.FORWARD), shape)
+        self._forward = BatchRun(machine.prepare_run(Phase.FORWARD), shape, checks_vectors=True)
         self._backward = BatchRun(machine.prepare_run(_backward_phases(names)), shape)
         self._d_output, self._d_tangent = (machine.rows_at("d_output", rows, i) for i in (0, 1))
         self._curve = OutputCurvature(net, machine, 0, machine.rows_at("output", rows, 1))
         self._by_x = X in names
+        self._no_change = machine.vectors(net.params).direction
         self._seed = machine.rows_at("seed", rows) if self._by_x else self._d_output
         self._d_input = machine.rows_at("d_input", rows)
         output_shape = rows, *machine.plan.output_shapes[0]
@@ -129,22 +131,24 @@ class _HessianProduct(Prepared):
     ) -> dict[str, FloatArray] | None:
         """Return the products by name."""
         run, dtype = self._forward, self.machine.dtype
-        if not run.takes(x) or not is_ready(params, dtype) or params.shape != self._shapes[PARAMS]:
+        batch, at = run.ready(x), ready_array(params, self._shapes[PARAMS], dtype)
+        if batch is None or at is None:
             return None
-        for name, direction in directions.items():
-            if not is_ready(direction, dtype) or direction.shape != self._shapes[name]:
-                return None
-        nothing = NOTHING[dtype].vector
-        along, grads, found = directions.get(PARAMS), nothing, {}
-        if along is None:
-            along = self.machine.vectors(params).direction
-        else:
-            found[PARAMS] = grads = np.zeros(params.shape, dtype)
+        nothing, found = NOTHING[dtype].vector, {}
+        grads, along = nothing, self._no_change
         if self._by_x:
-            self._seed[...] = directions[X]
-        vectors = Vectors(params, along, grads, nothing)
+            seed = finite_array(directions[X], "vector", dtype)
+            if seed.shape != self._seed.shape:
+                return None
+            self._seed[...] = seed
+        if PARAMS in directions:
+            given = ready_array(directions[PARAMS], at.shape, dtype)
+            if given is None:
+                return None
+            along, found[PARAMS] = given, (grads := np.zeros(at.shape, dtype))
+        vectors = Vectors(at, along, grads, nothing)
         targets = self._check_target(y)
-        if run(vectors, x, *targets) == NOT_FINITE:
+        if run(vectors, batch, *targets) == NOT_FINITE:
             return None
         self._d_tangent[...] = self._d_output
         (target,) = (values for values in targets if values is not None)

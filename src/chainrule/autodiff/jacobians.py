@@ -17,15 +17,15 @@ from chainrule.autodiff.validation import (
     PARAMS,
     X,
     names_of,
-    one_or_tuple,
     parameter_vector,
 )
 from chainrule.engine.batch_run import BatchRun
 from chainrule.engine.machine import Machine
 from chainrule.engine.records import Vectors, make_data
 from chainrule.kernels.context import NOT_FINITE, Phase
+from chainrule.models.passes import one_or_tuple
 from chainrule.models.sequential import Sequential, check_network
-from chainrule.utils.arrays import FloatArray, is_ready
+from chainrule.utils.arrays import FloatArray, ready_array
 
 
 def jacobian(
@@ -119,7 +119,7 @@ class _Prepared(Prepared):
         super().__init__(machine)
         rows, of_each = shape[0], shape[1:] if wrt == X else net.params.shape
         self._rows, self._parameters = rows, net.params.shape
-        self._forward = BatchRun(machine.prepare_run(Phase.FORWARD), shape)
+        self._forward = BatchRun(machine.prepare_run(Phase.FORWARD), shape, checks_vectors=True)
         self._shapes = [(rows, *of_row, *of_each) for of_row in net.output_shapes(shape[1:])]
         sizes = [prod(of_row) for of_row in net.output_shapes(shape[1:])]
         self._matrices = [(rows, size, prod(of_each)) for size in sizes]
@@ -127,12 +127,11 @@ class _Prepared(Prepared):
     def __call__(self, params: Any, x: Any) -> Any:
         """Return the Jacobian, or a tuple of them."""
         dtype = self.machine.dtype
-        if not is_ready(params, dtype) or params.shape != self._parameters:
-            return None
-        if not self._forward.takes(x):
+        batch, at = self._forward.ready(x), ready_array(params, self._parameters, dtype)
+        if batch is None or at is None:
             return None
         results = [np.zeros(shape, dtype) for shape in self._matrices]
-        if not self._fill(self.machine.vectors(params), x, results):
+        if not self._fill(self.machine.vectors(at), batch, results):
             return None
         return one_or_tuple(
             [r.reshape(shape) for r, shape in zip(results, self._shapes, strict=True)]

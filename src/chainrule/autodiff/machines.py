@@ -4,25 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
-from weakref import WeakKeyDictionary, finalize
+from weakref import finalize
 
 import numpy as np
 
 from chainrule.engine.backends import threads_for
 from chainrule.engine.machine import Machine
-from chainrule.engine.pool import MachinePool
 from chainrule.kernels.context import Phase
 from chainrule.losses import Loss
 from chainrule.models.sequential import Sequential
 from chainrule.plan import Plan
 from chainrule.utils.arrays import FloatArray
 
-MOST_MACHINES, MOST_BYTES = 16, 1 << 26  # in the pool of each network
 MOST_ROWS = 4096  # in one block
 
 PlanMaker = Callable[..., Plan]  # (net, shape, rows, threads=..., **options)
-
-_pools: WeakKeyDictionary[Sequential, MachinePool[Machine]] = WeakKeyDictionary()
 
 
 def take(
@@ -39,18 +35,31 @@ def take(
     Also return the key for :func:`put_back`. ``backend`` is the network's by default.
     """
     backend = backend or net.backend
-    threads = threads_for(backend)
-    key = plan, shape, rows, threads, backend, *options.items()
-    machine = _pool_of(net).take(key)
+    key = key_of(net, plan, shape, rows, backend=backend, **options)
+    machine = net.machines.take(key)
     if machine is None:
-        made = plan(net, shape, rows, threads=threads, **options)
+        made = plan(net, shape, rows, threads=threads_for(backend), **options)
         machine = net.make_machine(made, backend)
     return key, machine
 
 
+def key_of(
+    net: Sequential,
+    plan: PlanMaker,
+    shape: tuple[int, ...],
+    rows: int,
+    *,
+    backend: str | None = None,
+    **options: Any,
+) -> Hashable:
+    """Return the key in the network's pool of what :func:`take` takes."""
+    backend = backend or net.backend
+    return plan, shape, rows, threads_for(backend), backend, *options.items()
+
+
 def put_back(net: Sequential, key: Hashable, machine: Machine) -> None:
     """Return a machine that :func:`take` took to the pool."""
-    _pool_of(net).put_back(key, machine)
+    net.machines.put_back(key, machine)
 
 
 class borrowed:  # noqa: N801 - it is used as a function
@@ -75,7 +84,7 @@ class borrowed:  # noqa: N801 - it is used as a function
 
 def return_with(owner: object, net: Sequential, key: Hashable, machine: Machine) -> None:
     """Put a machine back into the network's pool when ``owner`` is garbage collected."""
-    finalize(owner, _pool_of(net).put_back, key, machine)
+    finalize(owner, net.machines.put_back, key, machine)
 
 
 def run_backward(
@@ -100,10 +109,3 @@ def blocks(rows: int, loss: Loss | None = None) -> Iterator[slice]:
     most = MOST_ROWS if loss is None or loss.is_one_mean else rows
     for begin in range(0, rows, most):
         yield slice(begin, min(begin + most, rows))
-
-
-def _pool_of(net: Sequential) -> MachinePool[Machine]:
-    pool = _pools.get(net)
-    if pool is None:
-        pool = _pools[net] = MachinePool(MOST_MACHINES, MOST_BYTES)
-    return pool

@@ -89,7 +89,7 @@ class OutputCurvature:
         if self._row_weight is not None:
             given["weight"] = given["weight"].copy()
             _call(self._row_weight, given, self._backend)
-            weight = float(given["weight"].sum(dtype=np.float64))
+            weight = float(np.abs(given["weight"]).sum(dtype=np.float64))
             if self._losses > 1:  # as the plan has it
                 given["weight"] *= total / weight if weight > 0 else 0.0
             else:

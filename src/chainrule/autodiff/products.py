@@ -15,11 +15,11 @@ from chainrule.autodiff.validation import (
     Wrt,
     X,
     directions_of,
-    one_or_tuple,
     parameter_vector,
 )
 from chainrule.engine.records import make_data
 from chainrule.kernels.context import Phase
+from chainrule.models.passes import one_or_tuple
 from chainrule.models.sequential import Sequential, check_network
 from chainrule.utils.arrays import FloatArray
 

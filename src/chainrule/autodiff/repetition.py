@@ -4,43 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from typing import Any
-from weakref import WeakKeyDictionary
 
-from chainrule.autodiff.machines import PlanMaker, put_back, take
+from chainrule.autodiff.machines import PlanMaker, key_of, put_back
 from chainrule.engine.backends import threads_for
 from chainrule.engine.batch_run import BatchRun
-from chainrule.engine.machine import Machine
-from chainrule.engine.pool import MachinePool
+from chainrule.engine.pool import UsesMachine
 from chainrule.models.sequential import Sequential
-from chainrule.utils.arrays import FloatArray
 
-MOST_PREPARED, MOST_BYTES = 16, 1 << 20  # in the pool of each network, and in an arena
+MOST_BYTES = 1 << 20  # in an arena
 
 Options = tuple[Hashable, ...]
 
 
-class Prepared:
-    """A derivative for batches of one shape, in C order and of the network's dtype.
+class Prepared(UsesMachine):
+    """A derivative for batches of one shape.
 
     Called with the arguments of :func:`repeat`, it returns None where these need a closer look.
-
-    Parameters
-    ----------
-    machine : Machine
     """
-
-    def __init__(self, machine: Machine) -> None:
-        self.machine = machine
-
-    @property
-    def usable(self) -> bool:
-        """Whether the machine can run again."""
-        return self.machine.usable
-
-    @property
-    def arena(self) -> FloatArray:
-        """The machine's."""
-        return self.machine.arena
 
     def __call__(self, *arguments: Any) -> Any:
         raise NotImplementedError
@@ -54,7 +34,7 @@ def repeat(
     net: Sequential, kind: Kind, shape: tuple[int, ...], options: Options, *arguments: Any
 ) -> Any:
     """Return the result for a batch of a shape that is prepared for; None if it is not."""
-    pool, key = _pool_of(net), (kind, shape, threads_for(net.backend), *options)
+    pool, key = net.prepared, (kind, shape, threads_for(net.backend), *options)
     found = pool.take(key)
     if found is None:
         return None
@@ -71,22 +51,18 @@ def prepare(
     plan: PlanMaker,
     **plan_options: Any,
 ) -> None:
-    """Prepare for further batches of this shape, unless their work is for threads or for Python."""
-    pool, key = _pool_of(net), (kind, shape, threads_for(net.backend), *options)
+    """Prepare for further batches of this shape, by the machine that the pool has from this one.
+
+    Not where the work is for threads or for Python, or where the machine was too large to keep.
+    """
+    pool, key = net.prepared, (kind, shape, threads_for(net.backend), *options)
     if net.takes_codes or key in pool:
         return
-    taken, machine = take(net, plan, shape[1:], shape[0], **plan_options)
+    taken = key_of(net, plan, shape[1:], shape[0], **plan_options)
+    machine = net.machines.take(taken)
+    if machine is None:
+        return
     if BatchRun.can_use(machine) and machine.arena.nbytes <= MOST_BYTES:
         pool.put_back(key, kind(machine, net, shape, *options))
     else:
         put_back(net, taken, machine)
-
-
-_pools: WeakKeyDictionary[Sequential, MachinePool[Prepared]] = WeakKeyDictionary()
-
-
-def _pool_of(net: Sequential) -> MachinePool[Prepared]:
-    pool = _pools.get(net)
-    if pool is None:
-        pool = _pools[net] = MachinePool(MOST_PREPARED)
-    return pool

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import ArrayLike
 from chainrule.losses import Loss
 from chainrule.models.sequential import Sequential, check_network
 from chainrule.utils import arrays
-from chainrule.utils.arguments import shortened
+from chainrule.utils.arguments import kind_hint, shortened
 from chainrule.utils.arrays import FloatArray
 
 PARAMS, X = "params", "x"
@@ -22,7 +21,9 @@ def check_loss(net: Any, loss: Any) -> None:
     """Raise TypeError unless ``net`` is a network and ``loss`` a loss."""
     check_network(net)
     if not isinstance(loss, Loss):
-        raise TypeError(f"loss must be a loss such as cr.MSELoss(), not {shortened(loss)}.")
+        raise TypeError(
+            f"loss must be a loss such as cr.MSELoss(), not {shortened(loss)}.{kind_hint(loss)}"
+        )
 
 
 def names_of(wrt: Wrt) -> tuple[str, ...]:
@@ -36,11 +37,6 @@ def names_of(wrt: Wrt) -> tuple[str, ...]:
 def packed(wrt: Wrt, by_name: dict[str, Any]) -> Any:
     """Return the value that ``wrt`` names, or a tuple of them."""
     return by_name[wrt] if isinstance(wrt, str) else tuple(by_name[name] for name in wrt)
-
-
-def one_or_tuple(outputs: Sequence[FloatArray]) -> Any:
-    """Return the only output, or a tuple of them."""
-    return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
 
 def parameter_vector(net: Sequential, value: ArrayLike | None) -> FloatArray:

@@ -9,7 +9,8 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.autodiff.validation import one_or_tuple
+from chainrule.autodiff.machines import borrowed
+from chainrule.autodiff.plans import plain_plan
 from chainrule.checks.differences import Float64, Slope, rounding_of, short_slope, sizes
 from chainrule.checks.gradient_report import (
     Claim,
@@ -22,6 +23,7 @@ from chainrule.checks.gradient_report import (
     rounding_of_claim,
 )
 from chainrule.losses import Loss
+from chainrule.models.passes import one_or_tuple
 from chainrule.models.sequential import Sequential
 from chainrule.utils import arrays
 from chainrule.utils.arguments import above_zero, integer, shortened
@@ -219,6 +221,8 @@ def _network_checks(
         twin.reset_dropout_masks()
         return _as_list(twin.forward(batch))
 
+    with borrowed(twin, plain_plan, batch.shape[1:], len(batch), loss=loss, retain=False) as all_in:
+        all_in.prepare()  # compiles for forward, loss and backward together, with one message
     outputs = forward()
 
     def of_loss() -> tuple[float, Any]:

@@ -73,9 +73,12 @@ class ParameterReport:
         return self.checked == 0 and 0 not in self.shape
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class GradientReport:
-    """The result of :func:`gradcheck`; printing it gives a table, worst entry by parameter."""
+    """The result of :func:`gradcheck`.
+
+    Printing it, or showing it in a shell, gives a table: the worst entry by parameter.
+    """
 
     parameters: tuple[ParameterReport, ...]
     tolerance: float
@@ -115,6 +118,8 @@ class GradientReport:
             f"{'detectable':>10}  worst entry"
         )
         return "\n".join([*lines, *map(self._line, self.parameters)])
+
+    __repr__ = __str__
 
     def _why(self) -> list[str]:
         """Return why nothing could be checked, and a remedy."""

@@ -47,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str] | None, output: Output, messages: Output) -> int:
     try:
         options = _parser().parse_args(arguments)
+        options.complete(options)
         # If the command writes no file, a closed standard output ends it.
         output.is_all = all(getattr(options, name, None) is None for name in ("out", "html"))
         with redirect_stdout(messages) if options.json else nullcontext():

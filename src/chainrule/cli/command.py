@@ -18,9 +18,17 @@ Report = dict[str, Any]  # the output with --json
 
 
 def add_command(
-    commands: Any, name: str, run: Callable[[argparse.Namespace], Report], about: str, example: str
+    commands: Any,
+    name: str,
+    run: Callable[[argparse.Namespace], Report],
+    about: str,
+    example: str,
+    complete: Callable[[argparse.Namespace], None] = lambda options: None,
 ) -> argparse.ArgumentParser:
-    """Add a command: ``run`` takes its options, prints text, and returns the report for --json."""
+    """Add a command: ``run`` takes its options, prints text, and returns the report for --json.
+
+    Before, ``complete`` sets options whose defaults depend on others.
+    """
     command: argparse.ArgumentParser = commands.add_parser(
         name,
         help=about.partition("\n")[0],
@@ -31,7 +39,7 @@ def add_command(
     command.add_argument(
         "--json", action="store_true", help="one JSON object on stdout, all else on stderr"
     )
-    command.set_defaults(run=run)
+    command.set_defaults(run=run, complete=complete)
     return command
 
 

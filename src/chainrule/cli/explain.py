@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import webbrowser
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from chainrule.utils.arguments import integer
 from chainrule.utils.arrays import FloatArray
 from chainrule.utils.wording import plural
 
+PAGE = Path("chain.html")  # if no other is named
 INFLUENCE_ROWS = 64
 MOST_INPUTS = 20  # that are shown of a table
 
@@ -34,10 +36,12 @@ def add(commands: Any) -> None:
         _run,
         "Show the chain rule at work.\n\n"
         "Explain a model of `chainrule train` on a table with its columns; or train a network\n"
-        "on handwritten digits, or on the file given by --data, and explain it.",
+        "on handwritten digits, or on the file given by --data, explain it, and write a page\n"
+        f"to explore, {PAGE}.",
         "  chainrule explain\n"
         "  chainrule explain model.safetensors houses.csv --parameter W1\n"
-        "  chainrule explain --rows 2 --html chain.html",
+        "  chainrule explain --rows 2 --html digits.html --open",
+        _name_page,
     )
     command.add_argument("model", type=Path, nargs="?", help="a saved network, not a new one")
     command.add_argument(
@@ -45,17 +49,32 @@ def add(commands: Any) -> None:
     )
     add_data_and_network(command, hidden=(16,), activation="tanh", epochs=10)
     command.add_argument(
-        "--rows", type=int, default=1, help="how many to explain (default: %(default)s)"
+        "--rows",
+        type=int,
+        help=f"how many to explain (default: 1, on the page up to {INFLUENCE_ROWS})",
     )
     command.add_argument(
         "--parameter", metavar="NAME", help="such as W1, 0.bias or x (default: the first)"
     )
-    command.add_argument("--html", type=Path, metavar="FILE", help="write a page to explore, too")
+    command.add_argument(
+        "--html",
+        type=Path,
+        metavar="FILE",
+        help=f"write a page to explore (default: {PAGE}, if there is no model or --open is given)",
+    )
+    command.add_argument("--open", action="store_true", help="show the page in a browser")
+
+
+def _name_page(options: argparse.Namespace) -> None:
+    """Choose the page's file if there is to be one, and none is named."""
+    if options.html is None and (options.model is None or options.open):
+        options.html = PAGE
+        _check_replaceable(PAGE)
 
 
 def _run(options: argparse.Namespace) -> Report:
     check_writable(options.html, options.model, options.table, options.data)
-    rows = integer(options.rows, "--rows", least=1)
+    rows = 1 if options.rows is None else integer(options.rows, "--rows", least=1)
     console = make_console()
     if options.table is not None:
         return _explain_table(options, rows, console)
@@ -80,6 +99,16 @@ def _run(options: argparse.Namespace) -> Report:
     chain = cr.explain(net, loss, data.X[some], data.y[some])
     few = cr.explain(net, loss, data.X[batch], data.y[batch])
     return _show(options, console, chain, few) | {"interrupted": interrupted}
+
+
+def _check_replaceable(path: Path) -> None:
+    """Raise ValueError if the file, which nobody named, is anything but an older page."""
+    from chainrule.explain.html import is_page  # importlib.resources loads slowly
+
+    if path.is_file() and not is_page(path):
+        raise ValueError(
+            f"{path} exists and is no page of chainrule explain; name another file: --html FILE"
+        )
 
 
 def _explain_table(options: argparse.Namespace, rows: int, console: Console) -> Report:
@@ -121,7 +150,7 @@ def _show(options: argparse.Namespace, console: Console, chain: Chain, batch: Ch
         raise ValueError("The network has no parameters to explain.")
     path = chain.path(options.parameter or next(iter(chain.symbols)))
     if options.html is not None:  # first, since the rest takes a while and may be interrupted
-        chain.to_html(options.html)
+        (batch if options.rows is None else chain).to_html(options.html)
     name, influence = path.name, batch.influence()
     show("The chain", chain)
     show("One parameter's factors", path)
@@ -131,7 +160,9 @@ def _show(options: argparse.Namespace, console: Console, chain: Chain, batch: Ch
     show("Why from the loss backward", chain.order())
     show(f"What each layer passes on, for {plural(batch.rows, 'row')}", influence)
     if options.html is not None:
-        console.print(f"\nA page to explore: {options.html}")
+        console.print(f"\nA page to explore: {options.html.absolute()}", soft_wrap=True)
+    if options.open and not webbrowser.open(options.html.absolute().as_uri()):
+        console.print("There is no browser to show it.")
     return {
         "rows": chain.rows,
         "loss": chain.loss,
@@ -143,6 +174,7 @@ def _show(options: argparse.Namespace, console: Console, chain: Chain, batch: Ch
             for link in influence.links
         ],
         "diagnosis": [finding.text for finding in influence.findings],
+        "page": None if options.html is None else str(options.html),
     }
 
 

@@ -110,21 +110,35 @@ def read_data(options: argparse.Namespace) -> Data:
     """Return the digits, or the data from the file of --data."""
     X, labels = datasets.load_digits() if options.data is None else datasets.load(options.data)
     classes, y = _classes(labels)
-    test, validation, training = split(len(X), options.seed)
+    test, validation, training = split(len(X), options.seed, y)
     seen = X[training]
     if seen.min() < 0 or seen.max() > 1:  # not pixels, but columns of any scale
         X = _standardized(X, training)
     return Data(X, y, classes, test, validation, training)
 
 
-def split(rows: int, seed: int) -> tuple[Labels, Labels, Labels]:
-    """Return the rows for test, validation and training, drawn at random."""
+def split(rows: int, seed: int, classes: Labels | None = None) -> tuple[Labels, Labels, Labels]:
+    """Return the rows for test, validation and training, drawn at random.
+
+    With the ``classes`` of the rows, each part has of each class what is in proportion; a class of
+    one row is trained on.
+    """
     order = np.random.default_rng(integer(seed, "seed", least=0)).permutation(rows)
     test = round(rows * TEST_FRACTION)
     validation = test + round(rows * VALIDATION_FRACTION)
     if test == 0 or validation in (test, rows):
         raise ValueError(f"The data has only {plural(rows, 'row')}; a test needs at least 10.")
+    if classes is not None:
+        order = order[_spread(classes[order])]
     return order[:test], order[test:validation], order[validation:]
+
+
+def _spread(classes: Labels) -> Labels:
+    """Return an order of rows any part of which has each class in proportion."""
+    counts = np.bincount(classes)
+    number = np.empty(len(classes), np.int64)  # of a row in its class
+    number[np.argsort(classes, kind="stable")] = np.concatenate([*map(np.arange, counts)])
+    return np.argsort((number + 0.5) / counts[classes], kind="stable")
 
 
 def build_network(options: argparse.Namespace, data: Data, backend: str = "numba") -> cr.Sequential:
@@ -142,6 +156,11 @@ def build_network(options: argparse.Namespace, data: Data, backend: str = "numba
     return net
 
 
+def make_optimizer(options: argparse.Namespace) -> cr.Optimizer:
+    """Return a new optimizer as the options describe it."""
+    return cr.AdamW(lr=options.lr, weight_decay=options.weight_decay)
+
+
 def fit_network(
     options: argparse.Namespace,
     net: cr.Sequential,
@@ -155,12 +174,13 @@ def fit_network(
         data.X[data.training],
         data.y[data.training],
         loss=loss,
-        optimizer=cr.AdamW(lr=options.lr, weight_decay=options.weight_decay),
+        optimizer=make_optimizer(options),
         epochs=options.epochs,
         batch_size=min(options.batch_size, len(data.training)),
         seed=options.seed,
         validation=(data.X[data.validation], data.y[data.validation]),
         callbacks=callbacks,
+        interrupt="stop",
     )
 
 

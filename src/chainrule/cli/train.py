@@ -17,6 +17,7 @@ from rich.table import Table
 import chainrule as cr
 from chainrule.cli import table_model
 from chainrule.cli.command import Report, add_command, check_writable, make_console
+from chainrule.cli.description import describe
 from chainrule.cli.network import (
     LR,
     Data,
@@ -84,8 +85,11 @@ def _run(options: argparse.Namespace) -> Report:
     loss: Loss = cr.CrossEntropyLoss(label_smoothing=0.1 if data.encoding is None else 0.0)
     if not len(data.classes):
         loss = cr.MSELoss()
-    callbacks = [EarlyStopping(patience=PATIENCE)] if data.encoding is not None else []
+    patience = None if data.encoding is None else PATIENCE
+    callbacks = [] if patience is None else [EarlyStopping(patience=patience)]
     net = build_network(options, data, options.backend)
+    for line in describe(options, data, loss, patience):
+        console.print(line)
     console.print(str(net.summary()))
     history = _fit_and_save(options, console, net, data, loss, callbacks)
     if history.interrupted:
@@ -163,10 +167,10 @@ def _test(console: Console, net: cr.Sequential, data: Data) -> Report:
     output, y = net.predict(data.X[data.test]), data.y[data.test]
     if not len(data.classes):
         return _test_numbers(console, data, output, y)
-    accuracy = cr.metrics.accuracy(output, y)
+    accuracy = cr.metrics.accuracy(y, output)
     most = np.bincount(data.y[data.training]).argmax()
     always = float(np.mean(y == most))
-    _print_confusion(console, data.classes, cr.metrics.confusion_matrix(output, y))
+    _print_confusion(console, data.classes, cr.metrics.confusion_matrix(y, output))
     console.print(
         f"Test accuracy: {accuracy:.2%} of {plural(len(y), 'row')}.\n"
         f"Always {str(data.classes[most])!r}: {always:.2%}.",
@@ -178,9 +182,9 @@ def _test_numbers(console: Console, data: Data, output: Any, y: NDArray[Any]) ->
     assert data.encoding is not None
     assert isinstance(data.encoding.target, Number)
     scale = data.encoding.target.scale
-    error = cr.metrics.mean_absolute_error(output, y) * scale
+    error = cr.metrics.mean_absolute_error(y, output) * scale
     always = float(np.abs(y).mean()) * scale  # standardized, the training rows' mean is 0
-    r2 = cr.metrics.r2_score(output, y) if len(y) > 1 and np.ptp(y) > 0 else None
+    r2 = cr.metrics.r2_score(y, output) if len(y) > 1 and np.ptp(y) > 0 else None
     shown = "" if r2 is None else f"R2 {r2:.3f}, "
     console.print(
         f"Test: {shown}mean absolute error {error:.4g}, of {plural(len(y), 'row')}.\n"

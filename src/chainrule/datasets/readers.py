@@ -97,7 +97,8 @@ def load_images(path: PathOrName) -> Dataset:
     ----------
     path : str or path
         The file, with two arrays: ``images`` of shape ``(n, ...)``, uint8 or floating, and
-        ``labels`` of shape ``(n,)``, integers. Others are ignored, and nothing is unpickled.
+        ``labels`` of shape ``(n,)``, integers or booleans. Others are ignored, and nothing is
+        unpickled.
 
     Returns
     -------
@@ -128,7 +129,7 @@ def load_images(path: PathOrName) -> Dataset:
         raise TypeError(
             f"images in {path} must be uint8 or floating, but their dtype is {images.dtype}."
         )
-    if labels.dtype.kind not in "iu" or not np.can_cast(labels.dtype, np.int64):
+    if labels.dtype.kind not in "biu" or not np.can_cast(labels.dtype, np.int64):
         raise TypeError(
             f"labels in {path} must be integers that fit into int64, "
             f"but their dtype is {labels.dtype}."

@@ -38,10 +38,10 @@ def compile_ahead(dtype: np.dtype, *, everything: bool) -> int:
     compiled functions.
     """
     from chainrule.engine.interpreter import signature_of  # loads Numba
-    from chainrule.engine.orders import epoch_orders
+    from chainrule.engine.orders import EpochOrders
     from chainrule.kernels.compilation import compile_functions
 
-    epoch_orders(2, 0, 1, seed=0)
+    EpochOrders(2, 0).epochs(0, 1)
     wanted = [(call.function, call.kinds) for call in calls_ahead(dtype, everything=everything)]
     compiled: int = compile_functions(wanted, dtype, get_run("numba"), signature_of(dtype))
     return compiled

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any, TypeGuard
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -11,9 +11,22 @@ from chainrule.engine.machine import NO_MASKS, Machine, PreparedRun
 from chainrule.engine.records import NOTHING, Array, Integers, Vectors
 from chainrule.engine.rows import BYTE, CODES
 from chainrule.kernels.context import NOT_FINITE, Phase
-from chainrule.utils.arrays import fits
+from chainrule.utils.arrays import ready_array
 
 ONE_BATCH, FIRST_THREAD = (0, 1), 0
+MOST_SHAPES = 8  # of batches that are prepared for
+
+T = TypeVar("T")
+
+
+class ByShape(dict[tuple[int, ...], T]):
+    """What is prepared for batches, by their shape; the oldest are forgotten."""
+
+    def keep(self, shape: tuple[int, ...], made: T) -> None:
+        """Keep what is made for a shape."""
+        if len(self) >= MOST_SHAPES:
+            self.clear()
+        self[shape] = made
 
 
 class BatchRun:
@@ -27,6 +40,8 @@ class BatchRun:
     ----------
     run : PreparedRun
     shape : of a batch.
+    checks_vectors : bool
+        Whether to look at the parameters and their direction, too.
 
     Attributes
     ----------
@@ -35,12 +50,15 @@ class BatchRun:
         The weight and the loss of the latest batch.
     """
 
-    def __init__(self, run: PreparedRun, shape: tuple[int, ...]) -> None:
+    def __init__(
+        self, run: PreparedRun, shape: tuple[int, ...], *, checks_vectors: bool = False
+    ) -> None:
         machine = self.machine = run.machine
         self.losses = machine.losses_for(1)
         self._shape, self._dtype = shape, machine.dtype
         phases, *others = run.prepared
-        self._prepared = phases | Phase.CHECK, *others
+        checks = Phase.CHECK | (Phase.CHECK_VECTORS if checks_vectors else 0)
+        self._prepared = phases | checks, *others
         item = self._dtype.itemsize
         self._bytes, self._code = item * prod(shape), CODES[self._dtype]
         self._stride = item * prod(shape[1:])
@@ -53,9 +71,9 @@ class BatchRun:
         machine.prepare()  # before that, it is not known
         return machine.plan.threads == 1 and not machine.needs_arrays
 
-    def takes(self, x: Any) -> TypeGuard[Array]:
-        """Tell whether ``x`` is such a batch; whether it is finite, compiled code looks."""
-        return fits(x, self._shape, self._dtype)
+    def ready(self, x: Any) -> Array | None:
+        """Return ``x`` as a call takes it; None if it is no such batch, or needs a closer look."""
+        return ready_array(x, self._shape, self._dtype)
 
     def __call__(
         self,
@@ -69,13 +87,13 @@ class BatchRun:
         lr: float = 0.0,
         masks: tuple[int, int] = NO_MASKS,
     ) -> int:
-        """Do it for a batch that it ``takes``; return 1, or 0 if the loss is not finite.
+        """Do it for a batch that is ``ready``; return 1, or 0 if the loss is not finite.
 
-        Or NOT_FINITE: ``x`` or the targets hold NaN or infinity, and nothing was done.
+        Or NOT_FINITE: what it looks at holds NaN or infinity, and nothing was done.
         """
         machine, nothing = self.machine, self._nothing
         if not machine.usable:
-            raise machine.busy()
+            raise machine.busy_error()
         machine.usable = False
         # Tuples in the order of the records' fields, as making a named tuple takes longer.
         arguments = (

@@ -11,6 +11,7 @@ The backend "numpy" runs the same source; there, ``call`` calls Python (see ``en
 """
 
 import math
+from functools import cache
 
 import numba
 import numpy as np
@@ -33,13 +34,15 @@ from chainrule.kernels.thread_group import (
     leave,
     stop_clock,
 )
+from chainrule.kernels.views import as_numbers
 
 GATHER, PREDICT, LOSS, OUTPUT = Phase.GATHER, Phase.PREDICT, Phase.LOSS, Phase.OUTPUT
 BACKWARD, INPUT_GRADIENT, UPDATE = Phase.BACKWARD, Phase.INPUT_GRADIENT, Phase.UPDATE
-BUFFERS, CHECK, OF_BUFFERS = Phase.BUFFERS, Phase.CHECK, Section.BUFFERS
+BUFFERS, OF_BUFFERS = Phase.BUFFERS, Section.BUFFERS
+CHECK, CHECK_VECTORS = Phase.CHECK, Phase.CHECK_VECTORS
 FOR_INPUT, PARAMETERS = Flag.FOR_INPUT, Flag.PARAMETERS
 # Numbers, not literals: each combination of literals would be compiled for by itself.
-VALUES, NOTHING, START = np.int64(Flag.VALUES), np.int64(0), np.int64(0)
+VALUES, NO_FLAGS, START = np.int64(Flag.VALUES), np.int64(0), np.int64(0)
 CHUNKED, BARRIER, PYTHON = Flag.CHUNKED, Flag.BARRIER, Flag.PYTHON
 OF_GATHER, OF_FORWARD, OF_LOSS = Section.GATHER, Section.FORWARD, Section.LOSS
 OF_LOSS_SUM, OF_OUTPUT, OF_BACKWARD = Section.LOSS_SUM, Section.OUTPUT, Section.BACKWARD
@@ -117,7 +120,7 @@ def execute(program, begin, end, skipped, context, group):
 def backward(program, sections, phases, differentiates, context, group):
     """Run the plan from the gradients by the outputs back; return whether nothing has failed."""
     begin, end, threads = sections[OF_BACKWARD], sections[OF_BACKWARD + 1], context[THREADS]
-    skipped = NOTHING if phases & INPUT_GRADIENT else FOR_INPUT
+    skipped = NO_FLAGS if phases & INPUT_GRADIENT else FOR_INPUT
     if threads == 1:  # a parameter's gradient at once, while both factors are in cache
         skipped += 0 if differentiates else PARAMETERS
         return execute(program, begin, end, skipped, context, group)
@@ -138,37 +141,37 @@ def run_batch(phases, tables, update, losses, batch, first_step, differentiates,
     program, sections = tables.program, tables.sections
     if phases & GATHER:
         begin, end = sections[OF_GATHER], sections[OF_GATHER + 1]
-        execute(program, begin, end, NOTHING, context, group)
+        execute(program, begin, end, NO_FLAGS, context, group)
     if phases & PREDICT:
         begin, end = sections[OF_FORWARD] + first_step, sections[OF_FORWARD + 1]
-        if not execute(program, begin, end, NOTHING, context, group):
+        if not execute(program, begin, end, NO_FLAGS, context, group):
             return False
         if has_failed(group):
             return False
     if phases & LOSS and sections[OF_LOSS] < sections[OF_LOSS + 1]:
         begin, end = sections[OF_LOSS], sections[OF_LOSS + 1]
-        if not execute(program, begin, end, NOTHING, context, group):
+        if not execute(program, begin, end, NO_FLAGS, context, group):
             return False
         if not barrier(group, context[THREADS]):
             return False
         numbers[LOSS_VALUE] = 0.0
         begin, end = sections[OF_LOSS_SUM], sections[OF_LOSS_SUM + 1]
-        execute(program, begin, end, NOTHING, context, group)
+        execute(program, begin, end, NO_FLAGS, context, group)
         if context[THREAD] == 0:
             losses[batch, 0], losses[batch, 1] = numbers[TOTAL_WEIGHT], numbers[LOSS_VALUE]
         if not math.isfinite(numbers[LOSS_VALUE]):
             return False
     if phases & BUFFERS and context[THREAD] == 0:
         begin, end = sections[OF_BUFFERS], sections[OF_BUFFERS + 1]
-        execute(program, begin, end, NOTHING, context, group)
+        execute(program, begin, end, NO_FLAGS, context, group)
     if phases & OUTPUT:
         begin, end = sections[OF_OUTPUT], sections[OF_OUTPUT + 1]
-        execute(program, begin, end, NOTHING, context, group)
+        execute(program, begin, end, NO_FLAGS, context, group)
     if phases & BACKWARD and not backward(
         program, sections, phases, differentiates, context, group
     ):
         return False
-    if phases & UPDATE and not execute(update, START, update.shape[0], NOTHING, context, group):
+    if phases & UPDATE and not execute(update, START, update.shape[0], NO_FLAGS, context, group):
         if context[DONE] < 0:  # the update's rows are numbered from the plan's last one on
             context[DONE] -= program.shape[0]
         return False
@@ -214,11 +217,12 @@ def describe_batch(i, rows, each_epoch, layout, partitions, context):
 
 
 @kernel
-def is_finite(vector):
-    """Return whether a vector holds no NaN and no infinity."""
-    total = vector.dtype.type(0)
-    for i in range(vector.size):
-        total += vector[i] * 0  # NaN, of either; a sum is vectorized, unlike a way out of the loop
+def are_finite(vectors):
+    """Return whether vectors hold no NaN and no infinity."""
+    total = vectors[0].dtype.type(0)
+    for vector in vectors:
+        for i in range(vector.size):
+            total += vector[i] * 0  # NaN, of either; a sum is vectorized, unlike an early return
     return total == 0
 
 
@@ -238,13 +242,13 @@ def run(
     leaves the parameters' gradients out. ``rates`` are a vector with each batch's learning rate,
     which may be empty, and the rate of all batches otherwise. ``masks`` are the key that dropouts
     draw with, and the number of batch 0's draw. The other records are those of ``engine.records``.
-    With CHECK, the inputs must be of the network's dtype; returns NOT_FINITE if they or the targets
-    are not finite.
+    With CHECK, the inputs must be of the network's dtype; returns NOT_FINITE if what is looked at
+    is not finite.
     """
-    if phases & CHECK:
-        targets = data.targets
-        if not (is_finite(data.inputs[0].view(targets.dtype)) and is_finite(targets)):
-            return NOT_FINITE
+    if phases & CHECK and not are_finite((as_numbers(data.inputs[0], data.targets), data.targets)):
+        return NOT_FINITE
+    if phases & CHECK_VECTORS and not are_finite((vectors.params, vectors.direction)):
+        return NOT_FINITE
     layout, order_length = tables.layout, order.shape[1]
     batch, (rate_of_batch, rate) = layout[BATCH_SIZE], rates
     each_epoch = (order_length + batch - 1) // batch  # the last of each epoch may be shorter
@@ -300,14 +304,14 @@ def run(
     return FAILED if has_failed(group) else i
 
 
+@cache
 def signature_of(dtype):
     """Return the types of what ``run`` takes for parameters of a dtype, in order."""
     integer, double, number = types.int64, types.float64, numba.from_dtype(dtype)
-    vector, matrix, integers, table, doubles = (
-        types.Array(item, ndim, "C")
-        for item, ndim in ((number, 1), (number, 2), (integer, 1), (integer, 2), (double, 1))
+    vector, matrix, integers, table, doubles, double_table = (
+        types.Array(item, ndim, "C") for item in (number, integer, double) for ndim in (1, 2)
     )
-    losses, pair = types.Array(double, 2, "C"), types.UniTuple(integer, 2)
+    pair = types.UniTuple(integer, 2)
     rows = types.Tuple((types.Array(types.uint8, 1, "C"), integer, integer, integer))
 
     def record(kind, *fields):
@@ -317,11 +321,11 @@ def signature_of(dtype):
         integer,
         integer,
         record(Tables, table, integers, integers, table),
-        record(Workspace, vector, table, losses),
+        record(Workspace, vector, table, double_table),
         record(Update, table, integers, matrix, doubles),
         types.NamedUniTuple(vector, 4, Vectors),
         record(Data, rows, vector, integers, vector),
-        record(Results, matrix, losses),
+        record(Results, matrix, double_table),
         table,
         types.Tuple((doubles, double)),
         pair,

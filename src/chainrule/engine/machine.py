@@ -50,16 +50,6 @@ class PreparedRun:
         self.prepared = phases, first_step, machine.tables, machine.workspace, update
         self._nothing = NOTHING[machine.dtype]
 
-    @property
-    def usable(self) -> bool:
-        """Whether the machine can run again."""
-        return self.machine.usable
-
-    @property
-    def arena(self) -> Array:
-        """The machine's."""
-        return self.machine.arena
-
     def __call__(
         self,
         order: NDArray[np.int64] | int,
@@ -80,7 +70,7 @@ class PreparedRun:
         """
         machine, nothing = self.machine, self._nothing
         if not machine.usable:
-            raise machine.busy()
+            raise machine.busy_error()
         machine.usable = False  # at once, before another thread may look
         epochs, batches = machine.epochs(order)
         arguments = (
@@ -207,7 +197,7 @@ class Machine(Memory):
                 self._check_vector("state", state, (update.size,))
         record = Update(
             table,
-            nothing.steps if steps is None else steps,
+            np.zeros(1, np.int64) if steps is None else steps,
             nothing.matrix if state is None else state,
             np.empty(blocks),
         )
@@ -311,7 +301,7 @@ class Machine(Memory):
         for binding in (self._binding, self._update[1]):
             binding.forget_arguments()
 
-    def busy(self) -> RuntimeError:
+    def busy_error(self) -> RuntimeError:
         """Return the error for a call of a machine that is not usable."""
         return RuntimeError(
             "This machine is running in another thread, or cannot run again after an exception in "

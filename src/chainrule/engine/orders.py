@@ -1,5 +1,7 @@
 """The random orders of the data's rows in the epochs of a training."""
 
+from __future__ import annotations
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,21 +9,32 @@ from numpy.typing import NDArray
 ORDERS = 0x07DE75
 
 
-def epoch_orders(rows: int, first: int, count: int, *, seed: int | None) -> NDArray[np.int64]:
-    """Return the orders of ``count`` epochs from number ``first`` on, a row each.
+class EpochOrders:
+    """The orders of the rows in all epochs; an epoch's depends on the seed and its number alone.
 
-    An epoch's order depends on the seed and its number alone, not on ``count``. Without a seed, the
-    rows are not shuffled.
+    Parameters
+    ----------
+    rows : int
+    seed : int or None
+        Without one, the rows are not shuffled.
     """
-    orders = np.empty((count, rows), np.int64)
-    if seed is None:
-        orders[:] = np.arange(rows)
-        return orders
-    from chainrule.kernels.random import shuffle  # loads Numba
 
-    # One stream for all epochs: a new generator for each takes as long as a thousand rows.
-    bits = np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(ORDERS,)))
-    random = np.random.Generator(bits.advance(first * rows))
-    for order in orders:
-        shuffle(random.random(rows), order)
-    return orders
+    def __init__(self, rows: int, seed: int | None) -> None:
+        self._rows, self._next = rows, 0
+        self._bits: np.random.PCG64 | None = None
+        if seed is not None:
+            # One stream for all epochs: a new one takes as long as 10,000 rows.
+            self._bits = np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(ORDERS,)))
+
+    def epochs(self, first: int, count: int) -> NDArray[np.int64]:
+        """Return the orders of ``count`` epochs from number ``first`` on, a row each."""
+        orders = np.empty((count, self._rows), np.int64)
+        if self._bits is None:
+            orders[:] = np.arange(self._rows)
+            return orders
+        from chainrule.kernels.random import shuffle  # loads Numba
+
+        self._bits.advance((first - self._next) * self._rows)
+        self._next = first + count
+        shuffle(np.random.Generator(self._bits).random(orders.shape), orders)
+        return orders

@@ -2,24 +2,35 @@
 
 from collections.abc import Hashable
 from math import inf
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
+from chainrule.engine.machine import Machine
 from chainrule.utils.arrays import FloatArray
 
 
-class Pooled(Protocol):
-    """A machine, or what uses one."""
+class UsesMachine:
+    """What uses a machine, and can be kept in a pool instead of it.
+
+    Parameters
+    ----------
+    machine : Machine
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
 
     @property
     def usable(self) -> bool:
-        """Whether it can run again."""
+        """Whether the machine can run again."""
+        return self.machine.usable
 
     @property
     def arena(self) -> FloatArray:
-        """Its memory."""
+        """The machine's memory."""
+        return self.machine.arena
 
 
-M = TypeVar("M", bound=Pooled)
+M = TypeVar("M", bound=Machine | UsesMachine)
 
 
 class MachinePool(Generic[M]):

@@ -128,7 +128,6 @@ class Nothing:
         self.matrix = _read_only(np.empty((0, 0), dtype))
         self.labels = _read_only(np.empty(0, np.int64))
         self.doubles = _read_only(np.empty(0))
-        self.steps = np.zeros(1, np.int64)
         self.data = Data(as_rows(np.empty((1, 0), dtype)), self.vector, self.labels, self.vector)
         self.vectors = Vectors(self.vector, self.vector, self.vector, self.vector)
         self.results = Results(self.matrix, _read_only(np.empty((0, 2))))

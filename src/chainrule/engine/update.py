@@ -19,11 +19,12 @@ from chainrule.plan.plan import table_of
 
 
 class Run(NamedTuple):
-    """Neighbouring parameters with one weight decay: from ``begin`` to ``end``."""
+    """Neighbouring parameters with the same numbers: from ``begin`` to ``end``."""
 
     begin: int
     end: int
     weight_decay: float
+    lr_factor: float = 1.0
 
 
 class UpdateOptions(NamedTuple):
@@ -44,7 +45,8 @@ class UpdateProgram:
     options : UpdateOptions
     rule : the name of the optimizer's operation; "" for none.
     numbers : its hyperparameters, without the learning rate.
-    runs : of all parameters.
+    runs : of all parameters that are trained.
+    frozen : begin and end of what is not trained, and has no part in the gradient's norm.
     """
 
     def __init__(
@@ -55,34 +57,38 @@ class UpdateProgram:
         rule: str = "",
         numbers: Mapping[str, float] | None = None,
         runs: Sequence[Run] = (),
+        frozen: Sequence[tuple[int, int]] = (),
     ) -> None:
         self.size, self._item = size, dtype.itemsize
         self.clips_norm = options.clip_norm > 0
-        program = self._clipping(options)
+        program = self._clipping(options, frozen)
         for run in runs:
-            program.append(self._update(find(rule), run, numbers or {}))
+            program += self._update(find(rule), run, numbers or {})
         if options.average_decay is not None:
             program.append(self._average(options.average_decay))
         self.program = tuple(program)
         self.table: NDArray[np.int64] = table_of(self.program, {})
 
-    def _partition(self, base: int, run: Run | None = None, row: int = 0) -> Argument:
+    def _partition(self, base: int, run: tuple[int, int] | None = None, row: int = 0) -> Argument:
         """Return a thread's partition of a vector over all parameters, or of a run of it."""
-        begin, end = (0, self.size) if run is None else run[:2]
+        begin, end = (0, self.size) if run is None else run
         return partition(base, begin, end - begin, (1,), place=row * self.size * self._item)
 
-    def _clipping(self, options: UpdateOptions) -> list[Call]:
+    def _clipping(self, options: UpdateOptions, frozen: Sequence[tuple[int, int]]) -> list[Call]:
         from chainrule.kernels.clip import (  # loads Numba
             clip_to_norm,
             clip_to_value,
             sum_squares_of_partition,
         )
+        from chainrule.kernels.update import fill_zeros
 
         calls, grads = [], self._partition(context.GRADS)
         if options.clip_value > 0:
             limit = number(float(options.clip_value))
             calls.append(Call(function(clip_to_value), (grads, limit)))
         if options.clip_norm > 0:
+            for run in frozen:
+                calls.append(Call(function(fill_zeros), (self._partition(context.GRADS, run),)))
             squares = whole(context.SQUARES, 0, (-(-self.size // NORM_BLOCK),), "f8")
             arguments = (
                 whole(context.GRADS, 0, (self.size,)),
@@ -95,19 +101,26 @@ class UpdateProgram:
             calls.append(Call(function(clip_to_norm), (grads, squares, limit), Flag.BARRIER))
         return calls
 
-    def _update(self, rule: UpdateOperation, run: Run, numbers: Mapping[str, float]) -> Call:
+    def _update(self, rule: UpdateOperation, run: Run, numbers: Mapping[str, float]) -> list[Call]:
+        calls, lr, place = [], context.LR, run[:2]
+        if run.lr_factor != 1.0:
+            from chainrule.kernels.update import scale_lr  # loads Numba
+
+            scaled = whole(context.SELF, 8 * context.SCALED_LR, (1,), "f8")
+            arguments = word(context.LR, "f8"), number(float(run.lr_factor)), scaled
+            calls, lr = [Call(function(scale_lr), arguments)], context.SCALED_LR
         given = {
-            "params": self._partition(context.PARAMS, run),
-            "grads": self._partition(context.GRADS, run),
-            "lr": word(context.LR, "f8"),
+            "params": self._partition(context.PARAMS, place),
+            "grads": self._partition(context.GRADS, place),
+            "lr": word(lr, "f8"),
             "step": word(context.STEP),
             "weight_decay": number(float(run.weight_decay)),
         }
         given |= {name: number(value) for name, value in numbers.items()}
         given |= {name: whole(context.STATE, 0, (0,)) for name in rule.state}
         kept = rule.state_with(numbers)
-        given |= {name: self._partition(context.STATE, run, i) for i, name in enumerate(kept)}
-        return call_with(rule.update, given, rule.name)
+        given |= {name: self._partition(context.STATE, place, i) for i, name in enumerate(kept)}
+        return [*calls, call_with(rule.update, given, rule.name)]
 
     def _average(self, decay: float) -> Call:
         from chainrule.kernels.update import average_update  # loads Numba

@@ -6,6 +6,7 @@ from chainrule.explain.diagnosis import Finding
 from chainrule.explain.flow import Flow, GradientFlow
 from chainrule.explain.gradient_methods import GradientMethod
 from chainrule.explain.influence import Influence
+from chainrule.explain.inline_page import Page
 from chainrule.explain.link import Link
 from chainrule.explain.nudge import Nudge, nudge
 from chainrule.explain.order import Order
@@ -25,6 +26,7 @@ __all__ = [
     "Link",
     "Nudge",
     "Order",
+    "Page",
     "Path",
     "Route",
     "Trace",

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from chainrule.autodiff.validation import check_loss
 from chainrule.explain import plots
 from chainrule.explain.influence import Influence, influence
+from chainrule.explain.inline_page import Page
 from chainrule.explain.links import Links
 from chainrule.explain.order import Order, order
 from chainrule.explain.trace import Trace, trace
@@ -179,9 +180,15 @@ class Chain(Links):
     def to_html(self, path: str | PathLike[str]) -> None:
         """Write the chain as one self-contained HTML page, to explore in a browser.
 
-        It shows the links, each parameter's product with every factor as a heat map, the
-        cancellation of the fraction, and the change of the loss when one weight is nudged. The page
-        loads nothing from elsewhere.
+        It shows the links and how much of the gradient reaches each; the product for each
+        parameter, with every factor in numbers and as a heat map; and the cancellation of the
+        fraction. The network runs in the page, in float64: any number can be turned, and what
+        follows is computed anew; it learns step by step, by SGD or Adam. It does so as it predicts,
+        without dropout and by running statistics. The page loads nothing from elsewhere.
+
+        A network with more than some 100,000 parameters, or with operations of your own, does not
+        run in the page: its figures are computed before, and for some weights, how the loss moves
+        when they are nudged.
 
         Parameters
         ----------
@@ -192,8 +199,6 @@ class Chain(Links):
         ------
         OSError
             If it cannot be written.
-        ValueError
-            If the network has branches, which the page cannot show.
 
         Examples
         --------
@@ -203,12 +208,44 @@ class Chain(Links):
         >>> chain = cr.explain(net, cr.MSELoss(), [[1.0, -1.0]], [[0.5]])
         >>> path = os.path.join(tempfile.mkdtemp(), "chain.html")
         >>> chain.to_html(path)
-        >>> os.path.getsize(path) < 100_000
+        >>> os.path.getsize(path) < 200_000
         True
         """
         from chainrule.explain.html import page  # importlib.resources loads slowly
 
         write_whole(path, page(self).encode())
+
+    def page(self, height: int = 800) -> Page:
+        """Make the page of :meth:`to_html` for a notebook: the running page is a cell's output.
+
+        It is stored in the notebook, some 150 kB for a small network and less than a megabyte for
+        any, and runs without a kernel, in each notebook that is trusted. It is light or dark as the
+        browser is. A chain itself is shown as a table.
+
+        Parameters
+        ----------
+        height : int
+            Of the frame, in pixels; the width is the cell's.
+
+        Returns
+        -------
+        Page
+
+        Raises
+        ------
+        ValueError
+            If the height is not positive.
+
+        Examples
+        --------
+        >>> import chainrule as cr
+        >>> net = cr.Sequential(cr.Linear(2, 3), cr.Tanh(), cr.Linear(3, 1), seed=0)
+        >>> cr.explain(net, cr.MSELoss(), [[1.0, -1.0]], [[0.5]]).page()
+        Page(title='2 → 3 → 1, MSELoss', height=800)
+        """
+        from chainrule.explain.html import inline_page  # importlib.resources loads slowly
+
+        return inline_page(self, integer(height, "height", least=1))
 
 
 def explain(

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chainrule.explain import fragment, notation
+from chainrule.explain import notation
 from chainrule.explain.notation import SYMBOLS, Notation
 from chainrule.explain.path import Path
 from chainrule.explain.text import equation, paragraph
+from chainrule.utils import fragment
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.explain import fragment, notation, plots
+from chainrule.explain import notation, plots
 from chainrule.explain.notation import SYMBOLS, Notation
 from chainrule.explain.probe import Probe
 from chainrule.explain.step import Float64
@@ -17,6 +17,7 @@ from chainrule.explain.symbols import group, name_links, name_parameters
 from chainrule.explain.text import number, table
 from chainrule.layers.graph import Graph
 from chainrule.training.callbacks import Callback, State, Training
+from chainrule.utils import fragment
 from chainrule.utils.arguments import integer
 
 if TYPE_CHECKING:

@@ -1,99 +1,69 @@
 """The page that ``chain.to_html`` writes: the chain as data, and a template that is filled with it.
 
-The page's scripts and style, in the folder page, display the data. Every number on the page is in
-the data; nothing is loaded from elsewhere.
+The page's scripts and style are in the folder page. A small network runs in the page, which
+computes all figures; those of a large one are in the data. Nothing is loaded from elsewhere.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
-from math import isfinite
+from os import PathLike
 from string import Template
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from chainrule.explain.heat_map import block_shape, shrink
+from chainrule.explain.influence import influence
+from chainrule.explain.inline_page import Page
+from chainrule.explain.live import live_figures
 from chainrule.explain.notation import SYMBOLS
-from chainrule.explain.nudge import Ray
-from chainrule.explain.step import Float64
+from chainrule.explain.order import multiply_adds
+from chainrule.explain.page_network import page_network
+from chainrule.explain.path import format_sum
+from chainrule.explain.precomputed import precomputed_figures
+from chainrule.explain.proof import figure, unbuilt_paths
+from chainrule.layers.graph import layer_text
+from chainrule.utils.wording import plural
 
 if TYPE_CHECKING:
-    from chainrule.explain.compression import Compression
     from chainrule.explain.links import Links
-    from chainrule.explain.path import Factor, Path
+    from chainrule.explain.path import Path
 
-SCRIPTS = ("elements", "figure", "heat_map", "factors", "cancel", "nudge", "page")
-
-# These limits keep a page below a megabyte, and the time to make it below a minute.
-MOST_CELLS = 70_000  # of all heat maps: up to ten bytes each
-GRADIENT_CELLS = 4  # times those of a factor, as a path has one gradient and several factors
-MOST_ROWS = 8
-MOST_NUDGED = 240  # entries that can be nudged
-NUDGED_EACH = 4  # of one parameter
-NUDGE_WORK = 5e9  # multiply-adds of the passes of all nudges
-
-STEPS = 10  # of a nudge, in each direction
-
-
-@dataclass(frozen=True)
-class Budget:
-    """How much a page shows, so that it stays small and is made quickly.
-
-    Attributes
-    ----------
-    rows : int
-        Of the batch, whose factors are shown.
-    cells : int
-        Of one factor's heat map.
-    nudged : int
-        Entries of each parameter that can be nudged.
-    """
-
-    rows: int
-    cells: int
-    nudged: int
-
-    @classmethod
-    def for_chain(cls, chain: Links) -> Budget:
-        """Divide the limits among all factors and gradients."""
-        rows, cells = _rows_and_cells(chain)
-        paths = 1 + len(chain.symbols)
-        # A forward pass for each change, and one forward and backward pass: three products.
-        passes = 2 * STEPS + 1 + 3
-        pass_work = chain.rows * max(1, chain.network.params.size)
-        affordable = int(NUDGE_WORK / (paths * passes * pass_work))
-        return cls(rows, cells, min(NUDGED_EACH, MOST_NUDGED // paths, affordable))
+VIEWS = (
+    "elements",
+    "heat_map",
+    "plot",
+    "model",
+    "figure",
+    "glance",
+    "factors",
+    "matrices",
+    "cancel",
+    "work",
+    "graph",
+)
+PRECOMPUTED = ("nudge",)
+LIVE = "ingredient", "turn", "ways", "neurons", "learn", "surface", "story"
+# What all pages have near their beginning, and other files have not.
+GENERATOR = b'<meta name="generator" content="chainrule">'
 
 
-def _rows_and_cells(chain: Links) -> tuple[int, int]:
-    """Return how many rows are shown, and the most cells of a factor's map, that fit."""
-    sizes = [link.value.shape[1] for link in chain.links]
-    parameters = {name: chain.gradients[name].size for name in chain.symbols}
-    factors = [m * n for m, n in zip([*sizes[1:], 1], sizes, strict=True)]
-    factors += [sizes[chain.link_of(name)] * size for name, size in parameters.items()]
-    built = [size for size in factors if size * chain.rows <= chain.links[0].max_elements]
-    gradients = [chain.x.size, *parameters.values()]
-    most = min(chain.rows, MOST_ROWS)
-    choices = [(rows, cells) for rows in range(most, 0, -1) for cells in (4096, 2048, 1024, 512)]
-    choices += [(1, cells) for cells in (256, 64, 16)]
-    for rows, cells in choices:
-        of_factors = rows * sum(min(size, cells) for size in built)
-        of_gradients = sum(min(size, GRADIENT_CELLS * cells) for size in gradients)
-        if of_factors + of_gradients <= MOST_CELLS:
-            return rows, cells
-    return choices[-1]
+def is_page(path: str | PathLike[str]) -> bool:
+    """Tell whether a file is a page that was written here."""
+    with open(path, "rb") as file:
+        return GENERATOR in file.read(1024)
+
+
+def inline_page(chain: Links, height: int) -> Page:
+    """Return the page for a notebook."""
+    return Page(_title(chain), page(chain), height)
 
 
 def page(chain: Links) -> str:
     """Return the whole page."""
-    chain.require_chain("to_html")
     data = page_data(chain)
     folder = files("chainrule.explain").joinpath("page")
-    scripts = [folder.joinpath(f"{name}.js").read_text("utf-8") for name in SCRIPTS]
+    scripts = [folder.joinpath(f"{name}.js").read_text("utf-8") for name in _scripts(data)]
     return Template(folder.joinpath("page.html").read_text("utf-8")).substitute(
         title=escape(data["title"]),
         style=folder.joinpath("page.css").read_text("utf-8"),
@@ -101,6 +71,16 @@ def page(chain: Links) -> str:
         script="\n".join(scripts),
         without_script=chain._repr_html_(),
     )
+
+
+def _scripts(data: dict[str, Any]) -> list[str]:
+    """Return the names of the scripts that the page needs, in their order."""
+    if "network" not in data:
+        return [*VIEWS, *PRECOMPUTED, "page"]
+    operations = [f"operations/{name}" for name in data["network"]["operations"]]
+    files_of_rules = files("chainrule.explain").joinpath("page", "optimizers").iterdir()
+    rules = [f"optimizers/{name}" for name in sorted(file.name[:-3] for file in files_of_rules)]
+    return ["elementary", *operations, *rules, "network", *VIEWS, *LIVE, "page"]
 
 
 def _inside_script(data: Any) -> str:
@@ -111,135 +91,81 @@ def _inside_script(data: Any) -> str:
 
 def page_data(chain: Links) -> dict[str, Any]:
     """Return all that the page shows, in types that JSON has."""
-    names = ["x", *chain.symbols]
-    budget = Budget.for_chain(chain)
-    shared = chain.compress("x")
+    network = page_network(chain.network, chain.loss_function, chain.x, chain.targets)
+    unbuilt = unbuilt_paths(chain)
+    if network is None:
+        figures = precomputed_figures(chain)
+    else:
+        figures = live_figures(chain, network, unbuilt)
+    graph = chain.network.graph
+    outputs = [graph.nodes[output] for output in graph.outputs]
+    links, paths, limits = (figures.pop(name) for name in ("links", "paths", "limits"))
     return {
         "title": _title(chain),
         "loss": {
             "name": type(chain.loss_function).__name__,
             "text": repr(chain.loss_function),
-            "value": figure(chain.loss),
             "rows": chain.rows,
+            "value": figure(chain.loss),
         },
         "dtype": chain.network.dtype.name,
         "codes": chain.network.takes_codes,
+        "diagnosis": influence(chain, None).diagnosis.splitlines(),
         "links": [
             {
                 "symbol": SYMBOLS.symbol(link.symbol),
-                "layers": [repr(step.layer) for step in link.steps] or ["the input"],
+                "layers": [layer_text(step.layer) for step in link.steps] or ["the input"],
                 "size": link.value.shape[1],
-                "norm": figure(np.linalg.norm(link.value)),
-                "gradient": figure(np.linalg.norm(link.gradient)),
+                "inputs": link.inputs,
+                "next": chain.routes.following(position),
+                **of_link,
             }
-            for link in chain.links
+            for position, (link, of_link) in enumerate(zip(chain.links, links, strict=True))
         ],
-        # The factors of dL/dX. A parameter's path has the first of them, and one more.
-        "factors": [_factor(factor, budget) for factor in shared.paths[0].factors],
-        # dL/d(by), after each cancellation.
-        "merged": [_merged(path) for path in shared.paths],
+        "outputs": [
+            position
+            for output in outputs
+            for position, link in enumerate(chain.links)
+            if output in [step.node for step in link.steps]
+        ],
         "paths": [
-            _path(chain, name, shared if name == "x" else chain.compress(name), budget)
-            for name in names
+            {
+                "name": name,
+                "symbol": SYMBOLS.symbol("X" if name == "x" else chain.symbols[name]),
+                "shape": chain.x.shape if name == "x" else chain.gradients[name].shape,
+                **_places(chain, name, unbuilt[name]),
+                **of_path,
+            }
+            for name, of_path in zip(["x", *chain.symbols], paths, strict=True)
         ],
-        "limits": {"elements": chain.links[0].max_elements, "rows": budget.rows},
+        "chain": graph.is_chain,
+        "work": multiply_adds(chain, list(chain.symbols)) if graph.is_chain else None,
+        "limits": {"elements": chain.max_elements, **limits},
+        **figures,
     }
 
 
+def _places(chain: Links, name: str, path: Path) -> dict[str, Any]:
+    """Return where the loss is differentiated by the input or a parameter, and the chain rule."""
+    is_input = name == "x"
+    places = [0] if is_input else [position for position, _ in chain.routes.places(name)]
+    data = {
+        "link": places[0],
+        "places": places,
+        "start": 0 if is_input else chain.routes.start(name),
+    }
+    if not chain.network.graph.is_chain:
+        sums = [format_sum(factor, SYMBOLS) for factor in path.sums]
+        data["equations"] = [path.format(SYMBOLS), *sums]
+    return data
+
+
 def _title(chain: Links) -> str:
+    loss = type(chain.loss_function).__name__
+    if not chain.network.graph.is_chain:
+        return f"A network of {plural(len(chain.links) - 1, 'link')} with branches, {loss}"
     sizes = [str(link.value.shape[1]) for link in chain.links]
     if len(sizes) > 8:
         sizes = [*sizes[:3], "\N{HORIZONTAL ELLIPSIS}", *sizes[-3:]]
     arrow = " \N{RIGHTWARDS ARROW} "
-    return f"{arrow.join(sizes)}, {type(chain.loss_function).__name__}"
-
-
-def _factor(factor: Factor, budget: Budget) -> dict[str, Any]:
-    """Return one factor: norm and heat map of each row that is shown; neither if not built."""
-    data: dict[str, Any] = {
-        "of": SYMBOLS.symbol(factor.of),
-        "by": SYMBOLS.symbol(factor.by),
-        "shape": factor.shape[1:],
-        "norm": figure(factor.norm),
-    }
-    if factor.value is not None:
-        shown = factor.value[: budget.rows]
-        data["norms"] = [figure(np.linalg.norm(matrix)) for matrix in shown]
-        data["maps"] = [_heat_map(matrix, budget.cells) for matrix in shown]
-    return data
-
-
-def _heat_map(matrix: Float64, most_cells: int) -> dict[str, Any]:
-    rows, columns = matrix.shape
-    block = block_shape(rows, columns, most_cells)
-    cells = [[figure(value, 3) for value in row] for row in shrink(matrix, block)]
-    return {"shape": [rows, columns], "block": block, "cells": cells}
-
-
-def _merged(path: Path) -> float | str | None:
-    """Return the norm of the first factor; where that is not built, of the running product."""
-    norm = path.factors[0].norm
-    return figure(np.linalg.norm(path.running[0]) if norm is None else norm)
-
-
-def _path(chain: Links, name: str, compression: Compression, budget: Budget) -> dict[str, Any]:
-    path = compression.paths[0]
-    is_input = name == "x"
-    shape = chain.x.shape if is_input else path.gradient.shape
-    matrix = path.gradient.reshape(-1, shape[-1]) if shape else path.gradient.reshape(1, 1)
-    return {
-        "name": name,
-        "symbol": SYMBOLS.symbol(path.symbol),
-        "shape": shape,
-        "link": 0 if is_input else chain.link_of(name),
-        "factor": None if is_input else _factor(path.factors[-1], budget),
-        "merged": figure(compression.paths[-1].factors[0].norm),
-        "norm": figure(np.linalg.norm(path.gradient)),
-        "map": _heat_map(matrix, GRADIENT_CELLS * budget.cells),
-        "explicit": compression.explicit,
-        "difference": figure(compression.difference),
-        "ulp": figure(compression.ulp),
-        "proof": compression.proof,
-        "nudge": _nudge(chain, name, path.gradient.reshape(shape), budget.nudged),
-    }
-
-
-def _nudge(chain: Links, name: str, gradient: Float64, entries: int) -> dict[str, Any] | None:
-    """Return how the loss moves when the entries with the largest gradients are changed."""
-    if entries == 0 or gradient.size == 0 or (name == "x" and chain.network.takes_codes):
-        return None
-    array = chain.x if name == "x" else chain.network.parameters()[name]
-    # To one digit, so that each step is a round number.
-    span = float(f"{2 * float(np.abs(array).max()):.1g}") or 1.0
-    largest = np.argsort(-np.abs(gradient), axis=None, kind="stable")[:entries]
-    indices = [tuple(map(int, np.unravel_index(flat, array.shape))) for flat in largest]
-    ray = Ray(chain.network, chain.loss_function, chain.x, chain.target, name, indices[0])
-    return {
-        "span": span,
-        "entries": [
-            {"index": index, "value": figure(array[index]), **_moves(ray, index, span)}
-            for index in indices
-        ],
-    }
-
-
-def _moves(ray: Ray, index: tuple[int, ...], span: float) -> dict[str, Any]:
-    ray.point_at(index)
-    loss, slope = ray.loss_and_slope(0.0)
-    moves = [ray.loss(span * step / STEPS) - loss for step in range(-STEPS, STEPS + 1)]
-    return {"slope": figure(slope), "moves": [figure(move) for move in moves]}
-
-
-def figure(value: Any, digits: int = 6) -> float | str | None:
-    """Return a number to a few digits; a text if it is not finite, which JSON cannot hold.
-
-    >>> figure(0.123456789), figure(2.0), figure(float("inf")), figure(None)
-    (0.123457, 2, 'inf', None)
-    """
-    if value is None:
-        return None
-    number = float(value)
-    if not isfinite(number):
-        return str(number)
-    rounded = float(f"{number:.{digits}g}")
-    return int(rounded) if rounded == int(rounded) and abs(rounded) < 1e6 else rounded
+    return f"{arrow.join(sizes)}, {loss}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.explain import fragment, notation
+from chainrule.explain import notation
 from chainrule.explain.diagnosis import Finding, diagnose
 from chainrule.explain.links import Links
 from chainrule.explain.measures import (
@@ -27,6 +27,7 @@ from chainrule.explain.step import Float64, LayerStep
 from chainrule.explain.text import number, paragraph, table
 from chainrule.layers.activation import Elementwise
 from chainrule.optimizers import Adam, Optimizer
+from chainrule.utils import fragment
 
 SATURATED_SLOPE = 0.05  # of the max_slope: tanh beyond 2.2, sigmoid beyond 4.4
 

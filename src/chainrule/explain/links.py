@@ -12,7 +12,7 @@ from weakref import ref
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.explain import fragment, notation
+from chainrule.explain import notation
 from chainrule.explain.compression import Compression, compress
 from chainrule.explain.link import Link
 from chainrule.explain.notation import SYMBOLS, Notation
@@ -32,6 +32,7 @@ from chainrule.explain.text import number, paragraph, table
 from chainrule.layers.graph import INPUT
 from chainrule.losses import Loss
 from chainrule.models.sequential import Sequential
+from chainrule.utils import fragment
 from chainrule.utils.arrays import FloatArray, all_finite
 from chainrule.utils.wording import plural
 
@@ -66,7 +67,7 @@ class Links:
             )
         self.x: Float64 = batch.astype(float, order="C")
         targets = loss.check_targets(y, [out.shape for out in outputs], np.dtype(float))
-        self.target = targets.y
+        self.targets, self.target = targets, targets.y
         _, d_output = loss(output, y)
         d_x = self.network.backward(d_output)
         gradients = {name: view.copy() for name, view in self.network.gradients().items()}
@@ -208,7 +209,7 @@ class Links:
         if not self.network.graph.is_chain:
             raise ValueError(
                 f"{method} is for networks that are a chain of layers. This one has branches, or "
-                "shared layers: use path, compress or influence."
+                "shared layers: print the chain, or use plot, path, trace, compress or influence."
             )
 
     def _about(self) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.autodiff.validation import check_loss
-from chainrule.explain import fragment, notation
+from chainrule.explain import notation
 from chainrule.explain.entry import entry_of
 from chainrule.explain.notation import SYMBOLS, Notation
 from chainrule.explain.step import Float64
@@ -18,6 +18,7 @@ from chainrule.explain.symbols import find, find_layer, find_parameter, name_par
 from chainrule.explain.text import number, paragraph, table
 from chainrule.losses import Loss
 from chainrule.models.sequential import Sequential
+from chainrule.utils import fragment
 from chainrule.utils.arguments import real
 from chainrule.utils.arrays import FloatArray
 

@@ -5,11 +5,11 @@ Reverse and forward mode multiply the same matrices in opposite orders.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
-from chainrule.explain import fragment
 from chainrule.explain.gradient_methods import (
     GradientMethod,
     ParameterEntries,
@@ -20,6 +20,7 @@ from chainrule.explain.gradient_methods import (
 from chainrule.explain.step import LayerStep
 from chainrule.explain.text import duration, number, paragraph, table
 from chainrule.layers import Dropout, Flatten, Identity
+from chainrule.utils import fragment
 from chainrule.utils.wording import count, plural
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def order(chain: Links, name: str | None) -> Order:
     if not names:
         owner = "this network" if link is None else f"link {chain.links[link].symbol}"
         raise ValueError(f"order compares gradients by parameters: {owner} has none.")
-    forward, backward, carried, passes = _multiply_adds(chain, names)
+    forward, backward, carried, passes = multiply_adds(chain, names)
     entries = ParameterEntries(chain, names)
     methods = (
         from_the_loss(chain, entries, backward),
@@ -154,8 +155,8 @@ def order(chain: Links, name: str | None) -> Order:
     return Order(methods, entries.size, chain.rows, forward)
 
 
-def _multiply_adds(chain: Links, names: list[str]) -> tuple[int, int, int, int]:
-    """Return those of a forward pass, and of the three methods."""
+def multiply_adds(chain: Links, names: Sequence[str]) -> tuple[int, int, int, int]:
+    """Return those of a forward pass, and of the three methods, for the gradient by parameters."""
     steps = [step for link in chain.links for step in link.steps]
     output = steps[-1].y.shape[1]
     forward = sum(map(_of_layer, steps)) + output

@@ -8,10 +8,11 @@ from math import prod
 
 import numpy as np
 
-from chainrule.explain import fragment, notation
+from chainrule.explain import notation
 from chainrule.explain.notation import SYMBOLS, Notation
 from chainrule.explain.step import Float64
 from chainrule.explain.text import equation, number, numbers, paragraph, table
+from chainrule.utils import fragment
 from chainrule.utils.arrays import FloatArray
 
 MOST_NUMBERS = 40  # of a factor's elements that are printed
@@ -212,7 +213,12 @@ class Path:
         lines += ["", *table(*self._table(style))]
         for factor in self.sums:
             lines += ["", *paragraph(_about_terms(factor, style))]
-            lines += ["", *equation(_sum(factor, style)), "", *table(*_terms_table(factor, style))]
+            lines += [
+                "",
+                *equation(format_sum(factor, style)),
+                "",
+                *table(*_terms_table(factor, style)),
+            ]
         for factor in self.factors:
             if factor.value is not None and factor.value.size <= MOST_NUMBERS:
                 lines += ["", f"{factor.format(style)} ="]
@@ -249,7 +255,7 @@ def _about_terms(factor: Factor, style: Notation) -> str:
     return f"{about}:"
 
 
-def _sum(factor: Factor, style: Notation) -> str:
+def format_sum(factor: Factor, style: Notation) -> str:
     """Return the chain rule's sum as one line."""
     return f"{factor.format(style)} = {' + '.join(term.format(style) for term in factor.terms)}"
 
@@ -268,7 +274,7 @@ def _terms_table(factor: Factor, style: Notation) -> tuple[list[str], list[list[
 def _terms_in_html(factor: Factor) -> list[str]:
     return [
         fragment.paragraph(_about_terms(factor, SYMBOLS)),
-        fragment.equation(_sum(factor, SYMBOLS)),
+        fragment.equation(format_sum(factor, SYMBOLS)),
         fragment.table(*_terms_table(factor, SYMBOLS)),
     ]
 

@@ -55,11 +55,22 @@ class Routes:
                 )
         self._factors: dict[int, Factor] = {}
 
+    def following(self, position: int) -> int | None:
+        """Return the next link that all paths from this one go through; None if it is the loss."""
+        return self._or_none(self._next[position])
+
+    def start(self, name: str) -> int | None:
+        """Return the first link that all paths from a parameter go through; None if the loss."""
+        return self._or_none(self._merge_point([position for position, _ in self.places(name)]))
+
+    def _or_none(self, position: int) -> int | None:
+        return None if position == self._loss else position
+
     def of_link(self, position: int) -> Product:
         """Return the chain rule from the loss to a link's value."""
         passed = self._passed(position, self._loss)[::-1]
         return Product(
-            tuple(map(self._factor, passed)), tuple(self._links[i].gradient for i in passed)
+            tuple(map(self.factor, passed)), tuple(self._links[i].gradient for i in passed)
         )
 
     def of_parameter(self, name: str, symbol: str, shape: tuple[int, ...]) -> Product:
@@ -125,7 +136,7 @@ class Routes:
             start = self._next[start]
         return passed
 
-    def _factor(self, start: int) -> Factor:
+    def factor(self, start: int) -> Factor:
         """Return the derivative, by this link, of the next link that all paths go through, or L."""
         if start not in self._factors:
             link, end = self._links[start], self._next[start]
@@ -158,7 +169,7 @@ class Routes:
 
     def _term(self, last: Factor, start: int, end: int, gradient: Float64) -> Term:
         """Return the term of the path through ``last`` to ``start``, and on to ``end``."""
-        return Term((*map(self._factor, self._passed(start, end)[::-1]), last), gradient)
+        return Term((*map(self.factor, self._passed(start, end)[::-1]), last), gradient)
 
     def _joined(self, terms: list[Term], end: int, by: str, size: int) -> Factor:
         """Return the only term's factor, or the sum of several terms."""

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.explain import fragment, notation
+from chainrule.explain import notation
 from chainrule.explain.entry import entry_of
 from chainrule.explain.notation import SYMBOLS, Notation
 from chainrule.explain.step import Float64
 from chainrule.explain.text import WIDTH, number, paragraph, table
+from chainrule.utils import fragment
 from chainrule.utils.arguments import integer
 from chainrule.utils.wording import count, plural
 

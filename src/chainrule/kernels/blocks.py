@@ -11,38 +11,48 @@ DEFAULT_CACHE_BYTES = 1 << 20, 8 << 20
 NORM_BLOCK = 4096
 
 
-def _cache_bytes(level: int) -> int:
-    """Ask the system for the size of the second- or third-level cache."""
+def _cache_bytes(name: str, default: int) -> int:
+    """Ask the system for the size of a cache."""
     try:
-        size = os.sysconf(f"SC_LEVEL{level}_CACHE_SIZE")
+        size = os.sysconf(f"SC_{name}_SIZE")
     except (AttributeError, OSError, ValueError):  # not every system has this name
         size = 0
-    return size if size > 0 else DEFAULT_CACHE_BYTES[level - 2]
+    return size if size > 0 else default
 
 
-L2_BYTES, L3_BYTES = _cache_bytes(2), _cache_bytes(3)
+L1_BYTES = _cache_bytes("LEVEL1_DCACHE", 32 << 10)
+L2_BYTES = _cache_bytes("LEVEL2_CACHE", 1 << 20)
 
-# A right factor up to this size is read where it lies; a larger one is copied, block by block.
+# A right factor up to this size is small: its left factor is read where it lies, unless its rows
+# fall into few sets of the cache.
 DIRECT_BYTES = L2_BYTES // 2
 
-# Of a larger one, this many terms of the sums at a time, in this much of the shared cache.
-# Blocks of 2 KiB a row let a tile's left factor stay in first-level caches of 32 KiB.
-DEPTH_BYTES = 2048
-BLOCK_BYTES = max(L2_BYTES // 2, L3_BYTES // 8)
+# So many terms of the sums at a time: then what a column of tiles takes of the right factor, up to
+# 128 bytes a row, is two thirds of the first-level cache.
+PANEL_BYTES = 128
+MOST_DEPTH = L1_BYTES * 2 // 3 // PANEL_BYTES
 
 # The most rows of a tile; and bytes between its rows, lest all fall into one set of the cache.
 MOST_ROWS = 8
 PADDING_BYTES = 64
-LEFT_BYTES = MOST_ROWS * (DEPTH_BYTES + PADDING_BYTES)
 
+# The copied blocks: of the left factor in the second-level cache, of the right one in the first.
+LEFT_BYTES = L2_BYTES // 2
+RIGHT_BYTES = MOST_DEPTH * PANEL_BYTES
 
 # The narrow tail of a right factor's rows is at most a quarter of a vector, see gemm.py.
 NARROW_BYTES = 16
 
-# The workspace that a product by a large right factor needs for its blocks.
-PACKED_BYTES = LEFT_BYTES + BLOCK_BYTES
+# The most workspace that a product needs.
+PACKED_BYTES = LEFT_BYTES + RIGHT_BYTES
 
 
 def is_direct(k: int, n: int, itemsize: int) -> bool:
-    """Tell whether a right factor of k rows and n columns is read where it lies."""
+    """Tell whether a right factor of k rows and n columns is small."""
     return k * n * itemsize <= DIRECT_BYTES
+
+
+def packs_left(k: int, n: int, columns: int, itemsize: int) -> bool:
+    """Tell whether the left factor is copied, which lies in a matrix of so many columns."""
+    row_bytes = columns * itemsize
+    return k * n * itemsize > DIRECT_BYTES or (row_bytes % 1024 == 0 and n * itemsize >= 1024)

@@ -348,7 +348,7 @@ def _compilation_key() -> str:
         if name.startswith("CHAINRULE_") and name != "CHAINRULE_CACHE_DIR"
     }
     versions = sys.version, numba.__version__, llvmlite.__version__
-    block_sizes = blocks.L2_BYTES, blocks.L3_BYTES
+    block_sizes = blocks.L1_BYTES, blocks.L2_BYTES
     digest = hashlib.sha256(repr((versions, settings, block_sizes)).encode())
     for source in _sources():
         digest.update(f"{source.parent.name}/{source.name}".encode() + source.read_bytes())

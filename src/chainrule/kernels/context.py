@@ -28,15 +28,16 @@ DATA_BYTES, DATA_DTYPE, DATA_START, DATA_STRIDE = 29, 30, 31, 32
 MASK_KEY, MASK_DRAW = 33, 34  # the key and the counter of the random dropout masks
 STEP = 35  # the number of the optimizer's step, counted from 1
 
-# These three are float64.
+# These four are float64.
 LR = 36
 TOTAL_WEIGHT = 37  # of the batch
 LOSS = 38
+SCALED_LR = 39  # the learning rate of the parameters that are updated, where it is not LR
 
 # 1 after a Python function has returned; -1 - i if the call of row i has failed.
-DONE = 39
+DONE = 40
 
-CONTEXT_SIZE = 40
+CONTEXT_SIZE = 41
 
 
 class Phase:
@@ -51,6 +52,7 @@ class Phase:
     UPDATE = 64  # make the optimizer's step
     BUFFERS = 128  # update the buffers, as running means; part of a forward pass
     CHECK = 256  # before all others, by one thread only: look whether the data is finite
+    CHECK_VECTORS = 512  # ... and the parameters and their direction
     FORWARD = GATHER | PREDICT | LOSS | BUFFERS
 
 

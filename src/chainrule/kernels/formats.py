@@ -22,6 +22,8 @@ class Format(NamedTuple):
     log1p: tuple[float, ...]  # log1p(z) = z - z**2 / 2 + z**3 * p(z) for z from 0 to 1
     atanh: tuple[float, ...]  # 2 * atanh(s) = 2 * s + s**3 * p(s**2) for |s| < 3 - sqrt(8)
     log_erfc: tuple[float, ...]  # log(erfc(x)) = x * p(x) - x for x from 0 to erf_limit
+    reciprocal_bits: int  # less the bits of x, those of 1 / x, more or less
+    reciprocal_steps: int  # each makes an error its third power
     normal_limit: float  # beyond, the normal distribution's density is 0
     high_bits: int  # those of a number's upper half, whose square is exact
     # exp(x**2 / 2) * cdf(-x) * (x + 4) = p((x - 4) / (x + 4)) for x from 0 to normal_limit
@@ -47,6 +49,8 @@ SINGLE = Format(
         -0.12837917, -0.63661987, -0.10277087, 0.019115604, 0.00025846442, -0.001807089,
         0.0007470644, -0.00017048047, 2.2098302e-05, -1.268416e-06,
     ),
+    reciprocal_bits=0x7EF3126E,
+    reciprocal_steps=1,
     normal_limit=14.5,
     high_bits=-1 << 12,
     normal_tail=(
@@ -90,6 +94,8 @@ DOUBLE = Format(
         8.503405042457021e-11, -7.781870579568374e-12, 4.237565837636596e-13,
         -1.0485096647862202e-14,
     ),
+    reciprocal_bits=0x7FDE624DD2F1A800,
+    reciprocal_steps=2,
     normal_limit=39.0,
     high_bits=-1 << 27,
     normal_tail=(

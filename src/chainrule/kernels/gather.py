@@ -66,7 +66,7 @@ def sum_of_weights(weights, order, total):
     else:
         result = 0.0
         for i in range(order.size):
-            result += weights[order[i]]
+            result += abs(weights[order[i]])
         total[0] = result
 
 
@@ -74,7 +74,7 @@ def sum_of_weights(weights, order, total):
 def add_up_weights(weight, total):
     result = 0.0
     for i in range(weight.size):
-        result += weight[i]
+        result += abs(weight[i])
     total[0] = result
 
 
@@ -82,7 +82,7 @@ def add_up_weights(weight, total):
 def normalize_weights(weights, total, weight, out):
     result = 0.0
     for i in range(weights.size):
-        result += weights[i]
+        result += abs(weights[i])
     scale = total / result if result > 0.0 else 0.0
     for i in range(weight.size):
         out[i] = scale * weight[i]

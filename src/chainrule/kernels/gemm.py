@@ -26,8 +26,12 @@ from chainrule.kernels.tile import (
 from chainrule.kernels.transpose import transpose_block
 from chainrule.kernels.vectors import VECTOR_BYTES, size_of
 
-LEFT_BYTES, BLOCK_BYTES = blocks.LEFT_BYTES, blocks.BLOCK_BYTES
-DEPTH_BYTES, PADDING_BYTES = blocks.DEPTH_BYTES, blocks.PADDING_BYTES
+L1_BYTES, L2_BYTES = blocks.L1_BYTES, blocks.L2_BYTES
+MOST_DEPTH, PADDING_BYTES = blocks.MOST_DEPTH, blocks.PADDING_BYTES
+LEFT_BYTES, RIGHT_BYTES = blocks.LEFT_BYTES, blocks.RIGHT_BYTES
+
+# From so many rows on, copying the right factor pays: a large one, and a small one.
+LEAST_ROWS, MANY_ROWS = np.int64(16), np.int64(96)
 
 # Numbers, not literals: each combination of literals would be compiled for by itself.
 INFINITY = np.float32(np.inf)
@@ -36,7 +40,7 @@ NO_STRIDE = np.int64(0)  # the same for all
 NOTHING = NOWHERE = np.int64(0)  # NOWHERE: the address of what is not there
 NEITHER, LEFT, RIGHT = np.int64(0), np.int64(1), np.int64(2)  # which factor is transposed
 
-is_direct = kernel(blocks.is_direct)
+is_direct, packs_left = kernel(blocks.is_direct), kernel(blocks.packs_left)
 
 
 @kernel(inline=True)
@@ -85,15 +89,18 @@ def _product(transposed, a, a_columns, b, start, start_row, floor, scratch, c, m
         tail = _transposed_tail(a_columns, k, n, size) if start == NOWHERE else NOTHING
     elif transposed == RIGHT:
         b_k, b_column = ADJACENT, k
+    if not is_direct(k, n, size) and (transposed != LEFT or tail < n):
+        tail = NOTHING
     whole = n - tail
-    if not is_direct(k, n, size) and (transposed != LEFT or whole > 0):
-        _packed(a, a_row, a_k, b, b_k, b_column, start, start_row, floor, scratch, c, m, n, k)
-        return
-    b_whole, b_row = b, n
-    if transposed == RIGHT:
-        transpose_block(floor, size, b, k, scratch, whole, whole, k)
-        b_whole, b_row = scratch, whole
-    _direct(a, a_row, a_k, b_whole, b_row, start, start_row, floor, c, n, m, whole, k)
+    least_rows = MANY_ROWS if is_direct(k, n, size) else LEAST_ROWS
+    is_packed = m >= least_rows and k * whole * size > L1_BYTES // 2
+    if (is_packed or transposed == RIGHT) and k > 0:
+        _packed(
+            packs_left(k, n, a_columns, size), a, a_row, a_k, b, b_k, b_column, start, start_row,
+            floor, scratch, c, n, m, whole, k,
+        )  # fmt: skip
+    else:
+        _direct(a, a_row, a_k, b, n, start, start_row, floor, c, n, m, whole, k)
     if tail == 0:
         return
     b_tail, c_tail = b + whole * b_column * size, c + whole * size
@@ -161,77 +168,87 @@ def _direct(a, a_row, a_k, b, b_row, start, start_row, floor, c, c_row, m, n, k)
         columns = min(n - j, TILE_VECTORS * lanes)
         if m == 1 and n - j >= ROW_VECTORS * lanes:
             columns = ROW_VECTORS * lanes
-        b_j = b + j * size
-        i = 0
-        while i < m:
-            rows = _tile_rows(m - i)
-            a_i, c_ij = a + i * a_row * size, c + (i * c_row + j) * size
-            start_ij = start + (i * start_row + j) * size if start != NOWHERE else NOWHERE
-            _tile(
-                rows, floor, a_i, a_row, a_k, b_j, b_row, start_ij, start_row,
-                c_ij, c_row, k, columns,
-            )  # fmt: skip
-            i += rows
+        start_j = start + j * size if start != NOWHERE else NOWHERE
+        _tiles(
+            a, a_row, a_row, a_k, b + j * size, b_row, start_j, start_row, floor, c + j * size,
+            c_row, m, columns, k, NOTHING,
+        )  # fmt: skip
         j += columns
 
 
 @kernel
-def _packed(a, a_row, a_k, b, b_k, b_column, start, start_row, floor, left, c, m, n, k):
+def _packed(
+    has_left, a, a_row, a_k, b, b_k, b_column, start, start_row, floor, scratch, c, c_row,
+    m, n, k,
+):  # fmt: skip
     """Do as ``_direct``, block by block; ``b_k`` and ``b_column`` are the strides of b.
 
-    ``left`` is where the workspace begins, with the block of the left factor.
+    Panels of the right factor are copied, and of the left one blocks, if ``has_left``.
     """
     like, size, no_floor = floor, size_of(floor), floor - INFINITY
     block = TILE_VECTORS * VECTOR_BYTES // size
-    most_columns = BLOCK_BYTES // DEPTH_BYTES // block * block
-    cuts = (k * size + DEPTH_BYTES - 1) // DEPTH_BYTES
+    cuts = (k + MOST_DEPTH - 1) // MOST_DEPTH
     most_depth = (k + cuts - 1) // cuts
-    right = left + LEFT_BYTES
-    for j_block in range(0, n, most_columns):
-        j_end = min(n, j_block + most_columns)
-        for k_block in range(0, k, most_depth):
-            depth = min(most_depth, k - k_block)
-            is_first, is_last = k_block == 0, k_block + depth == k
-            source = b + (k_block * b_k + j_block * b_column) * size
-            _pack(like, size, source, b_k, b_column, depth, j_end - j_block, right)
-            i = 0
-            while i < m:
-                rows = _tile_rows(m - i)
-                source = a + (i * a_row + k_block * a_k) * size
-                if a_k == 1:
-                    left_row, left_k = depth + PADDING_BYTES // size, ADJACENT
-                    copy_block(like, source, a_row, left, left_row, rows, depth)
-                else:
-                    left_row, left_k = ADJACENT, np.int64(ROWS_1)
-                    copy_block(like, source, a_k, left, left_k, depth, rows)
-                for j in range(j_block, j_end, block):
-                    right_j = right + (j - j_block) * depth * size
-                    c_ij = c + (i * n + j) * size
-                    start_ij, row = c_ij, n
-                    if is_first:
-                        offset = (i * start_row + j) * size
-                        start_ij = start + offset if start != NOWHERE else NOWHERE
-                        row = start_row
-                    _tile(
-                        rows, floor if is_last else no_floor, left, left_row, left_k,
-                        right_j, block, start_ij, row, c_ij, n, depth, min(block, n - j),
-                    )  # fmt: skip
-                i += rows
+    right, left, most_rows = scratch, scratch + RIGHT_BYTES, m
+    # Only rows that are read as well are worth it.
+    ahead = np.int64(k > most_depth and m * n * size > L2_BYTES // 2)
+    if has_left:
+        most_rows = LEFT_BYTES // (most_depth * size + PADDING_BYTES) // ROWS_1 * ROWS_1
+    for k_block in range(0, k, most_depth):
+        depth = min(most_depth, k - k_block)
+        floor_here = floor if k_block + depth == k else no_floor
+        for i_block in range(0, m, most_rows):
+            rows = min(most_rows, m - i_block)
+            a_block = a + (i_block * a_row + k_block * a_k) * size
+            left_step, left_row, left_k = a_row, a_row, a_k
+            if has_left:
+                left_step, left_row, left_k = _pack_left(
+                    like, size, a_block, a_row, a_k, rows, depth, left
+                )
+                a_block = left
+            for j in range(0, n, block):
+                columns = min(block, n - j)
+                source = b + (k_block * b_k + j * b_column) * size
+                _pack(like, size, source, b_k, b_column, depth, columns, right)
+                c_j = c + (i_block * c_row + j) * size
+                start_j, row = c_j, c_row
+                if k_block == 0:
+                    offset = (i_block * start_row + j) * size
+                    start_j = start + offset if start != NOWHERE else NOWHERE
+                    row = start_row
+                _tiles(
+                    a_block, left_step, left_row, left_k, right, block, start_j, row, floor_here,
+                    c_j, c_row, rows, columns, depth, ahead,
+                )  # fmt: skip
+
+
+@kernel
+def _pack_left(like, size, a, a_row, a_k, rows, depth, packed):
+    """Copy a block of a; return how far apart its rows, those of a tile, and its columns lie."""
+    # Of a transpose, tile by tile: what a tile reads together lies together.
+    row, height = depth, np.int64(ROWS_1)
+    source_row, target_row, target_column = a_k, height, height
+    if a_k == 1:
+        row, height = depth + PADDING_BYTES // size, rows
+        source_row, target_row, target_column = a_row, row, ADJACENT
+    for i in range(0, rows, height):
+        here = min(rows - i, height)
+        lines, length = (here, depth) if a_k == 1 else (depth, here)
+        copy_block(
+            like, a + i * a_row * size, source_row, packed + i * row * size, target_row, lines,
+            length,
+        )  # fmt: skip
+    return row, row if a_k == 1 else ADJACENT, target_column
 
 
 @kernel
 def _pack(like, size, b, b_k, b_column, depth, columns, packed):
-    """Copy a block of b: panels as wide as a tile one after the other, each row by row."""
+    """Copy what a column of tiles takes of b, row by row."""
     block = TILE_VECTORS * VECTOR_BYTES // size
-    for j in range(0, columns, block):
-        panel = packed + j * depth * size
-        here = min(block, columns - j)
-        if b_column == 1:
-            copy_block(like, b + j * size, b_k, panel, block, depth, here)
-        else:
-            transpose_block(
-                like, size, b + j * b_column * size, b_column, panel, block, here, depth
-            )
+    if b_column == 1:
+        copy_block(like, b, b_k, packed, block, depth, columns)
+    else:
+        transpose_block(like, size, b, b_column, packed, block, columns, depth)
 
 
 @kernel
@@ -245,9 +262,26 @@ def _tile_rows(left):
 
 
 @kernel
-def _tile(rows, floor, a, a_row, a_k, b, b_row, start, start_row, c, c_row, depth, columns):
-    """Do one tile: here, for it takes long to compile, and is called from several places."""
-    tile(rows, floor, a, a_row, a_k, b, b_row, start, start_row, c, c_row, depth, columns)
+def _tiles(
+    a, a_step, a_row, a_k, b, b_row, start, start_row, floor, c, c_row, m, columns, depth, ahead
+):  # fmt: skip
+    """Do as ``_direct`` for the columns of one tile.
+
+    Of ``a``, the rows of a whole tile lie ``a_row`` elements apart, and its tiles ``a_step`` for
+    each of their rows.
+    """
+    size = size_of(floor)
+    i = 0
+    while i < m:
+        rows = _tile_rows(m - i)
+        start_i = start + i * start_row * size if start != NOWHERE else NOWHERE
+        within = i % ROWS_1
+        a_i = a + ((i - within) * a_step + within * a_row) * size
+        tile(
+            rows, floor, a_i, a_row, a_k, b, b_row, start_i, start_row,
+            c + i * c_row * size, c_row, depth, columns, ahead,
+        )  # fmt: skip
+        i += rows
 
 
 if JIT_DISABLED:  # a tile exists only as machine code

@@ -6,7 +6,7 @@ compiled as a whole (see :mod:`chainrule.kernels.pipelines`).
 
 import gc
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 
 import numba
 import numpy as np
@@ -38,9 +38,14 @@ def kernel(function=None, *, inline=False):
         return function
     whole = numba.njit(pipeline_class=Whole, **FLAGS)(function)
     whole._cache = FunctionCache(function)
-    part = numba.njit(pipeline_class=Part, forceinline=inline, **FLAGS)(function)
+
+    @cache
+    def part():  # a process that finds its code on disk needs none
+        return numba.njit(pipeline_class=Part, forceinline=inline, **FLAGS)(function)
+
     # What compiled callers ask for.
-    whole.get_call_template, whole.get_overload = part.get_call_template, part.get_overload
+    whole.get_call_template = lambda *types: part().get_call_template(*types)
+    whole.get_overload = lambda *types: part().get_overload(*types)
     return whole
 
 

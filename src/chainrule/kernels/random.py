@@ -23,8 +23,10 @@ def philox(counter0, counter1, counter2, counter3, key0, key1):
 
 
 @kernel
-def shuffle(uniform, order):
-    for i in range(order.size):
-        j = int(uniform[i] * (i + 1))
-        order[i] = order[j]
-        order[j] = i
+def shuffle(uniform, orders):
+    for number in range(len(orders)):
+        numbers, order = uniform[number], orders[number]
+        for i in range(order.size):
+            j = np.int64(numbers[i] * (i + 1))
+            order[i] = order[j]
+            order[j] = i

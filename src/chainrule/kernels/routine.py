@@ -13,6 +13,7 @@ from numba.extending import lower_builtin, type_callable
 from chainrule.kernels import symbols
 from chainrule.kernels.cache import SharedCache
 from chainrule.kernels.jit import JIT_DISABLED, address_of, native
+from chainrule.kernels.pipelines import Vectorised
 
 
 def routine(function):
@@ -20,7 +21,7 @@ def routine(function):
     if JIT_DISABLED:
         return function
     module, name = function.__module__, function.__name__
-    whole = native(function, SharedCache(function, name.strip("_")))
+    whole = native(function, SharedCache(function, name.strip("_")), pipeline_class=Vectorised)
     symbols.register(module, name, lambda arguments: address_of(whole, arguments))
 
     def typed(*arguments):

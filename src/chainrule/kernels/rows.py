@@ -4,7 +4,8 @@ Rows are mostly short: ten classes do not fill a vector. Whatever needs an eleme
 therefore computed over all rows at once, as one flat vector, and only the rest row by row.
 """
 
-from chainrule.kernels.jit import kernel
+from chainrule.kernels.jit import JIT_DISABLED, kernel
+from chainrule.kernels.maximum import largest_of
 from chainrule.kernels.views import flat
 
 
@@ -12,9 +13,7 @@ from chainrule.kernels.views import flat
 def subtract_largest(x, y):
     for i in range(x.shape[0]):
         source, row = x[i], y[i]
-        largest = source[0]
-        for j in range(source.size):
-            largest = source[j] if source[j] > largest else largest
+        largest = largest_of(x.dtype.type(0), source.ctypes.data, source.size)
         for j in range(source.size):
             row[j] = source[j] - largest
 
@@ -48,3 +47,9 @@ def scale_rows(x, weight, scale):
         factor = x.dtype.type(scale * weight[i])
         for j in range(row.size):
             row[j] *= factor
+
+
+if JIT_DISABLED:  # addresses are for machine code
+
+    def subtract_largest(x, y):
+        y[...] = x - x.max(axis=1, keepdims=True)

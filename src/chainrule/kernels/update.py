@@ -1,6 +1,18 @@
-"""The average that follows the parameters, after an optimizer's step."""
+"""What comes before and after an optimizer's rule: rates, gradients that are left out, averages."""
 
 from chainrule.kernels.jit import kernel
+
+
+@kernel
+def scale_lr(lr, factor, scaled):
+    scaled[0] = lr * factor
+
+
+@kernel
+def fill_zeros(grads):
+    zero = grads.dtype.type(0)
+    for i in range(grads.size):
+        grads[i] = zero
 
 
 @kernel

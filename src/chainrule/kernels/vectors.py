@@ -54,7 +54,10 @@ class Vectors:
         self.builder, self.width = builder, width
         self.pointer = element.as_pointer()
         self.vector = ir.VectorType(element, width)
+        # One constant each, as their text is made once.
         self.zero = ir.Constant(self.vector, [0.0] * width)
+        self._undefined = ir.Constant(self.vector, ir.Undefined)
+        self._everywhere = ir.Constant(ir.VectorType(LANE, width), [0] * width)
         self.alignment = 4 if isinstance(element, ir.FloatType) else 8
         self.suffix = f"v{width}f{8 * self.alignment}"
 
@@ -64,24 +67,27 @@ class Vectors:
         return self.builder.call(function, arguments)
 
     def _at(self, pointer, offset):
-        element = self.builder.gep(pointer, [ir.Constant(INDEX, offset)])
-        return self.builder.bitcast(element, self.vector.as_pointer())
+        return self.builder.gep(pointer, [ir.Constant(INDEX, offset)]) if offset else pointer
 
     def row(self, matrix, stride, number):
         """Return where a row of a matrix begins, whose rows lie ``stride`` elements apart."""
+        if number == 0:
+            return matrix
         return self.builder.gep(matrix, [self.builder.mul(stride, ir.Constant(INDEX, number))])
 
     def splat(self, value):
-        undefined = ir.Constant(ir.VectorType(value.type, self.width), ir.Undefined)
+        return self._splat(value, self._undefined)
+
+    def _splat(self, value, undefined):
         first = self.builder.insert_element(undefined, value, ir.Constant(LANE, 0))
-        everywhere = ir.Constant(ir.VectorType(LANE, self.width), [0] * self.width)
-        return self.builder.shuffle_vector(first, undefined, everywhere)
+        return self.builder.shuffle_vector(first, undefined, self._everywhere)
 
     def lanes_below(self, count, first):
         """Return the mask of the lanes whose column, ``first + lane``, is less than ``count``."""
         kind = ir.VectorType(INDEX, self.width)
         numbers = ir.Constant(kind, [first + lane for lane in range(self.width)])
-        return self.builder.icmp_signed("<", numbers, self.splat(count))
+        counts = self._splat(count, ir.Constant(kind, ir.Undefined))
+        return self.builder.icmp_signed("<", numbers, counts)
 
     def multiply_add(self, x, y, z):
         return self._call(f"llvm.fmuladd.{self.suffix}", self.vector, x, y, z)
@@ -93,14 +99,21 @@ class Vectors:
     def load(self, pointer, offset, mask):
         address = self._at(pointer, offset)
         if mask is None:
-            return self.builder.load(address, align=self.alignment)
+            return self.builder.load(address, align=self.alignment, typ=self.vector)
         alignment = ir.Constant(LANE, self.alignment)
         name = f"llvm.masked.load.{self.suffix}.p0"
         return self._call(name, self.vector, address, alignment, mask, self.zero)
 
+    def prefetch(self, pointer, offset):
+        """Tell the processor that this will be read and written soon; it need not exist."""
+        to_write, into_all_caches, data = (ir.Constant(LANE, value) for value in (1, 3, 1))
+        arguments = self._at(pointer, offset), to_write, into_all_caches, data
+        self._call("llvm.prefetch.p0", ir.VoidType(), *arguments)
+
     def store(self, value, pointer, offset, mask):
         address = self._at(pointer, offset)
         if mask is None:
+            address = self.builder.bitcast(address, self.vector.as_pointer())
             self.builder.store(value, address, align=self.alignment)
         else:
             alignment = ir.Constant(LANE, self.alignment)

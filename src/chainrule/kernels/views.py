@@ -41,6 +41,29 @@ def _matrix(context, builder, signature, arguments):
     return _view(context, builder, signature.return_type, source, [rows, columns])
 
 
+def as_numbers(memory, like):
+    """Return a vector of bytes as a vector of numbers like those of another one."""
+    return memory.view(like.dtype)
+
+
+@type_callable(as_numbers)
+def _type_of_as_numbers(context):
+    return lambda memory, like: types.Array(like.dtype, 1, "C")
+
+
+@lower_builtin(as_numbers, types.Array, types.Array)
+def _as_numbers(context, builder, signature, arguments):
+    source, like = (
+        make_array(kind)(context, builder, value)
+        for kind, value in zip(signature.args, arguments, strict=True)
+    )
+    count = builder.sdiv(source.nitems, like.itemsize)
+    data = builder.bitcast(source.data, like.data.type)
+    view = make_array(signature.return_type)(context, builder)
+    populate_array(view, data, [count], [like.itemsize], like.itemsize, None)
+    return view._getvalue()
+
+
 def _view(context, builder, kind, source, shape):
     """Return the memory of ``source`` as an array of another shape."""
     strides = [source.itemsize]

@@ -15,6 +15,7 @@ from chainrule.layers import (
     prelu,
     rescale,
     shape,
+    standardize,
 )
 from chainrule.layers.activation import *
 from chainrule.layers.batch_norm import *
@@ -32,6 +33,7 @@ from chainrule.layers.numpy_layer import NumPyLayer as NumPyLayer
 from chainrule.layers.prelu import *
 from chainrule.layers.rescale import *
 from chainrule.layers.shape import *
+from chainrule.layers.standardize import *
 from chainrule.utils.public import listing
 
 __all__: list[str] = []
@@ -46,5 +48,6 @@ __all__ += linear.__all__
 __all__ += prelu.__all__
 __all__ += rescale.__all__
 __all__ += shape.__all__
+__all__ += standardize.__all__
 
 __dir__ = listing(__all__)

@@ -120,6 +120,7 @@ class Sigmoid(Elementwise):
     """
 
     operation = "sigmoid"
+    gives_probabilities = True
     max_slope = 0.25
 
 
@@ -321,6 +322,7 @@ class Softmax(Rowwise):
     """
 
     operation = "softmax"
+    gives_probabilities = True
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, get_args
 from chainrule.layers.layer import Element, Group, Layer
 from chainrule.operations.operation import Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
-from chainrule.utils.arguments import shortened
+from chainrule.utils.arguments import kind_hint, shortened
 
 __all__ = ["Branch", "Parallel", "Residual", "Shared"]
 
@@ -61,7 +61,11 @@ class Container(Layer):
 def check_element(element: object, what: str) -> None:
     """Raise TypeError unless it is a layer or a group of layers."""
     if not isinstance(element, Layer | Group):
-        hint = " Did you forget the brackets?" if isinstance(element, type) else ""
+        hint = kind_hint(element)
+        if isinstance(element, list | tuple):
+            hint = " Layers are arguments of their own: put a * before a list of them."
+        elif callable(element) and not hint:
+            hint = " cr.Activation makes a layer of a function."
         raise TypeError(f"{what} is no layer but {shortened(element)}.{hint}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, NamedTuple
 
@@ -85,14 +86,14 @@ class Buffer(NamedTuple):
     Attributes
     ----------
     shape : tuple of int
-    value : float
-        What all elements begin with.
+    value : float, or sequence of float
+        What all elements begin with, or each of them.
     is_count : bool
         Whether it counts: PyTorch has it as an integer.
     """
 
     shape: Shape
-    value: float = 0.0
+    value: float | Sequence[float] = 0.0
     is_count: bool = False
 
 
@@ -115,6 +116,8 @@ class Layer(Numbers):
     by_last_axis: ClassVar[bool] = True
     # Whether it does something else in a training step than where the network predicts.
     differs_in_training: ClassVar[bool] = False
+    # Whether its outputs are probabilities, which losses that take logits compute themselves.
+    gives_probabilities: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         self.check_numbers()

@@ -49,6 +49,7 @@ class BCEWithLogitsLoss(OutputLoss):
     (0.6931, [[0.25], [-0.25]])
     """
 
+    takes_logits = True
     number_checks: ClassVar = {"pos_weight": arguments.optional(_number_or_several)}
     pos_weight: float | Sequence[float] | None = None
 
@@ -91,7 +92,8 @@ class BCEWithLogitsLoss(OutputLoss):
 class CrossEntropyLoss(OutputLoss):
     """Cross-entropy of ``softmax(output)`` with class labels, fused into one pass.
 
-    Shapes: output ``(n, classes)``, y ``(n,)`` of integers from 0 to classes - 1.
+    Shapes: output ``(n, classes)``, y ``(n,)`` of integers from 0 to classes - 1,
+    or booleans.
 
     Parameters
     ----------
@@ -121,7 +123,7 @@ class CrossEntropyLoss(OutputLoss):
     (0.6931, [[0.5, -0.5]])
     """
 
-    takes_labels = True
+    takes_labels = takes_logits = True
     number_checks: ClassVar = {
         "label_smoothing": arguments.fraction,
         "weight": arguments.optional(arguments.several(arguments.at_least_zero)),

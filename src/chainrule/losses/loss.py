@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.engine.batch_run import BatchRun
 from chainrule.engine.machine import Machine
-from chainrule.engine.pool import MachinePool
+from chainrule.engine.pool import MachinePool, UsesMachine
 from chainrule.engine.records import NOTHING, make_data
 from chainrule.kernels.context import NOT_FINITE, Phase
 from chainrule.operations.operation import Numbers as PlanNumbers
@@ -64,8 +64,13 @@ class Loss(Numbers, ABC):
     """A function that training minimizes: one number for a batch, with its gradient by the outputs.
 
     It is a mean over the batch, with a weight for each sample where they are given. The mean is
-    ``sum(w * row_loss) / sum(w)``: a weight of 2 counts a row twice, a weight of 0 leaves it out.
+    ``sum(w * row_loss) / sum(abs(w))``: a weight of 2 counts a row twice, a weight of 0 leaves it
+    out, and a negative weight turns a row's gradient around, as advantages do in REINFORCE
+    (Williams, *Simple statistical gradient-following algorithms*, Machine Learning 8, 1992). The
+    sizes of the weights are what is divided by, since their sum may be 0.
     """
+
+    takes_logits: ClassVar[bool] = False  # of which it computes the probabilities itself
 
     @property
     def is_one_mean(self) -> bool:
@@ -189,7 +194,7 @@ class OutputLoss(Loss):
         y : array
             Targets of the output's shape, or class labels of shape (n,).
         sample_weight : array of shape (n,), optional
-            One weight a row, not negative.
+            One weight a row.
 
         Returns
         -------
@@ -244,13 +249,15 @@ class TargetCheck:
 
         The targets may hold NaN and infinity.
         """
-        if self._takes_any and arrays.fits(y, self._shape, self._dtype):
-            return y, None
+        if self._takes_any:
+            ready = arrays.ready_array(y, self._shape, self._dtype)
+            if ready is not None:
+                return ready, None
         target = self._loss.check_target(y, self._output_shape, self._dtype)
         return (None, target) if self._loss.takes_labels else (target, None)
 
 
-class _LossRun:
+class _LossRun(UsesMachine):
     """The run of a plan that computes only a loss, for outputs of one shape."""
 
     def __init__(self, loss: OutputLoss, shape: tuple[int, ...], dtype: np.dtype) -> None:
@@ -258,27 +265,19 @@ class _LossRun:
         output = Tensor(shape[1:])
         heads = loss.heads([output])
         plan = make_plan(PlanBuilder(), output, heads, offsets={}, batch=shape[0], dtype=dtype)
-        self._machine = Machine(plan, dtype, "numba")
-        self._run = self._machine.prepare_run(Phase.FORWARD)
-        self._batch_run = BatchRun(self._run, shape) if BatchRun.can_use(self._machine) else None
+        super().__init__(Machine(plan, dtype, "numba"))
+        self._run = self.machine.prepare_run(Phase.FORWARD)
+        self._batch_run = BatchRun(self._run, shape) if BatchRun.can_use(self.machine) else None
         self._check_target = TargetCheck(loss, shape, dtype)
         self._takes_labels = loss.takes_labels
-        self._d_output = self._machine.rows_at("d_output", shape[0])
+        self._d_output = self.machine.rows_at("d_output", shape[0])
         self._vectors = NOTHING[dtype].vectors
-
-    @property
-    def usable(self) -> bool:
-        return self._machine.usable
-
-    @property
-    def arena(self) -> FloatArray:
-        return self._machine.arena
 
     def __call__(
         self, output: NDArray[Any], target: NDArray[Any], weights: FloatArray | None
     ) -> tuple[float, FloatArray]:
         """Return the loss and its gradient, for what was checked."""
-        machine = self._machine
+        machine = self.machine
         targets = {"labels" if self._takes_labels else "targets": target}
         data = make_data(machine.dtype, output, weights=weights, **targets)
         losses = machine.losses_for(1)
@@ -288,9 +287,10 @@ class _LossRun:
     def repeat(self, output: NDArray[Any], y: Any) -> tuple[float, FloatArray] | None:
         """Return the same; None if ``output`` is not as compiled code takes it, or not finite."""
         run = self._batch_run
-        if run is None or not run.takes(output):
+        given = None if run is None else run.ready(output)
+        if run is None or given is None:
             return None
-        if run(self._vectors, output, *self._check_target(y)) == NOT_FINITE:
+        if run(self._vectors, given, *self._check_target(y)) == NOT_FINITE:
             return None
         return run.losses.item(1), self._d_output.copy()
 

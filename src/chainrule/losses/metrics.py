@@ -1,4 +1,7 @@
-"""Metrics of predictions: functions of a network's output and of labels or targets."""
+"""Metrics of predictions: functions of labels or targets, and of a network's output.
+
+As in scikit-learn, ``y_true`` comes first.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +28,15 @@ __all__ = [
 __dir__ = listing(__all__)
 
 
-def accuracy(output: ArrayLike, labels: ArrayLike) -> float:
+def accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """Return the fraction of rows whose largest output is that of the label.
 
     Parameters
     ----------
-    output : array of shape (n, classes)
-    labels : integer array of shape (n,)
+    y_true : array of shape (n,), integers or booleans
+        Class labels.
+    y_pred : array of shape (n, classes)
+        The output of a network.
 
     Raises
     ------
@@ -40,22 +45,24 @@ def accuracy(output: ArrayLike, labels: ArrayLike) -> float:
 
     Examples
     --------
-    >>> accuracy([[0.1, 0.9], [0.8, 0.2]], [1, 1])
+    >>> accuracy([1, 1], [[0.1, 0.9], [0.8, 0.2]])
     0.5
     """
-    scores, right = _scores_and_labels(output, labels)
+    scores, right = _scores_and_labels(y_true, y_pred, "y_pred")
     return float(np.mean(np.argmax(scores, axis=1) == right))
 
 
-def top_k_accuracy(output: ArrayLike, labels: ArrayLike, k: int = 5) -> float:
+def top_k_accuracy(y_true: ArrayLike, y_score: ArrayLike, k: int = 5) -> float:
     """Return the fraction of rows whose label is among the ``k`` largest outputs.
 
     Of outputs that are equal, those of higher classes count as larger, as in scikit-learn.
 
     Parameters
     ----------
-    output : array of shape (n, classes)
-    labels : integer array of shape (n,)
+    y_true : array of shape (n,), integers or booleans
+        Class labels.
+    y_score : array of shape (n, classes)
+        The output of a network.
     k : int
         From 1 to the number of classes.
 
@@ -66,10 +73,10 @@ def top_k_accuracy(output: ArrayLike, labels: ArrayLike, k: int = 5) -> float:
 
     Examples
     --------
-    >>> top_k_accuracy([[0.1, 0.2, 0.7], [0.5, 0.3, 0.2]], [1, 2], k=2)
+    >>> top_k_accuracy([1, 2], [[0.1, 0.2, 0.7], [0.5, 0.3, 0.2]], k=2)
     0.5
     """
-    scores, right = _scores_and_labels(output, labels)
+    scores, right = _scores_and_labels(y_true, y_score, "y_score")
     k = integer(k, "k", least=1)
     if k > scores.shape[1]:
         raise ValueError(f"k is {k}, but there are only {scores.shape[1]} classes.")
@@ -77,13 +84,15 @@ def top_k_accuracy(output: ArrayLike, labels: ArrayLike, k: int = 5) -> float:
     return float(np.mean((largest == right[:, np.newaxis]).any(axis=1)))
 
 
-def confusion_matrix(output: ArrayLike, labels: ArrayLike) -> NDArray[np.int64]:
+def confusion_matrix(y_true: ArrayLike, y_pred: ArrayLike) -> NDArray[np.int64]:
     """Return the confusion matrix: how often class i was predicted as class j.
 
     Parameters
     ----------
-    output : array of shape (n, classes)
-    labels : integer array of shape (n,)
+    y_true : array of shape (n,), integers or booleans
+        Class labels.
+    y_pred : array of shape (n, classes)
+        The output of a network.
 
     Raises
     ------
@@ -92,23 +101,23 @@ def confusion_matrix(output: ArrayLike, labels: ArrayLike) -> NDArray[np.int64]:
 
     Examples
     --------
-    >>> confusion_matrix([[0.1, 0.9], [0.8, 0.2]], [1, 1])
+    >>> confusion_matrix([1, 1], [[0.1, 0.9], [0.8, 0.2]])
     array([[0, 0],
            [1, 1]])
     """
-    scores, right = _scores_and_labels(output, labels)
+    scores, right = _scores_and_labels(y_true, y_pred, "y_pred")
     table = np.zeros((scores.shape[1], scores.shape[1]), np.int64)
     np.add.at(table, (right, np.argmax(scores, axis=1)), 1)
     return table
 
 
-def mean_squared_error(output: ArrayLike, targets: ArrayLike) -> float:
-    """Return the mean of ``(output - targets)**2`` over all entries, computed in float64.
+def mean_squared_error(y_true: ArrayLike, y_pred: ArrayLike) -> float:
+    """Return the mean of ``(y_true - y_pred)**2`` over all entries, computed in float64.
 
     Parameters
     ----------
-    output : array of shape ``(n, *)``
-    targets : array of the same shape, or of shape (n,) beside an output of shape (n, 1)
+    y_true : array of shape ``(n, *)``
+    y_pred : array of the same shape, or of shape (n, 1) beside a y_true of shape (n,)
 
     Raises
     ------
@@ -117,20 +126,20 @@ def mean_squared_error(output: ArrayLike, targets: ArrayLike) -> float:
 
     Examples
     --------
-    >>> mean_squared_error([[1.0], [4.0]], [1.0, 2.0])
+    >>> mean_squared_error([1.0, 2.0], [[1.0], [4.0]])
     2.0
     """
-    predicted, right = _two_alike(output, targets)
+    right, predicted = _two_alike(y_true, y_pred)
     return float(np.mean((predicted - right) ** 2))
 
 
-def mean_absolute_error(output: ArrayLike, targets: ArrayLike) -> float:
-    """Return the mean of ``|output - targets|`` over all entries, computed in float64.
+def mean_absolute_error(y_true: ArrayLike, y_pred: ArrayLike) -> float:
+    """Return the mean of ``|y_true - y_pred|`` over all entries, computed in float64.
 
     Parameters
     ----------
-    output : array of shape ``(n, *)``
-    targets : array of the same shape, or of shape (n,) beside an output of shape (n, 1)
+    y_true : array of shape ``(n, *)``
+    y_pred : array of the same shape, or of shape (n, 1) beside a y_true of shape (n,)
 
     Raises
     ------
@@ -139,14 +148,14 @@ def mean_absolute_error(output: ArrayLike, targets: ArrayLike) -> float:
 
     Examples
     --------
-    >>> mean_absolute_error([[1.0], [4.0]], [1.0, 2.0])
+    >>> mean_absolute_error([1.0, 2.0], [[1.0], [4.0]])
     1.0
     """
-    predicted, right = _two_alike(output, targets)
+    right, predicted = _two_alike(y_true, y_pred)
     return float(np.mean(np.abs(predicted - right)))
 
 
-def r2_score(output: ArrayLike, targets: ArrayLike) -> float:
+def r2_score(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """Return the coefficient of determination, the mean of those of the columns.
 
     It is 1 for perfect predictions, and 0 for the mean of the targets. Where all targets of a
@@ -154,9 +163,9 @@ def r2_score(output: ArrayLike, targets: ArrayLike) -> float:
 
     Parameters
     ----------
-    output : array of shape ``(n, *)``
+    y_true : array of shape ``(n, *)``
         Two rows at least.
-    targets : array of the same shape, or of shape (n,) beside an output of shape (n, 1)
+    y_pred : array of the same shape, or of shape (n, 1) beside a y_true of shape (n,)
 
     Raises
     ------
@@ -165,10 +174,10 @@ def r2_score(output: ArrayLike, targets: ArrayLike) -> float:
 
     Examples
     --------
-    >>> r2_score([[1.0], [2.0], [4.0]], [1.0, 2.0, 3.0])
+    >>> r2_score([1.0, 2.0, 3.0], [[1.0], [2.0], [4.0]])
     0.5
     """
-    predicted, right = _two_alike(output, targets)
+    right, predicted = _two_alike(y_true, y_pred)
     if len(right) < 2:
         raise ValueError("r2_score needs two rows at least.")
     residual = ((predicted - right) ** 2).sum(axis=0).reshape(-1)
@@ -179,16 +188,16 @@ def r2_score(output: ArrayLike, targets: ArrayLike) -> float:
     return float(scores.mean())
 
 
-def roc_auc(output: ArrayLike, labels: ArrayLike) -> float:
+def roc_auc(y_true: ArrayLike, y_score: ArrayLike) -> float:
     """Return the area under the receiver operating characteristic, from scikit-learn.
 
     Parameters
     ----------
-    output : array of shape (n,), (n, 1) or (n, classes)
+    y_true : array of shape (n,) or (n, 1)
+        Labels: integers or booleans, or 0.0 and 1.0.
+    y_score : array of shape (n,), (n, 1) or (n, classes)
         Scores of class 1; or logits of several classes, of which each is compared with all others
         and the areas averaged. Of two classes' logits, it is their difference that counts.
-    labels : array of shape (n,) or (n, 1)
-        Integers, or 0.0 and 1.0.
 
     Raises
     ------
@@ -199,18 +208,19 @@ def roc_auc(output: ArrayLike, labels: ArrayLike) -> float:
 
     Examples
     --------
-    >>> roc_auc([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1])  # doctest: +SKIP
+    >>> roc_auc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])  # doctest: +SKIP
     0.75
     """
     try:
         from sklearn.metrics import roc_auc_score
     except ImportError as error:
         raise ImportError("roc_auc needs scikit-learn: pip install scikit-learn.") from error
-    scores, right = _real(output, "output"), _real(labels, "labels").reshape(-1)
+    labels, scores = _real(y_true, "y_true"), _real(y_score, "y_score")
+    right = labels.reshape(-1)
     if scores.ndim > 2 or len(scores) != len(right):
         raise ValueError(
-            f"output must have shape (n, classes) and labels (n,), not {scores.shape} and "
-            f"{right.shape}."
+            f"y_true must have shape (n,) and y_score (n, classes), not {labels.shape} and "
+            f"{scores.shape}.{_exchanged(scores, labels)}"
         )
     if scores.ndim == 2 and scores.shape[1] > 2:
         powers = np.exp(scores - scores.max(axis=1, keepdims=True))
@@ -233,20 +243,33 @@ def _real(value: ArrayLike, name: str) -> NDArray[np.float64]:
 
 
 def _two_alike(
-    output: ArrayLike, targets: ArrayLike
+    y_true: ArrayLike, y_pred: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    predicted, right = _real(output, "output"), _real(targets, "targets")
+    """Return both, of the prediction's shape."""
+    right, predicted = _real(y_true, "y_true"), _real(y_pred, "y_pred")
     if predicted.shape in ((*right.shape, 1), right.shape):
-        return predicted, right.reshape(predicted.shape)
+        return right.reshape(predicted.shape), predicted
     raise ValueError(
-        f"targets must have the output's shape, {predicted.shape}, but its shape is {right.shape}."
+        f"y_pred must have y_true's shape, {right.shape}, but its shape is {predicted.shape}."
+        f"{_exchanged(predicted, right)}"
     )
 
 
-def _scores_and_labels(output: ArrayLike, labels: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
-    scores = as_array(output, "output")
+def _scores_and_labels(
+    y_true: ArrayLike, y_score: ArrayLike, name: str
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the scores, which the caller's argument of that name has, and the labels."""
+    scores = as_array(y_score, name)
     if scores.ndim != 2 or 0 in scores.shape:
         raise ValueError(
-            f"output must have shape (n, classes), with rows, but its shape is {scores.shape}."
+            f"{name} must have shape (n, classes), with rows, but its shape is {scores.shape}."
+            f"{_exchanged(scores, as_array(y_true, 'y_true'))}"
         )
-    return scores, label_array(labels, scores.shape[0], scores.shape[1], "labels")
+    return scores, label_array(y_true, scores.shape[0], scores.shape[1], "y_true")
+
+
+def _exchanged(predicted: NDArray[Any], right: NDArray[Any]) -> str:
+    """Return a hint where labels or targets stand at the place of the output."""
+    if right.ndim != predicted.ndim + 1 or len(right) != len(predicted):
+        return ""
+    return " The arguments seem to be exchanged: y_true comes first, as in scikit-learn."

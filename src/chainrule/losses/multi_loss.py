@@ -140,7 +140,7 @@ class MultiLoss(Loss):
         output, y : tuples
             Of an output and targets for each loss.
         sample_weight : array of shape (n,), optional
-            One weight a row, not negative; the same for all losses.
+            One weight a row; the same for all losses.
 
         Returns
         -------

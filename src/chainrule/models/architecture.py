@@ -63,7 +63,7 @@ def _describe(element: Element, shared: dict[Element, int]) -> Any:
         field.name: (getattr(element, field.name), field.default) for field in fields(element)
     }
     kept = {
-        name: value
+        name: list(value) if isinstance(value, tuple) else value  # as JSON has it
         for name, (value, default) in values.items()
         if not isinstance(value, Initializer) and not (value is default is None)
     }
@@ -152,7 +152,12 @@ class _Builder:
 
     def _make(self, kind: type[Layer], parts: list[Element], arguments: dict[str, Any]) -> Layer:
         wrong = [
-            v for v in arguments.values() if not isinstance(v, bool | int | float | str | None)
+            v
+            for name, v in arguments.items()
+            if not (
+                isinstance(v, bool | int | float | str | None)
+                or (isinstance(v, list) and name in kind.number_checks)  # which checks its elements
+            )
         ]
         if wrong or not arguments.keys() <= {field.name for field in fields(kind)} - {"parts"}:
             raise ValueError(f"{arguments!r} does not describe a {kind.__name__}")

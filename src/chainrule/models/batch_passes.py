@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.engine.batch_run import BatchRun
+from chainrule.engine.batch_run import BatchRun, ByShape
 from chainrule.engine.machine import Machine
 from chainrule.engine.records import make_data
 from chainrule.kernels.context import NOT_FINITE, Phase
@@ -43,8 +43,18 @@ class BatchMachine(NamedTuple):
         )
 
 
+class _Again(NamedTuple):
+    """What is prepared for batches of one shape, with one output."""
+
+    forward: BatchRun
+    backward: BatchRun
+    d_output: FloatArray  # where the backward pass begins
+    d_input: FloatArray
+    output_shape: tuple[int, ...]
+
+
 class BatchPasses:
-    """The passes of one network, prepared for batches of one shape.
+    """The passes of one network, for batches that its machine can take.
 
     Parameters
     ----------
@@ -60,56 +70,65 @@ class BatchPasses:
         self._vectors = machine.vectors(params, grads=grads)
         self._forward = machine.prepare_run(Phase.FORWARD | Phase.OUTPUT)
         self._backward = machine.prepare_run(Phase.BACKWARD | Phase.INPUT_GRADIENT)
-        self._rows = 0
-        self._forward_again: BatchRun | None = None  # for batches like the latest one
-        self._backward_again: BatchRun | None = None
+        self._by_shape: ByShape[_Again] = ByShape()
+        self._latest: _Again | None = None  # that of the latest forward pass, if it is prepared for
 
     def forward(self, batch: NDArray[Any], masks: tuple[int, int]) -> list[FloatArray]:
         """Return the outputs for a batch that was checked."""
         rows, machine = len(batch), self._machine
+        self._latest = None
         outputs = np.empty((rows, self._columns), machine.dtype)
         data, results = make_data(machine.dtype, batch), machine.results(outputs)
         self._forward(rows, self._vectors, data, results, masks=masks)
-        if rows != self._rows:
-            self._prepare_again(batch.shape)
+        self._latest = self._by_shape.get(batch.shape) or self._prepare(batch.shape)
         return machine.plan.split_outputs(outputs)
 
-    def _prepare_again(self, shape: tuple[int, ...]) -> None:
+    def _prepare(self, shape: tuple[int, ...]) -> _Again | None:
         """Prepare for further batches of this shape."""
-        rows = self._rows = shape[0]
-        self._forward_again = self._backward_again = None
-        if BatchRun.can_use(self._machine) and len(self.output_shapes) == 1:
-            self._shape = rows, *self.output_shapes[0]
-            self._forward_again = BatchRun(self._forward, shape)
-            self._backward_again = BatchRun(self._backward, self._shape)
-            self._d_output = self._machine.rows_at("d_output", rows)
-            self._d_input = self._machine.rows_at("d_input", rows)
-
-    def takes(self, x: Any, threads: int, training: bool) -> TypeGuard[FloatArray]:
-        """Tell whether :meth:`forward_again` can be called."""
-        run = self._forward_again
-        return run is not None and run.takes(x) and self.batch_machine.is_for(threads, training)
-
-    def forward_again(self, x: NDArray[Any], masks: tuple[int, int]) -> FloatArray | None:
-        """Return the only output; None if ``x`` is not finite, and nothing was done."""
-        assert self._forward_again is not None
-        outputs = np.empty((self._rows, self._columns), self._machine.dtype)
-        if self._forward_again(self._vectors, x, outputs=outputs, masks=masks) == NOT_FINITE:
+        machine, rows = self._machine, shape[0]
+        if len(self.output_shapes) > 1 or not BatchRun.can_use(machine):
             return None
-        return outputs if outputs.shape == self._shape else outputs.reshape(self._shape)
+        output_shape = rows, *self.output_shapes[0]
+        made = _Again(
+            BatchRun(self._forward, shape),
+            BatchRun(self._backward, output_shape),
+            machine.rows_at("d_output", rows),
+            machine.rows_at("d_input", rows),
+            output_shape,
+        )
+        self._by_shape.keep(shape, made)
+        return made
+
+    def forward_again(self, x: Any, masks: tuple[int, int]) -> FloatArray | None:
+        """Return the only output for a batch of a shape that is prepared for.
+
+        None if it is not, or not finite; then nothing was done.
+        """
+        again = self._by_shape.get(x.shape) if type(x) is np.ndarray else None
+        batch = None if again is None else again.forward.ready(x)
+        if again is None or batch is None:
+            return None
+        shape = again.output_shape
+        outputs = np.empty((shape[0], self._columns), self._machine.dtype)
+        if again.forward(self._vectors, batch, outputs=outputs, masks=masks) == NOT_FINITE:
+            return None
+        self._latest = again
+        return outputs if outputs.shape == shape else outputs.reshape(shape)
 
     def backward_again(self, d_output: Any, masks: tuple[int, int]) -> FloatArray | None:
         """Return the gradient by the input, from the one by the only output.
 
         None if that is not finite, or not like the output of the latest forward pass.
         """
-        run = self._backward_again
-        if run is None or not run.takes(d_output):
+        again = self._latest
+        gradient = None if again is None else again.backward.ready(d_output)
+        if again is None or gradient is None:
             return None
-        self._d_output[...] = d_output
-        if run(self._vectors, targets=d_output, masks=masks) == NOT_FINITE:
+        again.d_output[...] = gradient
+        # The gradient is no target: it is given as one so that compiled code looks at it.
+        if again.backward(self._vectors, targets=gradient, masks=masks) == NOT_FINITE:
             return None
-        return self._d_input.copy()
+        return again.d_input.copy()
 
     def backward(
         self, gradients: Sequence[FloatArray], rows: int, masks: tuple[int, int]

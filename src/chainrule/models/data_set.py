@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,7 +13,6 @@ from chainrule.engine.records import Data, make_data
 from chainrule.losses import Loss, Targets
 from chainrule.models.sequential import Sequential
 from chainrule.utils import arrays
-from chainrule.utils.arguments import integer
 from chainrule.utils.arrays import FloatArray
 
 
@@ -55,6 +53,12 @@ class DataSet:
         weights = None if self.weights is None else _read_only_copy(self.weights)
         return DataSet(self.inputs.copy(), Targets(values), weights, self.dtype)
 
+    def rows_at(self, rows: NDArray[np.int64]) -> DataSet:
+        """Return a copy of some rows."""
+        values = tuple(_read_only_copy(values[rows]) for values in self.targets.values)
+        weights = None if self.weights is None else _read_only_copy(self.weights[rows])
+        return DataSet(self.inputs[rows], Targets(values), weights, self.dtype)
+
     @classmethod
     def checked(
         cls,
@@ -79,25 +83,19 @@ class DataSet:
         if self.weights is not None and not self.weights.any():
             raise ValueError(f"{name} must not be 0 everywhere, in {self.weights.dtype}.")
 
+    def check_weights_not_negative(self, name: str, where: str = "") -> None:
+        """Raise ValueError if a weight is negative: an accuracy, or a root, has no such weights."""
+        if self.weights is not None and (self.weights < 0).any():
+            row = int(np.argmax(self.weights < 0))
+            raise ValueError(
+                f"{name} must not be negative{where}, but {name}[{row}] is {self.weights[row]}."
+            )
+
     @cached_property
     def record(self) -> Data:
         """The record from which a machine gathers batches."""
         given = self.targets.arguments()
         return make_data(self.dtype, self.inputs, weights=self.weights, **given)
-
-
-def rows_per_step(batch_size: Any, rows: int, *, stacklevel: int) -> int:
-    """Return ``batch_size``; or ``rows`` if these are fewer, with a warning that says so.
-
-    ``stacklevel`` is that of :func:`warnings.warn` in the function that calls this one.
-    """
-    size = integer(batch_size, "batch_size", least=1)
-    if size > rows:
-        warnings.warn(
-            f"batch_size is {size}, but there are only {rows} rows: each step takes them all.",
-            stacklevel=stacklevel + 1,
-        )
-    return min(size, rows)
 
 
 def _read_only_copy(array: NDArray[Any]) -> NDArray[Any]:

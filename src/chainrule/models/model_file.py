@@ -21,6 +21,7 @@ from chainrule.layers.graph import graph_of
 from chainrule.layers.layer import Element
 from chainrule.models.architecture import build, describe
 from chainrule.models.errors import ModelFileError
+from chainrule.models.other_files import not_safetensors
 from chainrule.utils import json_values
 from chainrule.utils.arrays import FloatArray, all_finite
 from chainrule.utils.files import check_path, write_whole
@@ -128,7 +129,7 @@ def read_contents(path: str | os.PathLike[str]) -> Contents:
                 raise ModelFileError(f"{path} has too many tensors: {others}.")
             tensors = _tensors(file, path)
     except SafetensorError as error:
-        raise ModelFileError(f"{path} is no safetensors file, or a damaged one: {error}") from None
+        raise not_safetensors(path, error) from None
     expected = header.pop(CHECKSUM, None)
     if expected != (_checksum(header, tensors) if expected or about["format"] > 1 else None):
         raise ModelFileError(f"{path} is damaged: its content does not have its checksum.")
@@ -171,7 +172,11 @@ def _entry(header: Mapping[str, str], key: str, path: Any) -> dict[str, Any]:
 def _about(header: Mapping[str, str], path: Any) -> dict[str, Any]:
     """Return the header's entry on the network."""
     if KEY not in header:
-        raise ModelFileError(f"{path} was not saved by chainrule: its header has no layers.")
+        raise ModelFileError(
+            f"{path} was not saved by chainrule: its header has no layers. If it has the weights "
+            "of a PyTorch model, cr.interop.torch.from_state_dict(net, path) reads them into a "
+            "network with the same layers."
+        )
     about = _entry(header, KEY, path)
     if about.get("format") not in FORMATS:
         raise ModelFileError(

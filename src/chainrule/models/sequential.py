@@ -24,28 +24,26 @@ from chainrule.layers.graph import (
 )
 from chainrule.layers.layer import Element, Layer
 from chainrule.losses import Loss
-from chainrule.models.batch_passes import BatchMachine, BatchPasses
+from chainrule.models.batch_passes import BatchMachine
 from chainrule.models.methods import call_method
 from chainrule.models.model_file import contents, write_contents
+from chainrule.models.passes import NetworkPasses, Output, one_or_tuple
 from chainrule.models.predictor import Predictor
 from chainrule.models.summary import Summary, summarize
 from chainrule.models.updates import Updates
-from chainrule.models.vectors import NetworkVectors
 from chainrule.operations.operation import Shape
 from chainrule.optimizers import OptimizerState
 from chainrule.plan import Head, Plan, PlanBuilder, Tensor, make_plan
 from chainrule.utils import arrays
-from chainrule.utils.arguments import flag, integer, shortened
+from chainrule.utils.arguments import integer, shortened
 from chainrule.utils.arrays import FloatArray
-
-# An array; a tuple of them, one for each head, if the network ends in a Branch.
-Output = Any
 
 PREDICT_ROWS = 256  # a block whose activations stay in cache
 MOST_PREDICTORS = 8  # in the pool for later calls
+MOST_MACHINES, MOST_BYTES = 16, 1 << 26  # of other machines in a pool, and in one's arena
 
 
-class Sequential(NetworkVectors):
+class Sequential(NetworkPasses):
     """A sequence of layers: the output of each is the input of the next.
 
     Parameters
@@ -123,28 +121,18 @@ class Sequential(NetworkVectors):
         """Empty all caches."""
         self._coded = [node for node in self._graph.nodes if node.layer.takes_codes]
         self._output_shapes: dict[Shape, tuple[Shape, ...]] = {}  # by input shape
-        self._training_batches: set[tuple[int, Shape]] = set()  # rows and input shapes that fit
         self._predictors: MachinePool[Predictor] = MachinePool(MOST_PREDICTORS)
+        # Of training and derivatives: machines, and what uses one for batches of one shape.
+        self.machines: MachinePool[Machine] = MachinePool(MOST_MACHINES, MOST_BYTES)
+        self.prepared: MachinePool[Any] = MachinePool(MOST_MACHINES)
         self._latest_key: tuple[Shape, int, int, int] | None = None  # of predict
         self._updates: Updates | None = None
-        # Of forward and backward.
-        self._passes: BatchPasses | None = None
-        self._rows_forward = 0  # rows of a forward that no backward has followed
-        self._outdated_by = ""  # what has changed the parameters since that forward, if anything
-        self._masks = 0, 0  # of the latest forward
+        self._clear_passes()
 
     @property
     def backend(self) -> str:
         """Which kernels compute: "numba" or "numpy"."""
         return self._backend
-
-    @property
-    def training(self) -> bool:
-        return self._training
-
-    @training.setter
-    def training(self, value: bool) -> None:
-        self._training = flag(value, "training")
 
     @property
     def chain(self) -> tuple[tuple[str, Layer], ...]:
@@ -176,20 +164,21 @@ class Sequential(NetworkVectors):
         ValueError, TypeError
             If X has the wrong shape or dtype, or holds NaN or infinity.
         """
-        key = self._latest_key
-        predictor = None if key is None else self._predictors.take(key)
-        if key is not None and predictor is not None:
-            output = predictor.repeat(X)
-            self._predictors.put_back(key, predictor)
-            if output is not None:
-                return output
+        threads, key = threads_for(self._backend), self._latest_key
+        if type(X) is np.ndarray and key is not None and key[-1] == threads:
+            predictor = self._predictors.take(key)
+            if predictor is not None:
+                output = predictor.repeat(X)
+                self._predictors.put_back(key, predictor)
+                if output is not None:
+                    return output
         x = self.check_input(X, "X")
-        key = self._predictor_key(x.shape, threads_for(self.backend))
+        key = self._predictor_key(x.shape, threads)
         predictor = self._predictors.take(key) or self._make_predictor(*key)
         outputs = predictor(x)
         self._predictors.put_back(key, predictor)
-        self._latest_key = None if self._coded else key
-        return _output(outputs)
+        self._latest_key = key
+        return one_or_tuple(outputs)
 
     @staticmethod
     def _predictor_key(shape: tuple[int, ...], threads: int) -> tuple[Shape, int, int, int]:
@@ -202,139 +191,11 @@ class Sequential(NetworkVectors):
 
     def _make_predictor(self, shape: Shape, block: int, steps: int, threads: int) -> Predictor:
         plan = self.make_plan(shape, block, backward=False, steps=steps, threads=threads)
-        return Predictor(self.make_machine(plan), self._params)
+        return Predictor(self.make_machine(plan), self._params, self.takes_codes)
 
     def make_machine(self, plan: Plan, backend: str | None = None) -> Machine:
         """Return a machine for a plan of this network, with its buffers."""
         return Machine(plan, self.dtype, backend or self.backend, self._buffer_vector)
-
-    def forward(self, x: ArrayLike) -> Output:
-        """Return the output for one batch, and retain the values that :meth:`backward` reads.
-
-        Parameters, return value and errors are those of :meth:`predict`.
-
-        Examples
-        --------
-        A training step by hand:
-
-        >>> import numpy as np
-        >>> import chainrule as cr
-        >>> x, y = np.ones((4, 3)), np.zeros((4, 2))
-        >>> net, loss, optimizer = cr.Sequential(cr.Linear(3, 2), seed=0), cr.MSELoss(), cr.SGD()
-        >>> out = net.forward(x)
-        >>> value, d_out = loss(out, y)
-        >>> dx = net.backward(d_out)
-        >>> optimizer.step(net)
-        """
-        passes = self._passes
-        if (
-            passes is not None
-            and passes.takes(x, threads_for(self._backend), self._training)
-            and not self._coded
-        ):
-            before, self._rows_forward = self._rows_forward, 0
-            masks = self.next_masks
-            output = passes.forward_again(x, masks)
-            if output is not None:
-                self._rows_forward, self._draws, self._masks = len(output), masks[1], masks
-                return output
-            self._rows_forward = before  # x is not finite
-        batch = self.check_input(x, "x")
-        rows = len(batch)
-        if self._training:
-            self.check_training_batch(rows, batch.shape[1:])
-        self._rows_forward, self._outdated_by = 0, ""
-        kept = None if passes is None else passes.batch_machine
-        machine = self.batch_machine(kept, batch.shape)
-        if passes is None or passes.batch_machine is not machine:
-            passes = self._passes = BatchPasses(machine, self._params, self._grads)
-        self._masks = self.draw_masks()
-        outputs = passes.forward(batch, self._masks)
-        self._rows_forward = rows
-        return _output(outputs)
-
-    def backward(self, d_out: Any) -> FloatArray:
-        """Run the backward pass, from the loss's gradient by the output.
-
-        It follows the latest :meth:`forward`, once, and with the same parameters: it is an error if
-        an optimizer's step, :func:`fit`, an assignment to ``net.params`` or ``from_state_dict`` has
-        changed them in between. Writing into views of the parameters is not detected, and makes the
-        gradients wrong. The gradients by the parameters overwrite ``grads``; they do not
-        accumulate.
-
-        Parameters
-        ----------
-        d_out : array of the output's shape
-            The loss's gradient by the output; a tuple of them, one for each head, if the network
-            ends in a :class:`Branch`.
-
-        Returns
-        -------
-        dx : array of the input's shape
-            The loss's gradient by the input.
-
-        Raises
-        ------
-        RuntimeError
-            If there was no forward before, or the parameters were changed after it.
-        ValueError, TypeError
-            If d_out has the wrong shape or dtype, or holds NaN or infinity.
-        """
-        rows = self._rows_forward
-        passes = self._passes
-        if rows == 0 or passes is None:
-            if self._outdated_by:
-                raise RuntimeError(
-                    f"{self._outdated_by} has changed the parameters after forward, so that "
-                    "backward would give the gradients of neither network: call forward again."
-                )
-            raise RuntimeError("backward needs a forward before it, one for each backward.")
-        self._rows_forward = 0
-        d_x = passes.backward_again(d_out, self._masks)
-        if d_x is not None:
-            return d_x
-        self._rows_forward = rows
-        gradients = self.check_gradients(d_out, rows, passes.output_shapes, "d_out")
-        self._rows_forward = 0
-        return passes.backward(gradients, rows, self._masks)
-
-    def invalidate_forward(self, by: str) -> None:
-        """Make :meth:`backward` an error, as ``by`` has changed the parameters after forward."""
-        if self._rows_forward:
-            self._rows_forward, self._outdated_by = 0, by
-
-    @property
-    def next_masks(self) -> tuple[int, int]:
-        """What determines the next forward pass's masks: the key, and the number of the draw."""
-        return self._mask_key, self._draws + 1
-
-    def draw_masks(self) -> tuple[int, int]:
-        """Return :attr:`next_masks`, and count the draw."""
-        self._draws += 1
-        return self._mask_key, self._draws
-
-    def reset_dropout_masks(self) -> None:
-        """Make the next :meth:`forward` draw the first masks again; see :class:`Dropout`."""
-        self._draws = 0
-
-    def check_gradients(
-        self, d_out: Any, rows: int, shapes: tuple[Shape, ...], name: str
-    ) -> list[NDArray[Any]]:
-        """Return the gradient by each output, checked."""
-        given = [(d_out, name, "the output's")]
-        if len(shapes) > 1:
-            if not isinstance(d_out, tuple | list) or len(d_out) != len(shapes):
-                raise ValueError(f"{name} must be a tuple of {len(shapes)}, one for each output.")
-            given = [(d, f"{name}[{i}]", f"output {i}'s") for i, d in enumerate(d_out)]
-        gradients = []
-        for (value, called, whose), row_shape in zip(given, shapes, strict=True):
-            gradient, shape = arrays.finite_array(value, called, self.dtype), (rows, *row_shape)
-            if gradient.shape != shape:
-                raise ValueError(
-                    f"{called} must have {whose} shape, {shape}, but its shape is {gradient.shape}."
-                )
-            gradients.append(gradient)
-        return gradients
 
     def input_gradient(self, x: ArrayLike) -> FloatArray:
         """Return the gradient of the only output by the input.
@@ -378,12 +239,6 @@ class Sequential(NetworkVectors):
     def takes_codes(self) -> bool:
         """Whether some layer takes the input as codes, by which there are no derivatives."""
         return bool(self._coded)
-
-    def check_training_batch(self, rows: int, input_shape: Shape) -> None:
-        """Raise ValueError if a training step must not have so many rows of this shape."""
-        if (rows, input_shape) not in self._training_batches:
-            self._graph.check_training_batch(rows, input_shape)
-            self._training_batches.add((rows, input_shape))
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of a row's output, for rows of ``input_shape``.
@@ -480,7 +335,8 @@ class Sequential(NetworkVectors):
         1 ReLU()         (n, 10)        0
         650 parameters, float32, 2.5 KiB
         """
-        return summarize(self._graph, self.dtype.name, self._params.nbytes)
+        frozen = sum(end - begin for begin, end in self.frozen_ranges())
+        return summarize(self._graph, self.dtype.name, self._params.nbytes, frozen)
 
     # Files and copies
 
@@ -547,6 +403,7 @@ class Sequential(NetworkVectors):
             self._mask_key,
             self._draws,
         )
+        twin._frozen = self._frozen
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
@@ -554,7 +411,7 @@ class Sequential(NetworkVectors):
         caches = (
             *("_values", "_grads", "_params", "_buffer_vector", "_coded"),
             *("_output_shapes", "_training_batches", "_predictors", "_latest_key"),
-            *("_updates", "_passes"),
+            *("machines", "prepared", "_updates", "_passes"),
             *("_rows_forward", "_outdated_by", "_masks"),
         )
         kept = {name: value for name, value in self.__dict__.items() if name not in caches}
@@ -586,10 +443,6 @@ def check_network(net: Any) -> None:
     """Raise TypeError unless ``net`` is a network."""
     if not isinstance(net, Sequential):
         raise TypeError(f"net must be a Sequential, not {shortened(net)}.")
-
-
-def _output(outputs: list[FloatArray]) -> Output:
-    return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
 
 def _power_of_two(least: int) -> int:

@@ -23,6 +23,7 @@ class Summary:
     rows: tuple[SummaryRow, ...]
     dtype: str
     nbytes: int
+    frozen: int = 0  # parameters
 
     @property
     def parameters(self) -> int:
@@ -37,13 +38,15 @@ class Summary:
             )
         widths = [max(len(line[column]) for line in cells) for column in range(2)]
         lines = [f"{a:<{widths[0]}}   {b:<{widths[1]}}   {c}" for a, b, c in cells]
-        total = f"{self.parameters:,} parameters, {self.dtype}, {self.nbytes / 1024:.1f} KiB"
+        frozen = f" ({self.frozen:,} frozen)" if self.frozen else ""
+        size = f"{self.nbytes / 1024:.1f} KiB"
+        total = f"{self.parameters:,} parameters{frozen}, {self.dtype}, {size}"
         return "\n".join([*lines, total])
 
     __repr__ = __str__
 
 
-def summarize(graph: Graph, dtype: str, nbytes: int) -> Summary:
+def summarize(graph: Graph, dtype: str, nbytes: int, frozen: int = 0) -> Summary:
     """Return the table of a network's layers, with shapes where they are known."""
     rows = []
     for node, shape in zip(graph.nodes, output_shapes(graph, None), strict=True):
@@ -52,4 +55,4 @@ def summarize(graph: Graph, dtype: str, nbytes: int) -> Summary:
         count = sum(prod(parameter.shape) for parameter in parameters)
         shared = "" if node.is_first else f", as {node.owner}"
         rows.append(SummaryRow(node.path, text + shared, shape, count))
-    return Summary(tuple(rows), dtype, nbytes)
+    return Summary(tuple(rows), dtype, nbytes, frozen)

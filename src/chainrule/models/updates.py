@@ -61,8 +61,8 @@ class Updates:
     def __init__(self, params: FloatArray, grads: FloatArray, backend: str) -> None:
         self._params, self._grads, self._backend = params, grads, backend
         self._machine = self._new_machine()
-        self._step: UpdateRun | None = None
-        self._again: BatchRun | None = None  # the same, for loops in Python
+        # The latest step, and the same for loops in Python.
+        self._step: tuple[UpdateRun, BatchRun | None] | None = None
 
     def _new_machine(self) -> Machine:
         nothing = Tensor((1,))
@@ -72,12 +72,12 @@ class Updates:
 
     def apply(self, state: OptimizerState) -> None:
         """Update the parameters by the rule of ``state``."""
-        step, again = self._step, self._again
+        step, again = self._step or (None, None)
         if step is None or not step.is_for(self._usable, state):
             vectors = self._params, self._grads
-            step = self._step = UpdateRun.prepare(self._usable, Phase.UPDATE, *vectors, state)
-            can_use = BatchRun.can_use(self._machine)
-            again = self._again = BatchRun(step.run, (1, 1)) if can_use else None
+            step = UpdateRun.prepare(self._usable, Phase.UPDATE, *vectors, state)
+            again = BatchRun(step.run, (1, 1)) if BatchRun.can_use(self._machine) else None
+            self._step = step, again  # at once, for Ctrl-C may come in between
         if again is None:
             step.run(1, step.vectors, lr=state.lr)
         else:

@@ -15,6 +15,7 @@ from chainrule.layers.layer import Element, Group
 from chainrule.operations.operation import Shape
 from chainrule.utils import arrays
 from chainrule.utils.arrays import FloatArray
+from chainrule.utils.patterns import matching
 
 
 class NetworkVectors(Group):
@@ -31,6 +32,7 @@ class NetworkVectors(Group):
 
     dtype: np.dtype
     _graph: Graph
+    _frozen: tuple[str, ...] = ()
 
     def _make_vectors(self, rng: np.random.Generator) -> None:
         """Make the vectors for the layers of the graph, with their initial values."""
@@ -44,6 +46,7 @@ class NetworkVectors(Group):
         self._buffer_offsets = dict(zip(self._buffers, map(int, of_buffers[:-1]), strict=True))
         self._take_values(np.zeros(int(ends[-1] + of_buffers[-1]), self.dtype), int(ends[-1]))
         self._grads = np.zeros_like(self._params)
+        self._frozen = ()
         self._initialize(rng)
 
     def _take_values(self, values: FloatArray, parameters: int) -> None:
@@ -66,7 +69,10 @@ class NetworkVectors(Group):
         for prefix, network in reversed(list(_networks(self.layers))):
             for name, view in network.named_values().items():
                 path, _, parameter_name = name.rpartition(".")
-                views[f"{owners[prefix + path]}.{parameter_name}"][...] = view
+                own = f"{owners[prefix + path]}.{parameter_name}"
+                views[own][...] = view
+                if name in network.frozen:
+                    self.freeze(own)
 
     @abstractmethod
     def invalidate_forward(self, by: str) -> None:
@@ -130,6 +136,71 @@ class NetworkVectors(Group):
         """
         shapes = {name: buffer.shape for name, buffer in self._buffers.items()}
         return _views(self._buffer_vector, shapes, self._buffer_offsets)
+
+    @property
+    def frozen(self) -> tuple[str, ...]:
+        """The names of the parameters that :meth:`freeze` has frozen."""
+        return self._frozen
+
+    def freeze(self, *patterns: str) -> None:
+        """Freeze parameters: no optimizer's step changes them, by decay and momentum neither.
+
+        Their gradients are still computed, but have no part in ``clip_norm``. Buffers, such as the
+        running means of a :class:`BatchNorm`, are not frozen. Copies, pickles and checkpoints of
+        trainings know what is frozen, files of :meth:`save` do not. A network that becomes a part
+        of another one stays frozen there.
+
+        Parameters
+        ----------
+        *patterns : str
+            Shell patterns (:mod:`fnmatch`) of names of :meth:`parameters`, such as ``"0.*"``.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If there is no pattern, one matches no parameter, or is no string.
+
+        Examples
+        --------
+        >>> import chainrule as cr
+        >>> net = cr.Sequential(cr.Linear(4, 8), cr.Tanh(), cr.Linear(8, 2), seed=0)
+        >>> net.freeze("0.*")
+        >>> net.frozen
+        ('0.weight', '0.bias')
+        >>> net.unfreeze("*.bias")
+        >>> net.frozen
+        ('0.weight',)
+        """
+        if not patterns:
+            raise ValueError(
+                "freeze needs patterns of names, such as net.freeze('0.*'), or net.freeze('*')."
+            )
+        self._set_frozen({*self._frozen, *self._matching(patterns, "freeze")})
+
+    def unfreeze(self, *patterns: str) -> None:
+        """Let parameters be trained again: those of the patterns, or all without any pattern.
+
+        Parameters and errors are those of :meth:`freeze`.
+        """
+        self._set_frozen({*self._frozen} - {*self._matching(patterns or ("*",), "unfreeze")})
+
+    def _matching(self, patterns: tuple[str, ...], what: str) -> list[str]:
+        found: list[str] = []
+        for pattern in patterns:
+            if not isinstance(pattern, str):
+                raise TypeError(f"{what} takes patterns of names, not {pattern!r}.")
+            if self._shapes or pattern != "*":
+                found += matching(pattern, self._shapes, what)
+        return found
+
+    def _set_frozen(self, names: set[str]) -> None:
+        # Another tuple, by which optimizers notice the change.
+        self._frozen = tuple([name for name in self._shapes if name in names])
+
+    def frozen_ranges(self) -> tuple[tuple[int, int], ...]:
+        """Return begin and end in ``params`` of each frozen parameter."""
+        begins = ((self._offsets[name], prod(self._shapes[name])) for name in self._frozen)
+        return tuple((begin, begin + size) for begin, size in begins)
 
     def named_values(self) -> dict[str, FloatArray]:
         """Return each parameter and each buffer by name, as a writable view into ``values``."""

@@ -11,7 +11,13 @@ from chainrule.kernels.affine import (
     linear_backward_input,
     linear_backward_weight,
 )
-from chainrule.kernels.blocks import DIRECT_BYTES, NARROW_BYTES, PACKED_BYTES, is_direct
+from chainrule.kernels.blocks import (
+    DIRECT_BYTES,
+    NARROW_BYTES,
+    PACKED_BYTES,
+    RIGHT_BYTES,
+    packs_left,
+)
 from chainrule.kernels.samples import square_norms_of_products
 from chainrule.operations.operation import (
     Operation,
@@ -59,11 +65,11 @@ def scratch_bytes(step: Step, rows: int, item: int, backward: bool) -> int:
     inputs, outputs = step.x.shape[-1], step.y.shape[-1]
     row = outputs * item  # of what is transposed
     most = min(inputs * (row if backward else min(row, NARROW_BYTES)), DIRECT_BYTES)
-    rights = [(inputs, outputs)]
-    rights += [(rows * (step.y.size // outputs), outputs)] if backward else []
-    if not all(is_direct(*right, item) for right in rights):
-        most = max(most, PACKED_BYTES)
-    return most
+    products = [(inputs, outputs, inputs)]  # terms, columns, and columns of the left factor
+    if backward:
+        products += [(outputs, inputs, outputs), (rows * (step.y.size // outputs), outputs, inputs)]
+    is_packed = any(packs_left(*product, item) for product in products)
+    return max(most, PACKED_BYTES if is_packed else RIGHT_BYTES)
 
 
 BY_INPUT = function(linear_backward_input, "dy", "weight", "adds", "scratch", "dx")

@@ -2,6 +2,7 @@
 
 import math
 
+from chainrule.kernels.elementary import reciprocal
 from chainrule.kernels.jit import kernel
 from chainrule.operations.operation import function
 from chainrule.operations.update import UpdateOperation
@@ -55,7 +56,8 @@ def nadam_update(
         s = keep2 * square[i] + taken * taken
         mean[i] = m
         square[i] = s
-        params[i] = shrink * params[i] - (rate_g * g + rate_m * m) / (math.sqrt(s) + eps) + zero * s
+        movement = (rate_g * g + rate_m * m) * reciprocal(math.sqrt(s) + eps)
+        params[i] = shrink * params[i] - movement + zero * s
 
 
 OPERATION = UpdateOperation(

@@ -2,6 +2,7 @@
 
 import math
 
+from chainrule.kernels.elementary import reciprocal
 from chainrule.kernels.jit import kernel
 from chainrule.operations.operation import function
 from chainrule.operations.update import UpdateOperation
@@ -29,7 +30,7 @@ def rmsprop_update(
         scaled = scale * deviation
         s = keep * square[i] + scaled * scaled
         square[i] = s
-        v = g / (math.sqrt(s) + eps)
+        v = g * reciprocal(math.sqrt(s) + eps)
         if has_momentum:
             v += momentum * velocity[i]
             velocity[i] = v

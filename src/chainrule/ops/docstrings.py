@@ -13,7 +13,7 @@ LIST = "array, or list of arrays"
 OTHERS = {
     "axis": "axis : int\n    Along which the vectors lie.",
     "sample_weight": "sample_weight : array_like, optional\n    One weight a row, of shape (n,). "
-    "The mean is then ``sum(w * row_loss) / sum(w)``.",
+    "The mean is then ``sum(w * row_loss) / sum(abs(w))``.",
     "out": "out : array, optional\n    It takes the result.",
     "where": "where : array_like of bool\n    Which elements to compute; others stay as they are.",
     "step": "step : int\n    The number of this step, from 1.",

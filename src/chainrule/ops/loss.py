@@ -165,7 +165,7 @@ class SpecLoss:
             return 0.0, deliver(d_output.astype(dtype), out)
         by_terms = {"row": 1, "output": columns, "target": target.size // rows}
         terms = np.empty((rows, by_terms[operation.terms]), kind)
-        total = float(weight.sum(dtype=float))
+        total = float(np.abs(weight).sum(dtype=float))
         named = arrays | {
             "output": plain(output, kind).reshape(rows, columns),
             "label" if loss.takes_labels else "target": target,
@@ -219,7 +219,7 @@ def _check_target(target: NDArray[Any], shape: tuple[int, ...], of_output: tuple
 def _labels(label: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.int64]:
     """Return the labels as a vector, each one of the classes along the output's last axis."""
     array = np.asarray(label)
-    if array.dtype.kind not in "iu":
+    if array.dtype.kind not in "biu":
         raise TypeError(f"label must hold integers, but its dtype is {array.dtype}.")
     if not shape or array.shape != shape[:-1]:
         raise ValueError(
@@ -238,14 +238,14 @@ def _labels(label: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.int64]:
 
 
 def _weights(value: ArrayLike, shape: tuple[int, ...], dtype: np.dtype) -> tuple[FloatArray, float]:
-    """Return a weight for each row as a vector, and their sum."""
+    """Return a weight for each row as a vector, and the sum of their sizes."""
     (array,), _ = real_arrays(("sample_weight",), (value,))
     if array.shape != shape:
         raise ValueError(
             f"sample_weight must have shape {shape}, one weight a row, but its shape is "
             f"{array.shape}."
         )
-    return plain(array, dtype).reshape(-1), float(array.sum(dtype=float))
+    return plain(array, dtype).reshape(-1), float(np.abs(array).sum(dtype=float))
 
 
 def _ones(rows: int, dtype: np.dtype) -> FloatArray:

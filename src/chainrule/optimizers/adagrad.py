@@ -3,7 +3,7 @@
 from math import sqrt
 from typing import ClassVar
 
-from chainrule.optimizers.optimizer import Optimizer, WeightDecay
+from chainrule.optimizers.optimizer import LRFactors, Optimizer, WeightDecay
 from chainrule.utils.arguments import above_zero, at_least_zero
 
 __all__ = ["Adagrad"]
@@ -29,6 +29,8 @@ class Adagrad(Optimizer):
         The sum s before the first step, 0 or more.
     eps : float
         Keeps the division finite, more than 0.
+    lr_factors : dict of name patterns to floats, optional
+        Factors of lr for some parameters; see :class:`AdamW`.
 
     References
     ----------
@@ -58,6 +60,7 @@ class Adagrad(Optimizer):
         weight_decay: WeightDecay = 0.0,
         initial_accumulator_value: float = 0.0,
         eps: float = 1e-10,
+        lr_factors: LRFactors | None = None,
     ) -> None:
         super().__init__(
             lr=lr,
@@ -65,6 +68,7 @@ class Adagrad(Optimizer):
             weight_decay=weight_decay,
             initial_accumulator_value=initial_accumulator_value,
             eps=eps,
+            lr_factors=lr_factors,
         )
 
     def _first_value(self) -> float:

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from chainrule.optimizers.optimizer import Optimizer, WeightDecay, two_fractions
+from chainrule.optimizers.optimizer import LRFactors, Optimizer, WeightDecay, two_fractions
 from chainrule.utils.arguments import above_zero, flag
 
 __all__ = ["Adam", "AdamW"]
@@ -46,6 +46,8 @@ class Adam(MomentOptimizer):
     amsgrad : bool
         Divide by the root of the largest s so far, before its correction, which is one more vector
         to remember.
+    lr_factors : dict of name patterns to floats, optional
+        Factors of lr for some parameters; see :class:`AdamW`.
 
     References
     ----------
@@ -61,7 +63,7 @@ class Adam(MomentOptimizer):
 
     operation = "adam"
     number_checks: ClassVar = MomentOptimizer.number_checks | {"amsgrad": flag}
-    added_hyperparameters: ClassVar = {"amsgrad": False}
+    added_hyperparameters: ClassVar = Optimizer.added_hyperparameters | {"amsgrad": False}
 
     def __init__(
         self,
@@ -70,8 +72,16 @@ class Adam(MomentOptimizer):
         eps: float = 1e-8,
         weight_decay: WeightDecay = 0.0,
         amsgrad: bool = False,
+        lr_factors: LRFactors | None = None,
     ) -> None:
-        super().__init__(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad)
+        super().__init__(
+            lr=lr,
+            betas=betas,
+            eps=eps,
+            weight_decay=weight_decay,
+            amsgrad=amsgrad,
+            lr_factors=lr_factors,
+        )
 
 
 class AdamW(Adam):
@@ -86,6 +96,10 @@ class AdamW(Adam):
         ``{"*.weight": 1e-2}``, has shell patterns (:mod:`fnmatch`) of names of
         ``net.parameters()``: the first that matches a parameter counts, and one that none matches
         does not decay. A pattern that matches no parameter is a ValueError at the first step.
+    lr_factors : dict of name patterns to floats, optional
+        Factors of lr for some parameters, such as ``{"0.*": 0.1}``, by patterns like those of
+        weight_decay; a parameter that no pattern matches has lr itself. A schedule sets lr, so that
+        the factors apply to its rates.
 
     References
     ----------
@@ -107,5 +121,6 @@ class AdamW(Adam):
         eps: float = 1e-8,
         weight_decay: WeightDecay = 1e-2,
         amsgrad: bool = False,
+        lr_factors: LRFactors | None = None,
     ) -> None:
-        super().__init__(lr, betas, eps, weight_decay, amsgrad)
+        super().__init__(lr, betas, eps, weight_decay, amsgrad, lr_factors)

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from chainrule.optimizers.optimizer import Optimizer, WeightDecay, two_fractions
+from chainrule.optimizers.optimizer import LRFactors, Optimizer, WeightDecay, two_fractions
 
 __all__ = ["Lion"]
 
@@ -25,6 +25,8 @@ class Lion(Optimizer):
         What the step takes of the running mean, and what is kept of it, from 0 to 1 (without 1).
     weight_decay : float, or dict of name patterns to floats
         Share of the weights, times lr, that each step takes away, as of :class:`AdamW`; 0 or more.
+    lr_factors : dict of name patterns to floats, optional
+        Factors of lr for some parameters; see :class:`AdamW`.
 
     References
     ----------
@@ -45,5 +47,6 @@ class Lion(Optimizer):
         lr: float = 1e-4,
         betas: tuple[float, float] = (0.9, 0.99),
         weight_decay: WeightDecay = 0.0,
+        lr_factors: LRFactors | None = None,
     ) -> None:
-        super().__init__(lr=lr, betas=betas, weight_decay=weight_decay)
+        super().__init__(lr=lr, betas=betas, weight_decay=weight_decay, lr_factors=lr_factors)

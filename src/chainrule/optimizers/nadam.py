@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from chainrule.optimizers.adam import MomentOptimizer
-from chainrule.optimizers.optimizer import WeightDecay
+from chainrule.optimizers.optimizer import LRFactors, WeightDecay
 from chainrule.utils.arguments import at_least_zero, flag
 
 __all__ = ["NAdam"]
@@ -33,6 +33,8 @@ class NAdam(MomentOptimizer):
         How fast the momentum grows from half of beta1 to beta1, 0 or more.
     decoupled_weight_decay : bool
         Let the weights decay as :class:`AdamW` does, instead of by a penalty.
+    lr_factors : dict of name patterns to floats, optional
+        Factors of lr for some parameters; see :class:`AdamW`.
 
     References
     ----------
@@ -60,6 +62,7 @@ class NAdam(MomentOptimizer):
         weight_decay: WeightDecay = 0.0,
         momentum_decay: float = 4e-3,
         decoupled_weight_decay: bool = False,
+        lr_factors: LRFactors | None = None,
     ) -> None:
         super().__init__(
             lr=lr,
@@ -68,4 +71,5 @@ class NAdam(MomentOptimizer):
             weight_decay=weight_decay,
             momentum_decay=momentum_decay,
             decoupled_weight_decay=decoupled_weight_decay,
+            lr_factors=lr_factors,
         )

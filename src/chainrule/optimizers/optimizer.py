@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Hashable, Mapping
-from fnmatch import fnmatchcase
-from math import prod
+from collections.abc import Callable, Hashable, Mapping
+from functools import wraps
 from typing import Any, ClassVar, NamedTuple, Protocol
 from weakref import WeakKeyDictionary, ref
 
@@ -16,10 +15,12 @@ from chainrule.operations.operation import find
 from chainrule.optimizers.state import OptimizerState
 from chainrule.utils.arguments import Check, Numbers, at_least_zero, fraction_below_one, shortened
 from chainrule.utils.arrays import FloatArray
+from chainrule.utils.patterns import by_pattern, check_patterns
 
 PLAIN = UpdateOptions()
 
 WeightDecay = float | dict[str, float]
+LRFactors = dict[str, float]
 
 
 class Trainable(Protocol):
@@ -27,17 +28,29 @@ class Trainable(Protocol):
 
     @property
     def params(self) -> FloatArray: ...
+    @property
+    def frozen(self) -> tuple[str, ...]: ...
     def parameters(self) -> dict[str, FloatArray]: ...
+    def frozen_ranges(self) -> tuple[tuple[int, int], ...]: ...
     def apply_update(self, state: OptimizerState) -> None: ...
 
 
-def _weight_decay(value: Any, name: str, dtype: np.dtype | None) -> WeightDecay:
+def weight_decay_number(value: Any, name: str, dtype: np.dtype | None = None) -> WeightDecay:
+    """Return ``value`` as a finite float of 0 or more, or as a dict of such."""
     if not isinstance(value, Mapping):
         return at_least_zero(value, name, dtype)
-    for pattern in value:
-        if not isinstance(pattern, str):
-            raise TypeError(f"{name} must have name patterns as keys, not {pattern!r}.")
-    return {key: at_least_zero(decay, f"{name}[{key!r}]", dtype) for key, decay in value.items()}
+    return check_patterns(value, at_least_zero, name, dtype)
+
+
+def _lr_factors(value: Any, name: str, dtype: np.dtype | None) -> LRFactors | None:
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise TypeError(
+            f"{name} must be a dict of name patterns and factors, such as {{'0.*': 0.1}}, not "
+            f"{shortened(value)}."
+        )
+    return check_patterns(value, at_least_zero, name, dtype)
 
 
 def two_fractions(value: Any, name: str, dtype: np.dtype | None) -> tuple[float, float]:
@@ -58,13 +71,35 @@ class _Latest(NamedTuple):
     state: ref[OptimizerState]
     options: UpdateOptions
     numbers: Hashable
+    patterns: Hashable  # what dicts of name patterns hold, which may change in place
+    frozen: tuple[str, ...]
 
     def state_for(self, network: Trainable, options: UpdateOptions) -> OptimizerState | None:
-        """Return the state if it is the right one."""
+        """Return the state if it is the right one; ``patterns`` are not looked at."""
         state, same = self.state(), self.options is options or self.options == options
         if state is None or not same or self.network() is not network:
             return None
+        if network.frozen is not self.frozen:
+            return None
         return state if state.numbers is self.numbers else None
+
+
+def _takes_no_parameters(init: Callable[..., None]) -> Callable[..., None]:
+    """Return an optimizer's ``__init__`` that refuses a network or its parameters, as PyTorch's."""
+
+    @wraps(init)
+    def checked(self: Optimizer, *args: Any, **numbers: Any) -> None:
+        first = args[0] if args else None
+        is_several = np.iterable(first) and not isinstance(first, str)
+        if is_several or hasattr(first, "parameters"):
+            name = type(self).__name__
+            raise TypeError(
+                f"{name} takes hyperparameters alone, as in cr.{name}(lr=0.01), and no parameters: "
+                "cr.fit, cr.train_step and optimizer.step(net) are given the network."
+            )
+        init(self, *args, **numbers)
+
+    return checked
 
 
 class Optimizer(Numbers, ABC):
@@ -73,13 +108,20 @@ class Optimizer(Numbers, ABC):
     operation: ClassVar[str]  # a file's name in chainrule.operations
     number_checks: ClassVar[dict[str, Check]] = {
         "lr": at_least_zero,
-        "weight_decay": _weight_decay,
+        "weight_decay": weight_decay_number,
+        "lr_factors": _lr_factors,
     }
     # The values of hyperparameters that older checkpoints lack.
-    added_hyperparameters: ClassVar[dict[str, Any]] = {}
+    added_hyperparameters: ClassVar[dict[str, Any]] = {"lr_factors": None}
 
     lr: float
     weight_decay: WeightDecay
+    lr_factors: LRFactors | None = None
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__init__" in cls.__dict__:
+            cls.__init__ = _takes_no_parameters(cls.__init__)  # type: ignore[method-assign]
 
     def __init__(self, **numbers: Any) -> None:
         for name, value in numbers.items():
@@ -95,7 +137,8 @@ class Optimizer(Numbers, ABC):
         super().__setattr__(name, value)
 
     def __repr__(self) -> str:
-        numbers = (f"{name}={value!r}" for name, value in self.hyperparameters().items())
+        given = self.hyperparameters().items()
+        numbers = (f"{name}={value!r}" for name, value in given if value is not None)
         return f"{type(self).__name__}({', '.join(numbers)})"
 
     def step(self, network: Trainable) -> None:
@@ -114,24 +157,27 @@ class Optimizer(Numbers, ABC):
 
         ``options`` are those of a training's steps.
         """
-        latest = self._latest and self._latest.state_for(network, options)
-        if latest is not None:
-            latest.lr = float(self.lr)  # going back to an earlier state restores its own
-            return latest
+        latest = self._latest
+        if latest is not None and (latest.patterns is None or latest.patterns == self._patterns):
+            state = latest.state_for(network, options)
+            if state is not None:
+                state.lr = float(self.lr)  # going back to an earlier state restores its own
+                return state
         self._check_in(network.params.dtype)
-        runs = self._decay_runs(network)
+        runs = self._runs(network)
         state = self._states.get(network)
         if state is None:
             state = self._states[network] = self._first_state(network)
         self._with_numbers(state, network, runs, options)
-        if not isinstance(self.weight_decay, dict):  # which may change in place
-            self._latest = _Latest(ref(network), ref(state), options, state.numbers)
+        patterns = self._patterns if self._by_pattern else None
+        frozen = network.frozen
+        self._latest = _Latest(ref(network), ref(state), options, state.numbers, patterns, frozen)
         return state
 
     def trial_state(self, network: Trainable, copy: OptimizerState | None = None) -> OptimizerState:
         """Return a copy of :meth:`state`, in ``copy`` if given, for steps that do not change it."""
         self._check_in(network.params.dtype)
-        runs = self._decay_runs(network)
+        runs = self._runs(network)
         state = self._states.get(network) or self._first_state(network)
         if copy is None:
             copy = state.copy()
@@ -144,8 +190,19 @@ class Optimizer(Numbers, ABC):
         if dtype not in self.__dict__.get("_right_in", ()):
             self.check_numbers(dtype)
             self.__dict__["_right_in"] = (*self.__dict__.get("_right_in", ()), dtype)
-        elif isinstance(self.weight_decay, dict):  # which may have changed in place
-            self.checked("weight_decay", self.weight_decay, dtype)
+        elif self._by_pattern:  # dicts may have changed in place
+            for name in ("weight_decay", "lr_factors"):
+                self.checked(name, getattr(self, name), dtype)
+
+    @property
+    def _patterns(self) -> Hashable:
+        """What dicts of name patterns hold; their order counts."""
+        given = self.weight_decay, self.lr_factors
+        return tuple(tuple(d.items()) if isinstance(d, dict) else d for d in given)
+
+    @property
+    def _by_pattern(self) -> bool:
+        return isinstance(self.weight_decay, dict) or self.lr_factors is not None
 
     def hyperparameters(self) -> dict[str, Any]:
         """Return the present hyperparameters, by the names of the constructor's arguments."""
@@ -167,32 +224,33 @@ class Optimizer(Numbers, ABC):
         numbers = tuple(rule.items()), tuple(runs), options
         if numbers != state.numbers:
             state.select_vectors(find(self.operation).state_with(rule), self._first_value())
-            program = UpdateProgram(params.size, params.dtype, options, self.operation, rule, runs)
+            names = self.operation, rule, runs, network.frozen_ranges()
+            program = UpdateProgram(params.size, params.dtype, options, *names)
             state.numbers, state.program = numbers, program
         state.lr = float(self.lr)
         return state
 
-    def _decay_runs(self, network: Trainable) -> list[Run]:
-        """Return begin, end and weight decay of each run of parameters with the same decay."""
-        decays = self.weight_decay
-        if not isinstance(decays, dict):
+    def _runs(self, network: Trainable) -> list[Run]:
+        """Return the parameters that are trained, in runs of neighbours with the same numbers."""
+        views, frozen, kind = network.parameters(), network.frozen, type(self).__name__
+        decays, factors = self.weight_decay, self.lr_factors or {}
+        if not (frozen or factors or isinstance(decays, dict)):
             return [Run(0, network.params.size, decays)]
-        views = network.parameters()
-        for pattern in decays:
-            if not any(fnmatchcase(name, pattern) for name in views):
-                raise ValueError(
-                    f"{type(self).__name__}'s weight_decay has a pattern {pattern!r} that matches "
-                    f"no parameter of the network; these are {', '.join(views) or 'none'}."
-                )
+        if isinstance(decays, dict):
+            decay_of = by_pattern(decays, views, 0.0, f"{kind}'s weight_decay")
+        else:
+            decay_of = dict.fromkeys(views, decays)
+        factor_of = by_pattern(factors, views, 1.0, f"{kind}'s lr_factors")
         runs: list[Run] = []
         begin = 0
         for name, view in views.items():
-            decay = next((d for key, d in decays.items() if fnmatchcase(name, key)), 0.0)
-            first, end = begin, begin + prod(view.shape)
-            if runs and runs[-1][2] == decay:
-                first = runs.pop()[0]
-            runs.append(Run(first, end, decay))
-            begin = end
+            run = Run(begin, begin + view.size, decay_of[name], factor_of[name])
+            begin = run.end
+            if name in frozen:
+                continue
+            if runs and runs[-1].end == run.begin and runs[-1][2:] == run[2:]:
+                run = run._replace(begin=runs.pop().begin)
+            runs.append(run)
         return runs
 
     def __getstate__(self) -> dict[str, Any]:
@@ -204,7 +262,7 @@ class Optimizer(Numbers, ABC):
 
     def _numbers(self) -> dict[str, float]:
         """Return the hyperparameters without learning rate and weight decay."""
-        others = self.number_checks.keys() - {"lr", "weight_decay"}
+        others = self.number_checks.keys() - {"lr", "weight_decay", "lr_factors"}
         numbers = {name: getattr(self, name) for name in sorted(others)}
         if "betas" in numbers:
             numbers["beta1"], numbers["beta2"] = numbers.pop("betas")

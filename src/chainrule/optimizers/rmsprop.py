@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from chainrule.optimizers.optimizer import Optimizer, WeightDecay
+from chainrule.optimizers.optimizer import LRFactors, Optimizer, WeightDecay
 from chainrule.utils.arguments import above_zero, flag, fraction_below_one
 
 __all__ = ["RMSprop"]
@@ -32,6 +32,8 @@ class RMSprop(Optimizer):
     centered : bool
         Divide by the root of the gradient's running variance, which is s less the square of a
         running mean.
+    lr_factors : dict of name patterns to floats, optional
+        Factors of lr for some parameters; see :class:`AdamW`.
 
     References
     ----------
@@ -62,6 +64,7 @@ class RMSprop(Optimizer):
         weight_decay: WeightDecay = 0.0,
         momentum: float = 0.0,
         centered: bool = False,
+        lr_factors: LRFactors | None = None,
     ) -> None:
         super().__init__(
             lr=lr,
@@ -70,4 +73,5 @@ class RMSprop(Optimizer):
             weight_decay=weight_decay,
             momentum=momentum,
             centered=centered,
+            lr_factors=lr_factors,
         )

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from chainrule.optimizers.optimizer import Optimizer, WeightDecay
+from chainrule.optimizers.optimizer import LRFactors, Optimizer, WeightDecay
 from chainrule.utils.arguments import flag, fraction_below_one
 
 __all__ = ["SGD"]
@@ -24,6 +24,8 @@ class SGD(Optimizer):
         Factor of the L2 penalty, 0 or more; by patterns, see :class:`AdamW`.
     nesterov : bool
         Look ahead along the momentum; needs one.
+    lr_factors : dict of name patterns to floats, optional
+        Factors of lr for some parameters; see :class:`AdamW`.
 
     References
     ----------
@@ -49,7 +51,14 @@ class SGD(Optimizer):
         momentum: float = 0.0,
         weight_decay: WeightDecay = 0.0,
         nesterov: bool = False,
+        lr_factors: LRFactors | None = None,
     ) -> None:
         if nesterov and momentum == 0:
             raise ValueError("SGD's nesterov needs a momentum above 0.")
-        super().__init__(lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)
+        super().__init__(
+            lr=lr,
+            momentum=momentum,
+            weight_decay=weight_decay,
+            nesterov=nesterov,
+            lr_factors=lr_factors,
+        )

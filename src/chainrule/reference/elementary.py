@@ -15,6 +15,11 @@ def expm1(x):
     return np.expm1(x)
 
 
+def reciprocal(x):
+    """Return ``1 / x`` of a positive x."""
+    return 1 / x
+
+
 def tanh(x):
     """Hyperbolic tangent."""
     return np.tanh(x)

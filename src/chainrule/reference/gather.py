@@ -32,16 +32,16 @@ def gather_weights(source, order, out):
 
 
 def sum_of_weights(weights, order, total):
-    """Write the sum of the weights of these rows; each is 1 if there are none."""
-    total[0] = weights[order].sum(dtype=float) if weights.size > 0 else order.size
+    """Write the sum of the sizes of these rows' weights; each is 1 if there are none."""
+    total[0] = np.abs(weights[order]).sum(dtype=float) if weights.size > 0 else order.size
 
 
 def add_up_weights(weight, total):
-    """Write the sum of the weights of all rows of a batch."""
-    total[0] = weight.sum(dtype=float)
+    """Write the sum of the sizes of the weights of all rows of a batch."""
+    total[0] = np.abs(weight).sum(dtype=float)
 
 
 def normalize_weights(weights, total, weight, out):
-    """Scale some rows' weights so that those of the whole batch, ``weights``, sum up to total."""
-    result = weights.sum(dtype=float)
+    """Scale some rows' weights so that the sizes of all, ``weights``, sum up to total."""
+    result = np.abs(weights).sum(dtype=float)
     out[...] = weight * (total / result if result > 0 else 0.0)

@@ -147,6 +147,7 @@ def _loss(function, given, sample_weight, out, *numbers):
 
 def _label_loss(function, given, weight, out, numbers):
     (output,), label = _floats(given[0]), np.asarray(given[1]).reshape(-1)
+    label = label.astype(np.int64, casting="same_kind")  # an index: booleans would be a mask
     weight = np.ones(label.size) if weight is None else np.array(weight, float).reshape(-1)
     if function.operation == WEIGHTED["cross_entropy"][1]:
         class_weight = np.asarray(numbers[0], output.dtype)
@@ -178,8 +179,9 @@ def _target_loss(function, given, weight, out, numbers):
 def _value_and_gradient(function, output, target, weight, width, numbers):
     """Return the loss, whose terms have ``width`` columns, and its gradient."""
     terms, gradient = np.empty((len(output), width), output.dtype), np.empty_like(output)
-    function.twin(output, target, weight, weight.sum(), terms, gradient, *numbers)
-    value = float(weighted_sum(terms, weight) * row_scale(weight.sum(), width))
+    total = np.abs(weight).sum()
+    function.twin(output, target, weight, total, terms, gradient, *numbers)
+    value = float(weighted_sum(terms, weight) * row_scale(total, width))
     return value, gradient
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from numpy.typing import ArrayLike
 
-from chainrule.models.data_set import DataSet, rows_per_step
+from chainrule.models.data_set import DataSet
 from chainrule.models.sequential import Sequential
+from chainrule.training.class_weights import ClassWeight, weigh_classes
 from chainrule.training.epoch_runner import EpochRunner
 from chainrule.training.options import Options
+from chainrule.training.schedule import Schedule, warn_of_no_rate
 from chainrule.training.streams import Batches, Stream, StreamEpochRunner, check_absent
+from chainrule.training.validation_split import split
+from chainrule.utils.arguments import integer
 
 BATCH_SIZE = 32  # by default
 
@@ -22,10 +28,12 @@ def make_runner(
     batch_size: int | None,
     shuffle: bool | None,
     sample_weight: ArrayLike | None,
+    class_weight: ClassWeight | None,
     stacklevel: int,
-) -> EpochRunner:
+) -> tuple[EpochRunner, Options]:
     """Check the data of :func:`chainrule.fit`, and return the runner that trains on it.
 
+    The options that are returned have the validation data that is held out of X and y, if any.
     ``stacklevel`` is that of the user's line, for warnings.
     """
     loss, optimizer, extras = options.loss, options.optimizer, options.extras
@@ -34,30 +42,55 @@ def make_runner(
             batch_size=batch_size,
             shuffle=shuffle,
             sample_weight=sample_weight,
+            class_weight=class_weight,
+            validation_split=options.validation_split,
             checkpoint=options.checkpoint,
         )
         stream = Stream(net, loss, X, options.epochs)
-        return StreamEpochRunner(
-            net, loss, optimizer, stream, options.backend, options.schedule, extras
-        )
+        schedule = _in_steps(options, stream.length, stacklevel=stacklevel)
+        backend = options.backend
+        return StreamEpochRunner(net, loss, optimizer, stream, backend, schedule, extras), options
     data = DataSet.checked(net, loss, X, y, sample_weight)
     data.check_some_weight("sample_weight")
-    if batch_size is None:
-        batch_size = min(BATCH_SIZE, data.rows)
-    else:
-        batch_size = rows_per_step(batch_size, data.rows, stacklevel=stacklevel)
+    if options.validation_split is not None:
+        data, held_out = split(data, options.validation_split, extras.seed)
+        options = replace(options, validation=held_out)
+    if class_weight is not None:
+        shapes = net.output_shapes(data.inputs.shape[1:])
+        data = weigh_classes(data, class_weight, loss, shapes)
+    batch_size = BATCH_SIZE if batch_size is None else integer(batch_size, "batch_size", least=1)
+    batch_size = min(batch_size, data.rows)
     _check_smallest_batch(net, data, batch_size)
-    return EpochRunner(
+    runner = EpochRunner(
         net,
         loss,
         optimizer,
         data,
         batch_size,
         options.backend,
-        options.schedule,
+        _in_steps(options, -(-data.rows // batch_size), stacklevel=stacklevel),
         extras.seed if shuffle is None or shuffle else None,
         extras,
     )
+    return runner, options
+
+
+def _in_steps(options: Options, steps_an_epoch: int | None, *, stacklevel: int) -> Schedule | None:
+    """Return the schedule with all lengths in steps, with a warning if it ends long before them."""
+    schedule = options.schedule
+    if schedule is None:
+        return None
+    if steps_an_epoch is not None:
+        schedule = schedule.in_steps(steps_an_epoch, options.epochs)
+        warn_of_no_rate(schedule, options.epochs * steps_an_epoch, stacklevel=stacklevel + 1)
+        return schedule
+    try:
+        schedule(0)
+    except ValueError as error:
+        raise ValueError(
+            f"The number of batches in an epoch is not known, as X has no length: {error}"
+        ) from None
+    return schedule
 
 
 def _check_smallest_batch(net: Sequential, data: DataSet, batch_size: int) -> None:

@@ -8,7 +8,7 @@ def clip_grad_norm(net: Sequential, max_norm: float) -> float:
     """Scale the gradient over all parameters to the norm ``max_norm``, if its norm is larger.
 
     ``g = g * min(1, max_norm / (norm + 1e-6))``, as in ``torch.nn.utils.clip_grad_norm_``.
-    :func:`fit` does it with ``clip_norm``.
+    :func:`fit` does it with ``clip_norm``. The gradients of frozen parameters become 0 first.
 
     Parameters
     ----------
@@ -43,7 +43,10 @@ def clip_grad_norm(net: Sequential, max_norm: float) -> float:
     [0.3 0.4]
     """
     check_network(net)
-    return net.updates.clip(above_zero(max_norm, "max_norm", net.dtype), 0.0)
+    max_norm = above_zero(max_norm, "max_norm", net.dtype)
+    for begin, end in net.frozen_ranges():
+        net.grads[begin:end] = 0
+    return net.updates.clip(max_norm, 0.0)
 
 
 def clip_grad_value(net: Sequential, clip_value: float) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from chainrule.autodiff.machines import put_back, take
 from chainrule.engine.masks import mask_key
-from chainrule.engine.orders import epoch_orders
+from chainrule.engine.orders import EpochOrders
 from chainrule.engine.update import UpdateOptions
 from chainrule.kernels.context import Phase
 from chainrule.losses import Loss
@@ -86,6 +86,7 @@ class EpochRunner:
         self.extras = Extras() if extras is None else extras
         self.schedule, self.seed = schedule, seed
         self._mask_key = mask_key(self.extras.seed)
+        self.orders = EpochOrders(data.rows, seed)
         self.net, self.loss, self.optimizer = net, loss, optimizer
         self.data, self.batch, self.backend = data, batch_size, backend
         self.an_epoch: int | None = data.rows  # the length of an epoch on the progress bar
@@ -175,7 +176,7 @@ class EpochRunner:
         training, started = calls.training, self.started
         began_at = perf_counter() - started.seconds
         epoch, rows = training.epoch, self.data.rows
-        orders = epoch_orders(rows, self._epochs_before(training) + epoch, epochs, seed=self.seed)
+        orders = self.orders.epochs(self._epochs_before(training) + epoch, epochs)
         while started.rows < rows:
             if training.stopped:
                 return False
@@ -204,8 +205,10 @@ class EpochRunner:
         self, epochs: int, rates: NDArray[np.float64] | None, seconds: float, history: History
     ) -> None:
         """Record finished epochs in the history; ``rates`` are the learning rates of the steps."""
-        lrs = np.full((epochs, 1), self.optimizer.lr) if rates is None else rates
-        history.lr += lrs.reshape(epochs, -1)[:, -1].tolist()
+        if rates is None:
+            history.lr += [float(self.optimizer.lr)] * epochs
+        else:
+            history.lr += rates.reshape(epochs, -1)[:, -1].tolist()
         history.seconds += [seconds / epochs] * epochs
         history.loss += self.started.mean_losses()
         self.started = StartedEpochs()

@@ -17,6 +17,7 @@ from chainrule.training.errors import NonFiniteError
 from chainrule.training.fit import fit
 from chainrule.training.schedules import Schedule
 from chainrule.utils.arguments import above_zero, integer
+from chainrule.utils.plotting import make_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -68,10 +69,8 @@ class LearningRates:
 
     def plot(self) -> Figure:
         """Draw the losses over the rates; ImportError without matplotlib."""
-        from matplotlib.figure import Figure
-
-        figure = Figure(layout="constrained")
-        ax = figure.add_subplot(xlabel="learning rate", ylabel="smoothed loss", xscale="log")
+        figure, (ax,) = make_figure(1, 1, width=6.4, height=4.8)
+        ax.set(xlabel="learning rate", ylabel="smoothed loss", xscale="log")
         ax.plot(self.rates, self.losses)
         if self._fell:
             ax.axvline(self.suggestion, color="gray", linestyle="--", label="suggestion")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import Literal
 
 from numpy.typing import ArrayLike
 
@@ -14,13 +15,15 @@ from chainrule.training.assembly import make_runner
 from chainrule.training.averaging import ExponentialMovingAverage
 from chainrule.training.callbacks import Callback
 from chainrule.training.checkpoint import Checkpoint
+from chainrule.training.class_weights import ClassWeight
 from chainrule.training.history import History
+from chainrule.training.logits import warn_of_probabilities
 from chainrule.training.loop import train
 from chainrule.training.metrics import Metrics, Validation
 from chainrule.training.options import checked_options
 from chainrule.training.schedules import ReduceLROnPlateau, Schedule
 from chainrule.training.streams import Batches
-from chainrule.utils.arguments import flag, optional
+from chainrule.utils.arguments import choice, flag, optional
 from chainrule.utils.interruption import interruption
 
 
@@ -37,7 +40,9 @@ def fit(
     shuffle: bool | None = None,
     seed: int = 0,
     sample_weight: ArrayLike | None = None,
+    class_weight: ClassWeight | None = None,
     validation: Validation | None = None,
+    validation_split: float | None = None,
     metrics: Metrics = (),
     schedule: Schedule | ReduceLROnPlateau | None = None,
     clip_norm: float | None = None,
@@ -48,12 +53,13 @@ def fit(
     backend: str | None = None,
     checkpoint: Checkpoint | str | os.PathLike[str] | None = None,
     resume: bool = False,
+    interrupt: Literal["raise", "stop"] = "raise",
 ) -> History:
     """Train ``net`` on the rows of X and y, or on the batches of an iterable.
 
     The same seed gives the same parameters and losses to the bit, with any number of threads.
     Ctrl-C ends the training after the current slice of a tenth of a second. The network keeps the
-    parameters of that moment, and ``interrupted`` is True in the history.
+    parameters of that moment; see ``interrupt``.
 
     Parameters
     ----------
@@ -80,8 +86,9 @@ def fit(
         Passes over the data, at least 1.
     batch_size : int, optional
         Rows in a step, at least 1; 32 by default. If there are fewer rows, each step takes them
-        all, with a warning. The last batch of an epoch may be shorter. ``batch_size``, ``shuffle``,
-        ``sample_weight`` and ``checkpoint`` are not for an iterable.
+        all. The last batch of an epoch may be shorter. ``batch_size``, ``shuffle``,
+        ``sample_weight``, ``class_weight``, ``validation_split`` and ``checkpoint`` are not for an
+        iterable.
     shuffle : bool, optional
         Whether the rows are shuffled in each epoch; True by default.
     seed : int
@@ -89,18 +96,27 @@ def fit(
         optimizer: two calls of one epoch with the same optimizer equal one call of two, to the bit.
         A new optimizer, also the default one, starts from the beginning.
     sample_weight : array of shape (n,), optional
-        One weight a row, not negative, nor 0 for all; see :class:`Loss`.
+        One weight a row, not 0 for all; a negative one makes the row's loss larger, see
+        :class:`Loss`. Those of the validation are not negative.
+    class_weight : dict or "balanced", optional
+        A weight for each class, such as ``{1: 5.0}``, 1 for those that the dict leaves out, by
+        which the weights of its rows are multiplied; with ``"balanced"``, all classes have the same
+        total weight. For one output with class labels, or with 0 and 1 for
+        ``BCEWithLogitsLoss``. It does not apply to the validation.
     validation : (X, y) or (X, y, sample_weight), optional
         Data on which loss and accuracy are measured after each epoch, weighted by its
         ``sample_weight``. With several outputs, the accuracy is that of the only classification.
+    validation_split : float, optional
+        The fraction of the rows that are held out as validation data, more than 0 and less than 1.
+        They are chosen at random; the same ``seed`` chooses the same rows. The rows are copied.
     metrics : list of functions, or dict of names and functions
         Further metrics of the validation data, such as ``[cr.metrics.r2_score]``. Each function
-        takes the output and y (with several outputs, a list and a tuple) and returns a number; rows
-        are not weighted. The values are in ``history.metrics``; where the validation loss is not
-        finite, they and the accuracy are NaN.
+        takes y and the output (with several outputs, a tuple and a list), as scikit-learn's metrics
+        take y_true and y_pred, and returns a number; rows are not weighted. The values are in
+        ``history.metrics``; where the validation loss is not finite, they and the accuracy are NaN.
     schedule : Schedule or ReduceLROnPlateau, optional
         Sets the optimizer's learning rate before each step, also where a callback has set another
-        one; see ``cr.schedules``.
+        one; see ``cr.schedules``. A warning says where it falls to nothing long before the end.
     clip_norm : float, optional
         Upper limit of the gradient's norm over all parameters: a longer gradient is scaled to it
         (:func:`clip_grad_norm`).
@@ -123,6 +139,11 @@ def fit(
     resume : bool
         Continue from that file, bit for bit as if the training had never stopped; start from the
         beginning if the file does not exist. A finished training returns its history at once.
+    interrupt : "raise" or "stop"
+        What follows after Ctrl-C has ended the training, callbacks have been told, and the
+        checkpoint is written: KeyboardInterrupt, which also ends a loop around ``fit``; or, with
+        "stop", ``fit`` returns as after the last epoch, with ``interrupted`` True in the history.
+        A second Ctrl-C interrupts at once, within a second also the next ``fit``.
 
     Returns
     -------
@@ -138,10 +159,18 @@ def fit(
         If the checkpoint is damaged; nothing has been changed.
     OSError
         If the checkpoint cannot be read, or written before the first step.
+    KeyboardInterrupt
+        After Ctrl-C, unless ``interrupt`` is "stop".
     NonFiniteError
         If the loss or a parameter becomes NaN or infinite. The network keeps its last finite
         parameters, or gets those that :class:`EarlyStopping` restores. The error has the
         ``history`` until then.
+
+    Warns
+    -----
+    UserWarning
+        If there are fewer rows than ``batch_size``; or if the loss takes logits, but the network
+        ends in :class:`Softmax` or :class:`Sigmoid`.
 
     Examples
     --------
@@ -156,6 +185,7 @@ def fit(
     """
     shuffle = optional(flag)(shuffle, "shuffle", None)
     progress = flag(progress, "progress")
+    raises_on_ctrl_c = choice(interrupt, "interrupt", ("raise", "stop")) == "raise"
     options = checked_options(
         net,
         loss,
@@ -163,6 +193,7 @@ def fit(
         epochs=epochs,
         seed=seed,
         validation=validation,
+        validation_split=validation_split,
         metrics=metrics,
         schedule=schedule,
         clip_norm=clip_norm,
@@ -173,7 +204,8 @@ def fit(
         checkpoint=checkpoint,
         resume=resume,
     )
-    runner = make_runner(
+    warn_of_probabilities(net, loss, stacklevel=3)  # of the caller, as below
+    runner, options = make_runner(
         net,
         X,
         y,
@@ -181,8 +213,9 @@ def fit(
         batch_size=batch_size,
         shuffle=shuffle,
         sample_weight=sample_weight,
+        class_weight=class_weight,
         stacklevel=4,  # of the caller: interruption's wrapper lies between
     )
-    history = train(runner, options, progress=progress)
+    history = train(runner, options, progress=progress, raises_on_ctrl_c=raises_on_ctrl_c)
     runner.put_machines_back()
     return history

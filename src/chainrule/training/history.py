@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.utils import fragment
 from chainrule.utils.plotting import BACK, FRONT, make_figure, mark_of, set_logarithmic
+from chainrule.utils.wording import plural
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+MOST_SHOWN = 10  # epochs in a notebook's table: the first and the last ones
 
 
 class GradientRecords(Protocol):
@@ -38,9 +43,11 @@ class GradientRecords(Protocol):
     def plot(self) -> Figure: ...
 
 
-@dataclass
+@dataclass(repr=False)
 class History:
     """The losses, metrics, learning rates and times of a :func:`fit`.
+
+    Shown in a shell, it is a line with the latest values; in a notebook, a table of epochs.
 
     Attributes
     ----------
@@ -63,14 +70,14 @@ class History:
     """
 
     loss: list[float] = field(default_factory=list)
-    batch_loss: list[float] = field(default_factory=list, repr=False)
+    batch_loss: list[float] = field(default_factory=list)
     validation_loss: list[float] = field(default_factory=list)
     validation_accuracy: list[float] = field(default_factory=list)
     metrics: dict[str, list[float]] = field(default_factory=dict)
-    lr: list[float] = field(default_factory=list, repr=False)
-    seconds: list[float] = field(default_factory=list, repr=False)
+    lr: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
     interrupted: bool = False
-    gradient_flow: GradientRecords | None = field(default=None, repr=False)
+    gradient_flow: GradientRecords | None = None
 
     def latest(self) -> dict[str, float]:
         """Return the metrics after the latest epoch, by the names that callbacks can monitor.
@@ -83,6 +90,10 @@ class History:
         >>> History(loss=[2.0, 1.5], lr=[0.1, 0.1]).latest()
         {'loss': 1.5, 'lr': 0.1}
         """
+        return {name: values[-1] for name, values in self._by_name().items()}
+
+    def _by_name(self) -> dict[str, list[float]]:
+        """Return what was measured after each epoch."""
         lists = {
             "loss": self.loss,
             "validation_loss": self.validation_loss,
@@ -90,7 +101,30 @@ class History:
             **{f"validation_{name}": values for name, values in self.metrics.items()},
             "lr": self.lr,
         }
-        return {name: values[-1] for name, values in lists.items() if values}
+        return {name: values for name, values in lists.items() if values}
+
+    def __repr__(self) -> str:
+        latest = (f"{name} {value:.4g}" for name, value in self.latest().items())
+        return f"History({', '.join([self._length(), *latest])})"
+
+    def _length(self) -> str:
+        length = plural(len(self.loss), "epoch")
+        return f"{length}, interrupted" if self.interrupted else length
+
+    def _repr_html_(self) -> str:
+        columns = self._by_name()
+        epochs = range(len(self.loss))
+        rows = [[str(epoch + 1), *self._cells(epoch, columns)] for epoch in epochs]
+        if len(rows) > MOST_SHOWN:
+            gap = ["..."] * (1 + len(columns))
+            rows = [*rows[: MOST_SHOWN // 2], gap, *rows[-MOST_SHOWN // 2 :]]
+        table = fragment.table(["epoch", *columns], rows) if rows else ""
+        return fragment.of_parts(fragment.paragraph(f"History of {self._length()}"), table)
+
+    @staticmethod
+    def _cells(epoch: int, columns: dict[str, list[float]]) -> list[str]:
+        # After an error in a metric, the epoch has no value of it.
+        return [f"{of[epoch]:.4g}" if epoch < len(of) else "" for of in columns.values()]
 
     def plot(self) -> Figure:
         """Draw the losses over the epochs, and the validation accuracy if there is one.

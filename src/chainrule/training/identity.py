@@ -33,6 +33,11 @@ def complete_optimizer(description: dict[str, Any], optimizer: Optimizer) -> dic
     return description | {"numbers": optimizer.added_hyperparameters | numbers}
 
 
+def complete_schedule(description: str) -> str:
+    """Return a schedule's description with the names that its lengths have now."""
+    return re.sub(r"\b(total_steps|step_size)=", "steps=", description)
+
+
 def describe_object(thing: object) -> str:
     """Return the object's repr, without addresses in memory."""
     return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(thing))

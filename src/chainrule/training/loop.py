@@ -16,7 +16,9 @@ from chainrule.training.resuming import begin
 from chainrule.utils.interruption import interruption
 
 
-def train(runner: EpochRunner, options: Options, *, progress: bool) -> History:
+def train(
+    runner: EpochRunner, options: Options, *, progress: bool, raises_on_ctrl_c: bool
+) -> History:
     """Train for all epochs, or until a callback or Ctrl-C stops it; return the history."""
     net, data, held_out = runner.net, runner.data, options.validation
     history = History()
@@ -41,6 +43,7 @@ def train(runner: EpochRunner, options: Options, *, progress: bool) -> History:
         )
         with Callbacks(options.callbacks, training) as calls:
             saver = _begin(runner, options, calls)
+            bar.resume(training, runner.started)
             while training.epoch < options.epochs and not training.stopped:
                 # Several short epochs run in one call, unless each needs a validation.
                 count = runner.epochs_in_slice(calls, saver.most_epochs) if held_out is None else 1
@@ -52,6 +55,12 @@ def train(runner: EpochRunner, options: Options, *, progress: bool) -> History:
                 saver.after_epochs()
             history.interrupted = stop.answer()
             saver.last()
+            if history.interrupted and raises_on_ctrl_c:
+                epoch = min(training.epoch + 1, options.epochs)
+                raise KeyboardInterrupt(
+                    f"fit was interrupted in epoch {epoch} of {options.epochs}. The network keeps "
+                    'its parameters. With interrupt="stop", fit returns its history.'
+                )
     return history
 
 
@@ -65,10 +74,11 @@ def _begin(runner: EpochRunner, options: Options, calls: Callbacks) -> NoSaver:
 
 def _describe(runner: EpochRunner, options: Options) -> dict[str, Any]:
     """Return the description that a checkpoint stores: it must be equal to resume the training."""
-    schedule, held_out = options.schedule, options.validation
+    schedule, held_out = runner.schedule, options.validation
     return {
         "loss": describe_object(options.loss),
         "optimizer": describe_optimizer(options.optimizer),
+        "frozen": list(runner.net.frozen),
         "batch_size": runner.batch,
         "schedule": None if schedule is None else describe_object(schedule),
         **options.extras.numbers,

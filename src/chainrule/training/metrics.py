@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
 from math import nan
 from typing import Any
 
@@ -16,10 +17,17 @@ from chainrule.training.history import History
 from chainrule.utils.arguments import shortened
 from chainrule.utils.arrays import FloatArray
 
-Metric = Callable[[Any, Any], Any]
+NAMES = ': give names in a dict, as in metrics={"name": function}.'
+
+Metric = Callable[[Any, Any], Any]  # of y_true and y_pred
 Metrics = Sequence[Metric] | Mapping[str, Metric]
 OneOrMore = ArrayLike | tuple[ArrayLike, ...]
 Validation = tuple[ArrayLike, OneOrMore] | tuple[ArrayLike, OneOrMore, ArrayLike | None]
+
+# What a metric's first argument is called where it expects the output, and what its second one is
+# where it expects the targets there.
+OUTPUTS = {"output", "outputs", "out", "y_pred", "y_hat", "y_score", "pred", "preds", "logits"}
+TARGETS = {"y", "y_true", "target", "targets", "label", "labels"}
 
 
 def checked_validation(net: Sequential, loss: Loss, validation: Any) -> DataSet | None:
@@ -32,6 +40,7 @@ def checked_validation(net: Sequential, loss: Loss, validation: Any) -> DataSet 
     names, weights_name = ("validation X", "validation y"), "validation sample_weight"
     held_out = DataSet.checked(net, loss, X, y, weights, names, weights_name)
     held_out.check_some_weight(weights_name)
+    held_out.check_weights_not_negative(weights_name)
     return held_out
 
 
@@ -40,23 +49,54 @@ def checked_metrics(metrics: Any, has_validation: bool) -> dict[str, Metric]:
     if isinstance(metrics, Mapping):
         named = dict(metrics)
     elif isinstance(metrics, Sequence) and not isinstance(metrics, str):
-        named = {getattr(metric, "__name__", repr(metric)): metric for metric in metrics}
+        named = {_name_of(metric, i): metric for i, metric in enumerate(metrics)}
         if len(named) < len(metrics):
-            raise ValueError("metrics has two functions of the same name: give a dict of names.")
+            raise ValueError(f"metrics has two functions of the same name{NAMES}")
     else:
-        raise TypeError(f"metrics must be a list or a dict of functions, not {shortened(metrics)}.")
+        hint = " Put it into a list." if callable(metrics) else ""
+        raise TypeError(
+            f"metrics must be a list or a dict of functions, not {shortened(metrics)}.{hint}"
+        )
     for name, metric in named.items():
         if not isinstance(name, str) or not name.isidentifier():
-            raise ValueError(
-                f"metrics has the name {name!r}, which is no identifier: give a dict of names."
-            )
+            raise ValueError(f"metrics has the name {name!r}, which is no identifier.")
         if not callable(metric):
             raise TypeError(f"metrics[{name!r}] must be a function, not {shortened(metric)}.")
+        _check_order(name, metric)
         if name in ("loss", "accuracy"):
-            raise ValueError(f"metrics has the name {name!r}, which fit itself uses.")
+            raise ValueError(
+                f"metrics has the name {name!r}, but history.validation_{name} is measured anyway."
+            )
     if named and not has_validation:
-        raise ValueError("metrics are measured on the validation data: give validation=(X, y).")
+        raise ValueError(
+            "metrics are measured on the validation data: give validation=(X, y), or "
+            "validation_split=0.2."
+        )
     return named
+
+
+def _name_of(metric: Any, position: int) -> str:
+    """Return the name of a function in a list."""
+    if not callable(metric):
+        raise TypeError(f"metrics[{position}] must be a function, not {shortened(metric)}.")
+    name = str(getattr(metric, "__name__", shortened(metric)))
+    if not name.isidentifier():  # a lambda, or a partial
+        raise ValueError(f"metrics[{position}], {name}, has no name{NAMES}")
+    return name
+
+
+def _check_order(name: str, metric: Metric) -> None:
+    """Raise ValueError if the metric, by its arguments' names, takes the output first."""
+    try:
+        first, *others = signature(metric).parameters
+    except (TypeError, ValueError):  # unknown, as of some functions in C
+        return
+    second = others[0] if others else ""
+    if second and (first in OUTPUTS or (second in TARGETS and first not in TARGETS)):
+        raise ValueError(
+            f"metrics[{name!r}] takes {first!r} first, but metrics are called with (y_true, "
+            f"y_pred), as scikit-learn's are: {name}({second}, {first})."
+        )
 
 
 def metric_names(
@@ -80,7 +120,7 @@ def measure(
     """Add each metric's value to the history, or NaN; TypeError if one is no number."""
     output = outputs[0] if outputs is not None and len(outputs) == 1 else outputs
     for name, metric in metrics.items():
-        returned = nan if output is None else metric(output, data.targets.y)
+        returned = nan if output is None else metric(data.targets.y, output)
         try:
             value = float(returned)
         except (TypeError, ValueError):

@@ -19,7 +19,14 @@ from chainrule.training.checkpoint import Checkpoint
 from chainrule.training.epoch_runner import Extras
 from chainrule.training.metrics import Metrics, Validation, checked_metrics, checked_validation
 from chainrule.training.schedules import ReduceLROnPlateau, Schedule
-from chainrule.utils.arguments import above_zero, flag, integer, shortened
+from chainrule.utils.arguments import (
+    above_zero,
+    between_zero_and_one,
+    flag,
+    integer,
+    kind_hint,
+    shortened,
+)
 from chainrule.utils.arrays import all_finite
 
 
@@ -31,6 +38,7 @@ class Options:
     optimizer: Optimizer
     epochs: int
     validation: DataSet | None
+    validation_split: float | None
     metrics: dict[str, Any]
     schedule: Schedule | None
     callbacks: list[Callback]
@@ -48,6 +56,7 @@ def checked_options(
     epochs: int,
     seed: int,
     validation: Validation | None,
+    validation_split: float | None,
     metrics: Metrics,
     schedule: Schedule | ReduceLROnPlateau | None,
     clip_norm: float | None,
@@ -64,17 +73,22 @@ def checked_options(
     _check_optimizer(net, optimizer)
     epochs = integer(epochs, "epochs", least=1)
     held_out = checked_validation(net, loss, validation)
+    if validation_split is not None:
+        validation_split = between_zero_and_one(validation_split, "validation_split")
+        if held_out is not None:
+            raise ValueError("fit takes validation or validation_split, not both.")
     seed = integer(seed, "seed", least=0)
     callbacks = Callbacks.checked(callbacks)
     resume = flag(resume, "resume")
     _check_checkpoint(checkpoint, resume)
-    metrics = checked_metrics(metrics, held_out is not None)
+    has_validation = held_out is not None or validation_split is not None
+    metrics = checked_metrics(metrics, has_validation)
     if isinstance(schedule, ReduceLROnPlateau):
         callbacks, schedule = [*callbacks, schedule], None
     elif not (schedule is None or isinstance(schedule, Schedule)):
         raise TypeError(
-            f"schedule must be one of cr.schedules, such as cr.schedules.StepLR(0.1, 1000), not "
-            f"{shortened(schedule)}."
+            "schedule must be one of cr.schedules, such as cr.schedules.StepLR(0.1, epochs=3), "
+            f"not {shortened(schedule)}."
         )
     _check_average(net, average)
     extras = Extras(
@@ -88,6 +102,7 @@ def checked_options(
         optimizer,
         epochs,
         held_out,
+        validation_split,
         metrics,
         schedule,
         callbacks,
@@ -102,6 +117,7 @@ def _check_optimizer(net: Sequential, optimizer: Any) -> None:
     if not isinstance(optimizer, Optimizer):
         raise TypeError(
             f"optimizer must be an optimizer such as cr.Adam(), not {shortened(optimizer)}."
+            f"{kind_hint(optimizer)}"
         )
     for name, values in (("net.params", net.params), ("net.buffers()", net.values)):
         if not all_finite(values):

@@ -5,15 +5,33 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
 from time import perf_counter
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from rich.progress import Progress
+from chainrule.training.callbacks import Training
+from chainrule.training.notebook_bar import NotebookBar, is_notebook
+from chainrule.training.started_epochs import StartedEpochs
 
 SECONDS = 0.1  # between two updates, which take a millisecond each
+
+
+class Bar(Protocol):
+    """Where progress is drawn."""
+
+    def set(self, epoch: int, completed: int, total: int | None, text: str) -> None: ...
+    def start(self) -> None: ...
+    def refresh(self) -> None: ...
+    def stop(self) -> None: ...
+    def give_up(self) -> None: ...
+
+
+def _make_bar(epochs: int) -> Bar:
+    if is_notebook():
+        return NotebookBar(epochs)
+    from chainrule.training.terminal_bar import TerminalBar  # rich takes a while to load
+
+    return TerminalBar(epochs)
 
 
 class TrainingProgress:
@@ -30,25 +48,14 @@ class TrainingProgress:
 
     def __init__(self, epochs: int, an_epoch: int | None, *, shown: bool) -> None:
         self._epochs, self.an_epoch = epochs, an_epoch
-        self._bar: Progress | None = None
+        self._bar = _make_bar(epochs) if shown else None
         self._next_drawing = 0.0
-        if shown:  # rich takes a while to load
-            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-            self._bar = Progress(
-                TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
-                BarColumn(),
-                TextColumn("{task.fields[text]}"),
-                TimeRemainingColumn(),
-                auto_refresh=False,
-            )
-            self._task = self._bar.add_task(
-                "", total=self._total, epoch=1, epochs=epochs, text="compiling or loading"
-            )
-            self._text = ""
+        self._epoch, self._completed = 0, 0
+        self._loss = self._validation = ""
 
     def __enter__(self) -> TrainingProgress:
         if self._bar is not None:
+            self._set()
             self._draw(self._bar.start)
         return self
 
@@ -56,26 +63,39 @@ class TrainingProgress:
     def _total(self) -> int | None:
         return None if self.an_epoch is None else self._epochs * self.an_epoch
 
+    def resume(self, training: Training, started: StartedEpochs) -> None:
+        """Show how far a resumed training is."""
+        history = training.history
+        if history.validation_loss:
+            accuracy = history.validation_accuracy
+            self.validated(history.validation_loss[-1], accuracy[-1] if accuracy else None)
+        if started.rows:
+            self.advance(training.epoch, started.rows, started.loss)
+        elif history.loss:
+            self.advance(training.epoch - 1, self.an_epoch or 0, history.loss[-1])
+
     def advance(self, epoch: int, done: int, loss: float) -> None:
         """Show that ``done`` rows, or batches, of this epoch are done; epochs count from 0."""
         if self._bar is None:
             return
-        self._bar.update(
-            self._task,
-            total=self._total,
-            completed=epoch * (self.an_epoch or 0) + done,
-            epoch=epoch + 1,
-            text=f"loss {loss:.4g}{self._text}",
-        )
+        self._epoch, self._completed = epoch, epoch * (self.an_epoch or 0) + done
+        self._loss = f"loss {loss:.4g}"
+        self._set()
         if perf_counter() >= self._next_drawing:
             self._draw(self._bar.refresh)
             self._next_drawing = perf_counter() + SECONDS
 
     def validated(self, loss: float, accuracy: float | None) -> None:
         """Show the validation loss and accuracy from now on."""
-        self._text = f", validation loss {loss:.4g}"
+        self._validation = f", validation {loss:.4g}"
         if accuracy is not None:
-            self._text += f", accuracy {accuracy:.1%}"
+            self._validation += f", accuracy {accuracy:.1%}"
+        self._set()
+
+    def _set(self) -> None:
+        if self._bar is not None:
+            text = self._loss + self._validation
+            self._bar.set(self._epoch + 1, self._completed, self._total, text)
 
     def __exit__(
         self,
@@ -90,17 +110,14 @@ class TrainingProgress:
         from rich.errors import LiveError
 
         assert self._bar is not None
-        console = self._bar.console
-        quiet = console.quiet
         try:
             draw()
         except (LiveError, OSError, SystemExit, ValueError) as error:
             cause = error.__context__ if _is_of_a_broken_pipe(error) else error
             if not (isinstance(error, LiveError) or _is_of_the_output(cause)):
                 raise
-            with suppress(Exception, SystemExit):
-                self._bar.stop()  # else the next bar would wait for it
-            self._bar, console.quiet = None, quiet
+            self._bar.give_up()
+            self._bar = None
             warnings.warn(
                 f"The progress bar could not be drawn ({cause}); training continues without it.",
                 RuntimeWarning,

@@ -40,6 +40,7 @@ def _restore(path: str | os.PathLike[str], found: saved.Saved, calls: Callbacks)
     network, optimizer = calls.training.network, calls.training.optimizer
     state = optimizer.state(network)
     values, before, numbers = network.values.copy(), state.copy(), optimizer.hyperparameters()
+    frozen = network.frozen
     average = calls.training.average
     averaged = None if average is None else average.network.values.copy()
     found.restore(calls.training)
@@ -48,6 +49,9 @@ def _restore(path: str | os.PathLike[str], found: saved.Saved, calls: Callbacks)
     except BaseException as error:
         network.values[:] = values
         optimizer.set_hyperparameters(numbers)
+        network.unfreeze()
+        if frozen:
+            network.freeze(*frozen)
         state.restore(before)
         if average is not None and averaged is not None:
             average.network.values[:] = averaged

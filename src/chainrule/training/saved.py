@@ -15,7 +15,12 @@ from chainrule.models.errors import ModelFileError
 from chainrule.models.model_file import Contents, contents, read_contents, write_contents
 from chainrule.optimizers import Optimizer
 from chainrule.training.callbacks import Callbacks, State, Training, check_state
-from chainrule.training.identity import complete_optimizer, describe_optimizer, differences
+from chainrule.training.identity import (
+    complete_optimizer,
+    complete_schedule,
+    describe_optimizer,
+    differences,
+)
 from chainrule.training.started_epochs import StartedEpochs
 from chainrule.utils.arguments import at_least_zero, integer
 from chainrule.utils.arrays import all_finite
@@ -51,6 +56,7 @@ def write(
         "begun_seconds": started.seconds,
         "optimizer": describe_optimizer(optimizer),
         "optimizer_step": state.step,
+        "frozen": list(net.frozen),
         "callbacks": plain,
     }
     what.tensors = {
@@ -87,6 +93,7 @@ class Saved:
     _stopped: bool
     _numbers: dict[str, Any]
     _optimizer_step: int
+    _frozen: list[str]
     _epoch: int
     _step: int
 
@@ -97,6 +104,9 @@ class Saved:
         for name, view in net.named_values().items():
             view[...] = self._file.parameters[name]
         optimizer.set_hyperparameters(self._numbers)
+        net.unfreeze()
+        if self._frozen:
+            net.freeze(*self._frozen)
         state = optimizer.state(net)
         state.vectors[:] = self._file.tensors["optimizer"]
         state.steps[0] = self._optimizer_step
@@ -141,11 +151,13 @@ class _CheckpointReader:
         return ModelFileError(f"{self._path} cannot be resumed from: {what}.")
 
     def saved(self, run: dict[str, Any], training: Training) -> Saved:
-        then = self._entry("run", _dict)
+        then = {"frozen": []} | self._entry("run", _dict)  # older checkpoints have none
         optimizer = complete_optimizer(self._entry("optimizer", _dict), training.optimizer)
         if isinstance(then.get("optimizer"), dict):
             was = complete_optimizer(then["optimizer"], training.optimizer)
             then = then | {"optimizer": was}
+        if isinstance(then.get("schedule"), str):
+            then = then | {"schedule": complete_schedule(then["schedule"])}
         self._compare(run, then, optimizer, training)
         epoch, step = self._entry("epoch", _count), self._entry("step", _count)
         if training.epochs < epoch:
@@ -180,6 +192,7 @@ class _CheckpointReader:
             self._entry("stopped", _bool),
             twin.hyperparameters(),
             self._entry("optimizer_step", _count),
+            self._frozen_names(training),
             epoch,
             step,
         )
@@ -218,6 +231,13 @@ class _CheckpointReader:
             return twin
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise self._wrong(f"its optimizer is not readable: {error}") from None
+
+    def _frozen_names(self, training: Training) -> list[str]:
+        names = self._plain.get("frozen", [])
+        known = training.network.parameters()
+        if not isinstance(names, list) or not all(name in known for name in names):
+            raise self._wrong(f"it has frozen parameters {names!r}, which the network has not")
+        return names
 
     def _check_history(self, epoch: int, step: int) -> None:
         lengths = {"batch_loss": {step}, "loss": {epoch}, "seconds": {epoch}, "lr": {epoch}}

@@ -1,22 +1,23 @@
 """Schedules: the learning rate of each step, as a pure function of the step's number.
 
 Steps are counted from 0, over all epochs of a call of ``fit``: an epoch has
-``ceil(n / batch_size)`` of them. The formulas are those of ``torch.optim.lr_scheduler``, where each
-step of the scheduler is one step of the training.
+``ceil(n / batch_size)`` of them. A schedule's length is given in epochs or in steps; without it, a
+schedule is as long as the call of ``fit``. The formulas are those of ``torch.optim.lr_scheduler``,
+where each step of the scheduler is one step of the training.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Any, ClassVar, overload
+from dataclasses import KW_ONLY, dataclass, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.training.callbacks.callback import Callback, Training
 from chainrule.training.callbacks.monitor import Monitor
-from chainrule.utils.arguments import Numbers, above_zero, at_least_zero, fraction, integer
+from chainrule.training.schedule import LastingSchedule, Schedule, check_length, with_unit
+from chainrule.utils.arguments import above_zero, at_least_zero, fraction, integer
 from chainrule.utils.public import listing
 
 __all__ = [
@@ -31,50 +32,19 @@ __all__ = [
 __dir__ = listing(__all__)
 
 
-class Schedule(Numbers, ABC):
-    """The learning rate of each step: ``schedule(step)``, for a number or an array of them.
-
-    :func:`fit` takes it as ``schedule``. In a loop of your own, ``optimizer.lr = schedule(step)``.
-    It has no state, so that a resumed training continues exactly.
-    """
-
-    @overload
-    def __call__(self, step: int) -> float: ...
-    @overload
-    def __call__(self, step: NDArray[Any]) -> NDArray[np.float64]: ...
-    def __call__(self, step: int | NDArray[Any]) -> float | NDArray[np.float64]:
-        """Return the rate of ``step``, counted from 0; ValueError if the rate is invalid."""
-        steps = np.asarray(step, np.float64)
-        # A copy: compiled code needs a contiguous float64 array.
-        rates = np.array(self.rates(steps), np.float64)
-        if rates.shape != steps.shape:
-            raise ValueError(
-                f"{type(self).__name__}'s rates must return an array of the shape of the steps, "
-                f"{steps.shape}, not {rates.shape}."
-            )
-        wrong = ~(np.isfinite(rates) & (rates >= 0))
-        if wrong.any():
-            raise ValueError(
-                f"{type(self).__name__}'s rate of step {steps[wrong][0]:.0f} must be finite and 0 "
-                f"or more, not {rates[wrong][0]}."
-            )
-        return rates if rates.ndim else float(rates)
-
-    @abstractmethod
-    def rates(self, steps: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the rates of these steps."""
-
-
-@dataclass(frozen=True)
-class StepLR(Schedule):
-    """``lr * gamma ** (step // step_size)``: a step function.
+@with_unit
+@dataclass(frozen=True, repr=False)
+class StepLR(LastingSchedule):
+    """``lr * gamma ** (step // steps)``: a step function.
 
     Parameters
     ----------
     lr : float
         The first rate, 0 or more.
-    step_size : int
-        Steps between two changes, at least 1.
+    epochs : float, optional
+        Epochs between two changes, more than 0.
+    steps : int, optional
+        Steps between two changes, at least 1, instead of epochs.
     gamma : float
         What the rate is multiplied by, 0 or more.
 
@@ -82,36 +52,42 @@ class StepLR(Schedule):
     --------
     >>> import numpy as np
     >>> import chainrule as cr
-    >>> schedule = cr.schedules.StepLR(0.5, step_size=2, gamma=0.5)
+    >>> schedule = cr.schedules.StepLR(0.5, steps=2, gamma=0.5)
     >>> schedule(0), schedule(np.arange(5)).tolist()
     (0.5, [0.5, 0.5, 0.25, 0.25, 0.125])
     """
 
     number_checks: ClassVar = {"lr": at_least_zero}
     lr: float
-    step_size: int
+    _: KW_ONLY
+    epochs: float | None = None
+    steps: int | None = None
     gamma: float = 0.1
 
     def __post_init__(self) -> None:
-        self.check_numbers()
-        integer(self.step_size, "StepLR's step_size", least=1)
+        super().__post_init__()
+        if self.epochs is None and self.steps is None:
+            raise ValueError("StepLR needs epochs or steps between two changes.")
         at_least_zero(self.gamma, "StepLR's gamma")
 
     def rates(self, steps: NDArray[np.float64]) -> NDArray[np.float64]:
-        rates: NDArray[np.float64] = self.lr * self.gamma ** (steps // self.step_size)
+        rates: NDArray[np.float64] = self.lr * self.gamma ** (steps // self.length)
         return rates
 
 
-@dataclass(frozen=True)
-class LinearLR(Schedule):
+@with_unit
+@dataclass(frozen=True, repr=False)
+class LinearLR(LastingSchedule):
     """From ``lr * start_factor`` to ``lr * end_factor`` in a straight line, then constant.
 
     Parameters
     ----------
     lr : float
         0 or more.
-    total_steps : int
-        Steps until the rate is constant, at least 1.
+    epochs : float, optional
+        Epochs until the rate is constant, more than 0; by default all of the training.
+    steps : int, optional
+        Steps until then, at least 1, instead of epochs.
     start_factor, end_factor : float
         0 or more.
 
@@ -119,45 +95,51 @@ class LinearLR(Schedule):
     --------
     >>> import numpy as np
     >>> import chainrule as cr
-    >>> cr.schedules.LinearLR(1.0, 4, start_factor=0.0)(np.arange(6)).tolist()
+    >>> cr.schedules.LinearLR(1.0, steps=4, start_factor=0.0)(np.arange(6)).tolist()
     [0.0, 0.25, 0.5, 0.75, 1.0, 1.0]
     """
 
     number_checks: ClassVar = {"lr": at_least_zero}
     lr: float
-    total_steps: int
+    _: KW_ONLY
+    epochs: float | None = None
+    steps: int | None = None
     start_factor: float = 1 / 3
     end_factor: float = 1.0
 
     def __post_init__(self) -> None:
-        self.check_numbers()
-        integer(self.total_steps, "LinearLR's total_steps", least=1)
+        super().__post_init__()
         at_least_zero(self.start_factor, "LinearLR's start_factor")
         at_least_zero(self.end_factor, "LinearLR's end_factor")
 
     def rates(self, steps: NDArray[np.float64]) -> NDArray[np.float64]:
-        done = np.minimum(steps / self.total_steps, 1.0)
+        done = np.minimum(steps / self.length, 1.0)
         rates: NDArray[np.float64] = self.lr * (
             self.start_factor + (self.end_factor - self.start_factor) * done
         )
         return rates
 
 
-@dataclass(frozen=True)
-class CosineAnnealingLR(Schedule):
+@with_unit
+@dataclass(frozen=True, repr=False)
+class CosineAnnealingLR(LastingSchedule):
     """Half a cosine from ``lr`` down to ``min_lr``, after an optional linear warm-up.
 
     In the warm-up, step k has the rate ``lr * (k + 1) / (warmup_steps + 1)``, so that no step has
-    the rate 0. After ``total_steps`` the rate stays ``min_lr``.
+    the rate 0. After all ``steps`` the rate stays ``min_lr``.
 
     Parameters
     ----------
     lr : float
         The highest rate, 0 or more.
-    total_steps : int
-        Steps in all, the warm-up's included.
-    warmup_steps : int
-        Less than ``total_steps``.
+    epochs : float, optional
+        Epochs, the warm-up's included, more than 0; by default all of the training.
+    steps : int, optional
+        Steps, the warm-up's included, at least 1, instead of epochs.
+    warmup_epochs : float, optional
+        Epochs of the warm-up, fewer than those of the schedule; none by default.
+    warmup_steps : int, optional
+        Steps of the warm-up, instead of its epochs.
     min_lr : float
         The last rate, 0 or more.
 
@@ -169,31 +151,50 @@ class CosineAnnealingLR(Schedule):
     --------
     >>> import numpy as np
     >>> import chainrule as cr
-    >>> cr.schedules.CosineAnnealingLR(1.0, 5, warmup_steps=1)(np.arange(7)).round(3).tolist()
+    >>> cr.schedules.CosineAnnealingLR(1.0, steps=5, warmup_steps=1)(np.arange(7)).round(3).tolist()
     [0.5, 1.0, 0.854, 0.5, 0.146, 0.0, 0.0]
     """
 
     number_checks: ClassVar = {"lr": at_least_zero, "min_lr": at_least_zero}
     lr: float
-    total_steps: int
-    warmup_steps: int = 0
+    _: KW_ONLY
+    epochs: float | None = None
+    steps: int | None = None
+    warmup_epochs: float | None = None
+    warmup_steps: int | None = None
     min_lr: float = 0.0
 
     def __post_init__(self) -> None:
-        self.check_numbers()
-        integer(self.total_steps, "CosineAnnealingLR's total_steps", least=1)
-        integer(self.warmup_steps, "CosineAnnealingLR's warmup_steps", least=0)
-        _check_less(self, "warmup_steps", "total_steps")
+        super().__post_init__()
+        kind = type(self).__name__
+        check_length(kind, "warmup_", self.warmup_steps, self.warmup_epochs, least=0)
+        for unit in ("epochs", "steps"):
+            warmup, whole = getattr(self, f"warmup_{unit}"), getattr(self, unit)
+            if warmup is not None and whole is not None and warmup >= whole:
+                raise ValueError(
+                    f"{kind}'s warmup_{unit} must be less than {unit}, {whole}, not {warmup}."
+                )
+
+    def in_steps(self, steps_an_epoch: int, epochs: int | None = None) -> Self:
+        schedule = self
+        if self.warmup_epochs is not None:
+            warmup = round(self.warmup_epochs * steps_an_epoch)
+            schedule = replace(self, warmup_epochs=None, warmup_steps=warmup)
+        return super(CosineAnnealingLR, schedule).in_steps(steps_an_epoch, epochs)
 
     def rates(self, steps: NDArray[np.float64]) -> NDArray[np.float64]:
-        warm = self.lr * (steps + 1) / (self.warmup_steps + 1)
-        done = (steps - self.warmup_steps) / (self.total_steps - self.warmup_steps)
+        if self.warmup_epochs is not None:
+            raise self.not_in_steps()
+        warmup = self.warmup_steps or 0
+        warm = self.lr * (steps + 1) / (warmup + 1)
+        done = (steps - warmup) / (self.length - warmup)
         cosine = _cosine(self.lr, self.min_lr, np.clip(done, 0.0, 1.0))
-        return np.where(steps < self.warmup_steps, warm, cosine)
+        return np.where(steps < warmup, warm, cosine)
 
 
-@dataclass(frozen=True)
-class OneCycleLR(Schedule):
+@with_unit
+@dataclass(frozen=True, repr=False)
+class OneCycleLR(LastingSchedule):
     """Half a cosine up to ``max_lr``, then half a cosine down to almost nothing.
 
     Only the learning rate is changed; PyTorch's also changes the momentum.
@@ -202,8 +203,11 @@ class OneCycleLR(Schedule):
     ----------
     max_lr : float
         The highest rate, more than 0.
-    total_steps : int
-        Steps of the whole cycle, at least 2; after them the rate is constant.
+    epochs : float, optional
+        Epochs of the whole cycle, more than 0; by default all of the training. After them the
+        rate is constant.
+    steps : int, optional
+        Steps of the whole cycle, at least 2, instead of epochs.
     pct_start : float
         The fraction of the steps in the increasing part, from 0 to 1.
     div_factor, final_div_factor : float
@@ -218,27 +222,29 @@ class OneCycleLR(Schedule):
     --------
     >>> import numpy as np
     >>> import chainrule as cr
-    >>> cr.schedules.OneCycleLR(1.0, 5, pct_start=0.6)(np.arange(5)).round(3).tolist()
+    >>> cr.schedules.OneCycleLR(1.0, steps=5, pct_start=0.6)(np.arange(5)).round(3).tolist()
     [0.04, 0.52, 1.0, 0.5, 0.0]
     """
 
     number_checks: ClassVar = {"max_lr": above_zero}
+    least_steps: ClassVar[int] = 2
     max_lr: float
-    total_steps: int
+    _: KW_ONLY
+    epochs: float | None = None
+    steps: int | None = None
     pct_start: float = 0.3
     div_factor: float = 25.0
     final_div_factor: float = 1e4
 
     def __post_init__(self) -> None:
-        self.check_numbers()
-        integer(self.total_steps, "OneCycleLR's total_steps", least=2)
+        super().__post_init__()
         fraction(self.pct_start, "OneCycleLR's pct_start")
         above_zero(self.div_factor, "OneCycleLR's div_factor")
         above_zero(self.final_div_factor, "OneCycleLR's final_div_factor")
 
     def rates(self, steps: NDArray[np.float64]) -> NDArray[np.float64]:
         first = self.max_lr / self.div_factor
-        top, last = self.pct_start * self.total_steps - 1, self.total_steps - 1
+        top, last = self.pct_start * self.length - 1, self.length - 1
         up = np.clip(steps / top, 0.0, 1.0) if top > 0 else np.ones_like(steps)
         down = np.clip((steps - top) / (last - top), 0.0, 1.0) if top < last else 0 * steps
         return np.where(
@@ -251,13 +257,6 @@ class OneCycleLR(Schedule):
 def _cosine(first: float, last: float, done: NDArray[np.float64]) -> NDArray[np.float64]:
     rates: NDArray[np.float64] = last + (first - last) * (1 + np.cos(np.pi * done)) / 2
     return rates
-
-
-def _check_less(schedule: Schedule, name: str, other: str) -> None:
-    value, limit = getattr(schedule, name), getattr(schedule, other)
-    if value >= limit:
-        kind = type(schedule).__name__
-        raise ValueError(f"{kind}'s {name} must be less than {other}, {limit}, not {value}.")
 
 
 class ReduceLROnPlateau(Callback):

@@ -58,7 +58,7 @@ class StartedEpochs:
 
     def mean_losses(self) -> list[float]:
         """Return the weighted mean of each epoch; 0 where all weights are 0."""
-        losses, weights = np.hstack(self.losses), np.hstack(self.weights)
+        losses, weights = (np.concatenate(each, axis=1) for each in (self.losses, self.weights))
         totals = weights.sum(axis=1)
         sums = (losses * weights).sum(axis=1)
         means: list[float] = (sums / np.where(totals > 0, totals, 1)).tolist()

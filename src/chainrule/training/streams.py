@@ -72,9 +72,9 @@ class Stream:
             raise ValueError(ONCE.format(what=what))
         self._net, self._loss, self._batches = net, loss, batches
         self._shape: tuple[int, ...] | None = None
+        self.length: int | None = length_hint(batches, 0) or None  # before one is taken
         self._first_epoch = self._checked(0)
         self.first = next(self._first_epoch)
-        self.length: int | None = length_hint(batches, 0) or None
 
     def epoch(self, number: int) -> Iterator[DataSet]:
         """Return the batches of an epoch, counted from 0."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.autodiff.validation import check_loss
 from chainrule.engine.backends import threads_for
-from chainrule.engine.batch_run import BatchRun
+from chainrule.engine.batch_run import BatchRun, ByShape
 from chainrule.engine.records import make_data
 from chainrule.kernels.context import NOT_FINITE, Phase
 from chainrule.losses import Loss, OutputLoss
@@ -19,8 +20,9 @@ from chainrule.models.sequential import Sequential
 from chainrule.models.updates import UpdateRun
 from chainrule.optimizers import Optimizer
 from chainrule.optimizers.state import OptimizerState
+from chainrule.training.logits import warn_of_probabilities
 from chainrule.utils import arrays
-from chainrule.utils.arguments import shortened
+from chainrule.utils.arguments import kind_hint, shortened
 
 STEP = Phase.FORWARD | Phase.BACKWARD | Phase.UPDATE
 
@@ -29,9 +31,9 @@ def train_step(net: Sequential, loss: Loss, optimizer: Optimizer) -> Callable[..
     """Return the function ``(x, y, sample_weight=None) -> loss`` that does one training step.
 
     It does what ``net.forward``, the loss, ``net.backward`` and ``optimizer.step`` do one after
-    the other, with the same result to the bit, in one run of compiled code. (To rounding, if a
-    :class:`MultiLoss` has a loss with class weights.) What does not change from step to step is
-    checked and prepared once.
+    the other, with the same result to the bit, in one run of compiled code. (With a
+    :class:`MultiLoss` to rounding: it adds up its losses in another order.) What does not change
+    from step to step is checked and prepared once.
 
     Parameters
     ----------
@@ -53,9 +55,15 @@ def train_step(net: Sequential, loss: Loss, optimizer: Optimizer) -> Callable[..
     ValueError, TypeError
         If an argument is wrong; also when the function is called, before anything is changed.
 
+    Warns
+    -----
+    UserWarning
+        If the loss takes logits, but the network ends in :class:`Softmax` or :class:`Sigmoid`.
+
     Examples
     --------
-    >>>     >>> import chainrule as cr
+    >>> import numpy as np
+    >>> import chainrule as cr
     >>> net = cr.Sequential(cr.Linear(1, 1), seed=0)
     >>> step = cr.train_step(net, cr.MSELoss(), cr.SGD(lr=0.1))
     >>> x = np.linspace(-1, 1, 8)[:, None]
@@ -68,48 +76,70 @@ def train_step(net: Sequential, loss: Loss, optimizer: Optimizer) -> Callable[..
     if not isinstance(optimizer, Optimizer):
         raise TypeError(
             f"optimizer must be an optimizer such as cr.Adam(), not {shortened(optimizer)}."
+            f"{kind_hint(optimizer)}"
         )
+    warn_of_probabilities(net, loss, stacklevel=2)
     return _TrainStep(net, loss, optimizer)
 
 
+class _Again(NamedTuple):
+    """What is prepared for batches of one shape."""
+
+    kept: BatchMachine
+    step: UpdateRun
+    run: BatchRun
+    check_target: TargetCheck
+
+
 class _TrainStep:
-    """What :func:`train_step` returns: it keeps a machine for the shape of the latest batch."""
+    """What :func:`train_step` returns: it keeps a machine, and what it needs for a few shapes."""
 
     def __init__(self, net: Sequential, loss: Loss, optimizer: Optimizer) -> None:
         self._net, self._loss, self._optimizer = net, loss, optimizer
+        self._clear()
+
+    def _clear(self) -> None:
         self._kept: BatchMachine | None = None
-        self._prepared: UpdateRun | None = None
-        self._again: tuple[BatchRun, TargetCheck] | None = None  # for batches like the latest one
+        self._step: UpdateRun | None = None
+        self._by_shape: ByShape[_Again] = ByShape()
 
     def __repr__(self) -> str:
         return f"train_step({self._net!r}, {self._loss!r}, {self._optimizer!r})"
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the machine, which is made again."""
-        return self.__dict__ | {"_kept": None, "_prepared": None, "_again": None}
+        return {name: vars(self)[name] for name in ("_net", "_loss", "_optimizer")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._clear()
 
     def __call__(self, x: ArrayLike, y: Any, sample_weight: ArrayLike | None = None) -> float:
         """Do one training step with a batch, and return the loss before it."""
-        value = self._repeat(x, y, sample_weight)
+        again = self._by_shape.get(x.shape) if type(x) is np.ndarray else None
+        value = None if again is None else self._repeat(again, x, y, sample_weight)
         return self._checked(x, y, sample_weight) if value is None else value
 
-    def _repeat(self, x: Any, y: Any, sample_weight: ArrayLike | None) -> float | None:
-        """Do it with a batch like the one before; return None if it is none, or not finite."""
-        net, step, kept, again = self._net, self._prepared, self._kept, self._again
-        if step is None or kept is None or again is None:
-            return None
-        run, check_target = again
+    def _repeat(
+        self, again: _Again, x: Any, y: Any, sample_weight: ArrayLike | None
+    ) -> float | None:
+        """Do it with a batch of a shape that is prepared for.
+
+        Return None if it needs a closer look, or something else has changed.
+        """
+        kept, step, run, check_target = again
+        net, batch = self._net, run.ready(x)
         state = self._optimizer.state(net)
-        if not (
-            run.takes(x)
-            and step.is_for(kept.machine, state)
-            and kept.is_for(threads_for(net.backend), net.training)
+        if (
+            batch is None
+            or not step.is_for(kept.machine, state)
+            or not kept.is_for(threads_for(net.backend), net.training)
         ):
             return None
         targets, labels = check_target(y)
-        weights = arrays.weight_array(sample_weight, len(x), net.dtype)
+        weights = arrays.weight_array(sample_weight, len(batch), net.dtype)
         try:
-            data = x, targets, labels, weights
+            data = batch, targets, labels, weights
             done = run(step.vectors, *data, lr=state.lr, masks=net.next_masks)
         except BaseException:
             net.invalidate_forward("A training step")
@@ -131,25 +161,39 @@ class _TrainStep:
         targets = self._loss.check_targets(y, outputs, net.dtype)
         weights = arrays.weight_array(sample_weight, rows, net.dtype)
         state = self._optimizer.state(net)
-        step = self._step_for(batch.shape, state)
+        kept, step = self._step_for(batch.shape, state)
         net.invalidate_forward("A training step")
         data = make_data(net.dtype, batch, weights=weights, **targets.arguments())
-        machine = step.run.machine
-        losses = machine.losses_for(1)
-        results = machine.results(losses=losses)
+        losses = kept.machine.losses_for(1)
+        results = kept.machine.results(losses=losses)
         step.run(rows, step.vectors, data, results, lr=state.lr, masks=net.draw_masks())
-        self._again = None
-        if BatchRun.can_use(machine) and isinstance(self._loss, OutputLoss) and not net.takes_codes:
-            check = TargetCheck(self._loss, outputs[0], net.dtype)
-            self._again = BatchRun(step.run, batch.shape), check
+        self._prepare(batch.shape, kept, step, outputs[0])
         return losses.item(1)
 
-    def _step_for(self, shape: tuple[int, ...], state: OptimizerState) -> UpdateRun:
-        """Return the run for a batch of this shape, prepared before where nothing has changed."""
-        net, prepared = self._net, self._prepared
+    def _step_for(
+        self, shape: tuple[int, ...], state: OptimizerState
+    ) -> tuple[BatchMachine, UpdateRun]:
+        """Return a machine for this shape, and its run: those from before, if nothing changed."""
+        net, step = self._net, self._step
         kept = self._kept = net.batch_machine(self._kept, shape, self._loss)
-        machine = kept.machine
-        if prepared is None or not prepared.is_for(machine, state):
-            prepared = UpdateRun.prepare(machine, STEP, net.params, net.grads, state)
-            self._prepared = prepared
-        return prepared
+        if step is None or not step.is_for(kept.machine, state):
+            step = UpdateRun.prepare(kept.machine, STEP, net.params, net.grads, state)
+            self._step = step
+        return kept, step
+
+    def _prepare(
+        self,
+        shape: tuple[int, ...],
+        kept: BatchMachine,
+        step: UpdateRun,
+        output_shape: tuple[int, ...],
+    ) -> None:
+        """Prepare for further batches of this shape."""
+        net, before = self._net, self._by_shape.get(shape)
+        if before is not None and before.step is step:
+            return
+        if not isinstance(self._loss, OutputLoss) or net.takes_codes:
+            return
+        if BatchRun.can_use(kept.machine):
+            check = TargetCheck(self._loss, output_shape, net.dtype)
+            self._by_shape.keep(shape, _Again(kept, step, BatchRun(step.run, shape), check))

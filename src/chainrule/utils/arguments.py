@@ -25,6 +25,15 @@ def shortened(value: Any) -> str:
     return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
 
 
+def kind_hint(value: Any) -> str:
+    """Return a question for the message about a class that was given instead of an object.
+
+    >>> kind_hint(int), kind_hint(3)
+    (' Did you forget the brackets?', '')
+    """
+    return " Did you forget the brackets?" if isinstance(value, type) else ""
+
+
 def integer(value: Any, name: str, *, least: int) -> int:
     """Return ``value`` as an int; TypeError if it is none, ValueError if it is below ``least``."""
     try:
@@ -80,6 +89,14 @@ def flag(value: Any, name: str, dtype: np.dtype | None = None) -> bool:
     if not isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be True or False, not {shortened(value)}.")
     return bool(value)
+
+
+def choice(value: Any, name: str, choices: Sequence[str]) -> str:
+    """Return ``value``; ValueError unless it is one of ``choices``."""
+    if not isinstance(value, str) or value not in choices:
+        known = " or ".join(map(repr, choices))
+        raise ValueError(f"{name} must be {known}, not {shortened(value)}.")
+    return value
 
 
 def several(check: Check) -> Check:

@@ -14,7 +14,10 @@ from typing import Any, TypeGuard
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from chainrule.utils.protocols import REAL, as_array
+from chainrule.utils.arguments import shortened
+from chainrule.utils.columns import LABELS, REAL, column_names, not_numbers
+from chainrule.utils.protocols import as_array
+from chainrule.utils.wording import plural
 
 FLOATS = ("float32", "float64")
 GATHERED = frozenset(  # dtypes that compiled code converts itself
@@ -41,7 +44,7 @@ def float_dtype(dtype: DTypeLike) -> np.dtype:
     return result
 
 
-def is_ready(value: Any, dtype: np.dtype) -> TypeGuard[NDArray[Any]]:
+def _is_ready(value: Any, dtype: np.dtype) -> TypeGuard[NDArray[Any]]:
     """Tell whether ``value`` is a small array that compiled code takes as it is, all finite.
 
     For loops that are run a million times: what this does not know, the others look at closely.
@@ -55,15 +58,18 @@ def is_ready(value: Any, dtype: np.dtype) -> TypeGuard[NDArray[Any]]:
     )
 
 
-def fits(value: Any, shape: tuple[int, ...], dtype: np.dtype) -> TypeGuard[NDArray[Any]]:
-    """Tell whether ``value`` is an array of this shape and dtype that compiled code can read."""
-    return (
-        type(value) is np.ndarray
-        and value.dtype is dtype
-        and value.shape == shape
-        and (flags := value.flags).c_contiguous
-        and flags.aligned
-    )
+def ready_array(value: Any, shape: tuple[int, ...], dtype: np.dtype) -> FloatArray | None:
+    """Return an array of this shape as compiled code reads it; None if it needs a closer look.
+
+    It may hold NaN and infinity. Small arrays of another dtype or layout are copied.
+    """
+    if type(value) is not np.ndarray or value.shape != shape:
+        return None
+    if value.dtype is dtype and (flags := value.flags).c_contiguous and flags.aligned:
+        return value
+    if value.size > FEW or value.dtype.kind not in REAL:
+        return None
+    return _narrowed(value, dtype)
 
 
 def finite_array(value: ArrayLike, name: str, dtype: np.dtype) -> NDArray[Any]:
@@ -76,21 +82,20 @@ def finite_array(value: ArrayLike, name: str, dtype: np.dtype) -> NDArray[Any]:
     ValueError
         If it holds NaN or infinity, also after conversion to ``dtype``, or is ragged.
     """
-    if is_ready(value, dtype):
+    if _is_ready(value, dtype):
         return value
     array = as_array(value, name)
-    _check_real(array, name, dtype)
+    _check_real(array, name, dtype, value)
     return array
 
 
 def real_array(value: ArrayLike, name: str, dtype: np.dtype) -> FloatArray:
-    """Return ``value`` as an array of ``dtype`` with finite elements, as compiled code takes it.
+    """Return ``value`` as a read-only array of ``dtype`` with finite elements.
 
-    It is a view, so that the caller may change the shape of its own array. Errors are those of
-    :func:`finite_array`.
+    Errors are those of :func:`finite_array`.
     """
-    if is_ready(value, dtype):
-        return value.view()
+    if _is_ready(value, dtype):
+        return _read_only_view(value)
     return _in_one_form(finite_array(value, name, dtype), dtype)
 
 
@@ -119,16 +124,27 @@ def batch_array(value: ArrayLike, name: str, dtype: np.dtype) -> NDArray[Any]:
 
 
 def label_array(value: ArrayLike, rows: int, classes: int, name: str = "y") -> NDArray[np.int64]:
-    """Return a copy of class labels: int64 of shape ``(rows,)``, each in ``range(classes)``."""
-    array = as_array(value, name)
-    if array.dtype.kind not in "iu":
-        hint = " Use y.astype(int) if they are whole numbers." if array.dtype.kind == "f" else ""
-        raise TypeError(
-            f"{name} must hold integer class labels, but its dtype is {array.dtype}.{hint}"
-        )
+    """Return a copy of class labels: int64 of shape ``(rows,)``, each in ``range(classes)``.
+
+    False and True are labels 0 and 1.
+    """
+    array = as_array(value, name, LABELS)
+    if array.dtype.kind not in REAL:
+        raise not_numbers(value, array, name, LABELS)
     if array.shape != (rows,):
+        hint = ""
+        if array.shape == (rows, 1):
+            hint = " Use numpy.ravel(y)."
+        elif array.ndim == 2:
+            hint = " Use numpy.argmax(y, axis=1) if each row is one-hot."
         raise ValueError(
-            f"{name} must have shape ({rows},), one label a row, but its shape is {array.shape}."
+            f"{name} must have shape ({rows},), one label a row, but its shape is "
+            f"{array.shape}.{hint}"
+        )
+    if array.dtype.kind == "f":
+        raise TypeError(
+            f"{name} must hold {LABELS}, but its dtype is {array.dtype}. Use y.astype(int) if they "
+            "are whole numbers."
         )
     # The copy is checked, since the caller may change the array at any time, and labels are indices
     # at which compiled code writes.
@@ -136,9 +152,11 @@ def label_array(value: ArrayLike, rows: int, classes: int, name: str = "y") -> N
     wrong = (labels < 0) | (labels >= classes)
     if wrong.any():
         row = int(np.argmax(wrong))
+        outputs = plural(classes, "output")
+        hint = " cr.BCEWithLogitsLoss() takes one output for two classes." if classes == 1 else ""
         raise ValueError(
-            f"{name} has label {array[row]} at row {row}, but the network has {classes} outputs "
-            f"(labels 0 to {classes - 1})."
+            f"{name} has label {array[row]} at row {row}, but the network has {outputs} (labels 0 "
+            f"to {classes - 1}).{hint}"
         )
     return _read_only_view(labels)
 
@@ -158,7 +176,7 @@ def target_array(
 def weight_array(
     value: ArrayLike | None, rows: int, dtype: np.dtype, name: str = "sample_weight"
 ) -> FloatArray | None:
-    """Return a copy of the samples' weights: of shape ``(rows,)``, not negative; None for None."""
+    """Return a copy of the samples' weights, of shape ``(rows,)``; None for None."""
     if value is None:
         return None
     array = real_array(np.array(as_array(value, name)), name, dtype)
@@ -166,9 +184,6 @@ def weight_array(
         raise ValueError(
             f"{name} must have shape ({rows},), one weight a row, but its shape is {array.shape}."
         )
-    if (array < 0).any():
-        row = int(np.argmax(array < 0))
-        raise ValueError(f"{name} must not be negative, but {name}[{row}] is {array[row]}.")
     return array
 
 
@@ -196,10 +211,13 @@ def all_finite(array: FloatArray) -> bool:
         return bool(np.isfinite(array.sum()) or np.isfinite(array).all())
 
 
-def _check_real(array: NDArray[Any], name: str, dtype: np.dtype) -> None:
-    """Raise an error unless ``array`` holds real numbers that are finite, also as ``dtype``."""
+def _check_real(array: NDArray[Any], name: str, dtype: np.dtype, value: Any) -> None:
+    """Raise an error unless ``array`` holds real numbers that are finite, also as ``dtype``.
+
+    ``value`` is what it was converted from: errors name a table's column.
+    """
     if array.dtype.kind not in REAL:
-        raise TypeError(f"{name} must hold real numbers, but its dtype is {array.dtype}.")
+        raise not_numbers(value, array, name, "real numbers")
     if array.dtype.kind != "f" or array.size == 0:
         return
     # A quick check of small arrays: if the sum of squares is finite, all elements are.
@@ -221,14 +239,17 @@ def _check_real(array: NDArray[Any], name: str, dtype: np.dtype) -> None:
                 if np.isfinite(block[where])
                 else ""
             )
+            names = column_names(value)
+            column = f" (column {shortened(names[int(where[-1])])})" if names else ""
             raise ValueError(
-                f"{name} must be finite, but {name}[{index}] is {converted[where]!s}{cause}."
+                f"{name} must be finite, but {name}[{index}]{column} is "
+                f"{converted[where]!s}{cause}."
             )
 
 
 def _narrowed(array: NDArray[Any], dtype: np.dtype) -> FloatArray:
     with np.errstate(over="ignore"):
-        return array.astype(dtype)
+        return array.astype(dtype, order="C")
 
 
 def _in_one_form(array: NDArray[Any], dtype: np.dtype) -> NDArray[Any]:

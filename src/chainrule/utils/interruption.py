@@ -4,22 +4,33 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import inf
+from time import monotonic
 from types import FrameType
+from typing import ClassVar
+
+SECOND_WITHIN = 1.0  # seconds in which a second Ctrl-C means the whole program, not a computation
 
 
 class Interruption:
     """A handler of SIGINT: the first signal requests a stop, the second interrupts at once.
+
+    The second one is any while the request is open or after it was answered, and within a second
+    also one that the next handler gets: who presses Ctrl-C twice means a loop over computations.
 
     Attributes
     ----------
     requested : bool
     """
 
+    _latest: ClassVar = -inf  # when the latest request of all was made
+
     def __init__(self) -> None:
         self.requested = self._is_answered = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
+        before, Interruption._latest = Interruption._latest, monotonic()
+        if self.requested or Interruption._latest < before + SECOND_WITHIN:
             raise KeyboardInterrupt
         self.requested = True
 

@@ -1,6 +1,7 @@
 """Functions for all Matplotlib figures.
 
-Figures are made without pyplot, so they need no display and need not be closed. Lines differ in
+Figures are made without pyplot, so they need no display and need not be closed; a notebook shows
+the figure that a cell returns. Lines differ in
 brightness, dashes and markers, so that they can be read in greyscale.
 """
 
@@ -13,7 +14,8 @@ import numpy as np
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+
+    from chainrule.utils.figure import Figure
 
 FRONT, BACK = "#c07000", "#1f4e9c"  # light and dark, also in greyscale
 
@@ -23,7 +25,7 @@ def make_figure(
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure and its axes, row by row."""
     try:
-        from matplotlib.figure import Figure
+        from chainrule.utils.figure import Figure
     except ImportError as error:
         raise ImportError("Figures need matplotlib: pip install 'chainrule[plot]'") from error
     figure = Figure(figsize=(width, height), layout="constrained")

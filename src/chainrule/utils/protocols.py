@@ -5,17 +5,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-REAL = "biuf"  # the kinds of dtypes that hold real numbers
+from chainrule.utils.columns import REAL, kind_of, not_numbers, own_dtypes
 
 
-def as_array(value: Any, name: str) -> NDArray[Any]:
+def as_array(value: Any, name: str, what: str = "real numbers") -> NDArray[Any]:
     """Return ``value`` as a plain array, without a copy where possible.
+
+    ``what`` says in errors what it must hold.
 
     Raises
     ------
     TypeError
-        If it cannot be converted to an array, or its own dtype is not real, as of a categorical
-        column, whose codes NumPy would read.
+        If it cannot be converted to an array, does not hold real numbers, or its own dtype is not
+        real, as of a categorical column, whose values NumPy would read.
     ValueError
         If it is ragged, or has masked entries.
 
@@ -36,9 +38,9 @@ def as_array(value: Any, name: str) -> NDArray[Any]:
         raise kind(f"{name} cannot be read as an array: {error}") from error
     if array.dtype == object and array.ndim == 0:
         raise TypeError(f"{name} must be an array, not a {type(value).__name__}.")
-    for dtype in _own_dtypes(value):
-        if _kind(dtype) not in (None, *REAL):
-            raise TypeError(f"{name} must hold real numbers, but its dtype is {dtype}.")
+    own = {kind_of(dtype) for dtype in own_dtypes(value)} - {None}
+    if array.dtype.kind not in REAL or not own <= {*REAL}:
+        raise not_numbers(value, array, name, what)
     if np.any(getattr(array, "mask", False)):
         raise ValueError(f"{name} has masked entries; fill them, or leave their rows out.")
     return np.asarray(array)
@@ -48,21 +50,8 @@ def _of_objects(value: Any, array: NDArray[Any]) -> NDArray[Any]:
     """Return a better conversion of a value that NumPy converts to an array of objects."""
     if array.ndim == 0:
         return np.from_dlpack(value) if hasattr(value, "__dlpack__") else array
-    kinds = {_kind(dtype) for dtype in _own_dtypes(value)}
+    kinds = {kind_of(dtype) for dtype in own_dtypes(value)}
     if kinds and kinds <= {*REAL}:  # pandas' columns of numbers and booleans
-        return np.asarray(value, np.float64)
+        numbers: NDArray[Any] = value.to_numpy(np.float64, na_value=np.nan)
+        return numbers
     return array
-
-
-def _own_dtypes(value: Any) -> list[Any]:
-    """Return the dtypes that a table, a column or an array has of its own."""
-    dtypes = getattr(value, "dtypes", getattr(value, "dtype", ()))
-    return list(dtypes) if hasattr(dtypes, "__iter__") else [dtypes]
-
-
-def _kind(dtype: Any) -> str | None:
-    """Return the letter of a dtype's kind, as in NumPy and pandas; None if it has none."""
-    if hasattr(dtype, "is_temporal"):  # polars': NumPy would read dates as numbers of days
-        return "M" if dtype.is_temporal() else None
-    kind: str | None = getattr(dtype, "kind", None)
-    return kind

@@ -18,6 +18,7 @@ SHARED = cr.Shared(cr.Linear(6, 6), cr.Tanh())
 ARGUMENTS = {
     "BatchNorm": {"features": 6},
     "LayerNorm": {"features": 6},
+    "Standardize": {"mean": np.linspace(-1, 2, 6), "variance": np.geomspace(1e-4, 1e4, 6)},
     "Linear": {"in_features": 6, "out_features": 4},
     "GELU": {"approximate": "tanh"},
     "LeakyReLU": {"negative_slope": 0.3},

@@ -1,5 +1,6 @@
 """The loss as a function of its parameters is the network's, and SciPy finds its minimum."""
 
+import pickle
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -207,14 +208,90 @@ def test_wrong_thetas(theta, error, message):
         ({"loss": "mse"}, TypeError, r"loss must be a loss such as cr\.MSELoss\(\), not 'mse'\."),
         ({"X": X[:, :2]}, ValueError, r"expects 3 input features, but .* \(n, 2\)\."),
         ({"X": X * np.nan}, ValueError, r"X must be finite, but X\[0, 0\] is nan\."),
+        ({"weight_decay": -1.0}, ValueError, r"weight_decay must be 0 or more, not -1\.0"),
+        ({"weight_decay": {"9.*": 1.0}}, ValueError, r"weight_decay has a pattern '9\.\*' that"),
         ({"y": TARGETS[:5]}, ValueError, r"y must have the shape of the output, \(12, 2\)"),
-        ({"sample_weight": -WEIGHTS}, ValueError, r"sample_weight must not be negative"),
     ],
 )
 def test_wrong_arguments(changed, error, message):
     arguments = {"net": network(), "loss": cr.MSELoss(), "X": X, "y": TARGETS} | changed
     with pytest.raises(error, match=message):
         cr.objective(**arguments)
+
+
+MASK = np.arange(26) % 3 == 0
+FREE = {  # and the mask that says the same
+    "4.*": np.arange(26) >= 16,
+    ("*.bias", "4.weight"): np.r_[np.repeat([False, True], [12, 4]), np.ones(10, bool)],
+    "*": np.ones(26, bool),
+}
+
+
+@pytest.mark.parametrize("free", [*FREE, "mask"], ids=str)
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["", "w"])
+def test_an_objective_of_some_parameters_has_the_parts_of_that_of_all(free, weights):
+    mask = FREE.get(free, MASK)
+    given = MASK if free == "mask" else list(free) if isinstance(free, tuple) else free
+    net = network()
+    whole = cr.objective(net, cr.MSELoss(), X, TARGETS, weights)
+    part = cr.objective(net, cr.MSELoss(), X, TARGETS, weights, free=given)
+    part = pickle.loads(pickle.dumps(part))
+    assert np.array_equal(part.start, whole.start[mask])
+    theta, vector = part.start + 0.1, RNG.normal(size=part.start.shape)
+    everything, direction = whole.start.copy(), np.zeros(26)
+    everything[mask] += 0.1
+    direction[mask] = vector
+    assert np.array_equal(part.params(theta), everything)
+    value, gradient = whole.fun(everything)
+    assert part.fun(theta)[0] == value
+    assert np.array_equal(part.fun(theta)[1], gradient[mask])
+    assert np.array_equal(part.hessp(theta, vector), whole.hessp(everything, direction)[mask])
+    assert np.array_equal(part.residuals(theta), whole.residuals(everything))
+    assert np.array_equal(part.jac(theta), whole.jac(everything)[:, mask])
+
+
+def test_scipy_changes_the_free_parameters_only():
+    net = network(dtype="float64")
+    before = net.params.copy()
+    objective = cr.objective(net, cr.MSELoss(), X, TARGETS, free="4.*")
+    least = optimize.least_squares(objective.residuals, objective.start, objective.jac)
+    found = optimize.minimize(
+        objective.fun, objective.start, jac=True, hessp=objective.hessp, method="trust-ncg"
+    )
+    np.testing.assert_allclose(found.x, least.x, rtol=1e-4)
+    net.params = objective.params(least.x)
+    changed = np.flatnonzero(net.params != before)
+    assert changed.tolist() == list(range(16, 26))
+    first = net.parameters()
+    hidden = np.tanh(2 * X @ first["1.weight"] + first["1.bias"]) * 0.5 + 1.0
+    hidden = np.c_[hidden, np.ones(12)]
+    exact, *_ = np.linalg.lstsq(hidden, TARGETS, rcond=None)
+    np.testing.assert_allclose(net.params[16:], exact.ravel(), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("free", "error", "message"),
+    [
+        ("5.*", ValueError, r"pattern '5\.\*' that matches no parameter.*these are 1\.weight"),
+        (["*.bias", 3], TypeError, "free must be patterns of .* or an array of bool"),
+        (np.arange(26), TypeError, "free must be patterns of .* or an array of bool"),
+        (np.ones(25, bool), ValueError, r"free must have shape \(26,\).* is \(25,\)\."),
+        (np.zeros(26, bool), ValueError, "at least one parameter"),
+        ([], ValueError, "at least one parameter"),
+    ],
+)
+def test_wrong_free_parameters(free, error, message):
+    with pytest.raises(error, match=message):
+        cr.objective(network(), cr.MSELoss(), X, TARGETS, free=free)
+
+
+def test_vectors_of_the_free_parameters_only():
+    objective = cr.objective(network(), cr.MSELoss(), X, TARGETS, free="4.*")
+    for method in (objective.params, objective.fun, objective.residuals, objective.jac):
+        with pytest.raises(ValueError, match=r"theta must have shape \(10,\), one .* free param"):
+            method(np.zeros(26))
+    with pytest.raises(ValueError, match=r"vector must have shape \(10,\), one .* free parameter"):
+        objective.hessp(objective.start, np.zeros(26))
 
 
 def test_residuals_are_of_squares():
@@ -235,6 +312,43 @@ def test_minimize(method):
     net.params = result.x
     value, _ = cr.MSELoss()(net.forward(X), TARGETS)
     assert value == pytest.approx(result.fun, rel=1e-5)
+
+
+DECAYS = [0.3, {"*.weight": 0.3}, {"1.*": 0.1, "*.bias": 0.2}]
+
+
+@pytest.mark.parametrize("decay", DECAYS, ids=str)
+@pytest.mark.parametrize("loss", LOSSES, ids=repr)
+def test_a_penalty_is_the_weight_decay_of_sgd(loss, decay):
+    net = network(dtype="float64")
+    plain = cr.objective(net, loss, X, target_for(loss), WEIGHTS)
+    decayed = cr.objective(net, loss, X, target_for(loss), WEIGHTS, weight_decay=decay)
+    theta = RNG.normal(size=plain.start.size)
+    value, gradient = decayed.fun(theta)
+    cr.gradcheck(lambda t: decayed.fun(t)[0], lambda t: decayed.fun(t)[1], theta)
+    cr.gradgradcheck(lambda t: decayed.fun(t)[1], decayed.hessp, theta)
+    net.params = theta
+    net.grads = plain.fun(theta)[1]
+    cr.SGD(lr=0.5, weight_decay=decay).step(net)
+    np.testing.assert_allclose(net.params, theta - 0.5 * gradient, rtol=1e-12, atol=1e-14)
+    assert value > plain.fun(theta)[0]
+    assert (
+        cr.objective(net, loss, X, target_for(loss), weight_decay={"*": 0.0}).fun(theta)[0]
+        == (cr.objective(net, loss, X, target_for(loss)).fun(theta)[0])
+    )
+    assert_close(pickle.loads(pickle.dumps(decayed)).fun(theta), (value, gradient))
+
+
+@pytest.mark.parametrize("decay", DECAYS, ids=str)
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["", "w"])
+def test_residuals_have_the_penalty(decay, weights):
+    objective = cr.objective(network(), cr.MSELoss(), X, TARGETS, weights, weight_decay=decay)
+    theta = RNG.normal(size=objective.start.size)
+    residuals, derivatives = objective.residuals(theta), objective.jac(theta)
+    total = 2 * (12 if weights is None else weights.sum())
+    value, gradient = objective.fun(theta)
+    assert residuals @ residuals / total == pytest.approx(value, rel=1e-13)
+    np.testing.assert_allclose(2 * residuals @ derivatives / total, gradient, rtol=1e-10)
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=repr)
@@ -265,3 +379,22 @@ def test_least_squares_finds_an_exact_fit():
     exact = {"ftol": 1e-15, "xtol": 1e-15, "gtol": 1e-15}
     result = optimize.least_squares(objective.residuals, start, objective.jac, **exact)
     assert objective.fun(result.x)[0] < 1e-25
+
+
+def test_frozen_parameters_are_not_free_and_a_penalty_is_by_the_free_ones():
+    net = cr.Sequential(cr.Linear(2, 3), cr.Tanh(), cr.Linear(3, 1), seed=0, dtype="float64")
+    net.freeze("0.*")
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(20, 2)), rng.normal(size=(20, 1))
+    frozen = cr.objective(net, cr.MSELoss(), X, y, weight_decay=0.1)
+    named = cr.objective(net, cr.MSELoss(), X, y, weight_decay=0.1, free="2.*")
+    assert frozen.start.shape == (4,)
+    value, gradient = frozen.fun(frozen.start)
+    assert value == named.fun(named.start)[0]
+    residuals, jac = frozen.residuals(frozen.start), frozen.jac(frozen.start)
+    assert jac.shape == (20 + net.params.size, 4)
+    np.testing.assert_allclose(2 * jac.T @ residuals / 20, gradient, rtol=1e-10)
+    product = frozen.hessp(frozen.start, np.ones(4))
+    step = 1e-6
+    ahead, behind = (frozen.fun(frozen.start + s * np.ones(4))[1] for s in (step, -step))
+    np.testing.assert_allclose((ahead - behind) / (2 * step), product, rtol=1e-6, atol=1e-8)

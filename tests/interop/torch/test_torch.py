@@ -294,6 +294,22 @@ def test_a_network_from_read_only_memory_is_trained_by_torch(tmp_path, carry, wh
     assert not np.array_equal(module.net.params, net.params)
 
 
+def test_frozen_parameters_and_scaling_are_those_of_the_network():
+    x = random(6, 3)
+    scaling = cr.Standardize().adapt(x.numpy())
+    net = cr.Sequential(
+        scaling, cr.Linear(3, 4), cr.Tanh(), cr.Linear(4, 2), dtype="float64", seed=0
+    )
+    net.freeze("1.*")
+    module, before = as_torch(net), net.parameters()["1.weight"].copy()
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1, weight_decay=0.1)
+    assert np.array_equal(module(x).detach().numpy(), net.predict(x.numpy()))
+    module(x).square().sum().backward()
+    optimizer.step()
+    assert np.array_equal(net.parameters()["1.weight"], before)
+    assert [p.requires_grad for p in module.parameters()] == [False, False, True, True]
+
+
 def test_what_would_part_module_and_network_is_refused():
     module = as_torch(pair()[0])
     for move in (module.float, module.share_memory, lambda: module.to("meta")):

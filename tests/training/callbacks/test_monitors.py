@@ -103,7 +103,7 @@ def test_a_metric_that_is_an_error_restores_its_lowest_epoch(name, best):
         loss=cr.MSELoss(),
         epochs=4,
         validation=(X, X),
-        metrics={name.removeprefix("validation_"): lambda output, y: next(figures)},
+        metrics={name.removeprefix("validation_"): lambda y, output: next(figures)},
         batch_size=10,
         callbacks=[stopping, Keep()],
         progress=False,
@@ -280,9 +280,10 @@ def test_the_best_parameters_come_back_however_a_training_ends(way, best, mode, 
             loss=cr.MSELoss(),
             epochs=7,
             validation=(X, X),
-            metrics={"figure": lambda output, y: next(given)},
+            metrics={"figure": lambda y, output: next(given)},
             callbacks=[Keep(), stopping, saving, End(way, 5)],
             progress=False,
+            interrupt="stop",
         )
         assert history.interrupted == (way == "Ctrl-C")
     ended = {"the last epoch": 7, "patience": best + 2}.get(way, 5)

@@ -6,7 +6,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from chainrule.cli.measurement.workloads import Workload
-from chainrule.engine.orders import epoch_orders
+from chainrule.engine.orders import EpochOrders
 
 # A smaller eps than usual: scikit-learn leaves it out of the bias correction, which would make a
 # difference where gradients are small.
@@ -59,9 +59,10 @@ class Implementation:
         None stands for one batch of all rows. ``X[batches]`` is an array of batches in both cases,
         and a view for None.
         """
+        orders = EpochOrders(self.workload.rows, seed)
         for epoch in range(epochs):
             if self.workload.full_batch:
                 yield None
             else:
-                order = epoch_orders(self.workload.rows, epoch, 1, seed=seed)
+                order = orders.epochs(epoch, 1)
                 yield order.reshape(self.workload.steps, self.workload.batch)

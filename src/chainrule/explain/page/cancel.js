@@ -13,6 +13,14 @@ class Cancellation {
     this.restart();
   }
 
+  // Write the same lines for other numbers.
+  update() {
+    [...byId("derivation").children].forEach((line, done) => {
+      line.querySelector(".note").textContent = this.note(done);
+    });
+    this.finish();
+  }
+
   restart() {
     this.done = 0;
     byId("derivation").replaceChildren(this.line());
@@ -48,20 +56,21 @@ class Cancellation {
     return `${derivative("L", this.path.symbol)} = ${product.join(" · ")}`;
   }
 
-  note() {
-    const gone = this.done ? `∂${this.factors[this.done - 1].by} cancels. ` : "";
-    return gone + this.size();
+  note(done = this.done) {
+    const gone = done ? `∂${this.factors[done - 1].by} cancels. ` : "";
+    return gone + this.size(done);
   }
 
-  size() {
-    const { path, data, done } = this;
-    const { of, by } = this.left()[0];
-    const norm = this.isDone() && path.factor ? path.merged : data.merged[done];
+  size(done) {
+    const { path, data } = this;
+    const { by } = this.factors[done];
+    const isLast = done === this.factors.length - 1;
+    const norm = isLast && path.factor ? path.merged : data.links[passedBy(data, path)[done]].gradient;
     if (norm === null) {
-      return `${derivative(of, by)}: not built for each row; the rows added up are ${sizes(path.shape)}, norm ${number(path.norm)}`;
+      return `${derivative("L", by)}: not built for each row; the rows added up are ${sizes(path.shape)}, norm ${number(path.norm)}`;
     }
     const size = sizesInEachRow([1, this.factors[done].shape[1]], data.loss.rows);
-    return `${derivative(of, by)}: ${size}, norm ${number(norm)}`;
+    return `${derivative("L", by)}: ${size}, norm ${number(norm)}`;
   }
 
   line() {
@@ -92,8 +101,9 @@ class Cancellation {
     const sum = path.factor && data.loss.rows > 1 ? ", its rows added up" : "";
     byId("proof-figures").replaceChildren(
       ...pair(`norm of the product${sum}`, number(path.norm)),
-      ...pair("largest difference from the engine's gradient", number(path.difference)),
+      ...pair("largest difference from the engine's gradient, of the network as it came", number(path.difference)),
       ...pair("in units of the last place", number(path.ulp)),
+      ...(data.network ? pair("largest difference of the factors, multiplied in this page, from its backward pass", number(path.apart)) : []),
     );
   }
 }

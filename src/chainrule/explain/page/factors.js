@@ -1,15 +1,22 @@
 // The product of one path: its equation, whose factors can be opened, and its table.
 
-// The path's factors: those from the loss to its link, which all paths share, and its own.
+// The links that all ways of a path to the loss go through, from the loss on.
+function passedBy(data, path) {
+  const passed = [];
+  for (let i = path.start; i !== null; i = data.links[i].next) passed.unshift(i);
+  return passed;
+}
+
+// The path's factors: one by each of these links, which other paths share, and its own.
 function factorsOf(data, path) {
-  if (!path.factor) return data.factors;
-  return [...data.factors.slice(0, data.links.length - path.link), path.factor];
+  const shared = passedBy(data, path).map((i) => data.factors[i]);
+  return path.factor ? [...shared, path.factor] : shared;
 }
 
 // After each factor: what the product is the derivative by, and its norm.
 function productsOf(data, path) {
   const factors = factorsOf(data, path);
-  const norms = data.links.map((link) => link.gradient).reverse();
+  const norms = passedBy(data, path).map((i) => data.links[i].gradient);
   return factors.map((factor, i) => ({
     by: factor.by,
     norm: i === factors.length - 1 ? path.norm : norms[i],
@@ -26,8 +33,12 @@ function showProduct(data, path, opened) {
     sign("="),
     ...buttons.flatMap((button, i) => (i ? [sign("·"), button] : [button])),
   );
-  byId("factors").replaceChildren(...tableRows(factors, productsOf(data, path)));
-  byId("unbuilt").hidden = factors.every((factor) => factor.maps);
+  updateProduct(data, path);
+  byId("unbuilt").hidden = factors.every((factor) => factor.built);
+}
+
+function updateProduct(data, path) {
+  byId("factors").replaceChildren(...tableRows(factorsOf(data, path), productsOf(data, path)));
 }
 
 function factorButton(factor, place, opened) {
@@ -93,8 +104,11 @@ class Opened {
 
   chooseRow(row) {
     this.row = row;
+    this.update();
+  }
+
+  update() {
     for (const [place, old] of this.panels) {
-      if (place === 0) continue; // all rows are in it
       const panel = this.panel(place);
       if (old.querySelector("details")?.open) panel.querySelector("details").open = true;
       old.replaceWith(panel);
@@ -121,15 +135,15 @@ function panel(title, text, ...content) {
 function factorPanel(data, factor, row) {
   const title = derivative(factor.of, factor.by);
   const size = sizesInEachRow(factor.shape, data.loss.rows);
-  if (!factor.maps) {
+  if (!factor.built) {
     const limit = count(data.limits.elements);
     return panel(title, `${size}: too large to show. Over all rows it has more than ${limit} elements (max_elements), and was not built.`);
   }
   const labels = { columns: `the entries of ${factor.by}` };
   if (factor.shape[0] > 1) labels.rows = `the entries of ${factor.of}`;
   const where = data.loss.rows === 1 ? "" : ` in row ${row}; ${number(factor.norm)} over all rows`;
-  const text = `${size}; norm ${number(factor.norms[row])}${where}.`;
-  return panel(title, text, heatMap(factor.maps[row], labels));
+  const text = `${size}; norm ${number(factor.normIn(row))}${where}.`;
+  return panel(title, text, heatMap(factor.map(row), labels));
 }
 
 function resultLabels({ symbol, shape, factor }) {

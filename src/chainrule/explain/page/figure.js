@@ -5,6 +5,7 @@ function drawChain(data, choose) {
   items.push(lossItem(data));
   byId("chain").append(...items);
   byId("chain").addEventListener("change", (event) => choose(Number(event.target.value)));
+  updateChain(data);
 }
 
 function linkItem(data, link, position) {
@@ -69,6 +70,23 @@ function arrows(data, link, position) {
       element("span", { class: "under" }, `‖${derivative("L", link.symbol)}‖ `, element("b", {}, number(link.gradient))),
     ),
   );
+}
+
+// Write the figures anew, after the network's numbers have changed.
+function updateChain(data) {
+  const forward = sharesOf(data.links.map((link) => link.norm / Math.sqrt(link.size))).shares;
+  const back = sharesOf(data.links.map((link) => link.gradient)).shares;
+  [...byId("chain").children].forEach((item, position) => {
+    const link = data.links[position];
+    if (!link) {
+      item.querySelector(".size").textContent = number(data.loss.value);
+      return;
+    }
+    item.querySelector(".forward b").textContent = number(link.norm);
+    item.querySelector(".back b").textContent = number(link.gradient);
+    item.style.setProperty("--forward", forward[position].toFixed(3));
+    item.style.setProperty("--back", back[position].toFixed(3));
+  });
 }
 
 // Highlight the path from the loss to the chosen parameter.

@@ -10,6 +10,28 @@ function heatMap(map, labels) {
   return element("div", { class: "map" }, axes(labels), picture, legend(largest), blocks(map));
 }
 
+const MOST_COLUMNS = 96; // cells side by side that a screen can show
+
+// The data of a heat map of a matrix, whose rows stand one after the other: it has at most so many
+// cells, each with the entry of largest size in its block. A mean would let entries of opposite signs vanish.
+function heatMapOf(numbers, columns, mostCells) {
+  const rows = numbers.length / columns;
+  let [down, across] = [1, 1];
+  const cellsOf = () => [Math.ceil(rows / down), Math.ceil(columns / across)];
+  for (let [m, n] = cellsOf(); m * n > mostCells || Math.max(m, n) > MOST_COLUMNS; [m, n] = cellsOf()) {
+    if (m > n) down += 1;
+    else across += 1;
+  }
+  const [m, n] = cellsOf();
+  const cells = Array.from({ length: m }, () => new Array(n).fill(0));
+  numbers.forEach((value, i) => {
+    const row = cells[Math.floor(Math.floor(i / columns) / down)];
+    const cell = Math.floor((i % columns) / across);
+    if (!(Math.abs(value) <= Math.abs(row[cell]))) row[cell] = value;
+  });
+  return { shape: [rows, columns], block: [down, across], cells };
+}
+
 function axes({ rows, columns }) {
   const text = `${rows ? `Down: ${rows}. ` : ""}Across: ${columns}.`;
   return element("p", { class: "note" }, text);

@@ -71,27 +71,12 @@ def _checked_shape(net: Sequential, shape: Any) -> Shape:
 
 def _model(net: Sequential, shape: Shape) -> onnx.ModelProto:
     element = ELEMENTS[net.dtype.name]
-    writer = _Writer(net)
-    ranks = {INPUT: 1 + len(shape)}
-    values = {INPUT: "input"}
-    shapes = output_shapes(net.graph, shape)
-    for position, node in enumerate(net.graph.nodes):
-        rule = RULES.get(type(node.layer))
-        if rule is None:
-            raise ValueError(
-                f"{layer_text(node.layer)} (layer {node.path}) cannot be written as ONNX: only "
-                "chainrule's own layers can."
-            )
-        writer.node, writer.rank = node, ranks[node.inputs[0]]
-        values[position] = rule(writer, node.layer, *(values[i] for i in node.inputs))
-        ranks[position] = 1 + len(shapes[position] or ())
+    writer, values = written(net, shape)
     outputs = []
     several = len(net.graph.outputs) > 1
-    for head, (position, row) in enumerate(
-        zip(net.graph.outputs, net.output_shapes(shape), strict=True)
-    ):
+    for head, (value, row) in enumerate(zip(values, net.output_shapes(shape), strict=True)):
         name = f"output_{head}" if several else "output"
-        writer.nodes.append(helper.make_node("Identity", [values[position]], [name], name))
+        writer.nodes.append(helper.make_node("Identity", [value], [name], name))
         outputs.append(helper.make_tensor_value_info(name, element, ["batch", *row]))
     graph = helper.make_graph(
         writer.nodes,
@@ -109,7 +94,29 @@ def _model(net: Sequential, shape: Shape) -> onnx.ModelProto:
     )
 
 
-class _Writer:
+def written(net: Sequential, shape: Shape) -> tuple[Writer, list[str]]:
+    """Return the nodes and initializers of a network, and the names of its outputs.
+
+    The input is called ``input``.
+    """
+    writer = Writer(net)
+    ranks = {INPUT: 1 + len(shape)}
+    values = {INPUT: "input"}
+    shapes = output_shapes(net.graph, shape)
+    for position, node in enumerate(net.graph.nodes):
+        rule = RULES.get(type(node.layer))
+        if rule is None:
+            raise ValueError(
+                f"{layer_text(node.layer)} (layer {node.path}) cannot be written as ONNX: only "
+                "chainrule's own layers can."
+            )
+        writer.node, writer.rank = node, ranks[node.inputs[0]]
+        values[position] = rule(writer, node.layer, *(values[i] for i in node.inputs))
+        ranks[position] = 1 + len(shapes[position] or ())
+    return writer, [values[position] for position in net.graph.outputs]
+
+
+class Writer:
     """Collects nodes; a value's name is its layer's path and the operator."""
 
     node: Node  # the one that is being written
@@ -153,16 +160,16 @@ class _Writer:
         return name if count == 1 else f"{name}_{count}"
 
 
-def _simple(writer: _Writer, layer: Layer, x: str) -> str:
+def _simple(writer: Writer, layer: Layer, x: str) -> str:
     operator, arguments = SIMPLE[type(layer)]
     return writer.add(operator, x, **{a: getattr(layer, name) for a, name in arguments.items()})
 
 
-def _softmax(writer: _Writer, layer: Layer, x: str) -> str:
+def _softmax(writer: Writer, layer: Layer, x: str) -> str:
     return writer.add(SOFTMAXES[type(layer)], x, axis=-1)
 
 
-def _linear(writer: _Writer, layer: layers.Linear, x: str) -> str:
+def _linear(writer: Writer, layer: layers.Linear, x: str) -> str:
     weight = writer.parameter("weight")
     if not layer.bias:
         return writer.add("MatMul", x, weight)
@@ -172,24 +179,24 @@ def _linear(writer: _Writer, layer: layers.Linear, x: str) -> str:
     return writer.add("Add", writer.add("MatMul", x, weight), bias)
 
 
-def _rescale(writer: _Writer, layer: layers.Rescale, x: str) -> str:
+def _rescale(writer: Writer, layer: layers.Rescale, x: str) -> str:
     scaled = writer.add("Mul", x, writer.number(layer.scale))
     return writer.add("Add", scaled, writer.number(layer.offset)) if layer.offset else scaled
 
 
-def _flatten(writer: _Writer, layer: layers.Flatten, x: str) -> str:
+def _flatten(writer: Writer, layer: layers.Flatten, x: str) -> str:
     return writer.add("Flatten", x, axis=1)
 
 
-def _identity(writer: _Writer, layer: Layer, x: str) -> str:
+def _identity(writer: Writer, layer: Layer, x: str) -> str:
     return x
 
 
-def _residual(writer: _Writer, layer: layers.Residual, *ends: str) -> str:
+def _residual(writer: Writer, layer: layers.Residual, *ends: str) -> str:
     return writer.add("Add", *ends)
 
 
-def _parallel(writer: _Writer, layer: layers.Parallel, *ends: str) -> str:
+def _parallel(writer: Writer, layer: layers.Parallel, *ends: str) -> str:
     if layer.combine == "concatenate":
         return writer.add("Concat", *ends, axis=-1)
     if layer.combine == "sum":

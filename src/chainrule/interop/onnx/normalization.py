@@ -20,10 +20,22 @@ def _batch_norm(writer: Writer, layer: layers.BatchNorm, x: str) -> str:
     running = writer.parameter("running_mean"), writer.parameter("running_var")
     part = 0.1 if layer.momentum is None else layer.momentum
     options = {"epsilon": layer.eps, "momentum": round(1 - part, PLACES)}
+    return _normalized(writer, x, weight, bias, *running, **options)
+
+
+def _normalized(writer: Writer, x: str, *rows: str, **options: float) -> str:
+    """Write BatchNormalization, between two Transpose where there are more axes."""
     if writer.rank > 2:
         x = writer.add("Transpose", x, perm=_features_first(writer.rank))
-    y = writer.add("BatchNormalization", x, weight, bias, *running, **options)
+    y = writer.add("BatchNormalization", x, *rows, **options)
     return y if writer.rank == 2 else writer.add("Transpose", y, perm=_features_last(writer.rank))
+
+
+def _standardize(writer: Writer, layer: layers.Standardize, x: str) -> str:
+    """Write a normalization that adds nothing to the variance, as no :class:`BatchNorm` does."""
+    one, zero = (writer.number(np.full(layer.features or 0, value)) for value in (1.0, 0.0))
+    known = writer.parameter("mean"), writer.parameter("variance")
+    return _normalized(writer, x, one, zero, *known, epsilon=0.0)
 
 
 def _parameter(
@@ -66,8 +78,13 @@ def _read_batch_norm(node: NodeView) -> ImportStep:
     if not (rows[3] + eps > 0).all():
         raise ValueError("has a variance that is not positive")
     momentum = round(1 - node.attribute("momentum", 0.9), PLACES)
-    layer = layers.BatchNorm(len(rows[0]), eps, momentum)
     parameters = dict(zip(names, rows, strict=True))
+    layer: Layer
+    if eps == 0 and (rows[0] == 1).all() and (rows[1] == 0).all():
+        layer = layers.Standardize(len(rows[0]))
+        parameters = {"mean": rows[2], "variance": rows[3]}
+    else:
+        layer = layers.BatchNorm(len(rows[0]), eps, momentum)
     shared = (*node.inputs[1:], f"epsilon={eps}", f"momentum={momentum}")
     before = node.step_before(0)
     if before is None or before.transposed is None:
@@ -106,6 +123,7 @@ def _shortest(value: float) -> float:
 WRITERS: dict[type[Layer], Callable[..., str]] = {
     layers.BatchNorm: _batch_norm,
     layers.LayerNorm: _layer_norm,
+    layers.Standardize: _standardize,
 }
 READERS: dict[str, Callable[[NodeView], ImportStep]] = {
     "BatchNormalization": _read_batch_norm,

@@ -11,19 +11,21 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.autodiff.hessian_product import hessian_product
 from chainrule.autodiff.jacobians import jacobian
-from chainrule.autodiff.validation import PARAMS, check_loss, flat_vector
+from chainrule.autodiff.validation import PARAMS, check_loss
 from chainrule.engine.backends import threads_for
 from chainrule.engine.machine import Machine
 from chainrule.engine.pool import MachinePool
+from chainrule.interop.scipy.free_parameters import Float64, Free, FreeParameters
 from chainrule.kernels.context import Phase
 from chainrule.losses import Loss, MSELoss
 from chainrule.models.data_set import DataSet
 from chainrule.models.sequential import Sequential
+from chainrule.optimizers.optimizer import WeightDecay, weight_decay_number
+from chainrule.utils.patterns import by_pattern
 
 BLOCK = 1024  # rows that are computed at a time, so that activations take little memory
 MOST_MACHINES = 4  # in the pool; more are made if more threads call at once
 DOUBLE = np.dtype(np.float64)
-Float64 = NDArray[np.float64]
 
 
 def objective(
@@ -32,12 +34,15 @@ def objective(
     X: ArrayLike,
     y: ArrayLike | tuple[ArrayLike, ...],
     sample_weight: ArrayLike | None = None,
+    *,
+    weight_decay: WeightDecay = 0.0,
+    free: Free | None = None,
 ) -> Objective:
     """Return the loss on all rows of X and y as a function of the parameters, for SciPy.
 
     It computes in float64, as SciPy does, whatever the network's dtype. The network's layers and
     parameters, the starting point, are copied: the network is not changed, and later changes of it
-    have no effect. ``net.params = result.x`` copies a result into the network.
+    have no effect. ``net.params = objective.params(result.x)`` copies a result into the network.
 
     Parameters
     ----------
@@ -47,7 +52,15 @@ def objective(
         As in :func:`fit`. They are checked once, here. X and targets are not copied, and must not
         be changed.
     sample_weight : array of shape (n,), optional
-        One weight a row, not negative.
+        One weight a row.
+    weight_decay : float, or dict of name patterns to floats
+        Factor of an L2 penalty, 0 or more: ``0.5 * weight_decay * sum(params**2)`` is added to the
+        loss, whose minimum is then that of :class:`SGD` with the same ``weight_decay``. By
+        patterns, such as ``{"*.weight": 1e-3}``, as in :class:`AdamW`.
+    free : str, list of str, or bool array of shape (number of parameters,), optional
+        The parameters that may change: shell patterns (:mod:`fnmatch`) of names of
+        ``net.parameters()``, such as ``"2.*"``, or a mask. All vectors then have one number for
+        each of these; the others keep their values. By default those that are not frozen.
 
     Returns
     -------
@@ -70,20 +83,29 @@ def objective(
     >>> net.params = result.x
     >>> bool(abs(net.predict(X) - X**2).max() < 0.01)
     True
+
+    Only the last layer, for another target:
+
+    >>> last = cr.objective(net, cr.MSELoss(), X, X**3, free="2.*")
+    >>> result = minimize(last.fun, last.start, jac=True, method="L-BFGS-B")
+    >>> net.params = last.params(result.x)
+    >>> result.x.shape, bool(abs(net.predict(X) - X**3).max() < 0.1)
+    ((9,), True)
     """
-    return Objective(net, loss, X, y, sample_weight)
+    return Objective(net, loss, X, y, sample_weight, weight_decay, free)
 
 
 class Objective:
     """A loss on fixed data as a function of the parameters; made by :func:`objective`.
 
-    Parameters are one flat vector, in the order of ``net.params``. A float64 vector is not copied;
-    others are converted. Several threads may call it at once.
+    Parameters are one flat vector, in the order of ``net.params``; if some are fixed, of the free
+    ones only. A float64 vector of all is not copied; others are converted. Several threads may call
+    it at once.
 
     Attributes
     ----------
-    start : float64 array of shape (number of parameters,)
-        The network's parameters when the objective was made.
+    start : float64 array of shape (number of free parameters,)
+        The network's free parameters when the objective was made.
     """
 
     def __init__(
@@ -93,26 +115,43 @@ class Objective:
         X: ArrayLike,
         y: ArrayLike | tuple[ArrayLike, ...],
         sample_weight: ArrayLike | None = None,
+        weight_decay: WeightDecay = 0.0,
+        free: Free | None = None,
     ) -> None:
         check_loss(net, loss)
         self._net, self._loss = net.copy(DOUBLE), loss
+        self._weight_decay = weight_decay_number(weight_decay, "weight_decay")
+        self._decay = self._decay_vector()
         self._batch = DataSet.checked(self._net, loss, X, y, sample_weight)
         self._order = np.arange(self._batch.rows)
         self._block = BLOCK if loss.is_one_mean else self._batch.rows
         self._machines: MachinePool[Machine] = MachinePool(MOST_MACHINES)
-        self.start: Float64 = self._net.params.copy()
+        self._free = FreeParameters(self._net, free)
+        self.start = self._free.start
+
+    def params(self, theta: ArrayLike) -> Float64:
+        """Return all of the network's parameters: those in theta, and those that are not free.
+
+        Parameters and errors are those of :meth:`fun`.
+
+        Returns
+        -------
+        float64 array of shape (number of parameters,)
+            For ``net.params``.
+        """
+        return self._free.spread(theta, "theta")
 
     def fun(self, theta: ArrayLike) -> tuple[float, Float64]:
         """Return the loss and its gradient: ``minimize(objective.fun, ..., jac=True)``.
 
         Parameters
         ----------
-        theta : array of shape (number of parameters,)
+        theta : array of shape (number of free parameters,)
 
         Returns
         -------
         value : float
-        gradient : float64 array of shape (number of parameters,)
+        gradient : float64 array of shape (number of free parameters,)
             A new array in each call, since SciPy stores it. It is NaN if the value is not finite,
             as when a line search has overshot a minimum by far.
 
@@ -121,7 +160,7 @@ class Objective:
         ValueError, TypeError
             If theta has another shape or dtype, or holds NaN or infinity.
         """
-        params = flat_vector(self._net, theta, "theta")
+        params = self.params(theta)
         key, machine = self._take(with_loss=True)
         begins = range(0, len(self._order), self._block)
         blocks = (self._order[i : i + self._block] for i in begins)
@@ -133,14 +172,18 @@ class Objective:
             value = (1 - fraction) * value + fraction * part_value
             gradient += fraction * (part_gradient - gradient)
         self._machines.put_back(key, machine)
-        return value, gradient
+        if self._decay is not None:
+            penalty = self._decay * params
+            value += 0.5 * float(penalty @ params)
+            gradient += penalty
+        return value, self._free.pick(gradient)
 
     def hessp(self, theta: ArrayLike, vector: ArrayLike) -> Float64:
         """Return the loss's second derivatives times a vector: ``minimize(..., hessp=...)``.
 
         Parameters
         ----------
-        theta, vector : arrays of shape (number of parameters,)
+        theta, vector : arrays of shape (number of free parameters,)
 
         Returns
         -------
@@ -152,9 +195,12 @@ class Objective:
         ValueError, TypeError
             If one has another shape or dtype, or holds NaN or infinity.
         """
-        params = flat_vector(self._net, theta, "theta")
-        directions = {PARAMS: flat_vector(self._net, vector, "vector")}
-        return hessian_product(self._net, self._loss, self._batch, params, directions)[PARAMS]
+        params = self.params(theta)
+        directions = {PARAMS: self._free.direction(vector, "vector")}
+        product = hessian_product(self._net, self._loss, self._batch, params, directions)[PARAMS]
+        if self._decay is not None:
+            product += self._decay * directions[PARAMS]
+        return self._free.pick(product)
 
     def residuals(self, theta: ArrayLike) -> Float64:
         """Return the residuals for ``least_squares(objective.residuals, ..., objective.jac)``.
@@ -165,14 +211,18 @@ class Objective:
         -------
         float64 array of shape (n * outputs,)
             ``sqrt(sample_weight) * (output - y)``, row by row: ``MSELoss`` is the sum of their
-            squares, divided by the number of outputs and the sum of the weights.
+            squares, divided by the number of outputs and the sum of the weights. With
+            ``weight_decay``, one more for each parameter, so that the sum is that of the penalty,
+            too.
 
         Raises
         ------
         TypeError
             If the loss is not ``MSELoss``; ``least_squares`` has other losses.
+        ValueError
+            If a weight is negative.
         """
-        params = flat_vector(self._net, theta, "theta")
+        params = self.params(theta)
         scale = self._residuals_scale
         key, machine = self._take(with_loss=False)
         target = self._target
@@ -185,8 +235,10 @@ class Objective:
             machine.results(outputs),
         )
         self._machines.put_back(key, machine)
-        residuals: Float64 = scale * (outputs - target)
-        return residuals.reshape(-1)
+        residuals: Float64 = (scale * (outputs - target)).reshape(-1)
+        if self._decay is None:
+            return residuals
+        return np.concatenate([residuals, self._residuals_of_penalty * params])
 
     def jac(self, theta: ArrayLike) -> Float64:
         """Return the derivatives of :meth:`residuals` by the parameters.
@@ -195,21 +247,43 @@ class Objective:
 
         Returns
         -------
-        float64 array of shape (n * outputs, number of parameters)
-            See :func:`jacobian`.
+        float64 array of shape (n * outputs, number of free parameters)
+            See :func:`jacobian`. With ``weight_decay``, there is one more row for each parameter.
         """
-        params, rows = flat_vector(self._net, theta, "theta"), self._batch.rows
+        params, rows = self.params(theta), self._batch.rows
         derivatives: Float64 = jacobian(self._net, self._batch.inputs, params=params)
         outputs = prod(derivatives.shape[1:-1])
         derivatives = derivatives.reshape(rows, outputs, params.size)
         derivatives *= self._residuals_scale[:, :, np.newaxis]
-        return derivatives.reshape(rows * outputs, params.size)
+        derivatives = derivatives.reshape(rows * outputs, params.size)
+        if self._decay is not None:
+            derivatives = np.concatenate([derivatives, np.diag(self._residuals_of_penalty)])
+        return self._free.pick(derivatives)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Rebuild the object from its data, so that arrays have the layout for compiled code."""
         batch = self._batch
         data = batch.inputs, batch.targets.y, batch.weights
-        return Objective, (self._net, self._loss, *data)
+        return Objective, (self._net, self._loss, *data, self._weight_decay, self._free.mask)
+
+    def _decay_vector(self) -> Float64 | None:
+        """Return the factor of each parameter's penalty; None if there is none."""
+        if not isinstance(self._weight_decay, dict):
+            number = self._weight_decay
+            return np.full(self._net.params.size, number) if number > 0 else None
+        decay = np.zeros(self._net.params.size)
+        views = self._net.views(decay)
+        for name, number in by_pattern(self._weight_decay, views, 0.0, "weight_decay").items():
+            views[name][...] = number
+        return decay if decay.any() else None
+
+    @cached_property
+    def _residuals_of_penalty(self) -> Float64:
+        """What parameters are multiplied by to be residuals, whose squares are the penalty."""
+        assert self._decay is not None
+        of_row = self._target.shape[1] * np.square(self._residuals_scale).sum()
+        factors: Float64 = np.sqrt(0.5 * self._decay * of_row)
+        return factors
 
     @property
     def _target(self) -> Float64:
@@ -225,6 +299,7 @@ class Objective:
                 f"residuals and jac are for MSELoss, but the loss is {self._loss!r}, which is not "
                 "a mean of squares."
             )
+        self._batch.check_weights_not_negative("sample_weight", " for residuals")
         weights = self._batch.weights
         weights = np.ones(self._batch.rows) if weights is None else weights
         return np.sqrt(weights)[:, np.newaxis]

@@ -8,9 +8,10 @@ except ImportError as error:
     ) from error
 
 from chainrule.interop.sklearn.classifier import NetworkClassifier
+from chainrule.interop.sklearn.onnx_converters import register_onnx_converters
 from chainrule.interop.sklearn.regressor import NetworkRegressor
 from chainrule.utils.public import listing
 
-__all__ = ["NetworkClassifier", "NetworkRegressor"]
+__all__ = ["NetworkClassifier", "NetworkRegressor", "register_onnx_converters"]
 
 __dir__ = listing(__all__)

@@ -195,10 +195,6 @@ class BaseNetwork(FittedNetwork, BaseEstimator):
             return X, y, None, (X_held, y_held, None)
         return X, y, weights, (X_held, y_held, weights_held)
 
-    def _penalty(self, decay: float) -> float:
-        """Return the penalty on the weights, a term of the loss."""
-        return 0.5 * decay * sum(float(np.vdot(w, w)) for w in self.coefs_)
-
     def __sklearn_is_fitted__(self) -> bool:
         return "network_" in vars(self)
 

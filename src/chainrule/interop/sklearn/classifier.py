@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import ClassifierMixin
-from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import (
@@ -20,9 +19,10 @@ from sklearn.utils.multiclass import (
 from sklearn.utils.validation import validate_data
 
 from chainrule.interop.sklearn.base import BaseNetwork, only_stochastic
-from chainrule.interop.sklearn.class_weights import class_weights
 from chainrule.interop.sklearn.fitting import column_as_vector, fitting
+from chainrule.interop.sklearn.scores import fraction_of
 from chainrule.losses import BCEWithLogitsLoss, CrossEntropyLoss, OutputLoss
+from chainrule.training.class_weights import class_weights
 
 
 class NetworkClassifier(ClassifierMixin, BaseNetwork):
@@ -267,10 +267,10 @@ class NetworkClassifier(ClassifierMixin, BaseNetwork):
         if not np.isfinite(outputs).all():
             return float("nan")
         if self.out_activation_ == "softmax":
-            predicted = outputs.argmax(axis=1)
+            right = outputs.argmax(axis=1) == y
         else:
-            predicted = (outputs > 0).astype(y.dtype).reshape(y.shape)
-        return float(accuracy_score(y, predicted, sample_weight=sample_weight))
+            right = ((outputs > 0) == y.reshape(outputs.shape)).all(axis=1)
+        return fraction_of(right, sample_weight)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

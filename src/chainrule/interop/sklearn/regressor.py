@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
-from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import validate_data
 
 from chainrule.interop.sklearn.base import BaseNetwork, only_stochastic
 from chainrule.interop.sklearn.columns import check_columns, join_columns, split_columns
 from chainrule.interop.sklearn.fitting import column_as_vector, fitting
+from chainrule.interop.sklearn.scores import r2
 from chainrule.losses import Loss, MSELoss
 from chainrule.losses.custom_losses import CompiledLoss
 from chainrule.losses.multi_loss import MultiLoss
@@ -220,4 +220,4 @@ class NetworkRegressor(RegressorMixin, BaseNetwork):
         predicted = self._values_of(self.network_.predict(X))
         if not np.isfinite(predicted).all():
             return float("nan")
-        return float(r2_score(y, predicted, sample_weight=sample_weight))
+        return r2(y, predicted, sample_weight)

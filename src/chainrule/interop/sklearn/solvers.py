@@ -15,7 +15,6 @@ from chainrule.interop.scipy import objective
 from chainrule.interop.sklearn.build import weights_of
 from chainrule.interop.sklearn.fitted import FittedNetwork
 from chainrule.interop.sklearn.fitting import FIT_FRAMES
-from chainrule.models.data_set import rows_per_step
 from chainrule.optimizers import SGD, Adam, Optimizer
 from chainrule.training import fit
 from chainrule.training.callbacks import Callback, Training
@@ -49,14 +48,18 @@ def fit_epochs(
 ) -> bool:
     """Train with mini-batches; return whether the training ended before the last epoch."""
     rows, wanted = len(X), estimator.batch_size
-    batch = min(200, rows)
-    if wanted != "auto":
-        batch = rows_per_step(wanted, rows, stacklevel=FIT_FRAMES + 2)
+    batch = min(200 if wanted == "auto" else wanted, rows)
+    if wanted != "auto" and wanted > rows:  # a warning, as in scikit-learn
+        warnings.warn(
+            f"batch_size is {wanted}, but there are only {rows} rows: each step takes them all.",
+            stacklevel=FIT_FRAMES + 2,
+        )
     weight = 1.0 if sample_weight is None else float(np.mean(sample_weight))
     decay = estimator.alpha / (batch * weight)
     optimizer = estimator._optimizer
-    optimizer.weight_decay = dict.fromkeys(weights_of(estimator.network_), decay) or 0.0
-    watch = _Watch(estimator, rows, -(-rows // batch), decay, validation)
+    weights = weights_of(estimator.network_)
+    optimizer.weight_decay = dict.fromkeys(weights, decay) or 0.0
+    watch = _Watch(estimator, rows, -(-rows // batch), list(weights.values()), decay, validation)
     interrupted, failure = False, None
     try:
         history = fit(
@@ -72,6 +75,7 @@ def fit_epochs(
             sample_weight=sample_weight,
             callbacks=[watch],
             progress=bool(estimator.verbose),
+            interrupt="stop",  # and a warning, as scikit-learn does
         )
         interrupted = history.interrupted
     except NonFiniteError as error:
@@ -101,15 +105,16 @@ class _Watch(Callback):
         estimator: FittedNetwork,
         rows: int,
         steps: int,
+        weights: list[NDArray[Any]],
         decay: float,
         validation: tuple[Any, Any, Any] | None,
     ) -> None:
-        self.estimator, self.rows, self.decay = estimator, rows, decay
+        self.estimator, self.rows, self.weights, self.decay = estimator, rows, weights, decay
         self.middle = (steps - 1) / (2 * steps)  # the mean position of an epoch's steps in it
         self.validation, self.converged = validation, False
         self.best = estimator.network_.values.copy()
         self.changes_rate = estimator.solver == "sgd" and estimator.learning_rate == "invscaling"
-        self.penalty = estimator._penalty(decay)
+        self.penalty = self._penalty()
 
     def next_epoch(self, epoch: int) -> float:
         estimator = self.estimator
@@ -122,7 +127,7 @@ class _Watch(Callback):
 
     def on_epoch_end(self, training: Training) -> None:
         losses = training.history.loss[self.estimator.n_iter_ :]
-        before, self.penalty = self.penalty, self.estimator._penalty(self.decay)
+        before, self.penalty = self.penalty, self._penalty()
         # Of epochs that ran in one call, only the weights after the last one are known.
         for number, loss in enumerate(losses):
             position = (number + self.middle) / len(losses)
@@ -143,6 +148,10 @@ class _Watch(Callback):
             _set_rate(training, estimator.learning_rate_init * factor)
         if estimator._no_improvement_count > estimator.n_iter_no_change:
             self._give_up(training)
+
+    def _penalty(self) -> float:
+        """Return the penalty on the weights, a term of the loss."""
+        return 0.5 * self.decay * sum(float(np.vdot(w, w)) for w in self.weights)
 
     def note_divergence(self) -> None:
         """Record an epoch in which the loss was not finite."""
@@ -199,16 +208,15 @@ def fit_lbfgs(
 ) -> None:
     """Train on all rows at once, in float64, with SciPy's L-BFGS-B."""
     net = estimator.network_
-    goal = objective(net, estimator._loss, X, y, sample_weight)
     total = len(X) if sample_weight is None else float(np.sum(sample_weight))
-    decay = estimator.alpha / total * _weights_mask(estimator)
+    decay = estimator.alpha / total
+    penalties = dict.fromkeys(weights_of(net), decay)
+    goal = objective(net, estimator._loss, X, y, sample_weight, weight_decay=penalties)
 
     def function(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         if not np.isfinite(theta).all():  # from a gradient so large that a step has no length
             raise ValueError(NON_FINITE)
-        value, gradient = goal.fun(theta)
-        shrink = decay * theta
-        return value + 0.5 * float(shrink @ theta), gradient + shrink
+        return goal.fun(theta)
 
     result = scipy.optimize.minimize(
         function,
@@ -229,19 +237,10 @@ def fit_lbfgs(
             ConvergenceWarning,
             stacklevel=FIT_FRAMES + 2,
         )
-    penalty = 0.5 * float((decay * result.x) @ result.x)
-    estimator.loss_ = (float(result.fun) - penalty) * estimator._loss_factor + penalty
     with np.errstate(over="ignore"):
         params = result.x.astype(net.dtype)
     if not np.isfinite(params).all():
         raise ValueError(NON_FINITE)
     net.params = params
-
-
-def _weights_mask(estimator: FittedNetwork) -> NDArray[np.float64]:
-    """Return 1 where a parameter is a weight, which the penalty is on, and 0 elsewhere."""
-    twin = estimator.network_.copy("float64")
-    twin.params[:] = 0.0
-    for view in weights_of(twin).values():
-        view[...] = 1.0
-    return twin.params
+    penalty = estimator._penalty(decay)
+    estimator.loss_ = (float(result.fun) - penalty) * estimator._loss_factor + penalty

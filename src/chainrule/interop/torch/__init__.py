@@ -17,11 +17,12 @@ def as_torch(net: Sequential) -> Any:
     """Return the network as a ``torch.nn.Module``, to use inside a PyTorch model.
 
     Its parameters are views of the network's memory, with PyTorch's names and shapes: an update by
-    an optimizer of either library changes both. chainrule computes the gradients by the parameters
-    and by x, which PyTorch accumulates as usual. Each forward pass has its own memory until its
-    backward pass, so there may be several forward passes before a backward pass, and changes of the
-    parameters in between have no effect on it. ``torch.compile`` compiles the model around it, and
-    under ``torch.autocast`` it computes in its own dtype.
+    an optimizer of either library changes both; those that are frozen do not require gradients.
+    chainrule computes the gradients by the parameters and by x, which PyTorch accumulates as usual.
+    Each forward pass has its own memory until its backward pass, so there may be several forward
+    passes before a backward pass, and changes of the parameters in between have no effect on it.
+    ``torch.compile`` compiles the model around it, and under ``torch.autocast`` it computes in its
+    own dtype.
 
     Parameters
     ----------

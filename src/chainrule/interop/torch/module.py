@@ -32,7 +32,8 @@ class NetworkModule(torch.nn.Module):
             module, name = self._module_of(place.name)
             if place.parameter not in by_parameter:
                 tensor = torch.from_numpy(place.transposed(views[place.parameter]))
-                by_parameter[place.parameter] = torch.nn.Parameter(tensor)
+                trained = place.parameter not in net.frozen
+                by_parameter[place.parameter] = torch.nn.Parameter(tensor, trained)
                 self._own.append((module, name))
                 self._addresses.append(tensor.data_ptr())
             module.register_parameter(name, by_parameter[place.parameter])

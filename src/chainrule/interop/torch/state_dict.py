@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from chainrule.models.errors import ModelFileError
+from chainrule.models.other_files import not_safetensors
 from chainrule.models.sequential import Sequential, check_network
 from chainrule.utils import arrays
 from chainrule.utils.arrays import FloatArray
@@ -222,7 +223,7 @@ def _read(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         return load(content)
     except SafetensorError as error:
-        raise ModelFileError(f"{path} is no safetensors file, or a damaged one: {error}") from None
+        raise not_safetensors(path, error) from None
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         # Its dtype is not one of NumPy's, or it is empty with a shape that NumPy cannot represent.
         raise ModelFileError(f"{path} has a tensor that is not readable: {error}") from None

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from chainrule.training.callbacks.csv_logger import CSVLogger
     from chainrule.training.callbacks.early_stopping import EarlyStopping
     from chainrule.training.callbacks.jsonl_logger import JSONLLogger
+    from chainrule.training.callbacks.mlflow import MLflow
     from chainrule.training.callbacks.model_checkpoint import ModelCheckpoint
+    from chainrule.training.callbacks.optuna_pruning import OptunaPruning
     from chainrule.training.callbacks.tensorboard import TensorBoard
 
 __all__ = [
@@ -21,7 +23,9 @@ __all__ = [
     "Callback",
     "EarlyStopping",
     "JSONLLogger",
+    "MLflow",
     "ModelCheckpoint",
+    "OptunaPruning",
     "TensorBoard",
     "Training",
 ]
@@ -32,7 +36,9 @@ _MODULES = {  # loaded on first use
     "CSVLogger": "csv_logger",
     "EarlyStopping": "early_stopping",
     "JSONLLogger": "jsonl_logger",
+    "MLflow": "mlflow",
     "ModelCheckpoint": "model_checkpoint",
+    "OptunaPruning": "optuna_pruning",
     "TensorBoard": "tensorboard",
 }
 

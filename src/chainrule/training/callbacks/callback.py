@@ -17,7 +17,7 @@ from chainrule.optimizers import Optimizer
 from chainrule.training.averaging import ExponentialMovingAverage
 from chainrule.training.history import History
 from chainrule.utils import json_values
-from chainrule.utils.arguments import integer, shortened
+from chainrule.utils.arguments import integer, kind_hint, shortened
 from chainrule.utils.arrays import FloatArray
 from chainrule.utils.interruption import Interruption
 
@@ -211,7 +211,7 @@ class Callbacks:
             raise TypeError(f"callbacks must be a list of callbacks, not {shortened(callbacks)}.")
         for position, callback in enumerate(callbacks):
             if not isinstance(callback, Callback):
-                hint = " Did you forget the brackets?" if isinstance(callback, type) else ""
+                hint = kind_hint(callback)
                 raise TypeError(
                     f"callbacks[{position}] is no Callback but {shortened(callback)}.{hint}"
                 )

@@ -62,7 +62,7 @@ class EarlyStopping(Callback):
     ...                  callbacks=[stopping], progress=False)
     >>> stopping.stopped_epoch == stopping.best_epoch + 2 == len(history.loss)
     True
-    >>> stopping.best == cr.metrics.accuracy(net.predict(X[1500:]), y[1500:])
+    >>> stopping.best == cr.metrics.accuracy(y[1500:], net.predict(X[1500:]))
     True
     """
 

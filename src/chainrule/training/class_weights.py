@@ -2,12 +2,59 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.utils.arguments import at_least_zero
+from chainrule.losses import BCEWithLogitsLoss, Loss
+from chainrule.models.data_set import DataSet
+from chainrule.utils.arguments import at_least_zero, shortened
+from chainrule.utils.arrays import real_array
+
+ClassWeight = dict[Any, float] | str
+
+
+def weigh_classes(
+    data: DataSet, wanted: Any, loss: Loss, output_shapes: tuple[tuple[int, ...], ...]
+) -> DataSet:
+    """Return the data with the weight of each row times that of its class.
+
+    Parameters
+    ----------
+    data : DataSet
+    wanted : dict of classes and weights, or "balanced"
+        See :func:`class_weights`.
+    loss : Loss
+    output_shapes : of a row of each output.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the targets are no classes, or ``wanted`` is wrong.
+    """
+    if not isinstance(wanted, dict) and wanted != "balanced":
+        raise TypeError(
+            f'class_weight must be a dict of classes and weights, or "balanced", not '
+            f"{shortened(wanted)}."
+        )
+    first, *others = data.targets.values
+    is_binary = isinstance(loss, BCEWithLogitsLoss) and first.size == data.rows
+    if others or not (first.dtype.kind == "i" or (is_binary and np.isin(first, (0, 1)).all())):
+        raise ValueError(
+            f"class_weight is for one output with one class a row, not for {loss!r} with these "
+            "targets."
+        )
+    classes = np.arange(2 if is_binary else output_shapes[0][-1])
+    labels = first.reshape(-1).astype(np.int64)
+    sizes = None if data.weights is None else np.abs(data.weights)
+    weights = class_weights(wanted, classes, labels, sizes)[labels]
+    if data.weights is not None:
+        weights = weights * data.weights
+    weighted = replace(data, weights=real_array(weights, "class_weight", data.dtype))
+    weighted.check_some_weight("class_weight times sample_weight")
+    return weighted
 
 
 def class_weights(

@@ -1,0 +1,81 @@
+// What several operations share: elementary functions, and loops over elements and rows.
+
+// What the network's steps, losses and optimizers compute, by name: a file of operations/ or
+// optimizers/ for each, with the names of its twin in chainrule.reference. A step's operation has `forward`, which writes
+// y, and `backward`, which adds to the gradients dx, d_weight and so on; an array has the rows of
+// the batch one after the other. A loss writes d_output and returns the batch's mean.
+const OPERATIONS = {};
+
+// The exponential is taken of what cannot overflow, here and below.
+function sigmoid(x) {
+  const small = Math.exp(-Math.abs(x));
+  return (x < 0 ? small : 1) / (1 + small);
+}
+
+const softplus = (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
+
+const normalPdf = (x) => Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI);
+
+// The normal distribution's cumulative: by its series near 0, by a continued fraction in the tails
+// (Abramowitz and Stegun, Handbook of Mathematical Functions, 26.2.11 and 26.2.14).
+function normalCdf(x) {
+  const size = Math.abs(x);
+  if (!(size < 4)) {
+    let fraction = size;
+    for (let n = 60; n > 0; n -= 1) fraction = size + n / fraction;
+    const tail = size > 40 ? 0 : normalPdf(size) / fraction;
+    return x < 0 ? tail : 1 - tail;
+  }
+  let term = x;
+  let sum = x;
+  for (let n = 3; Math.abs(term) > 1e-18 * Math.abs(sum); n += 2) {
+    term *= (x * x) / n;
+    sum += term;
+  }
+  return 0.5 + normalPdf(x) * sum;
+}
+
+// An operation on each element by itself: its function, and its derivative by x, y and its numbers.
+const elementwise = (value, slope) => ({
+  forward(step) {
+    const { x, y } = step;
+    for (let i = 0; i < y.length; i += 1) y[i] = value(x[i], step);
+  },
+  backward(step) {
+    const { x, y, dx, dy } = step;
+    for (let i = 0; i < dy.length; i += 1) dx[i] += dy[i] * slope(x[i], y[i], step);
+  },
+});
+
+// An operation on each row of the last axis: functions of where the row of x and that of y begin.
+const rowwise = (forward, backward) => ({
+  forward: (step) => eachRow(step, forward),
+  backward: (step) => eachRow(step, backward),
+});
+
+function eachRow(step, compute) {
+  const { columns, yColumns } = step;
+  for (let row = 0; row * columns < step.x.length; row += 1) compute(step, row * columns, row * yColumns);
+}
+
+// A loss whose entries have terms of their own: the term, and its slope by the output.
+const lossOfEntries =
+  (term, slope) =>
+  (head) => {
+    const { output, target, d_output } = head;
+    let sum = 0;
+    for (let i = 0; i < output.length; i += 1) {
+      sum += term(output[i], target[i], head, i);
+      d_output[i] = slope(output[i], target[i], head, i) / output.length;
+    }
+    return sum / output.length;
+  };
+
+// The logarithm of softmax of the row of x that begins at an index, into the same row of y.
+function logSoftmaxRow(x, y, begin, columns) {
+  let largest = -Infinity;
+  for (let j = begin; j < begin + columns; j += 1) largest = Math.max(largest, x[j]);
+  let sum = 0;
+  for (let j = begin; j < begin + columns; j += 1) sum += Math.exp(x[j] - largest);
+  for (let j = begin; j < begin + columns; j += 1) y[j] = x[j] - largest - Math.log(sum);
+}

@@ -1,0 +1,117 @@
+// A small network as nodes and edges, for one row of the batch, and the ways of one number through it.
+
+const MOST_NODES = 12; // of a link
+const MOST_PATHS = 5; // that are written out
+
+const NEURONS = { between: 150, label: 34, step: 44, radius: 13, side: 44, named: 110 };
+
+class Neurons {
+  constructor(model, turn) {
+    Object.assign(this, { model, turn, data: model.data });
+    byId("colour").addEventListener("change", () => this.update());
+    this.fits = this.data.links.every(({ size }) => size <= MOST_NODES) && this.data.factors.every(({ built }) => built);
+    byId("neurons").hidden = !this.fits;
+    if (this.fits) this.place();
+  }
+
+  // The links stand in columns, by their distance from the input; several of one column below each other.
+  place() {
+    const { links } = this.data;
+    const levels = levelsOf(links);
+    const heights = new Array(Math.max(...levels) + 1).fill(0);
+    const tops = links.map(({ size }, link) => {
+      const top = heights[levels[link]];
+      heights[levels[link]] += NEURONS.label + NEURONS.step * size;
+      return top;
+    });
+    const most = Math.max(...heights);
+    const side = this.data.columns ? NEURONS.named : NEURONS.side;
+    this.left = (link) => side + NEURONS.between * levels[link];
+    this.top = (link) => tops[link] + (most - heights[levels[link]]) / 2;
+    this.at = (link, i) => [this.left(link), this.top(link) + NEURONS.label + NEURONS.step * (i + 0.4)];
+    this.loss = [side + NEURONS.between * levels.at(-1), most / 2];
+    this.skips = ({ from, to }) => levels[to] - levels[from] > 1;
+    this.size = [this.loss[0] + NEURONS.side, most + 10];
+  }
+
+  update() {
+    if (!this.fits) return;
+    const { row, choice, entry } = this.turn;
+    const ways = new Ways(this.model, row, choice, entry);
+    byId("neurons-plot").replaceChildren(this.draw(ways));
+    this.tell(ways);
+  }
+
+  draw(ways) {
+    const { links } = this.data;
+    const [width, height] = this.size;
+    const text = (x, y, content, options) => drawn("text", { x, y, "text-anchor": "middle", ...options }, content);
+    const ends = [...ways.ends.keys()].flatMap((link) => this.edgesToLoss(ways, link));
+    const names = (this.data.columns ?? []).map((name, i) => {
+      const [x, y] = this.at(0, i);
+      return text(x - NEURONS.radius - 6, y + 4, shortened([name], 13), { "text-anchor": "end", class: "node-number" });
+    });
+    return drawn(
+      "svg",
+      { viewBox: `0 0 ${width} ${height}`, style: `max-width: ${width}px`, class: "neurons", role: "img", "aria-labelledby": "neurons-told" },
+      ...ways.edges.flatMap((edge) => this.edges(ways, edge)),
+      ...ends,
+      ...links.flatMap((link, i) => [text(this.left(i), this.top(i) + 20, link.symbol.slice(0, 12)), ...this.nodes(ways.row, i)]),
+      ...names,
+      text(this.loss[0], this.loss[1] + 5, "L", { class: "loss" }),
+    );
+  }
+
+  edges(ways, edge) {
+    const parts = edge.jacobian.flatMap((line, j) =>
+      [...line].map((slope, i) => ({ ends: [this.at(edge.from, i), this.at(edge.to, j)], slope, part: ways.passed(edge, i, j) })),
+    );
+    return drawEdges(parts, this.skips(edge));
+  }
+
+  edgesToLoss(ways, link) {
+    const parts = [...ways.ends.get(link)].map((slope, i) => ({ ends: [this.at(link, i), this.loss], slope, part: ways.passedToLoss(link, i) }));
+    return drawEdges(parts, false);
+  }
+
+  nodes(row, position) {
+    const { network } = this.model;
+    const { value, size } = this.data.links[position];
+    const coloured = byId("colour").value === "value" ? network.values : network.gradients;
+    const numbers = coloured[value].subarray(row * size, (row + 1) * size);
+    const largest = numbers.reduce((most, number) => Math.max(most, Math.abs(number)), 0);
+    return [...numbers].flatMap((shown, i) => {
+      const [x, y] = this.at(position, i);
+      const circle = drawn("circle", { class: "cell node", cx: x, cy: y, r: NEURONS.radius });
+      paint(circle, shown, largest);
+      return [circle, drawn("text", { class: "node-number", x, y: y + 24, "text-anchor": "middle" }, number(shown, 2))];
+    });
+  }
+
+  tell(ways) {
+    const { choice, entry, name } = this.turn;
+    const { rows } = this.data.loss;
+    const whole = choice.parameter && rows > 1 ? ` in row ${ways.row}; all rows add up to ${number(this.turn.slopeOf(entry))}` : "";
+    byId("neurons-told").textContent = `Lit: the paths from ${name} to the loss, as thick as what they contribute. Together: ${signed(ways.total)}${whole}.`;
+    const paths = ways.list;
+    const shown = paths?.slice(0, MOST_PATHS) ?? [];
+    const lines = shown.map(({ nodes, part }) => `${[name, ...nodes, "L"].join(" → ")}: ${signed(part)}`);
+    const others = paths?.slice(MOST_PATHS) ?? [];
+    if (others.length) lines.push(`${plural(others.length, "other path")}: ${signed(others.reduce((sum, { part }) => sum + part, 0))}`);
+    if (!paths) lines.push("There are too many paths to list.");
+    byId("neurons-paths").replaceChildren(...lines.map((line) => element("li", {}, line)));
+  }
+}
+
+// Lines between nodes: as thick as what passes, relative to the most; bent where they pass a column.
+function drawEdges(parts, bent) {
+  const largest = Math.max(...parts.map(({ part }) => Math.abs(part)));
+  return parts.map(({ ends: [[x1, y1], [x2, y2]], slope, part }) => {
+    const middle = bent ? `Q${(x1 + x2) / 2} ${Math.min(y1, y2) - NEURONS.step} ` : "L";
+    const kind = part === 0 ? "" : part < 0 ? "negative" : "positive";
+    const line = drawn("path", { class: `edge ${kind}`, d: `M${x1} ${y1}${middle}${x2} ${y2}` });
+    line.style.setProperty("--share", (largest > 0 ? Math.abs(part) / largest : 0).toFixed(3));
+    line.append(drawn("title", {}, `slope ${number(slope, 3)}, passes ${number(part, 3)}`));
+    return line;
+  });
+}

@@ -1,0 +1,6 @@
+// x times the normal distribution's cumulative.
+
+OPERATIONS.gelu = elementwise(
+  (x) => x * normalCdf(x),
+  (x) => normalCdf(x) + x * normalPdf(x),
+);

@@ -1,0 +1,6 @@
+// y = x * scale + offset.
+
+OPERATIONS.rescale = elementwise(
+  (x, { scale, offset }) => x * scale + offset,
+  (x, y, { scale }) => scale,
+);

@@ -1,0 +1,6 @@
+// x * sigmoid(x).
+
+OPERATIONS.silu = elementwise(
+  (x) => x * sigmoid(x),
+  (x) => sigmoid(x) * (1 + x * sigmoid(-x)),
+);

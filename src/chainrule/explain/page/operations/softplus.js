@@ -1,0 +1,3 @@
+// log(1 + exp(x)); its slope is sigmoid(x).
+
+OPERATIONS.softplus = elementwise(softplus, sigmoid);

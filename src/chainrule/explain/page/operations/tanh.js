@@ -1,0 +1,3 @@
+// The hyperbolic tangent; its slope is 1 - y**2.
+
+OPERATIONS.tanh = elementwise(Math.tanh, (x, y) => 1 - y * y);
