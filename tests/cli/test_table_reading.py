@@ -462,7 +462,7 @@ def test_the_columns_of_a_wide_table_are_counted(write, capsys):
     wide = {f"x{i}": NUMBERS[:, 0] for i in range(50)}
     assert cli.main(["train", write(columns(**wide)), "--target", "goal", *QUICK]) == 0
     shown = capsys.readouterr().out
-    assert "... and 11 number\n" in shown
+    assert "... and 11 more columns (number: 11)\n" in shown
     assert "x45" not in shown
 
 

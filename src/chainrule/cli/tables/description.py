@@ -10,6 +10,7 @@ from rich.table import Table
 from chainrule.cli.tables.columns import Category
 from chainrule.cli.tables.fitting import MOST_SHOWN, Reading
 from chainrule.cli.tables.target import Target
+from chainrule.utils.wording import plural
 
 MOST_ROWS = 40  # the rest is counted
 
@@ -26,6 +27,7 @@ def describe(readings: Sequence[Reading], target: Target) -> tuple[Table, str]:
         table.add_row(target.name, f"target: {target.kind}", shown)
     for reading in readings[:MOST_ROWS]:
         table.add_row(reading.name, reading.read_as, reading.note)
-    kinds = Counter(reading.read_as.partition(" of ")[0] for reading in readings[MOST_ROWS:])
-    rest = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
-    return table, f"... and {rest}" if rest else ""
+    more = readings[MOST_ROWS:]
+    kinds = Counter(reading.read_as.partition(" of ")[0] for reading in more)
+    counts = ", ".join(f"{kind}: {count:,}" for kind, count in kinds.items())
+    return table, f"... and {plural(len(more), 'more column')} ({counts})" if more else ""
