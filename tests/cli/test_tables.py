@@ -82,7 +82,9 @@ def test_train_predict_and_explain(write, tmp_path, capsys, kind):
     shown = capsys.readouterr().out
     assert "colour=red" in shown
     assert f"Line 2: goal is {'yes' if classes else '100.1257'}, predicted {lines[1][:5]}" in shown
-    assert cli.main(["explain", model, path, "--rows", "2", "--json"]) == 0
+    page = tmp_path / "page.html"
+    assert cli.main(["explain", model, path, "--rows", "2", "--json", "--html", str(page)]) == 0
+    assert '"columns":["u","colour=blue","colour=red","v"]' in page.read_text(encoding="utf-8")
     report = json.loads(capsys.readouterr().out)
     gradients = report["input_gradients"]
     assert list(gradients) == ["u", "colour", "v"]

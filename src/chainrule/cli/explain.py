@@ -121,10 +121,11 @@ def _explain_table(options: argparse.Namespace, rows: int, console: Console) -> 
     if rows > len(X):
         raise ValueError(f"--rows is {rows}, but {options.table} has only {plural(len(X), 'row')}.")
     loss: Loss = cr.CrossEntropyLoss() if encoding.classes else cr.MSELoss()
-    chain = cr.explain(net, loss, X[:rows], y[:rows])
-    few = cr.explain(net, loss, X[:INFLUENCE_ROWS], y[:INFLUENCE_ROWS])
+    names = encoding.inputs
+    chain = cr.explain(net, loss, X[:rows], y[:rows], feature_names=names)
+    few = cr.explain(net, loss, X[:INFLUENCE_ROWS], y[:INFLUENCE_ROWS], feature_names=names)
     report = _show(options, console, chain, few)
-    names, gradients = encoding.inputs, chain.gradients["x"]
+    gradients = chain.gradients["x"]
     console.print(f"\nWhat moves the loss of line {table.lines[0]}, by its columns\n", style="bold")
     console.print(_inputs_table(names, X[0], gradients[0]))
     predicted = encoding.decode(net.predict(X[:rows]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,8 @@ class Chain(Links):
         A copy of the network as it was, and the loss.
     x, target : arrays
         The batch.
+    feature_names : tuple of str, or None
+        The names of its columns.
     loss : float
         L, the mean over the batch.
     links : tuple of Link
@@ -256,6 +258,7 @@ def explain(
     *,
     merge: bool = True,
     max_elements: int = 1_000_000,
+    feature_names: Iterable[str] | None = None,
 ) -> Chain:
     """Show the chain rule for one network and one batch: each factor, and their products.
 
@@ -276,6 +279,8 @@ def explain(
     max_elements : int
         A Jacobian with more elements, counted over all rows, is not built; products with it are
         still computed.
+    feature_names : iterable of str, optional
+        The names of x's columns, for the page; those of a DataFrame are known.
 
     Returns
     -------
@@ -298,4 +303,12 @@ def explain(
     """
     check_loss(net, loss)
     limit = integer(max_elements, "max_elements", least=0)
-    return Chain(net, loss, x, y, merge=flag(merge, "merge"), max_elements=limit)
+    return Chain(
+        net,
+        loss,
+        x,
+        y,
+        merge=flag(merge, "merge"),
+        max_elements=limit,
+        feature_names=feature_names,
+    )

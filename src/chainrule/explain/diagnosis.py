@@ -125,13 +125,19 @@ def _explain(kind: Kind, output: LinkInfluence, extreme: LinkInfluence, link: Li
     parts = []
     for layer in reversed(link.layers):
         if layer.factor is not None:
-            slope = f" (its mean slope is {layer.slope:.2g})" if layer.slope is not None else ""
-            parts.append(f"{layer.description} by {layer.factor:.2g}{slope}")
+            parts.append(f"{layer.description} by {layer.factor:.2g}{_slope_text(layer)}")
     return (
         f"{kind.capitalize()}: on its way from {output.symbol} back to {extreme.symbol} its length "
         f"becomes {extreme.backward / output.backward:.2g} of what it was. It begins in "
         f"{link.symbol}, which multiplies it by {link.backward_factor:.2g}: {', '.join(parts)}."
     )
+
+
+def _slope_text(layer: LayerInfluence) -> str:
+    if layer.slope is None:
+        return ""
+    bound = "" if layer.max_slope is None else f", and at most {layer.max_slope:.2g} anywhere"
+    return f" (its mean slope is {layer.slope:.2g}{bound})"
 
 
 def _units(

@@ -153,7 +153,7 @@ def _layer(step: LayerStep, factor: float | None) -> LayerInfluence:
         dead = float((slopes == 0).all(axis=0).mean())
         return LayerInfluence(description, trained, factor, mean, dead)
     saturated = float((slopes < SATURATED_SLOPE * max_slope).mean())
-    return LayerInfluence(description, trained, factor, mean, None, saturated)
+    return LayerInfluence(description, trained, factor, mean, None, saturated, max_slope)
 
 
 def _parameters(chain: Links, optimizer: Optimizer) -> tuple[ParameterInfluence, ...]:

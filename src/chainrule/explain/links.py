@@ -6,6 +6,7 @@ Each is a link of the network's graph with its value, its gradient and its Jacob
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from weakref import ref
 
@@ -14,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from chainrule.explain import notation
 from chainrule.explain.compression import Compression, compress
+from chainrule.explain.inputs import names_of_features
 from chainrule.explain.link import Link
 from chainrule.explain.notation import SYMBOLS, Notation
 from chainrule.explain.passes import run_passes
@@ -49,12 +51,14 @@ class Links:
         *,
         merge: bool,
         max_elements: int,
+        feature_names: Iterable[str] | None = None,
     ) -> None:
         self.network, self.loss_function = net.copy(), loss
         self.network.training = False
         self.max_elements = max_elements
         self._original = ref(net)  # optimizers store their state for this object
         batch = self.network.check_input(x, "x")
+        self.feature_names = names_of_features(feature_names, x, batch[0].size)
         for name, value in self.network.named_values().items():
             if not all_finite(value):
                 raise ValueError(f"{name} holds NaN or infinity: there is no gradient to explain.")

@@ -26,6 +26,8 @@ class LayerInfluence:
     saturated : float or None
         For functions that are flat at both ends, as tanh and sigmoid: the fraction of the values,
         over units and rows, with a derivative below 5 % of the largest possible one.
+    max_slope : float or None
+        Of such a function, the largest possible derivative: 0.25 of sigmoid.
     """
 
     description: str
@@ -34,6 +36,7 @@ class LayerInfluence:
     slope: float | None = None
     dead: float | None = None
     saturated: float | None = None
+    max_slope: float | None = None
 
 
 @dataclass(frozen=True)

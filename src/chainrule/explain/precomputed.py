@@ -85,7 +85,7 @@ def _rows_and_cells(chain: Links) -> tuple[int, int]:
 
 def precomputed_figures(chain: Links) -> dict[str, Any]:
     """Return the figures by the names that they have in the page's data."""
-    budget, measures = Budget.for_chain(chain), influence(chain, None)
+    budget, measures, links = Budget.for_chain(chain), influence(chain, None), chain.links
     return {
         "links": [
             {
@@ -94,12 +94,17 @@ def precomputed_figures(chain: Links) -> dict[str, Any]:
                 "dead": of_link.dead,
                 "saturated": of_link.saturated,
             }
-            for link, of_link in zip(chain.links, measures.links, strict=True)
+            for link, of_link in zip(links, measures.links, strict=True)
         ],
         # By each link. A parameter's path has one more.
-        "factors": [_factor(chain.routes.factor(i), budget) for i in range(len(chain.links))],
+        "factors": [_factor(chain.routes.factor(i), budget) for i in range(len(links))],
         "paths": [
             _path(chain, name, chain.compress(name), budget) for name in ("x", *chain.symbols)
+        ],
+        # Of the rows that are shown, for their pictures.
+        "inputs": [
+            [[figure(value, 3) for value in row] for row in array[: budget.rows]]
+            for array in (links[0].value, links[0].gradient)
         ],
         "limits": {"rows": budget.rows},
     }

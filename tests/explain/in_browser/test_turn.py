@@ -178,3 +178,33 @@ def test_wide_networks_are_not_drawn_as_nodes(show):
     net = cr.Sequential(cr.Linear(13, 2), seed=0)
     page = show(cr.explain(net, cr.MSELoss(), np.ones((1, 13)), np.zeros((1, 2))))
     assert not page.locator("#neurons").is_visible()
+
+
+def test_a_number_is_chosen_in_a_heat_map(chain, show):
+    page = show(chain)
+    page.get_by_role("button", name="∂L/∂W₁, its numbers").click()
+    cell = page.locator("#opened tr").nth(3).locator("td").nth(2)
+    cell.hover()
+    assert page.locator("#opened .told").inner_text().startswith("[2, 2]: ")
+    cell.click()
+    assert page.locator("#turn-name").inner_text() == "W₁[2, 2]"
+    page.get_by_role("button", name="∂L/∂W₁, its numbers").click()
+    page.get_by_role("button", name="∂H/∂W₁, its numbers").click()
+    page.locator("#opened rect").nth(20 + 13).click(force=True)  # row 1, column 13
+    assert page.locator("#turn-name").inner_text() == "W₁[2, 3]"
+    choose(page, "X")
+    page.get_by_role("button", name="∂L/∂X, its numbers").click()
+    page.locator("#opened tr").nth(2).locator("td").nth(2).click()
+    assert page.locator("#turn-name").inner_text() == "X[1, 2]"
+    assert page.get_by_label("Row of the batch").input_value() == "1"
+
+
+def test_the_bars_follow_a_turn(chain, show):
+    page = show(chain)
+    rest_at(page, 10)
+    changed = chain.network.copy("float64")
+    changed.parameters()["0.weight"][2, 0] = turned_value(page)
+    after = cr.explain(changed, chain.loss_function, chain.x, chain.target)
+    for row, link in zip(page.locator("#glance tr").all(), after.links[::-1], strict=True):
+        shown = number(row.locator("td").nth(1).inner_text())
+        assert shown == pytest.approx(np.linalg.norm(link.gradient), rel=SHOWN)

@@ -32,6 +32,8 @@ function number(value, digits = 4) {
 
 const signed = (value) => (value > 0 ? "+" : "") + number(value);
 
+const product = (shape) => shape.reduce((size, n) => size * n, 1);
+
 const count = (value) => value.toLocaleString("en");
 
 const sizes = (shape) => shape.map(count).join(" × ") || "1";
@@ -57,3 +59,5 @@ const breakable = (text) =>
   text.split(/(?<=[a-z])(?=[A-Z])/).flatMap((part, i) => (i ? [element("wbr"), part] : [part]));
 
 const sign = (text) => element("span", { class: "sign" }, text);
+
+const colourNamed = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();

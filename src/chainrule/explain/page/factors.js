@@ -77,8 +77,10 @@ function tableRows(factors, products) {
 // The factors that are open, as panels in the order of the equation: 0 is the product, 1 the first
 // factor. Panels that stay are left alone, so that what was opened in them stays open.
 class Opened {
-  constructor(data) {
+  // A number that is clicked at is given to `chosen`: the symbol of its array, row and entry.
+  constructor(data, chosen) {
     this.data = data;
+    this.chosen = data.network ? chosen : null;
     this.panels = new Map();
     this.row = 0;
   }
@@ -117,8 +119,10 @@ class Opened {
   }
 
   panel(place) {
-    if (place === 0) return resultPanel(this.data, this.path);
-    return factorPanel(this.data, factorsOf(this.data, this.path)[place - 1], this.row);
+    const { data, path, row, chosen } = this;
+    if (place === 0) return resultPanel(data, path, chosen);
+    const factor = factorsOf(data, path)[place - 1];
+    return factorPanel(data, factor, row, chosen && ((_, entry) => chosen(factor.by, row, entry)));
   }
 }
 
@@ -132,29 +136,36 @@ function panel(title, text, ...content) {
   );
 }
 
-function factorPanel(data, factor, row) {
+function factorPanel(data, factor, row, chosen) {
   const title = derivative(factor.of, factor.by);
   const size = sizesInEachRow(factor.shape, data.loss.rows);
   if (!factor.built) {
     const limit = count(data.limits.elements);
     return panel(title, `${size}: too large to show. Over all rows it has more than ${limit} elements (max_elements), and was not built.`);
   }
-  const labels = { columns: `the entries of ${factor.by}` };
+  const labels = { columns: `the entries of ${factor.by}`, names: namesOf(data, factor.by), chosen };
   if (factor.shape[0] > 1) labels.rows = `the entries of ${factor.of}`;
   const where = data.loss.rows === 1 ? "" : ` in row ${row}; ${number(factor.norm)} over all rows`;
   const text = `${size}; norm ${number(factor.normIn(row))}${where}.`;
   return panel(title, text, heatMap(factor.map(row), labels));
 }
 
-function resultLabels({ symbol, shape, factor }) {
-  if (!factor) return { rows: "the rows of the batch", columns: `the entries of ${symbol}` };
+// The names of the input's columns.
+const namesOf = (data, symbol) => (symbol === data.links[0].symbol ? data.columns : null);
+
+function resultLabels(data, { symbol, shape, factor }) {
+  if (!factor) return { rows: "the rows of the batch", columns: `the entries of ${symbol}`, names: data.columns };
   if (shape.length < 2) return { columns: `the entries of ${symbol}` };
   return { rows: `the rows of ${symbol}`, columns: "its columns" };
 }
 
-function resultPanel(data, path) {
+function resultPanel(data, path, chosen) {
   const title = derivative("L", path.symbol);
-  const labels = resultLabels(path);
+  const columns = path.shape.at(-1) ?? 1;
+  const labels = {
+    ...resultLabels(data, path),
+    chosen: chosen && ((i, j) => (path.factor ? chosen(path.symbol, null, i * columns + j) : chosen(path.symbol, i, j))),
+  };
   const sum = path.factor && data.loss.rows > 1 ? ", all rows of the batch added up" : "";
   const text = `${sizes(path.shape)}${sum}; norm ${number(path.norm)}.`;
   return panel(title, text, heatMap(path.map, labels));

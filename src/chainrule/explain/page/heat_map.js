@@ -2,12 +2,33 @@
 
 const MOST_PRINTED = { rows: 16, columns: 12 };
 
+// With `labels.chosen`, a click on a cell calls it with the entry's row and column.
 function heatMap(map, labels) {
   const { cells } = map;
   const largest = Math.max(...cells.flat().map((value) => (Number.isFinite(value) ? Math.abs(value) : 0)));
   const printed = cells.length <= MOST_PRINTED.rows && cells[0].length <= MOST_PRINTED.columns;
-  const picture = printed ? numberTable(map, largest) : colourMap(map, largest);
-  return element("div", { class: "map" }, axes(labels), picture, legend(largest), blocks(map));
+  const named = { ...map, names: map.block[1] === 1 ? labels.names : null };
+  const picture = printed ? numberTable(named, largest) : colourMap(named, largest);
+  const told = element("p", { class: "note told" }, labels.chosen ? "Point at a cell to read it; a click chooses the number to turn it." : "Point at a cell to read it.");
+  const whole = element("div", { class: "map" }, axes(labels), picture, told, legend(largest), blocks(map));
+  const ofCell = (act) => ({ target }) => {
+    const place = placeOf(target);
+    if (place) act(...place, place.map((i, axis) => range(i, map.block[axis], map.shape[axis])));
+  };
+  whole.addEventListener("pointerover", ofCell((i, j, [row, column]) => {
+    told.textContent = `[${row}, ${named.names?.[j] ?? column}]: ${number(cells[i][j])}`;
+  }));
+  if (labels.chosen && product(map.block) === 1) {
+    whole.classList.add("chosen-from");
+    whole.addEventListener("click", ofCell((i, j) => labels.chosen(i, j)));
+  }
+  return whole;
+}
+
+// The row and the column of a cell that is pointed at: a rectangle, or a cell of a table.
+function placeOf(target) {
+  const { cell } = target.dataset ?? {};
+  return cell === undefined ? null : cell.split(" ").map(Number);
 }
 
 const MOST_COLUMNS = 96; // cells side by side that a screen can show
@@ -53,17 +74,17 @@ function paint(cell, value, largest) {
 function numberTable(map, largest) {
   const body = map.cells.map((row, i) => {
     const head = element("th", { scope: "row" }, range(i, map.block[0], map.shape[0]));
-    return element("tr", {}, head, ...row.map((value) => numberCell(value, largest)));
+    return element("tr", {}, head, ...row.map((value, j) => numberCell(i, j, value, largest)));
   });
   const columns = map.cells[0].map((_, j) =>
-    element("th", { scope: "col" }, range(j, map.block[1], map.shape[1])),
+    element("th", { scope: "col" }, map.names?.[j] ?? range(j, map.block[1], map.shape[1])),
   );
   const head = element("tr", {}, element("td"), ...columns);
   return scroller(element("table", { class: "numbers" }, head, ...body));
 }
 
-function numberCell(value, largest) {
-  const cell = element("td", {}, number(value, 3));
+function numberCell(i, j, value, largest) {
+  const cell = element("td", { "data-cell": `${i} ${j}` }, number(value, 3));
   paint(cell, value, largest);
   return cell;
 }
@@ -97,7 +118,7 @@ function colourMap(map, largest) {
 }
 
 function colourCell(x, y, value, largest) {
-  const cell = drawn("rect", { x, y, width: 1, height: 1, class: "cell" });
+  const cell = drawn("rect", { x, y, width: 1, height: 1, class: "cell", "data-cell": `${y} ${x}` });
   paint(cell, value, largest);
   return cell;
 }

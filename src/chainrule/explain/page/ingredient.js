@@ -52,8 +52,8 @@ class Ingredient {
 
 const nameOf = (choice, row, entry) => `${choice.symbol}[${indexOf(choice, row, entry).join(", ")}]`;
 
-function indexOf({ parameter, shape }, row, entry) {
-  if (!parameter) return [row, entry];
+function indexOf({ parameter, shape, names }, row, entry) {
+  if (!parameter) return [row, names?.[entry] ?? entry];
   return shape.reduceRight(
     ({ index, rest }, size) => ({ index: [rest % size, ...index], rest: Math.floor(rest / size) }),
     { index: [], rest: entry },
@@ -63,7 +63,7 @@ function indexOf({ parameter, shape }, row, entry) {
 // What the numbers are chosen from, with the link that they belong to, and all at which they act.
 function choicesOf(data) {
   return data.links.flatMap(({ symbol, size, value }, link) => [
-    ...(data.codes && link === 0 ? [] : [{ symbol, size, value, link, places: [link], shape: [size] }]),
+    ...(data.codes && link === 0 ? [] : [{ symbol, size, value, link, places: [link], shape: [size], names: link === 0 ? data.columns : null }]),
     ...data.paths
       .filter((path) => path.link === link && path.name !== "x")
       .map(({ symbol, name, shape, places }) => ({ symbol, parameter: name, link, places, shape })),

@@ -121,7 +121,7 @@ class Learn {
     const { loss } = this.model.network;
     const first = this.losses[0][1];
     byId("learn-text").textContent = `${plural(this.steps, "step")}: L = ${number(loss)}`;
-    const points = this.losses.length > 1 ? this.losses : [...this.losses, [1, first]].slice(0, 2);
+    const points = this.losses.length > 1 ? this.losses : [...this.losses, [10, first]].slice(0, 2);
     const line = { name: "real", points: this.losses };
     const plot = new Plot({
       lines: [line],

@@ -59,7 +59,7 @@ class Matrices {
       return cell;
     });
     const product = [...this.products[k]].map((value, j) => {
-      const label = `Entry ${j} of ${derivative("L", factor.by)}: ${number(value, 3)}`;
+      const label = `Entry ${namesOf(this.data, factor.by)?.[j] ?? j} of ${derivative("L", factor.by)}: ${number(value, 3)}`;
       const button = element(
         "button",
         { type: "button", class: "cell-number", "data-factor": k, "data-column": j, tabindex: -1, "aria-label": label },
@@ -85,7 +85,8 @@ class Matrices {
     const light = (cells) => cells.forEach((cell) => cell.classList.add("lit-cell"));
     light([terms[k].querySelector(`[data-column="${column}"]`)]);
     light(terms[k].querySelectorAll(`[data-in-column="${column}"]`));
-    const name = `${derivative("L", this.factors[k].by)}[${column}]`;
+    const { by } = this.factors[k];
+    const name = `${derivative("L", by)}[${namesOf(this.data, by)?.[column] ?? column}]`;
     const value = number(this.products[k][column], 3);
     if (k === 0) {
       byId("sum").textContent = `${name} = ${value}: the loss's own derivative.`;

@@ -27,8 +27,6 @@ class Vector {
   }
 }
 
-const product = (shape) => shape.reduce((size, n) => size * n, 1);
-
 // A value is known by its number, 0 is the input. Values and gradients have the batch's rows one
 // after the other.
 class Network {

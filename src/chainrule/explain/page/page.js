@@ -49,8 +49,17 @@ function start(data) {
   document.documentElement.classList.toggle("is-graph", !data.chain);
   const model = modelOf(data);
   const figure = data.chain ? chainFigure(data) : graphFigure(data);
-  const opened = new Opened(data);
-  const views = [opened, new Cancellation(data), ...(data.network ? [new Matrices(data)] : [])];
+  let turn = null;
+  const chosen = (symbol, row, entry) => {
+    if (row !== null && row !== turn.row) {
+      byId("row").value = row;
+      byId("row").dispatchEvent(new Event("change"));
+    }
+    turn.chooseNumber(symbol, entry);
+  };
+  const pictures = new Pictures(model, (row, pixel) => chosen(data.links[0].symbol, row, pixel));
+  const opened = new Opened(data, chosen);
+  const views = [pictures, opened, new Cancellation(data), ...(data.network ? [new Matrices(data)] : [])];
   let path;
   let surface = null;
 
@@ -60,12 +69,13 @@ function start(data) {
     figure.update(path);
     updateGlance(data);
     surface?.draw();
+    pictures.update();
     if (!rest) return;
     updateProduct(data, path);
     views.forEach((view) => view.update?.());
   };
   if (data.network) {
-    const turn = new Turn(model, changed);
+    turn = new Turn(model, changed);
     views.push(turn, new Neurons(model, turn));
     new Learn(model, turn, changed);
     surface = new Surface(model);

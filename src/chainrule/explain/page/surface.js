@@ -29,8 +29,9 @@ class Surface {
 
   about() {
     const [across, up] = this.ranges.map((range) => range.map((value) => number(value, 3)).join(" to "));
+    const [first, second] = this.model.data.columns ?? ["the first input", "the second"];
     const shown = this.head.columns === 1 ? "the output: blue below 0, orange above" : "the class with the largest output";
-    return `Across: the first input, ${across}. Up: the second, ${up}. The colour is ${shown}; the points are the batch, in the colours of their targets.`;
+    return `Across: ${first}, ${across}. Up: ${second}, ${up}. The colour is ${shown}; the points are the batch, in the colours of their targets.`;
   }
 
   draw() {
@@ -93,8 +94,6 @@ function rangeOf(values) {
   const margin = SURFACE.margin * (high - low) || 1;
   return [low - margin, high + margin];
 }
-
-const colourNamed = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 const signColour = (value) => colourNamed(value < 0 ? "--negative" : "--positive");
 

@@ -48,6 +48,14 @@ class Turn {
     this.chooseEntry(this.steepest(size));
   }
 
+  // A number of the array with this symbol, if it can be turned.
+  chooseNumber(symbol, entry) {
+    const position = this.choices.findIndex((choice) => choice.symbol === symbol);
+    if (position < 0) return;
+    this.chooseArray(position);
+    this.chooseEntry(entry);
+  }
+
   // The entry of the array with the largest derivative.
   steepest(size) {
     const slopes = Array.from({ length: size }, (_, i) => Math.abs(this.slopeOf(i)));
@@ -151,11 +159,11 @@ class Turn {
   }
 
   paintEntries() {
-    const { entry } = this;
+    const { entry, choice: { names } } = this;
     const { numbers } = this.ingredient;
     const largest = numbers.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
     [...byId("numbers").children].forEach((button, i) => {
-      button.textContent = number(numbers[i], 3);
+      button.replaceChildren(...(names ? [element("small", {}, names[i])] : []), number(numbers[i], 3));
       button.setAttribute("aria-pressed", String(i === entry));
       button.tabIndex = i === entry ? 0 : -1;
       button.setAttribute("aria-label", `${nameOf(this.choice, this.row, i)}: ${number(numbers[i], 3)}`);
