@@ -126,7 +126,8 @@ def _fit_date(
         if varying and (unit not in PERIODS or np.ptp(place_in_period(seen, unit)) > 0)
     )
     if not units:
-        return left_out(name, f"it is {iso(seen[0])} in all training rows, or its parts are")
+        what = f"{name} by {', '.join(asked)}" if varying else iso(seen[0])
+        return left_out(name, f"it is the same in all training rows: {what}")
     fill = float(np.median(seen)) if impute else None
     column = Date(name, override is not None, units, order, *moments(seen), fill)
     notes = [f"{column.show(seen.min())} to {column.show(seen.max())}"]

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from chainrule.cli.tables.cells import is_missing, parse_number
+from chainrule.utils.wording import plural
 
 Line = tuple[int, list[str]]  # the line of a file, and its cells
 
@@ -51,7 +52,7 @@ def split_header(path: str, lines: list[Line], notes: list[str]) -> tuple[list[s
     for line, cells in rows:
         if len(cells) != len(names):
             raise ValueError(
-                f"{path}, line {line}: expected {len(names)} cells as in the header, "
+                f"{path}, line {line}: expected {plural(len(names), 'cell')} as in the header, "
                 f"but there are {len(cells)}."
             )
     return names, rows
