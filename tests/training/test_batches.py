@@ -175,7 +175,7 @@ def test_a_second_training_that_is_resumed_has_the_orders_it_would_have_had(tmp_
     optimizer = cr.Adam()
     fit(parted, optimizer=optimizer, epochs=2)
     kept = {"checkpoint": tmp_path / "run", "resume": True, "epochs": 4}
-    fit(parted, optimizer=optimizer, callbacks=[Stop()], **kept)
+    fit(parted, optimizer=optimizer, callbacks=[Stop()], interrupt="stop", **kept)
     resumed = network(cr.Dropout(0.5))
     fit(resumed, optimizer=cr.Adam(), **kept)
     assert np.array_equal(resumed.params, whole.params)
