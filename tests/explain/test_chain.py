@@ -306,3 +306,13 @@ def test_a_network_that_is_not_finite_is_not_explained():
     net.params[:] = 3e38
     with pytest.raises(ValueError, match="output is not finite in float32"):
         cr.explain(net, cr.MSELoss(), np.ones((1, 3)), batch((1, 2)))
+
+
+def test_what_a_chain_is_made_of_has_short_reprs():
+    net = cr.Sequential(cr.Linear(30, 40), cr.Tanh(), cr.Residual(cr.Linear(40, 40)), seed=0)
+    chain = cr.explain(net, cr.MSELoss(), batch((2, 30)), batch((2, 40)))
+    assert repr(chain.links[1]) == "<Link H1: Linear(30, 40), Tanh(), shape (2, 40)>"
+    path = chain.path("W1")
+    for part in (*chain.links, *path.factors, *(t for f in path.factors for t in f.terms)):
+        assert "array" not in repr(part)
+        assert len(repr(part)) < 600

@@ -46,6 +46,9 @@ class Link:
     inputs: tuple[int, ...] = ()
     input_gradients: tuple[Float64, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"<Link {self.symbol}: {self.description}, shape {self.value.shape}>"
+
     @property
     def description(self) -> str:
         """The layers as source code."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
 
 import numpy as np
@@ -42,7 +42,7 @@ class Factor:
     of: str
     by: str
     shape: tuple[int, int, int]
-    value: Float64 | None
+    value: Float64 | None = field(repr=False)
     terms: tuple[Term, ...] = ()
     immediate: bool = False
 
@@ -69,7 +69,7 @@ class Term:
     """
 
     factors: tuple[Factor, ...]
-    gradient: Float64
+    gradient: Float64 = field(repr=False)
 
     def format(self, style: Notation) -> str:
         """Return the product in a notation."""

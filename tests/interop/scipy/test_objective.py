@@ -30,6 +30,11 @@ def target_for(loss):
     return (TARGETS[:, 0] > 0.5).astype(int) if loss.takes_labels else TARGETS
 
 
+def test_its_repr_is_short():
+    goal = cr.objective(network(), cr.MSELoss(), X, TARGETS)
+    assert repr(goal) == "<Objective: MSELoss() of 12 rows by 26 parameters>"
+
+
 def by_hand(net, loss, theta, weights):
     net = net.copy("float64")
     net.params = theta

@@ -22,6 +22,7 @@ from chainrule.models.data_set import DataSet
 from chainrule.models.sequential import Sequential
 from chainrule.optimizers.optimizer import WeightDecay, weight_decay_number
 from chainrule.utils.patterns import by_pattern
+from chainrule.utils.wording import plural
 
 BLOCK = 1024  # rows that are computed at a time, so that activations take little memory
 MOST_MACHINES = 4  # in the pool; more are made if more threads call at once
@@ -128,6 +129,10 @@ class Objective:
         self._machines: MachinePool[Machine] = MachinePool(MOST_MACHINES)
         self._free = FreeParameters(self._net, free)
         self.start = self._free.start
+
+    def __repr__(self) -> str:
+        free, rows = plural(self.start.size, "parameter"), plural(self._batch.rows, "row")
+        return f"<Objective: {self._loss!r} of {rows} by {free}>"
 
     def params(self, theta: ArrayLike) -> Float64:
         """Return all of the network's parameters: those in theta, and those that are not free.
