@@ -131,7 +131,7 @@ class Standardize(Layer):
 
         Parameters
         ----------
-        X : array of shape (n, *, features)
+        X : array of shape ``(n, *, features)``
             As for :func:`fit`: also memory-mapped, or a table.
 
         Raises
