@@ -64,7 +64,7 @@ def test_every_activation_loss_and_update_is_there():
 
 def test_their_arguments_are_those_of_layers_losses_and_optimizers():
     """Also what numbers usually are; an optimizer's state begins with zeros here."""
-    others = {"name", "weight_decay", "initial_accumulator_value"}
+    others = {"name", "weight_decay", "lr_factors", "initial_accumulator_value"}
     compared = 0
     for kind in {*public(cr.layers), *public(cr.losses), *public(cr.optimizers)}:
         operation = getattr(kind, "operation", None)

@@ -10,7 +10,13 @@ from safetensors.numpy import save as as_bytes
 
 import chainrule as cr
 from chainrule.kernels.jit import JIT_DISABLED
-from chainrule.models.model_file import CHECKSUM, TRAINING, _checksum
+from chainrule.models.model_file import (
+    CHECKSUM,
+    TRAINING,
+    _checksum,
+    read_contents,
+    write_contents,
+)
 
 pytestmark = pytest.mark.once
 
@@ -454,3 +460,28 @@ def test_decay_by_name_goes_on(path):
     assert np.array_equal(net.params, whole.params)
     with pytest.raises(ValueError, match="weight_decay"):
         fit(net, optimizer=cr.AdamW(weight_decay={"*": 0.1}), checkpoint=path, resume=True)
+
+
+def test_a_checkpoint_from_before_freezing_goes_on(path):
+    whole = network()
+    fit(whole)
+    fit(network(), epochs=3, checkpoint=path)
+    older = read_contents(path)
+    del older.training["frozen"], older.training["run"]["frozen"]
+    del older.training["optimizer"]["numbers"]["lr_factors"]
+    del older.training["run"]["optimizer"]["numbers"]["lr_factors"]
+    write_contents(path, older)
+    fit(net := network(seed=5), checkpoint=path, resume=True)
+    assert np.array_equal(net.params, whole.params)
+
+
+@pytest.mark.parametrize("names", ["0.weight", ["9.weight"], [1], [["0.weight"]], {"0.weight": 1}])
+def test_frozen_parameters_that_there_are_not_are_refused(path, names):
+    fit(network(), epochs=3, checkpoint=path)
+    wrong = read_contents(path)
+    wrong.training["frozen"] = names
+    write_contents(path, wrong)
+    before = (net := network(seed=5)).params.copy()
+    with pytest.raises(cr.ModelFileError, match="it has frozen parameters"):
+        fit(net, checkpoint=path, resume=True)
+    assert np.array_equal(net.params, before)

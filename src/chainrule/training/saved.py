@@ -234,7 +234,7 @@ class _CheckpointReader:
 
     def _frozen_names(self, training: Training) -> list[str]:
         names = self._plain.get("frozen", [])
-        known = training.network.parameters()
+        known = list(training.network.parameters())
         if not isinstance(names, list) or not all(name in known for name in names):
             raise self._wrong(f"it has frozen parameters {names!r}, which the network has not")
         return names
