@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from math import nan
 from typing import Any
 
@@ -114,7 +115,7 @@ class _Watch(Callback):
         self.validation, self.converged = validation, False
         self.best = estimator.network_.values.copy()
         self.changes_rate = estimator.solver == "sgd" and estimator.learning_rate == "invscaling"
-        self.penalty = self._penalty()
+        self.penalty = penalty_on(self.weights, self.decay)
 
     def next_epoch(self, epoch: int) -> float:
         estimator = self.estimator
@@ -127,7 +128,7 @@ class _Watch(Callback):
 
     def on_epoch_end(self, training: Training) -> None:
         losses = training.history.loss[self.estimator.n_iter_ :]
-        before, self.penalty = self.penalty, self._penalty()
+        before, self.penalty = self.penalty, penalty_on(self.weights, self.decay)
         # Of epochs that ran in one call, only the weights after the last one are known.
         for number, loss in enumerate(losses):
             position = (number + self.middle) / len(losses)
@@ -148,10 +149,6 @@ class _Watch(Callback):
             _set_rate(training, estimator.learning_rate_init * factor)
         if estimator._no_improvement_count > estimator.n_iter_no_change:
             self._give_up(training)
-
-    def _penalty(self) -> float:
-        """Return the penalty on the weights, a term of the loss."""
-        return 0.5 * self.decay * sum(float(np.vdot(w, w)) for w in self.weights)
 
     def note_divergence(self) -> None:
         """Record an epoch in which the loss was not finite."""
@@ -200,6 +197,11 @@ def _set_rate(training: Training, rate: float) -> None:
     optimizer.lr = rate
 
 
+def penalty_on(weights: Iterable[NDArray[Any]], decay: float) -> float:
+    """Return the penalty on weights, a term of the loss."""
+    return 0.5 * decay * sum(float(np.vdot(w, w)) for w in weights)
+
+
 def fit_lbfgs(
     estimator: FittedNetwork,
     X: NDArray[Any],
@@ -242,5 +244,5 @@ def fit_lbfgs(
     if not np.isfinite(params).all():
         raise ValueError(NON_FINITE)
     net.params = params
-    penalty = estimator._penalty(decay)
+    penalty = penalty_on(weights_of(net).values(), decay)
     estimator.loss_ = (float(result.fun) - penalty) * estimator._loss_factor + penalty
