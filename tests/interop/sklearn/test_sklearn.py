@@ -3,7 +3,9 @@
 import doctest
 import importlib
 import inspect
+import pickle
 import signal
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -290,6 +292,31 @@ def test_in_scikit_learns_company():
     calibrated = CalibratedClassifierCV(pipeline, cv=2).fit(X, y)
     np.testing.assert_allclose(calibrated.predict_proba(X).sum(axis=1), 1.0)
     assert cross_val_score(clone(pipeline), X, y, cv=2).mean() > 0.8
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_search_in_threads_finds_the_same():
+    X, y = load_iris(return_X_y=True)
+    model = NetworkClassifier((8,), max_iter=20, random_state=0)
+    search = GridSearchCV(model, {"alpha": [1e-4, 1.0], "learning_rate_init": [1e-3, 1e-2]}, cv=3)
+    expected = clone(search).fit(X, y)
+    with joblib.parallel_config(backend="threading", n_jobs=3):
+        found = search.fit(X, y)
+    for name in ("mean_test_score", "std_test_score"):
+        assert np.array_equal(found.cv_results_[name], expected.cv_results_[name])
+    assert np.array_equal(found.predict_proba(X), expected.predict_proba(X))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.once
+def test_an_estimator_comes_to_a_worker_without_numba():
+    fitted = NetworkClassifier((4,), max_iter=1, random_state=0).fit(*load_iris(return_X_y=True))
+    code = (
+        "import pickle, sys; pickle.load(sys.stdin.buffer); print('numba' in sys.modules, end='')"
+    )
+    given = pickle.dumps((clone(fitted), fitted))
+    process = subprocess.run([sys.executable, "-c", code], input=given, capture_output=True)
+    assert process.stdout == b"False", process.stderr
 
 
 def test_early_stopping_with_too_little_to_hold_out():
