@@ -25,7 +25,9 @@ function placesOf(data) {
 
 function drawGraph(data, choose) {
   byId("chain").classList.add("as-list");
-  byId("chain").append(...data.links.map((_, position) => element("li", {}, choices(data, position))));
+  const chosen = data.links.map((_, position) => choices(data, position)).filter((own) => own.children.length);
+  byId("chain").append(...chosen.map((own) => element("li", {}, own)));
+  byId("chain").setAttribute("aria-label", "The input and the parameters");
   byId("chain").addEventListener("change", (event) => choose(Number(event.target.value)));
   updateGraph(data);
 }
@@ -99,5 +101,6 @@ function showEquations(data, path) {
   byId("equations-title").textContent = `The chain rule for ${path.symbol}`;
   byId("equations").replaceChildren(...path.equations.map((line) => element("p", { class: "equation" }, line)));
   byId("equations-proof").textContent = path.proof;
-  byId("route").textContent = "";
+  const passed = passedBy(data, path).map((i) => data.links[i].symbol);
+  byId("route").textContent = `All paths go through: ${["L", ...passed].join(" ← ")} ← ${path.factor ? path.symbol : ""}`.replace(/ ← $/, "");
 }
