@@ -11,6 +11,7 @@ from chainrule.explain.heat_map import block_shape, shrink
 from chainrule.explain.influence import influence
 from chainrule.explain.notation import SYMBOLS
 from chainrule.explain.nudge import Ray
+from chainrule.explain.progress import tracked
 from chainrule.explain.proof import figure, proof_data
 from chainrule.explain.step import Float64
 
@@ -99,7 +100,8 @@ def precomputed_figures(chain: Links) -> dict[str, Any]:
         # By each link. A parameter's path has one more.
         "factors": [_factor(chain.routes.factor(i), budget) for i in range(len(links))],
         "paths": [
-            _path(chain, name, chain.compress(name), budget) for name in ("x", *chain.symbols)
+            _path(chain, name, chain.compress(name), budget)
+            for name in tracked(("x", *chain.symbols), "Computing the page")
         ],
         # Of the rows that are shown, for their pictures.
         "inputs": [

@@ -3,7 +3,7 @@
 const MOST_NODES = 12; // of a link
 const MOST_PATHS = 5; // that are written out
 
-const NEURONS = { between: 150, label: 34, step: 44, radius: 13, side: 44, named: 110 };
+const NEURONS = { between: 150, closest: 44, label: 34, step: 44, radius: 13, side: 44, named: 110 };
 
 class Neurons {
   constructor(model, turn) {
@@ -11,10 +11,10 @@ class Neurons {
     byId("colour").addEventListener("change", () => this.update());
     this.fits = this.data.links.every(({ size }) => size <= MOST_NODES) && this.data.factors.every(({ built }) => built);
     byId("neurons").hidden = !this.fits;
-    if (this.fits) this.place();
   }
 
   // The links stand in columns, by their distance from the input; several of one column below each other.
+  // On a narrow screen they are closer, so that the text stays legible.
   place() {
     const { links } = this.data;
     const levels = levelsOf(links);
@@ -26,16 +26,19 @@ class Neurons {
     });
     const most = Math.max(...heights);
     const side = this.data.columns ? NEURONS.named : NEURONS.side;
-    this.left = (link) => side + NEURONS.between * levels[link];
+    const fitting = (byId("neurons-plot").clientWidth - side - NEURONS.side) / levels.at(-1);
+    const between = Math.min(NEURONS.between, Math.max(NEURONS.closest, fitting));
+    this.left = (link) => side + between * levels[link];
     this.top = (link) => tops[link] + (most - heights[levels[link]]) / 2;
     this.at = (link, i) => [this.left(link), this.top(link) + NEURONS.label + NEURONS.step * (i + 0.4)];
-    this.loss = [side + NEURONS.between * levels.at(-1), most / 2];
+    this.loss = [side + between * levels.at(-1), most / 2];
     this.skips = ({ from, to }) => levels[to] - levels[from] > 1;
     this.size = [this.loss[0] + NEURONS.side, most + 10];
   }
 
   update() {
     if (!this.fits) return;
+    this.place();
     const { row, choice, entry } = this.turn;
     const ways = new Ways(this.model, row, choice, entry);
     byId("neurons-plot").replaceChildren(this.draw(ways));
