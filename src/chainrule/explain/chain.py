@@ -189,8 +189,8 @@ class Chain(Links):
         without dropout and by running statistics. The page loads nothing from elsewhere.
 
         A network with more than some 100,000 parameters, or with operations of your own, does not
-        run in the page: its figures are computed before, and for some weights, how the loss moves
-        when they are nudged.
+        run in the page: its figures are computed before, which may take a minute, with a progress
+        bar on a terminal; for some weights, also how the loss moves when they are nudged.
 
         Parameters
         ----------

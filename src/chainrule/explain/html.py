@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule.explain.influence import influence
 from chainrule.explain.inline_page import Page
-from chainrule.explain.inputs import picture_shape
 from chainrule.explain.live import live_figures
 from chainrule.explain.notation import SYMBOLS
 from chainrule.explain.order import multiply_adds
@@ -113,9 +112,7 @@ def page_data(chain: Links) -> dict[str, Any]:
         "dtype": chain.network.dtype.name,
         "codes": chain.network.takes_codes,
         "columns": chain.feature_names,
-        "picture": None
-        if chain.network.takes_codes
-        else picture_shape(chain.x, chain.feature_names),
+        "picture": chain.picture,
         "diagnosis": influence(chain, None).diagnosis.splitlines(),
         "links": [
             {

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from chainrule.explain import notation
 from chainrule.explain.compression import Compression, compress
-from chainrule.explain.inputs import names_of_features
+from chainrule.explain.inputs import names_of_features, picture_shape
 from chainrule.explain.link import Link
 from chainrule.explain.notation import SYMBOLS, Notation
 from chainrule.explain.passes import run_passes
@@ -111,6 +111,11 @@ class Links:
     def original(self) -> Sequential | None:
         """The network that was given, in its present state; None if it was deleted."""
         return self._original()
+
+    @cached_property
+    def picture(self) -> tuple[int, int] | None:
+        """Height and width, if the rows can be seen as pictures."""
+        return None if self.network.takes_codes else picture_shape(self.x, self.feature_names)
 
     def path(self, name: str) -> Path:
         """Return the chain rule for one parameter, a link or the input: every factor.

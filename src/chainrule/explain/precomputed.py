@@ -11,11 +11,13 @@ from chainrule.explain.heat_map import block_shape, shrink
 from chainrule.explain.influence import influence
 from chainrule.explain.notation import SYMBOLS
 from chainrule.explain.nudge import Ray
+from chainrule.explain.progress import tracked
 from chainrule.explain.proof import figure, proof_data
 from chainrule.explain.step import Float64
 
 if TYPE_CHECKING:
     from chainrule.explain.compression import Compression
+    from chainrule.explain.link import Link
     from chainrule.explain.links import Links
     from chainrule.explain.path import Factor
 
@@ -25,6 +27,7 @@ GRADIENT_CELLS = 4  # times those of a factor, as a path has one gradient and se
 MOST_ROWS = 8
 MOST_NUDGED = 240  # entries that can be nudged
 NUDGED_EACH = 4  # of one parameter
+MOST_PIXELS = 10_000  # of pictures, in all rows
 NUDGE_WORK = 5e9  # multiply-adds of the passes of all nudges
 
 STEPS = 10  # of a nudge, in each direction
@@ -99,15 +102,20 @@ def precomputed_figures(chain: Links) -> dict[str, Any]:
         # By each link. A parameter's path has one more.
         "factors": [_factor(chain.routes.factor(i), budget) for i in range(len(links))],
         "paths": [
-            _path(chain, name, chain.compress(name), budget) for name in ("x", *chain.symbols)
+            _path(chain, name, chain.compress(name), budget)
+            for name in tracked(("x", *chain.symbols), "Computing the page")
         ],
-        # Of the rows that are shown, for their pictures.
-        "inputs": [
-            [[figure(value, 3) for value in row] for row in array[: budget.rows]]
-            for array in (links[0].value, links[0].gradient)
-        ],
+        "inputs": _inputs(links[0], budget.rows) if chain.picture else None,
         "limits": {"rows": budget.rows},
     }
+
+
+def _inputs(link: Link, rows: int) -> list[Any] | None:
+    """Return the rows that are shown, and the gradients by them; None if they are too large."""
+    arrays = [array[:rows] for array in (link.value, link.gradient)]
+    if arrays[0].size > MOST_PIXELS:
+        return None
+    return [[[figure(value, 3) for value in row] for row in array] for array in arrays]
 
 
 def _factor(factor: Factor, budget: Budget) -> dict[str, Any]:

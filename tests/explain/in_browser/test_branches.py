@@ -100,3 +100,23 @@ def test_a_large_one_is_computed_before(layers, show, precomputed):
     cancel_to_the_end(page)
     assert page.locator("#proof-text").inner_text() == chain.compress("W1").proof
     assert page.locator("#nudge").is_visible()
+
+
+INSIDE = """() => [...document.querySelectorAll("svg text")].filter((text) => {
+    const own = text.getBoundingClientRect(), all = text.ownerSVGElement.getBoundingClientRect();
+    return own.width && (own.left < all.left - 1 || own.right > all.right + 1);
+}).map((text) => text.textContent)"""
+
+HEIGHTS = """() => [...document.querySelectorAll("#graph text")]
+    .filter((text) => text.textContent).map((text) => text.getBoundingClientRect().height)"""
+
+
+@pytest.mark.parametrize("width", [1400, 1024, 390])
+@pytest.mark.parametrize("layers", GRAPHS.values(), ids=GRAPHS)
+def test_nothing_is_cut_off(layers, width, show):
+    page = show(cr.explain(*explained(layers)), viewport={"width": width, "height": 900})
+    cancel_to_the_end(page)
+    rest_at(page, 3)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(INSIDE) == []
+    assert min(page.evaluate(HEIGHTS)) > 9  # pixels: legible

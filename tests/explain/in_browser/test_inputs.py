@@ -44,6 +44,13 @@ def test_an_image_is_a_picture(shape, is_precomputed, show, request):
     assert "from 0 to" in picture.get_attribute("aria-label")
 
 
+def test_pictures_that_are_too_large_are_left_out(precomputed, show, tmp_path):
+    net = cr.Sequential(cr.Flatten(), cr.Linear(40_000, 2), seed=0)
+    page = show(cr.explain(net, cr.MSELoss(), np.ones((2, 1, 200, 200)), np.zeros((2, 2))))
+    assert not page.locator("#pictures").is_visible()
+    assert (tmp_path / "chain.html").stat().st_size < 1_000_000
+
+
 def test_a_pixel_is_chosen_by_a_click(show):
     chain = images((8, 10))
     page = show(chain)

@@ -59,3 +59,17 @@ def test_another_entry_is_nudged(precomputed, chain, show):
     page.locator("#entries").get_by_role("radio").nth(1).check()
     assert page.locator("#real").inner_text() != first
     assert page.locator("#curve path.real").get_attribute("d").count("L") == 20
+
+
+def test_progress_is_shown_on_a_terminal(precomputed, chain, tmp_path, monkeypatch, capsys):
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+    chain.to_html(tmp_path / "quiet.html")
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as if stderr were a terminal
+    chain.to_html(tmp_path / "told.html")
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "Computing the page" in shown.err
+    quiet, told = (tmp_path / name for name in ("quiet.html", "told.html"))
+    assert quiet.read_bytes() == told.read_bytes()

@@ -183,7 +183,12 @@ def test_vanishing_gradients_are_seen_at_a_glance(is_precomputed, show, request)
         expected = [f"{100 * value:.0f} % {name}" for name, value in marks.items() if value]
         assert row.locator(".mark").all_inner_texts() == expected
     assert "logarithmic" in page.locator(".glance caption").first.inner_text()
-    assert influence.findings[0].text in page.locator("#diagnosis").inner_text()
+    finding = influence.findings[0]
+    assert finding.text in page.locator("#diagnosis").inner_text()
+    assert "at most 0.25" in finding.text
+    now = page.locator("#glance-now").inner_text()
+    begins, symbol = "Now: the gradient vanishes from ", SYMBOLS.symbol(finding.where[0])
+    assert now.startswith(begins + symbol) != is_precomputed
     lines = page.locator("#chain .back .line").all()
     thick = "e => parseFloat(getComputedStyle(e, '::before').height)"
     heights = [line.evaluate(thick) for line in lines]

@@ -208,3 +208,13 @@ def test_the_bars_follow_a_turn(chain, show):
     for row, link in zip(page.locator("#glance tr").all(), after.links[::-1], strict=True):
         shown = number(row.locator("td").nth(1).inner_text())
         assert shown == pytest.approx(np.linalg.norm(link.gradient), rel=SHOWN)
+
+
+def test_a_click_on_a_node_or_an_edge_chooses_its_number(chain, show):
+    page = show(chain)
+    page.locator("#neurons-plot circle").nth(4 + 2).click()
+    assert page.locator("#turn-name").inner_text() == "H[0, 2]"
+    edge = page.locator("#neurons-plot .edge").nth(5 * 4 + 2 * 5 + 3)  # from H[3] to H₂[2]
+    edge.dispatch_event("click")
+    assert page.locator("#turn-name").inner_text() == "W₂[3, 2]"
+    assert page.locator("#neurons-paths li").first.inner_text().startswith("W₂[3, 2] → H₂[2] → ")

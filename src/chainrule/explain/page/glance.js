@@ -19,6 +19,30 @@ function updateGlance(data) {
   const { logarithmic, shares } = sharesOf(data.links.map((link) => link.gradient));
   byId("glance").replaceChildren(...data.links.map((link, i) => glanceRow(link, shares[i])).reverse());
   byId("glance-scale").textContent = logarithmic ? ", on a logarithmic scale" : "";
+  byId("glance-now").textContent = data.chain && data.network ? flowNow(data.links.slice(1)) : "";
+}
+
+// The limits of the diagnosis: of the gradient's length at some link, relative to that at the output.
+const FLOWS = [
+  { kind: "vanishes", limit: 1e-4, extreme: Math.min, beyond: (a, b) => a < b },
+  { kind: "explodes", limit: 1e3, extreme: Math.max, beyond: (a, b) => a > b },
+];
+
+// Where along a chain the gradient vanishes or explodes, as the network is now. It begins where a link
+// multiplies by more than its share of the limit.
+function flowNow(links) {
+  const norms = links.map((link) => link.gradient);
+  const last = norms.length - 1;
+  for (const { kind, limit, extreme, beyond } of FLOWS) {
+    const end = norms.indexOf(extreme(...norms));
+    const whole = norms[end] / norms[last];
+    if (!beyond(whole, limit)) continue;
+    const share = limit ** (1 / (last - end));
+    const factors = norms.map((norm, i) => norms[i - 1] / norm);
+    const begin = factors.findLastIndex((factor, i) => i > end && beyond(factor, share));
+    return `Now: the gradient ${kind} from ${links[begin].symbol} on, which multiplies its length by ${number(factors[begin], 2)}; back to ${links[end].symbol} it becomes ${number(whole, 2)} of what it was at ${links[last].symbol}.`;
+  }
+  return "";
 }
 
 function barOf(share) {

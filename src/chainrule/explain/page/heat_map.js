@@ -9,7 +9,8 @@ function heatMap(map, labels) {
   const printed = cells.length <= MOST_PRINTED.rows && cells[0].length <= MOST_PRINTED.columns;
   const named = { ...map, names: map.block[1] === 1 ? labels.names : null };
   const picture = printed ? numberTable(named, largest) : colourMap(named, largest);
-  const told = element("p", { class: "note told" }, labels.chosen ? "Point at a cell to read it; a click chooses the number to turn it." : "Point at a cell to read it.");
+  const choosable = labels.chosen && product(map.block) === 1;
+  const told = element("p", { class: "note told" }, `Point at a cell to read it${choosable ? "; a click chooses the number, to be turned below" : ""}.`);
   const whole = element("div", { class: "map" }, axes(labels), picture, told, legend(largest), blocks(map));
   const ofCell = (act) => ({ target }) => {
     const place = placeOf(target);
@@ -18,7 +19,7 @@ function heatMap(map, labels) {
   whole.addEventListener("pointerover", ofCell((i, j, [row, column]) => {
     told.textContent = `[${row}, ${named.names?.[j] ?? column}]: ${number(cells[i][j])}`;
   }));
-  if (labels.chosen && product(map.block) === 1) {
+  if (choosable) {
     whole.classList.add("chosen-from");
     whole.addEventListener("click", ofCell((i, j) => labels.chosen(i, j)));
   }

@@ -72,10 +72,15 @@ class Matrices {
       "div",
       { class: "term" },
       element("p", { class: "equation" }, k ? sign("·") : "", fraction(factor.of, factor.by)),
-      element("div", { class: "grid factor-grid", "aria-hidden": true, ...columns }, ...cells),
+      element("div", { class: "grid factor-grid", role: "img", "aria-label": this.inWords(factor), ...columns }, ...cells),
       element("p", { class: "note" }, k ? `so far ${derivative("L", factor.by)}` : "the first factor"),
       element("div", { class: "grid product-grid", ...columns }, ...product),
     );
+  }
+
+  // A matrix that is too wide for the screen is scrolled, and so gets the focus.
+  inWords({ of, by, shape }) {
+    return `${derivative(of, by)}, ${sizes(shape)}; its numbers are in a table where it is opened`;
   }
 
   // Write a number of a product out as the sum that it is, and light up what it is made of.

@@ -3,8 +3,9 @@
 class Pictures {
   constructor(model, chosen) {
     Object.assign(this, { model, data: model.data, row: 0 });
-    byId("pictures").hidden = !this.data.picture;
-    if (!this.data.picture) return;
+    this.fits = Boolean(this.data.picture && (model.network || this.data.inputs));
+    byId("pictures").hidden = !this.fits;
+    if (!this.fits) return;
     const [height, width] = this.data.picture;
     byId("picture-size").textContent = sizes([height, width]);
     byId("picture-turn").hidden = !model.network;
@@ -34,8 +35,8 @@ class Pictures {
   }
 
   update() {
+    if (!this.fits) return;
     const { picture } = this.data;
-    if (!picture) return;
     const [pixels, slopes] = this.numbers;
     const lowest = Math.min(0, ...pixels);
     const highest = Math.max(...pixels, lowest + Number.MIN_VALUE);
