@@ -1,6 +1,8 @@
 """Tables as they are in the world: how they are read, and what is said of it."""
 
 import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from chainrule import cli
 from chainrule.cli import tables
-from chainrule.cli.tables.cells import MISSING
+from chainrule.cli.tables.cells import MISSING, read_numbers
 from chainrule.cli.tables.dates import iso, parse_date
 
 pytestmark = pytest.mark.once
@@ -157,11 +159,49 @@ def test_separators_and_decimals(tmp_path, separator, name, grouped, decimal):
     )
 
 
-def test_digits_in_groups_are_named(write, train):
+def test_digits_in_groups_are_named(write, train, predict):
     cells = [f'"{1000 * i:,}"' for i in range(ROWS)]
-    _, report = train(write(columns(n=cells)))
+    path = write(columns(n=cells) | {"goal": cells})
+    _, report = train(path, "--task", "regression")
     assert read_as(report)["n"] == "number"
     assert note_of(report, "n") == "with thousands separators"
+    places = "(line 3: '1,000', line 4: '2,000', line 5: '3,000' and 56 more)"
+    assert report["notes"] == [f"Column 'goal': thousands separators are removed {places}."]
+    assert predict(path)[1] == [f"Column 'n': thousands separators are removed {places}."]
+
+
+@given(
+    st.lists(st.integers(0, 999), min_size=2, max_size=9),
+    st.integers(0, 999),
+    st.sampled_from([*",;\t|"]),
+    st.sampled_from(["", "-"]),
+)
+@settings(max_examples=50, derandomize=True)
+def test_a_number_below_one_tells_the_decimal_separator(thousandths, own, separator, sign):
+    texts = [
+        f"{sign}{n / 1000:.3f}"
+        for n in (own, *(1000 * (i % 3) + n for i, n in enumerate(thousandths)))
+    ]
+    cells = [text.replace(".", ",") for text in texts]
+    rows = ["a" + separator + "b"]
+    rows += [f'"{cell}"{separator}{i}' for i, cell in enumerate(cells)]
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "table.csv"
+        path.write_text("\n".join(rows))
+        table = tables.read_table(path)
+    assert table.decimal == ","
+    numbers = read_numbers(table.column("a"), table.decimal)
+    assert (numbers.values.tolist(), numbers.grouped) == (list(map(float, texts)), [])
+
+
+@pytest.mark.parametrize("cell", ["0.086", "0.5", "1.234", "-1234.567"])
+def test_points_between_commas_are_decimal_whatever_the_model_learned(tmp_path, cell):
+    path = tmp_path / "table.csv"
+    path.write_text(f"x,g\n{cell},1\n2,1\n")
+    column = tables.Number("x", decimal=",")
+    table = tables.read_table(path)
+    assert column.encode(table)[0, 0] == float(cell)
+    assert table.notes == []
 
 
 @pytest.mark.parametrize(

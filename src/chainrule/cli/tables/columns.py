@@ -122,6 +122,7 @@ class Number(Column):
 
     def encode(self, table: RawTable) -> Numbers:
         cells = read_numbers(table.column(self.name), table.decimal or self.decimal, self.unit)
+        note_groups(table, self.name, cells.grouped)
         shown = "" if self.fill is None else f"{self.fill:.6g}"
         values = self._fill(table, cells.values, cells.odd, self.fill, shown)
         return standardize(table, self.name, values, self.mean, self.scale)[:, None]
@@ -299,6 +300,13 @@ def moments(values: Numbers) -> tuple[float, float]:
 def are(count: int) -> str:
     """Return the verb of so many things."""
     return "is" if count == 1 else "are"
+
+
+def note_groups(table: RawTable, name: str, rows: list[int]) -> None:
+    """Add the note of thousands separators in these rows, which may be meant as decimal ones."""
+    if rows:
+        places = table.places(name, rows)
+        table.notes.append(f"Column {name!r}: thousands separators are removed ({places}).")
 
 
 def filled(name: str, count: int, shown: str) -> str:
