@@ -452,6 +452,44 @@ def test_what_is_constant_in_training_cannot_shift_a_prediction(write, train, pr
     assert predict(changed)[0] == predict(path)[0]
 
 
+NEXT = 1 + 2.0**-52  # a factor that is rounding alone
+
+
+@given(st.floats(1e-290, 1e290), st.sampled_from([-1, 1]), st.integers(0, 2**32))
+@settings(max_examples=50, derandomize=True)
+def test_rounding_does_not_make_a_column_vary(size, sign, seed):
+    cells = [
+        repr(sign * size * NEXT**i)
+        for i in np.random.default_rng(seed).integers(0, 3, ROWS).tolist()
+    ]
+    halves = [*map(repr, NUMBERS[:, 0].tolist())]
+    table = tables.RawTable("a.csv", {"n": cells, "u": halves}, [*range(2, 2 + ROWS)])
+    rows = np.arange(ROWS)
+    constant, _ = tables.choose_columns(table, tables.Number("goal"), rows)
+    assert constant.note == f"it is {float(cells[0]):.6g} in all training rows"
+    with pytest.raises(ValueError, match="there is nothing to learn"):
+        tables.fit_target(table, tables.Number("n"), rows)
+
+
+def test_the_largest_numbers_vary():
+    cells = ["-1.5e308", "1.5e308"] * 30
+    table = tables.RawTable("a.csv", {"n": cells, "u": cells}, [*range(2, 2 + ROWS)])
+    rows = np.arange(ROWS)
+    reading, _ = tables.choose_columns(table, tables.Number("goal"), rows)
+    assert reading.column.encode(table)[:, 0] == pytest.approx([-1, 1] * 30)
+    assert tables.fit_target(table, tables.Number("n"), rows).scale == pytest.approx(1.5e308)
+
+
+def test_an_hour_that_is_the_same_each_day_does_not_vary():
+    dates = np.datetime64("2012-01-15T08:30") + np.timedelta64(40, "D") * np.arange(ROWS)
+    cells = list(map(str, dates))
+    table = tables.RawTable("a.csv", {"when": cells}, [*range(2, 2 + ROWS)])
+    overrides = tables.parse_overrides(["when=date:month,hour"], table)
+    goal = tables.Number("goal")
+    (reading,) = tables.choose_columns(table, goal, np.arange(ROWS), overrides=overrides)
+    assert reading.column.inputs == ["when.month sin", "when.month cos"]
+
+
 def test_a_category_of_no_training_row_cannot_shift_a_prediction(write, train, predict, tmp_path):
     test_row = int(cli.network.split(ROWS, 0)[0][0])
     cells = ["a", "b"] * (ROWS // 2)

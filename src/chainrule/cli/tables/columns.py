@@ -265,7 +265,7 @@ def place_in_period(days: Numbers, unit: str) -> Numbers:
     """
     whole = np.floor(days)
     if unit == "hour":
-        return np.asarray(days - whole)
+        return np.asarray((days - whole).round(9))  # 08:30 has other last digits each day
     if unit == "weekday":
         return np.asarray((whole + 3) % 7 / 7)  # 1970 began on a Thursday
     dates = whole.astype("datetime64[D]")
@@ -283,6 +283,16 @@ def standardize(table: RawTable, name: str, values: Numbers, mean: float, scale:
         cell = table.column(name)[row]
         raise table.error(row, name, f"{cell} is too far from the training rows' values")
     return result
+
+
+def is_constant(values: Numbers) -> bool:
+    """Tell whether values differ by no more than rounding, as scikit-learn's StandardScaler does.
+
+    >>> is_constant(np.array([0.3, 0.1 + 0.2])), is_constant(np.array([-1.5e308, 1.5e308]))
+    (True, False)
+    """
+    with np.errstate(over="ignore"):
+        return bool(np.ptp(values) <= 8 * np.finfo(np.float64).eps * np.abs(values).max())
 
 
 def moments(values: Numbers) -> tuple[float, float]:

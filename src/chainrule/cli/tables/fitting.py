@@ -24,6 +24,7 @@ from chainrule.cli.tables.columns import (
     Column,
     Date,
     Number,
+    is_constant,
     moments,
     place_in_period,
 )
@@ -87,7 +88,7 @@ def _fit_number(table: RawTable, name: str, rows: Rows, impute: bool, forced: bo
     seen = _seen(cells.values, rows)
     if not seen.size:
         return left_out(name, "no training row has a number in it")
-    if np.ptp(seen) == 0:
+    if is_constant(seen):
         return left_out(name, f"it is {seen[0]:.6g} in all training rows")
     fill = float(np.median(seen)) if impute else None
     column = Number(name, forced, *moments(seen), fill, cells.unit, cells.decimal)
@@ -119,11 +120,11 @@ def _fit_date(
     if not seen.size:
         return left_out(name, "no training row has a date in it")
     asked = override.units if override else ("time",)
-    varying = np.ptp(seen) > 0
+    varying = not is_constant(seen)
     units = tuple(
         unit
         for unit in asked
-        if varying and (unit not in PERIODS or np.ptp(place_in_period(seen, unit)) > 0)
+        if varying and (unit not in PERIODS or not is_constant(place_in_period(seen, unit)))
     )
     if not units:
         what = f"{name} by {', '.join(asked)}" if varying else iso(seen[0])

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from chainrule.cli.tables.cells import Numbers, is_missing, read_numbers
-from chainrule.cli.tables.columns import Category, Date, Number, moments, note_groups
+from chainrule.cli.tables.columns import Category, Date, Number, is_constant, moments, note_groups
 from chainrule.cli.tables.encoding import CLASSIFICATION, REGRESSION, rows_without
 from chainrule.cli.tables.fitting import Rows, category_names, kind_of
 from chainrule.cli.tables.overrides import Override
@@ -112,7 +112,7 @@ def fit_target(table: RawTable, target: Target, rows: Rows) -> Target:
     numbers = read_numbers(cells, table.decimal or target.decimal, target.unit)
     note_groups(table, target.name, numbers.grouped)
     values = numbers.values[rows]
-    if np.ptp(values) == 0:
+    if is_constant(values):
         raise ValueError(
             f"{table.path}: the target {target.name!r} is {values[0]:.6g} in all training rows; "
             "there is nothing to learn."
