@@ -76,16 +76,50 @@ def note_of(report, name):
 # Files
 
 
-def test_a_first_column_without_a_name_holds_row_numbers(write, train, predict):
-    with_numbers = write({"": range(ROWS), **columns()}, "numbers.csv")
-    code, report = train(with_numbers)
+CALLED = "Column 1 has no name: it is called 'column 1'."
+
+
+@pytest.mark.parametrize("cells", [range(ROWS), [f"name {i}" for i in range(ROWS)]])
+def test_a_first_column_without_a_name_holds_row_numbers_or_names(write, train, predict, cells):
+    path = write({"": cells, **columns()}, "numbers.csv")
+    code, report = train(path)
     assert code == 0
-    said = "The first column has no name: it is taken for row numbers (such as '0') and left out."
-    assert report["notes"] == [said]
-    assert read_as(report) == {"u": "number"}
-    predicted, notes = predict(with_numbers)
-    assert notes == [said]
+    assert report["notes"] == [CALLED]
+    assert read_as(report) == {"column 1": "left out", "u": "number"}
+    kind = "number" if cells == range(ROWS) else "category"
+    assert note_of(report, "column 1") == (
+        f"no name, and another value in each row (such as '{cells[0]}'): taken for row numbers or "
+        f'names; --columns "column 1={kind}" keeps it'
+    )
+    predicted, notes = predict(path)
+    assert notes == [CALLED]
     assert (predicted, []) == predict(write(columns()))
+    _, report = train(path, "--columns", f"column 1={kind}")
+    assert read_as(report)["column 1"].partition(" of ")[0] == kind
+    assert predict(path)[0] != predicted
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        (["cat", "dog"] * (ROWS // 2), "category of 2"),
+        (NUMBERS[:, 1].round(1), "number"),
+        (np.arange(ROWS) + np.datetime64("2020-01-01"), "date"),
+    ],
+)
+def test_a_first_column_without_a_name_may_be_an_input(write, train, predict, cells, kind):
+    path = write({"": cells, **columns()})
+    _, report = train(path)
+    assert report["notes"] == [CALLED]
+    assert read_as(report) == {"column 1": kind, "u": "number"}
+    assert len(predict(path)[0]) == ROWS
+
+
+def test_rows_without_names_may_have_a_first_column_of_different_numbers(tmp_path, train):
+    path = tmp_path / "table.csv"
+    path.write_text("".join(f"{i * 0.5},{i % 7}\n" for i in range(ROWS)))
+    _, report = train(str(path), target="column 2")
+    assert read_as(report) == {"column 1": "number"}
 
 
 @pytest.mark.parametrize("name", ["rownames", "Unnamed: 0", "row.names"])
@@ -99,13 +133,15 @@ def test_names_of_row_numbers(write, train, name):
 @pytest.mark.parametrize(
     ("text", "names"),
     [
-        ("a,b\n1,2,3\n4,5,6\n", ["a", "b"]),  # as R's write.table
+        ("a,b\n1,2,3\n4,5,6\n", ["column 1", "a", "b"]),  # as R's write.table
         ("a,b\n1,2,\n4,5,\n", ["a", "b"]),
         ("a,b,\n1,2,\n4,5,\n", ["a", "b"]),
         ("a,,c\n1,2,3\n", ["a", "column 2", "c"]),
         ("1.5,2\n3,4\n", ["column 1", "column 2"]),
         ("0,1\n3,4\n", ["0", "1"]),  # pandas' names
-        (",1990,1995\nx,3,4\n", ["1990", "1995"]),
+        (",1990,1995\nx,3,4\n", ["column 1", "1990", "1995"]),
+        (",column 1\n5,6\n", ["column 1 without a name", "column 1"]),
+        (",a,b\n,1,2\n", ["a", "b"]),
         ("a  b   c\n1  2 3\n", ["a", "b", "c"]),
         ("first a;b, c\n1;2\n", ["first a", "b, c"]),
         ('a, b\n1, "x, y"\n', ["a", "b"]),
@@ -516,7 +552,9 @@ def test_nothing_left(write, train):
     code, error = train(write({"name": [f"name {i}" for i in range(ROWS)], "goal": GOALS}))
     assert code == 2
     assert "has no column left beside the target 'goal'.\n  name: text of 60 different" in error
-    assert "no column beside the target" in train(write({"": range(ROWS), "goal": GOALS}))[1]
+    only_row_numbers = write({"": range(ROWS), "goal": GOALS})
+    assert "the target 'goal'.\n  column 1: no name, and another" in train(only_row_numbers)[1]
+    assert "no column beside the target" in train(write({"goal": GOALS}))[1]
 
 
 # What is said

@@ -76,11 +76,21 @@ def fit_column(
         if all(map(is_missing, cells)):
             return left_out(name, "it is empty")
     kind = override.kind if override else kind_of(table, name)
+    if name == table.unnamed and override is None and kind != Date.kind and _all_differ(cells):
+        return left_out(
+            name,
+            f"no name, and another value in each row (such as {cells[0]!r}): taken for row numbers "
+            f'or names; --columns "{name}={kind}" keeps it',
+        )
     if kind == Number.kind:
         return _fit_number(table, name, rows, impute, override is not None)
     if kind == Date.kind:
         return _fit_date(table, name, rows, impute, override)
     return _fit_category(table, name, rows, impute, override is not None)
+
+
+def _all_differ(cells: Sequence[str]) -> bool:
+    return len(set(cells)) == len(cells)
 
 
 def _fit_number(table: RawTable, name: str, rows: Rows, impute: bool, forced: bool) -> Reading:
