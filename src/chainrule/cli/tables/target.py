@@ -91,6 +91,19 @@ def keep_targets(table: RawTable, target: Target, without: list[int], drop: bool
     )
 
 
+def fit_classes(table: RawTable, target: Category) -> Category:
+    """Return the target with the classes of the whole table; ValueError if they are none."""
+    cells = table.column(target.name)
+    classes = category_names(cells, target.forced)
+    if not 2 <= len(classes) <= len(cells) / 2:
+        raise ValueError(
+            f"{table.path}: the target {target.name!r} has {plural(len(classes), 'value')} in "
+            f"{plural(len(cells), 'row')}; classes are expected to be two or more, of several "
+            "rows."
+        )
+    return replace(target, categories=classes)
+
+
 def fit_target(table: RawTable, target: Target, rows: Rows) -> Target:
     """Return the target fitted to these rows, with the classes of the whole table.
 
@@ -99,16 +112,9 @@ def fit_target(table: RawTable, target: Target, rows: Rows) -> Target:
     ValueError
         If there is nothing to learn: one class, or as many as rows, or one number.
     """
-    cells = table.column(target.name)
     if isinstance(target, Category):
-        classes = category_names(cells, target.forced)
-        if not 2 <= len(classes) <= len(cells) / 2:
-            raise ValueError(
-                f"{table.path}: the target {target.name!r} has {plural(len(classes), 'value')} in "
-                f"{plural(len(cells), 'row')}; classes are expected to be two or more, of several "
-                "rows."
-            )
-        return replace(target, categories=classes)
+        return fit_classes(table, target)
+    cells = table.column(target.name)
     numbers = read_numbers(cells, table.decimal or target.decimal, target.unit)
     note_groups(table, target.name, numbers.grouped)
     values = numbers.values[rows]
