@@ -444,6 +444,37 @@ def test_times_of_day(write, train):
     assert note_of(report, "at") == "00:00:00 to 23:47:00; 1 missing cell: the median 09:21:00"
 
 
+@pytest.mark.parametrize(
+    ("learned", "other"),
+    [("{i:02}:30", "2024-05-{i:02} 12:30"), ("2024-05-{i:02} 12:30", "{i:02}:30")],
+)
+def test_dates_and_times_of_day_are_different_kinds(write, train, predict, learned, other):
+    cells = [learned.format(i=1 + i % 23) for i in range(ROWS)]
+    cells[9] = other.format(i=1)
+    path = write(columns(at=cells))
+    _, report = train(path)
+    assert f"1 odd cell (line 11: '{cells[9]}'): the median " in note_of(report, "at")
+    _, (note,) = predict(path)
+    assert f"1 cell that is no date (line 11: '{cells[9]}'), replaced by" in note
+    others = write(columns(at=[other.format(i=1 + i % 23) for i in range(ROWS)]), "others.csv")
+    with pytest.raises(AssertionError):
+        predict(others)
+
+
+@pytest.mark.parametrize(("order", "first"), [("mdy", "month"), ("dmy", "day")])
+@pytest.mark.parametrize("rows", [1, 3, ROWS])
+def test_a_new_table_with_the_other_order_of_day_and_month_is_an_error(order, first, rows):
+    column = tables.Date("when", order=order, fill=0.0)
+    own, other = ("1/31/2000", "31/1/2000") if order == "mdy" else ("31/1/2000", "1/31/2000")
+    clear = [other, *["1/2/2000"] * (rows - 1)]
+    table = tables.RawTable("a.csv", {"when": clear}, [*range(2, 2 + rows)])
+    with pytest.raises(ValueError, match=f"line 2, .* expected a date with the {first} first"):
+        column.encode(table)
+    mixed = [other, *(own.replace("31", str(13 + i % 15)) for i in range(ROWS))]
+    table = tables.RawTable("a.csv", {"when": mixed}, [*range(2, 3 + ROWS)])
+    assert column.encode(table)[0, 0] == 0.0  # one slip among many
+
+
 def test_days_and_months_that_are_not_clear_are_left_out_by_name(write, train):
     cells = [f"{1 + i % 12}/{1 + i % 11}/2000" for i in range(ROWS)]
     path = write(columns(when=cells))

@@ -17,7 +17,16 @@ from chainrule.cli.tables.cells import (
     key_of,
     read_numbers,
 )
-from chainrule.cli.tables.dates import ORDERS, iso, read_dates
+from chainrule.cli.tables.dates import (
+    CALENDAR,
+    CLOCK,
+    FORMS,
+    ORDERS,
+    iso,
+    order_of,
+    parse_date,
+    read_dates,
+)
 from chainrule.cli.tables.reading import RawTable
 from chainrule.utils.wording import plural
 
@@ -200,6 +209,8 @@ class Date(Column):
         standardized; any other is a place in a period: two inputs, its sine and cosine.
     order : str
         Of day and month in 1/2/2000, ``"mdy"`` or ``"dmy"``.
+    form : str
+        ``"date"``, with or without a time, or ``"time"`` of day.
     mean, scale : float
         Of the days.
     fill : float or None
@@ -211,6 +222,7 @@ class Date(Column):
     mean: float = 0.0
     scale: float = 1.0
     fill: float | None = None
+    form: str = CALENDAR
 
     kind = "date"
     joint = "."
@@ -228,15 +240,29 @@ class Date(Column):
         )
 
     def encode(self, table: RawTable) -> Numbers:
-        cells = read_dates(table.column(self.name), self.order)
+        cells = read_dates(table.column(self.name), self.order, self.form)
+        if cells.odd:
+            self._check_order(table, cells.odd)
         shown = "" if self.fill is None else self.show(self.fill)
         days = self._fill(table, cells.values, cells.odd, self.fill, shown)
         return np.hstack([self._encode_unit(table, days, unit) for unit in self.units])
 
+    def _check_order(self, table: RawTable, odd: list[int]) -> None:
+        """Raise ValueError if more cells are dates with day and month in the other order."""
+        cells = table.column(self.name)
+        if order_of(cells) in (None, self.order):
+            return
+        other = next(order for order in ORDERS if order != self.order)
+        for row in odd:
+            if parse_date(cells[row], other) is not None:
+                first = "month" if self.order == ORDERS[0] else "day"
+                raise table.error(
+                    row, self.name, f"expected a date with the {first} first, not {cells[row]!r}"
+                )
+
     def show(self, days: float) -> str:
         """Return a date, or a time if the column is one of times of day."""
-        is_time = 0 <= self.mean < 1 and self.scale < 1
-        return iso(days + 1)[11:] or "00:00:00" if is_time else iso(days)
+        return iso(days + 1)[11:] or "00:00:00" if self.form == CLOCK else iso(days)
 
     def _encode_unit(self, table: RawTable, days: Numbers, unit: str) -> Numbers:
         if unit in PERIODS:
@@ -251,6 +277,7 @@ class Date(Column):
         return (
             self.scale > 0
             and self.order in ORDERS
+            and self.form in FORMS
             and len(set(self.units)) == len(self.units) > 0
             and set(self.units) <= {*DATE_PARTS}
             and (self.fill is None or abs(self.fill) < 4e6)

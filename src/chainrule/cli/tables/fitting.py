@@ -140,7 +140,7 @@ def _fit_date(
         what = f"{name} by {', '.join(asked)}" if varying else iso(seen[0])
         return left_out(name, f"it is the same in all training rows: {what}")
     fill = float(np.median(seen)) if impute else None
-    column = Date(name, override is not None, units, order, *moments(seen), fill)
+    column = Date(name, override is not None, units, order, *moments(seen), fill, cells.form)
     notes = [f"{column.show(seen.min())} to {column.show(seen.max())}"]
     if units != ("time",):
         notes.append(f"by {', '.join(units)}")
