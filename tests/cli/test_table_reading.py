@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from chainrule import cli
@@ -646,3 +646,26 @@ def test_a_column_and_a_category_of_the_same_name(write, train, tmp_path, capsys
     assert list(gradients) == ["a", "a=x"]
     assert list(gradients["a"]) == ["x", "y"]
     assert len(gradients["a=x"]) == 1
+    assert cli.main(["explain", model, path]) == 0
+    shown = capsys.readouterr().out
+    assert all(f" {name} " in shown for name in ('a="x"', 'a="y"', "a=x"))
+
+
+AWKWARD = st.sampled_from(["a", "a=x", "x", "x=x", 'a="x"', '"x"', "d", "d.year", 'd."year"'])
+
+
+@given(st.dictionaries(AWKWARD, st.sets(AWKWARD | st.text('x="', min_size=1)), min_size=1))
+@example({"a": {"x"}, "a=x": set(), 'a="x"': set()})
+@example({"a": {"x", '"x"', "x=x"}, "a=x": {"x", '"x"'}})
+@example({"d": set(), "d.year": {"x"}, "d.year=x": set()})
+@example({"d": set(), "d.year": set()})
+@settings(max_examples=100, derandomize=True)
+def test_each_input_has_a_name_of_its_own(names):
+    columns = [
+        tables.Category(name, categories=tuple(sorted(categories)))
+        if categories
+        else (tables.Date(name, units=("time", "year")) if name == "d" else tables.Number(name))
+        for name, categories in names.items()
+    ]
+    inputs = tables.Encoding(tuple(columns), tables.Number("goal")).inputs
+    assert len(set(inputs)) == len(inputs) == sum(len(column.parts) for column in columns)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import frexp, isfinite
 from typing import Any, ClassVar
@@ -60,7 +61,13 @@ class Column(ABC):
     @property
     def inputs(self) -> list[str]:
         """The names of the inputs."""
-        return [f"{self.name}{self.joint}{part}" if part else self.name for part in self.parts]
+        return self.name_inputs()
+
+    def name_inputs(self, quote: Callable[[str], str] = str) -> list[str]:
+        """Return the names of the inputs, with their parts quoted by a function."""
+        return [
+            f"{self.name}{self.joint}{quote(part)}" if part else self.name for part in self.parts
+        ]
 
     @abstractmethod
     def encode(self, table: RawTable) -> Numbers:
