@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 import chainrule as cr
 from chainrule import cli
 from chainrule.cli import tables
 from chainrule.cli.network import read_data, split
+from chainrule.cli.table_data import read_table_data
 from chainrule.metrics import accuracy
 
 pytestmark = pytest.mark.once
@@ -34,6 +36,18 @@ def test_every_row_is_in_exactly_one_part(rows, seed):
     assert training >= 0.65 * rows
     for part, same in zip(parts, split(rows, seed), strict=True):
         assert part.tolist() == same.tolist()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_each_part_of_a_table_has_each_class_in_proportion(tmp_path, seed):
+    path = tmp_path / "table.csv"
+    classes = ["common"] * 180 + ["rare"] * 20
+    path.write_text("u,goal\n" + "".join(f"{i},{name}\n" for i, name in enumerate(classes)))
+    options = argparse.Namespace(data=None, table=path, target="goal", seed=seed)
+    vars(options).update(task=None, columns=None, drop=None, drop_missing_target=None, impute=None)
+    data, _ = read_table_data(options, Console(quiet=True))
+    for part, rare in ((data.test, 4), (data.validation, 2), (data.training, 14)):
+        assert np.bincount(data.y[part]).tolist() == [9 * rare, rare]
 
 
 def test_seeds_differ_and_rows_are_mixed():

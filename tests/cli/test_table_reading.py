@@ -1,15 +1,17 @@
 """Tables as they are in the world: how they are read, and what is said of it."""
 
 import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from chainrule import cli
 from chainrule.cli import tables
-from chainrule.cli.tables.cells import MISSING
+from chainrule.cli.tables.cells import MISSING, read_numbers
 from chainrule.cli.tables.dates import iso, parse_date
 
 pytestmark = pytest.mark.once
@@ -74,16 +76,50 @@ def note_of(report, name):
 # Files
 
 
-def test_a_first_column_without_a_name_holds_row_numbers(write, train, predict):
-    with_numbers = write({"": range(ROWS), **columns()}, "numbers.csv")
-    code, report = train(with_numbers)
+CALLED = "Column 1 has no name: it is called 'column 1'."
+
+
+@pytest.mark.parametrize("cells", [range(ROWS), [f"name {i}" for i in range(ROWS)]])
+def test_a_first_column_without_a_name_holds_row_numbers_or_names(write, train, predict, cells):
+    path = write({"": cells, **columns()}, "numbers.csv")
+    code, report = train(path)
     assert code == 0
-    said = "The first column has no name: it is taken for row numbers (such as '0') and left out."
-    assert report["notes"] == [said]
-    assert read_as(report) == {"u": "number"}
-    predicted, notes = predict(with_numbers)
-    assert notes == [said]
+    assert report["notes"] == [CALLED]
+    assert read_as(report) == {"column 1": "left out", "u": "number"}
+    kind = "number" if cells == range(ROWS) else "category"
+    assert note_of(report, "column 1") == (
+        f"no name, and another value in each row (such as '{cells[0]}'): taken for row numbers or "
+        f'names; --columns "column 1={kind}" keeps it'
+    )
+    predicted, notes = predict(path)
+    assert notes == [CALLED]
     assert (predicted, []) == predict(write(columns()))
+    _, report = train(path, "--columns", f"column 1={kind}")
+    assert read_as(report)["column 1"].partition(" of ")[0] == kind
+    assert predict(path)[0] != predicted
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        (["cat", "dog"] * (ROWS // 2), "category of 2"),
+        (NUMBERS[:, 1].round(1), "number"),
+        (np.arange(ROWS) + np.datetime64("2020-01-01"), "date"),
+    ],
+)
+def test_a_first_column_without_a_name_may_be_an_input(write, train, predict, cells, kind):
+    path = write({"": cells, **columns()})
+    _, report = train(path)
+    assert report["notes"] == [CALLED]
+    assert read_as(report) == {"column 1": kind, "u": "number"}
+    assert len(predict(path)[0]) == ROWS
+
+
+def test_rows_without_names_may_have_a_first_column_of_different_numbers(tmp_path, train):
+    path = tmp_path / "table.csv"
+    path.write_text("".join(f"{i * 0.5},{i % 7}\n" for i in range(ROWS)))
+    _, report = train(str(path), target="column 2")
+    assert read_as(report) == {"column 1": "number"}
 
 
 @pytest.mark.parametrize("name", ["rownames", "Unnamed: 0", "row.names"])
@@ -97,13 +133,15 @@ def test_names_of_row_numbers(write, train, name):
 @pytest.mark.parametrize(
     ("text", "names"),
     [
-        ("a,b\n1,2,3\n4,5,6\n", ["a", "b"]),  # as R's write.table
+        ("a,b\n1,2,3\n4,5,6\n", ["column 1", "a", "b"]),  # as R's write.table
         ("a,b\n1,2,\n4,5,\n", ["a", "b"]),
         ("a,b,\n1,2,\n4,5,\n", ["a", "b"]),
         ("a,,c\n1,2,3\n", ["a", "column 2", "c"]),
         ("1.5,2\n3,4\n", ["column 1", "column 2"]),
         ("0,1\n3,4\n", ["0", "1"]),  # pandas' names
-        (",1990,1995\nx,3,4\n", ["1990", "1995"]),
+        (",1990,1995\nx,3,4\n", ["column 1", "1990", "1995"]),
+        (",column 1\n5,6\n", ["column 1 without a name", "column 1"]),
+        (",a,b\n,1,2\n", ["a", "b"]),
         ("a  b   c\n1  2 3\n", ["a", "b", "c"]),
         ("first a;b, c\n1;2\n", ["first a", "b, c"]),
         ('a, b\n1, "x, y"\n', ["a", "b"]),
@@ -157,11 +195,49 @@ def test_separators_and_decimals(tmp_path, separator, name, grouped, decimal):
     )
 
 
-def test_digits_in_groups_are_named(write, train):
+def test_digits_in_groups_are_named(write, train, predict):
     cells = [f'"{1000 * i:,}"' for i in range(ROWS)]
-    _, report = train(write(columns(n=cells)))
+    path = write(columns(n=cells) | {"goal": cells})
+    _, report = train(path, "--task", "regression")
     assert read_as(report)["n"] == "number"
     assert note_of(report, "n") == "with thousands separators"
+    places = "(line 3: '1,000', line 4: '2,000', line 5: '3,000' and 56 more)"
+    assert report["notes"] == [f"Column 'goal': thousands separators are removed {places}."]
+    assert predict(path)[1] == [f"Column 'n': thousands separators are removed {places}."]
+
+
+@given(
+    st.lists(st.integers(0, 999), min_size=2, max_size=9),
+    st.integers(0, 999),
+    st.sampled_from([*",;\t|"]),
+    st.sampled_from(["", "-"]),
+)
+@settings(max_examples=50, derandomize=True)
+def test_a_number_below_one_tells_the_decimal_separator(thousandths, own, separator, sign):
+    texts = [
+        f"{sign}{n / 1000:.3f}"
+        for n in (own, *(1000 * (i % 3) + n for i, n in enumerate(thousandths)))
+    ]
+    cells = [text.replace(".", ",") for text in texts]
+    rows = ["a" + separator + "b"]
+    rows += [f'"{cell}"{separator}{i}' for i, cell in enumerate(cells)]
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "table.csv"
+        path.write_text("\n".join(rows))
+        table = tables.read_table(path)
+    assert table.decimal == ","
+    numbers = read_numbers(table.column("a"), table.decimal)
+    assert (numbers.values.tolist(), numbers.grouped) == (list(map(float, texts)), [])
+
+
+@pytest.mark.parametrize("cell", ["0.086", "0.5", "1.234", "-1234.567"])
+def test_points_between_commas_are_decimal_whatever_the_model_learned(tmp_path, cell):
+    path = tmp_path / "table.csv"
+    path.write_text(f"x,g\n{cell},1\n2,1\n")
+    column = tables.Number("x", decimal=",")
+    table = tables.read_table(path)
+    assert column.encode(table)[0, 0] == float(cell)
+    assert table.notes == []
 
 
 @pytest.mark.parametrize(
@@ -368,6 +444,37 @@ def test_times_of_day(write, train):
     assert note_of(report, "at") == "00:00:00 to 23:47:00; 1 missing cell: the median 09:21:00"
 
 
+@pytest.mark.parametrize(
+    ("learned", "other"),
+    [("{i:02}:30", "2024-05-{i:02} 12:30"), ("2024-05-{i:02} 12:30", "{i:02}:30")],
+)
+def test_dates_and_times_of_day_are_different_kinds(write, train, predict, learned, other):
+    cells = [learned.format(i=1 + i % 23) for i in range(ROWS)]
+    cells[9] = other.format(i=1)
+    path = write(columns(at=cells))
+    _, report = train(path)
+    assert f"1 odd cell (line 11: '{cells[9]}'): the median " in note_of(report, "at")
+    _, (note,) = predict(path)
+    assert f"1 cell that is no date (line 11: '{cells[9]}'), replaced by" in note
+    others = write(columns(at=[other.format(i=1 + i % 23) for i in range(ROWS)]), "others.csv")
+    with pytest.raises(AssertionError):
+        predict(others)
+
+
+@pytest.mark.parametrize(("order", "first"), [("mdy", "month"), ("dmy", "day")])
+@pytest.mark.parametrize("rows", [1, 3, ROWS])
+def test_a_new_table_with_the_other_order_of_day_and_month_is_an_error(order, first, rows):
+    column = tables.Date("when", order=order, fill=0.0)
+    own, other = ("1/31/2000", "31/1/2000") if order == "mdy" else ("31/1/2000", "1/31/2000")
+    clear = [other, *["1/2/2000"] * (rows - 1)]
+    table = tables.RawTable("a.csv", {"when": clear}, [*range(2, 2 + rows)])
+    with pytest.raises(ValueError, match=f"line 2, .* expected a date with the {first} first"):
+        column.encode(table)
+    mixed = [other, *(own.replace("31", str(13 + i % 15)) for i in range(ROWS))]
+    table = tables.RawTable("a.csv", {"when": mixed}, [*range(2, 3 + ROWS)])
+    assert column.encode(table)[0, 0] == 0.0  # one slip among many
+
+
 def test_days_and_months_that_are_not_clear_are_left_out_by_name(write, train):
     cells = [f"{1 + i % 12}/{1 + i % 11}/2000" for i in range(ROWS)]
     path = write(columns(when=cells))
@@ -412,6 +519,44 @@ def test_what_is_constant_in_training_cannot_shift_a_prediction(write, train, pr
     assert predict(changed)[0] == predict(path)[0]
 
 
+NEXT = 1 + 2.0**-52  # a factor that is rounding alone
+
+
+@given(st.floats(1e-290, 1e290), st.sampled_from([-1, 1]), st.integers(0, 2**32))
+@settings(max_examples=50, derandomize=True)
+def test_rounding_does_not_make_a_column_vary(size, sign, seed):
+    cells = [
+        repr(sign * size * NEXT**i)
+        for i in np.random.default_rng(seed).integers(0, 3, ROWS).tolist()
+    ]
+    halves = [*map(repr, NUMBERS[:, 0].tolist())]
+    table = tables.RawTable("a.csv", {"n": cells, "u": halves}, [*range(2, 2 + ROWS)])
+    rows = np.arange(ROWS)
+    constant, _ = tables.choose_columns(table, tables.Number("goal"), rows)
+    assert constant.note == f"it is {float(cells[0]):.6g} in all training rows"
+    with pytest.raises(ValueError, match="there is nothing to learn"):
+        tables.fit_target(table, tables.Number("n"), rows)
+
+
+def test_the_largest_numbers_vary():
+    cells = ["-1.5e308", "1.5e308"] * 30
+    table = tables.RawTable("a.csv", {"n": cells, "u": cells}, [*range(2, 2 + ROWS)])
+    rows = np.arange(ROWS)
+    reading, _ = tables.choose_columns(table, tables.Number("goal"), rows)
+    assert reading.column.encode(table)[:, 0] == pytest.approx([-1, 1] * 30)
+    assert tables.fit_target(table, tables.Number("n"), rows).scale == pytest.approx(1.5e308)
+
+
+def test_an_hour_that_is_the_same_each_day_does_not_vary():
+    dates = np.datetime64("2012-01-15T08:30") + np.timedelta64(40, "D") * np.arange(ROWS)
+    cells = list(map(str, dates))
+    table = tables.RawTable("a.csv", {"when": cells}, [*range(2, 2 + ROWS)])
+    overrides = tables.parse_overrides(["when=date:month,hour"], table)
+    goal = tables.Number("goal")
+    (reading,) = tables.choose_columns(table, goal, np.arange(ROWS), overrides=overrides)
+    assert reading.column.inputs == ["when.month sin", "when.month cos"]
+
+
 def test_a_category_of_no_training_row_cannot_shift_a_prediction(write, train, predict, tmp_path):
     test_row = int(cli.network.split(ROWS, 0)[0][0])
     cells = ["a", "b"] * (ROWS // 2)
@@ -438,7 +583,9 @@ def test_nothing_left(write, train):
     code, error = train(write({"name": [f"name {i}" for i in range(ROWS)], "goal": GOALS}))
     assert code == 2
     assert "has no column left beside the target 'goal'.\n  name: text of 60 different" in error
-    assert "no column beside the target" in train(write({"": range(ROWS), "goal": GOALS}))[1]
+    only_row_numbers = write({"": range(ROWS), "goal": GOALS})
+    assert "the target 'goal'.\n  column 1: no name, and another" in train(only_row_numbers)[1]
+    assert "no column beside the target" in train(write({"goal": GOALS}))[1]
 
 
 # What is said
@@ -499,3 +646,26 @@ def test_a_column_and_a_category_of_the_same_name(write, train, tmp_path, capsys
     assert list(gradients) == ["a", "a=x"]
     assert list(gradients["a"]) == ["x", "y"]
     assert len(gradients["a=x"]) == 1
+    assert cli.main(["explain", model, path]) == 0
+    shown = capsys.readouterr().out
+    assert all(f" {name} " in shown for name in ('a="x"', 'a="y"', "a=x"))
+
+
+AWKWARD = st.sampled_from(["a", "a=x", "x", "x=x", 'a="x"', '"x"', "d", "d.year", 'd."year"'])
+
+
+@given(st.dictionaries(AWKWARD, st.sets(AWKWARD | st.text('x="', min_size=1)), min_size=1))
+@example({"a": {"x"}, "a=x": set(), 'a="x"': set()})
+@example({"a": {"x", '"x"', "x=x"}, "a=x": {"x", '"x"'}})
+@example({"d": set(), "d.year": {"x"}, "d.year=x": set()})
+@example({"d": set(), "d.year": set()})
+@settings(max_examples=100, derandomize=True)
+def test_each_input_has_a_name_of_its_own(names):
+    columns = [
+        tables.Category(name, categories=tuple(sorted(categories)))
+        if categories
+        else (tables.Date(name, units=("time", "year")) if name == "d" else tables.Number(name))
+        for name, categories in names.items()
+    ]
+    inputs = tables.Encoding(tuple(columns), tables.Number("goal")).inputs
+    assert len(set(inputs)) == len(inputs) == sum(len(column.parts) for column in columns)

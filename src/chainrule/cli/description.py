@@ -19,7 +19,7 @@ def describe(
     ``patience`` is the epochs without a better validation loss that end the training, if any.
     """
     yield f"Data: {_data(options, data)}."
-    classes = ", each class in proportion" if data.encoding is None else ""
+    classes = ", each class in proportion" if len(data.classes) else ""
     yield (
         f"Split: {len(data.training):,} rows to train on, {len(data.validation):,} for validation, "
         f"{len(data.test):,} for the test; drawn at random{classes} (--seed)."

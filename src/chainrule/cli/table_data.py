@@ -69,7 +69,10 @@ def read_table_data(options: argparse.Namespace, console: Console) -> tuple[Data
         table, options.target, options.task, overrides.pop(options.target, None)
     )
     table = tables.keep_targets(table, target, without, bool(options.drop_missing_target))
-    test, validation, training = split(len(table.lines), options.seed)
+    classes = None
+    if isinstance(target, tables.Category):
+        classes = tables.fit_classes(table, target).encode_numbers(table)
+    test, validation, training = split(len(table.lines), options.seed, classes)
     target = tables.fit_target(table, target, training)
     readings = tables.choose_columns(
         table,
@@ -96,5 +99,4 @@ def read_table_data(options: argparse.Namespace, console: Console) -> tuple[Data
         tuple(reading.column for reading in readings if reading.column), target
     )
     X, y = encoding.encode(table), encoding.encode_target(table)
-    classes = np.array(encoding.classes)
-    return Data(X, y, classes, test, validation, training, encoding), about
+    return Data(X, y, np.array(encoding.classes), test, validation, training, encoding), about

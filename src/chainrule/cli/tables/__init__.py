@@ -6,7 +6,7 @@ from chainrule.cli.tables.encoding import CLASSIFICATION, REGRESSION, Encoding
 from chainrule.cli.tables.fitting import Reading, choose_columns
 from chainrule.cli.tables.overrides import parse_overrides
 from chainrule.cli.tables.reading import RawTable, read_table
-from chainrule.cli.tables.target import choose_target, fit_target, keep_targets
+from chainrule.cli.tables.target import choose_target, fit_classes, fit_target, keep_targets
 
 __all__ = [
     "CLASSIFICATION",
@@ -21,6 +21,7 @@ __all__ = [
     "choose_columns",
     "choose_target",
     "describe",
+    "fit_classes",
     "fit_target",
     "keep_targets",
     "parse_overrides",

@@ -37,7 +37,7 @@ class Number(NamedTuple):
 def _pattern(decimal: str, groups: str) -> re.Pattern[str]:
     return re.compile(
         rf"(?P<sign>[+-]?)(?P<before>[$€£¥]?)\s?"
-        rf"(?P<number>[+-]?(?:(?:[0-9]+|[0-9]{{1,3}}(?P<group>[{groups}])[0-9]{{3}}"
+        rf"(?P<number>[+-]?(?:(?:[0-9]+|[1-9][0-9]{{0,2}}(?P<group>[{groups}])[0-9]{{3}}"
         rf"(?:(?P=group)[0-9]{{3}})*)(?:{decimal}[0-9]*)?|{decimal}[0-9]+)"
         rf"(?:[eE][+-]?[0-9]+)?)\s?(?P<after>[%€£¥]?)"
     )
@@ -56,6 +56,7 @@ def parse_number(cell: str, decimal: str = ".") -> Number | None:
     Number(value=1234.5, unit='$', grouped=True)
     >>> parse_number("1.234,5 %", decimal=",")
     Number(value=1234.5, unit='%', grouped=True)
+    >>> parse_number("0,512")  # no group begins with 0
     """
     found = PATTERNS[decimal].fullmatch(cell)
     if found is None:
@@ -80,15 +81,15 @@ class NumberCells:
     odd : list of int
         The rows of cells that are not missing, and no number, or one with another unit.
     decimal, unit : str
-    grouped : bool
-        Whether some number has thousands separators.
+    grouped : list of int
+        The rows of numbers with thousands separators.
     """
 
     values: Numbers
     odd: list[int]
     decimal: str
     unit: str
-    grouped: bool
+    grouped: list[int]
 
 
 def read_numbers(cells: Sequence[str], decimal: str, unit: str | None = None) -> NumberCells:
@@ -97,7 +98,7 @@ def read_numbers(cells: Sequence[str], decimal: str, unit: str | None = None) ->
     ``decimal`` holds unless more cells are numbers with the other decimal separator.
     """
     if not unit and (plain := _read_plain(cells, decimal)) is not None:
-        return NumberCells(plain, [], decimal, "", False)
+        return NumberCells(plain, [], decimal, "", [])
     distinct = {cell for cell in cells if not is_missing(cell)}
     decimal = decimal_of(distinct, decimal)
     parsed = {cell: parse_number(cell, decimal) for cell in distinct}
@@ -108,7 +109,8 @@ def read_numbers(cells: Sequence[str], decimal: str, unit: str | None = None) ->
     fits = [number if number and number.unit == unit else None for number in numbers]
     values = np.array([number.value if number else np.nan for number in fits])
     odd = [row for row, cell in enumerate(cells) if fits[row] is None and cell in distinct]
-    return NumberCells(values, odd, decimal, unit, any(number.grouped for number in fits if number))
+    grouped = [row for row, number in enumerate(fits) if number and number.grouped]
+    return NumberCells(values, odd, decimal, unit, grouped)
 
 
 def _read_plain(cells: Sequence[str], decimal: str) -> Numbers | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import frexp, isfinite
 from typing import Any, ClassVar
@@ -17,7 +18,16 @@ from chainrule.cli.tables.cells import (
     key_of,
     read_numbers,
 )
-from chainrule.cli.tables.dates import ORDERS, iso, read_dates
+from chainrule.cli.tables.dates import (
+    CALENDAR,
+    CLOCK,
+    FORMS,
+    ORDERS,
+    iso,
+    order_of,
+    parse_date,
+    read_dates,
+)
 from chainrule.cli.tables.reading import RawTable
 from chainrule.utils.wording import plural
 
@@ -51,7 +61,13 @@ class Column(ABC):
     @property
     def inputs(self) -> list[str]:
         """The names of the inputs."""
-        return [f"{self.name}{self.joint}{part}" if part else self.name for part in self.parts]
+        return self.name_inputs()
+
+    def name_inputs(self, quote: Callable[[str], str] = str) -> list[str]:
+        """Return the names of the inputs, with their parts quoted by a function."""
+        return [
+            f"{self.name}{self.joint}{quote(part)}" if part else self.name for part in self.parts
+        ]
 
     @abstractmethod
     def encode(self, table: RawTable) -> Numbers:
@@ -122,6 +138,7 @@ class Number(Column):
 
     def encode(self, table: RawTable) -> Numbers:
         cells = read_numbers(table.column(self.name), table.decimal or self.decimal, self.unit)
+        note_groups(table, self.name, cells.grouped)
         shown = "" if self.fill is None else f"{self.fill:.6g}"
         values = self._fill(table, cells.values, cells.odd, self.fill, shown)
         return standardize(table, self.name, values, self.mean, self.scale)[:, None]
@@ -199,6 +216,8 @@ class Date(Column):
         standardized; any other is a place in a period: two inputs, its sine and cosine.
     order : str
         Of day and month in 1/2/2000, ``"mdy"`` or ``"dmy"``.
+    form : str
+        ``"date"``, with or without a time, or ``"time"`` of day.
     mean, scale : float
         Of the days.
     fill : float or None
@@ -210,6 +229,7 @@ class Date(Column):
     mean: float = 0.0
     scale: float = 1.0
     fill: float | None = None
+    form: str = CALENDAR
 
     kind = "date"
     joint = "."
@@ -227,15 +247,29 @@ class Date(Column):
         )
 
     def encode(self, table: RawTable) -> Numbers:
-        cells = read_dates(table.column(self.name), self.order)
+        cells = read_dates(table.column(self.name), self.order, self.form)
+        if cells.odd:
+            self._check_order(table, cells.odd)
         shown = "" if self.fill is None else self.show(self.fill)
         days = self._fill(table, cells.values, cells.odd, self.fill, shown)
         return np.hstack([self._encode_unit(table, days, unit) for unit in self.units])
 
+    def _check_order(self, table: RawTable, odd: list[int]) -> None:
+        """Raise ValueError if more cells are dates with day and month in the other order."""
+        cells = table.column(self.name)
+        if order_of(cells) in (None, self.order):
+            return
+        other = next(order for order in ORDERS if order != self.order)
+        for row in odd:
+            if parse_date(cells[row], other) is not None:
+                first = "month" if self.order == ORDERS[0] else "day"
+                raise table.error(
+                    row, self.name, f"expected a date with the {first} first, not {cells[row]!r}"
+                )
+
     def show(self, days: float) -> str:
         """Return a date, or a time if the column is one of times of day."""
-        is_time = 0 <= self.mean < 1 and self.scale < 1
-        return iso(days + 1)[11:] or "00:00:00" if is_time else iso(days)
+        return iso(days + 1)[11:] or "00:00:00" if self.form == CLOCK else iso(days)
 
     def _encode_unit(self, table: RawTable, days: Numbers, unit: str) -> Numbers:
         if unit in PERIODS:
@@ -250,6 +284,7 @@ class Date(Column):
         return (
             self.scale > 0
             and self.order in ORDERS
+            and self.form in FORMS
             and len(set(self.units)) == len(self.units) > 0
             and set(self.units) <= {*DATE_PARTS}
             and (self.fill is None or abs(self.fill) < 4e6)
@@ -264,7 +299,7 @@ def place_in_period(days: Numbers, unit: str) -> Numbers:
     """
     whole = np.floor(days)
     if unit == "hour":
-        return np.asarray(days - whole)
+        return np.asarray((days - whole).round(9))  # 08:30 has other last digits each day
     if unit == "weekday":
         return np.asarray((whole + 3) % 7 / 7)  # 1970 began on a Thursday
     dates = whole.astype("datetime64[D]")
@@ -284,6 +319,16 @@ def standardize(table: RawTable, name: str, values: Numbers, mean: float, scale:
     return result
 
 
+def is_constant(values: Numbers) -> bool:
+    """Tell whether values differ by no more than rounding, as scikit-learn's StandardScaler does.
+
+    >>> is_constant(np.array([0.3, 0.1 + 0.2])), is_constant(np.array([-1.5e308, 1.5e308]))
+    (True, False)
+    """
+    with np.errstate(over="ignore"):
+        return bool(np.ptp(values) <= 8 * np.finfo(np.float64).eps * np.abs(values).max())
+
+
 def moments(values: Numbers) -> tuple[float, float]:
     """Return mean and standard deviation, of values of any size; the deviation is at least tiny.
 
@@ -299,6 +344,13 @@ def moments(values: Numbers) -> tuple[float, float]:
 def are(count: int) -> str:
     """Return the verb of so many things."""
     return "is" if count == 1 else "are"
+
+
+def note_groups(table: RawTable, name: str, rows: list[int]) -> None:
+    """Add the note of thousands separators in these rows, which may be meant as decimal ones."""
+    if rows:
+        places = table.places(name, rows)
+        table.notes.append(f"Column {name!r}: thousands separators are removed ({places}).")
 
 
 def filled(name: str, count: int, shown: str) -> str:

@@ -15,6 +15,7 @@ EPOCH = datetime(1970, 1, 1)
 DAY = timedelta(days=1)
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 ORDERS = "mdy", "dmy"  # of 1/2/2000
+CALENDAR, CLOCK = FORMS = "date", "time"  # of a day, with or without a time, or of any day
 
 TIME = (
     r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:[.,]\d+)?))?"
@@ -122,26 +123,42 @@ def _time(parts: dict[str, str | None]) -> timedelta:
 
 @dataclass(frozen=True)
 class DateCells:
-    """A column read as dates: days since 1970, NaN where missing or odd, and the odd rows."""
+    """A column read as dates, or as times of day.
+
+    Attributes
+    ----------
+    values : float64 array
+        Days since 1970, or parts of a day; NaN for cells that are missing or odd.
+    odd : list of int
+        The rows of cells that are not missing, and no date, or one of the other form.
+    form : str
+        Of ``FORMS``.
+    """
 
     values: Numbers
     odd: list[int]
+    form: str
 
 
-def read_dates(cells: Sequence[str], order: str) -> DateCells:
-    """Read a column as dates."""
-    days = _parse_all({cell for cell in cells if not is_missing(cell)}, order)
-    odd = [row for row, cell in enumerate(cells) if cell in days and days[cell] is None]
-    found = [days.get(cell) for cell in cells]
-    return DateCells(np.array([np.nan if day is None else day for day in found]), odd)
+def read_dates(cells: Sequence[str], order: str, form: str | None = None) -> DateCells:
+    """Read a column as dates or times of day; without ``form``, as the more frequent of both."""
+    parsed = _parse_all({cell for cell in cells if not is_missing(cell)}, order)
+    found = [parsed.get(cell, (None, CALENDAR)) for cell in cells]
+    if form is None:
+        clock = [kind == CLOCK for day, kind in found if day is not None]
+        form = CLOCK if 2 * sum(clock) > len(clock) else CALENDAR
+    days = [day if kind == form else None for day, kind in found]
+    odd = [row for row, cell in enumerate(cells) if days[row] is None and cell in parsed]
+    return DateCells(np.array([np.nan if day is None else day for day in days]), odd, form)
 
 
-def _parse_all(cells: Iterable[str], order: str) -> dict[str, float | None]:
-    """Parse different cells, which are mostly of one pattern."""
-    days: dict[str, float | None] = {}
+def _parse_all(cells: Iterable[str], order: str) -> dict[str, tuple[float | None, str]]:
+    """Parse different cells, which are mostly of one pattern; return days and form of each."""
+    days: dict[str, tuple[float | None, str]] = {}
     patterns = list(PATTERNS)
     for cell in cells:
-        days[cell], found = _parse(cell, order, patterns)
+        day, found = _parse(cell, order, patterns)
+        days[cell] = day, CLOCK if found is PATTERNS[0] else CALENDAR
         if found is not None and found is not patterns[0]:
             patterns.remove(found)
             patterns.insert(0, found)
@@ -169,7 +186,7 @@ def order_of(cells: Iterable[str]) -> str | None:
     ('mdy', None, 'mdy')
     """
     distinct = set(cells)
-    first, other = (list(_parse_all(distinct, order).values()) for order in ORDERS)
+    first, other = ([day for day, _ in _parse_all(distinct, order).values()] for order in ORDERS)
     fewer = first.count(None) - other.count(None)
     if fewer == 0:
         return None if first != other else ORDERS[0]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
+from functools import partial
 from math import floor, log10
 from typing import Any
 
@@ -37,8 +39,21 @@ class Encoding:
 
     @property
     def inputs(self) -> list[str]:
-        """The names of the network's inputs."""
-        return [name for column in self.columns for name in column.inputs]
+        """The names of the network's inputs; where two would be the same, parts are quoted.
+
+        >>> category, number = Category("a", categories=("x", "y")), Number("a=x")
+        >>> Encoding((category,), Number("b")).inputs
+        ['a=x', 'a=y']
+        >>> Encoding((category, number), Number("b")).inputs
+        ['a="x"', 'a="y"', 'a=x']
+        """
+        quotes = 0
+        while True:
+            quote = partial(_quote, times=quotes)
+            names = [name for column in self.columns for name in column.name_inputs(quote)]
+            if len(set(names)) == len(names):
+                return names
+            quotes += 1  # each time the names are longer, but those of whole columns
 
     @property
     def outputs(self) -> list[str]:
@@ -117,6 +132,13 @@ class Encoding:
         ):
             raise ValueError("it does not describe a table's columns and target")
         return cls(columns, target)
+
+
+def _quote(text: str, times: int) -> str:
+    """Quote a text as JSON does, so many times."""
+    for _ in range(times):
+        text = json.dumps(text, ensure_ascii=False)
+    return text
 
 
 def rows_without(table: RawTable, target: Column) -> list[int]:

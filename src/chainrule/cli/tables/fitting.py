@@ -24,6 +24,7 @@ from chainrule.cli.tables.columns import (
     Column,
     Date,
     Number,
+    is_constant,
     moments,
     place_in_period,
 )
@@ -75,6 +76,12 @@ def fit_column(
         if all(map(is_missing, cells)):
             return left_out(name, "it is empty")
     kind = override.kind if override else kind_of(table, name)
+    if name == table.unnamed and override is None and kind != Date.kind and _all_differ(cells):
+        return left_out(
+            name,
+            f"no name, and another value in each row (such as {cells[0]!r}): taken for row numbers "
+            f'or names; --columns "{name}={kind}" keeps it',
+        )
     if kind == Number.kind:
         return _fit_number(table, name, rows, impute, override is not None)
     if kind == Date.kind:
@@ -82,12 +89,16 @@ def fit_column(
     return _fit_category(table, name, rows, impute, override is not None)
 
 
+def _all_differ(cells: Sequence[str]) -> bool:
+    return len(set(cells)) == len(cells)
+
+
 def _fit_number(table: RawTable, name: str, rows: Rows, impute: bool, forced: bool) -> Reading:
     cells = read_numbers(table.column(name), table.decimal or ".")
     seen = _seen(cells.values, rows)
     if not seen.size:
         return left_out(name, "no training row has a number in it")
-    if np.ptp(seen) == 0:
+    if is_constant(seen):
         return left_out(name, f"it is {seen[0]:.6g} in all training rows")
     fill = float(np.median(seen)) if impute else None
     column = Number(name, forced, *moments(seen), fill, cells.unit, cells.decimal)
@@ -119,17 +130,17 @@ def _fit_date(
     if not seen.size:
         return left_out(name, "no training row has a date in it")
     asked = override.units if override else ("time",)
-    varying = np.ptp(seen) > 0
+    varying = not is_constant(seen)
     units = tuple(
         unit
         for unit in asked
-        if varying and (unit not in PERIODS or np.ptp(place_in_period(seen, unit)) > 0)
+        if varying and (unit not in PERIODS or not is_constant(place_in_period(seen, unit)))
     )
     if not units:
         what = f"{name} by {', '.join(asked)}" if varying else iso(seen[0])
         return left_out(name, f"it is the same in all training rows: {what}")
     fill = float(np.median(seen)) if impute else None
-    column = Date(name, override is not None, units, order, *moments(seen), fill)
+    column = Date(name, override is not None, units, order, *moments(seen), fill, cells.form)
     notes = [f"{column.show(seen.min())} to {column.show(seen.max())}"]
     if units != ("time",):
         notes.append(f"by {', '.join(units)}")

@@ -81,17 +81,14 @@ def _is_row(first: Sequence[str], rows: Sequence[Line]) -> bool:
 def name_columns(
     names: Sequence[str], columns: Sequence[list[str]], notes: list[str]
 ) -> dict[str, list[str]]:
-    """Return the columns by name; of those without one, the first is taken for row numbers."""
+    """Return the columns by name; those without one by their number, unless they are empty."""
     named: dict[str, list[str]] = {}
     for position, (name, cells) in enumerate(zip(names, columns, strict=True)):
+        if not name and any(cells):
+            name = f"column {position + 1}"
+            if name in names:
+                name += " without a name"
+            notes.append(f"Column {position + 1} has no name: it is called {name!r}.")
         if name:
             named[name] = cells
-        elif position == 0 and len(names) > 1:
-            notes.append(
-                f"The first column has no name: it is taken for row numbers (such as {cells[0]!r}) "
-                "and left out."
-            )
-        elif any(cells):
-            named[f"column {position + 1}"] = cells
-            notes.append(f"Column {position + 1} has no name: it is called {list(named)[-1]!r}.")
     return named

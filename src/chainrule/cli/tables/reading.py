@@ -6,7 +6,7 @@ import codecs
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from os import PathLike
 
@@ -36,6 +36,8 @@ class RawTable:
     lines : list of int
     decimal : str or None
         The decimal separator, where some number tells it.
+    unnamed : str or None
+        What the first column is called, if it has no name in the file.
     notes : list of str
         What a user should know of how the file was read, and later, of how it was encoded.
     """
@@ -44,6 +46,7 @@ class RawTable:
     columns: dict[str, list[str]]
     lines: list[int]
     decimal: str | None = None
+    unnamed: str | None = None
     notes: list[str] = field(default_factory=list)
 
     def column(self, name: str) -> list[str]:
@@ -74,7 +77,7 @@ class RawTable:
         kept = [row for row in range(len(self.lines)) if row not in left_out]
         columns = {name: [cells[row] for row in kept] for name, cells in self.columns.items()}
         lines = [self.lines[row] for row in kept]
-        return RawTable(self.path, columns, lines, self.decimal, self.notes)
+        return replace(self, columns=columns, lines=lines)
 
 
 def read_table(path: str | PathLike[str]) -> RawTable:
@@ -104,7 +107,9 @@ def read_table(path: str | PathLike[str]) -> RawTable:
     decimal = _decimal(columns, separator)
     if decimal == ",":
         notes.append("Numbers have decimal commas.")
-    return RawTable(str(path), columns, [line for line, _ in rows], decimal, notes)
+    first = next(iter(columns), None)
+    unnamed = None if first in names else first
+    return RawTable(str(path), columns, [line for line, _ in rows], decimal, unnamed, notes)
 
 
 def _encoding(path: str | PathLike[str], notes: list[str]) -> str:
@@ -157,9 +162,12 @@ def _columns(lines: Sequence[Line]) -> int:
 
 def _decimal(columns: dict[str, list[str]], separator: str) -> str | None:
     """Return the file's decimal separator, as most columns have it; None if no number tells it."""
-    with_comma = (set(cells) for cells in columns.values() if "," in "".join(cells))
+    with_comma = [set(cells) for cells in columns.values() if "," in "".join(cells)]
     if not any("," in cell and parse_number(cell, ",") for cells in with_comma for cell in cells):
-        return None
+        has_points = separator == "," and any(
+            "." in cell and parse_number(cell) for cells in columns.values() for cell in cells
+        )
+        return "." if has_points else None
     votes: Counter[str] = Counter()
     for cells in map(set, columns.values()):
         point, comma = (decimal_of(cells, default) for default in ".,")

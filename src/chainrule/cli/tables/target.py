@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from chainrule.cli.tables.cells import Numbers, is_missing, read_numbers
-from chainrule.cli.tables.columns import Category, Date, Number, moments
+from chainrule.cli.tables.columns import Category, Date, Number, is_constant, moments, note_groups
 from chainrule.cli.tables.encoding import CLASSIFICATION, REGRESSION, rows_without
 from chainrule.cli.tables.fitting import Rows, category_names, kind_of
 from chainrule.cli.tables.overrides import Override
@@ -91,6 +91,19 @@ def keep_targets(table: RawTable, target: Target, without: list[int], drop: bool
     )
 
 
+def fit_classes(table: RawTable, target: Category) -> Category:
+    """Return the target with the classes of the whole table; ValueError if they are none."""
+    cells = table.column(target.name)
+    classes = category_names(cells, target.forced)
+    if not 2 <= len(classes) <= len(cells) / 2:
+        raise ValueError(
+            f"{table.path}: the target {target.name!r} has {plural(len(classes), 'value')} in "
+            f"{plural(len(cells), 'row')}; classes are expected to be two or more, of several "
+            "rows."
+        )
+    return replace(target, categories=classes)
+
+
 def fit_target(table: RawTable, target: Target, rows: Rows) -> Target:
     """Return the target fitted to these rows, with the classes of the whole table.
 
@@ -99,18 +112,13 @@ def fit_target(table: RawTable, target: Target, rows: Rows) -> Target:
     ValueError
         If there is nothing to learn: one class, or as many as rows, or one number.
     """
-    cells = table.column(target.name)
     if isinstance(target, Category):
-        classes = category_names(cells, target.forced)
-        if not 2 <= len(classes) <= len(cells) / 2:
-            raise ValueError(
-                f"{table.path}: the target {target.name!r} has {plural(len(classes), 'value')} in "
-                f"{plural(len(cells), 'row')}; classes are expected to be two or more, of several "
-                "rows."
-            )
-        return replace(target, categories=classes)
-    values = read_numbers(cells, table.decimal or target.decimal, target.unit).values[rows]
-    if np.ptp(values) == 0:
+        return fit_classes(table, target)
+    cells = table.column(target.name)
+    numbers = read_numbers(cells, table.decimal or target.decimal, target.unit)
+    note_groups(table, target.name, numbers.grouped)
+    values = numbers.values[rows]
+    if is_constant(values):
         raise ValueError(
             f"{table.path}: the target {target.name!r} is {values[0]:.6g} in all training rows; "
             "there is nothing to learn."
