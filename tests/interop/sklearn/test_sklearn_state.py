@@ -18,6 +18,7 @@ from chainrule.interop.sklearn import NetworkClassifier, NetworkRegressor
 GOLDEN = runpy.run_path(str(Path(__file__).parents[2] / "test_golden.py"))  # networks of all kinds
 X, Y = load_iris(return_X_y=True)
 DIVERGES = {"activation": "identity", "solver": "sgd", "learning_rate_init": 1e6}
+PROBABILITIES = cr.Sequential(cr.Linear(4, 3), cr.Softmax(), seed=0)
 quiet = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
@@ -222,6 +223,7 @@ WARNINGS = {
     "takes them all": lambda: NetworkClassifier(batch_size=999, tol=1e9).fit(X, Y),
     "takes them all ": lambda: NetworkRegressor(batch_size=999).partial_fit(X, Y),
     "diverged": lambda: NetworkRegressor(early_stopping=True, **DIVERGES).fit(X, Y),
+    "takes logits": lambda: NetworkClassifier(module=PROBABILITIES, tol=1e9).fit(X, Y),
     "A column-vector": lambda: NetworkClassifier(tol=1e9).fit(X, Y[:, np.newaxis]),
     "A column-vector ": lambda: NetworkRegressor(tol=1e9).fit(X, Y[:, np.newaxis]),
     "A column-vector  ": lambda: NetworkRegressor().partial_fit(X, Y[:, np.newaxis]),
