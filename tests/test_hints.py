@@ -31,10 +31,14 @@ def network(*last):
 )
 def test_optimizers_take_no_parameters(optimizer, given):
     name = optimizer.__name__
-    message = rf"{name} takes hyperparameters alone, as in cr\.{name}\(lr=0\.01\), .* the network"
+    made = rf"cr\.{name}\(lr=0\.1\)"
+    message = rf"^{made} takes no parameters: .* cr\.fit\(net, \.\.\., optimizer={made}\)\.$"
     for options in ({}, {"lr": 0.1}, {"weight_decay": 0.1}):
         with pytest.raises(TypeError, match=message):
             optimizer(given, **options)
+        with pytest.raises(TypeError, match=message):
+            optimizer(params=given, **options)
+    cr.fit(network(), X, Y, loss=cr.CrossEntropyLoss(), optimizer=optimizer(lr=0.1), **OPTIONS)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -45,6 +49,8 @@ def test_optimizers_still_have_their_signature(optimizer):
     assert repr(pickle.loads(pickle.dumps(optimizer(0.5)))) == repr(optimizer(0.5))
     with pytest.raises(TypeError, match=r"lr must be a number, not '0\.1'"):
         optimizer("0.1")
+    with pytest.raises(TypeError, match="unexpected keyword argument 'rate'"):
+        optimizer(rate=0.1)
 
 
 def probabilities():
@@ -56,6 +62,10 @@ def trained(net, loss, y):
     return cr.fit(net, X, y, loss=loss, **OPTIONS)
 
 
+def searched(net, loss, y):
+    return cr.find_lr(net, X, y, loss=loss, steps=3)
+
+
 def stepped(net, loss, y):
     return cr.train_step(net, loss, cr.Adam())(X, y)
 
@@ -64,13 +74,38 @@ def targets_of(loss):
     return Y if loss.takes_labels else np.eye(2)[Y]
 
 
-@pytest.mark.parametrize("train", [trained, stepped])
+@pytest.mark.parametrize("train", [trained, stepped, searched])
 @pytest.mark.parametrize("loss", LOGITS, ids=repr)
 @pytest.mark.parametrize("layer", [cr.Softmax, cr.Sigmoid])
 def test_probabilities_for_a_loss_that_takes_logits_are_warned_of(layer, loss, train):
     message = rf"{type(loss).__name__} takes logits .* ends in {layer.__name__}\(\) \(layer 1\)"
     with pytest.warns(UserWarning, match=message) as said:
         train(network(layer()), loss, targets_of(loss))
+    assert [warning.filename for warning in said] == [__file__]
+
+
+@pytest.mark.parametrize(
+    "last", [[cr.Flatten()], [cr.Dropout(0.1)], [cr.Identity(), cr.Flatten(), cr.Dropout(0.5)]]
+)
+def test_layers_that_pass_probabilities_may_follow(last):
+    with pytest.warns(UserWarning, match=r"ends in Softmax\(\) \(layer 1\)"):
+        trained(network(cr.Softmax(), *last), cr.CrossEntropyLoss(), Y)
+    with warnings.catch_warnings(action="error"):
+        trained(network(cr.Softmax(), *last), cr.MSELoss(), np.eye(2)[Y])
+        trained(network(*last), cr.CrossEntropyLoss(), Y)
+
+
+def test_a_schedule_that_ends_too_early_is_named_at_the_users_line():
+    schedule = cr.schedules.OneCycleLR(0.1, steps=2)
+    with pytest.warns(UserWarning, match="fall to nothing") as said:
+        cr.fit(
+            network(),
+            X,
+            Y,
+            loss=cr.CrossEntropyLoss(),
+            schedule=schedule,
+            **OPTIONS | {"epochs": 99},
+        )
     assert [warning.filename for warning in said] == [__file__]
 
 

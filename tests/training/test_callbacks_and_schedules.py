@@ -326,9 +326,9 @@ def test_bad_arguments(make, message):
     ("call", "error", "message"),
     [
         (lambda: cr.metrics.accuracy([0], [0.1]), ValueError, r"shape \(n, classes\)"),
-        (lambda: cr.metrics.accuracy([1], [[0.1]]), ValueError, "label 1 at row 0"),
-        (lambda: cr.metrics.accuracy([0.0], [[0.1]]), TypeError, "integer class labels"),
-        (lambda: cr.metrics.top_k_accuracy([0], [[0.1]], 2), ValueError, "only 1 classes"),
+        (lambda: cr.metrics.accuracy([2], [[0.1, 0.2]]), ValueError, "label 2 at row 0"),
+        (lambda: cr.metrics.accuracy([0.0], [[0.1, 0.2]]), TypeError, "integer class labels"),
+        (lambda: cr.metrics.top_k_accuracy([0], [[0.1]], 3), ValueError, "only 2 classes"),
         (lambda: cr.metrics.r2_score([1.0, 2.0], [1.0]), ValueError, "y_true's shape"),
         (lambda: cr.metrics.r2_score([1.0], [1.0]), ValueError, "two rows"),
         (lambda: cr.metrics.mean_squared_error(["a"], ["b"]), TypeError, "real numbers"),

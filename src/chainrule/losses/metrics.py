@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.utils.arguments import integer
 from chainrule.utils.arrays import label_array
+from chainrule.utils.columns import LABELS, REAL
 from chainrule.utils.protocols import as_array
 from chainrule.utils.public import listing
 
@@ -34,9 +35,10 @@ def accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     Parameters
     ----------
     y_true : array of shape (n,), integers or booleans
-        Class labels.
-    y_pred : array of shape (n, classes)
-        The output of a network.
+        Class labels. Beside one output also of shape (n, 1), or 0.0 and 1.0.
+    y_pred : array of shape (n, classes), or (n, 1)
+        The output of a network. One output is a logit, as for :class:`BCEWithLogitsLoss`: above 0,
+        label 1 is the likelier one.
 
     Raises
     ------
@@ -46,6 +48,8 @@ def accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     Examples
     --------
     >>> accuracy([1, 1], [[0.1, 0.9], [0.8, 0.2]])
+    0.5
+    >>> accuracy([1, 1], [[0.3], [-2.0]])
     0.5
     """
     scores, right = _scores_and_labels(y_true, y_pred, "y_pred")
@@ -60,9 +64,10 @@ def top_k_accuracy(y_true: ArrayLike, y_score: ArrayLike, k: int = 5) -> float:
     Parameters
     ----------
     y_true : array of shape (n,), integers or booleans
-        Class labels.
-    y_score : array of shape (n, classes)
-        The output of a network.
+        Class labels. Beside one output also of shape (n, 1), or 0.0 and 1.0.
+    y_score : array of shape (n, classes), or (n, 1)
+        The output of a network. One output is a logit, as for :class:`BCEWithLogitsLoss`: above 0,
+        label 1 is the likelier one.
     k : int
         From 1 to the number of classes.
 
@@ -90,9 +95,10 @@ def confusion_matrix(y_true: ArrayLike, y_pred: ArrayLike) -> NDArray[np.int64]:
     Parameters
     ----------
     y_true : array of shape (n,), integers or booleans
-        Class labels.
-    y_pred : array of shape (n, classes)
-        The output of a network.
+        Class labels. Beside one output also of shape (n, 1), or 0.0 and 1.0.
+    y_pred : array of shape (n, classes), or (n, 1)
+        The output of a network. One output is a logit, as for :class:`BCEWithLogitsLoss`: above 0,
+        label 1 is the likelier one.
 
     Raises
     ------
@@ -258,14 +264,37 @@ def _two_alike(
 def _scores_and_labels(
     y_true: ArrayLike, y_score: ArrayLike, name: str
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the scores, which the caller's argument of that name has, and the labels."""
+    """Return the scores, which the caller's argument of that name has, and the labels.
+
+    One output, a logit, becomes the scores of two classes.
+    """
     scores = as_array(y_score, name)
     if scores.ndim != 2 or 0 in scores.shape:
         raise ValueError(
             f"{name} must have shape (n, classes), with rows, but its shape is {scores.shape}."
             f"{_exchanged(scores, as_array(y_true, 'y_true'))}"
         )
+    if scores.shape[1] == 1:
+        y_true = _of_two_classes(y_true, len(scores))
+        scores = np.concatenate([np.zeros_like(scores), scores], axis=1)
     return scores, label_array(y_true, scores.shape[0], scores.shape[1], "y_true")
+
+
+def _of_two_classes(y_true: ArrayLike, rows: int) -> NDArray[Any]:
+    """Return labels 0 and 1, also of targets as BCEWithLogitsLoss takes them."""
+    right = as_array(y_true, "y_true", LABELS)
+    if right.shape == (rows, 1):
+        right = right[:, 0]
+    if right.shape != (rows,) or right.dtype.kind not in REAL:
+        return right  # for label_array's error
+    wrong = (right != 0) & (right != 1)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise ValueError(
+            f"y_true has label {right[row]} at row {row}, but one output tells labels 0 and 1 "
+            "apart."
+        )
+    return right.astype(np.int64)
 
 
 def _exchanged(predicted: NDArray[Any], right: NDArray[Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Callable, Hashable, Mapping
 from functools import wraps
+from inspect import signature
 from typing import Any, ClassVar, NamedTuple, Protocol
 from weakref import WeakKeyDictionary, ref
 
@@ -95,17 +96,19 @@ class _Latest(NamedTuple):
 
 def _takes_no_parameters(init: Callable[..., None]) -> Callable[..., None]:
     """Return an optimizer's ``__init__`` that refuses a network or its parameters, as PyTorch's."""
+    known = signature(init).parameters
 
     @wraps(init)
     def checked(self: Optimizer, *args: Any, **numbers: Any) -> None:
-        first = args[0] if args else None
-        is_several = np.iterable(first) and not isinstance(first, str)
-        if is_several or hasattr(first, "parameters"):
-            name = type(self).__name__
-            raise TypeError(
-                f"{name} takes hyperparameters alone, as in cr.{name}(lr=0.01), and no parameters: "
-                "cr.fit, cr.train_step and optimizer.step(net) are given the network."
-            )
+        others = (value for name, value in numbers.items() if name not in known)
+        for value in (*args[:1], *others):
+            is_several = np.iterable(value) and not isinstance(value, str)
+            if is_several or hasattr(value, "parameters"):
+                made = f"cr.{type(self).__name__}(lr=0.1)"
+                raise TypeError(
+                    f"{made} takes no parameters: the network is given to cr.fit(net, ..., "
+                    f"optimizer={made})."
+                )
         init(self, *args, **numbers)
 
     return checked

@@ -29,12 +29,10 @@ def make_runner(
     shuffle: bool | None,
     sample_weight: ArrayLike | None,
     class_weight: ClassWeight | None,
-    stacklevel: int,
 ) -> tuple[EpochRunner, Options]:
     """Check the data of :func:`chainrule.fit`, and return the runner that trains on it.
 
     The options that are returned have the validation data that is held out of X and y, if any.
-    ``stacklevel`` is that of the user's line, for warnings.
     """
     loss, optimizer, extras = options.loss, options.optimizer, options.extras
     if y is None:
@@ -47,7 +45,7 @@ def make_runner(
             checkpoint=options.checkpoint,
         )
         stream = Stream(net, loss, X, options.epochs)
-        schedule = _in_steps(options, stream.length, stacklevel=stacklevel)
+        schedule = _in_steps(options, stream.length)
         backend = options.backend
         return StreamEpochRunner(net, loss, optimizer, stream, backend, schedule, extras), options
     data = DataSet.checked(net, loss, X, y, sample_weight)
@@ -68,21 +66,21 @@ def make_runner(
         data,
         batch_size,
         options.backend,
-        _in_steps(options, -(-data.rows // batch_size), stacklevel=stacklevel),
+        _in_steps(options, -(-data.rows // batch_size)),
         extras.seed if shuffle is None or shuffle else None,
         extras,
     )
     return runner, options
 
 
-def _in_steps(options: Options, steps_an_epoch: int | None, *, stacklevel: int) -> Schedule | None:
+def _in_steps(options: Options, steps_an_epoch: int | None) -> Schedule | None:
     """Return the schedule with all lengths in steps, with a warning if it ends long before them."""
     schedule = options.schedule
     if schedule is None:
         return None
     if steps_an_epoch is not None:
         schedule = schedule.in_steps(steps_an_epoch, options.epochs)
-        warn_of_no_rate(schedule, options.epochs * steps_an_epoch, stacklevel=stacklevel + 1)
+        warn_of_no_rate(schedule, options.epochs * steps_an_epoch)
         return schedule
     try:
         schedule(0)

@@ -204,7 +204,7 @@ def fit(
         checkpoint=checkpoint,
         resume=resume,
     )
-    warn_of_probabilities(net, loss, stacklevel=3)  # of the caller, as below
+    warn_of_probabilities(net, loss)
     runner, options = make_runner(
         net,
         X,
@@ -214,7 +214,6 @@ def fit(
         shuffle=shuffle,
         sample_weight=sample_weight,
         class_weight=class_weight,
-        stacklevel=4,  # of the caller: interruption's wrapper lies between
     )
     history = train(runner, options, progress=progress, raises_on_ctrl_c=raises_on_ctrl_c)
     runner.put_machines_back()

@@ -58,8 +58,8 @@ def train(
             if history.interrupted and raises_on_ctrl_c:
                 epoch = min(training.epoch + 1, options.epochs)
                 raise KeyboardInterrupt(
-                    f"fit was interrupted in epoch {epoch} of {options.epochs}. The network keeps "
-                    'its parameters. With interrupt="stop", fit returns its history.'
+                    f"fit was interrupted in epoch {epoch} of {options.epochs}. The network can "
+                    'be used as it is. With interrupt="stop", fit returns its history.'
                 )
     return history
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.utils.arguments import Numbers, above_zero, at_least_zero, integer
+from chainrule.utils.warning import warn_caller
 
 # A rate below this fraction of the highest one is as good as none: a OneCycleLR ends at 4e-6, where
 # StepLRs of use end at 1e-3 or so.
@@ -160,7 +160,7 @@ def with_unit(schedule: type[S]) -> type[S]:
     return schedule
 
 
-def warn_of_no_rate(schedule: Schedule, steps: int, *, stacklevel: int) -> None:
+def warn_of_no_rate(schedule: Schedule, steps: int) -> None:
     """Warn if the rate falls to nothing long before the last of so many steps."""
     some = np.unique(np.linspace(0, steps - 1, 1000).astype(int))
     some = np.union1d(np.arange(min(steps, 100)), some)
@@ -171,9 +171,8 @@ def warn_of_no_rate(schedule: Schedule, steps: int, *, stacklevel: int) -> None:
     above = some[rates >= NOTHING * rates.max()]
     without = steps - 1 - above[-1]
     if rates.max() > 0 and without > max(LAST * steps, 1):  # a cycle's last rate is always low
-        warnings.warn(
+        warn_caller(
             f"{schedule!r} lets the learning rate fall to nothing after about {above[-1] + 1:,} of "
             f"{steps:,} steps: the other steps change next to nothing. A schedule's length is in "
-            "epochs= or steps=; without it, most last for the whole training.",
-            stacklevel=stacklevel + 1,
+            "epochs= or steps=; without it, most last for the whole training."
         )

@@ -78,7 +78,7 @@ def train_step(net: Sequential, loss: Loss, optimizer: Optimizer) -> Callable[..
             f"optimizer must be an optimizer such as cr.Adam(), not {shortened(optimizer)}."
             f"{kind_hint(optimizer)}"
         )
-    warn_of_probabilities(net, loss, stacklevel=2)
+    warn_of_probabilities(net, loss)
     return _TrainStep(net, loss, optimizer)
 
 

@@ -4,10 +4,8 @@ import doctest
 import importlib
 import inspect
 import pickle
-import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import joblib
@@ -266,17 +264,6 @@ def test_negative_weights_are_refused_before_anything_is_changed():
     with pytest.raises(ValueError, match="Negative values"):
         model.fit(X, y, np.where(y == 1, -1.0, 1.0))
     assert not hasattr(model, "network_")
-
-
-def test_ctrl_c_keeps_what_was_trained():
-    X, y = load_digits(return_X_y=True)
-    model = NetworkClassifier(max_iter=10**6, n_iter_no_change=np.inf)
-    timer = threading.Timer(0.5, signal.raise_signal, [signal.SIGINT])
-    timer.start()
-    with pytest.warns(UserWarning, match="interrupted by user"):
-        model.fit(X, y)
-    assert 0 < model.n_iter_ < 10**6
-    assert model.score(X, y) > 0.1
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -2,8 +2,6 @@
 
 import pickle
 import runpy
-import signal
-import threading
 import warnings
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from chainrule.interop.sklearn import NetworkClassifier, NetworkRegressor
 GOLDEN = runpy.run_path(str(Path(__file__).parents[2] / "test_golden.py"))  # networks of all kinds
 X, Y = load_iris(return_X_y=True)
 DIVERGES = {"activation": "identity", "solver": "sgd", "learning_rate_init": 1e6}
+PROBABILITIES = cr.Sequential(cr.Linear(4, 3), cr.Softmax(), seed=0)
 quiet = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
@@ -218,19 +217,13 @@ def test_divergence_without_early_stopping():
     assert isinstance(caught.value.__cause__, cr.NonFiniteError)  # which says where
 
 
-def interrupt():
-    timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
-    timer.start()
-    NetworkClassifier(max_iter=10**6, n_iter_no_change=np.inf).fit(X, Y)
-
-
 WARNINGS = {
     "hasn't converged": lambda: NetworkClassifier(max_iter=2).fit(X, Y),
     "lbfgs failed": lambda: NetworkClassifier(max_iter=2, solver="lbfgs").fit(X, Y),
     "takes them all": lambda: NetworkClassifier(batch_size=999, tol=1e9).fit(X, Y),
     "takes them all ": lambda: NetworkRegressor(batch_size=999).partial_fit(X, Y),
     "diverged": lambda: NetworkRegressor(early_stopping=True, **DIVERGES).fit(X, Y),
-    "interrupted by user": interrupt,
+    "takes logits": lambda: NetworkClassifier(module=PROBABILITIES, tol=1e9).fit(X, Y),
     "A column-vector": lambda: NetworkClassifier(tol=1e9).fit(X, Y[:, np.newaxis]),
     "A column-vector ": lambda: NetworkRegressor(tol=1e9).fit(X, Y[:, np.newaxis]),
     "A column-vector  ": lambda: NetworkRegressor().partial_fit(X, Y[:, np.newaxis]),

@@ -63,6 +63,9 @@ class NetworkClassifier(ClassifierMixin, BaseNetwork):
     ValueError, TypeError
         In ``fit``, as in scikit-learn; also if ``module`` has another number of outputs, or a key
         of ``class_weight`` is not a class while a class has none. The estimator is not changed.
+    KeyboardInterrupt
+        In ``fit`` and ``partial_fit``, after Ctrl-C, which scikit-learn answers with a warning. The
+        estimator is fitted as far as the training came.
 
     Examples
     --------

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import DataConversionWarning
 
+from chainrule.utils.wording import plural
+
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 # The frames of ``fit`` and of ``wrapper`` below. Warnings are attributed to their caller in
@@ -20,8 +22,21 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 FIT_FRAMES = 3
 
 
+class FitInterrupted(KeyboardInterrupt):
+    """Ctrl-C ended a training, and the estimator is fitted as far as the training came."""
+
+    def __init__(self, iterations: int) -> None:
+        super().__init__(
+            f"Training was interrupted after {plural(iterations, 'iteration')}. The estimator can "
+            "be used as it is."
+        )
+
+
 def fitting(method: Method) -> Method:
-    """Check the parameters by scikit-learn first, and restore the estimator after an error."""
+    """Check the parameters by scikit-learn first, and restore the estimator after an error.
+
+    An error is also a KeyboardInterrupt that comes at any moment, but not ``FitInterrupted``.
+    """
 
     @_fit_context(prefer_skip_nested_validation=True)
     @wraps(method)
@@ -56,6 +71,8 @@ def _unchanged_by_errors(estimator: BaseEstimator) -> Iterator[None]:
     values = np.empty(0) if network is None else network.values.copy()
     try:
         yield
+    except FitInterrupted as error:
+        raise KeyboardInterrupt(*error.args) from None
     except BaseException:
         if network is not None and not np.array_equal(network.values, values):
             network.values[:] = values

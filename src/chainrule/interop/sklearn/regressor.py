@@ -69,6 +69,9 @@ class NetworkRegressor(RegressorMixin, BaseNetwork):
     ValueError, TypeError
         In ``fit``, as in scikit-learn; also if ``module`` has another number of outputs. The
         estimator is not changed.
+    KeyboardInterrupt
+        In ``fit`` and ``partial_fit``, after Ctrl-C, which scikit-learn answers with a warning. The
+        estimator is fitted as far as the training came.
 
     Examples
     --------

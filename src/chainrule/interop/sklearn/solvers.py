@@ -15,11 +15,12 @@ from sklearn.exceptions import ConvergenceWarning
 from chainrule.interop.scipy import objective
 from chainrule.interop.sklearn.build import weights_of
 from chainrule.interop.sklearn.fitted import FittedNetwork
-from chainrule.interop.sklearn.fitting import FIT_FRAMES
+from chainrule.interop.sklearn.fitting import FIT_FRAMES, FitInterrupted
 from chainrule.optimizers import SGD, Adam, Optimizer
 from chainrule.training import fit
 from chainrule.training.callbacks import Callback, Training
 from chainrule.training.errors import NonFiniteError
+from chainrule.utils.interruption import interruption
 from chainrule.utils.wording import plural
 
 NON_FINITE = (
@@ -47,7 +48,10 @@ def fit_epochs(
     epochs: int,
     seed: int,
 ) -> bool:
-    """Train with mini-batches; return whether the training ended before the last epoch."""
+    """Train with mini-batches; return whether the training ended before the last epoch.
+
+    After Ctrl-C, FitInterrupted is raised.
+    """
     rows, wanted = len(X), estimator.batch_size
     batch = min(200 if wanted == "auto" else wanted, rows)
     if wanted != "auto" and wanted > rows:  # a warning, as in scikit-learn
@@ -76,7 +80,7 @@ def fit_epochs(
             sample_weight=sample_weight,
             callbacks=[watch],
             progress=bool(estimator.verbose),
-            interrupt="stop",  # and a warning, as scikit-learn does
+            interrupt="stop",  # the exception follows when the estimator is consistent
         )
         interrupted = history.interrupted
     except NonFiniteError as error:
@@ -86,7 +90,7 @@ def fit_epochs(
     elif failure is not None or validation is not None:
         raise ValueError(NON_FINITE) from failure
     if interrupted:
-        warnings.warn("Training interrupted by user.", stacklevel=FIT_FRAMES + 2)
+        raise FitInterrupted(estimator.n_iter_)
     if failure is not None:
         watch.note_divergence()
         warnings.warn(
@@ -95,7 +99,7 @@ def fit_epochs(
             ConvergenceWarning,
             stacklevel=FIT_FRAMES + 2,
         )
-    return interrupted or failure is not None or watch.converged or estimator.n_iter_ < epochs
+    return failure is not None or watch.converged or estimator.n_iter_ < epochs
 
 
 class _Watch(Callback):
@@ -208,7 +212,10 @@ def fit_lbfgs(
     y: NDArray[Any],
     sample_weight: NDArray[Any] | None,
 ) -> None:
-    """Train on all rows at once, in float64, with SciPy's L-BFGS-B."""
+    """Train on all rows at once, in float64, with SciPy's L-BFGS-B.
+
+    After Ctrl-C, FitInterrupted is raised.
+    """
     net = estimator.network_
     total = len(X) if sample_weight is None else float(np.sum(sample_weight))
     decay = estimator.alpha / total
@@ -220,19 +227,27 @@ def fit_lbfgs(
             raise ValueError(NON_FINITE)
         return goal.fun(theta)
 
-    result = scipy.optimize.minimize(
-        function,
-        goal.start,
-        jac=True,
-        method="L-BFGS-B",
-        options={
-            "maxfun": estimator.max_fun,
-            "maxiter": estimator.max_iter,
-            "gtol": estimator.tol,
-        },
-    )
+    with interruption() as stop:
+
+        def after_iteration(theta: NDArray[np.float64]) -> None:
+            if stop.requested:
+                raise StopIteration
+
+        result = scipy.optimize.minimize(
+            function,
+            goal.start,
+            jac=True,
+            method="L-BFGS-B",
+            callback=after_iteration,
+            options={
+                "maxfun": estimator.max_fun,
+                "maxiter": estimator.max_iter,
+                "gtol": estimator.tol,
+            },
+        )
+        interrupted = stop.answer()
     estimator.n_iter_ = min(int(result.nit), estimator.max_iter)
-    if result.status != 0:
+    if result.status != 0 and not interrupted:
         warnings.warn(
             f"lbfgs failed to converge after {plural(estimator.n_iter_, 'iteration')} "
             f"(status={result.status}): {result.message}",
@@ -246,3 +261,5 @@ def fit_lbfgs(
     net.params = params
     penalty = penalty_on(weights_of(net).values(), decay)
     estimator.loss_ = (float(result.fun) - penalty) * estimator._loss_factor + penalty
+    if interrupted:
+        raise FitInterrupted(estimator.n_iter_)
