@@ -34,7 +34,7 @@ LAYERS = [
     cr.Residual(cr.Linear(4, 4)),
     cr.Parallel(cr.Tanh(), cr.Linear(4, 2), combine="concatenate"),
     cr.Parallel(cr.Tanh(), cr.Linear(4, 4), combine="product"),
-    cr.Standardize(4),
+    cr.Standardize(mean=[0.0] * 4),
     *(layer for layer in made_without_arguments(cr.layers) if layer != cr.Standardize()),
 ]
 LOSSES = made_without_arguments(cr.losses, OutputLoss)

@@ -139,3 +139,45 @@ def test_it_has_its_own_operator_in_onnx(tmp_path):
     same = cr.from_onnx(tmp_path / "net.onnx")
     assert repr(same) == repr(net)
     np.testing.assert_allclose(same.predict(X), net.predict(X), rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("size", [1e-15, 1e-9, 1.0, 1e9, 1e15])
+def test_values_of_any_size_are_scaled(size, dtype):
+    data = size * np.random.default_rng(0).normal(2.0, 1.0, size=(50, 2))
+    net = cr.Sequential(cr.Standardize().adapt(data), dtype=dtype)
+    scaled = net.predict(data.astype(dtype))
+    expected = (data - data.mean(axis=0)) / data.std(axis=0)
+    np.testing.assert_allclose(scaled, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [1e-170, 1e200])
+def test_a_feature_whose_square_is_no_number_is_named(size):
+    data = np.stack([np.arange(5.0), size * np.arange(5.0)], axis=1)
+    with pytest.raises(ValueError, match=r"X varies by 1\.41e[-+]\d+ in feature 1, whose square"):
+        cr.Standardize().adapt(data)
+
+
+def test_a_variance_of_few_digits_is_refused():
+    layer = cr.Standardize().adapt(5e-20 * np.arange(5.0)[:, None])
+    cr.Sequential(layer, dtype="float64")
+    with pytest.raises(ValueError, match=r"variance\[0\] is 5e-39, but below 1.18e-38"):
+        cr.Sequential(layer, dtype="float32")
+
+
+def test_what_is_constant_up_to_rounding_is_constant_as_in_scikit_learn():
+    data = np.array([0.3, 0.1 * 3] * 500)[:, None]
+    layer = cr.Standardize().adapt(data)
+    assert layer.variance == (1.0,)
+    preprocessing = pytest.importorskip("sklearn.preprocessing")
+    expected = preprocessing.StandardScaler().fit(data).transform([[0.31]])
+    np.testing.assert_allclose(
+        cr.Sequential(layer, dtype="float64").predict([[0.31]]), expected, rtol=1e-9
+    )
+
+
+def test_without_statistics_there_is_no_network():
+    layer = cr.Standardize(4)
+    layer.adapt(np.ones((3, 4)))  # which returns another layer
+    with pytest.raises(ValueError, match=r"no statistics yet: Standardize\(\)\.adapt\(X\) returns"):
+        cr.Sequential(layer)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import chainrule as cr
 from chainrule.training import loop
+from chainrule.training.identity import complete_schedule, describe_schedule
 
 pytestmark = pytest.mark.once
 
@@ -161,8 +162,10 @@ def test_checkpoints_and_pickles_with_older_names_go_on(schedule, tmp_path, monk
     old = OLD_NAMES.get(type(schedule).__name__, "total_steps")
     path = tmp_path / "run.safetensors"
     with monkeypatch.context() as patch:
-        describe = loop.describe_object
-        patch.setattr(loop, "describe_object", lambda o: describe(o).replace(" steps=", f" {old}="))
+        describe = loop.describe_schedule
+        patch.setattr(
+            loop, "describe_schedule", lambda s: describe(s).replace(" steps=", f" {old}=")
+        )
         fit(schedule, epochs=2, checkpoint=path)
     assert old.encode() in path.read_bytes()
     assert np.array_equal(
@@ -234,3 +237,38 @@ def test_a_cosine_warms_up_in_a_line_and_falls_to_its_last_rate(total, data, min
     assert (np.diff(rates[warmup:]) <= 1e-12).all()
     assert (rates[total:] == rates[total]).all()
     assert rates[total] == pytest.approx(min_lr, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("then", "now"),
+    [
+        (
+            "CosineAnnealingLR(lr=0.01, total_steps=40, warmup_steps=0, min_lr=0.0)",
+            lambda s: [s.CosineAnnealingLR(0.01, steps=40, warmup_steps=w) for w in (None, 0)],
+        ),
+        (
+            "CosineAnnealingLR(lr=0.01, total_steps=40, warmup_steps=5, min_lr=0.0)",
+            lambda s: [s.CosineAnnealingLR(0.01, steps=40, warmup_steps=5)],
+        ),
+        ("StepLR(lr=0.1, step_size=3, gamma=0.1)", lambda s: [s.StepLR(0.1, steps=3)]),
+        (
+            "LinearLR(lr=0.1, total_steps=10, start_factor=0.3333333333333333, end_factor=1.0)",
+            lambda s: [s.LinearLR(0.1, steps=10)],
+        ),
+        (
+            "OneCycleLR(max_lr=0.1, total_steps=10, pct_start=0.3, div_factor=25.0, "
+            "final_div_factor=10000.0)",
+            lambda s: [s.OneCycleLR(0.1, steps=10)],
+        ),
+    ],
+)
+def test_descriptions_in_older_checkpoints_are_those_of_today(then, now):
+    assert {complete_schedule(then)} == {describe_schedule(s) for s in now(cr.schedules)}
+
+
+@pytest.mark.parametrize("epochs", [0, -3, True, "x"])
+def test_in_steps_takes_a_number_of_epochs(epochs):
+    schedules = cr.schedules.CosineAnnealingLR(0.01), cr.schedules.LinearLR(0.1)
+    for schedule in schedules:
+        with pytest.raises((TypeError, ValueError), match="epochs must be"):
+            schedule.in_steps(5, epochs)

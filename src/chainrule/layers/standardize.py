@@ -37,14 +37,14 @@ class Standardize(Layer):
     features : int, optional
         At least 1; known from the data after :meth:`adapt`.
     mean, variance : sequence of float, optional
-        A number for each feature, more than 0 for the variance; 0 and 1 by default. :meth:`adapt`
-        finds them.
+        A number for each feature, more than 0 for the variance. :meth:`adapt` finds them; if only
+        one is given, the other is 0 or 1.
 
     Raises
     ------
     ValueError
         If an argument is out of range, or there are not as many numbers as features; for a network,
-        if neither data nor ``features`` are given.
+        if there are no statistics, or a variance is so small that its dtype holds few digits of it.
     TypeError
         If an argument is no number.
 
@@ -96,11 +96,20 @@ class Standardize(Layer):
 
     def check_numbers(self, dtype: np.dtype | None = None) -> None:
         super().check_numbers(dtype)
-        if dtype is not None and self.features is None:
+        if dtype is None:
+            return
+        if self.mean is None and self.variance is None:
             raise ValueError(
                 "Standardize has no statistics yet: Standardize().adapt(X) returns a layer that "
                 "has those of X."
             )
+        least = np.finfo(dtype).tiny
+        for j, number in enumerate(self.variance or ()):
+            if number < least:
+                raise ValueError(
+                    f"Standardize's variance[{j}] is {number:.3g}, but below {least:.3g} numbers "
+                    f"in {dtype.name} lose their digits: scale this feature before."
+                )
 
     @property
     def expected_shape(self) -> Shape | None:
@@ -143,20 +152,40 @@ class Standardize(Layer):
         features = x.shape[-1]
         if self.features not in (None, features):
             raise ValueError(f"X must have {self.features} features, but its shape is {x.shape}.")
-        rows = x.reshape(-1, features)
-        mean = rows.mean(axis=0, dtype=DOUBLE)
-        off, squares = np.zeros(features), np.zeros(features)
-        for block in _blocks(rows):
-            deviations = block - mean
-            off += deviations.sum(axis=0)
-            squares += np.square(deviations).sum(axis=0)
-        off /= len(rows)
-        variance = squares / len(rows) - off**2
-        variance[rows.min(axis=0) == rows.max(axis=0)] = 1.0
-        mean += off  # which is not 0, but the mean's rounding
+        mean, variance = _moments(x.reshape(-1, features))
         return replace(
             self, features=features, mean=tuple(mean.tolist()), variance=tuple(variance.tolist())
         )
+
+
+def _moments(rows: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and variance of each column, 1 for what is constant up to rounding."""
+    ends = np.stack([rows.min(axis=0), rows.max(axis=0)]).astype(DOUBLE)
+    largest = np.abs(ends).max(axis=0)
+    # Squares of the values may not be floats; powers of 2 change no other digit.
+    units = np.exp2(np.maximum(np.frexp(largest)[1] - 1, -1000))
+    count, mean = len(rows), np.zeros(len(units))
+    for block in _blocks(rows):
+        mean += (block / units).sum(axis=0) / count
+    off, squares = np.zeros(len(units)), np.zeros(len(units))
+    for block in _blocks(rows):
+        deviations = block / units - mean
+        off += deviations.sum(axis=0) / count
+        squares += np.square(deviations).sum(axis=0)
+    mean += off  # which is not 0, but the mean's rounding
+    scaled = squares / count - off**2
+    # As in scikit-learn: differences as large as the rounding of a mean are none.
+    eps = np.finfo(DOUBLE).eps
+    is_constant = scaled <= count * eps * scaled + (count * mean * eps) ** 2
+    with np.errstate(over="ignore", under="ignore"):
+        variance = np.where(is_constant, 1.0, scaled * units**2)
+    for j in np.flatnonzero(~np.isfinite(variance) | (variance < np.finfo(DOUBLE).tiny))[:1]:
+        deviation = np.sqrt(scaled[j]) * units[j]
+        raise ValueError(
+            f"X varies by {deviation:.3g} in feature {j}, whose square is no number in float64: "
+            "scale this feature before."
+        )
+    return mean * units, variance
 
 
 def _blocks(rows: NDArray[Any]) -> Iterator[NDArray[np.float64]]:

@@ -34,7 +34,7 @@ def weigh_classes(
     ValueError, TypeError
         If the targets are no classes, or ``wanted`` is wrong.
     """
-    if not isinstance(wanted, dict) and wanted != "balanced":
+    if not isinstance(wanted, dict) and not (isinstance(wanted, str) and wanted == "balanced"):
         raise TypeError(
             f'class_weight must be a dict of classes and weights, or "balanced", not '
             f"{shortened(wanted)}."

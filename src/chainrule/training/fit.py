@@ -169,8 +169,8 @@ def fit(
     Warns
     -----
     UserWarning
-        If there are fewer rows than ``batch_size``; or if the loss takes logits, but the network
-        ends in :class:`Softmax` or :class:`Sigmoid`.
+        If a schedule's rate falls to nothing before the end; or if the loss takes logits, but the
+        network ends in :class:`Softmax` or :class:`Sigmoid`.
 
     Examples
     --------

@@ -35,7 +35,13 @@ def complete_optimizer(description: dict[str, Any], optimizer: Optimizer) -> dic
 
 def complete_schedule(description: str) -> str:
     """Return a schedule's description with the names that its lengths have now."""
+    description = description.replace("warmup_steps=0, ", "")  # no warm-up is no argument
     return re.sub(r"\b(total_steps|step_size)=", "steps=", description)
+
+
+def describe_schedule(schedule: object) -> str:
+    """Return a schedule's description."""
+    return complete_schedule(describe_object(schedule))
 
 
 def describe_object(thing: object) -> str:

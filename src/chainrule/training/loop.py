@@ -8,7 +8,12 @@ from chainrule.training.callbacks import Callbacks, Training
 from chainrule.training.checkpoint import NoSaver
 from chainrule.training.epoch_runner import EpochRunner
 from chainrule.training.history import History
-from chainrule.training.identity import describe_batch, describe_object, describe_optimizer
+from chainrule.training.identity import (
+    describe_batch,
+    describe_object,
+    describe_optimizer,
+    describe_schedule,
+)
 from chainrule.training.metrics import measure, metric_names
 from chainrule.training.options import Options
 from chainrule.training.progress import TrainingProgress
@@ -80,7 +85,7 @@ def _describe(runner: EpochRunner, options: Options) -> dict[str, Any]:
         "optimizer": describe_optimizer(options.optimizer),
         "frozen": list(runner.net.frozen),
         "batch_size": runner.batch,
-        "schedule": None if schedule is None else describe_object(schedule),
+        "schedule": None if schedule is None else describe_schedule(schedule),
         **options.extras.numbers,
         "metrics": sorted(options.metrics),
         "shuffle": runner.seed is not None,

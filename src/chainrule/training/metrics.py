@@ -26,8 +26,11 @@ Validation = tuple[ArrayLike, OneOrMore] | tuple[ArrayLike, OneOrMore, ArrayLike
 
 # What a metric's first argument is called where it expects the output, and what its second one is
 # where it expects the targets there.
-OUTPUTS = {"output", "outputs", "out", "y_pred", "y_hat", "y_score", "pred", "preds", "logits"}
-TARGETS = {"y", "y_true", "target", "targets", "label", "labels"}
+OUTPUTS = {
+    *("output", "outputs", "out", "outs", "y_pred", "y_hat", "y_score", "pred", "preds"),
+    *("prediction", "predictions", "predicted", "logits", "score", "scores", "probs"),
+}
+TARGETS = {"y_true", "target", "targets", "label", "labels"}
 
 
 def checked_validation(net: Sequential, loss: Loss, validation: Any) -> DataSet | None:
@@ -92,7 +95,7 @@ def _check_order(name: str, metric: Metric) -> None:
     except (TypeError, ValueError):  # unknown, as of some functions in C
         return
     second = others[0] if others else ""
-    if second and (first in OUTPUTS or (second in TARGETS and first not in TARGETS)):
+    if second and (first in OUTPUTS or (second in TARGETS and first not in {*TARGETS, "y"})):
         raise ValueError(
             f"metrics[{name!r}] takes {first!r} first, but metrics are called with (y_true, "
             f"y_pred), as scikit-learn's are: {name}({second}, {first})."

@@ -115,6 +115,8 @@ class LastingSchedule(Schedule):
 
     def in_steps(self, steps_an_epoch: int, epochs: int | None = None) -> Self:
         integer(steps_an_epoch, "steps_an_epoch", least=1)
+        if epochs is not None:
+            integer(epochs, "epochs", least=1)
         if self.steps is not None:
             return self
         length = epochs if self.epochs is None else self.epochs

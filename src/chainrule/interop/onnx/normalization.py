@@ -81,7 +81,7 @@ def _read_batch_norm(node: NodeView) -> ImportStep:
     parameters = dict(zip(names, rows, strict=True))
     layer: Layer
     if eps == 0 and (rows[0] == 1).all() and (rows[1] == 0).all():
-        layer = layers.Standardize(len(rows[0]))
+        layer = layers.Standardize(mean=rows[2].tolist(), variance=rows[3].tolist())
         parameters = {"mean": rows[2], "variance": rows[3]}
     else:
         layer = layers.BatchNorm(len(rows[0]), eps, momentum)

@@ -74,6 +74,8 @@ def _not_frozen(net: Sequential) -> NDArray[np.bool_] | None:
     mask = np.ones(net.params.shape, np.bool_)
     for begin, end in net.frozen_ranges():
         mask[begin:end] = False
+    if not mask.any():
+        raise ValueError("all parameters are frozen: call net.unfreeze(), or say which are free.")
     return mask
 
 
