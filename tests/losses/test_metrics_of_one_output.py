@@ -50,3 +50,8 @@ def test_other_labels(metric, y, error, message):
     options = {"k": 1} if metric == "top_k_accuracy" else {}
     with pytest.raises(error, match=message):
         getattr(cr.metrics, metric)(y, LOGITS, **options)
+
+
+def test_r2_of_nan_is_nan():
+    assert np.isnan(cr.metrics.r2_score([np.nan, 1.0, 2.0], [0.0, 1.0, 2.0]))
+    assert cr.metrics.r2_score([1.0, 1.0], [1.0, 1.0]) == 1.0

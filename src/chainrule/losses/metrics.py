@@ -188,7 +188,7 @@ def r2_score(y_true: ArrayLike, y_pred: ArrayLike) -> float:
         raise ValueError("r2_score needs two rows at least.")
     residual = ((predicted - right) ** 2).sum(axis=0).reshape(-1)
     total = ((right - right.mean(axis=0)) ** 2).sum(axis=0).reshape(-1)
-    varies = total > 0
+    varies = total != 0  # NaN varies, too
     scores = np.where(residual == 0, 1.0, 0.0)
     scores[varies] = 1 - residual[varies] / total[varies]
     return float(scores.mean())

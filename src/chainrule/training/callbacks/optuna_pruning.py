@@ -48,7 +48,8 @@ class OptunaPruning(Callback):
     ...     return history.validation_loss[-1]
     >>> import optuna  # doctest: +SKIP
     >>> study = optuna.create_study(pruner=optuna.pruners.MedianPruner())  # doctest: +SKIP
-    >>> study.optimize(objective, n_trials=50)  # doctest: +SKIP
+    >>> study.optimize(objective, n_trials=50,
+    ...                catch=(cr.NonFiniteError,))  # doctest: +SKIP
     """
 
     def __init__(self, trial: Any, monitor: str = "validation_loss") -> None:
