@@ -172,6 +172,10 @@ def test_paths_of_a_number_add_up_to_its_gradient(chain, show):
     page.locator("#colour").select_option("gradient")
     first = page.locator("#neurons-plot .node-number").first.text_content()
     assert number(first) == pytest.approx(chain.gradients["x"][1, 0], rel=0.06)
+    page.locator("#colour").select_option("influence")
+    first = page.locator("#neurons-plot .node-number").first.text_content()
+    expected = chain.x[1, 0] * chain.gradients["x"][1, 0]
+    assert number(first) == pytest.approx(expected, rel=0.06)
 
 
 def test_wide_networks_are_not_drawn_as_nodes(show):

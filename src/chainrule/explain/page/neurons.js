@@ -96,10 +96,12 @@ class Neurons {
   }
 
   nodes(row, position) {
-    const { network } = this.model;
+    const { values, gradients } = this.model.network;
     const { symbol, value, size } = this.data.links[position];
-    const coloured = byId("colour").value === "value" ? network.values : network.gradients;
-    const numbers = coloured[value].subarray(row * size, (row + 1) * size);
+    const ofRow = (numbers) => numbers[value].subarray(row * size, (row + 1) * size);
+    const influence = () => ofRow(values).map((number, i) => number * ofRow(gradients)[i]);
+    const coloured = { value: () => ofRow(values), gradient: () => ofRow(gradients), influence };
+    const numbers = coloured[byId("colour").value]();
     const largest = numbers.reduce((most, number) => Math.max(most, Math.abs(number)), 0);
     return [...numbers].flatMap((shown, i) => {
       const [x, y] = this.at(position, i);
