@@ -2,6 +2,7 @@
 
 import inspect
 import pickle
+import re
 import warnings
 from functools import partial
 
@@ -209,3 +210,130 @@ def test_metrics(metrics, error, message):
 def test_arguments_of_another_kind(call, message):
     with pytest.raises(TypeError, match=message):
         call()
+
+
+def pandas(values, dtype=None):
+    return pytest.importorskip("pandas").Series(values, dtype=dtype)
+
+
+def polars(values):
+    return pytest.importorskip("polars").Series(values)
+
+
+def arrow(values):
+    return pytest.importorskip("pyarrow").array(values)
+
+
+CONVERTIBLE = {
+    "booleans as objects": lambda: np.array([True, False] * 10, object),
+    "booleans as objects, pandas": lambda: pandas([True, False] * 10, object),
+    "integers as objects": lambda: np.array([1, 0] * 10, object),
+    "integers as objects, pandas": lambda: pandas([1, 0] * 10, object),
+    "floats": lambda: [1.0, 0.0] * 10,
+    "floats, NumPy": lambda: np.array([1.0, 0.0] * 10),
+    "floats, pandas": lambda: pandas([1.0, 0.0] * 10),
+    "floats as objects": lambda: pandas([1.0, 0.0] * 10, object),
+    "digits": lambda: ["1", "0"] * 10,
+    "digits, NumPy": lambda: np.array(["1", "0"] * 10),
+    "digits, bytes": lambda: np.array([b"1", b"0"] * 10),
+    "digits, pandas": lambda: pandas(["1", "0"] * 10),
+    "digits, pandas, objects": lambda: pandas(["1", "0"] * 10, object),
+    "digits, polars": lambda: polars(["1", "0"] * 10),
+    "digits, arrow": lambda: arrow(["1", "0"] * 10),
+    "texts": lambda: ["a", "b"] * 10,
+    "texts, pandas": lambda: pandas(["a", "b"] * 10),
+    "texts, polars": lambda: polars(["a", "b"] * 10),
+    "texts, arrow": lambda: arrow(["a", "b"] * 10),
+    "fractions as texts": lambda: ["0.5", "1.5"] * 10,
+    "categories, pandas": lambda: pandas(["a", "b"] * 10, "category"),
+    "categories, polars": lambda: polars(["a", "b"] * 10).cast(
+        pytest.importorskip("polars").Categorical
+    ),
+    "categories, arrow": lambda: arrow(["a", "b"] * 10).dictionary_encode(),
+}
+REMEDIES = {
+    "astype(int)": lambda y: y.astype(int),
+    "astype(float)": lambda y: y.astype(float),
+    "numpy.asarray(y, int)": lambda y: np.asarray(y, int),
+    "numpy.asarray(y, float)": lambda y: np.asarray(y, float),
+    "pandas.to_numeric(y)": lambda y: pytest.importorskip("pandas").to_numeric(y),
+    "numpy.unique(y, return_inverse=True)": lambda y: np.unique(y, return_inverse=True)[1],
+    ".cat.codes": lambda y: y.cat.codes,
+}
+
+
+def remedies_in(error):
+    return [remedy for text, remedy in REMEDIES.items() if text in str(error)]
+
+
+@pytest.mark.parametrize("kind", CONVERTIBLE)
+def test_what_errors_on_labels_advise_helps(kind):
+    y = CONVERTIBLE[kind]()
+    with pytest.raises(TypeError, match=r"^y must hold integer class labels") as caught:
+        trained(network(), cr.CrossEntropyLoss(), y)
+    remedies = remedies_in(caught.value)
+    assert remedies
+    for remedy in remedies:
+        trained(network(), cr.CrossEntropyLoss(), remedy(y))
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in CONVERTIBLE if "object" in kind or "digits" in kind]
+)
+def test_what_errors_on_targets_advise_helps(kind):
+    y, net = CONVERTIBLE[kind](), cr.Sequential(cr.Linear(3, 1), seed=0)
+    with pytest.raises(TypeError, match=r"^y must hold real numbers") as caught:
+        trained(net, cr.MSELoss(), y)
+    (remedy,) = remedies_in(caught.value)
+    trained(net, cr.MSELoss(), remedy(y))
+
+
+@pytest.mark.parametrize("digits", [["1", "2"], ["0.5", "-1e3"]])
+def test_what_errors_on_a_column_advise_helps(digits):
+    pd = pytest.importorskip("pandas")
+    table = pd.DataFrame({"a": [1.0, 2.0], "b": digits})
+    net = cr.Sequential(cr.Linear(2, 1), seed=0)
+    with pytest.raises(TypeError, match=r"Row 0 has '.*'\. pandas\.to_numeric\(X\['b'\]\) has"):
+        net.predict(table)
+    table["b"] = pd.to_numeric(table["b"])
+    net.predict(table)
+
+
+MISSING = {
+    "list": lambda: [1, None],
+    "objects": lambda: np.array([1, None], object),
+    "floats": lambda: [1.0, np.nan],
+    "pandas, objects": lambda: pandas([1, None], object),
+    "pandas, NaN among objects": lambda: pandas([True, np.nan], object),
+    "pandas, integers": lambda: pandas([1, None], "Int64"),
+    "pandas, booleans": lambda: pandas([True, None], "boolean"),
+    "pandas, texts": lambda: pandas(["1", None]),
+    "pandas, categories": lambda: pandas(["a", None], "category"),
+    "polars": lambda: polars([1, None]),
+    "polars, booleans": lambda: polars([True, None]),
+    "arrow, booleans": lambda: arrow([True, None]),
+}
+
+
+@pytest.mark.parametrize("kind", MISSING)
+def test_the_row_of_a_missing_label_is_named(kind):
+    with pytest.raises(
+        TypeError, match="Row 1 has no value: fill it, or leave the row out"
+    ) as caught:
+        cr.CrossEntropyLoss()(np.zeros((2, 2)), MISSING[kind]())
+    assert not remedies_in(caught.value)
+
+
+@pytest.mark.parametrize("kind", MISSING)
+def test_the_row_of_a_missing_target_is_named(kind):
+    message = r"Row 1 has no value|y must be finite, but y\[1\] is nan"
+    with pytest.raises((TypeError, ValueError), match=message) as caught:
+        cr.MSELoss()(np.zeros((2, 1)), MISSING[kind]())
+    assert not remedies_in(caught.value)
+
+
+@pytest.mark.parametrize("make", [list, np.array, partial(np.array, dtype=object)])
+@pytest.mark.parametrize("wrong", [0.5, np.inf])
+def test_floats_that_are_no_labels_are_not_truncated(make, wrong):
+    with pytest.raises(TypeError, match=rf"Row 1 has {re.escape(str(wrong))}\.$"):
+        cr.CrossEntropyLoss()(np.zeros((2, 2)), make([1.0, wrong]))

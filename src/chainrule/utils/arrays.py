@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from chainrule.utils.arguments import shortened
-from chainrule.utils.columns import LABELS, REAL, column_names, not_numbers
+from chainrule.utils.columns import LABELS, REAL, column_names, no_value, not_numbers
 from chainrule.utils.protocols import as_array
 from chainrule.utils.wording import plural
 
@@ -142,10 +142,8 @@ def label_array(value: ArrayLike, rows: int, classes: int, name: str = "y") -> N
             f"{array.shape}.{hint}"
         )
     if array.dtype.kind == "f":
-        raise TypeError(
-            f"{name} must hold {LABELS}, but its dtype is {array.dtype}. Use y.astype(int) if they "
-            "are whole numbers."
-        )
+        hint = _hint_on_floats(array, name)
+        raise TypeError(f"{name} must hold {LABELS}, but its dtype is {array.dtype}.{hint}")
     # The copy is checked, since the caller may change the array at any time, and labels are indices
     # at which compiled code writes.
     labels = np.array(array, np.int64, order="C")
@@ -159,6 +157,15 @@ def label_array(value: ArrayLike, rows: int, classes: int, name: str = "y") -> N
             f"to {classes - 1}).{hint}"
         )
     return _read_only_view(labels)
+
+
+def _hint_on_floats(array: NDArray[Any], name: str) -> str:
+    """Return what to do about labels that are floats."""
+    wrong = (array != np.trunc(array)) | np.isinf(array)  # NaN is not equal to itself
+    if not wrong.any():
+        return f" Use numpy.asarray({name}, int)."
+    row = int(np.argmax(wrong))
+    return no_value(row) if np.isnan(array[row]) else f" Row {row} has {array[row]}."
 
 
 def target_array(

@@ -59,11 +59,12 @@ def not_numbers(value: Any, array: NDArray[Any], name: str, what: str) -> TypeEr
     """
     column, cells = _first_wrong_column(value)
     if column is None:
-        where, dtype = "its dtype", _dtype_text(value, array)
+        where, dtype, name_of_cells = "its dtype", _dtype_text(value, array), name
     else:
         array = np.asarray(cells)
         where, dtype = f"the dtype of its column {shortened(column)}", _dtype_text(cells, array)
-    hint = _hint(cells, array, what, of_table=column is not None)
+        name_of_cells = f"{name}[{shortened(column)}]"
+    hint = _hint(cells, array, name_of_cells, what, of_table=column is not None)
     return TypeError(f"{name} must hold {what}, but {where} is {dtype}.{hint}")
 
 
@@ -82,30 +83,76 @@ def _dtype_text(cells: Any, array: NDArray[Any]) -> str:
     return str(array.dtype if own is None or callable(own) else own)
 
 
-def _hint(cells: Any, array: NDArray[Any], what: str, *, of_table: bool) -> str:
-    """Return the first cell that is no number, and a remedy."""
+def _hint(cells: Any, array: NDArray[Any], name: str, what: str, *, of_table: bool) -> str:
+    """Return the first cell that is no number, and a remedy; ``name`` is that of the cells."""
     wrong = ((i, cell) for i, cell in enumerate(array.flat) if not isinstance(cell, NUMBERS))
-    known = (pair for pair in wrong if not _is_missing(pair[1]))
-    position, cell = next(known, (-1, None))
+    position, cell = next((pair for pair in wrong if not _is_missing(pair[1])), (-1, None))
     if array.dtype.kind == "M" or isinstance(cell, date | timedelta):
         return " Convert dates to numbers, such as the days since the first one."
-    is_feature = of_table or array.ndim > 1
+    is_feature, is_label = of_table or array.ndim > 1, what == LABELS
     if _dtype_text(cells, array).lower().startswith(("categor", "enum", "dictionary")):
         if is_feature:
             return ENCODE
-        codes = ".to_physical()" if hasattr(cells, "to_physical") else ".cat.codes"
-        return f" Its {codes} has a number for each category." if what == LABELS else ""
+        has_codes = hasattr(getattr(cells, "cat", None), "codes")
+        codes = " Its .cat.codes has a number for each category." if has_codes else UNIQUE
+        return _missing_text(array) or (codes if is_label else "")
     if array.dtype.kind not in "OSU" or array.ndim == 0:
         return ""
+    missing = _missing_text(array)
     if position < 0:
-        return " Its astype(float) has the numbers." if hasattr(cells, "astype") else ""
-    row = position // max(1, array.size // len(array))
-    if not isinstance(cell, str):
-        return f" Row {row} has {shortened(cell)}."
-    remedy = UNIQUE if what == LABELS else ENCODE if is_feature else ""
-    some_are_numbers = any(isinstance(cell, NUMBERS) for cell in array.flat)
-    return f" Row {row} has {shortened(str(cell))}.{'' if some_are_numbers else remedy}"
+        return missing or _hint_on_numbers(cells, array, is_label)
+    row = f" Row {_row(array, position)} has"
+    if not isinstance(cell, str | bytes):
+        return f"{row} {shortened(cell)}."
+    row = f"{row} {shortened(cell if isinstance(cell, bytes) else str(cell))}."
+    if any(isinstance(cell, NUMBERS) and not _is_missing(cell) for cell in array.flat):
+        return row
+    if missing and not is_feature:
+        return missing
+    remedy = UNIQUE if is_label else ENCODE if is_feature else ""
+    return row + (_hint_on_digits(cells, array, name, is_label) or remedy)
+
+
+def _hint_on_numbers(cells: Any, array: NDArray[Any], is_label: bool) -> str:
+    """Return a remedy for numbers or booleans that are Python objects."""
+    fraction = next((i for i, cell in enumerate(array.flat) if is_label and cell % 1), -1)
+    if fraction >= 0:
+        return f" Row {_row(array, fraction)} has {shortened(array.flat[fraction])}."
+    dtype, them = ("int", "labels") if is_label else ("float", "numbers")
+    return f" Its astype({dtype}) has the {them}." if hasattr(cells, "astype") else ""
+
+
+def _hint_on_digits(cells: Any, array: NDArray[Any], name: str, is_label: bool) -> str:
+    """Return a remedy for texts that are all numbers; an empty text for others."""
+    dtype = int if is_label else float
+    try:
+        for cell in array.flat:
+            if not _is_missing(cell):
+                dtype(cell)
+    except ValueError:
+        return ""
+    in_pandas = type(cells).__module__.partition(".")[0] == "pandas"
+    call = f"pandas.to_numeric({name})" if in_pandas else f"numpy.asarray({name}, {dtype.__name__})"
+    others = f" If these are no labels from 0 on:{UNIQUE}" if is_label else ""
+    return f" {call} has the numbers.{others}"
+
+
+def _missing_text(array: NDArray[Any]) -> str:
+    """Return which row has a missing value and what to do; an empty text if none has."""
+    missing = next((i for i, cell in enumerate(array.flat) if _is_missing(cell)), -1)
+    return no_value(_row(array, missing)) if missing >= 0 else ""
+
+
+def no_value(row: int) -> str:
+    """Return what to do about a row without a value."""
+    return f" Row {row} has no value: fill it, or leave the row out."
+
+
+def _row(array: NDArray[Any], position: int) -> int:
+    return position // max(1, array.size // len(array))
 
 
 def _is_missing(cell: Any) -> bool:
+    if isinstance(cell, float | np.floating):
+        return bool(cell != cell)
     return cell is None or type(cell).__name__ in ("NAType", "NaTType")
