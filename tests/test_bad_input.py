@@ -91,7 +91,7 @@ BAD_LABELS = {
     "floats": (
         Y.astype(float),
         TypeError,
-        r"y must hold integer class labels, but its dtype is float64\. Use numpy\.asarray\(y, int\)",
+        r"must hold integer class labels, but its dtype is float64\. Use numpy\.asarray\(y, int\)",
     ),
     "strings": (
         np.full(12, "three"),

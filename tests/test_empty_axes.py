@@ -17,7 +17,7 @@ ARGUMENTS = {
     "LayerNorm": (2,),
     "Linear": (2, 2),
     "Rescale": (2.0,),
-    "Standardize": (2,),
+    "Standardize": (2, (0.0, 1.0)),
 }
 LAYERS = [cr.Activation(lambda x: x * x, lambda x: 2 * x)]
 for name in cr.layers.__all__:

@@ -27,6 +27,7 @@ NOT_IN_THE_PAGE = {
 
 LINEAR = cr.Linear(4, 4)
 WITH_ARGUMENTS = {
+    "Standardize": [((4, (0.5, -1.0, 2.0, 0.0), (0.25, 4.0, 1.0, 2.0)), {})],
     "Linear": [((4, 3), {}), ((4, 3), {"bias": False})],
     "GELU": [((), {}), ((), {"approximate": "tanh"})],
     "LeakyReLU": [((0.1,), {})],
