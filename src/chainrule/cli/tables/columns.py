@@ -77,6 +77,11 @@ class Column(ABC):
     def is_valid(self) -> bool:
         """Tell whether a column from a file can be used; its types are checked before."""
 
+    @property
+    def expected(self) -> str:
+        """What a cell should be, in a message."""
+        return self.kind
+
     def to_json(self) -> dict[str, Any]:
         """Return plain values, for :func:`from_json`."""
         return {"kind": self.kind} | {
@@ -96,21 +101,25 @@ class Column(ABC):
             present = len(values) - len(empty)
             if fill is None or not is_nearly_all(len(odd), present):
                 cell = table.column(self.name)[odd[0]]
-                raise table.error(odd[0], self.name, f"expected a {self.kind}, but it is {cell!r}")
+                raise table.error(
+                    odd[0], self.name, f"expected a {self.expected}, but it is {cell!r}"
+                )
         if fill is None:
             raise self._missing(table, empty[0])
         if odd:
             table.notes.append(
                 f"Column {self.name!r}: {plural(len(odd), 'cell')} that {are(len(odd))} no "
-                f"{self.kind} ({table.places(self.name, odd)}), replaced by {shown}."
+                f"{self.expected} ({table.places(self.name, odd)}), replaced by {shown}."
             )
         if empty:
             table.notes.append(filled(self.name, len(empty), shown))
         return np.where(np.isnan(values), fill, values)
 
     def _missing(self, table: RawTable, row: int) -> ValueError:
+        cell = table.column(self.name)[row]
+        what = f"is missing ({cell!r})" if cell else "is empty"
         return table.error(
-            row, self.name, "the cell is empty; train with --impute to fill missing cells"
+            row, self.name, f"the cell {what}; train without --no-impute to fill missing cells"
         )
 
 
@@ -135,6 +144,10 @@ class Number(Column):
 
     kind = "number"
     parts = ("",)
+
+    @property
+    def expected(self) -> str:
+        return f"number in {self.unit}" if self.unit else self.kind
 
     def encode(self, table: RawTable) -> Numbers:
         cells = read_numbers(table.column(self.name), table.decimal or self.decimal, self.unit)
@@ -233,6 +246,10 @@ class Date(Column):
 
     kind = "date"
     joint = "."
+
+    @property
+    def expected(self) -> str:
+        return "time of day" if self.form == CLOCK else self.kind
 
     @property
     def parts(self) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ from chainrule.cli.tables.columns import (
     moments,
     place_in_period,
 )
-from chainrule.cli.tables.dates import are_dates, iso, order_of, read_dates
+from chainrule.cli.tables.dates import ORDERS, are_dates, iso, order_of, read_dates
 from chainrule.cli.tables.overrides import Override
 from chainrule.cli.tables.reading import RawTable
 from chainrule.utils.wording import plural
@@ -95,6 +95,8 @@ def _all_differ(cells: Sequence[str]) -> bool:
 
 def _fit_number(table: RawTable, name: str, rows: Rows, impute: bool, forced: bool) -> Reading:
     cells = read_numbers(table.column(name), table.decimal or ".")
+    if forced:
+        _check_any(table, name, Number.kind, cells.values)
     seen = _seen(cells.values, rows)
     if not seen.size:
         return left_out(name, "no training row has a number in it")
@@ -116,6 +118,10 @@ def _fit_number(table: RawTable, name: str, rows: Rows, impute: bool, forced: bo
 def _fit_date(
     table: RawTable, name: str, rows: Rows, impute: bool, override: Override | None
 ) -> Reading:
+    if override:
+        orders = [override.order] if override.order else ORDERS
+        read = (read_dates(table.column(name), order).values for order in orders)
+        _check_any(table, name, Date.kind, np.hstack(list(read)))
     order = (override and override.order) or order_of(
         cell for cell in table.column(name) if not is_missing(cell)
     )
@@ -191,6 +197,17 @@ def category_names(cells: Sequence[str], verbatim: bool) -> tuple[str, ...]:
     return sort_names(names.values())
 
 
+def _check_any(table: RawTable, name: str, kind: str, values: Numbers) -> None:
+    """Raise ValueError if no cell is of the kind that the user decided."""
+    if np.isnan(values).all():
+        cells = table.column(name)
+        such = next((cell for cell in cells if not is_missing(cell)), cells[0])
+        raise ValueError(
+            f"{table.path}: --columns {name}={kind}, but no cell of {name!r} is a {kind} "
+            f"(such as {such!r})."
+        )
+
+
 def _seen(values: Numbers, rows: Rows) -> Numbers:
     seen = values[rows]
     return seen[~np.isnan(seen)]
@@ -223,11 +240,15 @@ def choose_columns(
     Raises
     ------
     ValueError
-        If none is left as an input.
+        If none is left as an input, or ``drop`` has the target, or a column of ``overrides``.
     """
     overrides = overrides or {}
     for name in drop:
         table.column(name)
+        if name == target.name:
+            raise ValueError(f"--drop {name} would leave out the target.")
+        if name in overrides:
+            raise ValueError(f"--drop {name} contradicts --columns {name}={overrides[name].kind}.")
     names = [name for name in table.columns if name != target.name]
     readings = [
         left_out(name, "--drop")

@@ -82,7 +82,8 @@ def keep_targets(table: RawTable, target: Target, without: list[int], drop: bool
         what, remedy = "the target is missing", ""
     elif is_missing(cell):
         what = f"the target is missing: {cell!r}"
-        remedy = f"; --columns {target.name}=category makes {cell!r} a class"
+        is_class = isinstance(target, Category)
+        remedy = f"; --columns {target.name}=category makes {cell!r} a class" if is_class else ""
     else:
         what, remedy = f"{cell!r} is no number, as others are", ""
     more = f", as in {plural(len(without) - 1, 'other row')}" if len(without) > 1 else ""
