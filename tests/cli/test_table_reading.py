@@ -231,6 +231,29 @@ def test_a_number_below_one_tells_the_decimal_separator(thousandths, own, separa
     assert (numbers.values.tolist(), numbers.grouped) == (list(map(float, texts)), [])
 
 
+@pytest.mark.parametrize("separator", [*",;\t|"])
+@pytest.mark.parametrize(
+    ("cells", "learned", "expected"),
+    [
+        (["1,234"], ",", 1.234),
+        (["1.234", "0.5"], ",", 1.234),
+        (["1.234", "0.5"], ".", 1.234),
+        (["1,234", "0,5"], ".", 1.234),
+        (["1,234", "0.5"], ",", 1234),
+        (["1.234", "0,5"], ".", 1234),
+    ],
+)
+def test_new_rows_that_do_not_tell_the_decimal_separator_have_the_models(
+    tmp_path, separator, cells, learned, expected
+):
+    path = tmp_path / "table.csv"
+    header = separator.join("abc"[: len(cells) + 1])
+    row = separator.join([*(f'"{cell}"' for cell in cells), "1"])
+    path.write_text(f"{header}\n{row}\n")
+    column = tables.Number("a", decimal=learned)
+    assert column.encode(tables.read_table(path)) == expected
+
+
 @pytest.mark.parametrize("cell", ["0.086", "0.5", "1.234", "-1234.567"])
 def test_points_between_commas_are_decimal_whatever_the_model_learned(tmp_path, cell):
     path = tmp_path / "table.csv"

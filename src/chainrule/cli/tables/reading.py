@@ -163,15 +163,20 @@ def _columns(lines: Sequence[Line]) -> int:
 def _decimal(columns: dict[str, list[str]], separator: str) -> str | None:
     """Return the file's decimal separator, as most columns have it; None if no number tells it."""
     with_comma = [set(cells) for cells in columns.values() if "," in "".join(cells)]
-    if not any("," in cell and parse_number(cell, ",") for cells in with_comma for cell in cells):
-        has_points = separator == "," and any(
-            "." in cell and parse_number(cell) for cells in columns.values() for cell in cells
-        )
-        return "." if has_points else None
-    votes: Counter[str] = Counter()
-    for cells in map(set, columns.values()):
-        point, comma = (decimal_of(cells, default) for default in ".,")
-        votes[point] += point == comma
-    if votes["."] != votes[","]:
-        return "." if votes["."] > votes[","] else ","
-    return "," if separator == ";" else "."
+    if any("," in cell and parse_number(cell, ",") for cells in with_comma for cell in cells):
+        votes: Counter[str] = Counter()
+        for cells in map(set, columns.values()):
+            point, comma = (decimal_of(cells, default) for default in ".,")
+            votes[point] += point == comma
+        if votes["."] != votes[","]:
+            return "." if votes["."] > votes[","] else ","
+        if separator == ";":
+            return ","
+    has_points = any(
+        "." in cell
+        and parse_number(cell)
+        and (separator == "," or not parse_number(cell, ","))  # 1.234 tells only between commas
+        for cells in columns.values()
+        for cell in cells
+    )
+    return "." if has_points else None
