@@ -499,7 +499,8 @@ def test_dates_and_times_of_day_are_different_kinds(write, train, predict, learn
     _, report = train(path)
     assert f"1 odd cell (line 11: '{cells[9]}'): the median " in note_of(report, "at")
     _, (note,) = predict(path)
-    assert f"1 cell that is no date (line 11: '{cells[9]}'), replaced by" in note
+    kind = "time of day" if "-" in other else "date"
+    assert f"1 cell that is no {kind} (line 11: '{cells[9]}'), replaced by" in note
     others = write(columns(at=[other.format(i=1 + i % 23) for i in range(ROWS)]), "others.csv")
     with pytest.raises(AssertionError):
         predict(others)
