@@ -158,6 +158,36 @@ def test_headers(tmp_path, text, names):
     assert table.lines[0] == text[: text.index(table.column(names[0])[0])].count("\n") + 1
 
 
+@pytest.mark.parametrize("separator", tables.reading.SEPARATORS)
+@pytest.mark.parametrize("first", ["sep={}\n", '"sep={}"\r\n', "SEP={}\n"])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_first_line_may_declare_the_separator(tmp_path, separator, first, encoding):
+    path = tmp_path / "table.csv"
+    rows = [["a", "b"], ["1", "2"], ["3", "4"]]
+    text = first.format(separator) + "".join(separator.join(row) + "\n" for row in rows)
+    path.write_bytes(text.encode(encoding))
+    table = tables.read_table(path)
+    assert (table.columns, table.lines) == ({"a": ["1", "3"], "b": ["2", "4"]}, [3, 4])
+
+
+@pytest.mark.parametrize("decimal", [".", ","])
+def test_a_typographic_minus_is_one(decimal):
+    cells = ["\N{MINUS SIGN}1.5e\N{MINUS SIGN}3".replace(".", decimal), "-2", "\N{MINUS SIGN}$3"]
+    numbers = read_numbers(cells[:2], decimal)
+    assert (numbers.values.tolist(), numbers.odd) == ([-0.0015, -2], [])
+    assert read_numbers(cells[2:], decimal).values == [-3]
+
+
+def test_case_does_not_matter_in_new_rows_where_it_did_not_in_training():
+    cells = ["TRUE", "true", "tRue", "False", "No", "no", "nO"]
+    table = tables.RawTable("a.csv", {"c": cells[:4]}, [*range(2, 6)])
+    column = tables.Category("c", categories=("False", "True", "No", "no"))
+    assert column.encode_numbers(table).tolist() == [1, 1, 1, 0]
+    table = tables.RawTable("a.csv", {"c": cells[4:]}, [2, 3, 4])
+    with pytest.raises(ValueError, match="line 4, column 'c': 'nO' is none of False, True, No, no"):
+        column.encode_numbers(table)
+
+
 def test_a_quote_within_a_cell(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("height,note\n" + '5,a screen of 15 "\n6,none\n' * 20_000)

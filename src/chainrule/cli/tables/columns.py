@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import frexp, isfinite
@@ -191,6 +192,7 @@ class Category(Column):
         cells = table.column(self.name)
         number = {key_of(category): i for i, category in enumerate(self.categories)}
         number |= {category: i for i, category in enumerate(self.categories)}
+        in_any_case = self._codes_in_any_case()
         code_of: dict[str, int | None] = {}
         missing = 0
         for row, cell in enumerate(cells):
@@ -200,7 +202,10 @@ class Category(Column):
                 missing += 1
                 code_of[cell] = number[self.fill]
             elif cell not in code_of:
-                code_of[cell] = code = number.get(cell, number.get(key_of(cell)))
+                code = number.get(cell, number.get(key_of(cell)))
+                if code is None:
+                    code = in_any_case.get(cell.casefold())
+                code_of[cell] = code
                 if code is None:
                     known = ", ".join(self.categories[:MOST_SHOWN])
                     more = ", ..." if len(self.categories) > MOST_SHOWN else ""
@@ -208,6 +213,12 @@ class Category(Column):
         if missing:
             table.notes.append(filled(self.name, missing, repr(self.fill)))
         return np.array([code_of[cell] for cell in cells], np.int64)
+
+    def _codes_in_any_case(self) -> dict[str, int]:
+        """Return categories' numbers by names without case, but of those that differ by case."""
+        folded = [category.casefold() for category in self.categories]
+        counts = Counter(folded)
+        return {name: i for i, name in enumerate(folded) if counts[name] == 1}
 
     def is_valid(self) -> bool:
         different = len(set(self.categories)) == len(self.categories) > 0

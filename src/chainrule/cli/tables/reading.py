@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -93,12 +94,13 @@ def read_table(path: str | PathLike[str]) -> RawTable:
     """
     notes: list[str] = []
     encoding = _encoding(path, notes)
-    separator = _separator(path, encoding)
+    declared = _declared_separator(path, encoding)
+    separator = declared or _separator(path, encoding)
     if separator != ",":
         notes.append(f"Cells are separated by {SEPARATORS[separator]}.")
     lines = [
         (line, list(map(str.strip, cells))) for line, cells in read_rows(path, separator, encoding)
-    ]
+    ][declared is not None :]
     if len(lines) < 2:
         raise ValueError(f"{path} must have a header and at least one row, but it has none.")
     names, rows = split_header(str(path), lines, notes)
@@ -132,6 +134,13 @@ def _encoding(path: str | PathLike[str], notes: list[str]) -> str:
             notes.append("The file is not in UTF-8; it is read as Windows-1252.")
             return "cp1252"
     return "utf-8-sig"
+
+
+def _declared_separator(path: str | PathLike[str], encoding: str) -> str | None:
+    """Return the separator that a first line such as ``sep=;`` declares, as Excel writes it."""
+    with open(path, encoding=encoding, errors="replace") as file:
+        found = re.fullmatch(rf'"?sep=([{"".join(SEPARATORS)}])"?\n?', file.readline(), re.I)
+    return found[1] if found else None
 
 
 def _separator(path: str | PathLike[str], encoding: str) -> str:
