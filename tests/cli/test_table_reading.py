@@ -584,9 +584,13 @@ def test_parts_of_a_date(write):
 
 def test_what_is_constant_in_training_cannot_shift_a_prediction(write, train, predict):
     table = columns(n=[3] * ROWS, c=["same"] * ROWS, d=["2000-01-31"] * ROWS, empty=[""] * ROWS)
+    table["time"] = ["06:30"] * ROWS
     path = write(table)
     _, report = train(path)
-    assert read_as(report) == {"u": "number"} | dict.fromkeys(["n", "c", "d", "empty"], "left out")
+    assert read_as(report) == {"u": "number"} | dict.fromkeys(
+        ["n", "c", "d", "empty", "time"], "left out"
+    )
+    assert note_of(report, "time") == "it is the same in all training rows: 06:30:00"
     assert note_of(report, "d") == "it is the same in all training rows: 2000-01-31"
     assert note_of(report, "n") == "it is 3 in all training rows"
     assert note_of(report, "c") == "it is 'same' in all training rows"

@@ -28,7 +28,7 @@ from chainrule.cli.tables.columns import (
     moments,
     place_in_period,
 )
-from chainrule.cli.tables.dates import ORDERS, are_dates, iso, order_of, read_dates
+from chainrule.cli.tables.dates import ORDERS, are_dates, order_of, read_dates
 from chainrule.cli.tables.overrides import Override
 from chainrule.cli.tables.reading import RawTable
 from chainrule.utils.wording import plural
@@ -143,7 +143,11 @@ def _fit_date(
         if varying and (unit not in PERIODS or not is_constant(place_in_period(seen, unit)))
     )
     if not units:
-        what = f"{name} by {', '.join(asked)}" if varying else iso(seen[0])
+        what = (
+            f"{name} by {', '.join(asked)}"
+            if varying
+            else Date(name, form=cells.form).show(seen[0])
+        )
         return left_out(name, f"it is the same in all training rows: {what}")
     fill = float(np.median(seen)) if impute else None
     column = Date(name, override is not None, units, order, *moments(seen), fill, cells.form)
