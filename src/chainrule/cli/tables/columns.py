@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import frexp, isfinite
+from math import isfinite
 from typing import Any, ClassVar
 
 import numpy as np
@@ -30,10 +30,10 @@ from chainrule.cli.tables.dates import (
     read_dates,
 )
 from chainrule.cli.tables.reading import RawTable
+from chainrule.cli.tables.scaling import standardize
 from chainrule.utils.wording import plural
 
 MOST_SHOWN = 20  # categories in an error
-LARGEST = float(np.finfo(np.float32).max)  # networks compute in float32
 
 
 @dataclass(frozen=True)
@@ -335,38 +335,6 @@ def place_in_period(days: Numbers, unit: str) -> Numbers:
     if unit == "month":
         return np.asarray(months.astype(int) % 12 / 12)
     return np.asarray((dates - months).astype(int) / 31)
-
-
-def standardize(table: RawTable, name: str, values: Numbers, mean: float, scale: float) -> Numbers:
-    """Return values in deviations from the mean; ValueError if float32 cannot hold one."""
-    with np.errstate(over="ignore"):
-        result: Numbers = (values - mean) / scale
-    for row in np.flatnonzero(np.abs(result) > LARGEST)[:1]:
-        cell = table.column(name)[row]
-        raise table.error(row, name, f"{cell} is too far from the training rows' values")
-    return result
-
-
-def is_constant(values: Numbers) -> bool:
-    """Tell whether values differ by no more than rounding, as scikit-learn's StandardScaler does.
-
-    >>> is_constant(np.array([0.3, 0.1 + 0.2])), is_constant(np.array([-1.5e308, 1.5e308]))
-    (True, False)
-    """
-    with np.errstate(over="ignore"):
-        return bool(np.ptp(values) <= 8 * np.finfo(np.float64).eps * np.abs(values).max())
-
-
-def moments(values: Numbers) -> tuple[float, float]:
-    """Return mean and standard deviation, of values of any size; the deviation is at least tiny.
-
-    >>> moments(np.array([1e300, 3e300]))
-    (2e+300, 1e+300)
-    """
-    # Squares of the values may not be floats; a power of 2 changes no other digit.
-    unit = 2.0 ** (frexp(np.abs(values).max())[1] - 1)
-    scaled = values / unit
-    return float(scaled.mean()) * unit, (float(scaled.std()) * unit or unit)
 
 
 def are(count: int) -> str:

@@ -24,13 +24,12 @@ from chainrule.cli.tables.columns import (
     Column,
     Date,
     Number,
-    is_constant,
-    moments,
     place_in_period,
 )
 from chainrule.cli.tables.dates import ORDERS, are_dates, order_of, read_dates
 from chainrule.cli.tables.overrides import Override
 from chainrule.cli.tables.reading import RawTable
+from chainrule.cli.tables.scaling import is_constant, moments
 from chainrule.utils.wording import plural
 
 Rows = NDArray[np.int64]
