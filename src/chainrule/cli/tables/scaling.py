@@ -13,7 +13,10 @@ LARGEST = float(np.finfo(np.float32).max)  # networks compute in float32
 
 
 def is_constant(values: Numbers) -> bool:
-    """Tell whether values differ by no more than rounding, as scikit-learn's StandardScaler does.
+    """Tell whether values differ by no more than rounding, up to 8 units in the last place.
+
+    Their deviation is no scale, as it would make any other value huge; scikit-learn's
+    StandardScaler leaves such columns unscaled for that reason.
 
     >>> is_constant(np.array([0.3, 0.1 + 0.2])), is_constant(np.array([-1.5e308, 1.5e308]))
     (True, False)
