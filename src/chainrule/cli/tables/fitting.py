@@ -120,7 +120,8 @@ def _fit_date(
     if override:
         orders = [override.order] if override.order else ORDERS
         read = (read_dates(table.column(name), order).values for order in orders)
-        _check_any(table, name, Date.kind, np.hstack(list(read)))
+        kind = f"{Date.kind}:{override.order}" if override.order else Date.kind
+        _check_any(table, name, kind, np.hstack(list(read)))
     order = (override and override.order) or order_of(
         cell for cell in table.column(name) if not is_missing(cell)
     )
@@ -206,7 +207,7 @@ def _check_any(table: RawTable, name: str, kind: str, values: Numbers) -> None:
         cells = table.column(name)
         such = next((cell for cell in cells if not is_missing(cell)), cells[0])
         raise ValueError(
-            f"{table.path}: --columns {name}={kind}, but no cell of {name!r} is a {kind} "
+            f"{table.path}: --columns {name}={kind}, but no cell of {name!r} can be read so "
             f"(such as {such!r})."
         )
 
