@@ -69,7 +69,7 @@ def attempt(path, model):
     if target is None:
         return "pandas finds no column"
     error = run("train", path, "--target", target, "--out", model, *QUICK)
-    if error and "columns are column 1" in error:  # there is no header, which the error tells
+    if error and "columns are column 1, column 2" in error:  # no header
         target = f"column {error.rpartition('column ')[2].rstrip('.')}"
         error = run("train", path, "--target", target, "--out", model, *QUICK)
     return error or run("predict", model, path)

@@ -148,7 +148,7 @@ def test_missing_cells_are_filled_from_the_rows_to_train_on(write):
     encoding = fit_encoding(table, "goal", np.arange(4), task="regression")
     assert [column.fill for column in encoding.columns] == [2.0, "a"]  # c is constant there
     encoding = fit_encoding(table, "goal", np.arange(6), task="regression", impute=False)
-    with pytest.raises(ValueError, match="line 6, column 'n': the cell is empty; train with"):
+    with pytest.raises(ValueError, match="line 6, column 'n': the cell is empty; train without"):
         encoding.encode(table)
 
 

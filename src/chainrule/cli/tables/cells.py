@@ -43,6 +43,7 @@ def _pattern(decimal: str, groups: str) -> re.Pattern[str]:
     )
 
 
+MINUS = "\u2212"  # typographic
 SPACES = "' \u00a0\u202f"
 PATTERNS = {".": _pattern(r"\.", f",{SPACES}"), ",": _pattern(",", f".{SPACES}")}
 
@@ -58,7 +59,7 @@ def parse_number(cell: str, decimal: str = ".") -> Number | None:
     Number(value=1234.5, unit='%', grouped=True)
     >>> parse_number("0,512")  # no group begins with 0
     """
-    found = PATTERNS[decimal].fullmatch(cell)
+    found = PATTERNS[decimal].fullmatch(cell.replace(MINUS, "-"))
     if found is None:
         return None
     sign, before, number, group, after = found.groups()
@@ -148,9 +149,10 @@ def is_nearly_all(odd: int, present: int) -> bool:
 def key_of(cell: str) -> str:
     """Return what tells a category from others: of numbers the value, not the spelling.
 
-    >>> key_of("1"), key_of("01"), key_of("1.0"), key_of("1st")
-    ('1', '1', '1', '1st')
+    >>> key_of("1"), key_of("01"), key_of("1.0"), key_of("\N{MINUS SIGN}1"), key_of("1st")
+    ('1', '1', '1', '-1', '1st')
     """
+    cell = cell.replace(MINUS, "-")
     if not PATTERNS["."].fullmatch(cell):
         return cell
     try:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import frexp, isfinite
+from math import isfinite
 from typing import Any, ClassVar
 
 import numpy as np
@@ -29,10 +30,10 @@ from chainrule.cli.tables.dates import (
     read_dates,
 )
 from chainrule.cli.tables.reading import RawTable
+from chainrule.cli.tables.scaling import standardize
 from chainrule.utils.wording import plural
 
 MOST_SHOWN = 20  # categories in an error
-LARGEST = float(np.finfo(np.float32).max)  # networks compute in float32
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,11 @@ class Column(ABC):
     def is_valid(self) -> bool:
         """Tell whether a column from a file can be used; its types are checked before."""
 
+    @property
+    def expected(self) -> str:
+        """What a cell should be, in a message."""
+        return self.kind
+
     def to_json(self) -> dict[str, Any]:
         """Return plain values, for :func:`from_json`."""
         return {"kind": self.kind} | {
@@ -96,21 +102,25 @@ class Column(ABC):
             present = len(values) - len(empty)
             if fill is None or not is_nearly_all(len(odd), present):
                 cell = table.column(self.name)[odd[0]]
-                raise table.error(odd[0], self.name, f"expected a {self.kind}, but it is {cell!r}")
+                raise table.error(
+                    odd[0], self.name, f"expected a {self.expected}, but it is {cell!r}"
+                )
         if fill is None:
             raise self._missing(table, empty[0])
         if odd:
             table.notes.append(
                 f"Column {self.name!r}: {plural(len(odd), 'cell')} that {are(len(odd))} no "
-                f"{self.kind} ({table.places(self.name, odd)}), replaced by {shown}."
+                f"{self.expected} ({table.places(self.name, odd)}), replaced by {shown}."
             )
         if empty:
             table.notes.append(filled(self.name, len(empty), shown))
         return np.where(np.isnan(values), fill, values)
 
     def _missing(self, table: RawTable, row: int) -> ValueError:
+        cell = table.column(self.name)[row]
+        what = f"is missing ({cell!r})" if cell else "is empty"
         return table.error(
-            row, self.name, "the cell is empty; train with --impute to fill missing cells"
+            row, self.name, f"the cell {what}; train without --no-impute to fill missing cells"
         )
 
 
@@ -135,6 +145,10 @@ class Number(Column):
 
     kind = "number"
     parts = ("",)
+
+    @property
+    def expected(self) -> str:
+        return f"number in {self.unit}" if self.unit else self.kind
 
     def encode(self, table: RawTable) -> Numbers:
         cells = read_numbers(table.column(self.name), table.decimal or self.decimal, self.unit)
@@ -178,6 +192,7 @@ class Category(Column):
         cells = table.column(self.name)
         number = {key_of(category): i for i, category in enumerate(self.categories)}
         number |= {category: i for i, category in enumerate(self.categories)}
+        in_any_case = self._codes_in_any_case()
         code_of: dict[str, int | None] = {}
         missing = 0
         for row, cell in enumerate(cells):
@@ -187,7 +202,10 @@ class Category(Column):
                 missing += 1
                 code_of[cell] = number[self.fill]
             elif cell not in code_of:
-                code_of[cell] = code = number.get(cell, number.get(key_of(cell)))
+                code = number.get(cell, number.get(key_of(cell)))
+                if code is None:
+                    code = in_any_case.get(cell.casefold())
+                code_of[cell] = code
                 if code is None:
                     known = ", ".join(self.categories[:MOST_SHOWN])
                     more = ", ..." if len(self.categories) > MOST_SHOWN else ""
@@ -195,6 +213,12 @@ class Category(Column):
         if missing:
             table.notes.append(filled(self.name, missing, repr(self.fill)))
         return np.array([code_of[cell] for cell in cells], np.int64)
+
+    def _codes_in_any_case(self) -> dict[str, int]:
+        """Return categories' numbers by names without case, but of those that differ by case."""
+        folded = [category.casefold() for category in self.categories]
+        counts = Counter(folded)
+        return {name: i for i, name in enumerate(folded) if counts[name] == 1}
 
     def is_valid(self) -> bool:
         different = len(set(self.categories)) == len(self.categories) > 0
@@ -233,6 +257,10 @@ class Date(Column):
 
     kind = "date"
     joint = "."
+
+    @property
+    def expected(self) -> str:
+        return "time of day" if self.form == CLOCK else self.kind
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -307,38 +335,6 @@ def place_in_period(days: Numbers, unit: str) -> Numbers:
     if unit == "month":
         return np.asarray(months.astype(int) % 12 / 12)
     return np.asarray((dates - months).astype(int) / 31)
-
-
-def standardize(table: RawTable, name: str, values: Numbers, mean: float, scale: float) -> Numbers:
-    """Return values in deviations from the mean; ValueError if float32 cannot hold one."""
-    with np.errstate(over="ignore"):
-        result: Numbers = (values - mean) / scale
-    for row in np.flatnonzero(np.abs(result) > LARGEST)[:1]:
-        cell = table.column(name)[row]
-        raise table.error(row, name, f"{cell} is too far from the training rows' values")
-    return result
-
-
-def is_constant(values: Numbers) -> bool:
-    """Tell whether values differ by no more than rounding, as scikit-learn's StandardScaler does.
-
-    >>> is_constant(np.array([0.3, 0.1 + 0.2])), is_constant(np.array([-1.5e308, 1.5e308]))
-    (True, False)
-    """
-    with np.errstate(over="ignore"):
-        return bool(np.ptp(values) <= 8 * np.finfo(np.float64).eps * np.abs(values).max())
-
-
-def moments(values: Numbers) -> tuple[float, float]:
-    """Return mean and standard deviation, of values of any size; the deviation is at least tiny.
-
-    >>> moments(np.array([1e300, 3e300]))
-    (2e+300, 1e+300)
-    """
-    # Squares of the values may not be floats; a power of 2 changes no other digit.
-    unit = 2.0 ** (frexp(np.abs(values).max())[1] - 1)
-    scaled = values / unit
-    return float(scaled.mean()) * unit, (float(scaled.std()) * unit or unit)
 
 
 def are(count: int) -> str:

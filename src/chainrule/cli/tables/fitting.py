@@ -24,13 +24,12 @@ from chainrule.cli.tables.columns import (
     Column,
     Date,
     Number,
-    is_constant,
-    moments,
     place_in_period,
 )
-from chainrule.cli.tables.dates import are_dates, iso, order_of, read_dates
+from chainrule.cli.tables.dates import ORDERS, are_dates, order_of, read_dates
 from chainrule.cli.tables.overrides import Override
 from chainrule.cli.tables.reading import RawTable
+from chainrule.cli.tables.scaling import is_constant, moments
 from chainrule.utils.wording import plural
 
 Rows = NDArray[np.int64]
@@ -95,6 +94,8 @@ def _all_differ(cells: Sequence[str]) -> bool:
 
 def _fit_number(table: RawTable, name: str, rows: Rows, impute: bool, forced: bool) -> Reading:
     cells = read_numbers(table.column(name), table.decimal or ".")
+    if forced:
+        _check_any(table, name, Number.kind, cells.values)
     seen = _seen(cells.values, rows)
     if not seen.size:
         return left_out(name, "no training row has a number in it")
@@ -116,6 +117,11 @@ def _fit_number(table: RawTable, name: str, rows: Rows, impute: bool, forced: bo
 def _fit_date(
     table: RawTable, name: str, rows: Rows, impute: bool, override: Override | None
 ) -> Reading:
+    if override:
+        orders = [override.order] if override.order else ORDERS
+        read = (read_dates(table.column(name), order).values for order in orders)
+        kind = f"{Date.kind}:{override.order}" if override.order else Date.kind
+        _check_any(table, name, kind, np.hstack(list(read)))
     order = (override and override.order) or order_of(
         cell for cell in table.column(name) if not is_missing(cell)
     )
@@ -137,7 +143,11 @@ def _fit_date(
         if varying and (unit not in PERIODS or not is_constant(place_in_period(seen, unit)))
     )
     if not units:
-        what = f"{name} by {', '.join(asked)}" if varying else iso(seen[0])
+        what = (
+            f"{name} by {', '.join(asked)}"
+            if varying
+            else Date(name, form=cells.form).show(seen[0])
+        )
         return left_out(name, f"it is the same in all training rows: {what}")
     fill = float(np.median(seen)) if impute else None
     column = Date(name, override is not None, units, order, *moments(seen), fill, cells.form)
@@ -191,6 +201,17 @@ def category_names(cells: Sequence[str], verbatim: bool) -> tuple[str, ...]:
     return sort_names(names.values())
 
 
+def _check_any(table: RawTable, name: str, kind: str, values: Numbers) -> None:
+    """Raise ValueError if no cell is of the kind that the user decided."""
+    if np.isnan(values).all():
+        cells = table.column(name)
+        such = next((cell for cell in cells if not is_missing(cell)), cells[0])
+        raise ValueError(
+            f"{table.path}: --columns {name}={kind}, but no cell of {name!r} can be read so "
+            f"(such as {such!r})."
+        )
+
+
 def _seen(values: Numbers, rows: Rows) -> Numbers:
     seen = values[rows]
     return seen[~np.isnan(seen)]
@@ -223,11 +244,15 @@ def choose_columns(
     Raises
     ------
     ValueError
-        If none is left as an input.
+        If none is left as an input, or ``drop`` has the target, or a column of ``overrides``.
     """
     overrides = overrides or {}
     for name in drop:
         table.column(name)
+        if name == target.name:
+            raise ValueError(f"--drop {name} would leave out the target.")
+        if name in overrides:
+            raise ValueError(f"--drop {name} contradicts --columns {name}={overrides[name].kind}.")
     names = [name for name in table.columns if name != target.name]
     readings = [
         left_out(name, "--drop")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -93,12 +94,13 @@ def read_table(path: str | PathLike[str]) -> RawTable:
     """
     notes: list[str] = []
     encoding = _encoding(path, notes)
-    separator = _separator(path, encoding)
+    declared = _declared_separator(path, encoding)
+    separator = declared or _separator(path, encoding)
     if separator != ",":
         notes.append(f"Cells are separated by {SEPARATORS[separator]}.")
     lines = [
         (line, list(map(str.strip, cells))) for line, cells in read_rows(path, separator, encoding)
-    ]
+    ][declared is not None :]
     if len(lines) < 2:
         raise ValueError(f"{path} must have a header and at least one row, but it has none.")
     names, rows = split_header(str(path), lines, notes)
@@ -134,6 +136,13 @@ def _encoding(path: str | PathLike[str], notes: list[str]) -> str:
     return "utf-8-sig"
 
 
+def _declared_separator(path: str | PathLike[str], encoding: str) -> str | None:
+    """Return the separator that a first line such as ``sep=;`` declares, as Excel writes it."""
+    with open(path, encoding=encoding, errors="replace") as file:
+        found = re.fullmatch(rf'"?sep=([{"".join(SEPARATORS)}])"?\n?', file.readline(), re.I)
+    return found[1] if found else None
+
+
 def _separator(path: str | PathLike[str], encoding: str) -> str:
     """Return the separator that gives rows as long as the header; of several, most cells."""
     samples: dict[str, list[Line]] = {}
@@ -163,15 +172,20 @@ def _columns(lines: Sequence[Line]) -> int:
 def _decimal(columns: dict[str, list[str]], separator: str) -> str | None:
     """Return the file's decimal separator, as most columns have it; None if no number tells it."""
     with_comma = [set(cells) for cells in columns.values() if "," in "".join(cells)]
-    if not any("," in cell and parse_number(cell, ",") for cells in with_comma for cell in cells):
-        has_points = separator == "," and any(
-            "." in cell and parse_number(cell) for cells in columns.values() for cell in cells
-        )
-        return "." if has_points else None
-    votes: Counter[str] = Counter()
-    for cells in map(set, columns.values()):
-        point, comma = (decimal_of(cells, default) for default in ".,")
-        votes[point] += point == comma
-    if votes["."] != votes[","]:
-        return "." if votes["."] > votes[","] else ","
-    return "," if separator == ";" else "."
+    if any("," in cell and parse_number(cell, ",") for cells in with_comma for cell in cells):
+        votes: Counter[str] = Counter()
+        for cells in map(set, columns.values()):
+            point, comma = (decimal_of(cells, default) for default in ".,")
+            votes[point] += point == comma
+        if votes["."] != votes[","]:
+            return "." if votes["."] > votes[","] else ","
+        if separator == ";":
+            return ","
+    has_points = any(
+        "." in cell
+        and parse_number(cell)
+        and (separator == "," or not parse_number(cell, ","))  # 1.234 tells only between commas
+        for cells in columns.values()
+        for cell in cells
+    )
+    return "." if has_points else None

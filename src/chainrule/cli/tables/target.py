@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 
 from chainrule.cli.tables.cells import Numbers, is_missing, read_numbers
-from chainrule.cli.tables.columns import Category, Date, Number, is_constant, moments, note_groups
+from chainrule.cli.tables.columns import Category, Date, Number, note_groups
 from chainrule.cli.tables.encoding import CLASSIFICATION, REGRESSION, rows_without
 from chainrule.cli.tables.fitting import Rows, category_names, kind_of
 from chainrule.cli.tables.overrides import Override
 from chainrule.cli.tables.reading import RawTable
+from chainrule.cli.tables.scaling import is_constant, moments
 from chainrule.utils.wording import plural
 
 MOST_CLASSES = 20  # whole numbers of at most so many distinct values are classes by default
@@ -82,7 +83,8 @@ def keep_targets(table: RawTable, target: Target, without: list[int], drop: bool
         what, remedy = "the target is missing", ""
     elif is_missing(cell):
         what = f"the target is missing: {cell!r}"
-        remedy = f"; --columns {target.name}=category makes {cell!r} a class"
+        is_class = isinstance(target, Category)
+        remedy = f"; --columns {target.name}=category makes {cell!r} a class" if is_class else ""
     else:
         what, remedy = f"{cell!r} is no number, as others are", ""
     more = f", as in {plural(len(without) - 1, 'other row')}" if len(without) > 1 else ""
