@@ -230,7 +230,7 @@ def test_a_gradient_that_is_not_finite_is_refused_and_the_right_one_taken_then()
 
 @pytest.mark.parametrize("rows", [3, 6000])
 def test_no_function_of_the_user_gets_a_writable_view_of_the_data(rows):
-    def shift(output, target):
+    def shift(target, output):
         target += 1
         return 0.0
 
