@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.autodiff.machines import MOST_ROWS, blocks, borrowed
+from chainrule.autodiff.machines import backward_phases, blocks, borrowed
 from chainrule.autodiff.mean import BlockMean
 from chainrule.autodiff.plans import plain_plan
-from chainrule.autodiff.repetition import Prepared, prepare, repeat
+from chainrule.autodiff.repetition import PreparedLoss, prepare, repeat
 from chainrule.autodiff.validation import (
     PARAMS,
     Wrt,
@@ -26,7 +26,6 @@ from chainrule.engine.machine import Machine
 from chainrule.engine.records import NOTHING, Vectors
 from chainrule.kernels.context import Phase
 from chainrule.losses import Loss, OutputLoss
-from chainrule.losses.loss import TargetCheck
 from chainrule.models.data_set import DataSet
 from chainrule.models.sequential import Sequential
 from chainrule.utils.arrays import FloatArray, ready_array
@@ -83,7 +82,7 @@ def value_and_grad(
         vector = parameter_vector(net, params)
         batch = DataSet.checked(net, loss, x, y, sample_weight, ("x", "y"))
         value, gradients = gradient(net, loss, batch, vector, names)
-        if isinstance(loss, OutputLoss) and batch.rows <= MOST_ROWS:
+        if isinstance(loss, OutputLoss):
             shape, options = batch.inputs.shape, (loss, names)
             prepare(net, _Gradient, shape, options, plain_plan, loss=loss, retain=False)
         return value, packed(wrt, gradients)
@@ -91,17 +90,8 @@ def value_and_grad(
     return evaluate
 
 
-class _Gradient(Prepared):
-    """The loss and its gradient for batches of one shape, for loops in Python.
-
-    Parameters
-    ----------
-    machine : Machine
-    net : Sequential
-    shape : of the batch.
-    loss : OutputLoss
-    names : what to differentiate by.
-    """
+class _Gradient(PreparedLoss):
+    """The loss and its gradient for batches of one shape, for loops in Python."""
 
     def __init__(
         self,
@@ -111,14 +101,10 @@ class _Gradient(Prepared):
         loss: OutputLoss,
         names: tuple[str, ...],
     ) -> None:
-        super().__init__(machine)
-        self._parameters = net.params.shape
-        self._by_params, self._by_x = PARAMS in names, X in names
-        phases = Phase.FORWARD | Phase.BACKWARD | (Phase.INPUT_GRADIENT if self._by_x else 0)
-        self._run = BatchRun(machine.prepare_run(phases), shape, checks_vectors=True)
-        output_shape = shape[0], *machine.plan.output_shapes[0]
-        self._check_target = TargetCheck(loss, output_shape, machine.dtype)
-        self._d_input = machine.rows_at("d_input", shape[0])
+        super().__init__(machine, net, shape, loss, names)
+        self._by_params = PARAMS in names
+        run = machine.prepare_run(Phase.FORWARD | backward_phases(names))
+        self._run = BatchRun(run, shape, checks_vectors=True)
 
     def __call__(self, params: Any, x: Any, y: Any) -> tuple[float, dict[str, FloatArray]] | None:
         """Return the loss, and its gradients by name."""
@@ -143,7 +129,7 @@ def gradient(
 ) -> tuple[float, dict[str, FloatArray]]:
     """Return the loss, and its gradients by name."""
     mean = BlockMean(net, batch, names)
-    phases = Phase.BACKWARD | (Phase.INPUT_GRADIENT if X in names else 0)
+    phases = backward_phases(names)
     options = {"loss": loss, "retain": False}
     for block in blocks(batch.rows, loss):
         rows = block.stop - block.start

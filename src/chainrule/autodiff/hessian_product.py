@@ -7,18 +7,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.autodiff.machines import MOST_ROWS, blocks, borrowed
+from chainrule.autodiff.machines import backward_phases, blocks, borrowed
 from chainrule.autodiff.mean import BlockMean
 from chainrule.autodiff.output_curvature import OutputCurvature
 from chainrule.autodiff.plans import tangent_plan
-from chainrule.autodiff.repetition import Prepared, prepare, repeat
+from chainrule.autodiff.repetition import PreparedLoss, prepare, repeat
 from chainrule.autodiff.validation import PARAMS, X
 from chainrule.engine.batch_run import BatchRun
 from chainrule.engine.machine import Machine
 from chainrule.engine.records import NOTHING, Vectors
 from chainrule.kernels.context import NOT_FINITE, Phase
 from chainrule.losses import Loss, OutputLoss
-from chainrule.losses.loss import TargetCheck
 from chainrule.models.data_set import DataSet
 from chainrule.models.sequential import Sequential
 from chainrule.utils.arrays import FloatArray, finite_array, ready_array
@@ -38,7 +37,7 @@ def hessian_product(
         found = repeat_hessian_product(net, loss, *given)
         if found is not None:
             return found
-    mean, phases = BlockMean(net, batch, names), _backward_phases(names)
+    mean, phases = BlockMean(net, batch, names), backward_phases(names)
     for block in blocks(batch.rows, loss):
         rows, options = block.stop - block.start, _plan_options(loss, names)
         with borrowed(net, tangent_plan, batch.inputs.shape[1:], rows, **options) as machine:
@@ -61,7 +60,7 @@ def hessian_product(
             vectors = machine.vectors(params, direction=direction, grads=grads)
             machine.run(phases, order, vectors)
             mean.add(block, losses[0], grads, machine.rows_at("d_input", rows))
-    if isinstance(loss, OutputLoss) and batch.rows <= MOST_ROWS:
+    if isinstance(loss, OutputLoss):
         shape, options = batch.inputs.shape, _plan_options(loss, names)
         prepare(net, _HessianProduct, shape, (loss, names), tangent_plan, **options)
     return mean.gradients()
@@ -70,10 +69,6 @@ def hessian_product(
 def _plan_options(loss: Loss, names: tuple[str, ...]) -> dict[str, Any]:
     by = {"parameters_change": PARAMS in names, "by_x": X in names}
     return {"loss": loss, "backward": True} | by
-
-
-def _backward_phases(names: tuple[str, ...]) -> int:
-    return Phase.BACKWARD | (Phase.INPUT_GRADIENT if X in names else 0)
 
 
 def repeat_hessian_product(
@@ -92,17 +87,8 @@ def repeat_hessian_product(
     return found
 
 
-class _HessianProduct(Prepared):
-    """The product for batches of one shape without weights, for loops in Python.
-
-    Parameters
-    ----------
-    machine : Machine
-    net : Sequential
-    shape : of the batch.
-    loss : OutputLoss
-    names : by what to differentiate.
-    """
+class _HessianProduct(PreparedLoss):
+    """The product for batches of one shape without weights, for loops in Python."""
 
     def __init__(
         self,
@@ -112,26 +98,21 @@ class _HessianProduct(Prepared):
         loss: OutputLoss,
         names: tuple[str, ...],
     ) -> None:
-        super().__init__(machine)
+        super().__init__(machine, net, shape, loss, names)
         rows = shape[0]
-        self._shapes = {PARAMS: net.params.shape, X: shape}
         self._forward = BatchRun(machine.prepare_run(Phase.FORWARD), shape, checks_vectors=True)
-        self._backward = BatchRun(machine.prepare_run(_backward_phases(names)), shape)
+        self._backward = BatchRun(machine.prepare_run(backward_phases(names)), shape)
         self._d_output, self._d_tangent = (machine.rows_at("d_output", rows, i) for i in (0, 1))
         self._curve = OutputCurvature(net, machine, 0, machine.rows_at("output", rows, 1))
-        self._by_x = X in names
         self._no_change = machine.vectors(net.params).direction
         self._seed = machine.rows_at("seed", rows) if self._by_x else self._d_output
-        self._d_input = machine.rows_at("d_input", rows)
-        output_shape = rows, *machine.plan.output_shapes[0]
-        self._check_target = TargetCheck(loss, output_shape, machine.dtype)
 
     def __call__(
         self, params: Any, x: Any, y: Any, directions: dict[str, Any]
     ) -> dict[str, FloatArray] | None:
         """Return the products by name."""
         run, dtype = self._forward, self.machine.dtype
-        batch, at = run.ready(x), ready_array(params, self._shapes[PARAMS], dtype)
+        batch, at = run.ready(x), ready_array(params, self._parameters, dtype)
         if batch is None or at is None:
             return None
         nothing, found = NOTHING[dtype].vector, {}

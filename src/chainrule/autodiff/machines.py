@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from typing import Any
 from weakref import finalize
 
 import numpy as np
 
+from chainrule.autodiff.validation import X
 from chainrule.engine.backends import threads_for
 from chainrule.engine.machine import Machine
 from chainrule.kernels.context import Phase
@@ -85,6 +86,11 @@ class borrowed:  # noqa: N801 - it is used as a function
 def return_with(owner: object, net: Sequential, key: Hashable, machine: Machine) -> None:
     """Put a machine back into the network's pool when ``owner`` is garbage collected."""
     finalize(owner, net.machines.put_back, key, machine)
+
+
+def backward_phases(names: Collection[str]) -> int:
+    """Return the phases of a backward pass to what is named: "params", "x" or both."""
+    return Phase.BACKWARD | (Phase.INPUT_GRADIENT if X in names else 0)
 
 
 def run_backward(

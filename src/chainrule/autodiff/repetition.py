@@ -6,9 +6,13 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 from chainrule.autodiff.machines import PlanMaker, key_of, put_back
+from chainrule.autodiff.validation import X
 from chainrule.engine.backends import threads_for
 from chainrule.engine.batch_run import BatchRun
+from chainrule.engine.machine import Machine
 from chainrule.engine.pool import UsesMachine
+from chainrule.losses import OutputLoss
+from chainrule.losses.loss import TargetCheck
 from chainrule.models.sequential import Sequential
 
 MOST_BYTES = 1 << 20  # in an arena
@@ -24,6 +28,33 @@ class Prepared(UsesMachine):
 
     def __call__(self, *arguments: Any) -> Any:
         raise NotImplementedError
+
+
+class PreparedLoss(Prepared):
+    """A derivative of the loss of one output, by parameters, the input, or both.
+
+    Parameters
+    ----------
+    machine : Machine
+    net : Sequential
+    shape : of the batch.
+    loss : OutputLoss
+    names : what to differentiate by.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        net: Sequential,
+        shape: tuple[int, ...],
+        loss: OutputLoss,
+        names: tuple[str, ...],
+    ) -> None:
+        super().__init__(machine)
+        self._parameters, self._by_x = net.params.shape, X in names
+        output_shape = shape[0], *machine.plan.output_shapes[0]
+        self._check_target = TargetCheck(loss, output_shape, machine.dtype)
+        self._d_input = machine.rows_at("d_input", shape[0])
 
 
 # Makes what is prepared, from a machine for the plan, the network, the shape and the options.
@@ -53,7 +84,8 @@ def prepare(
 ) -> None:
     """Prepare for further batches of this shape, by the machine that the pool has from this one.
 
-    Not where the work is for threads or for Python, or where the machine was too large to keep.
+    Not where the work is for threads or for Python, or where the machine was too large to keep, or
+    was one for a block of the rows.
     """
     pool, key = net.prepared, (kind, shape, threads_for(net.backend), *options)
     if net.takes_codes or key in pool:

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class ByShape(dict[tuple[int, ...], T]):
-    """What is prepared for batches, by their shape; the oldest are forgotten."""
+    """What is prepared for batches, by their shape; all is forgotten when there are too many."""
 
     def keep(self, shape: tuple[int, ...], made: T) -> None:
         """Keep what is made for a shape."""
