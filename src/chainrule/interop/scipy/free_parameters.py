@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from chainrule.autodiff.validation import flat_vector
 from chainrule.models.sequential import Sequential
 from chainrule.utils.arguments import shortened
 from chainrule.utils.arrays import finite_array
+from chainrule.utils.patterns import matching
 
 Float64 = NDArray[np.float64]
 Free = str | Sequence[str] | NDArray[np.bool_]
@@ -84,8 +84,10 @@ def _mask(net: Sequential, free: Any) -> NDArray[np.bool_]:
     patterns = [free] if isinstance(free, str) else free
     if isinstance(patterns, list | tuple) and all(isinstance(p, str) for p in patterns):
         mask = np.zeros(net.params.shape, np.bool_)
+        views = net.views(mask)
         for pattern in patterns:
-            _set_matching(net, mask, pattern)
+            for name in matching(pattern, views, "free"):
+                views[name][...] = True
     else:
         mask = np.array(free)
         if mask.dtype != np.bool_:
@@ -101,15 +103,3 @@ def _mask(net: Sequential, free: Any) -> NDArray[np.bool_]:
     if not mask.any():
         raise ValueError("free must leave at least one parameter free.")
     return mask
-
-
-def _set_matching(net: Sequential, mask: NDArray[np.bool_], pattern: str) -> None:
-    views = net.views(mask)
-    matched = [view for name, view in views.items() if fnmatchcase(name, pattern)]
-    if not matched:
-        raise ValueError(
-            f"free has a pattern {pattern!r} that matches no parameter of the network; these are "
-            f"{', '.join(views) or 'none'}."
-        )
-    for view in matched:
-        view[...] = True
