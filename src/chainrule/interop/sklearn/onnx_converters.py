@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from chainrule.interop.sklearn.classifier import NetworkClassifier
 from chainrule.interop.sklearn.regressor import NetworkRegressor
 from chainrule.losses.multi_loss import MultiLoss
+from chainrule.utils.optional import from_extra
 
 
 def register_onnx_converters() -> None:
@@ -37,13 +38,9 @@ def register_onnx_converters() -> None:
     >>> import skl2onnx  # doctest: +SKIP
     >>> file = skl2onnx.to_onnx(model, X[:1], options={"zipmap": False})  # doctest: +SKIP
     """
-    try:
+    with from_extra("register_onnx_converters", "skl2onnx", "skl2onnx"):
         from skl2onnx import update_registered_converter
         from skl2onnx.common.shape_calculator import calculate_linear_regressor_output_shapes
-    except ImportError as error:
-        raise ImportError(
-            'register_onnx_converters needs skl2onnx: pip install "chainrule[skl2onnx]".'
-        ) from error
 
     def shapes_of_regressor(operator: Any) -> None:
         calculate_linear_regressor_output_shapes(operator)

@@ -8,6 +8,7 @@ from typing import Any
 from chainrule.training.callbacks.callback import Training
 from chainrule.training.callbacks.file_callback import FileCallback
 from chainrule.utils.arguments import shortened
+from chainrule.utils.optional import from_extra
 
 MOST_METRICS = 1000  # that MLflow takes in a request
 MOST_CHARACTERS = 500  # of a parameter, which every tracking server takes
@@ -45,10 +46,8 @@ class MLflow(FileCallback):
     """
 
     def __init__(self, run_id: str | None = None) -> None:
-        try:
+        with from_extra("MLflow", "mlflow", "mlflow"):
             from mlflow.exceptions import MlflowException
-        except ImportError as error:
-            raise ImportError('MLflow needs mlflow: pip install "chainrule[mlflow]".') from error
         if not isinstance(run_id, str | None):
             raise TypeError(f"run_id must be a run's id, not {shortened(run_id)}.")
         self.run_id = run_id

@@ -7,6 +7,7 @@ from typing import Any
 from chainrule.training.callbacks.callback import Callback, Training
 from chainrule.training.callbacks.monitor import Monitor, mode_of
 from chainrule.utils.arguments import shortened
+from chainrule.utils.optional import from_extra
 
 DIRECTIONS = {"min": "MINIMIZE", "max": "MAXIMIZE"}
 
@@ -53,13 +54,9 @@ class OptunaPruning(Callback):
     """
 
     def __init__(self, trial: Any, monitor: str = "validation_loss") -> None:
-        try:
+        with from_extra("OptunaPruning", "Optuna", "optuna"):
             from optuna import TrialPruned
             from optuna.trial import BaseTrial
-        except ImportError as error:
-            raise ImportError(
-                'OptunaPruning needs Optuna: pip install "chainrule[optuna]".'
-            ) from error
         if not isinstance(trial, BaseTrial):
             raise TypeError(f"trial must be an Optuna trial, not {shortened(trial)}.")
         study = getattr(trial, "study", None)  # a FixedTrial has none

@@ -11,6 +11,7 @@ from typing import Any
 from chainrule.training.callbacks.callback import Training
 from chainrule.training.callbacks.file_callback import FileCallback
 from chainrule.utils.files import check_path
+from chainrule.utils.optional import from_extra
 
 
 class TensorBoard(FileCallback):
@@ -36,12 +37,8 @@ class TensorBoard(FileCallback):
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        try:
+        with from_extra("TensorBoard", "tensorboardX", "tensorboard"):
             import tensorboardX  # noqa: F401 - check that it is installed
-        except ImportError as error:
-            raise ImportError(
-                'TensorBoard needs tensorboardX: pip install "chainrule[tensorboard]".'
-            ) from error
         self.folder = check_path(folder, "TensorBoard's folder")
         self._file: Any = None
         self._pending: list[Any] = []  # events
