@@ -1,5 +1,6 @@
 """What holds for all tests, and what several of them need."""
 
+import shutil
 import signal
 from contextlib import contextmanager
 
@@ -93,6 +94,24 @@ def eager_threads():
     """The same, for the whole test."""
     with _all_threads():
         yield
+
+
+BROWSER_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+@pytest.fixture(scope="session", name="browser")
+def browser_fixture():
+    """A browser, one for the session."""
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="pages are tested with playwright, which is not installed"
+    )
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("there is no chromium on this machine")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=BROWSER_ARGUMENTS)
+        yield browser
+        browser.close()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,6 +1,7 @@
 """What a person does on the page that explains a chain, and reads there."""
 
 import numpy as np
+import pytest
 
 import chainrule as cr
 
@@ -19,6 +20,16 @@ def choose(page, symbol):
 def cells(table):
     rows = [row.locator("td").all_inner_texts() for row in table.locator("tr").all()[1:]]
     return [[number(cell) for cell in row] for row in rows]
+
+
+def check_links(page, links, loss):
+    """Check the norms that the chain shows of each link's value and gradient, and the loss."""
+    items = page.locator("#chain > li").all()
+    for item, link in zip(items, links, strict=False):
+        forward, back = (item.locator(f".{way} b").inner_text() for way in ("forward", "back"))
+        assert number(forward) == pytest.approx(np.linalg.norm(link.value), rel=SHOWN)
+        assert number(back) == pytest.approx(np.linalg.norm(link.gradient), rel=SHOWN)
+    assert number(items[-1].locator(".size").inner_text()) == pytest.approx(loss, rel=SHOWN)
 
 
 def cancel_to_the_end(page):

@@ -2,7 +2,16 @@
 
 import numpy as np
 import pytest
-from in_page import IN_MATRICES, SHOWN, cancel_to_the_end, cells, choose, deep_chain, number
+from in_page import (
+    IN_MATRICES,
+    SHOWN,
+    cancel_to_the_end,
+    cells,
+    check_links,
+    choose,
+    deep_chain,
+    number,
+)
 
 import chainrule as cr
 from chainrule.explain.compression import compress
@@ -15,12 +24,7 @@ pytestmark = pytest.mark.once
 def test_the_chain_shows_its_values_and_derivatives(chain, show):
     page = show(chain)
     assert page.title() == "4 \u2192 5 \u2192 3 \u2192 3, CrossEntropyLoss: the chain rule"
-    links = page.locator("#chain > li").all()
-    for item, link in zip(links, chain.links, strict=False):
-        forward, back = (item.locator(f".{way} b").inner_text() for way in ("forward", "back"))
-        assert number(forward) == pytest.approx(np.linalg.norm(link.value), rel=SHOWN)
-        assert number(back) == pytest.approx(np.linalg.norm(link.gradient), rel=SHOWN)
-    assert number(links[-1].locator(".size").inner_text()) == pytest.approx(chain.loss, rel=SHOWN)
+    check_links(page, chain.links, chain.loss)
 
 
 @pytest.mark.parametrize("name", ["x", "0.weight", "2.bias", "4.weight"])

@@ -2,7 +2,17 @@
 
 import numpy as np
 import pytest
-from in_page import IN_MATRICES, SHOWN, cells, choose, moves, number, rest_at, turned_value
+from in_page import (
+    IN_MATRICES,
+    SHOWN,
+    cells,
+    check_links,
+    choose,
+    moves,
+    number,
+    rest_at,
+    turned_value,
+)
 
 import chainrule as cr
 
@@ -44,12 +54,7 @@ def test_a_turn_changes_the_whole_page(chain, show):
     changed = chain.network.copy("float64")
     changed.parameters()["0.weight"][2, 0] = turned_value(page)
     after = cr.explain(changed, chain.loss_function, chain.x, chain.target)
-    items = page.locator("#chain > li").all()
-    for item, link in zip(items, after.links, strict=False):
-        forward, back = (item.locator(f".{way} b").inner_text() for way in ("forward", "back"))
-        assert number(forward) == pytest.approx(np.linalg.norm(link.value), rel=SHOWN)
-        assert number(back) == pytest.approx(np.linalg.norm(link.gradient), rel=SHOWN)
-    assert number(items[-1].locator(".size").inner_text()) == pytest.approx(after.loss, rel=SHOWN)
+    check_links(page, after.links, after.loss)
     for row, factor in zip(
         page.locator("#factors tr").all(), after.path("W1").factors, strict=True
     ):
