@@ -47,8 +47,8 @@ def parameter_vector(net: Sequential, value: ArrayLike | None) -> FloatArray:
 def flat_vector(net: Sequential, value: ArrayLike, name: str) -> FloatArray:
     """Return a vector with a number for each parameter, in the layout that compiled code takes.
 
-    It is not copied if it is contiguous, writable and of the network's dtype. Compiled code does
-    not write into it, but read-only arrays would mean another compilation.
+    It is not copied if it is contiguous, writable and of the network's dtype, as
+    :meth:`Machine.vectors` takes it.
     """
     vector = arrays.finite_array(value, name, net.dtype)
     if vector.shape != net.params.shape:

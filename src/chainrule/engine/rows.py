@@ -1,6 +1,6 @@
 """The rows of X as bytes, with codes for dtype and stride.
 
-Numba would compile again for each dtype and layout of an array.
+Compiled code is made for one type of array, whatever dtype and layout X has.
 """
 
 from typing import Any

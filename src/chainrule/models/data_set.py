@@ -99,7 +99,7 @@ class DataSet:
 
 
 def _read_only_copy(array: NDArray[Any]) -> NDArray[Any]:
-    """Return a read-only copy: Numba would compile again for a writable array."""
+    """Return a copy that is read-only, as users' functions may see it."""
     copy = array.copy()
     copy.flags.writeable = False
     return copy

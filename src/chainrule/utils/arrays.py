@@ -1,11 +1,12 @@
 """Validation of arrays: each argument is checked and converted to one layout here, once.
 
-Compiled code gets arrays of one dtype, C-contiguous, aligned and read-only: any other layout would
-mean another compilation. Integers, booleans and other floats are converted to the network's dtype;
-anything else is an error. X, which may be large or memory-mapped, is usually not copied: the engine
-converts its rows when it gathers them. Targets in the right layout are not copied either. Labels
-and weights, one number a row, are always copied, so that a later change of the caller's array
-cannot invalidate the check. ``chainrule.utils.protocols`` makes arrays of other objects.
+Compiled code gets arrays of one dtype, C-contiguous and aligned, since it does not look at their
+types. They are read-only, as users' functions may see them. Integers, booleans and other floats are
+converted to the network's dtype; anything else is an error. X, which may be large or memory-mapped,
+is usually not copied: the engine converts its rows when it gathers them. Targets in the right
+layout are not copied either. Labels and weights, one number a row, are always copied, so that a
+later change of the caller's array cannot invalidate the check. ``chainrule.utils.protocols`` makes
+arrays of other objects.
 """
 
 from math import isfinite
