@@ -17,6 +17,14 @@ loss = cr.CrossEntropyLoss()
 net = cr.Sequential(cr.Linear(64, 16), cr.ReLU(), cr.Linear(16, 10), seed=0)
 """
 FIT = "cr.fit(net, X, y, loss=loss, epochs={epochs}, validation=(X, y), callbacks={callbacks})"
+# As if the network were too large to run in its page: that is computed before.
+PAGE = """
+import tempfile
+from chainrule.explain import page_network
+
+page_network.MOST_BYTES = 0
+chain.to_html(tempfile.mkdtemp() + "/page.html")
+"""
 FLOW = "[cr.GradientFlow(every=50)]"
 CELLS = {
     "begin": BEGIN,
@@ -29,6 +37,7 @@ CELLS = {
     "chain": "chain = cr.explain(net, loss, X[:1], y[:1])\nchain",
     "plot of chain": "chain.plot()",
     "plot of path": "chain.plot('W1')",
+    "page": PAGE,
     "flow": "history.gradient_flow",
     "plot of flow": "history.gradient_flow.plot()",
     "find_lr": "found = cr.find_lr(net, X, y, loss=loss)\nfound",
@@ -84,6 +93,13 @@ def test_a_fit_ends_with_a_full_bar_and_the_history(outputs, cell, begin, names)
     assert [name for name, _ in found] == names
     values = [float(value) / (100 if name == "accuracy" else 1) for name, value in found]
     assert values == pytest.approx(latest[: len(names)], rel=0.005)
+    value, most = re.search(r'value="(\d+)" max="(\d+)"', progress.data["text/html"]).groups()
+    assert value == most
+
+
+def test_a_page_that_is_computed_before_shows_its_progress(outputs):
+    (progress,) = (o for o in outputs["page"] if o.output_type != "stream")
+    assert progress.data["text/plain"] == "Computing the page"
     value, most = re.search(r'value="(\d+)" max="(\d+)"', progress.data["text/html"]).groups()
     assert value == most
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.autodiff.machines import blocks, borrowed
+from chainrule.autodiff.machines import backward_phases, blocks, borrowed
 from chainrule.autodiff.plans import plain_plan, tangent_plan
 from chainrule.autodiff.repetition import Prepared, prepare, repeat
 from chainrule.autodiff.sample_gradients import SampleGradients
@@ -174,8 +174,7 @@ class _BackwardMode(_Prepared):
         super().__init__(machine, net, shape, wrt)
         rows = self._rows
         self._by_x = wrt == X
-        phases = Phase.BACKWARD | (Phase.INPUT_GRADIENT if self._by_x else 0)
-        self._backward = BatchRun(machine.prepare_run(phases), shape)
+        self._backward = BatchRun(machine.prepare_run(backward_phases((wrt,))), shape)
         heads = range(len(self._shapes))
         self._d_outputs = [machine.rows_at("d_output", rows, i).reshape(rows, -1) for i in heads]
         self._unit_vectors = [np.eye(d.shape[1], dtype=machine.dtype) for d in self._d_outputs]

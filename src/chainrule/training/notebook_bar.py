@@ -50,8 +50,12 @@ class NotebookBar:
         seconds = round(spent * (self._total - self._completed) / self._completed)
         return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02} remaining"
 
+    def _title(self) -> str:
+        """Return what stands before the bar."""
+        return f"epoch {self._epoch}/{self._epochs}"
+
     def _parts(self) -> list[str]:
-        parts = f"epoch {self._epoch}/{self._epochs}", self._text, self._remaining()
+        parts = self._title(), self._text, self._remaining()
         return [part for part in parts if part]
 
     def __repr__(self) -> str:
