@@ -176,12 +176,11 @@ class CosineAnnealingLR(LastingSchedule):
                 )
 
     def in_steps(self, steps_an_epoch: int, epochs: int | None = None) -> Self:
-        schedule = self
-        if self.warmup_epochs is not None:
-            integer(steps_an_epoch, "steps_an_epoch", least=1)
-            warmup = round(self.warmup_epochs * steps_an_epoch)
-            schedule = replace(self, warmup_epochs=None, warmup_steps=warmup)
-        return super(CosineAnnealingLR, schedule).in_steps(steps_an_epoch, epochs)
+        schedule = super().in_steps(steps_an_epoch, epochs)
+        if self.warmup_epochs is None:
+            return schedule
+        warmup = round(self.warmup_epochs * steps_an_epoch)
+        return replace(schedule, warmup_epochs=None, warmup_steps=warmup)
 
     def rates(self, steps: NDArray[np.float64]) -> NDArray[np.float64]:
         if self.warmup_epochs is not None:
