@@ -1,0 +1,96 @@
+"""What layers have in common whose windows slide along signals and over images.
+
+Data is channels last: signals ``(n, length, channels)``, images ``(n, height, width, channels)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.operations.operation import Shape
+from chainrule.utils.arguments import Check, integer, shortened
+
+AXES = {1: ("length",), 2: ("height", "width")}  # before the channels
+TO_CHANNELS_LAST = {1: "X.transpose(0, 2, 1)", 2: "X.transpose(0, 2, 3, 1)"}
+
+
+def lengths(axes: int, least: int) -> Check:
+    """Return the check of a number for all axes, or of a tuple or list with one for each.
+
+    >>> check = lengths(2, least=1)
+    >>> check(3, "kernel_size", None), check([3, 5], "kernel_size", None)
+    (3, (3, 5))
+    """
+
+    def checked(value: Any, name: str, dtype: np.dtype | None = None) -> int | tuple[int, ...]:
+        if isinstance(value, str | bytes) or not isinstance(value, Sequence | np.ndarray):
+            return integer(value, name, least=least)
+        if len(value) != axes:
+            one = "an integer" if axes == 1 else f"an integer, or a tuple of {axes},"
+            raise ValueError(f"{name} must be {one}, not {shortened(value)}.")
+        return tuple(integer(n, f"{name}[{i}]", least=least) for i, n in enumerate(value))
+
+    return checked
+
+
+def for_each_axis(value: int | Sequence[int], axes: int) -> tuple[int, ...]:
+    """Return a number for each axis.
+
+    >>> for_each_axis(3, 2), for_each_axis((3, 5), 2)
+    ((3, 3), (3, 5))
+    """
+    return (value,) * axes if isinstance(value, int) else tuple(value)
+
+
+def check_input(shape: Shape, axes: int, channels: int | None = None) -> None:
+    """Raise ValueError, naming what is expected, unless a row is a signal, or an image."""
+    last = "channels" if channels is None else str(channels)
+    if len(shape) == axes + 1 and channels in (None, shape[-1]):
+        return
+    expected = f"expects shape (n, {', '.join(AXES[axes])}, {last})"
+    if len(shape) == axes + 1 and shape[0] == channels:
+        raise ValueError(f"{expected}: channels come last, as {TO_CHANNELS_LAST[axes]} puts them")
+    if len(shape) == axes and channels in (None, 1):
+        raise ValueError(f"{expected}: X[..., np.newaxis] has an axis for the one channel")
+    raise ValueError(expected)
+
+
+def output_lengths(
+    lengths: Sequence[int],
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    *,
+    ceil_mode: bool = False,
+) -> tuple[int, ...]:
+    """Return how many windows there are along each axis.
+
+    ``padding`` is what both ends of an axis get together. With ``ceil_mode``, the last window may
+    end behind the padding, but begins before it, as in PyTorch; this needs the same padding at
+    both ends.
+
+    Raises
+    ------
+    ValueError
+        If a window is longer than the padded axis; it names the numbers.
+
+    Examples
+    --------
+    >>> output_lengths([28, 28], [5, 5], [1, 1], [4, 4], [1, 1])
+    (28, 28)
+    """
+    counts = []
+    for n, k, s, p, d in zip(lengths, kernel, stride, padding, dilation, strict=True):
+        window = d * (k - 1) + 1
+        if window > n + p:
+            padded = f" with a padding of {p}" if p else ""
+            raise ValueError(f"has windows of length {window}, which do not fit into {n}{padded}")
+        count = (n + p - window) // s + 1
+        if ceil_mode and (n + p - window) % s and count * s < n + p // 2:
+            count += 1
+        counts.append(count)
+    return tuple(counts)
