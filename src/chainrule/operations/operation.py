@@ -135,7 +135,8 @@ class Operation:
     of : of a derivative: the operation that it is of, and its order.
     sample : by name, what a step of it may look like, for compiling its functions ahead: shapes of
         its parameters, and its own numbers; those that are missing are floats. By "saved",
-        "buffers" and "sums", the shapes of these.
+        "buffers" and "sums", the shapes of these; by "shape", that of x, where the number of axes
+        counts.
     """
 
     name: str
