@@ -21,12 +21,12 @@ from chainrule.losses import Loss, MSELoss
 from chainrule.models.data_set import DataSet
 from chainrule.models.sequential import Sequential
 from chainrule.optimizers.optimizer import WeightDecay, weight_decay_number
+from chainrule.utils.arrays import DOUBLE
 from chainrule.utils.patterns import by_pattern
 from chainrule.utils.wording import plural
 
 BLOCK = 1024  # rows that are computed at a time, so that activations take little memory
 MOST_MACHINES = 4  # in the pool; more are made if more threads call at once
-DOUBLE = np.dtype(np.float64)
 
 
 def objective(
