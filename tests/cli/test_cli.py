@@ -12,6 +12,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import cli
+from chainrule.cli import images as cli_images
 from chainrule.engine import ahead
 from chainrule.kernels import cache
 from chainrule.kernels.jit import JIT_DISABLED
@@ -112,7 +113,33 @@ def test_images(capsys, tmp_path):
     path = tmp_path / "some.npz"
     np.savez(path, images=(255 * X[:300]).astype(np.uint8).reshape(-1, 8, 8), labels=y[:300])
     assert run("--data", str(path), "--activation", "tanh", *QUICK) == 0
-    assert "of 60 rows" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "of 60 rows" in shown
+    assert "300 images of" in shown
+    assert "8 by 8 pixels, 1 channel, of 10 classes" in " ".join(shown.split())
+    assert "0 Conv2d(" in shown
+
+
+@pytest.mark.parametrize(
+    ("shape", "read"),
+    [
+        ((4, 9, 8), (4, 9, 8, 1)),
+        ((4, 9, 8, 3), (4, 9, 8, 3)),
+        ((4, 3, 9, 8), (4, 9, 8, 3)),  # channels first
+        ((4, 9, 7), (4, 63)),  # too small
+        ((4, 9, 8, 5), (4, 360)),
+        ((4, 30), (4, 30)),
+    ],
+)
+def test_which_files_hold_images(tmp_path, shape, read):
+    path = tmp_path / "some.npz"
+    images = np.random.default_rng(0).uniform(size=shape).astype("f4")
+    np.savez(path, images=images, labels=range(4))
+    X, labels = cli_images.read(path)
+    assert X.shape == read
+    assert list(labels) == [0, 1, 2, 3]
+    expected = images.transpose(0, 2, 3, 1) if read == (4, 9, 8, 3) != shape else images
+    np.testing.assert_array_equal(X, expected.reshape(read))
 
 
 @pytest.mark.skipif(not MNIST.exists(), reason="this data is not part of the project")

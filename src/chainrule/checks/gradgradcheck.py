@@ -221,6 +221,6 @@ def _compare(subject: _Subject, tolerance: float) -> tuple[ParameterReport, ...]
         def along(distance: float, here: slice = here) -> tuple[float, Float64]:
             return distance, subject.gradient(distance)[here]
 
-        slope, kinks = look_closer(claim, along, 1.0, at, rounding)
+        slope, kinks, _ = look_closer(claim, along, 1.0, at, rounding)
         reports.append(parameter_report(name, shape, claim, slope, kinks, np.arange(at.size)))
     return tuple(reports)

@@ -361,9 +361,7 @@ def add_block_of_windows(w, like, images, rows, height, width, products, piece_p
         count = (w.columns - begin + rounds - 1) // rounds
         for image in range(images):
             for y in range(rows):
-                source = products + (
-                    ((image * rows + y) * w.columns + begin) * pieces * run * size
-                )
+                source = products + (((image * rows + y) * w.columns + begin) * pieces * run * size)
                 to_row = image * height * row_size + y * w.stride_height * row_size + begin * step
                 for i in range(pieces):
                     add_block(
@@ -451,7 +449,9 @@ if JIT_DISABLED:  # addresses are for machine code
         )
 
     def _weight_of(w, weight):
-        return weight.reshape(w.kernel_height, w.kernel_width, -1, w.groups, w.out_channels // w.groups)
+        return weight.reshape(
+            w.kernel_height, w.kernel_width, -1, w.groups, w.out_channels // w.groups
+        )
 
     def multiply_windows(w, x, weight, bias, floor, scratch, y):
         _, own = _windows_of(w, x)
