@@ -17,6 +17,7 @@ ROWS_1, ROWS_2, ROWS_3 = HEIGHTS[:3]
 TILE_VECTORS = 2
 GROUP = 4
 ROW_VECTORS = 4
+PARTS = MOST_ROWS  # of the sums of a tile that asks for what comes next
 
 # The least that a tile computes of a row. AVX-512 works by halves (Zen 4): half a vector takes half
 # the time.
@@ -26,7 +27,8 @@ PART_BYTES = min(VECTOR_BYTES, 32)
 @intrinsic
 def tile(
     typing_context,
-    rows, floor, a, a_row, a_k, b, b_row, start, start_row, c, c_row, depth, columns, ahead,
+    rows, floor, a, a_row, a_k, b, b_row, start, start_row, c, c_row, depth, columns,
+    next_b, next_row,
 ):  # fmt: skip
     """``c = max(start + a @ b, floor)``, for ``rows`` rows and up to ``TILE_VECTORS`` vectors.
 
@@ -35,25 +37,28 @@ def tile(
     the product, -inf leaves it as it is. ``a``, ``b``, ``c`` and ``start`` are addresses (start 0:
     zeros), ``a_row`` and ``a_k`` how many elements apart the rows and the columns of ``a`` lie,
     and so on (start_row 0: the same for all rows, a bias); ``depth`` is the length of the sums,
-    and ``columns`` how many columns of the block are there. Unless ``ahead`` is 0, the processor is
-    told that the rows of c after these come next.
+    and ``columns`` how many columns of the block are there. Unless ``next_b`` is 0, a whole tile
+    asks for what comes next while it computes: as many rows of c, and ``PARTS`` pieces as wide as
+    the tile from ``next_b`` on, ``next_row`` elements apart.
     """
-    signature = types.void(types.int64, floor, *[types.int64] * 12)
+    signature = types.void(types.int64, floor, *[types.int64] * 13)
     width = VECTOR_BYTES // (floor.bitwidth // 8)
 
     def codegen(context, builder, signature, values):
         rows, least, a, a_row, a_k, b, b_row, start, start_row, c, c_row, *others = values
-        depth, columns, ahead = others
+        depth, columns, next_b, next_row = others
         element = context.get_value_type(floor)
         full, half = (Vectors(builder, element, w) for w in (width, width // 2))
         nothing = ir.Constant(INDEX, 0)
-        has_start, is_ahead = (builder.icmp_signed("!=", x, nothing) for x in (start, ahead))
+        has_start, has_next = (builder.icmp_signed("!=", x, nothing) for x in (start, next_b))
         # The comparison of all sums would take multiply-adds' time from the next tile.
         has_floor = builder.fcmp_ordered("!=", least, ir.Constant(element, float("-inf")))
-        a, b, c, start = (builder.inttoptr(x, full.pointer) for x in (a, b, c, start))
+        a, b, c, start, next_b = (
+            builder.inttoptr(x, full.pointer) for x in (a, b, c, start, next_b)
+        )
         operands = (
             has_floor, least, a, a_row, a_k, b, b_row, has_start, start, start_row, c, c_row, depth,
-            columns, is_ahead,
+            columns, has_next, next_b, next_row,
         )  # fmt: skip
         done = builder.append_basic_block()
         chosen_height = builder.switch(rows, done)
@@ -98,7 +103,7 @@ def _choices(rows, full, half):
 def _emit_block(
     builder, parts, is_masked, rows,
     has_floor, floor, a, a_row, a_k, b, b_row, has_start, start, start_row, c, c_row, depth,
-    columns, is_ahead,
+    columns, has_next, next_b, next_row,
 ):  # fmt: skip
     """Emit the product for ``rows`` rows and the vectors ``parts`` of columns."""
     firsts = [parts[0].width * v for v in range(len(parts))]
@@ -114,13 +119,6 @@ def _emit_block(
     # Sums are lists, row by row: LLVM takes less time for these than for places in memory.
     sums = [part.zero for _ in range(rows) for part in parts]
     sums = _replaced_if(builder, has_start, sums, lambda _: load(start, start_row))
-
-    if rows == ROWS_1 and not is_masked:  # most tiles of a large product are whole
-        with builder.if_then(is_ahead):
-            for r in range(rows):
-                next_r = parts[0].row(c, c_row, rows + r)
-                for first in firsts:
-                    parts[0].prefetch(next_r, first)
 
     # LLVM would step from row to row, by additions that wait for each other as long as the
     # multiply-adds of all rows take. Of addresses that it cannot derive from one another, four rows
@@ -143,7 +141,35 @@ def _emit_block(
             for part, b_vector in zip(parts, b_vectors, strict=True):
                 yield part.multiply_add(factors[part], b_vector, next(totals))
 
-    sums = _folded(builder, depth, sums, add_products)
+    def add_from(first_k, count, sums):
+        return _folded(
+            builder, count, sums, lambda k, sums: add_products(builder.add(first_k, k), sums)
+        )
+
+    def add_all(sums):
+        return _folded(builder, depth, sums, add_products)
+
+    def add_and_prefetch(sums):
+        # All at once, the requests would keep waiting what the tile itself reads from the cache.
+        parts_of_sums = ir.Constant(INDEX, PARTS)
+        part_depth = builder.udiv(depth, parts_of_sums)
+        next_c = parts[0].row(c, c_row, rows)
+
+        def add_part(number, sums):
+            for at, row in ((next_c, c_row), (next_b, next_row)):
+                piece = builder.gep(at, [builder.mul(number, row)])
+                for first in firsts:
+                    parts[0].prefetch(piece, first, into_first=at is next_c)
+            return add_from(builder.mul(number, part_depth), part_depth, sums)
+
+        sums = _folded(builder, parts_of_sums, sums, add_part)
+        done = builder.mul(part_depth, parts_of_sums)
+        return add_from(done, builder.sub(depth, done), sums)
+
+    if rows == ROWS_1 and parts == [parts[0]] * TILE_VECTORS and not is_masked:
+        sums = _one_of(builder, has_next, sums, add_and_prefetch, add_all)
+    else:
+        sums = add_all(sums)
 
     def at_least(sums):
         floors = {part: part.splat(floor) for part in dict.fromkeys(parts)}
@@ -158,14 +184,21 @@ def _emit_block(
 
 def _replaced_if(builder, condition, values, replace):
     """Emit ``replace(values) if condition else values``."""
-    before = builder.block
-    with builder.if_then(condition):
-        replaced, within = list(replace(values)), builder.block
+    return _one_of(builder, condition, values, replace, lambda values: values)
+
+
+def _one_of(builder, condition, values, replace, otherwise):
+    """Emit ``replace(values) if condition else otherwise(values)``."""
+    with builder.if_else(condition) as branches:
+        ends = []
+        for branch, do in zip(branches, (replace, otherwise), strict=True):
+            with branch:
+                ends.append((list(do(values)), builder.block))
     results = []
-    for value, other in zip(values, replaced, strict=True):
+    for i, value in enumerate(values):
         results.append(builder.phi(value.type))
-        results[-1].add_incoming(value, before)
-        results[-1].add_incoming(other, within)
+        for end, block in ends:
+            results[-1].add_incoming(end[i], block)
     return results
 
 
@@ -179,10 +212,11 @@ def _folded(builder, count, values, step):
     builder.cbranch(builder.icmp_signed("<", i, count), body, after)
     builder.position_at_end(body)
     following = *step(i, results), builder.add(i, ir.Constant(INDEX, 1))
+    last = builder.block
     builder.branch(condition)
     first = *values, ir.Constant(INDEX, 0)
     for result, at_first, other in zip((*results, i), first, following, strict=True):
         result.add_incoming(at_first, before)
-        result.add_incoming(other, builder.block)
+        result.add_incoming(other, last)
     builder.position_at_end(after)
     return results
