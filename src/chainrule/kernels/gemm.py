@@ -192,9 +192,9 @@ def _packed(
     most_depth = (k + cuts - 1) // cuts
     right, left, most_rows = scratch, scratch + RIGHT_BYTES, m
     # While it computes, a tile asks for a few rows of the next panel or, if transposed, for one.
-    next_row, next_step, next_tiles = b_k, PARTS * b_k, most_depth // PARTS
+    next_row, next_step, next_rows = b_k, PARTS * b_k, most_depth // PARTS * ROWS_1
     if b_column != 1:
-        next_row, next_step, next_tiles = block, b_column, block
+        next_row, next_step, next_rows = block, b_column, block * ROWS_1
     if has_left:
         most_tiles = LEFT_BYTES // (most_depth * size + PADDING_BYTES) // ROWS_1
         tiles = (m + ROWS_1 - 1) // ROWS_1
@@ -228,7 +228,7 @@ def _packed(
                     next_b = b + (k_block * b_k + next_j * b_column) * size
                 _tiles(
                     a_block, left_step, left_row, left_k, right, block, start_j, row, floor_here,
-                    c_j, c_row, rows, columns, depth, next_b, next_row, next_step, next_tiles,
+                    c_j, c_row, rows, columns, depth, next_b, next_row, next_step, next_rows,
                 )  # fmt: skip
 
 
@@ -276,13 +276,13 @@ def _tile_rows(left):
 @kernel
 def _tiles(
     a, a_step, a_row, a_k, b, b_row, start, start_row, floor, c, c_row, m, columns, depth,
-    next_b, next_row, next_step, next_tiles,
+    next_b, next_row, next_step, next_rows,
 ):  # fmt: skip
     """Do as ``_direct`` for the columns of one tile.
 
     Of ``a``, the rows of a whole tile lie ``a_row`` elements apart, and its tiles ``a_step`` for
-    each of their rows. So many ``next_tiles`` each ask for a piece of ``next_b``, ``next_step``
-    elements apart, unless it is NOWHERE.
+    each of their rows. Unless ``next_b`` is NOWHERE, the tiles of so many ``next_rows`` each ask
+    for a piece of it, ``next_step`` elements apart.
     """
     size = size_of(floor)
     i = 0
@@ -292,8 +292,9 @@ def _tiles(
         within = i % ROWS_1
         a_i = a + ((i - within) * a_step + within * a_row) * size
         soon, soon_row = b, b_row  # in cache
-        if i // ROWS_1 < next_tiles:
-            soon, soon_row = next_b + i // ROWS_1 * next_step * size, next_row
+        if i < next_rows:
+            soon, soon_row = next_b, next_row
+            next_b += next_step * size
         tile(
             rows, floor, a_i, a_row, a_k, b, b_row, start_i, start_row,
             c + i * c_row * size, c_row, depth, columns, soon, soon_row,
