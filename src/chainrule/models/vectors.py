@@ -44,8 +44,9 @@ class NetworkVectors(Group):
         sizes = [prod(buffer.shape) for buffer in self._buffers.values()]
         of_buffers = np.cumsum([0, *sizes])
         self._buffer_offsets = dict(zip(self._buffers, map(int, of_buffers[:-1]), strict=True))
-        self._take_values(np.zeros(int(ends[-1] + of_buffers[-1]), self.dtype), int(ends[-1]))
-        self._grads = np.zeros_like(self._params)
+        parameters, buffers = int(ends[-1]), int(of_buffers[-1])
+        self._take_values(arrays.aligned_zeros(parameters + buffers, self.dtype), parameters)
+        self._grads = arrays.aligned_zeros(parameters, self.dtype)
         self._frozen = ()
         self._initialize(rng)
 
