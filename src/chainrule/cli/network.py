@@ -109,13 +109,26 @@ class Data:
 
 def read_data(options: argparse.Namespace) -> Data:
     """Return the digits, or the data from the file of --data."""
-    X, labels = datasets.load_digits() if options.data is None else images.read(options.data)
+    X, labels = datasets.load_digits() if options.data is None else _load(options.data)
     classes, y = _classes(labels)
     test, validation, training = split(len(X), options.seed, y)
     seen = X[training]
     if seen.min() < 0 or seen.max() > 1:  # not pixels, but columns of any scale
         X = _standardized(X, training)
     return Data(X, y, classes, test, validation, training)
+
+
+def _load(path: Path) -> tuple[FloatArray, Labels]:
+    """Return the data of a file; the error for a table says how it can be read."""
+    try:
+        return images.read(path)
+    except ValueError as error:
+        if path.suffix != ".csv":
+            raise
+        raise ValueError(
+            f"{error} With --data, all cells are numbers; chainrule train {path} --target COLUMN "
+            "reads any table."
+        ) from None
 
 
 def split(rows: int, seed: int, classes: Labels | None = None) -> tuple[Labels, Labels, Labels]:

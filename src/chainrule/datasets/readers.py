@@ -207,7 +207,7 @@ def load_table(path: PathOrName) -> Dataset:
         if len(cells) != columns:
             raise ValueError(
                 f"{path}, line {line}: expected {columns} cells as in the rows before, "
-                f"but there are {len(cells)}."
+                f"but it has {len(cells)}."
             )
         try:
             values.extend(map(float, cells))

@@ -191,7 +191,7 @@ class NetworkVectors(Group):
         found: list[str] = []
         for pattern in patterns:
             if not isinstance(pattern, str):
-                raise TypeError(f"{what} takes patterns of names, not {pattern!r}.")
+                raise TypeError(f"{what} takes patterns of names such as '0.*', not {pattern!r}.")
             if self._shapes or pattern != "*":
                 found += matching(pattern, self._shapes, what)
         return found
