@@ -16,7 +16,6 @@ from chainrule.kernels.convolution import (
     multiply_windows,
     scratch_bytes,
     weight_gradient,
-    windows_of,
 )
 from chainrule.kernels.jit import kernel
 from chainrule.operations.operation import (
@@ -34,18 +33,17 @@ SAMPLE_WINDOW = (1.0,) * 9
 
 @kernel
 def convolution(x, weight, bias, window, floor, scratch, y):
-    floor = y.dtype.type(floor)
-    multiply_windows(windows_of(x, y, window), x, weight, bias, floor, scratch, y)
+    multiply_windows(x, weight, bias, window, y.dtype.type(floor), scratch, y)
 
 
 @kernel
 def convolution_backward(dy, weight, window, adds, scratch, dx):
-    add_windows(windows_of(dx, dy, window), dy, weight, adds, scratch, dx)
+    add_windows(dy, weight, window, adds, scratch, dx)
 
 
 @kernel
 def convolution_backward_weight(x, dy, window, begin, adds, scratch, d_weight):
-    weight_gradient(windows_of(x, dy, window), x, dy, begin, adds, scratch, d_weight)
+    weight_gradient(x, dy, window, begin, adds, scratch, d_weight)
 
 
 @kernel
@@ -78,7 +76,8 @@ def _multiply_adds(step: Step) -> int:
 
 
 def _scratch_bytes(step: Step, rows: int, item: int, backward: bool) -> int:
-    return scratch_bytes(step.x.shape, step.y.shape, step.numbers["window"], rows, item)
+    window = step.numbers["window"]
+    return scratch_bytes(step.x.shape, step.y.shape, window, rows, item, backward=backward)
 
 
 OPERATION = Operation(
