@@ -13,6 +13,7 @@ from chainrule.layers import (
     glu,
     layer_norm,
     linear,
+    pooling,
     prelu,
     rescale,
     shape,
@@ -32,6 +33,7 @@ from chainrule.layers.layer import Parameter as Parameter
 from chainrule.layers.layer_norm import *
 from chainrule.layers.linear import *
 from chainrule.layers.numpy_layer import NumPyLayer as NumPyLayer
+from chainrule.layers.pooling import *
 from chainrule.layers.prelu import *
 from chainrule.layers.rescale import *
 from chainrule.layers.shape import *
@@ -48,6 +50,7 @@ __all__ += embedding.__all__
 __all__ += glu.__all__
 __all__ += layer_norm.__all__
 __all__ += linear.__all__
+__all__ += pooling.__all__
 __all__ += prelu.__all__
 __all__ += rescale.__all__
 __all__ += shape.__all__

@@ -230,7 +230,7 @@ def output_shapes(graph: Graph, shape: Shape | None, source: str = "") -> list[S
             givers[first] = f"{called} takes the same in"
         given = [known for i in node.inputs if (known := shapes[i]) is not None]
         shapes[position], givers[position] = None, f"{called} gives"
-        if len(given) < len(node.inputs):
+        if len(given) < len(node.inputs) or (assumed and layer.axes):
             continue
         try:
             result = layer.output_shape(*given)
