@@ -28,10 +28,10 @@ class Windows(NamedTuple):
     kernel_width: int
     stride_height: int
     stride_width: int
-    dilation_height: int
-    dilation_width: int
     top: int
     left: int
+    dilation_height: int
+    dilation_width: int
     groups: int
 
 

@@ -18,6 +18,7 @@ from chainrule.layers import (
     rescale,
     shape,
     standardize,
+    transposed_convolution,
 )
 from chainrule.layers.activation import *
 from chainrule.layers.batch_norm import *
@@ -38,6 +39,7 @@ from chainrule.layers.prelu import *
 from chainrule.layers.rescale import *
 from chainrule.layers.shape import *
 from chainrule.layers.standardize import *
+from chainrule.layers.transposed_convolution import *
 from chainrule.utils.public import listing
 
 __all__: list[str] = []
@@ -55,5 +57,6 @@ __all__ += prelu.__all__
 __all__ += rescale.__all__
 __all__ += shape.__all__
 __all__ += standardize.__all__
+__all__ += transposed_convolution.__all__
 
 __dir__ = listing(__all__)

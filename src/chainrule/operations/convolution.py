@@ -1,8 +1,8 @@
 """Convolution: each window of an image times a weight.
 
 Images are ``(height, width, channels)``. The weight is a matrix with a row for each element of a
-window, and a column for each output channel. ``window`` are the kernel's height and width, then
-strides, dilations and paddings before an image in the same order, and the number of groups.
+window, and a column for each output channel. ``window`` are the kernel's height and width; strides,
+paddings before an image and dilations in the same order; and the number of groups.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from chainrule.operations.operation import (
     function,
 )
 
-SAMPLE_WINDOW = (1.0,) * 9
+SAMPLE = {"shape": (1, 1, 1), "weight": (1, 1), "bias": (1,), "window": (1.0,) * 9}
 
 
 @kernel
@@ -93,5 +93,5 @@ OPERATION = Operation(
     scratch_bytes=_scratch_bytes,
     numbers={"floor": -inf},
     fuse={"relu": {"floor": 0.0}},
-    sample={"shape": (1, 1, 1), "weight": (1, 1), "bias": (1,), "window": SAMPLE_WINDOW},
+    sample=SAMPLE,
 )
