@@ -12,6 +12,7 @@ from chainrule.layers.container import Container
 
 SHAPES = [(3, 0), (3, 2, 0), (3, 0, 2)]
 ARGUMENTS = {
+    **dict.fromkeys(("AvgPool1d", "AvgPool2d", "MaxPool1d", "MaxPool2d"), (2,)),
     "BatchNorm": (2,),
     "Embedding": (2, 2),
     "LayerNorm": (2,),

@@ -38,6 +38,7 @@ WITHOUT_TWIN = {
         "native",
         "maximum",
         "pipelines",
+        "pooling",
         "routine",
         "same",
         "sums",
@@ -98,7 +99,7 @@ def pair(subject, name):
 
 
 def test_every_file_has_its_twin():
-    references = modules(chainrule.reference) - {"array_functions", "ops"}  # see test_ops.py
+    references = modules(chainrule.reference) - {"array_functions", "ops", "pooling"}  # see test_ops.py
     assert references >= {*SUBJECTS}
     assert references - {*SUBJECTS} <= modules(chainrule.operations)
 
@@ -243,6 +244,11 @@ def arguments(function, rows, columns, dtype, rng):
         shapes |= dict.fromkeys(of_columns, (columns,)) | {"num_batches_tracked": (1,)}
         shapes |= {"moments": (4, 3, columns), "products": (4, 2, columns)}
         shapes |= {"chunk_moments": (3, columns), "chunk_products": (2, columns)}
+    if "pool" in name:
+        # Images of so many channels, windows of 3 by 2 that have elements in common.
+        numbers["count_include_pad"] = 0
+        shapes |= dict.fromkeys(("x", "dx", "direction"), (2, rows + 2, 5, columns))
+        shapes |= dict.fromkeys(("y", "dy"), (2, (rows + 1) // 2 + 1, 4, columns))
     if name == "put_columns_among_zeros":
         shapes["dx"] = (rows, columns + 2)
     if name == "add_loss":
@@ -258,6 +264,8 @@ def arguments(function, rows, columns, dtype, rng):
     for parameter in inspect.signature(function).parameters:
         if parameter in numbers:
             values.append(numbers[parameter])
+        elif parameter == "window":
+            values.append(np.array([3, 2, 2, 1, 1, 0, 1, 1], dtype))
         elif parameter == "label":
             values.append(rng.integers(0, columns, rows))
         elif parameter == "x" and "embedding" in name:

@@ -23,10 +23,14 @@ pytestmark = pytest.mark.once
 FUZZ = Path(__file__).parents[1] / "fuzz_model_files.py"
 STORED = Path(__file__).parents[1] / "model_files"
 ARGUMENTS = {
+    "AvgPool1d": {"kernel_size": 3, "ceil_mode": True},
+    "AvgPool2d": {"kernel_size": (3, 2), "stride": 2, "count_include_pad": False},
     "BatchNorm": {"features": 3, "momentum": None},
     "Embedding": {"num_embeddings": 5, "embedding_dim": 3, "padding_idx": 2},
     "LayerNorm": {"features": 3, "bias": False},
     "Linear": {"in_features": 3, "out_features": 3, "bias": False},
+    "MaxPool1d": {"kernel_size": 3, "padding": 1, "dilation": 2},
+    "MaxPool2d": {"kernel_size": (3, 2), "stride": (1, 2), "padding": [1, 0]},
     "GELU": {"approximate": "tanh"},
     "LeakyReLU": {"negative_slope": 0.5},
     "ELU": {"alpha": 0.25},

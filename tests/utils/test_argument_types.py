@@ -64,6 +64,9 @@ NEEDED = {
     "Checkpoint": lambda: {"path": "no-file"},
     "ModelCheckpoint": lambda: {"path": "no-file"},
     "ExponentialMovingAverage": lambda: {"net": network()},
+    **dict.fromkeys(
+        ("AvgPool1d", "AvgPool2d", "MaxPool1d", "MaxPool2d"), lambda: {"kernel_size": 2}
+    ),
     "BatchNorm": lambda: {"features": 3},
     "CompiledLayer": lambda: {"forward": double, "backward": double_backward},
     "Embedding": lambda: {"num_embeddings": 3, "embedding_dim": 2},

@@ -29,7 +29,7 @@ LAYERS = {
     **{
         name: [kind(**ARGUMENTS.get(name, {}))]
         for name, kind in KNOWN.items()
-        if name not in ("Residual", "Parallel", "Branch", "Shared", "Embedding")
+        if name not in ("Residual", "Parallel", "Branch", "Shared", "Embedding") and not kind.axes
     },
     "no bias": [cr.Linear(6, 3, bias=False)],
     "GELU exact": [cr.GELU()],
@@ -63,6 +63,7 @@ def exported(tmp_path, net, **options):
 
 def test_every_layer_has_a_form():
     beside = {"Embedding"}  # takes codes: see layers/test_embedding.py
+    beside |= {name for name, kind in KNOWN.items() if kind.axes}  # see test_onnx_images.py
     assert {name for name in KNOWN if name not in LAYERS} == beside
     alone = {KNOWN[name] for name in ("Branch", "Shared")}  # their parts stand for themselves
     assert set(RULES) | alone == set(KNOWN.values())
