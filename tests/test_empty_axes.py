@@ -14,6 +14,7 @@ SHAPES = [(3, 0), (3, 2, 0), (3, 0, 2)]
 ARGUMENTS = {
     **dict.fromkeys(("AvgPool1d", "AvgPool2d", "MaxPool1d", "MaxPool2d"), (2,)),
     "BatchNorm": (2,),
+    **dict.fromkeys(("Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d"), (2, 2, 2)),
     "Embedding": (2, 2),
     "LayerNorm": (2,),
     "Linear": (2, 2),

@@ -62,6 +62,11 @@ IMAGE_LAYERS = [
     cr.AvgPool1d(2),
     cr.GlobalMaxPool(),
     cr.GlobalAvgPool(),
+    cr.Conv1d(2, 3, 3, padding="same"),
+    cr.Conv2d(2, 3, (3, 2), (2, 1), (1, 0)),
+    cr.Conv2d(2, 4, 2, dilation=(1, 2), groups=2, bias=False),
+    cr.ConvTranspose1d(2, 3, 3, 2, 1, 1),
+    cr.ConvTranspose2d(2, 4, (3, 2), (1, 2), groups=2),
 ]
 LOSSES = [getattr(cr, name)() for name in cr.losses.__all__] + [
     cr.CrossEntropyLoss(label_smoothing=0.3),

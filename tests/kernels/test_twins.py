@@ -28,12 +28,14 @@ WITHOUT_TWIN = {
         "compilation",
         "context",
         "conversion",
+        "convolution",
         "copy",
         "dot",
         "elementwise",
         "fingerprint",
         "formats",
         "group",
+        "indirect",
         "jit",
         "native",
         "maximum",
@@ -47,7 +49,7 @@ WITHOUT_TWIN = {
         "tile",
         "transpose",
     ),
-    *("values", "vectors", "views", "weak"),
+    *("values", "vectors", "views", "weak", "windows"),
 }
 ROWS_AND_COLUMNS = [(1, 1), (9, 2), (1, 10), (3, 2), (7, 5), (13, 33), (64, 10), (37, 53)]
 
@@ -244,11 +246,18 @@ def arguments(function, rows, columns, dtype, rng):
         shapes |= dict.fromkeys(of_columns, (columns,)) | {"num_batches_tracked": (1,)}
         shapes |= {"moments": (4, 3, columns), "products": (4, 2, columns)}
         shapes |= {"chunk_moments": (3, columns), "chunk_products": (2, columns)}
-    if "pool" in name:
+    if "pool" in name or "convolution" in name:
         # Images of so many channels, windows of 3 by 2 that have elements in common.
         numbers["count_include_pad"] = 0
         shapes |= dict.fromkeys(("x", "dx", "direction"), (2, rows + 2, 5, columns))
         shapes |= dict.fromkeys(("y", "dy"), (2, (rows + 1) // 2 + 1, 4, columns))
+    if "convolution" in name:
+        numbers["begin"], few = 1, min(columns, 3)  # channels: sums of few terms are exact enough
+        shapes |= dict.fromkeys(("x", "dx"), (*shapes["x"][:3], few))
+        shapes |= {"weight": (6 * few, columns), "d_weight": (6 * few - 1, columns)}
+        if "transposed" in name:
+            shapes |= {"x": shapes["y"], "dx": shapes["y"], "y": shapes["x"], "dy": shapes["x"]}
+        shapes |= dict.fromkeys(("bias", "d_bias"), shapes["y"][3:])
     if name == "put_columns_among_zeros":
         shapes["dx"] = (rows, columns + 2)
     if name == "add_loss":
@@ -265,7 +274,8 @@ def arguments(function, rows, columns, dtype, rng):
         if parameter in numbers:
             values.append(numbers[parameter])
         elif parameter == "window":
-            values.append(np.array([3, 2, 2, 1, 1, 0, 1, 1], dtype))
+            groups = [1] if "convolution" in name else []
+            values.append(np.array([3, 2, 2, 1, 1, 0, 1, 1, *groups], dtype))
         elif parameter == "label":
             values.append(rng.integers(0, columns, rows))
         elif parameter == "x" and "embedding" in name:

@@ -10,13 +10,13 @@ import numpy as np
 
 from chainrule.kernels import blocks, windows
 from chainrule.kernels.copy import add_block, copy_block
-from chainrule.kernels.gemm import ADJACENT, NO_STRIDE, NOWHERE, tile_rows
+from chainrule.kernels.gemm import ADJACENT, NO_STRIDE, NOWHERE
 from chainrule.kernels.indirect import indirect_tile
 from chainrule.kernels.jit import JIT_DISABLED, kernel
 from chainrule.kernels.native import address
 from chainrule.kernels.routine import routine
 from chainrule.kernels.sums import add_rows
-from chainrule.kernels.tile import TILE_VECTORS
+from chainrule.kernels.tile import TILE_VECTORS, tile_rows
 from chainrule.kernels.transpose import transpose_block
 from chainrule.kernels.vectors import VECTOR_BYTES, size_of
 from chainrule.kernels.views import flat, vector_at
