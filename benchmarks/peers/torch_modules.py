@@ -71,4 +71,7 @@ MODULES = {
     cr.Flatten: lambda nn, layer, axes: nn.Flatten(),
     cr.LayerNorm: lambda nn, layer, axes: nn.LayerNorm(layer.features, layer.eps),
     cr.BatchNorm: batch_norm,
+    cr.Conv2d: convolution,
+    cr.MaxPool2d: max_pooling,
+    cr.GlobalAvgPool: global_mean,
 }

@@ -131,6 +131,34 @@ WORKLOADS = {
     "deep": perceptron((128,) * 21, RELU, SQUARES, batch=64, steps=16, epochs=10),
     "tabular": perceptron((30, 256, 256, 1), RELU, YES_OR_NO, batch=512, steps=16, epochs=10),
     "wide": perceptron((1024,) * 4, RELU, SQUARES, batch=256, steps=8, epochs=6),
+    # LeNet-5 with ReLU: LeCun, Bottou, Bengio and Haffner, Gradient-Based Learning Applied to
+    # Document Recognition, 1998.
+    "lenet": Workload(
+        (28, 28, 1),
+        (
+            *(cr.Conv2d(1, 6, 5, padding=2), RELU, cr.MaxPool2d(2)),
+            *(cr.Conv2d(6, 16, 5), RELU, cr.MaxPool2d(2)),
+            *(cr.Flatten(), cr.Linear(400, 120), RELU, cr.Linear(120, 84), RELU),
+            cr.Linear(84, 10),
+        ),
+        CLASSES,
+        batch=128,
+        steps=32,
+        epochs=3,
+    ),
+    "images": Workload(
+        (32, 32, 3),
+        (
+            *(cr.Conv2d(3, 16, 3, padding=1), cr.BatchNorm(16), RELU, cr.MaxPool2d(2)),
+            *(cr.Conv2d(16, 32, 3, padding=1), cr.BatchNorm(32), RELU, cr.MaxPool2d(2)),
+            *(cr.Conv2d(32, 64, 3, padding=1), RELU),
+            *(cr.GlobalAvgPool(), cr.Linear(64, 10)),
+        ),
+        CLASSES,
+        batch=64,
+        steps=16,
+        epochs=3,
+    ),
     "normalized": Workload(
         (64,),
         (
