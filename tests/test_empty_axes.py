@@ -17,6 +17,7 @@ ARGUMENTS = {
     "Embedding": (2, 2),
     "LayerNorm": (2,),
     "Linear": (2, 2),
+    **dict.fromkeys(("RandomCrop", "RandomShift", "Upsample", "ZeroPad"), (1,)),
     "Rescale": (2.0,),
     "Standardize": (2, (0.0, 1.0)),
 }

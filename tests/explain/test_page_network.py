@@ -20,6 +20,7 @@ NOT_IN_THE_PAGE = {
     "dropout": "a training step's; a prediction has none",
     "linear_add": "of tangents",
     "max_pool_tangent": "of tangents",
+    "random_crop": "a training step's; a prediction has zero_pad, or none",
     "rsqrt": "of tangents",
     "sum_last_axis": "of tangents",
     "take_columns": "of tangents",
@@ -62,6 +63,11 @@ IMAGE_LAYERS = [
     cr.AvgPool1d(2),
     cr.GlobalMaxPool(),
     cr.GlobalAvgPool(),
+    cr.ZeroPad(((1, 0), 2)),
+    cr.Upsample((2, 3)),
+    cr.RandomCrop(4, padding=1),
+    cr.RandomFlip(),
+    cr.RandomShift(1),
 ]
 LOSSES = [getattr(cr, name)() for name in cr.losses.__all__] + [
     cr.CrossEntropyLoss(label_smoothing=0.3),
@@ -259,7 +265,7 @@ def test_layers(layer, run):
 
 def of_images(layer):
     """A layer of images between others, and images or signals for it."""
-    shape = (6, 5, 2) if layer.axes == 2 or "Global" in type(layer).__name__ else (6, 2)
+    shape = (6, 2) if "1d" in type(layer).__name__ else (6, 5, 2)
     net = network_of(cr.Linear(2, 2), layer, cr.Flatten(), cr.Tanh(), dtype="float64")
     return net, rng().normal(size=(3, *shape))
 

@@ -99,7 +99,11 @@ def pair(subject, name):
 
 
 def test_every_file_has_its_twin():
-    references = modules(chainrule.reference) - {"array_functions", "ops", "pooling"}  # see test_ops.py
+    references = modules(chainrule.reference) - {
+        "array_functions",
+        "ops",
+        "pooling",
+    }  # see test_ops.py
     assert references >= {*SUBJECTS}
     assert references - {*SUBJECTS} <= modules(chainrule.operations)
 
@@ -246,9 +250,22 @@ def arguments(function, rows, columns, dtype, rng):
         shapes |= {"chunk_moments": (3, columns), "chunk_products": (2, columns)}
     if "pool" in name:
         # Images of so many channels, windows of 3 by 2 that have elements in common.
-        numbers["count_include_pad"] = 0
+        numbers |= {"count_include_pad": 0, "window": np.array([3, 2, 2, 1, 1, 0, 1, 1], dtype)}
         shapes |= dict.fromkeys(("x", "dx", "direction"), (2, rows + 2, 5, columns))
         shapes |= dict.fromkeys(("y", "dy"), (2, (rows + 1) // 2 + 1, 4, columns))
+    if name == "copy_shifted":
+        shapes |= {"source": (rows + 2, 4, columns), "target": (rows, 5, columns)}
+        numbers |= {"row": 1, "row_step": 1, "column": 3, "column_step": -1}
+    if "zero_pad" in name or "random_crop" in name:
+        shapes |= dict.fromkeys(("x", "dx"), (3, rows + 1, 4, columns))
+        shapes |= dict.fromkeys(("y", "dy"), (3, rows + 2, 3, columns))
+        pairs = {"before": (2, -1), "lowest": (-1, 0), "highest": (2, 1), "p": (0.4, 0.6)}
+        numbers |= {key: np.array(value, dtype) for key, value in pairs.items()}
+        numbers["first"] = 5 * (rows + 1) * 4 * columns
+    if "upsample" in name:
+        shapes |= dict.fromkeys(("x", "dx"), (2, rows, 4, columns))
+        shapes |= dict.fromkeys(("y", "dy"), (2, 3 * rows, 8, columns))
+        numbers["window"] = np.array([3, 2, 3, 2, 0, 0, 1, 1], dtype)
     if name == "put_columns_among_zeros":
         shapes["dx"] = (rows, columns + 2)
     if name == "add_loss":
@@ -264,8 +281,6 @@ def arguments(function, rows, columns, dtype, rng):
     for parameter in inspect.signature(function).parameters:
         if parameter in numbers:
             values.append(numbers[parameter])
-        elif parameter == "window":
-            values.append(np.array([3, 2, 2, 1, 1, 0, 1, 1], dtype))
         elif parameter == "label":
             values.append(rng.integers(0, columns, rows))
         elif parameter == "x" and "embedding" in name:

@@ -34,9 +34,14 @@ ARGUMENTS = {
     "GELU": {"approximate": "tanh"},
     "LeakyReLU": {"negative_slope": 0.5},
     "ELU": {"alpha": 0.25},
+    "RandomCrop": {"size": (3, 2), "padding": 1},
+    "RandomFlip": {"mode": "vertical", "p": 0.25},
+    "RandomShift": {"shift": [1, 2]},
     "Rescale": {"scale": 0.5, "offset": -1.0},
     "Standardize": {"mean": [0.1, -1.0, 1e9], "variance": [1 / 3, 4.0, 1e-9]},
     "Parallel": {"combine": "product"},
+    "Upsample": {"scale_factor": (2, 1)},
+    "ZeroPad": {"padding": [3, (1, 0)]},
 }
 PARTS = cr.ReLU(), cr.Residual(cr.Linear(3, 3))
 UNNAMED = "Branch", "Shared"

@@ -5,6 +5,7 @@ Each file's ``__all__`` names the layers that it adds to the public ones.
 
 from chainrule.layers import (
     activation,
+    augmentation,
     batch_norm,
     container,
     dropout,
@@ -15,10 +16,12 @@ from chainrule.layers import (
     pooling,
     prelu,
     rescale,
+    resizing,
     shape,
     standardize,
 )
 from chainrule.layers.activation import *
+from chainrule.layers.augmentation import *
 from chainrule.layers.batch_norm import *
 from chainrule.layers.compiled import CompiledLayer as CompiledLayer
 from chainrule.layers.container import *
@@ -34,12 +37,14 @@ from chainrule.layers.numpy_layer import NumPyLayer as NumPyLayer
 from chainrule.layers.pooling import *
 from chainrule.layers.prelu import *
 from chainrule.layers.rescale import *
+from chainrule.layers.resizing import *
 from chainrule.layers.shape import *
 from chainrule.layers.standardize import *
 from chainrule.utils.public import listing
 
 __all__: list[str] = []
 __all__ += activation.__all__
+__all__ += augmentation.__all__
 __all__ += batch_norm.__all__
 __all__ += container.__all__
 __all__ += dropout.__all__
@@ -50,6 +55,7 @@ __all__ += linear.__all__
 __all__ += pooling.__all__
 __all__ += prelu.__all__
 __all__ += rescale.__all__
+__all__ += resizing.__all__
 __all__ += shape.__all__
 __all__ += standardize.__all__
 
