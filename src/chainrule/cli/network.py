@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import chainrule as cr
 from chainrule import datasets
-from chainrule.cli.tables import LARGEST, Encoding
+from chainrule.cli.tables import LARGEST, Encoding, is_constant, moments
 from chainrule.layers.activation import Elementwise
 from chainrule.layers.layer import Layer
 from chainrule.losses import Loss
@@ -198,10 +198,16 @@ def _classes(labels: Labels) -> tuple[Labels, Labels]:
 
 
 def _standardized(X: FloatArray, rows: Labels) -> FloatArray:
-    """Return X standardized: each column that varies has mean 0 and deviation 1 in these rows."""
-    seen = X[rows].astype(float)
-    constant = np.ptp(seen, axis=0) == 0
-    result: FloatArray = (X - seen.mean(axis=0)) / np.where(constant, 1, seen.std(axis=0))
+    """Return X standardized: each column that varies has mean 0 and deviation 1 in these rows.
+
+    The other columns are 0.
+    """
+    result = np.zeros(X.shape)
+    for j, column in enumerate(X.T):
+        seen = column[rows]
+        if not is_constant(seen):
+            mean, deviation = moments(seen.astype(float))
+            result[:, j] = (column.astype(float) - mean) / deviation
     for row, column in np.argwhere(np.abs(result) > LARGEST)[:1]:
         raise ValueError(
             f"Row {row + 1} of the data, column {column + 1}: {X[row, column]:.6g} is too far from "

@@ -72,9 +72,10 @@ def calls_ahead(dtype: np.dtype, *, everything: bool) -> list[Call]:
 
 def _plan_of(operations: Iterable[Operation], dtype: np.dtype, *, tangent: bool) -> Plan:
     """Return a plan of these operations in sequence and its backward pass, or of its tangent."""
-    builder, x = PlanBuilder(training=True), Tensor(SHAPE)
+    chain = list(operations)
+    builder, x = PlanBuilder(training=True), Tensor(chain[0].sample.get("shape", SHAPE))
     y = x
-    for builder.layer, operation in enumerate(operations):
+    for builder.layer, operation in enumerate(chain):
         y = _apply(builder, operation, y)
     shapes = {u.name: u.shape for s in builder.steps for u in s.parameters.values()}
     of_buffers = {u.name: 0 for s in builder.steps for u in s.buffers.values()}

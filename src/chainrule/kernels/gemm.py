@@ -252,7 +252,7 @@ def _pack(like, size, b, b_k, b_column, depth, columns, packed):
 
 
 @kernel
-def _tile_rows(left):
+def tile_rows(left):
     """Return the rows of the next tile, of ``left`` rows that are to do."""
     if left >= ROWS_1:
         return ROWS_1
@@ -273,7 +273,7 @@ def _tiles(
     size = size_of(floor)
     i = 0
     while i < m:
-        rows = _tile_rows(m - i)
+        rows = tile_rows(m - i)
         start_i = start + i * start_row * size if start != NOWHERE else NOWHERE
         within = i % ROWS_1
         a_i = a + ((i - within) * a_step + within * a_row) * size

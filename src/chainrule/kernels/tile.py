@@ -45,32 +45,72 @@ def tile(
         rows, least, a, a_row, a_k, b, b_row, start, start_row, c, c_row, *others = values
         depth, columns, ahead = others
         element = context.get_value_type(floor)
-        full, half = (Vectors(builder, element, w) for w in (width, width // 2))
-        nothing = ir.Constant(INDEX, 0)
-        has_start, is_ahead = (builder.icmp_signed("!=", x, nothing) for x in (start, ahead))
-        # The comparison of all sums would take multiply-adds' time from the next tile.
-        has_floor = builder.fcmp_ordered("!=", least, ir.Constant(element, float("-inf")))
-        a, b, c, start = (builder.inttoptr(x, full.pointer) for x in (a, b, c, start))
-        operands = (
-            has_floor, least, a, a_row, a_k, b, b_row, has_start, start, start_row, c, c_row, depth,
-            columns, is_ahead,
+        a, b, c, start = (builder.inttoptr(x, element.as_pointer()) for x in (a, b, c, start))
+
+        def sums_of(height, sums, add_term):
+            # LLVM would step from row to row, by additions that wait for each other as long as the
+            # multiply-adds of all rows take. Of addresses that it cannot derive from one another,
+            # four rows need two registers for their distances.
+            distances = [ir.Constant(INDEX, 0), a_row, builder.shl(a_row, ir.Constant(INDEX, 1))]
+            if height >= GROUP:
+                distances.append(opaque(builder, builder.add(a_row, distances[2])))
+            groups = [a]
+            for r in range(GROUP, height, GROUP):
+                distance = builder.mul(a_row, ir.Constant(INDEX, r))
+                groups.append(opaque(builder, builder.gep(a, [distance])))
+
+            def places(k):
+                offset = builder.mul(k, a_k)
+                for r in range(height):
+                    group = builder.gep(groups[r // GROUP], [offset])
+                    yield builder.gep(group, [distances[r % GROUP]])
+
+            def add(k, sums):
+                return add_term(builder.gep(b, [builder.mul(k, b_row)]), places(k), sums)
+
+            return folded(builder, depth, sums, add)
+
+        emit_tile(
+            builder, element, width, rows, least, start, start_row, c, c_row, columns, ahead,
+            sums_of,
         )  # fmt: skip
-        done = builder.append_basic_block()
-        chosen_height = builder.switch(rows, done)
-        for height in HEIGHTS:
-            block = builder.append_basic_block()
-            chosen_height.add_case(ir.Constant(INDEX, height), block)
-            builder.position_at_end(block)
-            for least_columns, parts in _choices(height, full, half):
-                is_chosen = builder.icmp_signed(">=", columns, ir.Constant(INDEX, least_columns))
-                with builder.if_then(is_chosen):
-                    _emit_block(builder, parts, least_columns % width != 0, height, *operands)
-                    builder.branch(done)
-            builder.branch(done)
-        builder.position_at_end(done)
         return context.get_dummy_value()
 
     return signature, codegen
+
+
+def emit_tile(
+    builder, element, width, rows, floor, start, start_row, c, c_row, columns, ahead, sums_of
+):  # fmt: skip
+    """Emit a tile of which only the sums of products are left to ``sums_of``.
+
+    ``sums_of(height, sums, add_term)`` emits a loop over the terms, and returns the sums after it.
+    In the loop, ``add_term(b, places, sums)`` returns the sums with the products of the row at
+    ``b`` and of the factors at ``places``, one for each row of the tile. The other arguments are
+    those of :func:`tile`, where ``c`` and ``start`` are pointers.
+    """
+    full, half = (Vectors(builder, element, w) for w in (width, width // 2))
+    nothing = ir.Constant(INDEX, 0)
+    has_start = builder.icmp_signed("!=", builder.ptrtoint(start, INDEX), nothing)
+    is_ahead = builder.icmp_signed("!=", ahead, nothing)
+    # The comparison of all sums would take multiply-adds' time from the next tile.
+    has_floor = builder.fcmp_ordered("!=", floor, ir.Constant(element, float("-inf")))
+    done = builder.append_basic_block()
+    chosen_height = builder.switch(rows, done)
+    for height in HEIGHTS:
+        block = builder.append_basic_block()
+        chosen_height.add_case(ir.Constant(INDEX, height), block)
+        builder.position_at_end(block)
+        for least_columns, parts in _choices(height, full, half):
+            is_chosen = builder.icmp_signed(">=", columns, ir.Constant(INDEX, least_columns))
+            with builder.if_then(is_chosen):
+                _emit_block(
+                    builder, parts, least_columns % width != 0, height, has_floor, floor, has_start,
+                    start, start_row, c, c_row, columns, is_ahead, sums_of,
+                )  # fmt: skip
+                builder.branch(done)
+        builder.branch(done)
+    builder.position_at_end(done)
 
 
 def opaque(builder, value):
@@ -96,9 +136,8 @@ def _choices(rows, full, half):
 
 
 def _emit_block(
-    builder, parts, is_masked, rows,
-    has_floor, floor, a, a_row, a_k, b, b_row, has_start, start, start_row, c, c_row, depth,
-    columns, is_ahead,
+    builder, parts, is_masked, rows, has_floor, floor, has_start, start, start_row, c, c_row,
+    columns, is_ahead, sums_of,
 ):  # fmt: skip
     """Emit the product for ``rows`` rows and the vectors ``parts`` of columns."""
     firsts = [parts[0].width * v for v in range(len(parts))]
@@ -122,28 +161,16 @@ def _emit_block(
                 for first in firsts:
                     parts[0].prefetch(next_r, first)
 
-    # LLVM would step from row to row, by additions that wait for each other as long as the
-    # multiply-adds of all rows take. Of addresses that it cannot derive from one another, four rows
-    # need two registers for their distances.
-    distances = [ir.Constant(INDEX, 0), a_row, builder.shl(a_row, ir.Constant(INDEX, 1))]
-    if rows >= GROUP:
-        distances.append(opaque(builder, builder.add(a_row, distances[2])))
-    groups = [a]
-    for r in range(GROUP, rows, GROUP):
-        groups.append(opaque(builder, builder.gep(a, [builder.mul(a_row, ir.Constant(INDEX, r))])))
-
-    def add_products(k, sums):
-        b_k = builder.gep(b, [builder.mul(k, b_row)])
-        b_vectors = [part.load(b_k, first, mask) for part, first, mask in pieces]
-        a_k_offset, totals = builder.mul(k, a_k), iter(sums)
-        for r in range(rows):
-            a_group = builder.gep(groups[r // GROUP], [a_k_offset])
-            factor = builder.load(builder.gep(a_group, [distances[r % GROUP]]))
+    def add_term(b_row, places, sums):
+        b_vectors = [part.load(b_row, first, mask) for part, first, mask in pieces]
+        totals = iter(sums)
+        for place in places:
+            factor = builder.load(place)
             factors = {part: part.splat(factor) for part in dict.fromkeys(parts)}
             for part, b_vector in zip(parts, b_vectors, strict=True):
                 yield part.multiply_add(factors[part], b_vector, next(totals))
 
-    sums = _folded(builder, depth, sums, add_products)
+    sums = sums_of(rows, sums, add_term)
 
     def at_least(sums):
         floors = {part: part.splat(floor) for part in dict.fromkeys(parts)}
@@ -169,7 +196,7 @@ def _replaced_if(builder, condition, values, replace):
     return results
 
 
-def _folded(builder, count, values, step):
+def folded(builder, count, values, step):
     """Emit a loop that replaces values by ``step(i, values)``, ``count`` times."""
     before = builder.block
     condition, body, after = (builder.append_basic_block() for _ in range(3))

@@ -8,6 +8,7 @@ from chainrule.layers import (
     augmentation,
     batch_norm,
     container,
+    convolution,
     dropout,
     embedding,
     glu,
@@ -25,6 +26,7 @@ from chainrule.layers.augmentation import *
 from chainrule.layers.batch_norm import *
 from chainrule.layers.compiled import CompiledLayer as CompiledLayer
 from chainrule.layers.container import *
+from chainrule.layers.convolution import *
 from chainrule.layers.custom_activation import Activation as Activation
 from chainrule.layers.dropout import *
 from chainrule.layers.embedding import *
@@ -47,6 +49,7 @@ __all__ += activation.__all__
 __all__ += augmentation.__all__
 __all__ += batch_norm.__all__
 __all__ += container.__all__
+__all__ += convolution.__all__
 __all__ += dropout.__all__
 __all__ += embedding.__all__
 __all__ += glu.__all__

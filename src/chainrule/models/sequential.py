@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -268,10 +269,15 @@ class Sequential(NetworkPasses):
         return self._output_shapes[input_shape]
 
     def lower(
-        self, input_shape: Shape, *, retain: bool = False, training: bool = False
+        self,
+        input_shape: Shape,
+        *,
+        retain: bool = False,
+        training: bool = False,
+        frozen: Collection[str] = (),
     ) -> tuple[PlanBuilder, Tensor, list[Tensor]]:
         """Return the layers' steps for rows of a shape, the input and the outputs."""
-        builder, first = PlanBuilder(training=training), Tensor(input_shape)
+        builder, first = PlanBuilder(training=training, frozen=frozen), Tensor(input_shape)
         return builder, first, lower(self._graph, builder, first, retain=retain)
 
     def make_plan(
@@ -285,13 +291,15 @@ class Sequential(NetworkPasses):
         threads: int = 1,
         retain: bool = False,
         training: bool = False,
+        frozen: Collection[str] = (),
     ) -> Plan:
         """Return the plan for batches of up to ``batch`` rows of ``input_shape``.
 
         See ``chainrule.plan.make_plan``; ``training`` is whether it is of training steps, or of
-        what the network predicts.
+        what the network predicts. The gradients by the parameters in ``frozen`` are left out.
         """
-        builder, first, outputs = self.lower(input_shape, retain=retain, training=training)
+        options = {"retain": retain, "training": training}
+        builder, first, outputs = self.lower(input_shape, frozen=frozen, **options)
         if loss is not None:
             loss.check_numbers(self.dtype)
         return make_plan(
@@ -311,11 +319,14 @@ class Sequential(NetworkPasses):
         self, kept: BatchMachine | None, shape: Shape, loss: Loss | None = None
     ) -> BatchMachine:
         """Return a machine for steps by hand with a batch of this shape: ``kept`` if it can be."""
-        threads, training = threads_for(self.backend), self._training
-        if kept is not None and kept.can_take(shape, threads, training):
+        options = self.pass_options
+        if kept is not None and kept.can_take(shape, *options):
             return kept
-        plan = self.make_plan(shape[1:], shape[0], loss=loss, threads=threads, training=training)
-        return BatchMachine(self.make_machine(plan), threads, training)
+        threads, training, frozen = options
+        plan = self.make_plan(
+            shape[1:], shape[0], loss=loss, threads=threads, training=training, frozen=frozen
+        )
+        return BatchMachine(self.make_machine(plan), *options)
 
     def layer_name(self, positions: tuple[int, ...]) -> str:
         """Return the name for messages of the layers at these positions."""

@@ -145,7 +145,9 @@ class NetworkVectors(Group):
     def freeze(self, *patterns: str) -> None:
         """Freeze parameters: no optimizer's step changes them, by decay and momentum neither.
 
-        Their gradients are still computed, but have no part in ``clip_norm``. Buffers, such as the
+        Training leaves out the backward pass where nothing trained lies before it. Gradients by
+        frozen parameters become 0 in ``grads``, and are not computed; functions of derivatives,
+        such as :func:`value_and_grad`, still compute those by all parameters. Buffers, such as the
         running means of a :class:`BatchNorm`, are not frozen. Copies, pickles and checkpoints of
         trainings know what is frozen, files of :meth:`save` do not. A network that becomes a part
         of another one stays frozen there.
@@ -196,6 +198,8 @@ class NetworkVectors(Group):
     def _set_frozen(self, names: set[str]) -> None:
         # Another tuple, by which optimizers notice the change.
         self._frozen = tuple([name for name in self._shapes if name in names])
+        for begin, end in self.frozen_ranges():
+            self._grads[begin:end] = 0
 
     def frozen_ranges(self) -> tuple[tuple[int, int], ...]:
         """Return begin and end in ``params`` of each frozen parameter."""

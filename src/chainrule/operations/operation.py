@@ -64,11 +64,18 @@ class ParameterUse(NamedTuple):
     name : in the network.
     shape : Shape
     is_direction : whether the step reads, instead, how the parameter changes along a direction.
+    is_frozen : whether its gradient is not wanted.
     """
 
     name: str
     shape: Shape
     is_direction: bool = False
+    is_frozen: bool = False
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether its gradient is wanted."""
+        return not (self.is_direction or self.is_frozen)
 
     def along_direction(self) -> ParameterUse:
         """Return how the parameter changes."""
@@ -135,7 +142,8 @@ class Operation:
     of : of a derivative: the operation that it is of, and its order.
     sample : by name, what a step of it may look like, for compiling its functions ahead: shapes of
         its parameters, and its own numbers; those that are missing are floats. By "saved",
-        "buffers" and "sums", the shapes of these.
+        "buffers" and "sums", the shapes of these; by "shape", that of x, where the number of axes
+        counts.
     """
 
     name: str
@@ -219,7 +227,7 @@ class Step:
     @property
     def trains(self) -> bool:
         """Whether it has parameters whose gradients are wanted."""
-        return any(not use.is_direction for use in self.parameters.values())
+        return any(use.is_trained for use in self.parameters.values())
 
     @property
     def along_direction(self) -> bool:

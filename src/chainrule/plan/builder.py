@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from chainrule.operations.operation import (
@@ -24,6 +24,7 @@ class PlanBuilder:
     layer: int = 0  # position of the layer that is being lowered
     prefix: str = ""  # of its parameters' names
     training: bool = False  # whether the plan is for training steps, or for predictions
+    frozen: Collection[str] = ()  # the parameters whose gradients are not wanted
     draws: int = 0  # how many layers so far draw numbers at random
 
     @property
@@ -85,7 +86,8 @@ class PlanBuilder:
 
     def parameter(self, name: str, shape: Shape) -> ParameterUse:
         """Return the use of a parameter, or a buffer, of the layer that is being lowered."""
-        return ParameterUse(self.prefix + name, shape)
+        path = self.prefix + name
+        return ParameterUse(path, shape, is_frozen=path in self.frozen)
 
     def rescale(self, x: Tensor, scale: float, offset: float = -0.0) -> Tensor:
         """Append ``y = scale * x + offset``; adding -0.0 leaves every number as it is."""

@@ -112,7 +112,8 @@ class EpochRunner:
             loss=self.loss,
             steps=self.steps_a_call,
         )
-        self._taken = [take_for(training=True)]
+        self._frozen = self.net.frozen
+        self._taken = [take_for(training=True, frozen=self._frozen)]
         self.machine = self._evaluator = self._taken[0][1]
         self.plan = self.machine.plan
         if self.plan.only_trains:
@@ -233,6 +234,9 @@ class EpochRunner:
         """Train in these orders without a pause; return weight and loss of each epoch's steps."""
         epochs, rows = orders.shape
         steps = -(-rows // self.batch)
+        if self.net.frozen != self._frozen:  # a callback may have frozen some
+            self.put_machines_back()
+            self.make_machine()
         if len(self.losses) < epochs * steps:
             self.losses = self.machine.losses_for(epochs * steps)
         # A callback may have set a number, such as lr.

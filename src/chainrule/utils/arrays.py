@@ -21,6 +21,7 @@ from chainrule.utils.protocols import as_array
 from chainrule.utils.wording import plural
 
 FLOATS = ("float32", "float64")
+DOUBLE = np.dtype(np.float64)
 GATHERED = frozenset(  # dtypes that compiled code converts itself
     np.dtype(name)
     for name in (
