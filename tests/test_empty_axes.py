@@ -15,6 +15,8 @@ ARGUMENTS = {
     "BatchNorm": (2,),
     "Embedding": (2, 2),
     "LayerNorm": (2,),
+    "RMSNorm": (2,),
+    "GroupNorm": (1, 2),
     "Linear": (2, 2),
     "Rescale": (2.0,),
     "Standardize": (2, (0.0, 1.0)),

@@ -271,7 +271,7 @@ class Sequential(NetworkPasses):
         self, input_shape: Shape, *, retain: bool = False, training: bool = False
     ) -> tuple[PlanBuilder, Tensor, list[Tensor]]:
         """Return the layers' steps for rows of a shape, the input and the outputs."""
-        builder, first = PlanBuilder(training=training), Tensor(input_shape)
+        builder, first = PlanBuilder(training=training, dtype=self.dtype), Tensor(input_shape)
         return builder, first, lower(self._graph, builder, first, retain=retain)
 
     def make_plan(

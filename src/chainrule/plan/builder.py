@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from chainrule.operations.operation import (
     Numbers,
     Operation,
@@ -24,6 +26,7 @@ class PlanBuilder:
     layer: int = 0  # position of the layer that is being lowered
     prefix: str = ""  # of its parameters' names
     training: bool = False  # whether the plan is for training steps, or for predictions
+    dtype: np.dtype = np.dtype(np.float32)  # noqa: RUF009 - of the network; immutable
     dropouts: int = 0  # the number of dropouts so far
 
     @property
