@@ -16,6 +16,8 @@ ARGUMENTS = {
     "BatchNorm": (2,),
     "Embedding": (2, 2),
     "LayerNorm": (2,),
+    "RMSNorm": (2,),
+    "GroupNorm": (1, 2),
     "Linear": (2, 2),
     **dict.fromkeys(("RandomCrop", "RandomShift", "Upsample", "ZeroPad"), (1,)),
     "Rescale": (2.0,),

@@ -22,6 +22,7 @@ NOT_IN_THE_PAGE = {
     "max_pool_tangent": "of tangents",
     "random_crop": "a training step's; a prediction has zero_pad, or none",
     "rsqrt": "of tangents",
+    "sum_groups": "of tangents",
     "sum_last_axis": "of tangents",
     "take_columns": "of tangents",
     **dict.fromkeys(["adagrad", "adamw", "lion", "nadam", "rmsprop"], "not offered by the page"),
@@ -38,6 +39,8 @@ WITH_ARGUMENTS = {
     "Rescale": [((-2.0, 3.0), {})],
     "BatchNorm": [((4,), {}), ((4, 0.1, None, False), {})],
     "LayerNorm": [((4,), {}), ((4, 0.1, True, False), {}), ((4, 1e-3, False), {})],
+    "RMSNorm": [((4,), {}), ((4, 0.1, False), {})],
+    "GroupNorm": [((2, 4), {}), ((1, 4, 0.1, False), {})],
     "Residual": [((LINEAR, cr.Tanh()), {})],
     "Parallel": [
         ((LINEAR, cr.Residual(LINEAR)), {"combine": combine})
@@ -94,6 +97,7 @@ GRAPHS = {
     ],
     "two identities": [LINEAR, cr.Branch(cr.Identity(), cr.Identity())],
     "axes": [cr.Linear(4, 3), cr.LayerNorm(3), cr.Flatten(), cr.Linear(6, 2)],
+    "groups": [cr.Linear(4, 6), cr.GroupNorm(3, 6), cr.RMSNorm(6), cr.Flatten(), cr.Linear(12, 2)],
 }
 RUN = """
 const network = new Network(given.description);

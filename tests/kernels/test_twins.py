@@ -240,8 +240,14 @@ def arguments(function, rows, columns, dtype, rng):
         shapes |= dict.fromkeys(("weight", "d_weight"), (rows + 3, columns))
         shapes |= dict.fromkeys(("y", "dy"), (rows * columns, columns))
         numbers |= {"padding": 2, "begin": 1}
-    if name in ("layer_norm", "layer_norm_backward"):
-        shapes["scale"] = rows, 1
+    if any(word in name for word in ("layer_norm", "rms_norm", "group")):
+        grouping = {"groups": 2, "channels": 4} if "group" in name else {"groups": 1}
+        numbers |= grouping
+        shapes["scale"], shapes["sums"] = (rows, grouping["groups"]), (4,)
+        numbers["count"] = 3.0
+        if "group" in name:  # three places
+            shapes |= dict.fromkeys(("x", "y", "dy", "dx"), (rows, 12))
+            shapes["scratch"] = (12,)
         del numbers["scale"]
     if "batch_norm" in function.__module__ or "standardize" in function.__module__:
         of_columns = "running_mean", "running_var", "mean", "squares", "variance"

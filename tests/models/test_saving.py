@@ -28,6 +28,8 @@ ARGUMENTS = {
     "BatchNorm": {"features": 3, "momentum": None},
     "Embedding": {"num_embeddings": 5, "embedding_dim": 3, "padding_idx": 2},
     "LayerNorm": {"features": 3, "bias": False},
+    "RMSNorm": {"features": 3, "eps": 0.1},
+    "GroupNorm": {"groups": 1, "features": 3},
     "Linear": {"in_features": 3, "out_features": 3, "bias": False},
     "MaxPool1d": {"kernel_size": 3, "padding": 1, "dilation": 2},
     "MaxPool2d": {"kernel_size": (3, 2), "stride": (1, 2), "padding": [1, 0]},

@@ -12,12 +12,14 @@ from chainrule.layers import (
     dropout,
     embedding,
     glu,
+    group_norm,
     layer_norm,
     linear,
     pooling,
     prelu,
     rescale,
     resizing,
+    rms_norm,
     shape,
     standardize,
 )
@@ -31,6 +33,7 @@ from chainrule.layers.custom_activation import Activation as Activation
 from chainrule.layers.dropout import *
 from chainrule.layers.embedding import *
 from chainrule.layers.glu import *
+from chainrule.layers.group_norm import *
 from chainrule.layers.layer import Layer as Layer
 from chainrule.layers.layer import Parameter as Parameter
 from chainrule.layers.layer_norm import *
@@ -40,6 +43,7 @@ from chainrule.layers.pooling import *
 from chainrule.layers.prelu import *
 from chainrule.layers.rescale import *
 from chainrule.layers.resizing import *
+from chainrule.layers.rms_norm import *
 from chainrule.layers.shape import *
 from chainrule.layers.standardize import *
 from chainrule.utils.public import listing
@@ -53,12 +57,14 @@ __all__ += convolution.__all__
 __all__ += dropout.__all__
 __all__ += embedding.__all__
 __all__ += glu.__all__
+__all__ += group_norm.__all__
 __all__ += layer_norm.__all__
 __all__ += linear.__all__
 __all__ += pooling.__all__
 __all__ += prelu.__all__
 __all__ += rescale.__all__
 __all__ += resizing.__all__
+__all__ += rms_norm.__all__
 __all__ += shape.__all__
 __all__ += standardize.__all__
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from chainrule.operations.operation import (
     Numbers,
     Operation,
@@ -25,6 +27,7 @@ class PlanBuilder:
     prefix: str = ""  # of its parameters' names
     training: bool = False  # whether the plan is for training steps, or for predictions
     frozen: Collection[str] = ()  # the parameters whose gradients are not wanted
+    dtype: np.dtype = np.dtype(np.float32)  # noqa: RUF009 - of the network; immutable
     draws: int = 0  # how many layers so far draw numbers at random
 
     @property
