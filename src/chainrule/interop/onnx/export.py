@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from chainrule import layers
 from chainrule.interop.onnx.activations import WRITERS as ACTIVATIONS
+from chainrule.interop.onnx.images import WRITERS as IMAGES
 from chainrule.interop.onnx.normalization import WRITERS as NORMALIZATIONS
 from chainrule.interop.onnx.operators import SIMPLE, SOFTMAXES
 from chainrule.interop.onnx.several_operators import WRITERS as OF_SEVERAL
@@ -220,6 +221,7 @@ RULES: dict[type[Layer], Callable[..., str]] = {
     **dict.fromkeys(SIMPLE, _simple),
     **dict.fromkeys(SOFTMAXES, _softmax),
     **ACTIVATIONS,
+    **IMAGES,
     **TABLES,
     **NORMALIZATIONS,
     **OF_SEVERAL,

@@ -10,6 +10,8 @@ import numpy as np
 from chainrule import layers
 from chainrule.interop.onnx.activations import READERS as ACTIVATIONS
 from chainrule.interop.onnx.activations import erf_of, erfc_of
+from chainrule.interop.onnx.images import READERS as IMAGES
+from chainrule.interop.onnx.images import read_global_pool_flattened
 from chainrule.interop.onnx.linear import LINEAR, elementwise, merged
 from chainrule.interop.onnx.normalization import READERS as NORMALIZATIONS
 from chainrule.interop.onnx.operators import FUNCTIONS, SIMPLE, SOFTMAXES
@@ -133,7 +135,8 @@ def _concat(node: NodeView) -> ImportStep:
 
 def _flatten(node: NodeView) -> ImportStep:
     node.expect(axis=1)
-    return ImportStep(node.label, (node.value(),), (layers.Flatten(),))
+    step = read_global_pool_flattened(node)
+    return step or ImportStep(node.label, (node.value(),), (layers.Flatten(),))
 
 
 def _reshape(node: NodeView) -> ImportStep:
@@ -153,6 +156,7 @@ def _reshape(node: NodeView) -> ImportStep:
 
 READERS: dict[str, Reader] = {
     **ACTIVATIONS,
+    **IMAGES,
     **LINEAR,
     **TABLES,
     **NORMALIZATIONS,
