@@ -17,7 +17,10 @@ ARGUMENTS = {
     **dict.fromkeys(("Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d"), (2, 2, 2)),
     "Embedding": (2, 2),
     "LayerNorm": (2,),
+    "RMSNorm": (2,),
+    "GroupNorm": (1, 2),
     "Linear": (2, 2),
+    **dict.fromkeys(("RandomCrop", "RandomShift", "Upsample", "ZeroPad"), (1,)),
     "Rescale": (2.0,),
     "Standardize": (2, (0.0, 1.0)),
 }

@@ -16,6 +16,8 @@ pytestmark = pytest.mark.once
 WITH_ARGUMENTS = {
     "BatchNorm": [(4,)],
     "LayerNorm": [(4,)],
+    "RMSNorm": [(4,)],
+    "GroupNorm": [(2, 4)],
     "Linear": [(4, 4), (4, 4, False)],
     "GELU": [("none",), ("tanh",)],
     "LeakyReLU": [(0.5,)],

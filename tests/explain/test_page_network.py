@@ -20,7 +20,9 @@ NOT_IN_THE_PAGE = {
     "dropout": "a training step's; a prediction has none",
     "linear_add": "of tangents",
     "max_pool_tangent": "of tangents",
+    "random_crop": "a training step's; a prediction has zero_pad, or none",
     "rsqrt": "of tangents",
+    "sum_groups": "of tangents",
     "sum_last_axis": "of tangents",
     "take_columns": "of tangents",
     **dict.fromkeys(["adagrad", "adamw", "lion", "nadam", "rmsprop"], "not offered by the page"),
@@ -37,6 +39,8 @@ WITH_ARGUMENTS = {
     "Rescale": [((-2.0, 3.0), {})],
     "BatchNorm": [((4,), {}), ((4, 0.1, None, False), {})],
     "LayerNorm": [((4,), {}), ((4, 0.1, True, False), {}), ((4, 1e-3, False), {})],
+    "RMSNorm": [((4,), {}), ((4, 0.1, False), {})],
+    "GroupNorm": [((2, 4), {}), ((1, 4, 0.1, False), {})],
     "Residual": [((LINEAR, cr.Tanh()), {})],
     "Parallel": [
         ((LINEAR, cr.Residual(LINEAR)), {"combine": combine})
@@ -67,6 +71,11 @@ IMAGE_LAYERS = [
     cr.Conv2d(2, 4, 2, dilation=(1, 2), groups=2, bias=False),
     cr.ConvTranspose1d(2, 3, 3, 2, 1, 1),
     cr.ConvTranspose2d(2, 4, (3, 2), (1, 2), groups=2),
+    cr.ZeroPad(((1, 0), 2)),
+    cr.Upsample((2, 3)),
+    cr.RandomCrop(4, padding=1),
+    cr.RandomFlip(),
+    cr.RandomShift(1),
 ]
 LOSSES = [getattr(cr, name)() for name in cr.losses.__all__] + [
     cr.CrossEntropyLoss(label_smoothing=0.3),
@@ -93,6 +102,7 @@ GRAPHS = {
     ],
     "two identities": [LINEAR, cr.Branch(cr.Identity(), cr.Identity())],
     "axes": [cr.Linear(4, 3), cr.LayerNorm(3), cr.Flatten(), cr.Linear(6, 2)],
+    "groups": [cr.Linear(4, 6), cr.GroupNorm(3, 6), cr.RMSNorm(6), cr.Flatten(), cr.Linear(12, 2)],
 }
 RUN = """
 const network = new Network(given.description);
@@ -264,7 +274,7 @@ def test_layers(layer, run):
 
 def of_images(layer):
     """A layer of images between others, and images or signals for it."""
-    shape = (6, 5, 2) if layer.axes == 2 or "Global" in type(layer).__name__ else (6, 2)
+    shape = (6, 2) if "1d" in type(layer).__name__ else (6, 5, 2)
     net = network_of(cr.Linear(2, 2), layer, cr.Flatten(), cr.Tanh(), dtype="float64")
     return net, rng().normal(size=(3, *shape))
 

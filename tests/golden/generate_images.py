@@ -49,9 +49,13 @@ CONVOLUTIONS = [
 ]  # fmt: skip
 MODULES = [
     *((name, options, getattr(torch.nn, name)(**options)) for name, options in POOLING),
-    *((name, options, getattr(torch.nn, name)(**options)) for name, options in CONVOLUTIONS),
+    ("ZeroPad", {"padding": 2}, torch.nn.ZeroPad2d(2)),
+    ("ZeroPad", {"padding": [[1, 2], [3, 0]]}, torch.nn.ZeroPad2d((3, 0, 1, 2))),
+    ("Upsample", {"scale_factor": 2}, torch.nn.Upsample(scale_factor=2)),
+    ("Upsample", {"scale_factor": [1, 3]}, torch.nn.Upsample(scale_factor=(1, 3))),
     ("GlobalAvgPool", {}, torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())),
     ("GlobalMaxPool", {}, torch.nn.Sequential(torch.nn.AdaptiveMaxPool2d(1), torch.nn.Flatten())),
+    *((name, options, getattr(torch.nn, name)(**options)) for name, options in CONVOLUTIONS),
 ]
 GENERATOR = torch.Generator().manual_seed(0)
 

@@ -18,6 +18,8 @@ SHARED = cr.Shared(cr.Linear(6, 6), cr.Tanh())
 ARGUMENTS = {
     "BatchNorm": {"features": 6},
     "LayerNorm": {"features": 6},
+    "RMSNorm": {"features": 6},
+    "GroupNorm": {"groups": 3, "features": 6},
     "Standardize": {"mean": np.linspace(-1, 2, 6), "variance": np.geomspace(1e-4, 1e4, 6)},
     "Linear": {"in_features": 6, "out_features": 4},
     "GELU": {"approximate": "tanh"},
@@ -32,6 +34,8 @@ LAYERS = {
         if name not in ("Residual", "Parallel", "Branch", "Shared", "Embedding") and not kind.axes
     },
     "no bias": [cr.Linear(6, 3, bias=False)],
+    "RMSNorm without weight": [cr.RMSNorm(6, eps=0.1, affine=False), cr.Linear(6, 4)],
+    "GroupNorm without weight": [cr.GroupNorm(2, 6, eps=0.1, affine=False), cr.Linear(6, 4)],
     "GELU exact": [cr.GELU()],
     "Residual": [cr.Residual(cr.Linear(6, 6), cr.ReLU(), cr.Residual(cr.SiLU())), cr.Tanh()],
     "Parallel": [
