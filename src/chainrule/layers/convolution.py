@@ -83,17 +83,19 @@ class Windowed(Layer):
         """Return an argument that subclasses have, in different orders."""
         return getattr(self, name)
 
-    def _along_axes(self, *names: str) -> list[tuple[int, ...]]:
+    def along_axes(self, *names: str) -> list[tuple[int, ...]]:
         """Return arguments, each with a number for each axis."""
         return [for_each_axis(self._option(name), self.axes) for name in names]
 
-    def _before(self) -> tuple[int, ...]:
-        """Return the padding before each axis."""
-        return for_each_axis(self.padding, self.axes) if not isinstance(self.padding, str) else ()
+    def paddings(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return the padding before each axis, and that behind it."""
+        assert not isinstance(self.padding, str)
+        own = for_each_axis(self.padding, self.axes)
+        return own, own
 
     def _parameters(self, of_group: int, outputs: int) -> dict[str, Parameter]:
         """Return the weight of a convolution from ``of_group`` channels, and the bias."""
-        (kernel,) = self._along_axes("kernel_size")
+        (kernel,) = self.along_axes("kernel_size")
         shape = *kernel, of_group, outputs
         axes = self.axes + 1, self.axes, *range(self.axes)
         fan_in = prod(shape[:-1])
@@ -109,8 +111,8 @@ class Windowed(Layer):
         uses = {"weight": plan.parameter("weight", (prod(weight[:-1]), weight[-1]))}
         if "bias" in parameters:
             uses["bias"] = plan.parameter("bias", parameters["bias"].shape)
-        window = [*self._along_axes("kernel_size", "stride"), self._before()]
-        window += self._along_axes("dilation")
+        window = [*self.along_axes("kernel_size", "stride"), self.paddings()[0]]
+        window += self.along_axes("dilation")
         of_image, of_result = x.shape, shape
         if self.axes == 1:  # a signal is an image of height 1
             of_image, of_result = (1, *x.shape), (1, *shape)
@@ -143,24 +145,20 @@ class _Convolution(Windowed):
                 f"{self.stride}."
             )
 
-    def _paddings(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Return the padding before each axis, and that at both of its ends together."""
-        if self.padding == "same":
-            kernel, dilation = self._along_axes("kernel_size", "dilation")
-            both = tuple(d * (k - 1) for k, d in zip(kernel, dilation, strict=True))
-            return tuple(length // 2 for length in both), both
-        own = 0 if self.padding == "valid" else self.padding
-        assert not isinstance(own, str)
-        before = for_each_axis(own, self.axes)
-        return before, tuple(2 * length for length in before)
-
-    def _before(self) -> tuple[int, ...]:
-        return self._paddings()[0]
+    def paddings(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        if not isinstance(self.padding, str):
+            return super().paddings()
+        kernel, dilation = self.along_axes("kernel_size", "dilation")
+        if self.padding == "valid":
+            return (0,) * self.axes, (0,) * self.axes
+        both = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
+        return tuple(n // 2 for n in both), tuple(n - n // 2 for n in both)
 
     def output_shape(self, input_shape: Shape) -> Shape:
         check_input(input_shape, self.axes, self.in_channels)
-        kernel, stride, dilation = self._along_axes("kernel_size", "stride", "dilation")
-        counts = output_lengths(input_shape[:-1], kernel, stride, self._paddings()[1], dilation)
+        kernel, stride, dilation = self.along_axes("kernel_size", "stride", "dilation")
+        both = [sum(ends) for ends in zip(*self.paddings(), strict=True)]
+        counts = output_lengths(input_shape[:-1], kernel, stride, both, dilation)
         return *counts, self.out_channels
 
     def parameters(self) -> dict[str, Parameter]:

@@ -29,7 +29,7 @@ class _ConvTranspose(Windowed):
 
     def check_numbers(self, dtype: np.dtype | None = None) -> None:
         super().check_numbers(dtype)
-        values = self._along_axes("output_padding", "stride", "dilation")
+        values = self.along_axes("output_padding", "stride", "dilation")
         if any(own >= max(others) for own, *others in zip(*values, strict=True)):
             raise ValueError(
                 f"{type(self).__name__}'s output_padding must be less than stride, {self.stride}, "
@@ -40,7 +40,7 @@ class _ConvTranspose(Windowed):
         check_input(input_shape, self.axes, self.in_channels)
         names = "kernel_size", "stride", "padding", "dilation", "output_padding"
         outputs = []
-        for n, k, s, p, d, more in zip(input_shape[:-1], *self._along_axes(*names), strict=True):
+        for n, k, s, p, d, more in zip(input_shape[:-1], *self.along_axes(*names), strict=True):
             length = (n - 1) * s + d * (k - 1) + 1 + more
             if n == 0 or length <= 2 * p:
                 raise ValueError(

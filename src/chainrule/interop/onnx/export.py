@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from chainrule import layers
 from chainrule.interop.onnx.activations import WRITERS as ACTIVATIONS
+from chainrule.interop.onnx.convolutions import WRITERS as CONVOLUTIONS
 from chainrule.interop.onnx.images import WRITERS as IMAGES
 from chainrule.interop.onnx.normalization import WRITERS as NORMALIZATIONS
 from chainrule.interop.onnx.operators import SIMPLE, SOFTMAXES
@@ -143,10 +144,14 @@ class Writer:
         self.nodes.append(helper.make_node(operator, inputs, names, names[0], **options))
         return names
 
-    def parameter(self, name: str) -> str:
-        """Return the name of a parameter or buffer of the layer; a shared one is stored once."""
+    def parameter(self, name: str, axes: tuple[int, ...] | None = None) -> str:
+        """Return the name of a parameter or buffer of the layer; a shared one is stored once.
+
+        ``axes`` is the order in which its axes are stored, by default its own.
+        """
         value = f"{self.node.owner}.{name}"
-        return self._keep(value, self._values[value])
+        array = self._values[value]
+        return self._keep(value, array if axes is None else array.transpose(axes))
 
     def number(self, value: Any) -> str:
         """Return the name of a constant, or of an array of them."""
@@ -221,6 +226,7 @@ RULES: dict[type[Layer], Callable[..., str]] = {
     **dict.fromkeys(SIMPLE, _simple),
     **dict.fromkeys(SOFTMAXES, _softmax),
     **ACTIVATIONS,
+    **CONVOLUTIONS,
     **IMAGES,
     **TABLES,
     **NORMALIZATIONS,
