@@ -19,10 +19,9 @@ from chainrule.kernels.tile import (
     PARTS,
     ROW_VECTORS,
     ROWS_1,
-    ROWS_2,
-    ROWS_3,
     TILE_VECTORS,
     tile,
+    tile_rows,
 )
 from chainrule.kernels.transpose import transpose_block
 from chainrule.kernels.vectors import VECTOR_BYTES, size_of
@@ -261,16 +260,6 @@ def _pack(like, size, b, b_k, b_column, depth, columns, packed):
         copy_block(like, b, b_k, packed, block, depth, columns)
     else:
         transpose_block(like, size, b, b_column, packed, block, columns, depth)
-
-
-@kernel
-def tile_rows(left):
-    """Return the rows of the next tile, of ``left`` rows that are to do."""
-    if left >= ROWS_1:
-        return ROWS_1
-    if left > ROWS_2:  # not a row alone: too few sums for the multiply-adds to follow each other
-        return ROWS_2 if left > 2 * ROWS_3 else ROWS_3
-    return left
 
 
 @kernel

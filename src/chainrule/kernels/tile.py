@@ -10,6 +10,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from chainrule.kernels.blocks import MOST_ROWS
+from chainrule.kernels.jit import kernel
 from chainrule.kernels.vectors import INDEX, MANY_REGISTERS, VECTOR_BYTES, Vectors
 
 # Two vectors wide, and rows that leave registers for the operands. Twelve rows would fit into 32
@@ -24,6 +25,16 @@ PARTS = MOST_ROWS  # of the sums of a tile that asks for what comes next
 # The least that a tile computes of a row. AVX-512 works by halves (Zen 4): half a vector takes half
 # the time.
 PART_BYTES = min(VECTOR_BYTES, 32)
+
+
+@kernel
+def tile_rows(left):
+    """Return the rows of the next tile, of ``left`` rows that are to do."""
+    if left >= ROWS_1:
+        return ROWS_1
+    if left > ROWS_2:  # not a row alone: too few sums for the multiply-adds to follow each other
+        return ROWS_2 if left > 2 * ROWS_3 else ROWS_3
+    return left
 
 
 @intrinsic

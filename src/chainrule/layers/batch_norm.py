@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
 
-from chainrule.layers.initializers import Constant, Zeros
-from chainrule.layers.layer import Buffer, Parameter
+from chainrule.layers.layer import Buffer
 from chainrule.layers.normalization import Normalization
 from chainrule.operations.operation import Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
@@ -79,14 +78,10 @@ class BatchNorm(Normalization):
     operation: ClassVar[str] = "batch_norm"
     differs_in_training: ClassVar[bool] = True
     number_checks: ClassVar = {"eps": above_zero, "momentum": optional(fraction), "affine": flag}
+    features: int
+    eps: float = 1e-5
     momentum: float | None = 0.1
     affine: bool = True
-
-    def parameters(self) -> dict[str, Parameter]:
-        if not self.affine:
-            return {}
-        shape = (self.features,)
-        return {"weight": Parameter(shape, Constant(1.0)), "bias": Parameter(shape, Zeros())}
 
     def buffers(self) -> dict[str, Buffer]:
         shape = (self.features,)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from chainrule.layers import windows
 from chainrule.layers.layer import Layer, short_repr
+from chainrule.layers.resizing import apply_to_images, pair
 from chainrule.layers.windows import for_each_axis, lengths
 from chainrule.operations.operation import Numbers, Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
@@ -109,18 +110,10 @@ def _pool(
     numbers: Numbers | None = None,
 ) -> Tensor:
     """Append a step; ``window`` has kernel_size, stride, padding and dilation along each axis."""
-    of_image = x
-    if len(shape) == 2:  # a signal is an image of height 1
-        of_image = plan.reshape(x, (1, *x.shape))
-        window = [(height, *own) for height, own in zip((1, 1, 0, 1), window, strict=True)]
-    pairs = tuple(float(number) for pair in window for number in pair)
-    y = plan.apply(
-        operation,
-        of_image,
-        shape=shape if of_image is x else (1, *shape),
-        numbers={"window": pairs, **(numbers or {})},
-    )
-    return plan.reshape(y, shape)
+    heights = 1, 1, 0, 1  # of a signal's only row
+    pairs = [pair(own, height) for own, height in zip(window, heights, strict=True)]
+    given = {"window": tuple(number for own in pairs for number in own), **(numbers or {})}
+    return apply_to_images(plan, operation, x, shape, given)
 
 
 @dataclass(frozen=True, repr=False)

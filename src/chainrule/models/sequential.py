@@ -277,7 +277,8 @@ class Sequential(NetworkPasses):
         frozen: Collection[str] = (),
     ) -> tuple[PlanBuilder, Tensor, list[Tensor]]:
         """Return the layers' steps for rows of a shape, the input and the outputs."""
-        builder, first = PlanBuilder(training=training, frozen=frozen), Tensor(input_shape)
+        first = Tensor(input_shape)
+        builder = PlanBuilder(training=training, frozen=frozen, dtype=self.dtype)
         return builder, first, lower(self._graph, builder, first, retain=retain)
 
     def make_plan(

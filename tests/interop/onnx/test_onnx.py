@@ -18,6 +18,8 @@ SHARED = cr.Shared(cr.Linear(6, 6), cr.Tanh())
 ARGUMENTS = {
     "BatchNorm": {"features": 6},
     "LayerNorm": {"features": 6},
+    "RMSNorm": {"features": 6},
+    "GroupNorm": {"groups": 3, "features": 6},
     "Standardize": {"mean": np.linspace(-1, 2, 6), "variance": np.geomspace(1e-4, 1e4, 6)},
     "Linear": {"in_features": 6, "out_features": 4},
     "GELU": {"approximate": "tanh"},
@@ -29,9 +31,11 @@ LAYERS = {
     **{
         name: [kind(**ARGUMENTS.get(name, {}))]
         for name, kind in KNOWN.items()
-        if name not in ("Residual", "Parallel", "Branch", "Shared", "Embedding")
+        if name not in ("Residual", "Parallel", "Branch", "Shared", "Embedding") and not kind.axes
     },
     "no bias": [cr.Linear(6, 3, bias=False)],
+    "RMSNorm without weight": [cr.RMSNorm(6, eps=0.1, affine=False), cr.Linear(6, 4)],
+    "GroupNorm without weight": [cr.GroupNorm(2, 6, eps=0.1, affine=False), cr.Linear(6, 4)],
     "GELU exact": [cr.GELU()],
     "Residual": [cr.Residual(cr.Linear(6, 6), cr.ReLU(), cr.Residual(cr.SiLU())), cr.Tanh()],
     "Parallel": [
@@ -63,6 +67,7 @@ def exported(tmp_path, net, **options):
 
 def test_every_layer_has_a_form():
     beside = {"Embedding"}  # takes codes: see layers/test_embedding.py
+    beside |= {name for name, kind in KNOWN.items() if kind.axes}  # see test_onnx_images.py
     assert {name for name in KNOWN if name not in LAYERS} == beside
     alone = {KNOWN[name] for name in ("Branch", "Shared")}  # their parts stand for themselves
     assert set(RULES) | alone == set(KNOWN.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -89,7 +90,7 @@ class StepGraph:
                 return step.layers
             (layer,) = step.layers
             if not isinstance(layer, ByColumn):
-                layer = type(layer)()  # another object, as checks are stored by id
+                layer = replace(layer)  # another object, as checks are stored by id
             self.simplifier.checks[id(layer)] = [step]
             return (layer,)
         key = step.names
@@ -110,7 +111,7 @@ class StepGraph:
         if step.transposed is not None:
             raise ValueError(f"{step.label} has axes in another order, which nothing restores")
         if step.merge is None:
-            raise ValueError(f"{step.label} is supported as a part of an activation only")
+            raise ValueError(f"{step.label} is supported as a part of an activation or a normalization only")
         branches = [self._between(start, name, depth + 1) for name in step.inputs]
         if len(branches) == 1:
             return branches[0]
