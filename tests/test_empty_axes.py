@@ -15,6 +15,7 @@ ARGUMENTS = {
     "BatchNorm": (2,),
     "Embedding": (2, 2),
     "LayerNorm": (2,),
+    "Columns": ([1, 0],),
     "RMSNorm": (2,),
     "GroupNorm": (1, 2),
     "Linear": (2, 2),

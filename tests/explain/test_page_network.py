@@ -37,6 +37,7 @@ WITH_ARGUMENTS = {
     "Rescale": [((-2.0, 3.0), {})],
     "BatchNorm": [((4,), {}), ((4, 0.1, None, False), {})],
     "LayerNorm": [((4,), {}), ((4, 0.1, True, False), {}), ((4, 1e-3, False), {})],
+    "Columns": [(([-1, 0, 0, 2],), {})],
     "RMSNorm": [((4,), {}), ((4, 0.1, False), {})],
     "GroupNorm": [((2, 4), {}), ((1, 4, 0.1, False), {})],
     "Residual": [((LINEAR, cr.Tanh()), {})],

@@ -268,6 +268,8 @@ def arguments(function, rows, columns, dtype, rng):
             values.append(rng.integers(0, columns, rows))
         elif parameter == "x" and "embedding" in name:
             values.append(rng.integers(-2, rows + 5, (rows, columns)).astype(dtype))
+        elif parameter == "picked":
+            values.append(rng.integers(0, columns, columns).astype(dtype))
         elif parameter == "group":
             values.append(np.zeros(GROUP_SIZE, np.int64))
         elif parameter == "memory":

@@ -26,7 +26,7 @@ SHAPE = (2,)  # of a row; the machine code is the same for all lengths
 
 # Parameters of functions that are not operands, parameters or hyperparameters of the step.
 _OF_STEPS = {"x", "dx", "y", "dy", "temporary", "adds", "scratch", "begin"}
-_OF_STEPS |= {"mask_key", "mask_draw", "position"}
+_OF_STEPS |= {"cleared", "mask_key", "mask_draw", "position"}
 _OF_LOSSES = {"output", "target", "label", "weight", "total", "terms", "d_output"}
 _OF_UPDATES = {"params", "grads", "lr", "step", "weight_decay"}
 

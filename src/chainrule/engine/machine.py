@@ -45,8 +45,15 @@ class PreparedRun:
     prepared : the first arguments of ``interpreter.run``.
     """
 
-    def __init__(self, machine: Machine, phases: int, first_step: int, update: Update) -> None:
-        self.machine, self.update = machine, update
+    def __init__(
+        self,
+        machine: Machine,
+        phases: int,
+        first_step: int,
+        update: Update,
+        cleared: Sequence[tuple[int, int]] = (),
+    ) -> None:
+        self.machine, self.update, self._cleared = machine, update, cleared
         self.prepared = phases, first_step, machine.tables, machine.workspace, update
         self._nothing = NOTHING[machine.dtype]
 
@@ -84,6 +91,10 @@ class PreparedRun:
         )
         if machine.needs_arrays:
             machine.note_arrays(arguments)
+        if self._cleared:
+            for begin, end in self._cleared:
+                vectors.grads[begin:end] = 0
+            machine.contexts[:, words.CLEARED] = 1
         if machine.plan.threads == 1:
             done = machine.interpret(*arguments, machine.alone, (0, batches), 0)
         else:
@@ -92,6 +103,8 @@ class PreparedRun:
             raise machine.find_error(arguments)
         if machine.needs_arrays:
             machine.forget_arrays()
+        if self._cleared:
+            machine.contexts[:, words.CLEARED] = 0
         machine.usable = True
         return done
 
@@ -201,7 +214,8 @@ class Machine(Memory):
             nothing.matrix if state is None else state,
             np.empty(blocks),
         )
-        return PreparedRun(self, phases, first_step, record)
+        cleared = () if update is None else update.cleared
+        return PreparedRun(self, phases, first_step, record, cleared)
 
     def run(
         self,

@@ -6,6 +6,7 @@ Each file's ``__all__`` names the layers that it adds to the public ones.
 from chainrule.layers import (
     activation,
     batch_norm,
+    columns,
     container,
     dropout,
     embedding,
@@ -21,6 +22,7 @@ from chainrule.layers import (
 )
 from chainrule.layers.activation import *
 from chainrule.layers.batch_norm import *
+from chainrule.layers.columns import *
 from chainrule.layers.compiled import CompiledLayer as CompiledLayer
 from chainrule.layers.container import *
 from chainrule.layers.custom_activation import Activation as Activation
@@ -43,6 +45,7 @@ from chainrule.utils.public import listing
 __all__: list[str] = []
 __all__ += activation.__all__
 __all__ += batch_norm.__all__
+__all__ += columns.__all__
 __all__ += container.__all__
 __all__ += dropout.__all__
 __all__ += embedding.__all__

@@ -15,6 +15,7 @@ from chainrule.engine.pool import MachinePool
 from chainrule.layers.container import check_element
 from chainrule.layers.graph import (
     Graph,
+    check_codes,
     check_names,
     check_places,
     graph_of,
@@ -232,7 +233,7 @@ class Sequential(NetworkPasses):
         batch = arrays.batch_array(x, name, self.dtype)
         self._shapes_of_outputs(batch.shape[1:], name)
         for node in self._coded:
-            node.layer.check_codes(batch, name, f"layer {node.path}")
+            check_codes(self._graph, node, batch, name)
         return batch
 
     @property

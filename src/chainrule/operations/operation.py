@@ -13,6 +13,7 @@ take arrays and numbers **by the names of their parameters**:
 - of sums over the batch, by the names in the step's ``sums``: ``chunk_`` and the name is what the
   function writes for the chunk of rows that it gets, and the name itself is the array of what all
   chunks have given, for a function that comes later;
+- ``cleared``, in ``gradients``: 1 if the parameter's gradient is known to be 0;
 - ``adds``: 1 if the gradient is to be added to what is there (several uses of one value), 0 if
   it replaces that. A function that does not take it writes, and the plan adds up;
 - ``scratch``: a workspace of ``scratch_bytes``, for one thread at a time;
@@ -113,6 +114,8 @@ class Operation:
     backward : by operand, the function that computes its gradient; none for integers. Or several
         in a row: what the first writes into ``temporary``, of y's shape, the next one reads.
     gradients : by parameter, the function that computes a share of its gradient.
+    rows_of : by parameter, the operand with the numbers of its rows that the batch takes: all
+        others have the gradient 0.
     reduce : comes before forward, for each chunk of rows, and writes what it says of the batch.
     update_buffers : comes after the forward pass, in one thread, if the loss is finite; it gets no
         rows.
@@ -142,6 +145,7 @@ class Operation:
     forward: Function
     backward: Mapping[str, Function | tuple[Function, ...]]
     gradients: Mapping[str, Function] = field(default_factory=dict)
+    rows_of: Mapping[str, str] = field(default_factory=dict)
     reduce: Function | None = None
     update_buffers: Function | None = None
     operands: tuple[str, ...] = ("x",)

@@ -169,6 +169,8 @@ class Caller:
     def _other(self, step: Step, function: Function, name: str, adds: bool) -> Argument:
         if name == "adds":
             return number(int(adds))
+        if name == "cleared":
+            return word(context.CLEARED)
         if name == "scratch":
             return whole(context.SCRATCH, 0, (self.scratch,))
         if name == "mask_key":

@@ -24,6 +24,7 @@ from chainrule.plan.forward import calls_of_buffers, calls_of_forward, take_resc
 from chainrule.plan.live_steps import live_steps
 from chainrule.plan.loss import Head, calls_of_loss, calls_of_loss_sum
 from chainrule.plan.memory import Memory
+from chainrule.plan.tables import Table, tables_of, uses_of_tables
 from chainrule.plan.threads import (
     choose_threads,
     chunks_of,
@@ -66,6 +67,7 @@ class Plan:
     threads : the largest number of threads.
     chunks : the largest number of chunks of rows, which are never divided among threads.
     fused : the positions of the steps that are fused with the step before them.
+    tables : the large parameters of which each batch takes some rows.
     """
 
     steps: tuple[Step, ...]
@@ -87,6 +89,7 @@ class Plan:
     threads: int
     chunks: int
     fused: frozenset[int]
+    tables: tuple[Table, ...] = ()
 
     @cached_property
     def output_shapes(self) -> tuple[Shape, ...]:
@@ -237,6 +240,10 @@ def make_plan(
 
     memory = Memory(item, batch, chunks)
     end = _reserve(memory, calls, first, seeds, outputs, batch * item, backward)
+    uses = uses_of_tables(order, batch) if backward else {}
+    for numbers in uses.values():  # the update reads them
+        for tensor in numbers:
+            memory.need(value(tensor), tensor.size * batch * item, 0, end)
     # Several threads may be at different steps at the same time.
     places, size = memory.places(end, share=threads == 1 and not retain)
     scratch_at = -(-size // ALIGNMENT) * ALIGNMENT
@@ -261,6 +268,7 @@ def make_plan(
         threads,
         chunks,
         fused,
+        tables_of(uses, offsets, places),
     )
 
 

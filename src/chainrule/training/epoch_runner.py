@@ -46,9 +46,12 @@ class Extras(NamedTuple):
     @property
     def numbers(self) -> dict[str, float]:
         """The numbers that a checkpoint stores."""
-        return self.update_options._replace(
-            average_decay=0.0 if self.average is None else self.average.decay
-        )._asdict()
+        decay = 0.0 if self.average is None else self.average.decay
+        return {
+            "clip_norm": self.clip_norm,
+            "clip_value": self.clip_value,
+            "average_decay": decay,
+        }
 
     @property
     def update_options(self) -> UpdateOptions:
@@ -93,12 +96,17 @@ class EpochRunner:
         self.make_machine()
         if schedule is not None:
             schedule.check_numbers(net.dtype)
-        self.state: OptimizerState = optimizer.state(net, self.extras.update_options)
+        self.state: OptimizerState = optimizer.state(net, self._update_options)
         self.machine.prepare(self.state.program)  # compiles, before the progress bar is shown
         self._evaluator.prepare()
         self.slice_length = SliceLength()
         self.started = StartedEpochs()
         self.rollback = Rollback(net, self.state, self._run, batch_size, self.extras.averaged)
+
+    @property
+    def _update_options(self) -> UpdateOptions:
+        """The options of the update's program, for the present plan."""
+        return self.extras.update_options._replace(tables=self.plan.tables)
 
     def make_machine(self) -> None:
         """Take a machine for batches of the present size from the pool, or make one."""
@@ -236,7 +244,7 @@ class EpochRunner:
         if len(self.losses) < epochs * steps:
             self.losses = self.machine.losses_for(epochs * steps)
         # A callback may have set a number, such as lr.
-        self.optimizer.state(self.net, self.extras.update_options)
+        self.optimizer.state(self.net, self._update_options)
         self.rollback.before(orders, rates, self.data)
         self.net.invalidate_forward("fit")
         began_at = perf_counter()
@@ -297,7 +305,9 @@ class EpochRunner:
             return step, layer, f"{name} of {layer}", "its inputs have grown too large"
         gradient = self.net.gradients()[name]
         size = f"as large as {abs(gradient).max():.3g}" if all_finite(gradient) else "not finite"
-        why = f"the first such parameter is {name} of {layer}, whose gradient is {size}"
+        why = f"the first such parameter is {name} of {layer}"
+        if gradient.any():  # that of a table is 0 again after a step
+            why += f", whose gradient is {size}"
         return step, layer, "The optimizer's step", why
 
     def _first_non_finite_layer(self, rows: NDArray[np.int64]) -> str:
