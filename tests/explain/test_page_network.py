@@ -16,6 +16,7 @@ pytestmark = pytest.mark.once
 
 # Operations that no prediction, no loss and none of the page's optimizers needs.
 NOT_IN_THE_PAGE = {
+    "batch_mean": "of tangents",
     "batch_norm": "a training step's; a prediction has standardize",
     "dropout": "a training step's; a prediction has none",
     "linear_add": "of tangents",

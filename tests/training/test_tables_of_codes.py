@@ -110,6 +110,9 @@ def test_gradients_are_right_after_a_training():
     net = network(dtype="float64")
     net.grads[:] = 5
     fit(net)
+    twin = network(dtype="float64")
+    fit(twin)
+    np.testing.assert_array_equal(net.params, twin.params)
     loss = cr.MSELoss()
     _, expected = cr.value_and_grad(net, loss)(net.params, X, y)
     net.backward(loss(net.forward(X), y)[1])

@@ -51,7 +51,7 @@ class PreparedRun:
         phases: int,
         first_step: int,
         update: Update,
-        cleared: Sequence[tuple[int, int]] = (),
+        cleared: bool,
     ) -> None:
         self.machine, self.update, self._cleared = machine, update, cleared
         self.prepared = phases, first_step, machine.tables, machine.workspace, update
@@ -92,8 +92,6 @@ class PreparedRun:
         if machine.needs_arrays:
             machine.note_arrays(arguments)
         if self._cleared:
-            for begin, end in self._cleared:
-                vectors.grads[begin:end] = 0
             machine.contexts[:, words.CLEARED] = 1
         if machine.plan.threads == 1:
             done = machine.interpret(*arguments, machine.alone, (0, batches), 0)
@@ -197,7 +195,8 @@ class Machine(Memory):
         """Return what does ``phases``, as often as it is called.
 
         ``steps`` holds the number of the optimizer's steps, and ``state`` its vectors, for an
-        ``update``. The forward pass begins at the step ``first_step``.
+        ``update``. The forward pass begins at the step ``first_step``. The gradients of tables
+        whose rows an update changes must be 0 before a run, and are again after it.
         """
         if phases & Phase.BACKWARD and not self.plan.backward:
             raise RuntimeError("the plan was made without a backward pass.")
@@ -214,8 +213,8 @@ class Machine(Memory):
             nothing.matrix if state is None else state,
             np.empty(blocks),
         )
-        cleared = () if update is None else update.cleared
-        return PreparedRun(self, phases, first_step, record, cleared)
+        updates_rows = update is not None and update.updates_rows
+        return PreparedRun(self, phases, first_step, record, updates_rows)
 
     def run(
         self,

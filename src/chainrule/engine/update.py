@@ -66,8 +66,8 @@ class UpdateProgram:
 
     Attributes
     ----------
-    cleared : begin and end of the parameters whose gradients must be 0 before a batch, and are
-        again after the step: tables of which only the rows that the batch takes are updated.
+    updates_rows : whether there are tables of which only the rows that the batch takes are updated:
+        their gradients must be 0 before a batch, and are again after the step.
     """
 
     def __init__(
@@ -82,15 +82,14 @@ class UpdateProgram:
     ) -> None:
         self.size, self._item = size, dtype.itemsize
         self.clips_norm = options.clip_norm > 0
-        program, cleared = self._clipping(options, frozen), []
+        program, self.updates_rows = self._clipping(options, frozen), False
         for run in runs:
             own = _tables_in(run, find(rule), numbers or {}, options)
-            cleared += [(table.begin, table.end) for table in own]
+            self.updates_rows |= bool(own)
             for part in _without(run, own):
                 program += self._update(find(rule), part, numbers or {})
             for table in own:
                 program += self._update_rows(find(rule), run, table)
-        self.cleared = tuple(dict.fromkeys(cleared))
         if options.average_decay is not None:
             program.append(self._average(options.average_decay))
         self.program = tuple(program)
@@ -187,9 +186,11 @@ def _tables_in(
     run: Run, rule: UpdateOperation, numbers: Mapping[str, float], options: UpdateOptions
 ) -> list[Table]:
     """Return the tables in a run of which only the rows that the batch takes need be updated."""
-    if rule.of_rows is None or run.weight_decay != 0 or options.clip_norm or options.clip_value:
+    if not options.tables or rule.of_rows is None or run.weight_decay != 0:
         return []
-    if any(numbers[name] != 0 for name in rule.of_rows_without):
+    if options.clip_norm or options.clip_value or any(
+        numbers[name] != 0 for name in rule.of_rows_without
+    ):
         return []
     return [table for table in options.tables if run.begin <= table.begin < run.end]
 

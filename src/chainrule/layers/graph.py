@@ -91,10 +91,30 @@ class Graph(NamedTuple):
         """Whether some layer does something else in a training step than in a prediction."""
         return any(node.layer.differs_in_training for node in self.nodes)
 
-    def check_training_batch(self, rows: int, input_shape: Shape) -> None:
-        """Raise ValueError if a training step must not have so many rows of this shape."""
+    @property
+    def rows_are_independent(self) -> bool:
+        """Whether each row of a prediction depends on its own row of the input only."""
+        return all(node.layer.rows_are_independent for node in self.nodes)
+
+    def check_rows_are_independent(self, what: str) -> None:
+        """Raise ValueError, naming ``what`` needs it, unless the rows of predictions are."""
+        for node in self.nodes:
+            if not node.layer.rows_are_independent:
+                raise ValueError(
+                    f"{what} needs a network whose rows do not depend on each other, but "
+                    f"{layer_text(node.layer)} (layer {node.path}) takes the statistics of all "
+                    "rows."
+                )
+
+    def check_batch(self, rows: int, input_shape: Shape, *, training: bool) -> None:
+        """Raise ValueError if a batch must not have so many rows of this shape.
+
+        It is one of training steps, or of predictions.
+        """
         shapes = {INPUT: input_shape, **dict(enumerate(output_shapes(self, input_shape)))}
         for node in self.nodes:
+            if not training and node.layer.rows_are_independent:
+                continue
             shape = shapes[node.inputs[0]]
             assert shape is not None  # as the input's is known
             try:

@@ -122,6 +122,11 @@ class Layer(Numbers):
     def __post_init__(self) -> None:
         self.check_numbers()
 
+    @property
+    def rows_are_independent(self) -> bool:
+        """Whether each row of a prediction depends on its own row of the input only."""
+        return True
+
     # Whether its input must be the network's, or columns of it, as check_codes checks it.
     takes_codes: ClassVar[bool] = False
 

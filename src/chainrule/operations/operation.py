@@ -29,7 +29,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import cache, cached_property
 from importlib import import_module
@@ -135,6 +135,10 @@ class Operation:
     numbers : the usual values of the functions' own numbers.
     fuse : by name of an elementwise operation that forward can do in the same pass, the numbers
         with which it does.
+    weighs_columns : whether y, in all its rows, is a sum of products with its ``weight``, whose
+        last axis are y's columns, plus its ``bias``: then what scales these may be folded into it.
+    by_column : where y is x times a number of the column plus another one: composes these numbers,
+        into ``scale`` and ``shift``, with those of the steps before.
     of : of a derivative: the operation that it is of, and its order.
     sample : by name, what a step of it may look like, for compiling its functions ahead: shapes of
         its parameters, and its own numbers; those that are missing are floats. By "saved",
@@ -158,6 +162,8 @@ class Operation:
     square_norms: Function | None = None
     numbers: Mapping[str, float] = field(default_factory=dict)
     fuse: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    weighs_columns: bool = False
+    by_column: Function | None = None
     of: tuple[Operation, int] | None = None
     sample: Mapping[str, Any] = field(default_factory=dict)
 
@@ -219,6 +225,10 @@ class Step:
         value = self.numbers[name]
         assert not isinstance(value, tuple)
         return float(value)
+
+    def giving(self, y: Tensor) -> Step:
+        """Return the step as one that makes another value."""
+        return replace(self, y=y)
 
     @property
     def trains(self) -> bool:

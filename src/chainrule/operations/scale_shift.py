@@ -35,6 +35,15 @@ def scale_shift(x, weight, bias, floor, y):
 
 
 @kernel
+def scale_shift_by_column(weight, bias, scale, shift):
+    for j in range(weight.size):
+        scale[j] *= weight[j]
+        shift[j] *= weight[j]
+    for j in range(bias.size):
+        shift[j] += bias[j]
+
+
+@kernel
 def scale_shift_backward(dy, x, weight, dx, d_weight, d_bias):
     zero = dy.dtype.type(0)
     for j in range(d_weight.size):
@@ -71,5 +80,6 @@ OPERATION = Operation(
     tangent=_tangent,
     numbers={"floor": -inf},
     fuse={"relu": {"floor": 0.0}},
+    by_column=function(scale_shift_by_column),
     sample={"weight": (2,), "bias": (2,)},
 )

@@ -18,7 +18,7 @@ from chainrule.plan.arena import ALIGNMENT
 from chainrule.plan.argument import Constants
 from chainrule.plan.backward import Backward
 from chainrule.plan.builder import PlanBuilder
-from chainrule.plan.call import Call, Caller, gradient, value
+from chainrule.plan.call import COLUMN_WORKSPACE, Call, Caller, gradient, value
 from chainrule.plan.data import calls_of_gather, calls_of_output
 from chainrule.plan.forward import calls_of_buffers, calls_of_forward, take_rescale
 from chainrule.plan.live_steps import live_steps
@@ -224,7 +224,9 @@ def make_plan(
     scratch = _scratch_bytes(order, batch, item, backward)
 
     caller = Caller(offsets, item, scratch // item)
-    forward, fused = calls_of_forward(caller, order, outputs, fuse=not retain)
+    forward, fused = calls_of_forward(
+        caller, order, outputs, batch, fuse=not retain, backward=backward
+    )
     calls: list[list[Call]] = [[] for _ in range(Section.COUNT)]
     calls[Section.GATHER] = calls_of_gather(caller, first, rescale)
     calls[Section.FORWARD] = forward
@@ -330,4 +332,6 @@ def _scratch_bytes(steps: Sequence[Step], batch: int, item: int, backward: bool)
     for step in steps:
         if step.operation.scratch_bytes is not None:
             most = max(most, step.operation.scratch_bytes(step, batch, item, backward))
+        if step.operation.by_column is not None:
+            most = max(most, len(COLUMN_WORKSPACE) * step.y.shape[-1] * item)
     return -(-most // ALIGNMENT) * ALIGNMENT
