@@ -81,9 +81,7 @@ def test_codes_may_be_picked_several_times_and_of_more_axes():
     picked = cr.Columns([3, 0]), cr.Columns([0, -1, -1])
     net = cr.Sequential(*picked, cr.Embedding(5, 2), seed=0)
     x = np.random.default_rng(0).integers(0, 5, (6, 2, 4))
-    np.testing.assert_array_equal(
-        net.predict(x), net.parameters()["2.weight"][x[..., [3, 0, 0]]]
-    )
+    np.testing.assert_array_equal(net.predict(x), net.parameters()["2.weight"][x[..., [3, 0, 0]]])
     x[4, 1, 0] = 5
     with pytest.raises(ValueError, match=r"the code 5 at row 4, column \(1, 0\)"):
         net.predict(x)
@@ -98,7 +96,7 @@ def test_codes_may_be_picked_several_times_and_of_more_axes():
         (
             lambda: cr.Sequential(cr.Columns([0, -5])).predict(np.ones((2, 4))),
             ValueError,
-            r"Columns\(\(0, -5\)\) \(layer 0\) expects at least 5 columns, but X has shape \(n, 4\)",
+            r"Columns\(\(0, -5\)\) \(layer 0\) expects at least 5 columns, but X has shape",
         ),
         (
             lambda: cr.Sequential(cr.Tanh(), cr.Columns([0]), cr.Embedding(3, 2)),

@@ -12,8 +12,7 @@ BOTH = pytest.mark.parametrize("backend", ["numba", "numpy"])
 
 def normalized(x, groups, eps):
     """Return each group of channels in each sample, over all places, by the textbook."""
-    n, *places, features = x.shape
-    grouped = x.reshape(n, -1, groups, features // groups)
+    grouped = x.reshape(len(x), -1, groups, x.shape[-1] // groups)
     mean = grouped.mean(axis=(1, 3), keepdims=True)
     return ((grouped - mean) / np.sqrt(grouped.var(axis=(1, 3), keepdims=True) + eps)).reshape(
         x.shape
@@ -31,7 +30,7 @@ def test_groups_of_any_shape(rows, places, groups, width, seed):
     x = np.random.default_rng(seed).normal(3, 2, size=(rows, *places, groups * width))
     net = cr.Sequential(cr.GroupNorm(groups, groups * width, 0.1), seed=0, dtype="float64")
     parameters = net.parameters()
-    for name, value in parameters.items():
+    for value in parameters.values():
         value[:] = np.random.default_rng(seed).normal(size=value.shape)
     expected = normalized(x, groups, 0.1) * parameters["0.weight"] + parameters["0.bias"]
     np.testing.assert_allclose(net.predict(x), expected, rtol=1e-10, atol=1e-10)

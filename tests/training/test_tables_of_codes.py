@@ -124,7 +124,6 @@ def test_gradients_are_right_after_a_training():
 
 
 def test_a_table_in_several_places():
-    X, y = data()
     shared = cr.Shared(cr.Embedding(TABLE, 4))
     places = [cr.Sequential(cr.Columns([i]), shared, cr.Flatten(), seed=i) for i in range(CODES)]
     found = []

@@ -108,7 +108,9 @@ def _plan_that_folds(operations: Iterable[Operation], dtype: np.dtype) -> Plan:
         [find(OF_MLP[0]), *(o for o in operations if o.by_column is not None)]
     ):
         y = _apply(builder, operation, y)
-    offsets = {u.name: 0 for s in builder.steps for u in (s.parameters | s.buffers).values()}
+    offsets = {
+        u.name: 0 for s in builder.steps for u in [*s.parameters.values(), *s.buffers.values()]
+    }
     return make_plan(
         builder, x, [Head(y)], offsets=offsets, batch=LEAST_TO_FOLD, dtype=dtype, backward=False
     )

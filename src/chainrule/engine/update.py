@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.kernels import context
-from chainrule.kernels.blocks import NORM_BLOCK
 from chainrule.kernels.argument import Rows
+from chainrule.kernels.blocks import NORM_BLOCK
 from chainrule.kernels.context import Flag
 from chainrule.operations.operation import find, function
 from chainrule.operations.update import UpdateOperation
@@ -93,7 +93,7 @@ class UpdateProgram:
         if options.average_decay is not None:
             program.append(self._average(options.average_decay))
         self.program = tuple(program)
-        places = {at: at for table in options.tables for at in table.places}
+        places: dict[Hashable, int] = {at: at for table in options.tables for at in table.places}
         self.table: NDArray[np.int64] = table_of(self.program, places)
 
     def _partition(self, base: int, run: tuple[int, int] | None = None, row: int = 0) -> Argument:
@@ -150,8 +150,7 @@ class UpdateProgram:
             "lr": word(lr, "f8"),
         }
         for at, shape in zip(table.places, table.shapes, strict=True):
-            batch = {"ndim": 1, "rows": Rows.BATCH}
-            given["rows"] = rows_of(context.ARENA, at, shape, self._item, **batch)
+            given["rows"] = rows_of(context.ARENA, at, shape, self._item, ndim=1, rows=Rows.BATCH)
             calls.append(call_with(rule.of_rows, given, rule.name))
         return calls
 
@@ -188,8 +187,10 @@ def _tables_in(
     """Return the tables in a run of which only the rows that the batch takes need be updated."""
     if not options.tables or rule.of_rows is None or run.weight_decay != 0:
         return []
-    if options.clip_norm or options.clip_value or any(
-        numbers[name] != 0 for name in rule.of_rows_without
+    if (
+        options.clip_norm
+        or options.clip_value
+        or any(numbers[name] != 0 for name in rule.of_rows_without)
     ):
         return []
     return [table for table in options.tables if run.begin <= table.begin < run.end]

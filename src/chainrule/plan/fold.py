@@ -27,13 +27,13 @@ class Folded(NamedTuple):
     Attributes
     ----------
     step : gives what the last of them does.
-    count : how many are folded.
+    behind : how many are folded.
     calls : make the weight and the bias.
     buffers : where these are, by name.
     """
 
     step: Step
-    count: int
+    behind: int
     calls: list[Call]
     buffers: Mapping[str, Hashable]
 
@@ -58,9 +58,7 @@ def folded(
         y = step.y
     if not behind:
         return None
-    buffers: dict[str, Hashable] = {
-        name: ("folded", name, first) for name in ("weight", "bias")
-    }
+    buffers: dict[str, Hashable] = {name: ("folded", name, first) for name in ("weight", "bias")}
     calls = [_start(caller, first)]
     for step in behind:
         assert step.operation.by_column is not None

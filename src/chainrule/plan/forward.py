@@ -38,7 +38,7 @@ def calls_of_forward(
         buffers: dict[str, Hashable] = {}
         found = folded(caller, steps[i:], readers, batch) if fuse and not backward else None
         if found is not None:
-            step, last, buffers = found.step, i + found.count, dict(found.buffers)
+            step, last, buffers = found.step, i + found.behind, dict(found.buffers)
             calls += found.calls
             flags = Flag.BARRIER  # each thread has folded some rows
         fused.update(range(i + 1, last + 1))

@@ -61,13 +61,10 @@ def tables_of(
     places: Mapping[Hashable, int],
 ) -> tuple[Table, ...]:
     """Return tables in the order of the parameters."""
-    found = [
-        Table(
-            offsets[use.name],
-            *use.shape,
-            tuple(places[value(tensor)] for tensor in numbers),
-            tuple(tensor.shape for tensor in numbers),
-        )
-        for use, numbers in uses.items()
-    ]
+    found = []
+    for use, numbers in uses.items():
+        rows, columns = use.shape
+        at = tuple(places[value(tensor)] for tensor in numbers)
+        shapes = tuple(tensor.shape for tensor in numbers)
+        found.append(Table(offsets[use.name], rows, columns, at, shapes))
     return tuple(sorted(found))

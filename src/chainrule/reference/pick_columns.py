@@ -11,4 +11,4 @@ def pick_columns(x, picked, y):
 def pick_columns_backward(dy, picked, dx):
     """Add dy up in the picked that it was picked from; the others are 0."""
     dx[...] = 0
-    np.add.at(dx, (slice(None), picked.astype(int)), dy)
+    np.add.at(dx.T, picked.astype(int), dy.T)
