@@ -17,6 +17,7 @@ ARGUMENTS = {
     **dict.fromkeys(("Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d"), (2, 2, 2)),
     "Embedding": (2, 2),
     "LayerNorm": (2,),
+    "Columns": ([1, 0],),
     "RMSNorm": (2,),
     "GroupNorm": (1, 2),
     "Linear": (2, 2),

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.once
 
 # Operations that no prediction, no loss and none of the page's optimizers needs.
 NOT_IN_THE_PAGE = {
+    "batch_mean": "of tangents",
     "batch_norm": "a training step's; a prediction has standardize",
     "dropout": "a training step's; a prediction has none",
     "linear_add": "of tangents",
@@ -39,6 +40,7 @@ WITH_ARGUMENTS = {
     "Rescale": [((-2.0, 3.0), {})],
     "BatchNorm": [((4,), {}), ((4, 0.1, None, False), {})],
     "LayerNorm": [((4,), {}), ((4, 0.1, True, False), {}), ((4, 1e-3, False), {})],
+    "Columns": [(([-1, 0, 0, 2],), {})],
     "RMSNorm": [((4,), {}), ((4, 0.1, False), {})],
     "GroupNorm": [((2, 4), {}), ((1, 4, 0.1, False), {})],
     "Residual": [((LINEAR, cr.Tanh()), {})],

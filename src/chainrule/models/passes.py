@@ -203,7 +203,7 @@ class NetworkPasses(NetworkVectors):
     def check_training_batch(self, rows: int, input_shape: Shape) -> None:
         """Raise ValueError if a training step must not have so many rows of this shape."""
         if (rows, input_shape) not in self._training_batches:
-            self._graph.check_training_batch(rows, input_shape)
+            self._graph.check_batch(rows, input_shape, training=True)
             self._training_batches.add((rows, input_shape))
 
 

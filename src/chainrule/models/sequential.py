@@ -16,6 +16,7 @@ from chainrule.engine.pool import MachinePool
 from chainrule.layers.container import check_element
 from chainrule.layers.graph import (
     Graph,
+    check_codes,
     check_names,
     check_places,
     graph_of,
@@ -181,13 +182,14 @@ class Sequential(NetworkPasses):
         self._latest_key = key
         return one_or_tuple(outputs)
 
-    @staticmethod
-    def _predictor_key(shape: tuple[int, ...], threads: int) -> tuple[Shape, int, int, int]:
+    def _predictor_key(self, shape: tuple[int, ...], threads: int) -> tuple[Shape, int, int, int]:
         """Return the shape of a row, the rows of a block, the blocks and the threads of a plan.
 
         Powers of two: small batches share a few machines, and so do large ones.
         """
-        block = min(_power_of_two(shape[0]), PREDICT_ROWS * threads)
+        block = _power_of_two(shape[0])
+        if self._graph.rows_are_independent:
+            block = min(block, PREDICT_ROWS * threads)
         return shape[1:], block, _power_of_two(-(-shape[0] // block)), threads
 
     def _make_predictor(self, shape: Shape, block: int, steps: int, threads: int) -> Predictor:
@@ -232,8 +234,10 @@ class Sequential(NetworkPasses):
         """Return ``x`` as an array for the engine; ValueError unless it fits the first layer."""
         batch = arrays.batch_array(x, name, self.dtype)
         self._shapes_of_outputs(batch.shape[1:], name)
+        if not self._graph.rows_are_independent:
+            self._graph.check_batch(len(batch), batch.shape[1:], training=False)
         for node in self._coded:
-            node.layer.check_codes(batch, name, f"layer {node.path}")
+            check_codes(self._graph, node, batch, name)
         return batch
 
     @property

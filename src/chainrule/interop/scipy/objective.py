@@ -125,7 +125,8 @@ class Objective:
         self._decay = self._decay_vector()
         self._batch = DataSet.checked(self._net, loss, X, y, sample_weight)
         self._order = np.arange(self._batch.rows)
-        self._block = BLOCK if loss.is_one_mean else self._batch.rows
+        is_mean = loss.is_one_mean and self._net.graph.rows_are_independent
+        self._block = BLOCK if is_mean else self._batch.rows
         self._machines: MachinePool[Machine] = MachinePool(MOST_MACHINES)
         self._free = FreeParameters(self._net, free)
         self.start = self._free.start
