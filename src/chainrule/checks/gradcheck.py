@@ -23,11 +23,11 @@ from chainrule.checks.gradient_report import (
     rounding_of_claim,
 )
 from chainrule.losses import Loss
-from chainrule.models.passes import one_or_tuple
 from chainrule.models.sequential import Sequential
 from chainrule.utils import arrays
 from chainrule.utils.arguments import above_zero, integer, shortened
 from chainrule.utils.arrays import FloatArray
+from chainrule.utils.inputs import arrays_of, input_names, one_or_tuple
 
 ALL_BELOW = 2000  # the most parameters of a network of which all entries are checked
 ENTRIES_OF_EACH = 50  # entries of each parameter in larger networks
@@ -76,7 +76,7 @@ def gradcheck(
     function : Sequential, or function of an array that returns a float
     gradient : Loss, or function of an array that returns an array of its shape
     x : array
-        The batch, or the point at which to check.
+        The batch (a tuple of arrays for :class:`Inputs`), or the point at which to check.
     y, sample_weight : arrays
         What the loss takes.
     tolerance : float
@@ -208,7 +208,7 @@ def _network_checks(
     seed: int,
 ) -> list[_Check]:
     twin = net.copy(dtype="float64")
-    batch = twin.check_input(x, "x").astype(twin.dtype, order="C")
+    batch = arrays_of(twin.check_input(x, "x").astype(twin.dtype, order="C"))
     rng = np.random.default_rng(seed)
     everything = twin.params.size <= ALL_BELOW
 
@@ -219,11 +219,13 @@ def _network_checks(
 
     def forward() -> list[Float64]:
         twin.reset_dropout_masks()
-        return _as_list(twin.forward(batch))
+        return _as_list(twin.forward(one_or_tuple(batch)))
 
-    with borrowed(twin, plain_plan, batch.shape[1:], len(batch), loss=loss, retain=False) as all_in:
+    shape = one_or_tuple([array.shape[1:] for array in batch])
+    with borrowed(twin, plain_plan, shape, len(batch[0]), loss=loss, retain=False) as all_in:
         all_in.prepare()  # compiles for forward, loss and backward together, with one message
     outputs = forward()
+    without_codes = [i for i in range(len(batch)) if i not in twin.coded_inputs]
 
     def of_loss() -> tuple[float, Any]:
         return loss(one_or_tuple(outputs), y, sample_weight)
@@ -238,13 +240,14 @@ def _network_checks(
 
     def gradient() -> list[Float64]:
         forward()
-        d_batch = twin.backward(one_or_tuple(d_outputs))
-        of_x = [] if twin.takes_codes else [d_batch]
+        d_batch = _as_list(twin.backward(one_or_tuple(d_outputs)))
+        of_x = [d_batch[i] for i in without_codes]
         return [*of_x, *(view.copy() for view in twin.gradients().values())]
 
     pairs = zip(d_outputs, outputs, strict=True)
     rounding = float(rounding_of(sum(np.vdot(abs(d), abs(output)) for d, output in pairs)))
-    of_x = {} if twin.takes_codes else {"x": batch}
+    names = input_names("x", len(batch))
+    of_x = {names[i]: batch[i] for i in without_codes}
     arrays_by_name = {**of_x, **twin.parameters()}
     given = gradient()
     off = rounding_of_claim(gradient, given, [*of_x.values(), twin.params])

@@ -62,7 +62,7 @@ class Probe:
         of_layer = makers(plan, self.graph)
         links = group(self.graph, merge=True)
         chosen = [0, *(of_layer[positions[-1]] for positions in links)]  # 0 is the input
-        tensors = [plan.input, *(step.y for step in plan.steps)]
+        tensors = [*plan.inputs, *(step.y for step in plan.steps)]
         sizes = [self._rows * tensor.size for tensor in tensors]
         values = [plan.value_of(tensor).start for tensor in tensors]
         gradients = [plan.gradient_of(tensor).start for tensor in tensors]

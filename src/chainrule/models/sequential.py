@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike
 
 from chainrule.engine.backends import check_backend, threads_for
 from chainrule.engine.machine import Machine
@@ -14,6 +14,7 @@ from chainrule.engine.masks import mask_key
 from chainrule.engine.pool import MachinePool
 from chainrule.layers.container import check_element
 from chainrule.layers.graph import (
+    INPUT,
     Graph,
     check_names,
     check_places,
@@ -27,7 +28,7 @@ from chainrule.losses import Loss
 from chainrule.models.batch_passes import BatchMachine
 from chainrule.models.methods import call_method
 from chainrule.models.model_file import contents, write_contents
-from chainrule.models.passes import NetworkPasses, Output, one_or_tuple
+from chainrule.models.passes import NetworkPasses, Output
 from chainrule.models.predictor import Predictor
 from chainrule.models.summary import Summary, summarize
 from chainrule.models.updates import Updates
@@ -36,7 +37,7 @@ from chainrule.optimizers import OptimizerState
 from chainrule.plan import Head, Plan, PlanBuilder, Tensor, make_plan
 from chainrule.utils import arrays
 from chainrule.utils.arguments import integer, shortened
-from chainrule.utils.arrays import FloatArray
+from chainrule.utils.inputs import arrays_of, input_batch, input_names, one_or_tuple
 
 PREDICT_ROWS = 256  # a block whose activations stay in cache
 MOST_PREDICTORS = 8  # in the pool for later calls
@@ -152,7 +153,8 @@ class Sequential(NetworkPasses):
         Parameters
         ----------
         X : array of shape (n, ...)
-            Real numbers, as for :func:`fit`.
+            Real numbers, as for :func:`fit`; a tuple of arrays, one for each input, if the network
+            begins with :class:`Inputs`.
 
         Returns
         -------
@@ -197,7 +199,7 @@ class Sequential(NetworkPasses):
         """Return a machine for a plan of this network, with its buffers."""
         return Machine(plan, self.dtype, backend or self.backend, self._buffer_vector)
 
-    def input_gradient(self, x: ArrayLike) -> FloatArray:
+    def input_gradient(self, x: ArrayLike) -> Any:
         """Return the gradient of the only output by the input.
 
         See :func:`chainrule.input_gradient`, which also takes other parameters.
@@ -210,8 +212,7 @@ class Sequential(NetworkPasses):
         >>> net.input_gradient([[3.0, 1.0]])
         array([[1., 2.]])
         """
-        gradient: FloatArray = call_method("input_gradient", self, x)
-        return gradient
+        return call_method("input_gradient", self, x)
 
     def apply_update(self, state: OptimizerState) -> None:
         """Update the parameters by the optimizer of ``state``."""
@@ -227,18 +228,29 @@ class Sequential(NetworkPasses):
 
     # Shapes and plans
 
-    def check_input(self, x: ArrayLike, name: str) -> NDArray[Any]:
-        """Return ``x`` as an array for the engine; ValueError unless it fits the first layer."""
-        batch = arrays.batch_array(x, name, self.dtype)
+    def check_input(self, x: ArrayLike, name: str) -> Any:
+        """Return ``x`` as a batch for the engine; ValueError unless it fits the first layers.
+
+        It is an array, or an ``ArrayTuple`` if the network has several inputs.
+        """
+        inputs = self._graph.inputs
+        batch = input_batch(x, name, self.dtype, inputs)
         self._shapes_of_outputs(batch.shape[1:], name)
         for node in self._coded:
-            node.layer.check_codes(batch, name, f"layer {node.path}")
+            i = INPUT - node.inputs[0]
+            called = input_names(name, inputs)[i]
+            node.layer.check_codes(arrays_of(batch)[i], called, f"layer {node.path}")
         return batch
 
     @property
     def takes_codes(self) -> bool:
         """Whether some layer takes the input as codes, by which there are no derivatives."""
         return bool(self._coded)
+
+    @property
+    def coded_inputs(self) -> frozenset[int]:
+        """The numbers of the inputs that some layer takes as codes."""
+        return frozenset(INPUT - node.inputs[0] for node in self._coded)
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of a row's output, for rows of ``input_shape``.
@@ -257,7 +269,8 @@ class Sequential(NetworkPasses):
 
     def output_shapes(self, input_shape: Shape) -> tuple[Shape, ...]:
         """Return the shapes of all of a row's outputs; errors are those of :meth:`output_shape`."""
-        return self._shapes_of_outputs(input_shape, "the input")
+        source = "the input" if self._graph.inputs == 1 else "input_shape"
+        return self._shapes_of_outputs(input_shape, source)
 
     def _shapes_of_outputs(self, input_shape: Shape, source: str) -> tuple[Shape, ...]:
         if input_shape not in self._output_shapes:
@@ -269,10 +282,11 @@ class Sequential(NetworkPasses):
 
     def lower(
         self, input_shape: Shape, *, retain: bool = False, training: bool = False
-    ) -> tuple[PlanBuilder, Tensor, list[Tensor]]:
-        """Return the layers' steps for rows of a shape, the input and the outputs."""
-        builder, first = PlanBuilder(training=training), Tensor(input_shape)
-        return builder, first, lower(self._graph, builder, first, retain=retain)
+    ) -> tuple[PlanBuilder, list[Tensor], list[Tensor]]:
+        """Return the layers' steps for rows of a shape, the inputs and the outputs."""
+        builder = PlanBuilder(training=training)
+        inputs = list(map(Tensor, self._graph.input_shapes(input_shape)))
+        return builder, inputs, lower(self._graph, builder, inputs, retain=retain)
 
     def make_plan(
         self,
@@ -291,12 +305,12 @@ class Sequential(NetworkPasses):
         See ``chainrule.plan.make_plan``; ``training`` is whether it is of training steps, or of
         what the network predicts.
         """
-        builder, first, outputs = self.lower(input_shape, retain=retain, training=training)
+        builder, inputs, outputs = self.lower(input_shape, retain=retain, training=training)
         if loss is not None:
             loss.check_numbers(self.dtype)
         return make_plan(
             builder,
-            first,
+            inputs,
             list(map(Head, outputs)) if loss is None else loss.heads(outputs),
             offsets=self.offsets,
             batch=batch,
