@@ -404,6 +404,7 @@ WRONG = {
     ),
     "NaN": ((X1, with_nan()), r"{0}\[1\] must be finite, but {0}\[1\]\[4, 1\] is nan\."),
     "one sample": ((X1[0], X2[0]), r"{0}\[0\] must have shape \(n, features\)"),
+    "an empty axis": ((X1, X2[:, :0]), r"{0}\[1\] must have no empty axis"),
     "no rows": ((X1[:0], X2[:0]), r"{0}\[0\] must have at least one row"),
 }
 

@@ -86,6 +86,13 @@ class Graph(NamedTuple):
             )
         return tuple(map(tuple, shapes))
 
+    def input_number(self, node: Node) -> int:
+        """Return the number of the input that a node's first value comes from."""
+        place = node.inputs[0]
+        while place >= 0:
+            place = self.nodes[place].inputs[0]
+        return INPUT - place
+
     def parameter_shapes(self) -> dict[str, Shape]:
         """Return the shape of each parameter by its name, shared ones once."""
         return {

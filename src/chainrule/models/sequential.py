@@ -14,7 +14,6 @@ from chainrule.engine.masks import mask_key
 from chainrule.engine.pool import MachinePool
 from chainrule.layers.container import check_element
 from chainrule.layers.graph import (
-    INPUT,
     Graph,
     check_names,
     check_places,
@@ -237,7 +236,7 @@ class Sequential(NetworkPasses):
         batch = input_batch(x, name, self.dtype, inputs)
         self._shapes_of_outputs(batch.shape[1:], name)
         for node in self._coded:
-            i = INPUT - node.inputs[0]
+            i = self._graph.input_number(node)
             called = input_names(name, inputs)[i]
             node.layer.check_codes(arrays_of(batch)[i], called, f"layer {node.path}")
         return batch
@@ -250,7 +249,7 @@ class Sequential(NetworkPasses):
     @property
     def coded_inputs(self) -> frozenset[int]:
         """The numbers of the inputs that some layer takes as codes."""
-        return frozenset(INPUT - node.inputs[0] for node in self._coded)
+        return frozenset(map(self._graph.input_number, self._coded))
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of a row's output, for rows of ``input_shape``.
@@ -381,15 +380,17 @@ class Sequential(NetworkPasses):
     ) -> None:
         """Write the network into an ONNX file, for :func:`chainrule.from_onnx` and other runtimes.
 
-        The input is called ``input``, the output ``output`` (``output_0``, ``output_1``... of a
-        :class:`Branch`); the batch may have any size. The file has opset 17.
+        The input is called ``input`` (``input_0``, ``input_1``... of :class:`Inputs`), the output
+        ``output`` (``output_0``, ``output_1``... of a :class:`Branch`); the batch may have any
+        size. The file has opset 17.
 
         Parameters
         ----------
         path : path of the file
             An existing file is replaced atomically.
         input_shape : tuple of int, optional
-            Shape of a row of the input; by default the one that the first linear layer expects.
+            Shape of a row of the input, or a tuple of those of several; by default the one that the
+            first linear layer expects.
 
         Raises
         ------
