@@ -27,6 +27,7 @@ WITH_ARGUMENTS = {
     "Parallel": [(cr.Linear(4, 3), cr.Linear(4, 3))],
     "Shared": [(cr.Linear(4, 4), cr.Tanh())],
     "Branch": [],  # has several outputs: see test_graphs.py
+    "Inputs": [],  # takes several inputs: see test_inputs.py
     "Embedding": [],  # takes codes: see test_embedding.py
 }
 LAYERS = [

@@ -24,11 +24,11 @@ from chainrule.checks.gradient_report import (
     rounding_of_claim,
 )
 from chainrule.losses import Loss
-from chainrule.models.passes import one_or_tuple
 from chainrule.models.sequential import Sequential
 from chainrule.utils import arrays
 from chainrule.utils.arguments import above_zero, integer, shortened
 from chainrule.utils.arrays import FloatArray
+from chainrule.utils.inputs import arrays_of, input_names, one_or_tuple
 
 ALL_BELOW = 2000  # the most parameters of a network of which all entries are checked
 ENTRIES_OF_EACH = 50  # entries of each parameter in larger networks
@@ -78,7 +78,7 @@ def gradcheck(
     function : Sequential, or function of an array that returns a float
     gradient : Loss, or function of an array that returns an array of its shape
     x : array
-        The batch, or the point at which to check.
+        The batch (a tuple of arrays for :class:`Inputs`), or the point at which to check.
     y, sample_weight : arrays
         What the loss takes.
     tolerance : float
@@ -191,7 +191,8 @@ class _Check:
 def _moved(array: FloatArray) -> Float64:
     """Return an array with a little noise."""
     noise = np.random.default_rng(0).uniform(-1, 1, array.shape)
-    return array + BESIDE * sizes(array.astype(float)).max(initial=0.0) * noise
+    moved: Float64 = array + BESIDE * sizes(array.astype(float)).max(initial=0.0) * noise
+    return moved
 
 
 def _function_check(
@@ -240,10 +241,12 @@ class _NetworkChecks:
     ) -> None:
         twin = self.twin = net.copy(dtype="float64")
         self.loss, self.y, self.sample_weight = loss, y, sample_weight
-        self.batch = twin.check_input(x, "x").astype(twin.dtype, order="C")
+        self.batch = arrays_of(twin.check_input(x, "x").astype(twin.dtype, order="C"))
         self.seed, self.is_moved = seed, is_moved
         self.rng = np.random.default_rng(seed)
-        plan = twin, plain_plan, self.batch.shape[1:], len(self.batch)
+        self.without_codes = [i for i in range(len(self.batch)) if i not in twin.coded_inputs]
+        shape = one_or_tuple([array.shape[1:] for array in self.batch])
+        plan = twin, plain_plan, shape, len(self.batch[0])
         with borrowed(*plan, loss=loss, retain=False) as all_in:
             all_in.prepare()  # compiles for forward, loss and backward together, with one message
         self.outputs = self.forward()
@@ -254,7 +257,7 @@ class _NetworkChecks:
 
     def forward(self) -> list[Float64]:
         self.twin.reset_dropout_masks()
-        return _as_list(self.twin.forward(self.batch))
+        return _as_list(self.twin.forward(one_or_tuple(self.batch)))
 
     def of_loss(self) -> tuple[float, Any]:
         return self.loss(one_or_tuple(self.outputs), self.y, self.sample_weight)
@@ -269,13 +272,14 @@ class _NetworkChecks:
 
     def gradient(self) -> list[Float64]:
         self.forward()
-        d_batch = self.twin.backward(one_or_tuple(self.d_outputs))
-        of_x = [] if self.twin.takes_codes else [d_batch]
+        d_batch = _as_list(self.twin.backward(one_or_tuple(self.d_outputs)))
+        of_x = [d_batch[i] for i in self.without_codes]
         return [*of_x, *(view.copy() for view in self.twin.gradients().values())]
 
     def _check_network(self) -> None:
         twin = self.twin
-        of_x = {} if twin.takes_codes else {"x": self.batch}
+        names = input_names("x", len(self.batch))
+        of_x = {names[i]: self.batch[i] for i in self.without_codes}
         pairs = zip(self.d_outputs, self.outputs, strict=True)
         rounding = float(rounding_of(sum(np.vdot(abs(d), abs(output)) for d, output in pairs)))
         given = self.gradient()
@@ -312,8 +316,8 @@ class _NetworkChecks:
         """The checks at another point."""
         net = self.twin.copy()
         net.params = _moved(net.params)
-        x = self.batch if net.takes_codes else _moved(self.batch)
-        data = x, self.y, self.sample_weight
+        x = [_moved(a) if i in self.without_codes else a for i, a in enumerate(self.batch)]
+        data = one_or_tuple(x), self.y, self.sample_weight
         return _NetworkChecks(net, self.loss, *data, self.seed, is_moved=True)
 
 

@@ -98,7 +98,7 @@ def _plan_of(operations: Iterable[Operation], dtype: np.dtype, *, tangent: bool)
         tangents.append(list(builder.steps))
         change = tangents.of(y)
         heads += [] if change is None else [Head(change)]
-    return make_plan(builder, x, heads, offsets=offsets, batch=1, dtype=dtype, seeds=seeds)
+    return make_plan(builder, [x], heads, offsets=offsets, batch=1, dtype=dtype, seeds=seeds)
 
 
 def _plan_that_folds(operations: Iterable[Operation], dtype: np.dtype) -> Plan:
@@ -113,7 +113,7 @@ def _plan_that_folds(operations: Iterable[Operation], dtype: np.dtype) -> Plan:
         u.name: 0 for s in builder.steps for u in [*s.parameters.values(), *s.buffers.values()]
     }
     return make_plan(
-        builder, x, [Head(y)], offsets=offsets, batch=LEAST_TO_FOLD, dtype=dtype, backward=False
+        builder, [x], [Head(y)], offsets=offsets, batch=LEAST_TO_FOLD, dtype=dtype, backward=False
     )
 
 
@@ -150,7 +150,7 @@ def _plan_of_loss(loss: LossOperation, dtype: np.dtype, *, several: bool) -> Pla
     heads = [Head(output, loss, numbers, 2.0 if several else 1.0, target)]
     if several:
         heads.append(replace(heads[0], output=output))
-    return make_plan(PlanBuilder(), output, heads, offsets={}, batch=1, dtype=dtype)
+    return make_plan(PlanBuilder(), [output], heads, offsets={}, batch=1, dtype=dtype)
 
 
 def _calls_of_update(rule: UpdateOperation, dtype: np.dtype, everything: bool) -> Iterator[Call]:

@@ -68,11 +68,14 @@ def _reads_x(step: Step) -> bool:
 
 
 def take_rescale(steps: list[Step], x: Tensor, outputs: Sequence[Tensor]) -> Step | None:
-    """Remove a Rescale of the input from the steps and return it: the gather computes it.
+    """Remove the Rescale of an input from the steps and return it: the gather computes it.
 
-    A Rescale of a seed, with which a tangent may begin, is not removed.
+    It must be the only one that reads the input.
     """
-    if not steps or steps[0].operation.name != "rescale" or steps[0].x.buffer is not x.buffer:
+    readers = [step for step in steps if any(x.buffer is o.buffer for o in step.operands)]
+    if [step.operation.name for step in readers] != ["rescale"]:
         return None
-    readers = [*outputs, *(operand for step in steps[1:] for operand in step.operands)]
-    return None if any(x.buffer is tensor.buffer for tensor in readers) else steps.pop(0)
+    if any(x.buffer is output.buffer for output in outputs):
+        return None
+    steps.remove(readers[0])
+    return readers[0]

@@ -31,6 +31,7 @@ from chainrule.training.slice_length import MOST_STEPS, SliceLength
 from chainrule.training.started_epochs import StartedEpochs
 from chainrule.utils.arguments import at_least_zero
 from chainrule.utils.arrays import FloatArray, all_finite
+from chainrule.utils.inputs import arrays_of, one_or_tuple
 
 STEP = Phase.FORWARD | Phase.BACKWARD | Phase.UPDATE
 
@@ -372,7 +373,7 @@ class EpochRunner:
         self, data: DataSet
     ) -> tuple[float, float | None, list[FloatArray] | None]:
         """Return the same for a network whose rows depend on each other."""
-        outputs = self.net.predict(data.inputs)
+        outputs = self.net.predict(one_or_tuple(arrays_of(data.inputs)))
         of_heads = list(outputs) if isinstance(outputs, tuple) else [outputs]
         if not all(map(all_finite, of_heads)):
             has_accuracy = self.loss.accuracy(of_heads, data.targets, data.weights) is not None
