@@ -17,6 +17,7 @@ ARGUMENTS = {
     **dict.fromkeys(("Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d"), (2, 2, 2)),
     "Embedding": (2, 2),
     "LayerNorm": (2,),
+    "Columns": ([1, 0],),
     "RMSNorm": (2,),
     "GroupNorm": (1, 2),
     "Linear": (2, 2),
@@ -27,6 +28,8 @@ ARGUMENTS = {
 LAYERS = [cr.Activation(lambda x: x * x, lambda x: 2 * x)]
 for name in cr.layers.__all__:
     cls = getattr(cr, name)
+    if cls is cr.Inputs:  # see models/test_inputs.py
+        continue
     parts = (cr.Identity(), cr.Tanh()) if issubclass(cls, Container) else ()
     LAYERS.append(cls(*parts, *ARGUMENTS.get(name, ())))
 LOSSES = [getattr(cr, name)() for name in cr.losses.__all__]

@@ -251,9 +251,15 @@ def arguments(function, rows, columns, dtype, rng):
             shapes |= dict.fromkeys(("x", "y", "dy", "dx"), (rows, 12))
             shapes["scratch"] = (12,)
         del numbers["scale"]
-    if "batch_norm" in function.__module__ or "standardize" in function.__module__:
+    if "by_column" in name or "fold" in function.__module__:
+        del numbers["scale"]
+        shapes |= dict.fromkeys(("scale", "shift", "bias", "folded_bias"), (columns,))
+        shapes |= {"weight": (rows, columns) if "fold" in name else (columns,)}
+        shapes["folded"] = rows, columns
+    if any(word in function.__module__ for word in ("batch_norm", "batch_mean", "standardize")):
         of_columns = "running_mean", "running_var", "mean", "squares", "variance"
         shapes |= dict.fromkeys(of_columns, (columns,)) | {"num_batches_tracked": (1,)}
+        shapes |= {"sums": (4, 2, columns), "chunk_sums": (2, columns)}
         shapes |= {"moments": (4, 3, columns), "products": (4, 2, columns)}
         shapes |= {"chunk_moments": (3, columns), "chunk_products": (2, columns)}
     if "pool" in name or "convolution" in name:
@@ -290,7 +296,7 @@ def arguments(function, rows, columns, dtype, rng):
         shapes["y"] = (rows, columns + 2)
     if name == "take_columns":
         shapes["x"] = (rows, columns + 2)
-    positive = {"square", "squares", "largest", "root", "weight", "variance", "moments"}
+    positive = {"sums", "square", "squares", "largest", "root", "weight", "variance", "moments"}
     positive |= {"target"} if "poisson" in name else set()
     positive |= {"x"} if name == "rsqrt" else set()
     values = []
@@ -301,6 +307,8 @@ def arguments(function, rows, columns, dtype, rng):
             values.append(rng.integers(0, columns, rows))
         elif parameter == "x" and "embedding" in name:
             values.append(rng.integers(-2, rows + 5, (rows, columns)).astype(dtype))
+        elif parameter == "picked":
+            values.append(rng.integers(0, columns, columns).astype(dtype))
         elif parameter == "group":
             values.append(np.zeros(GROUP_SIZE, np.int64))
         elif parameter == "memory":

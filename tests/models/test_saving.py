@@ -38,6 +38,7 @@ ARGUMENTS = {
     },
     "Embedding": {"num_embeddings": 5, "embedding_dim": 3, "padding_idx": 2},
     "LayerNorm": {"features": 3, "bias": False},
+    "Columns": {"indices": [2, 0]},
     "RMSNorm": {"features": 3, "eps": 0.1},
     "GroupNorm": {"groups": 1, "features": 3},
     "Linear": {"in_features": 3, "out_features": 3, "bias": False},

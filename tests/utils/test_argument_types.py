@@ -75,6 +75,7 @@ NEEDED = {
     ),
     "Embedding": lambda: {"num_embeddings": 3, "embedding_dim": 2},
     "LayerNorm": lambda: {"features": 3},
+    "Columns": lambda: {"indices": [0, 1]},
     "RMSNorm": lambda: {"features": 3},
     "GroupNorm": lambda: {"groups": 1, "features": 3},
     "Linear": lambda: {"in_features": 3, "out_features": 2},

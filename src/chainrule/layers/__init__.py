@@ -7,6 +7,7 @@ from chainrule.layers import (
     activation,
     augmentation,
     batch_norm,
+    columns,
     container,
     convolution,
     dropout,
@@ -27,6 +28,7 @@ from chainrule.layers import (
 from chainrule.layers.activation import *
 from chainrule.layers.augmentation import *
 from chainrule.layers.batch_norm import *
+from chainrule.layers.columns import *
 from chainrule.layers.compiled import CompiledLayer as CompiledLayer
 from chainrule.layers.container import *
 from chainrule.layers.convolution import *
@@ -54,6 +56,7 @@ __all__: list[str] = []
 __all__ += activation.__all__
 __all__ += augmentation.__all__
 __all__ += batch_norm.__all__
+__all__ += columns.__all__
 __all__ += container.__all__
 __all__ += convolution.__all__
 __all__ += dropout.__all__

@@ -36,8 +36,12 @@ def _draw(
     p: tuple[float, float] = (0.0, 0.0),
 ) -> Tensor:
     """Append the parts of images that begin from ``lowest`` to ``highest``, flipped or not."""
-    numbers = {"lowest": pair(lowest, 0), "highest": pair(highest, 0), "p": p}
-    numbers["number"] = plan.next_draw()
+    numbers = {
+        "lowest": pair(lowest, 0),
+        "highest": pair(highest, 0),
+        "p": p,
+        "number": plan.next_draw(),
+    }
     return apply_to_images(plan, "random_crop", x, shape, numbers)
 
 

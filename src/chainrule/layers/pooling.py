@@ -25,6 +25,10 @@ __all__ = [
 ]
 
 
+MOST_PLACES = 1 << 24  # in a window, whose length float32 must hold
+MOST_CHANNELS = 4  # of images as they are recorded
+
+
 def _checks(axes: int, *more: str) -> dict[str, Check]:
     checks: dict[str, Check] = {
         "kernel_size": lengths(axes, least=1),
@@ -68,18 +72,29 @@ class _Pooling(Layer):
     def output_shape(self, input_shape: Shape) -> Shape:
         windows.check_input(input_shape, self.axes)
         kernel_size, stride, padding, dilation = self._along_axes()
-        outputs = windows.output_lengths(
-            input_shape[:-1],
-            kernel_size,
-            stride,
-            [2 * own for own in padding],
-            dilation,
-            ceil_mode=getattr(self, "ceil_mode", False),
-        )
+        both_ends = [2 * own for own in padding]
+        ceil_mode = getattr(self, "ceil_mode", False)
+        try:
+            outputs = windows.output_lengths(
+                input_shape[:-1], kernel_size, stride, both_ends, dilation, ceil_mode=ceil_mode
+            )
+        except ValueError as error:
+            raise ValueError(f"{error}{_hint(input_shape, self.axes)}") from None
         for length, own, step in zip(input_shape, padding, dilation, strict=False):
-            if any(-first % step >= length for first in range(-own, 0)):
-                raise ValueError(f"has windows that miss all {length} places, by dilation {step}")
+            if any(first % step >= length for first in range(-own, 0)):
+                raise ValueError(
+                    f"has windows of padding alone: with a dilation of {step} and a padding of "
+                    f"{own}, they miss an axis of {length}"
+                )
         return (*outputs, input_shape[-1])
+
+
+def _hint(shape: Shape, axes: int) -> str:
+    """Return what may be wrong where windows do not fit: channels first, of which there are few."""
+    channels, *places = shape
+    if channels <= MOST_CHANNELS and channels < min(places):
+        return f" (channels come last: {windows.TO_CHANNELS_LAST[axes]} puts them there)"
+    return ""
 
 
 @dataclass(frozen=True, repr=False)
@@ -286,6 +301,8 @@ class _GlobalPooling(Layer):
     def output_shape(self, input_shape: Shape) -> Shape:
         if len(input_shape) < 2:
             raise ValueError("expects at least one axis before the channels, which come last")
+        if prod(input_shape[:-1]) > MOST_PLACES:
+            raise ValueError(f"expects at most {MOST_PLACES:,} places")
         return input_shape[-1:]
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:

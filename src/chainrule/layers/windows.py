@@ -60,7 +60,7 @@ def check_axes(shape: Shape, *values: Any) -> int:
         raise ValueError(f"expects shape {both}")
     for value in values:
         if isinstance(value, tuple) and len(value) != axes:
-            raise ValueError(f"has {len(value)} numbers, {value}, for {len(value)} axes")
+            raise ValueError(f"has {value}, whose numbers are for {' and '.join(AXES[len(value)])}")
     return axes
 
 

@@ -135,7 +135,8 @@ def read_global_pool_flattened(node: NodeView) -> ImportStep | None:
     What that pooling gives has axes of length 1 in ONNX, and none in chainrule.
     """
     before = node.step_before(0)
-    if before is None or before.layers not in ((layer,) for layer in GLOBAL_POOLS.values()):
+    kinds = layers.GlobalAvgPool, layers.GlobalMaxPool
+    if before is None or not before.layers or not isinstance(before.layers[-1], kinds):
         return None
     return replace(before, label=node.label)
 
