@@ -183,3 +183,26 @@ def test_images_that_do_not_fit(layer, shape, message):
             call(x)
         assert f"{layer!r} (layer 0)" in str(raised.value)
     np.testing.assert_array_equal(net.params, before)
+
+
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+@pytest.mark.parametrize("layer", [cr.Conv2d(2, 4, 3, groups=2), cr.Conv1d(2, 4, 3, bias=False)])
+def test_what_follows_is_computed_in_the_same_pass(layer, backend):
+    """A ReLU; where the network predicts, a normalization as well."""
+    shape, rng = (7, 6, 2)[2 - layer.axes :], np.random.default_rng(0)
+    net = cr.Sequential(
+        layer, cr.BatchNorm(4), cr.ReLU(), cr.Flatten(), seed=0, dtype="float64", backend=backend
+    )
+    net.forward(rng.normal(size=(9, *shape)))
+    x, (plan, of_training) = rng.normal(size=(9, *shape)), (
+        net.make_plan(shape, 9, backward=backward) for backward in (False, True)
+    )
+    assert plan.fused == {1, 2, 3}
+    assert not of_training.fused & {1, 2}
+    alone = cr.Sequential(layer, dtype="float64")
+    alone.params = net.params[: alone.params.size]
+    mean, variance = (net.buffers()[f"1.running_{name}"] for name in ("mean", "var"))
+    expected = (alone.predict(x) - mean) / np.sqrt(variance + 1e-5)
+    np.testing.assert_allclose(net.predict(x), np.maximum(expected, 0).reshape(9, -1), rtol=1e-10)
+    net = cr.Sequential(layer, cr.ReLU(), cr.Flatten(), seed=0)
+    assert net.make_plan(shape, 9).fused == {1}
