@@ -16,6 +16,7 @@ pytestmark = pytest.mark.once
 WITH_ARGUMENTS = {
     "BatchNorm": [(4,)],
     "LayerNorm": [(4,)],
+    "Columns": [([3, 0, 0, 1],)],
     "RMSNorm": [(4,)],
     "GroupNorm": [(2, 4)],
     "Linear": [(4, 4), (4, 4, False)],

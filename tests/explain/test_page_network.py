@@ -7,6 +7,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.explain import html
+from chainrule.explain.one_input import as_one_input
 from chainrule.explain.page_network import MOST_BYTES, page_network, script_of
 from chainrule.layers.container import Container
 from chainrule.operations.operation import all_operations
@@ -16,6 +17,7 @@ pytestmark = pytest.mark.once
 
 # Operations that no prediction, no loss and none of the page's optimizers needs.
 NOT_IN_THE_PAGE = {
+    "batch_mean": "of tangents",
     "batch_norm": "a training step's; a prediction has standardize",
     "dropout": "a training step's; a prediction has none",
     "linear_add": "of tangents",
@@ -24,7 +26,6 @@ NOT_IN_THE_PAGE = {
     "rsqrt": "of tangents",
     "sum_groups": "of tangents",
     "sum_last_axis": "of tangents",
-    "take_columns": "of tangents",
     **dict.fromkeys(["adagrad", "adamw", "lion", "nadam", "rmsprop"], "not offered by the page"),
 }
 
@@ -39,6 +40,7 @@ WITH_ARGUMENTS = {
     "Rescale": [((-2.0, 3.0), {})],
     "BatchNorm": [((4,), {}), ((4, 0.1, None, False), {})],
     "LayerNorm": [((4,), {}), ((4, 0.1, True, False), {}), ((4, 1e-3, False), {})],
+    "Columns": [(([-1, 0, 0, 2],), {})],
     "RMSNorm": [((4,), {}), ((4, 0.1, False), {})],
     "GroupNorm": [((2, 4), {}), ((1, 4, 0.1, False), {})],
     "Residual": [((LINEAR, cr.Tanh()), {})],
@@ -49,6 +51,7 @@ WITH_ARGUMENTS = {
     "Shared": [((LINEAR, cr.Tanh()), {})],
     "Branch": [((LINEAR, cr.Identity(), cr.Residual(cr.Tanh())), {})],
     "Embedding": [((6, 3), {}), ((6, 3), {"padding_idx": 2})],
+    "Inputs": [],  # see test_several_inputs
 }
 LAYERS = [
     getattr(cr, name)(*arguments, **options)
@@ -66,6 +69,11 @@ IMAGE_LAYERS = [
     cr.AvgPool1d(2),
     cr.GlobalMaxPool(),
     cr.GlobalAvgPool(),
+    cr.Conv1d(2, 3, 3, padding="same"),
+    cr.Conv2d(2, 3, (3, 2), (2, 1), (1, 0)),
+    cr.Conv2d(2, 4, 2, dilation=(1, 2), groups=2, bias=False),
+    cr.ConvTranspose1d(2, 3, 3, 2, 1, 1),
+    cr.ConvTranspose2d(2, 4, (3, 2), (1, 2), groups=2),
     cr.ZeroPad(((1, 0), 2)),
     cr.Upsample((2, 3)),
     cr.RandomCrop(4, padding=1),
@@ -304,6 +312,17 @@ def test_losses(loss, run):
 @pytest.mark.parametrize("layers", GRAPHS.values(), ids=GRAPHS)
 def test_graphs(layers, run):
     compare(run, *a_graph(layers))
+
+
+@pytest.mark.parametrize("combine", ["sum", "concatenate", "product"])
+def test_several_inputs(combine, run):
+    """The page gets them as one input, with all columns side by side."""
+    image = cr.Sequential(cr.Flatten(), cr.Rescale(0.5), cr.Linear(6, 3), cr.Tanh())
+    net = network_of(cr.Inputs(image, cr.Identity(), combine=combine))
+    several = rng().normal(size=(5, 2, 3)), rng(1).normal(size=(5, 3))
+    one, x = as_one_input(net, several)
+    assert (one.predict(x) == net.predict(several)).all()
+    compare(run, one, cr.MSELoss(), x)
 
 
 def a_graph(layers):

@@ -14,7 +14,15 @@ from chainrule.layers.container import Container
 
 pytestmark = pytest.mark.once
 
-ARGUMENTS = {"BatchNorm": (4,), "LayerNorm": (4,), "RMSNorm": (4,), "GroupNorm": (2, 4), "Linear": (4, 4), "Rescale": (-2.0, 3.0)}
+ARGUMENTS = {
+    "BatchNorm": (4,),
+    "Columns": ([3, 1, 0, 2],),
+    "GroupNorm": (2, 4),
+    "LayerNorm": (4,),
+    "Linear": (4, 4),
+    "RMSNorm": (4,),
+    "Rescale": (-2.0, 3.0),
+}
 ARGUMENTS |= {"Standardize": (4, (0.5, -1.0, 2.0, 0.0), (0.25, 4.0, 1.0, 2.0))}
 LAYERS = [
     getattr(cr, name)(*ARGUMENTS.get(name, ()))

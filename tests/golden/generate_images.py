@@ -27,6 +27,26 @@ POOLING = [
     ("AvgPool2d", {"kernel_size": [3, 2], "stride": [2, 1], "padding": [1, 0],
                    "ceil_mode": True, "count_include_pad": False}),
 ]  # fmt: skip
+CONVOLUTIONS = [
+    ("Conv1d", {"in_channels": 2, "out_channels": 3, "kernel_size": 3}),
+    ("Conv1d", {"in_channels": 2, "out_channels": 4, "kernel_size": 3, "stride": 2, "padding": 2,
+                "dilation": 2, "groups": 2, "bias": False}),
+    ("Conv1d", {"in_channels": 2, "out_channels": 1, "kernel_size": 4, "padding": "same"}),
+    ("Conv2d", {"in_channels": 2, "out_channels": 3, "kernel_size": 3, "padding": 1}),
+    ("Conv2d", {"in_channels": 2, "out_channels": 20, "kernel_size": [3, 2], "stride": [2, 1],
+                "padding": [0, 3]}),
+    ("Conv2d", {"in_channels": 2, "out_channels": 4, "kernel_size": 2, "stride": 3, "padding": 1,
+                "dilation": [1, 2], "groups": 2}),
+    ("Conv2d", {"in_channels": 2, "out_channels": 2, "kernel_size": [2, 3], "padding": "same",
+                "groups": 2, "bias": False}),
+    ("ConvTranspose1d", {"in_channels": 2, "out_channels": 3, "kernel_size": 3}),
+    ("ConvTranspose1d", {"in_channels": 2, "out_channels": 4, "kernel_size": 4, "stride": 3,
+                         "padding": 2, "output_padding": 1, "groups": 2, "dilation": 2}),
+    ("ConvTranspose2d", {"in_channels": 2, "out_channels": 3, "kernel_size": 2, "stride": 2}),
+    ("ConvTranspose2d", {"in_channels": 2, "out_channels": 2, "kernel_size": [3, 2],
+                         "stride": [1, 3], "padding": [1, 0], "output_padding": [0, 2],
+                         "groups": 2, "bias": False}),
+]  # fmt: skip
 MODULES = [
     *((name, options, getattr(torch.nn, name)(**options)) for name, options in POOLING),
     ("ZeroPad", {"padding": 2}, torch.nn.ZeroPad2d(2)),
@@ -35,6 +55,7 @@ MODULES = [
     ("Upsample", {"scale_factor": [1, 3]}, torch.nn.Upsample(scale_factor=(1, 3))),
     ("GlobalAvgPool", {}, torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())),
     ("GlobalMaxPool", {}, torch.nn.Sequential(torch.nn.AdaptiveMaxPool2d(1), torch.nn.Flatten())),
+    *((name, options, getattr(torch.nn, name)(**options)) for name, options in CONVOLUTIONS),
 ]
 GENERATOR = torch.Generator().manual_seed(0)
 
@@ -50,6 +71,9 @@ def case(name, options, module):
         y = module(x.movedim(-1, 1))
         return y.movedim(1, -1) if y.dim() > 2 else y
 
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.copy_(draw(*parameter.shape))
     shape = ROWS, *(SIGNAL if name.endswith("1d") else IMAGE)
     x, direction = draw(*shape).requires_grad_(), draw(*shape)
     output = layer(x)
@@ -60,6 +84,10 @@ def case(name, options, module):
     found = {"x": x, "y": target, "direction": direction, "output": output, "value": value}
     found |= {"gradient": gradient, "hessian_product": product}
     lists = {key: tensor.tolist() for key, tensor in found.items()}
+    if parameters := dict(module.named_parameters()):
+        gradients = torch.autograd.grad(torch.nn.MSELoss()(layer(x), target), parameters.values())
+        lists["state"] = {key: tensor.tolist() for key, tensor in parameters.items()}
+        lists["d_state"] = dict(zip(parameters, (g.tolist() for g in gradients), strict=True))
     return {"layer": name, "options": options} | lists
 
 

@@ -28,12 +28,14 @@ WITHOUT_TWIN = {
         "compilation",
         "context",
         "conversion",
+        "convolution",
         "copy",
         "dot",
         "elementwise",
         "fingerprint",
         "formats",
         "group",
+        "indirect",
         "jit",
         "native",
         "maximum",
@@ -47,7 +49,7 @@ WITHOUT_TWIN = {
         "tile",
         "transpose",
     ),
-    *("values", "vectors", "views", "weak"),
+    *("values", "vectors", "views", "weak", "windows"),
 }
 ROWS_AND_COLUMNS = [(1, 1), (9, 2), (1, 10), (3, 2), (7, 5), (13, 33), (64, 10), (37, 53)]
 
@@ -249,16 +251,30 @@ def arguments(function, rows, columns, dtype, rng):
             shapes |= dict.fromkeys(("x", "y", "dy", "dx"), (rows, 12))
             shapes["scratch"] = (12,)
         del numbers["scale"]
-    if "batch_norm" in function.__module__ or "standardize" in function.__module__:
+    if "by_column" in name or "fold" in function.__module__:
+        del numbers["scale"]
+        shapes |= dict.fromkeys(("scale", "shift", "bias", "folded_bias"), (columns,))
+        shapes |= {"weight": (rows, columns) if "fold" in name else (columns,)}
+        shapes["folded"] = rows, columns
+    if any(word in function.__module__ for word in ("batch_norm", "batch_mean", "standardize")):
         of_columns = "running_mean", "running_var", "mean", "squares", "variance"
         shapes |= dict.fromkeys(of_columns, (columns,)) | {"num_batches_tracked": (1,)}
+        shapes |= {"sums": (4, 2, columns), "chunk_sums": (2, columns)}
         shapes |= {"moments": (4, 3, columns), "products": (4, 2, columns)}
         shapes |= {"chunk_moments": (3, columns), "chunk_products": (2, columns)}
-    if "pool" in name:
+    if "pool" in name or "convolution" in name:
         # Images of so many channels, windows of 3 by 2 that have elements in common.
         numbers |= {"count_include_pad": 0, "window": np.array([3, 2, 2, 1, 1, 0, 1, 1], dtype)}
         shapes |= dict.fromkeys(("x", "dx", "direction"), (2, rows + 2, 5, columns))
         shapes |= dict.fromkeys(("y", "dy"), (2, (rows + 1) // 2 + 1, 4, columns))
+    if "convolution" in name:
+        few = min(columns, 3)  # channels: sums of few terms are exact enough
+        numbers |= {"begin": 1, "window": np.append(numbers["window"], dtype(1))}
+        shapes |= dict.fromkeys(("x", "dx"), (*shapes["x"][:3], few))
+        shapes |= {"weight": (6 * few, columns), "d_weight": (6 * few - 1, columns)}
+        if "transposed" in name:
+            shapes |= {"x": shapes["y"], "dx": shapes["y"], "y": shapes["x"], "dy": shapes["x"]}
+        shapes |= dict.fromkeys(("bias", "d_bias"), shapes["y"][3:])
     if name == "copy_shifted":
         shapes |= {"source": (rows + 2, 4, columns), "target": (rows, 5, columns)}
         numbers |= {"row": 1, "row_step": 1, "column": 3, "column_step": -1}
@@ -280,7 +296,7 @@ def arguments(function, rows, columns, dtype, rng):
         shapes["y"] = (rows, columns + 2)
     if name == "take_columns":
         shapes["x"] = (rows, columns + 2)
-    positive = {"square", "squares", "largest", "root", "weight", "variance", "moments"}
+    positive = {"sums", "square", "squares", "largest", "root", "weight", "variance", "moments"}
     positive |= {"target"} if "poisson" in name else set()
     positive |= {"x"} if name == "rsqrt" else set()
     values = []
@@ -291,6 +307,8 @@ def arguments(function, rows, columns, dtype, rng):
             values.append(rng.integers(0, columns, rows))
         elif parameter == "x" and "embedding" in name:
             values.append(rng.integers(-2, rows + 5, (rows, columns)).astype(dtype))
+        elif parameter == "picked":
+            values.append(rng.integers(0, columns, columns).astype(dtype))
         elif parameter == "group":
             values.append(np.zeros(GROUP_SIZE, np.int64))
         elif parameter == "memory":

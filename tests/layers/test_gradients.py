@@ -19,6 +19,7 @@ WITH_ARGUMENTS = {
     "Rescale": [(0.5,), (-2.0, 3.0)],
     "BatchNorm": [(4,), (4, 0.1, None, False)],
     "LayerNorm": [(4,), (4, 0.1, True, False), (4, 1e-3, False)],
+    "Columns": [([2, 0],), ([-1, 0, 0],)],
     "RMSNorm": [(4,), (4, 0.1, False)],
     "GroupNorm": [(2, 4), (1, 4, 0.1), (2, 4, 1e-3, False)],
     "Standardize": [(4, (0.5, 0.0, 1.0, -2.0)), (4, (0.5, -1.0, 2.0, 0.0), (0.25, 4.0, 1.0, 2.0))],
@@ -26,6 +27,7 @@ WITH_ARGUMENTS = {
     "Parallel": [(cr.Linear(4, 3), cr.Linear(4, 3))],
     "Shared": [(cr.Linear(4, 4), cr.Tanh())],
     "Branch": [],  # has several outputs: see test_graphs.py
+    "Inputs": [],  # takes several inputs: see test_inputs.py
     "Embedding": [],  # takes codes: see test_embedding.py
 }
 LAYERS = [

@@ -43,6 +43,11 @@ def network(case, **options):
     return cr.Sequential(*net.layers, cr.Linear(int(size), 2), seed=1, **options)
 
 
+def from_torch(net, state):
+    arrays = {f"0.{name}": np.array(values) for name, values in state.items()}
+    cr.interop.torch.from_state_dict(net, arrays)
+
+
 def close(found, expected):
     np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
 
@@ -55,11 +60,16 @@ def test_every_layer_has_a_case():
 @EACH_GOLDEN
 def test_it_is_as_in_pytorch(case, backend):
     net = cr.Sequential(layer_of(case), dtype="float64", backend=backend)
+    from_torch(net, case.get("state", {}))
     x, y, loss = np.array(case["x"]), np.array(case["y"]), cr.MSELoss()
     close(net.predict(x), case["output"])
-    value, d_x = cr.value_and_grad(net, loss, wrt="x")(net.params, x, y)
+    value, (d_x, d_params) = cr.value_and_grad(net, loss, wrt=("x", "params"))(net.params, x, y)
     close(value, case["value"])
     close(d_x, case["gradient"])
+    net.params = d_params
+    for name, gradient in cr.interop.torch.to_state_dict(net, framework="numpy").items():
+        close(gradient, case["d_state"][name.removeprefix("0.")])
+    from_torch(net, case.get("state", {}))
     close(cr.hvp(net, loss, x, y, np.array(case["direction"]), wrt="x"), case["hessian_product"])
 
 

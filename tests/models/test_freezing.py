@@ -38,7 +38,7 @@ def test_patterns_freeze_and_unfreeze():
             ValueError,
             "pattern '1.*' that matches no parameter of the network; these",
         ),
-        (("0.*", 0), TypeError, "freeze takes patterns of names, not 0"),
+        (("0.*", 0), TypeError, "freeze takes patterns of names such as '0.*', not 0"),
     ],
 )
 def test_wrong_patterns_freeze_nothing(patterns, error, message):

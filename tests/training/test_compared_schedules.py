@@ -66,6 +66,12 @@ def test_metrics_of_labels_say_so_where_the_shapes_do_not_tell(name):
         function(logits, labels)
 
 
+@pytest.mark.parametrize("name", ["accuracy", "confusion_matrix"])
+def test_metrics_of_the_output_are_not_of_classes(name):
+    with pytest.raises(ValueError, match="not the classes predicted from it: scikit-learn's"):
+        getattr(cr.metrics, name)(LABELS, LABELS)
+
+
 @pytest.mark.parametrize(
     ("y_true", "y_score", "message"),
     [

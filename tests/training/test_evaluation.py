@@ -181,7 +181,7 @@ def test_a_plan_without_a_backward_pass_has_no_place_for_gradients():
     plan = net.make_plan((3,), 5, loss=cr.MSELoss(), backward=False)
     # The loss writes its gradient, though, and it has a place of its own.
     (head,) = plan.heads
-    values = {value(tensor) for tensor in (plan.input, *(step.y for step in plan.steps))}
+    values = {value(tensor) for tensor in (*plan.inputs, *(step.y for step in plan.steps))}
     of_the_loss = gradient(head.output), ("target", head), ("terms", head), "weight"
     assert set(plan.places) == {*values, *of_the_loss}
     assert ("d_input", 0) not in plan.named

@@ -74,8 +74,12 @@ def test_a_length_needs_a_unit(schedule):
     with pytest.raises(TypeError, match=r"epochs=10 or steps=10, not 10 alone"):
         kind(0.5, 10)
     old = "step_size" if kind is cr.schedules.StepLR else "total_steps"
-    with pytest.raises(TypeError, match=f"{old} is called steps: steps=10"):
-        kind(0.5, **{old: 10})
+    for name in (old, "T_max", "total_iters"):
+        with pytest.raises(TypeError, match=f"{name} is called steps, .* steps=10 or epochs=10"):
+            kind(0.5, **{name: 10})
+    for wrong in ((cr.SGD(),), (cr.SGD(), 10)):
+        with pytest.raises(TypeError, match=rf"not an optimizer: .*{kind.__name__}\(\w*lr=0\.1, "):
+            kind(*wrong)
     with pytest.raises(ValueError, match="epochs or steps, not both"):
         kind(0.5, epochs=2, steps=10)
     with pytest.raises(ValueError, match="epochs must be more than 0"):

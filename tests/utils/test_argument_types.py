@@ -69,8 +69,13 @@ NEEDED = {
     ),
     "BatchNorm": lambda: {"features": 3},
     "CompiledLayer": lambda: {"forward": double, "backward": double_backward},
+    **dict.fromkeys(
+        ("Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d"),
+        lambda: {"in_channels": 2, "out_channels": 2, "kernel_size": 2},
+    ),
     "Embedding": lambda: {"num_embeddings": 3, "embedding_dim": 2},
     "LayerNorm": lambda: {"features": 3},
+    "Columns": lambda: {"indices": [0, 1]},
     "RMSNorm": lambda: {"features": 3},
     "GroupNorm": lambda: {"groups": 1, "features": 3},
     "Linear": lambda: {"in_features": 3, "out_features": 2},

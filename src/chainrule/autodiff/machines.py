@@ -16,6 +16,7 @@ from chainrule.losses import Loss
 from chainrule.models.sequential import Sequential
 from chainrule.plan import Plan
 from chainrule.utils.arrays import FloatArray
+from chainrule.utils.inputs import Batch, arrays_of, one_or_tuple
 
 MOST_ROWS = 4096  # in one block
 
@@ -93,25 +94,34 @@ def backward_phases(names: Collection[str]) -> int:
     return Phase.BACKWARD | (Phase.INPUT_GRADIENT if X in names else 0)
 
 
+def seed_inputs(machine: Machine, directions: Batch) -> None:
+    """Write the direction in which each input changes into the arena."""
+    for i, direction in enumerate(arrays_of(directions)):
+        machine.rows_at("seed", len(direction), i)[...] = direction
+
+
 def run_backward(
     machine: Machine, rows: int, params: FloatArray, gradients: Sequence[FloatArray | float]
-) -> tuple[FloatArray, FloatArray]:
+) -> tuple[FloatArray, Any]:
     """Run the backward pass from the outputs' gradients; return the gradients by params and x."""
     machine.start_back_with(gradients, rows)
     d_params = np.zeros(params.size, params.dtype)
     vectors = machine.vectors(params, grads=d_params)
     machine.run(Phase.BACKWARD | Phase.INPUT_GRADIENT, rows, vectors)
-    return d_params, machine.rows_at("d_input", rows).copy()
+    return d_params, one_or_tuple([gradient.copy() for gradient in machine.input_gradients(rows)])
 
 
-def blocks(rows: int, loss: Loss | None = None) -> Iterator[slice]:
+def blocks(net: Sequential, rows: int, loss: Loss | None = None) -> Iterator[slice]:
     """Yield the blocks of rows that are computed one after the other.
 
-    All at once, if the loss is no mean over the parts.
+    All at once, if the loss is no mean over the parts, or rows depend on each other.
 
-    >>> [(block.start, block.stop) for block in blocks(5000)]
+    >>> import chainrule as cr
+    >>> net = cr.Sequential(cr.Linear(2, 1))
+    >>> [(block.start, block.stop) for block in blocks(net, 5000)]
     [(0, 4096), (4096, 5000)]
     """
-    most = MOST_ROWS if loss is None or loss.is_one_mean else rows
+    is_mean = (loss is None or loss.is_one_mean) and net.graph.rows_are_independent
+    most = MOST_ROWS if is_mean else rows
     for begin in range(0, rows, most):
         yield slice(begin, min(begin + most, rows))

@@ -14,12 +14,14 @@ from chainrule.engine.memory import Memory
 from chainrule.engine.records import (
     NOTHING,
     Data,
+    DataOfInputs,
     Results,
     Tables,
     Update,
     Vectors,
     Workspace,
 )
+from chainrule.engine.rows import Rows
 from chainrule.engine.thread_group import ThreadGroup
 from chainrule.engine.update import UpdateProgram
 from chainrule.kernels import context as words
@@ -45,8 +47,15 @@ class PreparedRun:
     prepared : the first arguments of ``interpreter.run``.
     """
 
-    def __init__(self, machine: Machine, phases: int, first_step: int, update: Update) -> None:
-        self.machine, self.update = machine, update
+    def __init__(
+        self,
+        machine: Machine,
+        phases: int,
+        first_step: int,
+        update: Update,
+        cleared: bool,
+    ) -> None:
+        self.machine, self.update, self._cleared = machine, update, cleared
         self.prepared = phases, first_step, machine.tables, machine.workspace, update
         self._nothing = NOTHING[machine.dtype]
 
@@ -54,7 +63,7 @@ class PreparedRun:
         self,
         order: NDArray[np.int64] | int,
         vectors: Vectors,
-        data: Data | None = None,
+        data: Data | DataOfInputs | None = None,
         results: Results | None = None,
         *,
         lr: float = 0.0,
@@ -72,6 +81,9 @@ class PreparedRun:
         if not machine.usable:
             raise machine.busy_error()
         machine.usable = False  # at once, before another thread may look
+        if isinstance(data, DataOfInputs):
+            machine.write_inputs(data.others)
+            data = data.data
         epochs, batches = machine.epochs(order)
         arguments = (
             *self.prepared,
@@ -84,6 +96,8 @@ class PreparedRun:
         )
         if machine.needs_arrays:
             machine.note_arrays(arguments)
+        if self._cleared:
+            machine.contexts[:, words.CLEARED] = 1
         if machine.plan.threads == 1:
             done = machine.interpret(*arguments, machine.alone, (0, batches), 0)
         else:
@@ -92,6 +106,8 @@ class PreparedRun:
             raise machine.find_error(arguments)
         if machine.needs_arrays:
             machine.forget_arrays()
+        if self._cleared:
+            machine.contexts[:, words.CLEARED] = 0
         machine.usable = True
         return done
 
@@ -130,7 +146,8 @@ class Machine(Memory):
         self._binding, self._is_bound = self._no_update, False
         self.needs_arrays = False
         self.tables: Tables
-        self.contexts = np.zeros((plan.threads, words.CONTEXT_SIZE), np.int64)
+        further = words.INPUT_WORDS * (len(plan.inputs) - 1)
+        self.contexts = np.zeros((plan.threads, words.CONTEXT_SIZE + further), np.int64)
         self.workspace = Workspace(self.arena, self.contexts, self.contexts.view(np.float64))
         self._buffers = np.empty(0, dtype) if buffers is None else buffers
         self.contexts[:, words.BUFFERS] = self._buffers.ctypes.data
@@ -184,7 +201,8 @@ class Machine(Memory):
         """Return what does ``phases``, as often as it is called.
 
         ``steps`` holds the number of the optimizer's steps, and ``state`` its vectors, for an
-        ``update``. The forward pass begins at the step ``first_step``.
+        ``update``. The forward pass begins at the step ``first_step``. The gradients of tables
+        whose rows an update changes must be 0 before a run, and are again after it.
         """
         if phases & Phase.BACKWARD and not self.plan.backward:
             raise RuntimeError("the plan was made without a backward pass.")
@@ -201,14 +219,15 @@ class Machine(Memory):
             nothing.matrix if state is None else state,
             np.empty(blocks),
         )
-        return PreparedRun(self, phases, first_step, record)
+        updates_rows = update is not None and update.updates_rows
+        return PreparedRun(self, phases, first_step, record, updates_rows)
 
     def run(
         self,
         phases: int,
         order: NDArray[np.int64] | int,
         vectors: Vectors,
-        data: Data | None = None,
+        data: Data | DataOfInputs | None = None,
         results: Results | None = None,
         *,
         first_step: int = 0,
@@ -271,6 +290,14 @@ class Machine(Memory):
             order = np.arange(order)
         epochs = order if order.ndim == 2 else order[np.newaxis]
         return epochs, len(epochs) * -(-epochs.shape[1] // most)
+
+    def write_inputs(self, others: Sequence[Rows]) -> None:
+        """Write where the rows of each input after the first are into all threads' contexts."""
+        for i, (memory, *layout) in enumerate(others, start=1):
+            places = list(words.words_of_input(i))
+            self.contexts[:, places] = memory.ctypes.data, memory.size, *layout
+            if self.needs_arrays:
+                self._arrays[places[0]] = memory
 
     def note_arrays(self, arguments: tuple[Any, ...]) -> None:
         """Record the arrays of a run, for functions in Python."""

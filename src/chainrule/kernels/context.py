@@ -37,7 +37,25 @@ SCALED_LR = 39  # the learning rate of the parameters that are updated, where it
 # 1 after a Python function has returned; -1 - i if the call of row i has failed.
 DONE = 40
 
-CONTEXT_SIZE = 41
+# 1 if the gradients of tables, of which each batch takes some rows, are 0 before it.
+CLEARED = 41
+
+CONTEXT_SIZE = 42
+
+# Behind all others, what DATA and the four words of its layout say, for each input after the first.
+INPUT_WORDS = 5
+
+
+def words_of_input(number: int) -> tuple[int, ...]:
+    """Return the words of an input's address, bytes, dtype, start and stride.
+
+    >>> words_of_input(1), words_of_input(2)
+    ((41, 42, 43, 44, 45), (46, 47, 48, 49, 50))
+    """
+    if number == 0:
+        return DATA, DATA_BYTES, DATA_DTYPE, DATA_START, DATA_STRIDE
+    first = CONTEXT_SIZE + INPUT_WORDS * (number - 1)
+    return tuple(range(first, first + INPUT_WORDS))
 
 
 class Phase:

@@ -10,57 +10,332 @@ import numpy as np
 
 from chainrule.kernels import blocks, windows
 from chainrule.kernels.copy import add_block, copy_block
-from chainrule.kernels.gemm import ADJACENT, NO_STRIDE, NOWHERE, tile_rows
+from chainrule.kernels.gemm import ADJACENT, NO_STRIDE, NOWHERE
 from chainrule.kernels.indirect import indirect_tile
 from chainrule.kernels.jit import JIT_DISABLED, kernel
 from chainrule.kernels.native import address
 from chainrule.kernels.routine import routine
 from chainrule.kernels.sums import add_rows
-from chainrule.kernels.tile import TILE_VECTORS
+from chainrule.kernels.tile import TILE_VECTORS, tile_rows
 from chainrule.kernels.transpose import transpose_block
 from chainrule.kernels.vectors import VECTOR_BYTES, size_of
-from chainrule.kernels.windows import Windows
 from chainrule.kernels.views import flat, vector_at
+from chainrule.kernels.windows import Windows
 
 PANEL_BYTES = TILE_VECTORS * VECTOR_BYTES  # of a row of a packed weight
-PLACE_BYTES, LINE_BYTES = windows.PLACE_BYTES, windows.LINE_BYTES
-PLACE = np.int64(0)  # like the items of a table
-ONE_PIECE = np.int64(1)
+PLACE_BYTES, LINE_BYTES = 8, 64  # of an item of a table, and of a line of the cache
 
-# So many windows at a time: with fewer, a weight larger than the first-level cache costs too much.
-WINDOWS = 128
+# Numbers, not literals: each combination of literals would be compiled for by itself.
+PLACE = NOTHING = np.int64(0)
+ONE = np.int64(1)
+FORWARD, BY_WEIGHT, BY_IMAGES = np.int64(0), np.int64(1), np.int64(2)
 
-# Of a gradient by the weight, so many terms at a time: what they take of dy stays in that cache.
-TERMS = 128
+# So many windows at a time: with fewer, to read the weight anew takes too long.
+WINDOWS = np.int64(128)
 
-# Of a gradient by the images, the products of some windows at a time, in that cache.
-LEAST_PRODUCTS, PRODUCT_BYTES = 16, blocks.L1_BYTES // 2
+# The terms of a gradient by the weight at a time: what they take of dy stays in cache.
+TERMS = np.int64(128)
 
+# Of a gradient by the images, the products of some windows at a time, in half of that cache.
+LEAST_PRODUCTS, PRODUCT_BYTES = np.int64(16), np.int64(blocks.L1_BYTES // 2)
 
-def windows_of_products(windows, item):
-    """Return of how many windows the products are made at a time."""
-    w = windows
-    size = w.kernel_height * w.kernel_width * w.channels // w.groups * item
-    return min(max(PRODUCT_BYTES // size, LEAST_PRODUCTS), WINDOWS)
-
-
-padded, pieces_of = kernel(windows.padded), kernel(windows.pieces_of)
-block_of, widened = kernel(windows.block_of), kernel(windows.widened)
-joined, most_products = kernel(windows.joined), kernel(windows_of_products)
+joined, lay_out = kernel(windows.joined), kernel(windows.lay_out)
 
 
 @kernel
-def windows_of(images, outputs, window):
-    """Return the lengths of images, outputs and what lies between."""
-    return Windows(
-        images.shape[1], images.shape[2], images.shape[3], outputs.shape[1], outputs.shape[2],
-        outputs.shape[3], int(window[0]), int(window[1]), int(window[2]), int(window[3]),
-        int(window[4]), int(window[5]), int(window[6]), int(window[7]), int(window[8]),
+def multiply_windows(x, weight, bias, window, floor, scratch, y):
+    """Write each window times the weight, and the bias; at least ``floor``."""
+    _convolution(
+        FORWARD, floor, address(window), x.shape[0], x.shape[1], x.shape[2], x.shape[3], y.shape[1],
+        y.shape[2], y.shape[3], address(x), address(weight), NOTHING, weight.shape[0],
+        address(bias) if bias.size > 0 else NOWHERE, NOTHING, address(scratch), address(y),
+    )  # fmt: skip
+
+
+@kernel
+def weight_gradient(x, dy, window, begin, adds, scratch, d_weight):
+    """Write some rows of the gradient by the weight, from ``begin`` on: windows times dy."""
+    _convolution(
+        BY_WEIGHT, d_weight.dtype.type(-np.inf), address(window), x.shape[0], x.shape[1],
+        x.shape[2], x.shape[3], dy.shape[1], dy.shape[2], dy.shape[3], address(x),
+        address(d_weight), begin, d_weight.shape[0], NOWHERE, np.int64(adds), address(scratch),
+        address(dy),
+    )  # fmt: skip
+
+
+@kernel
+def add_windows(dy, weight, window, adds, scratch, dx):
+    """Add up windows, each the weight times a pixel of dy."""
+    _convolution(
+        BY_IMAGES, dx.dtype.type(-np.inf), address(window), dx.shape[0], dx.shape[1], dx.shape[2],
+        dx.shape[3], dy.shape[1], dy.shape[2], dy.shape[3], address(dx), address(weight), NOTHING,
+        weight.shape[0], NOWHERE, np.int64(adds), address(scratch), address(dy),
     )  # fmt: skip
 
 
 @routine
-def indirect_product(
+def _convolution(
+    what, floor, window, n, height, width, channels, rows, columns, out_channels, x, weight, begin,
+    weight_rows, bias, adds, scratch, y,
+):  # fmt: skip
+    """Do one of the three, with arrays given by addresses: what they share is compiled once."""
+    v, size = vector_at(window, 9, floor), size_of(floor)
+    w = Windows(
+        height, width, channels, rows, columns, out_channels, int(v[0]), int(v[1]), int(v[2]),
+        int(v[3]), int(v[4]), int(v[5]), int(v[6]), int(v[7]), int(v[8]),
+    )  # fmt: skip
+    count = np.int64(joined(w, VECTOR_BYTES // size, PANEL_BYTES // size))
+    if what == FORWARD:
+        _forward(lay_out(w, count, WINDOWS), count, floor, n, x, weight, bias, scratch, y)
+    elif what == BY_WEIGHT:
+        layout = lay_out(w, count, TERMS)
+        _by_weight(layout, count, floor, n, x, y, begin, weight_rows, adds, scratch, weight)
+    else:
+        most = min(max(PRODUCT_BYTES // (weight_rows * size), LEAST_PRODUCTS), WINDOWS)
+        _by_images(lay_out(w, ONE, most), floor, n, y, weight, adds, scratch, x)
+
+
+@kernel
+def _forward(l, count, floor, n, x, weight, bias, scratch, y):
+    size, k = size_of(floor), l.pieces * l.run
+    panel = PANEL_BYTES // size
+    group_size = (l.group_outputs + panel - 1) // panel * panel * k
+    images = min(l.images, n)
+    window_places = scratch
+    piece_places = window_places + images * l.lines * l.columns * PLACE_BYTES
+    start = piece_places + l.pieces * PLACE_BYTES
+    packed = _aligned(start + l.outputs * size)
+    images_at = packed + l.groups * group_size * size
+    _write_windows(l, images, l.columns, window_places)
+    _write_elements(l, NOTHING, l.pieces, l.run, piece_places)
+    _pack_weight(l, count, floor, weight, packed)
+    one = l.outputs // count
+    if bias == NOWHERE:
+        start = NOWHERE
+    else:
+        for i in range(count):
+            copy_block(floor, bias, one, start + i * one * size, one, ONE, one)
+    for first in range(0, n, images):
+        here = min(images, n - first)
+        source = _padded(l, floor, here, x, first, images_at)
+        for row in range(0, l.rows, l.lines):
+            m = here * min(l.lines, l.rows - row) * l.columns
+            a = source + row * l.step_y * size
+            c = y + (first * l.rows + row) * l.columns * l.outputs * size
+            for g in range(l.groups):
+                column = g * l.group_outputs * size
+                _indirect_product(
+                    floor, a + g * l.group_channels * size, window_places, piece_places, l.pieces,
+                    l.run, ADJACENT, packed + g * group_size * size, panel, k * panel,
+                    start + column if start != NOWHERE else NOWHERE, NO_STRIDE, c + column,
+                    l.outputs, m, l.group_outputs,
+                )  # fmt: skip
+
+
+@kernel
+def _by_weight(l, count, floor, n, x, dy, begin, weight_rows, adds, scratch, d_weight):
+    size = size_of(floor)
+    shift = l.step_x // count
+    own_run = l.run - (count - 1) * shift
+    end = begin + weight_rows - 1
+    first, last = begin, end
+    if count > 1:  # all rows of the joined windows to which these belong
+        first = begin // own_run * l.run + begin % own_run
+        last = end // own_run * l.run + end % own_run + l.run - own_run
+    m, images = last + 1 - first, min(l.images, n)
+    element_places = scratch
+    line_places = element_places + m * PLACE_BYTES
+    sums = _aligned(line_places + images * l.lines * PLACE_BYTES)
+    images_at = _aligned(sums + (m * l.outputs * size if count > 1 else 0))
+    c = sums if count > 1 else d_weight
+    _write_elements(l, first, m, ONE, element_places)
+    _write_windows(l, images, ONE, line_places)
+    has_start = count == 1 and adds != 0
+    for image in range(0, n, images):
+        here = min(images, n - image)
+        source = _padded(l, floor, here, x, image, images_at)
+        for row in range(0, l.rows, l.lines):
+            lines = here * min(l.lines, l.rows - row)
+            for column in range(0, l.columns, TERMS):
+                a = source + (row * l.step_y + column * l.step_x) * size
+                b = dy + ((image * l.rows + row) * l.columns + column) * l.outputs * size
+                for g in range(l.groups):
+                    offset = g * l.group_outputs * size
+                    _indirect_product(
+                        floor, a + g * l.group_channels * size, element_places, line_places, lines,
+                        min(TERMS, l.columns - column), l.step_x, b + offset, l.outputs,
+                        PANEL_BYTES // size, c + offset if has_start else NOWHERE, l.outputs,
+                        c + offset, l.outputs, m, l.group_outputs,
+                    )  # fmt: skip
+                has_start = True
+    if count == 1:
+        return
+    one = l.outputs // count
+    target = vector_at(d_weight, weight_rows * one, floor)
+    if adds == 0:
+        _clear(floor, d_weight, target.size)
+    for i in range(weight_rows):
+        place = (begin + i) // own_run * l.run + (begin + i) % own_run - first
+        for part in range(count):
+            at = sums + ((place + part * shift) * l.outputs + part * one) * size
+            own = vector_at(at, one, floor)
+            for j in range(one):
+                target[i * one + j] += own[j]
+
+
+@kernel
+def _by_images(l, like, n, dy, weight, adds, scratch, dx):
+    size, k, panel = size_of(like), l.pieces * l.run, PANEL_BYTES // size_of(like)
+    group_size = (k + panel - 1) // panel * panel * l.group_outputs
+    images, own_size = min(l.images, n), l.height * l.own_row
+    pixels = images * l.lines * l.columns
+    pixel_places = scratch
+    piece_places = pixel_places + pixels * PLACE_BYTES
+    no_place = piece_places + l.pieces * PLACE_BYTES
+    packed = _aligned(no_place + PLACE_BYTES)
+    products = packed + l.groups * group_size * size
+    images_at = _aligned(products + pixels * k * size)
+    table = vector_at(pixel_places, pixels, PLACE)
+    for i in range(pixels):
+        table[i] = i * l.outputs
+    vector_at(no_place, ONE, PLACE)[0] = 0
+    _write_elements(l, NOTHING, l.pieces, l.run, piece_places)
+    for g in range(l.groups):
+        for j in range(0, k, panel):
+            target = packed + (g * group_size + j * l.group_outputs) * size
+            source = weight + (j * l.outputs + g * l.group_outputs) * size
+            here = min(panel, k - j)
+            transpose_block(
+                like, size, source, l.outputs, target, panel, here, l.group_outputs
+            )  # fmt: skip
+    for first in range(0, n, images):
+        here = min(images, n - first)
+        result = dx + first * own_size * size
+        target = images_at if l.image_size != own_size else result
+        if l.image_size != own_size or adds == 0:
+            _clear(like, target, here * l.image_size)
+        for row in range(0, l.rows, l.lines):
+            lines = min(l.lines, l.rows - row)
+            a = dy + (first * l.rows + row) * l.columns * l.outputs * size
+            to_row = target + row * l.step_y * size
+            for g in range(l.groups):
+                _indirect_product(
+                    like, a + g * l.group_outputs * size, pixel_places, no_place, ONE,
+                    l.group_outputs, ADJACENT, packed + g * group_size * size, panel,
+                    l.group_outputs * panel, NOWHERE, NO_STRIDE, products, k,
+                    here * lines * l.columns, k,
+                )  # fmt: skip
+                to_group = to_row + g * l.group_channels * size
+                _add_block_of_windows(l, like, here, lines, products, piece_places, to_group)
+        if l.image_size != own_size:
+            for i in range(here):
+                inner = target + (i * l.image_size + l.inner) * size
+                outer = result + i * own_size * size
+                if adds:
+                    add_block(like, inner, l.row_size, outer, l.own_row, l.height, l.own_row)
+                else:
+                    copy_block(like, inner, l.row_size, outer, l.own_row, l.height, l.own_row)
+
+
+@kernel
+def _add_block_of_windows(l, like, images, lines, products, piece_places, target):
+    """Add windows to images, in an order in which no sum waits for the one before it.
+
+    Neighbouring windows overlap, and a load waits long for a store of which it needs a part, or
+    might need one: a part of a vector counts as all of it (a window 2 instead of 7 ns).
+    """
+    size, lanes = size_of(like), VECTOR_BYTES // size_of(like)
+    places = vector_at(piece_places, l.pieces, PLACE)
+    rounds = ((l.run + lanes - 1) // lanes * lanes + l.step_x - 1) // l.step_x
+    k = l.pieces * l.run
+    for begin in range(min(rounds, l.columns)):
+        count = (l.columns - begin + rounds - 1) // rounds
+        for image in range(images):
+            for y in range(lines):
+                source = products + ((image * lines + y) * l.columns + begin) * k * size
+                to_window = image * l.image_size + y * l.step_y + begin * l.step_x
+                for i in range(l.pieces):
+                    add_block(
+                        like, source + i * l.run * size, rounds * k,
+                        target + (to_window + places[i]) * size, rounds * l.step_x, count, l.run,
+                    )  # fmt: skip
+
+
+@kernel
+def _aligned(place):
+    """Return the next address at which a line of the cache begins."""
+    return (place + LINE_BYTES - 1) // LINE_BYTES * LINE_BYTES
+
+
+@kernel
+def _clear(like, target, count):
+    numbers = vector_at(target, count, like)
+    for i in range(count):
+        numbers[i] = 0
+
+
+@kernel
+def _write_windows(l, images, columns, places):
+    """Write where the windows of some columns begin, counted in elements, into a table."""
+    table, i = vector_at(places, images * l.lines * columns, PLACE), 0
+    for image in range(images):
+        for y in range(l.lines):
+            for x in range(columns):
+                table[i] = image * l.image_size + y * l.step_y + x * l.step_x
+                i += 1
+
+
+@kernel
+def _write_elements(l, first, count, step, places):
+    """Write where every ``step``-th element of a window is, from the element ``first`` on."""
+    table = vector_at(places, count, PLACE)
+    for i in range(count):
+        piece, place = (first + i * step) // l.run, (first + i * step) % l.run
+        table[i] = piece // l.in_row * l.piece_y + piece % l.in_row * l.piece_x + place
+
+
+@kernel
+def _pack_weight(l, count, like, weight, packed):
+    """Copy the weight to panels of a tile's columns, group by group.
+
+    Of a weight of ``count`` windows as one, the rows of each one are shifted.
+    """
+    size, k, panel = size_of(like), l.pieces * l.run, PANEL_BYTES // size_of(like)
+    if count > 1:
+        _clear(like, packed, k * panel)
+        one, shift = l.outputs // count, l.step_x // count
+        length = l.run - (count - 1) * shift
+        for i in range(count):
+            for piece in range(l.pieces):
+                source = weight + piece * length * one * size
+                target = packed + ((piece * l.run + i * shift) * panel + i * one) * size
+                copy_block(like, source, one, target, panel, length, one)
+        return
+    for g in range(l.groups):
+        for j in range(0, l.group_outputs, panel):
+            source = weight + (g * l.group_outputs + j) * size
+            columns = min(panel, l.group_outputs - j)
+            copy_block(like, source, l.outputs, packed, panel, k, columns)
+            packed += k * panel * size
+
+
+@kernel
+def _padded(l, like, images, x, first, target):
+    """Return where images are in which all windows lie: in place, or copied."""
+    size, own_size = size_of(like), l.height * l.own_row
+    source = x + first * own_size * size
+    if own_size == l.image_size:
+        return source
+    _clear(like, target, images * l.image_size)
+    for i in range(images):
+        inner = target + (i * l.image_size + l.inner) * size
+        outer = source + i * own_size * size
+        copy_block(like, outer, l.own_row, inner, l.row_size, l.height, l.own_row)
+    return target
+
+
+@routine
+def _indirect_product(
     floor, a, row_places, piece_places, pieces, run, a_k, b, b_row, b_panel, start, start_row, c,
     c_row, m, n,
 ):  # fmt: skip
@@ -86,303 +361,10 @@ def indirect_product(
 
 
 @kernel
-def multiply_windows(w, x, weight, bias, floor, scratch, y):
-    """Write each window times the weight, and the bias; at least ``floor``."""
-    size = size_of(floor)
-    count = joined(w, VECTOR_BYTES // size, PANEL_BYTES // size)
-    w = widened(w, count)
-    pieces, run = pieces_of(w)
-    images, rows = block_of(w, WINDOWS)
-    images = min(images, x.shape[0])
-    height, width = padded(w)
-    image_size, row_size = height * width * w.channels, width * w.channels
-    k, n, panel = pieces * run, w.out_channels // w.groups, PANEL_BYTES // size
-    group_bytes = (n + panel - 1) // panel * panel * k * size
-
-    window_places = address(scratch)
-    piece_places = window_places + images * rows * w.columns * PLACE_BYTES
-    start = piece_places + pieces * PLACE_BYTES
-    packed = aligned(start + w.out_channels * size)
-    images_at = packed + w.groups * group_bytes
-    write_windows(w, images, rows, image_size, row_size, window_places)
-    write_pieces(w, row_size, piece_places)
-    pack_weight(w, count, floor, address(weight), packed)
-    if bias.size > 0:
-        for i in range(count):
-            one = bias.size
-            copy_block(floor, address(bias), one, start + i * one * size, one, ADJACENT, one)
-    else:
-        start = NOWHERE
-    for first in range(0, x.shape[0], images):
-        here = min(images, x.shape[0] - first)
-        source = address(x) + first * w.height * w.width * w.channels * size
-        if image_size != w.height * w.width * w.channels:
-            copy_images(w, floor, here, height, width, source, images_at)
-            source = images_at
-        for row in range(0, w.rows, rows):
-            m = here * min(rows, w.rows - row) * w.columns
-            a = source + row * w.stride_height * row_size * size
-            c = address(y) + (first * w.rows + row) * w.columns * w.out_channels * size
-            for g in range(w.groups):
-                start_g = start + g * n * size if start != NOWHERE else NOWHERE
-                indirect_product(
-                    floor, a + g * (w.channels // w.groups) * size, window_places, piece_places,
-                    pieces, run, ADJACENT, packed + g * group_bytes, panel, k * panel, start_g,
-                    NO_STRIDE, c + g * n * size, w.out_channels, m, n,
-                )  # fmt: skip
-
-
-@kernel
-def aligned(place):
-    """Return the next address at which a line of the cache begins."""
-    return (place + LINE_BYTES - 1) // LINE_BYTES * LINE_BYTES
-
-
-@kernel
-def write_windows(w, images, rows, image_size, row_size, places):
-    """Write where windows begin, counted in elements, into a table."""
-    table, i = vector_at(places, images * rows * w.columns, PLACE), 0
-    for image in range(images):
-        for y in range(rows):
-            for x in range(w.columns):
-                place = image * image_size + y * w.stride_height * row_size
-                table[i] = place + x * w.stride_width * w.channels
-                i += 1
-
-
-@kernel
-def write_pieces(w, row_size, places):
-    """Write where the pieces of a window begin in it."""
-    pieces, _ = pieces_of(w)
-    table, in_row = vector_at(places, pieces, PLACE), pieces // w.kernel_height
-    for i in range(pieces):
-        place = i // in_row * w.dilation_height * row_size
-        table[i] = place + i % in_row * w.dilation_width * w.channels
-
-
-@kernel
-def pack_weight(w, count, like, weight, packed):
-    """Copy the weight to panels of a tile's columns, group by group.
-
-    Of a weight of ``count`` windows as one, the columns of each one are shifted.
-    """
-    size = size_of(like)
-    pieces, run = pieces_of(w)
-    k, n, panel = pieces * run, w.out_channels // w.groups, PANEL_BYTES // size
-    if count > 1:
-        clear(like, packed, k * panel)
-        own, shift = w.out_channels // count, w.stride_width // count * w.channels
-        length = run - (count - 1) * shift
-        for i in range(count):
-            for piece in range(pieces):
-                source = weight + piece * length * own * size
-                target = packed + ((piece * run + i * shift) * panel + i * own) * size
-                copy_block(like, source, own, target, panel, length, own)
-        return
-    for g in range(w.groups):
-        for j in range(0, n, panel):
-            source = weight + (g * n + j) * size
-            copy_block(like, source, w.out_channels, packed, panel, k, min(panel, n - j))
-            packed += k * panel * size
-
-
-@kernel
-def clear(like, target, count):
-    """Write zeros."""
-    numbers = vector_at(target, count, like)
-    for i in range(count):
-        numbers[i] = 0
-
-
-@kernel
-def copy_images(w, like, images, height, width, source, target):
-    """Copy images into padded ones."""
-    clear(like, target, images * height * width * w.channels)
-    size, row = size_of(like), w.width * w.channels
-    for i in range(images):
-        inner = target + ((i * height + w.top) * width + w.left) * w.channels * size
-        outer = source + i * w.height * row * size
-        copy_block(like, outer, row, inner, width * w.channels, w.height, row)
-
-
-@kernel
-def weight_gradient(w, x, dy, begin, adds, scratch, d_weight):
-    """Write some rows of the gradient by the weight, from ``begin`` on: windows times dy."""
-    no_floor = d_weight.dtype.type(-np.inf)
-    size = size_of(no_floor)
-    count = joined(w, VECTOR_BYTES // size, PANEL_BYTES // size)
-    _, own_run = pieces_of(w)
-    w = widened(w, count)
-    _, run = pieces_of(w)
-    images, rows = block_of(w, TERMS)
-    images = min(images, x.shape[0])
-    height, width = padded(w)
-    image_size, row_size = height * width * w.channels, width * w.channels
-    n = w.out_channels // w.groups
-
-    first, last = begin, begin + d_weight.shape[0]
-    if count > 1:
-        first = first // own_run * run + first % own_run
-        last = (last - 1) // own_run * run + (last - 1) % own_run + run - own_run + 1
-    m = last - first
-    element_places = address(scratch)
-    row_places = element_places + m * PLACE_BYTES
-    sums = aligned(row_places + images * rows * PLACE_BYTES)
-    images_at = aligned(sums + (m * w.out_channels * size if count > 1 else 0))
-    c = sums if count > 1 else address(d_weight)
-    write_elements(w, first, m, row_size, element_places)
-    table, i = vector_at(row_places, images * rows, PLACE), 0
-    for image in range(images):
-        for y in range(rows):
-            table[i] = image * image_size + y * w.stride_height * row_size
-            i += 1
-    has_start = count == 1 and adds != 0
-    for image in range(0, x.shape[0], images):
-        here = min(images, x.shape[0] - image)
-        source = address(x) + image * w.height * w.width * w.channels * size
-        if image_size != w.height * w.width * w.channels:
-            copy_images(w, no_floor, here, height, width, source, images_at)
-            source = images_at
-        for row in range(0, w.rows, rows):
-            in_block = here * min(rows, w.rows - row)
-            for column in range(0, w.columns, TERMS):
-                place = row * w.stride_height * row_size + column * w.stride_width * w.channels
-                b = ((image * w.rows + row) * w.columns + column) * w.out_channels
-                for g in range(w.groups):
-                    c_g = c + g * n * size
-                    indirect_product(
-                        no_floor, source + (place + g * (w.channels // w.groups)) * size,
-                        element_places, row_places, in_block, min(TERMS, w.columns - column),
-                        w.stride_width * w.channels, address(dy) + (b + g * n) * size,
-                        w.out_channels, PANEL_BYTES // size, c_g if has_start else NOWHERE,
-                        w.out_channels, c_g, w.out_channels, m, n,
-                    )  # fmt: skip
-                has_start = True
-    if count > 1:
-        add_joined(w, count, no_floor, sums, first, begin, adds, d_weight)
-
-
-@kernel
-def write_elements(w, first, count, row_size, places):
-    """Write where elements of a window are, from the element ``first`` on."""
-    pieces, run = pieces_of(w)
-    table, in_row = vector_at(places, count, PLACE), pieces // w.kernel_height
-    for i in range(count):
-        piece, place = (first + i) // run, (first + i) % run
-        place += piece // in_row * w.dilation_height * row_size
-        table[i] = place + piece % in_row * w.dilation_width * w.channels
-
-
-@kernel
-def add_joined(w, count, like, sums, first, begin, adds, d_weight):
-    """Add up the gradients of ``count`` windows that were computed as one."""
-    _, run = pieces_of(w)
-    own, shift = w.out_channels // count, w.stride_width // count * w.channels
-    length = run - (count - 1) * shift
-    for i in range(d_weight.shape[0]):
-        row = d_weight[i]
-        if adds == 0:
-            for j in range(own):
-                row[j] = 0
-        place = (begin + i) // length * run + (begin + i) % length - first
-        for part in range(count):
-            offset = (place + part * shift) * w.out_channels + part * own
-            part_sums = vector_at(sums + offset * size_of(like), own, like)
-            for j in range(own):
-                row[j] += part_sums[j]
-
-
-@kernel
-def add_windows(w, dy, weight, adds, scratch, dx):
-    """Add up windows, each the weight times a row of dy."""
-    like = dx.dtype.type(-np.inf)
-    size = size_of(like)
-    pieces, run = pieces_of(w)
-    k, n, panel = pieces * run, w.out_channels // w.groups, PANEL_BYTES // size
-    images, rows = block_of(w, most_products(w, size))
-    images = min(images, dy.shape[0])
-    height, width = padded(w)
-    image_size, dx_size = height * width * w.channels, w.height * w.width * w.channels
-    group_bytes = (k + panel - 1) // panel * panel * n * size
-
-    row_places = address(scratch)
-    piece_places = row_places + images * rows * w.columns * PLACE_BYTES
-    no_place = piece_places + pieces * PLACE_BYTES
-    packed = aligned(no_place + PLACE_BYTES)
-    products = packed + w.groups * group_bytes
-    images_at = aligned(products + images * rows * w.columns * k * size)
-    table = vector_at(row_places, images * rows * w.columns, PLACE)
-    for i in range(table.size):
-        table[i] = i * w.out_channels
-    write_pieces(w, width * w.channels, piece_places)
-    vector_at(no_place, ONE_PIECE, PLACE)[0] = 0
-    for g in range(w.groups):
-        for j in range(0, k, panel):
-            target = packed + g * group_bytes + j * n * size
-            source = address(weight) + (j * w.out_channels + g * n) * size
-            transpose_block(
-                like, size, source, w.out_channels, target, panel, min(panel, k - j), n
-            )  # fmt: skip
-    for first in range(0, dy.shape[0], images):
-        here = min(images, dy.shape[0] - first)
-        result = address(dx) + first * dx_size * size
-        target = images_at if image_size != dx_size else result
-        if image_size != dx_size or adds == 0:
-            clear(like, target, here * image_size)
-        for row in range(0, w.rows, rows):
-            rows_here = min(rows, w.rows - row)
-            a = address(dy) + (first * w.rows + row) * w.columns * w.out_channels * size
-            to_row = target + row * w.stride_height * width * w.channels * size
-            for g in range(w.groups):
-                indirect_product(
-                    like, a + g * n * size, row_places, no_place, ONE_PIECE, n, ADJACENT,
-                    packed + g * group_bytes, panel, n * panel, NOWHERE, NO_STRIDE, products, k,
-                    here * rows_here * w.columns, k,
-                )  # fmt: skip
-                add_block_of_windows(
-                    w, like, here, rows_here, height, width, products, piece_places,
-                    to_row + g * (w.channels // w.groups) * size,
-                )  # fmt: skip
-        if image_size != dx_size:
-            crop_images(w, like, here, height, width, target, adds, result)
-
-
-@kernel
-def add_block_of_windows(w, like, images, rows, height, width, products, piece_places, target):
-    """Add windows to images, in an order in which no sum waits for the one before it.
-
-    Neighbouring windows overlap, and a load waits long for a store of which it needs a part.
-    """
-    size, row_size = size_of(like), width * w.channels
-    pieces, run = pieces_of(w)
-    places, step = vector_at(piece_places, pieces, PLACE), w.stride_width * w.channels
-    rounds = (run + step - 1) // step
-    for begin in range(min(rounds, w.columns)):
-        count = (w.columns - begin + rounds - 1) // rounds
-        for image in range(images):
-            for y in range(rows):
-                source = products + (
-                    ((image * rows + y) * w.columns + begin) * pieces * run * size
-                )
-                to_row = image * height * row_size + y * w.stride_height * row_size + begin * step
-                for i in range(pieces):
-                    add_block(
-                        like, source + i * run * size, rounds * pieces * run,
-                        target + (to_row + places[i]) * size, rounds * step, count, run,
-                    )  # fmt: skip
-
-
-@kernel
-def crop_images(w, like, images, height, width, source, adds, target):
-    """Copy images out of padded ones, or add them."""
-    size, row = size_of(like), w.width * w.channels
-    for i in range(images):
-        inner = source + ((i * height + w.top) * width + w.left) * w.channels * size
-        outer = target + i * w.height * row * size
-        if adds:
-            add_block(like, inner, width * w.channels, outer, row, w.height, row)
-        else:
-            copy_block(like, inner, width * w.channels, outer, row, w.height, row)
+def sum_pixels(dy, adds, d_bias):
+    """Write the sum of the pixels of all images."""
+    like, pixels = d_bias.dtype.type(0), dy.size // d_bias.size
+    add_rows(like, address(dy), pixels, d_bias.size, np.int64(adds), address(d_bias))
 
 
 @kernel
@@ -398,82 +380,65 @@ def add_bias(bias, floor, y):
             numbers[i] = floor if numbers[i] < floor else numbers[i]
 
 
-@kernel
-def sum_pixels(dy, adds, d_bias):
-    """Write the sum of the pixels of all images."""
-    like, pixels = d_bias.dtype.type(0), dy.size // d_bias.size
-    add_rows(like, address(dy), pixels, d_bias.size, np.int64(adds), address(d_bias))
-
-
-def scratch_bytes(shape, out_shape, window, rows, item):
-    """Return the workspace of a convolution and its derivatives, for a batch of ``rows`` images.
+def scratch_bytes(shape, out_shape, window, rows, item, *, backward):
+    """Return the workspace of a convolution, and of its derivatives, for a batch of ``rows`` images.
 
     ``shape`` and ``out_shape`` are those of an image and of its outputs.
     """
-    own = windows.Windows(*shape, *out_shape, *map(int, window))
+    w = Windows(*shape, *out_shape, *map(int, window))
     panel = PANEL_BYTES // item
-    wide = windows.widened(own, windows.joined(own, VECTOR_BYTES // item, panel))
-    height, width = windows.padded(own)
+    count = windows.joined(w, VECTOR_BYTES // item, panel)
+    k = w.kernel_height * w.kernel_width * (w.channels // w.groups)
+    most_products = min(max(int(PRODUCT_BYTES) // (k * item), int(LEAST_PRODUCTS)), int(WINDOWS))
+    passes = [(count, int(WINDOWS), 0)]
+    passes += [(count, int(TERMS), 0), (1, most_products, k)] if backward else []
     most = 0
-    for w, block, products in (
-        (wide, WINDOWS, 0),
-        (wide, TERMS, 0),
-        (own, windows_of_products(own, item), 1),
-    ):
-        pieces, run = windows.pieces_of(w)
-        images, lines = windows.block_of(w, block)
-        images, count, k = min(images, rows), min(images, rows) * lines * w.columns, pieces * run
-        places = count + 2 * pieces + k
-        packed = (k + panel) * (w.out_channels + panel * w.groups)
-        numbers = packed + products * count * k + images * height * width * w.channels
-        most = max(most, places * PLACE_BYTES + numbers * item)
+    for joined_windows, at_a_time, products in passes:
+        own = windows.lay_out(w, joined_windows, at_a_time)
+        images, terms = min(own.images, rows), own.pieces * own.run
+        pixels = images * own.lines * own.columns
+        packed = (terms + panel) * (own.outputs + panel * own.groups)
+        numbers = packed + own.outputs + pixels * products + images * own.image_size
+        most = max(most, (pixels + 2 * own.pieces + terms) * PLACE_BYTES + numbers * item)
     return most + 8 * LINE_BYTES
 
 
 if JIT_DISABLED:  # addresses are for machine code
 
-    def _windows_of(w, x):
-        """Return each window of padded images: (n, rows, columns, height, width, groups, -1)."""
-        height, width = padded(w)
-        images = np.zeros((len(x), height, width, w.channels), x.dtype)
-        images[:, w.top : w.top + w.height, w.left : w.left + w.width] = x
-        n, y, x, c = images.strides
-        return images, np.lib.stride_tricks.as_strided(
-            images,
-            (
-                *(len(images), w.rows, w.columns, w.kernel_height, w.kernel_width),
-                *(w.groups, w.channels // w.groups),
-            ),
-            (
-                *(n, y * w.stride_height, x * w.stride_width, y * w.dilation_height),
-                *(x * w.dilation_width, c * (w.channels // w.groups), c),
-            ),
-        )
+    def _windows_in(x, y, window):
+        """Return the inner part of padded images, and a view of each window in them."""
+        w = Windows(*x.shape[1:], *y.shape[1:], *map(int, window))
+        own = windows.lay_out(w, 1, 1)
+        pixels = own.row_size // w.channels
+        images = np.zeros((len(x), own.image_size // own.row_size, pixels, w.channels), x.dtype)
+        lengths = w.rows, w.columns, w.kernel_height, w.kernel_width, w.groups, own.group_channels
+        steps = own.step_y, own.step_x, own.piece_y, own.piece_x, own.group_channels, 1
+        strides = images.strides[0], *(step * x.itemsize for step in steps)
+        each = np.lib.stride_tricks.as_strided(images, (len(x), *lengths), strides)
+        return images[:, w.top : w.top + w.height, w.left : w.left + w.width], each
 
-    def _weight_of(w, weight):
-        return weight.reshape(w.kernel_height, w.kernel_width, -1, w.groups, w.out_channels // w.groups)
+    def multiply_windows(x, weight, bias, window, floor, scratch, y):
+        inner, each = _windows_in(x, y, window)
+        inner[...] = x
+        own = weight.reshape(*each.shape[3:5], each.shape[6], each.shape[5], -1)
+        product = np.einsum("nyxabgc,abcgo->nyxgo", each, own).reshape(y.shape)
+        np.maximum(product + bias if bias.size > 0 else product, floor, out=y)
 
-    def multiply_windows(w, x, weight, bias, floor, scratch, y):
-        _, own = _windows_of(w, x)
-        y[...] = np.einsum("nyxabgc,abcgo->nyxgo", own, _weight_of(w, weight)).reshape(y.shape)
-        if bias.size > 0:
-            y += bias
-        np.maximum(y, floor, out=y)
-
-    def weight_gradient(w, x, dy, begin, adds, scratch, d_weight):
-        _, own = _windows_of(w, x)
-        dy = dy.reshape(*dy.shape[:3], w.groups, -1)
-        whole = np.einsum("nyxabgc,nyxgo->abcgo", own, dy).reshape(-1, w.out_channels)
+    def weight_gradient(x, dy, window, begin, adds, scratch, d_weight):
+        inner, each = _windows_in(x, dy, window)
+        inner[...] = x
+        by_group = dy.reshape(*each.shape[:3], each.shape[5], -1)
+        whole = np.einsum("nyxabgc,nyxgo->abcgo", each, by_group).reshape(-1, dy.shape[3])
         part = whole[begin : begin + len(d_weight)]
         d_weight[...] = d_weight + part if adds else part
 
-    def add_windows(w, dy, weight, adds, scratch, dx):
-        images, own = _windows_of(w, np.zeros_like(dx))
-        dy = dy.reshape(*dy.shape[:3], w.groups, -1)
-        products = np.einsum("nyxgo,abcgo->nyxabgc", dy, _weight_of(w, weight))
-        for place in np.ndindex(own.shape[1:5]):
-            own[:, *place] += products[:, *place]
-        inner = images[:, w.top : w.top + w.height, w.left : w.left + w.width]
+    def add_windows(dy, weight, window, adds, scratch, dx):
+        inner, each = _windows_in(dx, dy, window)
+        by_group = dy.reshape(*each.shape[:3], each.shape[5], -1)
+        own = weight.reshape(*each.shape[3:5], each.shape[6], each.shape[5], -1)
+        products = np.einsum("nyxgo,abcgo->nyxabgc", by_group, own)
+        for place in np.ndindex(*each.shape[1:5]):
+            each[:, *place] += products[:, *place]
         dx[...] = dx + inner if adds else inner
 
     def sum_pixels(dy, adds, d_bias):

@@ -38,9 +38,9 @@ def indirect_tile(
             builder.inttoptr(x, INDEX.as_pointer()) for x in (row_places, piece_places)
         )
 
-        def sums_of(height, sums, add_term):
+        def sums_of(block, sums, add_term):
             begins = []
-            for r in range(height):
+            for r in range(block.height):
                 place = builder.load(builder.gep(row_places, [ir.Constant(INDEX, r)]))
                 # LLVM would keep pointers that it steps along all rows.
                 begins.append(opaque(builder, builder.gep(a, [place])))
@@ -58,10 +58,8 @@ def indirect_tile(
 
             return folded(builder, pieces, [*sums, b], add_piece)[:-1]
 
-        nothing = ir.Constant(INDEX, 0)
         emit_tile(
-            builder, element, width, rows, least, start, start_row, c, c_row, columns, nothing,
-            sums_of,
+            builder, element, width, rows, least, start, start_row, c, c_row, columns, sums_of
         )  # fmt: skip
         return context.get_dummy_value()
 

@@ -1,4 +1,4 @@
-"""The windows that slide over images: their lengths, and how many are computed at a time.
+"""How windows lie in images, and how many of them are computed at a time.
 
 An image is ``(height, width, channels)``, channels last. Plain functions, so that plans can reserve
 memory by them; kernels compile them.
@@ -9,8 +9,6 @@ from typing import NamedTuple
 # What a term takes in a tile of one vector, and of two: with one, a multiply-add waits for the one
 # before it (Sapphire Rapids: 110 instead of 150 GFLOP/s).
 ONE_VECTOR, TWO_VECTORS = 11, 16
-
-PLACE_BYTES, LINE_BYTES = 8, 64  # of an item of a table, and of a line of the cache
 
 
 class Windows(NamedTuple):
@@ -30,40 +28,40 @@ class Windows(NamedTuple):
     kernel_width: int
     stride_height: int
     stride_width: int
-    dilation_height: int
-    dilation_width: int
     top: int
     left: int
+    dilation_height: int
+    dilation_width: int
     groups: int
 
 
-def padded(windows):
-    """Return the height and width of a padded image."""
-    w = windows
-    height = (w.rows - 1) * w.stride_height + (w.kernel_height - 1) * w.dilation_height + 1
-    width = (w.columns - 1) * w.stride_width + (w.kernel_width - 1) * w.dilation_width + 1
-    return max(height, w.top + w.height), max(width, w.left + w.width)
+class Layout(NamedTuple):
+    """Where windows lie in padded images; all sizes and steps count elements.
 
-
-def pieces_of(windows):
-    """Return of how many pieces a window consists that lie in one, and how long they are."""
-    w = windows
-    if w.groups == 1 and w.dilation_width == 1:
-        return w.kernel_height, w.kernel_width * w.channels
-    return w.kernel_height * w.kernel_width, w.channels // w.groups
-
-
-def block_of(windows, most):
-    """Return of how many images, and how many rows of windows, some ``most`` windows are.
-
-    There are either several images or a part of the rows.
+    A window consists of ``pieces`` that lie in one, each of ``run`` elements, ``in_row`` of them
+    beside each other. Some ``lines`` of windows are computed at a time, of ``images``.
     """
-    count = windows.rows * windows.columns
-    if count <= most:
-        return most // count, windows.rows
-    rows = max(1, most // windows.columns)
-    blocks = (windows.rows + rows - 1) // rows
-    return 1, (windows.rows + blocks - 1) // blocks
+
+    images: int
+    lines: int
+    rows: int
+    columns: int
+    outputs: int
+    step_y: int
+    step_x: int
+    pieces: int
+    run: int
+    in_row: int
+    piece_y: int
+    piece_x: int
+    groups: int
+    group_channels: int
+    group_outputs: int
+    row_size: int
+    image_size: int
+    height: int
+    own_row: int
+    inner: int
 
 
 def joined(windows, lanes, most):
@@ -86,11 +84,32 @@ def joined(windows, lanes, most):
     return best
 
 
-def widened(windows, count):
-    """Return the windows of which each is ``count`` neighbouring ones."""
+def lay_out(windows, count, most):
+    """Return the layout of windows, of which ``count`` are one, and some ``most`` at a time.
+
+    These are of several images, or a part of the lines of one.
+    """
     w = windows
-    return Windows(
-        w.height, w.width, w.channels, w.rows, w.columns // count, w.out_channels * count,
-        w.kernel_height, w.kernel_width + (count - 1) * w.stride_width, w.stride_height,
-        w.stride_width * count, w.dilation_height, w.dilation_width, w.top, w.left, w.groups,
+    columns = w.columns // count
+    height = (w.rows - 1) * w.stride_height + (w.kernel_height - 1) * w.dilation_height + 1
+    width = (w.columns - 1) * w.stride_width + (w.kernel_width - 1) * w.dilation_width + 1
+    height, width = max(height, w.top + w.height), max(width, w.left + w.width)
+    images, lines, row_size = 1, w.rows, width * w.channels
+    if w.rows * columns <= most:
+        images = most // (w.rows * columns)
+    else:
+        lines = max(1, most // columns)
+        blocks = (w.rows + lines - 1) // lines
+        lines = (w.rows + blocks - 1) // blocks
+    in_row, run = w.kernel_width, w.channels // w.groups
+    if w.groups == 1 and w.dilation_width == 1:
+        in_row, run = 1, (w.kernel_width + (count - 1) * w.stride_width) * w.channels
+    return Layout(
+        images, lines, w.rows, columns, w.out_channels * count,
+        w.stride_height * row_size, w.stride_width * count * w.channels,
+        w.kernel_height * in_row, run, in_row,
+        w.dilation_height * row_size, w.dilation_width * w.channels,
+        w.groups, w.channels // w.groups, w.out_channels * count // w.groups,
+        row_size, height * row_size, w.height, w.width * w.channels,
+        w.top * row_size + w.left * w.channels,
     )  # fmt: skip

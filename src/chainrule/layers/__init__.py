@@ -7,6 +7,7 @@ from chainrule.layers import (
     activation,
     augmentation,
     batch_norm,
+    columns,
     container,
     convolution,
     dropout,
@@ -22,10 +23,12 @@ from chainrule.layers import (
     rms_norm,
     shape,
     standardize,
+    transposed_convolution,
 )
 from chainrule.layers.activation import *
 from chainrule.layers.augmentation import *
 from chainrule.layers.batch_norm import *
+from chainrule.layers.columns import *
 from chainrule.layers.compiled import CompiledLayer as CompiledLayer
 from chainrule.layers.container import *
 from chainrule.layers.convolution import *
@@ -46,12 +49,14 @@ from chainrule.layers.resizing import *
 from chainrule.layers.rms_norm import *
 from chainrule.layers.shape import *
 from chainrule.layers.standardize import *
+from chainrule.layers.transposed_convolution import *
 from chainrule.utils.public import listing
 
 __all__: list[str] = []
 __all__ += activation.__all__
 __all__ += augmentation.__all__
 __all__ += batch_norm.__all__
+__all__ += columns.__all__
 __all__ += container.__all__
 __all__ += convolution.__all__
 __all__ += dropout.__all__
@@ -67,5 +72,6 @@ __all__ += resizing.__all__
 __all__ += rms_norm.__all__
 __all__ += shape.__all__
 __all__ += standardize.__all__
+__all__ += transposed_convolution.__all__
 
 __dir__ = listing(__all__)

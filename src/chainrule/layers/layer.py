@@ -124,7 +124,12 @@ class Layer(Numbers):
     def __post_init__(self) -> None:
         self.check_numbers()
 
-    # Whether its input must be the network's, as it is checked by check_codes.
+    @property
+    def rows_are_independent(self) -> bool:
+        """Whether each row of a prediction depends on its own row of the input only."""
+        return True
+
+    # Whether its input must be the network's, or columns of it, as check_codes checks it.
     takes_codes: ClassVar[bool] = False
 
     @property
@@ -147,10 +152,13 @@ class Layer(Numbers):
     def check_training_batch(self, rows: int, input_shape: Shape) -> None:
         """Raise ValueError, naming what is expected, unless a step may have so many rows."""
 
-    def check_codes(self, x: NDArray[Any], name: str, layer: str) -> None:
+    def check_codes(
+        self, x: NDArray[Any], name: str, layer: str, columns: Sequence[int] | None = None
+    ) -> None:
         """Raise ValueError, naming row and column, if x has a value that the layer does not take.
 
-        ``name`` is what messages call x; ``layer`` says which layer it is.
+        ``name`` is what messages call x; ``layer`` says which layer it is. With ``columns``, the
+        layer gets these columns of x only.
         """
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:

@@ -278,9 +278,16 @@ def _scores_and_labels(
     """
     scores = as_array(y_score, name)
     if scores.ndim != 2 or 0 in scores.shape:
+        right = as_array(y_true, "y_true", LABELS)
+        hint = _exchanged(scores, right)
+        if not hint and scores.shape == right.shape and scores.dtype.kind in "biu":
+            hint = (
+                " It is the network's output, such as net.predict(X), not the classes predicted "
+                "from it: scikit-learn's metrics take these."
+            )
         raise ValueError(
             f"{name} must have shape (n, classes), with rows, but its shape is {scores.shape}."
-            f"{_exchanged(scores, as_array(y_true, 'y_true'))}"
+            f"{hint}"
         )
     if scores.shape[1] == 1:
         y_true = _of_two_classes(y_true, scores)

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.engine.batch_run import BatchRun, ByShape
 from chainrule.engine.machine import Machine
 from chainrule.engine.records import make_data
 from chainrule.kernels.context import NOT_FINITE, Phase
 from chainrule.utils.arrays import FloatArray
+from chainrule.utils.inputs import Batch, one_or_tuple
 
 
 class BatchMachine(NamedTuple):
@@ -82,7 +82,7 @@ class BatchPasses:
         self._by_shape: ByShape[_Again] = ByShape()
         self._latest: _Again | None = None  # that of the latest forward pass, if it is prepared for
 
-    def forward(self, batch: NDArray[Any], masks: tuple[int, int]) -> list[FloatArray]:
+    def forward(self, batch: Batch, masks: tuple[int, int]) -> list[FloatArray]:
         """Return the outputs for a batch that was checked."""
         rows, machine = len(batch), self._machine
         self._latest = None
@@ -139,10 +139,8 @@ class BatchPasses:
             return None
         return again.d_input.copy()
 
-    def backward(
-        self, gradients: Sequence[FloatArray], rows: int, masks: tuple[int, int]
-    ) -> FloatArray:
-        """Return the gradient by the input, from those by the outputs."""
+    def backward(self, gradients: Sequence[FloatArray], rows: int, masks: tuple[int, int]) -> Any:
+        """Return the gradient by the input, or a tuple of those by all, from those by outputs."""
         self._machine.start_back_with(gradients, rows)
         self._backward(rows, self._vectors, masks=masks)
-        return self._machine.rows_at("d_input", rows).copy()
+        return one_or_tuple([gradient.copy() for gradient in self._machine.input_gradients(rows)])

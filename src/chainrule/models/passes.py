@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
 from typing import Any
 
 from numpy.typing import ArrayLike, NDArray
@@ -15,7 +14,7 @@ from chainrule.models.vectors import NetworkVectors
 from chainrule.operations.operation import Shape
 from chainrule.utils import arrays
 from chainrule.utils.arguments import flag
-from chainrule.utils.arrays import FloatArray
+from chainrule.utils.inputs import one_or_tuple
 
 # An array; a tuple of them, one for each head, if the network ends in a Branch.
 Output = Any
@@ -115,7 +114,7 @@ class NetworkPasses(NetworkVectors):
         """Return ``forward(x)``, as in PyTorch."""
         return self.forward(x)
 
-    def backward(self, d_out: Any) -> FloatArray:
+    def backward(self, d_out: Any) -> Any:
         """Run the backward pass, from the loss's gradient by the output.
 
         It follows the latest :meth:`forward`, once, and with the same parameters: it is an error if
@@ -133,7 +132,8 @@ class NetworkPasses(NetworkVectors):
         Returns
         -------
         dx : array of the input's shape
-            The loss's gradient by the input.
+            The loss's gradient by the input; a tuple of them, one for each input, if the network
+            begins with :class:`Inputs`.
 
         Raises
         ------
@@ -203,10 +203,5 @@ class NetworkPasses(NetworkVectors):
     def check_training_batch(self, rows: int, input_shape: Shape) -> None:
         """Raise ValueError if a training step must not have so many rows of this shape."""
         if (rows, input_shape) not in self._training_batches:
-            self._graph.check_training_batch(rows, input_shape)
+            self._graph.check_batch(rows, input_shape, training=True)
             self._training_batches.add((rows, input_shape))
-
-
-def one_or_tuple(outputs: Sequence[FloatArray]) -> Output:
-    """Return the only output, or a tuple of them."""
-    return outputs[0] if len(outputs) == 1 else tuple(outputs)

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike
 
 from chainrule.engine.backends import check_backend, threads_for
 from chainrule.engine.machine import Machine
@@ -16,6 +16,7 @@ from chainrule.engine.pool import MachinePool
 from chainrule.layers.container import check_element
 from chainrule.layers.graph import (
     Graph,
+    check_codes,
     check_names,
     check_places,
     graph_of,
@@ -28,7 +29,7 @@ from chainrule.losses import Loss
 from chainrule.models.batch_passes import BatchMachine
 from chainrule.models.methods import call_method
 from chainrule.models.model_file import contents, write_contents
-from chainrule.models.passes import NetworkPasses, Output, one_or_tuple
+from chainrule.models.passes import NetworkPasses, Output
 from chainrule.models.predictor import Predictor
 from chainrule.models.summary import Summary, summarize
 from chainrule.models.updates import Updates
@@ -37,7 +38,7 @@ from chainrule.optimizers import OptimizerState
 from chainrule.plan import Head, Plan, PlanBuilder, Tensor, make_plan
 from chainrule.utils import arrays
 from chainrule.utils.arguments import integer, shortened
-from chainrule.utils.arrays import FloatArray
+from chainrule.utils.inputs import arrays_of, input_batch, input_names, one_or_tuple
 
 PREDICT_ROWS = 256  # a block whose activations stay in cache
 MOST_PREDICTORS = 8  # in the pool for later calls
@@ -153,7 +154,8 @@ class Sequential(NetworkPasses):
         Parameters
         ----------
         X : array of shape (n, ...)
-            Real numbers, as for :func:`fit`.
+            Real numbers, as for :func:`fit`; a tuple of arrays, one for each input, if the network
+            begins with :class:`Inputs`.
 
         Returns
         -------
@@ -181,13 +183,14 @@ class Sequential(NetworkPasses):
         self._latest_key = key
         return one_or_tuple(outputs)
 
-    @staticmethod
-    def _predictor_key(shape: tuple[int, ...], threads: int) -> tuple[Shape, int, int, int]:
+    def _predictor_key(self, shape: tuple[int, ...], threads: int) -> tuple[Shape, int, int, int]:
         """Return the shape of a row, the rows of a block, the blocks and the threads of a plan.
 
         Powers of two: small batches share a few machines, and so do large ones.
         """
-        block = min(_power_of_two(shape[0]), PREDICT_ROWS * threads)
+        block = _power_of_two(shape[0])
+        if self._graph.rows_are_independent:
+            block = min(block, PREDICT_ROWS * threads)
         return shape[1:], block, _power_of_two(-(-shape[0] // block)), threads
 
     def _make_predictor(self, shape: Shape, block: int, steps: int, threads: int) -> Predictor:
@@ -198,7 +201,7 @@ class Sequential(NetworkPasses):
         """Return a machine for a plan of this network, with its buffers."""
         return Machine(plan, self.dtype, backend or self.backend, self._buffer_vector)
 
-    def input_gradient(self, x: ArrayLike) -> FloatArray:
+    def input_gradient(self, x: ArrayLike) -> Any:
         """Return the gradient of the only output by the input.
 
         See :func:`chainrule.input_gradient`, which also takes other parameters.
@@ -211,8 +214,7 @@ class Sequential(NetworkPasses):
         >>> net.input_gradient([[3.0, 1.0]])
         array([[1., 2.]])
         """
-        gradient: FloatArray = call_method("input_gradient", self, x)
-        return gradient
+        return call_method("input_gradient", self, x)
 
     def apply_update(self, state: OptimizerState) -> None:
         """Update the parameters by the optimizer of ``state``."""
@@ -228,18 +230,31 @@ class Sequential(NetworkPasses):
 
     # Shapes and plans
 
-    def check_input(self, x: ArrayLike, name: str) -> NDArray[Any]:
-        """Return ``x`` as an array for the engine; ValueError unless it fits the first layer."""
-        batch = arrays.batch_array(x, name, self.dtype)
+    def check_input(self, x: ArrayLike, name: str) -> Any:
+        """Return ``x`` as a batch for the engine; ValueError unless it fits the first layers.
+
+        It is an array, or an ``ArrayTuple`` if the network has several inputs.
+        """
+        inputs = self._graph.inputs
+        batch = input_batch(x, name, self.dtype, inputs)
         self._shapes_of_outputs(batch.shape[1:], name)
+        if not self._graph.rows_are_independent:
+            self._graph.check_batch(len(batch), batch.shape[1:], training=False)
         for node in self._coded:
-            node.layer.check_codes(batch, name, f"layer {node.path}")
+            i = self._graph.input_number(node)
+            called = input_names(name, inputs)[i]
+            check_codes(self._graph, node, arrays_of(batch)[i], called)
         return batch
 
     @property
     def takes_codes(self) -> bool:
         """Whether some layer takes the input as codes, by which there are no derivatives."""
         return bool(self._coded)
+
+    @property
+    def coded_inputs(self) -> frozenset[int]:
+        """The numbers of the inputs that some layer takes as codes."""
+        return frozenset(map(self._graph.input_number, self._coded))
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of a row's output, for rows of ``input_shape``.
@@ -258,7 +273,8 @@ class Sequential(NetworkPasses):
 
     def output_shapes(self, input_shape: Shape) -> tuple[Shape, ...]:
         """Return the shapes of all of a row's outputs; errors are those of :meth:`output_shape`."""
-        return self._shapes_of_outputs(input_shape, "the input")
+        source = "the input" if self._graph.inputs == 1 else "input_shape"
+        return self._shapes_of_outputs(input_shape, source)
 
     def _shapes_of_outputs(self, input_shape: Shape, source: str) -> tuple[Shape, ...]:
         if input_shape not in self._output_shapes:
@@ -275,11 +291,11 @@ class Sequential(NetworkPasses):
         retain: bool = False,
         training: bool = False,
         frozen: Collection[str] = (),
-    ) -> tuple[PlanBuilder, Tensor, list[Tensor]]:
-        """Return the layers' steps for rows of a shape, the input and the outputs."""
-        first = Tensor(input_shape)
+    ) -> tuple[PlanBuilder, list[Tensor], list[Tensor]]:
+        """Return the layers' steps for rows of a shape, the inputs and the outputs."""
         builder = PlanBuilder(training=training, frozen=frozen, dtype=self.dtype)
-        return builder, first, lower(self._graph, builder, first, retain=retain)
+        inputs = list(map(Tensor, self._graph.input_shapes(input_shape)))
+        return builder, inputs, lower(self._graph, builder, inputs, retain=retain)
 
     def make_plan(
         self,
@@ -300,12 +316,12 @@ class Sequential(NetworkPasses):
         what the network predicts. The gradients by the parameters in ``frozen`` are left out.
         """
         options = {"retain": retain, "training": training}
-        builder, first, outputs = self.lower(input_shape, frozen=frozen, **options)
+        builder, inputs, outputs = self.lower(input_shape, frozen=frozen, **options)
         if loss is not None:
             loss.check_numbers(self.dtype)
         return make_plan(
             builder,
-            first,
+            inputs,
             list(map(Head, outputs)) if loss is None else loss.heads(outputs),
             offsets=self.offsets,
             batch=batch,
@@ -379,15 +395,17 @@ class Sequential(NetworkPasses):
     ) -> None:
         """Write the network into an ONNX file, for :func:`chainrule.from_onnx` and other runtimes.
 
-        The input is called ``input``, the output ``output`` (``output_0``, ``output_1``... of a
-        :class:`Branch`); the batch may have any size. The file has opset 17.
+        The input is called ``input`` (``input_0``, ``input_1``... of :class:`Inputs`), the output
+        ``output`` (``output_0``, ``output_1``... of a :class:`Branch`); the batch may have any
+        size. The file has opset 17.
 
         Parameters
         ----------
         path : path of the file
             An existing file is replaced atomically.
         input_shape : tuple of int, optional
-            Shape of a row of the input; by default the one that the first linear layer expects.
+            Shape of a row of the input, or a tuple of those of several; by default the one that the
+            first linear layer expects.
 
         Raises
         ------

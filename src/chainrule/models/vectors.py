@@ -44,8 +44,9 @@ class NetworkVectors(Group):
         sizes = [prod(buffer.shape) for buffer in self._buffers.values()]
         of_buffers = np.cumsum([0, *sizes])
         self._buffer_offsets = dict(zip(self._buffers, map(int, of_buffers[:-1]), strict=True))
-        self._take_values(np.zeros(int(ends[-1] + of_buffers[-1]), self.dtype), int(ends[-1]))
-        self._grads = np.zeros_like(self._params)
+        parameters, buffers = int(ends[-1]), int(of_buffers[-1])
+        self._take_values(arrays.aligned_zeros(parameters + buffers, self.dtype), parameters)
+        self._grads = arrays.aligned_zeros(parameters, self.dtype)
         self._frozen = ()
         self._initialize(rng)
 
@@ -190,7 +191,7 @@ class NetworkVectors(Group):
         found: list[str] = []
         for pattern in patterns:
             if not isinstance(pattern, str):
-                raise TypeError(f"{what} takes patterns of names, not {pattern!r}.")
+                raise TypeError(f"{what} takes patterns of names such as '0.*', not {pattern!r}.")
             if self._shapes or pattern != "*":
                 found += matching(pattern, self._shapes, what)
         return found

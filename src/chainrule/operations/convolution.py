@@ -1,8 +1,8 @@
 """Convolution: each window of an image times a weight.
 
 Images are ``(height, width, channels)``. The weight is a matrix with a row for each element of a
-window, and a column for each output channel. ``window`` are the kernel's height and width, then
-strides, dilations and paddings before an image in the same order, and the number of groups.
+window, and a column for each output channel. ``window`` are the kernel's height and width; strides,
+paddings before an image and dilations in the same order; and the number of groups.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from chainrule.kernels.convolution import (
     multiply_windows,
     scratch_bytes,
     weight_gradient,
-    windows_of,
 )
 from chainrule.kernels.jit import kernel
 from chainrule.operations.operation import (
@@ -29,23 +28,22 @@ from chainrule.operations.operation import (
     function,
 )
 
-SAMPLE_WINDOW = (1.0,) * 9
+SAMPLE = {"shape": (1, 1, 1), "weight": (1, 1), "bias": (1,), "window": (1.0,) * 9}
 
 
 @kernel
 def convolution(x, weight, bias, window, floor, scratch, y):
-    floor = y.dtype.type(floor)
-    multiply_windows(windows_of(x, y, window), x, weight, bias, floor, scratch, y)
+    multiply_windows(x, weight, bias, window, y.dtype.type(floor), scratch, y)
 
 
 @kernel
 def convolution_backward(dy, weight, window, adds, scratch, dx):
-    add_windows(windows_of(dx, dy, window), dy, weight, adds, scratch, dx)
+    add_windows(dy, weight, window, adds, scratch, dx)
 
 
 @kernel
 def convolution_backward_weight(x, dy, window, begin, adds, scratch, d_weight):
-    weight_gradient(windows_of(x, dy, window), x, dy, begin, adds, scratch, d_weight)
+    weight_gradient(x, dy, window, begin, adds, scratch, d_weight)
 
 
 @kernel
@@ -78,7 +76,8 @@ def _multiply_adds(step: Step) -> int:
 
 
 def _scratch_bytes(step: Step, rows: int, item: int, backward: bool) -> int:
-    return scratch_bytes(step.x.shape, step.y.shape, step.numbers["window"], rows, item)
+    window = step.numbers["window"]
+    return scratch_bytes(step.x.shape, step.y.shape, window, rows, item, backward=backward)
 
 
 OPERATION = Operation(
@@ -94,5 +93,5 @@ OPERATION = Operation(
     scratch_bytes=_scratch_bytes,
     numbers={"floor": -inf},
     fuse={"relu": {"floor": 0.0}},
-    sample={"shape": (1, 1, 1), "weight": (1, 1), "bias": (1,), "window": SAMPLE_WINDOW},
+    sample=SAMPLE,
 )

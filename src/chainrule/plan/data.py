@@ -16,24 +16,23 @@ def order_of(rows: Rows = Rows.SLICE) -> Argument:
     return rows_of(context.ORDER, 0, (), 8, rows=rows, dtype="i8", start=context.ORDER_ROW)
 
 
-def calls_of_gather(caller: Caller, first: Tensor, rescale: Step | None) -> list[Call]:
-    """Return the call that gathers rows of X, converting and rescaling them."""
+def call_of_gather(caller: Caller, number_of_input: int, x: Tensor, rescale: Step | None) -> Call:
+    """Return the call that gathers rows of an input, converting and rescaling them."""
     from chainrule.kernels.gather import gather_rescaled  # loads Numba
 
     # Adding -0.0 leaves every number as it is; adding 0.0 would lose the sign of a zero.
     scale = 1.0 if rescale is None else rescale.number("scale")
     offset = -0.0 if rescale is None else rescale.number("offset")
+    address, size, *layout = context.words_of_input(number_of_input)
     arguments = (
-        counted(context.DATA, context.DATA_BYTES, (), "u1"),
-        word(context.DATA_DTYPE),
-        word(context.DATA_START),
-        word(context.DATA_STRIDE),
+        counted(address, size, (), "u1"),
+        *map(word, layout),
         order_of(),
         number(scale),
         number(offset),
-        rows_of(context.ARENA, value(first), (first.size,), caller.item),
+        rows_of(context.ARENA, value(x), (x.size,), caller.item),
     )
-    return [Call(function(gather_rescaled), arguments)]
+    return Call(function(gather_rescaled), arguments)
 
 
 def calls_of_output(caller: Caller, outputs: Sequence[Tensor]) -> list[Call]:

@@ -18,12 +18,13 @@ from chainrule.plan.arena import ALIGNMENT
 from chainrule.plan.argument import Constants
 from chainrule.plan.backward import Backward
 from chainrule.plan.builder import PlanBuilder
-from chainrule.plan.call import Call, Caller, gradient, value
-from chainrule.plan.data import calls_of_gather, calls_of_output
+from chainrule.plan.call import COLUMN_WORKSPACE, Call, Caller, gradient, value
+from chainrule.plan.data import call_of_gather, calls_of_output
 from chainrule.plan.forward import calls_of_buffers, calls_of_forward, take_rescale
 from chainrule.plan.live_steps import live_steps
 from chainrule.plan.loss import Head, calls_of_loss, calls_of_loss_sum
 from chainrule.plan.memory import Memory
+from chainrule.plan.tables import Table, tables_of, uses_of_tables
 from chainrule.plan.threads import (
     choose_threads,
     chunks_of,
@@ -31,6 +32,7 @@ from chainrule.plan.threads import (
     partition_parameters,
     work_of,
 )
+from chainrule.utils.inputs import one_or_tuple
 
 
 class Place(NamedTuple):
@@ -57,8 +59,8 @@ class Plan:
     scratch : where the threads' workspaces begin, and their distance, in bytes.
     partitions : where the parameters begin and end that a thread owns: in the first row those of a
         thread that is alone, in the second one those of each of several, one after the other.
-    input : the value that the gather writes, and its gradient.
-    input_shape : of the network's input, without the batch.
+    inputs : the values that the gather writes, one for each of the network's inputs.
+    input_shapes : of the network's inputs, without the batch.
     seeds : values that the caller writes into the arena.
     gathered : the positions of the layers that are fused into the gather.
     backward : whether there is a backward pass.
@@ -66,6 +68,7 @@ class Plan:
     threads : the largest number of threads.
     chunks : the largest number of chunks of rows, which are never divided among threads.
     fused : the positions of the steps that are fused with the step before them.
+    tables : the large parameters of which each batch takes some rows.
     """
 
     steps: tuple[Step, ...]
@@ -78,8 +81,8 @@ class Plan:
     item: int
     scratch: tuple[int, int]
     partitions: NDArray[np.int64]
-    input: Tensor
-    input_shape: Shape
+    inputs: tuple[Tensor, ...]
+    input_shapes: tuple[Shape, ...]
     seeds: tuple[Tensor, ...]
     gathered: tuple[int, ...]
     backward: bool
@@ -87,6 +90,7 @@ class Plan:
     threads: int
     chunks: int
     fused: frozenset[int]
+    tables: tuple[Table, ...] = ()
 
     @cached_property
     def output_shapes(self) -> tuple[Shape, ...]:
@@ -113,10 +117,11 @@ class Plan:
         """The number of outputs whose loss takes labels."""
         return sum(head.takes_labels for head in self.heads)
 
-    @cached_property
-    def has_no_input_gradient(self) -> bool:
-        """Whether the backward pass never comes to the input, so that the gradient by it is 0."""
-        return self.backward and gradient(self.input) not in self.places
+    @property
+    def input_shape(self) -> Shape:
+        """The shape of the only input, or a tuple of those of several."""
+        shape: Shape = one_or_tuple(self.input_shapes)
+        return shape
 
     @cached_property
     def draws_masks(self) -> bool:
@@ -161,13 +166,13 @@ class Plan:
 
     @cached_property
     def named(self) -> dict[tuple[str, int], Place]:
-        """The places of the input, the outputs and the seeds, and of the gradients by them."""
-        tensors = {("input", 0): self.input}
+        """The places of the inputs, outputs and seeds, and of the gradients by them."""
+        tensors = {("input", i): x for i, x in enumerate(self.inputs)}
         tensors |= {("output", i): head.output for i, head in enumerate(self.heads)}
         tensors |= {("seed", i): seed for i, seed in enumerate(self.seeds)}
         found = {}
         for (name, i), tensor in tensors.items():
-            shape = self.input_shape if name == "input" else tensor.shape
+            shape = self.input_shapes[i] if name == "input" else tensor.shape
             for prefix, key in (("", value(tensor)), ("d_", gradient(tensor))):
                 if key in self.places:
                     place = Place(self.places[key] // self.item, shape)
@@ -177,7 +182,7 @@ class Plan:
 
 def make_plan(
     builder: PlanBuilder,
-    input_tensor: Tensor,
+    inputs: Sequence[Tensor],
     heads: Sequence[Head],
     *,
     offsets: Mapping[str, int],
@@ -194,7 +199,7 @@ def make_plan(
     Parameters
     ----------
     builder : the lowered layers, in topological order.
-    input_tensor : the network's input.
+    inputs : those of the network.
     heads : the outputs, each a different value.
     seeds : values that no step computes: the caller writes them into the arena.
     offsets : name of a parameter -> its offset in the parameter vector; and of buffers in theirs.
@@ -215,28 +220,37 @@ def make_plan(
         threads = 1  # Python code need not be thread-safe
     chunks = chunks_of(order, batch)
     threads = choose_threads(work, chunks, steps, threads)
-    rescale = None if retain else take_rescale(order, input_tensor, outputs)
-    first = input_tensor if rescale is None else rescale.y
+    rescales = [None if retain else take_rescale(order, x, outputs) for x in inputs]
+    pairs = zip(inputs, rescales, strict=True)
+    gathered = [x if rescale is None else rescale.y for x, rescale in pairs]
     item = np.dtype(dtype).itemsize
     scratch = _scratch_bytes(order, batch, item, backward)
 
     caller = Caller(offsets, item, scratch // item)
-    forward, fused = calls_of_forward(caller, order, outputs, fuse=not retain)
+    forward, fused = calls_of_forward(
+        caller, order, outputs, batch, fuse=not retain, backward=backward
+    )
     calls: list[list[Call]] = [[] for _ in range(Section.COUNT)]
-    calls[Section.GATHER] = calls_of_gather(caller, first, rescale)
+    for i, (x, rescale) in enumerate(zip(gathered, rescales, strict=True)):
+        calls[Section.GATHER].append(call_of_gather(caller, i, x, rescale))
     calls[Section.FORWARD] = forward
     calls[Section.LOSS] = calls_of_loss(caller, heads)
     calls[Section.LOSS_SUM] = calls_of_loss_sum(caller, heads)
     calls[Section.BUFFERS] = calls_of_buffers(caller, order)
     calls[Section.OUTPUT] = calls_of_output(caller, outputs)
     if backward:
-        backward_pass = Backward(caller, order, outputs, [first, *seeds])
+        backward_pass = Backward(caller, order, outputs, [*gathered, *seeds])
         calls[Section.BACKWARD] = backward_pass.calls
-        if rescale is not None and backward_pass.reaches(first):
-            calls[Section.BACKWARD] += _call_of_rescaled_gradient(caller, first, rescale)
+        for x, rescale in zip(gathered, rescales, strict=True):
+            if rescale is not None and backward_pass.reaches(x):
+                calls[Section.BACKWARD] += _call_of_rescaled_gradient(caller, x, rescale)
 
     memory = Memory(item, batch, chunks)
-    end = _reserve(memory, calls, first, seeds, outputs, batch * item, backward)
+    end = _reserve(memory, calls, gathered, seeds, outputs, batch * item, backward)
+    uses = uses_of_tables(order, batch) if backward else {}
+    for numbers in uses.values():  # the update reads them
+        for tensor in numbers:
+            memory.need(value(tensor), tensor.size * batch * item, 0, end)
     # Several threads may be at different steps at the same time.
     places, size = memory.places(end, share=threads == 1 and not retain)
     scratch_at = -(-size // ALIGNMENT) * ALIGNMENT
@@ -252,15 +266,16 @@ def make_plan(
         item,
         (scratch_at, scratch),
         partition_parameters(order, offsets, batch, threads),
-        first,
-        input_tensor.shape,
+        tuple(gathered),
+        tuple(x.shape for x in inputs),
         tuple(seeds),
-        () if rescale is None else tuple(rescale.layers),
+        tuple(layer for rescale in rescales if rescale is not None for layer in rescale.layers),
         backward,
         batch,
         threads,
         chunks,
         fused,
+        tables_of(uses, offsets, places),
     )
 
 
@@ -276,7 +291,7 @@ def table_of(program: Sequence[Call], places: Mapping[Hashable, int]) -> NDArray
 def _reserve(
     memory: Memory,
     calls: list[list[Call]],
-    first: Tensor,
+    inputs: Sequence[Tensor],
     seeds: Sequence[Tensor],
     outputs: Sequence[Tensor],
     row_bytes: int,
@@ -285,11 +300,10 @@ def _reserve(
     """Record the lifetimes of all buffers; return the last moment.
 
     The caller reads the outputs after the forward pass, and may write the gradients by them before
-    the backward pass; it reads the gradient by the input after it, unless that is 0 because no
-    output depends on the input. Seeds stay for the next run.
+    the backward pass; it reads the gradients by the inputs after it, but not those that are 0
+    because no output depends on the input. Seeds stay for the next run.
     """
     moment = memory.touch(calls[Section.GATHER], 0)
-    memory.need(value(first), first.size * row_bytes, 0, 0)
     between = memory.touch(calls[Section.FORWARD], moment)
     # The buffers of these sections all live at one moment, together with the outputs.
     for section in (Section.LOSS, Section.LOSS_SUM, Section.BUFFERS, Section.OUTPUT):
@@ -302,16 +316,17 @@ def _reserve(
     end = memory.touch(calls[Section.BACKWARD], between + 1)
     for seed in seeds:
         memory.need(value(seed), seed.size * row_bytes, 0, end)
-    if gradient(first) in memory:
-        memory.need(gradient(first), first.size * row_bytes, end, end)
+    for x in inputs:
+        if gradient(x) in memory:
+            memory.need(gradient(x), x.size * row_bytes, end, end)
     return end
 
 
-def _call_of_rescaled_gradient(caller: Caller, first: Tensor, rescale: Step) -> list[Call]:
-    """Return the call that computes the input's gradient from that of the gathered value."""
+def _call_of_rescaled_gradient(caller: Caller, x: Tensor, rescale: Step) -> list[Call]:
+    """Return the call that computes an input's gradient from that of the gathered value."""
     if rescale.numbers["scale"] == 1.0:
         return []
-    step = Step(rescale.operation, (first,), first, [], numbers=rescale.numbers)
+    step = Step(rescale.operation, (x,), x, [], numbers=rescale.numbers)
     (code,) = rescale.operation.backward_of("x")
     return [caller.call(step, code, Flag.VALUES | Flag.FOR_INPUT)]
 
@@ -322,4 +337,6 @@ def _scratch_bytes(steps: Sequence[Step], batch: int, item: int, backward: bool)
     for step in steps:
         if step.operation.scratch_bytes is not None:
             most = max(most, step.operation.scratch_bytes(step, batch, item, backward))
+        if step.operation.by_column is not None:
+            most = max(most, len(COLUMN_WORKSPACE) * step.y.shape[-1] * item)
     return -(-most // ALIGNMENT) * ALIGNMENT

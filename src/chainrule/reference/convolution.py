@@ -1,7 +1,7 @@
 """Convolution: each window of an image times a weight, and the derivatives.
 
-``window`` are the kernel's height and width, then strides, dilations and paddings before an image
-in the same order, and the number of groups. All windows' elements at one place of the kernel make a
+``window`` are the kernel's height and width; strides, paddings before an image and dilations in the
+same order; and the number of groups. All windows' elements at one place of the kernel make a
 matrix, so that there is a product for each place.
 """
 
@@ -21,7 +21,7 @@ def convolution_backward(dy, weight, window, adds, scratch, dx):
     images = _padded(np.zeros_like(dx), dy, window)
     for elements, of_weight, of_y in _places(images, dy, window):
         elements += dy[of_y] @ weight[of_weight].T
-    top, left = map(int, window[6:8])
+    top, left = map(int, window[4:6])
     inner = images[:, top : top + dx.shape[1], left : left + dx.shape[2]]
     dx[...] = dx + inner if adds else inner
 
@@ -45,7 +45,7 @@ def convolution_backward_bias(dy, adds, d_bias):
 
 def _padded(x, y, window):
     """Return images with the zeros that their windows, as many as y has pixels, need."""
-    height, width, stride_y, stride_x, dilation_y, dilation_x, top, left, _ = map(int, window)
+    height, width, stride_y, stride_x, top, left, dilation_y, dilation_x, _ = map(int, window)
     n, rows, columns, channels = x.shape
     last_row = (y.shape[1] - 1) * stride_y + (height - 1) * dilation_y
     last_column = (y.shape[2] - 1) * stride_x + (width - 1) * dilation_x
@@ -60,7 +60,7 @@ def _places(images, y, window):
 
     With each, the part of the weight that they are multiplied by, and the part of y.
     """
-    height, width, stride_y, stride_x, dilation_y, dilation_x, _, _, groups = map(int, window)
+    height, width, stride_y, stride_x, _, _, dilation_y, dilation_x, groups = map(int, window)
     channels, outputs = images.shape[3] // groups, y.shape[3] // groups
     for i, j, g in np.ndindex(height, width, groups):
         rows = slice(i * dilation_y, i * dilation_y + (y.shape[1] - 1) * stride_y + 1, stride_y)

@@ -164,7 +164,7 @@ class _CheckpointReader:
             raise ValueError(
                 f"epochs is {training.epochs}, but the training in {self._path} has done {epoch}."
             )
-        steps_an_epoch = -(-len(training.X) // training.batch_size)
+        steps_an_epoch = -(-training.rows // training.batch_size)
         started_steps = step - epoch * steps_an_epoch
         if self._entry("begun_rows", _count) != started_steps * training.batch_size:
             raise self._wrong("epoch, step and rows contradict each other")

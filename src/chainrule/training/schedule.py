@@ -15,6 +15,8 @@ from chainrule.utils.arguments import Numbers, above_zero, at_least_zero, intege
 from chainrule.utils.warning import warn_caller
 from chainrule.utils.wording import plural
 
+LENGTHS = {"total_steps", "step_size", "total_iters", "T_max"}  # in PyTorch, and here before
+
 # A rate below this fraction of the highest one is as good as none: a OneCycleLR ends at 4e-6, where
 # StepLRs of use end at 1e-3 or so.
 NOTHING = 1e-5
@@ -154,15 +156,24 @@ class LastingSchedule(Schedule):
 
 
 def with_unit(schedule: type[S]) -> type[S]:
-    """Make a length without a unit an error that says what to write."""
+    """Make an optimizer, or a length without a unit, an error that says what to write."""
     initialize: Callable[..., None] = vars(schedule)["__init__"]
 
     @wraps(initialize)
     def checked(self: Any, *numbers: Any, **named: Any) -> None:
         kind = schedule.__name__
-        old = next((name for name in ("total_steps", "step_size") if name in named), None)
-        if old is not None:
-            raise TypeError(f"{kind}'s {old} is called steps: steps={named[old]!r}.")
+        if "optimizer" in named or (numbers and hasattr(numbers[0], "lr")):
+            rate = fields(schedule)[0].name  # type: ignore[arg-type]
+            raise TypeError(
+                f"{kind} takes a learning rate, not an optimizer: it is given to cr.fit(..., "
+                f"schedule=cr.schedules.{kind}({rate}=0.1, ...))."
+            )
+        for old in LENGTHS & named.keys():
+            length = named[old]
+            raise TypeError(
+                f"{kind}'s {old} is called steps, or epochs if it counts these: steps={length!r} "
+                f"or epochs={length!r}."
+            )
         if len(numbers) > 1:
             length = numbers[1]
             raise TypeError(

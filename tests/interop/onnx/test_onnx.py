@@ -18,6 +18,7 @@ SHARED = cr.Shared(cr.Linear(6, 6), cr.Tanh())
 ARGUMENTS = {
     "BatchNorm": {"features": 6},
     "LayerNorm": {"features": 6},
+    "Columns": {"indices": [3, 0, -1]},
     "RMSNorm": {"features": 6},
     "GroupNorm": {"groups": 3, "features": 6},
     "Standardize": {"mean": np.linspace(-1, 2, 6), "variance": np.geomspace(1e-4, 1e4, 6)},
@@ -31,7 +32,8 @@ LAYERS = {
     **{
         name: [kind(**ARGUMENTS.get(name, {}))]
         for name, kind in KNOWN.items()
-        if name not in ("Residual", "Parallel", "Branch", "Shared", "Embedding") and not kind.axes
+        if name not in ("Residual", "Parallel", "Inputs", "Branch", "Shared", "Embedding")
+        and not kind.axes
     },
     "no bias": [cr.Linear(6, 3, bias=False)],
     "RMSNorm without weight": [cr.RMSNorm(6, eps=0.1, affine=False), cr.Linear(6, 4)],
@@ -66,7 +68,8 @@ def exported(tmp_path, net, **options):
 
 
 def test_every_layer_has_a_form():
-    beside = {"Embedding"}  # takes codes: see layers/test_embedding.py
+    # One takes codes, the other several inputs: see layers/test_embedding.py and below.
+    beside = {"Embedding", "Inputs"}
     beside |= {name for name, kind in KNOWN.items() if kind.axes}  # see test_onnx_images.py
     assert {name for name in KNOWN if name not in LAYERS} == beside
     alone = {KNOWN[name] for name in ("Branch", "Shared")}  # their parts stand for themselves
@@ -87,7 +90,7 @@ def test_every_layer_there_and_back(tmp_path, name, shape):
             assert len(found) == len(expected)
             for one, other in zip(found, expected, strict=True):
                 np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
-    if name != "product":
+    if name not in ("product", "RMSNorm without weight"):  # whose weight is written as ones
         assert same.params.size == net.params.size
 
 
@@ -178,3 +181,39 @@ def test_missing_files(tmp_path):
     (tmp_path / "model.onnx").write_bytes(b"")
     with pytest.raises(cr.ModelFileError, match="holds no graph"):
         cr.from_onnx(tmp_path / "model.onnx")
+
+
+# Several inputs
+
+
+@pytest.mark.parametrize("combine", ["sum", "concatenate", "product"])
+def test_several_inputs(tmp_path, combine):
+    image = cr.Sequential(cr.Rescale(0.5), cr.Flatten(), cr.Linear(12, 4), cr.Tanh(), seed=1)
+    parts = image, cr.Linear(3, 4), cr.Identity()
+    net = cr.Sequential(cr.Inputs(*parts, combine=combine), cr.Softmax(), seed=0)
+    path = exported(tmp_path, net, input_shape=((3, 4), (3,), (4,)))
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    assert [given.name for given in session.get_inputs()] == ["input_0", "input_1", "input_2"]
+    x = tuple(rng.normal(size=(7, *s)).astype("float32") for s in ((3, 4), (3,), (4,)))
+    (found,) = session.run(None, {f"input_{i}": array for i, array in enumerate(x)})
+    np.testing.assert_allclose(found, net.predict(x), rtol=1e-5, atol=1e-6)
+
+
+def test_shapes_of_several_inputs(tmp_path):
+    known = cr.Sequential(cr.Inputs(cr.Linear(2, 3), cr.Sequential(cr.ReLU(), cr.Linear(4, 3))))
+    model = onnx.load(exported(tmp_path, known))
+    shapes = [[d.dim_value for d in i.type.tensor_type.shape.dim[1:]] for i in model.graph.input]
+    assert shapes == [[2], [4]]
+    path = tmp_path / "other.onnx"
+    unknown = cr.Sequential(
+        cr.Inputs(cr.Linear(2, 3), cr.Sequential(cr.Flatten(), cr.Linear(4, 3)))
+    )
+    with pytest.raises(ValueError, match=r"such as input_shape=\(\(28, 28\), \(3,\)\)"):
+        unknown.to_onnx(path)
+    with pytest.raises(ValueError, match="a tuple of 2 shapes, one for each"):
+        unknown.to_onnx(path, input_shape=(2, 4))
+    with pytest.raises(ValueError, match=r"expects 4 input features, .* shape \(n, 6\)"):
+        unknown.to_onnx(path, input_shape=((2,), (2, 3)))
+    unknown.to_onnx(path, input_shape=((2,), (2, 2)))
+    with pytest.raises(cr.ModelFileError, match="it has 2 inputs, not one"):
+        cr.from_onnx(path)

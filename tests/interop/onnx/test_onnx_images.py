@@ -43,7 +43,9 @@ def run(path, x):
 @each
 def test_there_and_back(tmp_path, name, options):
     layer, shape = getattr(cr, name)(**options), SHAPES.get(name[-2:], SHAPES["2d"])
-    several = [cr.Linear(2, 3), cr.ReLU(), layer, cr.Tanh(), cr.GlobalAvgPool(), cr.Linear(3, 2)]
+    before, behind = options.get("in_channels", 3), options.get("out_channels", 3)
+    several = [cr.Linear(2, before), cr.ReLU(), layer, cr.Tanh(), cr.GlobalAvgPool()]
+    several.append(cr.Linear(behind, 2))
     if "Global" in name:
         del several[4]
     for layers in ([layer], several):

@@ -78,6 +78,29 @@ function eachWindow({ y, shape, yShape, window }, visit) {
   }
 }
 
+// The products of a convolution: visit gets the places of two numbers, in images and in outputs, and
+// of their weight. What is in the padding is left out.
+function eachProduct(count, [height, width, channels], [rows, columns, outputs], window, visit) {
+  const [kernelHeight, kernelWidth, strideY, strideX, top, left, dilationY, dilationX, groups] = window;
+  const [own, outs] = [channels / groups, outputs / groups];
+  const eachChannel = (pixel, place, inKernel) => {
+    for (let c = 0; c < channels; c += 1) {
+      const begin = Math.floor(c / own) * outs;
+      const weight = (inKernel * own + (c % own)) * outputs;
+      for (let o = begin; o < begin + outs; o += 1) visit(pixel * channels + c, place * outputs + o, weight + o);
+    }
+  };
+  for (let place = 0; place < count * rows * columns; place += 1) {
+    const image = Math.floor(place / (rows * columns));
+    const [row, column] = [Math.floor(place / columns) % rows, place % columns];
+    for (let i = 0; i < kernelHeight * kernelWidth; i += 1) {
+      const y = row * strideY - top + Math.floor(i / kernelWidth) * dilationY;
+      const x = column * strideX - left + (i % kernelWidth) * dilationX;
+      if (y >= 0 && y < height && x >= 0 && x < width) eachChannel((image * height + y) * width + x, place, i);
+    }
+  }
+}
+
 // A loss whose entries have terms of their own: the term, and its slope by the output.
 const lossOfEntries =
   (term, slope) =>

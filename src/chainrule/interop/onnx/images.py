@@ -104,17 +104,17 @@ def _read_pool(kinds: Mapping[int, type[Pool]], node: NodeView) -> ImportStep:
     options: dict[str, Any] = {"ceil_mode": bool(node.attribute("ceil_mode", 0))}
     dilation = node.attribute("dilations", [1] * axes)
     if kinds is MAX_POOLS:
-        options["dilation"] = _one(dilation)
+        options["dilation"] = one(dilation)
     else:
         options["count_include_pad"] = bool(node.attribute("count_include_pad", 0))
         if dilation != [1] * axes:
             raise ValueError(f"has dilations={dilation}")
-    strides = None if stride == size else _one(stride)
-    layer = kinds[axes](_one(size), strides, _one(pads[:axes]), **options)
+    strides = None if stride == size else one(stride)
+    layer = kinds[axes](one(size), strides, one(pads[:axes]), **options)
     return channels_first(ImportStep(node.label, (x,), (layer,)))
 
 
-def _one(numbers: list[int]) -> int | list[int]:
+def one(numbers: list[int]) -> int | list[int]:
     """Return the number of all axes, if they have the same."""
     return numbers[0] if len(set(numbers)) == 1 else numbers
 
@@ -202,7 +202,7 @@ def _read_resize(node: NodeView) -> ImportStep:
     x, own, is_first = _of_places(node, scales, 1.0)
     if any(scale != int(scale) for scale in own):
         raise ValueError(f"has scales {scales}, where whole numbers are supported")
-    step = ImportStep(node.label, (x,), (layers.Upsample(_one([int(n) for n in own])),))
+    step = ImportStep(node.label, (x,), (layers.Upsample(one([int(n) for n in own])),))
     return channels_first(step) if is_first else step
 
 

@@ -17,7 +17,14 @@ PLACES = 7  # of a momentum, which is an attribute in float32
 
 def _batch_norm(writer: Writer, layer: layers.BatchNorm, x: str) -> str:
     """Write the operator, whose features are the axis after the batch."""
-    weight, bias = parameter_or(writer, layer, "weight", 1.0), parameter_or(writer, layer, "bias", 0.0)
+    if not layer.track:
+        raise ValueError(
+            f"{layer!r} has no running statistics: an ONNX file cannot take those of the batch."
+        )
+    weight, bias = (
+        parameter_or(writer, layer, "weight", 1.0),
+        parameter_or(writer, layer, "bias", 0.0),
+    )
     running = writer.parameter("running_mean"), writer.parameter("running_var")
     part = 0.1 if layer.momentum is None else layer.momentum
     options = {"epsilon": layer.eps, "momentum": round(1 - part, PLACES)}

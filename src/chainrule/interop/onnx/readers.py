@@ -10,6 +10,7 @@ import numpy as np
 from chainrule import layers
 from chainrule.interop.onnx.activations import READERS as ACTIVATIONS
 from chainrule.interop.onnx.activations import erf_of, erfc_of
+from chainrule.interop.onnx.convolutions import READERS as CONVOLUTIONS
 from chainrule.interop.onnx.images import READERS as IMAGES
 from chainrule.interop.onnx.images import read_global_pool_flattened
 from chainrule.interop.onnx.linear import LINEAR, elementwise, merged
@@ -156,6 +157,7 @@ def _reshape(node: NodeView) -> ImportStep:
 
 READERS: dict[str, Reader] = {
     **ACTIVATIONS,
+    **CONVOLUTIONS,
     **IMAGES,
     **LINEAR,
     **TABLES,

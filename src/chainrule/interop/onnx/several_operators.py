@@ -71,8 +71,7 @@ def read_sum_with_number(node: NodeView, value: int, constant: int) -> ImportSte
 def read_root(node: NodeView, function: Callable[..., Array]) -> ImportStep | None:
     """Return the root of a mean square, or one over it, as a step; None if it is something else."""
     before = node.step_before(0)
-    kinds = {np.sqrt: ("variance", "root"), np.reciprocal: ("root", "scale")}
-    old, new = kinds[function]
+    old, new = ("variance", "root") if function is np.sqrt else ("root", "scale")
     if before is None or before.part is None or before.part.kind != old:
         return None
     part = before.part._replace(kind=new)

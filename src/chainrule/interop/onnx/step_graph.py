@@ -111,7 +111,9 @@ class StepGraph:
         if step.transposed is not None:
             raise ValueError(f"{step.label} has axes in another order, which nothing restores")
         if step.merge is None:
-            raise ValueError(f"{step.label} is supported as a part of an activation or a normalization only")
+            raise ValueError(
+                f"{step.label} is supported as a part of an activation or a normalization only"
+            )
         branches = [self._between(start, name, depth + 1) for name in step.inputs]
         if len(branches) == 1:
             return branches[0]

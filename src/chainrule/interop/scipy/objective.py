@@ -125,7 +125,8 @@ class Objective:
         self._decay = self._decay_vector()
         self._batch = DataSet.checked(self._net, loss, X, y, sample_weight)
         self._order = np.arange(self._batch.rows)
-        self._block = BLOCK if loss.is_one_mean else self._batch.rows
+        is_mean = loss.is_one_mean and self._net.graph.rows_are_independent
+        self._block = BLOCK if is_mean else self._batch.rows
         self._machines: MachinePool[Machine] = MachinePool(MOST_MACHINES)
         self._free = FreeParameters(self._net, free)
         self.start = self._free.start
@@ -256,7 +257,7 @@ class Objective:
             See :func:`jacobian`. With ``weight_decay``, there is one more row for each parameter.
         """
         params, rows = self.params(theta), self._batch.rows
-        derivatives: Float64 = jacobian(self._net, self._batch.inputs, params=params)
+        derivatives: Float64 = jacobian(self._net, self._batch.X, params=params)
         outputs = prod(derivatives.shape[1:-1])
         derivatives = derivatives.reshape(rows, outputs, params.size)
         derivatives *= self._residuals_scale[:, :, np.newaxis]
@@ -268,7 +269,7 @@ class Objective:
     def __reduce__(self) -> tuple[Any, ...]:
         """Rebuild the object from its data, so that arrays have the layout for compiled code."""
         batch = self._batch
-        data = batch.inputs, batch.targets.y, batch.weights
+        data = batch.X, batch.targets.y, batch.weights
         return Objective, (self._net, self._loss, *data, self._weight_decay, self._free.mask)
 
     def _decay_vector(self) -> Float64 | None:

@@ -32,7 +32,7 @@ def as_torch(net: Sequential) -> Any:
     -------
     torch.nn.Module
         On the CPU, in the network's dtype. It takes what :meth:`Sequential.predict` takes, as a
-        tensor. A copy of it has a copy of the network.
+        tensor; a tensor for each of several inputs. A copy of it has a copy of the network.
 
     Raises
     ------
