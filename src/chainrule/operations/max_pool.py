@@ -46,12 +46,12 @@ def _tangent(plan: StepBuilder, step: Step, tangents: TangentMap) -> Tensor | No
     return plan.apply("max_pool_tangent", step.x, dx, shape=shape, numbers=numbers)
 
 
-WINDOW = {"window": (1.0,) * 8}
+SAMPLE = {"shape": (1, 1, 1), "window": (1.0,) * 8}
 
 OPERATION = Operation(
     "max_pool",
     function(max_pool),
     {"x": function(max_pool_backward)},
     tangent=_tangent,
-    sample=WINDOW,
+    sample=SAMPLE,
 )

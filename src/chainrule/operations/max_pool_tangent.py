@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chainrule.kernels.jit import kernel
 from chainrule.kernels.pooling import axes, inside, take_largest
-from chainrule.operations.max_pool import WINDOW, max_pool_backward
+from chainrule.operations.max_pool import SAMPLE, max_pool_backward
 from chainrule.operations.operation import (
     Operation,
     Step,
@@ -37,5 +37,5 @@ OPERATION = Operation(
     {"direction": function(max_pool_backward, "dy", "x", "window", "adds", "d_direction")},
     operands=("x", "direction"),
     tangent=_tangent,
-    sample=WINDOW,
+    sample=SAMPLE,
 )
