@@ -72,6 +72,7 @@ IMAGE_LAYERS = [
     cr.Conv1d(2, 3, 3, padding="same"),
     cr.Conv2d(2, 3, (3, 2), (2, 1), (1, 0)),
     cr.Conv2d(2, 4, 2, dilation=(1, 2), groups=2, bias=False),
+    cr.Conv2d(2, 2, 3, padding=1, groups=2),
     cr.ConvTranspose1d(2, 3, 3, 2, 1, 1),
     cr.ConvTranspose2d(2, 4, (3, 2), (1, 2), groups=2),
     cr.ZeroPad(((1, 0), 2)),

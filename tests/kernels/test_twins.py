@@ -272,6 +272,9 @@ def arguments(function, rows, columns, dtype, rng):
         numbers |= {"begin": 1, "window": np.append(numbers["window"], dtype(1))}
         shapes |= dict.fromkeys(("x", "dx"), (*shapes["x"][:3], few))
         shapes |= {"weight": (6 * few, columns), "d_weight": (6 * few - 1, columns)}
+        if "depthwise" in name:
+            shapes |= dict.fromkeys(("x", "dx"), (*shapes["x"][:3], columns))
+            shapes |= {"weight": (6, columns), "d_weight": (5, columns)}
         if "transposed" in name:
             shapes |= {"x": shapes["y"], "dx": shapes["y"], "y": shapes["x"], "dy": shapes["x"]}
         shapes |= dict.fromkeys(("bias", "d_bias"), shapes["y"][3:])

@@ -87,6 +87,10 @@ class Windowed(Layer):
         """Return arguments, each with a number for each axis."""
         return [for_each_axis(self._option(name), self.axes) for name in names]
 
+    def _operation(self) -> str:
+        """Return the name of the operation that computes it."""
+        return self.operation
+
     def paddings(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Return the padding before each axis, and that behind it."""
         assert not isinstance(self.padding, str)
@@ -119,7 +123,7 @@ class Windowed(Layer):
             window = [(height, *own) for height, own in zip((1, 1, 0, 1), window, strict=True)]
         numbers = *(float(n) for pair in window for n in pair), float(self._option("groups"))
         y = plan.apply(
-            self.operation,
+            self._operation(),
             plan.reshape(x, of_image),
             shape=of_result,
             parameters=uses,
@@ -144,6 +148,10 @@ class _Convolution(Windowed):
                 f"{type(self).__name__}'s padding can be 'same' with a stride of 1 only, not "
                 f"{self.stride}."
             )
+
+    def _operation(self) -> str:
+        is_depthwise = self.in_channels == self.out_channels == self.groups > 1
+        return "depthwise_convolution" if is_depthwise else self.operation
 
     def paddings(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         if not isinstance(self.padding, str):

@@ -70,7 +70,7 @@ def _again(
     )
 
 
-def _multiply_adds(step: Step) -> int:
+def multiply_adds(step: Step) -> int:
     """Return how many a row of the batch takes, in one pass."""
     return step.y.size * step.parameters["weight"].shape[0]
 
@@ -89,7 +89,7 @@ OPERATION = Operation(
         "bias": function(convolution_backward_bias),
     },
     tangent=bilinear_tangent,
-    multiply_adds=_multiply_adds,
+    multiply_adds=multiply_adds,
     scratch_bytes=_scratch_bytes,
     numbers={"floor": -inf},
     fuse={"relu": {"floor": 0.0}},

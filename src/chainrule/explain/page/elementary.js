@@ -101,6 +101,33 @@ function eachProduct(count, [height, width, channels], [rows, columns, outputs],
   }
 }
 
+// A convolution from x to y; or a transposed one, whose windows lie in y, one for each pixel of x.
+function convolution(isTransposed) {
+  const products = ({ x, columns, shape, yShape, window }, visit) => {
+    const count = x.length / (shape[0] * shape[1] * columns);
+    if (isTransposed) eachProduct(count, yShape, shape, window, (i, j, k) => visit(j, i, k));
+    else eachProduct(count, shape, yShape, window, visit);
+  };
+  return {
+    forward(step) {
+      const { x, weight, bias, y, yColumns } = step;
+      for (let i = 0; i < y.length; i += 1) y[i] = bias ? bias[i % yColumns] : 0;
+      products(step, (i, j, k) => {
+        y[j] += x[i] * weight[k];
+      });
+    },
+    // Each product gives the gradient by one factor, dy times the other one.
+    backward(step) {
+      const { x, weight, dy, dx, d_weight, d_bias, yColumns } = step;
+      products(step, (i, j, k) => {
+        dx[i] += dy[j] * weight[k];
+        d_weight[k] += dy[j] * x[i];
+      });
+      if (d_bias) dy.forEach((d, i) => (d_bias[i % yColumns] += d));
+    },
+  };
+}
+
 // A loss whose entries have terms of their own: the term, and its slope by the output.
 const lossOfEntries =
   (term, slope) =>
