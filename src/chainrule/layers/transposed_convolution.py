@@ -42,10 +42,10 @@ class _ConvTranspose(Windowed):
         outputs = []
         for n, k, s, p, d, more in zip(input_shape[:-1], *self.along_axes(*names), strict=True):
             length = (n - 1) * s + d * (k - 1) + 1 + more
-            if n == 0 or length <= 2 * p:
+            if length <= 2 * p:
                 raise ValueError(
-                    f"has no output: {n} windows of length {d * (k - 1) + 1} cover {length if n else 0}, "
-                    f"of which the padding takes {2 * p}"
+                    f"has no output: its windows cover {length} places, and the padding cuts off "
+                    f"{2 * p}"
                 )
             outputs.append(length - 2 * p)
         return *outputs, self.out_channels

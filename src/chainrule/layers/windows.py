@@ -31,7 +31,7 @@ def lengths(axes: int | None, least: int) -> Check:
         if isinstance(value, str | bytes) or not isinstance(value, Sequence | np.ndarray):
             return integer(value, name, least=least)
         if len(value) not in (AXES if axes is None else (axes,)):
-            one = f"an integer, or a tuple of {axes or '1 or 2'},"
+            one = f"an integer, or a tuple of {axes or '1 or 2'}"
             one = "an integer" if axes == 1 else one
             raise ValueError(f"{name} must be {one}, not {shortened(value)}.")
         return tuple(integer(n, f"{name}[{i}]", least=least) for i, n in enumerate(value))

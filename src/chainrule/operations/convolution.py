@@ -93,5 +93,6 @@ OPERATION = Operation(
     scratch_bytes=_scratch_bytes,
     numbers={"floor": -inf},
     fuse={"relu": {"floor": 0.0}},
+    weighs_columns=True,
     sample=SAMPLE,
 )

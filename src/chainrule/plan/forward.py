@@ -9,7 +9,7 @@ from dataclasses import replace
 from chainrule.kernels.context import Flag
 from chainrule.operations.operation import Step, Tensor
 from chainrule.plan.call import Call, Caller, value
-from chainrule.plan.fold import folded
+from chainrule.plan.fold import folded, follows
 
 
 def calls_of_forward(
@@ -44,7 +44,7 @@ def calls_of_forward(
         fused.update(range(i + 1, last + 1))
         after = steps[last + 1] if last + 1 < len(steps) else None
         both = None
-        if fuse and after is not None and after.operands == (step.y,) and not after.saved:
+        if fuse and after is not None and follows(after, step.y) and not after.saved:
             both = step.operation.fuse.get(after.operation.name)
         if both is None or after is None or readers[step.y.buffer] > 1 or _reads_x(after):
             calls += caller.in_a_row(step, step.operation.forward_pass, flags, buffers=buffers)
