@@ -35,7 +35,7 @@ class Pooling:
     def setup(self, shape, what):
         x, y, dy, dx = arrays(next(own for own in SHAPES if str(own) == shape))
         self.call, self.bytes = {
-            "max": (lambda: max_pool(x, TWO_BY_TWO, y), x.nbytes + y.nbytes),
+            "max": (lambda: max_pool(x, TWO_BY_TWO, -np.inf, y), x.nbytes + y.nbytes),
             "average": (lambda: avg_pool(x, TWO_BY_TWO, 1, y), x.nbytes + y.nbytes),
             "max backward": (
                 lambda: max_pool_backward(dy, x, TWO_BY_TWO, 0, dx),
