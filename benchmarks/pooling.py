@@ -64,9 +64,7 @@ def main():
         import torch
     except ImportError:
         torch = None
-    print(
-        f"{'shape':20} {'what':13} {'us':>8} {'B/ns':>6} {'copy of x, B/ns':>16} {'PyTorch, us':>12}"
-    )
+    print(f"{'shape':20} {'what':13} {'us':>8} {'B/ns':>6} {'copy, B/ns':>10} {'PyTorch, us':>11}")
     for shape in SHAPES:
         x, _, _, dx = arrays(shape)
         flat = x.reshape(-1), dx.reshape(-1)
