@@ -264,7 +264,11 @@ def arguments(function, rows, columns, dtype, rng):
         shapes |= {"chunk_moments": (3, columns), "chunk_products": (2, columns)}
     if "pool" in name or "convolution" in name:
         # Images of so many channels, windows of 3 by 2 that have elements in common.
-        numbers |= {"count_include_pad": 0, "window": np.array([3, 2, 2, 1, 1, 0, 1, 1], dtype)}
+        numbers |= {
+            "floor": 0.1,
+            "count_include_pad": 0,
+            "window": np.array([3, 2, 2, 1, 1, 0, 1, 1], dtype),
+        }
         shapes |= dict.fromkeys(("x", "dx", "direction"), (2, rows + 2, 5, columns))
         shapes |= dict.fromkeys(("y", "dy"), (2, (rows + 1) // 2 + 1, 4, columns))
     if "convolution" in name:

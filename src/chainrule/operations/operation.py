@@ -142,6 +142,7 @@ class Operation:
     numbers : the usual values of the functions' own numbers.
     fuse : by name of an elementwise operation that forward can do in the same pass, the numbers
         with which it does.
+    commutes_with : the names of elementwise operations that may as well come behind it as before.
     weighs_columns : whether y, in all its rows, is a sum of products with its ``weight``, whose
         last axis are y's columns, plus its ``bias``: then what scales these may be folded into it.
     by_column : where y is x times a number of the column plus another one: composes these numbers,
@@ -170,6 +171,7 @@ class Operation:
     square_norms: Function | None = None
     numbers: Mapping[str, float] = field(default_factory=dict)
     fuse: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    commutes_with: tuple[str, ...] = ()
     weighs_columns: bool = False
     by_column: Function | None = None
     of: tuple[Operation, int] | None = None
