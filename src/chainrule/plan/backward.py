@@ -86,6 +86,8 @@ class Backward:
         """Return the flags of the calls that compute a gradient; None if it is not needed."""
         if takes_chunks(step, last):
             return Flag.VALUES | Flag.CHUNKED
+        if step.sums and step.trains:  # the gradients by its parameters read the sums
+            return Flag.VALUES
         if tensor.buffer in self._serves_parameters:
             return Flag.VALUES
         return Flag.VALUES | Flag.FOR_INPUT if tensor.buffer in self._serves_inputs else None
