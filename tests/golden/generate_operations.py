@@ -57,6 +57,11 @@ MORE_NORMALIZATIONS = [
         {"groups": 1, "features": COLUMNS, "eps": 0.1, "affine": False},
         torch.nn.GroupNorm(1, COLUMNS, eps=0.1, affine=False),
     ),
+    (
+        "BatchNorm",
+        {"features": COLUMNS, "track": False},
+        torch.nn.BatchNorm1d(COLUMNS, track_running_stats=False),
+    ),
 ]
 LOSSES = [
     ("L1Loss", {}),
