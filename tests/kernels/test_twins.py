@@ -257,7 +257,9 @@ def arguments(function, rows, columns, dtype, rng):
         shapes |= {"weight": (rows, columns) if "fold" in name else (columns,)}
         shapes["folded"] = rows, columns
     if any(word in function.__module__ for word in ("batch_norm", "batch_mean", "standardize")):
-        of_columns = "running_mean", "running_var", "mean", "squares", "variance"
+        of_columns = "running_mean", "running_var", "mean", "squares", "variance", "scale"
+        of_columns += "weight", "bias", "d_weight", "d_bias"
+        numbers.pop("scale", None)
         shapes |= dict.fromkeys(of_columns, (columns,)) | {"num_batches_tracked": (1,)}
         shapes |= {"sums": (4, 2, columns), "chunk_sums": (2, columns)}
         shapes |= {"moments": (4, 3, columns), "products": (4, 2, columns)}

@@ -139,6 +139,7 @@ class Operation:
         of a number, and whether there is a backward pass.
     square_norms : adds the squares of the norms of each row's own gradients, by all parameters,
         where a row of the batch is one of x; without it, the gradients themselves are needed.
+    optional : the parameters that a step need not have: functions get an empty array then.
     numbers : the usual values of the functions' own numbers.
     fuse : by name of an elementwise operation that forward can do in the same pass, the numbers
         with which it does.
@@ -169,6 +170,7 @@ class Operation:
     multiply_adds: Callable[[Step], int] | None = None
     scratch_bytes: Callable[[Step, int, int, bool], int] | None = None
     square_norms: Function | None = None
+    optional: frozenset[str] = frozenset({"bias"})
     numbers: Mapping[str, float] = field(default_factory=dict)
     fuse: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     commutes_with: tuple[str, ...] = ()
