@@ -12,10 +12,16 @@ from chainrule.layers.container import Container
 
 SHAPES = [(3, 0), (3, 2, 0), (3, 0, 2)]
 ARGUMENTS = {
+    **dict.fromkeys(("AvgPool1d", "AvgPool2d", "MaxPool1d", "MaxPool2d"), (2,)),
     "BatchNorm": (2,),
+    **dict.fromkeys(("Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d"), (2, 2, 2)),
     "Embedding": (2, 2),
     "LayerNorm": (2,),
+    "Columns": ([1, 0],),
+    "RMSNorm": (2,),
+    "GroupNorm": (1, 2),
     "Linear": (2, 2),
+    **dict.fromkeys(("RandomCrop", "RandomShift", "Upsample", "ZeroPad"), (1,)),
     "Rescale": (2.0,),
     "Standardize": (2, (0.0, 1.0)),
 }

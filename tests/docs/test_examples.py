@@ -55,6 +55,15 @@ def test_the_gradient_of_a_policy_is_that_of_its_loss():
     cr.gradcheck(loss, lambda logits: gradient(logits, actions, advantages), logits)
 
 
+@pytest.mark.skipif(JIT_DISABLED, reason="takes long")
+def test_mixed_table(capsys):
+    pytest.importorskip("plotly")
+    pytest.importorskip("pandas")
+    errors = runpy.run_path(str(EXAMPLES / "mixed_table.py"))["main"](seeds=1)
+    assert errors["embedded"] < 2.5 < 5 < errors["without_country"]
+    assert len(capsys.readouterr().out.splitlines()) == 1 + len(errors)
+
+
 def test_from_numpy(capsys):
     losses, seconds = runpy.run_path(str(EXAMPLES / "from_numpy.py"))["main"]((8, 6, 5, 3), 3, 1)
     assert len(losses) == len(seconds) == 6  # and each agrees with NumPy's, or it had raised

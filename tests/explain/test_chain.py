@@ -16,6 +16,9 @@ pytestmark = pytest.mark.once
 WITH_ARGUMENTS = {
     "BatchNorm": [(4,)],
     "LayerNorm": [(4,)],
+    "Columns": [([3, 0, 0, 1],)],
+    "RMSNorm": [(4,)],
+    "GroupNorm": [(2, 4)],
     "Linear": [(4, 4), (4, 4, False)],
     "GELU": [("none",), ("tanh",)],
     "LeakyReLU": [(0.5,)],
@@ -27,6 +30,7 @@ LAYERS = [
     getattr(cr, name)(*arguments)
     for name in cr.layers.__all__
     if not issubclass(getattr(cr, name), Container | cr.Embedding)
+    and not getattr(cr, name).axes  # those of images: see layers/test_image_layers.py
     for arguments in WITH_ARGUMENTS.get(name, [()])
 ]
 LOSSES = [getattr(cr, name)() for name in cr.losses.__all__] + [

@@ -43,6 +43,21 @@ NORMALIZATIONS = [
         torch.nn.LayerNorm(COLUMNS, elementwise_affine=False),
     ),
 ]
+MORE_NORMALIZATIONS = [
+    ("RMSNorm", {"features": COLUMNS}, torch.nn.RMSNorm(COLUMNS)),
+    ("RMSNorm", {"features": COLUMNS, "eps": 0.1}, torch.nn.RMSNorm(COLUMNS, eps=0.1)),
+    (
+        "RMSNorm",
+        {"features": COLUMNS, "affine": False},
+        torch.nn.RMSNorm(COLUMNS, elementwise_affine=False),
+    ),
+    ("GroupNorm", {"groups": 2, "features": COLUMNS}, torch.nn.GroupNorm(2, COLUMNS)),
+    (
+        "GroupNorm",
+        {"groups": 1, "features": COLUMNS, "eps": 0.1, "affine": False},
+        torch.nn.GroupNorm(1, COLUMNS, eps=0.1, affine=False),
+    ),
+]
 LOSSES = [
     ("L1Loss", {}),
     ("PoissonNLLLoss", {}),
@@ -217,6 +232,8 @@ if __name__ == "__main__":
     found += [normalization_case(*case) for case in NORMALIZATIONS]
     found.append(embedding_case())
     found.append(standardize_case())
+    GENERATOR.manual_seed(1)  # so that cases before these may be added
+    found += [normalization_case(*case) for case in MORE_NORMALIZATIONS]
     lines = [json.dumps(plain(case)) for case in found]
     text = "[\n" + ",\n".join(lines) + "\n]\n"
     Path(__file__).with_name("operations.json").write_text(text)

@@ -28,16 +28,19 @@ WITHOUT_TWIN = {
         "compilation",
         "context",
         "conversion",
+        "convolution",
         "copy",
         "dot",
         "elementwise",
         "fingerprint",
         "formats",
         "group",
+        "indirect",
         "jit",
         "native",
         "maximum",
         "pipelines",
+        "pooling",
         "routine",
         "same",
         "sums",
@@ -46,7 +49,7 @@ WITHOUT_TWIN = {
         "tile",
         "transpose",
     ),
-    *("values", "vectors", "views", "weak"),
+    *("values", "vectors", "views", "weak", "windows"),
 }
 ROWS_AND_COLUMNS = [(1, 1), (9, 2), (1, 10), (3, 2), (7, 5), (13, 33), (64, 10), (37, 53)]
 
@@ -98,7 +101,11 @@ def pair(subject, name):
 
 
 def test_every_file_has_its_twin():
-    references = modules(chainrule.reference) - {"array_functions", "ops"}  # see test_ops.py
+    references = modules(chainrule.reference) - {
+        "array_functions",
+        "ops",
+        "pooling",
+    }  # see test_ops.py
     assert references >= {*SUBJECTS}
     assert references - {*SUBJECTS} <= modules(chainrule.operations)
 
@@ -235,14 +242,52 @@ def arguments(function, rows, columns, dtype, rng):
         shapes |= dict.fromkeys(("weight", "d_weight"), (rows + 3, columns))
         shapes |= dict.fromkeys(("y", "dy"), (rows * columns, columns))
         numbers |= {"padding": 2, "begin": 1}
-    if name in ("layer_norm", "layer_norm_backward"):
-        shapes["scale"] = rows, 1
+    if any(word in name for word in ("layer_norm", "rms_norm", "group")):
+        grouping = {"groups": 2, "channels": 4} if "group" in name else {"groups": 1}
+        numbers |= grouping
+        shapes["scale"], shapes["sums"] = (rows, grouping["groups"]), (4,)
+        numbers["count"] = 3.0
+        if "group" in name:  # three places
+            shapes |= dict.fromkeys(("x", "y", "dy", "dx"), (rows, 12))
+            shapes["scratch"] = (12,)
         del numbers["scale"]
-    if "batch_norm" in function.__module__ or "standardize" in function.__module__:
+    if "by_column" in name or "fold" in function.__module__:
+        del numbers["scale"]
+        shapes |= dict.fromkeys(("scale", "shift", "bias", "folded_bias"), (columns,))
+        shapes |= {"weight": (rows, columns) if "fold" in name else (columns,)}
+        shapes["folded"] = rows, columns
+    if any(word in function.__module__ for word in ("batch_norm", "batch_mean", "standardize")):
         of_columns = "running_mean", "running_var", "mean", "squares", "variance"
         shapes |= dict.fromkeys(of_columns, (columns,)) | {"num_batches_tracked": (1,)}
+        shapes |= {"sums": (4, 2, columns), "chunk_sums": (2, columns)}
         shapes |= {"moments": (4, 3, columns), "products": (4, 2, columns)}
         shapes |= {"chunk_moments": (3, columns), "chunk_products": (2, columns)}
+    if "pool" in name or "convolution" in name:
+        # Images of so many channels, windows of 3 by 2 that have elements in common.
+        numbers |= {"count_include_pad": 0, "window": np.array([3, 2, 2, 1, 1, 0, 1, 1], dtype)}
+        shapes |= dict.fromkeys(("x", "dx", "direction"), (2, rows + 2, 5, columns))
+        shapes |= dict.fromkeys(("y", "dy"), (2, (rows + 1) // 2 + 1, 4, columns))
+    if "convolution" in name:
+        few = min(columns, 3)  # channels: sums of few terms are exact enough
+        numbers |= {"begin": 1, "window": np.append(numbers["window"], dtype(1))}
+        shapes |= dict.fromkeys(("x", "dx"), (*shapes["x"][:3], few))
+        shapes |= {"weight": (6 * few, columns), "d_weight": (6 * few - 1, columns)}
+        if "transposed" in name:
+            shapes |= {"x": shapes["y"], "dx": shapes["y"], "y": shapes["x"], "dy": shapes["x"]}
+        shapes |= dict.fromkeys(("bias", "d_bias"), shapes["y"][3:])
+    if name == "copy_shifted":
+        shapes |= {"source": (rows + 2, 4, columns), "target": (rows, 5, columns)}
+        numbers |= {"row": 1, "row_step": 1, "column": 3, "column_step": -1}
+    if "zero_pad" in name or "random_crop" in name:
+        shapes |= dict.fromkeys(("x", "dx"), (3, rows + 1, 4, columns))
+        shapes |= dict.fromkeys(("y", "dy"), (3, rows + 2, 3, columns))
+        pairs = {"before": (2, -1), "lowest": (-1, 0), "highest": (2, 1), "p": (0.4, 0.6)}
+        numbers |= {key: np.array(value, dtype) for key, value in pairs.items()}
+        numbers["first"] = 5 * (rows + 1) * 4 * columns
+    if "upsample" in name:
+        shapes |= dict.fromkeys(("x", "dx"), (2, rows, 4, columns))
+        shapes |= dict.fromkeys(("y", "dy"), (2, 3 * rows, 8, columns))
+        numbers["window"] = np.array([3, 2, 3, 2, 0, 0, 1, 1], dtype)
     if name == "put_columns_among_zeros":
         shapes["dx"] = (rows, columns + 2)
     if name == "add_loss":
@@ -251,7 +296,7 @@ def arguments(function, rows, columns, dtype, rng):
         shapes["y"] = (rows, columns + 2)
     if name == "take_columns":
         shapes["x"] = (rows, columns + 2)
-    positive = {"square", "squares", "largest", "root", "weight", "variance", "moments"}
+    positive = {"sums", "square", "squares", "largest", "root", "weight", "variance", "moments"}
     positive |= {"target"} if "poisson" in name else set()
     positive |= {"x"} if name == "rsqrt" else set()
     values = []
@@ -262,6 +307,8 @@ def arguments(function, rows, columns, dtype, rng):
             values.append(rng.integers(0, columns, rows))
         elif parameter == "x" and "embedding" in name:
             values.append(rng.integers(-2, rows + 5, (rows, columns)).astype(dtype))
+        elif parameter == "picked":
+            values.append(rng.integers(0, columns, columns).astype(dtype))
         elif parameter == "group":
             values.append(np.zeros(GROUP_SIZE, np.int64))
         elif parameter == "memory":

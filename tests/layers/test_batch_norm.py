@@ -285,6 +285,118 @@ def test_streams_train_it():
     np.testing.assert_array_equal(net.values, other.values)
 
 
+# Without running statistics
+
+
+def untracked(**options):
+    return cr.Sequential(
+        cr.Linear(4, 6), cr.BatchNorm(6, track=False), cr.Tanh(), cr.Linear(6, 2), seed=0, **options
+    )
+
+
+@BOTH
+def test_without_running_statistics_all_batches_have_their_own(backend):
+    X, y = data(300)
+    net = untracked(dtype="float64", backend=backend)
+    assert net.buffers() == {}
+    values = net.named_values()
+    h = X @ values["0.weight"] + values["0.bias"]
+    h = np.tanh((h - h.mean(axis=0)) / np.sqrt(h.var(axis=0) + 1e-5))
+    expected = h @ values["3.weight"] + values["3.bias"]
+    np.testing.assert_allclose(net.predict(X), expected, rtol=1e-9)
+    np.testing.assert_allclose(net.predict(X), expected, rtol=1e-9)  # from what is prepared
+    np.testing.assert_allclose(net.forward(X), expected, rtol=1e-9)
+    net.training = False
+    np.testing.assert_allclose(net.forward(X), expected, rtol=1e-9)
+    history = fit(net, X, y, validation=(X, y), epochs=1, batch_size=50)
+    expected = cr.MSELoss()(net.predict(X), y)[0]
+    assert history.validation_loss == pytest.approx([expected])
+
+
+@BOTH
+@pytest.mark.parametrize("shape", [(9, 4), (3, 5, 4), (2, 3, 2, 4)])
+def test_derivatives_without_running_statistics(backend, shape):
+    x = np.random.default_rng(0).normal(size=shape)
+    y = np.random.default_rng(1).normal(size=(*shape[:-1], 2))
+    # Without a bias, whose gradient would be 0: the mean takes it away.
+    layers = cr.Linear(4, 6, bias=False), *untracked().layers[1:]
+    net, loss = cr.Sequential(*layers, seed=0, dtype="float64", backend=backend), cr.MSELoss()
+    assert cr.gradcheck(net, loss, x, y).passed
+    assert cr.gradgradcheck(net, loss, x, y).passed
+
+
+def test_derivatives_of_many_rows_take_them_all_at_once():
+    X, y = data(5000)
+    net, loss, h = untracked(dtype="float64"), cr.MSELoss(), 1e-6
+    direction = np.random.default_rng(2).normal(size=net.params.size)
+    _, gradient = cr.value_and_grad(net, loss)(net.params, X, y)
+    ends = [loss(_moved(net, sign * h * direction).predict(X), y)[0] for sign in (1, -1)]
+    assert gradient @ direction == pytest.approx((ends[0] - ends[1]) / (2 * h), rel=1e-6)
+    fun = cr.objective(net, loss, X, y).fun(net.params)
+    assert fun[0] == pytest.approx(loss(net.predict(X), y)[0])
+    np.testing.assert_allclose(fun[1], gradient, rtol=1e-9)
+
+
+def _moved(net, change):
+    twin = net.copy()
+    twin.params[:] += change
+    return twin
+
+
+def test_any_number_of_threads_gives_the_same_bits_without_running_statistics(all_threads):
+    X, y = data(300)
+    found = []
+    for threads in (1, 2, 3):
+        net = untracked()
+        with all_threads(), cr.threads(threads):
+            history = fit(net, X, y, batch_size=50, validation=(X, y))
+            output = net.predict(X)
+        found.append((net.params.tobytes(), history.validation_loss, output.tobytes()))
+    assert found[0] == found[1] == found[2]
+
+
+def test_what_needs_single_rows_refuses_a_network_without_running_statistics(tmp_path):
+    pytest.importorskip("onnx")
+    net, (X, y), loss = untracked(), data(6), cr.MSELoss()
+    vector = np.ones(net.params.size)
+    for use in (
+        lambda: cr.jacobian(net, X),
+        lambda: cr.per_sample_grad(net, loss, X, y),
+        lambda: cr.per_sample_norms(net, loss, X, y),
+        lambda: cr.clipped_grad(net, loss, X, y, max_norm=1.0),
+        lambda: cr.input_derivatives(net, X, [()]),
+        lambda: cr.gauss_newton_vp(net, loss, X, y, vector),
+        lambda: cr.fisher_vp(net, loss, X, vector),
+        lambda: cr.explain(net, loss, X, y),
+    ):
+        with pytest.raises(ValueError, match=r"do not depend on each other, but BatchNorm\(6, "):
+            use()
+    with pytest.raises(ValueError, match="has no running statistics: an ONNX file"):
+        net.to_onnx(tmp_path / "model.onnx")
+    with pytest.raises(ValueError, match=r"track=False\) \(layer 1\) expects at least two values"):
+        net.predict(X[:1])
+    net.save(tmp_path / "model.safetensors")
+    assert cr.load(tmp_path / "model.safetensors").layers == net.layers
+
+
+# Images
+
+
+@pytest.mark.parametrize("shape", [(3, 2, 4), (6, 4)])
+def test_images_train_with_the_same_bits_for_any_number_of_threads(all_threads, shape):
+    rng = np.random.default_rng(0)
+    X = rng.normal(3, 2, size=(90, *shape))
+    y = rng.normal(size=(90, *shape[:-1], 2))
+    layers = cr.Linear(4, 6), cr.BatchNorm(6), cr.GroupNorm(2, 6), cr.RMSNorm(6), cr.Linear(6, 2)
+    found = []
+    for threads in (1, 2, 3):
+        net = cr.Sequential(*layers, seed=0)
+        with all_threads(), cr.threads(threads):
+            history = fit(net, X, y, batch_size=40, validation=(X, y))
+        found.append((net.values.tobytes(), history.loss, history.validation_loss))
+    assert found[0] == found[1] == found[2]
+
+
 # Bad input
 
 
@@ -316,6 +428,7 @@ def test_one_row_in_a_training_step_is_an_error_before_anything_changes():
         ({"momentum": 1.5}, ValueError, "momentum must be from 0 to 1"),
         ({"momentum": np.nan}, ValueError, "momentum must be from 0 to 1"),
         ({"affine": "no"}, TypeError, "affine must be True or False"),
+        ({"track": 1}, TypeError, "track must be True or False"),
     ],
 )
 def test_arguments_are_checked(arguments, error, message):

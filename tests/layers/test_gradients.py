@@ -19,6 +19,9 @@ WITH_ARGUMENTS = {
     "Rescale": [(0.5,), (-2.0, 3.0)],
     "BatchNorm": [(4,), (4, 0.1, None, False)],
     "LayerNorm": [(4,), (4, 0.1, True, False), (4, 1e-3, False)],
+    "Columns": [([2, 0],), ([-1, 0, 0],)],
+    "RMSNorm": [(4,), (4, 0.1, False)],
+    "GroupNorm": [(2, 4), (1, 4, 0.1), (2, 4, 1e-3, False)],
     "Standardize": [(4, (0.5, 0.0, 1.0, -2.0)), (4, (0.5, -1.0, 2.0, 0.0), (0.25, 4.0, 1.0, 2.0))],
     "Residual": [(cr.Linear(4, 4), cr.Tanh())],
     "Parallel": [(cr.Linear(4, 3), cr.Linear(4, 3))],
@@ -30,6 +33,7 @@ WITH_ARGUMENTS = {
 LAYERS = [
     getattr(cr, name)(*arguments)
     for name in cr.layers.__all__
+    if not getattr(cr, name).axes  # those of images: see test_image_layers.py
     for arguments in WITH_ARGUMENTS.get(name, [()])
 ]
 LOSSES = [getattr(cr, name)() for name in cr.losses.__all__] + [

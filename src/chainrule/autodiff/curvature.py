@@ -264,9 +264,10 @@ def _output_curvature_product(
 
     For the Fisher matrix, H is its expected value over the targets.
     """
+    net.graph.check_rows_are_independent("fisher_vp" if fisher else "gauss_newton_vp")
     mean = BlockMean(net, batch, (PARAMS,))
     shape = batch.inputs.shape[1:]
-    for block in blocks(batch.rows, loss):
+    for block in blocks(net, batch.rows, loss):
         rows = block.stop - block.start
         order = np.arange(block.start, block.stop)
         with (

@@ -132,7 +132,7 @@ def gradient(
     mean = BlockMean(net, batch, names)
     phases = backward_phases(names)
     options = {"loss": loss, "retain": False}
-    for block in blocks(batch.rows, loss):
+    for block in blocks(net, batch.rows, loss):
         rows = block.stop - block.start
         with borrowed(net, plain_plan, batch.inputs.shape[1:], rows, **options) as machine:
             losses = machine.losses_for(1)

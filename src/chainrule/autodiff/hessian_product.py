@@ -38,7 +38,7 @@ def hessian_product(
         if found is not None:
             return found
     mean, phases = BlockMean(net, batch, names), backward_phases(names)
-    for block in blocks(batch.rows, loss):
+    for block in blocks(net, batch.rows, loss):
         rows, options = block.stop - block.start, _plan_options(loss, names)
         with borrowed(net, tangent_plan, batch.inputs.shape[1:], rows, **options) as machine:
             if X in directions:

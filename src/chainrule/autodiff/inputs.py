@@ -55,6 +55,7 @@ def input_gradient(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = 
     array([[1., 2.]])
     """
     check_network(net)
+    net.graph.check_rows_are_independent("input_gradient")
     at = parameter_vector(net, params)
     inputs = net.check_input(x, "x")
     shape = inputs.shape[1:]
@@ -65,7 +66,7 @@ def input_gradient(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = 
             "jacobian(net, x, wrt='x') has the derivatives of each."
         )
     results = [np.empty(array.shape, net.dtype) for array in arrays_of(inputs)]
-    for block in blocks(len(inputs)):
+    for block in blocks(net, len(inputs)):
         rows = block.stop - block.start
         with borrowed(net, plain_plan, shape, rows, loss=None, retain=False) as machine:
             order = np.arange(block.start, block.stop)
@@ -107,6 +108,7 @@ def hessian_x(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None)
     (1, 1, 1, 1)
     """
     check_network(net)
+    net.graph.check_rows_are_independent("hessian_x")
     require_one_input(net, "hessian_x")
     at = parameter_vector(net, params)
     inputs = net.check_input(x, "x")
@@ -114,7 +116,7 @@ def hessian_x(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None)
     output_shape = _output_shape(net, shape, "hessian_x")
     result = np.empty((len(inputs), prod(output_shape), prod(shape), prod(shape)), net.dtype)
     options = {"parameters_change": False, "by_x": True, "backward": True, "retain": True}
-    for block in blocks(len(inputs)):
+    for block in blocks(net, len(inputs)):
         rows = block.stop - block.start
         with borrowed(net, tangent_plan, shape, rows, **options) as machine:
             seed = machine.rows_at("seed", rows).reshape(rows, -1)
@@ -166,6 +168,7 @@ def laplacian(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None)
     array([[0.5]])
     """
     check_network(net)
+    net.graph.check_rows_are_independent("laplacian")
     require_one_input(net, "laplacian")
     at = parameter_vector(net, params)
     inputs = net.check_input(x, "x")
@@ -173,7 +176,7 @@ def laplacian(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None)
     result = np.zeros((len(inputs), *_output_shape(net, shape, "laplacian")), net.dtype)
     numbers = range(prod(shape))
     groups = [numbers[begin : begin + TOGETHER] for begin in numbers[::TOGETHER]]
-    for block in blocks(len(inputs)):
+    for block in blocks(net, len(inputs)):
         rows, order = block.stop - block.start, np.arange(block.start, block.stop)
         for group in groups:
             options = {"derivatives": tuple((i, i) for i in group), "backward": False}
@@ -235,6 +238,7 @@ def input_derivatives(
     (49,)
     """
     check_network(net)
+    net.graph.check_rows_are_independent("input_derivatives")
     require_one_input(net, "input_derivatives")
     at = net.params.copy() if params is None else parameter_vector(net, params)
     inputs = net.check_input(x, "x")

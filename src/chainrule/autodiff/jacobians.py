@@ -70,6 +70,7 @@ def jacobian(
     array([[[3., 1., 1.]]])
     """
     check_network(net)
+    net.graph.check_rows_are_independent("jacobian")
     if not isinstance(wrt, str):
         raise ValueError(f'wrt must be "params" or "x", not {wrt!r}.')
     names_of(wrt)
@@ -90,7 +91,7 @@ def jacobian(
     is_forward_mode = columns <= sum(map(prod, shapes)) and not any(
         s.operation.tangent is None for s in steps
     )
-    for block in blocks(rows):
+    for block in blocks(net, rows):
         parts = [result[block] for result in results]
         if wrt == PARAMS:
             _back_to_parameters(net, inputs[block], vector, parts)

@@ -111,14 +111,17 @@ def run_backward(
     return d_params, one_or_tuple([gradient.copy() for gradient in machine.input_gradients(rows)])
 
 
-def blocks(rows: int, loss: Loss | None = None) -> Iterator[slice]:
+def blocks(net: Sequential, rows: int, loss: Loss | None = None) -> Iterator[slice]:
     """Yield the blocks of rows that are computed one after the other.
 
-    All at once, if the loss is no mean over the parts.
+    All at once, if the loss is no mean over the parts, or rows depend on each other.
 
-    >>> [(block.start, block.stop) for block in blocks(5000)]
+    >>> import chainrule as cr
+    >>> net = cr.Sequential(cr.Linear(2, 1))
+    >>> [(block.start, block.stop) for block in blocks(net, 5000)]
     [(0, 4096), (4096, 5000)]
     """
-    most = MOST_ROWS if loss is None or loss.is_one_mean else rows
+    is_mean = (loss is None or loss.is_one_mean) and net.graph.rows_are_independent
+    most = MOST_ROWS if is_mean else rows
     for begin in range(0, rows, most):
         yield slice(begin, min(begin + most, rows))

@@ -134,7 +134,7 @@ def jvp(
     shapes = net.output_shapes(inputs.shape[1:])
     outputs = [np.empty((len(inputs), *shape), net.dtype) for shape in 2 * shapes]
     options = {"parameters_change": PARAMS in directions, "by_x": X in directions}
-    for block in blocks(len(inputs)):
+    for block in blocks(net, len(inputs)):
         rows = block.stop - block.start
         with borrowed(net, tangent_plan, inputs.shape[1:], rows, **options) as machine:
             if X in directions:

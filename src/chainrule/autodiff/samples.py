@@ -212,7 +212,8 @@ def _for_each_block(
     Then call ``use`` with the machine, the block, its samples' gradients, and the gradients by the
     outputs that the backward pass started from.
     """
-    for block in blocks(batch.rows, loss):
+    net.graph.check_rows_are_independent("The gradient of a row")
+    for block in blocks(net, batch.rows, loss):
         rows = block.stop - block.start
         shape = batch.inputs.shape[1:]
         with borrowed(net, plain_plan, shape, rows, loss=loss, retain=True) as machine:

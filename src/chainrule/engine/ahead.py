@@ -13,20 +13,28 @@ import numpy as np
 from chainrule.engine.backends import get_run
 from chainrule.engine.update import Run, UpdateOptions, UpdateProgram
 from chainrule.operations.loss import LossOperation
-from chainrule.operations.operation import Operation, ParameterUse, Tensor, all_operations
+from chainrule.operations.operation import (
+    Operation,
+    ParameterUse,
+    Tensor,
+    all_operations,
+    find,
+)
 from chainrule.operations.update import UpdateOperation
 from chainrule.plan.builder import PlanBuilder
 from chainrule.plan.call import CHUNK, Call
 from chainrule.plan.loss import Head
 from chainrule.plan.plan import Plan, make_plan
+from chainrule.plan.tables import Table
 from chainrule.plan.tangent import Tangents
 
 OF_MLP = "linear", "relu"
+LEAST_TO_FOLD = 2  # rows of a batch, for a weight of this shape
 SHAPE = (2,)  # of a row; the machine code is the same for all lengths
 
 # Parameters of functions that are not operands, parameters or hyperparameters of the step.
 _OF_STEPS = {"x", "dx", "y", "dy", "temporary", "adds", "scratch", "begin"}
-_OF_STEPS |= {"mask_key", "mask_draw", "position"}
+_OF_STEPS |= {"cleared", "mask_key", "mask_draw", "position"}
 _OF_LOSSES = {"output", "target", "label", "weight", "total", "terms", "d_output"}
 _OF_UPDATES = {"params", "grads", "lr", "step", "weight_decay"}
 
@@ -64,6 +72,7 @@ def calls_ahead(dtype: np.dtype, *, everything: bool) -> list[Call]:
             calls += _plan_of([step], dtype, tangent=False).program
             if step.tangent is not None:
                 calls += _plan_of([step], dtype, tangent=True).program
+        calls += _plan_that_folds(steps, dtype).program
     else:
         # Two linear layers, as the one after an activation has other arguments.
         calls += _plan_of([found[name] for name in 2 * OF_MLP], dtype, tangent=False).program
@@ -72,9 +81,10 @@ def calls_ahead(dtype: np.dtype, *, everything: bool) -> list[Call]:
 
 def _plan_of(operations: Iterable[Operation], dtype: np.dtype, *, tangent: bool) -> Plan:
     """Return a plan of these operations in sequence and its backward pass, or of its tangent."""
-    builder, x = PlanBuilder(training=True), Tensor(SHAPE)
+    chain = list(operations)
+    builder, x = PlanBuilder(training=True), Tensor(chain[0].sample.get("shape", SHAPE))
     y = x
-    for builder.layer, operation in enumerate(operations):
+    for builder.layer, operation in enumerate(chain):
         y = _apply(builder, operation, y)
     shapes = {u.name: u.shape for s in builder.steps for u in s.parameters.values()}
     of_buffers = {u.name: 0 for s in builder.steps for u in s.buffers.values()}
@@ -89,6 +99,22 @@ def _plan_of(operations: Iterable[Operation], dtype: np.dtype, *, tangent: bool)
         change = tangents.of(y)
         heads += [] if change is None else [Head(change)]
     return make_plan(builder, [x], heads, offsets=offsets, batch=1, dtype=dtype, seeds=seeds)
+
+
+def _plan_that_folds(operations: Iterable[Operation], dtype: np.dtype) -> Plan:
+    """Return a plan of a prediction, with all that can be folded into a linear layer."""
+    builder, x = PlanBuilder(), Tensor(SHAPE)
+    y = x
+    for builder.layer, operation in enumerate(
+        [find(OF_MLP[0]), *(o for o in operations if o.by_column is not None)]
+    ):
+        y = _apply(builder, operation, y)
+    offsets = {
+        u.name: 0 for s in builder.steps for u in [*s.parameters.values(), *s.buffers.values()]
+    }
+    return make_plan(
+        builder, [x], [Head(y)], offsets=offsets, batch=LEAST_TO_FOLD, dtype=dtype, backward=False
+    )
 
 
 def _apply(builder: PlanBuilder, operation: Operation, x: Tensor) -> Tensor:
@@ -140,6 +166,11 @@ def _calls_of_update(rule: UpdateOperation, dtype: np.dtype, everything: bool) -
         for name, value in zip(optional, chosen, strict=True):
             numbers[name] = type(numbers[name])(value)
         runs, frozen = [Run(0, 1, 0.0)], []
+        if everything and rule.of_rows is not None and not any(chosen):
+            plain = numbers | dict.fromkeys(rule.of_rows_without, 0.0)
+            table = Table(0, 1, 1, (0,), ((1,),))
+            only = UpdateOptions(tables=(table,))
+            yield from UpdateProgram(1, dtype, only, rule.name, plain, runs).program
         if everything:
             runs, frozen = [*runs, Run(1, 2, 0.0, lr_factor=0.5)], [(2, 3)]
         yield from UpdateProgram(3, dtype, options, rule.name, numbers, runs, frozen).program

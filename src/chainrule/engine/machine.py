@@ -47,8 +47,15 @@ class PreparedRun:
     prepared : the first arguments of ``interpreter.run``.
     """
 
-    def __init__(self, machine: Machine, phases: int, first_step: int, update: Update) -> None:
-        self.machine, self.update = machine, update
+    def __init__(
+        self,
+        machine: Machine,
+        phases: int,
+        first_step: int,
+        update: Update,
+        cleared: bool,
+    ) -> None:
+        self.machine, self.update, self._cleared = machine, update, cleared
         self.prepared = phases, first_step, machine.tables, machine.workspace, update
         self._nothing = NOTHING[machine.dtype]
 
@@ -89,6 +96,8 @@ class PreparedRun:
         )
         if machine.needs_arrays:
             machine.note_arrays(arguments)
+        if self._cleared:
+            machine.contexts[:, words.CLEARED] = 1
         if machine.plan.threads == 1:
             done = machine.interpret(*arguments, machine.alone, (0, batches), 0)
         else:
@@ -97,6 +106,8 @@ class PreparedRun:
             raise machine.find_error(arguments)
         if machine.needs_arrays:
             machine.forget_arrays()
+        if self._cleared:
+            machine.contexts[:, words.CLEARED] = 0
         machine.usable = True
         return done
 
@@ -190,7 +201,8 @@ class Machine(Memory):
         """Return what does ``phases``, as often as it is called.
 
         ``steps`` holds the number of the optimizer's steps, and ``state`` its vectors, for an
-        ``update``. The forward pass begins at the step ``first_step``.
+        ``update``. The forward pass begins at the step ``first_step``. The gradients of tables
+        whose rows an update changes must be 0 before a run, and are again after it.
         """
         if phases & Phase.BACKWARD and not self.plan.backward:
             raise RuntimeError("the plan was made without a backward pass.")
@@ -207,7 +219,8 @@ class Machine(Memory):
             nothing.matrix if state is None else state,
             np.empty(blocks),
         )
-        return PreparedRun(self, phases, first_step, record)
+        updates_rows = update is not None and update.updates_rows
+        return PreparedRun(self, phases, first_step, record, updates_rows)
 
     def run(
         self,

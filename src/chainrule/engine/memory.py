@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.engine.thread_group import aligned_zeros
 from chainrule.operations.operation import Tensor
 from chainrule.plan.plan import Place, Plan
+from chainrule.utils.arrays import aligned_zeros
 
 Array = NDArray[Any]
 

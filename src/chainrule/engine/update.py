@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.kernels import context
+from chainrule.kernels.argument import Rows
 from chainrule.kernels.blocks import NORM_BLOCK
 from chainrule.kernels.context import Flag
 from chainrule.operations.operation import find, function
 from chainrule.operations.update import UpdateOperation
-from chainrule.plan.argument import Argument, number, partition, whole, word
+from chainrule.plan.argument import (
+    Argument,
+    number,
+    partition,
+    partition_start,
+    rows_of,
+    whole,
+    word,
+)
 from chainrule.plan.call import Call, call_with
 from chainrule.plan.plan import table_of
+from chainrule.plan.tables import Table
 
 
 class Run(NamedTuple):
@@ -28,11 +38,17 @@ class Run(NamedTuple):
 
 
 class UpdateOptions(NamedTuple):
-    """Options of a step besides the optimizer's rule; a limit of 0 means none."""
+    """Options of a step besides the optimizer's rule; a limit of 0 means none.
+
+    Attributes
+    ----------
+    tables : the parameters of which a batch takes some rows, as the plan has them.
+    """
 
     clip_norm: float = 0.0
     clip_value: float = 0.0
     average_decay: float | None = None
+    tables: tuple[Table, ...] = ()
 
 
 class UpdateProgram:
@@ -47,6 +63,11 @@ class UpdateProgram:
     numbers : its hyperparameters, without the learning rate.
     runs : of all parameters that are trained.
     frozen : begin and end of what is not trained, and has no part in the gradient's norm.
+
+    Attributes
+    ----------
+    updates_rows : whether there are tables of which only the rows that the batch takes are updated:
+        their gradients must be 0 before a batch, and are again after the step.
     """
 
     def __init__(
@@ -61,13 +82,19 @@ class UpdateProgram:
     ) -> None:
         self.size, self._item = size, dtype.itemsize
         self.clips_norm = options.clip_norm > 0
-        program = self._clipping(options, frozen)
+        program, self.updates_rows = self._clipping(options, frozen), False
         for run in runs:
-            program += self._update(find(rule), run, numbers or {})
+            own = _tables_in(run, find(rule), numbers or {}, options)
+            self.updates_rows |= bool(own)
+            for part in _without(run, own):
+                program += self._update(find(rule), part, numbers or {})
+            for table in own:
+                program += self._update_rows(find(rule), run, table)
         if options.average_decay is not None:
             program.append(self._average(options.average_decay))
         self.program = tuple(program)
-        self.table: NDArray[np.int64] = table_of(self.program, {})
+        places: dict[Hashable, int] = {at: at for table in options.tables for at in table.places}
+        self.table: NDArray[np.int64] = table_of(self.program, places)
 
     def _partition(self, base: int, run: tuple[int, int] | None = None, row: int = 0) -> Argument:
         """Return a thread's partition of a vector over all parameters, or of a run of it."""
@@ -101,14 +128,35 @@ class UpdateProgram:
             calls.append(Call(function(clip_to_norm), (grads, squares, limit), Flag.BARRIER))
         return calls
 
-    def _update(self, rule: UpdateOperation, run: Run, numbers: Mapping[str, float]) -> list[Call]:
-        calls, lr, place = [], context.LR, run[:2]
-        if run.lr_factor != 1.0:
-            from chainrule.kernels.update import scale_lr  # loads Numba
+    def _rate(self, run: Run) -> tuple[list[Call], int]:
+        """Return the calls that compute the learning rate of a run, and its word."""
+        if run.lr_factor == 1.0:
+            return [], context.LR
+        from chainrule.kernels.update import scale_lr  # loads Numba
 
-            scaled = whole(context.SELF, 8 * context.SCALED_LR, (1,), "f8")
-            arguments = word(context.LR, "f8"), number(float(run.lr_factor)), scaled
-            calls, lr = [Call(function(scale_lr), arguments)], context.SCALED_LR
+        scaled = whole(context.SELF, 8 * context.SCALED_LR, (1,), "f8")
+        arguments = word(context.LR, "f8"), number(float(run.lr_factor)), scaled
+        return [Call(function(scale_lr), arguments)], context.SCALED_LR
+
+    def _update_rows(self, rule: UpdateOperation, run: Run, table: Table) -> list[Call]:
+        """Return the calls that update the rows of a table that the batch takes."""
+        assert rule.of_rows is not None
+        calls, lr = self._rate(run)
+        place = table.begin, table.rows, (1, table.columns)
+        given = {
+            "params": partition(context.PARAMS, *place),
+            "grads": partition(context.GRADS, *place),
+            "begin": partition_start(*place),
+            "lr": word(lr, "f8"),
+        }
+        for at, shape in zip(table.places, table.shapes, strict=True):
+            given["rows"] = rows_of(context.ARENA, at, shape, self._item, ndim=1, rows=Rows.BATCH)
+            calls.append(call_with(rule.of_rows, given, rule.name))
+        return calls
+
+    def _update(self, rule: UpdateOperation, run: Run, numbers: Mapping[str, float]) -> list[Call]:
+        calls, lr = self._rate(run)
+        place = run[:2]
         given = {
             "params": self._partition(context.PARAMS, place),
             "grads": self._partition(context.GRADS, place),
@@ -131,3 +179,28 @@ class UpdateProgram:
             number(float(decay)),
         )
         return Call(function(average_update), arguments)
+
+
+def _tables_in(
+    run: Run, rule: UpdateOperation, numbers: Mapping[str, float], options: UpdateOptions
+) -> list[Table]:
+    """Return the tables in a run of which only the rows that the batch takes need be updated."""
+    if not options.tables or rule.of_rows is None or run.weight_decay != 0:
+        return []
+    if (
+        options.clip_norm
+        or options.clip_value
+        or any(numbers[name] != 0 for name in rule.of_rows_without)
+    ):
+        return []
+    return [table for table in options.tables if run.begin <= table.begin < run.end]
+
+
+def _without(run: Run, tables: Sequence[Table]) -> list[Run]:
+    """Return what is left of a run without tables, which are in the order of the parameters."""
+    parts, begin = [], run.begin
+    for table in tables:
+        parts.append(run._replace(begin=begin, end=table.begin))
+        begin = table.end
+    parts.append(run._replace(begin=begin))
+    return [part for part in parts if part.begin < part.end]

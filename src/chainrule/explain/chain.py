@@ -303,6 +303,7 @@ def explain(
     (2, 3)
     """
     check_loss(net, loss)
+    net.graph.check_rows_are_independent("explain")
     limit = integer(max_elements, "max_elements", least=0)
     return Chain(
         net,

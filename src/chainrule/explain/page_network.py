@@ -86,6 +86,8 @@ def _steps(plan: Plan, net: Sequential, values: Mapping[object, int]) -> list[di
             "y": values[step.y.buffer],
             "columns": _columns(step.x),
             "yColumns": _columns(step.y),
+            "shape": step.x.shape,
+            "yShape": step.y.shape,
             "parameters": {name: use.name for name, use in step.parameters.items()},
             "buffers": {name: use.name for name, use in step.buffers.items()},
             "numbers": _numbers(step.numbers),

@@ -37,7 +37,10 @@ SCALED_LR = 39  # the learning rate of the parameters that are updated, where it
 # 1 after a Python function has returned; -1 - i if the call of row i has failed.
 DONE = 40
 
-CONTEXT_SIZE = 41
+# 1 if the gradients of tables, of which each batch takes some rows, are 0 before it.
+CLEARED = 41
+
+CONTEXT_SIZE = 42
 
 # Behind all others, what DATA and the four words of its layout say, for each input after the first.
 INPUT_WORDS = 5

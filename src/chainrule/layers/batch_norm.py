@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
 
-from chainrule.layers.initializers import Constant, Zeros
-from chainrule.layers.layer import Buffer, Parameter
+from chainrule.layers.layer import Buffer
 from chainrule.layers.normalization import Normalization
 from chainrule.operations.operation import Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
@@ -46,11 +45,17 @@ class BatchNorm(Normalization):
         the averages over all training steps.
     affine : bool
         Whether there are a weight and a bias.
+    track : bool
+        Whether there are running statistics (PyTorch's ``track_running_stats``). Without them, the
+        batch's are used everywhere: in ``predict`` and in a validation those of all given rows, so
+        that a row's output depends on the other rows. There is no Jacobian then, nor what else
+        needs the derivatives of single rows, and no ONNX file.
 
     Raises
     ------
     ValueError
-        If an argument is out of range; where a training step has but one row.
+        If an argument is out of range; where a training step, or any batch with ``track=False``,
+        has but one row.
     TypeError
         If an argument is no number.
 
@@ -78,17 +83,25 @@ class BatchNorm(Normalization):
 
     operation: ClassVar[str] = "batch_norm"
     differs_in_training: ClassVar[bool] = True
-    number_checks: ClassVar = {"eps": above_zero, "momentum": optional(fraction), "affine": flag}
+    number_checks: ClassVar = {
+        "eps": above_zero,
+        "momentum": optional(fraction),
+        "affine": flag,
+        "track": flag,
+    }
+    features: int
+    eps: float = 1e-5
     momentum: float | None = 0.1
     affine: bool = True
+    track: bool = True
 
-    def parameters(self) -> dict[str, Parameter]:
-        if not self.affine:
-            return {}
-        shape = (self.features,)
-        return {"weight": Parameter(shape, Constant(1.0)), "bias": Parameter(shape, Zeros())}
+    @property
+    def rows_are_independent(self) -> bool:
+        return self.track
 
     def buffers(self) -> dict[str, Buffer]:
+        if not self.track:
+            return {}
         shape = (self.features,)
         return {
             "running_mean": Buffer(shape),
@@ -98,14 +111,15 @@ class BatchNorm(Normalization):
 
     def check_training_batch(self, rows: int, input_shape: Shape) -> None:
         if rows * prod(input_shape[:-1]) < 2:
-            raise ValueError("expects at least two values of each feature in a training step")
+            where = "training step" if self.track else "batch"
+            raise ValueError(f"expects at least two values of each feature in a {where}")
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
         buffers = {  # functions get numbers as arrays of one
             name: plan.parameter(name, own.shape or (1,)) for name, own in self.buffers().items()
         }
         eps, k = float(self.eps), self.features
-        if plan.training:
+        if plan.training or not self.track:
             momentum = -1.0 if self.momentum is None else float(self.momentum)
             y = plan.apply(
                 self.operation,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -37,8 +38,9 @@ class _TableOfVectors(Initializer):
 class Embedding(Layer):
     """Gives the vector of each code: row ``x`` of a table that is trained.
 
-    Codes are whole numbers from 0 on, as integers or floats; they are the network's input, so the
-    layer stands at the head of a network or of a branch. By a code there is no derivative: it is 0.
+    Codes are whole numbers from 0 on, as integers or floats. They are the network's input, or
+    columns of it, so the layer stands at the head of a network or of a branch, or behind
+    :class:`Columns` there. By a code there is no derivative: it is 0.
 
     Shapes: input ``(n, *)`` with at least one axis after the batch, output ``(n, *,
     embedding_dim)``; weight ``(num_embeddings, embedding_dim)``.
@@ -60,6 +62,14 @@ class Embedding(Layer):
         no whole number: it names row and column, before anything is changed.
     TypeError
         If an argument is no integer.
+
+    Notes
+    -----
+    In :func:`fit`, a step of :class:`SGD` without momentum, weight decay and clipping takes as long
+    as the rows do that the batch picks, however large the table is: all others have the gradient 0,
+    and stay as they are. (``net.grads`` is not written then.) All other optimizers change every row
+    at each step, as the dense ones of PyTorch do: :class:`Adam` moves a row by its running mean
+    also where the batch does not pick it. Such a step is a pass over the table.
 
     Examples
     --------
@@ -104,17 +114,24 @@ class Embedding(Layer):
                 f"codes, not {self.num_embeddings:,}."
             )
 
-    def check_codes(self, x: NDArray[Any], name: str, layer: str) -> None:
+    def check_codes(
+        self, x: NDArray[Any], name: str, layer: str, columns: Sequence[int] | None = None
+    ) -> None:
         for begin in range(0, len(x), ROWS):
             codes = x[begin : begin + ROWS]
+            if columns is not None:
+                codes = codes[..., columns]
             wrong = (codes < 0) | (codes >= self.num_embeddings)
             if codes.dtype.kind == "f":
                 wrong |= codes != np.floor(codes)
             if wrong.any():
                 row, *column = map(int, np.argwhere(wrong)[0])
+                code = codes[row, *column]
+                if columns is not None:
+                    column[-1] = columns[column[-1]]
                 place = column[0] if len(column) == 1 else tuple(column)
                 raise ValueError(
-                    f"{name} has the code {codes[row, *column]} at row {begin + row}, column "
+                    f"{name} has the code {code} at row {begin + row}, column "
                     f"{place}, but {self!r} ({layer}) takes 0 to {self.num_embeddings - 1}."
                 )
 

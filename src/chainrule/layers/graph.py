@@ -9,7 +9,9 @@ from operator import index
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
+from chainrule.layers.columns import Columns
 from chainrule.layers.container import Branch, Container, Inputs, Shared
 from chainrule.layers.layer import Buffer, Element, Group, Layer
 from chainrule.operations.operation import Shape, Tensor
@@ -119,13 +121,33 @@ class Graph(NamedTuple):
         """Whether some layer does something else in a training step than in a prediction."""
         return any(node.layer.differs_in_training for node in self.nodes)
 
-    def check_training_batch(self, rows: int, input_shape: Shape) -> None:
-        """Raise ValueError if a training step must not have so many rows of this shape."""
+    @property
+    def rows_are_independent(self) -> bool:
+        """Whether each row of a prediction depends on its own row of the input only."""
+        return all(node.layer.rows_are_independent for node in self.nodes)
+
+    def check_rows_are_independent(self, what: str) -> None:
+        """Raise ValueError, naming ``what`` needs it, unless the rows of predictions are."""
+        for node in self.nodes:
+            if not node.layer.rows_are_independent:
+                raise ValueError(
+                    f"{what} needs a network whose rows do not depend on each other, but "
+                    f"{layer_text(node.layer)} (layer {node.path}) takes the statistics of all "
+                    "rows."
+                )
+
+    def check_batch(self, rows: int, input_shape: Shape, *, training: bool) -> None:
+        """Raise ValueError if a batch must not have so many rows of this shape.
+
+        It is one of training steps, or of predictions.
+        """
         shapes: dict[int, Shape | None] = {
             **self.at_inputs(self.input_shapes(input_shape)),
             **dict(enumerate(output_shapes(self, input_shape))),
         }
         for node in self.nodes:
+            if not training and node.layer.rows_are_independent:
+                continue
             shape = shapes[node.inputs[0]]
             assert shape is not None  # as the input's is known
             try:
@@ -258,13 +280,33 @@ def check_names(graph: Graph) -> None:
 
 
 def check_places(graph: Graph) -> None:
-    """Raise ValueError if a layer that takes codes is given no input of the network."""
+    """Raise ValueError if a layer that takes codes is given anything but columns of an input."""
     for node in graph.nodes:
-        if node.layer.takes_codes and node.inputs[0] > INPUT:
+        if node.layer.takes_codes and columns_before(graph, node) is None:
             raise ValueError(
                 f"{layer_text(node.layer)} (layer {node.path}) takes codes: it must be given the "
-                "network's input, not the output of another layer."
+                "network's input, or Columns of it, not the output of another layer."
             )
+
+
+def columns_before(graph: Graph, node: Node) -> list[Columns] | None:
+    """Return the layers that pick a node's input out of the network's; None if others compute."""
+    found: list[Columns] = []
+    while node.inputs[0] > INPUT:
+        node = graph.nodes[node.inputs[0]]
+        if not isinstance(node.layer, Columns):
+            return None
+        found.append(node.layer)
+    return found[::-1]
+
+
+def check_codes(graph: Graph, node: Node, x: NDArray[Any], name: str) -> None:
+    """Raise ValueError, naming row and column of x, if it has a code that a node does not take."""
+    columns: Sequence[int] | None = None
+    for layer in columns_before(graph, node) or ():
+        known = range(x.shape[-1]) if columns is None else columns
+        columns = [known[i] for i in layer.picked_of(len(known))]
+    node.layer.check_codes(x, name, f"layer {node.path}", columns)
 
 
 def kind_of(layer: Layer) -> str:
@@ -301,7 +343,7 @@ def output_shapes(graph: Graph, shape: Shape | None, source: str = "") -> list[S
             givers[first] = f"{called} takes the same in"
         given = [known for i in node.inputs if (known := shapes[i]) is not None]
         shapes[position], givers[position] = None, f"{called} gives"
-        if len(given) < len(node.inputs):
+        if len(given) < len(node.inputs) or (assumed and layer.axes):
             continue
         try:
             result = layer.output_shape(*given)

@@ -114,6 +114,8 @@ class Layer(Numbers):
 
     # Whether the length of the output's last axis depends on that of the input's last axis alone.
     by_last_axis: ClassVar[bool] = True
+    # How many axes its windows slide along, between the batch and the channels; 0 if it has none.
+    axes: ClassVar[int] = 0
     # Whether it does something else in a training step than where the network predicts.
     differs_in_training: ClassVar[bool] = False
     # Whether its outputs are probabilities, which losses that take logits compute themselves.
@@ -122,7 +124,12 @@ class Layer(Numbers):
     def __post_init__(self) -> None:
         self.check_numbers()
 
-    # Whether its input must be the network's, as it is checked by check_codes.
+    @property
+    def rows_are_independent(self) -> bool:
+        """Whether each row of a prediction depends on its own row of the input only."""
+        return True
+
+    # Whether its input must be the network's, or columns of it, as check_codes checks it.
     takes_codes: ClassVar[bool] = False
 
     @property
@@ -145,10 +152,13 @@ class Layer(Numbers):
     def check_training_batch(self, rows: int, input_shape: Shape) -> None:
         """Raise ValueError, naming what is expected, unless a step may have so many rows."""
 
-    def check_codes(self, x: NDArray[Any], name: str, layer: str) -> None:
+    def check_codes(
+        self, x: NDArray[Any], name: str, layer: str, columns: Sequence[int] | None = None
+    ) -> None:
         """Raise ValueError, naming row and column, if x has a value that the layer does not take.
 
-        ``name`` is what messages call x; ``layer`` says which layer it is.
+        ``name`` is what messages call x; ``layer`` says which layer it is. With ``columns``, the
+        layer gets these columns of x only.
         """
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:

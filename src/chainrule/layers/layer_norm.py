@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from chainrule.layers.initializers import Constant, Zeros
-from chainrule.layers.layer import Parameter
 from chainrule.layers.normalization import Normalization
 from chainrule.operations.operation import Tensor
 from chainrule.plan.builder import PlanBuilder
@@ -57,17 +55,14 @@ class LayerNorm(Normalization):
 
     operation: ClassVar[str] = "layer_norm"
     number_checks: ClassVar = {"eps": above_zero, "affine": flag, "bias": flag}
+    features: int
+    eps: float = 1e-5
     affine: bool = True
     bias: bool = True
 
-    def parameters(self) -> dict[str, Parameter]:
-        shape = (self.features,)
-        parameters = {}
-        if self.affine:
-            parameters["weight"] = Parameter(shape, Constant(1.0))
-        if self.affine and self.bias:
-            parameters["bias"] = Parameter(shape, Zeros())
-        return parameters
+    @property
+    def has_bias(self) -> bool:
+        return self.affine and self.bias
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
         saved = {"scale": Tensor((*x.shape[:-1], 1))}

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from chainrule.layers.layer import Layer, short_repr
+from chainrule.layers.initializers import Constant, Zeros
+from chainrule.layers.layer import Layer, Parameter, short_repr
 from chainrule.operations.operation import Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import integer
 
 
-@dataclass(frozen=True, repr=False)
 class Normalization(Layer):
-    """A layer on inputs whose last axis has so many features, with a weight and a bias for each.
+    """A layer on inputs whose last axis has so many features, maybe with a weight for each.
 
-    Parameters
+    Subclasses are data classes, which have these as fields.
+
+    Attributes
     ----------
     features : int
-    eps : float
+    affine : bool
+        Whether there is a weight.
     """
 
     features: int
-    eps: float = 1e-5
+    affine: bool
 
     def __post_init__(self) -> None:
         self.check_numbers()
@@ -35,10 +36,23 @@ class Normalization(Layer):
     def expected_shape(self) -> Shape | None:
         return (self.features,)
 
+    @property
+    def has_bias(self) -> bool:
+        """Whether there is a bias, beside the weight."""
+        return self.affine
+
     def output_shape(self, input_shape: Shape) -> Shape:
         if input_shape[-1:] != (self.features,):
             raise ValueError(f"expects {self.features} features")
         return input_shape
+
+    def parameters(self) -> dict[str, Parameter]:
+        shape, parameters = (self.features,), {}
+        if self.affine:
+            parameters["weight"] = Parameter(shape, Constant(1.0))
+        if self.has_bias:
+            parameters["bias"] = Parameter(shape, Zeros())
+        return parameters
 
     def scale_and_shift(self, plan: PlanBuilder, x: Tensor) -> Tensor:
         """Append the product with the weight and the sum with the bias, as far as there are any."""

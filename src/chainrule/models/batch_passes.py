@@ -23,21 +23,30 @@ class BatchMachine(NamedTuple):
     machine : Machine
     threads : how many its plan was made for.
     training : whether layers act as in a training step.
+    frozen : the parameters whose gradients it leaves out.
     """
 
     machine: Machine
     threads: int
     training: bool
+    frozen: tuple[str, ...]
 
-    def is_for(self, threads: int, training: bool) -> bool:
-        """Tell whether it can be used, and is right for so many threads and this behaviour."""
-        return threads == self.threads and training == self.training and self.machine.usable
+    def is_for(self, threads: int, training: bool, frozen: tuple[str, ...]) -> bool:
+        """Tell whether it can be used, and was made for this."""
+        return (
+            threads == self.threads
+            and training == self.training
+            and frozen == self.frozen
+            and self.machine.usable
+        )
 
-    def can_take(self, shape: tuple[int, ...], threads: int, training: bool) -> bool:
+    def can_take(
+        self, shape: tuple[int, ...], threads: int, training: bool, frozen: tuple[str, ...]
+    ) -> bool:
         """Tell whether it is right for a batch of this shape."""
         plan = self.machine.plan
         return (
-            self.is_for(threads, training)
+            self.is_for(threads, training, frozen)
             and shape[0] <= plan.batch
             and shape[1:] == plan.input_shape
         )

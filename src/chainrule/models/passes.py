@@ -43,6 +43,11 @@ class NetworkPasses(NetworkVectors):
         self._outdated_by = ""  # what has changed the parameters since that forward, if anything
         self._masks = 0, 0  # of the latest forward
 
+    @property
+    def pass_options(self) -> tuple[int, bool, tuple[str, ...]]:
+        """What a machine for passes is made for, besides a batch's shape."""
+        return threads_for(self._backend), self._training, self._frozen
+
     @abstractmethod
     def check_input(self, x: ArrayLike, name: str) -> NDArray[Any]:
         """Return ``x`` as an array for the engine."""
@@ -81,7 +86,7 @@ class NetworkPasses(NetworkVectors):
         if (
             passes is not None
             and not self._coded
-            and passes.batch_machine.is_for(threads_for(self._backend), self._training)
+            and passes.batch_machine.is_for(*self.pass_options)
         ):
             before, self._rows_forward = self._rows_forward, 0
             masks = self.next_masks
@@ -114,9 +119,9 @@ class NetworkPasses(NetworkVectors):
 
         It follows the latest :meth:`forward`, once, and with the same parameters: it is an error if
         an optimizer's step, :func:`fit`, an assignment to ``net.params`` or ``from_state_dict`` has
-        changed them in between. Writing into views of the parameters is not detected, and makes the
-        gradients wrong. The gradients by the parameters overwrite ``grads``; they do not
-        accumulate.
+        changed them in between, or if others are frozen now. Writing into views of the parameters
+        is not detected, and makes the gradients wrong. The gradients by the parameters overwrite
+        ``grads``; they do not accumulate. Those by frozen parameters are not computed.
 
         Parameters
         ----------
@@ -133,7 +138,7 @@ class NetworkPasses(NetworkVectors):
         Raises
         ------
         RuntimeError
-            If there was no forward before, or the parameters were changed after it.
+            If there was no forward before, or the parameters were changed or frozen after it.
         ValueError, TypeError
             If d_out has the wrong shape or dtype, or holds NaN or infinity.
         """
@@ -146,6 +151,8 @@ class NetworkPasses(NetworkVectors):
                     "backward would give the gradients of neither network: call forward again."
                 )
             raise RuntimeError("backward needs a forward before it, one for each backward.")
+        if passes.batch_machine.frozen != self._frozen:
+            raise RuntimeError("Other parameters are frozen than in forward: call forward again.")
         self._rows_forward = 0
         d_x = passes.backward_again(d_out, self._masks)
         if d_x is not None:
@@ -196,5 +203,5 @@ class NetworkPasses(NetworkVectors):
     def check_training_batch(self, rows: int, input_shape: Shape) -> None:
         """Raise ValueError if a training step must not have so many rows of this shape."""
         if (rows, input_shape) not in self._training_batches:
-            self._graph.check_training_batch(rows, input_shape)
+            self._graph.check_batch(rows, input_shape, training=True)
             self._training_batches.add((rows, input_shape))

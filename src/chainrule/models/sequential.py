@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from chainrule.engine.pool import MachinePool
 from chainrule.layers.container import check_element
 from chainrule.layers.graph import (
     Graph,
+    check_codes,
     check_names,
     check_places,
     graph_of,
@@ -181,13 +183,14 @@ class Sequential(NetworkPasses):
         self._latest_key = key
         return one_or_tuple(outputs)
 
-    @staticmethod
-    def _predictor_key(shape: tuple[int, ...], threads: int) -> tuple[Shape, int, int, int]:
+    def _predictor_key(self, shape: tuple[int, ...], threads: int) -> tuple[Shape, int, int, int]:
         """Return the shape of a row, the rows of a block, the blocks and the threads of a plan.
 
         Powers of two: small batches share a few machines, and so do large ones.
         """
-        block = min(_power_of_two(shape[0]), PREDICT_ROWS * threads)
+        block = _power_of_two(shape[0])
+        if self._graph.rows_are_independent:
+            block = min(block, PREDICT_ROWS * threads)
         return shape[1:], block, _power_of_two(-(-shape[0] // block)), threads
 
     def _make_predictor(self, shape: Shape, block: int, steps: int, threads: int) -> Predictor:
@@ -235,10 +238,12 @@ class Sequential(NetworkPasses):
         inputs = self._graph.inputs
         batch = input_batch(x, name, self.dtype, inputs)
         self._shapes_of_outputs(batch.shape[1:], name)
+        if not self._graph.rows_are_independent:
+            self._graph.check_batch(len(batch), batch.shape[1:], training=False)
         for node in self._coded:
             i = self._graph.input_number(node)
             called = input_names(name, inputs)[i]
-            node.layer.check_codes(arrays_of(batch)[i], called, f"layer {node.path}")
+            check_codes(self._graph, node, arrays_of(batch)[i], called)
         return batch
 
     @property
@@ -280,10 +285,15 @@ class Sequential(NetworkPasses):
         return self._output_shapes[input_shape]
 
     def lower(
-        self, input_shape: Shape, *, retain: bool = False, training: bool = False
+        self,
+        input_shape: Shape,
+        *,
+        retain: bool = False,
+        training: bool = False,
+        frozen: Collection[str] = (),
     ) -> tuple[PlanBuilder, list[Tensor], list[Tensor]]:
         """Return the layers' steps for rows of a shape, the inputs and the outputs."""
-        builder = PlanBuilder(training=training)
+        builder = PlanBuilder(training=training, frozen=frozen, dtype=self.dtype)
         inputs = list(map(Tensor, self._graph.input_shapes(input_shape)))
         return builder, inputs, lower(self._graph, builder, inputs, retain=retain)
 
@@ -298,13 +308,15 @@ class Sequential(NetworkPasses):
         threads: int = 1,
         retain: bool = False,
         training: bool = False,
+        frozen: Collection[str] = (),
     ) -> Plan:
         """Return the plan for batches of up to ``batch`` rows of ``input_shape``.
 
         See ``chainrule.plan.make_plan``; ``training`` is whether it is of training steps, or of
-        what the network predicts.
+        what the network predicts. The gradients by the parameters in ``frozen`` are left out.
         """
-        builder, inputs, outputs = self.lower(input_shape, retain=retain, training=training)
+        options = {"retain": retain, "training": training}
+        builder, inputs, outputs = self.lower(input_shape, frozen=frozen, **options)
         if loss is not None:
             loss.check_numbers(self.dtype)
         return make_plan(
@@ -324,11 +336,14 @@ class Sequential(NetworkPasses):
         self, kept: BatchMachine | None, shape: Shape, loss: Loss | None = None
     ) -> BatchMachine:
         """Return a machine for steps by hand with a batch of this shape: ``kept`` if it can be."""
-        threads, training = threads_for(self.backend), self._training
-        if kept is not None and kept.can_take(shape, threads, training):
+        options = self.pass_options
+        if kept is not None and kept.can_take(shape, *options):
             return kept
-        plan = self.make_plan(shape[1:], shape[0], loss=loss, threads=threads, training=training)
-        return BatchMachine(self.make_machine(plan), threads, training)
+        threads, training, frozen = options
+        plan = self.make_plan(
+            shape[1:], shape[0], loss=loss, threads=threads, training=training, frozen=frozen
+        )
+        return BatchMachine(self.make_machine(plan), *options)
 
     def layer_name(self, positions: tuple[int, ...]) -> str:
         """Return the name for messages of the layers at these positions."""

@@ -11,7 +11,16 @@ from __future__ import annotations
 from math import sqrt
 
 from chainrule.kernels.jit import kernel
-from chainrule.operations.operation import Operation, Step, View, function
+from chainrule.operations.normalization import tangent_of_normalization
+from chainrule.operations.operation import (
+    Operation,
+    Step,
+    StepBuilder,
+    TangentMap,
+    Tensor,
+    View,
+    function,
+)
 
 
 @kernel
@@ -123,6 +132,17 @@ def _scratch_bytes(step: Step, rows: int, item: int, backward: bool) -> int:
     return 3 * step.x.shape[-1] * item
 
 
+def _tangent(plan: StepBuilder, step: Step, tangents: TangentMap) -> Tensor | None:
+    """Return the tangent by the means over the batch."""
+    k = step.x.shape[-1]
+    sums = {"sums": (2, k), "sums_back": (2, k)}
+
+    def mean(x: Tensor, factor: float, offset: float) -> Tensor:
+        return plan.rescale(plan.apply("batch_mean", x, sums=sums), factor, offset)
+
+    return tangent_of_normalization(plan, step, tangents, mean, eps=step.number("eps"))
+
+
 OPERATION = Operation(
     "batch_norm",
     function(batch_norm),
@@ -130,6 +150,7 @@ OPERATION = Operation(
     reduce=function(batch_norm_moments),
     update_buffers=function(batch_norm_update),
     view=View.LAST_AXIS,
+    tangent=_tangent,
     scratch_bytes=_scratch_bytes,
     sample={
         "sums": {"moments": (3, 2), "products": (2, 2)},

@@ -37,9 +37,9 @@ def embedding_backward(dx):
 
 
 @kernel
-def embedding_backward_weight(dy, x, padding, adds, begin, d_weight):
+def embedding_backward_weight(dy, x, padding, adds, cleared, begin, d_weight):
     zero, k = dy.dtype.type(0), x.shape[1]
-    if not adds:
+    if not (adds or cleared):
         for i in range(d_weight.shape[0]):
             for d in range(d_weight.shape[1]):
                 d_weight[i, d] = zero
@@ -66,6 +66,7 @@ OPERATION = Operation(
     function(embedding),
     {"x": function(embedding_backward)},
     {"weight": function(embedding_backward_weight)},
+    rows_of={"weight": "x"},
     view=View.LAST_AXIS,
     tangent=_tangent,
     sample={"weight": (2, 1), "padding": -1},

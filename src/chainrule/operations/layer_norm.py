@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import sqrt
 
 from chainrule.kernels.jit import kernel
+from chainrule.operations.normalization import mean_of_rows, tangent_of_normalization
 from chainrule.operations.operation import (
     Operation,
     Step,
@@ -50,26 +51,9 @@ def layer_norm_backward(dy, y, scale, dx):
 
 
 def _tangent(plan: StepBuilder, step: Step, tangents: TangentMap) -> Tensor | None:
-    """Return ``(dx - mean(dx) - y * mean(y * dx)) / sqrt(variance + eps)``."""
-    dx = tangents.of(step.x)
-    if dx is None:
-        return None
-    deviation = _less_its_mean(plan, step.x)
-    variance = _mean(plan, plan.apply("multiply", deviation, deviation), 1.0, step.number("eps"))
-    scale = plan.apply("rsqrt", variance)
-    change = _less_its_mean(plan, dx)
-    along_y = _mean(plan, plan.apply("multiply", step.y, change), -1.0)
-    change = plan.apply("add", change, plan.apply("multiply", step.y, along_y))
-    return plan.apply("multiply", scale, change)
-
-
-def _mean(plan: StepBuilder, x: Tensor, factor: float, offset: float = -0.0) -> Tensor:
-    """Append the mean of each row times a factor, plus an offset, in each of its places."""
-    return plan.rescale(plan.apply("sum_last_axis", x), factor / x.shape[-1], offset)
-
-
-def _less_its_mean(plan: StepBuilder, x: Tensor) -> Tensor:
-    return plan.apply("add", x, _mean(plan, x, -1.0))
+    """Return the tangent by the means of rows."""
+    mean, eps = mean_of_rows(plan), step.number("eps")
+    return tangent_of_normalization(plan, step, tangents, mean, eps=eps)
 
 
 OPERATION = Operation(

@@ -89,5 +89,6 @@ OPERATION = Operation(
     square_norms=SQUARE_NORMS,
     numbers={"floor": -inf},
     fuse={"relu": {"floor": 0.0}},
+    weighs_columns=True,
     sample={"weight": (2, 2), "bias": (2,)},
 )

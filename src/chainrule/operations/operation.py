@@ -13,6 +13,7 @@ take arrays and numbers **by the names of their parameters**:
 - of sums over the batch, by the names in the step's ``sums``: ``chunk_`` and the name is what the
   function writes for the chunk of rows that it gets, and the name itself is the array of what all
   chunks have given, for a function that comes later;
+- ``cleared``, in ``gradients``: 1 if the parameter's gradient is known to be 0;
 - ``adds``: 1 if the gradient is to be added to what is there (several uses of one value), 0 if
   it replaces that. A function that does not take it writes, and the plan adds up;
 - ``scratch``: a workspace of ``scratch_bytes``, for one thread at a time;
@@ -28,7 +29,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import cache, cached_property
 from importlib import import_module
@@ -64,11 +65,18 @@ class ParameterUse(NamedTuple):
     name : in the network.
     shape : Shape
     is_direction : whether the step reads, instead, how the parameter changes along a direction.
+    is_frozen : whether its gradient is not wanted.
     """
 
     name: str
     shape: Shape
     is_direction: bool = False
+    is_frozen: bool = False
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether its gradient is wanted."""
+        return not (self.is_direction or self.is_frozen)
 
     def along_direction(self) -> ParameterUse:
         """Return how the parameter changes."""
@@ -113,6 +121,8 @@ class Operation:
     backward : by operand, the function that computes its gradient; none for integers. Or several
         in a row: what the first writes into ``temporary``, of y's shape, the next one reads.
     gradients : by parameter, the function that computes a share of its gradient.
+    rows_of : by parameter, the operand with the numbers of its rows that the batch takes: all
+        others have the gradient 0.
     reduce : comes before forward, for each chunk of rows, and writes what it says of the batch.
     update_buffers : comes after the forward pass, in one thread, if the loss is finite; it gets no
         rows.
@@ -132,16 +142,22 @@ class Operation:
     numbers : the usual values of the functions' own numbers.
     fuse : by name of an elementwise operation that forward can do in the same pass, the numbers
         with which it does.
+    weighs_columns : whether y, in all its rows, is a sum of products with its ``weight``, whose
+        last axis are y's columns, plus its ``bias``: then what scales these may be folded into it.
+    by_column : where y is x times a number of the column plus another one: composes these numbers,
+        into ``scale`` and ``shift``, with those of the steps before.
     of : of a derivative: the operation that it is of, and its order.
     sample : by name, what a step of it may look like, for compiling its functions ahead: shapes of
         its parameters, and its own numbers; those that are missing are floats. By "saved",
-        "buffers" and "sums", the shapes of these.
+        "buffers" and "sums", the shapes of these; by "shape", that of x, where the number of axes
+        counts.
     """
 
     name: str
     forward: Function
     backward: Mapping[str, Function | tuple[Function, ...]]
     gradients: Mapping[str, Function] = field(default_factory=dict)
+    rows_of: Mapping[str, str] = field(default_factory=dict)
     reduce: Function | None = None
     update_buffers: Function | None = None
     operands: tuple[str, ...] = ("x",)
@@ -154,6 +170,8 @@ class Operation:
     square_norms: Function | None = None
     numbers: Mapping[str, float] = field(default_factory=dict)
     fuse: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    weighs_columns: bool = False
+    by_column: Function | None = None
     of: tuple[Operation, int] | None = None
     sample: Mapping[str, Any] = field(default_factory=dict)
 
@@ -216,10 +234,14 @@ class Step:
         assert not isinstance(value, tuple)
         return float(value)
 
+    def giving(self, y: Tensor) -> Step:
+        """Return the step as one that makes another value."""
+        return replace(self, y=y)
+
     @property
     def trains(self) -> bool:
         """Whether it has parameters whose gradients are wanted."""
-        return any(not use.is_direction for use in self.parameters.values())
+        return any(use.is_trained for use in self.parameters.values())
 
     @property
     def along_direction(self) -> bool:

@@ -1,6 +1,11 @@
-"""A weight and maybe a bias for each column: ``y = x * weight + bias``, behind normalizations."""
+"""A weight and maybe a bias for each column: ``y = x * weight + bias``, behind normalizations.
+
+What is below ``floor`` becomes it: with 0, a ReLU in the same pass.
+"""
 
 from __future__ import annotations
+
+from math import inf
 
 from chainrule.kernels.jit import kernel
 from chainrule.operations.operation import (
@@ -15,15 +20,27 @@ from chainrule.operations.operation import (
 
 
 @kernel
-def scale_shift(x, weight, bias, y):
+def scale_shift(x, weight, bias, floor, y):
+    floor = x.dtype.type(floor)
     for i in range(x.shape[0]):
         row, out = x[i], y[i]
         if bias.size > 0:
             for j in range(row.size):
-                out[j] = row[j] * weight[j] + bias[j]
+                z = row[j] * weight[j] + bias[j]
+                out[j] = floor if z < floor else z  # a NaN stays a NaN
         else:
             for j in range(row.size):
-                out[j] = row[j] * weight[j]
+                z = row[j] * weight[j]
+                out[j] = floor if z < floor else z
+
+
+@kernel
+def scale_shift_by_column(weight, bias, scale, shift):
+    for j in range(weight.size):
+        scale[j] *= weight[j]
+        shift[j] *= weight[j]
+    for j in range(bias.size):
+        shift[j] += bias[j]
 
 
 @kernel
@@ -61,5 +78,8 @@ OPERATION = Operation(
     {"x": function(scale_shift_backward)},
     view=View.LAST_AXIS,
     tangent=_tangent,
+    numbers={"floor": -inf},
+    fuse={"relu": {"floor": 0.0}},
+    by_column=function(scale_shift_by_column),
     sample={"weight": (2,), "bias": (2,)},
 )

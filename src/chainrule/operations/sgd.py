@@ -23,4 +23,23 @@ def sgd_update_without_momentum(params, grads, lr, weight_decay):
         params[i] -= lr * (grads[i] + weight_decay * params[i])
 
 
-OPERATION = UpdateOperation("sgd", function(sgd_update), ("velocity",), sample={"nesterov": False})
+@kernel
+def sgd_of_rows(params, grads, rows, begin, lr):
+    lr, zero = params.dtype.type(lr), params.dtype.type(0)
+    for i in range(rows.size):
+        number = int(rows[i]) - begin
+        if 0 <= number < params.shape[0]:
+            row, gradient = params[number], grads[number]
+            for d in range(row.size):
+                row[d] -= lr * gradient[d]
+                gradient[d] = zero  # so that a row that comes again stays as it is
+
+
+OPERATION = UpdateOperation(
+    "sgd",
+    function(sgd_update),
+    ("velocity",),
+    of_rows=function(sgd_of_rows),
+    of_rows_without=("momentum",),
+    sample={"nesterov": False},
+)

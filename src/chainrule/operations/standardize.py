@@ -43,6 +43,16 @@ def standardize_backward(dy, variance, eps, scratch, dx):
             out[j] = d_row[j] * scale[j]
 
 
+@kernel
+def standardize_by_column(mean, variance, eps, center, scale, shift):
+    one = mean.dtype.type(1)
+    eps, center = mean.dtype.type(eps), mean.dtype.type(center)
+    for j in range(mean.size):
+        factor = one / sqrt(variance[j] + eps)
+        scale[j] *= factor
+        shift[j] = (shift[j] - center * mean[j]) * factor
+
+
 def _tangent(plan: StepBuilder, step: Step, tangents: TangentMap) -> Tensor | None:
     """Return the tangent by the same standard deviation."""
     dx = tangents.of(step.x)
@@ -65,5 +75,6 @@ OPERATION = Operation(
     tangent=_tangent,
     scratch_bytes=_scratch_bytes,
     numbers={"center": 1.0},
+    by_column=function(standardize_by_column),
     sample={"buffers": {"mean": (2,), "variance": (2,)}},
 )

@@ -24,6 +24,10 @@ class UpdateOperation:
     state : the names of its state vectors.
     optional : by state vector, the number without which, if it is 0, the rule does not need it:
         then the vector is empty.
+    of_rows : the rule for a table of which the batch takes some ``rows``, by their numbers: it
+        changes these only, and makes their gradients 0 for the next batch. ``begin`` is the number
+        of the first row of ``params``. None if parameters may change whose gradient is 0.
+    of_rows_without : the numbers that must be 0 for it, besides the weight decay.
     sample : by name, its own numbers, for compiling it ahead, where they are no floats.
     """
 
@@ -31,6 +35,8 @@ class UpdateOperation:
     update: Function
     state: tuple[str, ...]
     optional: Mapping[str, str] = field(default_factory=dict)
+    of_rows: Function | None = None
+    of_rows_without: tuple[str, ...] = ()
     sample: Mapping[str, Any] = field(default_factory=dict)
 
     def state_with(self, numbers: Mapping[str, float]) -> tuple[str, ...]:

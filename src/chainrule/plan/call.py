@@ -27,6 +27,10 @@ from chainrule.plan.argument import (
 CHUNK = "chunk_"  # before the name of a sum: what one chunk of the batch gives to it
 
 
+# What a scale and a shift of each column are composed in, one after the other in the workspace.
+COLUMN_WORKSPACE = "scale", "shift"
+
+
 @dataclass(frozen=True, eq=False)
 class Call:
     """One row of a program.
@@ -136,6 +140,10 @@ class Caller:
         adds: bool,
         buffer: Hashable | None,
     ) -> Argument:
+        if buffer is not None and name in ("weight", "bias"):  # folded
+            columns = step.y.shape[-1:]
+            shape = step.parameters[name].shape if name in step.parameters else columns
+            return whole(context.ARENA, buffer, shape)
         if name == "y" or name in operands:
             tensor = step.y if name == "y" else operands[name]
             return self._rows(tensor, buffer or value(tensor), step.operation.view)
@@ -169,6 +177,8 @@ class Caller:
     def _other(self, step: Step, function: Function, name: str, adds: bool) -> Argument:
         if name == "adds":
             return number(int(adds))
+        if name == "cleared":
+            return word(context.CLEARED)
         if name == "scratch":
             return whole(context.SCRATCH, 0, (self.scratch,))
         if name == "mask_key":
@@ -177,6 +187,8 @@ class Caller:
             return word(context.MASK_DRAW)
         if name == "position":
             return position(step.x.size)
+        if name in COLUMN_WORKSPACE:
+            return column_argument(name, step.y.shape[-1], self.item)
         if name in ("bias", "d_bias"):  # there is none
             return whole(context.PARAMS, 0, (0,))
         if name == "begin":
@@ -203,6 +215,11 @@ class Caller:
             return partition(context.GRADS, self._offset(use), *units_of(use.shape))
         argument = sum_of_chunk(("chunks", step, name), use.shape, self.item)
         return argument._replace(kind=argument.kind._replace(cleared=function.adds_up))
+
+
+def column_argument(name: str, columns: int, item: int) -> Argument:
+    """Return the array of the columns' scales, or shifts, in the thread's workspace."""
+    return whole(context.SCRATCH, COLUMN_WORKSPACE.index(name) * columns * item, (columns,))
 
 
 def call_with(

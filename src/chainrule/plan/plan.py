@@ -18,12 +18,13 @@ from chainrule.plan.arena import ALIGNMENT
 from chainrule.plan.argument import Constants
 from chainrule.plan.backward import Backward
 from chainrule.plan.builder import PlanBuilder
-from chainrule.plan.call import Call, Caller, gradient, value
+from chainrule.plan.call import COLUMN_WORKSPACE, Call, Caller, gradient, value
 from chainrule.plan.data import call_of_gather, calls_of_output
 from chainrule.plan.forward import calls_of_buffers, calls_of_forward, take_rescale
 from chainrule.plan.live_steps import live_steps
 from chainrule.plan.loss import Head, calls_of_loss, calls_of_loss_sum
 from chainrule.plan.memory import Memory
+from chainrule.plan.tables import Table, tables_of, uses_of_tables
 from chainrule.plan.threads import (
     choose_threads,
     chunks_of,
@@ -67,6 +68,7 @@ class Plan:
     threads : the largest number of threads.
     chunks : the largest number of chunks of rows, which are never divided among threads.
     fused : the positions of the steps that are fused with the step before them.
+    tables : the large parameters of which each batch takes some rows.
     """
 
     steps: tuple[Step, ...]
@@ -88,6 +90,7 @@ class Plan:
     threads: int
     chunks: int
     fused: frozenset[int]
+    tables: tuple[Table, ...] = ()
 
     @cached_property
     def output_shapes(self) -> tuple[Shape, ...]:
@@ -224,7 +227,9 @@ def make_plan(
     scratch = _scratch_bytes(order, batch, item, backward)
 
     caller = Caller(offsets, item, scratch // item)
-    forward, fused = calls_of_forward(caller, order, outputs, fuse=not retain)
+    forward, fused = calls_of_forward(
+        caller, order, outputs, batch, fuse=not retain, backward=backward
+    )
     calls: list[list[Call]] = [[] for _ in range(Section.COUNT)]
     for i, (x, rescale) in enumerate(zip(gathered, rescales, strict=True)):
         calls[Section.GATHER].append(call_of_gather(caller, i, x, rescale))
@@ -242,6 +247,10 @@ def make_plan(
 
     memory = Memory(item, batch, chunks)
     end = _reserve(memory, calls, gathered, seeds, outputs, batch * item, backward)
+    uses = uses_of_tables(order, batch) if backward else {}
+    for numbers in uses.values():  # the update reads them
+        for tensor in numbers:
+            memory.need(value(tensor), tensor.size * batch * item, 0, end)
     # Several threads may be at different steps at the same time.
     places, size = memory.places(end, share=threads == 1 and not retain)
     scratch_at = -(-size // ALIGNMENT) * ALIGNMENT
@@ -266,6 +275,7 @@ def make_plan(
         threads,
         chunks,
         fused,
+        tables_of(uses, offsets, places),
     )
 
 
@@ -327,4 +337,6 @@ def _scratch_bytes(steps: Sequence[Step], batch: int, item: int, backward: bool)
     for step in steps:
         if step.operation.scratch_bytes is not None:
             most = max(most, step.operation.scratch_bytes(step, batch, item, backward))
+        if step.operation.by_column is not None:
+            most = max(most, len(COLUMN_WORKSPACE) * step.y.shape[-1] * item)
     return -(-most // ALIGNMENT) * ALIGNMENT

@@ -13,13 +13,13 @@ def embedding_backward(dx):
     dx[...] = 0
 
 
-def embedding_backward_weight(dy, x, padding, adds, begin, d_weight):
+def embedding_backward_weight(dy, x, padding, adds, cleared, begin, d_weight):
     """For each row of the table from ``begin`` on, the sum of the ``dy`` of those that picked it.
 
     The row ``padding`` has no gradient.
     """
     codes = x.astype(int).reshape(-1)
     own = (codes >= begin) & (codes < begin + len(d_weight)) & (codes != padding)
-    if not adds:
+    if not (adds or cleared):
         d_weight[...] = 0
     np.add.at(d_weight, codes[own] - begin, dy[own])

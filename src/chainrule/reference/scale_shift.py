@@ -1,9 +1,19 @@
 """A weight and maybe a bias for each column."""
 
+import numpy as np
 
-def scale_shift(x, weight, bias, y):
-    """``y = x * weight + bias``; an empty bias is none."""
-    y[...] = x * weight + bias if bias.size else x * weight
+
+def scale_shift(x, weight, bias, floor, y):
+    """``y = max(x * weight + bias, floor)``; an empty bias is none."""
+    y[...] = np.maximum(x * weight + bias if bias.size else x * weight, floor)
+
+
+def scale_shift_by_column(weight, bias, scale, shift):
+    """Compose it with ``x * scale + shift``."""
+    scale *= weight
+    shift *= weight
+    if bias.size:
+        shift += bias
 
 
 def scale_shift_backward(dy, x, weight, dx, d_weight, d_bias):

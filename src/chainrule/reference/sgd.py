@@ -1,5 +1,7 @@
 """Stochastic gradient descent, by the formula of torch.optim."""
 
+import numpy as np
+
 
 def sgd_update(
     params, grads, velocity=None, lr=1e-3, momentum=0.0, weight_decay=0.0, nesterov=False
@@ -8,6 +10,14 @@ def sgd_update(
     gradient = grads + weight_decay * params
     velocity[...] = momentum * velocity + gradient
     params -= lr * (gradient + momentum * velocity if nesterov else velocity)
+
+
+def sgd_of_rows(params, grads, rows, begin, lr):
+    """Step against the gradient in some rows, whose gradient becomes 0; the others have none."""
+    numbers = np.unique(rows.astype(int)) - begin
+    own = numbers[(numbers >= 0) & (numbers < len(params))]
+    params[own] -= lr * grads[own]
+    grads[own] = 0
 
 
 def sgd_update_without_momentum(params, grads, lr, weight_decay):

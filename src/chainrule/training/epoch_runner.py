@@ -31,6 +31,7 @@ from chainrule.training.slice_length import MOST_STEPS, SliceLength
 from chainrule.training.started_epochs import StartedEpochs
 from chainrule.utils.arguments import at_least_zero
 from chainrule.utils.arrays import FloatArray, all_finite
+from chainrule.utils.inputs import arrays_of, one_or_tuple
 
 STEP = Phase.FORWARD | Phase.BACKWARD | Phase.UPDATE
 
@@ -46,9 +47,12 @@ class Extras(NamedTuple):
     @property
     def numbers(self) -> dict[str, float]:
         """The numbers that a checkpoint stores."""
-        return self.update_options._replace(
-            average_decay=0.0 if self.average is None else self.average.decay
-        )._asdict()
+        decay = 0.0 if self.average is None else self.average.decay
+        return {
+            "clip_norm": self.clip_norm,
+            "clip_value": self.clip_value,
+            "average_decay": decay,
+        }
 
     @property
     def update_options(self) -> UpdateOptions:
@@ -89,16 +93,33 @@ class EpochRunner:
         self.orders = EpochOrders(data.rows, seed)
         self.net, self.loss, self.optimizer = net, loss, optimizer
         self.data, self.batch, self.backend = data, batch_size, backend
+        self._own_grads: FloatArray | None = None
         self.an_epoch: int | None = data.rows  # the length of an epoch on the progress bar
         self.make_machine()
         if schedule is not None:
             schedule.check_numbers(net.dtype)
-        self.state: OptimizerState = optimizer.state(net, self.extras.update_options)
+        self.state: OptimizerState = optimizer.state(net, self._update_options)
         self.machine.prepare(self.state.program)  # compiles, before the progress bar is shown
         self._evaluator.prepare()
         self.slice_length = SliceLength()
         self.started = StartedEpochs()
         self.rollback = Rollback(net, self.state, self._run, batch_size, self.extras.averaged)
+
+    @property
+    def _grads(self) -> FloatArray:
+        """The vector of the gradients: one of its own where those of tables must stay 0."""
+        program = self.state.program
+        if program is None or not program.updates_rows:
+            return self.net.grads
+        if self._own_grads is None:
+            # Not zeros_like, which writes: these are pages that nothing has touched.
+            self._own_grads = np.zeros(self.net.grads.size, self.net.dtype)
+        return self._own_grads
+
+    @property
+    def _update_options(self) -> UpdateOptions:
+        """The options of the update's program, for the present plan."""
+        return self.extras.update_options._replace(tables=self.plan.tables)
 
     def make_machine(self) -> None:
         """Take a machine for batches of the present size from the pool, or make one."""
@@ -112,7 +133,8 @@ class EpochRunner:
             loss=self.loss,
             steps=self.steps_a_call,
         )
-        self._taken = [take_for(training=True)]
+        self._frozen = self.net.frozen
+        self._taken = [take_for(training=True, frozen=self._frozen)]
         self.machine = self._evaluator = self._taken[0][1]
         self.plan = self.machine.plan
         if self.plan.only_trains:
@@ -141,7 +163,7 @@ class EpochRunner:
         run = machine.prepare_run(phases, **self.state.arguments)
         batches = run(
             order,
-            machine.vectors(net.params, grads=net.grads, average=self.extras.averaged),
+            machine.vectors(net.params, grads=self._grads, average=self.extras.averaged),
             data.record,
             machine.results(losses=self.losses),
             lr=self.state.lr,
@@ -233,10 +255,13 @@ class EpochRunner:
         """Train in these orders without a pause; return weight and loss of each epoch's steps."""
         epochs, rows = orders.shape
         steps = -(-rows // self.batch)
+        if self.net.frozen != self._frozen:  # a callback may have frozen some
+            self.put_machines_back()
+            self.make_machine()
         if len(self.losses) < epochs * steps:
             self.losses = self.machine.losses_for(epochs * steps)
         # A callback may have set a number, such as lr.
-        self.optimizer.state(self.net, self.extras.update_options)
+        self.optimizer.state(self.net, self._update_options)
         self.rollback.before(orders, rates, self.data)
         self.net.invalidate_forward("fit")
         began_at = perf_counter()
@@ -293,11 +318,14 @@ class EpochRunner:
             self.extras.average.copy_buffers()
         paths = [path for path, _ in self.net.chain]
         layer = self.net.layer_name((paths.index(name.rpartition(".")[0]),))
-        if name not in self.net.gradients():
+        gradients = self.net.views(self._grads)
+        if name not in gradients:
             return step, layer, f"{name} of {layer}", "its inputs have grown too large"
-        gradient = self.net.gradients()[name]
+        gradient = gradients[name]
         size = f"as large as {abs(gradient).max():.3g}" if all_finite(gradient) else "not finite"
-        why = f"the first such parameter is {name} of {layer}, whose gradient is {size}"
+        why = f"the first such parameter is {name} of {layer}"
+        if gradient.any():  # that of a table is 0 again after a step
+            why += f", whose gradient is {size}"
         return step, layer, "The optimizer's step", why
 
     def _first_non_finite_layer(self, rows: NDArray[np.int64]) -> str:
@@ -321,6 +349,8 @@ class EpochRunner:
 
         If the loss is not finite, the accuracy is NaN and the outputs are None.
         """
+        if not self.net.graph.rows_are_independent:
+            return self._evaluate_at_once(data)
         outputs = np.empty((data.rows, self.plan.output_columns), self.net.dtype)
         losses = self._evaluator.losses_for(-(-data.rows // self.batch))
         done = self._evaluator.run(
@@ -338,3 +368,15 @@ class EpochRunner:
         if done < len(losses):
             return mean, None if correct is None else nan, None
         return mean, correct, of_heads
+
+    def _evaluate_at_once(
+        self, data: DataSet
+    ) -> tuple[float, float | None, list[FloatArray] | None]:
+        """Return the same for a network whose rows depend on each other."""
+        outputs = self.net.predict(one_or_tuple(arrays_of(data.inputs)))
+        of_heads = list(outputs) if isinstance(outputs, tuple) else [outputs]
+        if not all(map(all_finite, of_heads)):
+            has_accuracy = self.loss.accuracy(of_heads, data.targets, data.weights) is not None
+            return nan, nan if has_accuracy else None, None
+        mean, _ = self.loss(outputs, data.targets.y, data.weights)
+        return mean, self.loss.accuracy(of_heads, data.targets, data.weights), of_heads

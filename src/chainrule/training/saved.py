@@ -205,8 +205,11 @@ class _CheckpointReader:
         training: Training,
     ) -> None:
         net = training.network
-        if run.get("optimizer") == optimizer:  # it still has hyperparameters that a callback set
+        # They may still be as a callback made them.
+        if run.get("optimizer") == optimizer:
             run = run | {"optimizer": then.get("optimizer")}
+        if run["frozen"] == self._plain.get("frozen"):
+            run = run | {"frozen": then["frozen"]}
         found = differences(run, then)
         now = contents(net.layers, net.dtype, {})
         if (now.layers, now.dtype) != (self._file.layers, self._file.dtype):

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.autodiff.validation import check_loss
-from chainrule.engine.backends import threads_for
 from chainrule.engine.batch_run import BatchRun, ByShape
 from chainrule.engine.records import make_data
 from chainrule.kernels.context import NOT_FINITE, Phase
@@ -133,7 +132,7 @@ class _TrainStep:
         if (
             batch is None
             or not step.is_for(kept.machine, state)
-            or not kept.is_for(threads_for(net.backend), net.training)
+            or not kept.is_for(*net.pass_options)
         ):
             return None
         targets, labels = check_target(y)

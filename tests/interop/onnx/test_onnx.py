@@ -18,6 +18,9 @@ SHARED = cr.Shared(cr.Linear(6, 6), cr.Tanh())
 ARGUMENTS = {
     "BatchNorm": {"features": 6},
     "LayerNorm": {"features": 6},
+    "Columns": {"indices": [3, 0, -1]},
+    "RMSNorm": {"features": 6},
+    "GroupNorm": {"groups": 3, "features": 6},
     "Standardize": {"mean": np.linspace(-1, 2, 6), "variance": np.geomspace(1e-4, 1e4, 6)},
     "Linear": {"in_features": 6, "out_features": 4},
     "GELU": {"approximate": "tanh"},
@@ -30,8 +33,11 @@ LAYERS = {
         name: [kind(**ARGUMENTS.get(name, {}))]
         for name, kind in KNOWN.items()
         if name not in ("Residual", "Parallel", "Inputs", "Branch", "Shared", "Embedding")
+        and not kind.axes
     },
     "no bias": [cr.Linear(6, 3, bias=False)],
+    "RMSNorm without weight": [cr.RMSNorm(6, eps=0.1, affine=False), cr.Linear(6, 4)],
+    "GroupNorm without weight": [cr.GroupNorm(2, 6, eps=0.1, affine=False), cr.Linear(6, 4)],
     "GELU exact": [cr.GELU()],
     "Residual": [cr.Residual(cr.Linear(6, 6), cr.ReLU(), cr.Residual(cr.SiLU())), cr.Tanh()],
     "Parallel": [
@@ -64,6 +70,7 @@ def exported(tmp_path, net, **options):
 def test_every_layer_has_a_form():
     # One takes codes, the other several inputs: see layers/test_embedding.py and below.
     beside = {"Embedding", "Inputs"}
+    beside |= {name for name, kind in KNOWN.items() if kind.axes}  # see test_onnx_images.py
     assert {name for name in KNOWN if name not in LAYERS} == beside
     alone = {KNOWN[name] for name in ("Branch", "Shared")}  # their parts stand for themselves
     assert set(RULES) | alone == set(KNOWN.values())
@@ -83,7 +90,7 @@ def test_every_layer_there_and_back(tmp_path, name, shape):
             assert len(found) == len(expected)
             for one, other in zip(found, expected, strict=True):
                 np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
-    if name != "product":
+    if name not in ("product", "RMSNorm without weight"):  # whose weight is written as ones
         assert same.params.size == net.params.size
 
 

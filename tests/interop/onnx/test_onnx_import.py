@@ -505,7 +505,7 @@ REFUSED = {
     "one row of several columns": ([("Reshape", "x vector", "y")], "rows of one element, not of"),
     "another column": ([("Gather", "x first", "y", {"axis": 1})], "rows of one element, not of"),
     "a column that is not there": ([("MatMul", "x V", "v"), ("Gather", "v flat", "y")],
-                                   "as the only column"),
+                                   r"\(Gather\) has axis=0, where only the last"),
     "texts": ([("Mul", "x names", "y")], "takes 'names', which holds texts"),
     "a domain": ([("com.microsoft.FusedGemm", "x W b", "y")], "is not supported"),
     "a bias of three axes": ([("MatMul", "x Wt", "m"), ("Add", "m cube", "y")], "a bias of shape"),

@@ -16,14 +16,17 @@ import numpy as np
 from chainrule import layers
 from chainrule.interop.onnx.steps import Array, ImportStep, NodeView
 from chainrule.layers.layer import Layer
+from chainrule.operations.operation import Shape
 
 CUBIC = 0.044715  # of GELU's approximation
 
 
 class Writer(Protocol):
-    """Collects a file's nodes; ``rank`` is that of the layer's first input."""
+    """Collects a file's nodes; ``rank`` is that of the layer's first input, ``shape`` its rows'."""
 
     rank: int
+    shape: Shape
+    dtype: np.dtype
 
     def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
         """Append a node; return the name of its output."""
@@ -34,7 +37,10 @@ class Writer(Protocol):
     def number(self, value: float | Array) -> str:
         """Return the name of a constant, or of an array of them."""
 
-    def parameter(self, name: str) -> str:
+    def integers(self, values: list[int]) -> str:
+        """Return the name of a constant row of integers."""
+
+    def parameter(self, name: str, axes: tuple[int, ...] | None = None) -> str:
         """Return the name of a parameter, or a buffer, of the layer."""
 
 

@@ -73,9 +73,9 @@ def _reshape(node: NodeView) -> Ending | None:
 
 
 def _gather(node: NodeView) -> Ending | None:
-    if node.is_constant(0):  # rows of a table
+    if node.is_constant(0) or node.constant(1).ndim:  # rows of a table, or several columns
         return None
-    if node.constant(1).ndim or node.integers(1) not in ([0], [-1]):
+    if node.integers(1) not in ([0], [-1]):
         raise ValueError("is supported as the only column, at the network's end")
     return Ending(node.label, node.value(), axis=node.attribute("axis", 0), is_column=True)
 

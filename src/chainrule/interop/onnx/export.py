@@ -13,8 +13,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from chainrule import layers
 from chainrule.interop.onnx.activations import WRITERS as ACTIVATIONS
+from chainrule.interop.onnx.convolutions import WRITERS as CONVOLUTIONS
+from chainrule.interop.onnx.images import WRITERS as IMAGES
 from chainrule.interop.onnx.normalization import WRITERS as NORMALIZATIONS
 from chainrule.interop.onnx.operators import SIMPLE, SOFTMAXES
+from chainrule.interop.onnx.several_operators import WRITERS as OF_SEVERAL
 from chainrule.interop.onnx.tables import WRITERS as TABLES
 from chainrule.layers.graph import INPUT, Node, layer_text, output_shapes
 from chainrule.layers.layer import Layer
@@ -122,9 +125,11 @@ def written(net: Sequential, shape: Shape) -> tuple[Writer, list[str]]:
     The input is called ``input``; of several, ``input_0``, ``input_1``...
     """
     writer = Writer(net)
-    ranks = net.graph.at_inputs([1 + len(of_one) for of_one in net.graph.input_shapes(shape)])
     values = net.graph.at_inputs(_names_of_inputs(net))
-    shapes = output_shapes(net.graph, shape)
+    shapes: dict[int, Shape | None] = {
+        **net.graph.at_inputs(net.graph.input_shapes(shape)),
+        **dict(enumerate(output_shapes(net.graph, shape))),
+    }
     for position, node in enumerate(net.graph.nodes):
         rule = RULES.get(type(node.layer))
         if rule is None:
@@ -132,9 +137,8 @@ def written(net: Sequential, shape: Shape) -> tuple[Writer, list[str]]:
                 f"{layer_text(node.layer)} (layer {node.path}) cannot be written as ONNX: only "
                 "chainrule's own layers can."
             )
-        writer.node, writer.rank = node, ranks[node.inputs[0]]
+        writer.node, writer.shape = node, shapes[node.inputs[0]] or ()
         values[position] = rule(writer, node.layer, *(values[i] for i in node.inputs))
-        ranks[position] = 1 + len(shapes[position] or ())
     return writer, [values[position] for position in net.graph.outputs]
 
 
@@ -147,13 +151,18 @@ class Writer:
     """Collects nodes; a value's name is its layer's path and the operator."""
 
     node: Node  # the one that is being written
-    rank: int  # of its first input
+    shape: Shape  # of a row of its first input
 
     def __init__(self, net: Sequential) -> None:
-        self._dtype, self._values = net.dtype, net.named_values()
+        self.dtype, self._values = net.dtype, net.named_values()
         self._names: Counter[str] = Counter()
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: dict[str, onnx.TensorProto] = {}
+
+    @property
+    def rank(self) -> int:
+        """How many axes its first input has."""
+        return 1 + len(self.shape)
 
     def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
         """Append a node; return the name of its output."""
@@ -165,14 +174,22 @@ class Writer:
         self.nodes.append(helper.make_node(operator, inputs, names, names[0], **options))
         return names
 
-    def parameter(self, name: str) -> str:
-        """Return the name of a parameter or buffer of the layer; a shared one is stored once."""
+    def parameter(self, name: str, axes: tuple[int, ...] | None = None) -> str:
+        """Return the name of a parameter or buffer of the layer; a shared one is stored once.
+
+        ``axes`` is the order in which its axes are stored, by default its own.
+        """
         value = f"{self.node.owner}.{name}"
-        return self._keep(value, self._values[value])
+        array = self._values[value]
+        return self._keep(value, array if axes is None else array.transpose(axes))
 
     def number(self, value: Any) -> str:
         """Return the name of a constant, or of an array of them."""
-        return self._keep(self._unique("constant"), np.array(value, self._dtype))
+        return self._keep(self._unique("constant"), np.array(value, self.dtype))
+
+    def integers(self, values: list[int]) -> str:
+        """Return the name of a constant row of integers."""
+        return self._keep(self._unique("constant"), np.array(values, np.int64))
 
     def _keep(self, name: str, array: Any) -> str:
         if name not in self.initializers:
@@ -239,8 +256,11 @@ RULES: dict[type[Layer], Callable[..., str]] = {
     **dict.fromkeys(SIMPLE, _simple),
     **dict.fromkeys(SOFTMAXES, _softmax),
     **ACTIVATIONS,
+    **CONVOLUTIONS,
+    **IMAGES,
     **TABLES,
     **NORMALIZATIONS,
+    **OF_SEVERAL,
     layers.Linear: _linear,
     layers.Rescale: _rescale,
     layers.Flatten: _flatten,

@@ -9,6 +9,12 @@ import numpy as np
 from chainrule import layers
 from chainrule.interop.onnx.activations import read_gated
 from chainrule.interop.onnx.columns import ByColumn
+from chainrule.interop.onnx.several_operators import (
+    read_normalized,
+    read_scaled,
+    read_shifted,
+    read_sum_with_number,
+)
 from chainrule.interop.onnx.steps import Array, ImportStep, Merge, NodeView
 
 
@@ -61,6 +67,9 @@ def _add(node: NodeView) -> ImportStep:
             if added.shape[-1:] == weight.shape[1:]:
                 names = *before.names, node.inputs[constant]
                 return _linear(node.label, before.inputs[0], names, weight, added)
+        for read in (read_sum_with_number, read_shifted):
+            if (step := read(node, value, constant)) is not None:
+                return step
         return _rescale(node, node.value(value), 1.0, node.row(constant))
     return merged(node, "sum")
 
@@ -68,7 +77,11 @@ def _add(node: NodeView) -> ImportStep:
 def _mul(node: NodeView) -> ImportStep:
     for value, constant in ((0, 1), (1, 0)):
         if node.is_constant(constant):
-            return _rescale(node, node.value(value), node.row(constant), 0.0)
+            step = read_scaled(node, value, constant)
+            return step or _rescale(node, node.value(value), node.row(constant), 0.0)
+    for value, other in ((0, 1), (1, 0)):
+        if (step := read_normalized(node, value, other, "scale")) is not None:
+            return step
     return read_gated(node) or merged(node, "product")
 
 
@@ -83,7 +96,8 @@ def _sub(node: NodeView) -> ImportStep:
 
 def _div(node: NodeView) -> ImportStep:
     if not node.is_constant(1):
-        return elementwise(node, np.divide)
+        step = None if node.is_constant(0) else read_normalized(node, 0, 1, "root")
+        return step or elementwise(node, np.divide)
     divisor = node.row(1)
     if not divisor.all():
         raise ValueError("divides by 0")

@@ -10,13 +10,21 @@ from chainrule import layers
 from chainrule.interop.onnx.activations import Writer
 from chainrule.interop.onnx.steps import ImportStep, NodeView
 from chainrule.layers.layer import Layer
+from chainrule.layers.normalization import Normalization
 
 PLACES = 7  # of a momentum, which is an attribute in float32
 
 
 def _batch_norm(writer: Writer, layer: layers.BatchNorm, x: str) -> str:
     """Write the operator, whose features are the axis after the batch."""
-    weight, bias = _parameter(writer, layer, "weight", 1.0), _parameter(writer, layer, "bias", 0.0)
+    if not layer.track:
+        raise ValueError(
+            f"{layer!r} has no running statistics: an ONNX file cannot take those of the batch."
+        )
+    weight, bias = (
+        parameter_or(writer, layer, "weight", 1.0),
+        parameter_or(writer, layer, "bias", 0.0),
+    )
     running = writer.parameter("running_mean"), writer.parameter("running_var")
     part = 0.1 if layer.momentum is None else layer.momentum
     options = {"epsilon": layer.eps, "momentum": round(1 - part, PLACES)}
@@ -26,9 +34,9 @@ def _batch_norm(writer: Writer, layer: layers.BatchNorm, x: str) -> str:
 def _normalized(writer: Writer, x: str, *rows: str, **options: float) -> str:
     """Write BatchNormalization, between two Transpose where there are more axes."""
     if writer.rank > 2:
-        x = writer.add("Transpose", x, perm=_features_first(writer.rank))
+        x = writer.add("Transpose", x, perm=features_first(writer.rank))
     y = writer.add("BatchNormalization", x, *rows, **options)
-    return y if writer.rank == 2 else writer.add("Transpose", y, perm=_features_last(writer.rank))
+    return y if writer.rank == 2 else writer.add("Transpose", y, perm=features_last(writer.rank))
 
 
 def _standardize(writer: Writer, layer: layers.Standardize, x: str) -> str:
@@ -38,21 +46,19 @@ def _standardize(writer: Writer, layer: layers.Standardize, x: str) -> str:
     return _normalized(writer, x, one, zero, *known, epsilon=0.0)
 
 
-def _parameter(
-    writer: Writer, layer: layers.BatchNorm | layers.LayerNorm, name: str, value: float
-) -> str:
+def parameter_or(writer: Writer, layer: Normalization, name: str, value: float) -> str:
     """Return the name of a parameter, or of a row of its value where there is none."""
     if name in layer.parameters():
         return writer.parameter(name)
     return writer.number(np.full(layer.features, value))
 
 
-def _features_first(rank: int) -> list[int]:
+def features_first(rank: int) -> list[int]:
     """Return the order of axes in which the last one comes after the batch."""
     return [0, rank - 1, *range(1, rank - 1)]
 
 
-def _features_last(rank: int) -> list[int]:
+def features_last(rank: int) -> list[int]:
     """Return the order of axes in which the one after the batch comes last."""
     return [0, *range(2, rank), 1]
 
@@ -60,9 +66,9 @@ def _features_last(rank: int) -> list[int]:
 def _read_transpose(node: NodeView) -> ImportStep:
     """Read it before and behind a normalization whose features are the axis after the batch."""
     before, axes = node.step_before(0), node.attribute("perm", [0])
-    if before is not None and before.transposed is not None and axes == _features_last(len(axes)):
+    if before is not None and before.transposed is not None and axes == features_last(len(axes)):
         return before.transposed
-    if axes != _features_first(len(axes)):
+    if axes != features_first(len(axes)):
         raise ValueError(f"has perm={axes}, which is understood around BatchNormalization only")
     x = (node.value(),)
     return ImportStep(node.label, x, transposed=ImportStep(node.label, x, (layers.Identity(),)))
@@ -74,7 +80,7 @@ def _read_batch_norm(node: NodeView) -> ImportStep:
     for number in range(1, 5):
         node.row(number)
     rows = np.broadcast_arrays(*(node.constant(i).reshape(-1) for i in range(1, 5)))
-    eps = _shortest(node.attribute("epsilon", 1e-5))
+    eps = shortest(node.attribute("epsilon", 1e-5))
     if not (rows[3] + eps > 0).all():
         raise ValueError("has a variance that is not positive")
     momentum = round(1 - node.attribute("momentum", 0.9), PLACES)
@@ -94,7 +100,7 @@ def _read_batch_norm(node: NodeView) -> ImportStep:
 
 
 def _layer_norm(writer: Writer, layer: layers.LayerNorm, x: str) -> str:
-    parameters = [_parameter(writer, layer, "weight", 1.0)]
+    parameters = [parameter_or(writer, layer, "weight", 1.0)]
     if "bias" in layer.parameters():
         parameters.append(writer.parameter("bias"))
     return writer.add("LayerNormalization", x, *parameters, axis=-1, epsilon=layer.eps)
@@ -104,7 +110,7 @@ def _read_layer_norm(node: NodeView) -> ImportStep:
     node.expect(stash_type=1)
     if len(node.outputs) > 1:
         raise ValueError("gives the mean and the scale, too")
-    axis, eps = node.attribute("axis", -1), _shortest(node.attribute("epsilon", 1e-5))
+    axis, eps = node.attribute("axis", -1), shortest(node.attribute("epsilon", 1e-5))
     parameters = {}
     for number, name in ((1, "weight"), (2, "bias")):
         if number == 1 or node.has(number):
@@ -115,7 +121,7 @@ def _read_layer_norm(node: NodeView) -> ImportStep:
     return ImportStep(node.label, (node.value(),), (layer,), parameters, names, axis=axis)
 
 
-def _shortest(value: float) -> float:
+def shortest(value: float) -> float:
     """Return the number that was meant by an attribute, which has the precision of float32."""
     return float(str(np.float32(value)))
 

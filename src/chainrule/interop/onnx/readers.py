@@ -10,9 +10,14 @@ import numpy as np
 from chainrule import layers
 from chainrule.interop.onnx.activations import READERS as ACTIVATIONS
 from chainrule.interop.onnx.activations import erf_of, erfc_of
+from chainrule.interop.onnx.convolutions import READERS as CONVOLUTIONS
+from chainrule.interop.onnx.images import READERS as IMAGES
+from chainrule.interop.onnx.images import read_global_pool_flattened
 from chainrule.interop.onnx.linear import LINEAR, elementwise, merged
 from chainrule.interop.onnx.normalization import READERS as NORMALIZATIONS
 from chainrule.interop.onnx.operators import FUNCTIONS, SIMPLE, SOFTMAXES
+from chainrule.interop.onnx.several_operators import READERS as OF_SEVERAL
+from chainrule.interop.onnx.several_operators import read_groups, read_root
 from chainrule.interop.onnx.steps import ImportStep, NodeView
 from chainrule.interop.onnx.tables import READERS as TABLES
 from chainrule.layers.layer import Layer
@@ -30,7 +35,6 @@ PARTS: dict[str, Callable[..., Any]] = {
     "LessOrEqual": np.less_equal,
     "Log": np.log,
     "Pow": np.power,
-    "Reciprocal": np.reciprocal,
 }
 
 
@@ -62,6 +66,10 @@ def _softmax(kind: type[Layer]) -> Reader:
 
 def _part(function: Callable[..., Any]) -> Reader:
     return lambda node: elementwise(node, function)
+
+
+def _root(function: Callable[..., Any]) -> Reader:
+    return lambda node: read_root(node, function) or elementwise(node, function)
 
 
 def _selu(node: NodeView) -> ImportStep:
@@ -128,11 +136,14 @@ def _concat(node: NodeView) -> ImportStep:
 
 def _flatten(node: NodeView) -> ImportStep:
     node.expect(axis=1)
-    return ImportStep(node.label, (node.value(),), (layers.Flatten(),))
+    step = read_global_pool_flattened(node)
+    return step or ImportStep(node.label, (node.value(),), (layers.Flatten(),))
 
 
 def _reshape(node: NodeView) -> ImportStep:
     zero_is_zero = node.attribute("allowzero", 0)  # otherwise 0 means the input's length
+    if (step := read_groups(node)) is not None:
+        return step
     shape = node.integers(1)
     if len(shape) != 2:
         raise ValueError("reshapes to anything but rows of one axis")
@@ -146,9 +157,12 @@ def _reshape(node: NodeView) -> ImportStep:
 
 READERS: dict[str, Reader] = {
     **ACTIVATIONS,
+    **CONVOLUTIONS,
+    **IMAGES,
     **LINEAR,
     **TABLES,
     **NORMALIZATIONS,
+    **OF_SEVERAL,
     **{operator: _simple(kind, names) for kind, (operator, names) in SIMPLE.items()},
     **{operator: _softmax(kind) for kind, operator in SOFTMAXES.items()},
     **{operator: _part(function) for operator, function in PARTS.items()},
@@ -159,8 +173,10 @@ READERS: dict[str, Reader] = {
     "HardSigmoid": _hard_sigmoid,
     "Max": lambda node: _bounded(node, above=False),
     "Min": lambda node: _bounded(node, above=True),
+    "Reciprocal": _root(np.reciprocal),
     "Reshape": _reshape,
     "Selu": _selu,
+    "Sqrt": _root(np.sqrt),
     "Sum": lambda node: merged(node, "sum"),
     "Where": _where,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -98,7 +99,7 @@ class StepGraph:
                 return step.layers
             (layer,) = step.layers
             if not isinstance(layer, ByColumn):
-                layer = type(layer)()  # another object, as checks are stored by id
+                layer = replace(layer)  # another object, as checks are stored by id
             self.simplifier.checks[id(layer)] = [step]
             return (layer,)
         key = step.names
@@ -119,7 +120,9 @@ class StepGraph:
         if step.transposed is not None:
             raise ValueError(f"{step.label} has axes in another order, which nothing restores")
         if step.merge is None:
-            raise ValueError(f"{step.label} is supported as a part of an activation only")
+            raise ValueError(
+                f"{step.label} is supported as a part of an activation or a normalization only"
+            )
         if start == ROOT:
             merged = self._merge_inputs(step, depth)
             if step.axis != -1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,29 @@ from chainrule.layers.layer import Layer
 Array = NDArray[Any]
 OF_ELEMENTS = (Elementwise, layers.Identity, layers.Rescale)
 Merge = Literal["sum", "concatenate", "product", "choice"]
+
+
+class Part(NamedTuple):
+    """A value within a normalization of several operators.
+
+    Attributes
+    ----------
+    kind : str
+        What has been computed so far.
+    x : str
+        The value that is normalized.
+    eps : float
+    groups : int
+        0 if it is none of groups.
+    is_transposed : bool
+        Whether the axes of x were put into another order, which another node must restore.
+    """
+
+    kind: str
+    x: str
+    eps: float = 0.0
+    groups: int = 0
+    is_transposed: bool = False
 
 
 @dataclass
@@ -44,6 +67,8 @@ class ImportStep:
         The step without the order of its axes, which another node must restore.
     is_codes : bool
         Whether the step only converts its value to integers, as indices into a table.
+    part : Part, optional
+        What it computes of a normalization.
     """
 
     label: str
@@ -58,6 +83,20 @@ class ImportStep:
     half: int | None = None
     transposed: ImportStep | None = None
     is_codes: bool = False
+    part: Part | None = None
+
+    @property
+    def squared(self) -> str | None:
+        """The value whose square it is, if it is one."""
+        if len(self.inputs) == 2 and self.merge == "product" and len(set(self.inputs)) == 1:
+            return self.inputs[0]
+        is_power = len(self.inputs) == 1 and self.function is not None and not self.layers
+        numbers = np.array([-3.0, 0.5, 2.0])
+        if is_power and self.function is not None and self.merge is None:
+            with np.errstate(all="ignore"):
+                if np.array_equal(self.function(numbers), numbers * numbers):
+                    return self.inputs[0]
+        return None
 
     @property
     def is_product(self) -> bool:
@@ -69,6 +108,7 @@ class ImportStep:
         """Whether it computes each element by itself, whatever the shape."""
         if not self.layers:
             is_part = self.half is not None or self.transposed is not None or self.is_codes
+            is_part |= self.part is not None
             return self.merge != "concatenate" and not is_part
         return all(isinstance(layer, OF_ELEMENTS) for layer in self.layers)
 

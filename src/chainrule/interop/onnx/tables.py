@@ -1,4 +1,4 @@
-"""Tables of which codes pick rows: how they are written, and how they are read."""
+"""Tables of which codes pick rows, and columns: how they are written, and how they are read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,14 @@ def _embedding(writer: Writer, layer: layers.Embedding, x: str) -> str:
     return writer.add("Gather", writer.parameter("weight"), codes, axis=0)
 
 
+def _columns(writer: Writer, layer: layers.Columns, x: str) -> str:
+    return writer.add("Gather", x, writer.integers(list(layer.indices)), axis=-1)
+
+
 def _read_gather(node: NodeView) -> ImportStep:
+    if not node.is_constant(0):
+        axis, columns = node.attribute("axis", 0), node.integers(1)
+        return ImportStep(node.label, (node.value(),), (layers.Columns(columns),), axis=axis)
     node.expect(axis=0)
     weight, codes = node.constant(0), node.step_before(1)
     if weight.ndim != 2:
@@ -29,5 +36,8 @@ def _read_gather(node: NodeView) -> ImportStep:
     return ImportStep(node.label, inputs, (layer,), {"weight": weight}, (node.inputs[0],))
 
 
-WRITERS: dict[type[Layer], Callable[..., str]] = {layers.Embedding: _embedding}
+WRITERS: dict[type[Layer], Callable[..., str]] = {
+    layers.Columns: _columns,
+    layers.Embedding: _embedding,
+}
 READERS: dict[str, Callable[[NodeView], ImportStep]] = {"Gather": _read_gather}

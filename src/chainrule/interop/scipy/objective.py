@@ -21,12 +21,12 @@ from chainrule.losses import Loss, MSELoss
 from chainrule.models.data_set import DataSet
 from chainrule.models.sequential import Sequential
 from chainrule.optimizers.optimizer import WeightDecay, weight_decay_number
+from chainrule.utils.arrays import DOUBLE
 from chainrule.utils.patterns import by_pattern
 from chainrule.utils.wording import plural
 
 BLOCK = 1024  # rows that are computed at a time, so that activations take little memory
 MOST_MACHINES = 4  # in the pool; more are made if more threads call at once
-DOUBLE = np.dtype(np.float64)
 
 
 def objective(
@@ -125,7 +125,8 @@ class Objective:
         self._decay = self._decay_vector()
         self._batch = DataSet.checked(self._net, loss, X, y, sample_weight)
         self._order = np.arange(self._batch.rows)
-        self._block = BLOCK if loss.is_one_mean else self._batch.rows
+        is_mean = loss.is_one_mean and self._net.graph.rows_are_independent
+        self._block = BLOCK if is_mean else self._batch.rows
         self._machines: MachinePool[Machine] = MachinePool(MOST_MACHINES)
         self._free = FreeParameters(self._net, free)
         self.start = self._free.start
@@ -313,7 +314,7 @@ class Objective:
         self, machine: Machine, params: Float64, rows: NDArray[np.int64]
     ) -> tuple[float, float, Float64]:
         """Return the weight of some rows, their mean loss, and its gradient."""
-        losses, gradient = machine.losses_for(1), np.empty_like(params)
+        losses, gradient = machine.losses_for(1), np.zeros_like(params)
         done = machine.run(
             Phase.FORWARD | Phase.BACKWARD,
             rows,
@@ -338,5 +339,6 @@ class Objective:
             loss=self._loss if with_loss else None,
             backward=with_loss,
             threads=threads,
+            frozen=self._free.fixed_names,
         )
         return self._net.make_machine(plan)

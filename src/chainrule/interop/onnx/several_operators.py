@@ -1,0 +1,192 @@
+"""Normalizations that are no operator of opset 17: how they are written as several, and read.
+
+RMSNorm is ``x / sqrt(mean(x * x) + eps) * weight``. GroupNorm is InstanceNormalization of a value
+whose groups have one axis, with what stands in a group behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from chainrule import layers
+from chainrule.interop.onnx.activations import Writer
+from chainrule.interop.onnx.normalization import (
+    features_first,
+    features_last,
+    parameter_or,
+    shortest,
+)
+from chainrule.interop.onnx.steps import Array, ImportStep, NodeView, Part
+from chainrule.layers.layer import Layer
+
+
+def _rms_norm(writer: Writer, layer: layers.RMSNorm, x: str) -> str:
+    square = writer.add("ReduceMean", writer.add("Mul", x, x), axes=[-1], keepdims=1)
+    eps = writer.number(layer.eps_in(writer.dtype))
+    root = writer.add("Sqrt", writer.add("Add", square, eps))
+    weight = parameter_or(writer, layer, "weight", 1.0)  # which tells how many features there are
+    return writer.add("Mul", writer.add("Div", x, root), weight)
+
+
+def _group_norm(writer: Writer, layer: layers.GroupNorm, x: str) -> str:
+    *places, features = writer.shape
+    rank, groups = len(writer.shape) + 1, layer.groups
+    if places:
+        x = writer.add("Transpose", x, perm=features_first(rank))
+    x = writer.add("Reshape", x, writer.integers([0, groups, -1]))
+    one, zero = (writer.number(np.full(groups, value)) for value in (1.0, 0.0))
+    x = writer.add("InstanceNormalization", x, one, zero, epsilon=layer.eps)
+    x = writer.add("Reshape", x, writer.integers([0, features, *places]))
+    if places:
+        x = writer.add("Transpose", x, perm=features_last(rank))
+    if not layer.affine:
+        return x
+    return writer.add("Add", writer.add("Mul", x, writer.parameter("weight")),
+                      writer.parameter("bias"))  # fmt: skip
+
+
+def _read_reduce_mean(node: NodeView) -> ImportStep:
+    """Read the mean of squares along the last axis."""
+    axes = node.integers(1) if node.has(1) else node.attribute("axes", [0])
+    node.expect(keepdims=1, noop_with_empty_axes=0)
+    square = node.step_before(0)
+    if square is None or square.squared is None or len(axes) != 1:
+        raise ValueError("is supported of squares along the last axis only, as a part of RMSNorm")
+    return ImportStep(node.label, (node.value(),), axis=axes[0], part=Part("mean", square.squared))
+
+
+def read_sum_with_number(node: NodeView, value: int, constant: int) -> ImportStep | None:
+    """Return a mean square plus eps as a step; None if it is something else."""
+    before = node.step_before(value)
+    if before is None or before.part is None or before.part.kind != "mean":
+        return None
+    part = before.part._replace(kind="variance", eps=node.number(constant))
+    return replace(before, label=node.label, inputs=(node.value(value),), part=part)
+
+
+def read_root(node: NodeView, function: Callable[..., Array]) -> ImportStep | None:
+    """Return the root of a mean square, or one over it, as a step; None if it is something else."""
+    before = node.step_before(0)
+    old, new = ("variance", "root") if function is np.sqrt else ("root", "scale")
+    if before is None or before.part is None or before.part.kind != old:
+        return None
+    part = before.part._replace(kind=new)
+    return replace(before, label=node.label, inputs=(node.value(),), part=part)
+
+
+def read_normalized(node: NodeView, value: int, other: int, kind: str) -> ImportStep | None:
+    """Return a value by its root mean square, or times one over it; None if it is not that."""
+    before = node.step_before(other)
+    if before is None or before.part is None or before.part.kind != kind:
+        return None
+    if before.part.x != node.value(value):
+        return None
+    part = before.part._replace(kind="normalized")
+    return replace(before, label=node.label, inputs=(node.value(value),), part=part)
+
+
+def read_scaled(node: NodeView, value: int, constant: int) -> ImportStep | None:
+    """Return a normalized value times a weight as a layer; None if it is something else."""
+    before = node.step_before(value)
+    if before is None or node.constant(constant).ndim == 0:
+        return None
+    weight, part = node.constant(constant).reshape(-1), before.part
+    parameters = {"weight": weight}
+    if part is not None and part.kind == "normalized" and part.groups == 0:
+        eps = shortest(part.eps) if weight.dtype == np.float32 else part.eps
+        is_default = weight.dtype.type(eps) == np.finfo(weight.dtype).eps
+        layer: Layer = layers.RMSNorm(weight.size, None if is_default else eps)
+    else:
+        bare = _group_norm_of(before, weight.size)
+        if bare is None or bare.affine:
+            return None
+        layer, parameters["bias"] = replace(bare, affine=True), np.zeros_like(weight)
+    node.row(constant)
+    x = before.inputs if part is None else (part.x,)
+    names = node.inputs[constant], repr(layer)
+    return ImportStep(node.label, x, (layer,), parameters, names, axis=before.axis)
+
+
+def _group_norm_of(step: ImportStep, features: int) -> layers.GroupNorm | None:
+    """Return the layer of so many features that a step is, if it is one."""
+    if step.part is not None and step.part.kind == "normalized":
+        return layers.GroupNorm(step.part.groups, features, step.part.eps, affine=False)
+    layer = step.layers[0] if len(step.layers) == 1 else None
+    fits = isinstance(layer, layers.GroupNorm) and layer.features == features
+    return layer if isinstance(layer, layers.GroupNorm) and fits else None
+
+
+def read_shifted(node: NodeView, value: int, constant: int) -> ImportStep | None:
+    """Return a GroupNorm with a bias; None if the value is something else."""
+    before, bias = node.step_before(value), node.constant(constant)
+    if before is None or not before.parameters or len(before.names) > 2:
+        return None
+    if _group_norm_of(before, bias.size) is None:
+        return None
+    node.row(constant)
+    parameters = {**before.parameters, "bias": bias.reshape(-1)}
+    names = *before.names, node.inputs[constant]
+    return replace(before, label=node.label, parameters=parameters, names=names)
+
+
+def read_groups(node: NodeView) -> ImportStep | None:
+    """Return a Reshape before or behind InstanceNormalization; None if it is another one."""
+    before = node.step_before(0)
+    part = None if before is None else before.part
+    if part is not None and part.kind == "of groups":
+        return _read_reshape_back(node, part)
+    shape = node.integers(1) if node.is_constant(1) else []
+    if len(shape) != 3 or shape[0] != 0 or shape[1] < 1 or shape[2] != -1:
+        return None
+    is_transposed = before is not None and before.transposed is not None
+    x = before.inputs[0] if before is not None and is_transposed else node.value()
+    part = Part("groups", x, groups=shape[1], is_transposed=is_transposed)
+    return ImportStep(node.label, (x,), part=part)
+
+
+def _read_reshape_back(node: NodeView, part: Part) -> ImportStep:
+    """Read the Reshape behind InstanceNormalization, to the shape that there was before."""
+    if not node.is_constant(1):
+        shape_of = node.step_before(1)
+        if shape_of is None or shape_of.part is None or shape_of.part[:2] != ("shape", part.x):
+            raise ValueError("reshapes to anything but the shape before InstanceNormalization")
+        part = part._replace(kind="normalized")
+        return ImportStep(node.label, (part.x,), axis=1, part=part)
+    shape = node.integers(1)
+    if len(shape) < 2 or shape[0] not in (0, -1) or (len(shape) > 2) != part.is_transposed:
+        raise ValueError(f"reshapes to {shape} behind InstanceNormalization")
+    layer = layers.GroupNorm(part.groups, shape[1], part.eps, affine=False)
+    step = ImportStep(node.label, (part.x,), (layer,), axis=1)
+    if not part.is_transposed:
+        return step
+    return ImportStep(node.label, (part.x,), transposed=replace(step, axis=-1))
+
+
+def _read_shape(node: NodeView) -> ImportStep:
+    node.expect(start=0)
+    return ImportStep(node.label, (node.value(),), part=Part("shape", node.value()))
+
+
+def _read_instance_norm(node: NodeView) -> ImportStep:
+    before = node.step_before(0)
+    if before is None or before.part is None or before.part.kind != "groups":
+        raise ValueError("is supported behind a Reshape to (n, groups, -1) only, as of GroupNorm")
+    if not (node.row(1) == 1).all() or node.row(2).any():
+        raise ValueError("has a scale and a bias of groups")
+    part = before.part._replace(kind="of groups", eps=shortest(node.attribute("epsilon", 1e-5)))
+    return replace(before, label=node.label, inputs=(node.value(),), part=part)
+
+
+WRITERS: dict[type[Layer], Callable[..., str]] = {
+    layers.GroupNorm: _group_norm,
+    layers.RMSNorm: _rms_norm,
+}
+READERS: dict[str, Callable[[NodeView], Any]] = {
+    "InstanceNormalization": _read_instance_norm,
+    "ReduceMean": _read_reduce_mean,
+    "Shape": _read_shape,
+}
