@@ -117,9 +117,7 @@ def test_many_terms_in_float32():
     np.testing.assert_allclose(*found, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "layer", [cr.Conv2d(3, 4, 3), cr.Conv1d(2, 4, 3), cr.ConvTranspose2d(6, 4, 2)]
-)
+@pytest.mark.parametrize("layer", [cr.Conv2d(3, 4, 3), cr.Conv1d(2, 4, 3), cr.ConvTranspose2d(6, 4, 2)])
 def test_it_begins_as_in_pytorch(layer):
     """Weight and bias are uniform within ``1 / sqrt(fan_in)``."""
     net = cr.Sequential(layer, seed=0)
@@ -196,9 +194,8 @@ def test_what_follows_is_computed_in_the_same_pass(layer, backend):
         layer, cr.BatchNorm(4), cr.ReLU(), cr.Flatten(), seed=0, dtype="float64", backend=backend
     )
     net.forward(rng.normal(size=(9, *shape)))
-    x, (plan, of_training) = (
-        rng.normal(size=(9, *shape)),
-        (net.make_plan(shape, 9, backward=backward) for backward in (False, True)),
+    x, (plan, of_training) = rng.normal(size=(9, *shape)), (
+        net.make_plan(shape, 9, backward=backward) for backward in (False, True)
     )
     assert plan.fused == {1, 2, 3}
     assert not of_training.fused & {1, 2}

@@ -59,9 +59,7 @@ def _read(kinds: Kinds, node: NodeView) -> ImportStep:
         raise ValueError(f"has pads={pads}, which are not the same at both ends")
     layer = kinds[axes](*channels, one(kernel), bias=bias is not None, **options)
     if [*layer.paddings()[0], *layer.paddings()[1]] != pads:
-        raise ValueError(
-            f"has pads={pads}: the same at both ends, or those of 'same' are supported"
-        )
+        raise ValueError(f"has pads={pads}: the same at both ends, or those of 'same' are supported")
     parameters: dict[str, Array] = {"weight": weight.transpose(*range(2, 2 + axes), 1, 0)}
     if bias is not None:
         parameters["bias"] = bias
