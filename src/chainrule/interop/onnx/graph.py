@@ -14,6 +14,7 @@ from chainrule.interop.onnx.readers import READERS
 from chainrule.interop.onnx.steps import Array, ImportStep, NodeView
 from chainrule.interop.onnx.tensors import DTYPES, Tensors, type_name
 from chainrule.operations.operation import Shape
+from chainrule.utils.inputs import one_or_tuple
 
 FLOATS = ("float32", "float64")
 CODES = ("int32", "int64")
@@ -28,12 +29,12 @@ class GraphReader:
 
     Attributes
     ----------
-    source : str
-        The input's name.
+    sources : list of str
+        The inputs' names.
     dtype : np.dtype
         The network's.
     shape : tuple of int or None
-        The shape of a row of the input.
+        The shape of a row of the input; a tuple of those of several, None if one is not known.
     steps : dict of str to ImportStep
         By the names of their outputs.
     outputs : list of str
@@ -55,12 +56,16 @@ class GraphReader:
         }
         given = self._texts | self._constants.keys()
         inputs = [value for value in graph.input if value.name not in given]
-        if len(inputs) != 1:
-            raise ValueError(f"it has {len(inputs)} inputs, not one")
-        (entry,) = inputs
-        self.source = entry.name
-        self.dtype = np.dtype(_dtype_of(entry, graph))
-        self._batch, self.shape = _dimensions(entry)
+        if not inputs:
+            raise ValueError("it has no inputs")
+        self.sources = [entry.name for entry in inputs]
+        dtype, *others = {_dtype_of(entry, graph) for entry in inputs}
+        if others:
+            raise ValueError(f"its inputs have {dtype} and {others[0]}")
+        self.dtype = np.dtype(dtype)
+        batches, shapes = zip(*map(_dimensions, inputs), strict=True)
+        self._batch = next((batch for batch in batches if batch is not None), None)
+        self.shape: Shape | None = None if None in shapes else one_or_tuple(shapes)
         self.steps: dict[str, ImportStep] = {}
         self._others: dict[str, str] = {}  # aliases: a name, and the one of the same value
         self._endings: dict[str, Ending] = {}
@@ -72,7 +77,7 @@ class GraphReader:
                 raise ValueError(f"{label} {error}") from None
         self.outputs = self._values([value.name for value in graph.output])
         for name in self.outputs:
-            if name not in self.steps and name != self.source:
+            if name not in self.steps and name not in self.sources:
                 raise ValueError(f"its output {name!r} is the output of no node")
         if not self.outputs:
             raise ValueError("it has no outputs")
@@ -102,11 +107,11 @@ class GraphReader:
             raise ValueError("has no output")
         output = node.output[0]
         known = self.steps, self._constants, self._others, self._endings, self._texts
-        if output == self.source or any(output in names for names in known):
+        if output in self.sources or any(output in names for names in known):
             raise ValueError(f"gives {output!r} a second time")
         inputs = [self._others.get(name, name) for name in node.input]
         for name in inputs:
-            if name and name != self.source and not any(name in names for names in known):
+            if name and not any(name in names for names in (self.sources, *known)):
                 raise ValueError(f"takes {name!r}, which is the output of no node before it")
         behind = [self._endings[name] for name in inputs if name in self._endings]
         if behind and node.op_type in BEHIND:
