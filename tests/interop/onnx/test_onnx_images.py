@@ -136,7 +136,9 @@ def test_a_file_of_pytorch():
 def with_channels_first(*nodes):
     """Return a file with these nodes on images (n, 2, 6, 5), the last of which gives y."""
     make = onnx.helper.make_tensor_value_info
-    values = [make(n, onnx.TensorProto.FLOAT, dims) for n, dims in (("x", ["n", 2, 6, 5]), ("y", None))]
+    values = [
+        make(n, onnx.TensorProto.FLOAT, dims) for n, dims in (("x", ["n", 2, 6, 5]), ("y", None))
+    ]
     rng = np.random.default_rng(0)
     weights = [
         onnx.numpy_helper.from_array(rng.normal(size=shape).astype("float32"), name)
@@ -149,7 +151,9 @@ def with_channels_first(*nodes):
 
 
 def node(operator, inputs, output, **attributes):
-    return onnx.helper.make_node(operator, inputs.split(), [output], name=f"/{output}", **attributes)
+    return onnx.helper.make_node(
+        operator, inputs.split(), [output], name=f"/{output}", **attributes
+    )
 
 
 CONV = node("Conv", "x K", "h", kernel_shape=[3, 2])
@@ -164,20 +168,21 @@ CONV = node("Conv", "x K", "h", kernel_shape=[3, 2])
         ([CONV, node("Sigmoid", "h", "s"), node("Mul", "h s", "y")], "Conv2d SiLU"),
         ([CONV, node("GlobalAveragePool", "h", "g"), node("Flatten", "g", "y")],
          "Conv2d GlobalAvgPool"),
-        ([node("Conv", "x K", "h", auto_pad="SAME_UPPER"), node("MaxPool", "h", "y", kernel_shape=[2, 2])],
-         "Conv2d MaxPool2d"),
+        ([node("Conv", "x K", "h", auto_pad="SAME_UPPER"),
+          node("MaxPool", "h", "y", kernel_shape=[2, 2])], "Conv2d MaxPool2d"),
     ],
 )  # fmt: skip
 def test_channels_first_without_any_transpose(tmp_path, nodes, names):
     path = tmp_path / "model.onnx"
     onnx.save(with_channels_first(*nodes), path)
-    net, x = cr.from_onnx(path), np.random.default_rng(1).normal(size=(3, 2, 6, 5)).astype("float32")
+    net, x = (
+        cr.from_onnx(path),
+        np.random.default_rng(1).normal(size=(3, 2, 6, 5)).astype("float32"),
+    )
     expected = run(path, x, "x")
     if expected.ndim == 4:
         expected = expected.transpose(0, 2, 3, 1)
-    np.testing.assert_allclose(
-        net.predict(x.transpose(0, 2, 3, 1)), expected, rtol=1e-5, atol=1e-5
-    )
+    np.testing.assert_allclose(net.predict(x.transpose(0, 2, 3, 1)), expected, rtol=1e-5, atol=1e-5)
     assert " ".join(type(layer).__name__ for layer in net.layers) == names
 
 

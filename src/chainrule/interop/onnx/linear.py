@@ -9,13 +9,13 @@ import numpy as np
 from chainrule import layers
 from chainrule.interop.onnx.activations import read_gated
 from chainrule.interop.onnx.columns import ByColumn
+from chainrule.interop.onnx.images import with_rows_of_pixels
 from chainrule.interop.onnx.several_operators import (
     read_normalized,
     read_scaled,
     read_shifted,
     read_sum_with_number,
 )
-from chainrule.interop.onnx.images import with_rows_of_pixels
 from chainrule.interop.onnx.steps import Array, ImportStep, Merge, NodeView
 
 
