@@ -96,20 +96,20 @@ def _convolution(
 
 
 @kernel
-def _forward(l, count, floor, n, x, weight, bias, scratch, y):
-    size, k = size_of(floor), l.pieces * l.run
+def _forward(w, count, floor, n, x, weight, bias, scratch, y):
+    size, k = size_of(floor), w.pieces * w.run
     panel = PANEL_BYTES // size
-    group_size = (l.group_outputs + panel - 1) // panel * panel * k
-    images = min(l.images, n)
+    group_size = (w.group_outputs + panel - 1) // panel * panel * k
+    images = min(w.images, n)
     window_places = scratch
-    piece_places = window_places + images * l.lines * l.columns * PLACE_BYTES
-    start = piece_places + l.pieces * PLACE_BYTES
-    packed = _aligned(start + l.outputs * size)
-    images_at = packed + l.groups * group_size * size
-    _write_windows(l, images, l.columns, window_places)
-    _write_elements(l, NOTHING, l.pieces, l.run, piece_places)
-    _pack_weight(l, count, floor, weight, packed)
-    one = l.outputs // count
+    piece_places = window_places + images * w.lines * w.columns * PLACE_BYTES
+    start = piece_places + w.pieces * PLACE_BYTES
+    packed = _aligned(start + w.outputs * size)
+    images_at = packed + w.groups * group_size * size
+    _write_windows(w, images, w.columns, window_places)
+    _write_elements(w, NOTHING, w.pieces, w.run, piece_places)
+    _pack_weight(w, count, floor, weight, packed)
+    one = w.outputs // count
     if bias == NOWHERE:
         start = NOWHERE
     else:
@@ -117,147 +117,147 @@ def _forward(l, count, floor, n, x, weight, bias, scratch, y):
             copy_block(floor, bias, one, start + i * one * size, one, ONE, one)
     for first in range(0, n, images):
         here = min(images, n - first)
-        source = _padded(l, floor, here, x, first, images_at)
-        for row in range(0, l.rows, l.lines):
-            m = here * min(l.lines, l.rows - row) * l.columns
-            a = source + row * l.step_y * size
-            c = y + (first * l.rows + row) * l.columns * l.outputs * size
-            for g in range(l.groups):
-                column = g * l.group_outputs * size
+        source = _padded(w, floor, here, x, first, images_at)
+        for row in range(0, w.rows, w.lines):
+            m = here * min(w.lines, w.rows - row) * w.columns
+            a = source + row * w.step_y * size
+            c = y + (first * w.rows + row) * w.columns * w.outputs * size
+            for g in range(w.groups):
+                column = g * w.group_outputs * size
                 _indirect_product(
-                    floor, a + g * l.group_channels * size, window_places, piece_places, l.pieces,
-                    l.run, ADJACENT, packed + g * group_size * size, panel, k * panel,
+                    floor, a + g * w.group_channels * size, window_places, piece_places, w.pieces,
+                    w.run, ADJACENT, packed + g * group_size * size, panel, k * panel,
                     start + column if start != NOWHERE else NOWHERE, NO_STRIDE, c + column,
-                    l.outputs, m, l.group_outputs,
+                    w.outputs, m, w.group_outputs,
                 )  # fmt: skip
 
 
 @kernel
-def _by_weight(l, count, floor, n, x, dy, begin, weight_rows, adds, scratch, d_weight):
+def _by_weight(w, count, floor, n, x, dy, begin, weight_rows, adds, scratch, d_weight):
     size = size_of(floor)
-    shift = l.step_x // count
-    own_run = l.run - (count - 1) * shift
+    shift = w.step_x // count
+    own_run = w.run - (count - 1) * shift
     end = begin + weight_rows - 1
     first, last = begin, end
     if count > 1:  # all rows of the joined windows to which these belong
-        first = begin // own_run * l.run + begin % own_run
-        last = end // own_run * l.run + end % own_run + l.run - own_run
-    m, images = last + 1 - first, min(l.images, n)
+        first = begin // own_run * w.run + begin % own_run
+        last = end // own_run * w.run + end % own_run + w.run - own_run
+    m, images = last + 1 - first, min(w.images, n)
     element_places = scratch
     line_places = element_places + m * PLACE_BYTES
-    sums = _aligned(line_places + images * l.lines * PLACE_BYTES)
-    images_at = _aligned(sums + (m * l.outputs * size if count > 1 else 0))
+    sums = _aligned(line_places + images * w.lines * PLACE_BYTES)
+    images_at = _aligned(sums + (m * w.outputs * size if count > 1 else 0))
     c = sums if count > 1 else d_weight
-    _write_elements(l, first, m, ONE, element_places)
-    _write_windows(l, images, ONE, line_places)
+    _write_elements(w, first, m, ONE, element_places)
+    _write_windows(w, images, ONE, line_places)
     has_start = count == 1 and adds != 0
     for image in range(0, n, images):
         here = min(images, n - image)
-        source = _padded(l, floor, here, x, image, images_at)
-        for row in range(0, l.rows, l.lines):
-            lines = here * min(l.lines, l.rows - row)
-            for column in range(0, l.columns, TERMS):
-                a = source + (row * l.step_y + column * l.step_x) * size
-                b = dy + ((image * l.rows + row) * l.columns + column) * l.outputs * size
-                for g in range(l.groups):
-                    offset = g * l.group_outputs * size
+        source = _padded(w, floor, here, x, image, images_at)
+        for row in range(0, w.rows, w.lines):
+            lines = here * min(w.lines, w.rows - row)
+            for column in range(0, w.columns, TERMS):
+                a = source + (row * w.step_y + column * w.step_x) * size
+                b = dy + ((image * w.rows + row) * w.columns + column) * w.outputs * size
+                for g in range(w.groups):
+                    offset = g * w.group_outputs * size
                     _indirect_product(
-                        floor, a + g * l.group_channels * size, element_places, line_places, lines,
-                        min(TERMS, l.columns - column), l.step_x, b + offset, l.outputs,
-                        PANEL_BYTES // size, c + offset if has_start else NOWHERE, l.outputs,
-                        c + offset, l.outputs, m, l.group_outputs,
+                        floor, a + g * w.group_channels * size, element_places, line_places, lines,
+                        min(TERMS, w.columns - column), w.step_x, b + offset, w.outputs,
+                        PANEL_BYTES // size, c + offset if has_start else NOWHERE, w.outputs,
+                        c + offset, w.outputs, m, w.group_outputs,
                     )  # fmt: skip
                 has_start = True
     if count == 1:
         return
-    one = l.outputs // count
+    one = w.outputs // count
     target = vector_at(d_weight, weight_rows * one, floor)
     if adds == 0:
         _clear(floor, d_weight, target.size)
     for i in range(weight_rows):
-        place = (begin + i) // own_run * l.run + (begin + i) % own_run - first
+        place = (begin + i) // own_run * w.run + (begin + i) % own_run - first
         for part in range(count):
-            at = sums + ((place + part * shift) * l.outputs + part * one) * size
+            at = sums + ((place + part * shift) * w.outputs + part * one) * size
             own = vector_at(at, one, floor)
             for j in range(one):
                 target[i * one + j] += own[j]
 
 
 @kernel
-def _by_images(l, like, n, dy, weight, adds, scratch, dx):
-    size, k, panel = size_of(like), l.pieces * l.run, PANEL_BYTES // size_of(like)
-    group_size = (k + panel - 1) // panel * panel * l.group_outputs
-    images, own_size = min(l.images, n), l.height * l.own_row
-    pixels = images * l.lines * l.columns
+def _by_images(w, like, n, dy, weight, adds, scratch, dx):
+    size, k, panel = size_of(like), w.pieces * w.run, PANEL_BYTES // size_of(like)
+    group_size = (k + panel - 1) // panel * panel * w.group_outputs
+    images, own_size = min(w.images, n), w.height * w.own_row
+    pixels = images * w.lines * w.columns
     pixel_places = scratch
     piece_places = pixel_places + pixels * PLACE_BYTES
-    no_place = piece_places + l.pieces * PLACE_BYTES
+    no_place = piece_places + w.pieces * PLACE_BYTES
     packed = _aligned(no_place + PLACE_BYTES)
-    products = packed + l.groups * group_size * size
+    products = packed + w.groups * group_size * size
     images_at = _aligned(products + pixels * k * size)
     table = vector_at(pixel_places, pixels, PLACE)
     for i in range(pixels):
-        table[i] = i * l.outputs
+        table[i] = i * w.outputs
     vector_at(no_place, ONE, PLACE)[0] = 0
-    _write_elements(l, NOTHING, l.pieces, l.run, piece_places)
-    for g in range(l.groups):
+    _write_elements(w, NOTHING, w.pieces, w.run, piece_places)
+    for g in range(w.groups):
         for j in range(0, k, panel):
-            target = packed + (g * group_size + j * l.group_outputs) * size
-            source = weight + (j * l.outputs + g * l.group_outputs) * size
+            target = packed + (g * group_size + j * w.group_outputs) * size
+            source = weight + (j * w.outputs + g * w.group_outputs) * size
             here = min(panel, k - j)
             transpose_block(
-                like, size, source, l.outputs, target, panel, here, l.group_outputs
+                like, size, source, w.outputs, target, panel, here, w.group_outputs
             )  # fmt: skip
     for first in range(0, n, images):
         here = min(images, n - first)
         result = dx + first * own_size * size
-        target = images_at if l.image_size != own_size else result
-        if l.image_size != own_size or adds == 0:
-            _clear(like, target, here * l.image_size)
-        for row in range(0, l.rows, l.lines):
-            lines = min(l.lines, l.rows - row)
-            a = dy + (first * l.rows + row) * l.columns * l.outputs * size
-            to_row = target + row * l.step_y * size
-            for g in range(l.groups):
+        target = images_at if w.image_size != own_size else result
+        if w.image_size != own_size or adds == 0:
+            _clear(like, target, here * w.image_size)
+        for row in range(0, w.rows, w.lines):
+            lines = min(w.lines, w.rows - row)
+            a = dy + (first * w.rows + row) * w.columns * w.outputs * size
+            to_row = target + row * w.step_y * size
+            for g in range(w.groups):
                 _indirect_product(
-                    like, a + g * l.group_outputs * size, pixel_places, no_place, ONE,
-                    l.group_outputs, ADJACENT, packed + g * group_size * size, panel,
-                    l.group_outputs * panel, NOWHERE, NO_STRIDE, products, k,
-                    here * lines * l.columns, k,
+                    like, a + g * w.group_outputs * size, pixel_places, no_place, ONE,
+                    w.group_outputs, ADJACENT, packed + g * group_size * size, panel,
+                    w.group_outputs * panel, NOWHERE, NO_STRIDE, products, k,
+                    here * lines * w.columns, k,
                 )  # fmt: skip
-                to_group = to_row + g * l.group_channels * size
-                _add_block_of_windows(l, like, here, lines, products, piece_places, to_group)
-        if l.image_size != own_size:
+                to_group = to_row + g * w.group_channels * size
+                _add_block_of_windows(w, like, here, lines, products, piece_places, to_group)
+        if w.image_size != own_size:
             for i in range(here):
-                inner = target + (i * l.image_size + l.inner) * size
+                inner = target + (i * w.image_size + w.inner) * size
                 outer = result + i * own_size * size
                 if adds:
-                    add_block(like, inner, l.row_size, outer, l.own_row, l.height, l.own_row)
+                    add_block(like, inner, w.row_size, outer, w.own_row, w.height, w.own_row)
                 else:
-                    copy_block(like, inner, l.row_size, outer, l.own_row, l.height, l.own_row)
+                    copy_block(like, inner, w.row_size, outer, w.own_row, w.height, w.own_row)
 
 
 @kernel
-def _add_block_of_windows(l, like, images, lines, products, piece_places, target):
+def _add_block_of_windows(w, like, images, lines, products, piece_places, target):
     """Add windows to images, in an order in which no sum waits for the one before it.
 
     Neighbouring windows overlap, and a load waits long for a store of which it needs a part, or
     might need one: a part of a vector counts as all of it (a window 2 instead of 7 ns).
     """
     size, lanes = size_of(like), VECTOR_BYTES // size_of(like)
-    places = vector_at(piece_places, l.pieces, PLACE)
-    rounds = ((l.run + lanes - 1) // lanes * lanes + l.step_x - 1) // l.step_x
-    k = l.pieces * l.run
-    for begin in range(min(rounds, l.columns)):
-        count = (l.columns - begin + rounds - 1) // rounds
+    places = vector_at(piece_places, w.pieces, PLACE)
+    rounds = ((w.run + lanes - 1) // lanes * lanes + w.step_x - 1) // w.step_x
+    k = w.pieces * w.run
+    for begin in range(min(rounds, w.columns)):
+        count = (w.columns - begin + rounds - 1) // rounds
         for image in range(images):
             for y in range(lines):
-                source = products + ((image * lines + y) * l.columns + begin) * k * size
-                to_window = image * l.image_size + y * l.step_y + begin * l.step_x
-                for i in range(l.pieces):
+                source = products + ((image * lines + y) * w.columns + begin) * k * size
+                to_window = image * w.image_size + y * w.step_y + begin * w.step_x
+                for i in range(w.pieces):
                     add_block(
-                        like, source + i * l.run * size, rounds * k,
-                        target + (to_window + places[i]) * size, rounds * l.step_x, count, l.run,
+                        like, source + i * w.run * size, rounds * k,
+                        target + (to_window + places[i]) * size, rounds * w.step_x, count, w.run,
                     )  # fmt: skip
 
 
@@ -275,62 +275,62 @@ def _clear(like, target, count):
 
 
 @kernel
-def _write_windows(l, images, columns, places):
+def _write_windows(w, images, columns, places):
     """Write where the windows of some columns begin, counted in elements, into a table."""
-    table, i = vector_at(places, images * l.lines * columns, PLACE), 0
+    table, i = vector_at(places, images * w.lines * columns, PLACE), 0
     for image in range(images):
-        for y in range(l.lines):
+        for y in range(w.lines):
             for x in range(columns):
-                table[i] = image * l.image_size + y * l.step_y + x * l.step_x
+                table[i] = image * w.image_size + y * w.step_y + x * w.step_x
                 i += 1
 
 
 @kernel
-def _write_elements(l, first, count, step, places):
+def _write_elements(w, first, count, step, places):
     """Write where every ``step``-th element of a window is, from the element ``first`` on."""
     table = vector_at(places, count, PLACE)
     for i in range(count):
-        piece, place = (first + i * step) // l.run, (first + i * step) % l.run
-        table[i] = piece // l.in_row * l.piece_y + piece % l.in_row * l.piece_x + place
+        piece, place = (first + i * step) // w.run, (first + i * step) % w.run
+        table[i] = piece // w.in_row * w.piece_y + piece % w.in_row * w.piece_x + place
 
 
 @kernel
-def _pack_weight(l, count, like, weight, packed):
+def _pack_weight(w, count, like, weight, packed):
     """Copy the weight to panels of a tile's columns, group by group.
 
     Of a weight of ``count`` windows as one, the rows of each one are shifted.
     """
-    size, k, panel = size_of(like), l.pieces * l.run, PANEL_BYTES // size_of(like)
+    size, k, panel = size_of(like), w.pieces * w.run, PANEL_BYTES // size_of(like)
     if count > 1:
         _clear(like, packed, k * panel)
-        one, shift = l.outputs // count, l.step_x // count
-        length = l.run - (count - 1) * shift
+        one, shift = w.outputs // count, w.step_x // count
+        length = w.run - (count - 1) * shift
         for i in range(count):
-            for piece in range(l.pieces):
+            for piece in range(w.pieces):
                 source = weight + piece * length * one * size
-                target = packed + ((piece * l.run + i * shift) * panel + i * one) * size
+                target = packed + ((piece * w.run + i * shift) * panel + i * one) * size
                 copy_block(like, source, one, target, panel, length, one)
         return
-    for g in range(l.groups):
-        for j in range(0, l.group_outputs, panel):
-            source = weight + (g * l.group_outputs + j) * size
-            columns = min(panel, l.group_outputs - j)
-            copy_block(like, source, l.outputs, packed, panel, k, columns)
+    for g in range(w.groups):
+        for j in range(0, w.group_outputs, panel):
+            source = weight + (g * w.group_outputs + j) * size
+            columns = min(panel, w.group_outputs - j)
+            copy_block(like, source, w.outputs, packed, panel, k, columns)
             packed += k * panel * size
 
 
 @kernel
-def _padded(l, like, images, x, first, target):
+def _padded(w, like, images, x, first, target):
     """Return where images are in which all windows lie: in place, or copied."""
-    size, own_size = size_of(like), l.height * l.own_row
+    size, own_size = size_of(like), w.height * w.own_row
     source = x + first * own_size * size
-    if own_size == l.image_size:
+    if own_size == w.image_size:
         return source
-    _clear(like, target, images * l.image_size)
+    _clear(like, target, images * w.image_size)
     for i in range(images):
-        inner = target + (i * l.image_size + l.inner) * size
+        inner = target + (i * w.image_size + w.inner) * size
         outer = source + i * own_size * size
-        copy_block(like, outer, l.own_row, inner, l.row_size, l.height, l.own_row)
+        copy_block(like, outer, w.own_row, inner, w.row_size, w.height, w.own_row)
     return target
 
 
@@ -381,7 +381,7 @@ def add_bias(bias, floor, y):
 
 
 def scratch_bytes(shape, out_shape, window, rows, item, *, backward):
-    """Return the workspace of a convolution, and of its derivatives, for a batch of ``rows`` images.
+    """Return the workspace of a convolution and its derivatives, for a batch of ``rows`` images.
 
     ``shape`` and ``out_shape`` are those of an image and of its outputs.
     """

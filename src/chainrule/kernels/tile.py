@@ -67,22 +67,7 @@ def tile(
         )
 
         def sums_of(block, sums, add_term):
-            # LLVM would step from row to row, by additions that wait for each other as long as the
-            # multiply-adds of all rows take. Of addresses that it cannot derive from one another,
-            # four rows need two registers for their distances.
-            distances = [ir.Constant(INDEX, 0), a_row, builder.shl(a_row, ir.Constant(INDEX, 1))]
-            if block.height >= GROUP:
-                distances.append(opaque(builder, builder.add(a_row, distances[2])))
-            groups = [a]
-            for r in range(GROUP, block.height, GROUP):
-                distance = builder.mul(a_row, ir.Constant(INDEX, r))
-                groups.append(opaque(builder, builder.gep(a, [distance])))
-
-            def places(k):
-                offset = builder.mul(k, a_k)
-                for r in range(block.height):
-                    group = builder.gep(groups[r // GROUP], [offset])
-                    yield builder.gep(group, [distances[r % GROUP]])
+            places = _places_of_rows(builder, a, a_row, a_k, block.height)
 
             def add(k, sums):
                 return add_term(builder.gep(b, [builder.mul(k, b_row)]), places(k), sums)
@@ -123,6 +108,28 @@ def tile(
         return context.get_dummy_value()
 
     return signature, codegen
+
+
+def _places_of_rows(builder, a, a_row, a_k, height):
+    """Return a function of k that lists where the factors in column k of a tile's rows are."""
+    # LLVM would step from row to row, by additions that wait for each other as long as the
+    # multiply-adds of all rows take. Of addresses that it cannot derive from one another, four rows
+    # need two registers for their distances.
+    distances = [ir.Constant(INDEX, 0), a_row, builder.shl(a_row, ir.Constant(INDEX, 1))]
+    if height >= GROUP:
+        distances.append(opaque(builder, builder.add(a_row, distances[2])))
+    groups = [a]
+    for r in range(GROUP, height, GROUP):
+        distance = builder.mul(a_row, ir.Constant(INDEX, r))
+        groups.append(opaque(builder, builder.gep(a, [distance])))
+
+    def places(k):
+        offset = builder.mul(k, a_k)
+        for r in range(height):
+            group = builder.gep(groups[r // GROUP], [offset])
+            yield builder.gep(group, [distances[r % GROUP]])
+
+    return places
 
 
 class Block(NamedTuple):

@@ -195,8 +195,8 @@ class Conv1d(_Convolution):
     stride : int
         How far apart windows begin, at least 1.
     padding : int, "same" or "valid"
-        Zeros at both ends of the signal; "valid" adds none, and "same" so many that the output is as
-        long as the input, the odd one at the end. "same" needs a stride of 1.
+        Zeros at both ends of the signal; "valid" adds none, and "same" so many that the output is
+        as long as the input, the odd one at the end. "same" needs a stride of 1.
     dilation : int
         How far apart the elements of a window are, at least 1.
     groups : int
@@ -248,7 +248,8 @@ class Conv2d(_Convolution):
     in_channels, out_channels : int
         Lengths of the last axis of input and output, both at least 1.
     kernel_size : int or tuple of two
-        The height and width of a window, at least 1. A tuple has a number for each axis, here and below.
+        The height and width of a window, at least 1. A tuple has a number for each axis, here and
+        below.
     stride : int or tuple of two
         How far apart windows begin, at least 1.
     padding : int or tuple of two, "same" or "valid"

@@ -133,7 +133,8 @@ class ConvTranspose2d(_ConvTranspose):
     in_channels, out_channels : int
         Lengths of the last axis of input and output, both at least 1.
     kernel_size : int or tuple of two
-        The height and width of a window, at least 1. A tuple has a number for each axis, here and below.
+        The height and width of a window, at least 1. A tuple has a number for each axis, here and
+        below.
     stride : int or tuple of two
         How far apart windows begin in the output, at least 1.
     padding : int or tuple of two

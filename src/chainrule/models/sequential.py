@@ -351,8 +351,20 @@ class Sequential(NetworkPasses):
         kinds = " + ".join(kind_of(node.layer) for node in nodes)
         return f"{kinds} (layer {nodes[0].path})"
 
-    def summary(self) -> Summary:
+    def summary(self, input_shape: Shape | None = None) -> Summary:
         """Return a table of the layers, their output shapes and numbers of parameters.
+
+        Parameters
+        ----------
+        input_shape : tuple of int, optional
+            The shape of a row of the input, or a tuple of those of several inputs. With it, all
+            output shapes are known, and how many multiply-adds the products of a forward pass take
+            for a row.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If it does not fit the network, or is no tuple.
 
         Examples
         --------
@@ -362,9 +374,23 @@ class Sequential(NetworkPasses):
         0 Linear(64, 10) (n, 10)        650
         1 ReLU()         (n, 10)        0
         650 parameters, float32, 2.5 KiB
+        >>> print(cr.Sequential(cr.Conv2d(1, 6, 5), cr.Flatten(), seed=0).summary((28, 28, 1)))
+        layer               output shape     parameters   multiply-adds
+        0 Conv2d(1, 6, 5)   (n, 24, 24, 6)   156          86,400
+        1 Flatten()         (n, 3456)        0            0
+        156 parameters, float32, 0.6 KiB, 86,400 multiply-adds a row
         """
         frozen = sum(end - begin for begin, end in self.frozen_ranges())
-        return summarize(self._graph, self.dtype.name, self._params.nbytes, frozen)
+        size, steps = self._params.nbytes, []
+        if input_shape is not None:
+            if not isinstance(input_shape, tuple | list):
+                raise TypeError(
+                    f"input_shape must be a tuple such as (28, 28, 1), not {input_shape!r}."
+                )
+            input_shape = tuple(input_shape)
+            self.output_shapes(input_shape)
+            steps = self.lower(input_shape)[0].steps
+        return summarize(self._graph, self.dtype.name, size, frozen, input_shape, steps)
 
     # Files and copies
 

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from math import inf
 
 from chainrule.kernels.convolution import (
-    sum_pixels,
     add_windows,
     multiply_windows,
     scratch_bytes,
+    sum_pixels,
     weight_gradient,
 )
 from chainrule.kernels.jit import kernel
@@ -77,7 +77,8 @@ def multiply_adds(step: Step) -> int:
 
 def _scratch_bytes(step: Step, rows: int, item: int, backward: bool) -> int:
     window = step.numbers["window"]
-    return scratch_bytes(step.x.shape, step.y.shape, window, rows, item, backward=backward)
+    lengths = step.x.shape, step.y.shape
+    return int(scratch_bytes(*lengths, window, rows, item, backward=backward))
 
 
 OPERATION = Operation(

@@ -47,7 +47,7 @@ def _multiply_adds(step: Step) -> int:
 
 def _scratch_bytes(step: Step, rows: int, item: int, backward: bool) -> int:
     window = step.numbers["window"]
-    return scratch_bytes(step.y.shape, step.x.shape, window, rows, item, backward=True)
+    return int(scratch_bytes(step.y.shape, step.x.shape, window, rows, item, backward=True))
 
 
 OPERATION = Operation(

@@ -27,7 +27,7 @@ def convolution_backward(dy, weight, window, adds, scratch, dx):
 
 
 def convolution_backward_weight(x, dy, window, begin, adds, scratch, d_weight):
-    """Some rows, from ``begin`` on, of ``windows.T @ dy``, summed over all windows."""
+    """Write some rows, from ``begin`` on, of ``windows.T @ dy``, summed over all windows."""
     kernel_height, kernel_width = map(int, window[:2])
     channels = x.shape[3] // int(window[8])
     whole = np.zeros((kernel_height * kernel_width * channels, dy.shape[3]), dy.dtype)

@@ -22,7 +22,7 @@ def depthwise_convolution_backward(dy, weight, window, adds, dx):
 
 
 def depthwise_convolution_backward_weight(x, dy, window, begin, adds, d_weight):
-    """Some rows, from ``begin`` on, of the sum of ``x * dy`` at each place of the kernel."""
+    """Write some rows, from ``begin`` on, of the sums of ``x * dy`` at the kernel's places."""
     convolution_backward_weight(x, dy, _grouped(window, x), begin, adds, NOTHING, d_weight)
 
 

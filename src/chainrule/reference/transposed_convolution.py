@@ -19,10 +19,10 @@ def transposed_convolution(x, weight, bias, window, floor, scratch, y):
 
 
 def transposed_convolution_backward(dy, weight, window, scratch, dx):
-    """The convolution of dy."""
+    """``dx`` is the convolution of dy."""
     convolution(dy, weight, np.empty(0, dy.dtype), window, -np.inf, scratch, dx)
 
 
 def transposed_convolution_backward_weight(x, dy, window, begin, adds, scratch, d_weight):
-    """The convolution's, with the pixels of x as gradients of windows of dy."""
+    """``d_weight`` is the convolution's: the pixels of x belong to windows of dy."""
     convolution_backward_weight(dy, x, window, begin, adds, scratch, d_weight)

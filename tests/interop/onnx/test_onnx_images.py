@@ -12,6 +12,7 @@ import chainrule as cr
 from chainrule.models.architecture import KNOWN
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "golden" / "images.json").read_text())
+FILES = Path(__file__).parents[2] / "golden" / "onnx"
 SHAPES = {"1d": (9, 2), "2d": (6, 5, 2)}
 CASES = [(case["layer"], case["options"]) for case in GOLDEN]
 CASES += [
@@ -35,9 +36,9 @@ def exported(tmp_path, net, shape):
     return path
 
 
-def run(path, x):
+def run(path, x, name="input"):
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    return session.run(None, {"input": x})[0]
+    return session.run(None, {name: x})[0]
 
 
 @each
@@ -121,3 +122,86 @@ def test_nodes_with_channels_first_one_after_the_other(tmp_path):
     )
     onnx.save(between(*nodes), path)
     assert cr.from_onnx(path).layers == (cr.MaxPool2d(2, 1), cr.AvgPool2d(2, 1))
+
+
+def test_a_file_of_pytorch():
+    """Its images have their channels first, so that they are flattened in another order."""
+    net = cr.from_onnx(FILES / "pytorch_images.onnx")
+    with np.load(FILES / "pytorch_images.npz") as values:
+        x, *expected = values.values()
+    for found, other in zip(net.predict(x.transpose(0, 2, 3, 1)), expected, strict=True):
+        np.testing.assert_allclose(found, other, rtol=1e-5, atol=1e-6)
+
+
+def with_channels_first(*nodes):
+    """Return a file with these nodes on images (n, 2, 6, 5), the last of which gives y."""
+    make = onnx.helper.make_tensor_value_info
+    values = [
+        make(n, onnx.TensorProto.FLOAT, dims) for n, dims in (("x", ["n", 2, 6, 5]), ("y", None))
+    ]
+    rng = np.random.default_rng(0)
+    weights = [
+        onnx.numpy_helper.from_array(rng.normal(size=shape).astype("float32"), name)
+        for name, shape in (("K", (3, 2, 3, 2)), ("W", (48, 4)), ("c", (3, 1, 1)))
+    ]
+    graph = onnx.helper.make_graph(nodes, "g", values[:1], values[1:], weights)
+    return onnx.helper.make_model(
+        graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8
+    )
+
+
+def node(operator, inputs, output, **attributes):
+    return onnx.helper.make_node(
+        operator, inputs.split(), [output], name=f"/{output}", **attributes
+    )
+
+
+CONV = node("Conv", "x K", "h", kernel_shape=[3, 2])
+
+
+@pytest.mark.parametrize(
+    ("nodes", "names"),
+    [
+        ([CONV, node("Relu", "h", "y")], "Conv2d ReLU"),
+        ([CONV, node("Flatten", "h", "f"), node("Relu", "f", "r"), node("MatMul", "r W", "y")],
+         "Conv2d Flatten ReLU Linear"),
+        ([CONV, node("Sigmoid", "h", "s"), node("Mul", "h s", "y")], "Conv2d SiLU"),
+        ([CONV, node("GlobalAveragePool", "h", "g"), node("Flatten", "g", "y")],
+         "Conv2d GlobalAvgPool"),
+        ([node("Conv", "x K", "h", auto_pad="SAME_UPPER"),
+          node("MaxPool", "h", "y", kernel_shape=[2, 2])], "Conv2d MaxPool2d"),
+    ],
+)  # fmt: skip
+def test_channels_first_without_any_transpose(tmp_path, nodes, names):
+    path = tmp_path / "model.onnx"
+    onnx.save(with_channels_first(*nodes), path)
+    net, x = (
+        cr.from_onnx(path),
+        np.random.default_rng(1).normal(size=(3, 2, 6, 5)).astype("float32"),
+    )
+    expected = run(path, x, "x")
+    if expected.ndim == 4:
+        expected = expected.transpose(0, 2, 3, 1)
+    np.testing.assert_allclose(net.predict(x.transpose(0, 2, 3, 1)), expected, rtol=1e-5, atol=1e-5)
+    assert " ".join(type(layer).__name__ for layer in net.layers) == names
+
+
+@pytest.mark.parametrize(
+    ("nodes", "message"),
+    [
+        ([CONV, node("Flatten", "h", "y")], "output 'y' is an image, flattened channel by channel"),
+        ([CONV, node("Flatten", "h", "f"), node("Softmax", "f", "y")],
+         "takes an image that was flattened channel by channel"),
+        ([CONV, node("Softmax", "h", "y")], "axes in another order"),
+        ([node("Conv", "x W", "y")], r"has a weight of shape \(48, 4\)"),
+        ([node("Conv", "x K c", "y")], r"has a bias of shape \(3, 1, 1\), not of 3 numbers"),
+        ([node("Conv", "x K", "y", auto_pad="SAME_LOWER")], "has auto_pad='SAME_LOWER'"),
+        ([node("Conv", "x K", "y", pads=[0, 1, 2, 3])], r"has pads=\[0, 1, 2, 3\]"),
+        ([node("Conv", "x K", "y", kernel_shape=[2, 2])], "has kernel_shape"),
+    ],
+)  # fmt: skip
+def test_what_is_not_understood_with_channels_first(tmp_path, nodes, message):
+    path = tmp_path / "model.onnx"
+    onnx.save(with_channels_first(*nodes), path)
+    with pytest.raises(cr.ModelFileError, match=message):
+        cr.from_onnx(path)

@@ -18,6 +18,8 @@ Kinds = dict[int, type[Convolution]] | dict[int, type[Transposed]]
 CONVOLUTIONS: dict[int, type[Convolution]] = {1: layers.Conv1d, 2: layers.Conv2d}
 TRANSPOSED: dict[int, type[Transposed]] = {1: layers.ConvTranspose1d, 2: layers.ConvTranspose2d}
 
+AUTOMATIC = {"SAME_UPPER": "same", "VALID": 0}  # paddings by ONNX's names
+
 
 def _write(writer: Writer, layer: Convolution | Transposed, x: str) -> str:
     before, behind = layer.paddings()
@@ -40,7 +42,7 @@ def _read(kinds: Kinds, node: NodeView) -> ImportStep:
     if axes not in kinds:
         raise ValueError(f"has a weight of shape {weight.shape}, not of three axes or four")
     kernel = list(weight.shape[2:])
-    node.expect(auto_pad="NOTSET", kernel_shape=kernel)
+    node.expect(kernel_shape=kernel)
     channels = weight.shape[1] * groups, weight.shape[0]
     options: dict[str, Any] = {"groups": groups}
     for argument, name in (("stride", "strides"), ("dilation", "dilations")):
@@ -53,13 +55,15 @@ def _read(kinds: Kinds, node: NodeView) -> ImportStep:
     if bias is not None and bias.shape != channels[1:]:
         raise ValueError(f"has a bias of shape {bias.shape}, not of {channels[1]} numbers")
     pads = node.attribute("pads", [0, 0] * axes)
-    is_even = pads[:axes] == pads[axes:]
-    options["padding"] = one(pads[:axes]) if is_even else "same"
-    if kinds is TRANSPOSED and not is_even:
-        raise ValueError(f"has pads={pads}, which are not the same at both ends")
+    options["padding"] = one(pads[:axes]) if pads[:axes] == pads[axes:] else "same"
+    automatic = node.attribute("auto_pad", "NOTSET")
+    if automatic != "NOTSET":
+        options["padding"] = AUTOMATIC.get(automatic)
+    if options["padding"] is None or (kinds is TRANSPOSED and isinstance(options["padding"], str)):
+        raise ValueError(f"has auto_pad={automatic!r} and pads={pads}, which no layer has")
     layer = kinds[axes](*channels, one(kernel), bias=bias is not None, **options)
-    if [*layer.paddings()[0], *layer.paddings()[1]] != pads:
-        raise ValueError(f"has pads={pads}: the same at both ends, or those of 'same' are supported")
+    if automatic == "NOTSET" and [*layer.paddings()[0], *layer.paddings()[1]] != pads:
+        raise ValueError(f"has pads={pads}, which are not the same at both ends")
     parameters: dict[str, Array] = {"weight": weight.transpose(*range(2, 2 + axes), 1, 0)}
     if bias is not None:
         parameters["bias"] = bias

@@ -9,13 +9,17 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from chainrule import layers
 from chainrule.interop.onnx.endings import BEHIND, ENDINGS, Ending
+from chainrule.interop.onnx.images import READERS as OF_IMAGES
+from chainrule.interop.onnx.images import as_its_inputs, channels_first
 from chainrule.interop.onnx.readers import READERS
-from chainrule.interop.onnx.steps import Array, ImportStep, NodeView
+from chainrule.interop.onnx.steps import Array, ImportStep, NodeView, channels_last
 from chainrule.interop.onnx.tensors import DTYPES, Tensors, type_name
 from chainrule.operations.operation import Shape
 from chainrule.utils.inputs import one_or_tuple
 
+CHANNELS_FIRST = {"Conv", "ConvTranspose"} | OF_IMAGES.keys() - {"Pad", "Resize"}
 FLOATS = ("float32", "float64")
 CODES = ("int32", "int64")
 NUMBERS = {  # further types of an input
@@ -67,6 +71,8 @@ class GraphReader:
         self._batch = next((batch for batch in batches if batch is not None), None)
         self.shape: Shape | None = None if None in shapes else one_or_tuple(shapes)
         self.steps: dict[str, ImportStep] = {}
+        if self._has_channels_first(graph):
+            self._put_channels_last(entry.name)
         self._others: dict[str, str] = {}  # aliases: a name, and the one of the same value
         self._endings: dict[str, Ending] = {}
         for number, node in enumerate(graph.node):
@@ -79,8 +85,32 @@ class GraphReader:
         for name in self.outputs:
             if name not in self.steps and name not in self.sources:
                 raise ValueError(f"its output {name!r} is the output of no node")
+            if name in self.steps and self.steps[name].flattened:
+                raise ValueError(f"its output {name!r} is an image, flattened channel by channel")
         if not self.outputs:
             raise ValueError("it has no outputs")
+        if self.source != entry.name:  # the outputs' channels are last, too
+            last = [channels_last(self.steps, name) for name in self.outputs]
+            self.outputs = [b or a for a, b in zip(self.outputs, last, strict=True)]
+
+    def _has_channels_first(self, graph: onnx.GraphProto) -> bool:
+        """Tell whether images or signals have their channels after the batch from the input on."""
+        operators = {node.op_type for node in graph.node}
+        known = {*self._constants}
+        for node in graph.node:
+            if node.op_type == "Constant":
+                known |= {*node.output}
+            elif node.op_type == "Transpose" and node.input[0] not in known:
+                return False
+        return bool(operators & CHANNELS_FIRST)
+
+    def _put_channels_last(self, name: str) -> None:
+        """Let the network take the input with its channels last."""
+        self.source = f"{name}, channels last"
+        step = ImportStep("its input", (self.source,), (layers.Identity(),))
+        self.steps[name] = channels_first(step)
+        if self.shape is not None:
+            self.shape = (*self.shape[1:], self.shape[0])
 
     def _values(self, outputs: list[str]) -> list[str]:
         """Return the network's values for these outputs, with scores in place of labels."""
@@ -130,6 +160,7 @@ class GraphReader:
             self.steps,
             self._batch,
             node.output,
+            self.shape[-1] if self.shape else None,
         )
         if behind:
             self._read_behind(view, operator, output, behind)
@@ -156,7 +187,7 @@ class GraphReader:
             step = READERS[operator](view)
             view.finish()
             self._check_dtype(step)
-            self.steps[output] = step
+            self.steps[output] = as_its_inputs(view, step)
         else:
             raise ValueError(
                 "is not supported; the documentation of from_onnx lists the supported operators"

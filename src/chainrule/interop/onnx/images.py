@@ -15,7 +15,7 @@ from typing import Any
 from chainrule import layers
 from chainrule.interop.onnx.activations import Writer
 from chainrule.interop.onnx.normalization import features_first, features_last
-from chainrule.interop.onnx.steps import ImportStep, NodeView
+from chainrule.interop.onnx.steps import Array, ImportStep, NodeView
 from chainrule.layers.layer import Layer
 from chainrule.layers.windows import for_each_axis
 from chainrule.operations.operation import Shape
@@ -37,19 +37,66 @@ def with_channels_first(writer: Writer, x: str, write: Callable[[str], str]) -> 
 
 def channels_last(node: NodeView) -> str:
     """Return the name of the node's first input, which has its channels first, with them last."""
-    before = node.step_before(0)
-    if before is None or before.transposed is None:
+    last = node.channels_last(node.value())
+    if last is None:
         raise ValueError(
-            "has channels after the batch: it is understood where a Transpose puts them there"
+            "has channels after the batch: it is understood where the file's input has them there, "
+            "or a Transpose puts them there"
         )
-    if before.transposed.layers == (layers.Identity(),):
-        return before.inputs[0]
-    return node.add(before.transposed)
+    return last
 
 
 def channels_first(step: ImportStep) -> ImportStep:
     """Return a step whose value has channels last as one of a value that has them first."""
     return ImportStep(step.label, step.inputs, transposed=step)
+
+
+def as_its_inputs(node: NodeView, step: ImportStep) -> ImportStep:
+    """Return an elementwise step as one of values with their channels where its inputs have them.
+
+    A flattened image may only be taken by such steps, and by a linear layer.
+    """
+    before = [node.step_of(name) for name in step.inputs]
+    flattened = {0 if own is None else own.flattened for own in before}
+    is_elementwise = step.is_elementwise and step.part is None and bool(step.inputs)
+    if not is_elementwise or step.transposed is not None:
+        if flattened - {0} and not step.is_product:
+            raise ValueError("takes an image that was flattened channel by channel")
+        return step
+    if flattened - {0}:
+        if len(flattened) > 1:
+            raise ValueError("takes an image that was flattened channel by channel, and another")
+        return replace(step, flattened=flattened.pop())
+    last = [node.channels_last(name) for name in step.inputs]
+    names = tuple(name for name in last if name is not None)
+    return channels_first(replace(step, inputs=names)) if len(names) == len(last) else step
+
+
+def read_flattened(node: NodeView) -> ImportStep | None:
+    """Return the step of a Flatten of images with channels first; None of anything else."""
+    last = node.channels_last(node.value())
+    if last is None:
+        return None
+    step, channels = node.step_of(last), None
+    while step is not None and channels is None:
+        for layer in step.layers:
+            channels = getattr(layer, "out_channels", getattr(layer, "features", channels))
+        step = node.step_of(step.inputs[0])
+    channels = node.source_channels if channels is None else channels
+    if channels is None:
+        raise ValueError("flattens images whose number of channels is not known")
+    return ImportStep(node.label, (last,), (layers.Flatten(),), flattened=channels)
+
+
+def with_rows_of_pixels(node: NodeView, weight: Array) -> Array:
+    """Return a linear layer's weight with its rows in the order in which its input is flattened."""
+    before = node.step_before(0)
+    if before is None or not before.flattened or weight.ndim != 2:
+        return weight
+    if len(weight) % before.flattened:
+        raise ValueError(f"takes {len(weight)} columns of images of {before.flattened} channels")
+    by_channel = weight.reshape(before.flattened, -1, weight.shape[1])
+    return by_channel.swapaxes(0, 1).reshape(weight.shape)
 
 
 def _pool(writer: Writer, layer: Pool, x: str) -> str:
@@ -178,8 +225,7 @@ def _read_pad(node: NodeView) -> ImportStep:
 
 def _of_places(node: NodeView, of_axes: list[Any], nothing: Any) -> tuple[str, list[Any], bool]:
     """Return a value with channels last, what its axes between get, and whether they were first."""
-    before = node.step_before(0)
-    is_first = before is not None and before.transposed is not None
+    is_first = node.channels_last(node.value()) is not None
     channels = 1 if is_first else -1
     if len(of_axes) not in (3, 4) or of_axes[0] != nothing or of_axes[channels] != nothing:
         raise ValueError(f"changes batch or channels: {of_axes}")
