@@ -33,9 +33,10 @@ def from_onnx(path: str | os.PathLike[str], *, backend: str = "numba") -> Sequen
     BatchNormalization; pooling of images with their channels last, between two Transpose; Pad and
     Resize, as :class:`ZeroPad` and :class:`Upsample`; addition of and multiplication by a number,
     as :class:`Rescale`, or by a number for each column (scalers), as part of a neighbouring linear
-    layer; Flatten, and equivalent Reshape; Add, Sub, Sum, Mul and Concat where branches merge. Dropout, Identity and a
-    Cast to the same type are left out; so are nodes after the network: a Squeeze of its only
-    column, and labels (ArgMax, ZipMap), in whose place the output is the scores.
+    layer; Flatten, and equivalent Reshape; Add, Sub, Sum, Mul and Concat where branches merge.
+    Dropout, Identity and a Cast to the same type are left out; so are nodes after the network: a
+    Squeeze of its only column, and labels (ArgMax, ZipMap), in whose place the output is the
+    scores.
 
     Parameters
     ----------
