@@ -69,10 +69,11 @@ class GraphReader:
         self.dtype = np.dtype(dtype)
         batches, shapes = zip(*map(_dimensions, inputs), strict=True)
         self._batch = next((batch for batch in batches if batch is not None), None)
-        self.shape: Shape | None = None if None in shapes else one_or_tuple(shapes)
         self.steps: dict[str, ImportStep] = {}
-        if self._has_channels_first(graph):
-            self._put_channels_last(entry.name)
+        is_moved = self._has_channels_first(graph)
+        if is_moved:
+            shapes = tuple(map(self._put_channels_last, range(len(inputs)), shapes))
+        self.shape: Shape | None = None if None in shapes else one_or_tuple(shapes)
         self._others: dict[str, str] = {}  # aliases: a name, and the one of the same value
         self._endings: dict[str, Ending] = {}
         for number, node in enumerate(graph.node):
@@ -89,7 +90,7 @@ class GraphReader:
                 raise ValueError(f"its output {name!r} is an image, flattened channel by channel")
         if not self.outputs:
             raise ValueError("it has no outputs")
-        if self.source != entry.name:  # the outputs' channels are last, too
+        if is_moved:  # the outputs' channels are last, too
             last = [channels_last(self.steps, name) for name in self.outputs]
             self.outputs = [b or a for a, b in zip(self.outputs, last, strict=True)]
 
@@ -104,13 +105,18 @@ class GraphReader:
                 return False
         return bool(operators & CHANNELS_FIRST)
 
-    def _put_channels_last(self, name: str) -> None:
-        """Let the network take the input with its channels last."""
-        self.source = f"{name}, channels last"
-        step = ImportStep("its input", (self.source,), (layers.Identity(),))
+    def _put_channels_last(self, i: int, shape: Shape | None) -> Shape | None:
+        """Let the network take an input with its channels last; return its shape then.
+
+        Rows of a table, beside an input of images, stay as they are.
+        """
+        if shape is not None and len(shape) < 2:
+            return shape
+        name = self.sources[i]
+        self.sources[i] = f"{name}, channels last"
+        step = ImportStep("its input", (self.sources[i],), (layers.Identity(),))
         self.steps[name] = channels_first(step)
-        if self.shape is not None:
-            self.shape = (*self.shape[1:], self.shape[0])
+        return None if shape is None else (*shape[1:], shape[0])
 
     def _values(self, outputs: list[str]) -> list[str]:
         """Return the network's values for these outputs, with scores in place of labels."""
