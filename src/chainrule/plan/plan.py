@@ -239,10 +239,9 @@ def make_plan(
 
     memory = Memory(item, batch, chunks)
     first = [x.value for x in gathered]
-    end = _reserve(memory, calls, first, seeds, outputs, batch * item, backward)
     uses = uses_of_tables(order, batch) if backward else {}
-    for tensor in chain.from_iterable(uses.values()):  # the update reads them
-        memory.need(value(tensor), tensor.size * batch * item, 0, end)
+    lasting = [*seeds, *chain.from_iterable(uses.values())]
+    end = _reserve(memory, calls, first, lasting, outputs, batch * item, backward)
     # Several threads may be at different steps at the same time.
     places, size = memory.places(end, share=threads == 1 and not retain)
     scratch_at = -(-size // ALIGNMENT) * ALIGNMENT
@@ -291,7 +290,7 @@ def _reserve(
     memory: Memory,
     calls: list[list[Call]],
     inputs: Sequence[Tensor],
-    seeds: Sequence[Tensor],
+    lasting: Sequence[Tensor],
     outputs: Sequence[Tensor],
     row_bytes: int,
     backward: bool,
@@ -300,7 +299,8 @@ def _reserve(
 
     The caller reads the outputs after the forward pass, and may write the gradients by them before
     the backward pass; it reads the gradients by the inputs after it, but not those that are 0
-    because no output depends on the input. Seeds stay for the next run.
+    because no output depends on the input. Some values last all the time: seeds stay for the next
+    run, and an update reads which rows of tables the batch takes.
     """
     moment = memory.touch(calls[Section.GATHER], 0)
     between = memory.touch(calls[Section.FORWARD], moment)
@@ -313,8 +313,8 @@ def _reserve(
         if backward:
             memory.need(gradient(output), output.size * row_bytes, between, between)
     end = memory.touch(calls[Section.BACKWARD], between + 1)
-    for seed in seeds:
-        memory.need(value(seed), seed.size * row_bytes, 0, end)
+    for tensor in lasting:
+        memory.need(value(tensor), tensor.size * row_bytes, 0, end)
     for x in inputs:
         if gradient(x) in memory:
             memory.need(gradient(x), x.size * row_bytes, end, end)
