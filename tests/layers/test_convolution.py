@@ -228,3 +228,37 @@ def test_images_that_pytorch_flattens_channel_by_channel():
     rows = cr.Sequential(cr.Flatten(), cr.Linear(12, 4), seed=0)  # of no images
     state = cr.interop.torch.to_state_dict(rows, framework="numpy")
     np.testing.assert_array_equal(state["1.weight"], rows.parameters()["1.weight"].T)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        cr.Residual(cr.Conv2d(2, 2, 3, padding=1), cr.ReLU()),
+        cr.Parallel(cr.Conv2d(2, 1, 1), cr.Conv2d(2, 1, 1), combine="concatenate"),
+        cr.Sequential(cr.Conv2d(2, 3, 1), cr.Columns([2, 0])),
+    ],
+    ids=repr,
+)
+def test_flattened_images_behind_other_elements(block):
+    layers = cr.Conv2d(1, 2, 3), block, cr.Flatten(), cr.Linear(8, 4)
+    net = cr.Sequential(*layers, seed=0)
+    state = cr.interop.torch.to_state_dict(net, framework="numpy")
+    own = net.parameters()["3.weight"].reshape(2, 2, 2, 4)  # height, width, channels, outputs
+    np.testing.assert_array_equal(state["3.weight"], own.transpose(3, 2, 0, 1).reshape(4, 8))
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [cr.Conv2d(1, 2, 3), cr.Flatten(), cr.BatchNorm(8), cr.Linear(8, 4)],
+        [cr.Inputs(cr.Sequential(cr.Conv2d(1, 2, 3), cr.Flatten()), cr.Identity()),
+         cr.Linear(8 + 3, 4)],
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_an_order_in_pytorch_that_is_not_known(layers):
+    net = cr.Sequential(*layers, seed=0)
+    with pytest.raises(ValueError, match=r"Linear\(.* the order of its weight in PyTorch is not"):
+        cr.interop.torch.to_state_dict(net, framework="numpy")
+    with pytest.raises(ValueError, match="is not known"):
+        cr.interop.torch.from_state_dict(net, {})

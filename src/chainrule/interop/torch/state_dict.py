@@ -9,15 +9,17 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from chainrule.layers import Dropout, Flatten, Identity, Linear, Rescale
+from chainrule.layers import Columns, Dropout, Flatten, Identity, Linear, Parallel, Rescale
 from chainrule.layers.activation import Elementwise
-from chainrule.layers.graph import Node
+from chainrule.layers.graph import Graph, Node, layer_text
 from chainrule.models.errors import ModelFileError
 from chainrule.models.other_files import not_safetensors
 from chainrule.models.sequential import Sequential, check_network
 from chainrule.utils import arrays
 from chainrule.utils.arrays import FloatArray
 from chainrule.utils.files import write_whole
+
+ELEMENTWISE = Elementwise | Dropout | Identity | Rescale
 
 
 class ParameterPlace(NamedTuple):
@@ -33,60 +35,82 @@ class ParameterPlace(NamedTuple):
         The order of the network's axes in PyTorch, if it differs.
     is_count : bool
         Whether PyTorch has it as an integer.
-    channels : int
-        Of a linear layer's weight, how many channels the images have that are flattened before it:
-        PyTorch flattens them channel by channel. 0 if there are none.
     """
 
     name: str
     parameter: str
     axes: tuple[int, ...] | None = None
     is_count: bool = False
-    channels: int = 0
 
     def transposed(self, array: FloatArray) -> FloatArray:
         """Return a view of the network's array with the axes in PyTorch's order."""
         return array if self.axes is None else array.transpose(self.axes)
 
-    def in_order(self, array: FloatArray) -> FloatArray:
-        """Return a view with the elements in PyTorch's order, too, maybe with one more axis."""
-        view = self.transposed(array)
-        if not self.channels:
-            return view
-        return view.reshape(len(view), -1, self.channels).swapaxes(1, 2)
-
 
 def places_of(net: Sequential) -> list[ParameterPlace]:
     """Return the places of all parameters of the network, without its buffers."""
     return [
-        ParameterPlace(
-            f"{node.path}.{name}",
-            f"{node.owner}.{name}",
-            parameter.torch_axes,
-            channels=_flattened_channels(net, node) if name == "weight" else 0,
-        )
+        ParameterPlace(f"{node.path}.{name}", f"{node.owner}.{name}", parameter.torch_axes)
         for node in net.graph.nodes
         for name, parameter in node.layer.parameters().items()
     ]
 
 
-def _flattened_channels(net: Sequential, node: Node) -> int:
-    """Return the channels of the images that are flattened before a linear layer; 0 without any."""
-    if not isinstance(node.layer, Linear):
+def _flattened_channels(graph: Graph, node: Node) -> int:
+    """Return the channels of the images that are flattened before a linear layer; 0 without any.
+
+    Raises
+    ------
+    ValueError
+        If what comes between is no elementwise layer: it is not known where PyTorch has its values.
+    """
+    place = node.inputs[0]
+    while place >= 0 and isinstance(graph.nodes[place].layer, ELEMENTWISE):
+        place = graph.nodes[place].inputs[0]
+    if not _is_flattened(graph, place):
         return 0
-    is_flattened = has_windows = False
-    while node.inputs[0] >= 0 and len(node.inputs) == 1:
-        node = net.graph.nodes[node.inputs[0]]
-        layer = node.layer
-        has_windows |= layer.axes > 0
-        for name in ("out_channels", "features", "out_features"):
-            if is_flattened and (channels := getattr(layer, name, None)) is not None:
-                return int(channels) if has_windows else 0
-        if isinstance(layer, Flatten):
-            is_flattened = True
-        elif not is_flattened and not isinstance(layer, Elementwise | Dropout | Identity | Rescale):
-            return 0
-    return 0
+    before = graph.nodes[place]
+    if not isinstance(before.layer, Flatten):
+        raise ValueError(
+            f"{layer_text(node.layer)} (layer {node.path}) is behind images that are flattened, "
+            f"which PyTorch does channel by channel, and {layer_text(before.layer)} (layer "
+            f"{before.path}): the order of its weight in PyTorch is not known."
+        )
+    return _channels(graph, before.inputs[0])
+
+
+def _is_flattened(graph: Graph, place: int) -> bool:
+    """Tell whether a value has the elements of images that a Flatten before it got."""
+    if place < 0 or isinstance(graph.nodes[place].layer, Linear):
+        return False
+    node = graph.nodes[place]
+    if isinstance(node.layer, Flatten):
+        return _has_windows(graph, node.inputs[0])
+    return any(_is_flattened(graph, before) for before in node.inputs)
+
+
+def _has_windows(graph: Graph, place: int) -> bool:
+    """Tell whether windows slide along images that a value is computed from."""
+    if place < 0:
+        return False
+    node = graph.nodes[place]
+    return node.layer.axes > 0 or any(_has_windows(graph, before) for before in node.inputs)
+
+
+def _channels(graph: Graph, place: int) -> int:
+    """Return how many channels a value has; 0 if no layer determines it."""
+    if place < 0:
+        return 0
+    layer, inputs = graph.nodes[place].layer, graph.nodes[place].inputs
+    for name in ("out_channels", "features", "out_features"):
+        if hasattr(layer, name):
+            return int(getattr(layer, name))
+    if isinstance(layer, Columns):
+        return len(layer.indices)
+    of_each = [_channels(graph, before) for before in inputs]
+    if isinstance(layer, Parallel) and layer.combine == "concatenate":
+        return sum(of_each) if all(of_each) else 0
+    return max(of_each)  # the same, as far as they are known
 
 
 def buffers_of(net: Sequential) -> list[ParameterPlace]:
@@ -110,14 +134,19 @@ def _torch_views(net: Sequential) -> dict[str, tuple[FloatArray, tuple[int, ...]
 
     Shared ones are there under each of their places.
     """
-    values = net.named_values()
-    return {
-        place.name: (
-            place.in_order(values[place.parameter]),
-            place.transposed(values[place.parameter]).shape,
-        )
-        for place in _values_of(net)
+    values, views = net.named_values(), {}
+    weights = {
+        f"{node.path}.weight": _flattened_channels(net.graph, node)
+        for node in net.graph.nodes
+        if isinstance(node.layer, Linear)
     }
+    for place in _values_of(net):
+        view = place.transposed(values[place.parameter])
+        shape, channels = view.shape, weights.get(place.name, 0)
+        if channels:  # one axis for the pixels, and one for their channels, which come first
+            view = view.reshape(len(view), -1, channels).swapaxes(1, 2)
+        views[place.name] = view, shape
+    return views
 
 
 def to_state_dict(
@@ -145,7 +174,8 @@ def to_state_dict(
     Raises
     ------
     TypeError, ValueError
-        If net is no network, or there is no such framework.
+        If net is no network, or there is no such framework; or if, between a Flatten of images and
+        a linear layer, there is anything but elementwise layers.
     ImportError
         If ``framework`` is "torch" and torch is not installed.
 
