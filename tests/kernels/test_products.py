@@ -1,6 +1,7 @@
 """Matrix products: all paths, over shapes, layouts and parts, against NumPy."""
 
 import os
+import runpy
 import subprocess
 import sys
 
@@ -225,3 +226,13 @@ for m, k, n in [(9, 64, 1), (37, 53, 29), (16, 16, 16), (50, 50, 50), (5, 700, 6
     )
     assert result.returncode == 0, result.stderr
     assert int(result.stdout) in (16, 32)
+
+
+@pytest.mark.parametrize("first", [16, 32, 48, 64, 128])  # KiB
+@pytest.mark.parametrize("second", [64, 128, 256, 1024])
+def test_a_tile_of_doubles_fits_into_the_copied_left_factor(monkeypatch, first, second):
+    sizes = {"SC_LEVEL1_DCACHE_SIZE": first << 10, "SC_LEVEL2_CACHE_SIZE": second << 10}
+    monkeypatch.setattr("os.sysconf", sizes.__getitem__)
+    found = runpy.run_path(blocks.__file__)
+    row_bytes = found["MOST_DEPTH"] * 8 + found["PADDING_BYTES"]
+    assert found["LEFT_BYTES"] >= found["MOST_ROWS"] * row_bytes
