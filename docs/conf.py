@@ -51,7 +51,16 @@ sphinx_gallery_conf = {
     "gallery_dirs": "gallery",
     "filename_pattern": r"\.py$",
     "within_subsection_order": ExplicitOrder(
-        ["from_numpy.py", "scipy_fit.py", "heat_equation.py", "policy_gradient.py", "*"]
+        [
+            "from_numpy.py",
+            "scipy_fit.py",
+            "mixed_table.py",
+            "images.py",
+            "signals.py",
+            "heat_equation.py",
+            "policy_gradient.py",
+            "*",
+        ]
     ),
     "abort_on_example_error": True,
     "download_all_examples": False,

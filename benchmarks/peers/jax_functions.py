@@ -90,7 +90,9 @@ FUNCTIONS = {
     cr.Flatten: lambda jax, layer, own, running, x: x.reshape(len(x), -1),
     cr.LayerNorm: layer_norm,
     cr.BatchNorm: batch_norm,
+    cr.Conv1d: convolution,
     cr.Conv2d: convolution,
+    cr.MaxPool1d: max_pooling,
     cr.MaxPool2d: max_pooling,
     cr.GlobalAvgPool: lambda jax, layer, own, running, x: x.mean(tuple(range(1, x.ndim - 1))),
 }

@@ -24,14 +24,19 @@ class PyTorch(Implementation):
             cr.BCEWithLogitsLoss: torch.nn.functional.binary_cross_entropy_with_logits,
         }[type(self.workload.loss)]
         self.inputs, self.targets = torch.from_numpy(self.X), torch.from_numpy(self.y)
+        # Images stay in the memory format "channels last", which is the faster one here: it takes
+        # 0.7 of the time for "images", and the same for "lenet". Signals have no such format.
         if self.inputs.ndim > 2:
-            # Half as long as in the memory format "channels last", with eager steps.
-            self.inputs = self.inputs.movedim(-1, 1).contiguous()
+            self.inputs = self.inputs.movedim(-1, 1)
+        if self.inputs.ndim == 3:
+            self.inputs = self.inputs.contiguous()
         self.build(parameters)
 
     def build(self, parameters):
         torch = self.torch
         self.network = module_of(torch, self.workload, parameters)
+        if self.inputs.ndim == 4:
+            self.network = self.network.to(memory_format=torch.channels_last)
         self.optimizer = torch.optim.Adam(
             self.network.parameters(), LEARNING_RATE, BETAS, EPS, fused=True
         )

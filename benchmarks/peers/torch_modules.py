@@ -10,13 +10,13 @@ from chainrule.operations.operation import Tensor
 from chainrule.plan.builder import PlanBuilder
 
 
-def module_of(torch, workload, parameters):
-    """Return the module of a workload's layers."""
+def module_of(torch, workload, parameters=None):
+    """Return the module of a workload's layers, by default with parameters of its own."""
     modules, shape, flattened = [], workload.input_shape, None
     for i, layer in enumerate(workload.layers):
         module = MODULES[type(layer)](torch.nn, layer, len(shape) - 1)
         module.to(getattr(torch, workload.dtype))
-        for name, own in layer.parameters().items():
+        for name, own in layer.parameters().items() if parameters is not None else ():
             value = parameters[f"{i}.{name}"]
             if name == "weight" and flattened is not None:
                 value = channels_first(value, flattened)
@@ -71,7 +71,9 @@ MODULES = {
     cr.Flatten: lambda nn, layer, axes: nn.Flatten(),
     cr.LayerNorm: lambda nn, layer, axes: nn.LayerNorm(layer.features, layer.eps),
     cr.BatchNorm: batch_norm,
+    cr.Conv1d: convolution,
     cr.Conv2d: convolution,
+    cr.MaxPool1d: max_pooling,
     cr.MaxPool2d: max_pooling,
     cr.GlobalAvgPool: global_mean,
 }

@@ -57,6 +57,11 @@ MORE_NORMALIZATIONS = [
         {"groups": 1, "features": COLUMNS, "eps": 0.1, "affine": False},
         torch.nn.GroupNorm(1, COLUMNS, eps=0.1, affine=False),
     ),
+    (
+        "BatchNorm",
+        {"features": COLUMNS, "track": False},
+        torch.nn.BatchNorm1d(COLUMNS, track_running_stats=False),
+    ),
 ]
 LOSSES = [
     ("L1Loss", {}),
@@ -123,6 +128,17 @@ def normalization_case(name, options, layer):
         "state": layer.state_dict(),
     }
     return case
+
+
+def columns_case():
+    """Return what indexing gives, also by numbers below 0 and several times by one."""
+    indices = [3, 0, 0, -1]
+
+    class Columns(torch.nn.Module):
+        def forward(self, x):
+            return x[..., indices]
+
+    return layer_case("Columns", {"indices": indices}, Columns())
 
 
 def embedding_case():
@@ -234,6 +250,7 @@ if __name__ == "__main__":
     found.append(standardize_case())
     GENERATOR.manual_seed(1)  # so that cases before these may be added
     found += [normalization_case(*case) for case in MORE_NORMALIZATIONS]
+    found.append(columns_case())
     lines = [json.dumps(plain(case)) for case in found]
     text = "[\n" + ",\n".join(lines) + "\n]\n"
     Path(__file__).with_name("operations.json").write_text(text)

@@ -257,14 +257,20 @@ def arguments(function, rows, columns, dtype, rng):
         shapes |= {"weight": (rows, columns) if "fold" in name else (columns,)}
         shapes["folded"] = rows, columns
     if any(word in function.__module__ for word in ("batch_norm", "batch_mean", "standardize")):
-        of_columns = "running_mean", "running_var", "mean", "squares", "variance"
+        of_columns = "running_mean", "running_var", "mean", "squares", "variance", "scale"
+        of_columns += "weight", "bias", "d_weight", "d_bias"
+        numbers.pop("scale", None)
         shapes |= dict.fromkeys(of_columns, (columns,)) | {"num_batches_tracked": (1,)}
         shapes |= {"sums": (4, 2, columns), "chunk_sums": (2, columns)}
         shapes |= {"moments": (4, 3, columns), "products": (4, 2, columns)}
         shapes |= {"chunk_moments": (3, columns), "chunk_products": (2, columns)}
     if "pool" in name or "convolution" in name:
         # Images of so many channels, windows of 3 by 2 that have elements in common.
-        numbers |= {"count_include_pad": 0, "window": np.array([3, 2, 2, 1, 1, 0, 1, 1], dtype)}
+        numbers |= {
+            "floor": 0.1,
+            "count_include_pad": 0,
+            "window": np.array([3, 2, 2, 1, 1, 0, 1, 1], dtype),
+        }
         shapes |= dict.fromkeys(("x", "dx", "direction"), (2, rows + 2, 5, columns))
         shapes |= dict.fromkeys(("y", "dy"), (2, (rows + 1) // 2 + 1, 4, columns))
     if "convolution" in name:

@@ -179,6 +179,7 @@ def test_the_same_seed_gives_the_same_training():
     assert found[0] == found[1] != found[2]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("first", [[], [cr.Rescale(1 / 255)], [cr.RandomShift(1)]], ids=repr)
 def test_bytes_are_read_in_place(first):
     """Neither fit nor predict makes floats of all images."""

@@ -1,7 +1,9 @@
 """BatchNorm and buffers: what is saved with the parameters, but not trained."""
 
 import copy
+import json
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -318,9 +320,28 @@ def test_without_running_statistics_all_batches_have_their_own(backend):
 def test_derivatives_without_running_statistics(backend, shape):
     x = np.random.default_rng(0).normal(size=shape)
     y = np.random.default_rng(1).normal(size=(*shape[:-1], 2))
-    net, loss = untracked(dtype="float64", backend=backend), cr.MSELoss()
+    # Without a bias, whose gradient would be 0: the mean takes it away.
+    layers = cr.Linear(4, 6, bias=False), *untracked().layers[1:]
+    net, loss = cr.Sequential(*layers, seed=0, dtype="float64", backend=backend), cr.MSELoss()
     assert cr.gradcheck(net, loss, x, y).passed
     assert cr.gradgradcheck(net, loss, x, y).passed
+
+
+@BOTH
+def test_without_running_statistics_it_is_as_in_pytorch(backend):
+    text = (Path(__file__).parents[1] / "golden" / "operations.json").read_text()
+    (case,) = [c for c in json.loads(text) if c["options"].get("track") is False]
+    net = cr.Sequential(cr.BatchNorm(**case["options"]), dtype="float64", backend=backend)
+    cr.interop.torch.from_state_dict(net, {f"0.{k}": v for k, v in case["state"].items()})
+    x, y, loss = np.array(case["x"]), np.array(case["y"]), cr.MSELoss()
+    for output in (net.predict(x), net.forward(x)):
+        np.testing.assert_allclose(output, case["output"], rtol=1e-10)
+        np.testing.assert_allclose(output, case["training"]["output"], rtol=1e-10)
+    _, (d_x, d_params) = cr.value_and_grad(net, loss, wrt=("x", "params"))(net.params, x, y)
+    np.testing.assert_allclose(d_x, case["gradient"], rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(d_params, np.concatenate(case["d_parameters"]), rtol=1e-10)
+    found = cr.hvp(net, loss, x, y, np.array(case["direction"]), wrt="x")
+    np.testing.assert_allclose(found, case["hessian_product"], rtol=1e-10, atol=1e-12)
 
 
 def test_derivatives_of_many_rows_take_them_all_at_once():

@@ -121,3 +121,17 @@ def test_explain_shows_it(case):
         path = chain.path(name)
         np.testing.assert_allclose(path.product(), gradient, rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose(path.gradient, gradient, rtol=1e-9, atol=1e-12)
+
+
+@EACH
+def test_it_works_inside_pytorch(case):
+    torch = pytest.importorskip("torch")
+    net, x = network(case, dtype="float64"), rng().normal(size=np.shape(case["x"]))
+    module = cr.interop.torch.as_torch(net).eval()
+    given = torch.tensor(x, requires_grad=True)
+    output = module(given)
+    np.testing.assert_array_equal(output.detach().numpy(), net.predict(x))
+    output.backward(torch.ones_like(output))
+    _, pullback = cr.vjp(net, x)
+    _, d_x = pullback(np.ones(output.shape))
+    np.testing.assert_array_equal(given.grad.numpy(), d_x)

@@ -88,7 +88,7 @@ def test_the_first_of_several_largest_gets_the_gradient():
 def arrays_of(kernel, x, dy, window):
     forward, backward = kernel
     y, dx = np.full(dy.shape, -1.0), np.full(x.shape, -1.0)
-    forward(x, window, y)
+    forward(x, window, -np.inf, y)
     backward(dy, x, window, 0, dx)
     return y, dx
 
@@ -125,3 +125,30 @@ def test_a_value_that_is_pooled_twice():
     assert cr.gradcheck(
         net, cr.MSELoss(), rng.normal(size=(3, 4, 4, 2)), rng.normal(size=(3, 1))
     ).passed
+
+
+def names_of(net, **options):
+    return [step.operation.name for step in net.make_plan((6, 6, 3), 4, **options).steps]
+
+
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+def test_a_relu_before_is_computed_behind(backend):
+    """With the same values and gradients, also where a whole window is negative."""
+    rng, window = np.random.default_rng(0), [cr.ReLU(), cr.MaxPool2d(2)]
+    x = rng.integers(-3, 2, (40, 6, 6, 3)).astype(float)
+    options = {"seed": 0, "dtype": "float64", "backend": backend}
+    net = cr.Sequential(*window, **options)
+    assert names_of(net) == ["max_pool", "relu"]
+    assert names_of(net, retain=True) == ["relu", "max_pool"]
+    relu, pool = (cr.Sequential(layer, **options) for layer in window)
+    hidden = relu.forward(x)
+    y = pool.forward(hidden)
+    np.testing.assert_array_equal(net.forward(x), y)
+    dy = rng.normal(size=y.shape)
+    np.testing.assert_array_equal(net.backward(dy), relu.backward(pool.backward(dy)))
+    other = cr.Sequential(cr.ReLU(), cr.Parallel(cr.MaxPool2d(2), cr.AvgPool2d(2)), **options)
+    assert names_of(other)[0] == "relu"
+    assert cr.gradcheck(
+        cr.Sequential(*window, cr.Flatten(), cr.Tanh(), seed=0),
+        cr.MSELoss(), rng.normal(size=(3, 6, 6, 3)), rng.normal(size=(3, 27)),
+    ).passed  # fmt: skip

@@ -14,6 +14,9 @@ from chainrule.plan.call import gradient, value
 WIDTH, CLASSES = 6, 3
 ARGUMENTS = {
     "BatchNorm": (WIDTH,),
+    "Columns": ([3, 1, -1, 0, 0, 4],),
+    "GroupNorm": (3, WIDTH),
+    "RMSNorm": (WIDTH,),
     "LayerNorm": (WIDTH,),
     "Linear": (WIDTH, WIDTH),
     "Dropout": (0.4,),

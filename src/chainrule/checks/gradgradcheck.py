@@ -30,6 +30,7 @@ from chainrule.utils.arguments import above_zero, integer
 from chainrule.utils.inputs import arrays_of, input_names, one_or_tuple
 
 BOTH = ("params", "x")
+A_FEW_ULPS = np.finfo(float).eps * np.array([2.0, 4.0])  # of 1, along the direction
 
 
 @overload
@@ -227,8 +228,13 @@ def _compare(subject: _Subject, tolerance: float) -> tuple[ParameterReport, ...]
         here = slice(begin, begin + prod(shape))
         begin = here.stop
         claim, at = Claim.of(product[here], off[here], tolerance), gradient[here]
-        # The rounding error of a sum is that of its largest term.
-        rounding = np.full(at.shape, rounding_of(abs(at).max(initial=0.0)))
+        # The rounding error of a sum is that of its largest term. Terms that cancel, as before a
+        # normalization, are larger than the sum: their rounding shows in how values differ that
+        # are an ulp or two apart, on one side of where they may jump.
+        near, far = (subject.gradient(distance)[here] for distance in A_FEW_ULPS)
+        noise = abs(far - near).max(initial=0.0)
+        largest = max(rounding_of(abs(at).max(initial=0.0)), noise)
+        rounding = np.full(at.shape, largest)
 
         def along(distance: float, here: slice = here) -> tuple[float, Float64]:
             return distance, subject.gradient(distance)[here]

@@ -121,7 +121,8 @@ def nudge(
         a layer, by its name or position (``"H"``, ``"0"``), or a link as :func:`explain` prints it
         (``"O"``): all its parameters together.
     index : tuple of int, int, or None
-        The entry; None for a step of length ``delta`` along the gradient of the whole.
+        The entry; None for a step of length ``delta`` along the gradient of the whole. That of
+        several inputs is its row, and its column among all, side by side.
     delta : float
         Not 0; finite.
 

@@ -199,6 +199,8 @@ def _packed(
         tiles = (m + ROWS_1 - 1) // ROWS_1
         cuts = (tiles + most_tiles - 1) // most_tiles
         most_rows = (tiles + cuts - 1) // cuts * ROWS_1
+    else:  # all is in cache, and next_b stays NOWHERE
+        next_step, next_rows = NO_STRIDE, m
     for k_block in range(0, k, most_depth):
         depth = min(most_depth, k - k_block)
         floor_here = floor if k_block + depth == k else no_floor

@@ -162,8 +162,11 @@ class _Window:
 
 
 @intrinsic
-def take_largest(typing_context, image, rows, columns, other, out):
-    """Write, for each channel, the pixel of another image where this one's is the largest."""
+def take_largest(typing_context, image, rows, columns, other, floor, out):
+    """Write, for each channel, the pixel of another image where this one's is the largest.
+
+    What is less than the floor is replaced by it.
+    """
 
     def codegen(context, builder, signature, values):
         window = _Window(context, builder, signature, values)
@@ -171,12 +174,13 @@ def take_largest(typing_context, image, rows, columns, other, out):
 
         def take(first, mask):
             found = window.find_largest(first, mask, lambda at: window.load(other, first, at, mask))
-            window.store(builder.load(found), out, first, mask)
+            taken = window.vectors.at_least(builder.load(found), window.vectors.splat(values[4]))
+            window.store(taken, out, first, mask)
 
         window.each_vector(take)
         return context.get_dummy_value()
 
-    return types.void(image, rows, columns, other, out), codegen
+    return types.void(image, rows, columns, other, floor, out), codegen
 
 
 @intrinsic
@@ -279,8 +283,8 @@ if JIT_DISABLED:  # vectors are for machine code
         place = rows[0] + row * rows[2], columns[0] + column * columns[2]
         return *place, np.arange(image.shape[2])
 
-    def take_largest(image, rows, columns, other, out):
-        out[...] = other[_place_of_largest(image, rows, columns)]
+    def take_largest(image, rows, columns, other, floor, out):
+        out[...] = np.maximum(other[_place_of_largest(image, rows, columns)], floor)
 
     def give_largest(image, rows, columns, dy, adds, dx):
         if not adds:

@@ -120,14 +120,19 @@ class BatchNorm(Normalization):
         }
         eps, k = float(self.eps), self.features
         if plan.training or not self.track:
+            # Derivatives, which a plan of predictions is for, have a tangent of each step.
+            uses = self.uses_of_parameters(plan) if plan.training else {}
             momentum = -1.0 if self.momentum is None else float(self.momentum)
             y = plan.apply(
                 self.operation,
                 x,
+                parameters=uses,
                 buffers=buffers,
                 numbers={"eps": eps, "momentum": momentum},
                 sums={"moments": (3, k), "products": (2, k)},
             )
+            if plan.training:
+                return y
         else:
             known = {"mean": buffers["running_mean"], "variance": buffers["running_var"]}
             y = plan.apply("standardize", x, buffers=known, numbers={"eps": eps})

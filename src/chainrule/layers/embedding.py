@@ -63,6 +63,14 @@ class Embedding(Layer):
     TypeError
         If an argument is no integer.
 
+    Notes
+    -----
+    In :func:`fit`, a step of :class:`SGD` without momentum, weight decay and clipping takes as long
+    as the rows do that the batch picks, however large the table is: all others have the gradient 0,
+    and stay as they are. (``net.grads`` is not written then.) All other optimizers change every row
+    at each step, as the dense ones of PyTorch do: :class:`Adam` moves a row by its running mean
+    also where the batch does not pick it. Such a step is a pass over the table.
+
     Examples
     --------
     >>> import chainrule as cr

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chainrule.layers.initializers import Constant, Zeros
 from chainrule.layers.layer import Layer, Parameter, short_repr
-from chainrule.operations.operation import Shape, Tensor
+from chainrule.operations.operation import ParameterUse, Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import integer
 
@@ -54,8 +54,12 @@ class Normalization(Layer):
             parameters["bias"] = Parameter(shape, Zeros())
         return parameters
 
+    def uses_of_parameters(self, plan: PlanBuilder) -> dict[str, ParameterUse]:
+        """Return the uses of the weight and the bias, as far as there are any."""
+        parameters = self.parameters().items()
+        return {name: plan.parameter(name, own.shape) for name, own in parameters}
+
     def scale_and_shift(self, plan: PlanBuilder, x: Tensor) -> Tensor:
         """Append the product with the weight and the sum with the bias, as far as there are any."""
-        parameters = self.parameters().items()
-        uses = {name: plan.parameter(name, own.shape) for name, own in parameters}
+        uses = self.uses_of_parameters(plan)
         return plan.apply("scale_shift", x, parameters=uses) if uses else x

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chainrule.kernels.jit import kernel
 from chainrule.kernels.pooling import axes, give_all, inside, mean, overlap, write_zeros
-from chainrule.operations.max_pool import WINDOW
+from chainrule.operations.max_pool import SAMPLE
 from chainrule.operations.operation import Operation, function, tangent_of_linear_map
 
 
@@ -57,5 +57,5 @@ OPERATION = Operation(
     function(avg_pool),
     {"x": function(avg_pool_backward)},
     tangent=tangent_of_linear_map,
-    sample={**WINDOW, "count_include_pad": 1},
+    sample={**SAMPLE, "count_include_pad": 1},
 )

@@ -4,11 +4,14 @@ Its sums over the rows of the batch are added up in chunks of rows, so that they
 the number of threads. ``moments`` are, for each chunk, how many rows it has, and each feature's
 mean and sum of squared deviations from it; they are merged as in Chan, Golub and LeVeque,
 *Algorithms for Computing the Sample Variance*, The American Statistician 37, 1983.
+
+A weight and a bias for each feature are part of the same passes: in training, an image's features
+are far more than fit into a cache. What the backward pass adds up are their gradients as well.
 """
 
 from __future__ import annotations
 
-from math import sqrt
+from math import inf, sqrt
 
 from chainrule.kernels.jit import kernel
 from chainrule.operations.normalization import tangent_of_normalization
@@ -67,50 +70,89 @@ def merge_moments(moments, mean, squares):
 
 
 @kernel
-def batch_norm(x, moments, eps, scratch, y):
-    k, one = x.shape[1], x.dtype.type(1)
-    mean, scale, eps = scratch[:k], scratch[k : 2 * k], x.dtype.type(eps)
+def mean_and_scale(moments, eps, mean, scale):
+    """Write the mean of all rows, and one by their deviation; return how many there are."""
+    one, eps = mean.dtype.type(1), mean.dtype.type(eps)
     rows = merge_moments(moments, mean, scale)
-    for j in range(k):
+    for j in range(mean.size):
         scale[j] = one / sqrt(scale[j] / rows + eps)
+    return rows
+
+
+@kernel
+def batch_norm(x, moments, eps, weight, bias, floor, scratch, y):
+    k, zero, floor = x.shape[1], x.dtype.type(0), x.dtype.type(floor)
+    mean, scale, shift = scratch[:k], scratch[k : 2 * k], scratch[2 * k : 3 * k]
+    mean_and_scale(moments, eps, mean, scale)
+    for j in range(k):
+        shift[j] = zero
+    for j in range(weight.size):
+        scale[j] *= weight[j]
+    for j in range(bias.size):
+        shift[j] = bias[j]
     for i in range(x.shape[0]):
         row, out = x[i], y[i]
         for j in range(k):
-            out[j] = (row[j] - mean[j]) * scale[j]
+            z = (row[j] - mean[j]) * scale[j] + shift[j]
+            out[j] = floor if z < floor else z  # a NaN stays a NaN
 
 
 @kernel
-def batch_norm_products(dy, y, chunk_products):
-    sums, products, zero = chunk_products[0], chunk_products[1], dy.dtype.type(0)
-    for j in range(dy.shape[1]):
+def batch_norm_products(dy, x, moments, eps, scratch, chunk_products):
+    k, zero = dy.shape[1], dy.dtype.type(0)
+    mean, scale = scratch[:k], scratch[k : 2 * k]
+    sums, products = chunk_products[0], chunk_products[1]
+    mean_and_scale(moments, eps, mean, scale)
+    for j in range(k):
         sums[j] = products[j] = zero
     for i in range(dy.shape[0]):
-        d_row, row = dy[i], y[i]
-        for j in range(dy.shape[1]):
+        d_row, row = dy[i], x[i]
+        for j in range(k):
             sums[j] += d_row[j]
-            products[j] += d_row[j] * row[j]
+            products[j] += d_row[j] * (row[j] - mean[j])
+    for j in range(k):
+        products[j] *= scale[j]
 
 
 @kernel
-def batch_norm_backward(dy, y, moments, products, eps, scratch, dx):
-    k, one, zero = dy.shape[1], dy.dtype.type(1), dy.dtype.type(0)
-    mean, scale, eps = scratch[:k], scratch[k : 2 * k], dy.dtype.type(eps)
-    of_y = scratch[2 * k : 3 * k]
-    rows = merge_moments(moments, mean, scale)
+def batch_norm_backward(dy, x, moments, products, eps, weight, scratch, dx):
+    k, zero = dy.shape[1], dy.dtype.type(0)
+    mean, factor = scratch[:k], scratch[k : 2 * k]
+    of_dy, of_x = scratch[2 * k : 3 * k], scratch[3 * k : 4 * k]
+    rows = mean_and_scale(moments, eps, mean, factor)
     for j in range(k):
-        scale[j] = one / sqrt(scale[j] / rows + eps)
-        mean[j] = of_y[j] = zero
+        of_dy[j] = of_x[j] = zero
     for c in range(products.shape[0]):
         for j in range(k):
-            mean[j] += products[c, 0, j]  # of dy
-            of_y[j] += products[c, 1, j]
+            of_dy[j] += products[c, 0, j]
+            of_x[j] += products[c, 1, j]
     for j in range(k):
-        mean[j] /= rows
-        of_y[j] /= rows
+        of_dy[j] /= rows
+        of_x[j] = of_x[j] / rows * factor[j]
+    for j in range(weight.size):
+        factor[j] *= weight[j]
     for i in range(dy.shape[0]):
-        d_row, row, out = dy[i], y[i], dx[i]
+        d_row, row, out = dy[i], x[i], dx[i]
         for j in range(k):
-            out[j] = (d_row[j] - mean[j] - row[j] * of_y[j]) * scale[j]
+            out[j] = (d_row[j] - of_dy[j] - (row[j] - mean[j]) * of_x[j]) * factor[j]
+
+
+@kernel
+def batch_norm_backward_weight(products, adds, d_weight):
+    for j in range(d_weight.size):
+        total = d_weight[j] if adds else d_weight.dtype.type(0)
+        for c in range(products.shape[0]):
+            total += products[c, 1, j]
+        d_weight[j] = total
+
+
+@kernel
+def batch_norm_backward_bias(products, adds, d_bias):
+    for j in range(d_bias.size):
+        total = d_bias[j] if adds else d_bias.dtype.type(0)
+        for c in range(products.shape[0]):
+            total += products[c, 0, j]
+        d_bias[j] = total
 
 
 @kernel
@@ -128,12 +170,12 @@ def batch_norm_update(moments, momentum, scratch, running_mean, running_var, num
 
 
 def _scratch_bytes(step: Step, rows: int, item: int, backward: bool) -> int:
-    """Return the room for three numbers of each feature."""
-    return 3 * step.x.shape[-1] * item
+    """Return the room for four numbers of each feature."""
+    return 4 * step.x.shape[-1] * item
 
 
 def _tangent(plan: StepBuilder, step: Step, tangents: TangentMap) -> Tensor | None:
-    """Return the tangent by the means over the batch."""
+    """Return the tangent by the means over the batch, of a step without weight and bias."""
     k = step.x.shape[-1]
     sums = {"sums": (2, k), "sums_back": (2, k)}
 
@@ -147,12 +189,21 @@ OPERATION = Operation(
     "batch_norm",
     function(batch_norm),
     {"x": (function(batch_norm_products), function(batch_norm_backward))},
+    gradients={
+        "weight": function(batch_norm_backward_weight),
+        "bias": function(batch_norm_backward_bias),
+    },
+    optional=frozenset({"weight", "bias"}),
     reduce=function(batch_norm_moments),
     update_buffers=function(batch_norm_update),
     view=View.LAST_AXIS,
     tangent=_tangent,
     scratch_bytes=_scratch_bytes,
+    numbers={"floor": -inf},
+    fuse={"relu": {"floor": 0.0}},
     sample={
+        "weight": (2,),
+        "bias": (2,),
         "sums": {"moments": (3, 2), "products": (2, 2)},
         "buffers": {"running_mean": (2,), "running_var": (2,), "num_batches_tracked": (1,)},
     },

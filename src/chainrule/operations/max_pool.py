@@ -1,6 +1,11 @@
-"""Max-pooling: the largest number of each window of an image, channel by channel."""
+"""Max-pooling: the largest number of each window of an image, channel by channel.
+
+Its maximum with a floor of 0 makes a ReLU of it.
+"""
 
 from __future__ import annotations
+
+from math import inf
 
 from chainrule.kernels.jit import kernel
 from chainrule.kernels.pooling import axes, give_largest, inside, overlap, take_largest, write_zeros
@@ -15,13 +20,14 @@ from chainrule.operations.operation import (
 
 
 @kernel
-def max_pool(x, window, y):
+def max_pool(x, window, floor, y):
+    floor = x.dtype.type(floor)
     of_rows, of_columns = axes(x.shape, window)
     for i in range(y.shape[0]):
         for a in range(y.shape[1]):
             rows = inside(a, of_rows)
             for b in range(y.shape[2]):
-                take_largest(x[i], rows, inside(b, of_columns), x[i], y[i, a, b])
+                take_largest(x[i], rows, inside(b, of_columns), x[i], floor, y[i, a, b])
 
 
 @kernel
@@ -42,16 +48,19 @@ def _tangent(plan: StepBuilder, step: Step, tangents: TangentMap) -> Tensor | No
     dx = tangents.of(step.x)
     if dx is None:
         return None
-    shape, numbers = step.y.shape, step.numbers
+    shape, numbers = step.y.shape, {"window": step.numbers["window"]}
     return plan.apply("max_pool_tangent", step.x, dx, shape=shape, numbers=numbers)
 
 
-WINDOW = {"window": (1.0,) * 8}
+SAMPLE = {"shape": (1, 1, 1), "window": (1.0,) * 8}
 
 OPERATION = Operation(
     "max_pool",
     function(max_pool),
     {"x": function(max_pool_backward)},
     tangent=_tangent,
-    sample=WINDOW,
+    numbers={"floor": -inf},
+    fuse={"relu": {"floor": 0.0}},
+    commutes_with=("relu",),
+    sample=SAMPLE,
 )

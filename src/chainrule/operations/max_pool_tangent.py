@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from chainrule.kernels.jit import kernel
 from chainrule.kernels.pooling import axes, inside, take_largest
-from chainrule.operations.max_pool import WINDOW, max_pool_backward
+from chainrule.operations.max_pool import SAMPLE, max_pool_backward
 from chainrule.operations.operation import (
     Operation,
     Step,
@@ -18,11 +20,12 @@ from chainrule.operations.operation import (
 @kernel
 def max_pool_tangent(x, direction, window, y):
     of_rows, of_columns = axes(x.shape, window)
+    floor = x.dtype.type(-inf)
     for i in range(y.shape[0]):
         for a in range(y.shape[1]):
             rows = inside(a, of_rows)
             for b in range(y.shape[2]):
-                take_largest(x[i], rows, inside(b, of_columns), direction[i], y[i, a, b])
+                take_largest(x[i], rows, inside(b, of_columns), direction[i], floor, y[i, a, b])
 
 
 def _tangent(plan: StepBuilder, step: Step, tangents: TangentMap) -> Tensor | None:
@@ -37,5 +40,5 @@ OPERATION = Operation(
     {"direction": function(max_pool_backward, "dy", "x", "window", "adds", "d_direction")},
     operands=("x", "direction"),
     tangent=_tangent,
-    sample=WINDOW,
+    sample=SAMPLE,
 )

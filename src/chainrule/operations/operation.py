@@ -139,9 +139,11 @@ class Operation:
         of a number, and whether there is a backward pass.
     square_norms : adds the squares of the norms of each row's own gradients, by all parameters,
         where a row of the batch is one of x; without it, the gradients themselves are needed.
+    optional : the parameters that a step need not have: functions get an empty array then.
     numbers : the usual values of the functions' own numbers.
     fuse : by name of an elementwise operation that forward can do in the same pass, the numbers
         with which it does.
+    commutes_with : the names of elementwise operations that may as well come behind it as before.
     weighs_columns : whether y, in all its rows, is a sum of products with its ``weight``, whose
         last axis are y's columns, plus its ``bias``: then what scales these may be folded into it.
     by_column : where y is x times a number of the column plus another one: composes these numbers,
@@ -168,8 +170,10 @@ class Operation:
     multiply_adds: Callable[[Step], int] | None = None
     scratch_bytes: Callable[[Step, int, int, bool], int] | None = None
     square_norms: Function | None = None
+    optional: frozenset[str] = frozenset({"bias"})
     numbers: Mapping[str, float] = field(default_factory=dict)
     fuse: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    commutes_with: tuple[str, ...] = ()
     weighs_columns: bool = False
     by_column: Function | None = None
     of: tuple[Operation, int] | None = None

@@ -65,5 +65,9 @@ OPERATION = Operation(
     "random_crop",
     function(random_crop, "x", *DRAWN, "y"),
     {"x": function(random_crop_backward, "dy", *DRAWN, "dx")},
-    sample={**dict.fromkeys(("lowest", "highest", "p"), (0.0, 0.0)), "number": 0},
+    sample={
+        **dict.fromkeys(("lowest", "highest", "p"), (0.0, 0.0)),
+        "shape": (1, 1, 1),
+        "number": 0,
+    },
 )

@@ -2,7 +2,7 @@
 
 from chainrule.kernels.jit import kernel
 from chainrule.kernels.pooling import axes, give_all, inside, mean
-from chainrule.operations.max_pool import WINDOW
+from chainrule.operations.max_pool import SAMPLE
 from chainrule.operations.operation import Operation, function, tangent_of_linear_map
 
 
@@ -33,5 +33,5 @@ OPERATION = Operation(
     function(upsample),
     {"x": function(upsample_backward)},
     tangent=tangent_of_linear_map,
-    sample=WINDOW,
+    sample=SAMPLE,
 )

@@ -22,5 +22,5 @@ OPERATION = Operation(
     function(zero_pad),
     {"x": function(zero_pad_backward)},
     tangent=tangent_of_linear_map,
-    sample={"before": (1.0, 1.0)},
+    sample={"shape": (1, 1, 1), "before": (1.0, 1.0)},
 )

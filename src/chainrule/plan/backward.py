@@ -85,7 +85,9 @@ class Backward:
     def _flags(self, step: Step, tensor: Tensor, last: Function) -> int | None:
         """Return the flags of the calls that compute a gradient; None if it is not needed."""
         chunked = Flag.CHUNKED if takes_chunks(step, last) else 0
-        if tensor.buffer in self._serves_parameters or (chunked and step.trains):
+        # Gradients by its own parameters are computed by the same functions, or read their sums.
+        for_own = step.trains and (chunked or step.sums)
+        if tensor.buffer in self._serves_parameters or for_own:
             return Flag.VALUES | chunked
         if tensor.buffer in self._serves_inputs:
             return Flag.VALUES | Flag.FOR_INPUT | chunked

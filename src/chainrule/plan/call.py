@@ -157,10 +157,10 @@ class Caller:
             use = step.buffers[name]
             return whole(context.BUFFERS, self._offset(use) * self.item, use.shape)
         if name in step.sums:
-            return sums_of_chunks(("sums", name, step), step.sums[name])
+            return sums_of_chunks(("sums", name, step.y.buffer), step.sums[name])
         if name.removeprefix(CHUNK) in step.sums:
             own = name.removeprefix(CHUNK)
-            return sum_of_chunk(("sums", own, step), step.sums[own], self.item)
+            return sum_of_chunk(("sums", own, step.y.buffer), step.sums[own], self.item)
         if name in step.saved:
             return self._rows(step.saved[name], value(step.saved[name]), step.operation.view)
         source = "x" if name == "dx" else name.removeprefix("d_")
@@ -189,7 +189,7 @@ class Caller:
             return position(step.x.size)
         if name in COLUMN_WORKSPACE:
             return column_argument(name, step.y.shape[-1], self.item)
-        if name in ("bias", "d_bias"):  # there is none
+        if name.removeprefix("d_") in step.operation.optional:  # there is none
             return whole(context.PARAMS, 0, (0,))
         if name == "begin":
             (own,) = (n[2:] for n in function.names if n[2:] in step.parameters and n[:2] == "d_")

@@ -52,7 +52,7 @@ def calls_of_forward(
             fused.add(last + 1)
             step = replace(step, numbers={**step.numbers, **both})
             buffers |= {"y": value(after.y)}
-            calls.append(caller.call(step, step.operation.forward, flags, buffers=buffers))
+            calls += caller.in_a_row(step, step.operation.forward_pass, flags, buffers=buffers)
     return calls, frozenset(fused)
 
 

@@ -24,6 +24,7 @@ from chainrule.plan.forward import calls_of_buffers, calls_of_forward, take_resc
 from chainrule.plan.live_steps import live_steps
 from chainrule.plan.loss import Head, calls_of_loss, calls_of_loss_sum
 from chainrule.plan.memory import Memory
+from chainrule.plan.reorder import reordered
 from chainrule.plan.tables import Table, tables_of, uses_of_tables
 from chainrule.plan.threads import (
     choose_threads,
@@ -213,6 +214,7 @@ def make_plan(
     """
     outputs = [head.output for head in heads]
     order = live_steps(builder.steps, outputs)
+    order = order if retain else reordered(order, outputs)
     work = work_of(order, batch, backward=backward)
     own = [f for step in order for f in functions_of(step)]
     own += [head.loss.forward for head in heads if head.loss is not None]

@@ -17,28 +17,56 @@ def merge_moments(moments, mean, squares):
     return rows.sum()
 
 
-def _mean_and_scale(moments, eps):
-    mean, squares = np.empty_like(moments[0, :2])
-    rows = merge_moments(moments, mean, squares)
-    return mean, 1 / np.sqrt(squares / rows + eps), rows
+def mean_and_scale(moments, eps, mean, scale):
+    """Write the mean of all rows, and one by their deviation; return how many there are."""
+    rows = merge_moments(moments, mean, scale)
+    scale[...] = 1 / np.sqrt(scale / rows + eps)
+    return rows
 
 
-def batch_norm(x, moments, eps, scratch, y):
-    """``y = (x - mean) / sqrt(variance + eps)``."""
-    mean, scale, _ = _mean_and_scale(moments, eps)
-    y[...] = (x - mean) * scale
+def _normalized(x, moments, eps):
+    """Return x with mean 0 and variance 1, by what it was scaled, and how many rows there are."""
+    mean, scale = np.empty_like(moments[0, :2])
+    rows = mean_and_scale(moments, eps, mean, scale)
+    return (x - mean) * scale, scale, rows
 
 
-def batch_norm_products(dy, y, chunk_products):
-    """Write what the rows add to the sums of ``dy`` and of ``dy * y``."""
-    chunk_products[...] = np.stack([dy.sum(axis=0), (dy * y).sum(axis=0)])
+def batch_norm(x, moments, eps, weight, bias, floor, scratch, y):
+    """``y = max((x - mean) / sqrt(variance + eps) * weight + bias, floor)``.
+
+    An empty weight or bias is none.
+    """
+    y[...] = _normalized(x, moments, eps)[0]
+    if weight.size:
+        y *= weight
+    if bias.size:
+        y += bias
+    np.maximum(y, floor, out=y)
 
 
-def batch_norm_backward(dy, y, moments, products, eps, scratch, dx):
-    """``dx = (dy - mean(dy) - y * mean(dy * y)) / sqrt(variance + eps)``."""
-    _, scale, rows = _mean_and_scale(moments, eps)
-    of_dy, of_y = products.sum(axis=0) / rows
-    dx[...] = (dy - of_dy - y * of_y) * scale
+def batch_norm_products(dy, x, moments, eps, scratch, chunk_products):
+    """Write what the rows add to the sums of ``dy``, and of ``dy`` times the normalized x."""
+    normalized, _, _ = _normalized(x, moments, eps)
+    chunk_products[...] = np.stack([dy.sum(axis=0), (dy * normalized).sum(axis=0)])
+
+
+def batch_norm_backward(dy, x, moments, products, eps, weight, scratch, dx):
+    """``dx = (dy - mean(dy) - z * mean(dy * z)) * weight / sqrt(variance + eps)``, z normalized."""
+    normalized, scale, rows = _normalized(x, moments, eps)
+    of_dy, of_x = products.sum(axis=0) / rows
+    dx[...] = (dy - of_dy - normalized * of_x) * scale
+    if weight.size:
+        dx *= weight
+
+
+def batch_norm_backward_weight(products, adds, d_weight):
+    """Write the sum of ``dy`` times the normalized x, or add it."""
+    d_weight[...] = adds * d_weight + products[:, 1].sum(axis=0)
+
+
+def batch_norm_backward_bias(products, adds, d_bias):
+    """Write the sum of ``dy``, or add it."""
+    d_bias[...] = adds * d_bias + products[:, 0].sum(axis=0)
 
 
 def batch_norm_update(moments, momentum, scratch, running_mean, running_var, num_batches_tracked):

@@ -44,10 +44,10 @@ def train_step(net: Sequential, loss: Loss, optimizer: Optimizer) -> Callable[..
     Returns
     -------
     function of ``(x, y, sample_weight=None)``
-        It takes a batch x of shape (n, ...), what the loss takes as y, and optionally a weight of
-        each sample, shape (n,). It changes the network's parameters and gradients in place and
-        returns the loss before the step, as a float. A loss that is not finite is returned, and
-        changes nothing.
+        It takes a batch x of shape (n, ...), or a tuple of them for :class:`Inputs`; what the loss
+        takes as y; and optionally a weight of each sample, shape (n,). It changes the network's
+        parameters and gradients in place and returns the loss before the step, as a float. A loss
+        that is not finite is returned, and changes nothing.
 
     Raises
     ------

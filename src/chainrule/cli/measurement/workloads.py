@@ -159,6 +159,18 @@ WORKLOADS = {
         steps=16,
         epochs=3,
     ),
+    "signals": Workload(
+        (128, 6),
+        (
+            *(cr.Conv1d(6, 32, 5, padding=2), RELU, cr.MaxPool1d(2)),
+            *(cr.Conv1d(32, 64, 5, padding=2), RELU),
+            *(cr.GlobalAvgPool(), cr.Linear(64, 10)),
+        ),
+        CLASSES,
+        batch=64,
+        steps=16,
+        epochs=6,
+    ),
     "normalized": Workload(
         (64,),
         (

@@ -50,7 +50,8 @@ def from_onnx(path: str | os.PathLike[str], *, backend: str = "numba") -> Sequen
     -------
     Sequential
         In the file's dtype. Linear layers with common weight and bias are in a :class:`Shared`;
-        several outputs are a :class:`Branch`. A squeezed column is an output of shape (n, 1).
+        several inputs are :class:`Inputs`, which must merge before anything else does, and several
+        outputs a :class:`Branch`. A squeezed column is an output of shape (n, 1).
 
     Raises
     ------
@@ -110,8 +111,8 @@ def _check_version(model: onnx.ModelProto) -> None:
 def _network(reader: GraphReader, size: int, backend: str) -> Sequential:
     """Return the network of a graph; ``size`` is the number of bytes of its files."""
     limit = 2 * size + MOST_EXTRA_BYTES
-    graph = StepGraph(reader.source, reader.steps, limit)
-    elements = graph.network(reader.source, reader.outputs)
+    graph = StepGraph(reader.sources, reader.steps, limit)
+    elements = graph.network(reader.outputs)
     simplifier = graph.simplifier
     # A layer with a common weight but another bias gets a copy of the weight.
     shapes = graph_of(elements).shapes().values()

@@ -43,7 +43,7 @@ def as_torch(net: Sequential) -> Any:
     RuntimeError
         Later, for unsupported uses: second derivatives, ``torch.func``, forward mode,
         ``torch.export`` and ``torch.jit``; and in training mode, if the network has a
-        :class:`Dropout`, which draws no masks here.
+        layer that does something else in training, such as :class:`Dropout`.
 
     Examples
     --------

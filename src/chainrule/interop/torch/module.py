@@ -80,9 +80,10 @@ class NetworkModule(torch.nn.Module):
             )
         if self.training and self.net.graph.differs_in_training:
             raise RuntimeError(
-                "Dropout inside a network draws no masks here, and BatchNorm has no statistics of "
-                "the batch: call eval() on the module, where they do what they do in predict, or "
-                "use PyTorch's own layers outside the network."
+                "Dropout inside a network draws no masks here, random shifts, flips and crops draw "
+                "nothing, and BatchNorm has no statistics of the batch: call eval() on the module, "
+                "where they do what they do in predict, or use PyTorch's own layers outside the "
+                "network."
             )
         if not torch.is_grad_enabled() or not any(t.requires_grad for t in (*given, *parameters)):
             return _tensors(self.net.predict(_arrays(given)))
