@@ -16,7 +16,6 @@ from chainrule.cli.measurement.measure import assert_same
 from chainrule.cli.measurement.workloads import MEDIUM, WORKLOADS
 from chainrule.kernels.jit import JIT_DISABLED
 
-
 PERCEPTRONS = [name for name in MEDIUM if name != "wide" and WORKLOADS[name].is_perceptron]
 
 

@@ -224,6 +224,9 @@ def arguments(function, rows, columns, dtype, rng):
     if name in ("add_up_weights", "sum_of_weights"):
         del numbers["total"]
         shapes |= {"weights": (rows + 3,), "total": (1,)}
+    if name == "sgd_of_rows":
+        del numbers["rows"]
+        numbers["begin"] = 1
     if name == "scale_lr":
         shapes["scaled"] = (1,)
     if name == "normalize_weights":
@@ -241,7 +244,7 @@ def arguments(function, rows, columns, dtype, rng):
     if "embedding" in name:
         shapes |= dict.fromkeys(("weight", "d_weight"), (rows + 3, columns))
         shapes |= dict.fromkeys(("y", "dy"), (rows * columns, columns))
-        numbers |= {"padding": 2, "begin": 1}
+        numbers |= {"padding": 2, "begin": 1, "cleared": 0}
     if any(word in name for word in ("layer_norm", "rms_norm", "group")):
         grouping = {"groups": 2, "channels": 4} if "group" in name else {"groups": 1}
         numbers |= grouping
@@ -316,6 +319,8 @@ def arguments(function, rows, columns, dtype, rng):
             values.append(rng.integers(0, columns, rows))
         elif parameter == "x" and "embedding" in name:
             values.append(rng.integers(-2, rows + 5, (rows, columns)).astype(dtype))
+        elif parameter == "rows":  # of a table, some of another thread
+            values.append(rng.integers(-2, rows + 5, columns).astype(dtype))
         elif parameter == "picked":
             values.append(rng.integers(0, columns, columns).astype(dtype))
         elif parameter == "group":

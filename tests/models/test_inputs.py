@@ -318,6 +318,13 @@ def test_a_training_goes_on_from_its_checkpoint(tmp_path, backend):
         cr.fit(again.net, again.x, again.y, epochs=4, checkpoint=path, resume=True, **options)
 
 
+def test_targets_are_not_forgotten():
+    p = Problem("three")
+    for x in (p.x, list(p.x), p.x[0]):
+        with pytest.raises(TypeError, match="y is missing: only an iterable of batches"):
+            cr.fit(p.net, x, loss=p.loss)
+
+
 def test_batches_of_an_iterable():
     p, other = Problem("three", rows=12), Problem("three", rows=12)
     batches = [(tuple(a[i : i + 4] for a in p.x), p.y[i : i + 4]) for i in (0, 4, 8)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import NamedTuple
 
 import numpy as np
@@ -19,8 +19,8 @@ from chainrule.plan.argument import Constants
 from chainrule.plan.backward import Backward
 from chainrule.plan.builder import PlanBuilder
 from chainrule.plan.call import COLUMN_WORKSPACE, Call, Caller, gradient, value
-from chainrule.plan.data import call_of_gather, calls_of_output
-from chainrule.plan.forward import calls_of_buffers, calls_of_forward, take_rescale
+from chainrule.plan.data import Gathered, calls_of_gather, calls_of_output
+from chainrule.plan.forward import calls_of_buffers, calls_of_forward
 from chainrule.plan.live_steps import live_steps
 from chainrule.plan.loss import Head, calls_of_loss, calls_of_loss_sum
 from chainrule.plan.memory import Memory
@@ -215,16 +215,10 @@ def make_plan(
     outputs = [head.output for head in heads]
     order = live_steps(builder.steps, outputs)
     order = order if retain else reordered(order, outputs)
-    work = work_of(order, batch, backward=backward)
-    own = [f for step in order for f in functions_of(step)]
-    own += [head.loss.forward for head in heads if head.loss is not None]
-    if not all(f.can_compile for f in own):
-        threads = 1  # Python code need not be thread-safe
     chunks = chunks_of(order, batch)
-    threads = choose_threads(work, chunks, steps, threads)
-    rescales = [None if retain else take_rescale(order, x, outputs) for x in inputs]
-    pairs = zip(inputs, rescales, strict=True)
-    gathered = [x if rescale is None else rescale.y for x, rescale in pairs]
+    most = threads if _can_compile(order, heads) else 1  # Python code need not be thread-safe
+    threads = choose_threads(work_of(order, batch, backward=backward), chunks, steps, most)
+    gathered = [Gathered.of(x, order, outputs, rescaled=not retain) for x in inputs]
     item = np.dtype(dtype).itemsize
     scratch = _scratch_bytes(order, batch, item, backward)
 
@@ -233,26 +227,21 @@ def make_plan(
         caller, order, outputs, batch, fuse=not retain, backward=backward
     )
     calls: list[list[Call]] = [[] for _ in range(Section.COUNT)]
-    for i, (x, rescale) in enumerate(zip(gathered, rescales, strict=True)):
-        calls[Section.GATHER].append(call_of_gather(caller, i, x, rescale))
+    calls[Section.GATHER] = calls_of_gather(caller, gathered)
     calls[Section.FORWARD] = forward
     calls[Section.LOSS] = calls_of_loss(caller, heads)
     calls[Section.LOSS_SUM] = calls_of_loss_sum(caller, heads)
     calls[Section.BUFFERS] = calls_of_buffers(caller, order)
     calls[Section.OUTPUT] = calls_of_output(caller, outputs)
     if backward:
-        backward_pass = Backward(caller, order, outputs, [*gathered, *seeds])
-        calls[Section.BACKWARD] = backward_pass.calls
-        for x, rescale in zip(gathered, rescales, strict=True):
-            if rescale is not None and backward_pass.reaches(x):
-                calls[Section.BACKWARD] += _call_of_rescaled_gradient(caller, x, rescale)
+        calls[Section.BACKWARD] = _calls_of_backward(caller, order, outputs, gathered, seeds)
 
     memory = Memory(item, batch, chunks)
-    end = _reserve(memory, calls, gathered, seeds, outputs, batch * item, backward)
+    first = [x.value for x in gathered]
+    end = _reserve(memory, calls, first, seeds, outputs, batch * item, backward)
     uses = uses_of_tables(order, batch) if backward else {}
-    for numbers in uses.values():  # the update reads them
-        for tensor in numbers:
-            memory.need(value(tensor), tensor.size * batch * item, 0, end)
+    for tensor in chain.from_iterable(uses.values()):  # the update reads them
+        memory.need(value(tensor), tensor.size * batch * item, 0, end)
     # Several threads may be at different steps at the same time.
     places, size = memory.places(end, share=threads == 1 and not retain)
     scratch_at = -(-size // ALIGNMENT) * ALIGNMENT
@@ -268,10 +257,10 @@ def make_plan(
         item,
         (scratch_at, scratch),
         partition_parameters(order, offsets, batch, threads),
-        tuple(gathered),
+        tuple(first),
         tuple(x.shape for x in inputs),
         tuple(seeds),
-        tuple(layer for rescale in rescales if rescale is not None for layer in rescale.layers),
+        tuple(layer for x in gathered for layer in x.layers),
         backward,
         batch,
         threads,
@@ -279,6 +268,13 @@ def make_plan(
         fused,
         tables_of(uses, offsets, places),
     )
+
+
+def _can_compile(order: Sequence[Step], heads: Sequence[Head]) -> bool:
+    """Tell whether all functions can be compiled."""
+    own = [f for step in order for f in functions_of(step)]
+    own += [head.loss.forward for head in heads if head.loss is not None]
+    return all(f.can_compile for f in own)
 
 
 def table_of(program: Sequence[Call], places: Mapping[Hashable, int]) -> NDArray[np.int64]:
@@ -322,6 +318,22 @@ def _reserve(
         if gradient(x) in memory:
             memory.need(gradient(x), x.size * row_bytes, end, end)
     return end
+
+
+def _calls_of_backward(
+    caller: Caller,
+    order: Sequence[Step],
+    outputs: Sequence[Tensor],
+    gathered: Sequence[Gathered],
+    seeds: Sequence[Tensor],
+) -> list[Call]:
+    """Return the calls of the backward pass, down to the inputs."""
+    backward_pass = Backward(caller, order, outputs, [*(x.value for x in gathered), *seeds])
+    calls = backward_pass.calls
+    for x in gathered:
+        if x.rescale is not None and backward_pass.reaches(x.value):
+            calls += _call_of_rescaled_gradient(caller, x.value, x.rescale)
+    return calls
 
 
 def _call_of_rescaled_gradient(caller: Caller, x: Tensor, rescale: Step) -> list[Call]:

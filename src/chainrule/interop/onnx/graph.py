@@ -111,10 +111,11 @@ class GraphReader:
         return bool(operators & CHANNELS_FIRST)
 
     def _with_channels_last(self, name: str, shape: Shape | None) -> Shape | None:
-        """Let the network take an input with its channels last; return the shape of a row."""
-        if shape is None and len(self.sources) > 1:
-            return None
-        if shape is not None and len(shape) < 2:  # a row of a table
+        """Let the network take an input with its channels last; return its shape then.
+
+        Rows of a table, beside an input of images, stay as they are.
+        """
+        if shape is not None and len(shape) < 2:
             return shape
         source = f"{name}, channels last"
         self.steps[name] = channels_first(ImportStep(name, (source,), (layers.Identity(),)))
