@@ -56,13 +56,14 @@ def uses_of_tables(steps: Sequence[Step], batch: int) -> dict[ParameterUse, list
 
 
 def tables_of(
-    uses: Mapping[ParameterUse, Sequence[Tensor]],
+    steps: Sequence[Step],
+    batch: int,
     offsets: Mapping[str, int],
     places: Mapping[Hashable, int],
 ) -> tuple[Table, ...]:
-    """Return tables in the order of the parameters."""
+    """Return the large tables of these steps, in the order of the parameters."""
     found = []
-    for use, numbers in uses.items():
+    for use, numbers in uses_of_tables(steps, batch).items():
         rows, columns = use.shape
         at = tuple(places[value(tensor)] for tensor in numbers)
         shapes = tuple(tensor.shape for tensor in numbers)
