@@ -7,6 +7,7 @@ import inspect
 import tempfile
 from contextlib import AbstractContextManager
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -61,15 +62,10 @@ def double_backward(dy, dx):
 
 SEQUENTIAL = partial(cr.Sequential, cr.Linear(3, 2))
 # What is needed besides, and values that fit together.
-OPEN = []  # files that are deleted at the end
-
-
 def images():
-    file = tempfile.NamedTemporaryFile(suffix=".npz")
-    np.savez(file, images=np.ones((2, 3, 3)), labels=[0, 1])
-    file.flush()
-    OPEN.append(file)
-    return file.name
+    path = Path(tempfile.mkdtemp(), "images.npz")
+    np.savez(path, images=np.ones((2, 3, 3)), labels=[0, 1])
+    return path
 
 
 NEEDED = {

@@ -83,7 +83,7 @@ class UpdateProgram:
         self.size, self._item = size, dtype.itemsize
         self.clips_norm = options.clip_norm > 0
         program = self._clipping(options, frozen)
-        tables = _tables_by_rows(find(rule), runs, numbers or {}, options)
+        tables = _tables_by_rows(find(rule), runs, numbers or {}, options) if rule else []
         self.updates_rows = bool(tables)
         for run in runs:
             own = [table for table in tables if run.begin <= table.begin < run.end]
