@@ -30,11 +30,9 @@ PLACE = NOTHING = np.int64(0)
 ONE = np.int64(1)
 FORWARD, BY_WEIGHT, BY_IMAGES = np.int64(0), np.int64(1), np.int64(2)
 
-# So many windows at a time: with fewer, to read the weight anew takes too long.
+# So many windows at a time: with fewer, to read the weight anew takes too long; with more, what the
+# terms of a gradient by the weight take of dy does not stay in the first-level cache.
 WINDOWS = np.int64(128)
-
-# The terms of a gradient by the weight at a time: what they take of dy stays in cache.
-TERMS = np.int64(128)
 
 # Of a gradient by the images, the products of some windows at a time, in half of that cache.
 LEAST_PRODUCTS, PRODUCT_BYTES = np.int64(16), np.int64(blocks.L1_BYTES // 2)
@@ -84,15 +82,18 @@ def _convolution(
         height, width, channels, rows, columns, out_channels, int(v[0]), int(v[1]), int(v[2]),
         int(v[3]), int(v[4]), int(v[5]), int(v[6]), int(v[7]), int(v[8]),
     )  # fmt: skip
-    count = np.int64(joined(w, VECTOR_BYTES // size, PANEL_BYTES // size))
+    count, most = ONE, WINDOWS
+    if what == BY_IMAGES:
+        most = min(max(PRODUCT_BYTES // (weight_rows * size), LEAST_PRODUCTS), WINDOWS)
+    else:
+        count = np.int64(joined(w, VECTOR_BYTES // size, PANEL_BYTES // size))
+    layout = lay_out(w, count, most)
     if what == FORWARD:
-        _forward(lay_out(w, count, WINDOWS), count, floor, n, x, weight, bias, scratch, y)
+        _forward(layout, count, floor, n, x, weight, bias, scratch, y)
     elif what == BY_WEIGHT:
-        layout = lay_out(w, count, TERMS)
         _by_weight(layout, count, floor, n, x, y, begin, weight_rows, adds, scratch, weight)
     else:
-        most = min(max(PRODUCT_BYTES // (weight_rows * size), LEAST_PRODUCTS), WINDOWS)
-        _by_images(lay_out(w, ONE, most), floor, n, y, weight, adds, scratch, x)
+        _by_images(layout, floor, n, y, weight, adds, scratch, x)
 
 
 @kernel
@@ -156,14 +157,14 @@ def _by_weight(w, count, floor, n, x, dy, begin, weight_rows, adds, scratch, d_w
         source = _padded(w, floor, here, x, image, images_at)
         for row in range(0, w.rows, w.lines):
             lines = here * min(w.lines, w.rows - row)
-            for column in range(0, w.columns, TERMS):
+            for column in range(0, w.columns, WINDOWS):
                 a = source + (row * w.step_y + column * w.step_x) * size
                 b = dy + ((image * w.rows + row) * w.columns + column) * w.outputs * size
                 for g in range(w.groups):
                     offset = g * w.group_outputs * size
                     _indirect_product(
                         floor, a + g * w.group_channels * size, element_places, line_places, lines,
-                        min(TERMS, w.columns - column), w.step_x, b + offset, w.outputs,
+                        min(WINDOWS, w.columns - column), w.step_x, b + offset, w.outputs,
                         PANEL_BYTES // size, c + offset if has_start else NOWHERE, w.outputs,
                         c + offset, w.outputs, m, w.group_outputs,
                     )  # fmt: skip
@@ -390,8 +391,7 @@ def scratch_bytes(shape, out_shape, window, rows, item, *, backward):
     count = windows.joined(w, VECTOR_BYTES // item, panel)
     k = w.kernel_height * w.kernel_width * (w.channels // w.groups)
     most_products = min(max(int(PRODUCT_BYTES) // (k * item), int(LEAST_PRODUCTS)), int(WINDOWS))
-    passes = [(count, int(WINDOWS), 0)]
-    passes += [(count, int(TERMS), 0), (1, most_products, k)] if backward else []
+    passes = [(count, int(WINDOWS), 0), *([(1, most_products, k)] if backward else [])]
     most = 0
     for joined_windows, at_a_time, products in passes:
         own = windows.lay_out(w, joined_windows, at_a_time)
