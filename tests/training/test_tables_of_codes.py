@@ -136,6 +136,30 @@ def test_a_table_in_several_places():
     np.testing.assert_array_equal(*found)
 
 
+@pytest.mark.parametrize("other", [3, 40, TABLE])  # codes: a small table, and a large one
+@pytest.mark.parametrize(
+    "decay", [0.0, {"0.0.*": 0.1}, {"0.1.*": 0.1}], ids=["none", "first", "second"]
+)
+def test_tables_beside_each_other(other, decay):
+    X, y = data()
+    X[:, 1] %= other
+    found = []
+    for options in ({}, DENSE):
+        tables = [
+            cr.Sequential(cr.Columns([i]), cr.Embedding(n, 4), cr.Flatten(), seed=i)
+            for i, n in enumerate((TABLE, other))
+        ]
+        layers = cr.Parallel(*tables, combine="concatenate"), cr.Linear(8, 2)
+        net = cr.Sequential(*layers, seed=0)
+        assert any(table.rows == TABLE for table in plan_of(net, 16).tables)
+        cr.fit(
+            net, X, y, loss=cr.MSELoss(), optimizer=cr.SGD(lr=0.5, weight_decay=decay),
+            batch_size=16, epochs=3, seed=1, progress=False, **options,
+        )  # fmt: skip
+        found.append(net.params)
+    np.testing.assert_array_equal(*found)
+
+
 class Stop(cr.Callback):
     """As Ctrl-C would, after so many steps."""
 

@@ -82,10 +82,11 @@ class UpdateProgram:
     ) -> None:
         self.size, self._item = size, dtype.itemsize
         self.clips_norm = options.clip_norm > 0
-        program, self.updates_rows = self._clipping(options, frozen), False
+        program = self._clipping(options, frozen)
+        tables = _tables_by_rows(find(rule), runs, numbers or {}, options)
+        self.updates_rows = bool(tables)
         for run in runs:
-            own = _tables_in(run, find(rule), numbers or {}, options)
-            self.updates_rows |= bool(own)
+            own = [table for table in tables if run.begin <= table.begin < run.end]
             for part in _without(run, own):
                 program += self._update(find(rule), part, numbers or {})
             for table in own:
@@ -181,19 +182,20 @@ class UpdateProgram:
         return Call(function(average_update), arguments)
 
 
-def _tables_in(
-    run: Run, rule: UpdateOperation, numbers: Mapping[str, float], options: UpdateOptions
-) -> list[Table]:
-    """Return the tables in a run of which only the rows that the batch takes need be updated."""
-    if not options.tables or rule.of_rows is None or run.weight_decay != 0:
-        return []
-    if (
-        options.clip_norm
-        or options.clip_value
-        or any(numbers[name] != 0 for name in rule.of_rows_without)
-    ):
-        return []
-    return [table for table in options.tables if run.begin <= table.begin < run.end]
+def _tables_by_rows(
+    rule: UpdateOperation, runs: Sequence[Run], numbers: Mapping[str, float], options: UpdateOptions
+) -> Sequence[Table]:
+    """Return the tables of which only the rows that the batch takes need be updated: all or none.
+
+    A backward pass that finds the gradients of some of them cleared finds all of them so.
+    """
+    changes_others = any(numbers[name] != 0 for name in rule.of_rows_without)
+    if rule.of_rows is None or changes_others or options.clip_norm or options.clip_value:
+        return ()
+    decaying = [run for run in runs if run.weight_decay != 0]
+    if any(run.begin <= table.begin < run.end for run in decaying for table in options.tables):
+        return ()
+    return options.tables
 
 
 def _without(run: Run, tables: Sequence[Table]) -> list[Run]:

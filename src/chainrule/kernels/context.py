@@ -50,7 +50,7 @@ def words_of_input(number: int) -> tuple[int, ...]:
     """Return the words of an input's address, bytes, dtype, start and stride.
 
     >>> words_of_input(1), words_of_input(2)
-    ((41, 42, 43, 44, 45), (46, 47, 48, 49, 50))
+    ((42, 43, 44, 45, 46), (47, 48, 49, 50, 51))
     """
     if number == 0:
         return DATA, DATA_BYTES, DATA_DTYPE, DATA_START, DATA_STRIDE

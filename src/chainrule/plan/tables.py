@@ -37,32 +37,36 @@ class Table(NamedTuple):
 
 
 def uses_of_tables(steps: Sequence[Step], batch: int) -> dict[ParameterUse, list[Tensor]]:
-    """Return the large tables of these steps, each with the numbers of the rows that are taken."""
+    """Return the tables of these steps, each with the numbers of the rows that are taken.
+
+    They are all tables, or none where none is large or something else reads one of them: all of
+    their gradients are cleared, or none is.
+    """
     taken: dict[ParameterUse, list[Tensor]] = {}
     others = set()
     for step in steps:
         operands = dict(zip(step.operation.operands, step.operands, strict=True))
         for name, use in step.parameters.items():
-            if name in step.operation.rows_of and not use.is_direction:
+            if name in step.operation.rows_of and use.is_trained:
                 taken.setdefault(use, []).append(operands[step.operation.rows_of[name]])
             else:
                 others.add(use.name)
-    return {
-        use: numbers
+    are_large = [
+        use.shape[0] >= LEAST_RATIO * batch * sum(tensor.size for tensor in numbers)
         for use, numbers in taken.items()
-        if use.name not in others
-        and use.shape[0] >= LEAST_RATIO * batch * sum(tensor.size for tensor in numbers)
-    }
+    ]
+    return taken if any(are_large) and others.isdisjoint(use.name for use in taken) else {}
 
 
 def tables_of(
-    uses: Mapping[ParameterUse, Sequence[Tensor]],
+    steps: Sequence[Step],
+    batch: int,
     offsets: Mapping[str, int],
     places: Mapping[Hashable, int],
 ) -> tuple[Table, ...]:
-    """Return tables in the order of the parameters."""
+    """Return the large tables of these steps, in the order of the parameters."""
     found = []
-    for use, numbers in uses.items():
+    for use, numbers in uses_of_tables(steps, batch).items():
         rows, columns = use.shape
         at = tuple(places[value(tensor)] for tensor in numbers)
         shapes = tuple(tensor.shape for tensor in numbers)
