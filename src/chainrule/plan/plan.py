@@ -211,19 +211,22 @@ def make_plan(
     """
     outputs = [head.output for head in heads]
     order = live_steps(builder.steps, outputs)
+    work = work_of(order, batch, backward=backward)
     own = [f for step in order for f in functions_of(step)]
     own += [head.loss.forward for head in heads if head.loss is not None]
     if not all(f.can_compile for f in own):
         threads = 1  # Python code need not be thread-safe
     chunks = chunks_of(order, batch)
-    threads = choose_threads(work_of(order, batch, backward=backward), chunks, steps, threads)
+    threads = choose_threads(work, chunks, steps, threads)
     rescale = None if retain else take_rescale(order, input_tensor, outputs)
     first = input_tensor if rescale is None else rescale.y
     item = np.dtype(dtype).itemsize
     scratch = _scratch_bytes(order, batch, item, backward)
 
     caller = Caller(offsets, item, scratch // item)
-    forward, fused = calls_of_forward(caller, order, outputs, batch, not retain, not backward)
+    forward, fused = calls_of_forward(
+        caller, order, outputs, batch, fuse=not retain, backward=backward
+    )
     calls: list[list[Call]] = [[] for _ in range(Section.COUNT)]
     calls[Section.GATHER] = calls_of_gather(caller, first, rescale)
     calls[Section.FORWARD] = forward
@@ -238,7 +241,11 @@ def make_plan(
             calls[Section.BACKWARD] += _call_of_rescaled_gradient(caller, first, rescale)
 
     memory = Memory(item, batch, chunks)
-    end = _reserve(memory, calls, order, first, seeds, outputs, batch, item, backward)
+    end = _reserve(memory, calls, first, seeds, outputs, batch * item, backward)
+    uses = uses_of_tables(order, batch) if backward else {}
+    for numbers in uses.values():  # the update reads them
+        for tensor in numbers:
+            memory.need(value(tensor), tensor.size * batch * item, 0, end)
     # Several threads may be at different steps at the same time.
     places, size = memory.places(end, share=threads == 1 and not retain)
     scratch_at = -(-size // ALIGNMENT) * ALIGNMENT
@@ -263,7 +270,7 @@ def make_plan(
         threads,
         chunks,
         fused,
-        tables_of(order, batch, offsets, places) if backward else (),
+        tables_of(uses, offsets, places),
     )
 
 
@@ -279,22 +286,18 @@ def table_of(program: Sequence[Call], places: Mapping[Hashable, int]) -> NDArray
 def _reserve(
     memory: Memory,
     calls: list[list[Call]],
-    order: Sequence[Step],
     first: Tensor,
     seeds: Sequence[Tensor],
     outputs: Sequence[Tensor],
-    batch: int,
-    item: int,
+    row_bytes: int,
     backward: bool,
 ) -> int:
     """Record the lifetimes of all buffers; return the last moment.
 
     The caller reads the outputs after the forward pass, and may write the gradients by them before
     the backward pass; it reads the gradient by the input after it, unless that is 0 because no
-    output depends on the input. Seeds stay for the next run. The update reads which rows of tables
-    the batch takes.
+    output depends on the input. Seeds stay for the next run.
     """
-    row_bytes = batch * item
     moment = memory.touch(calls[Section.GATHER], 0)
     memory.need(value(first), first.size * row_bytes, 0, 0)
     between = memory.touch(calls[Section.FORWARD], moment)
@@ -309,9 +312,6 @@ def _reserve(
     end = memory.touch(calls[Section.BACKWARD], between + 1)
     for seed in seeds:
         memory.need(value(seed), seed.size * row_bytes, 0, end)
-    for numbers in uses_of_tables(order, batch).values() if backward else ():
-        for tensor in numbers:
-            memory.need(value(tensor), tensor.size * row_bytes, 0, end)
     if gradient(first) in memory:
         memory.need(gradient(first), first.size * row_bytes, end, end)
     return end
