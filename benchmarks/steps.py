@@ -8,7 +8,6 @@ import numpy as np
 import chainrule as cr
 from benchmarks.threads import THREADS
 from chainrule.cli.measurement.workloads import MEDIUM, WORKLOADS
-from chainrule.engine.machine import Machine
 from chainrule.engine.records import make_data
 from chainrule.engine.update import UpdateOptions
 from chainrule.kernels.context import Phase
@@ -37,7 +36,7 @@ class Engine:
         plan = self.network.make_plan(
             X.shape[1:], chosen.batch, loss=chosen.loss, steps=steps, threads=threads, training=True
         )
-        self.machine = Machine(plan, dtype, "numba")
+        self.machine = self.network.make_machine(plan, "numba")
         self.state = cr.Adam().state(self.network, self.options)
         self.losses = self.machine.losses_for(steps)
         self.order = np.tile(np.arange(chosen.batch), steps)

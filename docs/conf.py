@@ -55,6 +55,8 @@ sphinx_gallery_conf = {
             "from_numpy.py",
             "scipy_fit.py",
             "mixed_table.py",
+            "images.py",
+            "signals.py",
             "heat_equation.py",
             "policy_gradient.py",
             "*",

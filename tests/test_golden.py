@@ -45,9 +45,14 @@ def names_in(spec):
 
 
 def of_each_head(golden, key):
-    """An array, or a tuple of one for each output."""
+    """An array, or a tuple of one for each input or output."""
     parts = [golden[k] for k in golden if k.startswith(f"{key}/")]
     return tuple(parts) if parts else golden[key]
+
+
+def rows_of(golden):
+    x = of_each_head(golden, "x")
+    return len(x[0] if isinstance(x, tuple) else x)
 
 
 def build(case, backend):
@@ -87,12 +92,12 @@ def parameters_after(case, step):
 def test_gradients(case, backend):
     net, loss, _ = build(case, backend)
     golden = golden_of(case)
-    out = net.forward(golden["x"])
+    out = net.forward(of_each_head(golden, "x"))
     agree(out, of_each_head(golden, "output"), "output")
     value, d_out = loss(out, of_each_head(golden, "y"), sample_weight=golden.get("sample_weight"))
     assert value == pytest.approx(golden["losses"][0], rel=TOLERANCE, abs=TOLERANCE)
     agree(d_out, of_each_head(golden, "d_output"), "gradient by output")
-    agree(net.backward(d_out), golden["d_x"], "gradient by x")
+    agree(net.backward(d_out), of_each_head(golden, "d_x"), "gradient by x")
     agree_by_name(net.gradients(), golden_of(case, "gradients/"))
 
 
@@ -102,7 +107,7 @@ def test_optimizer_steps(case, backend):
     net, loss, optimizer = build(case, backend)
     golden = golden_of(case)
     for step in range(STEPS):
-        out = net.forward(golden["x"])
+        out = net.forward(of_each_head(golden, "x"))
         value, d_out = loss(
             out, of_each_head(golden, "y"), sample_weight=golden.get("sample_weight")
         )
@@ -120,12 +125,12 @@ def test_fit(case, backend):
     golden = golden_of(case)
     cr.fit(
         net,
-        golden["x"],
+        of_each_head(golden, "x"),
         of_each_head(golden, "y"),
         loss=loss,
         optimizer=optimizer,
         epochs=STEPS,
-        batch_size=len(golden["x"]),
+        batch_size=rows_of(golden),
         shuffle=False,
         sample_weight=golden.get("sample_weight"),
         progress=False,
@@ -139,10 +144,12 @@ def test_cases_cover_every_layer_loss_and_optimizer():
     used = {case.get("layer") or case["loss"] for case in alone}
     cases = json.loads((FOLDER / "optimizers.json").read_text())["cases"]
     used |= {case["optimizer"] for case in cases}
+    used |= {case["layer"] for case in json.loads((FOLDER / "images.json").read_text())}
     for case in CASES:
         used = used.union(*map(names_in, (*case.layers, case.loss, case.optimizer)))
     public = {*cr.layers.__all__, *cr.losses.__all__, *cr.optimizers.__all__, "MultiLoss"}
-    at_random = {"Dropout"}  # PyTorch draws other masks: see test_dropout.py
+    # PyTorch draws other numbers: see test_dropout.py and test_augmentation.py.
+    at_random = {"Dropout", "RandomCrop", "RandomFlip", "RandomShift"}
     assert public - used == at_random
 
 

@@ -182,7 +182,11 @@ def test_weights_of_pytorch_in_a_safetensors_file(tmp_path):
         ([max, max], ValueError, r"two functions of the same name: give names in a dict"),
         ({"a b": max}, ValueError, r"has the name 'a b', which is no identifier\."),
         (max, TypeError, r"a list or a dict of functions, not <built-in.*>\. Put it into a list"),
-        (["accuracy"], TypeError, r"metrics\[0\] must be a function, not 'accuracy'"),
+        (
+            ["accuracy"],
+            TypeError,
+            r"metrics\[0\] must be a function such as cr.metrics.r2_score, not 'accuracy'",
+        ),
     ],
 )
 def test_metrics(metrics, error, message):

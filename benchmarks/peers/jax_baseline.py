@@ -1,8 +1,11 @@
 """JAX: a jitted step called from Python, and a whole training as one jitted scan."""
 
+from math import log
+
 import numpy as np
 
 import chainrule as cr
+from benchmarks.peers.jax_functions import buffers_of, function_of
 from chainrule.cli.measurement.implementation import BETAS, EPS, LEARNING_RATE, Implementation
 
 # Up to so many parameters are one vector: a call then passes fewer arrays, and takes half as long
@@ -20,28 +23,26 @@ class Jax(Implementation):
 
         self.jax, self.jnp = jax, jnp
         jax.config.update("jax_enable_x64", self.workload.dtype == "float64")
-        activation = jnp.tanh if isinstance(self.workload.activation, cr.Tanh) else jax.nn.relu
         evaluate = {
             cr.MSELoss: self.mse,
             cr.CrossEntropyLoss: self.cross_entropy,
             cr.BCEWithLogitsLoss: self.bce_with_logits,
         }[type(self.workload.loss)]
-        layers = list(zip(parameters[::2], parameters[1::2], strict=True))
-        params, in_layers = jax.tree.map(jnp.array, layers), list
+        buffers = jax.tree.map(jnp.array, buffers_of(self.workload))
+        params, by_name = jax.tree.map(jnp.array, dict(parameters)), dict
         if self.workload.parameters <= SMALL:
-            params, in_layers = ravel_pytree(layers)
+            params, by_name = ravel_pytree(params)
+        forward = function_of(jax, self.workload)
 
-        def loss(params, x, y):
-            *hidden, (weight, bias) = in_layers(params)
-            for w, b in hidden:
-                x = activation(x @ w + b)
-            return evaluate(x @ weight + bias, y)
+        def loss(params, buffers, x, y):
+            output, buffers = forward(by_name(params), buffers, x)
+            return evaluate(output, y), buffers
 
-        self.value_and_gradient = jax.value_and_grad(loss)
+        self.value_and_gradient = jax.value_and_grad(loss, has_aux=True)
         self.data = jnp.asarray(self.X), jnp.asarray(self.y)
-        self.params = params
+        self.params, self.buffers = params, buffers
         m, v = (jax.tree.map(jnp.zeros_like, params) for _ in range(2))
-        self.state = params, m, v, jnp.float32(0)
+        self.state = params, m, v, jnp.float32(0), buffers
         self.compile()
 
     def compile(self):
@@ -59,17 +60,19 @@ class Jax(Implementation):
 
     def step(self, state, data, rows):
         """Take one step on ``rows`` of the data; None means all of them, as they are."""
-        params, m, v, t = state
+        params, m, v, t, buffers = state
         x, y = data if rows is None else (data[0][rows], data[1][rows])
-        value, grads = self.value_and_gradient(params, x, y)
+        (value, buffers), grads = self.value_and_gradient(params, buffers, x, y)
         t += 1
         beta1, beta2 = BETAS
-        a, c = LEARNING_RATE / (1 - beta1**t), 1 / (1 - beta2**t)
+        # 1 - beta**t, without the loss of digits in float32.
+        of_mean, of_square = (-self.jnp.expm1(t * log(beta)) for beta in BETAS)
+        a, c = LEARNING_RATE / of_mean, 1 / of_square
         for_each, sqrt = self.jax.tree.map, self.jnp.sqrt
         m = for_each(lambda m, g: beta1 * m + (1 - beta1) * g, m, grads)
         v = for_each(lambda v, g: beta2 * v + (1 - beta2) * g * g, v, grads)
         params = for_each(lambda p, m, v: p - a * m / (sqrt(c * v) + EPS), params, m, v)
-        return (params, m, v, t), value
+        return (params, m, v, t, buffers), value
 
     def means(self, losses):
         return np.asarray(losses).reshape(-1, self.workload.steps).mean(axis=1).tolist()
@@ -115,7 +118,7 @@ class JaxStep(Jax):
 
     def gradient(self, times):
         for _ in range(times):
-            value, grads = self.compiled_gradient(self.params, *self.data)
+            (value, _), grads = self.compiled_gradient(self.params, self.buffers, *self.data)
         return self.result(value, grads)
 
 
@@ -134,7 +137,7 @@ class JaxScan(Jax):
 
         def gradients(params, data, times):
             def again(params, _):
-                value, grads = self.value_and_gradient(params, *data)
+                (value, _), grads = self.value_and_gradient(params, self.buffers, *data)
                 # Without a change that XLA cannot know to be none, it would compute only once.
                 params = self.jax.tree.map(lambda p, g: p - 0 * g, params, grads)
                 return params, (value, grads)

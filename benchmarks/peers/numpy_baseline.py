@@ -38,7 +38,12 @@ LOSSES = {
 class NumPy(Implementation):
     name = "NumPy"
 
+    @staticmethod
+    def refusal(workload):
+        return "" if workload.is_perceptron else "written by hand, for perceptrons only"
+
     def start(self, parameters):
+        parameters = list(parameters.values())
         self.params = np.concatenate([parameter.ravel() for parameter in parameters])
         self.grads, self.m, self.v, self.scratch, self.root = (
             np.zeros_like(self.params) for _ in range(5)

@@ -13,11 +13,14 @@ class ScikitLearn(Implementation):
 
     @staticmethod
     def refusal(workload):
+        if not workload.is_perceptron:
+            return "it has perceptrons only"
         if workload.from_python:
             return "its partial_fit of one batch does more than a step"
         return "" if workload.updates else "it has no public function that returns a gradient"
 
     def start(self, parameters):
+        parameters = list(parameters.values())
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.neural_network import MLPClassifier, MLPRegressor
 

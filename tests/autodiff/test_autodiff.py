@@ -10,7 +10,8 @@ import chainrule as cr
 
 TESTS = Path(__file__).parents[1]
 SHARED = runpy.run_path(str(TESTS / "test_golden.py"))  # how cases are built
-CASES, build, of_each_head = SHARED["CASES"], SHARED["build"], SHARED["of_each_head"]
+CASES, build = SHARED["DATA"]["OF_ONE_INPUT"], SHARED["build"]
+of_each_head = SHARED["of_each_head"]
 TOLERANCE = 1e-11
 FEW = 40  # parameters, of which the whole Hessian is compared
 

@@ -182,6 +182,46 @@ def test_wrong_gradient_at_a_kink_is_found(monkeypatch, wrong):
         cr.gradcheck(relu_at_zero(), cr.MSELoss(), X, Y)
 
 
+def test_a_right_gradient_may_lie_beyond_the_slopes_of_both_sides():
+    """2 relu(x) - relu(-x) has the slopes 1 and 2 at 0, but its gradient is 0 with relu'(0) = 0."""
+    net = cr.Sequential(cr.Linear(1, 2, bias=False), cr.ReLU(), cr.Linear(2, 1, bias=False))
+    net.params = [1.0, -1.0, 2.0, -1.0]
+    report = cr.gradcheck(net, cr.MSELoss(), [[0.0], [1.0]], np.ones((2, 1)))
+    assert report.parameters[0].kinks == 1
+
+    def function(x):
+        return float(2 * max(x[0], 0) - max(-x[0], 0)) + x[1] ** 2
+
+    def gradient(x):
+        return np.array([2.0 * (x[0] > 0) + (x[0] < 0), 2 * x[1]])
+
+    assert cr.gradcheck(function, gradient, [0.0, 1.0]).parameters[0].kinks == 1
+    with pytest.raises(cr.GradientMismatch, match="<-- wrong"):
+        cr.gradcheck(function, lambda x: gradient(x) - [1e-3, 0], [0.0, 1.0])
+
+
+def test_a_gradient_that_is_wrong_at_one_smooth_point_is_found():
+    def gradient(x):
+        return np.where(x == 0, 0.5, np.cos(x))
+
+    with pytest.raises(cr.GradientMismatch, match=r"\[0\] gradient 0.5.*<-- wrong"):
+        cr.gradcheck(lambda x: float(np.sin(x).sum()), gradient, [0.0, 1.0])
+
+
+def test_images_with_a_flat_background_and_max_pooling():
+    """All windows of the background are equal, so that each pixel there is at many kinks."""
+    x = np.zeros((2, 12, 12, 1))
+    x[:, 3:8, 4:7] = np.random.default_rng(0).uniform(size=(2, 5, 3, 1))
+    net = cr.Sequential(
+        *(cr.Conv2d(1, 3, 3, padding=1), cr.Tanh(), cr.MaxPool2d(2), cr.Flatten()),
+        *(cr.Linear(108, 3),),
+        seed=0,
+    )
+    report = cr.gradcheck(net, cr.CrossEntropyLoss(), x, [0, 2])
+    assert report.parameters[0].kinks > 50
+    assert all(p.checked == np.prod(p.shape) for p in report.parameters[1:-1])
+
+
 @pytest.mark.parametrize("distance", [0.0, 1e-9, 3e-7, 1e-6, 3e-6, 9e-6])
 @pytest.mark.parametrize("jump", [1e-5, 1e-2, 1.0])
 def test_kink_anywhere_within_the_step(distance, jump):

@@ -12,6 +12,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import cli
+from chainrule.cli import images as cli_images
 from chainrule.engine import ahead
 from chainrule.kernels import cache
 from chainrule.kernels.jit import JIT_DISABLED
@@ -112,7 +113,33 @@ def test_images(capsys, tmp_path):
     path = tmp_path / "some.npz"
     np.savez(path, images=(255 * X[:300]).astype(np.uint8).reshape(-1, 8, 8), labels=y[:300])
     assert run("--data", str(path), "--activation", "tanh", *QUICK) == 0
-    assert "of 60 rows" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "of 60 rows" in shown
+    assert "300 images of" in shown
+    assert "8 by 8 pixels, 1 channel, of 10 classes" in " ".join(shown.split())
+    assert "0 Conv2d(" in shown
+
+
+@pytest.mark.parametrize(
+    ("shape", "read"),
+    [
+        ((4, 9, 8), (4, 9, 8, 1)),
+        ((4, 9, 8, 3), (4, 9, 8, 3)),
+        ((4, 3, 9, 8), (4, 9, 8, 3)),  # channels first
+        ((4, 9, 7), (4, 63)),  # too small
+        ((4, 9, 8, 5), (4, 360)),
+        ((4, 30), (4, 30)),
+    ],
+)
+def test_which_files_hold_images(tmp_path, shape, read):
+    path = tmp_path / "some.npz"
+    images = np.random.default_rng(0).uniform(size=shape).astype("f4")
+    np.savez(path, images=images, labels=range(4))
+    X, labels = cli_images.read(path)
+    assert X.shape == read
+    assert list(labels) == [0, 1, 2, 3]
+    expected = images.transpose(0, 2, 3, 1) if read == (4, 9, 8, 3) != shape else images
+    np.testing.assert_array_equal(X, expected.reshape(read))
 
 
 @pytest.mark.skipif(not MNIST.exists(), reason="this data is not part of the project")
@@ -138,7 +165,7 @@ def test_same_seed_same_result_on_both_backends(capsys):
         (["--lr", "-1"], r"AdamW's lr must be 0 or more, not -1\.0\."),
         (["--batch-size", "0"], r"batch_size must be at least 1, not 0\."),
         (["--seed", "-1"], r"seed must be at least 0, not -1\."),
-        (["--data", "nowhere.csv"], r"No such file or directory: 'nowhere\.csv'"),
+        (["--data", "nowhere.csv"], r"nowhere\.csv: No such file or directory$"),
         (["--data", "digits.txt"], r"must end in \.npz or \.csv, but it is 'digits\.txt'\."),
         (["--lr", "1e30", "--epochs", "1"], r"The loss is not finite in epoch 1, step \d+;"),
     ],
@@ -172,7 +199,11 @@ def test_what_cannot_be_parsed(capsys, arguments, message):
     [
         ("1,2,0\n3,4,1\n" * 2, r"The data has only 4 rows; a test needs at least 10\."),
         ("1,2,0\n" * 20, r"All labels are 0; a classifier needs two classes or more\."),
-        ("1,two,0\n" * 20, r"line 1, column 2: expected a number, but it is 'two'\."),
+        (
+            "1,two,0\n" * 20,
+            r"line 1, column 2: expected a number, but it is 'two'\. With --data, all cells are "
+            r"numbers; chainrule train \S+wrong\.csv --target COLUMN reads any table\.",
+        ),
         ("", r"must have at least one row of numbers"),
         (
             "".join(f"1,2,{row}\n" for row in range(20)),

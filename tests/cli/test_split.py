@@ -198,6 +198,18 @@ def test_data_too_far_from_the_training_rows_is_refused_before_training(tmp_path
         data_of(tmp_path / "a.csv", rows, 0)
 
 
+@pytest.mark.parametrize("value", [0.1, 1e6])
+def test_a_column_constant_up_to_rounding_is_zero(tmp_path, value):
+    """Its deviation is no scale: another value later would become huge."""
+    rng = np.random.default_rng(0)
+    column = np.float32(value) * np.ones(30, np.float32)
+    column[1::2] = np.nextafter(column[0], np.float32(np.inf))
+    rows = [[float(c), float(rng.normal()), i % 2] for i, c in enumerate(column)]
+    data = data_of(tmp_path / "a.csv", rows, 0)
+    assert not data.X[:, 0].any()
+    assert data.X[data.training, 1].std() == pytest.approx(1)
+
+
 # What fit and the test are given
 
 

@@ -151,6 +151,22 @@ def test_headers(tmp_path, text, names):
     assert table.lines[0] == text[: text.index(table.column(names[0])[0])].count("\n") + 1
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("space", ["", "\n"])
+def test_lines_of_text_below_the_table_are_left_out_with_a_word(tmp_path, separator, space):
+    path = tmp_path / "data.csv"
+    rows = ["a,b,c", "1,2,3", "4,5,6"]
+    path.write_text("\n".join(rows).replace(",", separator) + f"\n{space}Source: me\nAll rights\n")
+    table = tables.read_table(path)
+    assert table.columns == {"a": ["1", "4"], "b": ["2", "5"], "c": ["3", "6"]}
+    line = 4 + len(space)
+    said = f"ends at line 3; what comes after is left out (line {line}: 'Source: me')."
+    assert table.notes[-1] == f"The table {said}"
+    path.write_text("\n".join(rows) + "\n7\n")  # a row that is cut off
+    with pytest.raises(ValueError, match="line 4: expected 3 cells as in the header, but it has 1"):
+        tables.read_table(path)
+
+
 @pytest.mark.parametrize("separator", tables.reading.SEPARATORS)
 @pytest.mark.parametrize("first", ["sep={}\n", '"sep={}"\r\n', "SEP={}\n"])
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])

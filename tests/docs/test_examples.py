@@ -41,6 +41,21 @@ def test_policy_gradient(capsys):
     assert capsys.readouterr().out.startswith(f"{np.mean(lengths[:8]):.0f} steps at first")
 
 
+@pytest.mark.skipif(JIT_DISABLED, reason="takes long")
+def test_images(capsys):
+    errors = runpy.run_path(str(EXAMPLES / "images.py"))["main"]()
+    assert sum(errors["convolutions"]) < 0.8 * sum(errors["perceptron"])
+    assert len(capsys.readouterr().out.splitlines()) == len(errors)
+
+
+@pytest.mark.skipif(JIT_DISABLED, reason="takes long")
+def test_signals(capsys):
+    pytest.importorskip("pyts")
+    accuracies = runpy.run_path(str(EXAMPLES / "signals.py"))["main"]()
+    assert np.mean(accuracies) > 0.97
+    assert "100.0%" in capsys.readouterr().out
+
+
 def test_the_gradient_of_a_policy_is_that_of_its_loss():
     pytest.importorskip("gymnasium")
     gradient = runpy.run_path(str(EXAMPLES / "policy_gradient.py"))["gradient_by_logits"]

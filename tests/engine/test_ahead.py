@@ -35,6 +35,7 @@ LAYERS = [
     cr.Parallel(cr.Tanh(), cr.Linear(4, 2), combine="concatenate"),
     cr.Parallel(cr.Tanh(), cr.Linear(4, 4), combine="product"),
     cr.Standardize(mean=[0.0] * 4),
+    *(cr.MaxPool2d(2), cr.AvgPool2d(2), cr.ZeroPad(1), cr.Upsample(2), cr.RandomCrop(1)),
     *(layer for layer in made_without_arguments(cr.layers) if layer != cr.Standardize()),
 ]
 LOSSES = made_without_arguments(cr.losses, OutputLoss)
@@ -80,7 +81,8 @@ def test_a_networks_optimizer_needs_nothing_else(of_mlp, optimizer):
 @pytest.mark.parametrize("layer", LAYERS, ids=str)
 def test_a_layer_needs_nothing_else(everything, layer):
     net = cr.Sequential(cr.Linear(4, 4), layer, seed=0)
-    made = net.make_plan((4,), 4, training=True), net.make_plan((4,), 4, retain=True)
+    shape = (2, 2, 4) if layer.axes else (4,)
+    made = net.make_plan(shape, 4, training=True), net.make_plan(shape, 4, retain=True)
     assert all(functions(plan.program) <= everything for plan in made)
 
 

@@ -226,7 +226,7 @@ def test_an_error_in_the_gradient_of_one_sample_comes_out():
     )
     weight = ParameterUse("weight", (2,))
     y = builder.apply(operation, x, parameters={"weight": weight})
-    plan = make_plan(builder, x, [Head(y)], offsets={"weight": 0}, batch=4, dtype=SINGLE)
+    plan = make_plan(builder, [x], [Head(y)], offsets={"weight": 0}, batch=4, dtype=SINGLE)
     machine, params, grads = Machine(plan, SINGLE, "numba"), np.ones(2, SINGLE), random(8)
     vectors = machine.vectors(params, grads=np.zeros(2, SINGLE))
     machine.run(Phase.FORWARD, 4, vectors, make_data(SINGLE, random(4, 2)))

@@ -30,6 +30,7 @@ LAYERS = [
     getattr(cr, name)(*arguments)
     for name in cr.layers.__all__
     if not issubclass(getattr(cr, name), Container | cr.Embedding)
+    and not getattr(cr, name).axes  # those of images: see layers/test_image_layers.py
     for arguments in WITH_ARGUMENTS.get(name, [()])
 ]
 LOSSES = [getattr(cr, name)() for name in cr.losses.__all__] + [

@@ -7,6 +7,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.explain import html
+from chainrule.explain.one_input import as_one_input
 from chainrule.explain.page_network import MOST_BYTES, page_network, script_of
 from chainrule.layers.container import Container
 from chainrule.operations.operation import all_operations
@@ -20,10 +21,11 @@ NOT_IN_THE_PAGE = {
     "batch_norm": "a training step's; a prediction has standardize",
     "dropout": "a training step's; a prediction has none",
     "linear_add": "of tangents",
+    "max_pool_tangent": "of tangents",
+    "random_crop": "a training step's; a prediction has zero_pad, or none",
     "rsqrt": "of tangents",
     "sum_groups": "of tangents",
     "sum_last_axis": "of tangents",
-    "take_columns": "of tangents",
     **dict.fromkeys(["adagrad", "adamw", "lion", "nadam", "rmsprop"], "not offered by the page"),
 }
 
@@ -49,11 +51,35 @@ WITH_ARGUMENTS = {
     "Shared": [((LINEAR, cr.Tanh()), {})],
     "Branch": [((LINEAR, cr.Identity(), cr.Residual(cr.Tanh())), {})],
     "Embedding": [((6, 3), {}), ((6, 3), {"padding_idx": 2})],
+    "Inputs": [],  # see test_several_inputs
 }
 LAYERS = [
     getattr(cr, name)(*arguments, **options)
     for name in cr.layers.__all__
+    if not getattr(cr, name).axes  # those of images: see IMAGE_LAYERS
     for arguments, options in WITH_ARGUMENTS.get(name, [((), {})])
+]
+# Of images (6, 5, 2), or signals.
+IMAGE_LAYERS = [
+    cr.MaxPool2d(2),
+    cr.MaxPool2d(3, 2, 1, ceil_mode=True),
+    cr.MaxPool1d(2, 1, dilation=2),
+    cr.AvgPool2d((3, 2), (2, 1), (1, 0), ceil_mode=True),
+    cr.AvgPool2d(3, 2, 1, count_include_pad=False),
+    cr.AvgPool1d(2),
+    cr.GlobalMaxPool(),
+    cr.GlobalAvgPool(),
+    cr.Conv1d(2, 3, 3, padding="same"),
+    cr.Conv2d(2, 3, (3, 2), (2, 1), (1, 0)),
+    cr.Conv2d(2, 4, 2, dilation=(1, 2), groups=2, bias=False),
+    cr.Conv2d(2, 2, 3, padding=1, groups=2),
+    cr.ConvTranspose1d(2, 3, 3, 2, 1, 1),
+    cr.ConvTranspose2d(2, 4, (3, 2), (1, 2), groups=2),
+    cr.ZeroPad(((1, 0), 2)),
+    cr.Upsample((2, 3)),
+    cr.RandomCrop(4, padding=1),
+    cr.RandomFlip(),
+    cr.RandomShift(1),
 ]
 LOSSES = [getattr(cr, name)() for name in cr.losses.__all__] + [
     cr.CrossEntropyLoss(label_smoothing=0.3),
@@ -250,6 +276,31 @@ def test_layers(layer, run):
     compare(run, net, loss, x)
 
 
+def of_images(layer):
+    """A layer of images between others, and images or signals for it."""
+    shape = (6, 2) if "1d" in type(layer).__name__ else (6, 5, 2)
+    net = network_of(cr.Linear(2, 2), layer, cr.Flatten(), cr.Tanh(), dtype="float64")
+    return net, rng().normal(size=(3, *shape))
+
+
+def test_every_layer_of_images_is_here():
+    public = {getattr(cr, name) for name in cr.layers.__all__ if getattr(cr, name).axes}
+    assert public == {type(layer) for layer in IMAGE_LAYERS}
+
+
+@pytest.mark.parametrize("layer", IMAGE_LAYERS, ids=repr)
+def test_layers_of_images(layer, run):
+    net, x = of_images(layer)
+    compare(run, net, cr.MSELoss(), x)
+
+
+@pytest.mark.parametrize("merge", [True, False])
+@pytest.mark.parametrize("layer", IMAGE_LAYERS, ids=repr)
+def test_factors_of_layers_of_images(layer, merge, run):
+    net, x = of_images(layer)
+    compare_factors(run, net, cr.MSELoss(), x, merge)
+
+
 @pytest.mark.parametrize("loss", LOSSES, ids=repr)
 def test_losses(loss, run):
     outputs = 3 if isinstance(loss, cr.QuantileLoss) else 4
@@ -262,6 +313,17 @@ def test_losses(loss, run):
 @pytest.mark.parametrize("layers", GRAPHS.values(), ids=GRAPHS)
 def test_graphs(layers, run):
     compare(run, *a_graph(layers))
+
+
+@pytest.mark.parametrize("combine", ["sum", "concatenate", "product"])
+def test_several_inputs(combine, run):
+    """The page gets them as one input, with all columns side by side."""
+    image = cr.Sequential(cr.Flatten(), cr.Rescale(0.5), cr.Linear(6, 3), cr.Tanh())
+    net = network_of(cr.Inputs(image, cr.Identity(), combine=combine))
+    several = rng().normal(size=(5, 2, 3)), rng(1).normal(size=(5, 3))
+    one, x = as_one_input(net, several)
+    assert (one.predict(x) == net.predict(several)).all()
+    compare(run, one, cr.MSELoss(), x)
 
 
 def a_graph(layers):
@@ -347,7 +409,7 @@ def test_extreme_numbers(run):
     x = np.array([[-1000.0, -40.0, -5.0, -1e-9, 0.0, 1e-9, 3.9, 4.1, 40.0, 1000.0]])
     for name in cr.layers.__all__:
         layer = getattr(cr, name)
-        if name not in WITH_ARGUMENTS or name == "GELU":
+        if (name not in WITH_ARGUMENTS or name == "GELU") and not layer.axes:
             compare(run, network_of(layer()), cr.L1Loss(), x)
     for loss in (cr.BCEWithLogitsLoss(), cr.CrossEntropyLoss()):
         compare(run, network_of(cr.Identity()), loss, x)

@@ -6,7 +6,7 @@ STEPS = 3
 
 
 class Case(NamedTuple):
-    """A network, its loss, its optimizer and the shape of its batch.
+    """A network, its loss, its optimizer and the shape of its batch, or those of several inputs.
 
     A layer, a loss and an optimizer are each ``(class name, args, kwargs)``; what a container and a
     ``MultiLoss`` are made of stands in args. A ``Shared`` stands in several places as one object.
@@ -307,4 +307,22 @@ CASES = [
         seed=25,
         weighted=True,
     ),
+    Case(
+        "inputs",
+        [
+            spec(
+                "Inputs",
+                spec("Sequential", spec("Flatten"), spec("Linear", 6, 4), spec("Tanh")),
+                TIED,
+                spec("Identity"),
+            ),
+            spec("Linear", 11, 3),
+        ],
+        spec("CrossEntropyLoss"),
+        spec("Adam", lr=0.01),
+        shape=((7, 2, 3), (7, 4), (7, 3)),
+        seed=26,
+        weighted=True,
+    ),
 ]
+OF_ONE_INPUT = [case for case in CASES if not isinstance(case.shape[0], tuple)]

@@ -34,10 +34,12 @@ def compute(case):
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.copy_(torch.from_numpy(rng.normal(scale=0.6, size=parameter.shape)))
-    x = torch.from_numpy(rng.normal(size=case.shape)).requires_grad_()
+    shapes = case.shape if isinstance(case.shape[0], tuple) else (case.shape,)
+    inputs = [torch.from_numpy(rng.normal(size=shape)).requires_grad_() for shape in shapes]
+    x = inputs[0] if len(inputs) == 1 else inputs
     heads = zip(loss_of_each(case.loss), several(net(x)), strict=True)
     y = [torch.from_numpy(draw_targets(rng, loss[0], out.shape)) for (loss, _), out in heads]
-    w = torch.from_numpy(draw_weights(rng, len(x))) if case.weighted else None
+    w = torch.from_numpy(draw_weights(rng, shapes[0][0])) if case.weighted else None
     name, args, kwargs = case.optimizer
     optimizer = getattr(torch.optim, name)(net.parameters(), *args, **kwargs)
 
@@ -57,7 +59,8 @@ def compute(case):
         loss.backward()
         if step == 0:
             d_outputs = [output.grad for output in outputs]
-            values = {"x": x, "d_x": x.grad} | by_head(y=y, output=outputs, d_output=d_outputs)
+            values = by_head(x=inputs, d_x=[each.grad for each in inputs])
+            values |= by_head(y=y, output=outputs, d_output=d_outputs)
             values = {key: value.detach().numpy().copy() for key, value in values.items()}
             values |= {f"gradients/{key}": value for key, value in snapshot(net, "grad").items()}
         optimizer.step()
@@ -77,7 +80,7 @@ def several(outputs):
 
 
 def by_head(**lists):
-    """Name what there is one of for each output: by its number, if there are several."""
+    """Name what there is one of for each input or output: by its number, if there are several."""
     return {
         f"{key}/{i}" if len(values) > 1 else key: value
         for key, values in lists.items()
@@ -102,10 +105,21 @@ class Parallel(torch.nn.Sequential):
         self.combine = combine
 
     def forward(self, x):
-        outputs = [branch(x) for branch in self]
+        return self.combined([branch(x) for branch in self])
+
+    def combined(self, outputs):
         if self.combine == "concatenate":
             return torch.cat(outputs, dim=-1)
         return sum(outputs) if self.combine == "sum" else torch.stack(outputs).prod(dim=0)
+
+
+class Inputs(Parallel):
+    def __init__(self, *parts, combine="concatenate"):
+        super().__init__(*parts, combine=combine)
+
+    def forward(self, inputs):
+        outputs = [part(x) for part, x in zip(self, inputs, strict=True)]
+        return self.combined(outputs)
 
 
 class Branch(torch.nn.Sequential):
@@ -116,6 +130,7 @@ class Branch(torch.nn.Sequential):
 CONTAINERS = {
     "Residual": Residual,
     "Parallel": Parallel,
+    "Inputs": Inputs,
     "Branch": Branch,
     "Sequential": torch.nn.Sequential,
     "Shared": torch.nn.Sequential,
@@ -187,8 +202,9 @@ def draw_weights(rng, n):
 def check(case, values):
     """Compare PyTorch's values of a case with textbook NumPy and central differences."""
     losses = loss_of_each(case.loss)
-    x, y = values["x"].copy(), in_list(values, "y")
-    w = values.get("sample_weight", np.ones(len(x)))
+    inputs, y = [x.copy() for x in in_list(values, "x")], in_list(values, "y")
+    x = inputs[0] if len(inputs) == 1 else inputs
+    w = values.get("sample_weight", np.ones(len(inputs[0])))
     keys = [key for key in values if key.startswith("parameters/")]
     parameters = {key.removeprefix("parameters/"): values[key][0].copy() for key in keys}
     state = dict.fromkeys(parameters, (0.0, 0.0))
@@ -207,7 +223,8 @@ def check(case, values):
         agree(golden, output, 1e-12)
     for output, golden in zip(outputs, in_list(values, "d_output"), strict=True):
         agree(golden, differences(lambda: loss_of(outputs), output), 1e-8)
-    agree(values["d_x"], differences(loss_now, x), 1e-8)
+    for golden, own in zip(in_list(values, "d_x"), inputs, strict=True):
+        agree(golden, differences(loss_now, own), 1e-8)
     for step in range(1, STEPS + 1):
         agree(values["losses"][step - 1], loss_now(), 1e-6 if step > 1 else 1e-12)
         gradients = {key: differences(loss_now, p) for key, p in parameters.items()}
@@ -237,7 +254,7 @@ def differences(function, array, h=1e-5):
 
 
 def in_list(values, key):
-    """What there is of each output."""
+    """What there is of each input or output."""
     return [values[k] for k in values if k == key or k.startswith(f"{key}/")]
 
 
@@ -258,14 +275,16 @@ def forward_layer(layer, parameters, x, path, first):
         return [FUNCTIONS[name](x, *args, **kwargs)]
     if name == "Shared":
         path = first.setdefault(id(layer), path)
-    if name in ("Parallel", "Branch"):
+    if name in ("Parallel", "Inputs", "Branch"):
         each = [
-            forward_layer(part, parameters, x, f"{path}{i}.", first)[0]
+            forward_layer(part, parameters, x[i] if name == "Inputs" else x, f"{path}{i}.", first)[
+                0
+            ]
             for i, part in enumerate(args)
         ]
         if name == "Branch":
             return each
-        combine = kwargs.get("combine", "sum")
+        combine = kwargs.get("combine", "concatenate" if name == "Inputs" else "sum")
         if combine == "concatenate":
             return [np.concatenate(each, axis=-1)]
         return [np.sum(each, axis=0) if combine == "sum" else np.prod(each, axis=0)]

@@ -1,4 +1,4 @@
-"""Write derivatives.npz: derivatives of every case by torch.func, in float64.
+"""Write derivatives.npz: derivatives of every case with one input by torch.func, in float64.
 
 The networks and batches are those of golden.npz. Before anything is written, second derivatives
 are compared with central differences of first ones, and these with golden.npz.
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from cases import CASES
+from cases import OF_ONE_INPUT
 from generate import (
     agree,
     by_head,
@@ -30,13 +30,13 @@ def main():
     with np.load(HERE / "golden.npz") as file:
         golden = dict(file)
     derivatives = {}
-    for case in CASES:
+    for case in OF_ONE_INPUT:
         prefix = f"{case.name}/"
         keys = [key for key in golden if key.startswith(prefix)]
         values = compute(case, {key.removeprefix(prefix): golden[key] for key in keys})
         derivatives |= {f"{case.name}/{key}": value for key, value in values.items()}
     np.savez_compressed(HERE / "derivatives.npz", **derivatives)
-    print(f"{len(CASES)} cases, {len(derivatives)} arrays, PyTorch {torch.__version__}")
+    print(f"{len(OF_ONE_INPUT)} cases, {len(derivatives)} arrays, PyTorch {torch.__version__}")
 
 
 def compute(case, golden):

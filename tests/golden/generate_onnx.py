@@ -3,6 +3,7 @@
     python tests/golden/generate_onnx.py sklearn    # needs scikit-learn and skl2onnx
     python tests/golden/generate_onnx.py keras      # needs keras, tensorflow-cpu and tf2onnx
     python tests/golden/generate_onnx.py pytorch    # needs torch and onnxscript
+    python tests/golden/generate_onnx.py pytorch_images
 
 The models have what real ones have around their layers: scalers, labels, casts, normalizations,
 clipped or squeezed outputs, and PyTorch's tensors lie in a file beside the model.
@@ -74,14 +75,48 @@ def pytorch(path):
     torch.manual_seed(0)
     model = Model().eval()
     rows = torch.randn(9, 6)
+    scores, _, value = exported_by_torch(model, rows, path)
+    return rows.numpy(), [scores.detach().numpy(), value.detach().numpy()]
+
+
+def pytorch_images(path):
+    """Images with their channels first, flattened in this order in one of two heads."""
+    import torch
+    from torch import nn
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2))
+            self.second, self.norm = nn.Conv2d(4, 4, 3, padding="same"), nn.BatchNorm2d(4)
+            self.norm.running_mean.normal_()
+            self.norm.running_var.uniform_(0.5, 2.0)
+            self.third = nn.Conv2d(4, 6, (2, 3), stride=(2, 1), groups=2)
+            self.up, self.mean = nn.ConvTranspose2d(6, 3, 2, stride=2), nn.AdaptiveAvgPool2d(1)
+            self.scores, self.value = nn.Linear(6 * 2 * 3, 5), nn.Linear(3, 1)
+
+        def forward(self, x):
+            h = self.first(x / 2)
+            h = self.third(nn.functional.silu(h + self.norm(self.second(h))))
+            scores = self.scores(nn.functional.dropout(h.flatten(1).tanh(), 0.5, self.training))
+            return scores, self.value(self.mean(self.up(h)).flatten(1))
+
+    torch.manual_seed(0)
+    images = torch.randn(7, 2, 8, 10)
+    outputs = exported_by_torch(Model().eval(), images, path)
+    return images.numpy(), [output.detach().numpy() for output in outputs]
+
+
+def exported_by_torch(model, rows, path):
+    import torch
+
     batch = torch.export.Dim("batch")
     torch.onnx.export(model, (rows,), path, dynamic_shapes=({0: batch},), verbose=False)
     written = onnx.load(path, load_external_data=False)
     for node in written.graph.node:
         del node.metadata_props[:]  # where the code lay
     onnx.save(written, path)
-    scores, _, value = model(rows)
-    return rows.numpy(), [scores.detach().numpy(), value.detach().numpy()]
+    return model(rows)
 
 
 if __name__ == "__main__":

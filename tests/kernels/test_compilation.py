@@ -593,7 +593,7 @@ def test_an_error_in_a_kernel_comes_out_with_the_kernels_name(monkeypatch):
     monkeypatch.setattr(compilation, "_cache_of", lambda *_: NotKept())
     builder, x, dtype = PlanBuilder(), Tensor((2,)), np.dtype("float64")
     y = builder.apply(Operation("refuse", function(refuse), {}), x)
-    plan = make_plan(builder, x, [Head(y)], offsets={}, batch=3, dtype=dtype, backward=False)
+    plan = make_plan(builder, [x], [Head(y)], offsets={}, batch=3, dtype=dtype, backward=False)
     with pytest.raises(IndexError, match="out of bounds") as caught:
         Machine(plan, dtype, "numba").run(
             Phase.FORWARD, 3, NOTHING[dtype].vectors, make_data(dtype, np.ones((3, 2)))

@@ -109,7 +109,14 @@ def test_multiply_by_transposed_in_two_parts(m, k, n, dtype, cut):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(
     ("m", "k", "n"),
-    [(8, 1100, 530), (37, 600, 1000), (3, 2000, 333), (50, 513, 1025), (1, 600, 999)],
+    [
+        (8, 1100, 530),
+        (37, 600, 1000),
+        (3, 2000, 333),
+        (50, 513, 1025),
+        (1, 600, 999),
+        (701, 513, 999),
+    ],
 )
 def test_factors_too_large_for_the_cache(m, k, n, dtype):
     while blocks.is_direct(k, n, np.dtype(dtype).itemsize):  # on a machine with a larger cache

@@ -28,16 +28,19 @@ WITHOUT_TWIN = {
         "compilation",
         "context",
         "conversion",
+        "convolution",
         "copy",
         "dot",
         "elementwise",
         "fingerprint",
         "formats",
         "group",
+        "indirect",
         "jit",
         "native",
         "maximum",
         "pipelines",
+        "pooling",
         "routine",
         "same",
         "sums",
@@ -46,7 +49,7 @@ WITHOUT_TWIN = {
         "tile",
         "transpose",
     ),
-    *("values", "vectors", "views", "weak"),
+    *("values", "vectors", "views", "weak", "windows"),
 }
 ROWS_AND_COLUMNS = [(1, 1), (9, 2), (1, 10), (3, 2), (7, 5), (13, 33), (64, 10), (37, 53)]
 
@@ -98,7 +101,11 @@ def pair(subject, name):
 
 
 def test_every_file_has_its_twin():
-    references = modules(chainrule.reference) - {"array_functions", "ops"}  # see test_ops.py
+    references = modules(chainrule.reference) - {
+        "array_functions",
+        "ops",
+        "pooling",
+    }  # see test_ops.py
     assert references >= {*SUBJECTS}
     assert references - {*SUBJECTS} <= modules(chainrule.operations)
 
@@ -260,6 +267,39 @@ def arguments(function, rows, columns, dtype, rng):
         shapes |= {"sums": (4, 2, columns), "chunk_sums": (2, columns)}
         shapes |= {"moments": (4, 3, columns), "products": (4, 2, columns)}
         shapes |= {"chunk_moments": (3, columns), "chunk_products": (2, columns)}
+    if "pool" in name or "convolution" in name:
+        # Images of so many channels, windows of 3 by 2 that have elements in common.
+        numbers |= {
+            "floor": 0.1,
+            "count_include_pad": 0,
+            "window": np.array([3, 2, 2, 1, 1, 0, 1, 1], dtype),
+        }
+        shapes |= dict.fromkeys(("x", "dx", "direction"), (2, rows + 2, 5, columns))
+        shapes |= dict.fromkeys(("y", "dy"), (2, (rows + 1) // 2 + 1, 4, columns))
+    if "convolution" in name:
+        few = min(columns, 3)  # channels: sums of few terms are exact enough
+        numbers |= {"begin": 1, "window": np.append(numbers["window"], dtype(1))}
+        shapes |= dict.fromkeys(("x", "dx"), (*shapes["x"][:3], few))
+        shapes |= {"weight": (6 * few, columns), "d_weight": (6 * few - 1, columns)}
+        if "depthwise" in name:
+            shapes |= dict.fromkeys(("x", "dx"), (*shapes["x"][:3], columns))
+            shapes |= {"weight": (6, columns), "d_weight": (5, columns)}
+        if "transposed" in name:
+            shapes |= {"x": shapes["y"], "dx": shapes["y"], "y": shapes["x"], "dy": shapes["x"]}
+        shapes |= dict.fromkeys(("bias", "d_bias"), shapes["y"][3:])
+    if name == "copy_shifted":
+        shapes |= {"source": (rows + 2, 4, columns), "target": (rows, 5, columns)}
+        numbers |= {"row": 1, "row_step": 1, "column": 3, "column_step": -1}
+    if "zero_pad" in name or "random_crop" in name:
+        shapes |= dict.fromkeys(("x", "dx"), (3, rows + 1, 4, columns))
+        shapes |= dict.fromkeys(("y", "dy"), (3, rows + 2, 3, columns))
+        pairs = {"before": (2, -1), "lowest": (-1, 0), "highest": (2, 1), "p": (0.4, 0.6)}
+        numbers |= {key: np.array(value, dtype) for key, value in pairs.items()}
+        numbers["first"] = 5 * (rows + 1) * 4 * columns
+    if "upsample" in name:
+        shapes |= dict.fromkeys(("x", "dx"), (2, rows, 4, columns))
+        shapes |= dict.fromkeys(("y", "dy"), (2, 3 * rows, 8, columns))
+        numbers["window"] = np.array([3, 2, 3, 2, 0, 0, 1, 1], dtype)
     if name == "put_columns_among_zeros":
         shapes["dx"] = (rows, columns + 2)
     if name == "add_loss":

@@ -27,11 +27,13 @@ WITH_ARGUMENTS = {
     "Parallel": [(cr.Linear(4, 3), cr.Linear(4, 3))],
     "Shared": [(cr.Linear(4, 4), cr.Tanh())],
     "Branch": [],  # has several outputs: see test_graphs.py
+    "Inputs": [],  # takes several inputs: see test_inputs.py
     "Embedding": [],  # takes codes: see test_embedding.py
 }
 LAYERS = [
     getattr(cr, name)(*arguments)
     for name in cr.layers.__all__
+    if not getattr(cr, name).axes  # those of images: see test_image_layers.py
     for arguments in WITH_ARGUMENTS.get(name, [()])
 ]
 LOSSES = [getattr(cr, name)() for name in cr.losses.__all__] + [

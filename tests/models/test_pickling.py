@@ -9,7 +9,9 @@ from sklearn.exceptions import ConvergenceWarning
 
 import chainrule as cr
 from chainrule.engine import interpreter
+from chainrule.engine.update import UpdateOptions
 from chainrule.interop.sklearn import NetworkClassifier, NetworkRegressor
+from chainrule.utils.arrays import CACHE_LINE
 
 pytestmark = pytest.mark.once
 
@@ -51,6 +53,20 @@ def nothing_is_compiled_anew():
     before = len(getattr(interpreter.run, "signatures", ()))
     yield
     assert len(getattr(interpreter.run, "signatures", ())) == before
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_vectors_begin_at_a_cache_line(carrier, dtype, tmp_path):
+    net = cr.Sequential(cr.Linear(3, 5), cr.BatchNorm(5), cr.Linear(5, 1), seed=0, dtype=dtype)
+    optimizer = cr.Adam()
+    optimizer.step(net)
+    carried, with_state = carrier((net, optimizer), tmp_path)
+    with_state.step(carried)
+    for network in (net, net.copy(), carried):
+        state = with_state.state(network, UpdateOptions())
+        for vector in (network.values, network.params, network.grads, state.vectors):
+            assert vector.ctypes.data % CACHE_LINE == 0
 
 
 def fit(net, optimizer, average, callbacks):

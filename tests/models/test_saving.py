@@ -23,19 +23,38 @@ pytestmark = pytest.mark.once
 FUZZ = Path(__file__).parents[1] / "fuzz_model_files.py"
 STORED = Path(__file__).parents[1] / "model_files"
 ARGUMENTS = {
+    "AvgPool1d": {"kernel_size": 3, "ceil_mode": True},
+    "AvgPool2d": {"kernel_size": (3, 2), "stride": 2, "count_include_pad": False},
     "BatchNorm": {"features": 3, "momentum": None},
+    "Conv1d": {"in_channels": 2, "out_channels": 4, "kernel_size": 3, "padding": "same"},
+    "Conv2d": {"in_channels": 2, "out_channels": 4, "kernel_size": (3, 2), "groups": 2},
+    "ConvTranspose1d": {"in_channels": 2, "out_channels": 4, "kernel_size": 3, "stride": (2,)},
+    "ConvTranspose2d": {
+        "in_channels": 2,
+        "out_channels": 4,
+        "kernel_size": 3,
+        "stride": [2, 1],
+        "output_padding": (1, 0),
+    },
     "Embedding": {"num_embeddings": 5, "embedding_dim": 3, "padding_idx": 2},
     "LayerNorm": {"features": 3, "bias": False},
     "Columns": {"indices": [2, 0]},
     "RMSNorm": {"features": 3, "eps": 0.1},
     "GroupNorm": {"groups": 1, "features": 3},
     "Linear": {"in_features": 3, "out_features": 3, "bias": False},
+    "MaxPool1d": {"kernel_size": 3, "padding": 1, "dilation": 2},
+    "MaxPool2d": {"kernel_size": (3, 2), "stride": (1, 2), "padding": [1, 0]},
     "GELU": {"approximate": "tanh"},
     "LeakyReLU": {"negative_slope": 0.5},
     "ELU": {"alpha": 0.25},
+    "RandomCrop": {"size": (3, 2), "padding": 1},
+    "RandomFlip": {"mode": "vertical", "p": 0.25},
+    "RandomShift": {"shift": [1, 2]},
     "Rescale": {"scale": 0.5, "offset": -1.0},
     "Standardize": {"mean": [0.1, -1.0, 1e9], "variance": [1 / 3, 4.0, 1e-9]},
     "Parallel": {"combine": "product"},
+    "Upsample": {"scale_factor": (2, 1)},
+    "ZeroPad": {"padding": [3, (1, 0)]},
 }
 PARTS = cr.ReLU(), cr.Residual(cr.Linear(3, 3))
 UNNAMED = "Branch", "Shared"

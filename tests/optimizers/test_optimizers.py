@@ -273,6 +273,11 @@ def test_wrong_factors_of_the_learning_rate():
         optimizer.step(network())
 
 
+def test_an_optimizer_says_where_schedules_go():
+    with pytest.raises(TypeError, match=r"Adam's lr must be a number.*fit\(schedule=\.\.\.\)"):
+        cr.Adam(lr=cr.schedules.CosineAnnealingLR(0.1))
+
+
 def test_wrong_weight_decay_by_name():
     with pytest.raises(ValueError, match=r"AdamW's weight_decay\['\*'\] must be 0 or more, not -1"):
         cr.AdamW(weight_decay={"*": -1})

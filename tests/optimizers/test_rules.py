@@ -447,6 +447,11 @@ def test_a_training_with_frozen_parameters_goes_on_from_its_checkpoint(make, tmp
     fit(net, optimizer, checkpoint=path, resume=True, callbacks=calls)
     assert np.array_equal(net.params, whole.params)
     assert net.frozen == ("0.bias",)
+    longer, rule = start(0)  # in the same process, where the callback's change is in place
+    fit(longer, rule, epochs=3, checkpoint=path, callbacks=calls)
+    assert longer.frozen == ("0.bias",)
+    fit(longer, rule, checkpoint=path, resume=True, callbacks=calls)
+    assert np.array_equal(longer.params, whole.params)
     with pytest.raises(ValueError, match=r"frozen is \[\], but was \['0.weight', '0.bias'\]"):
         fit(network(), make(lr_factors=factors), checkpoint=path, resume=True)
     with pytest.raises(ValueError, match="lr_factors is None, but was"):

@@ -177,7 +177,7 @@ FLOAT64 = np.dtype("float64")
 
 
 def plan_of(builder, x, heads, **options):
-    return make_plan(builder, x, heads, batch=4, dtype=FLOAT64, **{"offsets": {}} | options)
+    return make_plan(builder, [x], heads, batch=4, dtype=FLOAT64, **{"offsets": {}} | options)
 
 
 def test_the_gather_does_no_rescale_of_a_seed():
@@ -195,7 +195,7 @@ def test_the_gradient_by_an_input_that_no_output_depends_on_is_0_and_takes_no_me
     builder, x, seed = PlanBuilder(), Tensor((2,)), Tensor((2,))
     builder.rescale(x, scale)
     plan = plan_of(builder, x, [Head(builder.rescale(seed, 3.0))], seeds=[seed])
-    assert gradient(plan.input) not in plan.places
+    assert gradient(plan.inputs[0]) not in plan.places
     machine = Machine(plan, FLOAT64, "numba")
     machine.arena[...] = 7.0
     machine.run(Phase.FORWARD, 4, NOTHING[FLOAT64].vectors, make_data(FLOAT64, np.ones((4, 2))))

@@ -46,7 +46,7 @@ class Tangent:
     """A network with its tangent, and if asked for the tangent of that."""
 
     def __init__(self, net, *, parameters_change, order=1):
-        builder, x, (y,) = net.lower((WIDTH,))
+        builder, (x,), (y,) = net.lower((WIDTH,))
         seed = Tensor(x.shape)
         tangents = Tangents(builder, parameters_change=parameters_change, seeds=[(x, seed)])
         self.net, heads, begin = net, [Head(y)], 0
@@ -56,7 +56,7 @@ class Tangent:
             tangents.append(steps)
             heads.append(Head(tangents.of(heads[-1].output)))
         plan = make_plan(
-            builder, x, heads, offsets=net.offsets, batch=ROWS, dtype=net.dtype, seeds=[seed]
+            builder, [x], heads, offsets=net.offsets, batch=ROWS, dtype=net.dtype, seeds=[seed]
         )
         self.machine = Machine(plan, net.dtype, net.backend)
         self.heads = len(heads)
@@ -147,7 +147,7 @@ def test_tangent_of_the_tangent_and_its_way_back(activation, backend, rng):
 def test_threads_compute_the_same_tangents(rng):
     layers = [layer for _ in range(4) for layer in (cr.Linear(128, 128), cr.Tanh())]
     net = cr.Sequential(*layers, seed=0)
-    builder, x, (y,) = net.lower((128,))
+    builder, (x,), (y,) = net.lower((128,))
     tangents = Tangents(builder, parameters_change=True)
     tangents.append(list(builder.steps))
     heads = [Head(y), Head(tangents.of(y))]
@@ -156,7 +156,7 @@ def test_threads_compute_the_same_tangents(rng):
     results = []
     for threads in (1, 2):
         plan = make_plan(
-            builder, x, heads, offsets=net.offsets, batch=256, dtype=net.dtype, threads=threads
+            builder, [x], heads, offsets=net.offsets, batch=256, dtype=net.dtype, threads=threads
         )
         assert plan.threads == threads
         machine = Machine(plan, net.dtype, "numba")

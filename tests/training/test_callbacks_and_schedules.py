@@ -84,7 +84,7 @@ def test_a_monitor_that_does_not_exist_is_named_before_training(make):
         "'loss', 'validation_loss', 'validation_accuracy', 'lr'",
     ):
         fit(net, callbacks=[make("validation_r2")])
-    with pytest.raises(ValueError, match=r"'loss', 'lr'\. Validation metrics need fit"):
+    with pytest.raises(ValueError, match=r"'loss', 'lr'\. Validation metrics need validation"):
         fit(net, callbacks=[make("validation_loss")], validation=None)
     assert np.array_equal(net.params, before)
 
@@ -108,7 +108,11 @@ def test_metrics_are_measured_on_the_validation_and_can_be_watched():
         ({"metrics": worst_class}, TypeError, "metrics must be a list or a dict of functions"),
         ({"metrics": [worst_class] * 2}, ValueError, "two functions of the same name"),
         ({"metrics": {"a b": worst_class}}, ValueError, "the name 'a b'"),
-        ({"metrics": {"a": 1}}, TypeError, r"metrics\['a'\] must be a function, not 1"),
+        (
+            {"metrics": {"a": 1}},
+            TypeError,
+            r"metrics\['a'\] must be a function such as cr.metrics.r2_score, not 1",
+        ),
         (
             {"metrics": [cr.metrics.accuracy]},
             ValueError,

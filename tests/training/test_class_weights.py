@@ -69,6 +69,15 @@ def test_class_weights_are_for_classes(loss, y, outputs):
         fit(y, loss, outputs, class_weight="balanced")
 
 
+@each
+def test_a_weight_too_large_for_the_dtype_is_named_by_its_class(case):
+    loss, y, outputs = CASES[case]
+    with pytest.raises(ValueError, match=r"class_weight\[1\] must be .* but 1e\+39 becomes"):
+        fit(y, loss, outputs, class_weight={1: 1e39})
+    with pytest.raises(ValueError, match="class_weight times sample_weight"):
+        fit(y, loss, outputs, class_weight={1: 1e30}, sample_weight=np.full(len(y), 1e30))
+
+
 class Rows(cr.Callback):
     def on_fit_begin(self, training):
         self.X, self.y, self.weights = training.X, training.y, training.sample_weight

@@ -50,12 +50,44 @@ def test_metrics_take_y_true_first_and_say_so_where_it_comes_second(name):
     function, more = getattr(cr.metrics, name), OF_CLASSES.get(name, ())
     first, second, *_ = inspect.signature(function).parameters
     assert (first, second) in {("y_true", "y_pred"), ("y_true", "y_score")}
-    if name == "roc_auc":
-        return  # it takes labels of shape (n, 1), as scikit-learn does
     output = np.eye(2)[LABELS] if name in OF_CLASSES else 1.5 * LABELS[:, None]
     assert np.isfinite(function(LABELS, output, *more)).all()
     with pytest.raises(ValueError, match="exchanged: y_true comes first"):
         function(output, LABELS, *more)
+
+
+@pytest.mark.parametrize("name", ["roc_auc", "accuracy", "confusion_matrix"])
+def test_metrics_of_labels_say_so_where_the_shapes_do_not_tell(name):
+    pytest.importorskip("sklearn")
+    labels, logits = LABELS[:, None], np.array([[0.2], [1.5], [0.7], [-3.0]])
+    function = getattr(cr.metrics, name)
+    function(labels, logits)
+    with pytest.raises(ValueError, match=r"label 0\.2 at row 0, .* exchanged: y_true comes first"):
+        function(logits, labels)
+
+
+@pytest.mark.parametrize("name", ["accuracy", "confusion_matrix"])
+def test_metrics_of_the_output_are_not_of_classes(name):
+    with pytest.raises(ValueError, match="not the classes predicted from it: scikit-learn's"):
+        getattr(cr.metrics, name)(LABELS, LABELS)
+
+
+@pytest.mark.parametrize(
+    ("y_true", "y_score", "message"),
+    [
+        ([0, 1, 1], [0.1, 0.2], r"y_true must have shape \(n,\) and y_score .* not \(3,\) and"),
+        ([0, 1, 2], [0.1, 0.2, 0.3], "label 2 at row 2, but one output tells labels 0 and 1"),
+        ([0, 1, 3], np.eye(3), r"label 3 at row 2, but the network has 3 outputs"),
+        ([0, 1, 1], np.eye(3), "y_true has no row of class 2: roc_auc compares"),
+        ([1, 1], [0.1, 0.2], "y_true has no row of class 0: roc_auc compares"),
+        ([0, 1], [0.1, np.nan], r"y_score\[1\] is nan"),
+        ([0, 1, 2], [[[0.1]], [[0.2]], [[0.3]]], "y_true must have shape"),
+    ],
+)
+def test_scores_that_do_not_fit_are_refused_in_words_of_this_package(y_true, y_score, message):
+    pytest.importorskip("sklearn")
+    with pytest.raises(ValueError, match=message):
+        cr.metrics.roc_auc(y_true, y_score)
 
 
 @pytest.fixture(scope="module")

@@ -74,8 +74,12 @@ def test_a_length_needs_a_unit(schedule):
     with pytest.raises(TypeError, match=r"epochs=10 or steps=10, not 10 alone"):
         kind(0.5, 10)
     old = "step_size" if kind is cr.schedules.StepLR else "total_steps"
-    with pytest.raises(TypeError, match=f"{old} is called steps: steps=10"):
-        kind(0.5, **{old: 10})
+    for name in (old, "T_max", "total_iters"):
+        with pytest.raises(TypeError, match=f"{name} is called steps, .* steps=10 or epochs=10"):
+            kind(0.5, **{name: 10})
+    for wrong in ((cr.SGD(),), (cr.SGD(), 10)):
+        with pytest.raises(TypeError, match=rf"not an optimizer: .*{kind.__name__}\(\w*lr=0\.1, "):
+            kind(*wrong)
     with pytest.raises(ValueError, match="epochs or steps, not both"):
         kind(0.5, epochs=2, steps=10)
     with pytest.raises(ValueError, match="epochs must be more than 0"):
@@ -107,8 +111,27 @@ def test_a_warm_up_in_epochs():
     assert schedule.in_steps(4, 5) == cr.schedules.CosineAnnealingLR(0.5, steps=20, warmup_steps=6)
     with pytest.raises(ValueError, match="warmup_epochs must be less than epochs, 2, not 2"):
         cr.schedules.CosineAnnealingLR(0.5, epochs=2, warmup_epochs=2)
-    with pytest.raises(ValueError, match="warmup_steps must be less than steps, 50, not 60"):
-        fit(cr.schedules.CosineAnnealingLR(0.5, warmup_steps=60))
+    with pytest.raises(ValueError, match="warmup_steps must be less than steps, 5, not 6"):
+        cr.schedules.CosineAnnealingLR(0.5, steps=5, warmup_steps=6)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "whole", "warmup"),
+    [
+        ({"warmup_steps": 60}, r"10 epochs \(50 steps\)", "60 steps"),
+        ({"warmup_epochs": 12}, r"10 epochs \(50 steps\)", r"12 epochs \(60 steps\)"),
+        ({"steps": 20, "warmup_epochs": 4}, "20 steps", r"4 epochs \(20 steps\)"),
+        (
+            {"epochs": 0.2, "warmup_epochs": 0.15},
+            r"0\.2 epochs \(1 step\)",
+            r"0\.15 epochs \(1 step\)",
+        ),
+    ],
+)
+def test_a_warm_up_that_is_too_long_is_told_in_the_units_of_the_call(lengths, whole, warmup):
+    message = f"warm-up must be shorter than the schedule, {whole}, not {warmup}"
+    with pytest.raises(ValueError, match=message):
+        fit(cr.schedules.CosineAnnealingLR(0.5, **lengths))
 
 
 # What falls to nothing, if it is not meant to last for the whole training.
@@ -118,6 +141,12 @@ FALLING = [
     cr.schedules.CosineAnnealingLR(0.01, steps=10),
     cr.schedules.OneCycleLR(0.01, steps=10),
 ]
+
+
+def test_the_warning_counts_in_the_unit_of_the_schedule():
+    schedule = cr.schedules.CosineAnnealingLR(0.01, epochs=2)
+    with pytest.warns(UserWarning, match=r"epochs=2.* nothing after about 2 of 10 epochs"):
+        fit(schedule)
 
 
 @pytest.mark.parametrize("schedule", FALLING, ids=lambda schedule: type(schedule).__name__)

@@ -64,8 +64,15 @@ NEEDED = {
     "Checkpoint": lambda: {"path": "no-file"},
     "ModelCheckpoint": lambda: {"path": "no-file"},
     "ExponentialMovingAverage": lambda: {"net": network()},
+    **dict.fromkeys(
+        ("AvgPool1d", "AvgPool2d", "MaxPool1d", "MaxPool2d"), lambda: {"kernel_size": 2}
+    ),
     "BatchNorm": lambda: {"features": 3},
     "CompiledLayer": lambda: {"forward": double, "backward": double_backward},
+    **dict.fromkeys(
+        ("Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d"),
+        lambda: {"in_channels": 2, "out_channels": 2, "kernel_size": 2},
+    ),
     "Embedding": lambda: {"num_embeddings": 3, "embedding_dim": 2},
     "LayerNorm": lambda: {"features": 3},
     "Columns": lambda: {"indices": [0, 1]},
@@ -73,6 +80,10 @@ NEEDED = {
     "GroupNorm": lambda: {"groups": 1, "features": 3},
     "Linear": lambda: {"in_features": 3, "out_features": 2},
     "Parameter": lambda: {"shape": (3,), "initializer": cr.initializers.Zeros()},
+    "RandomCrop": lambda: {"size": 2},
+    "RandomShift": lambda: {"shift": 1},
+    "Upsample": lambda: {"scale_factor": 2},
+    "ZeroPad": lambda: {"padding": 1},
     "Rescale": lambda: {"scale": 2.0},
     "CosineAnnealingLR": lambda: {"lr": 0.5},
     "LinearLR": lambda: {"lr": 0.5},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from chainrule.autodiff.hessian_product import hessian_product, repeat_hessian_product
 from chainrule.autodiff.machines import blocks, borrowed
@@ -15,20 +15,22 @@ from chainrule.autodiff.plans import plain_plan, tangent_plan
 from chainrule.autodiff.validation import (
     PARAMS,
     Wrt,
+    X,
     check_loss,
     directions_of,
     flat_vector,
     names_of,
     packed,
     parameter_vector,
+    require_one_input,
 )
 from chainrule.kernels.context import Phase
 from chainrule.losses import Loss
 from chainrule.models.data_set import DataSet
-from chainrule.models.passes import one_or_tuple
 from chainrule.models.sequential import Sequential
 from chainrule.plan import Tensor
 from chainrule.utils.arrays import FloatArray
+from chainrule.utils.inputs import Batch, one_or_tuple
 
 MOST_HESSIAN_ROWS = 4096
 
@@ -132,6 +134,8 @@ def hessian(
     names_of(wrt)
     at = parameter_vector(net, params)
     batch = DataSet.checked(net, loss, x, y, sample_weight, ("x", "y"))
+    if wrt == X:
+        require_one_input(net, "hessian(wrt='x')")
     shape = net.params.shape if wrt == PARAMS else batch.inputs.shape
     vector = np.zeros(shape, net.dtype)
     if vector.size > MOST_HESSIAN_ROWS:
@@ -284,11 +288,12 @@ def _output_curvature_product(
             losses[0, 0] = total
             grads = mean.parameter_buffer()
             machine.run(Phase.BACKWARD, order, machine.vectors(params, grads=grads))
-            mean.add(block, losses[0], grads, machine.rows_at("d_input", rows))
-    return mean.gradients()[PARAMS]
+            mean.add(block, losses[0], grads, machine.input_gradients(rows))
+    product: FloatArray = mean.gradients()[PARAMS]
+    return product
 
 
-def _any_targets(net: Sequential, loss: Loss, inputs: NDArray[Any]) -> Any:
+def _any_targets(net: Sequential, loss: Loss, inputs: Batch) -> Any:
     """Return valid targets, for a result that does not depend on them."""
     rows, shapes = len(inputs), net.output_shapes(inputs.shape[1:])
     heads = loss.heads([Tensor(shape) for shape in shapes])

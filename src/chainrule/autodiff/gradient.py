@@ -50,9 +50,10 @@ def value_and_grad(
     -------
     function of ``(params, x, y, sample_weight=None)``
         It takes a flat vector like ``net.params``, which is not copied if it is contiguous,
-        writable and of the network's dtype; a batch x of shape (n, ...); and the targets y. It
-        returns the loss as a float, and the gradient by the parameters, of shape (n_params,), or by
-        x, of x's shape; or a tuple of gradients, in the order of ``wrt``.
+        writable and of the network's dtype; a batch x of shape (n, ...), or a tuple of them for
+        :class:`Inputs`; and the targets y. It returns the loss as a float, and the gradient by the
+        parameters, of shape (n_params,), or by x, of x's shape or such a tuple; or a tuple of
+        gradients, in the order of ``wrt``.
 
     Raises
     ------
@@ -126,7 +127,7 @@ class _Gradient(PreparedLoss):
 
 def gradient(
     net: Sequential, loss: Loss, batch: DataSet, params: FloatArray, names: tuple[str, ...]
-) -> tuple[float, dict[str, FloatArray]]:
+) -> tuple[float, dict[str, Any]]:
     """Return the loss, and its gradients by name."""
     mean = BlockMean(net, batch, names)
     phases = backward_phases(names)
@@ -142,5 +143,5 @@ def gradient(
             if not machine.run(Phase.FORWARD | phases, order, vectors, batch.record, results):
                 # The run ends where the loss is not finite; compute the gradient all the same.
                 machine.run(phases, order, vectors)
-            mean.add(block, losses[0], grads, machine.rows_at("d_input", rows))
+            mean.add(block, losses[0], grads, machine.input_gradients(rows))
     return mean.value, mean.gradients()

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.autodiff.machines import backward_phases, blocks, borrowed
+from chainrule.autodiff.machines import backward_phases, blocks, borrowed, seed_inputs
 from chainrule.autodiff.mean import BlockMean
 from chainrule.autodiff.output_curvature import OutputCurvature
 from chainrule.autodiff.plans import tangent_plan
@@ -28,12 +28,12 @@ def hessian_product(
     loss: Loss,
     batch: DataSet,
     params: FloatArray,
-    directions: dict[str, FloatArray],
-) -> dict[str, FloatArray]:
+    directions: dict[str, Any],
+) -> dict[str, Any]:
     """Return the Hessian by what ``directions`` names, times the directions."""
     names = tuple(directions)
-    if batch.weights is None:
-        given = params, batch.inputs, batch.targets.y, directions
+    if batch.weights is None and net.graph.inputs == 1:
+        given = params, batch.X, batch.targets.y, directions
         found = repeat_hessian_product(net, loss, *given)
         if found is not None:
             return found
@@ -42,7 +42,7 @@ def hessian_product(
         rows, options = block.stop - block.start, _plan_options(loss, names)
         with borrowed(net, tangent_plan, batch.inputs.shape[1:], rows, **options) as machine:
             if X in directions:
-                machine.rows_at("seed", rows)[...] = directions[X][block]
+                seed_inputs(machine, directions[X][block])
             order, losses = np.arange(block.start, block.stop), machine.losses_for(1)
             direction, results = directions.get(PARAMS), machine.results(losses=losses)
             vectors = machine.vectors(params, direction=direction)
@@ -59,7 +59,7 @@ def hessian_product(
             grads = mean.parameter_buffer()
             vectors = machine.vectors(params, direction=direction, grads=grads)
             machine.run(phases, order, vectors)
-            mean.add(block, losses[0], grads, machine.rows_at("d_input", rows))
+            mean.add(block, losses[0], grads, machine.input_gradients(rows))
     if isinstance(loss, OutputLoss):
         shape, options = batch.inputs.shape, _plan_options(loss, names)
         prepare(net, _HessianProduct, shape, (loss, names), tangent_plan, **options)

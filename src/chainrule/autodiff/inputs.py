@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.autodiff.machines import blocks, borrowed, return_with, run_backward, take
 from chainrule.autodiff.plans import derivatives_plan, elements_of, plain_plan, tangent_plan
-from chainrule.autodiff.validation import array_of_shape, parameter_vector
+from chainrule.autodiff.validation import array_of_shape, parameter_vector, require_one_input
 from chainrule.engine.machine import Machine
 from chainrule.engine.records import make_data
 from chainrule.kernels.context import Phase
@@ -18,12 +19,13 @@ from chainrule.models.sequential import Sequential, check_network
 from chainrule.operations.operation import Shape
 from chainrule.utils.arguments import integer
 from chainrule.utils.arrays import FloatArray
+from chainrule.utils.inputs import arrays_of, one_or_tuple
 
 Derivative = tuple[int, ...]
 TOGETHER = 8  # inputs whose second derivatives one plan computes
 
 
-def input_gradient(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None) -> FloatArray:
+def input_gradient(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None) -> Any:
     """Return the gradient of a network's only output by its input.
 
     Parameters
@@ -31,12 +33,14 @@ def input_gradient(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = 
     net : Sequential
         With one output element for each row; :func:`jacobian` is for several.
     x : array of shape (n, ...)
+        A tuple of them for :class:`Inputs`.
     params : array of shape (n_params,), optional
         Instead of the network's own.
 
     Returns
     -------
     array of x's shape
+        Or a tuple of them, one for each input.
 
     Raises
     ------
@@ -61,7 +65,7 @@ def input_gradient(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = 
             f"input_gradient is for networks of one output, but this one has {outputs}; "
             "jacobian(net, x, wrt='x') has the derivatives of each."
         )
-    result = np.empty(inputs.shape, net.dtype)
+    results = [np.empty(array.shape, net.dtype) for array in arrays_of(inputs)]
     for block in blocks(net, len(inputs)):
         rows = block.stop - block.start
         with borrowed(net, plain_plan, shape, rows, loss=None, retain=False) as machine:
@@ -69,8 +73,9 @@ def input_gradient(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = 
             machine.run(Phase.FORWARD, order, machine.vectors(at), make_data(net.dtype, inputs))
             machine.rows_at("d_output", rows)[...] = 1
             machine.run(Phase.BACKWARD | Phase.INPUT_GRADIENT, order, machine.vectors(at))
-            result[block] = machine.rows_at("d_input", rows)
-    return result
+            for result, gradient in zip(results, machine.input_gradients(rows), strict=True):
+                result[block] = gradient
+    return one_or_tuple(results)
 
 
 def hessian_x(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None) -> FloatArray:
@@ -104,6 +109,7 @@ def hessian_x(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None)
     """
     check_network(net)
     net.graph.check_rows_are_independent("hessian_x")
+    require_one_input(net, "hessian_x")
     at = parameter_vector(net, params)
     inputs = net.check_input(x, "x")
     shape = inputs.shape[1:]
@@ -163,6 +169,7 @@ def laplacian(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None)
     """
     check_network(net)
     net.graph.check_rows_are_independent("laplacian")
+    require_one_input(net, "laplacian")
     at = parameter_vector(net, params)
     inputs = net.check_input(x, "x")
     shape = inputs.shape[1:]
@@ -232,6 +239,7 @@ def input_derivatives(
     """
     check_network(net)
     net.graph.check_rows_are_independent("input_derivatives")
+    require_one_input(net, "input_derivatives")
     at = net.params.copy() if params is None else parameter_vector(net, params)
     inputs = net.check_input(x, "x")
     rows, shape = len(inputs), inputs.shape[1:]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import accumulate
 from math import prod
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from chainrule.autodiff.machines import backward_phases, blocks, borrowed
 from chainrule.autodiff.plans import plain_plan, tangent_plan
@@ -23,9 +24,10 @@ from chainrule.engine.batch_run import BatchRun
 from chainrule.engine.machine import Machine
 from chainrule.engine.records import Vectors, make_data
 from chainrule.kernels.context import NOT_FINITE, Phase
-from chainrule.models.passes import one_or_tuple
 from chainrule.models.sequential import Sequential, check_network
+from chainrule.operations.operation import Shape
 from chainrule.utils.arrays import FloatArray, ready_array
+from chainrule.utils.inputs import Batch, arrays_of, one_or_tuple
 
 
 def jacobian(
@@ -50,7 +52,8 @@ def jacobian(
     array
         Of shape ``(n, *output, n_params)``, or for ``wrt="x"`` ``(n, *output, *input)``,
         as each row's output depends on its own input only; a tuple of them, one for each head, if
-        the network ends in a :class:`Branch`.
+        the network ends in a :class:`Branch`. By the inputs of :class:`Inputs`, each of them is a
+        tuple with an array for each input.
 
     Raises
     ------
@@ -81,10 +84,11 @@ def jacobian(
     inputs = net.check_input(x, "x")
     rows, shape = len(inputs), inputs.shape[1:]
     shapes = net.output_shapes(shape)
-    of_each = shape if wrt == X else vector.shape
-    results = [np.empty((rows, prod(s), prod(of_each)), net.dtype) for s in shapes]
+    of_each = list(net.graph.input_shapes(shape)) if wrt == X else [vector.shape]
+    columns = sum(map(prod, of_each))
+    results = [np.empty((rows, prod(s), columns), net.dtype) for s in shapes]
     steps = net.lower(shape)[0].steps if wrt == X else []
-    is_forward_mode = prod(shape) <= sum(map(prod, shapes)) and not any(
+    is_forward_mode = columns <= sum(map(prod, shapes)) and not any(
         s.operation.tangent is None for s in steps
     )
     for block in blocks(net, rows):
@@ -101,8 +105,15 @@ def jacobian(
     elif wrt == X or rows == 1:
         prepare(net, _BackwardMode, inputs.shape, (wrt,), plain_plan, loss=None, retain=True)
     return one_or_tuple(
-        [r.reshape(rows, *s, *of_each) for r, s in zip(results, shapes, strict=True)]
+        [_by_each(r, (rows, *s), of_each) for r, s in zip(results, shapes, strict=True)]
     )
+
+
+def _by_each(result: FloatArray, outputs: tuple[int, ...], of_each: list[Shape]) -> Any:
+    """Return a Jacobian from its matrices; by several inputs, a tuple with one for each."""
+    ends = list(accumulate(map(prod, of_each)))[:-1]
+    parts = np.split(result, ends, axis=2) if ends else [result]
+    return one_or_tuple([p.reshape(*outputs, *s) for p, s in zip(parts, of_each, strict=True)])
 
 
 class _Prepared(Prepared):
@@ -202,7 +213,7 @@ class _BackwardMode(_Prepared):
 
 def _forward(
     net: Sequential,
-    inputs: NDArray[Any],
+    inputs: Batch,
     params: FloatArray,
     results: list[FloatArray],
     steps: int,
@@ -212,28 +223,33 @@ def _forward(
     options = {"parameters_change": False, "by_x": True, "retain": True}
     with borrowed(net, tangent_plan, shape, rows, **options) as machine:
         vectors, data = machine.vectors(params), make_data(net.dtype, inputs)
-        seed = machine.rows_at("seed", rows).reshape(rows, -1)
-        begin = 0
-        for i in range(seed.shape[1]):
+        sizes = [prod(array.shape[1:]) for array in arrays_of(inputs)]
+        seeds = [machine.rows_at("seed", rows, k).reshape(rows, -1) for k in range(len(sizes))]
+        columns = [seed[:, i] for seed in seeds for i in range(seed.shape[1])]
+        for seed in seeds:
             seed[...] = 0
-            seed[:, i] = 1
+        begin = 0
+        for i, column in enumerate(columns):
+            column[...] = 1
             machine.run(Phase.FORWARD, rows, vectors, data, first_step=begin)
             for head, result in enumerate(results, len(results)):
                 result[:, :, i] = machine.rows_at("output", rows, head).reshape(rows, -1)
+            column[...] = 0  # after the output was read, which may be the same memory
             begin = steps  # later runs compute only the tangents, whose steps follow the network's
 
 
 def _back_to_input(
-    net: Sequential, inputs: NDArray[Any], params: FloatArray, results: list[FloatArray]
+    net: Sequential, inputs: Batch, params: FloatArray, results: list[FloatArray]
 ) -> None:
     """Run a backward pass from each output in turn."""
     rows = len(inputs)
     for machine, head, i, _ in _backward_passes(net, inputs, params, Phase.INPUT_GRADIENT):
-        results[head][:, i] = machine.rows_at("d_input", rows).reshape(rows, -1)
+        gradients = [gradient.reshape(rows, -1) for gradient in machine.input_gradients(rows)]
+        np.concatenate(gradients, axis=1, out=results[head][:, i])
 
 
 def _back_to_parameters(
-    net: Sequential, inputs: NDArray[Any], params: FloatArray, results: list[FloatArray]
+    net: Sequential, inputs: Batch, params: FloatArray, results: list[FloatArray]
 ) -> None:
     """Run a backward pass from each output in turn, and compute each row's gradient."""
     for machine, head, i, d_outputs in _backward_passes(net, inputs, params, 0):
@@ -241,7 +257,7 @@ def _back_to_parameters(
 
 
 def _backward_passes(
-    net: Sequential, inputs: NDArray[Any], params: FloatArray, phases: int
+    net: Sequential, inputs: Batch, params: FloatArray, phases: int
 ) -> Iterator[tuple[Machine, int, int, list[FloatArray]]]:
     """Run a backward pass from each element of each output.
 

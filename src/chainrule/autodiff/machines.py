@@ -16,6 +16,7 @@ from chainrule.losses import Loss
 from chainrule.models.sequential import Sequential
 from chainrule.plan import Plan
 from chainrule.utils.arrays import FloatArray
+from chainrule.utils.inputs import Batch, arrays_of, one_or_tuple
 
 MOST_ROWS = 4096  # in one block
 
@@ -93,15 +94,21 @@ def backward_phases(names: Collection[str]) -> int:
     return Phase.BACKWARD | (Phase.INPUT_GRADIENT if X in names else 0)
 
 
+def seed_inputs(machine: Machine, directions: Batch) -> None:
+    """Write the direction in which each input changes into the arena."""
+    for i, direction in enumerate(arrays_of(directions)):
+        machine.rows_at("seed", len(direction), i)[...] = direction
+
+
 def run_backward(
     machine: Machine, rows: int, params: FloatArray, gradients: Sequence[FloatArray | float]
-) -> tuple[FloatArray, FloatArray]:
+) -> tuple[FloatArray, Any]:
     """Run the backward pass from the outputs' gradients; return the gradients by params and x."""
     machine.start_back_with(gradients, rows)
     d_params = np.zeros(params.size, params.dtype)
     vectors = machine.vectors(params, grads=d_params)
     machine.run(Phase.BACKWARD | Phase.INPUT_GRADIENT, rows, vectors)
-    return d_params, machine.rows_at("d_input", rows).copy()
+    return d_params, one_or_tuple([gradient.copy() for gradient in machine.input_gradients(rows)])
 
 
 def blocks(net: Sequential, rows: int, loss: Loss | None = None) -> Iterator[slice]:

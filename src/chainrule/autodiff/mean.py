@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +12,7 @@ from chainrule.autodiff.validation import PARAMS, X
 from chainrule.models.data_set import DataSet
 from chainrule.models.sequential import Sequential
 from chainrule.utils.arrays import FloatArray
+from chainrule.utils.inputs import arrays_of, one_or_tuple
 
 
 class BlockMean:
@@ -25,7 +29,8 @@ class BlockMean:
 
     def __init__(self, net: Sequential, batch: DataSet, names: tuple[str, ...]) -> None:
         self._d_params = np.zeros(net.params.size, net.dtype) if PARAMS in names else None
-        self._d_x = np.empty(batch.inputs.shape, net.dtype) if X in names else None
+        inputs = arrays_of(batch.inputs) if X in names else ()
+        self._d_x = [np.empty(x.shape, net.dtype) for x in inputs]
         self._blocks: list[tuple[slice, float]] = []
         self._weight = self.value = 0.0
 
@@ -40,9 +45,12 @@ class BlockMean:
         block: slice,
         losses: NDArray[np.float64],
         d_params: FloatArray | None,
-        d_x: FloatArray,
+        d_x: Sequence[FloatArray],
     ) -> None:
-        """Add a block's mean values; ``losses`` holds its weight and its loss."""
+        """Add a block's mean values; ``losses`` holds its weight and its loss.
+
+        ``d_x`` are the gradients by each input.
+        """
         weight, value = losses.tolist()
         self._weight += weight
         fraction = weight / self._weight if self._weight > 0 else 0.0
@@ -53,17 +61,18 @@ class BlockMean:
         so_far = self._d_params
         if so_far is not None and d_params is not None and d_params is not so_far:
             so_far += fraction * (d_params - so_far)
-        if self._d_x is not None:
-            self._d_x[block] = d_x
+        for whole, part in zip(self._d_x, d_x, strict=False):  # there is none if not requested
+            whole[block] = part
         self._blocks.append((block, weight))
 
-    def gradients(self) -> dict[str, FloatArray]:
+    def gradients(self) -> dict[str, Any]:
         """Return the derivatives of the mean by name."""
-        found = {}
+        found: dict[str, Any] = {}
         if self._d_params is not None:
             found[PARAMS] = self._d_params
-        if self._d_x is not None:
-            found[X] = self._d_x
+        if self._d_x:
+            found[X] = one_or_tuple(self._d_x)
             for block, weight in self._blocks:
-                self._d_x[block] *= weight / (self._weight or 1.0)
+                for d_x in self._d_x:
+                    d_x[block] *= weight / (self._weight or 1.0)
         return found

@@ -30,20 +30,19 @@ def tangent_plan(
 ) -> Plan:
     """Return a plan for the outputs, then for their tangents: twice as many heads.
 
-    With ``parameters_change``, the parameters change along the direction; with ``by_x``, x along
-    the seed.
+    With ``parameters_change``, the parameters change along the direction; with ``by_x``, each
+    input along its seed.
     """
-    builder, x, outputs = net.lower(shape)
+    builder, inputs, outputs = net.lower(shape)
     heads = list(map(Head, outputs)) if loss is None else loss.heads(outputs)
-    seeds = [Tensor(x.shape)] if by_x else []
-    tangents = Tangents(
-        builder, parameters_change=parameters_change, seeds=[(x, seed) for seed in seeds]
-    )
+    seeds = [Tensor(x.shape) for x in inputs] if by_x else []
+    pairs = list(zip(inputs, seeds, strict=True)) if by_x else []
+    tangents = Tangents(builder, parameters_change=parameters_change, seeds=pairs)
     tangents.append(list(builder.steps))
     heads += [Head(_or_zeros(builder, tangents.of(y), y)) for y in outputs]
     return make_plan(
         builder,
-        x,
+        inputs,
         heads,
         offsets=net.offsets,
         batch=rows,
@@ -69,7 +68,7 @@ def derivatives_plan(
     ``()`` is the output itself, ``(i,)`` its derivative by element i, ``(i, j)`` the second one by
     i and j, with i <= j. There is a seed for each element, in the order of their numbers.
     """
-    builder, x, (y,) = net.lower(shape)
+    builder, (x,), (y,) = net.lower(shape)
     primal = list(builder.steps)
     seeds, tangents, steps = [], {}, {}
     heads: dict[tuple[int, ...], Tensor] = {(): y}
@@ -87,7 +86,7 @@ def derivatives_plan(
             heads[i, j] = _or_zeros(builder, tangents[j].of(heads[i,]), y)
     return make_plan(
         builder,
-        x,
+        [x],
         [Head(heads[derivative]) for derivative in derivatives],
         offsets=net.offsets,
         batch=rows,

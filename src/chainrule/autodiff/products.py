@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.autodiff.machines import blocks, borrowed, return_with, run_backward, take
+from chainrule.autodiff.machines import (
+    blocks,
+    borrowed,
+    return_with,
+    run_backward,
+    seed_inputs,
+    take,
+)
 from chainrule.autodiff.plans import plain_plan, tangent_plan
 from chainrule.autodiff.validation import (
     PARAMS,
@@ -19,9 +26,9 @@ from chainrule.autodiff.validation import (
 )
 from chainrule.engine.records import make_data
 from chainrule.kernels.context import Phase
-from chainrule.models.passes import one_or_tuple
 from chainrule.models.sequential import Sequential, check_network
 from chainrule.utils.arrays import FloatArray
+from chainrule.utils.inputs import one_or_tuple
 
 Pullback = Callable[[Any], tuple[FloatArray, FloatArray]]
 
@@ -35,6 +42,7 @@ def vjp(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None) -> tu
     ----------
     net : Sequential
     x : array of shape (n, ...)
+        A tuple of them for :class:`Inputs`; gradients by x and tangents are such tuples, too.
     params : array of shape (n_params,), optional
         Instead of the network's own; it must not be changed before the last call of the pullback.
 
@@ -94,6 +102,7 @@ def jvp(
     ----------
     net : Sequential
     x : array of shape (n, ...)
+        Or a tuple of them, as for :func:`vjp`.
     tangent : array like what ``wrt`` names, or a tuple of them
         The direction in which parameters, x or both change.
     wrt : "params", "x" or a tuple of both
@@ -129,7 +138,7 @@ def jvp(
         rows = block.stop - block.start
         with borrowed(net, tangent_plan, inputs.shape[1:], rows, **options) as machine:
             if X in directions:
-                machine.rows_at("seed", rows)[...] = directions[X][block]
+                seed_inputs(machine, directions[X][block])
             machine.run(
                 Phase.FORWARD,
                 np.arange(block.start, block.stop),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from chainrule.engine.records import make_data
 from chainrule.kernels.context import Phase
 from chainrule.models.sequential import Sequential
 from chainrule.utils.arrays import FloatArray
+from chainrule.utils.inputs import Batch
 
 LEAST_OF_A_THREAD = 1 << 20  # numbers to write
 BLOCK_NUMBERS = 1 << 18  # elements of the gradients that exist at a time to compute their norms
@@ -32,7 +32,7 @@ class SampleGradients:
     machine : Machine
         Its plan retains all values, and has run the forward and the backward pass.
     params : array
-    inputs : array
+    inputs : array or ArrayTuple
         The batch.
     d_outputs : list of arrays
         The gradient by each output that the backward pass started from.
@@ -43,7 +43,7 @@ class SampleGradients:
         net: Sequential,
         machine: Machine,
         params: FloatArray,
-        inputs: NDArray[Any],
+        inputs: Batch,
         d_outputs: Sequence[FloatArray],
     ) -> None:
         self._net, self._machine, self._params = net, machine, params

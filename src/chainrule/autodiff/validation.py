@@ -12,6 +12,7 @@ from chainrule.models.sequential import Sequential, check_network
 from chainrule.utils import arrays
 from chainrule.utils.arguments import kind_hint, shortened
 from chainrule.utils.arrays import FloatArray
+from chainrule.utils.inputs import ArrayTuple, parts_like
 
 PARAMS, X = "params", "x"
 Wrt = str | tuple[str, ...]
@@ -23,6 +24,15 @@ def check_loss(net: Any, loss: Any) -> None:
     if not isinstance(loss, Loss):
         raise TypeError(
             f"loss must be a loss such as cr.MSELoss(), not {shortened(loss)}.{kind_hint(loss)}"
+        )
+
+
+def require_one_input(net: Sequential, function: str) -> None:
+    """Raise ValueError if the network has several inputs."""
+    if net.graph.inputs > 1:
+        raise ValueError(
+            f"{function} is for networks of one input, but this one has {net.graph.inputs}; "
+            "value_and_grad, vjp, jvp, hvp and jacobian are for several."
         )
 
 
@@ -91,17 +101,24 @@ def output_array(
 
 def directions_of(
     net: Sequential, value: Any, name: str, wrt: Wrt, x_shape: tuple[int, ...]
-) -> dict[str, FloatArray]:
-    """Return the directions by name: an array for each entry of ``wrt``."""
+) -> dict[str, Any]:
+    """Return the directions by name: an array for each entry of ``wrt``.
+
+    That of x is an ``ArrayTuple`` if the network has several inputs.
+    """
     names = names_of(wrt)
     values = (value,) if isinstance(wrt, str) else value
     if not isinstance(values, tuple | list) or len(values) != len(names):
         raise ValueError(f"{name} must be a tuple of {len(names)} arrays, as wrt is {wrt!r}.")
-    directions = {}
+    directions: dict[str, Any] = {}
     for part, (of, direction) in enumerate(zip(names, values, strict=True)):
         called = name if isinstance(wrt, str) else f"{name}[{part}]"
         if of == PARAMS:
             directions[of] = flat_vector(net, direction, called)
         else:
-            directions[of] = array_of_shape(direction, called, x_shape, net.dtype)
+            parts = [
+                array_of_shape(part, own, shape, net.dtype)
+                for part, own, shape in parts_like(direction, called, x_shape)
+            ]
+            directions[of] = parts[0] if len(parts) == 1 else ArrayTuple(tuple(parts))
     return directions

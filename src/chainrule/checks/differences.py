@@ -57,14 +57,18 @@ class Slopes(NamedTuple):
     right: Slope
     jumps: NDArray[np.bool_]
 
-    def has_kink(self, slope: Float64, slack: Float64) -> NDArray[np.bool_]:
-        """Tell where there is a kink, and ``slope`` is one of its slopes or lies between them."""
+    def sides_differ(self, slack: Float64) -> NDArray[np.bool_]:
+        """Tell where there is a kink: the slopes of both sides differ by more than their errors."""
+        differ = abs(self.left.value - self.right.value)
+        seen: NDArray[np.bool_] = differ > 2 * (self.left.error + self.right.error + slack)
+        return seen
+
+    def are_around(self, slope: Float64, slack: Float64) -> NDArray[np.bool_]:
+        """Tell where ``slope`` is one of both sides' slopes, or lies between them."""
         sides = self.left, self.right
         low = np.minimum(*(side.value - side.error for side in sides)) - slack
         high = np.maximum(*(side.value + side.error for side in sides)) + slack
-        differ = abs(self.left.value - self.right.value)
-        seen = differ > 2 * (self.left.error + self.right.error + slack)
-        return seen & (low <= slope) & (slope <= high)
+        return (low <= slope) & (slope <= high)
 
 
 def sizes(array: Float64) -> Float64:

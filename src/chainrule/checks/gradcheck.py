@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any, overload
 
 import numpy as np
@@ -23,14 +24,15 @@ from chainrule.checks.gradient_report import (
     rounding_of_claim,
 )
 from chainrule.losses import Loss
-from chainrule.models.passes import one_or_tuple
 from chainrule.models.sequential import Sequential
 from chainrule.utils import arrays
 from chainrule.utils.arguments import above_zero, integer, shortened
 from chainrule.utils.arrays import FloatArray
+from chainrule.utils.inputs import arrays_of, input_names, one_or_tuple
 
 ALL_BELOW = 2000  # the most parameters of a network of which all entries are checked
 ENTRIES_OF_EACH = 50  # entries of each parameter in larger networks
+BESIDE = 1e-3  # how far away another point is, in sizes of the largest value: many short steps
 CLEAR = 1e-3  # the relative error that one step must be able to detect, or more are tried
 
 
@@ -76,7 +78,7 @@ def gradcheck(
     function : Sequential, or function of an array that returns a float
     gradient : Loss, or function of an array that returns an array of its shape
     x : array
-        The batch, or the point at which to check.
+        The batch (a tuple of arrays for :class:`Inputs`), or the point at which to check.
     y, sample_weight : arrays
         What the loss takes.
     tolerance : float
@@ -119,7 +121,7 @@ def gradcheck(
             raise TypeError(f"gradcheck(net, loss, x, y) needs a loss, not {shortened(gradient)}.")
         if y is None:
             raise TypeError("gradcheck(net, loss, x, y) needs y.")
-        checks = _network_checks(function, gradient, x, y, sample_weight, seed)
+        checks = _NetworkChecks(function, gradient, x, y, sample_weight, seed).checks
     else:
         if not callable(function) or not callable(gradient):
             raise TypeError("gradcheck takes (net, loss, x, y) or (function, gradient, x).")
@@ -142,6 +144,7 @@ class _Check:
     value: Callable[[], float]
     rounding: float  # the value's rounding error
     entries: NDArray[np.int64]
+    beside: Callable[[], _Check] | None  # the same at a point close by, without its kinks
 
     def run(self, tolerance: float) -> ParameterReport:
         """Compare the entries with the slopes of the value."""
@@ -172,12 +175,32 @@ class _Check:
         slope = short_slope(beside, size, at, rounding)
         if claim.agrees(slope) and claim.detectable(slope) <= CLEAR:
             return slope, False
-        slope, is_kink = look_closer(claim, beside, size, at, rounding)
-        return slope, bool(is_kink)
+        slope, kink, is_beyond_kink = look_closer(claim, beside, size, at, rounding)
+        if is_beyond_kink and self.beside is not None:
+            return slope, self.beside().is_right(entry, claim.tolerance)
+        return slope, bool(kink)
+
+    def is_right(self, entry: int, tolerance: float) -> bool:
+        """Tell whether the gradient of one entry agrees with the slope."""
+        claim = Claim.of(self.analytic.reshape(-1), self.off.reshape(-1), tolerance)[entry]
+        size = sizes(self.array).reshape(-1)[entry]
+        slope, _ = self._compare(entry, size, claim, np.array(self.value()))
+        return bool(claim.error(slope) <= tolerance)
+
+
+def _moved(array: FloatArray) -> Float64:
+    """Return an array with a little noise."""
+    noise = np.random.default_rng(0).uniform(-1, 1, array.shape)
+    moved: Float64 = array + BESIDE * sizes(array.astype(float)).max(initial=0.0) * noise
+    return moved
 
 
 def _function_check(
-    function: Callable[[Float64], float], gradient: Callable[[Float64], ArrayLike], x: ArrayLike
+    function: Callable[[Float64], float],
+    gradient: Callable[[Float64], ArrayLike],
+    x: ArrayLike,
+    *,
+    is_moved: bool = False,
 ) -> _Check:
     point = arrays.real_array(x, "x", np.dtype(float)).copy()
 
@@ -196,71 +219,106 @@ def _function_check(
     (given,) = analytic()
     (off,) = rounding_of_claim(analytic, [given], [point])
     rounding = float(rounding_of(np.array(value())))
-    return _Check("x", point, given, off, value, rounding, np.arange(point.size))
+    beside = None
+    if not is_moved:
+        beside = cache(lambda: _function_check(function, gradient, _moved(point), is_moved=True))
+    return _Check("x", point, given, off, value, rounding, np.arange(point.size), beside)
 
 
-def _network_checks(
-    net: Sequential,
-    loss: Loss,
-    x: ArrayLike,
-    y: Any,
-    sample_weight: ArrayLike | None,
-    seed: int,
-) -> list[_Check]:
-    twin = net.copy(dtype="float64")
-    batch = twin.check_input(x, "x").astype(twin.dtype, order="C")
-    rng = np.random.default_rng(seed)
-    everything = twin.params.size <= ALL_BELOW
+class _NetworkChecks:
+    """The checks of a network's gradients, and of its loss's: one for each array."""
 
-    def entries(array: FloatArray) -> NDArray[np.int64]:
-        if everything or array.size <= ENTRIES_OF_EACH:
-            return np.arange(array.size)
-        return np.sort(rng.choice(array.size, ENTRIES_OF_EACH, replace=False))
+    def __init__(
+        self,
+        net: Sequential,
+        loss: Loss,
+        x: ArrayLike,
+        y: Any,
+        sample_weight: ArrayLike | None,
+        seed: int,
+        *,
+        is_moved: bool = False,
+    ) -> None:
+        twin = self.twin = net.copy(dtype="float64")
+        self.loss, self.y, self.sample_weight = loss, y, sample_weight
+        self.batch = arrays_of(twin.check_input(x, "x").astype(twin.dtype, order="C"))
+        self.seed, self.is_moved = seed, is_moved
+        self.rng = np.random.default_rng(seed)
+        self.without_codes = [i for i in range(len(self.batch)) if i not in twin.coded_inputs]
+        shape = one_or_tuple([array.shape[1:] for array in self.batch])
+        plan = twin, plain_plan, shape, len(self.batch[0])
+        with borrowed(*plan, loss=loss, retain=False) as all_in:
+            all_in.prepare()  # compiles for forward, loss and backward together, with one message
+        self.outputs = self.forward()
+        self.d_outputs = _as_list(self.of_loss()[1])
+        self.checks: list[_Check] = []
+        self._check_network()
+        self._check_loss()
 
-    def forward() -> list[Float64]:
-        twin.reset_dropout_masks()
-        return _as_list(twin.forward(batch))
+    def forward(self) -> list[Float64]:
+        self.twin.reset_dropout_masks()
+        return _as_list(self.twin.forward(one_or_tuple(self.batch)))
 
-    with borrowed(twin, plain_plan, batch.shape[1:], len(batch), loss=loss, retain=False) as all_in:
-        all_in.prepare()  # compiles for forward, loss and backward together, with one message
-    outputs = forward()
+    def of_loss(self) -> tuple[float, Any]:
+        return self.loss(one_or_tuple(self.outputs), self.y, self.sample_weight)
 
-    def of_loss() -> tuple[float, Any]:
-        return loss(one_or_tuple(outputs), y, sample_weight)
+    def value(self) -> float:
+        """Return, instead of the loss, its gradient by the outputs times the outputs.
 
-    d_outputs = _as_list(of_loss()[1])
-
-    # Instead of the loss: the loss's gradient by the outputs times the outputs. It has the same
-    # derivatives, and is not so large that rounding hides its changes.
-    def value() -> float:
-        pairs = zip(d_outputs, forward(), strict=True)
+        It has the same derivatives, and is not so large that rounding hides its changes.
+        """
+        pairs = zip(self.d_outputs, self.forward(), strict=True)
         return sum(float(np.vdot(d_output, output)) for d_output, output in pairs)
 
-    def gradient() -> list[Float64]:
-        forward()
-        d_batch = twin.backward(one_or_tuple(d_outputs))
-        of_x = [] if twin.takes_codes else [d_batch]
-        return [*of_x, *(view.copy() for view in twin.gradients().values())]
+    def gradient(self) -> list[Float64]:
+        self.forward()
+        d_batch = _as_list(self.twin.backward(one_or_tuple(self.d_outputs)))
+        of_x = [d_batch[i] for i in self.without_codes]
+        return [*of_x, *(view.copy() for view in self.twin.gradients().values())]
 
-    pairs = zip(d_outputs, outputs, strict=True)
-    rounding = float(rounding_of(sum(np.vdot(abs(d), abs(output)) for d, output in pairs)))
-    of_x = {} if twin.takes_codes else {"x": batch}
-    arrays_by_name = {**of_x, **twin.parameters()}
-    given = gradient()
-    off = rounding_of_claim(gradient, given, [*of_x.values(), twin.params])
-    checks = [
-        _Check(name, array, analytic, may_be, value, rounding, entries(array))
-        for (name, array), analytic, may_be in zip(arrays_by_name.items(), given, off, strict=True)
-    ]
-    off = rounding_of_claim(lambda: _as_list(of_loss()[1]), d_outputs, outputs)
-    rounding = float(rounding_of(of_loss()[0]))
-    for i, (output, d_output, may_be) in enumerate(zip(outputs, d_outputs, off, strict=True)):
-        name = "output" if len(outputs) == 1 else f"output {i}"
-        places = entries(output)
-        checks.append(
-            _Check(name, output, d_output, may_be, lambda: of_loss()[0], rounding, places)
-        )
-    return checks
+    def _check_network(self) -> None:
+        twin = self.twin
+        names = input_names("x", len(self.batch))
+        of_x = {names[i]: self.batch[i] for i in self.without_codes}
+        pairs = zip(self.d_outputs, self.outputs, strict=True)
+        rounding = float(rounding_of(sum(np.vdot(abs(d), abs(output)) for d, output in pairs)))
+        given = self.gradient()
+        off = rounding_of_claim(self.gradient, given, [*of_x.values(), twin.params])
+        arrays_by_name = {**of_x, **twin.parameters()}
+        for (name, array), g, e in zip(arrays_by_name.items(), given, off, strict=True):
+            self._append(name, array, g, e, self.value, rounding)
+
+    def _check_loss(self) -> None:
+        off = rounding_of_claim(lambda: _as_list(self.of_loss()[1]), self.d_outputs, self.outputs)
+        rounding = float(rounding_of(self.of_loss()[0]))
+        for i, (output, g, e) in enumerate(zip(self.outputs, self.d_outputs, off, strict=True)):
+            name = "output" if len(self.outputs) == 1 else f"output {i}"
+            self._append(name, output, g, e, lambda: self.of_loss()[0], rounding)
+
+    def _append(
+        self,
+        name: str,
+        array: Float64,
+        analytic: Float64,
+        off: Float64,
+        value: Callable[[], float],
+        rounding: float,
+    ) -> None:
+        entries = np.arange(array.size)
+        if self.twin.params.size > ALL_BELOW and array.size > ENTRIES_OF_EACH:
+            entries = np.sort(self.rng.choice(array.size, ENTRIES_OF_EACH, replace=False))
+        i = len(self.checks)
+        beside = None if self.is_moved else lambda: self.beside.checks[i]
+        self.checks.append(_Check(name, array, analytic, off, value, rounding, entries, beside))
+
+    @cached_property
+    def beside(self) -> _NetworkChecks:
+        """The checks at another point."""
+        net = self.twin.copy()
+        net.params = _moved(net.params)
+        x = [_moved(a) if i in self.without_codes else a for i, a in enumerate(self.batch)]
+        data = one_or_tuple(x), self.y, self.sample_weight
+        return _NetworkChecks(net, self.loss, *data, self.seed, is_moved=True)
 
 
 def _as_list(outputs: Any) -> list[Float64]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -226,9 +226,19 @@ class Claim:
     def is_kink(self, slopes: Slopes) -> NDArray[np.bool_]:
         """Tell where a kink, or a jump, explains that the slope is another or is not seen."""
         slope = slopes.central
-        kink = slopes.has_kink(self.value, self.rounding + self.tolerance * self.scale(slope))
+        slack = self.rounding + self.tolerance * self.scale(slope)
+        kink = slopes.sides_differ(slack) & slopes.are_around(self.value, slack)
         jump = slopes.jumps & (self.is_hidden(slope) | (self.largest == 0))
         return (~(self.error(slope) <= self.tolerance) & kink) | jump
+
+    def is_beyond_kink(self, slopes: Slopes) -> NDArray[np.bool_]:
+        """Tell where there is a kink, but the gradient is not between the slopes of both sides.
+
+        It may still be right: where several kinks meet, as where inputs are 0, the slopes of both
+        sides are sums of other combinations of branches than the gradient.
+        """
+        slack = self.rounding + self.tolerance * self.scale(slopes.central)
+        return slopes.sides_differ(slack) & ~slopes.are_around(self.value, slack)
 
     @property
     def _is_zero(self) -> NDArray[np.bool_]:
@@ -266,10 +276,21 @@ def rounding_of_claim(
     return [SAFETY * most for most in off]
 
 
+class CloserLook(NamedTuple):
+    """The slopes that a claim is about, by many steps, and where there are kinks.
+
+    ``beyond_kinks`` is as of :meth:`Claim.is_beyond_kink`.
+    """
+
+    slope: Slope
+    kinks: NDArray[np.bool_]
+    beyond_kinks: NDArray[np.bool_]
+
+
 def look_closer(
     claim: Claim, function: Function, size: float, values: Float64, rounding: Float64
-) -> tuple[Slope, NDArray[np.bool_]]:
-    """Return the slopes that a claim is about, by many steps, and where there are kinks.
+) -> CloserLook:
+    """Look at a claim by many steps.
 
     The arguments are those of :func:`~chainrule.checks.differences.slopes`.
     """
@@ -281,7 +302,7 @@ def look_closer(
         far = slopes(function, size, values, rounding, FAR).central
         confirmed = hidden & claim.agrees(far)
         slope = Slope(*(np.where(confirmed, *pair) for pair in zip(far, slope, strict=True)))
-    return slope, kinks
+    return CloserLook(slope, kinks, claim.is_beyond_kink(near))
 
 
 def parameter_report(

@@ -58,7 +58,10 @@ def _run(arguments: Sequence[str] | None, output: Output, messages: Output) -> i
         print("chainrule: interrupted", file=sys.stderr)
         return INTERRUPTED
     except (ValueError, TypeError, OSError, MemoryError, ImportError, cr.NonFiniteError) as error:
-        print(f"chainrule: {printable(str(error))}", file=sys.stderr)
+        text = str(error)
+        if isinstance(error, OSError) and error.filename and error.strerror:
+            text = f"{error.filename}: {error.strerror}"  # without the number
+        print(f"chainrule: {printable(text)}", file=sys.stderr)
         return 2
     return INTERRUPTED if report.get("interrupted") else 0
 

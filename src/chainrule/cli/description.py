@@ -35,6 +35,10 @@ def _data(options: argparse.Namespace, data: Data) -> str:
     if data.encoding is not None:
         target = data.encoding.target.name
         return f"{rows} rows of {options.table}, to predict {target!r} ({data.encoding.task})"
+    if data.X.ndim > 2:
+        height, width, channels = data.X.shape[1:]
+        size = f"{height} by {width} pixels, {plural(channels, 'channel')}"
+        return f"{rows} images of {options.data}, {size}, of {len(data.classes)} classes"
     if options.data is not None:
         return f"{rows} rows of {options.data}, of {len(data.classes)} classes"
     return f"{rows} handwritten digits of 8 by 8 pixels, which come with chainrule"

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 import chainrule as cr
 from chainrule import datasets
-from chainrule.cli.tables import LARGEST, Encoding
+from chainrule.cli import images
+from chainrule.cli.tables import LARGEST, Encoding, is_constant, moments
 from chainrule.layers.activation import Elementwise
 from chainrule.layers.layer import Layer
 from chainrule.losses import Loss
@@ -108,13 +109,26 @@ class Data:
 
 def read_data(options: argparse.Namespace) -> Data:
     """Return the digits, or the data from the file of --data."""
-    X, labels = datasets.load_digits() if options.data is None else datasets.load(options.data)
+    X, labels = datasets.load_digits() if options.data is None else _load(options.data)
     classes, y = _classes(labels)
     test, validation, training = split(len(X), options.seed, y)
     seen = X[training]
     if seen.min() < 0 or seen.max() > 1:  # not pixels, but columns of any scale
         X = _standardized(X, training)
     return Data(X, y, classes, test, validation, training)
+
+
+def _load(path: Path) -> tuple[FloatArray, Labels]:
+    """Return the data of a file; the error for a table says how it can be read."""
+    try:
+        return images.read(path)
+    except ValueError as error:
+        if path.suffix != ".csv":
+            raise
+        raise ValueError(
+            f"{error} With --data, all cells are numbers; chainrule train {path} --target COLUMN "
+            "reads any table."
+        ) from None
 
 
 def split(rows: int, seed: int, classes: Labels | None = None) -> tuple[Labels, Labels, Labels]:
@@ -143,14 +157,19 @@ def _spread(classes: Labels) -> Labels:
 
 def build_network(options: argparse.Namespace, data: Data, backend: str = "numba") -> cr.Sequential:
     """Return a new network as the options describe it."""
+    activation = ACTIVATIONS[options.activation]
     layers: list[Layer] = []
     inputs = data.X.shape[1]
+    if data.X.ndim > 2:
+        layers, inputs = images.convolutions(data.X.shape[1:], activation)
     for size in options.hidden:
-        layers += [cr.Linear(inputs, size), ACTIVATIONS[options.activation]()]
+        layers += [cr.Linear(inputs, size), activation()]
         inputs = size
     outputs = max(1, len(data.classes))
     layers.append(cr.Linear(inputs, outputs))
     net = cr.Sequential(*layers, seed=options.seed, backend=backend)
+    if data.X.ndim > 2:
+        return net
     # Training would leave these weights at random values, and another input would meet them later.
     net.parameters()["0.weight"][~data.X[data.training].any(axis=0)] = 0
     return net
@@ -198,13 +217,20 @@ def _classes(labels: Labels) -> tuple[Labels, Labels]:
 
 
 def _standardized(X: FloatArray, rows: Labels) -> FloatArray:
-    """Return X standardized: each column that varies has mean 0 and deviation 1 in these rows."""
-    seen = X[rows].astype(float)
-    constant = np.ptp(seen, axis=0) == 0
-    result: FloatArray = (X - seen.mean(axis=0)) / np.where(constant, 1, seen.std(axis=0))
-    for row, column in np.argwhere(np.abs(result) > LARGEST)[:1]:
+    """Return X standardized: each column that varies has mean 0 and deviation 1 in these rows.
+
+    The other columns are 0. Of images, the pixels of a channel are one column.
+    """
+    result = np.zeros(X.shape)
+    for j in range(X.shape[-1]):
+        column = X[..., j]
+        seen = column[rows].ravel()
+        if not is_constant(seen):
+            mean, deviation = moments(seen.astype(float))
+            result[..., j] = (column.astype(float) - mean) / deviation
+    for row, *_, column in np.argwhere(np.abs(result) > LARGEST)[:1]:
         raise ValueError(
-            f"Row {row + 1} of the data, column {column + 1}: {X[row, column]:.6g} is too far from "
-            "the training rows' values."
+            f"Row {row + 1} of the data, column {column + 1}: {X[row, ..., column].max():.6g} is "
+            "too far from the training rows' values."
         )
     return result

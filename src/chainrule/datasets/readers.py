@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.utils.arguments import flag
 from chainrule.utils.arrays import real_array
 from chainrule.utils.files import check_path
 
@@ -90,7 +91,7 @@ def load_digits() -> Dataset:
     return table[:, :-1] / np.float32(16), table[:, -1].astype(np.int64)
 
 
-def load_images(path: PathOrName) -> Dataset:
+def load_images(path: PathOrName, *, flatten: bool = True) -> Dataset:
     """Read labelled images from an ``.npz`` file, as ``np.savez`` writes it.
 
     Parameters
@@ -99,11 +100,14 @@ def load_images(path: PathOrName) -> Dataset:
         The file, with two arrays: ``images`` of shape ``(n, ...)``, uint8 or floating, and
         ``labels`` of shape ``(n,)``, integers or booleans. Others are ignored, and nothing is
         unpickled.
+    flatten : bool
+        Whether each image is made a vector. Else images of shape ``(height, width)`` get an axis
+        for their one channel, as convolutions expect it; axes of other images stay as they are.
 
     Returns
     -------
-    X : float32 array of shape (n, features)
-        The images, each flattened. uint8 is divided by 255; other values stay as they are.
+    X : float32 array of shape (n, features), or (n, height, width, channels)
+        The images. uint8 is divided by 255; other values stay as they are.
     y : int64 array of shape (n,)
 
     Raises
@@ -123,6 +127,8 @@ def load_images(path: PathOrName) -> Dataset:
     >>> X, y = load_images(path)
     >>> X.shape, X.max(), y
     ((2, 784), np.float32(1.0), array([7, 3]))
+    >>> load_images(path, flatten=False)[0].shape
+    (2, 28, 28, 1)
     """
     images, labels = _read_npz(path, "images", "labels")
     if images.dtype != np.uint8 and images.dtype.kind != "f":
@@ -144,7 +150,11 @@ def load_images(path: PathOrName) -> Dataset:
             f"labels in {path} must have shape ({len(images)},), one label an image, "
             f"but their shape is {labels.shape}."
         )
-    X = real_array(images.reshape(len(images), -1), "images", np.dtype(np.float32)).copy()
+    if flag(flatten, "flatten"):
+        images = images.reshape(len(images), -1)
+    elif images.ndim == 3:
+        images = images[..., np.newaxis]
+    X = real_array(images, "images", np.dtype(np.float32)).copy()
     if images.dtype == np.uint8:
         X /= 255
     return X, labels.astype(np.int64)
@@ -197,7 +207,7 @@ def load_table(path: PathOrName) -> Dataset:
         if len(cells) != columns:
             raise ValueError(
                 f"{path}, line {line}: expected {columns} cells as in the rows before, "
-                f"but there are {len(cells)}."
+                f"but it has {len(cells)}."
             )
         try:
             values.extend(map(float, cells))

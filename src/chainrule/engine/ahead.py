@@ -81,9 +81,10 @@ def calls_ahead(dtype: np.dtype, *, everything: bool) -> list[Call]:
 
 def _plan_of(operations: Iterable[Operation], dtype: np.dtype, *, tangent: bool) -> Plan:
     """Return a plan of these operations in sequence and its backward pass, or of its tangent."""
-    builder, x = PlanBuilder(training=True), Tensor(SHAPE)
+    chain = list(operations)
+    builder, x = PlanBuilder(training=True), Tensor(chain[0].sample.get("shape", SHAPE))
     y = x
-    for builder.layer, operation in enumerate(operations):
+    for builder.layer, operation in enumerate(chain):
         y = _apply(builder, operation, y)
     shapes = {u.name: u.shape for s in builder.steps for u in s.parameters.values()}
     of_buffers = {u.name: 0 for s in builder.steps for u in s.buffers.values()}
@@ -97,7 +98,7 @@ def _plan_of(operations: Iterable[Operation], dtype: np.dtype, *, tangent: bool)
         tangents.append(list(builder.steps))
         change = tangents.of(y)
         heads += [] if change is None else [Head(change)]
-    return make_plan(builder, x, heads, offsets=offsets, batch=1, dtype=dtype, seeds=seeds)
+    return make_plan(builder, [x], heads, offsets=offsets, batch=1, dtype=dtype, seeds=seeds)
 
 
 def _plan_that_folds(operations: Iterable[Operation], dtype: np.dtype) -> Plan:
@@ -112,7 +113,7 @@ def _plan_that_folds(operations: Iterable[Operation], dtype: np.dtype) -> Plan:
         u.name: 0 for s in builder.steps for u in [*s.parameters.values(), *s.buffers.values()]
     }
     return make_plan(
-        builder, x, [Head(y)], offsets=offsets, batch=LEAST_TO_FOLD, dtype=dtype, backward=False
+        builder, [x], [Head(y)], offsets=offsets, batch=LEAST_TO_FOLD, dtype=dtype, backward=False
     )
 
 
@@ -149,7 +150,7 @@ def _plan_of_loss(loss: LossOperation, dtype: np.dtype, *, several: bool) -> Pla
     heads = [Head(output, loss, numbers, 2.0 if several else 1.0, target)]
     if several:
         heads.append(replace(heads[0], output=output))
-    return make_plan(PlanBuilder(), output, heads, offsets={}, batch=1, dtype=dtype)
+    return make_plan(PlanBuilder(), [output], heads, offsets={}, batch=1, dtype=dtype)
 
 
 def _calls_of_update(rule: UpdateOperation, dtype: np.dtype, everything: bool) -> Iterator[Call]:

@@ -67,9 +67,10 @@ class BatchRun:
 
     @staticmethod
     def can_use(machine: Machine) -> bool:
-        """Tell whether one thread does the machine's work, and none of it in Python."""
+        """Tell whether there is one input, and one thread does all work, none of it in Python."""
         machine.prepare()  # before that, it is not known
-        return machine.plan.threads == 1 and not machine.needs_arrays
+        plan = machine.plan
+        return plan.threads == 1 and len(plan.inputs) == 1 and not machine.needs_arrays
 
     def ready(self, x: Any) -> Array | None:
         """Return ``x`` as a call takes it; None if it is no such batch, or needs a closer look."""

@@ -14,12 +14,14 @@ from chainrule.engine.memory import Memory
 from chainrule.engine.records import (
     NOTHING,
     Data,
+    DataOfInputs,
     Results,
     Tables,
     Update,
     Vectors,
     Workspace,
 )
+from chainrule.engine.rows import Rows
 from chainrule.engine.thread_group import ThreadGroup
 from chainrule.engine.update import UpdateProgram
 from chainrule.kernels import context as words
@@ -61,7 +63,7 @@ class PreparedRun:
         self,
         order: NDArray[np.int64] | int,
         vectors: Vectors,
-        data: Data | None = None,
+        data: Data | DataOfInputs | None = None,
         results: Results | None = None,
         *,
         lr: float = 0.0,
@@ -79,6 +81,9 @@ class PreparedRun:
         if not machine.usable:
             raise machine.busy_error()
         machine.usable = False  # at once, before another thread may look
+        if isinstance(data, DataOfInputs):
+            machine.write_inputs(data.others)
+            data = data.data
         epochs, batches = machine.epochs(order)
         arguments = (
             *self.prepared,
@@ -141,7 +146,8 @@ class Machine(Memory):
         self._binding, self._is_bound = self._no_update, False
         self.needs_arrays = False
         self.tables: Tables
-        self.contexts = np.zeros((plan.threads, words.CONTEXT_SIZE), np.int64)
+        further = words.INPUT_WORDS * (len(plan.inputs) - 1)
+        self.contexts = np.zeros((plan.threads, words.CONTEXT_SIZE + further), np.int64)
         self.workspace = Workspace(self.arena, self.contexts, self.contexts.view(np.float64))
         self._buffers = np.empty(0, dtype) if buffers is None else buffers
         self.contexts[:, words.BUFFERS] = self._buffers.ctypes.data
@@ -221,7 +227,7 @@ class Machine(Memory):
         phases: int,
         order: NDArray[np.int64] | int,
         vectors: Vectors,
-        data: Data | None = None,
+        data: Data | DataOfInputs | None = None,
         results: Results | None = None,
         *,
         first_step: int = 0,
@@ -284,6 +290,14 @@ class Machine(Memory):
             order = np.arange(order)
         epochs = order if order.ndim == 2 else order[np.newaxis]
         return epochs, len(epochs) * -(-epochs.shape[1] // most)
+
+    def write_inputs(self, others: Sequence[Rows]) -> None:
+        """Write where the rows of each input after the first are into all threads' contexts."""
+        for i, (memory, *layout) in enumerate(others, start=1):
+            places = list(words.words_of_input(i))
+            self.contexts[:, places] = memory.ctypes.data, memory.size, *layout
+            if self.needs_arrays:
+                self._arrays[places[0]] = memory
 
     def note_arrays(self, arguments: tuple[Any, ...]) -> None:
         """Record the arrays of a run, for functions in Python."""

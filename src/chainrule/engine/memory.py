@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.engine.thread_group import aligned_zeros
 from chainrule.operations.operation import Tensor
 from chainrule.plan.plan import Place, Plan
+from chainrule.utils.arrays import aligned_zeros
 
 Array = NDArray[Any]
 
@@ -42,19 +42,25 @@ class Memory:
     def rows_at(self, place: str, rows: int, number: int = 0) -> Array:
         """Return the arena's view of ``rows`` rows of input, d_input, output, d_output or seed.
 
-        ``number`` selects one of several outputs or seeds.
+        ``number`` selects one of several inputs, outputs or seeds. The gradient by an input to
+        which the backward pass never comes is an array of zeros.
         """
-        if place == "d_input" and self.plan.has_no_input_gradient:
-            return np.zeros((rows, *self.plan.input_shape), self.dtype)
         key = place, rows, number
         view = self._views.get(key)
         if view is None:
-            found = self.plan.named[place, number]
+            found = self.plan.named.get((place, number))
+            if found is None and place == "d_input" and self.plan.backward:
+                return np.zeros((rows, *self.plan.input_shapes[number]), self.dtype)
+            assert found is not None
             view = self._rows(found, rows).reshape(rows, *found.shape)
             if len(self._views) >= MOST_VIEWS:
                 self._views.clear()
             self._views[key] = view
         return view
+
+    def input_gradients(self, rows: int) -> list[Array]:
+        """Return the arena's views of the gradient by each input."""
+        return [self.rows_at("d_input", rows, i) for i in range(len(self.plan.inputs))]
 
     def value_at(self, tensor: Tensor, rows: int) -> Array:
         """Return the arena's view of ``rows`` rows of a value, as a matrix."""

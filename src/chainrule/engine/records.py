@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from chainrule.engine.rows import Rows, as_rows
 from chainrule.utils.arrays import FLOATS
+from chainrule.utils.inputs import ArrayTuple, arrays_of
 
 Array = NDArray[Any]
 Integers = NDArray[np.int64]
@@ -115,6 +116,19 @@ class Results(NamedTuple):
     losses: Doubles
 
 
+class DataOfInputs(NamedTuple):
+    """The rows that a run with several inputs reads.
+
+    Attributes
+    ----------
+    data : what compiled code gets, with the rows of the first input.
+    others : the rows of each other input, which the machine writes into its threads' contexts.
+    """
+
+    data: Data
+    others: tuple[Rows, ...]
+
+
 def _read_only(array: Array) -> Array:
     array.flags.writeable = False
     return array
@@ -138,19 +152,21 @@ NOTHING = {dtype: Nothing(dtype) for dtype in map(np.dtype, FLOATS)}
 
 def make_data(
     dtype: np.dtype,
-    inputs: Array | None = None,
+    inputs: Array | ArrayTuple | None = None,
     targets: Array | None = None,
     labels: Integers | None = None,
     weights: Array | None = None,
-) -> Data:
+) -> Data | DataOfInputs:
     """Return the record of arrays as ``chainrule.utils.arrays`` has validated them.
 
     For several outputs, targets and labels are vectors, one output after the other.
     """
     nothing = NOTHING[dtype]
-    return Data(
-        nothing.data.inputs if inputs is None else as_rows(inputs),
+    first, *others = (None,) if inputs is None else arrays_of(inputs)
+    data = Data(
+        nothing.data.inputs if first is None else as_rows(first),
         nothing.vector if targets is None else targets.reshape(-1),
         nothing.labels if labels is None else labels,
         nothing.vector if weights is None else weights,
     )
+    return DataOfInputs(data, tuple(map(as_rows, others))) if others else data

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from chainrule.engine.thread_count import Choice, ThreadCount
 from chainrule.kernels import group as in_group
 from chainrule.kernels.context import FAILED
+from chainrule.utils.arrays import aligned_zeros
 
 ALL_THREADS = 1 << 20  # more than there are
 
@@ -108,10 +109,3 @@ def new_group(choice: Choice) -> NDArray[np.int64]:
     group[in_group.TIME_ALONE] = choice.time_alone * 1e9
     group[in_group.TOLERANCE] = choice.tolerance * 1e9
     return group
-
-
-def aligned_zeros(size: int, dtype: np.dtype, alignment: int = 64) -> NDArray[Any]:
-    """Return zeros that begin at a cache line."""
-    padded = np.zeros(size + alignment // dtype.itemsize, dtype)
-    start = -padded.ctypes.data % alignment // dtype.itemsize
-    return padded[start : start + size]

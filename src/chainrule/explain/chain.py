@@ -33,7 +33,7 @@ class Chain(Links):
     network, loss_function : Sequential, Loss
         A copy of the network as it was, and the loss.
     x, target : arrays
-        The batch.
+        The batch; of several inputs, all columns side by side.
     feature_names : tuple of str, or None
         The names of its columns.
     loss : float
@@ -270,7 +270,8 @@ def explain(
     net : Sequential
     loss : Loss
     x : array of shape (n, ...)
-        The batch; a single row is the easiest to read.
+        The batch; a single row is the easiest to read. Of several inputs, a tuple: the chain has
+        one input X with all their columns, side by side.
     y : array
         The targets, as the loss takes them.
     merge : bool

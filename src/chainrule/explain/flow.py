@@ -228,7 +228,7 @@ class GradientFlow(Callback):
         return f"GradientFlow(every={self.every}, rows={self.rows})"
 
     def on_fit_begin(self, training: Training) -> None:
-        self._schedule = _Schedule(-(-len(training.X) // training.batch_size))
+        self._schedule = _Schedule(-(-training.rows // training.batch_size))
         self._probe = Probe(training, self.rows)
         self.flow = training.history.gradient_flow = Flow(self._probe.graph)
         self._record(training, perf_counter())

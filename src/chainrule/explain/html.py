@@ -22,7 +22,8 @@ from chainrule.explain.page_network import page_network
 from chainrule.explain.path import format_sum
 from chainrule.explain.precomputed import precomputed_figures
 from chainrule.explain.proof import figure, unbuilt_paths
-from chainrule.layers.graph import layer_text
+from chainrule.layers.graph import layer_text, output_shapes
+from chainrule.operations.operation import Shape
 from chainrule.utils.wording import plural
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ VIEWS = (
     "work",
     "graph",
     "pictures",
+    "maps",
 )
 PRECOMPUTED = ("nudge",)
 LIVE = "ingredient", "turn", "ways", "neurons", "learn", "surface", "story"
@@ -118,12 +120,15 @@ def page_data(chain: Links) -> dict[str, Any]:
             {
                 "symbol": SYMBOLS.symbol(link.symbol),
                 "layers": [layer_text(step.layer) for step in link.steps] or ["the input"],
+                "shape": shape,
                 "size": link.value.shape[1],
                 "inputs": link.inputs,
                 "next": chain.routes.following(position),
                 **of_link,
             }
-            for position, (link, of_link) in enumerate(zip(chain.links, links, strict=True))
+            for position, (link, of_link, shape) in enumerate(
+                zip(chain.links, links, _shapes(chain), strict=True)
+            )
         ],
         "outputs": [
             position
@@ -146,6 +151,15 @@ def page_data(chain: Links) -> dict[str, Any]:
         "limits": {"elements": chain.max_elements, **limits},
         **figures,
     }
+
+
+def _shapes(chain: Links) -> list[Shape | None]:
+    """Return the shape of each link's rows."""
+    shapes = output_shapes(chain.network.graph, chain.x.shape[1:])
+    of_layers = {
+        node.path: shape for node, shape in zip(chain.network.graph.nodes, shapes, strict=True)
+    }
+    return [chain.x.shape[1:], *(of_layers[link.steps[-1].node.path] for link in chain.links[1:])]
 
 
 def _places(chain: Links, name: str, path: Path) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from chainrule.explain.compression import Compression, compress
 from chainrule.explain.inputs import names_of_features, picture_shape
 from chainrule.explain.link import Link
 from chainrule.explain.notation import SYMBOLS, Notation
+from chainrule.explain.one_input import OneInput, as_one_input
 from chainrule.explain.passes import run_passes
 from chainrule.explain.path import Path
 from chainrule.explain.retained import engine_gradients
@@ -53,11 +54,11 @@ class Links:
         max_elements: int,
         feature_names: Iterable[str] | None = None,
     ) -> None:
-        self.network, self.loss_function = net.copy(), loss
+        one, batch = as_one_input(net, x)
+        self.network, self.loss_function = one.copy(), loss
         self.network.training = False
         self.max_elements = max_elements
         self._original = ref(net)  # optimizers store their state for this object
-        batch = self.network.check_input(x, "x")
         self.feature_names = names_of_features(feature_names, x, batch[0].size)
         for name, value in self.network.named_values().items():
             if not all_finite(value):
@@ -115,7 +116,9 @@ class Links:
     @cached_property
     def picture(self) -> tuple[int, int] | None:
         """Height and width, if the rows can be seen as pictures."""
-        return None if self.network.takes_codes else picture_shape(self.x, self.feature_names)
+        if self.network.takes_codes or isinstance(self.network, OneInput):
+            return None
+        return picture_shape(self.x, self.feature_names)
 
     def path(self, name: str) -> Path:
         """Return the chain rule for one parameter, a link or the input: every factor.

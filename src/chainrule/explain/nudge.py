@@ -13,6 +13,7 @@ from chainrule.autodiff.validation import check_loss
 from chainrule.explain import notation
 from chainrule.explain.entry import entry_of
 from chainrule.explain.notation import SYMBOLS, Notation
+from chainrule.explain.one_input import as_one_input
 from chainrule.explain.step import Float64
 from chainrule.explain.symbols import find, find_layer, find_parameter, name_parameters
 from chainrule.explain.text import number, paragraph, table
@@ -120,7 +121,8 @@ def nudge(
         a layer, by its name or position (``"H"``, ``"0"``), or a link as :func:`explain` prints it
         (``"O"``): all its parameters together.
     index : tuple of int, int, or None
-        The entry; None for a step of length ``delta`` along the gradient of the whole.
+        The entry; None for a step of length ``delta`` along the gradient of the whole. That of
+        several inputs is its row, and its column among all, side by side.
     delta : float
         Not 0; finite.
 
@@ -172,9 +174,10 @@ class Ray:
         index: Sequence[int] | int | None,
     ) -> None:
         check_loss(net, loss)
+        net, batch = as_one_input(net, x)
         self._twin, self._loss, self._y = net.copy("float64"), loss, y
         self._twin.training = False
-        self._x: Float64 = self._twin.check_input(x, "x").astype(float, order="C")
+        self._x: Float64 = self._twin.check_input(batch, "x").astype(float, order="C")
         self._array: FloatArray
         self._gradient: FloatArray | None
         may_be_layer = index is None and isinstance(name, str) and not find_parameter(net, name)

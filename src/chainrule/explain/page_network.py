@@ -50,10 +50,10 @@ def page_network(
     arrays = [net.values, x, *(value for value in targets.values if value.dtype.kind != "i")]
     if sum(len(_floats(array)["bytes"]) for array in arrays) > MOST_BYTES:
         return None
-    values = {plan.input.buffer: 0}
+    values = {plan.inputs[0].buffer: 0}
     for step in plan.steps:
         values.setdefault(step.y.buffer, len(values))
-    sizes = [plan.input.size] * len(values)
+    sizes = [plan.inputs[0].size] * len(values)
     for step in plan.steps:
         sizes[values[step.y.buffer]] = step.y.size
     return {
@@ -86,6 +86,8 @@ def _steps(plan: Plan, net: Sequential, values: Mapping[object, int]) -> list[di
             "y": values[step.y.buffer],
             "columns": _columns(step.x),
             "yColumns": _columns(step.y),
+            "shape": step.x.shape,
+            "yShape": step.y.shape,
             "parameters": {name: use.name for name, use in step.parameters.items()},
             "buffers": {name: use.name for name, use in step.buffers.items()},
             "numbers": _numbers(step.numbers),
@@ -122,7 +124,7 @@ def _heads(plan: Plan, values: Mapping[object, int], targets: Targets) -> list[d
 
 def _layers(plan: Plan, net: Sequential, values: Mapping[object, int]) -> list[int]:
     """Return the value that each layer gives."""
-    tensors = [plan.input, *(step.y for step in plan.steps)]
+    tensors = [*plan.inputs, *(step.y for step in plan.steps)]
     made = makers(plan, net.graph)
     return [values[tensors[made[layer]].buffer] for layer in range(len(net.graph.nodes))]
 

@@ -77,7 +77,7 @@ def _loss_of(
         outputs, tensors, loss.heads(tensors), targets.values, strict=True
     ):
         plan = make_plan(
-            PlanBuilder(), tensor, [head], offsets={}, batch=len(output), dtype=output.dtype
+            PlanBuilder(), [tensor], [head], offsets={}, batch=len(output), dtype=output.dtype
         )
         machine = Machine(plan, output.dtype, "numpy")
         losses = machine.losses_for(1)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.engine.records import make_data
+from chainrule.explain.one_input import as_one_input
 from chainrule.explain.retained import makers
 from chainrule.explain.step import Float64
 from chainrule.explain.symbols import group
@@ -33,13 +34,14 @@ class Probe:
     def __init__(self, training: Training, rows: int) -> None:
         network, loss = training.network, training.loss
         X, y, weights = training.probe(rows)
+        shown, X = as_one_input(network, X)
         self._network, self._optimizer = network, training.optimizer
         self._rows = len(X)
-        plan = network.make_plan(X.shape[1:], self._rows, loss=loss, retain=True)
+        plan = shown.make_plan(X.shape[1:], self._rows, loss=loss, retain=True)
         shapes = [(self._rows, *shape) for shape in plan.output_shapes]
         self._data = make_data(
             network.dtype,
-            network.check_input(X, "X"),
+            shown.check_input(X, "X"),
             weights=weight_array(weights, self._rows, network.dtype),
             **loss.check_targets(y, shapes, network.dtype).arguments(),
         )
@@ -54,7 +56,7 @@ class Probe:
         starts = np.cumsum([0, *sizes])[:-1]
         vectors = self._gradients, network.params, self._updated
         self._norms = [_SumsOfSquares(vector, starts) for vector in vectors]
-        self.graph = network.graph
+        self.graph = shown.graph
         self._find_links(plan)
 
     def _find_links(self, plan: Plan) -> None:
@@ -62,7 +64,7 @@ class Probe:
         of_layer = makers(plan, self.graph)
         links = group(self.graph, merge=True)
         chosen = [0, *(of_layer[positions[-1]] for positions in links)]  # 0 is the input
-        tensors = [plan.input, *(step.y for step in plan.steps)]
+        tensors = [*plan.inputs, *(step.y for step in plan.steps)]
         sizes = [self._rows * tensor.size for tensor in tensors]
         values = [plan.value_of(tensor).start for tensor in tensors]
         gradients = [plan.gradient_of(tensor).start for tensor in tensors]

@@ -39,5 +39,5 @@ def engine_gradients(
         make_data(net.dtype, x, **targets.arguments()),
         machine.results(losses=machine.losses_for(1)),
     )
-    of_layer, values = makers(plan, net.graph), [plan.input, *(step.y for step in plan.steps)]
+    of_layer, values = makers(plan, net.graph), [*plan.inputs, *(step.y for step in plan.steps)]
     return [machine.gradient_at(values[of_layer[layer]], rows).copy() for layer in layers]

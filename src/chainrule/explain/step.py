@@ -127,4 +127,5 @@ class LayerStep:
 
     def _run_backward(self, x: Float64, dy: Float64) -> Float64:
         output = self._net.forward(x.reshape(len(x), *self._input_shape))
-        return self._net.backward(dy.reshape(output.shape))
+        gradient: Float64 = self._net.backward(dy.reshape(output.shape))
+        return gradient

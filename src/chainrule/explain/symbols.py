@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from chainrule.explain.notation import without_subscripts
-from chainrule.layers.graph import INPUT, Graph, Node
+from chainrule.layers.graph import Graph, Node
 from chainrule.models.sequential import Sequential
 
 
@@ -20,7 +20,7 @@ def group(graph: Graph, *, merge: bool) -> list[list[int]]:
     group_of: dict[int, list[int]] = {}
     for position, node in enumerate(graph.nodes):
         before = node.inputs[0]
-        fits = merge and before != INPUT and len(node.inputs) == uses[before] == 1
+        fits = merge and before >= 0 and len(node.inputs) == uses[before] == 1
         if fits and not (_opens(node) and any(_opens(graph.nodes[i]) for i in group_of[before])):
             group_of[position] = group_of[before]
         else:

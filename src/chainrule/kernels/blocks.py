@@ -37,7 +37,7 @@ MOST_ROWS = 8
 PADDING_BYTES = 64
 
 # The copied blocks: of the left factor in the second-level cache, of the right one in the first.
-LEFT_BYTES = L2_BYTES // 2
+LEFT_BYTES = L2_BYTES // 6
 RIGHT_BYTES = MOST_DEPTH * PANEL_BYTES
 
 # The narrow tail of a right factor's rows is at most a quarter of a vector, see gemm.py.

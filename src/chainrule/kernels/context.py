@@ -42,6 +42,21 @@ CLEARED = 41
 
 CONTEXT_SIZE = 42
 
+# Behind all others, what DATA and the four words of its layout say, for each input after the first.
+INPUT_WORDS = 5
+
+
+def words_of_input(number: int) -> tuple[int, ...]:
+    """Return the words of an input's address, bytes, dtype, start and stride.
+
+    >>> words_of_input(1), words_of_input(2)
+    ((41, 42, 43, 44, 45), (46, 47, 48, 49, 50))
+    """
+    if number == 0:
+        return DATA, DATA_BYTES, DATA_DTYPE, DATA_START, DATA_STRIDE
+    first = CONTEXT_SIZE + INPUT_WORDS * (number - 1)
+    return tuple(range(first, first + INPUT_WORDS))
+
 
 class Phase:
     """The phases that ``run`` executes for each batch: a sum of these."""

@@ -37,7 +37,7 @@ def copy_block(typing_context, like, source, source_row, target, target_row, row
                         part.store(value, to_row, number * width, None)
                 builder.branch(done)
         builder.position_at_end(otherwise)
-        _copy_any(builder, full, source, source_row, target, target_row, rows, columns)
+        _for_each_vector(builder, full, source, source_row, target, target_row, rows, columns)
         builder.branch(done)
         builder.position_at_end(done)
         return context.get_dummy_value()
@@ -45,7 +45,9 @@ def copy_block(typing_context, like, source, source_row, target, target_row, row
     return signature, codegen
 
 
-def _copy_any(builder, vectors, source, source_row, target, target_row, rows, columns):
+def _for_each_vector(
+    builder, vectors, source, source_row, target, target_row, rows, columns, *, adds=False
+):  # fmt: skip
     """Write a loop over rows, and in it one over vectors, of which the last one is masked."""
     width = ir.Constant(INDEX, vectors.width)
     whole = builder.sdiv(columns, width)
@@ -59,9 +61,30 @@ def _copy_any(builder, vectors, source, source_row, target, target_row, rows, co
 
         def copy(first, mask):
             value = vectors.load(builder.gep(from_row, [first]), 0, mask)
-            vectors.store(value, builder.gep(to_row, [first]), 0, mask)
+            place = builder.gep(to_row, [first])
+            if adds:
+                value = builder.fadd(vectors.load(place, 0, mask), value)
+            vectors.store(value, place, 0, mask)
 
         with cgutils.for_range(builder, whole) as vector:
             copy(builder.mul(vector.index, width), None)
         with builder.if_then(has_rest):
             copy(done, mask)
+
+
+@intrinsic
+def add_block(typing_context, like, source, source_row, target, target_row, rows, columns):
+    """Do as :func:`copy_block`, but add to what is there; rows of the target may overlap."""
+    signature = types.void(like, *[types.int64] * 6)
+    width = VECTOR_BYTES // (like.bitwidth // 8)
+
+    def codegen(context, builder, signature, values):
+        vectors = Vectors(builder, context.get_value_type(like), width)
+        source, source_row, target, target_row, rows, columns = values[1:]
+        source, target = (builder.inttoptr(x, vectors.pointer) for x in (source, target))
+        _for_each_vector(
+            builder, vectors, source, source_row, target, target_row, rows, columns, adds=True
+        )
+        return context.get_dummy_value()
+
+    return signature, codegen

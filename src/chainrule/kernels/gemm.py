@@ -16,12 +16,12 @@ from chainrule.kernels.native import address
 from chainrule.kernels.routine import routine
 from chainrule.kernels.tile import (
     PART_BYTES,
+    PARTS,
     ROW_VECTORS,
     ROWS_1,
-    ROWS_2,
-    ROWS_3,
     TILE_VECTORS,
     tile,
+    tile_rows,
 )
 from chainrule.kernels.transpose import transpose_block
 from chainrule.kernels.vectors import VECTOR_BYTES, size_of
@@ -171,7 +171,7 @@ def _direct(a, a_row, a_k, b, b_row, start, start_row, floor, c, c_row, m, n, k)
         start_j = start + j * size if start != NOWHERE else NOWHERE
         _tiles(
             a, a_row, a_row, a_k, b + j * size, b_row, start_j, start_row, floor, c + j * size,
-            c_row, m, columns, k, NOTHING,
+            c_row, m, columns, k, NOWHERE, NO_STRIDE, NO_STRIDE, m,
         )  # fmt: skip
         j += columns
 
@@ -190,10 +190,17 @@ def _packed(
     cuts = (k + MOST_DEPTH - 1) // MOST_DEPTH
     most_depth = (k + cuts - 1) // cuts
     right, left, most_rows = scratch, scratch + RIGHT_BYTES, m
-    # Only rows that are read as well are worth it.
-    ahead = np.int64(k > most_depth and m * n * size > L2_BYTES // 2)
+    # While it computes, a tile asks for a few rows of the next panel or, if transposed, for one.
+    next_row, next_step, next_rows = b_k, PARTS * b_k, most_depth // PARTS * ROWS_1
+    if b_column != 1:
+        next_row, next_step, next_rows = block, b_column, block * ROWS_1
     if has_left:
-        most_rows = LEFT_BYTES // (most_depth * size + PADDING_BYTES) // ROWS_1 * ROWS_1
+        most_tiles = LEFT_BYTES // (most_depth * size + PADDING_BYTES) // ROWS_1
+        tiles = (m + ROWS_1 - 1) // ROWS_1
+        cuts = (tiles + most_tiles - 1) // most_tiles
+        most_rows = (tiles + cuts - 1) // cuts * ROWS_1
+    else:  # all is in cache, and next_b stays NOWHERE
+        next_step, next_rows = NO_STRIDE, m
     for k_block in range(0, k, most_depth):
         depth = min(most_depth, k - k_block)
         floor_here = floor if k_block + depth == k else no_floor
@@ -216,29 +223,35 @@ def _packed(
                     offset = (i_block * start_row + j) * size
                     start_j = start + offset if start != NOWHERE else NOWHERE
                     row = start_row
+                next_b = NOWHERE
+                if has_left:
+                    next_j = j + block if j + block < n else NOTHING
+                    next_b = b + (k_block * b_k + next_j * b_column) * size
                 _tiles(
                     a_block, left_step, left_row, left_k, right, block, start_j, row, floor_here,
-                    c_j, c_row, rows, columns, depth, ahead,
+                    c_j, c_row, rows, columns, depth, next_b, next_row, next_step, next_rows,
                 )  # fmt: skip
 
 
 @kernel
 def _pack_left(like, size, a, a_row, a_k, rows, depth, packed):
     """Copy a block of a; return how far apart its rows, those of a tile, and its columns lie."""
-    # Of a transpose, tile by tile: what a tile reads together lies together.
-    row, height = depth, np.int64(ROWS_1)
-    source_row, target_row, target_column = a_k, height, height
+    height = np.int64(ROWS_1)
     if a_k == 1:
-        row, height = depth + PADDING_BYTES // size, rows
-        source_row, target_row, target_column = a_row, row, ADJACENT
-    for i in range(0, rows, height):
-        here = min(rows - i, height)
-        lines, length = (here, depth) if a_k == 1 else (depth, here)
-        copy_block(
-            like, a + i * a_row * size, source_row, packed + i * row * size, target_row, lines,
-            length,
-        )  # fmt: skip
-    return row, row if a_k == 1 else ADJACENT, target_column
+        row = depth + PADDING_BYTES // size
+        copy_block(like, a, a_row, packed, row, rows, depth)
+        return row, row, ADJACENT
+    # What a tile of a transpose reads together lies together.
+    row = depth + PADDING_BYTES // size // height
+    whole = rows // height
+    for k in range(depth):
+        source, target = a + k * a_k * size, packed + k * height * size
+        copy_block(like, source, height, target, height * row, whole, height)
+    rest = rows - whole * height
+    if rest > 0:
+        source, target = a + whole * height * size, packed + whole * height * row * size
+        copy_block(like, source, a_k, target, height, depth, rest)
+    return row, ADJACENT, height
 
 
 @kernel
@@ -252,34 +265,30 @@ def _pack(like, size, b, b_k, b_column, depth, columns, packed):
 
 
 @kernel
-def _tile_rows(left):
-    """Return the rows of the next tile, of ``left`` rows that are to do."""
-    if left >= ROWS_1:
-        return ROWS_1
-    if left > ROWS_2:  # not a row alone: too few sums for the multiply-adds to follow each other
-        return ROWS_2 if left > 2 * ROWS_3 else ROWS_3
-    return left
-
-
-@kernel
 def _tiles(
-    a, a_step, a_row, a_k, b, b_row, start, start_row, floor, c, c_row, m, columns, depth, ahead
+    a, a_step, a_row, a_k, b, b_row, start, start_row, floor, c, c_row, m, columns, depth,
+    next_b, next_row, next_step, next_rows,
 ):  # fmt: skip
     """Do as ``_direct`` for the columns of one tile.
 
     Of ``a``, the rows of a whole tile lie ``a_row`` elements apart, and its tiles ``a_step`` for
-    each of their rows.
+    each of their rows. Unless ``next_b`` is NOWHERE, the tiles of so many ``next_rows`` each ask
+    for a piece of it, ``next_step`` elements apart.
     """
     size = size_of(floor)
     i = 0
     while i < m:
-        rows = _tile_rows(m - i)
+        rows = tile_rows(m - i)
         start_i = start + i * start_row * size if start != NOWHERE else NOWHERE
         within = i % ROWS_1
         a_i = a + ((i - within) * a_step + within * a_row) * size
+        soon, soon_row = b, b_row  # in cache
+        if i < next_rows:
+            soon, soon_row = next_b, next_row
+            next_b += next_step * size
         tile(
             rows, floor, a_i, a_row, a_k, b, b_row, start_i, start_row,
-            c + i * c_row * size, c_row, depth, columns, ahead,
+            c + i * c_row * size, c_row, depth, columns, soon, soon_row,
         )  # fmt: skip
         i += rows
 

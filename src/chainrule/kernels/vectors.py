@@ -104,10 +104,10 @@ class Vectors:
         name = f"llvm.masked.load.{self.suffix}.p0"
         return self._call(name, self.vector, address, alignment, mask, self.zero)
 
-    def prefetch(self, pointer, offset):
-        """Tell the processor that this will be read and written soon; it need not exist."""
-        to_write, into_all_caches, data = (ir.Constant(LANE, value) for value in (1, 3, 1))
-        arguments = self._at(pointer, offset), to_write, into_all_caches, data
+    def prefetch(self, pointer, offset, into_first):
+        """Ask for a place in memory, for all caches or all but the first; it need not exist."""
+        to_read, locality, data = (ir.Constant(LANE, x) for x in (0, 3 if into_first else 2, 1))
+        arguments = self._at(pointer, offset), to_read, locality, data
         self._call("llvm.prefetch.p0", ir.VoidType(), *arguments)
 
     def store(self, value, pointer, offset, mask):

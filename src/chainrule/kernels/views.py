@@ -80,3 +80,24 @@ def _view(context, builder, kind, source, shape):
         parent=source.parent,
     )
     return view._getvalue()  # kernels count no references
+
+
+def vector_at(address, size, like):
+    """Return ``size`` numbers of the type of ``like`` that begin at an address."""
+    raise NotImplementedError("addresses are for machine code")
+
+
+@type_callable(vector_at)
+def _type_of_vector_at(context):
+    return lambda address, size, like: types.Array(types.unliteral(like), 1, "C")
+
+
+@lower_builtin(vector_at, types.Integer, types.Integer, types.Number)
+def _vector_at(context, builder, signature, arguments):
+    address, size, _ = arguments
+    number = context.get_data_type(signature.return_type.dtype)
+    item = context.get_constant(types.intp, context.get_abi_sizeof(number))
+    view = make_array(signature.return_type)(context, builder)
+    data = builder.inttoptr(address, number.as_pointer())
+    populate_array(view, data, [size], [item], item, None)
+    return view._getvalue()

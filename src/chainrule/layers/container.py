@@ -12,7 +12,7 @@ from chainrule.operations.operation import Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import kind_hint, shortened
 
-__all__ = ["Branch", "Parallel", "Residual", "Shared"]
+__all__ = ["Branch", "Inputs", "Parallel", "Residual", "Shared"]
 
 Combine = Literal["sum", "concatenate", "product"]
 
@@ -150,6 +150,7 @@ class Parallel(Container):
     combine: Combine
 
     part_name = "branch"
+    parts_name: ClassVar[str] = "branches"
     least_parts = 2, "two branches"
     is_parallel = True
 
@@ -159,7 +160,8 @@ class Parallel(Container):
         super().__init__(*branches, name=name)
         if combine not in get_args(Combine):
             raise ValueError(
-                f"Parallel's combine must be 'sum', 'concatenate' or 'product', not {combine!r}."
+                f"{type(self).__name__}'s combine must be 'sum', 'concatenate' or 'product', not "
+                f"{combine!r}."
             )
         object.__setattr__(self, "combine", combine)
 
@@ -168,16 +170,18 @@ class Parallel(Container):
 
     @property
     def short_repr(self) -> str:
-        return f"Parallel(..., combine={self.combine!r})"
+        return f"{type(self).__name__}(..., combine={self.combine!r})"
 
     def output_shape(self, input_shape: Shape, *others: Shape) -> Shape:
         shapes = input_shape, *others
         if self.combine != "concatenate":
             if any(shape != input_shape for shape in others):
-                raise ValueError("expects branches that give the same shape")
+                raise ValueError(f"expects {self.parts_name} that give the same shape")
             return input_shape
         if not all(shapes) or any(shape[:-1] != input_shape[:-1] for shape in others):
-            raise ValueError("expects branches whose shapes differ in nothing but the last axis")
+            raise ValueError(
+                f"expects {self.parts_name} whose shapes differ in nothing but the last axis"
+            )
         return (*input_shape[:-1], sum(shape[-1] for shape in shapes))
 
     def lower(self, plan: PlanBuilder, x: Tensor, *others: Tensor) -> Tensor:
@@ -185,6 +189,53 @@ class Parallel(Container):
             return plan.concatenate((x, *others))
         operation = "add" if self.combine == "sum" else "multiply"
         return reduce(partial(plan.apply, operation), others, x)
+
+
+class Inputs(Parallel):
+    """Several inputs: each part takes an input of its own, and their outputs are merged.
+
+    It must be the first layer of a network. The network's X is then a tuple with an array for each
+    part, in their order, all with the same number of rows; gradients by x are such tuples, too.
+
+    Shapes: inputs ``(n, *)``, one for each part. For a concatenation along the last axis, the
+    parts' outputs agree in all other axes; for a sum or a product, they have the same shape.
+
+    Parameters
+    ----------
+    *parts : Layer or Sequential
+        At least two. The output of ``Identity()`` is its input, unchanged.
+    combine : {"concatenate", "sum", "product"}
+        How the outputs are merged: concatenated, added, or multiplied elementwise.
+
+    Raises
+    ------
+    ValueError
+        With less than two parts or another ``combine``; and when the network is built, if it is not
+        the first layer, or the shapes do not fit together.
+    TypeError
+        If a part is no layer.
+
+    Examples
+    --------
+    Images of 8 x 8 pixels, and a table of three columns:
+
+    >>> import numpy as np
+    >>> import chainrule as cr
+    >>> image = cr.Sequential(cr.Rescale(1 / 255), cr.Flatten(), cr.Linear(64, 16), cr.ReLU())
+    >>> net = cr.Sequential(cr.Inputs(image, cr.Identity()), cr.Linear(16 + 3, 1), seed=0)
+    >>> images, table = np.zeros((5, 8, 8), np.uint8), np.zeros((5, 3))
+    >>> net.predict((images, table)).shape
+    (5, 1)
+    """
+
+    part_name = "part"
+    parts_name = "parts"
+    least_parts = 2, "two parts"
+
+    def __init__(
+        self, *parts: Element, combine: Combine = "concatenate", name: str | None = None
+    ) -> None:
+        super().__init__(*parts, combine=combine, name=name)
 
 
 class Branch(Container):

@@ -6,23 +6,26 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from math import prod
 from operator import index
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.layers.columns import Columns
-from chainrule.layers.container import Branch, Container, Shared
+from chainrule.layers.container import Branch, Container, Inputs, Shared
 from chainrule.layers.layer import Buffer, Element, Group, Layer
 from chainrule.operations.operation import Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arrays import FloatArray
+from chainrule.utils.inputs import input_names
 from chainrule.utils.terminal import printable
 
-INPUT = -1  # the place of the network's input among the nodes
+INPUT = -1  # the place of the network's input among the nodes; of several: -1, -2, -3...
 # The largest number of outputs of a layer for one row, a gigabyte of float32. Without a limit, a
 # few layers that concatenate their input with itself could need any amount of memory.
 MOST_NUMBERS = 1 << 28
+
+T = TypeVar("T")
 
 
 class Node(NamedTuple):
@@ -34,7 +37,7 @@ class Node(NamedTuple):
         Such as ``"0.2"`` for the third layer of the element at 0.
     layer : Layer
     inputs : tuple of int
-        The nodes whose outputs it takes; ``INPUT`` for the network's input.
+        The nodes whose outputs it takes; ``INPUT`` for the network's input, the first of several.
     owner : str
         The path that its parameters are named after: the node's path, or for a shared layer that of
         its first place.
@@ -52,10 +55,14 @@ class Node(NamedTuple):
 
 
 class Graph(NamedTuple):
-    """Nodes in topological order, and the positions of the network's outputs."""
+    """Nodes in topological order, the positions of the network's outputs, how many inputs it has.
+
+    The shape of the input is a tuple of shapes wherever there are several.
+    """
 
     nodes: tuple[Node, ...]
     outputs: tuple[int, ...]
+    inputs: int = 1
 
     @property
     def is_chain(self) -> bool:
@@ -64,6 +71,29 @@ class Graph(NamedTuple):
             node.inputs == (position - 1,) and node.is_first
             for position, node in enumerate(self.nodes)
         )
+
+    def at_inputs(self, values: Sequence[T]) -> dict[int, T]:
+        """Return what belongs to each input, by the inputs' places."""
+        return {INPUT - i: value for i, value in enumerate(values)}
+
+    def input_shapes(self, shape: Shape) -> tuple[Shape, ...]:
+        """Return the shape of each input; ValueError unless there is one for each."""
+        if self.inputs == 1:
+            return (shape,)
+        shapes: tuple[Any, ...] = shape if isinstance(shape, tuple | list) else ()
+        if len(shapes) != self.inputs or not all(isinstance(s, tuple | list) for s in shapes):
+            raise ValueError(
+                f"The network has {self.inputs} inputs: the shape of a row must be a tuple of "
+                f"{self.inputs} shapes, one for each, not {shape!r}."
+            )
+        return tuple(map(tuple, shapes))
+
+    def input_number(self, node: Node) -> int:
+        """Return the number of the input that a node's first value comes from."""
+        place = node.inputs[0]
+        while place >= 0:
+            place = self.nodes[place].inputs[0]
+        return INPUT - place
 
     def parameter_shapes(self) -> dict[str, Shape]:
         """Return the shape of each parameter by its name, shared ones once."""
@@ -111,7 +141,10 @@ class Graph(NamedTuple):
 
         It is one of training steps, or of predictions.
         """
-        shapes = {INPUT: input_shape, **dict(enumerate(output_shapes(self, input_shape)))}
+        shapes: dict[int, Shape | None] = {
+            **self.at_inputs(self.input_shapes(input_shape)),
+            **dict(enumerate(output_shapes(self, input_shape))),
+        }
         for node in self.nodes:
             if not training and node.layer.rows_are_independent:
                 continue
@@ -137,10 +170,16 @@ class Graph(NamedTuple):
 
 
 def graph_of(elements: Iterable[Element]) -> Graph:
-    """Return the graph of a sequence of elements; ValueError if a Branch is not the last one."""
+    """Return the graph of a sequence of elements.
+
+    Raises
+    ------
+    ValueError
+        If Inputs are not the first element, or a Branch is not the last one.
+    """
     placing = _Placing()
-    outputs = placing.in_sequence(tuple(elements), "", "", INPUT, is_last=True)
-    return Graph(tuple(placing.nodes), outputs)
+    outputs = placing.in_sequence(tuple(elements), "", "", INPUT, is_first=True, is_last=True)
+    return Graph(tuple(placing.nodes), outputs, placing.inputs)
 
 
 class _Placing:
@@ -149,26 +188,45 @@ class _Placing:
     def __init__(self) -> None:
         self.nodes: list[Node] = []
         self._owners: dict[Shared, str] = {}
+        self.inputs = 1
 
     def in_sequence(
-        self, elements: Sequence[Element], path: str, owner: str, x: int, is_last: bool
+        self,
+        elements: Sequence[Element],
+        path: str,
+        owner: str,
+        x: int,
+        *,
+        is_first: bool = False,
+        is_last: bool = False,
     ) -> tuple[int, ...]:
         """Place each after the one before; return the nodes of the last one's outputs.
 
-        ``path`` and ``owner`` are the prefixes of the elements' paths and owners.
+        ``path`` and ``owner`` are the prefixes of the elements' paths and owners. ``is_first`` and
+        ``is_last`` are whether they are at the beginning and at the end of the network.
         """
         ends: tuple[int, ...] = (x,)
         for i, element in enumerate(elements):
+            begins_here = is_first and i == 0
             ends_here = is_last and i == len(elements) - 1
-            ends = self.place(element, f"{path}{i}", f"{owner}{i}", ends[0], ends_here)
+            names = f"{path}{i}", f"{owner}{i}"
+            ends = self.place(element, *names, ends[0], is_first=begins_here, is_last=ends_here)
         return ends
 
     def place(
-        self, element: Element, path: str, owner: str, x: int, is_last: bool
+        self,
+        element: Element,
+        path: str,
+        owner: str,
+        x: int,
+        *,
+        is_first: bool = False,
+        is_last: bool = False,
     ) -> tuple[int, ...]:
         """Place one element after node x; return the nodes of its outputs."""
         if isinstance(element, Group):
-            return self.in_sequence(element.layers, f"{path}.", f"{owner}.", x, is_last)
+            names = f"{path}.", f"{owner}."
+            return self.in_sequence(element.layers, *names, x, is_first=is_first, is_last=is_last)
         if not isinstance(element, Container):
             return self._append(path, element, (x,), owner)
         if isinstance(element, Branch) and not is_last:
@@ -176,15 +234,23 @@ class _Placing:
                 f"Branch (layer {path}) has several outputs: it must be the last layer of the "
                 "network."
             )
+        if isinstance(element, Inputs):
+            if not is_first:
+                raise ValueError(
+                    f"Inputs (layer {path}) takes the network's inputs: it must be the first layer "
+                    "of the network."
+                )
+            self.inputs = len(element.parts)
         if isinstance(element, Shared):
             owner = self._owners.setdefault(element, owner)
         if element.is_parallel:
+            own_inputs = isinstance(element, Inputs)
             ends = tuple(
-                self.place(part, f"{path}.{i}", f"{owner}.{i}", x, False)[0]
+                self.place(part, f"{path}.{i}", f"{owner}.{i}", INPUT - i if own_inputs else x)[0]
                 for i, part in enumerate(element.parts)
             )
         else:
-            ends = self.in_sequence(element.parts, f"{path}.", f"{owner}.", x, False)
+            ends = self.in_sequence(element.parts, f"{path}.", f"{owner}.", x)
         merged = element.merged_values(x, ends)
         return self._append(path, element, tuple(merged), owner) if merged else ends
 
@@ -214,7 +280,7 @@ def check_names(graph: Graph) -> None:
 
 
 def check_places(graph: Graph) -> None:
-    """Raise ValueError if a layer that takes codes is given anything but columns of the input."""
+    """Raise ValueError if a layer that takes codes is given anything but columns of an input."""
     for node in graph.nodes:
         if node.layer.takes_codes and columns_before(graph, node) is None:
             raise ValueError(
@@ -226,7 +292,7 @@ def check_places(graph: Graph) -> None:
 def columns_before(graph: Graph, node: Node) -> list[Columns] | None:
     """Return the layers that pick a node's input out of the network's; None if others compute."""
     found: list[Columns] = []
-    while node.inputs != (INPUT,):
+    while node.inputs[0] > INPUT:
         node = graph.nodes[node.inputs[0]]
         if not isinstance(node.layer, Columns):
             return None
@@ -259,10 +325,15 @@ def output_shapes(graph: Graph, shape: Shape | None, source: str = "") -> list[S
     Without ``shape``, the first linear layer's expected shape is used; but its input may have more
     axes, so that the output of a Flatten is not known. ``source`` names the input in messages.
     """
-    if shape is not None and 0 in shape:
-        raise ValueError(f"{source} must have no empty axis, but its shape is {shape_text(shape)}.")
-    shapes: dict[int, Shape | None] = {INPUT: shape}
-    givers = {INPUT: f"{source} has"}
+    of_inputs = (None,) * graph.inputs if shape is None else graph.input_shapes(shape)
+    sources = input_names(source, graph.inputs)
+    for own, called in zip(of_inputs, sources, strict=True):
+        if own is not None and 0 in own:
+            raise ValueError(
+                f"{called} must have no empty axis, but its shape is {shape_text(own)}."
+            )
+    shapes: dict[int, Shape | None] = graph.at_inputs(of_inputs)
+    givers = graph.at_inputs([f"{called} has" for called in sources])
     assumed = shape is None
     for position, node in enumerate(graph.nodes):
         layer, first = node.layer, node.inputs[0]
@@ -272,7 +343,7 @@ def output_shapes(graph: Graph, shape: Shape | None, source: str = "") -> list[S
             givers[first] = f"{called} takes the same in"
         given = [known for i in node.inputs if (known := shapes[i]) is not None]
         shapes[position], givers[position] = None, f"{called} gives"
-        if len(given) < len(node.inputs):
+        if len(given) < len(node.inputs) or (assumed and layer.axes):
             continue
         try:
             result = layer.output_shape(*given)
@@ -311,13 +382,15 @@ def check_shape(shape: Any, owner: str) -> Shape:
     return result
 
 
-def lower(graph: Graph, plan: PlanBuilder, x: Tensor, *, retain: bool = False) -> list[Tensor]:
+def lower(
+    graph: Graph, plan: PlanBuilder, inputs: Sequence[Tensor], *, retain: bool = False
+) -> list[Tensor]:
     """Append all layers' steps to ``plan``; return the outputs, each in its own buffer.
 
     With ``retain``, the gradient of each layer has its own buffer: a layer that returns its input
     becomes a copy if other layers read that input too.
     """
-    tensors = {INPUT: x}
+    tensors = graph.at_inputs(inputs)
     uses = Counter(i for node in graph.nodes for i in node.inputs)
     for position, node in enumerate(graph.nodes):
         plan.layer, plan.prefix = position, f"{node.owner}."

@@ -114,6 +114,8 @@ class Layer(Numbers):
 
     # Whether the length of the output's last axis depends on that of the input's last axis alone.
     by_last_axis: ClassVar[bool] = True
+    # How many axes its windows slide along, between the batch and the channels; 0 if it has none.
+    axes: ClassVar[int] = 0
     # Whether it does something else in a training step than where the network predicts.
     differs_in_training: ClassVar[bool] = False
     # Whether its outputs are probabilities, which losses that take logits compute themselves.

@@ -13,12 +13,11 @@ from chainrule.layers.layer import Buffer, Layer, short_repr
 from chainrule.operations.operation import Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import above_zero, integer, optional, real, several
-from chainrule.utils.arrays import batch_array
+from chainrule.utils.arrays import DOUBLE, batch_array
 
 __all__ = ["Standardize"]
 
 BLOCK = 1 << 16  # elements that are converted to float64 at a time
-DOUBLE = np.dtype(np.float64)
 
 
 @dataclass(frozen=True, repr=False)

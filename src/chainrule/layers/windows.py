@@ -17,8 +17,10 @@ AXES = {1: ("length",), 2: ("height", "width")}  # before the channels
 TO_CHANNELS_LAST = {1: "X.transpose(0, 2, 1)", 2: "X.transpose(0, 2, 3, 1)"}
 
 
-def lengths(axes: int, least: int) -> Check:
+def lengths(axes: int | None, least: int) -> Check:
     """Return the check of a number for all axes, or of a tuple or list with one for each.
+
+    Without ``axes``, there may be one or two, as of a layer for signals and images.
 
     >>> check = lengths(2, least=1)
     >>> check(3, "kernel_size", None), check([3, 5], "kernel_size", None)
@@ -28,8 +30,9 @@ def lengths(axes: int, least: int) -> Check:
     def checked(value: Any, name: str, dtype: np.dtype | None = None) -> int | tuple[int, ...]:
         if isinstance(value, str | bytes) or not isinstance(value, Sequence | np.ndarray):
             return integer(value, name, least=least)
-        if len(value) != axes:
-            one = "an integer" if axes == 1 else f"an integer, or a tuple of {axes},"
+        if len(value) not in (AXES if axes is None else (axes,)):
+            one = f"an integer, or a tuple of {axes or '1 or 2'}"
+            one = "an integer" if axes == 1 else one
             raise ValueError(f"{name} must be {one}, not {shortened(value)}.")
         return tuple(integer(n, f"{name}[{i}]", least=least) for i, n in enumerate(value))
 
@@ -43,6 +46,22 @@ def for_each_axis(value: int | Sequence[int], axes: int) -> tuple[int, ...]:
     ((3, 3), (3, 5))
     """
     return (value,) * axes if isinstance(value, int) else tuple(value)
+
+
+def check_axes(shape: Shape, *values: Any) -> int:
+    """Return how many axes a signal or an image has before the channels.
+
+    ValueError, naming what is expected, if it is neither, or one of the values is a tuple of
+    another length.
+    """
+    axes = len(shape) - 1
+    if axes not in AXES:
+        both = " or ".join(f"(n, {', '.join(own)}, channels)" for own in AXES.values())
+        raise ValueError(f"expects shape {both}")
+    for value in values:
+        if isinstance(value, tuple) and len(value) != axes:
+            raise ValueError(f"has {value}, whose numbers are for {' and '.join(AXES[len(value)])}")
+    return axes
 
 
 def check_input(shape: Shape, axes: int, channels: int | None = None) -> None:

@@ -264,7 +264,7 @@ class _LossRun(UsesMachine):
         loss.check_numbers(dtype)
         output = Tensor(shape[1:])
         heads = loss.heads([output])
-        plan = make_plan(PlanBuilder(), output, heads, offsets={}, batch=shape[0], dtype=dtype)
+        plan = make_plan(PlanBuilder(), [output], heads, offsets={}, batch=shape[0], dtype=dtype)
         super().__init__(Machine(plan, dtype, "numba"))
         self._run = self.machine.prepare_run(Phase.FORWARD)
         self._batch_run = BatchRun(self._run, shape) if BatchRun.can_use(self.machine) else None

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.utils.arguments import integer
-from chainrule.utils.arrays import label_array
+from chainrule.utils.arrays import DOUBLE, finite_array, label_array
 from chainrule.utils.columns import LABELS, REAL
 from chainrule.utils.protocols import as_array
 from chainrule.utils.public import listing
@@ -27,6 +27,8 @@ __all__ = [
 ]
 
 __dir__ = listing(__all__)
+
+EXCHANGED = " The arguments seem to be exchanged: y_true comes first, as in scikit-learn."
 
 
 def accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
@@ -221,20 +223,26 @@ def roc_auc(y_true: ArrayLike, y_score: ArrayLike) -> float:
         from sklearn.metrics import roc_auc_score
     except ImportError as error:
         raise ImportError("roc_auc needs scikit-learn: pip install scikit-learn.") from error
-    labels, scores = _real(y_true, "y_true"), _real(y_score, "y_score")
-    right = labels.reshape(-1)
-    if scores.ndim > 2 or len(scores) != len(right):
+    labels, given = as_array(y_true, "y_true", LABELS), _real(y_score, "y_score")
+    rows = len(given)
+    if given.ndim > 2 or labels.shape not in ((rows,), (rows, 1)):
         raise ValueError(
             f"y_true must have shape (n,) and y_score (n, classes), not {labels.shape} and "
-            f"{scores.shape}.{_exchanged(scores, labels)}"
+            f"{given.shape}.{_exchanged(given, labels)}"
         )
-    if scores.ndim == 2 and scores.shape[1] > 2:
-        powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-        probabilities = powers / powers.sum(axis=1, keepdims=True)
-        return float(roc_auc_score(right, probabilities, multi_class="ovr"))
-    if scores.ndim == 2 and scores.shape[1] == 2:
-        scores = scores[:, 1] - scores[:, 0]
-    return float(roc_auc_score(right, scores.reshape(-1)))
+    finite_array(given, "y_score", DOUBLE)
+    columns = given.reshape(rows, -1)
+    scores, right = _scores_and_labels(labels.reshape(-1), columns, "y_score")
+    for missing in np.setdiff1d(np.arange(scores.shape[1]), right)[:1]:
+        raise ValueError(
+            f"y_true has no row of class {missing}: roc_auc compares the rows of each class with "
+            "all others."
+        )
+    if scores.shape[1] == 2:
+        return float(roc_auc_score(right, scores[:, 1] - scores[:, 0]))
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    probabilities = powers / powers.sum(axis=1, keepdims=True)
+    return float(roc_auc_score(right, probabilities, multi_class="ovr"))
 
 
 def _real(value: ArrayLike, name: str) -> NDArray[np.float64]:
@@ -270,19 +278,26 @@ def _scores_and_labels(
     """
     scores = as_array(y_score, name)
     if scores.ndim != 2 or 0 in scores.shape:
+        right = as_array(y_true, "y_true", LABELS)
+        hint = _exchanged(scores, right)
+        if not hint and scores.shape == right.shape and scores.dtype.kind in "biu":
+            hint = (
+                " It is the network's output, such as net.predict(X), not the classes predicted "
+                "from it: scikit-learn's metrics take these."
+            )
         raise ValueError(
             f"{name} must have shape (n, classes), with rows, but its shape is {scores.shape}."
-            f"{_exchanged(scores, as_array(y_true, 'y_true'))}"
+            f"{hint}"
         )
     if scores.shape[1] == 1:
-        y_true = _of_two_classes(y_true, len(scores))
+        y_true = _of_two_classes(y_true, scores)
         scores = np.concatenate([np.zeros_like(scores), scores], axis=1)
     return scores, label_array(y_true, scores.shape[0], scores.shape[1], "y_true")
 
 
-def _of_two_classes(y_true: ArrayLike, rows: int) -> NDArray[Any]:
+def _of_two_classes(y_true: ArrayLike, scores: NDArray[Any]) -> NDArray[Any]:
     """Return labels 0 and 1, also of targets as BCEWithLogitsLoss takes them."""
-    right = as_array(y_true, "y_true", LABELS)
+    right, rows = as_array(y_true, "y_true", LABELS), len(scores)
     if right.shape == (rows, 1):
         right = right[:, 0]
     if right.shape != (rows,) or right.dtype.kind not in REAL:
@@ -292,7 +307,7 @@ def _of_two_classes(y_true: ArrayLike, rows: int) -> NDArray[Any]:
         row = int(np.argmax(wrong))
         raise ValueError(
             f"y_true has label {right[row]} at row {row}, but one output tells labels 0 and 1 "
-            "apart."
+            f"apart.{EXCHANGED if np.isin(scores, (0, 1)).all() else ''}"
         )
     return right.astype(np.int64)
 
@@ -301,4 +316,4 @@ def _exchanged(predicted: NDArray[Any], right: NDArray[Any]) -> str:
     """Return a hint where labels or targets stand at the place of the output."""
     if right.ndim != predicted.ndim + 1 or len(right) != len(predicted):
         return ""
-    return " The arguments seem to be exchanged: y_true comes first, as in scikit-learn."
+    return EXCHANGED

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.engine.batch_run import BatchRun, ByShape
 from chainrule.engine.machine import Machine
 from chainrule.engine.records import make_data
 from chainrule.kernels.context import NOT_FINITE, Phase
 from chainrule.utils.arrays import FloatArray
+from chainrule.utils.inputs import Batch, one_or_tuple
 
 
 class BatchMachine(NamedTuple):
@@ -23,21 +23,30 @@ class BatchMachine(NamedTuple):
     machine : Machine
     threads : how many its plan was made for.
     training : whether layers act as in a training step.
+    frozen : the parameters whose gradients it leaves out.
     """
 
     machine: Machine
     threads: int
     training: bool
+    frozen: tuple[str, ...]
 
-    def is_for(self, threads: int, training: bool) -> bool:
-        """Tell whether it can be used, and is right for so many threads and this behaviour."""
-        return threads == self.threads and training == self.training and self.machine.usable
+    def is_for(self, threads: int, training: bool, frozen: tuple[str, ...]) -> bool:
+        """Tell whether it can be used, and was made for this."""
+        return (
+            threads == self.threads
+            and training == self.training
+            and frozen == self.frozen
+            and self.machine.usable
+        )
 
-    def can_take(self, shape: tuple[int, ...], threads: int, training: bool) -> bool:
+    def can_take(
+        self, shape: tuple[int, ...], threads: int, training: bool, frozen: tuple[str, ...]
+    ) -> bool:
         """Tell whether it is right for a batch of this shape."""
         plan = self.machine.plan
         return (
-            self.is_for(threads, training)
+            self.is_for(threads, training, frozen)
             and shape[0] <= plan.batch
             and shape[1:] == plan.input_shape
         )
@@ -73,7 +82,7 @@ class BatchPasses:
         self._by_shape: ByShape[_Again] = ByShape()
         self._latest: _Again | None = None  # that of the latest forward pass, if it is prepared for
 
-    def forward(self, batch: NDArray[Any], masks: tuple[int, int]) -> list[FloatArray]:
+    def forward(self, batch: Batch, masks: tuple[int, int]) -> list[FloatArray]:
         """Return the outputs for a batch that was checked."""
         rows, machine = len(batch), self._machine
         self._latest = None
@@ -130,10 +139,8 @@ class BatchPasses:
             return None
         return again.d_input.copy()
 
-    def backward(
-        self, gradients: Sequence[FloatArray], rows: int, masks: tuple[int, int]
-    ) -> FloatArray:
-        """Return the gradient by the input, from those by the outputs."""
+    def backward(self, gradients: Sequence[FloatArray], rows: int, masks: tuple[int, int]) -> Any:
+        """Return the gradient by the input, or a tuple of those by all, from those by outputs."""
         self._machine.start_back_with(gradients, rows)
         self._backward(rows, self._vectors, masks=masks)
-        return self._machine.rows_at("d_input", rows).copy()
+        return one_or_tuple([gradient.copy() for gradient in self._machine.input_gradients(rows)])

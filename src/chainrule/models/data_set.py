@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.engine.records import Data, make_data
+from chainrule.engine.records import Data, DataOfInputs, make_data
 from chainrule.losses import Loss, Targets
 from chainrule.models.sequential import Sequential
 from chainrule.utils import arrays
 from chainrule.utils.arrays import FloatArray
+from chainrule.utils.inputs import Batch, arrays_of, one_or_tuple
 
 
 @dataclass(frozen=True)
@@ -25,17 +26,22 @@ class DataSet:
 
     Attributes
     ----------
-    inputs : array
+    inputs : array, or ArrayTuple for several inputs
         Usually a view of the given X, so that the caller may change that array's shape.
     targets : Targets
     weights : array of shape (n,), or None
     dtype : of the network.
     """
 
-    inputs: NDArray[Any]
+    inputs: Batch
     targets: Targets
     weights: FloatArray | None
     dtype: np.dtype
+
+    @property
+    def X(self) -> Any:  # noqa: N802 - it is what users call X
+        """The array of the only input, or a tuple of those of several, as users give it."""
+        return one_or_tuple(arrays_of(self.inputs))
 
     @property
     def rows(self) -> int:
@@ -92,7 +98,7 @@ class DataSet:
             )
 
     @cached_property
-    def record(self) -> Data:
+    def record(self) -> Data | DataOfInputs:
         """The record from which a machine gathers batches."""
         given = self.targets.arguments()
         return make_data(self.dtype, self.inputs, weights=self.weights, **given)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
 from typing import Any
 
 from numpy.typing import ArrayLike, NDArray
@@ -15,7 +14,7 @@ from chainrule.models.vectors import NetworkVectors
 from chainrule.operations.operation import Shape
 from chainrule.utils import arrays
 from chainrule.utils.arguments import flag
-from chainrule.utils.arrays import FloatArray
+from chainrule.utils.inputs import one_or_tuple
 
 # An array; a tuple of them, one for each head, if the network ends in a Branch.
 Output = Any
@@ -43,6 +42,11 @@ class NetworkPasses(NetworkVectors):
         self._rows_forward = 0  # rows of a forward that no backward has followed
         self._outdated_by = ""  # what has changed the parameters since that forward, if anything
         self._masks = 0, 0  # of the latest forward
+
+    @property
+    def pass_options(self) -> tuple[int, bool, tuple[str, ...]]:
+        """What a machine for passes is made for, besides a batch's shape."""
+        return threads_for(self._backend), self._training, self._frozen
 
     @abstractmethod
     def check_input(self, x: ArrayLike, name: str) -> NDArray[Any]:
@@ -82,7 +86,7 @@ class NetworkPasses(NetworkVectors):
         if (
             passes is not None
             and not self._coded
-            and passes.batch_machine.is_for(threads_for(self._backend), self._training)
+            and passes.batch_machine.is_for(*self.pass_options)
         ):
             before, self._rows_forward = self._rows_forward, 0
             masks = self.next_masks
@@ -110,14 +114,14 @@ class NetworkPasses(NetworkVectors):
         """Return ``forward(x)``, as in PyTorch."""
         return self.forward(x)
 
-    def backward(self, d_out: Any) -> FloatArray:
+    def backward(self, d_out: Any) -> Any:
         """Run the backward pass, from the loss's gradient by the output.
 
         It follows the latest :meth:`forward`, once, and with the same parameters: it is an error if
         an optimizer's step, :func:`fit`, an assignment to ``net.params`` or ``from_state_dict`` has
-        changed them in between. Writing into views of the parameters is not detected, and makes the
-        gradients wrong. The gradients by the parameters overwrite ``grads``; they do not
-        accumulate.
+        changed them in between, or if others are frozen now. Writing into views of the parameters
+        is not detected, and makes the gradients wrong. The gradients by the parameters overwrite
+        ``grads``; they do not accumulate. Those by frozen parameters are not computed.
 
         Parameters
         ----------
@@ -128,12 +132,13 @@ class NetworkPasses(NetworkVectors):
         Returns
         -------
         dx : array of the input's shape
-            The loss's gradient by the input.
+            The loss's gradient by the input; a tuple of them, one for each input, if the network
+            begins with :class:`Inputs`.
 
         Raises
         ------
         RuntimeError
-            If there was no forward before, or the parameters were changed after it.
+            If there was no forward before, or the parameters were changed or frozen after it.
         ValueError, TypeError
             If d_out has the wrong shape or dtype, or holds NaN or infinity.
         """
@@ -146,6 +151,8 @@ class NetworkPasses(NetworkVectors):
                     "backward would give the gradients of neither network: call forward again."
                 )
             raise RuntimeError("backward needs a forward before it, one for each backward.")
+        if passes.batch_machine.frozen != self._frozen:
+            raise RuntimeError("Other parameters are frozen than in forward: call forward again.")
         self._rows_forward = 0
         d_x = passes.backward_again(d_out, self._masks)
         if d_x is not None:
@@ -198,8 +205,3 @@ class NetworkPasses(NetworkVectors):
         if (rows, input_shape) not in self._training_batches:
             self._graph.check_batch(rows, input_shape, training=True)
             self._training_batches.add((rows, input_shape))
-
-
-def one_or_tuple(outputs: Sequence[FloatArray]) -> Output:
-    """Return the only output, or a tuple of them."""
-    return outputs[0] if len(outputs) == 1 else tuple(outputs)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike
 
 from chainrule.engine.backends import check_backend, threads_for
 from chainrule.engine.machine import Machine
@@ -28,7 +29,7 @@ from chainrule.losses import Loss
 from chainrule.models.batch_passes import BatchMachine
 from chainrule.models.methods import call_method
 from chainrule.models.model_file import contents, write_contents
-from chainrule.models.passes import NetworkPasses, Output, one_or_tuple
+from chainrule.models.passes import NetworkPasses, Output
 from chainrule.models.predictor import Predictor
 from chainrule.models.summary import Summary, summarize
 from chainrule.models.updates import Updates
@@ -37,7 +38,7 @@ from chainrule.optimizers import OptimizerState
 from chainrule.plan import Head, Plan, PlanBuilder, Tensor, make_plan
 from chainrule.utils import arrays
 from chainrule.utils.arguments import integer, shortened
-from chainrule.utils.arrays import FloatArray
+from chainrule.utils.inputs import arrays_of, input_batch, input_names, one_or_tuple
 
 PREDICT_ROWS = 256  # a block whose activations stay in cache
 MOST_PREDICTORS = 8  # in the pool for later calls
@@ -153,7 +154,8 @@ class Sequential(NetworkPasses):
         Parameters
         ----------
         X : array of shape (n, ...)
-            Real numbers, as for :func:`fit`.
+            Real numbers, as for :func:`fit`; a tuple of arrays, one for each input, if the network
+            begins with :class:`Inputs`.
 
         Returns
         -------
@@ -199,7 +201,7 @@ class Sequential(NetworkPasses):
         """Return a machine for a plan of this network, with its buffers."""
         return Machine(plan, self.dtype, backend or self.backend, self._buffer_vector)
 
-    def input_gradient(self, x: ArrayLike) -> FloatArray:
+    def input_gradient(self, x: ArrayLike) -> Any:
         """Return the gradient of the only output by the input.
 
         See :func:`chainrule.input_gradient`, which also takes other parameters.
@@ -212,8 +214,7 @@ class Sequential(NetworkPasses):
         >>> net.input_gradient([[3.0, 1.0]])
         array([[1., 2.]])
         """
-        gradient: FloatArray = call_method("input_gradient", self, x)
-        return gradient
+        return call_method("input_gradient", self, x)
 
     def apply_update(self, state: OptimizerState) -> None:
         """Update the parameters by the optimizer of ``state``."""
@@ -229,20 +230,31 @@ class Sequential(NetworkPasses):
 
     # Shapes and plans
 
-    def check_input(self, x: ArrayLike, name: str) -> NDArray[Any]:
-        """Return ``x`` as an array for the engine; ValueError unless it fits the first layer."""
-        batch = arrays.batch_array(x, name, self.dtype)
+    def check_input(self, x: ArrayLike, name: str) -> Any:
+        """Return ``x`` as a batch for the engine; ValueError unless it fits the first layers.
+
+        It is an array, or an ``ArrayTuple`` if the network has several inputs.
+        """
+        inputs = self._graph.inputs
+        batch = input_batch(x, name, self.dtype, inputs)
         self._shapes_of_outputs(batch.shape[1:], name)
         if not self._graph.rows_are_independent:
             self._graph.check_batch(len(batch), batch.shape[1:], training=False)
         for node in self._coded:
-            check_codes(self._graph, node, batch, name)
+            i = self._graph.input_number(node)
+            called = input_names(name, inputs)[i]
+            check_codes(self._graph, node, arrays_of(batch)[i], called)
         return batch
 
     @property
     def takes_codes(self) -> bool:
         """Whether some layer takes the input as codes, by which there are no derivatives."""
         return bool(self._coded)
+
+    @property
+    def coded_inputs(self) -> frozenset[int]:
+        """The numbers of the inputs that some layer takes as codes."""
+        return frozenset(map(self._graph.input_number, self._coded))
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of a row's output, for rows of ``input_shape``.
@@ -261,7 +273,8 @@ class Sequential(NetworkPasses):
 
     def output_shapes(self, input_shape: Shape) -> tuple[Shape, ...]:
         """Return the shapes of all of a row's outputs; errors are those of :meth:`output_shape`."""
-        return self._shapes_of_outputs(input_shape, "the input")
+        source = "the input" if self._graph.inputs == 1 else "input_shape"
+        return self._shapes_of_outputs(input_shape, source)
 
     def _shapes_of_outputs(self, input_shape: Shape, source: str) -> tuple[Shape, ...]:
         if input_shape not in self._output_shapes:
@@ -272,11 +285,17 @@ class Sequential(NetworkPasses):
         return self._output_shapes[input_shape]
 
     def lower(
-        self, input_shape: Shape, *, retain: bool = False, training: bool = False
-    ) -> tuple[PlanBuilder, Tensor, list[Tensor]]:
-        """Return the layers' steps for rows of a shape, the input and the outputs."""
-        builder, first = PlanBuilder(training=training, dtype=self.dtype), Tensor(input_shape)
-        return builder, first, lower(self._graph, builder, first, retain=retain)
+        self,
+        input_shape: Shape,
+        *,
+        retain: bool = False,
+        training: bool = False,
+        frozen: Collection[str] = (),
+    ) -> tuple[PlanBuilder, list[Tensor], list[Tensor]]:
+        """Return the layers' steps for rows of a shape, the inputs and the outputs."""
+        builder = PlanBuilder(training=training, frozen=frozen, dtype=self.dtype)
+        inputs = list(map(Tensor, self._graph.input_shapes(input_shape)))
+        return builder, inputs, lower(self._graph, builder, inputs, retain=retain)
 
     def make_plan(
         self,
@@ -289,18 +308,20 @@ class Sequential(NetworkPasses):
         threads: int = 1,
         retain: bool = False,
         training: bool = False,
+        frozen: Collection[str] = (),
     ) -> Plan:
         """Return the plan for batches of up to ``batch`` rows of ``input_shape``.
 
         See ``chainrule.plan.make_plan``; ``training`` is whether it is of training steps, or of
-        what the network predicts.
+        what the network predicts. The gradients by the parameters in ``frozen`` are left out.
         """
-        builder, first, outputs = self.lower(input_shape, retain=retain, training=training)
+        options = {"retain": retain, "training": training}
+        builder, inputs, outputs = self.lower(input_shape, frozen=frozen, **options)
         if loss is not None:
             loss.check_numbers(self.dtype)
         return make_plan(
             builder,
-            first,
+            inputs,
             list(map(Head, outputs)) if loss is None else loss.heads(outputs),
             offsets=self.offsets,
             batch=batch,
@@ -315,11 +336,14 @@ class Sequential(NetworkPasses):
         self, kept: BatchMachine | None, shape: Shape, loss: Loss | None = None
     ) -> BatchMachine:
         """Return a machine for steps by hand with a batch of this shape: ``kept`` if it can be."""
-        threads, training = threads_for(self.backend), self._training
-        if kept is not None and kept.can_take(shape, threads, training):
+        options = self.pass_options
+        if kept is not None and kept.can_take(shape, *options):
             return kept
-        plan = self.make_plan(shape[1:], shape[0], loss=loss, threads=threads, training=training)
-        return BatchMachine(self.make_machine(plan), threads, training)
+        threads, training, frozen = options
+        plan = self.make_plan(
+            shape[1:], shape[0], loss=loss, threads=threads, training=training, frozen=frozen
+        )
+        return BatchMachine(self.make_machine(plan), *options)
 
     def layer_name(self, positions: tuple[int, ...]) -> str:
         """Return the name for messages of the layers at these positions."""
@@ -327,8 +351,20 @@ class Sequential(NetworkPasses):
         kinds = " + ".join(kind_of(node.layer) for node in nodes)
         return f"{kinds} (layer {nodes[0].path})"
 
-    def summary(self) -> Summary:
+    def summary(self, input_shape: Shape | None = None) -> Summary:
         """Return a table of the layers, their output shapes and numbers of parameters.
+
+        Parameters
+        ----------
+        input_shape : tuple of int, optional
+            The shape of a row of the input, or a tuple of those of several inputs. With it, all
+            output shapes are known, and how many multiply-adds the products of a forward pass take
+            for a row.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If it does not fit the network, or is no tuple.
 
         Examples
         --------
@@ -338,9 +374,23 @@ class Sequential(NetworkPasses):
         0 Linear(64, 10) (n, 10)        650
         1 ReLU()         (n, 10)        0
         650 parameters, float32, 2.5 KiB
+        >>> print(cr.Sequential(cr.Conv2d(1, 6, 5), cr.Flatten(), seed=0).summary((28, 28, 1)))
+        layer               output shape     parameters   multiply-adds
+        0 Conv2d(1, 6, 5)   (n, 24, 24, 6)   156          86,400
+        1 Flatten()         (n, 3456)        0            0
+        156 parameters, float32, 0.6 KiB, 86,400 multiply-adds a row
         """
         frozen = sum(end - begin for begin, end in self.frozen_ranges())
-        return summarize(self._graph, self.dtype.name, self._params.nbytes, frozen)
+        size, steps = self._params.nbytes, []
+        if input_shape is not None:
+            if not isinstance(input_shape, tuple | list):
+                raise TypeError(
+                    f"input_shape must be a tuple such as (28, 28, 1), not {input_shape!r}."
+                )
+            input_shape = tuple(input_shape)
+            self.output_shapes(input_shape)
+            steps = self.lower(input_shape)[0].steps
+        return summarize(self._graph, self.dtype.name, size, frozen, input_shape, steps)
 
     # Files and copies
 
@@ -371,15 +421,17 @@ class Sequential(NetworkPasses):
     ) -> None:
         """Write the network into an ONNX file, for :func:`chainrule.from_onnx` and other runtimes.
 
-        The input is called ``input``, the output ``output`` (``output_0``, ``output_1``... of a
-        :class:`Branch`); the batch may have any size. The file has opset 17.
+        The input is called ``input`` (``input_0``, ``input_1``... of :class:`Inputs`), the output
+        ``output`` (``output_0``, ``output_1``... of a :class:`Branch`); the batch may have any
+        size. The file has opset 17.
 
         Parameters
         ----------
         path : path of the file
             An existing file is replaced atomically.
         input_shape : tuple of int, optional
-            Shape of a row of the input; by default the one that the first linear layer expects.
+            Shape of a row of the input, or a tuple of those of several; by default the one that the
+            first linear layer expects.
 
         Raises
         ------

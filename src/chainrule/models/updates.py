@@ -67,7 +67,9 @@ class Updates:
     def _new_machine(self) -> Machine:
         nothing = Tensor((1,))
         dtype = self._params.dtype
-        plan = make_plan(PlanBuilder(), nothing, [Head(nothing)], offsets={}, batch=1, dtype=dtype)
+        plan = make_plan(
+            PlanBuilder(), [nothing], [Head(nothing)], offsets={}, batch=1, dtype=dtype
+        )
         return Machine(plan, dtype, self._backend)
 
     def apply(self, state: OptimizerState) -> None:

@@ -44,8 +44,9 @@ class NetworkVectors(Group):
         sizes = [prod(buffer.shape) for buffer in self._buffers.values()]
         of_buffers = np.cumsum([0, *sizes])
         self._buffer_offsets = dict(zip(self._buffers, map(int, of_buffers[:-1]), strict=True))
-        self._take_values(np.zeros(int(ends[-1] + of_buffers[-1]), self.dtype), int(ends[-1]))
-        self._grads = np.zeros_like(self._params)
+        parameters, buffers = int(ends[-1]), int(of_buffers[-1])
+        self._take_values(arrays.aligned_zeros(parameters + buffers, self.dtype), parameters)
+        self._grads = arrays.aligned_zeros(parameters, self.dtype)
         self._frozen = ()
         self._initialize(rng)
 
@@ -145,7 +146,9 @@ class NetworkVectors(Group):
     def freeze(self, *patterns: str) -> None:
         """Freeze parameters: no optimizer's step changes them, by decay and momentum neither.
 
-        Their gradients are still computed, but have no part in ``clip_norm``. Buffers, such as the
+        Training leaves out the backward pass where nothing trained lies before it. Gradients by
+        frozen parameters become 0 in ``grads``, and are not computed; functions of derivatives,
+        such as :func:`value_and_grad`, still compute those by all parameters. Buffers, such as the
         running means of a :class:`BatchNorm`, are not frozen. Copies, pickles and checkpoints of
         trainings know what is frozen, files of :meth:`save` do not. A network that becomes a part
         of another one stays frozen there.
@@ -188,7 +191,7 @@ class NetworkVectors(Group):
         found: list[str] = []
         for pattern in patterns:
             if not isinstance(pattern, str):
-                raise TypeError(f"{what} takes patterns of names, not {pattern!r}.")
+                raise TypeError(f"{what} takes patterns of names such as '0.*', not {pattern!r}.")
             if self._shapes or pattern != "*":
                 found += matching(pattern, self._shapes, what)
         return found
@@ -196,6 +199,8 @@ class NetworkVectors(Group):
     def _set_frozen(self, names: set[str]) -> None:
         # Another tuple, by which optimizers notice the change.
         self._frozen = tuple([name for name in self._shapes if name in names])
+        for begin, end in self.frozen_ranges():
+            self._grads[begin:end] = 0
 
     def frozen_ranges(self) -> tuple[tuple[int, int], ...]:
         """Return begin and end in ``params`` of each frozen parameter."""

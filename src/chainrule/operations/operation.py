@@ -65,11 +65,18 @@ class ParameterUse(NamedTuple):
     name : in the network.
     shape : Shape
     is_direction : whether the step reads, instead, how the parameter changes along a direction.
+    is_frozen : whether its gradient is not wanted.
     """
 
     name: str
     shape: Shape
     is_direction: bool = False
+    is_frozen: bool = False
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether its gradient is wanted."""
+        return not (self.is_direction or self.is_frozen)
 
     def along_direction(self) -> ParameterUse:
         """Return how the parameter changes."""
@@ -136,6 +143,7 @@ class Operation:
     numbers : the usual values of the functions' own numbers.
     fuse : by name of an elementwise operation that forward can do in the same pass, the numbers
         with which it does.
+    commutes_with : the names of elementwise operations that may as well come behind it as before.
     weighs_columns : whether y, in all its rows, is a sum of products with its ``weight``, whose
         last axis are y's columns, plus its ``bias``: then what scales these may be folded into it.
     by_column : where y is x times a number of the column plus another one: composes these numbers,
@@ -143,7 +151,8 @@ class Operation:
     of : of a derivative: the operation that it is of, and its order.
     sample : by name, what a step of it may look like, for compiling its functions ahead: shapes of
         its parameters, and its own numbers; those that are missing are floats. By "saved",
-        "buffers" and "sums", the shapes of these.
+        "buffers" and "sums", the shapes of these; by "shape", that of x, where the number of axes
+        counts.
     """
 
     name: str
@@ -164,6 +173,7 @@ class Operation:
     optional: frozenset[str] = frozenset({"bias"})
     numbers: Mapping[str, float] = field(default_factory=dict)
     fuse: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    commutes_with: tuple[str, ...] = ()
     weighs_columns: bool = False
     by_column: Function | None = None
     of: tuple[Operation, int] | None = None
@@ -235,7 +245,7 @@ class Step:
     @property
     def trains(self) -> bool:
         """Whether it has parameters whose gradients are wanted."""
-        return any(not use.is_direction for use in self.parameters.values())
+        return any(use.is_trained for use in self.parameters.values())
 
     @property
     def along_direction(self) -> bool:

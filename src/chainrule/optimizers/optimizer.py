@@ -49,6 +49,10 @@ def _lr(value: Any, name: str, dtype: np.dtype | None) -> float:
             f"{name} must be one number, not {shortened(value)}: lr_factors={{'0.*': 0.1}} has "
             "factors of it for some parameters."
         )
+    if hasattr(value, "lr"):
+        raise TypeError(
+            f"{name} must be a number, not {shortened(value)}: fit(schedule=...) takes schedules."
+        )
     return at_least_zero(value, name, dtype)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.engine.update import UpdateProgram
-from chainrule.utils.arrays import owned
+from chainrule.utils.arrays import aligned_zeros, owned
 
 
 class OptimizerState:
@@ -53,7 +53,8 @@ class OptimizerState:
         """Keep only the vectors of these names; new ones are filled with ``first_value``."""
         if names == self.names:
             return
-        vectors = np.full((len(names), self.vectors.shape[1]), first_value, self.vectors.dtype)
+        vectors = aligned_zeros((len(names), self.vectors.shape[1]), self.vectors.dtype)
+        vectors[...] = first_value
         for name, vector in zip(self.names, self.vectors, strict=True):
             if name in names:
                 vectors[names.index(name)] = vector

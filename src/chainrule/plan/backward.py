@@ -71,7 +71,7 @@ class Backward:
             for name in code.names
         }
         for name, use in step.parameters.items():
-            if use.is_direction:
+            if not use.is_trained:
                 continue
             adds = self._joins(use.name)
             if name in operation.gradients:
@@ -84,13 +84,14 @@ class Backward:
 
     def _flags(self, step: Step, tensor: Tensor, last: Function) -> int | None:
         """Return the flags of the calls that compute a gradient; None if it is not needed."""
-        if takes_chunks(step, last):
-            return Flag.VALUES | Flag.CHUNKED
-        if step.sums and step.trains:  # the gradients by its parameters read the sums
-            return Flag.VALUES
-        if tensor.buffer in self._serves_parameters:
-            return Flag.VALUES
-        return Flag.VALUES | Flag.FOR_INPUT if tensor.buffer in self._serves_inputs else None
+        chunked = Flag.CHUNKED if takes_chunks(step, last) else 0
+        # Gradients by its own parameters are computed by the same functions, or read their sums.
+        for_own = step.trains and (chunked or step.sums)
+        if tensor.buffer in self._serves_parameters or for_own:
+            return Flag.VALUES | chunked
+        if tensor.buffer in self._serves_inputs:
+            return Flag.VALUES | Flag.FOR_INPUT | chunked
+        return None
 
     def _append_operand(
         self, step: Step, name: str, tensor: Tensor, functions: tuple[Function, ...], flags: int

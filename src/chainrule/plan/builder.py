@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -26,8 +26,9 @@ class PlanBuilder:
     layer: int = 0  # position of the layer that is being lowered
     prefix: str = ""  # of its parameters' names
     training: bool = False  # whether the plan is for training steps, or for predictions
+    frozen: Collection[str] = ()  # the parameters whose gradients are not wanted
     dtype: np.dtype = np.dtype(np.float32)  # noqa: RUF009 - of the network; immutable
-    dropouts: int = 0  # the number of dropouts so far
+    draws: int = 0  # how many layers so far draw numbers at random
 
     @property
     def path(self) -> str:
@@ -88,7 +89,8 @@ class PlanBuilder:
 
     def parameter(self, name: str, shape: Shape) -> ParameterUse:
         """Return the use of a parameter, or a buffer, of the layer that is being lowered."""
-        return ParameterUse(self.prefix + name, shape)
+        path = self.prefix + name
+        return ParameterUse(path, shape, is_frozen=path in self.frozen)
 
     def rescale(self, x: Tensor, scale: float, offset: float = -0.0) -> Tensor:
         """Append ``y = scale * x + offset``; adding -0.0 leaves every number as it is."""
@@ -102,11 +104,15 @@ class PlanBuilder:
 
     def dropout(self, x: Tensor, p: float) -> Tensor:
         """Append a dropout with probability p, if ``training``."""
-        number = self.dropouts
-        self.dropouts += 1
+        number = self.next_draw()
         if not self.training or p == 0:
             return x
         return self.apply("dropout", x, numbers={"p": float(p), "number": number})
+
+    def next_draw(self) -> int:
+        """Return the number of a layer that draws at random, so that no two draw the same."""
+        self.draws += 1
+        return self.draws - 1
 
     def concatenate(self, tensors: Sequence[Tensor]) -> Tensor:
         """Append the concatenation of values along the last axis: a step for each."""

@@ -52,7 +52,8 @@ def folded(
     y: Tensor = first.y
     for step in steps[1:]:
         by_column = step.operation.by_column is not None and not step.along_direction
-        if not by_column or step.operands != (y,) or readers[y.buffer] > 1:
+        has_columns = step.x.shape[-1] == y.shape[-1]
+        if not (by_column and has_columns and follows(step, y)) or readers[y.buffer] > 1:
             break
         behind.append(step)
         y = step.y
@@ -64,7 +65,13 @@ def folded(
         assert step.operation.by_column is not None
         calls.append(caller.call(step, step.operation.by_column))
     calls.append(_finish(caller, first, buffers))
-    return Folded(first.giving(y), len(behind), calls, buffers)
+    last = Tensor(first.y.shape, y.buffer)  # the others may be of another shape
+    return Folded(first.giving(last), len(behind), calls, buffers)
+
+
+def follows(step: Step, y: Tensor) -> bool:
+    """Tell whether a step takes a value, maybe reshaped, and no other one."""
+    return len(step.operands) == 1 and step.x.buffer is y.buffer
 
 
 def _start(caller: Caller, step: Step) -> Call:

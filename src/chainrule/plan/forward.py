@@ -9,7 +9,7 @@ from dataclasses import replace
 from chainrule.kernels.context import Flag
 from chainrule.operations.operation import Step, Tensor
 from chainrule.plan.call import Call, Caller, value
-from chainrule.plan.fold import folded
+from chainrule.plan.fold import folded, follows
 
 
 def calls_of_forward(
@@ -44,7 +44,7 @@ def calls_of_forward(
         fused.update(range(i + 1, last + 1))
         after = steps[last + 1] if last + 1 < len(steps) else None
         both = None
-        if fuse and after is not None and after.operands == (step.y,) and not after.saved:
+        if fuse and after is not None and follows(after, step.y) and not after.saved:
             both = step.operation.fuse.get(after.operation.name)
         if both is None or after is None or readers[step.y.buffer] > 1 or _reads_x(after):
             calls += caller.in_a_row(step, step.operation.forward_pass, flags, buffers=buffers)
@@ -68,11 +68,14 @@ def _reads_x(step: Step) -> bool:
 
 
 def take_rescale(steps: list[Step], x: Tensor, outputs: Sequence[Tensor]) -> Step | None:
-    """Remove a Rescale of the input from the steps and return it: the gather computes it.
+    """Remove the Rescale of an input from the steps and return it: the gather computes it.
 
-    A Rescale of a seed, with which a tangent may begin, is not removed.
+    It must be the only one that reads the input.
     """
-    if not steps or steps[0].operation.name != "rescale" or steps[0].x.buffer is not x.buffer:
+    readers = [step for step in steps if any(x.buffer is o.buffer for o in step.operands)]
+    if [step.operation.name for step in readers] != ["rescale"]:
         return None
-    readers = [*outputs, *(operand for step in steps[1:] for operand in step.operands)]
-    return None if any(x.buffer is tensor.buffer for tensor in readers) else steps.pop(0)
+    if any(x.buffer is output.buffer for output in outputs):
+        return None
+    steps.remove(readers[0])
+    return readers[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import NamedTuple
 
 import numpy as np
@@ -19,11 +19,12 @@ from chainrule.plan.argument import Constants
 from chainrule.plan.backward import Backward
 from chainrule.plan.builder import PlanBuilder
 from chainrule.plan.call import COLUMN_WORKSPACE, Call, Caller, gradient, value
-from chainrule.plan.data import calls_of_gather, calls_of_output
-from chainrule.plan.forward import calls_of_buffers, calls_of_forward, take_rescale
+from chainrule.plan.data import Gathered, calls_of_gather, calls_of_output
+from chainrule.plan.forward import calls_of_buffers, calls_of_forward
 from chainrule.plan.live_steps import live_steps
 from chainrule.plan.loss import Head, calls_of_loss, calls_of_loss_sum
 from chainrule.plan.memory import Memory
+from chainrule.plan.reorder import reordered
 from chainrule.plan.tables import Table, tables_of, uses_of_tables
 from chainrule.plan.threads import (
     choose_threads,
@@ -32,6 +33,7 @@ from chainrule.plan.threads import (
     partition_parameters,
     work_of,
 )
+from chainrule.utils.inputs import one_or_tuple
 
 
 class Place(NamedTuple):
@@ -58,8 +60,8 @@ class Plan:
     scratch : where the threads' workspaces begin, and their distance, in bytes.
     partitions : where the parameters begin and end that a thread owns: in the first row those of a
         thread that is alone, in the second one those of each of several, one after the other.
-    input : the value that the gather writes, and its gradient.
-    input_shape : of the network's input, without the batch.
+    inputs : the values that the gather writes, one for each of the network's inputs.
+    input_shapes : of the network's inputs, without the batch.
     seeds : values that the caller writes into the arena.
     gathered : the positions of the layers that are fused into the gather.
     backward : whether there is a backward pass.
@@ -80,8 +82,8 @@ class Plan:
     item: int
     scratch: tuple[int, int]
     partitions: NDArray[np.int64]
-    input: Tensor
-    input_shape: Shape
+    inputs: tuple[Tensor, ...]
+    input_shapes: tuple[Shape, ...]
     seeds: tuple[Tensor, ...]
     gathered: tuple[int, ...]
     backward: bool
@@ -116,10 +118,11 @@ class Plan:
         """The number of outputs whose loss takes labels."""
         return sum(head.takes_labels for head in self.heads)
 
-    @cached_property
-    def has_no_input_gradient(self) -> bool:
-        """Whether the backward pass never comes to the input, so that the gradient by it is 0."""
-        return self.backward and gradient(self.input) not in self.places
+    @property
+    def input_shape(self) -> Shape:
+        """The shape of the only input, or a tuple of those of several."""
+        shape: Shape = one_or_tuple(self.input_shapes)
+        return shape
 
     @cached_property
     def draws_masks(self) -> bool:
@@ -164,13 +167,13 @@ class Plan:
 
     @cached_property
     def named(self) -> dict[tuple[str, int], Place]:
-        """The places of the input, the outputs and the seeds, and of the gradients by them."""
-        tensors = {("input", 0): self.input}
+        """The places of the inputs, outputs and seeds, and of the gradients by them."""
+        tensors = {("input", i): x for i, x in enumerate(self.inputs)}
         tensors |= {("output", i): head.output for i, head in enumerate(self.heads)}
         tensors |= {("seed", i): seed for i, seed in enumerate(self.seeds)}
         found = {}
         for (name, i), tensor in tensors.items():
-            shape = self.input_shape if name == "input" else tensor.shape
+            shape = self.input_shapes[i] if name == "input" else tensor.shape
             for prefix, key in (("", value(tensor)), ("d_", gradient(tensor))):
                 if key in self.places:
                     place = Place(self.places[key] // self.item, shape)
@@ -180,7 +183,7 @@ class Plan:
 
 def make_plan(
     builder: PlanBuilder,
-    input_tensor: Tensor,
+    inputs: Sequence[Tensor],
     heads: Sequence[Head],
     *,
     offsets: Mapping[str, int],
@@ -197,7 +200,7 @@ def make_plan(
     Parameters
     ----------
     builder : the lowered layers, in topological order.
-    input_tensor : the network's input.
+    inputs : those of the network.
     heads : the outputs, each a different value.
     seeds : values that no step computes: the caller writes them into the arena.
     offsets : name of a parameter -> its offset in the parameter vector; and of buffers in theirs.
@@ -211,15 +214,11 @@ def make_plan(
     """
     outputs = [head.output for head in heads]
     order = live_steps(builder.steps, outputs)
-    work = work_of(order, batch, backward=backward)
-    own = [f for step in order for f in functions_of(step)]
-    own += [head.loss.forward for head in heads if head.loss is not None]
-    if not all(f.can_compile for f in own):
-        threads = 1  # Python code need not be thread-safe
+    order = order if retain else reordered(order, outputs)
     chunks = chunks_of(order, batch)
-    threads = choose_threads(work, chunks, steps, threads)
-    rescale = None if retain else take_rescale(order, input_tensor, outputs)
-    first = input_tensor if rescale is None else rescale.y
+    most = threads if _can_compile(order, heads) else 1  # Python code need not be thread-safe
+    threads = choose_threads(work_of(order, batch, backward=backward), chunks, steps, most)
+    gathered = [Gathered.of(x, order, outputs, rescaled=not retain) for x in inputs]
     item = np.dtype(dtype).itemsize
     scratch = _scratch_bytes(order, batch, item, backward)
 
@@ -228,24 +227,21 @@ def make_plan(
         caller, order, outputs, batch, fuse=not retain, backward=backward
     )
     calls: list[list[Call]] = [[] for _ in range(Section.COUNT)]
-    calls[Section.GATHER] = calls_of_gather(caller, first, rescale)
+    calls[Section.GATHER] = calls_of_gather(caller, gathered)
     calls[Section.FORWARD] = forward
     calls[Section.LOSS] = calls_of_loss(caller, heads)
     calls[Section.LOSS_SUM] = calls_of_loss_sum(caller, heads)
     calls[Section.BUFFERS] = calls_of_buffers(caller, order)
     calls[Section.OUTPUT] = calls_of_output(caller, outputs)
     if backward:
-        backward_pass = Backward(caller, order, outputs, [first, *seeds])
-        calls[Section.BACKWARD] = backward_pass.calls
-        if rescale is not None and backward_pass.reaches(first):
-            calls[Section.BACKWARD] += _call_of_rescaled_gradient(caller, first, rescale)
+        calls[Section.BACKWARD] = _calls_of_backward(caller, order, outputs, gathered, seeds)
 
     memory = Memory(item, batch, chunks)
+    first = [x.value for x in gathered]
     end = _reserve(memory, calls, first, seeds, outputs, batch * item, backward)
     uses = uses_of_tables(order, batch) if backward else {}
-    for numbers in uses.values():  # the update reads them
-        for tensor in numbers:
-            memory.need(value(tensor), tensor.size * batch * item, 0, end)
+    for tensor in chain.from_iterable(uses.values()):  # the update reads them
+        memory.need(value(tensor), tensor.size * batch * item, 0, end)
     # Several threads may be at different steps at the same time.
     places, size = memory.places(end, share=threads == 1 and not retain)
     scratch_at = -(-size // ALIGNMENT) * ALIGNMENT
@@ -261,10 +257,10 @@ def make_plan(
         item,
         (scratch_at, scratch),
         partition_parameters(order, offsets, batch, threads),
-        first,
-        input_tensor.shape,
+        tuple(first),
+        tuple(x.shape for x in inputs),
         tuple(seeds),
-        () if rescale is None else tuple(rescale.layers),
+        tuple(layer for x in gathered for layer in x.layers),
         backward,
         batch,
         threads,
@@ -272,6 +268,13 @@ def make_plan(
         fused,
         tables_of(uses, offsets, places),
     )
+
+
+def _can_compile(order: Sequence[Step], heads: Sequence[Head]) -> bool:
+    """Tell whether all functions can be compiled."""
+    own = [f for step in order for f in functions_of(step)]
+    own += [head.loss.forward for head in heads if head.loss is not None]
+    return all(f.can_compile for f in own)
 
 
 def table_of(program: Sequence[Call], places: Mapping[Hashable, int]) -> NDArray[np.int64]:
@@ -286,7 +289,7 @@ def table_of(program: Sequence[Call], places: Mapping[Hashable, int]) -> NDArray
 def _reserve(
     memory: Memory,
     calls: list[list[Call]],
-    first: Tensor,
+    inputs: Sequence[Tensor],
     seeds: Sequence[Tensor],
     outputs: Sequence[Tensor],
     row_bytes: int,
@@ -295,11 +298,10 @@ def _reserve(
     """Record the lifetimes of all buffers; return the last moment.
 
     The caller reads the outputs after the forward pass, and may write the gradients by them before
-    the backward pass; it reads the gradient by the input after it, unless that is 0 because no
-    output depends on the input. Seeds stay for the next run.
+    the backward pass; it reads the gradients by the inputs after it, but not those that are 0
+    because no output depends on the input. Seeds stay for the next run.
     """
     moment = memory.touch(calls[Section.GATHER], 0)
-    memory.need(value(first), first.size * row_bytes, 0, 0)
     between = memory.touch(calls[Section.FORWARD], moment)
     # The buffers of these sections all live at one moment, together with the outputs.
     for section in (Section.LOSS, Section.LOSS_SUM, Section.BUFFERS, Section.OUTPUT):
@@ -312,16 +314,33 @@ def _reserve(
     end = memory.touch(calls[Section.BACKWARD], between + 1)
     for seed in seeds:
         memory.need(value(seed), seed.size * row_bytes, 0, end)
-    if gradient(first) in memory:
-        memory.need(gradient(first), first.size * row_bytes, end, end)
+    for x in inputs:
+        if gradient(x) in memory:
+            memory.need(gradient(x), x.size * row_bytes, end, end)
     return end
 
 
-def _call_of_rescaled_gradient(caller: Caller, first: Tensor, rescale: Step) -> list[Call]:
-    """Return the call that computes the input's gradient from that of the gathered value."""
+def _calls_of_backward(
+    caller: Caller,
+    order: Sequence[Step],
+    outputs: Sequence[Tensor],
+    gathered: Sequence[Gathered],
+    seeds: Sequence[Tensor],
+) -> list[Call]:
+    """Return the calls of the backward pass, down to the inputs."""
+    backward_pass = Backward(caller, order, outputs, [*(x.value for x in gathered), *seeds])
+    calls = backward_pass.calls
+    for x in gathered:
+        if x.rescale is not None and backward_pass.reaches(x.value):
+            calls += _call_of_rescaled_gradient(caller, x.value, x.rescale)
+    return calls
+
+
+def _call_of_rescaled_gradient(caller: Caller, x: Tensor, rescale: Step) -> list[Call]:
+    """Return the call that computes an input's gradient from that of the gathered value."""
     if rescale.numbers["scale"] == 1.0:
         return []
-    step = Step(rescale.operation, (first,), first, [], numbers=rescale.numbers)
+    step = Step(rescale.operation, (x,), x, [], numbers=rescale.numbers)
     (code,) = rescale.operation.backward_of("x")
     return [caller.call(step, code, Flag.VALUES | Flag.FOR_INPUT)]
 

@@ -96,7 +96,7 @@ def partition_parameters(
     for step in steps:
         for name in step.operation.gradients:
             use = step.parameters.get(name)
-            if use is None or use.is_direction or len(use.shape) < 2:
+            if use is None or not use.is_trained or len(use.shape) < 2:
                 continue
             rows, unit_shape = units_of(use.shape)
             shapes[use.name] = rows, prod(unit_shape)

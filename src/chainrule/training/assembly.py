@@ -79,9 +79,8 @@ def _in_steps(options: Options, steps_an_epoch: int | None) -> Schedule | None:
     if schedule is None:
         return None
     if steps_an_epoch is not None:
-        schedule = schedule.in_steps(steps_an_epoch, options.epochs)
-        warn_of_no_rate(schedule, options.epochs * steps_an_epoch)
-        return schedule
+        warn_of_no_rate(schedule, steps_an_epoch, options.epochs)
+        return schedule.in_steps(steps_an_epoch, options.epochs)
     try:
         schedule(0)
     except ValueError as error:

@@ -49,11 +49,12 @@ def weigh_classes(
     classes = np.arange(2 if is_binary else output_shapes[0][-1])
     labels = first.reshape(-1).astype(np.int64)
     sizes = None if data.weights is None else np.abs(data.weights)
-    weights = class_weights(wanted, classes, labels, sizes)[labels]
+    weights = class_weights(wanted, classes, labels, sizes, data.dtype)[labels]
     if data.weights is not None:
         weights = weights * data.weights
-    weighted = replace(data, weights=real_array(weights, "class_weight", data.dtype))
-    weighted.check_some_weight("class_weight times sample_weight")
+    name = "class_weight times sample_weight"
+    weighted = replace(data, weights=real_array(weights, name, data.dtype))
+    weighted.check_some_weight(name)
     return weighted
 
 
@@ -62,6 +63,7 @@ def class_weights(
     classes: NDArray[Any],
     y: NDArray[np.int64],
     sample_weight: NDArray[Any] | None,
+    dtype: np.dtype,
 ) -> NDArray[np.float64]:
     """Return the weight of each class.
 
@@ -75,6 +77,8 @@ def class_weights(
         The index of each row's class.
     sample_weight : array of shape (n,), optional
         A row of weight 2 counts as two rows.
+    dtype : float32 or float64
+        In which a dict's weights must be finite.
 
     Raises
     ------
@@ -84,9 +88,9 @@ def class_weights(
 
     Examples
     --------
-    >>> class_weights({"b": 3.0}, np.array(["a", "b"]), np.array([0, 0, 1]), None)
+    >>> class_weights({"b": 3.0}, np.array(["a", "b"]), np.array([0, 0, 1]), None, np.dtype("f4"))
     array([1., 3.])
-    >>> class_weights("balanced", np.array(["a", "b"]), np.array([0, 0, 1]), None)
+    >>> class_weights("balanced", np.array(["a", "b"]), np.array([0, 0, 1]), None, np.dtype("f4"))
     array([0.75, 1.5 ])
     """
     if isinstance(wanted, dict):
@@ -96,7 +100,8 @@ def class_weights(
             raise ValueError(
                 f"class_weight has {unknown}, which are not classes, but lacks {missing}."
             )
-        checked = {key: at_least_zero(wanted[key], f"class_weight[{key!r}]") for key in wanted}
+        names = {key: f"class_weight[{key!r}]" for key in wanted}
+        checked = {key: at_least_zero(wanted[key], names[key], dtype) for key in wanted}
         return np.array([checked.get(name, 1.0) for name in classes.tolist()])
     counts = np.bincount(y, sample_weight, len(classes))
     present = counts > 0  # classes without rows, or without weight, are left out

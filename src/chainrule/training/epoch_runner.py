@@ -31,6 +31,7 @@ from chainrule.training.slice_length import MOST_STEPS, SliceLength
 from chainrule.training.started_epochs import StartedEpochs
 from chainrule.utils.arguments import at_least_zero
 from chainrule.utils.arrays import FloatArray, all_finite
+from chainrule.utils.inputs import arrays_of, one_or_tuple
 
 STEP = Phase.FORWARD | Phase.BACKWARD | Phase.UPDATE
 
@@ -132,7 +133,8 @@ class EpochRunner:
             loss=self.loss,
             steps=self.steps_a_call,
         )
-        self._taken = [take_for(training=True)]
+        self._frozen = self.net.frozen
+        self._taken = [take_for(training=True, frozen=self._frozen)]
         self.machine = self._evaluator = self._taken[0][1]
         self.plan = self.machine.plan
         if self.plan.only_trains:
@@ -253,6 +255,9 @@ class EpochRunner:
         """Train in these orders without a pause; return weight and loss of each epoch's steps."""
         epochs, rows = orders.shape
         steps = -(-rows // self.batch)
+        if self.net.frozen != self._frozen:  # a callback may have frozen some
+            self.put_machines_back()
+            self.make_machine()
         if len(self.losses) < epochs * steps:
             self.losses = self.machine.losses_for(epochs * steps)
         # A callback may have set a number, such as lr.
@@ -368,7 +373,7 @@ class EpochRunner:
         self, data: DataSet
     ) -> tuple[float, float | None, list[FloatArray] | None]:
         """Return the same for a network whose rows depend on each other."""
-        outputs = self.net.predict(data.inputs)
+        outputs = self.net.predict(one_or_tuple(arrays_of(data.inputs)))
         of_heads = list(outputs) if isinstance(outputs, tuple) else [outputs]
         if not all(map(all_finite, of_heads)):
             has_accuracy = self.loss.accuracy(of_heads, data.targets, data.weights) is not None

@@ -70,7 +70,8 @@ def fit(
         ``__array__``, DLPack or the buffer protocol: a tensor, a table, a memory view. Each batch
         is converted to the network's dtype when it is used. X itself is copied only if its rows are
         not contiguous (as in Fortran order, which most tables have), or its dtype is longdouble or
-        not in native byte order.
+        not in native byte order. If the network begins with :class:`Inputs`, a tuple or a list of
+        such arrays, one for each input, with the same number of rows.
 
         Without y, an iterable of batches (x, y) or (x, y, sample_weight), with a step for each
         batch: a list, a ``DataLoader``, or a function that returns a new generator. Each epoch

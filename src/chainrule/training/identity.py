@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from chainrule.models.data_set import DataSet
 from chainrule.optimizers import Optimizer
+from chainrule.utils.inputs import arrays_of
 
 # The number of rows in a checksum: reading all of a large memory-mapped array would take long.
 ROWS = 1024
@@ -53,8 +54,9 @@ def describe_batch(data: DataSet) -> dict[str, Any]:
     """Return shapes, dtypes and a checksum of some rows of X, y and the weights."""
     y = data.targets.y
     targets = list(y) if isinstance(y, tuple) else [y]
+    inputs = list(map(_describe, arrays_of(data.inputs)))
     return {
-        "X": _describe(data.inputs),
+        "X": inputs[0] if len(inputs) == 1 else inputs,
         "y": [_describe(target) for target in targets],
         "sample_weight": None if data.weights is None else _describe(data.weights),
     }

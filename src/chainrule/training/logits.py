@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chainrule.layers import Dropout, Flatten, Identity
-from chainrule.layers.graph import INPUT, Graph, Node, layer_text
+from chainrule.layers.graph import Graph, Node, layer_text
 from chainrule.losses import Loss
 from chainrule.losses.multi_loss import MultiLoss
 from chainrule.models.sequential import Sequential
@@ -28,7 +28,7 @@ def warn_of_probabilities(net: Sequential, loss: Loss) -> None:
 
 def _last_that_counts(graph: Graph, output: int) -> Node | None:
     """Return the last layer before an output, apart from those after it that pass its numbers."""
-    while output != INPUT:
+    while output >= 0:  # until an input of the network
         node = graph.nodes[output]
         if not isinstance(node.layer, PASSING):
             return node

@@ -36,7 +36,7 @@ def train(
             options.loss,
             options.optimizer,
             history,
-            data.inputs,
+            data.X,
             data.targets.y,
             data.weights,
             runner.batch,

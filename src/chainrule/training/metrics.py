@@ -64,7 +64,7 @@ def checked_metrics(metrics: Any, has_validation: bool) -> dict[str, Metric]:
         if not isinstance(name, str) or not name.isidentifier():
             raise ValueError(f"metrics has the name {name!r}, which is no identifier.")
         if not callable(metric):
-            raise TypeError(f"metrics[{name!r}] must be a function, not {shortened(metric)}.")
+            raise TypeError(_no_function(repr(name), metric))
         _check_order(name, metric)
         if name in ("loss", "accuracy"):
             raise ValueError(
@@ -81,11 +81,17 @@ def checked_metrics(metrics: Any, has_validation: bool) -> dict[str, Metric]:
 def _name_of(metric: Any, position: int) -> str:
     """Return the name of a function in a list."""
     if not callable(metric):
-        raise TypeError(f"metrics[{position}] must be a function, not {shortened(metric)}.")
+        raise TypeError(_no_function(position, metric))
     name = str(getattr(metric, "__name__", shortened(metric)))
     if not name.isidentifier():  # a lambda, or a partial
         raise ValueError(f"metrics[{position}], {name}, has no name{NAMES}")
     return name
+
+
+def _no_function(which: str | int, metric: Any) -> str:
+    return (
+        f"metrics[{which}] must be a function such as cr.metrics.r2_score, not {shortened(metric)}."
+    )
 
 
 def _check_order(name: str, metric: Metric) -> None:

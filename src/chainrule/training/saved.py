@@ -164,7 +164,7 @@ class _CheckpointReader:
             raise ValueError(
                 f"epochs is {training.epochs}, but the training in {self._path} has done {epoch}."
             )
-        steps_an_epoch = -(-len(training.X) // training.batch_size)
+        steps_an_epoch = -(-training.rows // training.batch_size)
         started_steps = step - epoch * steps_an_epoch
         if self._entry("begun_rows", _count) != started_steps * training.batch_size:
             raise self._wrong("epoch, step and rows contradict each other")
@@ -205,8 +205,11 @@ class _CheckpointReader:
         training: Training,
     ) -> None:
         net = training.network
-        if run.get("optimizer") == optimizer:  # it still has hyperparameters that a callback set
+        # They may still be as a callback made them.
+        if run.get("optimizer") == optimizer:
             run = run | {"optimizer": then.get("optimizer")}
+        if run["frozen"] == self._plain.get("frozen"):
+            run = run | {"frozen": then["frozen"]}
         found = differences(run, then)
         now = contents(net.layers, net.dtype, {})
         if (now.layers, now.dtype) != (self._file.layers, self._file.dtype):

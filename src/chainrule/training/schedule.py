@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from chainrule.utils.arguments import Numbers, above_zero, at_least_zero, integer
 from chainrule.utils.warning import warn_caller
+from chainrule.utils.wording import plural
+
+LENGTHS = {"total_steps", "step_size", "total_iters", "T_max"}  # in PyTorch, and here before
 
 # A rate below this fraction of the highest one is as good as none: a OneCycleLR ends at 4e-6, where
 # StepLRs of use end at 1e-3 or so.
@@ -91,6 +94,18 @@ def check_length(kind: str, name: str, steps: Any, epochs: Any, *, least: int) -
             raise ValueError(f"{kind} takes {name}epochs or {name}steps, not both.")
 
 
+def length_text(epochs: float | None, steps: int | None, in_steps: int) -> str:
+    """Return a length for messages, in the unit that it was given in.
+
+    >>> length_text(None, 20, 20), length_text(1.5, None, 30)
+    ('20 steps', '1.5 epochs (30 steps)')
+    """
+    text = plural(in_steps, "step")
+    if steps is not None:
+        return text
+    return f"{epochs:g} epoch{'' if epochs == 1 else 's'} ({text})"
+
+
 class LastingSchedule(Schedule):
     """A schedule with a length, in epochs or in steps, or that of the whole training."""
 
@@ -141,15 +156,24 @@ class LastingSchedule(Schedule):
 
 
 def with_unit(schedule: type[S]) -> type[S]:
-    """Make a length without a unit an error that says what to write."""
+    """Make an optimizer, or a length without a unit, an error that says what to write."""
     initialize: Callable[..., None] = vars(schedule)["__init__"]
 
     @wraps(initialize)
     def checked(self: Any, *numbers: Any, **named: Any) -> None:
         kind = schedule.__name__
-        old = next((name for name in ("total_steps", "step_size") if name in named), None)
-        if old is not None:
-            raise TypeError(f"{kind}'s {old} is called steps: steps={named[old]!r}.")
+        if "optimizer" in named or (numbers and hasattr(numbers[0], "lr")):
+            rate = fields(schedule)[0].name  # type: ignore[arg-type]
+            raise TypeError(
+                f"{kind} takes a learning rate, not an optimizer: it is given to cr.fit(..., "
+                f"schedule=cr.schedules.{kind}({rate}=0.1, ...))."
+            )
+        for old in LENGTHS & named.keys():
+            length = named[old]
+            raise TypeError(
+                f"{kind}'s {old} is called steps, or epochs if it counts these: steps={length!r} "
+                f"or epochs={length!r}."
+            )
         if len(numbers) > 1:
             length = numbers[1]
             raise TypeError(
@@ -162,8 +186,9 @@ def with_unit(schedule: type[S]) -> type[S]:
     return schedule
 
 
-def warn_of_no_rate(schedule: Schedule, steps: int) -> None:
-    """Warn if the rate falls to nothing long before the last of so many steps."""
+def warn_of_no_rate(given: Schedule, steps_an_epoch: int, epochs: int) -> None:
+    """Warn if the rate falls to nothing long before the end of so many epochs."""
+    schedule, steps = given.in_steps(steps_an_epoch, epochs), epochs * steps_an_epoch
     some = np.unique(np.linspace(0, steps - 1, 1000).astype(int))
     some = np.union1d(np.arange(min(steps, 100)), some)
     try:
@@ -173,8 +198,13 @@ def warn_of_no_rate(schedule: Schedule, steps: int) -> None:
     above = some[rates >= NOTHING * rates.max()]
     without = steps - 1 - above[-1]
     if rates.max() > 0 and without > max(LAST * steps, 1):  # a cycle's last rate is always low
+        done = above[-1] + 1
+        if isinstance(given, LastingSchedule) and given.steps is None:
+            when = f"{done / steps_an_epoch:.3g} of {epochs:,} epochs"
+        else:
+            when = f"{done:,} of {steps:,} steps"
         warn_caller(
-            f"{schedule!r} lets the learning rate fall to nothing after about {above[-1] + 1:,} of "
-            f"{steps:,} steps: the other steps change next to nothing. A schedule's length is in "
-            "epochs= or steps=; without it, most last for the whole training."
+            f"{given!r} lets the learning rate fall to nothing after about {when}: the others "
+            "change next to nothing. A schedule's length is in epochs= or steps=; without it, most "
+            "last for the whole training."
         )

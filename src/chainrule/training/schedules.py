@@ -16,7 +16,13 @@ from numpy.typing import NDArray
 
 from chainrule.training.callbacks.callback import Callback, Training
 from chainrule.training.callbacks.monitor import Monitor
-from chainrule.training.schedule import LastingSchedule, Schedule, check_length, with_unit
+from chainrule.training.schedule import (
+    LastingSchedule,
+    Schedule,
+    check_length,
+    length_text,
+    with_unit,
+)
 from chainrule.utils.arguments import above_zero, at_least_zero, fraction, integer
 from chainrule.utils.public import listing
 
@@ -176,11 +182,20 @@ class CosineAnnealingLR(LastingSchedule):
                 )
 
     def in_steps(self, steps_an_epoch: int, epochs: int | None = None) -> Self:
-        schedule = super().in_steps(steps_an_epoch, epochs)
+        without = replace(self, warmup_epochs=None, warmup_steps=None)
+        schedule = LastingSchedule.in_steps(without, steps_an_epoch, epochs)
         if self.warmup_epochs is None:
-            return schedule
-        warmup = round(self.warmup_epochs * steps_an_epoch)
-        return replace(schedule, warmup_epochs=None, warmup_steps=warmup)
+            warmup = self.warmup_steps
+        else:
+            warmup = round(self.warmup_epochs * steps_an_epoch)
+        if warmup is not None and warmup >= schedule.length:
+            whole = length_text(self.epochs or epochs, self.steps, schedule.length)
+            given = length_text(self.warmup_epochs, self.warmup_steps, warmup)
+            raise ValueError(
+                f"{type(self).__name__}'s warm-up must be shorter than the schedule, {whole}, not "
+                f"{given}."
+            )
+        return replace(schedule, warmup_steps=warmup)
 
     def rates(self, steps: NDArray[np.float64]) -> NDArray[np.float64]:
         if self.warmup_epochs is not None:

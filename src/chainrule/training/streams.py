@@ -60,7 +60,9 @@ class Stream:
     """
 
     def __init__(self, net: Sequential, loss: Loss, batches: Any, epochs: int) -> None:
-        if hasattr(batches, "__array__") or hasattr(batches, "__dlpack__"):
+        are_inputs = isinstance(batches, tuple | list) and len(batches) == net.graph.inputs > 1
+        inputs = batches if are_inputs else [batches]
+        if all(hasattr(x, "__array__") or hasattr(x, "__dlpack__") for x in inputs):
             raise TypeError("y is missing: only an iterable of batches (x, y) comes without it.")
         if not callable(batches) and not hasattr(batches, "__iter__"):
             raise TypeError(

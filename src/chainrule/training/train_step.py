@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.autodiff.validation import check_loss
-from chainrule.engine.backends import threads_for
 from chainrule.engine.batch_run import BatchRun, ByShape
 from chainrule.engine.records import make_data
 from chainrule.kernels.context import NOT_FINITE, Phase
@@ -45,10 +44,10 @@ def train_step(net: Sequential, loss: Loss, optimizer: Optimizer) -> Callable[..
     Returns
     -------
     function of ``(x, y, sample_weight=None)``
-        It takes a batch x of shape (n, ...), what the loss takes as y, and optionally a weight of
-        each sample, shape (n,). It changes the network's parameters and gradients in place and
-        returns the loss before the step, as a float. A loss that is not finite is returned, and
-        changes nothing.
+        It takes a batch x of shape (n, ...), or a tuple of them for :class:`Inputs`; what the loss
+        takes as y; and optionally a weight of each sample, shape (n,). It changes the network's
+        parameters and gradients in place and returns the loss before the step, as a float. A loss
+        that is not finite is returned, and changes nothing.
 
     Raises
     ------
@@ -133,7 +132,7 @@ class _TrainStep:
         if (
             batch is None
             or not step.is_for(kept.machine, state)
-            or not kept.is_for(threads_for(net.backend), net.training)
+            or not kept.is_for(*net.pass_options)
         ):
             return None
         targets, labels = check_target(y)

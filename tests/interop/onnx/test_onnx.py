@@ -32,7 +32,8 @@ LAYERS = {
     **{
         name: [kind(**ARGUMENTS.get(name, {}))]
         for name, kind in KNOWN.items()
-        if name not in ("Residual", "Parallel", "Branch", "Shared", "Embedding")
+        if name not in ("Residual", "Parallel", "Inputs", "Branch", "Shared", "Embedding")
+        and not kind.axes
     },
     "no bias": [cr.Linear(6, 3, bias=False)],
     "RMSNorm without weight": [cr.RMSNorm(6, eps=0.1, affine=False), cr.Linear(6, 4)],
@@ -67,7 +68,9 @@ def exported(tmp_path, net, **options):
 
 
 def test_every_layer_has_a_form():
-    beside = {"Embedding"}  # takes codes: see layers/test_embedding.py
+    # One takes codes, the other several inputs: see layers/test_embedding.py and below.
+    beside = {"Embedding", "Inputs"}
+    beside |= {name for name, kind in KNOWN.items() if kind.axes}  # see test_onnx_images.py
     assert {name for name in KNOWN if name not in LAYERS} == beside
     alone = {KNOWN[name] for name in ("Branch", "Shared")}  # their parts stand for themselves
     assert set(RULES) | alone == set(KNOWN.values())
@@ -178,3 +181,105 @@ def test_missing_files(tmp_path):
     (tmp_path / "model.onnx").write_bytes(b"")
     with pytest.raises(cr.ModelFileError, match="holds no graph"):
         cr.from_onnx(tmp_path / "model.onnx")
+
+
+# Several inputs
+
+
+@pytest.mark.parametrize("combine", ["sum", "concatenate", "product"])
+def test_several_inputs(tmp_path, combine):
+    image = cr.Sequential(cr.Rescale(0.5), cr.Flatten(), cr.Linear(12, 4), cr.Tanh(), seed=1)
+    parts = image, cr.Linear(3, 4), cr.Identity()
+    net = cr.Sequential(cr.Inputs(*parts, combine=combine), cr.Softmax(), seed=0)
+    path = exported(tmp_path, net, input_shape=((3, 4), (3,), (4,)))
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    assert [given.name for given in session.get_inputs()] == ["input_0", "input_1", "input_2"]
+    x = tuple(rng.normal(size=(7, *s)).astype("float32") for s in ((3, 4), (3,), (4,)))
+    (found,) = session.run(None, {f"input_{i}": array for i, array in enumerate(x)})
+    np.testing.assert_allclose(found, net.predict(x), rtol=1e-5, atol=1e-6)
+    same = cr.from_onnx(path)
+    assert type(same.layers[0]) is cr.Inputs
+    assert same.params.size == net.params.size
+    np.testing.assert_allclose(same.predict(x), net.predict(x), rtol=1e-5, atol=1e-6)
+
+
+def test_shared_parts_codes_and_several_outputs(tmp_path):
+    shared = cr.Shared(cr.Linear(4, 3), cr.Tanh())
+    codes = cr.Sequential(cr.Embedding(5, 2), cr.Flatten(), seed=1)
+    heads = cr.Branch(cr.Linear(10, 2), cr.Identity())
+    net = cr.Sequential(cr.Inputs(shared, codes, shared), heads, seed=0)
+    path = exported(tmp_path, net, input_shape=((4,), (2,), (4,)))
+    same = cr.from_onnx(path)
+    assert same.params.size == net.params.size
+    x = rng.normal(size=(7, 4)), rng.integers(0, 5, (7, 2)), rng.normal(size=(7, 4))
+    for one, other in zip(same.predict(x), net.predict(x), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+def graph_of_nodes(path, nodes, inputs):
+    """Write a graph whose output is that of the last node."""
+    info = onnx.helper.make_tensor_value_info
+    given = [info(name, onnx.TensorProto.FLOAT, ["n", 4]) for name in inputs]
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node(*node[:3], **node[3]) for node in nodes],
+        "graph",
+        given,
+        [info(nodes[-1][2][0], onnx.TensorProto.FLOAT, None)],
+    )
+    opset = [onnx.helper.make_opsetid("", 17)]
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=8), path)
+    return path
+
+
+MERGED = {
+    "sum in another order": ([("Add", ["b", "a"], ["y"], {})], None),
+    "concatenation in another order": (
+        [("Concat", ["b", "a"], ["y"], {"axis": -1})],
+        "must merge 2 values, each from an input of its own, in their order",
+    ),
+    "one input only": ([("Relu", ["a"], ["y"], {})], "follows from its input 'a' alone"),
+    "an input twice": (
+        [("Concat", ["a", "b", "a"], ["y"], {"axis": -1})],
+        "must merge 2 values",
+    ),
+    "merged later again": (
+        [("Add", ["a", "b"], ["c"], {}), ("Mul", ["c", "a"], ["y"], {})],
+        "must merge 2 values",
+    ),
+    "merged after layers": (
+        [("Relu", ["a"], ["c"], {}), ("Mul", ["c", "b"], ["d"], {}), ("Tanh", ["d"], ["y"], {})],
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("merged", MERGED)
+def test_inputs_of_other_files(tmp_path, merged):
+    nodes, message = MERGED[merged]
+    path = graph_of_nodes(tmp_path / "model.onnx", nodes, ["a", "b"])
+    if message:
+        with pytest.raises(cr.ModelFileError, match=message):
+            cr.from_onnx(path)
+        return
+    x = tuple(rng.normal(size=(5, 4)).astype("float32") for _ in range(2))
+    (expected,) = ReferenceEvaluator(str(path)).run(None, dict(zip("ab", x, strict=True)))
+    np.testing.assert_allclose(cr.from_onnx(path).predict(x), expected, rtol=1e-6)
+
+
+def test_shapes_of_several_inputs(tmp_path):
+    known = cr.Sequential(cr.Inputs(cr.Linear(2, 3), cr.Sequential(cr.ReLU(), cr.Linear(4, 3))))
+    model = onnx.load(exported(tmp_path, known))
+    shapes = [[d.dim_value for d in i.type.tensor_type.shape.dim[1:]] for i in model.graph.input]
+    assert shapes == [[2], [4]]
+    path = tmp_path / "other.onnx"
+    unknown = cr.Sequential(
+        cr.Inputs(cr.Linear(2, 3), cr.Sequential(cr.Flatten(), cr.Linear(4, 3)))
+    )
+    with pytest.raises(ValueError, match=r"such as input_shape=\(\(28, 28\), \(3,\)\)"):
+        unknown.to_onnx(path)
+    with pytest.raises(ValueError, match="a tuple of 2 shapes, one for each"):
+        unknown.to_onnx(path, input_shape=(2, 4))
+    with pytest.raises(ValueError, match=r"expects 4 input features, .* shape \(n, 6\)"):
+        unknown.to_onnx(path, input_shape=((2,), (2, 3)))
+    unknown.to_onnx(path, input_shape=((2,), (2, 2)))
+    assert repr(cr.from_onnx(path).layers) == repr(unknown.layers)

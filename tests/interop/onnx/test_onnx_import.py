@@ -463,7 +463,7 @@ def new(model):
 
 
 REFUSED = {
-    "an operator": ([("Conv", "x W", "y")], r"node /y/Conv \(Conv\) is not supported"),
+    "an operator": ([("Det", "x", "y")], r"node /y/Det \(Det\) is not supported"),
     "a variance below 0": ([LINEAR, ("BatchNormalization", "h four b b b", "y")], "not positive"),
     "training of batch normalization": ([("BatchNormalization", "x std std std std", "y",
                                           {"training_mode": 1})], "has training_mode=1"),

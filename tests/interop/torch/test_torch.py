@@ -465,3 +465,24 @@ def test_what_pytorch_exports_to_onnx(tmp_path, dynamo):
     assert len(net.params) == sum(p.numel() for p in model.parameters())
     x = random(17, 2, 3, dtype=torch.float32)
     np.testing.assert_allclose(net.predict(x), model(x).detach(), rtol=1e-5, atol=1e-6)
+
+
+def test_several_inputs_are_several_tensors():
+    parts = cr.Linear(3, 4), cr.Sequential(cr.Flatten(), cr.Linear(4, 4), cr.Tanh(), seed=1)
+    net = cr.Sequential(cr.Inputs(*parts), cr.Linear(8, 2), seed=0, dtype="float64")
+    module = as_torch(net)
+    x = random(5, 3, requires_grad=True), random(5, 2, 2, requires_grad=True)
+    module(*x).square().sum().backward()
+    arrays = tuple(tensor.detach().numpy() for tensor in x)
+    out, pullback = cr.vjp(net, arrays)
+    d_params, d_x = pullback(2 * out)
+    for tensor, gradient in zip(x, d_x, strict=True):
+        np.testing.assert_allclose(tensor.grad.numpy(), gradient, rtol=1e-12)
+    own = net.views(d_params)
+    np.testing.assert_allclose(module.get_parameter("0.0.weight").grad.T, own["0.0.weight"])
+    with torch.no_grad():
+        np.testing.assert_allclose(module(*x).numpy(), net.predict(arrays))
+    with pytest.raises(TypeError, match=r"has 2 inputs: the module takes as many .* not 1"):
+        module(x[0])
+    with pytest.raises(TypeError, match=r"x\[1\] must be a tensor, not ndarray"):
+        module(x[0], arrays[1])

@@ -1,6 +1,6 @@
 """The interface of an implementation: it trains a workload with Adam, from given parameters."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ class Implementation:
     def __init__(self, workload: Workload) -> None:
         self.workload = workload
         self.X, self.y = workload.data()
-        self.start(list(workload.network().parameters().values()))
+        self.start(workload.network().parameters())
 
     @staticmethod
     def refusal(workload: Workload) -> str:
@@ -32,8 +32,8 @@ class Implementation:
     def use_threads(threads: int) -> None:
         """Set the number of threads, where the environment variables do not."""
 
-    def start(self, parameters: list[NDArray[Any]]) -> None:
-        """Build the network; ``parameters`` are weight and bias of each layer in turn."""
+    def start(self, parameters: Mapping[str, NDArray[Any]]) -> None:
+        """Build the network with parameters by name, such as ``"0.weight"``."""
         raise NotImplementedError
 
     def run(self, seed: int) -> list[float]:

@@ -69,7 +69,8 @@ class Encoding:
         """Return X of shape (rows, inputs); ValueError names column and line of what is wrong."""
         missing = [column.name for column in self.columns if column.name not in table.columns]
         if missing:
-            raise ValueError(f"{table.path} lacks the columns {', '.join(missing)}.")
+            what = "column" if len(missing) == 1 else "columns"
+            raise ValueError(f"{table.path} lacks the {what} {', '.join(missing)}.")
         return np.hstack([column.encode(table) for column in self.columns]).astype(np.float32)
 
     def encode_target(self, table: RawTable) -> NDArray[Any]:

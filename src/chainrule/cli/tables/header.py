@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from chainrule.cli.tables.cells import is_missing, parse_number
+from chainrule.utils.arguments import shortened
 from chainrule.utils.wording import plural
 
 Line = tuple[int, list[str]]  # the line of a file, and its cells
@@ -19,9 +20,30 @@ def skip_preamble(lines: Sequence[Line]) -> int:
     """
     if not lines:
         return 0
-    ((most, _),) = Counter(len(cells) for _, cells in lines).most_common(1)
+    most = _usual_length(lines)
     first = next(i for i, (_, cells) in enumerate(lines) if len(cells) == most)
     return first if all(2 * len(cells) <= most for _, cells in lines[:first]) else 0
+
+
+def without_notes(lines: Sequence[Line]) -> Sequence[Line]:
+    """Return the lines without those below the table, of text and at most half as many cells.
+
+    A last line that begins with a number is kept: it may be a row that is cut off.
+
+    >>> without_notes([(1, ["a", "b"]), (2, ["1", "2"]), (4, ["Source: c"])])
+    [(1, ['a', 'b']), (2, ['1', '2'])]
+    """
+    end = len(lines)
+    most = _usual_length(lines) if lines else 0
+    while end and 2 * len(lines[end - 1][1]) <= most and not parse_number(lines[end - 1][1][0]):
+        end -= 1
+    return lines[:end] if end >= 2 else lines  # else the separator is another
+
+
+def _usual_length(lines: Sequence[Line]) -> int:
+    """Return how many cells most lines have."""
+    ((most, _),) = Counter(len(cells) for _, cells in lines).most_common(1)
+    return most
 
 
 def split_header(path: str, lines: list[Line], notes: list[str]) -> tuple[list[str], list[Line]]:
@@ -32,6 +54,13 @@ def split_header(path: str, lines: list[Line], notes: list[str]) -> tuple[list[s
     if skipped := skip_preamble(lines):
         lines = lines[skipped:]
         notes.append(f"The table begins at line {lines[0][0]}; what comes before is left out.")
+    if below := lines[len(without_notes(lines)) :]:
+        lines = lines[: -len(below)]
+        line, cells = below[0]
+        notes.append(
+            f"The table ends at line {lines[-1][0]}; what comes after is left out (line {line}: "
+            f"{shortened(', '.join(cells))})."
+        )
     (line, names), *rows = lines
     if _is_row(names, rows):
         rows = lines
@@ -53,7 +82,7 @@ def split_header(path: str, lines: list[Line], notes: list[str]) -> tuple[list[s
         if len(cells) != len(names):
             raise ValueError(
                 f"{path}, line {line}: expected {plural(len(names), 'cell')} as in the header, "
-                f"but there are {len(cells)}."
+                f"but it has {len(cells)}."
             )
     return names, rows
 

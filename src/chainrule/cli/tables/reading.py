@@ -12,7 +12,14 @@ from itertools import islice
 from os import PathLike
 
 from chainrule.cli.tables.cells import decimal_of, parse_number
-from chainrule.cli.tables.header import Line, lengths, name_columns, skip_preamble, split_header
+from chainrule.cli.tables.header import (
+    Line,
+    lengths,
+    name_columns,
+    skip_preamble,
+    split_header,
+    without_notes,
+)
 from chainrule.datasets.readers import read_rows
 
 SEPARATORS = {
@@ -145,11 +152,12 @@ def _declared_separator(path: str | PathLike[str], encoding: str) -> str | None:
 
 def _separator(path: str | PathLike[str], encoding: str) -> str:
     """Return the separator that gives rows as long as the header; of several, most cells."""
-    samples: dict[str, list[Line]] = {}
+    samples: dict[str, Sequence[Line]] = {}
     for separator in SEPARATORS:
         samples[separator] = []
         with suppress(ValueError):  # by another separator, a quote may open a cell without an end
-            samples[separator] = list(islice(read_rows(path, separator, encoding), SAMPLE))
+            lines = list(islice(read_rows(path, separator, encoding), SAMPLE))
+            samples[separator] = without_notes(lines)
     *marks, blank = SEPARATORS
     for skipped in (lambda lines: 0), skip_preamble:  # decimal commas look like a longer table
         for separators in marks, [blank]:  # names may have blanks

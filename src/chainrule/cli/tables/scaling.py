@@ -22,7 +22,7 @@ def is_constant(values: Numbers) -> bool:
     (True, False)
     """
     with np.errstate(over="ignore"):
-        return bool(np.ptp(values) <= 8 * np.finfo(np.float64).eps * np.abs(values).max())
+        return bool(np.ptp(values) <= 8 * np.finfo(values.dtype).eps * np.abs(values).max())
 
 
 def moments(values: Numbers) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-// What several operations share: elementary functions, and loops over elements and rows.
+// What several operations share: elementary functions, and loops over elements, rows and windows.
 
 // What the network's steps, losses and optimizers compute, by name: a file of operations/ or
 // optimizers/ for each, with the names of its twin in chainrule.reference. A step's operation has `forward`, which writes
@@ -56,6 +56,76 @@ const rowwise = (forward, backward) => ({
 function eachRow(step, compute) {
   const { columns, yColumns } = step;
   for (let row = 0; row * columns < step.x.length; row += 1) compute(step, row * columns, row * yColumns);
+}
+
+// The windows of images: visit gets where the channels of a place of y begin, and where in x those
+// of each pixel in its window do; then the place's row and column. What is in the padding is left out.
+function eachWindow({ y, shape, yShape, window }, visit) {
+  const [height, width, channels] = shape;
+  const [rows, columns] = yShape;
+  const along = (axis, place, length) => {
+    const [kernelSize, stride, padding, dilation] = [0, 2, 4, 6].map((i) => window[i + axis]);
+    const places = [...Array(kernelSize).keys()].map((i) => place * stride - padding + i * dilation);
+    return places.filter((i) => i >= 0 && i < length);
+  };
+  for (let begin = 0; begin < y.length; begin += channels) {
+    const place = begin / channels;
+    const [row, column] = [Math.floor(place / columns) % rows, place % columns];
+    const image = Math.floor(place / (rows * columns)) * height;
+    const inRow = along(1, column, width);
+    const pixels = along(0, row, height).flatMap((i) => inRow.map((j) => ((image + i) * width + j) * channels));
+    visit(begin, pixels, row, column);
+  }
+}
+
+// The products of a convolution: visit gets the places of two numbers, in images and in outputs, and
+// of their weight. What is in the padding is left out.
+function eachProduct(count, [height, width, channels], [rows, columns, outputs], window, visit) {
+  const [kernelHeight, kernelWidth, strideY, strideX, top, left, dilationY, dilationX, groups] = window;
+  const [own, outs] = [channels / groups, outputs / groups];
+  const eachChannel = (pixel, place, inKernel) => {
+    for (let c = 0; c < channels; c += 1) {
+      const begin = Math.floor(c / own) * outs;
+      const weight = (inKernel * own + (c % own)) * outputs;
+      for (let o = begin; o < begin + outs; o += 1) visit(pixel * channels + c, place * outputs + o, weight + o);
+    }
+  };
+  for (let place = 0; place < count * rows * columns; place += 1) {
+    const image = Math.floor(place / (rows * columns));
+    const [row, column] = [Math.floor(place / columns) % rows, place % columns];
+    for (let i = 0; i < kernelHeight * kernelWidth; i += 1) {
+      const y = row * strideY - top + Math.floor(i / kernelWidth) * dilationY;
+      const x = column * strideX - left + (i % kernelWidth) * dilationX;
+      if (y >= 0 && y < height && x >= 0 && x < width) eachChannel((image * height + y) * width + x, place, i);
+    }
+  }
+}
+
+// A convolution from x to y; or a transposed one, whose windows lie in y, one for each pixel of x.
+function convolution(isTransposed) {
+  const products = ({ x, columns, shape, yShape, window }, visit) => {
+    const count = x.length / (shape[0] * shape[1] * columns);
+    if (isTransposed) eachProduct(count, yShape, shape, window, (i, j, k) => visit(j, i, k));
+    else eachProduct(count, shape, yShape, window, visit);
+  };
+  return {
+    forward(step) {
+      const { x, weight, bias, y, yColumns } = step;
+      for (let i = 0; i < y.length; i += 1) y[i] = bias ? bias[i % yColumns] : 0;
+      products(step, (i, j, k) => {
+        y[j] += x[i] * weight[k];
+      });
+    },
+    // Each product gives the gradient by one factor, dy times the other one.
+    backward(step) {
+      const { x, weight, dy, dx, d_weight, d_bias, yColumns } = step;
+      products(step, (i, j, k) => {
+        dx[i] += dy[j] * weight[k];
+        d_weight[k] += dy[j] * x[i];
+      });
+      if (d_bias) dy.forEach((d, i) => (d_bias[i % yColumns] += d));
+    },
+  };
 }
 
 // A loss whose entries have terms of their own: the term, and its slope by the output.

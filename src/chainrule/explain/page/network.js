@@ -47,8 +47,8 @@ class Network {
   }
 
   // What a step's functions take, by name: values and their gradients, parameters and numbers.
-  bindStep({ operation, operands, y, columns, yColumns, parameters, buffers, numbers }) {
-    const bound = { ...numbers, columns, yColumns, y: this.values[y], dy: this.gradients[y] };
+  bindStep({ operation, operands, y, columns, yColumns, shape, yShape, parameters, buffers, numbers }) {
+    const bound = { ...numbers, columns, yColumns, shape, yShape, y: this.values[y], dy: this.gradients[y] };
     for (const [name, value] of Object.entries(operands)) {
       bound[name] = this.values[value];
       bound[name === "x" ? "dx" : `d_${name}`] = this.gradients[value];

@@ -59,7 +59,7 @@ function start(data) {
   };
   const pictures = new Pictures(model, (row, pixel) => chosen(data.links[0].symbol, row, pixel));
   const opened = new Opened(data, chosen);
-  const views = [pictures, opened, new Cancellation(data), ...(data.network ? [new Matrices(data)] : [])];
+  const views = [pictures, new FeatureMaps(model), opened, new Cancellation(data), ...(data.network ? [new Matrices(data)] : [])];
   let path;
   let surface = null;
 

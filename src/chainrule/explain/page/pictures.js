@@ -44,18 +44,19 @@ class Pictures {
     byId("picture-row").textContent = this.row;
     const ink = colourNamed("--ink");
     const colours = { true: colourNamed("--negative"), false: colourNamed("--positive") };
-    this.paint(byId("picture"), pixels, (value) => [ink, (value - lowest) / (highest - lowest)]);
-    this.paint(byId("picture-slopes"), slopes, (value) => [colours[value < 0], Math.abs(value) / steepest]);
+    drawPixels(byId("picture"), pixels, (value) => [ink, (value - lowest) / (highest - lowest)]);
+    drawPixels(byId("picture-slopes"), slopes, (value) => [colours[value < 0], Math.abs(value) / steepest]);
     byId("picture").setAttribute("aria-label", `Row ${this.row} of X: ${inWords({ shape: picture, cells: [[...pixels]] })}`);
     byId("picture-slopes").setAttribute("aria-label", `∂L/∂X in row ${this.row}: ${inWords({ shape: picture, cells: [[...slopes]] })}`);
   }
+}
 
-  paint(canvas, numbers, colourOf) {
-    const context = canvas.getContext("2d");
-    context.clearRect(0, 0, canvas.width, canvas.height);
-    numbers.forEach((value, i) => {
-      [context.fillStyle, context.globalAlpha] = colourOf(value);
-      context.fillRect(i % canvas.width, Math.floor(i / canvas.width), 1, 1);
-    });
-  }
+// A pixel for each number, row by row: its colour, and how much of it.
+function drawPixels(canvas, numbers, colourOf) {
+  const context = canvas.getContext("2d");
+  context.clearRect(0, 0, canvas.width, canvas.height);
+  numbers.forEach((value, i) => {
+    [context.fillStyle, context.globalAlpha] = colourOf(value);
+    context.fillRect(i % canvas.width, Math.floor(i / canvas.width), 1, 1);
+  });
 }

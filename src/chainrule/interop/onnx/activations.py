@@ -40,7 +40,7 @@ class Writer(Protocol):
     def integers(self, values: list[int]) -> str:
         """Return the name of a constant row of integers."""
 
-    def parameter(self, name: str) -> str:
+    def parameter(self, name: str, axes: tuple[int, ...] | None = None) -> str:
         """Return the name of a parameter, or a buffer, of the layer."""
 
 

@@ -13,6 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from chainrule import layers
 from chainrule.interop.onnx.activations import WRITERS as ACTIVATIONS
+from chainrule.interop.onnx.convolutions import WRITERS as CONVOLUTIONS
+from chainrule.interop.onnx.images import WRITERS as IMAGES
 from chainrule.interop.onnx.normalization import WRITERS as NORMALIZATIONS
 from chainrule.interop.onnx.operators import SIMPLE, SOFTMAXES
 from chainrule.interop.onnx.several_operators import WRITERS as OF_SEVERAL
@@ -24,6 +26,7 @@ from chainrule.operations.operation import Shape
 from chainrule.utils.arguments import integer
 from chainrule.utils.arrays import all_finite
 from chainrule.utils.files import write_whole
+from chainrule.utils.inputs import one_or_tuple
 from chainrule.utils.version import __version__
 
 OPSET, IR_VERSION = 17, 8
@@ -47,31 +50,49 @@ def to_onnx(
             f"The network has {net.params.nbytes:,} bytes of parameters, but an ONNX file has "
             f"{LARGEST:,} at most."
         )
-    model = _model(net, _checked_shape(net, input_shape))
+    model = _model(net, _checked_shapes(net, input_shape))
     write_whole(path, model.SerializeToString())
 
 
-def _checked_shape(net: Sequential, shape: Any) -> Shape:
-    """Return the shape of a row of the input: the given one, or the first layer's."""
+def _checked_shapes(net: Sequential, shape: Any) -> tuple[Shape, ...]:
+    """Return the shape of a row of each input: the given ones, or those of the first layers."""
+    count = net.graph.inputs
+    example = "(28, 28)" if count == 1 else "((28, 28), (3,))"
     if shape is not None:
         if not isinstance(shape, tuple | list):
-            raise TypeError(f"input_shape must be a tuple such as (28, 28), not {shape!r}.")
-        given = tuple(integer(n, "input_shape's length", least=1) for n in shape)
-        net.output_shapes(given)
-        return given
-    for node in net.graph.nodes:
-        if not node.layer.by_last_axis or len(node.inputs) > 1:
-            break
+            raise TypeError(f"input_shape must be a tuple such as {example}, not {shape!r}.")
+        given = net.graph.input_shapes(tuple(shape))
+        shapes = tuple(
+            tuple(integer(n, "input_shape's length", least=1) for n in of_one) for of_one in given
+        )
+        net.output_shapes(one_or_tuple(shapes))
+        return shapes
+    known = [_known_shape(net, INPUT - i) for i in range(count)]
+    if any(of_one is None for of_one in known):
+        raise ValueError(
+            "The network takes inputs of several shapes: to_onnx needs one, without the batch, "
+            f"such as input_shape={example}."
+        )
+    return tuple(of_one for of_one in known if of_one is not None)
+
+
+def _known_shape(net: Sequential, place: int) -> Shape | None:
+    """Return the shape of a row that the first layers after an input take, if there is only one."""
+    for position, node in enumerate(net.graph.nodes):
+        if node.inputs != (place,):
+            if place in node.inputs:
+                return None
+            continue
         if node.layer.expected_shape is not None:
             return node.layer.expected_shape
-    raise ValueError(
-        "The network takes inputs of several shapes: to_onnx needs one, without the batch, such "
-        "as input_shape=(28, 28)."
-    )
+        if not node.layer.by_last_axis:
+            return None
+        place = position
+    return None
 
 
-def _model(net: Sequential, shape: Shape) -> onnx.ModelProto:
-    element = ELEMENTS[net.dtype.name]
+def _model(net: Sequential, shapes: tuple[Shape, ...]) -> onnx.ModelProto:
+    element, shape = ELEMENTS[net.dtype.name], one_or_tuple(shapes)
     writer, values = written(net, shape)
     outputs = []
     several = len(net.graph.outputs) > 1
@@ -82,7 +103,10 @@ def _model(net: Sequential, shape: Shape) -> onnx.ModelProto:
     graph = helper.make_graph(
         writer.nodes,
         "chainrule",
-        [helper.make_tensor_value_info("input", element, ["batch", *shape])],
+        [
+            helper.make_tensor_value_info(name, element, ["batch", *row])
+            for name, row in zip(_names_of_inputs(net), shapes, strict=True)
+        ],
         outputs,
         list(writer.initializers.values()),
     )
@@ -98,11 +122,14 @@ def _model(net: Sequential, shape: Shape) -> onnx.ModelProto:
 def written(net: Sequential, shape: Shape) -> tuple[Writer, list[str]]:
     """Return the nodes and initializers of a network, and the names of its outputs.
 
-    The input is called ``input``.
+    The input is called ``input``; of several, ``input_0``, ``input_1``...
     """
     writer = Writer(net)
-    values = {INPUT: "input"}
-    shapes = {INPUT: shape, **dict(enumerate(output_shapes(net.graph, shape)))}
+    values = net.graph.at_inputs(_names_of_inputs(net))
+    shapes: dict[int, Shape | None] = {
+        **net.graph.at_inputs(net.graph.input_shapes(shape)),
+        **dict(enumerate(output_shapes(net.graph, shape))),
+    }
     for position, node in enumerate(net.graph.nodes):
         rule = RULES.get(type(node.layer))
         if rule is None:
@@ -113,6 +140,11 @@ def written(net: Sequential, shape: Shape) -> tuple[Writer, list[str]]:
         writer.node, writer.shape = node, shapes[node.inputs[0]] or ()
         values[position] = rule(writer, node.layer, *(values[i] for i in node.inputs))
     return writer, [values[position] for position in net.graph.outputs]
+
+
+def _names_of_inputs(net: Sequential) -> list[str]:
+    count = net.graph.inputs
+    return ["input"] if count == 1 else [f"input_{i}" for i in range(count)]
 
 
 class Writer:
@@ -142,10 +174,14 @@ class Writer:
         self.nodes.append(helper.make_node(operator, inputs, names, names[0], **options))
         return names
 
-    def parameter(self, name: str) -> str:
-        """Return the name of a parameter or buffer of the layer; a shared one is stored once."""
+    def parameter(self, name: str, axes: tuple[int, ...] | None = None) -> str:
+        """Return the name of a parameter or buffer of the layer; a shared one is stored once.
+
+        ``axes`` is the order in which its axes are stored, by default its own.
+        """
         value = f"{self.node.owner}.{name}"
-        return self._keep(value, self._values[value])
+        array = self._values[value]
+        return self._keep(value, array if axes is None else array.transpose(axes))
 
     def number(self, value: Any) -> str:
         """Return the name of a constant, or of an array of them."""
@@ -220,6 +256,8 @@ RULES: dict[type[Layer], Callable[..., str]] = {
     **dict.fromkeys(SIMPLE, _simple),
     **dict.fromkeys(SOFTMAXES, _softmax),
     **ACTIVATIONS,
+    **CONVOLUTIONS,
+    **IMAGES,
     **TABLES,
     **NORMALIZATIONS,
     **OF_SEVERAL,
@@ -230,4 +268,5 @@ RULES: dict[type[Layer], Callable[..., str]] = {
     layers.Dropout: _identity,  # as in predict
     layers.Residual: _residual,
     layers.Parallel: _parallel,
+    layers.Inputs: _parallel,
 }

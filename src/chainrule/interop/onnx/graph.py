@@ -9,12 +9,17 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from chainrule import layers
 from chainrule.interop.onnx.endings import BEHIND, ENDINGS, Ending
+from chainrule.interop.onnx.images import READERS as OF_IMAGES
+from chainrule.interop.onnx.images import as_its_inputs, channels_first
 from chainrule.interop.onnx.readers import READERS
-from chainrule.interop.onnx.steps import Array, ImportStep, NodeView
+from chainrule.interop.onnx.steps import Array, ImportStep, NodeView, channels_last
 from chainrule.interop.onnx.tensors import DTYPES, Tensors, type_name
 from chainrule.operations.operation import Shape
+from chainrule.utils.inputs import one_or_tuple
 
+CHANNELS_FIRST = {"Conv", "ConvTranspose"} | OF_IMAGES.keys() - {"Pad", "Resize"}
 FLOATS = ("float32", "float64")
 CODES = ("int32", "int64")
 NUMBERS = {  # further types of an input
@@ -28,12 +33,12 @@ class GraphReader:
 
     Attributes
     ----------
-    source : str
-        The input's name.
+    sources : list of str
+        The inputs' names.
     dtype : np.dtype
         The network's.
     shape : tuple of int or None
-        The shape of a row of the input.
+        The shape of a row of the input; a tuple of those of several, None if one is not known.
     steps : dict of str to ImportStep
         By the names of their outputs.
     outputs : list of str
@@ -55,13 +60,22 @@ class GraphReader:
         }
         given = self._texts | self._constants.keys()
         inputs = [value for value in graph.input if value.name not in given]
-        if len(inputs) != 1:
-            raise ValueError(f"it has {len(inputs)} inputs, not one")
-        (entry,) = inputs
-        self.source = entry.name
-        self.dtype = np.dtype(_dtype_of(entry, graph))
-        self._batch, self.shape = _dimensions(entry)
+        if not inputs:
+            raise ValueError("it has no inputs")
+        self.sources = [entry.name for entry in inputs]
+        dtype, *others = {_dtype_of(entry, graph) for entry in inputs}
+        if others:
+            raise ValueError(f"its inputs have {dtype} and {others[0]}")
+        self.dtype = np.dtype(dtype)
+        batches, shapes = zip(*map(_dimensions, inputs), strict=True)
+        self._batch = next((batch for batch in batches if batch is not None), None)
         self.steps: dict[str, ImportStep] = {}
+        self._channels: dict[str, int] = {}  # of images and signals, by the input's name
+        has_channels_first = self._has_channels_first(graph)
+        if has_channels_first:
+            shapes = tuple(map(self._with_channels_last, self.sources, shapes))
+            self.sources = list(map(self._channels_last, self.sources))
+        self.shape: Shape | None = None if None in shapes else one_or_tuple(shapes)
         self._others: dict[str, str] = {}  # aliases: a name, and the one of the same value
         self._endings: dict[str, Ending] = {}
         for number, node in enumerate(graph.node):
@@ -72,10 +86,43 @@ class GraphReader:
                 raise ValueError(f"{label} {error}") from None
         self.outputs = self._values([value.name for value in graph.output])
         for name in self.outputs:
-            if name not in self.steps and name != self.source:
+            if name not in self.steps and name not in self.sources:
                 raise ValueError(f"its output {name!r} is the output of no node")
+            if name in self.steps and self.steps[name].flattened:
+                raise ValueError(f"its output {name!r} is an image, flattened channel by channel")
         if not self.outputs:
             raise ValueError("it has no outputs")
+        if has_channels_first:  # then those of the outputs are last, too
+            self.outputs = list(map(self._channels_last, self.outputs))
+
+    def _channels_last(self, name: str) -> str:
+        """Return a value, or the same with its channels last if they come after the batch."""
+        return channels_last(self.steps, name) or name
+
+    def _has_channels_first(self, graph: onnx.GraphProto) -> bool:
+        """Tell whether images or signals have their channels after the batch from the input on."""
+        operators = {node.op_type for node in graph.node}
+        known = {*self._constants}
+        for node in graph.node:
+            if node.op_type == "Constant":
+                known |= {*node.output}
+            elif node.op_type == "Transpose" and node.input[0] not in known:
+                return False
+        return bool(operators & CHANNELS_FIRST)
+
+    def _with_channels_last(self, name: str, shape: Shape | None) -> Shape | None:
+        """Let the network take an input with its channels last; return its shape then.
+
+        Rows of a table, beside an input of images, stay as they are.
+        """
+        if shape is not None and len(shape) < 2:
+            return shape
+        source = f"{name}, channels last"
+        self.steps[name] = channels_first(ImportStep(name, (source,), (layers.Identity(),)))
+        if shape is None:
+            return None
+        self._channels[source] = shape[0]
+        return (*shape[1:], shape[0])
 
     def _values(self, outputs: list[str]) -> list[str]:
         """Return the network's values for these outputs, with scores in place of labels."""
@@ -102,11 +149,11 @@ class GraphReader:
             raise ValueError("has no output")
         output = node.output[0]
         known = self.steps, self._constants, self._others, self._endings, self._texts
-        if output == self.source or any(output in names for names in known):
+        if output in self.sources or any(output in names for names in known):
             raise ValueError(f"gives {output!r} a second time")
         inputs = [self._others.get(name, name) for name in node.input]
         for name in inputs:
-            if name and name != self.source and not any(name in names for names in known):
+            if name and not any(name in names for names in (self.sources, *known)):
                 raise ValueError(f"takes {name!r}, which is the output of no node before it")
         behind = [self._endings[name] for name in inputs if name in self._endings]
         if behind and node.op_type in BEHIND:
@@ -125,6 +172,7 @@ class GraphReader:
             self.steps,
             self._batch,
             node.output,
+            self._channels,
         )
         if behind:
             self._read_behind(view, operator, output, behind)
@@ -151,7 +199,7 @@ class GraphReader:
             step = READERS[operator](view)
             view.finish()
             self._check_dtype(step)
-            self.steps[output] = step
+            self.steps[output] = as_its_inputs(view, step)
         else:
             raise ValueError(
                 "is not supported; the documentation of from_onnx lists the supported operators"

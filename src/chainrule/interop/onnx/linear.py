@@ -9,6 +9,7 @@ import numpy as np
 from chainrule import layers
 from chainrule.interop.onnx.activations import read_gated
 from chainrule.interop.onnx.columns import ByColumn
+from chainrule.interop.onnx.images import with_rows_of_pixels
 from chainrule.interop.onnx.several_operators import (
     read_normalized,
     read_scaled,
@@ -41,11 +42,13 @@ def _gemm(node: NodeView) -> ImportStep:
     weight = node.constant(1)
     names = (*node.inputs[1:], f"transB={turned}")
     bias = node.constant(2) if node.has(2) else None
-    return _linear(node.label, node.value(), names, weight.T if turned else weight, bias)
+    weight = with_rows_of_pixels(node, weight.T if turned else weight)
+    return _linear(node.label, node.value(), names, weight, bias)
 
 
 def _matmul(node: NodeView) -> ImportStep:
-    return _linear(node.label, node.value(), (node.inputs[1],), node.constant(1), None)
+    weight = with_rows_of_pixels(node, node.constant(1))
+    return _linear(node.label, node.value(), (node.inputs[1],), weight, None)
 
 
 def _rescale(node: NodeView, x: str, scale: Array | float, offset: Array | float) -> ImportStep:

@@ -92,11 +92,11 @@ def _read_batch_norm(node: NodeView) -> ImportStep:
     else:
         layer = layers.BatchNorm(len(rows[0]), eps, momentum)
     shared = (*node.inputs[1:], f"epsilon={eps}", f"momentum={momentum}")
-    before = node.step_before(0)
-    if before is None or before.transposed is None:
+    last = node.channels_last(node.value())
+    if last is None:
         return ImportStep(node.label, (node.value(),), (layer,), parameters, shared, axis=1)
-    step = ImportStep(node.label, before.inputs, (layer,), parameters, shared)
-    return ImportStep(node.label, before.inputs, transposed=step)
+    step = ImportStep(node.label, (last,), (layer,), parameters, shared)
+    return ImportStep(node.label, (last,), transposed=step)
 
 
 def _layer_norm(writer: Writer, layer: layers.LayerNorm, x: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,9 @@ import numpy as np
 from chainrule import layers
 from chainrule.interop.onnx.activations import READERS as ACTIVATIONS
 from chainrule.interop.onnx.activations import erf_of, erfc_of
+from chainrule.interop.onnx.convolutions import READERS as CONVOLUTIONS
+from chainrule.interop.onnx.images import READERS as IMAGES
+from chainrule.interop.onnx.images import read_flattened, read_global_pool_flattened
 from chainrule.interop.onnx.linear import LINEAR, elementwise, merged
 from chainrule.interop.onnx.normalization import READERS as NORMALIZATIONS
 from chainrule.interop.onnx.operators import FUNCTIONS, SIMPLE, SOFTMAXES
@@ -133,7 +137,11 @@ def _concat(node: NodeView) -> ImportStep:
 
 def _flatten(node: NodeView) -> ImportStep:
     node.expect(axis=1)
-    return ImportStep(node.label, (node.value(),), (layers.Flatten(),))
+    return (
+        read_global_pool_flattened(node)
+        or read_flattened(node)
+        or ImportStep(node.label, (node.value(),), (layers.Flatten(),))
+    )
 
 
 def _reshape(node: NodeView) -> ImportStep:
@@ -147,12 +155,15 @@ def _reshape(node: NodeView) -> ImportStep:
     known = {-1, node.batch} if zero_is_zero else {0, -1, node.batch}
     if rows not in known or columns == 0 or rows == columns == -1:
         raise ValueError(f"reshapes to {(rows, columns)}")
-    columns_or_none = columns if columns > 0 else None
-    return ImportStep(node.label, (node.value(),), (layers.Flatten(),), columns=columns_or_none)
+    step = read_global_pool_flattened(node) or read_flattened(node)
+    step = step or ImportStep(node.label, (node.value(),), (layers.Flatten(),))
+    return replace(step, columns=columns if columns > 0 else None)
 
 
 READERS: dict[str, Reader] = {
     **ACTIVATIONS,
+    **CONVOLUTIONS,
+    **IMAGES,
     **LINEAR,
     **TABLES,
     **NORMALIZATIONS,

@@ -30,11 +30,15 @@ def from_onnx(path: str | os.PathLike[str], *, backend: str = "numba") -> Sequen
     It reads files of :meth:`Sequential.to_onnx`, and other files with the same layers: linear ones
     as Gemm, or MatMul and Add; activations, also SiLU, GELU, Mish, Softplus and GLU in several
     operators, and Clip, Min, Max, HardSigmoid, Selu and Celu as equivalent chains;
-    BatchNormalization; addition of and multiplication by a number, as :class:`Rescale`, or by a
+    BatchNormalization; Conv, ConvTranspose and pooling; Pad and Resize, as :class:`ZeroPad` and
+    :class:`Upsample`; addition of and multiplication by a number, as :class:`Rescale`, or by a
     number for each column (scalers), as part of a neighbouring linear layer; Flatten, and
     equivalent Reshape; Add, Sub, Sum, Mul and Concat where branches merge. Dropout, Identity and a
     Cast to the same type are left out; so are nodes after the network: a Squeeze of its only
     column, and labels (ArgMax, ZipMap), in whose place the output is the scores.
+
+    Signals and images have their channels last in chainrule. Where the file has no Transpose, its
+    input has them after the batch, and the network takes ``X.transpose(0, 2, 3, 1)``.
 
     Parameters
     ----------
@@ -46,7 +50,8 @@ def from_onnx(path: str | os.PathLike[str], *, backend: str = "numba") -> Sequen
     -------
     Sequential
         In the file's dtype. Linear layers with common weight and bias are in a :class:`Shared`;
-        several outputs are a :class:`Branch`. A squeezed column is an output of shape (n, 1).
+        several inputs are :class:`Inputs`, which must merge before anything else does, and several
+        outputs a :class:`Branch`. A squeezed column is an output of shape (n, 1).
 
     Raises
     ------
@@ -106,8 +111,8 @@ def _check_version(model: onnx.ModelProto) -> None:
 def _network(reader: GraphReader, size: int, backend: str) -> Sequential:
     """Return the network of a graph; ``size`` is the number of bytes of its files."""
     limit = 2 * size + MOST_EXTRA_BYTES
-    graph = StepGraph(reader.source, reader.steps, limit)
-    elements = graph.network(reader.source, reader.outputs)
+    graph = StepGraph(reader.sources, reader.steps, limit)
+    elements = graph.network(reader.outputs)
     simplifier = graph.simplifier
     # A layer with a common weight but another bias gets a copy of the weight.
     shapes = graph_of(elements).shapes().values()

@@ -50,8 +50,12 @@ def _group_norm(writer: Writer, layer: layers.GroupNorm, x: str) -> str:
 
 
 def _read_reduce_mean(node: NodeView) -> ImportStep:
-    """Read the mean of squares along the last axis."""
+    """Read the mean of squares along the last axis, or of images with channels first."""
     axes = node.integers(1) if node.has(1) else node.attribute("axes", [0])
+    if sorted(axes) in ([2, 3], [-2, -1]) and (x := node.channels_last(node.value())) is not None:
+        node.attribute("keepdims", 1)  # where they are kept, a Flatten follows
+        node.expect(noop_with_empty_axes=0)
+        return ImportStep(node.label, (x,), (layers.GlobalAvgPool(),))
     node.expect(keepdims=1, noop_with_empty_axes=0)
     square = node.step_before(0)
     if square is None or square.squared is None or len(axes) != 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,18 +16,25 @@ from chainrule.layers.layer import Element
 from chainrule.models.architecture import Bundle
 
 MOST_LAYERS, DEEPEST = 10_000, 20
+ROOT = ""  # no value's name
 
 
 class StepGraph:
     """The graph of steps, by the names of their outputs.
 
     For each value it holds the last one before it that all paths go through (its immediate
-    dominator). ``limit`` is how many bytes joined layers may take. Errors are ValueError.
+    dominator). All paths begin at the source, or at a root before several sources. ``limit`` is how
+    many bytes joined layers may take. Errors are ValueError.
     """
 
-    def __init__(self, source: str, steps: dict[str, ImportStep], limit: int) -> None:
+    def __init__(self, sources: list[str], steps: dict[str, ImportStep], limit: int) -> None:
         self._limit, self.simplifier = limit, Simplifier(limit)
-        self._steps, self._before, self._depth = steps, {source: source}, {source: 0}
+        self._sources = sources
+        root = self._root = sources[0] if len(sources) == 1 else ROOT
+        self._steps, self._before, self._depth = steps, {root: root}, {root: 0}
+        if len(sources) > 1:
+            self._before |= dict.fromkeys(sources, root)
+            self._depth |= dict.fromkeys(sources, 1)
         for name, step in steps.items():
             self._before[name] = self.last_common(step.inputs)
             self._depth[name] = self._depth[self._before[name]] + 1
@@ -47,20 +54,20 @@ class StepGraph:
                     other = self._before[other]
         return first
 
-    def network(self, source: str, outputs: Sequence[str]) -> list[Element]:
+    def network(self, outputs: Sequence[str]) -> list[Element]:
         """Return the elements of a network with these outputs."""
-        self._elements(source, outputs)  # to count the places of each layer
+        self._elements(outputs)  # to count the places of each layer
         self._shared = {key for key, uses in self._uses.items() if uses > 1}
         self._count, self._trained = 0, {}
         self.simplifier = Simplifier(self._limit)
-        return self._elements(source, outputs) or [layers.Identity()]
+        return self._elements(outputs) or [layers.Identity()]
 
-    def _elements(self, source: str, outputs: Sequence[str]) -> list[Element]:
+    def _elements(self, outputs: Sequence[str]) -> list[Element]:
         if len(outputs) == 1:
-            return self._between(source, outputs[0], 0)
+            return self._between(self._root, outputs[0], 0)
         common = self.last_common(outputs)
         heads = [_one(self._between(common, output, 1)) for output in outputs]
-        return [*self._between(source, common, 0), layers.Branch(*heads)]
+        return [*self._between(self._root, common, 0), layers.Branch(*heads)]
 
     def _between(self, start: str, end: str, depth: int) -> list[Element]:
         """Return the layers from ``start``, which is on all paths to ``end``, to ``end``."""
@@ -71,6 +78,8 @@ class StepGraph:
             self._count += 1
             if self._count > MOST_LAYERS:
                 raise ValueError(f"there are more than {MOST_LAYERS:,} layers")
+            if end in self._sources:
+                raise ValueError(f"an output follows from its input {end!r} alone")
             step = self._steps[end]
             if step.layers:
                 backwards += reversed(self._layers(step))
@@ -114,6 +123,11 @@ class StepGraph:
             raise ValueError(
                 f"{step.label} is supported as a part of an activation or a normalization only"
             )
+        if start == ROOT:
+            merged = self._merge_inputs(step, depth)
+            if step.axis != -1:
+                self.simplifier.checks[id(merged)] = [step]
+            return [merged]
         branches = [self._between(start, name, depth + 1) for name in step.inputs]
         if len(branches) == 1:
             return branches[0]
@@ -123,6 +137,37 @@ class StepGraph:
         if step.axis != -1:
             self.simplifier.checks[id(parallel)] = [step]
         return [parallel]
+
+    def _merge_inputs(self, step: ImportStep, depth: int) -> Element:
+        """Return what merges values, each of which follows from an input of its own."""
+        assert step.merge is not None
+        assert step.merge != "choice"
+        merged = list(self._merged(step))
+        sources = list(map(self._source_of, merged))
+        values = dict(zip(sources, merged, strict=True))
+        in_order = step.merge != "concatenate" or sources == self._sources
+        if not in_order or sorted(sources) != sorted(self._sources):
+            raise ValueError(
+                f"{step.label} must merge {len(self._sources)} values, each from an input of its "
+                "own, in their order"
+            )
+        parts = [self._between(source, values[source], depth + 1) for source in self._sources]
+        return layers.Inputs(*map(_one, parts), combine=step.merge)
+
+    def _merged(self, step: ImportStep) -> Iterator[str]:
+        """Yield the values that a step merges, also by steps of its kind before it."""
+        for name in step.inputs:
+            before = self._steps.get(name)
+            if before is not None and before.merge == step.merge and not self._source_of(name):
+                yield from self._merged(before)
+            else:
+                yield name
+
+    def _source_of(self, name: str) -> str:
+        """Return the only input that a value follows from; the root if there are several."""
+        while name not in self._sources and name != ROOT:
+            name = self._before[name]
+        return name
 
     def _written_out(self, start: str, end: str) -> tuple[list[Element], str]:
         """Return the activation that computes ``end``, if any, and its input."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -69,6 +69,9 @@ class ImportStep:
         Whether the step only converts its value to integers, as indices into a table.
     part : Part, optional
         What it computes of a normalization.
+    flattened : int
+        How many channels images had that the file flattens channel by channel, but the step pixel
+        by pixel; 0 if it is none of these.
     """
 
     label: str
@@ -84,6 +87,7 @@ class ImportStep:
     transposed: ImportStep | None = None
     is_codes: bool = False
     part: Part | None = None
+    flattened: int = 0
 
     @property
     def squared(self) -> str | None:
@@ -113,6 +117,21 @@ class ImportStep:
         return all(isinstance(layer, OF_ELEMENTS) for layer in self.layers)
 
 
+def channels_last(steps: dict[str, ImportStep], value: str) -> str | None:
+    """Return the name of a value with its channels last; None unless it has them after the batch.
+
+    Its step is added where there is none.
+    """
+    step = steps.get(value)
+    if step is None or step.transposed is None:
+        return None
+    if step.transposed.layers == (layers.Identity(),):
+        return step.inputs[0]
+    name = f"{value}, channels last"
+    steps[name] = step.transposed
+    return name
+
+
 class NodeView:
     """A node while it is read: its inputs, and its attributes, each of which must be read.
 
@@ -128,7 +147,9 @@ class NodeView:
         steps: dict[str, ImportStep],
         batch: int | None,
         outputs: Sequence[str] = (),
+        source_channels: Mapping[str, int] | None = None,
     ) -> None:
+        self.source_channels = source_channels or {}  # of images and signals, if they are known
         self.label, self.inputs, self.outputs, self.batch = label, inputs, outputs, batch
         self._attributes, self._constants, self._steps = attributes, constants, steps
 
@@ -207,6 +228,10 @@ class NodeView:
     def step_of(self, value: str) -> ImportStep | None:
         """Return the step that gives a value."""
         return self._steps.get(value)
+
+    def channels_last(self, value: str) -> str | None:
+        """Return the value with its channels last; None unless it has them after the batch."""
+        return channels_last(self._steps, value)
 
     def give(self, number: int, step: ImportStep) -> None:
         """Note the step of an output behind the first one."""

@@ -41,6 +41,13 @@ class FreeParameters:
         self.mask = _not_frozen(net) if free is None else _mask(net, free)
         self.start: Float64 = self.pick(self._fixed).copy()
 
+    @property
+    def fixed_names(self) -> tuple[str, ...]:
+        """The names of the network's parameters of which no element is free."""
+        if self.mask is None:
+            return ()
+        return tuple(name for name, free in self._net.views(self.mask).items() if not free.any())
+
     def pick(self, derivatives: Float64) -> Float64:
         """Return those by the free parameters, of derivatives by all along the last axis."""
         return derivatives if self.mask is None else derivatives[..., self.mask]

@@ -21,12 +21,12 @@ from chainrule.losses import Loss, MSELoss
 from chainrule.models.data_set import DataSet
 from chainrule.models.sequential import Sequential
 from chainrule.optimizers.optimizer import WeightDecay, weight_decay_number
+from chainrule.utils.arrays import DOUBLE
 from chainrule.utils.patterns import by_pattern
 from chainrule.utils.wording import plural
 
 BLOCK = 1024  # rows that are computed at a time, so that activations take little memory
 MOST_MACHINES = 4  # in the pool; more are made if more threads call at once
-DOUBLE = np.dtype(np.float64)
 
 
 def objective(
@@ -257,7 +257,7 @@ class Objective:
             See :func:`jacobian`. With ``weight_decay``, there is one more row for each parameter.
         """
         params, rows = self.params(theta), self._batch.rows
-        derivatives: Float64 = jacobian(self._net, self._batch.inputs, params=params)
+        derivatives: Float64 = jacobian(self._net, self._batch.X, params=params)
         outputs = prod(derivatives.shape[1:-1])
         derivatives = derivatives.reshape(rows, outputs, params.size)
         derivatives *= self._residuals_scale[:, :, np.newaxis]
@@ -269,7 +269,7 @@ class Objective:
     def __reduce__(self) -> tuple[Any, ...]:
         """Rebuild the object from its data, so that arrays have the layout for compiled code."""
         batch = self._batch
-        data = batch.inputs, batch.targets.y, batch.weights
+        data = batch.X, batch.targets.y, batch.weights
         return Objective, (self._net, self._loss, *data, self._weight_decay, self._free.mask)
 
     def _decay_vector(self) -> Float64 | None:
@@ -314,7 +314,7 @@ class Objective:
         self, machine: Machine, params: Float64, rows: NDArray[np.int64]
     ) -> tuple[float, float, Float64]:
         """Return the weight of some rows, their mean loss, and its gradient."""
-        losses, gradient = machine.losses_for(1), np.empty_like(params)
+        losses, gradient = machine.losses_for(1), np.zeros_like(params)
         done = machine.run(
             Phase.FORWARD | Phase.BACKWARD,
             rows,
@@ -339,5 +339,6 @@ class Objective:
             loss=self._loss if with_loss else None,
             backward=with_loss,
             threads=threads,
+            frozen=self._free.fixed_names,
         )
         return self._net.make_machine(plan)

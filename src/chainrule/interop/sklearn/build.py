@@ -115,4 +115,9 @@ def own_network(
             f"module must be a Sequential, or a function of (n_in, n_out) that returns one, not "
             f"{module!r}."
         )
+    if network.graph.inputs > 1:
+        raise ValueError(
+            "module must have one input, as the X of an estimator is one table, but it has "
+            f"{network.graph.inputs}; chainrule.fit takes a tuple of arrays."
+        )
     return network.copy(dtype)

@@ -255,7 +255,9 @@ class NetworkClassifier(ClassifierMixin, BaseNetwork):
             return sample_weight
         if y.ndim == 2:
             raise ValueError("class_weight is for one label a row, but y has several.")
-        of_classes = class_weights(self.class_weight, self.classes_, y, sample_weight)[y]
+        of_classes = class_weights(
+            self.class_weight, self.classes_, y, sample_weight, np.dtype(self.dtype)
+        )[y]
         return of_classes if sample_weight is None else of_classes * sample_weight
 
     def _choose_loss(self) -> tuple[Any, float]:

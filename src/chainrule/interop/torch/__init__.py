@@ -32,7 +32,7 @@ def as_torch(net: Sequential) -> Any:
     -------
     torch.nn.Module
         On the CPU, in the network's dtype. It takes what :meth:`Sequential.predict` takes, as a
-        tensor. A copy of it has a copy of the network.
+        tensor; a tensor for each of several inputs. A copy of it has a copy of the network.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def as_torch(net: Sequential) -> Any:
     RuntimeError
         Later, for unsupported uses: second derivatives, ``torch.func``, forward mode,
         ``torch.export`` and ``torch.jit``; and in training mode, if the network has a
-        :class:`Dropout`, which draws no masks here.
+        layer that does something else in training, such as :class:`Dropout`.
 
     Examples
     --------

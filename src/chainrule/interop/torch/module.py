@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from threading import Lock
 from typing import Any
 
@@ -16,6 +17,8 @@ except ImportError:
 from chainrule.autodiff.products import vjp
 from chainrule.interop.torch.state_dict import buffers_of, places_of
 from chainrule.models.sequential import Sequential
+from chainrule.utils.inputs import input_names, one_or_tuple
+from chainrule.utils.wording import plural
 
 
 class NetworkModule(torch.nn.Module):
@@ -54,11 +57,21 @@ class NetworkModule(torch.nn.Module):
 
     # It computes on NumPy arrays, which torch.compile cannot look into.
     @torch.compiler.disable
-    def forward(self, x: torch.Tensor) -> Any:
-        """Return the network's output, a tuple of them if it ends in a Branch."""
-        if not isinstance(x, torch.Tensor):
-            raise TypeError(f"x must be a tensor, not {type(x).__name__}.")
-        _refuse_transforms(x)
+    def forward(self, x: torch.Tensor, *others: torch.Tensor) -> Any:
+        """Return the network's output, a tuple of them if it ends in a Branch.
+
+        It takes a tensor for each input: several, if the network begins with Inputs.
+        """
+        given, inputs = (x, *others), self.net.graph.inputs
+        if len(given) != inputs:
+            raise TypeError(
+                f"The network has {plural(inputs, 'input')}: the module takes as many tensors, as "
+                f"arguments of their own, not {len(given)}."
+            )
+        for tensor, name in zip(given, input_names("x", inputs), strict=True):
+            if not isinstance(tensor, torch.Tensor):
+                raise TypeError(f"{name} must be a tensor, not {type(tensor).__name__}.")
+        _refuse_transforms(*given)
         parameters = [getattr(module, name) for module, name in self._own]
         if [parameter.data_ptr() for parameter in parameters] != self._addresses:
             raise RuntimeError(
@@ -67,13 +80,14 @@ class NetworkModule(torch.nn.Module):
             )
         if self.training and self.net.graph.differs_in_training:
             raise RuntimeError(
-                "Dropout inside a network draws no masks here, and BatchNorm has no statistics of "
-                "the batch: call eval() on the module, where they do what they do in predict, or "
-                "use PyTorch's own layers outside the network."
+                "Dropout inside a network draws no masks here, random shifts, flips and crops draw "
+                "nothing, and BatchNorm has no statistics of the batch: call eval() on the module, "
+                "where they do what they do in predict, or use PyTorch's own layers outside the "
+                "network."
             )
-        if not torch.is_grad_enabled() or not any(t.requires_grad for t in (x, *parameters)):
-            return _tensors(self.net.predict(_array(x)))
-        return _Forward.apply(self.net, x, *parameters)
+        if not torch.is_grad_enabled() or not any(t.requires_grad for t in (*given, *parameters)):
+            return _tensors(self.net.predict(_arrays(given)))
+        return _Forward.apply(self.net, *given, *parameters)
 
     def __prepare_scriptable__(self) -> Any:
         """Refuse ``torch.jit.script``, which calls this method."""
@@ -108,11 +122,12 @@ class _Forward(torch.autograd.Function):
     """The network as a function in PyTorch's graph."""
 
     @staticmethod
-    def forward(ctx: Any, net: Sequential, x: torch.Tensor, *parameters: torch.Tensor) -> Any:
-        output, ctx.pullback = vjp(net, _array(x))
+    def forward(ctx: Any, net: Sequential, *tensors: torch.Tensor) -> Any:
+        """Take the network's inputs, then its parameters."""
+        output, ctx.pullback = vjp(net, _arrays(tensors[: net.graph.inputs]))
         ctx.net, ctx.lock = net, Lock()  # several threads may run the backward pass
         # save_for_backward would refuse a backward pass after an optimizer's step.
-        ctx.inputs = x, *parameters
+        ctx.inputs = tensors
         return _tensors(output)
 
     @staticmethod
@@ -130,13 +145,13 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, first: Any, *tensors: torch.Tensor) -> Any:
-        arrays = tuple(map(_array, tensors[: -len(first.inputs)]))
         with first.lock:
-            d_params, dx = first.pullback(arrays[0] if len(arrays) == 1 else arrays)
+            d_params, dx = first.pullback(_arrays(tensors[: -len(first.inputs)]))
         gradients = first.net.views(d_params)
         first_places = (place for place in places_of(first.net) if place.name == place.parameter)
         transposed = (place.transposed(gradients[place.parameter]) for place in first_places)
-        return torch.from_numpy(dx), *map(torch.from_numpy, transposed)
+        by_inputs = dx if isinstance(dx, tuple) else (dx,)
+        return *map(torch.from_numpy, by_inputs), *map(torch.from_numpy, transposed)
 
     @staticmethod
     def backward(ctx: Any, *d_gradients: torch.Tensor) -> Any:
@@ -175,6 +190,11 @@ def _array(tensor: torch.Tensor) -> Any:
     tensor = tensor.detach()
     is_half = tensor.is_floating_point() and tensor.element_size() < 4  # as autocast makes them
     return (tensor.float() if is_half else tensor).numpy()
+
+
+def _arrays(tensors: Sequence[torch.Tensor]) -> Any:
+    """Return the values of the only tensor, or a tuple of those of several."""
+    return one_or_tuple(list(map(_array, tensors)))
 
 
 def _tensors(output: Any) -> Any:

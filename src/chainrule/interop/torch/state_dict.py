@@ -9,6 +9,9 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from chainrule.layers import Dropout, Flatten, Identity, Linear, Rescale
+from chainrule.layers.activation import Elementwise
+from chainrule.layers.graph import Node
 from chainrule.models.errors import ModelFileError
 from chainrule.models.other_files import not_safetensors
 from chainrule.models.sequential import Sequential, check_network
@@ -30,25 +33,60 @@ class ParameterPlace(NamedTuple):
         The order of the network's axes in PyTorch, if it differs.
     is_count : bool
         Whether PyTorch has it as an integer.
+    channels : int
+        Of a linear layer's weight, how many channels the images have that are flattened before it:
+        PyTorch flattens them channel by channel. 0 if there are none.
     """
 
     name: str
     parameter: str
     axes: tuple[int, ...] | None = None
     is_count: bool = False
+    channels: int = 0
 
     def transposed(self, array: FloatArray) -> FloatArray:
         """Return a view of the network's array with the axes in PyTorch's order."""
         return array if self.axes is None else array.transpose(self.axes)
 
+    def in_order(self, array: FloatArray) -> FloatArray:
+        """Return a view with the elements in PyTorch's order, too, maybe with one more axis."""
+        view = self.transposed(array)
+        if not self.channels:
+            return view
+        return view.reshape(len(view), -1, self.channels).swapaxes(1, 2)
+
 
 def places_of(net: Sequential) -> list[ParameterPlace]:
     """Return the places of all parameters of the network, without its buffers."""
     return [
-        ParameterPlace(f"{node.path}.{name}", f"{node.owner}.{name}", parameter.torch_axes)
+        ParameterPlace(
+            f"{node.path}.{name}",
+            f"{node.owner}.{name}",
+            parameter.torch_axes,
+            channels=_flattened_channels(net, node) if name == "weight" else 0,
+        )
         for node in net.graph.nodes
         for name, parameter in node.layer.parameters().items()
     ]
+
+
+def _flattened_channels(net: Sequential, node: Node) -> int:
+    """Return the channels of the images that are flattened before a linear layer; 0 without any."""
+    if not isinstance(node.layer, Linear):
+        return 0
+    is_flattened = has_windows = False
+    while node.inputs[0] >= 0 and len(node.inputs) == 1:
+        node = net.graph.nodes[node.inputs[0]]
+        layer = node.layer
+        has_windows |= layer.axes > 0
+        for name in ("out_channels", "features", "out_features"):
+            if is_flattened and (channels := getattr(layer, name, None)) is not None:
+                return int(channels) if has_windows else 0
+        if isinstance(layer, Flatten):
+            is_flattened = True
+        elif not is_flattened and not isinstance(layer, Elementwise | Dropout | Identity | Rescale):
+            return 0
+    return 0
 
 
 def buffers_of(net: Sequential) -> list[ParameterPlace]:
@@ -67,10 +105,19 @@ def _values_of(net: Sequential) -> list[ParameterPlace]:
     return sorted(places, key=lambda place: paths.index(place.name.rpartition(".")[0]))
 
 
-def _torch_views(net: Sequential) -> dict[str, FloatArray]:
-    """Return views of all values by PyTorch's names, shared ones under each of their places."""
-    views = net.named_values()
-    return {place.name: place.transposed(views[place.parameter]) for place in _values_of(net)}
+def _torch_views(net: Sequential) -> dict[str, tuple[FloatArray, tuple[int, ...]]]:
+    """Return views of all values by PyTorch's names, with their shapes in PyTorch.
+
+    Shared ones are there under each of their places.
+    """
+    values = net.named_values()
+    return {
+        place.name: (
+            place.in_order(values[place.parameter]),
+            place.transposed(values[place.parameter]).shape,
+        )
+        for place in _values_of(net)
+    }
 
 
 def to_state_dict(
@@ -88,7 +135,10 @@ def to_state_dict(
     -------
     dict
         Parameters and buffers, with the names of a ``torch.nn.Sequential`` of the same layers, such
-        as ``"0.weight"``; weights of linear layers have shape (out, in). For a model with other
+        as ``"0.weight"``; weights of linear layers have shape (out, in), those of convolutions
+        (out, in / groups, kernel height, kernel width). Behind a :class:`Flatten` of images whose
+        channels a layer determines, the weight is in the order in which PyTorch flattens them,
+        channel by channel. For a model with other
         names in the same order:
         ``dict(zip(model.state_dict(), to_state_dict(net).values()))``.
 
@@ -110,7 +160,8 @@ def to_state_dict(
     check_network(net)
     if framework not in ("torch", "numpy"):
         raise ValueError(f"framework must be 'torch' or 'numpy', not {framework!r}.")
-    copies = {name: np.array(view, order="C") for name, view in _torch_views(net).items()}
+    views = _torch_views(net).items()
+    copies = {name: np.array(view, order="C").reshape(shape) for name, (view, shape) in views}
     copies |= {p.name: copies[p.name].astype(np.int64) for p in buffers_of(net) if p.is_count}
     if framework == "numpy":
         return copies
@@ -170,7 +221,7 @@ def from_state_dict(net: Sequential, state: Mapping[str, Any] | str | os.PathLik
     ----------
     net : Sequential
     state : dict of tensors or arrays, or path of a .safetensors file
-        Weights of linear layers have shape (out, in).
+        Weights of linear layers have shape (out, in), and so on, see :func:`to_state_dict`.
 
     Raises
     ------
@@ -202,15 +253,17 @@ def from_state_dict(net: Sequential, state: Mapping[str, Any] | str | os.PathLik
     values: dict[str, FloatArray] = {}
     for name, source in sources.items():
         value = arrays.real_array(_plain(found[source]), f"state[{source!r}]", net.dtype)
-        if value.shape != expected[name].shape:
+        shape = expected[name][1]
+        if value.shape != shape:
             raise ValueError(
-                f"state[{source!r}] must have shape {expected[name].shape} for {name}, but its "
-                f"shape is {value.shape}."
+                f"state[{source!r}] must have shape {shape} for {name}, but its shape is "
+                f"{value.shape}."
             )
         values[name] = value
     _check_shared(net, values)
     for name, value in values.items():
-        expected[name][...] = value
+        view, _ = expected[name]
+        view[...] = value.reshape(view.shape)
     net.invalidate_forward("from_state_dict")
 
 

@@ -36,8 +36,9 @@ class Training:
     history : History
         The history until now.
     X, y, sample_weight : arrays
-        The checked training data: y as the loss takes it, a tuple for several outputs;
-        sample_weight is None without weights. For an iterable, they are its first batch.
+        The checked training data: X is a tuple for several inputs; y is as the loss takes it, a
+        tuple for several outputs; sample_weight is None without weights. For an iterable, they are
+        its first batch.
     batch_size, epochs, backend : int, int, str
         As passed to ``fit``; for an iterable, batch_size is the rows of the first batch.
     epoch, step : int
@@ -56,7 +57,7 @@ class Training:
     loss: Loss
     optimizer: Optimizer
     history: History
-    X: NDArray[Any] = field(repr=False)
+    X: Any = field(repr=False)
     y: Any = field(repr=False)
     sample_weight: FloatArray | None = field(repr=False)
     batch_size: int
@@ -84,14 +85,21 @@ class Training:
         """Whether the training ends before its next step, because of a callback or Ctrl-C."""
         return self._stop_requested or self.interruption.requested
 
-    def probe(self, rows: int) -> tuple[NDArray[Any], Any, FloatArray | None]:
+    @property
+    def rows(self) -> int:
+        """The rows of X."""
+        return len(self.X[0] if isinstance(self.X, tuple) else self.X)
+
+    def probe(self, rows: int) -> tuple[Any, Any, FloatArray | None]:
         """Return (X, y, sample_weight) of up to ``rows`` rows, evenly spaced: always the same."""
-        rows = min(rows, len(self.X))
-        chosen = np.arange(rows) * len(self.X) // rows
+        rows = min(rows, self.rows)
+        chosen = np.arange(rows) * self.rows // rows
         weights = None if self.sample_weight is None else self.sample_weight[chosen]
-        several = isinstance(self.y, tuple)
-        y = tuple(of_head[chosen] for of_head in self.y) if several else self.y[chosen]
-        return self.X[chosen], y, weights
+        X, y = (
+            tuple(part[chosen] for part in data) if isinstance(data, tuple) else data[chosen]
+            for data in (self.X, self.y)
+        )
+        return X, y, weights
 
 
 class Callback:

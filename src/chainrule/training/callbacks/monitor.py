@@ -78,7 +78,7 @@ class Monitor:
             known = ", ".join(repr(name) for name in training.metric_names)
             hint = ""
             if "validation_loss" not in training.metric_names:
-                hint = " Validation metrics need fit(..., validation=(X, y))."
+                hint = " Validation metrics need validation=(X, y), or validation_split=0.2."
             raise ValueError(f"monitor is {self.name!r}, but this training has only {known}.{hint}")
 
     def value(self, training: Training) -> float:

@@ -1,0 +1,154 @@
+"""Layers that change height and width of images, or the length of signals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from chainrule.layers.layer import Layer, short_repr
+from chainrule.layers.windows import check_axes, for_each_axis, lengths
+from chainrule.operations.operation import Numbers, Shape, Tensor
+from chainrule.plan.builder import PlanBuilder
+from chainrule.utils.arguments import shortened
+
+__all__ = ["Upsample", "ZeroPad"]
+
+Pairs = tuple[tuple[int, int], ...]
+
+
+def apply_to_images(
+    plan: PlanBuilder, operation: str, x: Tensor, shape: Shape, numbers: Numbers
+) -> Tensor:
+    """Append a step on images; a signal is an image of height 1."""
+    if len(shape) == 3:
+        return plan.apply(operation, x, shape=shape, numbers=numbers)
+    y = plan.apply(operation, plan.reshape(x, (1, *x.shape)), shape=(1, *shape), numbers=numbers)
+    return plan.reshape(y, shape)
+
+
+def pair(values: Sequence[float], height: float) -> tuple[float, float]:
+    """Return a number for rows and one for columns; ``height`` is that for a signal's only row.
+
+    >>> pair([3], 0), pair([2, 3], 0)
+    ((0.0, 3.0), (2.0, 3.0))
+    """
+    rows, columns = values if len(values) == 2 else (height, *values)
+    return float(rows), float(columns)
+
+
+def _padding(value: Any, name: str, dtype: np.dtype | None = None) -> int | tuple[Any, ...]:
+    """Return an integer, or a tuple with an integer or a pair of them for each axis."""
+    at_both_ends = lengths(2, least=0)
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence | np.ndarray):
+        number: int = at_both_ends(value, name, dtype)
+        return number
+    if len(value) not in (1, 2):
+        raise ValueError(
+            f"{name} must be an integer, or a tuple with an integer or a pair of them for each "
+            f"axis, not {shortened(value)}."
+        )
+    return tuple(at_both_ends(own, f"{name}[{i}]", dtype) for i, own in enumerate(value))
+
+
+@dataclass(frozen=True, repr=False)
+class ZeroPad(Layer):
+    """Zeros around an image, or at both ends of a signal.
+
+    Shapes: input ``(n, height, width, channels)`` or ``(n, length, channels)``, output the same
+    with longer axes.
+
+    Parameters
+    ----------
+    padding : int, or tuple with an int or a pair of them for each axis
+        How many zeros come before and behind each axis, as in ``numpy.pad``, without the batch and
+        the channels: ``((top, bottom), (left, right))``. PyTorch's order is another one:
+        ``ZeroPad2d((left, right, top, bottom))``; its ``ZeroPad1d((left, right))`` is
+        ``ZeroPad(((left, right),))``.
+
+    Raises
+    ------
+    ValueError
+        If a number is below 0; where the input has another number of axes.
+    TypeError
+        If it is no integer.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> cr.Sequential(cr.ZeroPad(((2, 1),))).predict([[[5.0], [6.0]]])[0, :, 0]
+    array([0., 0., 5., 6., 0.], dtype=float32)
+    """
+
+    by_last_axis: ClassVar[bool] = False
+    axes: ClassVar[int] = 1
+    number_checks: ClassVar = {"padding": _padding}
+    padding: int | Sequence[int | Sequence[int]]
+
+    def __repr__(self) -> str:
+        return short_repr(self, "padding")
+
+    def ends(self, shape: Shape) -> Pairs:
+        """Return how many zeros come before and behind each axis."""
+        axes = check_axes(shape, self.padding)
+        each = (self.padding,) * axes if isinstance(self.padding, int) else self.padding
+        return tuple((own, own) if isinstance(own, int) else (own[0], own[1]) for own in each)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        ends = self.ends(input_shape)
+        padded = (n + sum(own) for n, own in zip(input_shape, ends, strict=False))
+        return (*padded, input_shape[-1])
+
+    def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
+        before = pair([own[0] for own in self.ends(x.shape)], 0)
+        shape = self.output_shape(x.shape)
+        return apply_to_images(plan, "zero_pad", x, shape, {"before": before})
+
+
+@dataclass(frozen=True, repr=False)
+class Upsample(Layer):
+    """Each pixel of an image, or each place of a signal, several times: the nearest neighbour.
+
+    Shapes: input ``(n, height, width, channels)`` or ``(n, length, channels)``, output the same
+    with axes that are ``scale_factor`` times as long.
+
+    Parameters
+    ----------
+    scale_factor : int, or tuple with an int for each axis
+        At least 1.
+
+    Raises
+    ------
+    ValueError
+        If a number is less than 1; where the input has another number of axes.
+    TypeError
+        If it is no integer.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> cr.Sequential(cr.Upsample(2)).predict([[[5.0], [6.0]]])[0, :, 0]
+    array([5., 5., 6., 6.], dtype=float32)
+    """
+
+    by_last_axis: ClassVar[bool] = False
+    axes: ClassVar[int] = 1
+    number_checks: ClassVar = {"scale_factor": lengths(None, least=1)}
+    scale_factor: int | Sequence[int]
+
+    def __repr__(self) -> str:
+        return short_repr(self, "scale_factor")
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        axes = check_axes(input_shape, self.scale_factor)
+        factors = for_each_axis(self.scale_factor, axes)
+        longer = (n * factor for n, factor in zip(input_shape, factors, strict=False))
+        return (*longer, input_shape[-1])
+
+    def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
+        block = pair(for_each_axis(self.scale_factor, len(x.shape) - 1), 1)
+        window = (*block, *block, 0.0, 0.0, 1.0, 1.0)  # blocks lie side by side
+        shape = self.output_shape(x.shape)
+        return apply_to_images(plan, "upsample", x, shape, {"window": window})

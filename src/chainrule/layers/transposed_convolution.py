@@ -1,0 +1,178 @@
+"""Transposed convolutions of signals and images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from chainrule.layers.convolution import Lengths, Windowed, checks_of
+from chainrule.layers.initializers import Initializer, KaimingUniform, UniformByFanIn
+from chainrule.layers.layer import Parameter
+from chainrule.layers.windows import check_input, lengths
+from chainrule.operations.operation import Shape
+from chainrule.utils.arguments import Check
+
+__all__ = ["ConvTranspose1d", "ConvTranspose2d"]
+
+
+@dataclass(frozen=True, repr=False)
+class _ConvTranspose(Windowed):
+    operation: ClassVar[str] = "transposed_convolution"
+    output_padding: Lengths = 0
+    groups: int = 1
+    bias: bool = True
+    dilation: Lengths = 1
+    weight_init: Initializer = KaimingUniform(a=5**0.5)
+    bias_init: Initializer = UniformByFanIn()
+
+    def check_numbers(self, dtype: np.dtype | None = None) -> None:
+        super().check_numbers(dtype)
+        values = self.along_axes("output_padding", "stride", "dilation")
+        if any(own >= max(others) for own, *others in zip(*values, strict=True)):
+            raise ValueError(
+                f"{type(self).__name__}'s output_padding must be less than stride, {self.stride}, "
+                f"or dilation, {self.dilation}, not {self.output_padding}."
+            )
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        check_input(input_shape, self.axes, self.in_channels)
+        names = "kernel_size", "stride", "padding", "dilation", "output_padding"
+        outputs = []
+        for n, k, s, p, d, more in zip(input_shape[:-1], *self.along_axes(*names), strict=True):
+            length = (n - 1) * s + d * (k - 1) + 1 + more
+            if length <= 2 * p:
+                raise ValueError(
+                    f"has no output: its windows cover {length} places, and the padding cuts off "
+                    f"{2 * p}"
+                )
+            outputs.append(length - 2 * p)
+        return *outputs, self.out_channels
+
+    def parameters(self) -> dict[str, Parameter]:
+        return self._parameters(self.out_channels // self.groups, self.in_channels)
+
+
+def _checks(axes: int) -> dict[str, Check]:
+    from_zero = lengths(axes, least=0)
+    return checks_of(axes) | {"padding": from_zero, "output_padding": from_zero}
+
+
+@dataclass(frozen=True, repr=False)
+class ConvTranspose1d(_ConvTranspose):
+    """Lays a window of outputs for each element of a signal, and adds up where they overlap.
+
+    It is to :class:`Conv1d` what the gradient by the input is: a convolution with a stride makes a
+    signal shorter, and this one longer.
+
+    Shapes: input ``(n, length, in_channels)``, output ``(n, longer, out_channels)``, with ``longer
+    = (length - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1``;
+    weight ``(kernel_size, out_channels / groups, in_channels)``, that of the convolution in the
+    other direction; bias ``(out_channels,)``.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+        Lengths of the last axis of input and output, both at least 1.
+    kernel_size : int
+        The length of a window, at least 1. This and the other lengths may be a
+        tuple of one.
+    stride : int
+        How far apart windows begin in the output, at least 1.
+    padding : int
+        How much is cut off at both ends of the output.
+    output_padding : int
+        How much longer the output is at its end; less than stride or dilation.
+    groups : int
+        Into how many groups channels are divided, a divisor of both.
+    bias : bool
+        Whether there is a bias.
+    dilation : int
+        How far apart the elements of a window are, at least 1.
+    weight_init, bias_init : Initializer, optional
+        The initializers of weight and bias; by default as in PyTorch, uniform within ``1 /
+        sqrt(kernel_size * out_channels / groups)``.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range; where a network is built, if channels are not the last axis
+        or not ``in_channels``, or no output is left.
+    TypeError
+        If an argument has the wrong type.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> net = cr.Sequential(cr.ConvTranspose1d(1, 1, 2, stride=2, bias=False), dtype="float64")
+    >>> net.params = [1.0, 10.0]
+    >>> net.predict([[[1.0], [2.0], [3.0]]]).ravel()
+    array([ 1., 10.,  2., 20.,  3., 30.])
+    """
+
+    axes: ClassVar[int] = 1
+    number_checks: ClassVar = _checks(1)
+
+
+@dataclass(frozen=True, repr=False)
+class ConvTranspose2d(_ConvTranspose):
+    """Lays a window of outputs for each pixel of an image, and adds up where they overlap.
+
+    It is to :class:`Conv2d` what the gradient by the input is: a convolution with a stride makes an
+    image smaller, and this one larger.
+
+    Shapes: input ``(n, height, width, in_channels)``, output ``(n, rows, columns, out_channels)``,
+    with ``rows = (height - 1) * stride - 2 * padding + dilation * (kernel_size - 1) +
+    output_padding + 1``, and columns likewise; weight ``(kernel height, kernel width, out_channels
+    / groups, in_channels)``, that of the convolution in the other direction; bias
+    ``(out_channels,)``.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+        Lengths of the last axis of input and output, both at least 1.
+    kernel_size : int or tuple of two
+        The height and width of a window, at least 1. A tuple has a number for each axis, here and
+        below.
+    stride : int or tuple of two
+        How far apart windows begin in the output, at least 1.
+    padding : int or tuple of two
+        How much is cut off at both ends of each axis.
+    output_padding : int or tuple of two
+        How much longer the output is at its end; less than stride or dilation.
+    groups : int
+        Into how many groups channels are divided, a divisor of both.
+    bias : bool
+        Whether there is a bias.
+    dilation : int or tuple of two
+        How far apart the elements of a window are, at least 1.
+    weight_init, bias_init : Initializer, optional
+        The initializers of weight and bias; by default as in PyTorch, uniform within ``1 /
+        sqrt(kernel_size * out_channels / groups)``, with the
+        kernel's height times its width.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range; where a network is built, if channels are not the last axis
+        or not ``in_channels``, or no output is left.
+    TypeError
+        If an argument has the wrong type.
+
+    References
+    ----------
+    Dumoulin and Visin, *A guide to convolution arithmetic for deep learning*, arXiv:1603.07285,
+    2016.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import chainrule as cr
+    >>> net = cr.Sequential(cr.ConvTranspose2d(8, 3, 4, stride=2, padding=1), seed=0)
+    >>> net.predict(np.zeros((5, 16, 16, 8))).shape
+    (5, 32, 32, 3)
+    """
+
+    axes: ClassVar[int] = 2
+    number_checks: ClassVar = _checks(2)

@@ -1,0 +1,99 @@
+"""Convolution: each window of an image times a weight.
+
+Images are ``(height, width, channels)``. The weight is a matrix with a row for each element of a
+window, and a column for each output channel. ``window`` are the kernel's height and width; strides,
+paddings before an image and dilations in the same order; and the number of groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import inf
+
+from chainrule.kernels.convolution import (
+    add_windows,
+    multiply_windows,
+    scratch_bytes,
+    sum_pixels,
+    weight_gradient,
+)
+from chainrule.kernels.jit import kernel
+from chainrule.operations.operation import (
+    Operation,
+    ParameterUse,
+    Step,
+    StepBuilder,
+    TangentMap,
+    Tensor,
+    function,
+)
+
+SAMPLE = {"shape": (1, 1, 1), "weight": (1, 1), "bias": (1,), "window": (1.0,) * 9}
+
+
+@kernel
+def convolution(x, weight, bias, window, floor, scratch, y):
+    multiply_windows(x, weight, bias, window, y.dtype.type(floor), scratch, y)
+
+
+@kernel
+def convolution_backward(dy, weight, window, adds, scratch, dx):
+    add_windows(dy, weight, window, adds, scratch, dx)
+
+
+@kernel
+def convolution_backward_weight(x, dy, window, begin, adds, scratch, d_weight):
+    weight_gradient(x, dy, window, begin, adds, scratch, d_weight)
+
+
+@kernel
+def convolution_backward_bias(dy, adds, d_bias):
+    sum_pixels(dy, adds, d_bias)
+
+
+def bilinear_tangent(plan: StepBuilder, step: Step, tangents: TangentMap) -> Tensor | None:
+    """Return the same operation of the tangent of x, and of x by the parameters' directions."""
+    dx, by_x, by_parameters = tangents.of(step.x), None, None
+    if dx is not None:
+        by_x = _again(plan, step, dx, {"weight": step.parameters["weight"]})
+    if tangents.parameters_change and not step.along_direction:
+        directions = {name: use.along_direction() for name, use in step.parameters.items()}
+        by_parameters = _again(plan, step, step.x, directions)
+    return plan.sum_of(by_x, by_parameters)
+
+
+def _again(
+    plan: StepBuilder, step: Step, x: Tensor, parameters: Mapping[str, ParameterUse]
+) -> Tensor:
+    return plan.apply(
+        step.operation, x, shape=step.y.shape, parameters=parameters, numbers=step.numbers
+    )
+
+
+def multiply_adds(step: Step) -> int:
+    """Return how many a row of the batch takes, in one pass."""
+    return step.y.size * step.parameters["weight"].shape[0]
+
+
+def _scratch_bytes(step: Step, rows: int, item: int, backward: bool) -> int:
+    window = step.numbers["window"]
+    lengths = step.x.shape, step.y.shape
+    return int(scratch_bytes(*lengths, window, rows, item, backward=backward))
+
+
+OPERATION = Operation(
+    "convolution",
+    function(convolution),
+    {"x": function(convolution_backward)},
+    {
+        "weight": function(convolution_backward_weight),
+        "bias": function(convolution_backward_bias),
+    },
+    tangent=bilinear_tangent,
+    multiply_adds=multiply_adds,
+    scratch_bytes=_scratch_bytes,
+    numbers={"floor": -inf},
+    fuse={"relu": {"floor": 0.0}},
+    weighs_columns=True,
+    sample=SAMPLE,
+)

@@ -1,0 +1,207 @@
+"""ONNX files of layers of signals and images: channels stand after the batch in them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+import chainrule as cr
+from chainrule.models.architecture import KNOWN
+
+GOLDEN = json.loads((Path(__file__).parents[2] / "golden" / "images.json").read_text())
+FILES = Path(__file__).parents[2] / "golden" / "onnx"
+SHAPES = {"1d": (9, 2), "2d": (6, 5, 2)}
+CASES = [(case["layer"], case["options"]) for case in GOLDEN]
+CASES += [
+    ("RandomShift", {"shift": 1}),
+    ("RandomFlip", {}),
+    ("RandomCrop", {"size": 3}),
+    ("RandomCrop", {"size": [7, 4], "padding": 1}),
+]
+IMAGES = [kind for kind in KNOWN.values() if kind.axes]
+each = pytest.mark.parametrize(("name", "options"), CASES, ids=str)
+
+
+def test_every_layer_of_images_is_here():
+    assert {getattr(cr, name) for name, _ in CASES} == set(IMAGES)
+
+
+def exported(tmp_path, net, shape):
+    path = tmp_path / "model.onnx"
+    net.to_onnx(path, input_shape=shape)
+    onnx.checker.check_model(onnx.load(path), full_check=True)
+    return path
+
+
+def run(path, x, name="input"):
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return session.run(None, {name: x})[0]
+
+
+@each
+def test_there_and_back(tmp_path, name, options):
+    layer, shape = getattr(cr, name)(**options), SHAPES.get(name[-2:], SHAPES["2d"])
+    before, behind = options.get("in_channels", 3), options.get("out_channels", 3)
+    several = [cr.Linear(2, before), cr.ReLU(), layer, cr.Tanh(), cr.GlobalAvgPool()]
+    several.append(cr.Linear(behind, 2))
+    if "Global" in name:
+        del several[4]
+    for layers in ([layer], several):
+        net = cr.Sequential(*layers, seed=0)
+        path = exported(tmp_path, net, shape)
+        x = np.random.default_rng(0).normal(size=(3, *shape)).astype("float32")
+        np.testing.assert_allclose(run(path, x), net.predict(x), rtol=1e-5, atol=1e-6)
+        if name == "RandomCrop":
+            with pytest.raises(cr.ModelFileError, match=r"\(Pad\) cuts"):
+                cr.from_onnx(path)
+            continue
+        same = cr.from_onnx(path)
+        np.testing.assert_array_equal(same.predict(x), net.predict(x))
+        expected = [type(own) for own in layers if not own.differs_in_training]
+        assert [type(own) for own in same.layers] == expected or name.startswith("Random")
+
+
+def test_windows_one_after_the_other(tmp_path):
+    layers = [cr.MaxPool2d(2, 1), cr.AvgPool2d(2, 1), cr.ReLU(), cr.ZeroPad(1), cr.MaxPool2d(2)]
+    net = cr.Sequential(*layers, seed=0)
+    path = exported(tmp_path, net, (6, 5, 2))
+    x = np.random.default_rng(0).normal(size=(3, 6, 5, 2)).astype("float32")
+    assert cr.from_onnx(path).layers == net.layers
+    np.testing.assert_allclose(run(path, x), net.predict(x), rtol=1e-5, atol=1e-6)
+
+
+def test_windows_that_onnx_counts_otherwise(tmp_path):
+    net = cr.Sequential(cr.MaxPool2d((2, 3), (3, 3), ceil_mode=True))
+    with pytest.raises(ValueError, match=r"MaxPool2d\(.* has one more window along an axis of 6"):
+        net.to_onnx(tmp_path / "model.onnx", input_shape=(6, 4, 2))
+
+
+def between(*nodes, rank=4):
+    """Return a file with these nodes between two Transpose, on images (n, 6, 5, 2)."""
+    make = onnx.helper.make_node
+    first, last = [0, rank - 1, *range(1, rank - 1)], [0, *range(2, rank), 1]
+    shape = ["n", 6, 5, 2][:rank]
+    values = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, dims)
+        for name, dims in (("x", shape), ("y", None))
+    ]
+    graph = onnx.helper.make_graph(
+        [make("Transpose", ["x"], ["a"], perm=first), *nodes,
+         make("Transpose", ["b"], ["y"], perm=last)],
+        "g", values[:1], values[1:],
+    )  # fmt: skip
+    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)])
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ({"kernel_shape": [2, 2], "pads": [0, 0, 1, 1]}, "not the same at both ends"),
+        ({"kernel_shape": [2, 2], "auto_pad": "SAME_UPPER"}, "auto_pad='SAME_UPPER'"),
+        ({"kernel_shape": [2, 2], "pads": [2, 2, 2, 2]}, "at most half of its kernel_size"),
+        ({"kernel_shape": [2, 2, 2]}, "has 3 axes"),
+        ({"kernel_shape": [9, 2]}, "windows of length 9"),
+    ],
+)
+def test_what_cannot_be_read(tmp_path, attributes, message):
+    path = tmp_path / "model.onnx"
+    onnx.save(between(onnx.helper.make_node("MaxPool", ["a"], ["b"], **attributes)), path)
+    with pytest.raises(cr.ModelFileError, match=message):
+        cr.from_onnx(path)
+
+
+def test_nodes_with_channels_first_one_after_the_other(tmp_path):
+    """As others write them, with a Transpose at the borders only."""
+    make, path = onnx.helper.make_node, tmp_path / "model.onnx"
+    nodes = (
+        make("MaxPool", ["a"], ["c"], kernel_shape=[2, 2]),
+        make("AveragePool", ["c"], ["b"], kernel_shape=[2, 2], count_include_pad=1),
+    )
+    onnx.save(between(*nodes), path)
+    assert cr.from_onnx(path).layers == (cr.MaxPool2d(2, 1), cr.AvgPool2d(2, 1))
+
+
+def test_a_file_of_pytorch():
+    """Its images have their channels first, so that they are flattened in another order."""
+    net = cr.from_onnx(FILES / "pytorch_images.onnx")
+    with np.load(FILES / "pytorch_images.npz") as values:
+        x, *expected = values.values()
+    for found, other in zip(net.predict(x.transpose(0, 2, 3, 1)), expected, strict=True):
+        np.testing.assert_allclose(found, other, rtol=1e-5, atol=1e-6)
+
+
+def with_channels_first(*nodes):
+    """Return a file with these nodes on images (n, 2, 6, 5), the last of which gives y."""
+    make = onnx.helper.make_tensor_value_info
+    values = [
+        make(n, onnx.TensorProto.FLOAT, dims) for n, dims in (("x", ["n", 2, 6, 5]), ("y", None))
+    ]
+    rng = np.random.default_rng(0)
+    weights = [
+        onnx.numpy_helper.from_array(rng.normal(size=shape).astype("float32"), name)
+        for name, shape in (("K", (3, 2, 3, 2)), ("W", (48, 4)), ("c", (3, 1, 1)))
+    ]
+    graph = onnx.helper.make_graph(nodes, "g", values[:1], values[1:], weights)
+    return onnx.helper.make_model(
+        graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8
+    )
+
+
+def node(operator, inputs, output, **attributes):
+    return onnx.helper.make_node(
+        operator, inputs.split(), [output], name=f"/{output}", **attributes
+    )
+
+
+CONV = node("Conv", "x K", "h", kernel_shape=[3, 2])
+
+
+@pytest.mark.parametrize(
+    ("nodes", "names"),
+    [
+        ([CONV, node("Relu", "h", "y")], "Conv2d ReLU"),
+        ([CONV, node("Flatten", "h", "f"), node("Relu", "f", "r"), node("MatMul", "r W", "y")],
+         "Conv2d Flatten ReLU Linear"),
+        ([CONV, node("Sigmoid", "h", "s"), node("Mul", "h s", "y")], "Conv2d SiLU"),
+        ([CONV, node("GlobalAveragePool", "h", "g"), node("Flatten", "g", "y")],
+         "Conv2d GlobalAvgPool"),
+        ([node("Conv", "x K", "h", auto_pad="SAME_UPPER"),
+          node("MaxPool", "h", "y", kernel_shape=[2, 2])], "Conv2d MaxPool2d"),
+    ],
+)  # fmt: skip
+def test_channels_first_without_any_transpose(tmp_path, nodes, names):
+    path = tmp_path / "model.onnx"
+    onnx.save(with_channels_first(*nodes), path)
+    net, x = (
+        cr.from_onnx(path),
+        np.random.default_rng(1).normal(size=(3, 2, 6, 5)).astype("float32"),
+    )
+    expected = run(path, x, "x")
+    if expected.ndim == 4:
+        expected = expected.transpose(0, 2, 3, 1)
+    np.testing.assert_allclose(net.predict(x.transpose(0, 2, 3, 1)), expected, rtol=1e-5, atol=1e-5)
+    assert " ".join(type(layer).__name__ for layer in net.layers) == names
+
+
+@pytest.mark.parametrize(
+    ("nodes", "message"),
+    [
+        ([CONV, node("Flatten", "h", "y")], "output 'y' is an image, flattened channel by channel"),
+        ([CONV, node("Flatten", "h", "f"), node("Softmax", "f", "y")],
+         "takes an image that was flattened channel by channel"),
+        ([CONV, node("Softmax", "h", "y")], "axes in another order"),
+        ([node("Conv", "x W", "y")], r"has a weight of shape \(48, 4\)"),
+        ([node("Conv", "x K c", "y")], r"has a bias of shape \(3, 1, 1\), not of 3 numbers"),
+        ([node("Conv", "x K", "y", auto_pad="SAME_LOWER")], "has auto_pad='SAME_LOWER'"),
+        ([node("Conv", "x K", "y", pads=[0, 1, 2, 3])], r"has pads=\[0, 1, 2, 3\]"),
+        ([node("Conv", "x K", "y", kernel_shape=[2, 2])], "has kernel_shape"),
+    ],
+)  # fmt: skip
+def test_what_is_not_understood_with_channels_first(tmp_path, nodes, message):
+    path = tmp_path / "model.onnx"
+    onnx.save(with_channels_first(*nodes), path)
+    with pytest.raises(cr.ModelFileError, match=message):
+        cr.from_onnx(path)
