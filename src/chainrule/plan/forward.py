@@ -17,14 +17,15 @@ def calls_of_forward(
     steps: Sequence[Step],
     outputs: Sequence[Tensor],
     batch: int,
+    *,
     fuse: bool,
-    fold: bool,
+    backward: bool,
 ) -> tuple[list[Call], frozenset[int]]:
     """Return the calls, and the positions of the steps that are fused with the one before.
 
     Two steps are fused if nothing else reads the value between them: neither another step, nor the
-    backward pass of these two. With ``fold``, what scales and shifts columns is folded into the
-    step before, which no backward pass may read then.
+    backward pass of these two. Without a backward pass, what scales and shifts columns is folded
+    into the step before.
     """
     readers = Counter(operand.buffer for step in steps for operand in step.operands)
     readers.update(output.buffer for output in outputs)
@@ -35,7 +36,7 @@ def calls_of_forward(
             continue
         last, flags = i, 0
         buffers: dict[str, Hashable] = {}
-        found = folded(caller, steps[i:], readers, batch) if fuse and fold else None
+        found = folded(caller, steps[i:], readers, batch) if fuse and not backward else None
         if found is not None:
             step, last, buffers = found.step, i + found.behind, dict(found.buffers)
             calls += found.calls

@@ -59,14 +59,13 @@ def uses_of_tables(steps: Sequence[Step], batch: int) -> dict[ParameterUse, list
 
 
 def tables_of(
-    steps: Sequence[Step],
-    batch: int,
+    uses: Mapping[ParameterUse, Sequence[Tensor]],
     offsets: Mapping[str, int],
     places: Mapping[Hashable, int],
 ) -> tuple[Table, ...]:
-    """Return the large tables of these steps, in the order of the parameters."""
+    """Return tables in the order of the parameters."""
     found = []
-    for use, numbers in uses_of_tables(steps, batch).items():
+    for use, numbers in uses.items():
         rows, columns = use.shape
         at = tuple(places[value(tensor)] for tensor in numbers)
         shapes = tuple(tensor.shape for tensor in numbers)
