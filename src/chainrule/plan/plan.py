@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import NamedTuple
 
 import numpy as np
@@ -223,7 +223,9 @@ def make_plan(
     scratch = _scratch_bytes(order, batch, item, backward)
 
     caller = Caller(offsets, item, scratch // item)
-    forward, fused = calls_of_forward(caller, order, outputs, batch, not retain, not backward)
+    forward, fused = calls_of_forward(
+        caller, order, outputs, batch, fuse=not retain, backward=backward
+    )
     calls: list[list[Call]] = [[] for _ in range(Section.COUNT)]
     calls[Section.GATHER] = calls_of_gather(caller, gathered)
     calls[Section.FORWARD] = forward
@@ -236,7 +238,10 @@ def make_plan(
 
     memory = Memory(item, batch, chunks)
     first = [x.value for x in gathered]
-    end = _reserve(memory, calls, order, first, seeds, outputs, batch, item, backward)
+    end = _reserve(memory, calls, first, seeds, outputs, batch * item, backward)
+    uses = uses_of_tables(order, batch) if backward else {}
+    for tensor in chain.from_iterable(uses.values()):  # the update reads them
+        memory.need(value(tensor), tensor.size * batch * item, 0, end)
     # Several threads may be at different steps at the same time.
     places, size = memory.places(end, share=threads == 1 and not retain)
     scratch_at = -(-size // ALIGNMENT) * ALIGNMENT
@@ -261,7 +266,7 @@ def make_plan(
         threads,
         chunks,
         fused,
-        tables_of(order, batch, offsets, places) if backward else (),
+        tables_of(uses, offsets, places),
     )
 
 
@@ -284,22 +289,18 @@ def table_of(program: Sequence[Call], places: Mapping[Hashable, int]) -> NDArray
 def _reserve(
     memory: Memory,
     calls: list[list[Call]],
-    order: Sequence[Step],
     inputs: Sequence[Tensor],
     seeds: Sequence[Tensor],
     outputs: Sequence[Tensor],
-    batch: int,
-    item: int,
+    row_bytes: int,
     backward: bool,
 ) -> int:
     """Record the lifetimes of all buffers; return the last moment.
 
     The caller reads the outputs after the forward pass, and may write the gradients by them before
     the backward pass; it reads the gradients by the inputs after it, but not those that are 0
-    because no output depends on the input. Seeds stay for the next run. The update reads which rows
-    of tables the batch takes.
+    because no output depends on the input. Seeds stay for the next run.
     """
-    row_bytes = batch * item
     moment = memory.touch(calls[Section.GATHER], 0)
     between = memory.touch(calls[Section.FORWARD], moment)
     # The buffers of these sections all live at one moment, together with the outputs.
@@ -313,9 +314,6 @@ def _reserve(
     end = memory.touch(calls[Section.BACKWARD], between + 1)
     for seed in seeds:
         memory.need(value(seed), seed.size * row_bytes, 0, end)
-    for numbers in uses_of_tables(order, batch).values() if backward else ():
-        for tensor in numbers:
-            memory.need(value(tensor), tensor.size * row_bytes, 0, end)
     for x in inputs:
         if gradient(x) in memory:
             memory.need(gradient(x), x.size * row_bytes, end, end)
