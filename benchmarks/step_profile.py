@@ -16,12 +16,10 @@ from benchmarks.products import measure_peak
 from benchmarks.steps import WHOLE, Engine
 from chainrule.cli.measurement.workloads import WORKLOADS
 from chainrule.kernels import context as word
-from chainrule.kernels.affine import linear, linear_backward_input, linear_backward_weight
 from chainrule.kernels.clock import clock
 from chainrule.kernels.context import Flag, Section
 from chainrule.kernels.jit import FLAGS
 from chainrule.kernels.native import call
-from chainrule.operations.operation import find
 
 NETWORKS = [name for name, w in WORKLOADS.items() if w.updates and not w.from_python]
 SECTIONS = (Section.GATHER, Section.FORWARD, Section.LOSS, Section.LOSS_SUM, Section.BACKWARD)
@@ -83,12 +81,17 @@ class Profile(Engine):
 
     def multiply_adds(self) -> list[int]:
         """Return how many multiply-adds each call takes; only products count."""
-        steps = [step for step in self.machine.plan.steps if step.operation.name == "linear"]
-        left = {code: list(steps) for code in (linear_backward_input, linear_backward_weight)}
-        left[linear] = steps[::-1]
-        linear_of = find("linear").multiply_adds
-        codes = [c.function.code for c in self.calls]
-        return [self.batch * linear_of(left[c].pop()) if c in left else 0 for c in codes]
+        left: dict[object, list[int]] = {}  # by function, in the order of its calls
+        for step in self.machine.plan.steps:
+            operation = step.operation
+            if operation.multiply_adds is None:
+                continue
+            count = self.batch * operation.multiply_adds(step)
+            left.setdefault(operation.forward.code, []).append(count)
+            for function in (*operation.backward_of("x"), operation.gradients["weight"]):
+                left.setdefault(function.code, []).insert(0, count)
+        codes = [call.function.code for call in self.calls]
+        return [left[code].pop(0) if left.get(code) else 0 for code in codes]
 
     def print(self, workload: str) -> None:
         """Print a table of the calls."""

@@ -4,8 +4,9 @@
 There is a module for each baseline, with subclasses of ``Implementation`` in
 ``chainrule.cli.measurement``; it is imported only when it is used.
 
-The other modules compare derivatives, a differential equation, estimators, tables and products of
-matrices. asv imports all modules here, in an environment without the baselines.
+The other modules compare derivatives, a differential equation, estimators, tables of numbers and of
+codes, and products of matrices. asv imports all modules here, in an environment without the
+baselines.
 """
 
 from importlib.util import find_spec

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import chainrule as cr
-from chainrule.kernels.convolution import scratch_bytes
 from chainrule.operations import convolution as compiled
 from chainrule.operations import transposed_convolution as compiled_transposed
 from chainrule.reference import convolution as reference
@@ -43,7 +42,7 @@ def problems(draw):
 
 def workspace(x, y, window):
     """Return a workspace for these, and all of the memory in which it lies."""
-    size = scratch_bytes(x.shape[1:], y.shape[1:], window, len(x), 8, backward=True) // 8
+    size = compiled.scratch_bytes(x.shape[1:], y.shape[1:], window, len(x), 8, backward=True) // 8
     memory = np.full(size + 2 * ROOM // 8, 7.0)
     return memory[ROOM // 8 :][:size], memory
 

@@ -105,6 +105,19 @@ def test_values_follow_from_the_seed(initializer):
     assert not np.array_equal(draw(initializer, seed=1), draw(initializer, seed=2))
 
 
+def test_a_convolution_counts_the_places_of_its_kernel():
+    """As in PyTorch: fan-in and fan-out are channels times the size of the kernel."""
+
+    def weight(initializer):
+        layer = cr.Conv2d(4, 24, (3, 2), groups=2, weight_init=initializer)
+        return cr.Sequential(layer, seed=0, dtype="float64").parameters()["0.weight"]
+
+    bound = (6 / (2 * 6 + 24 * 6)) ** 0.5
+    assert 0.95 * bound < np.abs(weight(cr.initializers.XavierUniform())).max() <= bound
+    columns = weight(cr.initializers.Orthogonal()).reshape(12, 24)
+    np.testing.assert_allclose(columns @ columns.T, np.eye(12), atol=1e-12)
+
+
 def test_linear_begins_as_in_pytorch():
     net = cr.Sequential(cr.Linear(400, 50), seed=0)
     for view in net.parameters().values():

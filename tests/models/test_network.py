@@ -363,6 +363,31 @@ def test_summary():
     ]
 
 
+def test_summary_for_the_shape_of_an_input():
+    """Multiply-adds are those of a row, in products of a forward pass."""
+    net = cr.Sequential(
+        *(cr.Conv2d(3, 4, 3, groups=1), cr.ReLU(), cr.ConvTranspose2d(4, 2, 2), cr.Flatten()),
+        *(cr.Linear(72, 5), cr.Residual(cr.Linear(5, 5))),
+        seed=0,
+    )
+    summary = net.summary((7, 7, 3))
+    counts = {row.layer: row.multiply_adds for row in summary.rows if row.multiply_adds}
+    assert list(counts.values()) == [25 * 27 * 4, 25 * 4 * 8, 72 * 5, 25]
+    assert summary.multiply_adds == sum(counts.values())
+    assert [row.output_shape for row in summary.rows[:4]] == [
+        (5, 5, 4),
+        (5, 5, 4),
+        (6, 6, 2),
+        (72,),
+    ]
+    assert "multiply-adds" in str(summary)
+    assert net.summary().multiply_adds is None
+    with pytest.raises(ValueError, match=r"Conv2d\(3, 4, 3\) \(layer 0\) expects shape"):
+        net.summary((7, 7, 2))
+    with pytest.raises(TypeError, match="input_shape must be a tuple such as"):
+        net.summary(7)
+
+
 def test_summary_where_shapes_depend_on_the_input():
     summary = cr.Sequential(cr.Flatten(), cr.ReLU()).summary()
     assert summary.parameters == 0

@@ -79,3 +79,15 @@ def test_where_nothing_is_folded():
     branches = cr.Residual(cr.BatchNorm(8)), cr.Linear(8, 2)
     used_twice = network([cr.Linear(5, 8), *branches])
     assert 1 not in plan_of(used_twice, backward=False).fused
+
+
+@BOTH
+@pytest.mark.parametrize("bias", [True, False])
+def test_behind_a_convolution(backend, bias, monkeypatch):
+    layers = cr.Conv2d(3, 6, 3, padding=1, groups=3, bias=bias), cr.BatchNorm(6), cr.ReLU()
+    net = network(layers, dtype="float64", backend=backend)
+    x = batch(5, (7, 6, 3))
+    assert 1 in net.make_plan((7, 6, 3), 5, backward=False).fused
+    found = net.predict(x)
+    monkeypatch.setattr(chainrule.plan.forward, "folded", lambda *_: None)
+    np.testing.assert_allclose(found, net.copy().predict(x), rtol=1e-12, atol=1e-12)

@@ -93,6 +93,18 @@ def assume_moderate(net, loss, X, y):
     assume(abs(loss(net.predict(X), y)[0]) < 100)
 
 
+def fit_moderate(net, X, y, **options):
+    """Train, and leave out products of products again: those that grow in the training."""
+    try:
+        return cr.fit(net, X, y, progress=False, **options)
+    except cr.NonFiniteError:
+        layers = [layer for _, layer in net.chain]
+        assume(
+            not any(isinstance(each, cr.Parallel) and each.combine == "product" for each in layers)
+        )
+        raise
+
+
 @given(
     elements=st.lists(ELEMENTS, min_size=1, max_size=4),
     loss=st.sampled_from(LOSSES),
@@ -112,9 +124,9 @@ def test_validation_is_the_loss_of_the_predictions(
     assume_moderate(net, loss, X, y)
     assume_enough_rows(net, batch)
     with all_threads(), cr.threads(threads):
-        history = cr.fit(
+        history = fit_moderate(
             net, X, y, loss=loss, optimizer=cr.SGD(lr=1e-3), epochs=2, batch_size=batch,
-            validation=(V, v), progress=False,
+            validation=(V, v),
         )  # fmt: skip
     output = net.predict(V)
     value, _ = loss(output, v)
@@ -143,9 +155,9 @@ def test_validation_of_several_outputs(all_threads, branches, losses, threads, b
     assume_moderate(net, loss, X, y)
     assume_enough_rows(net, batch)
     with all_threads(), cr.threads(threads):
-        history = cr.fit(
+        history = fit_moderate(
             net, X, y, loss=loss, optimizer=cr.SGD(lr=1e-3), epochs=1, batch_size=batch,
-            validation=(X, y), progress=False,
+            validation=(X, y),
         )  # fmt: skip
     value, _ = loss(net.predict(X), y)
     assert history.validation_loss[-1] == pytest.approx(value, rel=1e-5, abs=1e-5)

@@ -4,8 +4,10 @@ Of every public class and function; they are found by their annotations.
 """
 
 import inspect
+import tempfile
 from contextlib import AbstractContextManager
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -60,6 +62,12 @@ def double_backward(dy, dx):
 
 SEQUENTIAL = partial(cr.Sequential, cr.Linear(3, 2))
 # What is needed besides, and values that fit together.
+def images():
+    path = Path(tempfile.mkdtemp(), "images.npz")
+    np.savez(path, images=np.ones((2, 3, 3)), labels=[0, 1])
+    return path
+
+
 NEEDED = {
     "Checkpoint": lambda: {"path": "no-file"},
     "ModelCheckpoint": lambda: {"path": "no-file"},
@@ -79,6 +87,7 @@ NEEDED = {
     "RMSNorm": lambda: {"features": 3},
     "GroupNorm": lambda: {"groups": 1, "features": 3},
     "Linear": lambda: {"in_features": 3, "out_features": 2},
+    "load_images": lambda: {"path": images()},
     "Parameter": lambda: {"shape": (3,), "initializer": cr.initializers.Zeros()},
     "RandomCrop": lambda: {"size": 2},
     "RandomShift": lambda: {"shift": 1},

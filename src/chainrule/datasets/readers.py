@@ -130,6 +130,7 @@ def load_images(path: PathOrName, *, flatten: bool = True) -> Dataset:
     >>> load_images(path, flatten=False)[0].shape
     (2, 28, 28, 1)
     """
+    flatten = flag(flatten, "flatten")
     images, labels = _read_npz(path, "images", "labels")
     if images.dtype != np.uint8 and images.dtype.kind != "f":
         raise TypeError(
@@ -150,7 +151,7 @@ def load_images(path: PathOrName, *, flatten: bool = True) -> Dataset:
             f"labels in {path} must have shape ({len(images)},), one label an image, "
             f"but their shape is {labels.shape}."
         )
-    if flag(flatten, "flatten"):
+    if flatten:
         images = images.reshape(len(images), -1)
     elif images.ndim == 3:
         images = images[..., np.newaxis]

@@ -83,7 +83,7 @@ class UpdateProgram:
         self.size, self._item = size, dtype.itemsize
         self.clips_norm = options.clip_norm > 0
         program = self._clipping(options, frozen)
-        tables = _tables_by_rows(find(rule), runs, numbers or {}, options)
+        tables = _tables_by_rows(rule, runs, numbers or {}, options)
         self.updates_rows = bool(tables)
         for run in runs:
             own = [table for table in tables if run.begin <= table.begin < run.end]
@@ -183,14 +183,16 @@ class UpdateProgram:
 
 
 def _tables_by_rows(
-    rule: UpdateOperation, runs: Sequence[Run], numbers: Mapping[str, float], options: UpdateOptions
+    name: str, runs: Sequence[Run], numbers: Mapping[str, float], options: UpdateOptions
 ) -> Sequence[Table]:
     """Return the tables of which only the rows that the batch takes need be updated: all or none.
 
     A backward pass that finds the gradients of some of them cleared finds all of them so.
     """
-    changes_others = any(numbers[name] != 0 for name in rule.of_rows_without)
-    if rule.of_rows is None or changes_others or options.clip_norm or options.clip_value:
+    if not options.tables or options.clip_norm or options.clip_value:
+        return ()
+    rule: UpdateOperation = find(name)
+    if rule.of_rows is None or any(numbers[number] != 0 for number in rule.of_rows_without):
         return ()
     decaying = [run for run in runs if run.weight_decay != 0]
     if any(run.begin <= table.begin < run.end for run in decaying for table in options.tables):

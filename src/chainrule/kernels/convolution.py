@@ -11,30 +11,26 @@ import numpy as np
 from chainrule.kernels import blocks, windows
 from chainrule.kernels.copy import add_block, copy_block
 from chainrule.kernels.gemm import ADJACENT, NO_STRIDE, NOWHERE
-from chainrule.kernels.indirect import indirect_tile
+from chainrule.kernels.indirect import PANEL_BYTES, PLACE_BYTES, indirect_product
 from chainrule.kernels.jit import JIT_DISABLED, kernel
 from chainrule.kernels.native import address
 from chainrule.kernels.routine import routine
 from chainrule.kernels.sums import add_rows
-from chainrule.kernels.tile import TILE_VECTORS, tile_rows
 from chainrule.kernels.transpose import transpose_block
 from chainrule.kernels.vectors import VECTOR_BYTES, size_of
 from chainrule.kernels.views import flat, vector_at
 from chainrule.kernels.windows import Windows
 
-PANEL_BYTES = TILE_VECTORS * VECTOR_BYTES  # of a row of a packed weight
-PLACE_BYTES, LINE_BYTES = 8, 64  # of an item of a table, and of a line of the cache
+LINE_BYTES = 64  # of the cache
 
 # Numbers, not literals: each combination of literals would be compiled for by itself.
 PLACE = NOTHING = np.int64(0)
 ONE = np.int64(1)
 FORWARD, BY_WEIGHT, BY_IMAGES = np.int64(0), np.int64(1), np.int64(2)
 
-# So many windows at a time: with fewer, to read the weight anew takes too long.
+# So many windows at a time: with fewer, to read the weight anew takes too long; with more, what the
+# terms of a gradient by the weight take of dy does not stay in the first-level cache.
 WINDOWS = np.int64(128)
-
-# The terms of a gradient by the weight at a time: what they take of dy stays in cache.
-TERMS = np.int64(128)
 
 # Of a gradient by the images, the products of some windows at a time, in half of that cache.
 LEAST_PRODUCTS, PRODUCT_BYTES = np.int64(16), np.int64(blocks.L1_BYTES // 2)
@@ -84,15 +80,18 @@ def _convolution(
         height, width, channels, rows, columns, out_channels, int(v[0]), int(v[1]), int(v[2]),
         int(v[3]), int(v[4]), int(v[5]), int(v[6]), int(v[7]), int(v[8]),
     )  # fmt: skip
-    count = np.int64(joined(w, VECTOR_BYTES // size, PANEL_BYTES // size))
+    count, most = ONE, WINDOWS
+    if what == BY_IMAGES:
+        most = min(max(PRODUCT_BYTES // (weight_rows * size), LEAST_PRODUCTS), WINDOWS)
+    else:
+        count = np.int64(joined(w, VECTOR_BYTES // size, PANEL_BYTES // size))
+    layout = lay_out(w, count, most)
     if what == FORWARD:
-        _forward(lay_out(w, count, WINDOWS), count, floor, n, x, weight, bias, scratch, y)
+        _forward(layout, count, floor, n, x, weight, bias, scratch, y)
     elif what == BY_WEIGHT:
-        layout = lay_out(w, count, TERMS)
         _by_weight(layout, count, floor, n, x, y, begin, weight_rows, adds, scratch, weight)
     else:
-        most = min(max(PRODUCT_BYTES // (weight_rows * size), LEAST_PRODUCTS), WINDOWS)
-        _by_images(lay_out(w, ONE, most), floor, n, y, weight, adds, scratch, x)
+        _by_images(layout, floor, n, y, weight, adds, scratch, x)
 
 
 @kernel
@@ -124,7 +123,7 @@ def _forward(w, count, floor, n, x, weight, bias, scratch, y):
             c = y + (first * w.rows + row) * w.columns * w.outputs * size
             for g in range(w.groups):
                 column = g * w.group_outputs * size
-                _indirect_product(
+                indirect_product(
                     floor, a + g * w.group_channels * size, window_places, piece_places, w.pieces,
                     w.run, ADJACENT, packed + g * group_size * size, panel, k * panel,
                     start + column if start != NOWHERE else NOWHERE, NO_STRIDE, c + column,
@@ -156,14 +155,14 @@ def _by_weight(w, count, floor, n, x, dy, begin, weight_rows, adds, scratch, d_w
         source = _padded(w, floor, here, x, image, images_at)
         for row in range(0, w.rows, w.lines):
             lines = here * min(w.lines, w.rows - row)
-            for column in range(0, w.columns, TERMS):
+            for column in range(0, w.columns, WINDOWS):
                 a = source + (row * w.step_y + column * w.step_x) * size
                 b = dy + ((image * w.rows + row) * w.columns + column) * w.outputs * size
                 for g in range(w.groups):
                     offset = g * w.group_outputs * size
-                    _indirect_product(
+                    indirect_product(
                         floor, a + g * w.group_channels * size, element_places, line_places, lines,
-                        min(TERMS, w.columns - column), w.step_x, b + offset, w.outputs,
+                        min(WINDOWS, w.columns - column), w.step_x, b + offset, w.outputs,
                         PANEL_BYTES // size, c + offset if has_start else NOWHERE, w.outputs,
                         c + offset, w.outputs, m, w.group_outputs,
                     )  # fmt: skip
@@ -219,7 +218,7 @@ def _by_images(w, like, n, dy, weight, adds, scratch, dx):
             a = dy + (first * w.rows + row) * w.columns * w.outputs * size
             to_row = target + row * w.step_y * size
             for g in range(w.groups):
-                _indirect_product(
+                indirect_product(
                     like, a + g * w.group_outputs * size, pixel_places, no_place, ONE,
                     w.group_outputs, ADJACENT, packed + g * group_size * size, panel,
                     w.group_outputs * panel, NOWHERE, NO_STRIDE, products, k,
@@ -334,32 +333,6 @@ def _padded(w, like, images, x, first, target):
     return target
 
 
-@routine
-def _indirect_product(
-    floor, a, row_places, piece_places, pieces, run, a_k, b, b_row, b_panel, start, start_row, c,
-    c_row, m, n,
-):  # fmt: skip
-    """Compute ``m`` rows and ``n`` columns by :func:`indirect_tile`.
-
-    ``b`` consists of panels of as many columns as a tile has, ``b_panel`` elements apart.
-    """
-    size = size_of(floor)
-    most = PANEL_BYTES // size
-    for j in range(0, n, most):
-        columns = min(n - j, most)
-        b_j = b + j // most * b_panel * size
-        start_j = start + j * size if start != NOWHERE else NOWHERE
-        i = 0
-        while i < m:
-            rows = tile_rows(m - i)
-            start_i = start_j + i * start_row * size if start != NOWHERE else NOWHERE
-            indirect_tile(
-                rows, floor, a, row_places + i * PLACE_BYTES, piece_places, pieces, run, a_k, b_j,
-                b_row, start_i, start_row, c + (i * c_row + j) * size, c_row, columns,
-            )  # fmt: skip
-            i += rows
-
-
 @kernel
 def sum_pixels(dy, adds, d_bias):
     """Write the sum of the pixels of all images."""
@@ -378,29 +351,6 @@ def add_bias(bias, floor, y):
     if floor > -np.inf:
         for i in range(y.size):
             numbers[i] = floor if numbers[i] < floor else numbers[i]
-
-
-def scratch_bytes(shape, out_shape, window, rows, item, *, backward):
-    """Return the workspace of a convolution and its derivatives, for a batch of ``rows`` images.
-
-    ``shape`` and ``out_shape`` are those of an image and of its outputs.
-    """
-    w = Windows(*shape, *out_shape, *map(int, window))
-    panel = PANEL_BYTES // item
-    count = windows.joined(w, VECTOR_BYTES // item, panel)
-    k = w.kernel_height * w.kernel_width * (w.channels // w.groups)
-    most_products = min(max(int(PRODUCT_BYTES) // (k * item), int(LEAST_PRODUCTS)), int(WINDOWS))
-    passes = [(count, int(WINDOWS), 0)]
-    passes += [(count, int(TERMS), 0), (1, most_products, k)] if backward else []
-    most = 0
-    for joined_windows, at_a_time, products in passes:
-        own = windows.lay_out(w, joined_windows, at_a_time)
-        images, terms = min(own.images, rows), own.pieces * own.run
-        pixels = images * own.lines * own.columns
-        packed = (terms + panel) * (own.outputs + panel * own.groups)
-        numbers = packed + own.outputs + pixels * products + images * own.image_size
-        most = max(most, (pixels + 2 * own.pieces + terms) * PLACE_BYTES + numbers * item)
-    return most + 8 * LINE_BYTES
 
 
 if JIT_DISABLED:  # addresses are for machine code

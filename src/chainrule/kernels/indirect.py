@@ -9,8 +9,13 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from chainrule.kernels.tile import emit_tile, folded, opaque
-from chainrule.kernels.vectors import INDEX, VECTOR_BYTES
+from chainrule.kernels.gemm import NOWHERE
+from chainrule.kernels.routine import routine
+from chainrule.kernels.tile import TILE_VECTORS, emit_tile, folded, opaque, tile_rows
+from chainrule.kernels.vectors import INDEX, VECTOR_BYTES, size_of
+
+PANEL_BYTES = TILE_VECTORS * VECTOR_BYTES  # of a row of b
+PLACE_BYTES = 8  # of an item of a table
 
 
 @intrinsic
@@ -64,3 +69,29 @@ def indirect_tile(
         return context.get_dummy_value()
 
     return signature, codegen
+
+
+@routine
+def indirect_product(
+    floor, a, row_places, piece_places, pieces, run, a_k, b, b_row, b_panel, start, start_row, c,
+    c_row, m, n,
+):  # fmt: skip
+    """Compute ``m`` rows and ``n`` columns by :func:`indirect_tile`.
+
+    ``b`` consists of panels of as many columns as a tile has, ``b_panel`` elements apart.
+    """
+    size = size_of(floor)
+    most = PANEL_BYTES // size
+    for j in range(0, n, most):
+        columns = min(n - j, most)
+        b_j = b + j // most * b_panel * size
+        start_j = start + j * size if start != NOWHERE else NOWHERE
+        i = 0
+        while i < m:
+            rows = tile_rows(m - i)
+            start_i = start_j + i * start_row * size if start != NOWHERE else NOWHERE
+            indirect_tile(
+                rows, floor, a, row_places + i * PLACE_BYTES, piece_places, pieces, run, a_k, b_j,
+                b_row, start_i, start_row, c + (i * c_row + j) * size, c_row, columns,
+            )  # fmt: skip
+            i += rows

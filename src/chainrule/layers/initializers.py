@@ -1,7 +1,8 @@
 """Initializers of parameters. Formulas and names follow torch.nn.init.
 
 Each is a small spec that a layer takes, as in ``Linear(3, 2, weight_init=Orthogonal())``. For a
-weight of shape ``(in, out)``, the fan-in is ``in`` and the fan-out is ``out``.
+weight of shape ``(in, out)``, the fan-in is ``in`` and the fan-out is ``out``; a convolution
+multiplies both by the size of its kernel.
 """
 
 from __future__ import annotations  # naming np.random.Generator would load numpy.random
@@ -204,6 +205,11 @@ class KaimingNormal(_OfNumbers):
         return rng.normal(0.0, sqrt(2 / (1 + self.a**2) / fan_in), shape)
 
 
+def _fan_out(shape: Shape) -> int:
+    """Return of how many outputs one input is a part; in a convolution, at most."""
+    return prod(shape[:-2]) * shape[-1]
+
+
 @dataclass(frozen=True)
 class XavierUniform(_OfNumbers):
     """Uniform within ``gain * sqrt(6 / (fan_in + fan_out))``.
@@ -225,7 +231,7 @@ class XavierUniform(_OfNumbers):
     gain: float = 1.0
 
     def __call__(self, shape: Shape, fan_in: int, rng: np.random.Generator) -> FloatArray:
-        bound = self.gain * sqrt(6 / (fan_in + shape[-1]))
+        bound = self.gain * sqrt(6 / (fan_in + _fan_out(shape)))
         return rng.uniform(-bound, bound, shape)
 
 
@@ -250,7 +256,7 @@ class XavierNormal(_OfNumbers):
     gain: float = 1.0
 
     def __call__(self, shape: Shape, fan_in: int, rng: np.random.Generator) -> FloatArray:
-        return rng.normal(0.0, self.gain * sqrt(2 / (fan_in + shape[-1])), shape)
+        return rng.normal(0.0, self.gain * sqrt(2 / (fan_in + _fan_out(shape))), shape)
 
 
 @dataclass(frozen=True)
@@ -274,7 +280,7 @@ class Orthogonal(_OfNumbers):
     gain: float = 1.0
 
     def __call__(self, shape: Shape, fan_in: int, rng: np.random.Generator) -> FloatArray:
-        rows, columns = shape[0], prod(shape[1:])
+        rows, columns = prod(shape[:-1]), shape[-1]
         tall = rng.normal(size=(max(rows, columns), min(rows, columns)))
         q, r = np.linalg.qr(tall)
         q *= np.sign(np.diag(r))  # so that the distribution is uniform

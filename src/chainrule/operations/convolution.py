@@ -7,20 +7,27 @@ paddings before an image and dilations in the same order; and the number of grou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import inf
 
 from chainrule.kernels.convolution import (
+    LEAST_PRODUCTS,
+    LINE_BYTES,
+    PRODUCT_BYTES,
+    WINDOWS,
     add_windows,
     multiply_windows,
-    scratch_bytes,
     sum_pixels,
     weight_gradient,
 )
+from chainrule.kernels.indirect import PANEL_BYTES, PLACE_BYTES
 from chainrule.kernels.jit import kernel
+from chainrule.kernels.vectors import VECTOR_BYTES
+from chainrule.kernels.windows import Windows, joined, lay_out
 from chainrule.operations.operation import (
     Operation,
     ParameterUse,
+    Shape,
     Step,
     StepBuilder,
     TangentMap,
@@ -70,6 +77,30 @@ def _again(
     )
 
 
+def scratch_bytes(
+    shape: Shape, out_shape: Shape, window: Sequence[float], rows: int, item: int, *, backward: bool
+) -> int:
+    """Return the workspace of a convolution and its derivatives, for a batch of ``rows`` images.
+
+    ``shape`` and ``out_shape`` are those of an image and of its outputs.
+    """
+    w = Windows(*shape, *out_shape, *map(int, window))
+    panel = PANEL_BYTES // item
+    count = joined(w, VECTOR_BYTES // item, panel)
+    k = w.kernel_height * w.kernel_width * (w.channels // w.groups)
+    most_products = min(max(int(PRODUCT_BYTES) // (k * item), int(LEAST_PRODUCTS)), int(WINDOWS))
+    passes = [(count, int(WINDOWS), 0), *([(1, most_products, k)] if backward else [])]
+    most = 0
+    for joined_windows, at_a_time, products in passes:
+        own = lay_out(w, joined_windows, at_a_time)
+        images, terms = min(own.images, rows), own.pieces * own.run
+        pixels = images * own.lines * own.columns
+        packed = (terms + panel) * (own.outputs + panel * own.groups)
+        numbers = packed + own.outputs + pixels * products + images * own.image_size
+        most = max(most, (pixels + 2 * own.pieces + terms) * PLACE_BYTES + numbers * item)
+    return int(most + 8 * LINE_BYTES)
+
+
 def multiply_adds(step: Step) -> int:
     """Return how many a row of the batch takes, in one pass."""
     return step.y.size * step.parameters["weight"].shape[0]
@@ -78,7 +109,7 @@ def multiply_adds(step: Step) -> int:
 def _scratch_bytes(step: Step, rows: int, item: int, backward: bool) -> int:
     window = step.numbers["window"]
     lengths = step.x.shape, step.y.shape
-    return int(scratch_bytes(*lengths, window, rows, item, backward=backward))
+    return scratch_bytes(*lengths, window, rows, item, backward=backward)
 
 
 OPERATION = Operation(

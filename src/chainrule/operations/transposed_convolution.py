@@ -12,12 +12,16 @@ from chainrule.kernels.convolution import (
     add_bias,
     add_windows,
     multiply_windows,
-    scratch_bytes,
     weight_gradient,
 )
 from chainrule.kernels.jit import kernel
 from chainrule.kernels.views import flat
-from chainrule.operations.convolution import SAMPLE, bilinear_tangent, convolution_backward_bias
+from chainrule.operations.convolution import (
+    SAMPLE,
+    bilinear_tangent,
+    convolution_backward_bias,
+    scratch_bytes,
+)
 from chainrule.operations.operation import Operation, Step, function
 
 NO_FLOOR = -inf
@@ -47,7 +51,7 @@ def _multiply_adds(step: Step) -> int:
 
 def _scratch_bytes(step: Step, rows: int, item: int, backward: bool) -> int:
     window = step.numbers["window"]
-    return int(scratch_bytes(step.y.shape, step.x.shape, window, rows, item, backward=True))
+    return scratch_bytes(step.y.shape, step.x.shape, window, rows, item, backward=True)
 
 
 OPERATION = Operation(

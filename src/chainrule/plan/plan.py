@@ -215,10 +215,9 @@ def make_plan(
     outputs = [head.output for head in heads]
     order = live_steps(builder.steps, outputs)
     order = order if retain else reordered(order, outputs)
-    work = work_of(order, batch, backward=backward)
     chunks = chunks_of(order, batch)
     most = threads if _can_compile(order, heads) else 1  # Python code need not be thread-safe
-    threads = choose_threads(work, chunks, steps, most)
+    threads = choose_threads(work_of(order, batch, backward=backward), chunks, steps, most)
     gathered = [Gathered.of(x, order, outputs, rescaled=not retain) for x in inputs]
     item = np.dtype(dtype).itemsize
     scratch = _scratch_bytes(order, batch, item, backward)

@@ -379,7 +379,7 @@ def test_batch_norm_trains_as_that_of_torch():
     module = as_torch(net)
     with pytest.raises(RuntimeError, match="BatchNorm has no statistics"):
         module(x)
-    # predict folds the BatchNorm into the layer before it, which a pass with gradients does not.
+    # A prediction folds BatchNorm into the layer before it.
     np.testing.assert_allclose(module.eval()(x).detach(), net.predict(x.numpy()), rtol=1e-12)
     assert list(module.state_dict()) == list(state)
     module.load_state_dict(state)

@@ -70,9 +70,11 @@ class GraphReader:
         batches, shapes = zip(*map(_dimensions, inputs), strict=True)
         self._batch = next((batch for batch in batches if batch is not None), None)
         self.steps: dict[str, ImportStep] = {}
-        is_moved = self._has_channels_first(graph)
-        if is_moved:
-            shapes = tuple(map(self._put_channels_last, range(len(inputs)), shapes))
+        self._channels: dict[str, int] = {}  # of images and signals, by the input's name
+        has_channels_first = self._has_channels_first(graph)
+        if has_channels_first:
+            shapes = tuple(map(self._with_channels_last, self.sources, shapes))
+            self.sources = list(map(self._channels_last, self.sources))
         self.shape: Shape | None = None if None in shapes else one_or_tuple(shapes)
         self._others: dict[str, str] = {}  # aliases: a name, and the one of the same value
         self._endings: dict[str, Ending] = {}
@@ -90,9 +92,12 @@ class GraphReader:
                 raise ValueError(f"its output {name!r} is an image, flattened channel by channel")
         if not self.outputs:
             raise ValueError("it has no outputs")
-        if is_moved:  # the outputs' channels are last, too
-            last = [channels_last(self.steps, name) for name in self.outputs]
-            self.outputs = [b or a for a, b in zip(self.outputs, last, strict=True)]
+        if has_channels_first:  # then those of the outputs are last, too
+            self.outputs = list(map(self._channels_last, self.outputs))
+
+    def _channels_last(self, name: str) -> str:
+        """Return a value, or the same with its channels last if they come after the batch."""
+        return channels_last(self.steps, name) or name
 
     def _has_channels_first(self, graph: onnx.GraphProto) -> bool:
         """Tell whether images or signals have their channels after the batch from the input on."""
@@ -105,18 +110,19 @@ class GraphReader:
                 return False
         return bool(operators & CHANNELS_FIRST)
 
-    def _put_channels_last(self, i: int, shape: Shape | None) -> Shape | None:
+    def _with_channels_last(self, name: str, shape: Shape | None) -> Shape | None:
         """Let the network take an input with its channels last; return its shape then.
 
         Rows of a table, beside an input of images, stay as they are.
         """
         if shape is not None and len(shape) < 2:
             return shape
-        name = self.sources[i]
-        self.sources[i] = f"{name}, channels last"
-        step = ImportStep("its input", (self.sources[i],), (layers.Identity(),))
-        self.steps[name] = channels_first(step)
-        return None if shape is None else (*shape[1:], shape[0])
+        source = f"{name}, channels last"
+        self.steps[name] = channels_first(ImportStep(name, (source,), (layers.Identity(),)))
+        if shape is None:
+            return None
+        self._channels[source] = shape[0]
+        return (*shape[1:], shape[0])
 
     def _values(self, outputs: list[str]) -> list[str]:
         """Return the network's values for these outputs, with scores in place of labels."""
@@ -166,7 +172,7 @@ class GraphReader:
             self.steps,
             self._batch,
             node.output,
-            self.shape[-1] if self.shape else None,
+            self._channels,
         )
         if behind:
             self._read_behind(view, operator, output, behind)

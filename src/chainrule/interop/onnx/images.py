@@ -77,12 +77,12 @@ def read_flattened(node: NodeView) -> ImportStep | None:
     last = node.channels_last(node.value())
     if last is None:
         return None
-    step, channels = node.step_of(last), None
-    while step is not None and channels is None:
+    name, channels = last, None
+    while channels is None and (step := node.step_of(name)) is not None:
         for layer in step.layers:
             channels = getattr(layer, "out_channels", getattr(layer, "features", channels))
-        step = node.step_of(step.inputs[0])
-    channels = node.source_channels if channels is None else channels
+        name = step.inputs[0]
+    channels = node.source_channels.get(name) if channels is None else channels
     if channels is None:
         raise ValueError("flattens images whose number of channels is not known")
     return ImportStep(node.label, (last,), (layers.Flatten(),), flattened=channels)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -147,9 +147,9 @@ class NodeView:
         steps: dict[str, ImportStep],
         batch: int | None,
         outputs: Sequence[str] = (),
-        source_channels: int | None = None,
+        source_channels: Mapping[str, int] | None = None,
     ) -> None:
-        self.source_channels = source_channels  # of images or signals, if they are known
+        self.source_channels = source_channels or {}  # of images and signals, if they are known
         self.label, self.inputs, self.outputs, self.batch = label, inputs, outputs, batch
         self._attributes, self._constants, self._steps = attributes, constants, steps
 
