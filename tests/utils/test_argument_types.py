@@ -61,6 +61,8 @@ def double_backward(dy, dx):
 
 
 SEQUENTIAL = partial(cr.Sequential, cr.Linear(3, 2))
+
+
 # What is needed besides, and values that fit together.
 def images():
     path = Path(tempfile.mkdtemp(), "images.npz")

@@ -36,8 +36,8 @@ MOST_DEPTH = L1_BYTES * 2 // 3 // PANEL_BYTES
 MOST_ROWS = 8
 PADDING_BYTES = 64
 
-# The copied blocks: of the left factor in the second-level cache, of the right one in the first. The
-# left one holds a tile's rows at least, in float64 too, however small that cache is.
+# The copied blocks: of the left factor in the second-level cache, of the right one in the first.
+# The left one holds a tile's rows at least, in float64 too, however small that cache is.
 LEFT_BYTES = max(L2_BYTES // 6, MOST_ROWS * (MOST_DEPTH * 8 + PADDING_BYTES))
 RIGHT_BYTES = MOST_DEPTH * PANEL_BYTES
 
