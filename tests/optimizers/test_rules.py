@@ -246,7 +246,8 @@ def test_a_variance_is_never_below_0(alpha, backend):
 @pytest.mark.parametrize(
     ("optimizer", "names"),
     [
-        (cr.SGD(), ["velocity"]),
+        (cr.SGD(), []),
+        (cr.SGD(momentum=0.5), ["velocity"]),
         (cr.Adam(), ["mean", "square"]),
         (cr.Adam(amsgrad=True), ["mean", "square", "largest"]),
         (cr.RMSprop(), ["square"]),

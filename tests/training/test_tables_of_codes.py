@@ -160,6 +160,23 @@ def test_tables_beside_each_other(other, decay):
     np.testing.assert_array_equal(*found)
 
 
+class Momentum(cr.Callback):
+    """Momentum in every other epoch."""
+
+    def on_epoch_end(self, training):
+        training.optimizer.momentum = 0.9 if training.epoch % 2 else 0.0
+
+
+def test_momentum_begins_with_the_gradient_of_its_first_step():
+    """As in PyTorch: what a step without momentum does, of rows or of all, leaves no velocity."""
+    found = []
+    for options in ({}, DENSE):
+        net = network()
+        fit(net, epochs=5, callbacks=[Momentum()], **options)
+        found.append(net.params)
+    np.testing.assert_array_equal(*found)
+
+
 class Stop(cr.Callback):
     """As Ctrl-C would, after so many steps."""
 

@@ -80,10 +80,12 @@ def test_the_optimizers_numbers_may_change_between_steps():
     optimizer.lr = 0.5
     step(x, y)
     np.testing.assert_allclose(net.params, before - 0.5 * net.grads, rtol=1e-15)
-    optimizer.momentum = 0.9
-    before, velocity = net.params.copy(), net.grads.copy()
+    optimizer.momentum, before = 0.9, net.params.copy()
+    step(x, y)  # the velocity begins with it
+    velocity, expected = net.grads.copy(), before - 0.5 * net.grads
+    np.testing.assert_allclose(net.params, expected, rtol=1e-14)
     step(x, y)
-    expected = before - 0.5 * (0.9 * velocity + net.grads)
+    expected -= 0.5 * (0.9 * velocity + net.grads)
     np.testing.assert_allclose(net.params, expected, rtol=1e-14)
 
 

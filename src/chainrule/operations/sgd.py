@@ -7,12 +7,14 @@ from chainrule.operations.update import UpdateOperation
 
 @kernel
 def sgd_update(params, grads, velocity, lr, momentum, weight_decay, nesterov):
-    number = params.dtype.type
+    number, has_momentum = params.dtype.type, momentum > 0.0
     lr, momentum, weight_decay = number(lr), number(momentum), number(weight_decay)
     for i in range(params.size):
         g = grads[i] + weight_decay * params[i]
-        v = momentum * velocity[i] + g
-        velocity[i] = v
+        v = g
+        if has_momentum:
+            v += momentum * velocity[i]
+            velocity[i] = v
         params[i] -= lr * (g + momentum * v if nesterov else v)
 
 
@@ -39,6 +41,7 @@ OPERATION = UpdateOperation(
     "sgd",
     function(sgd_update),
     ("velocity",),
+    optional={"velocity": "momentum"},
     of_rows=function(sgd_of_rows),
     of_rows_without=("momentum",),
     sample={"nesterov": False},

@@ -12,7 +12,8 @@ class SGD(Optimizer):
     """Stochastic gradient descent, with momentum if wanted.
 
     ``g = gradient + weight_decay * w``, ``v = momentum * v + g``, ``w = w - lr * v``; with
-    nesterov, ``w = w - lr * (g + momentum * v)``.
+    nesterov, ``w = w - lr * (g + momentum * v)``. Without momentum, no v is kept; it is 0 before
+    the first step with some.
 
     Parameters
     ----------

@@ -7,9 +7,11 @@ def sgd_update(
     params, grads, velocity=None, lr=1e-3, momentum=0.0, weight_decay=0.0, nesterov=False
 ):
     """Step against the gradient, or against its running sum where there is momentum."""
-    gradient = grads + weight_decay * params
-    velocity[...] = momentum * velocity + gradient
-    params -= lr * (gradient + momentum * velocity if nesterov else velocity)
+    step = gradient = grads + weight_decay * params
+    if momentum > 0:
+        velocity[...] = momentum * velocity + gradient
+        step = gradient + momentum * velocity if nesterov else velocity
+    params -= lr * step
 
 
 def sgd_of_rows(params, grads, rows, begin, lr):
