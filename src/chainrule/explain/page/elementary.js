@@ -78,19 +78,21 @@ function eachWindow({ y, shape, yShape, window }, visit) {
   }
 }
 
-// The products of a convolution: visit gets the places of two numbers, in images and in outputs, and
-// of their weight. What is in the padding is left out.
-function eachProduct(count, [height, width, channels], [rows, columns, outputs], window, visit) {
+// The products of a convolution, for each number of the images a run of them, one for each output:
+// visit gets where the number is, where the outputs and their weights begin, and how many they are.
+// What is in the padding is left out, and what is in an idle place of the outputs.
+function eachRun(count, [height, width, channels], [rows, columns, outputs], window, visit, isIdle) {
   const [kernelHeight, kernelWidth, strideY, strideX, top, left, dilationY, dilationX, groups] = window;
   const [own, outs] = [channels / groups, outputs / groups];
   const eachChannel = (pixel, place, inKernel) => {
     for (let c = 0; c < channels; c += 1) {
       const begin = Math.floor(c / own) * outs;
       const weight = (inKernel * own + (c % own)) * outputs;
-      for (let o = begin; o < begin + outs; o += 1) visit(pixel * channels + c, place * outputs + o, weight + o);
+      visit(pixel * channels + c, place * outputs + begin, weight + begin, outs);
     }
   };
   for (let place = 0; place < count * rows * columns; place += 1) {
+    if (isIdle?.(place)) continue;
     const image = Math.floor(place / (rows * columns));
     const [row, column] = [Math.floor(place / columns) % rows, place % columns];
     for (let i = 0; i < kernelHeight * kernelWidth; i += 1) {
@@ -102,27 +104,37 @@ function eachProduct(count, [height, width, channels], [rows, columns, outputs],
 }
 
 // A convolution from x to y; or a transposed one, whose windows lie in y, one for each pixel of x.
+// The runs are of y, or of x.
 function convolution(isTransposed) {
-  const products = ({ x, columns, shape, yShape, window }, visit) => {
-    const count = x.length / (shape[0] * shape[1] * columns);
-    if (isTransposed) eachProduct(count, yShape, shape, window, (i, j, k) => visit(j, i, k));
-    else eachProduct(count, shape, yShape, window, visit);
+  const [inX, inY] = isTransposed ? [1, 0] : [0, 1];
+  const runs = ({ x, columns, shape, yShape, window }, visit, isIdle) => {
+    const rows = x.length / (shape[0] * shape[1] * columns);
+    if (isTransposed) eachRun(rows, yShape, shape, window, (i, j, k, length) => visit(j, i, k, length));
+    else eachRun(rows, shape, yShape, window, visit, isIdle);
   };
   return {
     forward(step) {
       const { x, weight, bias, y, yColumns } = step;
       for (let i = 0; i < y.length; i += 1) y[i] = bias ? bias[i % yColumns] : 0;
-      products(step, (i, j, k) => {
-        y[j] += x[i] * weight[k];
+      runs(step, (i, j, k, length) => {
+        for (let n = 0; n < length; n += 1) y[j + n * inY] += x[i + n * inX] * weight[k + n];
       });
     },
-    // Each product gives the gradient by one factor, dy times the other one.
+    // Each product gives the gradient by one factor, dy times the other one. A row of a Jacobian
+    // begins with one number: most places have no gradient to pass on.
     backward(step) {
       const { x, weight, dy, dx, d_weight, d_bias, yColumns } = step;
-      products(step, (i, j, k) => {
-        dx[i] += dy[j] * weight[k];
-        d_weight[k] += dy[j] * x[i];
-      });
+      const isIdle = (place) => {
+        for (let j = place * yColumns; j < (place + 1) * yColumns; j += 1) if (dy[j] !== 0) return false;
+        return true;
+      };
+      const pass = (i, j, k, length) => {
+        for (let n = 0; n < length; n += 1) {
+          dx[i + n * inX] += dy[j + n * inY] * weight[k + n];
+          d_weight[k + n] += dy[j + n * inY] * x[i + n * inX];
+        }
+      };
+      runs(step, pass, isIdle);
       if (d_bias) dy.forEach((d, i) => (d_bias[i % yColumns] += d));
     },
   };
