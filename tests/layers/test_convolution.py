@@ -40,40 +40,54 @@ def problems(draw):
     return *(rng.normal(size=shape) for shape in (x, y)), weight, window, rng
 
 
-def workspace(x, y, window):
+def workspace(x, y, window, *, backward=True):
     """Return a workspace for these, and all of the memory in which it lies."""
-    size = compiled.scratch_bytes(x.shape[1:], y.shape[1:], window, len(x), 8, backward=True) // 8
-    memory = np.full(size + 2 * ROOM // 8, 7.0)
-    return memory[ROOM // 8 :][:size], memory
+    item, lengths = x.itemsize, (x.shape[1:], y.shape[1:])
+    size = compiled.scratch_bytes(*lengths, window, len(x), item, backward=backward) // item
+    memory = np.full(size + 2 * ROOM // item, 7, x.dtype)
+    return memory[ROOM // item :][:size], memory
 
 
-def close(found, expected):
-    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10)
+def between_nans(array):
+    """Return a copy of an array before and behind which there are NaNs: nobody may take these."""
+    memory = np.full(array.size + 2 * ROOM // array.itemsize, np.nan, array.dtype)
+    copy = memory[ROOM // array.itemsize :][: array.size].reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+def close(found, expected, tolerance=1e-10):
+    np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
 
 
 @settings(max_examples=60, deadline=None)
-@given(problems(), st.booleans(), st.sampled_from([-np.inf, 0.0]))
-def test_any_windows(problem, adds, floor):
-    x, y, weight, window, rng = problem
+@given(problems(), st.booleans(), st.sampled_from([-np.inf, 0.0]), st.sampled_from(["f4", "f8"]))
+def test_any_windows(problem, adds, floor, dtype):
+    *arrays, rng = problem
+    x, y, weight, window = (between_nans(array.astype(dtype)) for array in arrays)
+    bias, of_x = (rng.normal(size=a.shape[-1]).astype(dtype) for a in (y, x))
+    bias, of_x = between_nans(bias), between_nans(of_x)
     scratch, memory = workspace(x, y, window)
-    bias = rng.normal(size=y.shape[-1])
+    of_predictions, more_memory = workspace(x, y, window, backward=False)
     for pass_, given_, out in (
-        ("", (x, weight, bias, window, floor), y),
-        ("_backward", (y, weight, window, int(adds)), x),
-        ("_backward_weight", (x, y, window, 0, int(adds)), weight),
+        ("", (x, weight, bias, window, floor, of_predictions), y),
+        ("_backward", (y, weight, window, int(adds), scratch), x),
+        ("_backward_weight", (x, y, window, 0, int(adds), scratch), weight),
     ):
-        found, expected = out.copy(), out.copy()
-        getattr(compiled, f"convolution{pass_}")(*given_, scratch, found)
-        getattr(reference, f"convolution{pass_}")(*given_, scratch, expected)
-        close(found, expected)
-    found, expected = x.copy(), x.copy()
-    arguments = y, weight, rng.normal(size=x.shape[-1]), window, floor, scratch
+        found, expected = between_nans(out), out.copy()
+        getattr(compiled, f"convolution{pass_}")(*given_, found)
+        getattr(reference, f"convolution{pass_}")(*given_, expected)
+        close(found, expected, 1e-10 if dtype == "f8" else 2e-3)
+        assert np.isnan(found.base).sum() == found.base.size - found.size
+    found, expected = between_nans(x), x.copy()
+    arguments = y, weight, of_x, window, floor, scratch
     compiled_transposed.transposed_convolution(*arguments, found)
     reference_transposed.transposed_convolution(*arguments, expected)
-    close(found, expected)
-    rest = ROOM // 8
-    assert (memory[:rest] == 7).all()
-    assert (memory[-rest:] == 7).all()
+    close(found, expected, 1e-10 if dtype == "f8" else 2e-3)
+    rest = ROOM // x.itemsize
+    for whole in (memory, more_memory):
+        assert (whole[:rest] == 7).all()
+        assert (whole[-rest:] == 7).all()
 
 
 @settings(max_examples=40, deadline=None)
