@@ -32,7 +32,7 @@ BAD_X = {
         np.zeros(4),
         ValueError,
         r"{name} must have shape \(n, features\), batch first, but its shape is \(4,\)\. "
-        r"A single sample is X\[None\]\.",
+        r"A single sample is {name}\[None\], a single feature {name}\[:, None\]\.",
     ),
     "a number": (3.0, ValueError, r"{name} must have shape \(n, features\).*its shape is \(\)\."),
     "no rows": (
@@ -479,3 +479,29 @@ def test_a_number_is_no_path_of_an_onnx_file(path):
     for use in (network().to_onnx, cr.from_onnx):
         with pytest.raises(TypeError, match=r"path must be a path, such as 'folder/file', not "):
             use(path)
+
+
+@pytest.mark.parametrize(
+    ("loss", "y", "message"),
+    [
+        (cr.CrossEntropyLoss(), np.zeros(4, int), r"GlobalAvgPool\(\) in the network"),
+        (cr.MSELoss(), np.zeros(4), r"\(4, 1, 1\), but its shape is \(4,\)\. Flatten\(\) in the"),
+    ],
+    ids=["labels", "numbers"],
+)
+def test_a_flatten_that_is_missing(loss, y, message):
+    net = cr.Sequential(cr.Embedding(3, 4), cr.Linear(4, 1), seed=0)
+    with pytest.raises(ValueError, match=message):
+        cr.fit(net, np.zeros((4, 1)), y, loss=loss, progress=False)
+
+
+def test_a_linear_layer_on_images():
+    net = cr.Sequential(cr.Linear(6, 1), seed=0)
+    with pytest.raises(ValueError, match=r"\(n, 2, 3\), of which Flatten\(\) makes 6 features"):
+        net.predict(np.zeros((4, 2, 3)))
+
+
+def test_several_inputs_in_a_dict():
+    net = cr.Sequential(cr.Inputs(cr.Linear(2, 1), cr.Linear(2, 1)), seed=0)
+    with pytest.raises(ValueError, match=r"a tuple of 2 arrays.* but it is a dict of 2\."):
+        net.predict({"a": np.zeros((3, 2)), "b": np.zeros((3, 2))})

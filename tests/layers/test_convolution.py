@@ -180,6 +180,13 @@ def test_wrong_arguments_of_one_kind():
         (cr.Conv2d(1, 6, 5), (1, 28, 28), r"channels come last, as X.transpose\(0, 2, 3, 1\) puts"),
         (cr.Conv1d(2, 6, 5), (2, 28), r"channels come last, as X.transpose\(0, 2, 1\) puts them"),
         (cr.Conv2d(1, 6, 5), (28, 28), r"X\[..., np.newaxis\] has an axis for the one channel"),
+        (cr.Conv2d(1, 6, 5), (28, 1), r"X\[np.newaxis\] has an axis for the one row"),
+        (cr.Conv2d(3, 6, 5), (28, 3), r"X\[np.newaxis\] has an axis for the one row"),
+        (
+            cr.Conv2d(1, 6, 5),
+            (784,),
+            r"X.reshape\(-1, height, width, 1\) makes images of flat rows",
+        ),
         (cr.Conv2d(1, 6, 5), (28, 28, 3), r"expects shape \(n, height, width, 1\)"),
         (cr.Conv1d(1, 6, 5), (28, 28, 1), r"expects shape \(n, length, 1\)"),
         (cr.Conv2d(1, 6, 5), (28, 3, 1), "has windows of length 5, which do not fit into 3"),
@@ -200,6 +207,36 @@ def test_images_that_do_not_fit(layer, shape, message):
             call(x)
         assert f"{layer!r} (layer 0)" in str(raised.value)
     np.testing.assert_array_equal(net.params, before)
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ((cr.Conv2d(3, 8, 3), cr.Conv2d(4, 8, 3)), r"\(layer 1\) expects 4 channels, .* ..., 8"),
+        ((cr.Conv1d(3, 8, 3), cr.ReLU(), cr.ConvTranspose1d(4, 8, 3)), "expects 4 channels"),
+        ((cr.Conv2d(3, 8, 3), cr.MaxPool2d(2), cr.BatchNorm(3)), "expects 3 features, .* ..., 8"),
+        ((cr.Conv2d(3, 8, 3), cr.GlobalAvgPool(), cr.Linear(9, 2)), r"expects 9 .* \(n, 8\)"),
+        ((cr.Conv2d(3, 8, 3), cr.Linear(72, 2)), r"expects 72 .* ..., 8\); Flatten\(\) makes"),
+        (
+            (cr.Parallel(cr.Conv2d(3, 4, 1), cr.Conv2d(3, 5, 1)),),
+            r"that give the same shape, but it merges shapes \(n, ..., 4\) and \(n, ..., 5\)",
+        ),
+    ],
+    ids=repr,
+)
+def test_channels_that_do_not_fit_are_found_without_an_input(layers, message):
+    with pytest.raises(ValueError, match=message):
+        cr.Sequential(*layers)
+
+
+def test_channels_are_no_output_shape():
+    """Of a convolution, the summary says that its shape depends on the input."""
+    net = cr.Sequential(
+        *(cr.Rescale(0.5), cr.Conv2d(1, 6, 5), cr.BatchNorm(6), cr.ReLU(), cr.MaxPool2d(2)),
+        *(cr.Flatten(), cr.Linear(24, 5), cr.ReLU(), cr.Parallel(cr.Linear(5, 5), cr.Identity())),
+    )
+    known = {row.path: row.output_shape for row in net.summary().rows}
+    assert [known[str(i)] for i in range(9)] == [None] * 5 + [(24,), (5,), (5,), (5,)]
 
 
 @pytest.mark.parametrize("backend", ["numba", "numpy"])

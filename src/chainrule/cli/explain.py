@@ -25,6 +25,7 @@ from chainrule.utils.wording import plural
 
 PAGE = Path("chain.html")  # if no other is named
 INFLUENCE_ROWS = 64
+ROWS_OF_IMAGES = 8  # on a page, which computes all of their places
 MOST_INPUTS = 20  # that are shown of a table
 
 
@@ -86,7 +87,7 @@ def _run(options: argparse.Namespace) -> Report:
     loss, interrupted = cr.CrossEntropyLoss(), False
     if options.model is None:
         net = build_network(options, data)
-        console.print(str(net.summary()))
+        console.print(str(net.summary(data.X.shape[1:])), soft_wrap=True)
         interrupted = fit_network(options, net, data, loss).interrupted
     else:
         net, metadata = load_with_metadata(options.model)
@@ -98,7 +99,10 @@ def _run(options: argparse.Namespace) -> Report:
     some, batch = data.test[:rows], data.training[:INFLUENCE_ROWS]
     chain = cr.explain(net, loss, data.X[some], data.y[some])
     few = cr.explain(net, loss, data.X[batch], data.y[batch])
-    return _show(options, console, chain, few) | {"interrupted": interrupted}
+    page = few if options.rows is None else chain
+    if options.rows is None and data.X.ndim > 2:
+        page = cr.explain(net, loss, data.X[batch[:ROWS_OF_IMAGES]], data.y[batch[:ROWS_OF_IMAGES]])
+    return _show(options, console, chain, few, page) | {"interrupted": interrupted}
 
 
 def _check_replaceable(path: Path) -> None:
@@ -124,7 +128,7 @@ def _explain_table(options: argparse.Namespace, rows: int, console: Console) -> 
     names = encoding.inputs
     chain = cr.explain(net, loss, X[:rows], y[:rows], feature_names=names)
     few = cr.explain(net, loss, X[:INFLUENCE_ROWS], y[:INFLUENCE_ROWS], feature_names=names)
-    report = _show(options, console, chain, few)
+    report = _show(options, console, chain, few, few if options.rows is None else chain)
     gradients = chain.gradients["x"]
     console.print(f"\nWhat moves the loss of line {table.lines[0]}, by its columns\n", style="bold")
     console.print(_inputs_table(names, X[0], gradients[0]))
@@ -140,8 +144,13 @@ def _explain_table(options: argparse.Namespace, rows: int, console: Console) -> 
     }
 
 
-def _show(options: argparse.Namespace, console: Console, chain: Chain, batch: Chain) -> Report:
-    """Print the chain rule for one parameter, and the influence of all links on more rows."""
+def _show(
+    options: argparse.Namespace, console: Console, chain: Chain, batch: Chain, page: Chain
+) -> Report:
+    """Print the chain rule for one parameter, and the influence of all links on more rows.
+
+    ``page`` is what the page shows.
+    """
 
     def show(heading: str, part: object) -> None:
         console.print(f"\n{heading}\n", style="bold")
@@ -151,7 +160,7 @@ def _show(options: argparse.Namespace, console: Console, chain: Chain, batch: Ch
         raise ValueError("The network has no parameters to explain.")
     path = chain.path(options.parameter or next(iter(chain.symbols)))
     if options.html is not None:  # first, since the rest takes a while and may be interrupted
-        (batch if options.rows is None else chain).to_html(options.html)
+        page.to_html(options.html)
     name, influence = path.name, batch.influence()
     show("The chain", chain)
     show("One parameter's factors", path)

@@ -90,7 +90,7 @@ def _run(options: argparse.Namespace) -> Report:
     net = build_network(options, data, options.backend)
     for line in describe(options, data, loss, patience):
         console.print(line)
-    console.print(str(net.summary()))
+    console.print(str(net.summary(data.X.shape[1:])), soft_wrap=True)
     history = _fit_and_save(options, console, net, data, loss, callbacks)
     if history.interrupted:
         console.print("Interrupted; testing what was trained so far.")

@@ -91,6 +91,11 @@ class Windowed(Layer):
         """Return the name of the operation that computes it."""
         return self.operation
 
+    def output_channels(self, channels: int | None) -> int:
+        if channels not in (None, self.in_channels):
+            raise ValueError(f"expects {self.in_channels} channels")
+        return self.out_channels
+
     def paddings(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Return the padding before each axis, and that behind it."""
         assert not isinstance(self.padding, str)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from chainrule.layers.columns import Columns
 from chainrule.layers.container import Branch, Container, Inputs, Shared
 from chainrule.layers.layer import Buffer, Element, Group, Layer
+from chainrule.layers.linear import Linear
 from chainrule.operations.operation import Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arrays import FloatArray
@@ -323,7 +324,8 @@ def output_shapes(graph: Graph, shape: Shape | None, source: str = "") -> list[S
     """Return every layer's output shape, None where it is not known from the input's ``shape``.
 
     Without ``shape``, the first linear layer's expected shape is used; but its input may have more
-    axes, so that the output of a Flatten is not known. ``source`` names the input in messages.
+    axes, so that the output of a Flatten is not known. Of signals and images, the channels alone
+    are checked then, and the shape is None. ``source`` names the input in messages.
     """
     of_inputs = (None,) * graph.inputs if shape is None else graph.input_shapes(shape)
     sources = input_names(source, graph.inputs)
@@ -335,6 +337,7 @@ def output_shapes(graph: Graph, shape: Shape | None, source: str = "") -> list[S
     shapes: dict[int, Shape | None] = graph.at_inputs(of_inputs)
     givers = graph.at_inputs([f"{called} has" for called in sources])
     assumed = shape is None
+    with_places: set[int] = set()  # values of which the channels alone are known
     for position, node in enumerate(graph.nodes):
         layer, first = node.layer, node.inputs[0]
         called = f"{layer_text(layer)} (layer {node.path})"
@@ -343,15 +346,28 @@ def output_shapes(graph: Graph, shape: Shape | None, source: str = "") -> list[S
             givers[first] = f"{called} takes the same in"
         given = [known for i in node.inputs if (known := shapes[i]) is not None]
         shapes[position], givers[position] = None, f"{called} gives"
-        if len(given) < len(node.inputs) or (assumed and layer.axes):
-            continue
+        count = len(with_places.intersection(node.inputs))
+        if assumed and not layer.merges_axes and (layer.axes or (count and layer.by_last_axis)):
+            with_places.add(position)
         try:
+            if assumed and layer.axes:
+                channels = layer.output_channels(given[0][-1] if given else None)
+                shapes[position] = None if channels is None else (channels,)
+                continue
+            if len(given) < len(node.inputs) or 0 < count < len(given):
+                continue
             result = layer.output_shape(*given)
         except ValueError as error:
-            texts = list(map(shape_text, given))
+            texts = [
+                shape_text(s, i in with_places) for s, i in zip(given, node.inputs, strict=True)
+            ]
             but = f"{givers[first]} shape {texts[0]}"
             if len(texts) > 1:
                 but = f"it merges shapes {', '.join(texts[:-1])} and {texts[-1]}"
+            elif isinstance(layer, Linear) and count:
+                but += "; Flatten() makes features of all axes"
+            elif isinstance(layer, Linear) and len(given[0]) > 1:
+                but += f", of which Flatten() makes {prod(given[0])} features"
             raise ValueError(f"{called} {error}, but {but}.") from None
         result = check_shape(result, f"{called}: its output_shape")
         if 0 in result:
@@ -365,7 +381,7 @@ def output_shapes(graph: Graph, shape: Shape | None, source: str = "") -> list[S
             )
         if not assumed or layer.by_last_axis:
             shapes[position] = result
-    return [shapes[position] for position in range(len(graph.nodes))]
+    return [None if i in with_places else shapes[i] for i in range(len(graph.nodes))]
 
 
 def check_shape(shape: Any, owner: str) -> Shape:
@@ -407,8 +423,10 @@ def lower(
     return outputs
 
 
-def shape_text(shape: tuple[int, ...] | None) -> str:
-    """Return a shape as text for messages, with the batch first."""
+def shape_text(shape: tuple[int, ...] | None, with_places: bool = False) -> str:
+    """Return a shape as text for messages, with the batch first; maybe of channels alone."""
     if shape is None:
         return "depends on the input"
+    if with_places:
+        return f"(n, ..., {shape[-1]})"
     return f"(n, {', '.join(map(str, shape))})" if shape else "(n,)"

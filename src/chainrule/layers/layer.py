@@ -116,6 +116,8 @@ class Layer(Numbers):
     by_last_axis: ClassVar[bool] = True
     # How many axes its windows slide along, between the batch and the channels; 0 if it has none.
     axes: ClassVar[int] = 0
+    # Whether its output has no axes but the batch and the last one, whatever its input has.
+    merges_axes: ClassVar[bool] = False
     # Whether it does something else in a training step than where the network predicts.
     differs_in_training: ClassVar[bool] = False
     # Whether its outputs are probabilities, which losses that take logits compute themselves.
@@ -140,6 +142,13 @@ class Layer(Numbers):
     def output_shape(self, input_shape: Shape) -> Shape:
         """Return the output's shape; ValueError, naming what is expected, if it does not fit."""
         return input_shape
+
+    def output_channels(self, channels: int | None) -> int | None:
+        """Return how many channels it makes of so many, where it has windows; None if unknown.
+
+        ValueError, naming what is expected, if they do not fit.
+        """
+        return channels
 
     def parameters(self) -> dict[str, Parameter]:
         """Return the layer's parameters by name."""

@@ -294,6 +294,7 @@ class _GlobalPooling(Layer):
     """One window with all places of a signal or an image."""
 
     by_last_axis: ClassVar[bool] = False
+    merges_axes: ClassVar[bool] = True
     axes: ClassVar[int] = 1
     operation: ClassVar[str]
     numbers: ClassVar[Numbers] = {}

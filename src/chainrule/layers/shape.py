@@ -26,6 +26,7 @@ class Flatten(Layer):
     """
 
     by_last_axis = False
+    merges_axes = True
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return (prod(input_shape),)

@@ -72,8 +72,14 @@ def check_input(shape: Shape, axes: int, channels: int | None = None) -> None:
     expected = f"expects shape (n, {', '.join(AXES[axes])}, {last})"
     if len(shape) == axes + 1 and shape[0] == channels:
         raise ValueError(f"{expected}: channels come last, as {TO_CHANNELS_LAST[axes]} puts them")
+    if len(shape) == axes and shape[-1] == channels:
+        raise ValueError(f"{expected}: X[np.newaxis] has an axis for the one row")
     if len(shape) == axes and channels in (None, 1):
         raise ValueError(f"{expected}: X[..., np.newaxis] has an axis for the one channel")
+    if len(shape) == 1 < axes:
+        raise ValueError(
+            f"{expected}: X.reshape(-1, {', '.join(AXES[axes])}, {last}) makes images of flat rows"
+        )
     raise ValueError(expected)
 
 

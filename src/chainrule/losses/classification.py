@@ -161,8 +161,10 @@ class CrossEntropyLoss(OutputLoss):
         self, y: ArrayLike, output_shape: tuple[int, ...], dtype: np.dtype, name: str = "y"
     ) -> NDArray[Any]:
         if len(output_shape) != 2:
+            more = len(output_shape) > 2
+            hint = " Flatten() or GlobalAvgPool() in the network leaves one axis." if more else ""
             raise ValueError(
-                f"CrossEntropyLoss takes an output of shape (n, classes), not {output_shape}."
+                f"CrossEntropyLoss takes an output of shape (n, classes), not {output_shape}.{hint}"
             )
         return arrays.label_array(y, output_shape[0], output_shape[1], name)
 

@@ -111,7 +111,9 @@ def batch_array(value: ArrayLike, name: str, dtype: np.dtype) -> NDArray[Any]:
     array = finite_array(value, name, dtype)
     shape = array.shape
     if len(shape) < 2:
-        hint = " A single sample is X[None]." if array.ndim == 1 else ""
+        hint = ""
+        if array.ndim == 1:
+            hint = f" A single sample is {name}[None], a single feature {name}[:, None]."
         raise ValueError(
             f"{name} must have shape (n, features), batch first, but its shape is "
             f"{array.shape}.{hint}"
@@ -177,8 +179,11 @@ def target_array(
     """Return targets of the output's ``shape``; shape ``(n,)`` is accepted for ``(n, 1)``."""
     array = real_array(value, name, dtype)
     if array.shape != shape and (*array.shape, 1) != shape:
+        is_flat = len(shape) > 2 and array.ndim <= 2 and array.size == prod(shape)
+        hint = " Flatten() in the network leaves one axis of the output." if is_flat else ""
         raise ValueError(
-            f"{name} must have the shape of the output, {shape}, but its shape is {array.shape}."
+            f"{name} must have the shape of the output, {shape}, but its shape is "
+            f"{array.shape}.{hint}"
         )
     return array if array.shape == shape else array.reshape(shape)
 

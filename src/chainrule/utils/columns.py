@@ -17,7 +17,7 @@ NUMBERS = (Real, np.bool_)  # what a cell is
 UNIQUE = " numpy.unique(y, return_inverse=True) returns the classes and each row's label."
 ENCODE = (
     " Encode it as numbers: a column for each of its values, by pandas.get_dummies or "
-    "scikit-learn's OneHotEncoder."
+    "scikit-learn's OneHotEncoder; or its codes, by pandas.factorize, for a cr.Embedding."
 )
 
 

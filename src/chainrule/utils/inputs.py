@@ -112,7 +112,11 @@ def parts_of(value: Any, name: str, inputs: int) -> tuple[Any, ...]:
     """Return what is given for each of several inputs; ValueError unless it is a tuple of them."""
     if isinstance(value, tuple | list) and len(value) == inputs:
         return tuple(value)
-    came = f"a {type(value).__name__} of {len(value)}" if isinstance(value, tuple | list) else ""
+    came = (
+        f"a {type(value).__name__} of {len(value)}"
+        if isinstance(value, tuple | list | dict)
+        else ""
+    )
     shape = getattr(value, "shape", None)
     came = came or (f"an array of shape {shape}" if shape is not None else shortened(value))
     raise ValueError(

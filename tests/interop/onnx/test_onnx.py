@@ -275,7 +275,7 @@ def test_shapes_of_several_inputs(tmp_path):
     unknown = cr.Sequential(
         cr.Inputs(cr.Linear(2, 3), cr.Sequential(cr.Flatten(), cr.Linear(4, 3)))
     )
-    with pytest.raises(ValueError, match=r"such as input_shape=\(\(28, 28\), \(3,\)\)"):
+    with pytest.raises(ValueError, match=r"such as input_shape=\(\(28, 28, 1\), \(3,\)\)"):
         unknown.to_onnx(path)
     with pytest.raises(ValueError, match="a tuple of 2 shapes, one for each"):
         unknown.to_onnx(path, input_shape=(2, 4))

@@ -142,8 +142,9 @@ def with_channels_first(*nodes):
     rng = np.random.default_rng(0)
     weights = [
         onnx.numpy_helper.from_array(rng.normal(size=shape).astype("float32"), name)
-        for name, shape in (("K", (3, 2, 3, 2)), ("W", (48, 4)), ("c", (3, 1, 1)))
+        for name, shape in (("K", (3, 2, 3, 2)), ("W", (48, 4)), ("c", (3, 1, 1)), ("four", (4,)))
     ]
+    weights.append(onnx.numpy_helper.from_array(np.float32([1, 1, 2, 3]), "scales"))
     graph = onnx.helper.make_graph(nodes, "g", values[:1], values[1:], weights)
     return onnx.helper.make_model(
         graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8
@@ -152,7 +153,7 @@ def with_channels_first(*nodes):
 
 def node(operator, inputs, output, **attributes):
     return onnx.helper.make_node(
-        operator, inputs.split(), [output], name=f"/{output}", **attributes
+        operator, inputs.split(" "), [output], name=f"/{output}", **attributes
     )
 
 
@@ -168,6 +169,12 @@ CONV = node("Conv", "x K", "h", kernel_shape=[3, 2])
         ([CONV, node("Sigmoid", "h", "s"), node("Mul", "h s", "y")], "Conv2d SiLU"),
         ([CONV, node("GlobalAveragePool", "h", "g"), node("Flatten", "g", "y")],
          "Conv2d GlobalAvgPool"),
+        ([node("Conv", "x K", "y", pads=[0, 1, 2, 3])], "ZeroPad Conv2d"),
+        ([node("Conv", "x K", "y", pads=[0, 1, 1, 0], strides=[2, 2])], "ZeroPad Conv2d"),
+        ([CONV, node("PRelu", "h c", "y")], "Conv2d PReLU"),
+        ([CONV, node("Resize", "h  scales", "y", mode="nearest", nearest_mode="floor",
+                     coordinate_transformation_mode="asymmetric", cubic_coeff_a=-0.75)],
+         "Conv2d Upsample"),
         ([node("Conv", "x K", "h", auto_pad="SAME_UPPER"),
           node("MaxPool", "h", "y", kernel_shape=[2, 2])], "Conv2d MaxPool2d"),
     ],
@@ -196,7 +203,9 @@ def test_channels_first_without_any_transpose(tmp_path, nodes, names):
         ([node("Conv", "x W", "y")], r"has a weight of shape \(48, 4\)"),
         ([node("Conv", "x K c", "y")], r"has a bias of shape \(3, 1, 1\), not of 3 numbers"),
         ([node("Conv", "x K", "y", auto_pad="SAME_LOWER")], "has auto_pad='SAME_LOWER'"),
-        ([node("Conv", "x K", "y", pads=[0, 1, 2, 3])], r"has pads=\[0, 1, 2, 3\]"),
+        ([node("Conv", "x K", "y", pads=[0, 1, 2, -1])], r"has pads=\[0, 1, 2, -1\]"),
+        ([CONV, node("PRelu", "h c", "s"), node("PRelu", "s four", "y")],
+         r"has slopes of shape \(4,\), not one for each channel"),
         ([node("Conv", "x K", "y", kernel_shape=[2, 2])], "has kernel_shape"),
     ],
 )  # fmt: skip

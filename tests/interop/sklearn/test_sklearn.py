@@ -6,6 +6,7 @@ import inspect
 import pickle
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import joblib
@@ -354,3 +355,24 @@ def test_dropout():
         NetworkClassifier(dropout=1.0).fit(X, y)
     with pytest.raises(ValueError, match="needs a stochastic solver"):
         NetworkClassifier(dropout=0.1, solver="lbfgs").fit(X, y)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_images(early_stopping):
+    """A network of one's own may take them; the default network is for tables."""
+    rng = np.random.default_rng(0)
+    images, labels = rng.normal(size=(60, 6, 5, 2)), np.repeat([0, 1, 2], 20)
+    images[labels == 1] += 2
+    images[labels == 2] -= 2
+    module = cr.Sequential(cr.Conv2d(2, 4, 3), cr.GlobalAvgPool(), cr.Linear(4, 3), seed=0)
+    options = {"max_iter": 30, "learning_rate_init": 0.05, "tol": 0, "random_state": 0}
+    options["early_stopping"] = early_stopping
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = NetworkClassifier(module=module, **options).fit(images, labels)
+        assert model.score(images, labels) > 0.9
+        amounts = cr.Sequential(cr.Conv2d(2, 4, 3), cr.GlobalAvgPool(), cr.Linear(4, 1), seed=0)
+        found = NetworkRegressor(module=amounts, **options).fit(images, labels).predict(images)
+    assert found.shape == (60,)
+    with pytest.raises(ValueError, match="Found array with dim 4"):
+        NetworkClassifier().fit(images, labels)

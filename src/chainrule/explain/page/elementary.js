@@ -68,12 +68,14 @@ function eachWindow({ y, shape, yShape, window }, visit) {
     const places = [...Array(kernelSize).keys()].map((i) => place * stride - padding + i * dilation);
     return places.filter((i) => i >= 0 && i < length);
   };
+  const ofRows = Array.from({ length: rows }, (_, row) => along(0, row, height));
+  const ofColumns = Array.from({ length: columns }, (_, column) => along(1, column, width));
   for (let begin = 0; begin < y.length; begin += channels) {
     const place = begin / channels;
     const [row, column] = [Math.floor(place / columns) % rows, place % columns];
     const image = Math.floor(place / (rows * columns)) * height;
-    const inRow = along(1, column, width);
-    const pixels = along(0, row, height).flatMap((i) => inRow.map((j) => ((image + i) * width + j) * channels));
+    const pixels = [];
+    for (const i of ofRows[row]) for (const j of ofColumns[column]) pixels.push(((image + i) * width + j) * channels);
     visit(begin, pixels, row, column);
   }
 }

@@ -92,10 +92,15 @@ def _prelu(writer: Writer, layer: layers.PReLU, x: str) -> str:
 
 
 def _read_prelu(node: NodeView) -> ImportStep:
-    node.row(1)
-    slopes = node.constant(1).reshape(-1)
+    slopes, last = node.constant(1), node.channels_last(node.value())
+    if last is None:
+        node.row(1)
+    elif slopes.size > 1 and (slopes.ndim < 2 or slopes.size not in slopes.shape[:-1]):
+        raise ValueError(f"has slopes of shape {slopes.shape}, not one for each channel")
+    x = node.value() if last is None else last
     layer, names = layers.PReLU(slopes.size), (node.inputs[1], "slopes")
-    return ImportStep(node.label, (node.value(),), (layer,), {"weight": slopes}, names)
+    step = ImportStep(node.label, (x,), (layer,), {"weight": slopes.reshape(-1)}, names)
+    return step if last is None else ImportStep(node.label, (x,), transposed=step)
 
 
 def _glu(writer: Writer, layer: layers.GLU, x: str) -> str:

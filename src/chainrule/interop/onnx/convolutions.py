@@ -61,16 +61,30 @@ def _read(kinds: Kinds, node: NodeView) -> ImportStep:
         options["padding"] = AUTOMATIC.get(automatic)
     if options["padding"] is None or (kinds is TRANSPOSED and isinstance(options["padding"], str)):
         raise ValueError(f"has auto_pad={automatic!r} and pads={pads}, which no layer has")
-    layer = kinds[axes](*channels, one(kernel), bias=bias is not None, **options)
-    if automatic == "NOTSET" and [*layer.paddings()[0], *layer.paddings()[1]] != pads:
-        raise ValueError(f"has pads={pads}, which are not the same at both ends")
+    x = channels_last(node)
+    made = partial(kinds[axes], *channels, one(kernel), bias=bias is not None)
+    if automatic == "NOTSET" and options["padding"] == "same" and not _is_same(made, options, pads):
+        if min(pads) < 0:
+            raise ValueError(f"has pads={pads}, which cut at the ends")
+        padding = layers.ZeroPad(list(zip(pads[:axes], pads[axes:], strict=True)))
+        x = node.add(ImportStep(node.label, (x,), (padding,)))
+        options["padding"] = 0
+    layer = made(**options)
     parameters: dict[str, Array] = {"weight": weight.transpose(*range(2, 2 + axes), 1, 0)}
     if bias is not None:
         parameters["bias"] = bias
-    step = ImportStep(
-        node.label, (channels_last(node),), (layer,), parameters, (*node.inputs[1:], repr(layer))
-    )
-    return channels_first(step)
+    names = *node.inputs[1:], repr(layer)
+    return channels_first(ImportStep(node.label, (x,), (layer,), parameters, names))
+
+
+def _is_same(
+    made: Callable[..., Convolution | Transposed], options: dict[str, Any], pads: list[int]
+) -> bool:
+    """Tell whether a convolution with these pads is one whose output is as long as its input."""
+    if options["stride"] != 1:
+        return False
+    before, behind = made(**options).paddings()
+    return [*before, *behind] == pads
 
 
 WRITERS: dict[type[Layer], Callable[..., str]] = dict.fromkeys(

@@ -57,7 +57,7 @@ def to_onnx(
 def _checked_shapes(net: Sequential, shape: Any) -> tuple[Shape, ...]:
     """Return the shape of a row of each input: the given ones, or those of the first layers."""
     count = net.graph.inputs
-    example = "(28, 28)" if count == 1 else "((28, 28), (3,))"
+    example = "(28, 28, 1)" if count == 1 else "((28, 28, 1), (3,))"
     if shape is not None:
         if not isinstance(shape, tuple | list):
             raise TypeError(f"input_shape must be a tuple such as {example}, not {shape!r}.")

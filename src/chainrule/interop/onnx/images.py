@@ -240,8 +240,17 @@ def _upsample(writer: Writer, layer: layers.Upsample, x: str) -> str:
     return writer.add("Resize", x, "", scales, mode="nearest", **modes)
 
 
+# What exporters write at Resize, though the nearest neighbour does not depend on it.
+OF_OTHER_MODES: dict[str, Any] = {
+    **{"antialias": 0, "cubic_coeff_a": -0.75, "exclude_outside": 0, "extrapolation_value": 0.0},
+    "keep_aspect_ratio_policy": "stretch",
+}
+
+
 def _read_resize(node: NodeView) -> ImportStep:
     node.expect(mode="nearest", nearest_mode="floor", coordinate_transformation_mode="asymmetric")
+    for name, default in OF_OTHER_MODES.items():
+        node.attribute(name, default)
     if node.has(3):
         raise ValueError("has sizes, where scales are supported")
     scales = [float(scale) for scale in node.constant(2).reshape(-1)]

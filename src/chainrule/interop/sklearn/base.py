@@ -201,7 +201,9 @@ class BaseNetwork(FittedNetwork, BaseEstimator):
     def _outputs(self, X: Any) -> Any:
         """Return the network's outputs before the last activation, shape (n, outputs)."""
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+        allow_nd = self.module is not None  # images, for a network of one's own
+        sparse = ["csr", "csc"]
+        X = validate_data(self, X, accept_sparse=sparse, allow_nd=allow_nd, reset=False)
         return self.network_.predict(X.toarray() if issparse(X) else X)
 
     def __sklearn_tags__(self) -> Any:

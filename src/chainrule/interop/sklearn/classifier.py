@@ -214,6 +214,7 @@ class NetworkClassifier(ClassifierMixin, BaseNetwork):
             X,
             y,
             accept_sparse=["csr", "csc"],
+            allow_nd=self.module is not None,
             multi_output=True,
             dtype=(np.float64, np.float32),
             reset=reset,

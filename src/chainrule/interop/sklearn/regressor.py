@@ -178,6 +178,7 @@ class NetworkRegressor(RegressorMixin, BaseNetwork):
             X,
             y,
             accept_sparse=["csr", "csc"],
+            allow_nd=self.module is not None,
             multi_output=True,
             y_numeric=True,
             dtype=(np.float64, np.float32),
