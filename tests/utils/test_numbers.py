@@ -20,7 +20,7 @@ EXTREMES = [1e39, 1e-50]  # infinite, and 0, in float32
 FLOAT = {float, "float", "WeightDecay", "float | None", float | None}
 REQUIRED = {
     "lr": 0.5, "max_lr": 0.5, "steps": 8, "scale": 0.5, "value": 0.1,
-    "high": 2e39, "features": 4,
+    "high": 2e39, "features": 4, "groups": 2,
 }  # fmt: skip
 KINDS = Layer, Loss, Optimizer, Schedule, Callback, Initializer, cr.ExponentialMovingAverage
 # What training gives, what says how often a file is written, and what computes in float64.
