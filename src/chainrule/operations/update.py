@@ -44,5 +44,5 @@ class UpdateOperation:
         return tuple(
             name
             for name in self.state
-            if name not in self.optional or numbers[self.optional[name]] != 0
+            if name not in self.optional or numbers.get(self.optional[name]) != 0
         )
