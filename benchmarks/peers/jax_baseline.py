@@ -32,6 +32,7 @@ class Jax(Implementation):
         params, by_name = jax.tree.map(jnp.array, dict(parameters)), dict
         if self.workload.parameters <= SMALL:
             params, by_name = ravel_pytree(params)
+            self.as_vector = lambda parameters: ravel_pytree(dict(parameters))[0]
         forward = function_of(jax, self.workload)
 
         def loss(params, buffers, x, y):

@@ -119,9 +119,9 @@ class JaxVmap(Baseline, Jax):
         self.compiled = jax.jit(train, donate_argnums=0)
 
     def train(self):
-        params = self.jnp.asarray([net.params for net in self.starts])
+        params = self.jnp.stack([self.as_vector(net.parameters()) for net in self.starts])
         m, v = self.jnp.zeros_like(params), self.jnp.zeros_like(params)
-        state = params, m, v, self.jnp.zeros(len(self.starts))
+        state = params, m, v, self.jnp.zeros(len(self.starts)), self.buffers
         orders = self.all_batches().swapaxes(0, 1).astype(np.int32)
         return self.epoch_means(self.compiled(state, self.data, orders)[1])
 
@@ -132,9 +132,9 @@ class TorchLoop(Baseline, PyTorch):
     name = "PyTorch, a loop"
 
     def train(self):
-        torch, losses = self.torch, []
+        losses = []
         for seed, net in enumerate(self.starts):
-            self.build([torch.from_numpy(p.copy()) for p in net.parameters().values()])
+            self.build(net.parameters())
             losses.append(PyTorch.train(self, seed, self.workload.epochs))
         return np.transpose(losses)
 
