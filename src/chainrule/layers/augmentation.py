@@ -12,8 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from chainrule.layers.layer import Layer, short_repr
-from chainrule.layers.resizing import apply_to_images, pair
-from chainrule.layers.windows import check_axes, for_each_axis, lengths
+from chainrule.layers.windows import apply_to_images, check_axes, for_each_axis, lengths, pair
 from chainrule.operations.operation import Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import choice, fraction

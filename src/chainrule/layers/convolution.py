@@ -11,7 +11,14 @@ import numpy as np
 
 from chainrule.layers.initializers import Initializer, KaimingUniform, UniformByFanIn
 from chainrule.layers.layer import Layer, Parameter, short_repr
-from chainrule.layers.windows import check_input, for_each_axis, lengths, output_lengths
+from chainrule.layers.windows import (
+    apply_to_images,
+    check_input,
+    for_each_axis,
+    lengths,
+    output_lengths,
+    window_of,
+)
 from chainrule.operations.operation import Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import Check, flag, integer
@@ -120,21 +127,10 @@ class Windowed(Layer):
         uses = {"weight": plan.parameter("weight", (prod(weight[:-1]), weight[-1]))}
         if "bias" in parameters:
             uses["bias"] = plan.parameter("bias", parameters["bias"].shape)
-        window = [*self.along_axes("kernel_size", "stride"), self.paddings()[0]]
-        window += self.along_axes("dilation")
-        of_image, of_result = x.shape, shape
-        if self.axes == 1:  # a signal is an image of height 1
-            of_image, of_result = (1, *x.shape), (1, *shape)
-            window = [(height, *own) for height, own in zip((1, 1, 0, 1), window, strict=True)]
-        numbers = *(float(n) for pair in window for n in pair), float(self._option("groups"))
-        y = plan.apply(
-            self._operation(),
-            plan.reshape(x, of_image),
-            shape=of_result,
-            parameters=uses,
-            numbers={"window": numbers},
-        )
-        return plan.reshape(y, shape)
+        kernel, stride, dilation = self.along_axes("kernel_size", "stride", "dilation")
+        window = window_of(kernel, stride, self.paddings()[0], dilation)
+        numbers = {"window": (*window, float(self._option("groups")))}
+        return apply_to_images(plan, self._operation(), x, shape, numbers, uses)
 
 
 @dataclass(frozen=True, repr=False)

@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 
 from chainrule.layers import windows
 from chainrule.layers.layer import Layer, short_repr
-from chainrule.layers.resizing import apply_to_images, pair
-from chainrule.layers.windows import for_each_axis, lengths
+from chainrule.layers.windows import apply_to_images, for_each_axis, lengths
 from chainrule.operations.operation import Numbers, Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import Check, flag, optional
@@ -125,9 +124,7 @@ def _pool(
     numbers: Numbers | None = None,
 ) -> Tensor:
     """Append a step; ``window`` has kernel_size, stride, padding and dilation along each axis."""
-    heights = 1, 1, 0, 1  # of a signal's only row
-    pairs = [pair(own, height) for own, height in zip(window, heights, strict=True)]
-    given = {"window": tuple(number for own in pairs for number in own), **(numbers or {})}
+    given = {"window": windows.window_of(*window), **(numbers or {})}
     return apply_to_images(plan, operation, x, shape, given)
 
 

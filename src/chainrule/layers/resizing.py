@@ -9,34 +9,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from chainrule.layers.layer import Layer, short_repr
-from chainrule.layers.windows import check_axes, for_each_axis, lengths
-from chainrule.operations.operation import Numbers, Shape, Tensor
+from chainrule.layers.windows import apply_to_images, check_axes, for_each_axis, lengths, pair
+from chainrule.operations.operation import Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import shortened
 
 __all__ = ["Upsample", "ZeroPad"]
 
 Pairs = tuple[tuple[int, int], ...]
-
-
-def apply_to_images(
-    plan: PlanBuilder, operation: str, x: Tensor, shape: Shape, numbers: Numbers
-) -> Tensor:
-    """Append a step on images; a signal is an image of height 1."""
-    if len(shape) == 3:
-        return plan.apply(operation, x, shape=shape, numbers=numbers)
-    y = plan.apply(operation, plan.reshape(x, (1, *x.shape)), shape=(1, *shape), numbers=numbers)
-    return plan.reshape(y, shape)
-
-
-def pair(values: Sequence[float], height: float) -> tuple[float, float]:
-    """Return a number for rows and one for columns; ``height`` is that for a signal's only row.
-
-    >>> pair([3], 0), pair([2, 3], 0)
-    ((0.0, 3.0), (2.0, 3.0))
-    """
-    rows, columns = values if len(values) == 2 else (height, *values)
-    return float(rows), float(columns)
 
 
 def _padding(value: Any, name: str, dtype: np.dtype | None = None) -> int | tuple[Any, ...]:

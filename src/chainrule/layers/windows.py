@@ -5,12 +5,13 @@ Data is channels last: signals ``(n, length, channels)``, images ``(n, height, w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from chainrule.operations.operation import Shape
+from chainrule.operations.operation import Numbers, ParameterUse, Shape, Tensor
+from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import Check, integer, shortened
 
 AXES = {1: ("length",), 2: ("height", "width")}  # before the channels
@@ -46,6 +47,41 @@ def for_each_axis(value: int | Sequence[int], axes: int) -> tuple[int, ...]:
     ((3, 3), (3, 5))
     """
     return (value,) * axes if isinstance(value, int) else tuple(value)
+
+
+def pair(values: Sequence[float], height: float) -> tuple[float, float]:
+    """Return a number for rows and one for columns; ``height`` is that for a signal's only row.
+
+    >>> pair([3], 0), pair([2, 3], 0)
+    ((0.0, 3.0), (2.0, 3.0))
+    """
+    rows, columns = values if len(values) == 2 else (height, *values)
+    return float(rows), float(columns)
+
+
+def window_of(
+    kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int]
+) -> tuple[float, ...]:
+    """Return, as operations take them, the numbers of windows along rows and columns."""
+    pairs = pair(kernel, 1), pair(stride, 1), pair(padding, 0), pair(dilation, 1)
+    return tuple(number for own in pairs for number in own)
+
+
+def apply_to_images(
+    plan: PlanBuilder,
+    operation: str,
+    x: Tensor,
+    shape: Shape,
+    numbers: Numbers,
+    parameters: Mapping[str, ParameterUse] | None = None,
+) -> Tensor:
+    """Append a step on images; a signal is an image of height 1."""
+    of_image, of_result = x.shape, shape
+    if len(shape) == 2:
+        of_image, of_result = (1, *x.shape), (1, *shape)
+    image = plan.reshape(x, of_image)
+    y = plan.apply(operation, image, shape=of_result, numbers=numbers, parameters=parameters)
+    return plan.reshape(y, shape)
 
 
 def check_axes(shape: Shape, *values: Any) -> int:
