@@ -53,6 +53,8 @@ def indirect_tile(
             def add_piece(i, values):
                 def add(k, values):
                     *sums, b_k, offset = values
+                    # One offset for all rows: LLVM would rather step a pointer for each of them.
+                    offset = opaque(builder, offset)
                     places = (builder.gep(begin, [offset]) for begin in begins)
                     yield from add_term(b_k, places, sums)
                     yield builder.gep(b_k, [b_row])
