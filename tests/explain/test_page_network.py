@@ -278,7 +278,7 @@ def test_layers(layer, run):
 
 def of_images(layer):
     """A layer of images between others, and images or signals for it."""
-    shape = (6, 2) if "1d" in type(layer).__name__ else (6, 5, 2)
+    shape = (6, 2) if "1d" in type(layer).__name__ else (5, 4, 2)
     net = network_of(cr.Linear(2, 2), layer, cr.Flatten(), cr.Tanh(), dtype="float64")
     return net, rng().normal(size=(3, *shape))
 
@@ -298,7 +298,7 @@ def test_layers_of_images(layer, run):
 @pytest.mark.parametrize("layer", IMAGE_LAYERS, ids=repr)
 def test_factors_of_layers_of_images(layer, merge, run):
     net, x = of_images(layer)
-    compare_factors(run, net, cr.MSELoss(), x, merge)
+    compare_factors(run, net, cr.MSELoss(), x[:2], merge)
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=repr)
