@@ -39,6 +39,7 @@ WITHOUT_TWIN = {
         "jit",
         "native",
         "maximum",
+        "narrow",
         "pipelines",
         "pooling",
         "routine",

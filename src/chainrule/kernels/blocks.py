@@ -41,6 +41,9 @@ PADDING_BYTES = 64
 LEFT_BYTES = max(L2_BYTES // 6, MOST_ROWS * (MOST_DEPTH * 8 + PADDING_BYTES))
 RIGHT_BYTES = MOST_DEPTH * PANEL_BYTES
 
+# The numbers of several narrow rows that loops take as one, see narrow.py.
+WIDE_NUMBERS = 128
+
 # The narrow tail of a right factor's rows is at most a quarter of a vector, see gemm.py.
 NARROW_BYTES = 16
 
@@ -57,3 +60,12 @@ def packs_left(k: int, n: int, columns: int, itemsize: int) -> bool:
     """Tell whether the left factor is copied, which lies in a matrix of so many columns."""
     row_bytes = columns * itemsize
     return k * n * itemsize > DIRECT_BYTES or (row_bytes % 1024 == 0 and n * itemsize >= 1024)
+
+
+def wide_row(columns: int) -> int:
+    """Return the numbers in as many whole rows as loops take as one.
+
+    >>> wide_row(16), wide_row(100), wide_row(1000)
+    (128, 100, 1000)
+    """
+    return max(WIDE_NUMBERS // columns, 1) * columns

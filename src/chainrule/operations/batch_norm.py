@@ -13,7 +13,10 @@ from __future__ import annotations
 
 from math import inf, sqrt
 
+from chainrule.kernels import blocks
 from chainrule.kernels.jit import kernel
+from chainrule.kernels.narrow import fold, repeat, wide_row
+from chainrule.kernels.views import flat
 from chainrule.operations.normalization import tangent_of_normalization
 from chainrule.operations.operation import (
     Operation,
@@ -27,28 +30,33 @@ from chainrule.operations.operation import (
 
 
 @kernel
-def batch_norm_moments(x, chunk_moments):
-    zero, rows = x.dtype.type(0), x.dtype.type(x.shape[0])
-    count, mean, squares = chunk_moments[0], chunk_moments[1], chunk_moments[2]
-    for j in range(x.shape[1]):
-        count[j] = mean[j] = squares[j] = zero
-    for i in range(x.shape[0]):
-        row = x[i]
-        for j in range(x.shape[1]):
+def batch_norm_moments(x, scratch, chunk_moments):
+    k, rows, numbers = x.shape[1], x.dtype.type(x.shape[0]), flat(x)
+    width = wide_row(k)
+    mean, off, squares = scratch[:width], scratch[width : 2 * width], scratch[2 * width : 3 * width]
+    for j in range(width):
+        mean[j] = off[j] = squares[j] = x.dtype.type(0)
+    for begin in range(0, numbers.size, width):
+        row = numbers[begin : begin + width]
+        for j in range(row.size):
             mean[j] += row[j]
-    for j in range(x.shape[1]):
+    fold(mean, k)
+    for j in range(k):
         mean[j] /= rows
-    for i in range(x.shape[0]):
-        row = x[i]
-        for j in range(x.shape[1]):
+    repeat(mean, k)
+    for begin in range(0, numbers.size, width):
+        row = numbers[begin : begin + width]
+        for j in range(row.size):
             deviation = row[j] - mean[j]
-            count[j] += deviation  # 0, but for the rounding of the mean
+            off[j] += deviation  # 0, but for the rounding of the mean
             squares[j] += deviation * deviation
-    for j in range(x.shape[1]):
-        off = count[j] / rows
-        mean[j] += off
-        squares[j] -= off * off * rows
-        count[j] = rows
+    fold(off, k)
+    fold(squares, k)
+    for j in range(k):
+        shift = off[j] / rows
+        chunk_moments[0, j] = rows
+        chunk_moments[1, j] = mean[j] + shift
+        chunk_moments[2, j] = squares[j] - shift * shift * rows
 
 
 @kernel
@@ -82,44 +90,52 @@ def mean_and_scale(moments, eps, mean, scale):
 @kernel
 def batch_norm(x, moments, eps, weight, bias, floor, scratch, y):
     k, zero, floor = x.shape[1], x.dtype.type(0), x.dtype.type(floor)
-    mean, scale, shift = scratch[:k], scratch[k : 2 * k], scratch[2 * k : 3 * k]
-    mean_and_scale(moments, eps, mean, scale)
+    numbers, results, width = flat(x), flat(y), wide_row(x.shape[1])
+    mean, scale, shift = scratch[:width], scratch[width : 2 * width], scratch[2 * width : 3 * width]
+    mean_and_scale(moments, eps, mean[:k], scale[:k])
     for j in range(k):
         shift[j] = zero
     for j in range(weight.size):
         scale[j] *= weight[j]
     for j in range(bias.size):
         shift[j] = bias[j]
-    for i in range(x.shape[0]):
-        row, out = x[i], y[i]
-        for j in range(k):
+    for vector in (mean, scale, shift):
+        repeat(vector, k)
+    for begin in range(0, numbers.size, width):
+        row, out = numbers[begin : begin + width], results[begin : begin + width]
+        for j in range(row.size):
             z = (row[j] - mean[j]) * scale[j] + shift[j]
             out[j] = floor if z < floor else z  # a NaN stays a NaN
 
 
 @kernel
 def batch_norm_products(dy, x, moments, eps, scratch, chunk_products):
-    k, zero = dy.shape[1], dy.dtype.type(0)
-    mean, scale = scratch[:k], scratch[k : 2 * k]
-    sums, products = chunk_products[0], chunk_products[1]
-    mean_and_scale(moments, eps, mean, scale)
-    for j in range(k):
-        sums[j] = products[j] = zero
-    for i in range(dy.shape[0]):
-        d_row, row = dy[i], x[i]
-        for j in range(k):
+    k, numbers, slopes, width = dy.shape[1], flat(x), flat(dy), wide_row(dy.shape[1])
+    mean, scale = scratch[:width], scratch[width : width + k]
+    sums, products = scratch[2 * width : 3 * width], scratch[3 * width : 4 * width]
+    mean_and_scale(moments, eps, mean[:k], scale)
+    repeat(mean, k)
+    for j in range(width):
+        sums[j] = products[j] = dy.dtype.type(0)
+    for begin in range(0, numbers.size, width):
+        row, d_row = numbers[begin : begin + width], slopes[begin : begin + width]
+        for j in range(row.size):
             sums[j] += d_row[j]
             products[j] += d_row[j] * (row[j] - mean[j])
+    fold(sums, k)
+    fold(products, k)
     for j in range(k):
-        products[j] *= scale[j]
+        chunk_products[0, j] = sums[j]
+        chunk_products[1, j] = products[j] * scale[j]
 
 
 @kernel
 def batch_norm_backward(dy, x, moments, products, eps, weight, scratch, dx):
-    k, zero = dy.shape[1], dy.dtype.type(0)
-    mean, factor = scratch[:k], scratch[k : 2 * k]
-    of_dy, of_x = scratch[2 * k : 3 * k], scratch[3 * k : 4 * k]
-    rows = mean_and_scale(moments, eps, mean, factor)
+    k, zero, width = dy.shape[1], dy.dtype.type(0), wide_row(dy.shape[1])
+    numbers, slopes, results = flat(x), flat(dy), flat(dx)
+    mean, factor = scratch[:width], scratch[width : 2 * width]
+    of_dy, of_x = scratch[2 * width : 3 * width], scratch[3 * width : 4 * width]
+    rows = mean_and_scale(moments, eps, mean[:k], factor[:k])
     for j in range(k):
         of_dy[j] = of_x[j] = zero
     for c in range(products.shape[0]):
@@ -131,9 +147,12 @@ def batch_norm_backward(dy, x, moments, products, eps, weight, scratch, dx):
         of_x[j] = of_x[j] / rows * factor[j]
     for j in range(weight.size):
         factor[j] *= weight[j]
-    for i in range(dy.shape[0]):
-        d_row, row, out = dy[i], x[i], dx[i]
-        for j in range(k):
+    for vector in (mean, factor, of_dy, of_x):
+        repeat(vector, k)
+    for begin in range(0, numbers.size, width):
+        row, d_row = numbers[begin : begin + width], slopes[begin : begin + width]
+        out = results[begin : begin + width]
+        for j in range(row.size):
             out[j] = (d_row[j] - of_dy[j] - (row[j] - mean[j]) * of_x[j]) * factor[j]
 
 
@@ -170,8 +189,8 @@ def batch_norm_update(moments, momentum, scratch, running_mean, running_var, num
 
 
 def _scratch_bytes(step: Step, rows: int, item: int, backward: bool) -> int:
-    """Return the room for four numbers of each feature."""
-    return 4 * step.x.shape[-1] * item
+    """Return the room for four numbers of each column of a wide row."""
+    return 4 * blocks.wide_row(step.x.shape[-1]) * item
 
 
 def _tangent(plan: StepBuilder, step: Step, tangents: TangentMap) -> Tensor | None:
