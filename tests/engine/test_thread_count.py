@@ -23,12 +23,12 @@ class Simulation:
     Other threads have come ``start`` seconds after they were asked to.
     """
 
-    def __init__(self, patch, *, idle, start=0.0):
+    def __init__(self, patch, *, idle, start=0.0, work=0):
         self.now, self.shared_time, self.start = 100.0, 0.0, start
         patch.setattr(thread_count, "perf_counter", lambda: self.now)
         patch.setattr(thread_count, "has_idle_cores", lambda number: idle)
         patch.setattr(thread_count, "_budget", thread_count._Budget())
-        self.count = ThreadCount(2)
+        self.count = ThreadCount(2, work)
 
     def run(self, batches, alone, together):
         """Do what the interpreter does; return how long it took."""
@@ -64,6 +64,19 @@ def test_long_work_takes_little_more_than_with_the_best_number(alone, ratio, idl
         batches = int(40 / alone)
         taken = simulation.run(batches, alone, ratio * alone)
     assert taken <= 1.1 * batches * alone * min(1.0, ratio) + 3 * alone * max(1.0, ratio)
+
+
+@given(alone=st.floats(0.02, 3), ratio=RATIOS, idle=st.booleans(), steps=st.integers(1, 500))
+@settings(max_examples=50)
+def test_long_batches_are_shared_at_once(alone, ratio, idle, steps):
+    """Unless cores are busy; where sharing does not pay, that is known after a few of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        simulation = Simulation(patch, idle=idle, start=1e-4, work=thread_count.LONG_WORK)
+        taken = simulation.run(steps, alone, ratio * alone)
+    best, first = steps * alone * min(1.0, ratio), 1 + thread_count.FIRST_SHARED
+    if idle and ratio < 1 and steps <= first:
+        assert taken == pytest.approx(best + 1e-4 * steps)
+    assert taken <= 1.1 * best + 2 * first * alone * max(1.0, ratio)
 
 
 @given(

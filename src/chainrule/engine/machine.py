@@ -155,7 +155,7 @@ class Machine(Memory):
         self._layout = np.array(layout)
         self._batch_in_order = np.arange(plan.batch)[np.newaxis]
         self._zeros = NOTHING[dtype].vector
-        self.threads = ThreadGroup(plan.threads)
+        self.threads = ThreadGroup(plan.threads, plan.work)
         self.alone = self.threads.alone
         self.usable = True
 

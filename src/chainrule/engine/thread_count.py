@@ -5,6 +5,9 @@ depend on it. If all cores are busy with other programs, or a container may not 
 threads wait for each other most of the time; and small batches are too little work for several.
 Both are found by trials on the batches that are computed anyway. After a trial its cost is known,
 and the next one comes when the cost is a hundredth of the time since.
+
+Where a batch is known to take long, a fit may have few of them. Then the first ones are shared, if
+cores are idle, and one thread is measured after them.
 """
 
 from __future__ import annotations
@@ -27,6 +30,9 @@ TOLERANCE, TOLERANCE_FRACTION = 0.0002, 0.25
 PAUSE = 0.1  # least seconds between trials
 COST_FRACTION = 0.01  # the largest fraction of the time that trials may cost
 FIRST_COST = SLICE / 4  # seconds: the assumed cost of the first trial
+LONG_WORK = 2_000_000_000  # multiply-adds of a batch that takes long: 20 ms or more
+FIRST_SHARED = 3  # long batches that are shared and measured, before one thread is
+LONG_WAIT = 0.001  # seconds to wait for threads that are being started, for long batches
 
 
 class Choice(NamedTuple):
@@ -81,10 +87,16 @@ _budget = _Budget()
 
 
 class ThreadCount:
-    """Chooses between one thread and ``most`` threads, from the times of batches."""
+    """Chooses between one thread and ``most`` threads, from the times of batches.
 
-    def __init__(self, most: int) -> None:
-        self.most = most
+    Parameters
+    ----------
+    most : the number of threads.
+    work : the multiply-adds of a batch.
+    """
+
+    def __init__(self, most: int, work: int = 0) -> None:
+        self.most, self._takes_long = most, work >= LONG_WORK
         self._alone, self._together = _Average(), _Average()
         self._first = 0.0  # seconds of the first batch, which may include loading or compiling
         self._last_trial, self._last_cost = 0.0, 0.0
@@ -92,6 +104,9 @@ class ThreadCount:
     def choose(self, batches: int) -> Choice:
         """Return the choice for the next of the remaining ``batches``."""
         alone, together = self._alone.value, self._together.value
+        is_measured = self._together.batches >= FIRST_SHARED or self._alone.batches > 0
+        if self._takes_long and not is_measured and has_idle_cores(self.most - 1):
+            return Choice(self.most, 1, LONG_WAIT)
         if self._first == 0.0:
             return Choice(1, 1)
         if self._alone.batches < ENOUGH_BATCHES and self._alone.seconds < TRIAL:
@@ -102,8 +117,9 @@ class ThreadCount:
         if expected < LEAST_SHARED:
             return Choice(1, of_a_slice)
         if 0.0 < together < alone:
-            if now - self._alone.time > RECHECK:
-                return Choice(1, max(1, int(TRIAL / alone)))
+            trial = max(1, int(TRIAL / alone))
+            if now - self._alone.time > max(RECHECK, trial * (alone - together) / COST_FRACTION):
+                return Choice(1, trial)
             return self._all(batches, of_a_slice)
         if now - self._last_trial >= max(PAUSE, self._last_cost / COST_FRACTION):
             if has_idle_cores(self.most - 1):
@@ -130,7 +146,7 @@ class ThreadCount:
         if self._first == 0.0:
             self._first = max(seconds, 1e-9)
             return
-        if choice.threads == 1:
+        if choice.threads == 1 or (shared == 0 and choice.time_alone == 0.0):
             self._alone.add(batches, seconds, now)
             return
         if shared > 0:  # the batches before the others joined do not count

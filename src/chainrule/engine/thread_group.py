@@ -24,6 +24,7 @@ class ThreadGroup:
     Parameters
     ----------
     threads : how many there may be.
+    work : the multiply-adds of a batch.
 
     Attributes
     ----------
@@ -31,8 +32,8 @@ class ThreadGroup:
         The group's array where there is one thread only.
     """
 
-    def __init__(self, threads: int) -> None:
-        self._thread_count = ThreadCount(threads)
+    def __init__(self, threads: int, work: int = 0) -> None:
+        self._thread_count = ThreadCount(threads, work)
         self.alone = new_group(Choice(1, 1))
 
     def run(self, run: Callable[..., int], arguments: tuple[Any, ...], total: int) -> int:

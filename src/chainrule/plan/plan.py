@@ -67,6 +67,7 @@ class Plan:
     backward : whether there is a backward pass.
     batch : the largest number of rows of a batch.
     threads : the largest number of threads.
+    work : an estimate of the multiply-adds of a batch.
     chunks : the largest number of chunks of rows, which are never divided among threads.
     fused : the positions of the steps that are fused with the step before them.
     tables : the large parameters of which each batch takes some rows.
@@ -89,6 +90,7 @@ class Plan:
     backward: bool
     batch: int
     threads: int
+    work: int
     chunks: int
     fused: frozenset[int]
     tables: tuple[Table, ...] = ()
@@ -217,7 +219,8 @@ def make_plan(
     order = order if retain else reordered(order, outputs)
     chunks = chunks_of(order, batch)
     most = threads if _can_compile(order, heads) else 1  # Python code need not be thread-safe
-    threads = choose_threads(work_of(order, batch, backward=backward), chunks, steps, most)
+    work = work_of(order, batch, backward=backward)
+    threads = choose_threads(work, chunks, steps, most)
     gathered = [Gathered.of(x, order, outputs, rescaled=not retain) for x in inputs]
     item = np.dtype(dtype).itemsize
     scratch = _scratch_bytes(order, batch, item, backward)
@@ -263,6 +266,7 @@ def make_plan(
         backward,
         batch,
         threads,
+        work,
         chunks,
         fused,
         tables_of(uses, offsets, places),
