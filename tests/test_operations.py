@@ -424,7 +424,7 @@ BESIDE = {
     "add": {"plan/builder.py"},  # what layers and tangents are lowered with
     "dropout": {"plan/builder.py"},
     "put_columns": {"plan/builder.py"},
-    "take_columns": {"explain/one_input.py"},
+    "slice_columns": {"explain/one_input.py"},
     "rescale": {"plan/builder.py", "plan/forward.py"},  # the gather does it while it converts
     # These are functions of numbers as well, for users' own activations.
     **{name: {"elementary.py", "kernels/elementary.py"} for name in ("sigmoid", "softplus")},

@@ -307,7 +307,7 @@ def arguments(function, rows, columns, dtype, rng):
         shapes["loss"] = (1,)
     if name == "put_columns":
         shapes["y"] = (rows, columns + 2)
-    if name == "take_columns":
+    if name == "slice_columns":
         shapes["x"] = (rows, columns + 2)
     positive = {"sums", "square", "squares", "largest", "root", "weight", "variance", "moments"}
     positive |= {"target"} if "poisson" in name else set()
@@ -322,7 +322,7 @@ def arguments(function, rows, columns, dtype, rng):
             values.append(rng.integers(-2, rows + 5, (rows, columns)).astype(dtype))
         elif parameter == "rows":  # of a table, some of another thread
             values.append(rng.integers(-2, rows + 5, columns).astype(dtype))
-        elif parameter == "picked":
+        elif parameter == "selected":
             values.append(rng.integers(0, columns, columns).astype(dtype))
         elif parameter == "group":
             values.append(np.zeros(GROUP_SIZE, np.int64))

@@ -78,8 +78,8 @@ def test_a_wrong_code_is_named_by_its_column_of_x(column, last, code):
 
 
 def test_codes_may_be_picked_several_times_and_of_more_axes():
-    picked = cr.Columns([3, 0]), cr.Columns([0, -1, -1])
-    net = cr.Sequential(*picked, cr.Embedding(5, 2), seed=0)
+    selected = cr.Columns([3, 0]), cr.Columns([0, -1, -1])
+    net = cr.Sequential(*selected, cr.Embedding(5, 2), seed=0)
     x = np.random.default_rng(0).integers(0, 5, (6, 2, 4))
     np.testing.assert_array_equal(net.predict(x), net.parameters()["2.weight"][x[..., [3, 0, 0]]])
     x[4, 1, 0] = 5

@@ -48,7 +48,7 @@ class OneOfInputs(Layer):
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
         columns = plan.apply(
-            "take_columns", x, shape=(prod(self.shape),), numbers={"column": self.first}
+            "slice_columns", x, shape=(prod(self.shape),), numbers={"column": self.first}
         )
         return plan.reshape(columns, self.shape)
 

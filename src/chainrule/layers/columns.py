@@ -34,7 +34,7 @@ class Columns(Layer):
     ----------
     indices : sequence of int
         Such as a list or a ``range``; at least one. Numbers below 0 count from the end, as in
-        NumPy. A column may be picked several times.
+        NumPy. A column may be selected several times.
 
     Raises
     ------
@@ -65,8 +65,8 @@ class Columns(Layer):
     def __repr__(self) -> str:
         return short_repr(self, "indices")
 
-    def picked_of(self, length: int) -> tuple[int, ...]:
-        """Return the numbers of the picked columns, from 0 on, among so many.
+    def selected_of(self, length: int) -> tuple[int, ...]:
+        """Return the numbers of the selected columns, from 0 on, among so many.
 
         Raises
         ------
@@ -81,10 +81,10 @@ class Columns(Layer):
     def output_shape(self, input_shape: Shape) -> Shape:
         if not input_shape:
             raise ValueError("expects at least one axis after the batch")
-        self.picked_of(input_shape[-1])
+        self.selected_of(input_shape[-1])
         return (*input_shape[:-1], len(self.indices))
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
-        picked = tuple(map(float, self.picked_of(x.shape[-1])))
+        selected = tuple(map(float, self.selected_of(x.shape[-1])))
         shape = self.output_shape(x.shape)
-        return plan.apply("pick_columns", x, shape=shape, numbers={"picked": picked})
+        return plan.apply("select_columns", x, shape=shape, numbers={"selected": selected})

@@ -306,7 +306,7 @@ def check_codes(graph: Graph, node: Node, x: NDArray[Any], name: str) -> None:
     columns: Sequence[int] | None = None
     for layer in columns_before(graph, node) or ():
         known = range(x.shape[-1]) if columns is None else columns
-        columns = [known[i] for i in layer.picked_of(len(known))]
+        columns = [known[i] for i in layer.selected_of(len(known))]
     node.layer.check_codes(x, name, f"layer {node.path}", columns)
 
 

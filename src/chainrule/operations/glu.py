@@ -55,7 +55,7 @@ def _halves(plan: StepBuilder, step: Step, x: Tensor) -> list[Tensor]:
     """Append what takes both halves of the last axis."""
     columns = 0, step.y.shape[-1]
     return [
-        plan.apply("take_columns", x, shape=step.y.shape, numbers={"column": column})
+        plan.apply("slice_columns", x, shape=step.y.shape, numbers={"column": column})
         for column in columns
     ]
 

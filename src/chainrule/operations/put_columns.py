@@ -12,7 +12,7 @@ from chainrule.operations.operation import (
     View,
     function,
 )
-from chainrule.operations.take_columns import take_columns
+from chainrule.operations.slice_columns import slice_columns
 
 
 @kernel
@@ -34,7 +34,7 @@ def _tangent(plan: StepBuilder, step: Step, tangents: TangentMap) -> Tensor | No
 OPERATION = Operation(
     "put_columns",
     function(put_columns),
-    {"x": function(take_columns, "dy", "column", "dx")},
+    {"x": function(slice_columns, "dy", "column", "dx")},
     view=View.LAST_AXIS,
     tangent=_tangent,
     sample={"column": 0},

@@ -14,7 +14,7 @@ def embedding_backward(dx):
 
 
 def embedding_backward_weight(dy, x, padding, adds, cleared, begin, d_weight):
-    """For each row of the table from ``begin`` on, the sum of the ``dy`` of those that picked it.
+    """For each row of the table from ``begin`` on, the sum of the ``dy`` of those that took it.
 
     The row ``padding`` has no gradient.
     """

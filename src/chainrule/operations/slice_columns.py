@@ -5,7 +5,7 @@ from chainrule.operations.operation import Operation, View, function, tangent_of
 
 
 @kernel
-def take_columns(x, column, y):
+def slice_columns(x, column, y):
     rows, columns = y.shape
     for i in range(rows):
         row, place = y[i], x[i, column : column + columns]
@@ -25,8 +25,8 @@ def put_columns_among_zeros(dy, column, dx):
 
 
 OPERATION = Operation(
-    "take_columns",
-    function(take_columns),
+    "slice_columns",
+    function(slice_columns),
     {"x": function(put_columns_among_zeros)},
     view=View.LAST_AXIS,
     tangent=tangent_of_linear_map,

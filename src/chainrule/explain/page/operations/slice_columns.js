@@ -1,6 +1,6 @@
 // y is the columns of x that begin at `column`.
 
-OPERATIONS.take_columns = rowwise(
+OPERATIONS.slice_columns = rowwise(
   ({ x, y, column, yColumns }, begin, yBegin) => {
     for (let j = 0; j < yColumns; j += 1) y[yBegin + j] = x[begin + column + j];
   },

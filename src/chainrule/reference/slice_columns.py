@@ -1,7 +1,7 @@
 """Some columns of a value, of its last axis."""
 
 
-def take_columns(x, column, y):
+def slice_columns(x, column, y):
     """Make y what stands in the columns of x that begin at ``column``."""
     y[...] = x[:, column : column + y.shape[1]]
 
