@@ -126,6 +126,18 @@ def test_layers_by_position():
     assert repr(net) == "Sequential(Linear(4, 8), Tanh(), Linear(8, 3))"
 
 
+def test_a_long_network_is_shown_with_a_layer_on_a_line():
+    inner = cr.Parallel(*[cr.Linear(400, 400)] * 4, combine="product")
+    net = cr.Sequential(cr.Linear(4, 400), inner, cr.Sequential(cr.Tanh(), cr.Identity()))
+    assert repr(net).split("\n") == [
+        *("Sequential(", "    Linear(4, 400),", "    Parallel("),
+        *["        Linear(400, 400),"] * 4,
+        *("        combine='product',", "    ),"),
+        *("    Sequential(Tanh(), Identity()),", ")"),
+    ]
+    assert repr(eval(repr(net), vars(cr))) == repr(net)
+
+
 # Parameters
 
 

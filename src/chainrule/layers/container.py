@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial, reduce
 from typing import Any, ClassVar, Literal, get_args
 
-from chainrule.layers.layer import Element, Group, Layer
+from chainrule.layers.layer import Element, Group, Layer, repr_of_parts
 from chainrule.operations.operation import Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import kind_hint, shortened
@@ -55,7 +55,7 @@ class Container(Layer):
         return f"{type(self).__name__}(...)"
 
     def __repr__(self) -> str:
-        return self.short_repr.replace("...", ", ".join(map(repr, self.parts)), 1)
+        return repr_of_parts(self.short_repr, self.parts)
 
 
 def check_element(element: object, what: str) -> None:

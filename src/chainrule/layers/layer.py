@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from textwrap import indent
 from typing import Any, ClassVar, NamedTuple
 
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from chainrule.layers.initializers import Initializer
 from chainrule.operations.operation import Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import Numbers, integer
+
+MOST_COLUMNS = 88  # of a repr on one line
 
 
 @dataclass(frozen=True)
@@ -188,6 +191,26 @@ def short_repr(layer: Layer, *by_position: str) -> str:
     return f"{type(layer).__name__}({', '.join(texts)})"
 
 
+def repr_of_parts(short: str, parts: Sequence[object]) -> str:
+    """Return a container's short repr with its parts: on one line, or on a line each.
+
+    >>> print(repr_of_parts("Parallel(..., combine='sum')", ["a" * 40, "b" * 40]))
+    Parallel(
+        'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa',
+        'bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb',
+        combine='sum',
+    )
+    """
+    before, after = short.split("...")
+    texts = list(map(repr, parts))
+    line = f"{before}{', '.join(texts)}{after}"
+    if len(line) <= MOST_COLUMNS and "\n" not in line:
+        return line
+    options = after[:-1].removeprefix(", ")
+    lines = "".join(f"{text},\n" for text in [*texts, options] if text)
+    return f"{before}\n{indent(lines, ' ' * 4)})"
+
+
 class Group:
     """A sequence of layers as one element among others, as a network in a network.
 
@@ -199,7 +222,7 @@ class Group:
     layers: tuple[Element, ...]
 
     def __repr__(self) -> str:
-        return f"Sequential({', '.join(map(repr, self.layers))})"
+        return repr_of_parts("Sequential(...)", self.layers)
 
 
 Element = Layer | Group
