@@ -85,7 +85,7 @@ def hvp(
     array([18.])
     """
     check_loss(net, loss)
-    if sample_weight is None and type(x) is np.ndarray and isinstance(wrt, str):
+    if sample_weight is None and isinstance(wrt, str):
         at = net.params if params is None else params
         found = repeat_hessian_product(net, loss, at, x, y, {wrt: vector})
         if found is not None:

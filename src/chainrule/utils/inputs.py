@@ -62,6 +62,36 @@ class ArrayTuple:
 Batch = NDArray[Any] | ArrayTuple
 
 
+def shape_of(value: Any) -> tuple[Any, ...] | None:
+    """Return the shape of an array, or that of an :class:`ArrayTuple`; None for anything else.
+
+    The arrays of a tuple may have different numbers of rows: this finds what is prepared for a
+    shape, which looks at each of them.
+    """
+    if type(value) is np.ndarray:
+        shape: tuple[int, ...] = value.shape
+        return shape
+    if type(value) not in (tuple, list) or not value:
+        return None
+    of_rows = []
+    for array in value:
+        if type(array) is not np.ndarray:
+            return None
+        of_rows.append(array.shape[1:])
+    return *value[0].shape[:1], *of_rows
+
+
+def shapes_of(shape: tuple[Any, ...]) -> list[tuple[int, ...]]:
+    """Return the shape of each array of a batch of this shape.
+
+    >>> shapes_of((5, 3)), shapes_of((5, (8, 8), (3,)))
+    ([(5, 3)], [(5, 8, 8), (5, 3)])
+    """
+    if len(shape) == 1 or not isinstance(shape[1], tuple):
+        return [shape]
+    return [(shape[0], *of_row) for of_row in shape[1:]]
+
+
 def arrays_of(batch: Batch) -> tuple[NDArray[Any], ...]:
     """Return the array of each input."""
     return batch.arrays if isinstance(batch, ArrayTuple) else (batch,)
@@ -144,10 +174,10 @@ def check_one_array(value: Any, name: str) -> None:
 
 def parts_like(value: ArrayLike, name: str, shape: tuple[Any, ...]) -> list[tuple[Any, str, Any]]:
     """Return what is given like a batch of this ``shape``: each part, its name and its shape."""
-    rows, *of_row = shape
-    if not of_row or not isinstance(of_row[0], tuple):
+    shapes = shapes_of(shape)
+    if len(shapes) == 1:
         return [(value, name, shape)]
     if isinstance(value, ArrayTuple):
         value = value.arrays
-    given, called = parts_of(value, name, len(of_row)), input_names(name, len(of_row))
-    return [(part, own, (rows, *row)) for part, own, row in zip(given, called, of_row, strict=True)]
+    given, called = parts_of(value, name, len(shapes)), input_names(name, len(shapes))
+    return list(zip(given, called, shapes, strict=True))
