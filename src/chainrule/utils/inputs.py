@@ -156,20 +156,31 @@ def parts_of(value: Any, name: str, inputs: int) -> tuple[Any, ...]:
 
 
 def check_one_array(value: Any, name: str) -> None:
-    """Raise ValueError if it is a tuple of arrays: the network has one input.
-
-    A list of arrays is one array, as in NumPy: a list of images is a batch. So is a tuple of
-    numbers, or of rows.
-    """
-    if (
-        isinstance(value, tuple)
-        and len(value) > 1
-        and all(getattr(part, "ndim", 0) > 1 for part in value)
-    ):
+    """Raise ValueError if it is several arrays: the network has one input."""
+    if came := kind_of_several(value):
         raise ValueError(
-            f"{name} must be one array, as the network has one input, but it is a tuple of "
-            f"{len(value)} arrays; cr.Inputs makes a network with several."
+            f"{name} must be one array, as the network has one input, but it is {came}; cr.Inputs "
+            "makes a network with several."
         )
+
+
+def kind_of_several(value: Any) -> str:
+    """Return what messages call a value that is several arrays; nothing if it is one.
+
+    A list of arrays of one shape is one array, as in NumPy: a list of images is a batch. So is a
+    tuple of numbers, or of rows.
+
+    >>> kind_of_several((np.ones((2, 3)), np.ones((2, 3))))
+    'a tuple of 2 arrays'
+    """
+    if not isinstance(value, tuple | list) or len(value) < 2:
+        return ""
+    if not all(getattr(part, "ndim", 0) > 1 for part in value):
+        return ""
+    if isinstance(value, tuple):
+        return f"a tuple of {len(value)} arrays"
+    different = len({tuple(part.shape) for part in value}) > 1
+    return f"a list of {len(value)} arrays of different shapes" if different else ""
 
 
 def parts_like(value: ArrayLike, name: str, shape: tuple[Any, ...]) -> list[tuple[Any, str, Any]]:
