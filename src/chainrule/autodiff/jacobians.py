@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import accumulate
+from collections.abc import Iterator
 from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from chainrule.autodiff.each_input import columns_of, first_derivatives
 from chainrule.autodiff.machines import backward_phases, blocks, borrowed
 from chainrule.autodiff.plans import plain_plan, tangent_plan
 from chainrule.autodiff.repetition import Prepared, prepare, repeat
@@ -25,7 +25,6 @@ from chainrule.engine.machine import Machine
 from chainrule.engine.records import Vectors, make_data
 from chainrule.kernels.context import NOT_FINITE, Phase
 from chainrule.models.sequential import Sequential, check_network
-from chainrule.operations.operation import Shape
 from chainrule.utils.arrays import FloatArray, ready_array
 from chainrule.utils.inputs import Batch, arrays_of, one_or_tuple
 
@@ -104,22 +103,8 @@ def jacobian(
     elif wrt == X or rows == 1:
         prepare(net, _BackwardMode, inputs.shape, (wrt,), plain_plan, loss=None, retain=True)
     return one_or_tuple(
-        [_by_each(r, (rows, *s), of_each) for r, s in zip(results, shapes, strict=True)]
+        [first_derivatives(r, (rows, *s), of_each) for r, s in zip(results, shapes, strict=True)]
     )
-
-
-def _by_each(result: FloatArray, outputs: tuple[int, ...], of_each: list[Shape]) -> Any:
-    """Return a Jacobian from its matrices; by several inputs, a tuple with one for each."""
-    if len(of_each) == 1:
-        return result.reshape(*outputs, *of_each[0])
-    parts = [result[:, :, columns] for columns in _columns_of(of_each)]
-    return tuple(p.reshape(*outputs, *s) for p, s in zip(parts, of_each, strict=True))
-
-
-def _columns_of(of_each: list[Shape]) -> list[slice]:
-    """Return the columns of a Jacobian's matrix that are the derivatives by each input."""
-    ends = accumulate(map(prod, of_each))
-    return [slice(end - prod(shape), end) for end, shape in zip(ends, of_each, strict=True)]
 
 
 class _Prepared(Prepared):
@@ -154,7 +139,10 @@ class _Prepared(Prepared):
         if not self._fill(self.machine.vectors(at), batch, results):
             return None
         return one_or_tuple(
-            [_by_each(r, s, self._of_each) for r, s in zip(results, self._shapes, strict=True)]
+            [
+                first_derivatives(r, s, self._of_each)
+                for r, s in zip(results, self._shapes, strict=True)
+            ]
         )
 
     def _fill(self, vectors: Vectors, x: Any, results: list[FloatArray]) -> bool:
@@ -171,9 +159,9 @@ class _ForwardMode(_Prepared):
         rows, inputs, heads = shape[0], len(self._of_each), len(self._shapes)
         tangents = machine.prepare_run(Phase.PREDICT, first_step=steps)
         self._tangents = BatchRun(tangents, (rows,))
-        self._seeds = _matrices(machine, "seed", rows, range(inputs))
+        self._seeds = machine.matrices("seed", rows, range(inputs))
         self._columns = [seed[:, i] for seed in self._seeds for i in range(seed.shape[1])]
-        self._outputs = _matrices(machine, "output", rows, range(heads, 2 * heads))
+        self._outputs = machine.matrices("output", rows, range(heads, 2 * heads))
 
     def _fill(self, vectors: Vectors, x: Any, results: list[FloatArray]) -> bool:
         for seed in self._seeds:
@@ -198,11 +186,11 @@ class _BackwardMode(_Prepared):
         rows = shape[0]
         self._by_x = wrt == X
         self._backward = BatchRun(machine.prepare_run(backward_phases((wrt,))), (rows,))
-        self._d_outputs = _matrices(machine, "d_output", rows, range(len(self._shapes)))
+        self._d_outputs = machine.matrices("d_output", rows, range(len(self._shapes)))
         self._unit_vectors = [np.eye(d.shape[1], dtype=machine.dtype) for d in self._d_outputs]
         inputs = range(len(self._of_each) if self._by_x else 0)
-        d_inputs = _matrices(machine, "d_input", rows, inputs)
-        columns = _columns_of(self._of_each)[: len(inputs)]
+        d_inputs = machine.matrices("d_input", rows, inputs)
+        columns = columns_of(self._of_each)[: len(inputs)]
         self._d_inputs = list(zip(columns, d_inputs, strict=True))
 
     def _fill(self, vectors: Vectors, x: Any, results: list[FloatArray]) -> bool:
@@ -225,11 +213,6 @@ class _BackwardMode(_Prepared):
         return True
 
 
-def _matrices(machine: Machine, place: str, rows: int, numbers: Iterable[int]) -> list[FloatArray]:
-    """Return the arena's views of all inputs, outputs or seeds of these numbers, as matrices."""
-    return [machine.rows_at(place, rows, number).reshape(rows, -1) for number in numbers]
-
-
 def _forward(
     net: Sequential,
     inputs: Batch,
@@ -242,7 +225,7 @@ def _forward(
     options = {"parameters_change": False, "by_x": True, "retain": True}
     with borrowed(net, tangent_plan, shape, rows, **options) as machine:
         vectors, data = machine.vectors(params), make_data(net.dtype, inputs)
-        seeds = _matrices(machine, "seed", rows, range(len(arrays_of(inputs))))
+        seeds = machine.matrices("seed", rows, range(len(arrays_of(inputs))))
         columns = [seed[:, i] for seed in seeds for i in range(seed.shape[1])]
         for seed in seeds:
             seed[...] = 0

@@ -69,7 +69,8 @@ def test_several_arrays_are_an_error_that_says_what_to_do(kind, y, several):
     )
     for call in calls:
         with pytest.raises(
-            ValueError, match=r"^X must be one table, but it is a (tuple|list|dict).*with cr\.Columns"
+            ValueError,
+            match=r"^X must be one table, but it is a (tuple|list|dict).*with cr\.Columns",
         ):
             call(SEVERAL[several])
 
