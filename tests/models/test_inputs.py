@@ -473,7 +473,9 @@ def test_a_training_goes_on_from_its_checkpoint(tmp_path, backend):
     cr.fit(again.net, again.x, again.y, epochs=4, checkpoint=path, resume=True, **options)
     assert (again.net.params == whole.net.params).all()
     again.x[1][0, 0] += 1
-    with pytest.raises(ValueError, match="X"):
+    with pytest.raises(
+        ValueError, match=r"from it: X\[1\] is 'float64 of [^']*', but was '[^']*'\.$"
+    ):
         cr.fit(again.net, again.x, again.y, epochs=4, checkpoint=path, resume=True, **options)
 
 
@@ -564,6 +566,10 @@ WRONG = {
     ),
     "three arrays": ((X1, X2, X2), r"{0} must be a tuple of 2 arrays, .*it is a tuple of 3\."),
     "rows": (X1.tolist(), r"{0} must be a tuple of 2 arrays, .*it is a list of 6\."),
+    "a dict": (
+        {"one": X1, "other": X2},
+        r"{0} must be a tuple of 2 arrays, .* is a dict of 2\. Give its arrays as a tuple, in the",
+    ),
     "another shape": (
         (X1, X1),
         r"Linear\(3, 4\) \(layer 0\.1\) expects 3 input features, but {0}\[1\] has shape \(n, 2\)",
@@ -573,6 +579,20 @@ WRONG = {
     "an empty axis": ((X1, X2[:, :0]), r"{0}\[1\] must have no empty axis"),
     "no rows": ((X1[:0], X2[:0]), r"{0}\[0\] must have at least one row"),
 }
+
+
+def test_the_wrong_input_is_named_behind_layers_that_take_any_shape():
+    image = [cr.Rescale(1 / 255), cr.Tanh(), cr.Dropout(0.5), cr.Conv2d(1, 2, 3), cr.Flatten()]
+    net = cr.Sequential(cr.Inputs(cr.Linear(3, 2), cr.Sequential(*image)), cr.Linear(4, 1), seed=0)
+    table, images = np.ones((6, 3)), np.ones((6, 3, 3, 1))
+    assert net.predict((table, images)).shape == (6, 1)
+    with pytest.raises(ValueError, match=r"Conv2d\(1, 2, 3\) .*, but X\[1\] has shape \(n, 3\)"):
+        net.predict((table, table))
+    # Where a layer is made for a shape, the next one's error is about its output.
+    with pytest.raises(
+        ValueError, match=r"Linear\(4, 1\) .*, but Tanh\(\) \(layer 1\) gives shape"
+    ):
+        cr.Sequential(cr.Linear(3, 3), cr.Tanh(), cr.Linear(4, 1), seed=0)
 
 
 def calls(net):
@@ -615,7 +635,7 @@ def test_a_wrong_tuple_is_an_error_that_changes_nothing(wrong, called, before):
 
 def test_a_tuple_of_arrays_for_one_input_is_an_error():
     net = cr.Sequential(cr.Linear(2, 1), seed=0)
-    for x in ((X1, X2), (X1, X1)):
+    for x in ((X1, X2), (X1, X1), [X1, X2], [X1, X1[:4]]):
         with pytest.raises(
             ValueError, match=r"X must be one array, as the network has one input, bu"
         ):

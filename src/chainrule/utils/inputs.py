@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -30,7 +31,7 @@ class ArrayTuple:
 
     arrays: tuple[NDArray[Any], ...]
 
-    @property
+    @cached_property
     def shape(self) -> tuple[Any, ...]:
         """The number of rows, and the shapes of a row of each array."""
         return len(self), *(array.shape[1:] for array in self.arrays)
@@ -142,16 +143,16 @@ def parts_of(value: Any, name: str, inputs: int) -> tuple[Any, ...]:
     """Return what is given for each of several inputs; ValueError unless it is a tuple of them."""
     if isinstance(value, tuple | list) and len(value) == inputs:
         return tuple(value)
-    came = (
-        f"a {type(value).__name__} of {len(value)}"
-        if isinstance(value, tuple | list | dict)
-        else ""
-    )
-    shape = getattr(value, "shape", None)
-    came = came or (f"an array of shape {shape}" if shape is not None else shortened(value))
+    shape, hint = getattr(value, "shape", None), ""
+    if isinstance(value, tuple | list | Mapping):
+        came = f"a {type(value).__name__} of {len(value)}"
+        if isinstance(value, Mapping):
+            hint = " Give its arrays as a tuple, in the order of the inputs."
+    else:
+        came = f"an array of shape {shape}" if shape is not None else shortened(value)
     raise ValueError(
         f"{name} must be a tuple of {inputs} arrays, one for each input of the network, but it is "
-        f"{came}."
+        f"{came}.{hint}"
     )
 
 
