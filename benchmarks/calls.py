@@ -62,6 +62,14 @@ def calls(rows: int) -> dict[str, Callable[[], object]]:
     train_step, evaluate = cr.train_step(net, loss, optimizer), cr.value_and_grad(net, loss)
     twin, cross_entropy = net.copy(), cr.CrossEntropyLoss()
     classify = cr.train_step(twin, cross_entropy, cr.Adam(LEARNING_RATE))
+    others = net.layers[1:]
+    two = cr.Sequential(
+        cr.Inputs(cr.Linear(2, 32), cr.Linear(2, 32), combine="sum"), *others, seed=0
+    )
+    step_of_two, x_of_two = (
+        cr.train_step(two, loss, cr.Adam(LEARNING_RATE)),
+        tuple(map(np.ascontiguousarray, (x[:, :2], x[:, 2:]))),
+    )
     labels, weights = rng.integers(0, SIZES[-1], rows), np.ones(rows, "float32")
     theta, vector = net.params.copy(), net.params.copy()
 
@@ -81,8 +89,10 @@ def calls(rows: int) -> dict[str, Callable[[], object]]:
         "train_step": lambda: train_step(x, y),
         "train_step with sample_weight": lambda: train_step(x, y, weights),
         "train_step, cross-entropy": lambda: classify(x, labels),
+        "train_step, two inputs": lambda: step_of_two(x_of_two, y),
         "NumPy: the output by hand": lambda: numpy.predict(x),
         "predict": lambda: net.predict(x),
+        "predict, two inputs": lambda: two.predict(x_of_two),
         "value_and_grad": lambda: evaluate(theta, x, y),
         "hvp": lambda: cr.hvp(net, loss, x, y, vector),
         "jacobian by x": lambda: cr.jacobian(net, x, "x"),

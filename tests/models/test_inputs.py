@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.kernels.jit import JIT_DISABLED
 from chainrule.models.data_set import DataSet
 from chainrule.utils.inputs import arrays_of
 
@@ -136,6 +137,11 @@ def hvp(net, x, p):
     return by_params, by_inputs(by_x)
 
 
+def hvp_by_x(net, x, p):
+    u = p.u if isinstance(x, tuple) else joined(p.u)
+    return by_inputs(cr.hvp(net, p.loss, x, p.y, u, "x"))
+
+
 def value_and_grad(net, x, p):
     value, (by_params, by_x) = cr.value_and_grad(net, p.loss, ("params", "x"))(net.params, x, p.y)
     return value, by_params, by_inputs(by_x)
@@ -162,6 +168,8 @@ COMPUTED = {
     ),
     "value_and_grad": value_and_grad,
     "hvp": hvp,
+    "hvp by x": hvp_by_x,
+    "hvp by parameters": lambda net, x, p: cr.hvp(net, p.loss, x, p.y, p.v),
     "hessian": lambda net, x, p: cr.hessian(net, p.loss, x, p.y),
     "gauss_newton_vp": lambda net, x, p: cr.gauss_newton_vp(net, p.loss, x, p.y, p.v),
     "fisher_vp": lambda net, x, p: cr.fisher_vp(net, p.loss, x, p.v),
@@ -185,6 +193,93 @@ def test_it_computes_what_one_input_with_all_columns_gives(kind, backend, what):
     found, expected = COMPUTED[what](p.net, p.x, p), COMPUTED[what](p.one, joined(p.x), p)
     np.testing.assert_allclose(flat(found), flat(expected), rtol=1e-10, atol=1e-12)
     assert all((a == b).all() for a, b in zip(given, p.x, strict=True))
+
+
+def in_blocks(found, shapes, before=()):
+    """Return second derivatives by all elements as matrices, from a tuple of tuples."""
+    if not isinstance(found, tuple):
+        return found
+    return np.block(
+        [
+            [block.reshape(*before, prod(x), prod(z)) for block, z in zip(row, shapes, strict=True)]
+            for row, x in zip(found, shapes, strict=True)
+        ]
+    )
+
+
+def hessian_by_x(net, x, p):
+    found = cr.hessian(net, p.loss, x, p.y, wrt="x")
+    if not isinstance(x, tuple):
+        return found
+    rows, columns = len(x[0]), sum(map(prod, p.shapes))
+    order = np.concatenate(  # of the elements when all columns stand side by side
+        [
+            np.arange(a.size).reshape(rows, -1) + begin
+            for a, begin in zip(x, begins(x), strict=True)
+        ],
+        axis=1,
+    ).reshape(-1)
+    matrix = in_blocks(found, [array.shape for array in x])
+    return matrix[np.ix_(order, order)].reshape(rows, columns, rows, columns)
+
+
+def begins(arrays):
+    return np.cumsum([0, *(array.size for array in arrays[:-1])])
+
+
+def hessian_x(net, x, p):
+    return in_blocks(cr.hessian_x(net, x), p.shapes, (len(p.x[0]), 3))
+
+
+def laplacian(net, x, p):
+    found = cr.laplacian(net, x)
+    assert isinstance(found, tuple) == isinstance(x, tuple)
+    return sum(found) if isinstance(found, tuple) else found
+
+
+def input_derivatives(net, x, p):
+    """Differentiate by the first element, and by the last one, of the last input."""
+    last = sum(map(prod, p.shapes)) - 1
+    chosen = [(), (0,), (last,), (0, last), (last, last)]
+    values, pullback = cr.input_derivatives(net, x, chosen)
+    d_params, d_x = pullback([np.cos(i + value) for i, value in enumerate(values)])
+    return *values, d_params, by_inputs(d_x)
+
+
+SECOND = {
+    "hessian by x": hessian_by_x,
+    "hessian_x": hessian_x,
+    "laplacian": laplacian,
+    "input_derivatives": input_derivatives,
+}
+
+
+@pytest.mark.parametrize("kind", ["image and table", "three", "siamese"])
+@both_backends
+@pytest.mark.parametrize("what", SECOND)
+def test_second_derivatives_are_those_by_all_columns(kind, backend, what):
+    p = Problem(kind, backend, rows=3)
+    found, expected = SECOND[what](p.net, p.x, p), SECOND[what](p.one, joined(p.x), p)
+    np.testing.assert_allclose(flat(found), flat(expected), rtol=1e-9, atol=1e-12)
+
+
+def test_second_derivatives_have_the_form_of_the_inputs():
+    p = Problem("image and table", rows=4)
+    by_x = cr.hessian(p.net, p.loss, p.x, p.y, wrt="x")
+    assert [[part.shape for part in row] for row in by_x] == [
+        [a.shape + b.shape for b in p.x] for a in p.x
+    ]
+    found = cr.hessian_x(p.net, p.x)
+    assert [[part.shape for part in row] for row in found] == [
+        [(4, 3, *a.shape[1:], *b.shape[1:]) for b in p.x] for a in p.x
+    ]
+    sums = cr.laplacian(p.net, p.x)
+    np.testing.assert_allclose(sums[0], np.einsum("noijij->no", found[0][0]), atol=1e-12)
+    np.testing.assert_allclose(sums[1], np.einsum("noii->no", found[1][1]), atol=1e-12)
+    (second,), _ = cr.input_derivatives(p.net, p.x, [(5, 12)])  # element 5 of one, 0 of the other
+    np.testing.assert_allclose(second, found[0][1][:, :, 1, 1, 0], atol=1e-12)
+    with pytest.raises(ValueError, match=r"a row of x has 14 elements \(numbers 0 to 13\)"):
+        cr.input_derivatives(p.net, p.x, [(14,)])
 
 
 @every_network
@@ -284,6 +379,70 @@ def test_an_embedding_takes_the_codes_of_its_own_input():
         net.predict(x)
 
 
+# Calls from Python
+
+REPEATED = sorted(COMPUTED.keys() - {"fit", "objective"})
+
+
+def rows_of(p, rows):
+    """Return the same problem with the first rows only."""
+    part = copy.copy(p)
+    part.x, part.u = (tuple(array[:rows] for array in own) for own in (p.x, p.u))
+    part.y = tuple(array[:rows] for array in p.y) if isinstance(p.y, tuple) else p.y[:rows]
+    return part
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@every_network
+@pytest.mark.parametrize("what", REPEATED)
+def test_a_call_again_gives_the_same_bits(kind, dtype, what):
+    """Lists are no batches that are prepared for; batches with fewer rows come in between."""
+    p = Problem(kind, dtype=dtype)
+    net, by_lists = p.net, p.net.copy()
+    for rows in (ROWS, ROWS, 4, ROWS, 4, 4):
+        part = rows_of(p, rows)
+        found = COMPUTED[what](net, part.x, part)
+        expected = COMPUTED[what](by_lists, tuple(array.tolist() for array in part.x), part)
+        assert flat(found).tobytes() == flat(expected).tobytes()
+
+
+@pytest.mark.skipif(JIT_DISABLED, reason="Python is called the long way")
+@pytest.mark.parametrize("kind", ["image and table", "three", "siamese"])
+def test_a_call_again_is_prepared(kind, monkeypatch):
+    p = Problem(kind, dtype="float32", rows=1)
+    x = tuple(array.astype("float32") for array in p.x)
+    step, evaluate = cr.train_step(p.net, p.loss, cr.Adam()), cr.value_and_grad(p.net, p.loss, "x")
+    called = {
+        "predict": lambda: p.net.predict(x),
+        "forward": lambda: p.net.forward(x),
+        "train_step": lambda: step(x, p.y),
+        "value_and_grad": lambda: evaluate(p.net.params, x, p.y),
+        "hvp": lambda: cr.hvp(p.net, p.loss, x, p.y, p.u, "x"),
+        "jacobian": lambda: cr.jacobian(p.net, x, "x"),
+        "by parameters": lambda: cr.jacobian(p.net, x),
+    }
+    for call in called.values():
+        call()
+        call()
+    monkeypatch.delattr(cr.Sequential, "check_input")  # the long way begins with it
+    for call in called.values():
+        call()
+    with pytest.raises(AttributeError):
+        p.net.predict(tuple(array[:, :1] for array in x))
+
+
+def test_large_batches_are_not_copied():
+    net = cr.Sequential(cr.Inputs(cr.Linear(600, 2), cr.Linear(3, 2)), cr.Linear(4, 1), seed=0)
+    small, large = (
+        (np.ones((rows, 600), "float32"), np.ones((rows, 3), "float32")) for rows in (8, 1000)
+    )
+    for x in (small, large, small, large):
+        expected = net.copy().predict(x)
+        for _ in range(2):
+            assert (net.forward(x) == expected).all()
+            assert (net.predict(x) == expected).all()
+
+
 # Training
 
 
@@ -314,7 +473,9 @@ def test_a_training_goes_on_from_its_checkpoint(tmp_path, backend):
     cr.fit(again.net, again.x, again.y, epochs=4, checkpoint=path, resume=True, **options)
     assert (again.net.params == whole.net.params).all()
     again.x[1][0, 0] += 1
-    with pytest.raises(ValueError, match="X"):
+    with pytest.raises(
+        ValueError, match=r"from it: X\[1\] is 'float64 of [^']*', but was '[^']*'\.$"
+    ):
         cr.fit(again.net, again.x, again.y, epochs=4, checkpoint=path, resume=True, **options)
 
 
@@ -405,6 +566,10 @@ WRONG = {
     ),
     "three arrays": ((X1, X2, X2), r"{0} must be a tuple of 2 arrays, .*it is a tuple of 3\."),
     "rows": (X1.tolist(), r"{0} must be a tuple of 2 arrays, .*it is a list of 6\."),
+    "a dict": (
+        {"one": X1, "other": X2},
+        r"{0} must be a tuple of 2 arrays, .* is a dict of 2\. Give its arrays as a tuple, in the",
+    ),
     "another shape": (
         (X1, X1),
         r"Linear\(3, 4\) \(layer 0\.1\) expects 3 input features, but {0}\[1\] has shape \(n, 2\)",
@@ -414,6 +579,20 @@ WRONG = {
     "an empty axis": ((X1, X2[:, :0]), r"{0}\[1\] must have no empty axis"),
     "no rows": ((X1[:0], X2[:0]), r"{0}\[0\] must have at least one row"),
 }
+
+
+def test_the_wrong_input_is_named_behind_layers_that_take_any_shape():
+    image = [cr.Rescale(1 / 255), cr.Tanh(), cr.Dropout(0.5), cr.Conv2d(1, 2, 3), cr.Flatten()]
+    net = cr.Sequential(cr.Inputs(cr.Linear(3, 2), cr.Sequential(*image)), cr.Linear(4, 1), seed=0)
+    table, images = np.ones((6, 3)), np.ones((6, 3, 3, 1))
+    assert net.predict((table, images)).shape == (6, 1)
+    with pytest.raises(ValueError, match=r"Conv2d\(1, 2, 3\) .*, but X\[1\] has shape \(n, 3\)"):
+        net.predict((table, table))
+    # Where a layer is made for a shape, the next one's error is about its output.
+    with pytest.raises(
+        ValueError, match=r"Linear\(4, 1\) .*, but Tanh\(\) \(layer 1\) gives shape"
+    ):
+        cr.Sequential(cr.Linear(3, 3), cr.Tanh(), cr.Linear(4, 1), seed=0)
 
 
 def calls(net):
@@ -456,7 +635,7 @@ def test_a_wrong_tuple_is_an_error_that_changes_nothing(wrong, called, before):
 
 def test_a_tuple_of_arrays_for_one_input_is_an_error():
     net = cr.Sequential(cr.Linear(2, 1), seed=0)
-    for x in ((X1, X2), (X1, X1)):
+    for x in ((X1, X2), (X1, X1), [X1, X2], [X1, X1[:4]]):
         with pytest.raises(
             ValueError, match=r"X must be one array, as the network has one input, bu"
         ):
@@ -478,21 +657,6 @@ def test_directions_and_gradients_are_tuples():
         cr.jvp(p.net, p.x, (p.u[0], p.u[0], p.u[2]), "x")
     with pytest.raises(ValueError, match=r"vector\[1\]\[2\] must have shape \(13, 1\), but"):
         cr.hvp(p.net, p.loss, p.x, p.y, (p.v, (*p.u[:2], p.u[0])), ("params", "x"))
-
-
-@pytest.mark.parametrize(
-    "function",
-    [
-        lambda net, x, y: cr.hessian_x(net, x),
-        lambda net, x, y: cr.laplacian(net, x),
-        lambda net, x, y: cr.input_derivatives(net, x, [()]),
-        lambda net, x, y: cr.hessian(net, cr.MSELoss(), x, y, wrt="x"),
-    ],
-)
-def test_what_is_for_one_input_says_so(function):
-    p = Problem("three")
-    with pytest.raises(ValueError, match="is for networks of one input, but this one has 3"):
-        function(p.net, p.x, p.y)
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from chainrule.autodiff.each_input import second_derivatives
 from chainrule.autodiff.hessian_product import hessian_product, repeat_hessian_product
 from chainrule.autodiff.machines import blocks, borrowed
 from chainrule.autodiff.mean import BlockMean
@@ -15,14 +17,12 @@ from chainrule.autodiff.plans import plain_plan, tangent_plan
 from chainrule.autodiff.validation import (
     PARAMS,
     Wrt,
-    X,
     check_loss,
     directions_of,
     flat_vector,
     names_of,
     packed,
     parameter_vector,
-    require_one_input,
 )
 from chainrule.kernels.context import Phase
 from chainrule.losses import Loss
@@ -30,7 +30,7 @@ from chainrule.models.data_set import DataSet
 from chainrule.models.sequential import Sequential
 from chainrule.plan import Tensor
 from chainrule.utils.arrays import FloatArray
-from chainrule.utils.inputs import Batch, one_or_tuple
+from chainrule.utils.inputs import ArrayTuple, Batch, one_or_tuple, shapes_of
 
 MOST_HESSIAN_ROWS = 4096
 
@@ -85,7 +85,7 @@ def hvp(
     array([18.])
     """
     check_loss(net, loss)
-    if sample_weight is None and type(x) is np.ndarray and isinstance(wrt, str):
+    if sample_weight is None and isinstance(wrt, str):
         at = net.params if params is None else params
         found = repeat_hessian_product(net, loss, at, x, y, {wrt: vector})
         if found is not None:
@@ -105,7 +105,7 @@ def hessian(
     *,
     sample_weight: ArrayLike | None = None,
     params: ArrayLike | None = None,
-) -> FloatArray:
+) -> Any:
     """Return the matrix of the loss's second derivatives, a Hessian-vector product a column.
 
     Parameters are those of :func:`hvp`.
@@ -113,7 +113,8 @@ def hessian(
     Returns
     -------
     array
-        Of shape (n_params, n_params), or for ``wrt="x"`` of x's shape twice over.
+        Of shape (n_params, n_params), or for ``wrt="x"`` of x's shape twice over. By several
+        inputs, a tuple of tuples: ``result[i][j]`` by the inputs i and j.
 
     Raises
     ------
@@ -134,22 +135,24 @@ def hessian(
     names_of(wrt)
     at = parameter_vector(net, params)
     batch = DataSet.checked(net, loss, x, y, sample_weight, ("x", "y"))
-    if wrt == X:
-        require_one_input(net, "hessian(wrt='x')")
-    shape = net.params.shape if wrt == PARAMS else batch.inputs.shape
-    vector = np.zeros(shape, net.dtype)
-    if vector.size > MOST_HESSIAN_ROWS:
+    shapes = [net.params.shape] if wrt == PARAMS else shapes_of(batch.inputs.shape)
+    vectors = [np.zeros(shape, net.dtype) for shape in shapes]
+    size = sum(map(prod, shapes))
+    if size > MOST_HESSIAN_ROWS:
         raise ValueError(
-            f"hessian is for up to {MOST_HESSIAN_ROWS} numbers, but wrt={wrt!r} has "
-            f"{vector.size}; hvp multiplies by it without building it."
+            f"hessian is for up to {MOST_HESSIAN_ROWS} numbers, but wrt={wrt!r} has {size}; hvp "
+            "multiplies by it without building it."
         )
-    result = np.empty((vector.size, *shape), net.dtype)
-    entries = vector.reshape(-1)
-    for i in range(vector.size):
-        entries[i] = 1
-        result[i] = hessian_product(net, loss, batch, at, {wrt: vector})[wrt]
-        entries[i] = 0
-    return result.reshape(*shape, *shape)
+    direction = vectors[0] if len(vectors) == 1 else ArrayTuple(tuple(vectors))
+    result = np.empty((size, size), net.dtype)
+    entries = ((vector.reshape(-1), i) for vector in vectors for i in range(vector.size))
+    for row, (entry, i) in zip(result, entries, strict=True):
+        entry[i] = 1
+        product = hessian_product(net, loss, batch, at, {wrt: direction})[wrt]
+        parts = product if isinstance(product, tuple) else (product,)
+        np.concatenate([part.reshape(-1) for part in parts], out=row)
+        entry[i] = 0
+    return second_derivatives(result, (), shapes)
 
 
 def gauss_newton_vp(

@@ -76,8 +76,8 @@ def value_and_grad(
     def evaluate(
         params: ArrayLike, x: ArrayLike, y: Any, sample_weight: ArrayLike | None = None
     ) -> tuple[float, Any]:
-        if sample_weight is None and type(x) is np.ndarray:
-            result = repeat(net, _Gradient, x.shape, (loss, names), params, x, y)
+        if sample_weight is None:
+            result = repeat(net, _Gradient, x, (loss, names), params, x, y)
             if result is not None:
                 return result[0], packed(wrt, result[1])
         vector = parameter_vector(net, params)
@@ -98,7 +98,7 @@ class _Gradient(PreparedLoss):
         self,
         machine: Machine,
         net: Sequential,
-        shape: tuple[int, ...],
+        shape: tuple[Any, ...],
         loss: OutputLoss,
         names: tuple[str, ...],
     ) -> None:
@@ -107,13 +107,14 @@ class _Gradient(PreparedLoss):
         run = machine.prepare_run(Phase.FORWARD | backward_phases(names))
         self._run = BatchRun(run, shape, checks_vectors=True)
 
-    def __call__(self, params: Any, x: Any, y: Any) -> tuple[float, dict[str, FloatArray]] | None:
+    def __call__(self, params: Any, x: Any, y: Any) -> tuple[float, dict[str, Any]] | None:
         """Return the loss, and its gradients by name."""
         run, dtype = self._run, self.machine.dtype
         batch, at = run.ready(x), ready_array(params, self._parameters, dtype)
         if batch is None or at is None:
             return None
-        gradients, nothing = {}, NOTHING[dtype].vector
+        gradients: dict[str, Any] = {}
+        nothing = NOTHING[dtype].vector
         grads = nothing
         if self._by_params:
             gradients[PARAMS] = grads = np.zeros(self._parameters, dtype)
@@ -121,7 +122,7 @@ class _Gradient(PreparedLoss):
         if run(vectors, batch, *self._check_target(y)) != 1:
             return None
         if self._by_x:
-            gradients[X] = self._d_input.copy()
+            gradients[X] = self.input_gradient()
         return run.losses.item(1), gradients
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.autodiff.machines import backward_phases, blocks, borrowed, seed_inputs
 from chainrule.autodiff.mean import BlockMean
@@ -21,6 +20,7 @@ from chainrule.losses import Loss, OutputLoss
 from chainrule.models.data_set import DataSet
 from chainrule.models.sequential import Sequential
 from chainrule.utils.arrays import FloatArray, finite_array, ready_array
+from chainrule.utils.inputs import parts_like
 
 
 def hessian_product(
@@ -32,7 +32,7 @@ def hessian_product(
 ) -> dict[str, Any]:
     """Return the Hessian by what ``directions`` names, times the directions."""
     names = tuple(directions)
-    if batch.weights is None and net.graph.inputs == 1:
+    if batch.weights is None:
         given = params, batch.X, batch.targets.y, directions
         found = repeat_hessian_product(net, loss, *given)
         if found is not None:
@@ -75,14 +75,14 @@ def repeat_hessian_product(
     net: Sequential,
     loss: Loss,
     params: Any,
-    x: NDArray[Any],
+    x: Any,
     y: Any,
     directions: dict[str, Any],
-) -> dict[str, FloatArray] | None:
+) -> dict[str, Any] | None:
     """Return the same for arguments that were not checked; None unless they are prepared for."""
     options = loss, tuple(directions)
-    found: dict[str, FloatArray] | None = repeat(
-        net, _HessianProduct, x.shape, options, params, x, y, directions
+    found: dict[str, Any] | None = repeat(
+        net, _HessianProduct, x, options, params, x, y, directions
     )
     return found
 
@@ -94,22 +94,23 @@ class _HessianProduct(PreparedLoss):
         self,
         machine: Machine,
         net: Sequential,
-        shape: tuple[int, ...],
+        shape: tuple[Any, ...],
         loss: OutputLoss,
         names: tuple[str, ...],
     ) -> None:
         super().__init__(machine, net, shape, loss, names)
-        rows = shape[0]
+        self._shape, rows = shape, shape[0]
         self._forward = BatchRun(machine.prepare_run(Phase.FORWARD), shape, checks_vectors=True)
-        self._backward = BatchRun(machine.prepare_run(backward_phases(names)), shape)
+        self._backward = BatchRun(machine.prepare_run(backward_phases(names)), (rows,))
         self._d_output, self._d_tangent = (machine.rows_at("d_output", rows, i) for i in (0, 1))
         self._curve = OutputCurvature(net, machine, 0, machine.rows_at("output", rows, 1))
         self._no_change = machine.vectors(net.params).direction
-        self._seed = machine.rows_at("seed", rows) if self._by_x else self._d_output
+        inputs = len(machine.plan.inputs) if self._by_x else 0
+        self._seeds = [machine.rows_at("seed", rows, i) for i in range(inputs)]
 
     def __call__(
         self, params: Any, x: Any, y: Any, directions: dict[str, Any]
-    ) -> dict[str, FloatArray] | None:
+    ) -> dict[str, Any] | None:
         """Return the products by name."""
         run, dtype = self._forward, self.machine.dtype
         batch, at = run.ready(x), ready_array(params, self._parameters, dtype)
@@ -118,15 +119,17 @@ class _HessianProduct(PreparedLoss):
         nothing, found = NOTHING[dtype].vector, {}
         grads, along = nothing, self._no_change
         if self._by_x:
-            seed = finite_array(directions[X], "vector", dtype)
-            if seed.shape != self._seed.shape:
-                return None
-            self._seed[...] = seed
+            given = parts_like(directions[X], "vector", self._shape)
+            for seed, (value, name, shape) in zip(self._seeds, given, strict=True):
+                direction = finite_array(value, name, dtype)
+                if direction.shape != shape:
+                    return None
+                seed[...] = direction
         if PARAMS in directions:
-            given = ready_array(directions[PARAMS], at.shape, dtype)
-            if given is None:
+            vector = ready_array(directions[PARAMS], at.shape, dtype)
+            if vector is None:
                 return None
-            along, found[PARAMS] = given, (grads := np.zeros(at.shape, dtype))
+            along, found[PARAMS] = vector, (grads := np.zeros(at.shape, dtype))
         vectors = Vectors(at, along, grads, nothing)
         targets = self._check_target(y)
         if run(vectors, batch, *targets) == NOT_FINITE:
@@ -136,5 +139,5 @@ class _HessianProduct(PreparedLoss):
         self._curve(target, None, run.losses.item(0))
         self._backward(vectors)
         if self._by_x:
-            found[X] = self._d_input.copy()
+            found[X] = self.input_gradient()
         return found

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from chainrule.autodiff.each_input import columns_of, element_of, second_derivatives
 from chainrule.autodiff.machines import blocks, borrowed, return_with, run_backward, take
 from chainrule.autodiff.plans import derivatives_plan, elements_of, plain_plan, tangent_plan
-from chainrule.autodiff.validation import array_of_shape, parameter_vector, require_one_input
+from chainrule.autodiff.validation import array_of_shape, parameter_vector
 from chainrule.engine.machine import Machine
 from chainrule.engine.records import make_data
 from chainrule.kernels.context import Phase
@@ -78,7 +79,7 @@ def input_gradient(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = 
     return one_or_tuple(results)
 
 
-def hessian_x(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None) -> FloatArray:
+def hessian_x(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None) -> Any:
     """Return the second derivatives of each output by the inputs.
 
     For inputs with few elements: it runs a forward pass for each of them, followed by a backward
@@ -88,12 +89,15 @@ def hessian_x(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None)
     ----------
     net : Sequential
     x : array of shape (n, ...)
+        A tuple of them for :class:`Inputs`.
     params : array of shape (n_params,), optional
         Instead of the network's own.
 
     Returns
     -------
     array of shape ``(n, *output, *input, *input)``
+        By several inputs, a tuple of tuples: ``result[i][j]``, by the inputs i and j, has the shape
+        ``(n, *output, *input_i, *input_j)``.
 
     Raises
     ------
@@ -109,35 +113,37 @@ def hessian_x(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None)
     """
     check_network(net)
     net.graph.check_rows_are_independent("hessian_x")
-    require_one_input(net, "hessian_x")
     at = parameter_vector(net, params)
     inputs = net.check_input(x, "x")
     shape = inputs.shape[1:]
-    output_shape = _output_shape(net, shape, "hessian_x")
-    result = np.empty((len(inputs), prod(output_shape), prod(shape), prod(shape)), net.dtype)
+    output_shape, of_each = _output_shape(net, shape, "hessian_x"), net.graph.input_shapes(shape)
+    columns, outputs, data = columns_of(of_each), prod(output_shape), make_data(net.dtype, inputs)
+    elements = columns[-1].stop
+    result = np.empty((len(inputs), outputs, elements, elements), net.dtype)
     options = {"parameters_change": False, "by_x": True, "backward": True, "retain": True}
     for block in blocks(net, len(inputs)):
         rows = block.stop - block.start
         with borrowed(net, tangent_plan, shape, rows, **options) as machine:
-            seed = machine.rows_at("seed", rows).reshape(rows, -1)
-            d_outputs = [
-                machine.rows_at("d_output", rows, head).reshape(rows, -1) for head in (0, 1)
-            ]
-            order = np.arange(block.start, block.stop)
-            for i in range(seed.shape[1]):
-                seed[...] = 0
-                seed[:, i] = 1
-                machine.run(Phase.FORWARD, order, machine.vectors(at), make_data(net.dtype, inputs))
-                for output in range(prod(output_shape)):
+            seeds = machine.matrices("seed", rows, range(len(of_each)))
+            d_outputs = machine.matrices("d_output", rows, range(2))
+            d_inputs = machine.matrices("d_input", rows, range(len(of_each)))
+            order, vectors = np.arange(block.start, block.stop), machine.vectors(at)
+            for i in range(elements):
+                for seed in seeds:
+                    seed[...] = 0
+                number, element = element_of(i, of_each)
+                seeds[number][:, element] = 1
+                machine.run(Phase.FORWARD, order, vectors, data)
+                for output in range(outputs):
                     for d_output in d_outputs:
                         d_output[...] = 0
                     d_outputs[1][:, output] = 1
-                    machine.run(Phase.BACKWARD | Phase.INPUT_GRADIENT, order, machine.vectors(at))
-                    result[block, output, i] = machine.rows_at("d_input", rows).reshape(rows, -1)
-    return result.reshape(len(inputs), *output_shape, *shape, *shape)
+                    machine.run(Phase.BACKWARD | Phase.INPUT_GRADIENT, order, vectors)
+                    np.concatenate(d_inputs, axis=1, out=result[block, output, i])
+    return second_derivatives(result, (len(inputs), *output_shape), of_each)
 
 
-def laplacian(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None) -> FloatArray:
+def laplacian(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None) -> Any:
     """Return the Laplacian of each output: the sum of its unmixed second derivatives.
 
     It is computed in forward over forward mode, for a few inputs at a time.
@@ -146,12 +152,15 @@ def laplacian(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None)
     ----------
     net : Sequential
     x : array of shape (n, ...)
+        A tuple of them for :class:`Inputs`.
     params : array of shape (n_params,), optional
         Instead of the network's own.
 
     Returns
     -------
     array of shape ``(n, *output)``
+        By several inputs, such as time and place, a tuple of them: the sums over the elements of
+        each input.
 
     Raises
     ------
@@ -169,23 +178,24 @@ def laplacian(net: Sequential, x: ArrayLike, *, params: ArrayLike | None = None)
     """
     check_network(net)
     net.graph.check_rows_are_independent("laplacian")
-    require_one_input(net, "laplacian")
     at = parameter_vector(net, params)
     inputs = net.check_input(x, "x")
     shape = inputs.shape[1:]
-    result = np.zeros((len(inputs), *_output_shape(net, shape, "laplacian")), net.dtype)
-    numbers = range(prod(shape))
+    output_shape, of_each = _output_shape(net, shape, "laplacian"), net.graph.input_shapes(shape)
+    results = [np.zeros((len(inputs), *output_shape), net.dtype) for _ in of_each]
+    numbers = range(columns_of(of_each)[-1].stop)
     groups = [numbers[begin : begin + TOGETHER] for begin in numbers[::TOGETHER]]
     for block in blocks(net, len(inputs)):
         rows, order = block.stop - block.start, np.arange(block.start, block.stop)
         for group in groups:
             options = {"derivatives": tuple((i, i) for i in group), "backward": False}
             with borrowed(net, derivatives_plan, shape, rows, **options) as machine:
-                _write_seeds(machine, rows, list(group))
+                _write_seeds(machine, rows, list(group), of_each)
                 machine.run(Phase.FORWARD, order, machine.vectors(at), make_data(net.dtype, inputs))
-                for head in range(len(group)):
+                for head, i in enumerate(group):
+                    result = results[element_of(i, of_each)[0]]
                     result[block] += machine.rows_at("output", rows, head)
-    return result
+    return one_or_tuple(results)
 
 
 def input_derivatives(
@@ -194,7 +204,7 @@ def input_derivatives(
     derivatives: Sequence[Derivative],
     *,
     params: ArrayLike | None = None,
-) -> tuple[list[FloatArray], Callable[[Sequence[ArrayLike]], tuple[FloatArray, FloatArray]]]:
+) -> tuple[list[FloatArray], Callable[[Sequence[ArrayLike]], tuple[FloatArray, Any]]]:
     """Return derivatives of the output by chosen inputs, and their pullback.
 
     The pullback trains a network on a differential equation: from the gradients of a loss by the
@@ -204,10 +214,12 @@ def input_derivatives(
     ----------
     net : Sequential
     x : array of shape (n, ...)
+        A tuple of them for :class:`Inputs`.
     derivatives : list of tuples of int
         The indices of the inputs, in a row of x, by which the output is differentiated: ``()`` is
         the output itself, ``(0,)`` its derivative by the first input, ``(0, 1)`` the mixed second
-        derivative by the first two. At most two indices.
+        derivative by the first two. At most two indices. For a tuple of arrays, they are counted
+        on from each array's row to the next one's: for two arrays of one column, 0 and 1.
     params : array of shape (n_params,), optional
         Instead of the network's own; it must not be changed before the last call of the pullback.
 
@@ -217,7 +229,7 @@ def input_derivatives(
         One for each of the derivatives.
     pullback : function of a list of arrays of that shape, or None for zeros
         It takes the loss's gradient by each of the values. It returns the gradient by the
-        parameters, of shape (n_params,), and the gradient by x.
+        parameters, of shape (n_params,), and the gradient by x, which is a tuple for a tuple.
 
     Raises
     ------
@@ -239,18 +251,18 @@ def input_derivatives(
     """
     check_network(net)
     net.graph.check_rows_are_independent("input_derivatives")
-    require_one_input(net, "input_derivatives")
     at = net.params.copy() if params is None else parameter_vector(net, params)
     inputs = net.check_input(x, "x")
     rows, shape = len(inputs), inputs.shape[1:]
     _output_shape(net, shape, "input_derivatives")
-    chosen = _checked_derivatives(derivatives, prod(shape))
+    of_each = net.graph.input_shapes(shape)
+    chosen = _checked_derivatives(derivatives, columns_of(of_each)[-1].stop)
     key, machine = take(net, derivatives_plan, shape, rows, derivatives=chosen, backward=True)
-    _write_seeds(machine, rows, elements_of(chosen))
+    _write_seeds(machine, rows, elements_of(chosen), of_each)
     machine.run(Phase.FORWARD, rows, machine.vectors(at), make_data(net.dtype, inputs))
     values = machine.outputs(rows)
 
-    def pullback(gradients: Sequence[ArrayLike]) -> tuple[FloatArray, FloatArray]:
+    def pullback(gradients: Sequence[ArrayLike]) -> tuple[FloatArray, Any]:
         if not isinstance(gradients, list | tuple) or len(gradients) != len(chosen):
             raise ValueError(f"gradients must be a list of {len(chosen)}, one for each derivative.")
         checked = [
@@ -276,12 +288,12 @@ def _output_shape(net: Sequential, shape: Shape, function: str) -> Shape:
     return shapes[0]
 
 
-def _write_seeds(machine: Machine, rows: int, elements: list[int]) -> None:
-    """Set each seed to the unit vector of one element of x."""
-    for seed, element in enumerate(elements):
-        direction = machine.rows_at("seed", rows, seed).reshape(rows, -1)
+def _write_seeds(machine: Machine, rows: int, elements: list[int], inputs: Sequence[Shape]) -> None:
+    """Set each seed to the unit vector of one element of its input."""
+    directions = machine.matrices("seed", rows, range(len(elements)))
+    for direction, number in zip(directions, elements, strict=True):
         direction[...] = 0
-        direction[:, element] = 1
+        direction[:, element_of(number, inputs)[1]] = 1
 
 
 def _checked_derivatives(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import accumulate
 from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from chainrule.autodiff.each_input import columns_of, first_derivatives
 from chainrule.autodiff.machines import backward_phases, blocks, borrowed
 from chainrule.autodiff.plans import plain_plan, tangent_plan
 from chainrule.autodiff.repetition import Prepared, prepare, repeat
@@ -25,7 +25,6 @@ from chainrule.engine.machine import Machine
 from chainrule.engine.records import Vectors, make_data
 from chainrule.kernels.context import NOT_FINITE, Phase
 from chainrule.models.sequential import Sequential, check_network
-from chainrule.operations.operation import Shape
 from chainrule.utils.arrays import FloatArray, ready_array
 from chainrule.utils.inputs import Batch, arrays_of, one_or_tuple
 
@@ -74,12 +73,11 @@ def jacobian(
     if not isinstance(wrt, str):
         raise ValueError(f'wrt must be "params" or "x", not {wrt!r}.')
     names_of(wrt)
-    if type(x) is np.ndarray:
-        at = net.params if params is None else params
-        for kind in (_ForwardMode, _BackwardMode):
-            found = repeat(net, kind, x.shape, (wrt,), at, x)
-            if found is not None:
-                return found
+    at = net.params if params is None else params
+    for kind in (_ForwardMode, _BackwardMode):
+        found = repeat(net, kind, x, (wrt,), at, x)
+        if found is not None:
+            return found
     vector = parameter_vector(net, params)
     inputs = net.check_input(x, "x")
     rows, shape = len(inputs), inputs.shape[1:]
@@ -105,15 +103,8 @@ def jacobian(
     elif wrt == X or rows == 1:
         prepare(net, _BackwardMode, inputs.shape, (wrt,), plain_plan, loss=None, retain=True)
     return one_or_tuple(
-        [_by_each(r, (rows, *s), of_each) for r, s in zip(results, shapes, strict=True)]
+        [first_derivatives(r, (rows, *s), of_each) for r, s in zip(results, shapes, strict=True)]
     )
-
-
-def _by_each(result: FloatArray, outputs: tuple[int, ...], of_each: list[Shape]) -> Any:
-    """Return a Jacobian from its matrices; by several inputs, a tuple with one for each."""
-    ends = list(accumulate(map(prod, of_each)))[:-1]
-    parts = np.split(result, ends, axis=2) if ends else [result]
-    return one_or_tuple([p.reshape(*outputs, *s) for p, s in zip(parts, of_each, strict=True)])
 
 
 class _Prepared(Prepared):
@@ -127,14 +118,16 @@ class _Prepared(Prepared):
     wrt : "params" or "x"
     """
 
-    def __init__(self, machine: Machine, net: Sequential, shape: tuple[int, ...], wrt: str) -> None:
+    def __init__(self, machine: Machine, net: Sequential, shape: tuple[Any, ...], wrt: str) -> None:
         super().__init__(machine)
-        rows, of_each = shape[0], shape[1:] if wrt == X else net.params.shape
-        self._rows, self._parameters = rows, net.params.shape
+        rows, self._parameters = shape[0], net.params.shape
+        inputs = net.graph.input_shapes(shape[1:])
+        self._of_each = list(inputs) if wrt == X else [net.params.shape]
+        columns = sum(map(prod, self._of_each))
         self._forward = BatchRun(machine.prepare_run(Phase.FORWARD), shape, checks_vectors=True)
-        self._shapes = [(rows, *of_row, *of_each) for of_row in net.output_shapes(shape[1:])]
-        sizes = [prod(of_row) for of_row in net.output_shapes(shape[1:])]
-        self._matrices = [(rows, size, prod(of_each)) for size in sizes]
+        outputs = net.output_shapes(shape[1:])
+        self._shapes = [(rows, *of_row) for of_row in outputs]
+        self._matrices = [(rows, prod(of_row), columns) for of_row in outputs]
 
     def __call__(self, params: Any, x: Any) -> Any:
         """Return the Jacobian, or a tuple of them."""
@@ -146,10 +139,13 @@ class _Prepared(Prepared):
         if not self._fill(self.machine.vectors(at), batch, results):
             return None
         return one_or_tuple(
-            [r.reshape(shape) for r, shape in zip(results, self._shapes, strict=True)]
+            [
+                first_derivatives(r, s, self._of_each)
+                for r, s in zip(results, self._shapes, strict=True)
+            ]
         )
 
-    def _fill(self, vectors: Vectors, x: FloatArray, results: list[FloatArray]) -> bool:
+    def _fill(self, vectors: Vectors, x: Any, results: list[FloatArray]) -> bool:
         """Fill in the matrices of shape (rows, output, wrt); False if x is not finite."""
         raise NotImplementedError
 
@@ -160,22 +156,25 @@ class _ForwardMode(_Prepared):
     def __init__(self, machine: Machine, net: Sequential, shape: tuple[int, ...], wrt: str) -> None:
         super().__init__(machine, net, shape, wrt)
         steps = len(net.lower(shape[1:])[0].steps)
-        self._tangents = BatchRun(machine.prepare_run(Phase.PREDICT, first_step=steps), shape)
-        self._seed = machine.rows_at("seed", shape[0]).reshape(shape[0], -1)
-        self._unit_vectors = np.eye(self._seed.shape[1], dtype=machine.dtype)
-        heads = len(self._shapes)
-        tangents = (machine.rows_at("output", shape[0], heads + head) for head in range(heads))
-        self._outputs = [tangent.reshape(shape[0], -1) for tangent in tangents]
+        rows, inputs, heads = shape[0], len(self._of_each), len(self._shapes)
+        tangents = machine.prepare_run(Phase.PREDICT, first_step=steps)
+        self._tangents = BatchRun(tangents, (rows,))
+        self._seeds = machine.matrices("seed", rows, range(inputs))
+        self._columns = [seed[:, i] for seed in self._seeds for i in range(seed.shape[1])]
+        self._outputs = machine.matrices("output", rows, range(heads, 2 * heads))
 
-    def _fill(self, vectors: Vectors, x: FloatArray, results: list[FloatArray]) -> bool:
-        for i, unit_vector in enumerate(self._unit_vectors):
-            self._seed[...] = unit_vector
+    def _fill(self, vectors: Vectors, x: Any, results: list[FloatArray]) -> bool:
+        for seed in self._seeds:
+            seed[...] = 0
+        for i, column in enumerate(self._columns):
+            column[...] = 1
             if i > 0:
                 self._tangents(vectors)
             elif self._forward(vectors, x) == NOT_FINITE:
                 return False
             for result, output in zip(results, self._outputs, strict=True):
                 result[:, :, i] = output
+            column[...] = 0  # after the output was read, which may be the same memory
         return True
 
 
@@ -184,15 +183,17 @@ class _BackwardMode(_Prepared):
 
     def __init__(self, machine: Machine, net: Sequential, shape: tuple[int, ...], wrt: str) -> None:
         super().__init__(machine, net, shape, wrt)
-        rows = self._rows
+        rows = shape[0]
         self._by_x = wrt == X
-        self._backward = BatchRun(machine.prepare_run(backward_phases((wrt,))), shape)
-        heads = range(len(self._shapes))
-        self._d_outputs = [machine.rows_at("d_output", rows, i).reshape(rows, -1) for i in heads]
+        self._backward = BatchRun(machine.prepare_run(backward_phases((wrt,))), (rows,))
+        self._d_outputs = machine.matrices("d_output", rows, range(len(self._shapes)))
         self._unit_vectors = [np.eye(d.shape[1], dtype=machine.dtype) for d in self._d_outputs]
-        self._d_input = machine.rows_at("d_input", rows).reshape(rows, -1)
+        inputs = range(len(self._of_each) if self._by_x else 0)
+        d_inputs = machine.matrices("d_input", rows, inputs)
+        columns = columns_of(self._of_each)[: len(inputs)]
+        self._d_inputs = list(zip(columns, d_inputs, strict=True))
 
-    def _fill(self, vectors: Vectors, x: FloatArray, results: list[FloatArray]) -> bool:
+    def _fill(self, vectors: Vectors, x: Any, results: list[FloatArray]) -> bool:
         if self._forward(vectors, x) == NOT_FINITE:
             return False
         for result, d_output, units in zip(
@@ -204,7 +205,8 @@ class _BackwardMode(_Prepared):
                 d_output[...] = unit_vector
                 if self._by_x:
                     self._backward(vectors)
-                    result[:, i] = self._d_input
+                    for columns, d_input in self._d_inputs:
+                        result[:, i, columns] = d_input
                 else:
                     params, direction, _, average = vectors
                     self._backward(Vectors(params, direction, result[0, i], average))
@@ -223,8 +225,7 @@ def _forward(
     options = {"parameters_change": False, "by_x": True, "retain": True}
     with borrowed(net, tangent_plan, shape, rows, **options) as machine:
         vectors, data = machine.vectors(params), make_data(net.dtype, inputs)
-        sizes = [prod(array.shape[1:]) for array in arrays_of(inputs)]
-        seeds = [machine.rows_at("seed", rows, k).reshape(rows, -1) for k in range(len(sizes))]
+        seeds = machine.matrices("seed", rows, range(len(arrays_of(inputs))))
         columns = [seed[:, i] for seed in seeds for i in range(seed.shape[1])]
         for seed in seeds:
             seed[...] = 0

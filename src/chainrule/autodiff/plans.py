@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chainrule.autodiff.each_input import element_of
 from chainrule.losses import Loss
 from chainrule.models.sequential import Sequential
 from chainrule.operations.operation import Shape
@@ -63,16 +64,18 @@ def derivatives_plan(
     derivatives: tuple[tuple[int, ...], ...],
     backward: bool,
 ) -> Plan:
-    """Return a plan for derivatives by the input's elements, a head each.
+    """Return a plan for derivatives by elements of all inputs, which are counted on; a head each.
 
     ``()`` is the output itself, ``(i,)`` its derivative by element i, ``(i, j)`` the second one by
-    i and j, with i <= j. There is a seed for each element, in the order of their numbers.
+    i and j, with i <= j. There is a seed for each element, in the order of their numbers, of the
+    shape of its input.
     """
-    builder, (x,), (y,) = net.lower(shape)
+    builder, inputs, (y,) = net.lower(shape)
     primal = list(builder.steps)
     seeds, tangents, steps = [], {}, {}
     heads: dict[tuple[int, ...], Tensor] = {(): y}
     for i in elements_of(derivatives):
+        x = inputs[element_of(i, [x.shape for x in inputs])[0]]
         seeds.append(Tensor(x.shape))
         tangents[i] = Tangents(builder, parameters_change=False, seeds=[(x, seeds[-1])])
         begin = len(builder.steps)
@@ -86,7 +89,7 @@ def derivatives_plan(
             heads[i, j] = _or_zeros(builder, tangents[j].of(heads[i,]), y)
     return make_plan(
         builder,
-        [x],
+        inputs,
         [Head(heads[derivative]) for derivative in derivatives],
         offsets=net.offsets,
         batch=rows,

@@ -14,6 +14,7 @@ from chainrule.engine.pool import UsesMachine
 from chainrule.losses import OutputLoss
 from chainrule.losses.loss import TargetCheck
 from chainrule.models.sequential import Sequential
+from chainrule.utils.inputs import one_or_tuple, shape_of
 
 MOST_BYTES = 1 << 20  # in an arena
 
@@ -46,7 +47,7 @@ class PreparedLoss(Prepared):
         self,
         machine: Machine,
         net: Sequential,
-        shape: tuple[int, ...],
+        shape: tuple[Any, ...],
         loss: OutputLoss,
         names: tuple[str, ...],
     ) -> None:
@@ -54,17 +55,22 @@ class PreparedLoss(Prepared):
         self._parameters, self._by_x = net.params.shape, X in names
         output_shape = shape[0], *machine.plan.output_shapes[0]
         self._check_target = TargetCheck(loss, output_shape, machine.dtype)
-        self._d_input = machine.rows_at("d_input", shape[0])
+        self._d_inputs = machine.input_gradients(shape[0])
+
+    def input_gradient(self) -> Any:
+        """Return the latest gradient by the input, or a tuple of those by all."""
+        return one_or_tuple([gradient.copy() for gradient in self._d_inputs])
 
 
 # Makes what is prepared, from a machine for the plan, the network, the shape and the options.
 Kind = Callable[..., Prepared]
 
 
-def repeat(
-    net: Sequential, kind: Kind, shape: tuple[int, ...], options: Options, *arguments: Any
-) -> Any:
-    """Return the result for a batch of a shape that is prepared for; None if it is not."""
+def repeat(net: Sequential, kind: Kind, x: Any, options: Options, *arguments: Any) -> Any:
+    """Return the result for a batch of x's shape if that is prepared for, otherwise None."""
+    shape = shape_of(x)
+    if shape is None:
+        return None
     pool, key = net.prepared, (kind, shape, threads_for(net.backend), *options)
     found = pool.take(key)
     if found is None:
@@ -77,7 +83,7 @@ def repeat(
 def prepare(
     net: Sequential,
     kind: Kind,
-    shape: tuple[int, ...],
+    shape: tuple[Any, ...],
     options: Options,
     plan: PlanMaker,
     **plan_options: Any,

@@ -27,15 +27,6 @@ def check_loss(net: Any, loss: Any) -> None:
         )
 
 
-def require_one_input(net: Sequential, function: str) -> None:
-    """Raise ValueError if the network has several inputs."""
-    if net.graph.inputs > 1:
-        raise ValueError(
-            f"{function} is for networks of one input, but this one has {net.graph.inputs}; "
-            "value_and_grad, vjp, jvp, hvp and jacobian are for several."
-        )
-
-
 def names_of(wrt: Wrt) -> tuple[str, ...]:
     """Return ``wrt`` as a tuple of names; ValueError unless it is "params", "x" or both."""
     names = tuple(wrt) if isinstance(wrt, tuple | list) else (str(wrt),)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from math import prod
+from collections.abc import Callable
 from typing import Any, TypeVar
 
-import numpy as np
-
+from chainrule.engine.batch_inputs import JoinedInputs, inputs_of
 from chainrule.engine.machine import NO_MASKS, Machine, PreparedRun
 from chainrule.engine.records import NOTHING, Array, Integers, Vectors
-from chainrule.engine.rows import BYTE, CODES
+from chainrule.engine.rows import Rows
 from chainrule.kernels.context import NOT_FINITE, Phase
-from chainrule.utils.arrays import ready_array
 
 ONE_BATCH, FIRST_THREAD = (0, 1), 0
 MOST_SHAPES = 8  # of batches that are prepared for
@@ -19,10 +17,10 @@ MOST_SHAPES = 8  # of batches that are prepared for
 T = TypeVar("T")
 
 
-class ByShape(dict[tuple[int, ...], T]):
+class ByShape(dict[tuple[Any, ...] | None, T]):
     """What is prepared for batches, by their shape; all is forgotten when there are too many."""
 
-    def keep(self, shape: tuple[int, ...], made: T) -> None:
+    def keep(self, shape: tuple[Any, ...], made: T) -> None:
         """Keep what is made for a shape."""
         if len(self) >= MOST_SHAPES:
             self.clear()
@@ -39,47 +37,50 @@ class BatchRun:
     Parameters
     ----------
     run : PreparedRun
-    shape : of a batch.
+    shape : of a batch; ``(rows,)`` for runs that get none.
     checks_vectors : bool
         Whether to look at the parameters and their direction, too.
 
     Attributes
     ----------
     machine : Machine
+    rows : of a batch.
+    ready : function of a batch
+        It returns the batch as a call takes it; None if it has another shape, or needs a closer
+        look.
     losses : array of shape (1, 2)
         The weight and the loss of the latest batch.
     """
 
     def __init__(
-        self, run: PreparedRun, shape: tuple[int, ...], *, checks_vectors: bool = False
+        self, run: PreparedRun, shape: tuple[Any, ...], *, checks_vectors: bool = False
     ) -> None:
         machine = self.machine = run.machine
         self.losses = machine.losses_for(1)
-        self._shape, self._dtype = shape, machine.dtype
+        self.rows, inputs = shape[0], inputs_of(shape, machine)
+        self.ready: Callable[[Any], Any] = inputs.ready
+        self._rows_of: Callable[[Any], Rows] = inputs.rows
         phases, *others = run.prepared
         checks = Phase.CHECK | (Phase.CHECK_VECTORS if checks_vectors else 0)
         self._prepared = phases | checks, *others
-        item = self._dtype.itemsize
-        self._bytes, self._code = item * prod(shape), CODES[self._dtype]
-        self._stride = item * prod(shape[1:])
-        self._nothing = NOTHING[self._dtype]
-        self._order, _ = machine.epochs(shape[0])
+        self._nothing = NOTHING[machine.dtype]
+        self._order, _ = machine.epochs(self.rows)
 
     @staticmethod
     def can_use(machine: Machine) -> bool:
-        """Tell whether there is one input, and one thread does all work, none of it in Python."""
-        machine.prepare()  # before that, it is not known
-        plan = machine.plan
-        return plan.threads == 1 and len(plan.inputs) == 1 and not machine.needs_arrays
+        """Tell whether one thread does all work, none of it in Python.
 
-    def ready(self, x: Any) -> Array | None:
-        """Return ``x`` as a call takes it; None if it is no such batch, or needs a closer look."""
-        return ready_array(x, self._shape, self._dtype)
+        Batches of several inputs must be small enough to be copied.
+        """
+        machine.prepare()  # before that, it is not known
+        if machine.plan.threads > 1 or machine.needs_arrays:
+            return False
+        return len(machine.plan.inputs) == 1 or JoinedInputs.can_hold(machine)
 
     def __call__(
         self,
         vectors: Vectors,
-        x: Array | None = None,
+        x: Any = None,
         targets: Array | None = None,
         labels: Integers | None = None,
         weights: Array | None = None,
@@ -101,9 +102,7 @@ class BatchRun:
             *self._prepared,
             vectors,
             (
-                nothing.data.inputs
-                if x is None
-                else (np.ndarray(self._bytes, BYTE, x), self._code, 0, self._stride),
+                nothing.data.inputs if x is None else self._rows_of(x),
                 nothing.vector if targets is None else targets.reshape(-1),
                 nothing.labels if labels is None else labels,
                 nothing.vector if weights is None else weights,

@@ -294,10 +294,10 @@ class Machine(Memory):
     def write_inputs(self, others: Sequence[Rows]) -> None:
         """Write where the rows of each input after the first are into all threads' contexts."""
         for i, (memory, *layout) in enumerate(others, start=1):
-            places = list(words.words_of_input(i))
-            self.contexts[:, places] = memory.ctypes.data, memory.size, *layout
+            first, *_, last = words.words_of_input(i)
+            self.contexts[:, first : last + 1] = memory.ctypes.data, memory.size, *layout
             if self.needs_arrays:
-                self._arrays[places[0]] = memory
+                self._arrays[first] = memory
 
     def note_arrays(self, arguments: tuple[Any, ...]) -> None:
         """Record the arrays of a run, for functions in Python."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import prod
 from typing import Any
 
@@ -57,6 +57,10 @@ class Memory:
                 self._views.clear()
             self._views[key] = view
         return view
+
+    def matrices(self, place: str, rows: int, numbers: Iterable[int]) -> list[Array]:
+        """Return the same views for several numbers, with one axis for all of a row."""
+        return [self.rows_at(place, rows, number).reshape(rows, -1) for number in numbers]
 
     def input_gradients(self, rows: int) -> list[Array]:
         """Return the arena's views of the gradient by each input."""

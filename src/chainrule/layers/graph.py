@@ -338,6 +338,7 @@ def output_shapes(graph: Graph, shape: Shape | None, source: str = "") -> list[S
     givers = graph.at_inputs([f"{called} has" for called in sources])
     assumed = shape is None
     with_places: set[int] = set()  # values of which the channels alone are known
+    like_inputs = set(shapes)  # values with an input's shape, of layers that take any
     for position, node in enumerate(graph.nodes):
         layer, first = node.layer, node.inputs[0]
         called = f"{layer_text(layer)} (layer {node.path})"
@@ -381,6 +382,10 @@ def output_shapes(graph: Graph, shape: Shape | None, source: str = "") -> list[S
             )
         if not assumed or layer.by_last_axis:
             shapes[position] = result
+        takes_any = layer.expected_shape is None and not layer.axes
+        if takes_any and [result] == given and first in like_inputs:
+            like_inputs.add(position)
+            givers[position] = givers[first]
     return [None if i in with_places else shapes[i] for i in range(len(graph.nodes))]
 
 

@@ -12,7 +12,7 @@ from chainrule.engine.machine import Machine
 from chainrule.engine.records import make_data
 from chainrule.kernels.context import NOT_FINITE, Phase
 from chainrule.utils.arrays import FloatArray
-from chainrule.utils.inputs import Batch, one_or_tuple
+from chainrule.utils.inputs import Batch, one_or_tuple, shape_of
 
 
 class BatchMachine(NamedTuple):
@@ -58,7 +58,7 @@ class _Again(NamedTuple):
     forward: BatchRun
     backward: BatchRun
     d_output: FloatArray  # where the backward pass begins
-    d_input: FloatArray
+    d_inputs: list[FloatArray]
     output_shape: tuple[int, ...]
 
 
@@ -92,7 +92,7 @@ class BatchPasses:
         self._latest = self._by_shape.get(batch.shape) or self._prepare(batch.shape)
         return machine.plan.split_outputs(outputs)
 
-    def _prepare(self, shape: tuple[int, ...]) -> _Again | None:
+    def _prepare(self, shape: tuple[Any, ...]) -> _Again | None:
         """Prepare for further batches of this shape."""
         machine, rows = self._machine, shape[0]
         if len(self.output_shapes) > 1 or not BatchRun.can_use(machine):
@@ -102,7 +102,7 @@ class BatchPasses:
             BatchRun(self._forward, shape),
             BatchRun(self._backward, output_shape),
             machine.rows_at("d_output", rows),
-            machine.rows_at("d_input", rows),
+            machine.input_gradients(rows),
             output_shape,
         )
         self._by_shape.keep(shape, made)
@@ -113,7 +113,7 @@ class BatchPasses:
 
         None if it is not, or not finite; then nothing was done.
         """
-        again = self._by_shape.get(x.shape) if type(x) is np.ndarray else None
+        again = self._by_shape.get(shape_of(x))
         batch = None if again is None else again.forward.ready(x)
         if again is None or batch is None:
             return None
@@ -124,8 +124,8 @@ class BatchPasses:
         self._latest = again
         return outputs if outputs.shape == shape else outputs.reshape(shape)
 
-    def backward_again(self, d_output: Any, masks: tuple[int, int]) -> FloatArray | None:
-        """Return the gradient by the input, from the one by the only output.
+    def backward_again(self, d_output: Any, masks: tuple[int, int]) -> Any:
+        """Return what :meth:`backward` does, from the gradient by the only output.
 
         None if that is not finite, or not like the output of the latest forward pass.
         """
@@ -137,7 +137,7 @@ class BatchPasses:
         # The gradient is no target: it is given as one so that compiled code looks at it.
         if again.backward(self._vectors, targets=gradient, masks=masks) == NOT_FINITE:
             return None
-        return again.d_input.copy()
+        return one_or_tuple([gradient.copy() for gradient in again.d_inputs])
 
     def backward(self, gradients: Sequence[FloatArray], rows: int, masks: tuple[int, int]) -> Any:
         """Return the gradient by the input, or a tuple of those by all, from those by outputs."""

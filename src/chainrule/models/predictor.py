@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.engine.batch_run import BatchRun, ByShape
 from chainrule.engine.machine import Machine
@@ -13,6 +12,7 @@ from chainrule.engine.pool import UsesMachine
 from chainrule.engine.records import make_data
 from chainrule.kernels.context import Phase
 from chainrule.utils.arrays import FloatArray
+from chainrule.utils.inputs import Batch, shape_of
 
 
 class Predictor(UsesMachine):
@@ -35,7 +35,7 @@ class Predictor(UsesMachine):
         self._can_repeat = one_output and not takes_codes and BatchRun.can_use(machine)
         self._by_shape: ByShape[tuple[BatchRun, tuple[int, ...]]] = ByShape()
 
-    def __call__(self, x: NDArray[Any]) -> list[FloatArray]:
+    def __call__(self, x: Batch) -> list[FloatArray]:
         """Return the outputs for a batch that was checked."""
         rows = len(x)
         outputs = np.empty((rows, self._columns), self.machine.dtype)
@@ -46,16 +46,16 @@ class Predictor(UsesMachine):
             self._by_shape.keep(x.shape, (BatchRun(self._run, x.shape), output_shape))
         return self._plan.split_outputs(outputs)
 
-    def repeat(self, x: NDArray[Any]) -> FloatArray | None:
+    def repeat(self, x: Any) -> FloatArray | None:
         """Return the only output for a batch of a shape that there was before.
 
         None if there was none, or if it needs a closer look.
         """
-        run, shape = self._by_shape.get(x.shape, (None, ()))
+        run, shape = self._by_shape.get(shape_of(x)) or (None, ())
         batch = None if run is None else run.ready(x)
         if run is None or batch is None:
             return None
-        outputs = np.empty((shape[0], self._columns), self.machine.dtype)
+        outputs = np.empty((run.rows, self._columns), self.machine.dtype)
         if run(self._vectors, batch, outputs=outputs) != 1:
             return None
         return outputs if outputs.shape == shape else outputs.reshape(shape)

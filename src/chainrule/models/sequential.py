@@ -168,7 +168,7 @@ class Sequential(NetworkPasses):
             If X has the wrong shape or dtype, or holds NaN or infinity.
         """
         threads, key = threads_for(self._backend), self._latest_key
-        if type(X) is np.ndarray and key is not None and key[-1] == threads:
+        if key is not None and key[-1] == threads:
             predictor = self._predictors.take(key)
             if predictor is not None:
                 output = predictor.repeat(X)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from chainrule.models.data_set import DataSet
 from chainrule.optimizers import Optimizer
-from chainrule.utils.inputs import arrays_of
+from chainrule.utils.inputs import arrays_of, input_names
 
 # The number of rows in a checksum: reading all of a large memory-mapped array would take long.
 ROWS = 1024
@@ -69,12 +69,19 @@ def _describe(array: NDArray[Any]) -> str:
     return f"{array.dtype} of shape {array.shape}, rows with checksum {checksum:08x}"
 
 
+def _numbered(values: list[Any]) -> dict[str, Any]:
+    """Return the entries of a list by what messages put behind its name."""
+    return dict(zip(input_names("", len(values)), values, strict=True))
+
+
 def differences(now: dict[str, Any], then: dict[str, Any], name: str = "") -> list[str]:
     """Return a phrase for each entry that has changed."""
     found = []
     for key in sorted(now.keys() | then.keys()):
         is_now, was, called = now.get(key), then.get(key), f"{name}{key}"
-        if isinstance(is_now, dict) and isinstance(was, dict):
+        if isinstance(is_now, list) and isinstance(was, list) and len(is_now) == len(was):
+            found += differences(_numbered(is_now), _numbered(was), called)
+        elif isinstance(is_now, dict) and isinstance(was, dict):
             found += differences(is_now, was, f"{called} ")
         elif is_now != was:
             found.append(f"{called} is {is_now!r}, but was {was!r}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.autodiff.validation import check_loss
@@ -22,6 +21,7 @@ from chainrule.optimizers.state import OptimizerState
 from chainrule.training.logits import warn_of_probabilities
 from chainrule.utils import arrays
 from chainrule.utils.arguments import kind_hint, shortened
+from chainrule.utils.inputs import shape_of
 
 STEP = Phase.FORWARD | Phase.BACKWARD | Phase.UPDATE
 
@@ -115,7 +115,7 @@ class _TrainStep:
 
     def __call__(self, x: ArrayLike, y: Any, sample_weight: ArrayLike | None = None) -> float:
         """Do one training step with a batch, and return the loss before it."""
-        again = self._by_shape.get(x.shape) if type(x) is np.ndarray else None
+        again = self._by_shape.get(shape_of(x))
         value = None if again is None else self._repeat(again, x, y, sample_weight)
         return self._checked(x, y, sample_weight) if value is None else value
 
@@ -136,7 +136,7 @@ class _TrainStep:
         ):
             return None
         targets, labels = check_target(y)
-        weights = arrays.weight_array(sample_weight, len(batch), net.dtype)
+        weights = arrays.weight_array(sample_weight, run.rows, net.dtype)
         try:
             data = batch, targets, labels, weights
             done = run(step.vectors, *data, lr=state.lr, masks=net.next_masks)
@@ -182,7 +182,7 @@ class _TrainStep:
 
     def _prepare(
         self,
-        shape: tuple[int, ...],
+        shape: tuple[Any, ...],
         kept: BatchMachine,
         step: UpdateRun,
         output_shape: tuple[int, ...],

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -30,7 +31,7 @@ class ArrayTuple:
 
     arrays: tuple[NDArray[Any], ...]
 
-    @property
+    @cached_property
     def shape(self) -> tuple[Any, ...]:
         """The number of rows, and the shapes of a row of each array."""
         return len(self), *(array.shape[1:] for array in self.arrays)
@@ -60,6 +61,36 @@ class ArrayTuple:
 
 
 Batch = NDArray[Any] | ArrayTuple
+
+
+def shape_of(value: Any) -> tuple[Any, ...] | None:
+    """Return the shape of an array, or that of an :class:`ArrayTuple`; None for anything else.
+
+    The arrays of a tuple may have different numbers of rows: this finds what is prepared for a
+    shape, which looks at each of them.
+    """
+    if type(value) is np.ndarray:
+        shape: tuple[int, ...] = value.shape
+        return shape
+    if type(value) not in (tuple, list) or not value:
+        return None
+    of_rows = []
+    for array in value:
+        if type(array) is not np.ndarray:
+            return None
+        of_rows.append(array.shape[1:])
+    return *value[0].shape[:1], *of_rows
+
+
+def shapes_of(shape: tuple[Any, ...]) -> list[tuple[int, ...]]:
+    """Return the shape of each array of a batch of this shape.
+
+    >>> shapes_of((5, 3)), shapes_of((5, (8, 8), (3,)))
+    ([(5, 3)], [(5, 8, 8), (5, 3)])
+    """
+    if len(shape) == 1 or not isinstance(shape[1], tuple):
+        return [shape]
+    return [(shape[0], *of_row) for of_row in shape[1:]]
 
 
 def arrays_of(batch: Batch) -> tuple[NDArray[Any], ...]:
@@ -112,42 +143,53 @@ def parts_of(value: Any, name: str, inputs: int) -> tuple[Any, ...]:
     """Return what is given for each of several inputs; ValueError unless it is a tuple of them."""
     if isinstance(value, tuple | list) and len(value) == inputs:
         return tuple(value)
-    came = (
-        f"a {type(value).__name__} of {len(value)}"
-        if isinstance(value, tuple | list | dict)
-        else ""
-    )
-    shape = getattr(value, "shape", None)
-    came = came or (f"an array of shape {shape}" if shape is not None else shortened(value))
+    shape, hint = getattr(value, "shape", None), ""
+    if isinstance(value, tuple | list | Mapping):
+        came = f"a {type(value).__name__} of {len(value)}"
+        if isinstance(value, Mapping):
+            hint = " Give its arrays as a tuple, in the order of the inputs."
+    else:
+        came = f"an array of shape {shape}" if shape is not None else shortened(value)
     raise ValueError(
         f"{name} must be a tuple of {inputs} arrays, one for each input of the network, but it is "
-        f"{came}."
+        f"{came}.{hint}"
     )
 
 
 def check_one_array(value: Any, name: str) -> None:
-    """Raise ValueError if it is a tuple of arrays: the network has one input.
-
-    A list of arrays is one array, as in NumPy: a list of images is a batch. So is a tuple of
-    numbers, or of rows.
-    """
-    if (
-        isinstance(value, tuple)
-        and len(value) > 1
-        and all(getattr(part, "ndim", 0) > 1 for part in value)
-    ):
+    """Raise ValueError if it is several arrays: the network has one input."""
+    if came := kind_of_several(value):
         raise ValueError(
-            f"{name} must be one array, as the network has one input, but it is a tuple of "
-            f"{len(value)} arrays; cr.Inputs makes a network with several."
+            f"{name} must be one array, as the network has one input, but it is {came}; cr.Inputs "
+            "makes a network with several."
         )
+
+
+def kind_of_several(value: Any) -> str:
+    """Return what messages call a value that is several arrays; nothing if it is one.
+
+    A list of arrays of one shape is one array, as in NumPy: a list of images is a batch. So is a
+    tuple of numbers, or of rows.
+
+    >>> kind_of_several((np.ones((2, 3)), np.ones((2, 3))))
+    'a tuple of 2 arrays'
+    """
+    if not isinstance(value, tuple | list) or len(value) < 2:
+        return ""
+    if not all(getattr(part, "ndim", 0) > 1 for part in value):
+        return ""
+    if isinstance(value, tuple):
+        return f"a tuple of {len(value)} arrays"
+    different = len({tuple(part.shape) for part in value}) > 1
+    return f"a list of {len(value)} arrays of different shapes" if different else ""
 
 
 def parts_like(value: ArrayLike, name: str, shape: tuple[Any, ...]) -> list[tuple[Any, str, Any]]:
     """Return what is given like a batch of this ``shape``: each part, its name and its shape."""
-    rows, *of_row = shape
-    if not of_row or not isinstance(of_row[0], tuple):
+    shapes = shapes_of(shape)
+    if len(shapes) == 1:
         return [(value, name, shape)]
     if isinstance(value, ArrayTuple):
         value = value.arrays
-    given, called = parts_of(value, name, len(of_row)), input_names(name, len(of_row))
-    return [(part, own, (rows, *row)) for part, own, row in zip(given, called, of_row, strict=True)]
+    given, called = parts_of(value, name, len(shapes)), input_names(name, len(shapes))
+    return list(zip(given, called, shapes, strict=True))

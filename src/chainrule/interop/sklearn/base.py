@@ -22,6 +22,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from chainrule.interop.sklearn.build import hidden_sizes, own_network, perceptron, weights_of
 from chainrule.interop.sklearn.fitted import FittedNetwork
 from chainrule.interop.sklearn.fitting import FIT_FRAMES
+from chainrule.interop.sklearn.one_table import check_one_table
 from chainrule.interop.sklearn.solvers import fit_epochs, fit_lbfgs, make_optimizer
 from chainrule.losses.multi_loss import MultiLoss
 from chainrule.models.sequential import Sequential
@@ -203,6 +204,7 @@ class BaseNetwork(FittedNetwork, BaseEstimator):
         check_is_fitted(self)
         allow_nd = self.module is not None  # images, for a network of one's own
         sparse = ["csr", "csc"]
+        check_one_table(X)
         X = validate_data(self, X, accept_sparse=sparse, allow_nd=allow_nd, reset=False)
         return self.network_.predict(X.toarray() if issparse(X) else X)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.interop.sklearn.one_table import INSTEAD
 from chainrule.layers import Dropout, Identity, Linear, ReLU, Sigmoid, Tanh
 from chainrule.layers.initializers import Initializer
 from chainrule.layers.layer import Element, Layer
@@ -118,6 +119,6 @@ def own_network(
     if network.graph.inputs > 1:
         raise ValueError(
             "module must have one input, as the X of an estimator is one table, but it has "
-            f"{network.graph.inputs}; chainrule.fit takes a tuple of arrays."
+            f"{network.graph.inputs}. {INSTEAD}"
         )
     return network.copy(dtype)

@@ -20,6 +20,7 @@ from sklearn.utils.validation import validate_data
 
 from chainrule.interop.sklearn.base import BaseNetwork, only_stochastic
 from chainrule.interop.sklearn.fitting import column_as_vector, fitting
+from chainrule.interop.sklearn.one_table import check_one_table
 from chainrule.interop.sklearn.scores import fraction_of
 from chainrule.losses import BCEWithLogitsLoss, CrossEntropyLoss, OutputLoss
 from chainrule.training.class_weights import class_weights
@@ -209,6 +210,7 @@ class NetworkClassifier(ClassifierMixin, BaseNetwork):
         return bool(self.n_outputs_ == 1)
 
     def _check_data(self, X: Any, y: Any, *, reset: bool, incremental: bool) -> tuple[Any, Any]:
+        check_one_table(X)
         X, y = validate_data(
             self,
             X,

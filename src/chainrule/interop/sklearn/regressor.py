@@ -14,6 +14,7 @@ from sklearn.utils.validation import validate_data
 from chainrule.interop.sklearn.base import BaseNetwork, only_stochastic
 from chainrule.interop.sklearn.columns import check_columns, join_columns, split_columns
 from chainrule.interop.sklearn.fitting import column_as_vector, fitting
+from chainrule.interop.sklearn.one_table import check_one_table
 from chainrule.interop.sklearn.scores import r2
 from chainrule.losses import Loss, MSELoss
 from chainrule.losses.custom_losses import CompiledLoss
@@ -171,6 +172,7 @@ class NetworkRegressor(RegressorMixin, BaseNetwork):
         return values[:, 0] if values.shape[1] == 1 else values
 
     def _check_data(self, X: Any, y: Any, *, reset: bool, incremental: bool) -> tuple[Any, Any]:
+        check_one_table(X)
         if isinstance(self.loss, MultiLoss) and isinstance(y, tuple):
             y = np.column_stack(y)
         X, y = validate_data(
