@@ -8,6 +8,7 @@ from onnx import TensorProto
 
 from chainrule import layers
 from chainrule.interop.onnx.activations import Writer
+from chainrule.interop.onnx.images import without_ones
 from chainrule.interop.onnx.steps import ImportStep, NodeView
 from chainrule.layers.layer import Layer
 
@@ -23,6 +24,11 @@ def _columns(writer: Writer, layer: layers.Columns, x: str) -> str:
 
 def _read_gather(node: NodeView) -> ImportStep:
     if not node.is_constant(0):
+        if node.constant(1).ndim == 0:  # of an axis of length 1, as it is no ending
+            node.attribute("axis", 0)
+            node.integers(1)
+            if (step := without_ones(node, 1)) is not None:
+                return step
         axis, columns = node.attribute("axis", 0), node.integers(1)
         return ImportStep(node.label, (node.value(),), (layers.Columns(columns),), axis=axis)
     node.expect(axis=0)
