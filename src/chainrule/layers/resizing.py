@@ -82,7 +82,7 @@ class ZeroPad(Layer):
         for n, own in zip(input_shape, self.ends(input_shape), strict=False):
             if min(own) < 0 and n + min(*own, sum(own)) < 1:
                 raise ValueError(
-                    f"cuts {own[0]} and {own[1]} at the ends, which leaves nothing of {n}"
+                    f"pads by {own[0]} and {own[1]} at the ends, which leaves nothing of {n}"
                 )
             padded.append(n + sum(own))
         return (*padded, input_shape[-1])

@@ -50,6 +50,11 @@ class Simplifier:
         self._retained.append(layer)
         return layer
 
+    def check(self, layer: Any, step: Any) -> None:
+        """Let a step's axis and columns be compared with the layer's shape later."""
+        self.checks[id(layer)] = [step]
+        self._retained.append(layer)
+
     def simplify(self, elements: list[Element | ByColumn]) -> list[Element]:
         """Merge neighbours, and leave out identities."""
         simple: list[Any] = []
