@@ -138,7 +138,13 @@ def with_channels_first(*nodes):
     rng = np.random.default_rng(0)
     weights = [
         onnx.numpy_helper.from_array(rng.normal(size=shape).astype("float32"), name)
-        for name, shape in (("K", (3, 2, 3, 2)), ("W", (48, 4)), ("c", (3, 1, 1)), ("four", (4,)))
+        for name, shape in (
+            ("K", (3, 2, 3, 2)),
+            ("W", (48, 4)),
+            ("c", (3, 1, 1)),
+            ("four", (4,)),
+            ("high", (4, 1)),
+        )
     ]
     weights.append(onnx.numpy_helper.from_array(np.float32([1, 1, 2, 3]), "scales"))
     graph = onnx.helper.make_graph(nodes, "g", values[:1], values[1:], weights)
@@ -213,6 +219,12 @@ def test_channels_first_without_any_transpose(tmp_path, nodes, names):
         ([node("Conv", "x K", "y", pads=[0, 1, 2, -1])], r"has pads=\[0, 1, 2, -1\]"),
         ([CONV, node("PRelu", "h c", "s"), node("PRelu", "s four", "y")],
          r"shape \(4,\), where a number is supported, or one for each channel, of shape \(chan"),
+        ([CONV, node("PRelu", "h high", "y")], r"has an input 1 of shape \(4, 1\), where a number"),
+        ([CONV, node("Mul", "h high", "y")], r"has an input 1 of shape \(4, 1\), where a number"),
+        ([CONV, node("Concat", "h h", "y", axis=2)], r"\(Concat\) has axis=2 of images"),
+        ([CONV, node("Shape", "h", "s"), node("Mul", "s s", "t"), node("Reshape", "h t", "y")],
+         r"node /t \(Mul\) computes with the batch size"),
+        ([CONV, node("Unsqueeze", "h four", "y")], "that is no row of integers"),
         ([node("Conv", "x K", "y", kernel_shape=[2, 2])], "has kernel_shape"),
     ],
 )  # fmt: skip

@@ -55,8 +55,8 @@ def _read(kinds: Kinds, node: NodeView) -> ImportStep:
     if bias is not None and bias.shape != channels[1:]:
         raise ValueError(f"has a bias of shape {bias.shape}, not of {channels[1]} numbers")
     before = node.step_before(0)
-    if kinds is CONVOLUTIONS and before is not None and before.ones:
-        return _of_one_place(node, weight, bias, before.ones, groups)
+    if kinds is CONVOLUTIONS and before is not None and (before.ones or 0) > 0:
+        return _of_one_place(node, weight, bias, before.ones or 0, groups)
     x = channels_last(node)
     if kinds is TRANSPOSED:
         node.expect(auto_pad="NOTSET")

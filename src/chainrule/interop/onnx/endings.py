@@ -77,7 +77,7 @@ def _reshape(node: NodeView) -> Ending | None:
 def _is_pooled(node: NodeView) -> bool:
     """Tell whether axes behind a global pooling are taken away."""
     before = node.step_before(0)
-    return before is not None and bool(before.ones)
+    return before is not None and (before.ones or 0) > 0
 
 
 def _gather(node: NodeView) -> Ending | None:

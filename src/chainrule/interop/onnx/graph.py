@@ -23,7 +23,8 @@ from chainrule.operations.operation import Shape
 from chainrule.utils.inputs import one_or_tuple
 
 # Operators whose channels are after the batch.
-WINDOWS = {"Conv", "ConvTranspose"} | OF_IMAGES.keys() - {"Pad", "Resize", "Slice"}
+OF_OTHERS = {"Pad", "ReduceMax", "Resize", "Slice", "Unsqueeze"}
+WINDOWS = {"Conv", "ConvTranspose"} | OF_IMAGES.keys() - OF_OTHERS
 NORMALIZATIONS = {"BatchNormalization", "GroupNormalization", "InstanceNormalization"}
 # Operators behind which another axis may be the one after the batch.
 OTHER_AXES = {"Flatten", "Gather", "Gemm", "MatMul", "Shape", "Transpose"}
@@ -77,16 +78,14 @@ class GraphReader:
         batches, shapes = zip(*map(_dimensions, inputs), strict=True)
         self._batch = next((batch for batch in batches if batch is not None), None)
         self.steps: dict[str, ImportStep] = {}
-        turned = [
-            _has_channels_first(graph, name, shape)
-            for name, shape in zip(self.sources, shapes, strict=True)
-        ]
+        self._shapes_of_sources: dict[str, Known] = {}  # where the network's differ from the file's
+        for i, (name, shape) in enumerate(zip(self.sources, shapes, strict=True)):
+            is_turned = _has_channels_first(graph, name, shape)
+            self.sources[i] = self._source(name, shape, is_turned=is_turned)
         shapes = tuple(
-            (*shape[1:], shape[0]) if is_turned and shape else shape
-            for shape, is_turned in zip(shapes, turned, strict=True)
+            self._shapes_of_sources.get(name, shape)
+            for name, shape in zip(self.sources, shapes, strict=True)
         )
-        for i, is_turned in enumerate(turned):
-            self.sources[i] = self._with_channels_last(self.sources[i], is_turned)
         self._shapes = Shapes(self.steps, dict(zip(self.sources, shapes, strict=True)))
         self.shape: Shape | None = _whole(shapes)
         self._others: dict[str, str] = {}  # aliases: a name, and the one of the same value
@@ -116,12 +115,22 @@ class GraphReader:
         except ValueError as error:
             raise ValueError(f"{label} {error}") from None
 
-    def _with_channels_last(self, name: str, is_turned: bool) -> str:
-        """Let the network take an input with its channels last, if they are first in the file."""
+    def _source(self, name: str, shape: Known | None, *, is_turned: bool) -> str:
+        """Return the name of the network's input in place of the file's.
+
+        Its channels come last, if they are first in the file; a vector is a column.
+        """
+        if shape == ():
+            source = f"{name}, as a column"
+            self.steps[name] = ImportStep(name, (source,), (layers.Rescale(1.0),), ones=-1)
+            self._shapes_of_sources[source] = (1,)
+            return source
         if not is_turned:
             return name
         source = f"{name}, channels last"
         self.steps[name] = channels_first(ImportStep(name, (source,), (layers.Identity(),)))
+        if shape is not None:
+            self._shapes_of_sources[source] = *shape[1:], shape[0]
         return source
 
     def _view(

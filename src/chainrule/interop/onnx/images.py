@@ -15,7 +15,7 @@ from chainrule import layers
 from chainrule.interop.onnx.activations import Writer
 from chainrule.interop.onnx.layouts import channels_first, channels_last
 from chainrule.interop.onnx.normalization import features_first, features_last
-from chainrule.interop.onnx.steps import BATCH, UNKNOWN, ImportStep, NodeView
+from chainrule.interop.onnx.steps import BATCH, UNKNOWN, ImportStep, NodeView, Part
 from chainrule.layers.layer import Layer
 from chainrule.layers.windows import for_each_axis
 from chainrule.operations.operation import Shape
@@ -150,10 +150,14 @@ def _read_global_pool(layer: Layer, node: NodeView) -> ImportStep:
 
 def _read_reduced(layer: Layer, node: NodeView) -> ImportStep | None:
     """Return the step of the mean, or the maximum, of all places; None if it is another one."""
-    value = node.value()
-    shape, last = node.shape(value), node.channels_last(value)
+    before, last = node.step_before(0), node.channels_last(node.value())
+    is_higher = before is not None and before.part is not None and before.part.kind == "image"
+    if before is not None and before.part is not None and is_higher:
+        last = before.part.x
+    shape = None if last is None else node.shape(last)
     if last is None or shape is None:
         return None
+    shape = (1, *shape) if is_higher else shape
     axes = node.integers(1) if node.has(1) else node.attribute("axes", [0])
     if sorted(axis % (len(shape) + 1) for axis in axes) != list(range(2, len(shape) + 1)):
         raise ValueError(f"has axes={axes}, where those of all places are supported")
@@ -175,11 +179,26 @@ def read_mean_of_places(node: NodeView) -> ImportStep | None:
     return _read_reduced(layers.GlobalAvgPool(), node)
 
 
+def _read_unsqueeze(node: NodeView) -> ImportStep:
+    """Read an axis of length 1 more: a signal as an image of height 1, or a vector as a column."""
+    before, axes, last = node.step_before(0), node.integers(1), node.channels_last(node.value())
+    if before is not None and before.ones == -1 and axes in ([1], [-1]):
+        return ImportStep(node.label, (node.value(),), (layers.Rescale(1.0),), ones=0)
+    shape = None if last is None else node.shape(last)
+    if last is None or shape is None or len(shape) != 2 or axes not in ([2], [-2]):
+        raise ValueError(
+            f"adds the axes {axes}, which no layer does: it is supported of a signal, as an image "
+            "of height 1 of which the mean or the maximum is taken"
+        )
+    return ImportStep(node.label, (last,), part=Part("image", last))
+
+
 def without_ones(node: NodeView, count: int | None = None) -> ImportStep | None:
     """Return the step of a value without (so many) axes of length 1 behind a global pooling."""
     before = node.step_before(0)
-    if before is None or not before.ones:
+    if before is None or (before.ones or 0) < 1:
         return None
+    assert before.ones is not None
     if count is not None and count > before.ones:
         raise ValueError(f"takes away {count} axes, but {before.ones} have the length 1")
     ones = 0 if count is None else before.ones - count
@@ -321,4 +340,5 @@ READERS: dict[str, Callable[[NodeView], ImportStep]] = {
     "ReduceMax": read_reduce_max,
     "Resize": _read_resize,
     "Slice": _read_slice,
+    "Unsqueeze": _read_unsqueeze,
 }

@@ -81,7 +81,8 @@ def _along_channels(node: NodeView, step: ImportStep) -> ImportStep:
     axes = ones + 2 if ones else 1 + len(shape or ())
     is_along_one = step.merge == "concatenate" or step.half is not None
     if not is_along_one and not _is_of(step, ALONG_ONE):
-        raise ValueError("is not supported of images or signals with their channels first")
+        what = "a vector" if ones < 0 else "images or signals with their channels first"
+        raise ValueError(f"is not supported of {what}")
     if axis not in (1, 1 - axes):
         raise ValueError(
             f"has axis={axis} of images or signals with their channels first, where axis=1 is "
@@ -116,6 +117,13 @@ def flattened(node: NodeView) -> ImportStep | None:
 def in_network_order(layout: Layout, width: int) -> NDArray[np.int64]:
     """Return for each column of the network its place in the file."""
     return _order(layout, width, lambda places, c, p: places.reshape(c, p))
+
+
+def in_order(layout: Layout, numbers: Array) -> Array:
+    """Return numbers for columns in the network's order; one number is for all of them."""
+    if not layout or numbers.size == 1:
+        return numbers
+    return numbers[in_network_order(layout, len(numbers))]
 
 
 def _order(layout: Layout, width: int, by: Callable[[Array, int, int], Array]) -> NDArray[np.int64]:
@@ -153,7 +161,7 @@ def in_file_order(node: NodeView, value: str) -> str:
 
 
 def _of_flattened(node: NodeView, step: ImportStep, layouts: list[Layout]) -> ImportStep:
-    """Return a step of flattened images, with its parameters in the network's order."""
+    """Return a step of flattened images; its parameters are brought into order with its layer."""
     if step.is_product or step.part is not None:  # which readers have put in order
         return step
     if step.merge == "concatenate":
@@ -163,16 +171,14 @@ def _of_flattened(node: NodeView, step: ImportStep, layouts: list[Layout]) -> Im
         return replace(step, inputs=tuple(in_file_order(node, name) for name in step.inputs))
     (layout,) = set(layouts)
 
-    def ordered(array: Array) -> Array:
-        return array if array.size == 1 else array[in_network_order(layout, len(array))]
-
     return replace(
         step,
         flattened=layout,
-        parameters={name: ordered(array) for name, array in step.parameters.items()},
         names=(*step.names, repr(layout)) if step.names else (),
         layers=tuple(
-            ByColumn(ordered(own.scale), ordered(own.offset)) if isinstance(own, ByColumn) else own
+            ByColumn(*(in_order(layout, numbers) for numbers in (own.scale, own.offset)))
+            if isinstance(own, ByColumn)
+            else own
             for own in step.layers
         ),
     )

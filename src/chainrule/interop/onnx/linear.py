@@ -11,6 +11,7 @@ from chainrule.interop.onnx.activations import read_gated
 from chainrule.interop.onnx.columns import ByColumn
 from chainrule.interop.onnx.layouts import as_its_inputs, weight_in_order
 from chainrule.interop.onnx.several_operators import (
+    read_centered,
     read_normalized,
     read_scaled,
     read_shifted,
@@ -94,6 +95,8 @@ def _sub(node: NodeView) -> ImportStep:
         if node.is_constant(constant):
             x = node.value(value)
             return _rescale(node, x, sign, -sign * node.row(constant, beside=x))
+    if (step := read_centered(node)) is not None:
+        return step
     negated = node.add(as_its_inputs(node, _rescale(node, node.value(1), -1.0, 0.0)))
     return merged(node, "sum", (node.value(0), negated))
 

@@ -1,6 +1,7 @@
 """Normalizations that are no operator of opset 17: how they are written as several, and read.
 
-RMSNorm is ``x / sqrt(mean(x * x) + eps) * weight``. GroupNorm is InstanceNormalization of a value
+RMSNorm is ``x / sqrt(mean(x * x) + eps) * weight``, and LayerNorm, which older files write so, the
+same of ``x - mean(x)``, plus a bias. GroupNorm is InstanceNormalization of a value
 whose groups have one axis, with what stands in a group behind it.
 """
 
@@ -52,15 +53,26 @@ def _group_norm(writer: Writer, layer: layers.GroupNorm, x: str) -> str:
 
 
 def _read_reduce_mean(node: NodeView) -> ImportStep:
-    """Read the mean of squares along the last axis, or of images with channels first."""
+    """Read the mean along the last axis, also of squares, or of images with channels first."""
     if (step := read_mean_of_places(node)) is not None:
         return step
     axes = node.integers(1) if node.has(1) else node.attribute("axes", [0])
     node.expect(keepdims=1, noop_with_empty_axes=0)
     square = node.step_before(0)
-    if square is None or square.squared is None or len(axes) != 1:
-        raise ValueError("is supported of squares along the last axis only, as a part of RMSNorm")
-    return ImportStep(node.label, (node.value(),), axis=axes[0], part=Part("mean", square.squared))
+    if len(axes) != 1:
+        raise ValueError(f"has axes={axes}, where one is supported, as a part of a normalization")
+    part = Part("average", node.value())
+    if square is not None and square.squared is not None:
+        part = Part("mean", square.squared)
+    return ImportStep(node.label, (node.value(),), axis=axes[0], part=part)
+
+
+def read_centered(node: NodeView) -> ImportStep | None:
+    """Return a value minus its mean along the last axis; None if it is something else."""
+    before, x = node.step_before(1), node.value(0)
+    if before is None or before.part is None or before.part[:2] != ("average", x):
+        return None
+    return replace(before, label=node.label, inputs=(x,), part=Part("centered", x))
 
 
 def read_sum_with_number(node: NodeView, value: int, constant: int) -> ImportStep | None:
@@ -103,9 +115,12 @@ def read_scaled(node: NodeView, value: int, constant: int) -> ImportStep | None:
         eps = shortest(part.eps) if weight.dtype == np.float32 else part.eps
         is_default = weight.dtype.type(eps) == np.finfo(weight.dtype).eps
         layer: Layer = layers.RMSNorm(weight.size, None if is_default else eps)
+        x, centered = part.x, node.step_of(part.x)
+        if centered is not None and centered.part is not None and centered.part.kind == "centered":
+            layer, x = layers.LayerNorm(weight.size, eps, bias=False), centered.part.x
         names, parameters = (node.inputs[constant], repr(layer)), {"weight": weight}
         node.row(constant, beside=x)
-        return ImportStep(node.label, (part.x,), (layer,), parameters, names, axis=before.axis)
+        return ImportStep(node.label, (x,), (layer,), parameters, names, axis=before.axis)
     own = before.transposed or before
     bare = _group_norm_of(own, weight.size)
     if bare is None or bare.affine:
@@ -141,17 +156,24 @@ def _group_norm_of(step: ImportStep, features: int) -> layers.GroupNorm | None:
 
 
 def read_shifted(node: NodeView, value: int, constant: int) -> ImportStep | None:
-    """Return a GroupNorm with a bias; None if the value is something else."""
+    """Return a GroupNorm or a LayerNorm with a bias; None if the value is something else."""
     before, bias = node.step_before(value), node.constant(constant)
     own = None if before is None else before.transposed or before
-    if before is None or own is None or not own.parameters or len(own.names) > 2:
+    if before is None or own is None or not own.parameters:
         return None
-    if _group_norm_of(own, bias.size) is None:
+    layer, names = own.layers[0], own.names[:2]
+    if isinstance(layer, layers.LayerNorm) and not layer.bias:
+        if bias.shape[-1:] != (layer.features,):
+            return None
+        layer = layers.LayerNorm(layer.features, layer.eps)
+    elif len(own.names) > 2 or _group_norm_of(own, bias.size) is None:
         return None
     node.row(constant, beside=node.value(value))
     parameters = {**own.parameters, "bias": bias.reshape(-1)}
-    names = *own.names, node.inputs[constant]
-    step = replace(own, label=node.label, parameters=parameters, names=names)
+    step = ImportStep(
+        *(node.label, own.inputs, (layer,), parameters, (*names, node.inputs[constant])),
+        axis=own.axis,
+    )
     return step if before.transposed is None else channels_first(step)
 
 

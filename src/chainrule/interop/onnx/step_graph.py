@@ -10,6 +10,7 @@ import numpy as np
 
 from chainrule import layers
 from chainrule.interop.onnx.columns import ByColumn, Simplifier
+from chainrule.interop.onnx.layouts import in_order
 from chainrule.interop.onnx.steps import ImportStep
 from chainrule.interop.onnx.written_out import MOST_PARTS, activation_of, evaluate
 from chainrule.layers.layer import Element
@@ -105,7 +106,10 @@ class StepGraph:
         key = step.names
         if key not in self._trained:
             (spec,) = step.layers
-            layer = self.simplifier.own(spec, step.parameters)
+            parameters = {
+                name: in_order(step.flattened, array) for name, array in step.parameters.items()
+            }
+            layer = self.simplifier.own(spec, parameters)
             if step.axis != -1:
                 self.simplifier.check(layer, step)
             self._trained[key] = layers.Shared(layer) if key in self._shared else layer

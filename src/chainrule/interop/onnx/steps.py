@@ -78,10 +78,10 @@ class ImportStep:
         What it computes of a normalization.
     flattened : tuple
         The images in its columns that the file flattens channel by channel, but the step pixel by
-        pixel; empty without any.
+        pixel; empty without any. ``parameters`` are in the file's order.
     ones : int, optional
         How many axes of length 1 its value has in the file behind the last one, as behind a global
-        pooling; None if its inputs determine that.
+        pooling; -1 if it is a vector there and a column here; None if its inputs determine that.
     """
 
     label: str
@@ -244,7 +244,7 @@ class NodeView:
         """Return how many axes a value has in the file behind that of its channels, or columns."""
         step = self.step_of(value)
         if self.channels_last(value) is None:
-            return 0 if step is None else step.ones or 0
+            return 0 if step is None else max(step.ones or 0, 0)
         shape = self.shape(value)
         if shape is None:
             raise ValueError("takes images or signals whose number of axes is not known")

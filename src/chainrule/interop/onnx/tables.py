@@ -35,11 +35,16 @@ def _read_gather(node: NodeView) -> ImportStep:
     weight, codes = node.constant(0), node.step_before(1)
     if weight.ndim != 2:
         raise ValueError(f"has a table of shape {weight.shape}, not of two axes")
-    if codes is not None and not codes.is_codes:
+    x = node.value(1)
+    if codes is not None and codes.is_codes:
+        (x,) = codes.inputs
+        codes = node.step_of(x)
+    is_vector = codes is not None and codes.ones == -1
+    if codes is not None and not (is_vector and codes.layers == (layers.Rescale(1.0),)):
         raise ValueError("is understood of the network's input as integers only")
-    inputs = (node.value(1),) if codes is None else codes.inputs
-    layer = layers.Embedding(*weight.shape)
-    return ImportStep(node.label, inputs, (layer,), {"weight": weight}, (node.inputs[0],))
+    layer, names = layers.Embedding(*weight.shape), (node.inputs[0],)
+    step = ImportStep(node.label, (x,), (layer,), {"weight": weight}, names, ones=0)
+    return ImportStep(node.label, (node.add(step),), (layers.Flatten(),)) if is_vector else step
 
 
 WRITERS: dict[type[Layer], Callable[..., str]] = {
