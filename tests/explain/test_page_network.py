@@ -75,7 +75,7 @@ IMAGE_LAYERS = [
     cr.Conv2d(2, 2, 3, padding=1, groups=2),
     cr.ConvTranspose1d(2, 3, 3, 2, 1, 1),
     cr.ConvTranspose2d(2, 4, (3, 2), (1, 2), groups=2),
-    cr.ZeroPad(((1, 0), 2)),
+    cr.ZeroPad(((1, -2), 2)),
     cr.Upsample((2, 3)),
     cr.RandomCrop(4, padding=1),
     cr.RandomFlip(),

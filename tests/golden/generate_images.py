@@ -56,6 +56,7 @@ MODULES = [
     ("GlobalAvgPool", {}, torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())),
     ("GlobalMaxPool", {}, torch.nn.Sequential(torch.nn.AdaptiveMaxPool2d(1), torch.nn.Flatten())),
     *((name, options, getattr(torch.nn, name)(**options)) for name, options in CONVOLUTIONS),
+    ("ZeroPad", {"padding": [[-1, 2], [0, -3]]}, torch.nn.ZeroPad2d((0, -3, -1, 2))),
 ]
 GENERATOR = torch.Generator().manual_seed(0)
 

@@ -21,7 +21,7 @@ Pairs = tuple[tuple[int, int], ...]
 
 def _padding(value: Any, name: str, dtype: np.dtype | None = None) -> int | tuple[Any, ...]:
     """Return an integer, or a tuple with an integer or a pair of them for each axis."""
-    at_both_ends = lengths(2, least=0)
+    at_both_ends = lengths(2, least=-(1 << 30))
     if isinstance(value, str | bytes) or not isinstance(value, Sequence | np.ndarray):
         number: int = at_both_ends(value, name, dtype)
         return number
@@ -44,16 +44,17 @@ class ZeroPad(Layer):
     ----------
     padding : int, or tuple with an int or a pair of them for each axis
         How many zeros come before and behind each axis, as in ``numpy.pad``, without the batch and
-        the channels: ``((top, bottom), (left, right))``. PyTorch's order is another one:
+        the channels: ``((top, bottom), (left, right))``. A negative number cuts so many pixels
+        off. PyTorch's order is another one:
         ``ZeroPad2d((left, right, top, bottom))``; its ``ZeroPad1d((left, right))`` is
         ``ZeroPad(((left, right),))``.
 
     Raises
     ------
     ValueError
-        If a number is below 0; where the input has another number of axes.
+        Where the input has another number of axes, or nothing is left of it.
     TypeError
-        If it is no integer.
+        If a number is no integer.
 
     Examples
     --------
@@ -77,8 +78,13 @@ class ZeroPad(Layer):
         return tuple((own, own) if isinstance(own, int) else (own[0], own[1]) for own in each)
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        ends = self.ends(input_shape)
-        padded = (n + sum(own) for n, own in zip(input_shape, ends, strict=False))
+        padded = []
+        for n, own in zip(input_shape, self.ends(input_shape), strict=False):
+            if min(own) < 0 and n + min(*own, sum(own)) < 1:
+                raise ValueError(
+                    f"pads by {own[0]} and {own[1]} at the ends, which leaves nothing of {n}"
+                )
+            padded.append(n + sum(own))
         return (*padded, input_shape[-1])
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:

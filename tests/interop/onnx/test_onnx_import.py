@@ -333,10 +333,16 @@ def test_numbers_by_column_do_not_go_into_what_is_shared(write):
     np.testing.assert_allclose(net.predict(x), expected, rtol=1e-5, atol=1e-5)
 
 
-def test_batch_normalization_is_along_the_last_axis_only(write):
-    nodes = [("BatchNormalization", "x four four four four", "n"), ("MatMul", "n Q", "y")]
-    path = write(nodes, shape=("n", 4, 4), Q=np.eye(4, dtype="float32"))
-    with pytest.raises(cr.ModelFileError, match=r"\(BatchNormalization\) has axis=1, where only"):
+def test_batch_normalization_of_a_signal_is_along_the_axis_after_the_batch(write):
+    nodes = [("BatchNormalization", "x four four four four", "y")]
+    path = write(nodes, shape=("n", 4, 4))
+    x = rng.normal(size=(5, 4, 4)).astype("float32")
+    (expected,) = onnxruntime.InferenceSession(path).run(None, {"x": x})
+    found = cr.from_onnx(path).predict(x.transpose(0, 2, 1))
+    np.testing.assert_allclose(found, expected.transpose(0, 2, 1), rtol=1e-5, atol=1e-6)
+    along_rows = [*nodes, ("MatMul", "y Q", "z")]
+    path = write(along_rows, shape=("n", 4, 4), outputs=("z",), Q=np.eye(4, dtype="float32"))
+    with pytest.raises(cr.ModelFileError, match=r"\(MatMul\) is not supported of images"):
         cr.from_onnx(path)
 
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from chainrule import layers
+from chainrule.interop.onnx.layouts import as_its_inputs, channels_first
 from chainrule.interop.onnx.steps import Array, ImportStep, NodeView
 from chainrule.layers.layer import Layer
 from chainrule.operations.operation import Shape
@@ -92,15 +93,9 @@ def _prelu(writer: Writer, layer: layers.PReLU, x: str) -> str:
 
 
 def _read_prelu(node: NodeView) -> ImportStep:
-    slopes, last = node.constant(1), node.channels_last(node.value())
-    if last is None:
-        node.row(1)
-    elif slopes.size > 1 and (slopes.ndim < 2 or slopes.size not in slopes.shape[:-1]):
-        raise ValueError(f"has slopes of shape {slopes.shape}, not one for each channel")
-    x = node.value() if last is None else last
+    slopes = node.row(1, beside=node.value()).astype(node.constant(1).dtype).reshape(-1)
     layer, names = layers.PReLU(slopes.size), (node.inputs[1], "slopes")
-    step = ImportStep(node.label, (x,), (layer,), {"weight": slopes.reshape(-1)}, names)
-    return step if last is None else ImportStep(node.label, (x,), transposed=step)
+    return ImportStep(node.label, (node.value(),), (layer,), {"weight": slopes}, names)
 
 
 def _glu(writer: Writer, layer: layers.GLU, x: str) -> str:
@@ -115,7 +110,7 @@ def _read_split(node: NodeView) -> ImportStep:
     if len(node.outputs) != 2 or len(sizes) != 2 or sizes[0] != sizes[1]:
         raise ValueError("is supported as two halves only")
     x = (node.value(),)
-    node.give(1, ImportStep(node.label, x, half=1, axis=axis))
+    node.give(1, as_its_inputs(node, ImportStep(node.label, x, half=1, axis=axis)))
     return ImportStep(node.label, x, half=0, axis=axis)
 
 
@@ -123,11 +118,16 @@ def read_gated(node: NodeView) -> ImportStep | None:
     """Return a product as GLU, if it is one of half a value and the sigmoid of the other half."""
     for value, gate in ((0, 1), (1, 0)):
         half, curve = node.step_before(value), node.step_before(gate)
-        if half is None or half.half != 0 or curve is None or curve.layers != (layers.Sigmoid(),):
+        if half is None or curve is None:
+            continue
+        is_first = half.transposed is not None
+        half, curve = half.transposed or half, curve.transposed or curve
+        if half.half != 0 or curve.layers != (layers.Sigmoid(),):
             continue
         other = node.step_of(curve.inputs[0])
         if other is not None and other.half == 1 and other.inputs == half.inputs:
-            return ImportStep(node.label, half.inputs, (layers.GLU(),), axis=half.axis)
+            step = ImportStep(node.label, half.inputs, (layers.GLU(),), axis=half.axis)
+            return channels_first(step) if is_first else step
     return None
 
 
@@ -153,6 +153,7 @@ VALUES: tuple[tuple[tuple[Layer, ...], Callable[[Array], Array]], ...] = (
     ),
     ((layers.Mish(),), lambda x: x * np.tanh(np.logaddexp(0, x))),
     ((layers.Softplus(),), lambda x: np.logaddexp(0, x)),
+    ((layers.Softsign(),), lambda x: x / (1 + np.abs(x))),
     (  # the logarithm of Sigmoid
         (layers.Rescale(-1.0), layers.Softplus(), layers.Rescale(-1.0)),
         lambda x: -np.logaddexp(0, -x),

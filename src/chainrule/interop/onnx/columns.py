@@ -1,4 +1,4 @@
-"""Scales and offsets of columns, as of a scaler, which are merged into linear layers."""
+"""Scales and offsets of columns or channels, which are merged into linear layers."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from chainrule import layers
 from chainrule.layers.layer import Element
 
 Array = NDArray[Any]
+# Layers whose weight has its outputs along its last axis.
+OfColumns = layers.Linear | layers.Conv1d | layers.Conv2d
+OF_COLUMNS = layers.Linear, layers.Conv1d, layers.Conv2d
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,20 +43,17 @@ class Simplifier:
         self._retained: list[Any] = []  # so that ids stay unique
         self._made: set[int] = set()  # ids of layers whose weight is not in the file
 
-    def linear(self, weight: Array, bias: Array | None) -> layers.Linear:
-        """Return a linear layer that will have these parameters."""
-        rows, columns = weight.shape
-        layer = layers.Linear(rows, columns, bias=bias is not None)
-        parameters = {"weight": weight} if bias is None else {"weight": weight, "bias": bias}
-        own: layers.Linear = self.own(layer, parameters)
-        return own
-
     def own(self, layer: Any, parameters: dict[str, Array]) -> Any:
         """Return a layer like this one, that will have these parameters."""
         layer = replace(layer)
         self.parameters[id(layer)] = parameters
         self._retained.append(layer)
         return layer
+
+    def check(self, layer: Any, step: Any) -> None:
+        """Let a step's axis and columns be compared with the layer's shape later."""
+        self.checks[id(layer)] = [step]
+        self._retained.append(layer)
 
     def simplify(self, elements: list[Element | ByColumn]) -> list[Element]:
         """Merge neighbours, and leave out identities."""
@@ -68,6 +68,7 @@ class Simplifier:
 
     def _joined(self, first: Any, second: Any) -> Any:
         """Return one element that computes both in sequence, or None."""
+        layer: OfColumns
         one, other = _numbers(first), _numbers(second)
         if one is not None and other is not None:
             scale, offset = one[0] * other[0], one[1] * other[0] + other[1]
@@ -81,15 +82,16 @@ class Simplifier:
             weight, bias = self._replaced(second)
             weight, bias = first.scale[:, None] * weight, first.offset @ weight + bias
             has_bias = second.bias or first.offset.any()
-        elif isinstance(first, layers.Linear) and isinstance(second, ByColumn):
-            if len(second.scale) != first.out_features:
+            layer = second
+        elif isinstance(first, OF_COLUMNS) and isinstance(second, ByColumn):
+            if len(second.scale) != _outputs(first):
                 return None
             weight, bias = self._replaced(first)
             weight, bias = weight * second.scale, bias * second.scale + second.offset
-            has_bias = first.bias or second.offset.any()
+            has_bias, layer = first.bias or second.offset.any(), first
         else:
             return None
-        return self._checked(self._make(weight, bias if has_bias else None), first, second)
+        return self._checked(self._make(layer, weight, bias if has_bias else None), first, second)
 
     def _layer(self, element: Element | ByColumn) -> Element:
         """Return a ByColumn that was not merged as a linear layer with a diagonal weight."""
@@ -98,23 +100,25 @@ class Simplifier:
         n = len(element.scale)
         self._take(8 * n * n)
         bias = element.offset if element.offset.any() else None
-        layer = self._make(np.diag(element.scale), bias)
+        layer = self._make(layers.Linear(n, n), np.diag(element.scale), bias)
         self._checked(layer, element)
         return layer
 
-    def _make(self, weight: Array, bias: Array | None) -> layers.Linear:
-        layer = self.linear(weight, bias)
+    def _make(self, like: OfColumns, weight: Array, bias: Array | None) -> OfColumns:
+        """Return a layer like another one, with another weight and bias."""
+        parameters = {"weight": weight} if bias is None else {"weight": weight, "bias": bias}
+        layer: OfColumns = self.own(replace(like, bias=bias is not None), parameters)
         self._made.add(id(layer))
         return layer
 
-    def _replaced(self, layer: layers.Linear) -> tuple[Array, Array]:
+    def _replaced(self, layer: OfColumns) -> tuple[Array, Array]:
         """Return weight and bias of a layer that is replaced by another of its shape."""
         parameters = self.parameters[id(layer)]
         if id(layer) in self._made:  # it has only this place
             del self.parameters[id(layer)]
         else:
-            self._take(8 * layer.in_features * layer.out_features)
-        return parameters["weight"], parameters.get("bias", np.zeros(layer.out_features))
+            self._take(8 * parameters["weight"].size)
+        return parameters["weight"], parameters.get("bias", np.zeros(_outputs(layer)))
 
     def _checked(self, joined: Any, *parts: Any) -> Any:
         """Give a merged layer the checks of its parts."""
@@ -128,6 +132,10 @@ class Simplifier:
         self._bytes_left -= size
         if self._bytes_left < 0:
             raise ValueError("its layers need more bytes of parameters than it has")
+
+
+def _outputs(layer: OfColumns) -> int:
+    return layer.out_features if isinstance(layer, layers.Linear) else layer.out_channels
 
 
 def _numbers(element: Any) -> tuple[Any, Any] | None:

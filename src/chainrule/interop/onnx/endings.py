@@ -59,21 +59,30 @@ def _zip_map(node: NodeView) -> Ending:
     return Ending(node.label, node.value())
 
 
-def _squeeze(node: NodeView) -> Ending:
+def _squeeze(node: NodeView) -> Ending | None:
+    if _is_pooled(node):
+        return None
     if not node.is_constant(1) or len(axes := node.integers(1)) != 1:
         raise ValueError("is supported with one axis, the last, only")
     return Ending(node.label, node.value(), axis=axes[0], is_column=True)
 
 
 def _reshape(node: NodeView) -> Ending | None:
-    if not node.is_constant(1) or node.integers(1) != [-1]:
+    if not node.is_constant(1) or node.integers(1, are_lengths=True) != [-1]:
         return None
     node.attribute("allowzero", 0)
     return Ending(node.label, node.value(), is_column=True)
 
 
+def _is_pooled(node: NodeView) -> bool:
+    """Tell whether axes behind a global pooling are taken away."""
+    before = node.step_before(0)
+    return before is not None and (before.ones or 0) > 0
+
+
 def _gather(node: NodeView) -> Ending | None:
-    if node.is_constant(0) or node.constant(1).ndim:  # rows of a table, or several columns
+    # Rows of a table, or several columns.
+    if node.is_constant(0) or node.constant(1).ndim or _is_pooled(node):
         return None
     if node.integers(1) not in ([0], [-1]):
         raise ValueError("is supported as the only column, at the network's end")

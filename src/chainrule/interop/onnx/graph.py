@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,16 +11,23 @@ import onnx
 from onnx import TensorProto, helper
 
 from chainrule import layers
+from chainrule.interop.onnx.constants import folded
 from chainrule.interop.onnx.endings import BEHIND, ENDINGS, Ending
 from chainrule.interop.onnx.images import READERS as OF_IMAGES
-from chainrule.interop.onnx.images import as_its_inputs, channels_first
+from chainrule.interop.onnx.layouts import as_its_inputs, channels_first, in_file_order
 from chainrule.interop.onnx.readers import READERS
-from chainrule.interop.onnx.steps import Array, ImportStep, NodeView, channels_last
+from chainrule.interop.onnx.shapes import Shapes
+from chainrule.interop.onnx.steps import Array, ImportStep, Known, NodeView, channels_last
 from chainrule.interop.onnx.tensors import DTYPES, Tensors, type_name
 from chainrule.operations.operation import Shape
 from chainrule.utils.inputs import one_or_tuple
 
-CHANNELS_FIRST = {"Conv", "ConvTranspose"} | OF_IMAGES.keys() - {"Pad", "Resize"}
+# Operators whose channels are after the batch.
+OF_OTHERS = {"Pad", "ReduceMax", "Resize", "Slice", "Unsqueeze"}
+WINDOWS = {"Conv", "ConvTranspose"} | OF_IMAGES.keys() - OF_OTHERS
+NORMALIZATIONS = {"BatchNormalization", "GroupNormalization", "InstanceNormalization"}
+# Operators behind which another axis may be the one after the batch.
+OTHER_AXES = {"Flatten", "Gather", "Gemm", "MatMul", "Shape", "Transpose"}
 FLOATS = ("float32", "float64")
 CODES = ("int32", "int64")
 NUMBERS = {  # further types of an input
@@ -70,12 +78,16 @@ class GraphReader:
         batches, shapes = zip(*map(_dimensions, inputs), strict=True)
         self._batch = next((batch for batch in batches if batch is not None), None)
         self.steps: dict[str, ImportStep] = {}
-        self._channels: dict[str, int] = {}  # of images and signals, by the input's name
-        has_channels_first = self._has_channels_first(graph)
-        if has_channels_first:
-            shapes = tuple(map(self._with_channels_last, self.sources, shapes))
-            self.sources = list(map(self._channels_last, self.sources))
-        self.shape: Shape | None = None if None in shapes else one_or_tuple(shapes)
+        self._shapes_of_sources: dict[str, Known] = {}  # where the network's differ from the file's
+        for i, (name, shape) in enumerate(zip(self.sources, shapes, strict=True)):
+            is_turned = _has_channels_first(graph, name, shape)
+            self.sources[i] = self._source(name, shape, is_turned=is_turned)
+        shapes = tuple(
+            self._shapes_of_sources.get(name, shape)
+            for name, shape in zip(self.sources, shapes, strict=True)
+        )
+        self._shapes = Shapes(self.steps, dict(zip(self.sources, shapes, strict=True)))
+        self.shape: Shape | None = _whole(shapes)
         self._others: dict[str, str] = {}  # aliases: a name, and the one of the same value
         self._endings: dict[str, Ending] = {}
         for number, node in enumerate(graph.node):
@@ -88,41 +100,44 @@ class GraphReader:
         for name in self.outputs:
             if name not in self.steps and name not in self.sources:
                 raise ValueError(f"its output {name!r} is the output of no node")
-            if name in self.steps and self.steps[name].flattened:
-                raise ValueError(f"its output {name!r} is an image, flattened channel by channel")
         if not self.outputs:
             raise ValueError("it has no outputs")
-        if has_channels_first:  # then those of the outputs are last, too
-            self.outputs = list(map(self._channels_last, self.outputs))
+        self.outputs = list(map(self._as_output, self.outputs))
 
-    def _channels_last(self, name: str) -> str:
-        """Return a value, or the same with its channels last if they come after the batch."""
-        return channels_last(self.steps, name) or name
+    def _as_output(self, name: str) -> str:
+        """Return a value with its channels last, and its columns in the file's order."""
+        last = channels_last(self.steps, name)
+        if last is not None:
+            return last
+        label = f"its output {name!r}"
+        try:
+            return in_file_order(self._view(label, [name], {}, ()), name)
+        except ValueError as error:
+            raise ValueError(f"{label} {error}") from None
 
-    def _has_channels_first(self, graph: onnx.GraphProto) -> bool:
-        """Tell whether images or signals have their channels after the batch from the input on."""
-        operators = {node.op_type for node in graph.node}
-        known = {*self._constants}
-        for node in graph.node:
-            if node.op_type == "Constant":
-                known |= {*node.output}
-            elif node.op_type == "Transpose" and node.input[0] not in known:
-                return False
-        return bool(operators & CHANNELS_FIRST)
+    def _source(self, name: str, shape: Known | None, *, is_turned: bool) -> str:
+        """Return the name of the network's input in place of the file's.
 
-    def _with_channels_last(self, name: str, shape: Shape | None) -> Shape | None:
-        """Let the network take an input with its channels last; return its shape then.
-
-        Rows of a table, beside an input of images, stay as they are.
+        Its channels come last, if they are first in the file; a vector is a column.
         """
-        if shape is not None and len(shape) < 2:
-            return shape
+        if shape == ():
+            source = f"{name}, as a column"
+            self.steps[name] = ImportStep(name, (source,), (layers.Rescale(1.0),), ones=-1)
+            self._shapes_of_sources[source] = (1,)
+            return source
+        if not is_turned:
+            return name
         source = f"{name}, channels last"
         self.steps[name] = channels_first(ImportStep(name, (source,), (layers.Identity(),)))
-        if shape is None:
-            return None
-        self._channels[source] = shape[0]
-        return (*shape[1:], shape[0])
+        if shape is not None:
+            self._shapes_of_sources[source] = *shape[1:], shape[0]
+        return source
+
+    def _view(
+        self, label: str, inputs: list[str], attributes: dict[str, Any], outputs: Sequence[str]
+    ) -> NodeView:
+        known = self._constants, self.steps, self._batch
+        return NodeView(label, inputs, attributes, *known, outputs, self._shapes)
 
     def _values(self, outputs: list[str]) -> list[str]:
         """Return the network's values for these outputs, with scores in place of labels."""
@@ -164,16 +179,7 @@ class GraphReader:
                 raise ValueError(f"takes {name!r}, which holds texts")
         # Elementwise functions may be computed before the one column is squeezed.
         inputs = [self._endings[name].value if name in self._endings else name for name in inputs]
-        view = NodeView(
-            label,
-            inputs,
-            _attributes(node, operator),
-            self._constants,
-            self.steps,
-            self._batch,
-            node.output,
-            self._channels,
-        )
+        view = self._view(label, inputs, _attributes(node, operator), node.output)
         if behind:
             self._read_behind(view, operator, output, behind)
             return
@@ -185,13 +191,11 @@ class GraphReader:
             if view.is_constant(2) and view.constant(2).any():
                 raise ValueError("has training_mode true")
             self._others[output] = view.value()
+        elif (constant := folded(operator, view)) is not None:
+            view.finish()
+            self._constants[output] = constant
         elif operator == "Cast":
             self._cast(view, output)
-        elif operator == "Transpose" and view.is_constant(0):
-            axes = view.attribute("perm", [1, 0])
-            if axes != [1, 0] or view.constant(0).ndim != 2:
-                raise ValueError(f"has perm={axes}")
-            self._constants[output] = view.constant(0).T
         elif operator in ENDINGS and (ending := ENDINGS[operator](view)) is not None:
             view.finish()
             self._endings[output] = ending
@@ -200,6 +204,7 @@ class GraphReader:
             view.finish()
             self._check_dtype(step)
             self.steps[output] = as_its_inputs(view, step)
+            self._shapes.of(output)  # now, as nodes before it are known
         else:
             raise ValueError(
                 "is not supported; the documentation of from_onnx lists the supported operators"
@@ -221,9 +226,7 @@ class GraphReader:
 
     def _cast(self, view: NodeView, output: str) -> None:
         dtype = DTYPES.get(view.attribute("to", 0), "another type")
-        if view.is_constant(0) and dtype in FLOATS:
-            self._constants[output] = view.constant(0).astype(dtype)
-        elif dtype == self.dtype:
+        if dtype == self.dtype:
             self._others[output] = view.value()
         elif dtype in CODES:
             self.steps[output] = ImportStep(view.label, (view.value(),), is_codes=True)
@@ -243,6 +246,34 @@ def _operator(node: onnx.NodeProto) -> str:
     if node.domain in ("", "ai.onnx"):
         return str(node.op_type)
     return f"{node.domain}.{node.op_type}"
+
+
+def _has_channels_first(graph: onnx.GraphProto, name: str, shape: Known | None) -> bool:
+    """Tell whether an input is of images or signals with their channels after the batch.
+
+    They are there if the first operator behind it that says where they are expects them there.
+    """
+    if shape is not None and len(shape) < 2:
+        return False
+    reached, telling = {name}, WINDOWS if shape is None else WINDOWS | NORMALIZATIONS
+    for node in graph.node:
+        if reached.isdisjoint(node.input):
+            continue
+        if node.op_type in telling:
+            return True
+        if node.op_type not in OTHER_AXES:
+            reached.update(node.output)
+    return False
+
+
+def _whole(shapes: Sequence[Known | None]) -> Shape | None:
+    """Return the shape of a row, a tuple of those of several inputs; None if it is not known."""
+    known = [
+        tuple(n for n in shape if n is not None)
+        for shape in shapes
+        if shape is not None and None not in shape
+    ]
+    return one_or_tuple(known) if len(known) == len(shapes) else None
 
 
 def _dtype_of(entry: onnx.ValueInfoProto, graph: onnx.GraphProto) -> str:
@@ -272,12 +303,13 @@ def _attributes(node: onnx.NodeProto, operator: str) -> dict[str, Any]:
         value = helper.get_attribute_value(attribute)
         if isinstance(value, bytes):
             value = value.decode()
-        attributes[attribute.name] = value if isinstance(value, int | float | str) else list(value)
+        is_one = isinstance(value, int | float | str | onnx.TensorProto)
+        attributes[attribute.name] = value if is_one else list(value)
     return attributes
 
 
-def _dimensions(entry: onnx.ValueInfoProto) -> tuple[int | None, Shape | None]:
-    """Return the input's batch size and the shape of a row, None if they are not specified."""
+def _dimensions(entry: onnx.ValueInfoProto) -> tuple[int | None, Known | None]:
+    """Return the input's batch size and the shape of a row; None is what is not specified."""
     if not entry.type.tensor_type.HasField("shape"):
         return None, None
     dimensions = [
@@ -288,4 +320,4 @@ def _dimensions(entry: onnx.ValueInfoProto) -> tuple[int | None, Shape | None]:
     batch, *row = dimensions
     if any(n is not None and n < 1 for n in row):
         raise ValueError(f"its input has shape {tuple(dimensions)}")
-    return batch, None if None in row else tuple(n for n in row if n is not None)
+    return batch, tuple(row)

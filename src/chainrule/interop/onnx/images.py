@@ -1,8 +1,7 @@
 """Layers of signals and images: how they are written, and how they are read.
 
 ONNX has channels after the batch, where chainrule has them last: windows stand between two
-Transpose. A step that was read so, with its channels first, holds the one with them last
-(``transposed``), from which what follows goes on.
+Transpose.
 """
 
 from __future__ import annotations
@@ -14,8 +13,9 @@ from typing import Any
 
 from chainrule import layers
 from chainrule.interop.onnx.activations import Writer
+from chainrule.interop.onnx.layouts import channels_first, channels_last
 from chainrule.interop.onnx.normalization import features_first, features_last
-from chainrule.interop.onnx.steps import Array, ImportStep, NodeView
+from chainrule.interop.onnx.steps import BATCH, UNKNOWN, ImportStep, NodeView, Part
 from chainrule.layers.layer import Layer
 from chainrule.layers.windows import for_each_axis
 from chainrule.operations.operation import Shape
@@ -33,70 +33,6 @@ def with_channels_first(writer: Writer, x: str, write: Callable[[str], str]) -> 
     """Write what ``write`` makes of a value with its channels after the batch; they are last."""
     y = write(writer.add("Transpose", x, perm=features_first(writer.rank)))
     return writer.add("Transpose", y, perm=features_last(writer.rank))
-
-
-def channels_last(node: NodeView) -> str:
-    """Return the name of the node's first input, which has its channels first, with them last."""
-    last = node.channels_last(node.value())
-    if last is None:
-        raise ValueError(
-            "has channels after the batch: it is understood where the file's input has them there, "
-            "or a Transpose puts them there"
-        )
-    return last
-
-
-def channels_first(step: ImportStep) -> ImportStep:
-    """Return a step whose value has channels last as one of a value that has them first."""
-    return ImportStep(step.label, step.inputs, transposed=step)
-
-
-def as_its_inputs(node: NodeView, step: ImportStep) -> ImportStep:
-    """Return an elementwise step as one of values with their channels where its inputs have them.
-
-    A flattened image may only be taken by such steps, and by a linear layer.
-    """
-    before = [node.step_of(name) for name in step.inputs]
-    flattened = {0 if own is None else own.flattened for own in before}
-    is_elementwise = step.is_elementwise and step.part is None and bool(step.inputs)
-    if not is_elementwise or step.transposed is not None:
-        if flattened - {0} and not step.is_product:
-            raise ValueError("takes an image that was flattened channel by channel")
-        return step
-    if flattened - {0}:
-        if len(flattened) > 1:
-            raise ValueError("takes an image that was flattened channel by channel, and another")
-        return replace(step, flattened=flattened.pop())
-    last = [node.channels_last(name) for name in step.inputs]
-    names = tuple(name for name in last if name is not None)
-    return channels_first(replace(step, inputs=names)) if len(names) == len(last) else step
-
-
-def read_flattened(node: NodeView) -> ImportStep | None:
-    """Return the step of a Flatten of images with channels first; None of anything else."""
-    last = node.channels_last(node.value())
-    if last is None:
-        return None
-    name, channels = last, None
-    while channels is None and (step := node.step_of(name)) is not None:
-        for layer in step.layers:
-            channels = getattr(layer, "out_channels", getattr(layer, "features", channels))
-        name = step.inputs[0]
-    channels = node.source_channels.get(name) if channels is None else channels
-    if channels is None:
-        raise ValueError("flattens images whose number of channels is not known")
-    return ImportStep(node.label, (last,), (layers.Flatten(),), flattened=channels)
-
-
-def with_rows_of_pixels(node: NodeView, weight: Array) -> Array:
-    """Return a linear layer's weight with its rows in the order in which its input is flattened."""
-    before = node.step_before(0)
-    if before is None or not before.flattened or weight.ndim != 2:
-        return weight
-    if len(weight) % before.flattened:
-        raise ValueError(f"takes {len(weight)} columns of images of {before.flattened} channels")
-    by_channel = weight.reshape(before.flattened, -1, weight.shape[1])
-    return by_channel.swapaxes(0, 1).reshape(weight.shape)
 
 
 def _pool(writer: Writer, layer: Pool, x: str) -> str:
@@ -142,23 +78,56 @@ def _ceil_mode(layer: Pool, shape: Shape) -> int:
 def _read_pool(kinds: Mapping[int, type[Pool]], node: NodeView) -> ImportStep:
     x, size = channels_last(node), node.attribute("kernel_shape", [0])
     axes = len(size)
-    if axes not in kinds or len(node.outputs) > 1:
+    if axes not in kinds or any(node.outputs[1:]):
         raise ValueError(f"has {axes} axes and {len(node.outputs)} outputs")
-    node.expect(auto_pad="NOTSET", storage_order=0)
-    stride, pads = node.attribute("strides", [1] * axes), node.attribute("pads", [0] * 2 * axes)
-    if pads[:axes] != pads[axes:]:
-        raise ValueError(f"has pads={pads}, which are not the same at both ends")
+    node.expect(storage_order=0)
+    stride, dilation = (node.attribute(n, [1] * axes) for n in ("strides", "dilations"))
+    pads = read_pads(node, x, size, stride, dilation)
     options: dict[str, Any] = {"ceil_mode": bool(node.attribute("ceil_mode", 0))}
-    dilation = node.attribute("dilations", [1] * axes)
+    counts = bool(node.attribute("count_include_pad", 0)) if kinds is AVG_POOLS else False
+    if pads[:axes] != pads[axes:]:
+        if not counts or options["ceil_mode"]:  # zeros around the image are not the same
+            raise ValueError(f"has pads={pads}, which are not the same at both ends")
+        x, pads = padded_before(node, x, pads), [0] * len(pads)
     if kinds is MAX_POOLS:
         options["dilation"] = one(dilation)
     else:
-        options["count_include_pad"] = bool(node.attribute("count_include_pad", 0))
+        options["count_include_pad"] = counts
         if dilation != [1] * axes:
             raise ValueError(f"has dilations={dilation}")
     strides = None if stride == size else one(stride)
     layer = kinds[axes](one(size), strides, one(pads[:axes]), **options)
     return channels_first(ImportStep(node.label, (x,), (layer,)))
+
+
+def read_pads(
+    node: NodeView, x: str, size: list[int], strides: list[int], dilations: list[int]
+) -> list[int]:
+    """Return how much padding there is before each axis, then behind each.
+
+    Where ``auto_pad`` says so, it is such that there are as many windows as strides.
+    """
+    axes, automatic = len(size), node.attribute("auto_pad", "NOTSET")
+    pads = node.attribute("pads", [0] * 2 * axes)
+    if automatic in ("NOTSET", "VALID"):
+        return pads if automatic == "NOTSET" else [0] * 2 * axes
+    if automatic not in ("SAME_UPPER", "SAME_LOWER"):
+        raise ValueError(f"has auto_pad={automatic!r}, which no layer has")
+    both = []
+    shape = node.shape(x) or (None,) * (axes + 1)
+    for n, k, s, d in zip(shape, size, strides, dilations, strict=False):
+        if n is None and s > 1:
+            raise ValueError(f"has auto_pad={automatic!r} on an axis whose length is not known")
+        rest = 1 if n is None else n - (-(-n // s) - 1) * s  # what the last window begins with
+        both.append(max(d * (k - 1) + 1 - rest, 0))
+    small, large = [n // 2 for n in both], [n - n // 2 for n in both]
+    return small + large if automatic == "SAME_UPPER" else large + small
+
+
+def padded_before(node: NodeView, x: str, pads: list[int]) -> str:
+    """Return a value with zeros at the ends of its axes, or less where a number is negative."""
+    ends = list(zip(pads[: len(pads) // 2], pads[len(pads) // 2 :], strict=True))
+    return node.add(ImportStep(node.label, (x,), (layers.ZeroPad(ends),)))
 
 
 def one(numbers: list[int]) -> int | list[int]:
@@ -173,19 +142,67 @@ def _global_pool(writer: Writer, layer: Layer, x: str) -> str:
 
 
 def _read_global_pool(layer: Layer, node: NodeView) -> ImportStep:
-    return ImportStep(node.label, (channels_last(node),), (layer,))
+    """Return the step of a global pooling, which leaves axes of length 1 in the file."""
+    x = channels_last(node)
+    shape = node.shape(x)
+    return ImportStep(node.label, (x,), (layer,), ones=2 if shape is None else len(shape) - 1)
 
 
-def read_global_pool_flattened(node: NodeView) -> ImportStep | None:
-    """Return the step of a Flatten behind a global pooling; None if it is something else.
-
-    What that pooling gives has axes of length 1 in ONNX, and none in chainrule.
-    """
-    before = node.step_before(0)
-    kinds = layers.GlobalAvgPool, layers.GlobalMaxPool
-    if before is None or not before.layers or not isinstance(before.layers[-1], kinds):
+def _read_reduced(layer: Layer, node: NodeView) -> ImportStep | None:
+    """Return the step of the mean, or the maximum, of all places; None if it is another one."""
+    before, last = node.step_before(0), node.channels_last(node.value())
+    is_higher = before is not None and before.part is not None and before.part.kind == "image"
+    if before is not None and before.part is not None and is_higher:
+        last = before.part.x
+    shape = None if last is None else node.shape(last)
+    if last is None or shape is None:
         return None
-    return replace(before, label=node.label)
+    shape = (1, *shape) if is_higher else shape
+    axes = node.integers(1) if node.has(1) else node.attribute("axes", [0])
+    if sorted(axis % (len(shape) + 1) for axis in axes) != list(range(2, len(shape) + 1)):
+        raise ValueError(f"has axes={axes}, where those of all places are supported")
+    node.expect(noop_with_empty_axes=0)
+    ones = len(axes) if node.attribute("keepdims", 1) else 0
+    return ImportStep(node.label, (last,), (layer,), ones=ones)
+
+
+def read_reduce_max(node: NodeView) -> ImportStep:
+    """Read the maximum of all places of images or signals with channels first."""
+    step = _read_reduced(layers.GlobalMaxPool(), node)
+    if step is None:
+        raise ValueError("is supported of images or signals with their channels first only")
+    return step
+
+
+def read_mean_of_places(node: NodeView) -> ImportStep | None:
+    """Read the mean of all places of images or signals with channels first."""
+    return _read_reduced(layers.GlobalAvgPool(), node)
+
+
+def _read_unsqueeze(node: NodeView) -> ImportStep:
+    """Read an axis of length 1 more: a signal as an image of height 1, or a vector as a column."""
+    before, axes, last = node.step_before(0), node.integers(1), node.channels_last(node.value())
+    if before is not None and before.ones == -1 and axes in ([1], [-1]):
+        return ImportStep(node.label, (node.value(),), (layers.Rescale(1.0),), ones=0)
+    shape = None if last is None else node.shape(last)
+    if last is None or shape is None or len(shape) != 2 or axes not in ([2], [-2]):
+        raise ValueError(
+            f"adds the axes {axes}, which no layer does: it is supported of a signal, as an image "
+            "of height 1 of which the mean or the maximum is taken"
+        )
+    return ImportStep(node.label, (last,), part=Part("image", last))
+
+
+def without_ones(node: NodeView, count: int | None = None) -> ImportStep | None:
+    """Return the step of a value without (so many) axes of length 1 behind a global pooling."""
+    before = node.step_before(0)
+    if before is None or (before.ones or 0) < 1:
+        return None
+    assert before.ones is not None
+    if count is not None and count > before.ones:
+        raise ValueError(f"takes away {count} axes, but {before.ones} have the length 1")
+    ones = 0 if count is None else before.ones - count
+    return ImportStep(node.label, (node.value(),), (layers.Rescale(1.0),), ones=ones)
 
 
 def _zero_pad(writer: Writer, layer: layers.ZeroPad, x: str) -> str:
@@ -211,16 +228,44 @@ def _read_pad(node: NodeView) -> ImportStep:
     node.expect(mode="constant")
     pads = node.integers(1)
     ends = list(zip(pads[: len(pads) // 2], pads[len(pads) // 2 :], strict=True))
-    if min(pads) < 0:
-        raise ValueError("cuts at the ends, where zeros are supported")
     if node.has(3) or (node.has(2) and node.number(2) != 0):
         raise ValueError("has axes, or another number than 0")
+    return _read_ends(node, ends)
+
+
+def _read_ends(node: NodeView, ends: list[tuple[int, int]]) -> ImportStep:
+    """Return the step of zeros at the ends of axes; where there are fewer than none, of a cut."""
     x, own, is_first = _of_places(node, ends, (0, 0))
     padding: Any = [list(pair) for pair in own]
     if all(pair == own[0] and pair[0] == pair[1] for pair in own):
         padding = own[0][0]
     step = ImportStep(node.label, (x,), (layers.ZeroPad(padding),))
     return channels_first(step) if is_first else step
+
+
+def _read_slice(node: NodeView) -> ImportStep:
+    """Read the part of each axis between two places: of images a cut, of rows some columns."""
+    shape = node.shape(node.value())
+    if shape is None or None in shape:
+        raise ValueError("is supported of a value whose shape is known only")
+    lengths = [BATCH, *(n for n in shape if n is not None)]
+    if node.channels_last(node.value()) is not None:
+        lengths.insert(1, lengths.pop())
+    starts, ends = node.integers(1), node.integers(2)
+    axes = node.integers(3) if node.has(3) else list(range(len(starts)))
+    if node.has(4) and set(node.integers(4)) != {1}:
+        raise ValueError("has steps, where neighbours are supported")
+    cut = [(0, 0)] * len(lengths)
+    for start, end, axis in zip(starts, ends, axes, strict=True):
+        if axis % len(lengths) == 0:
+            raise ValueError("takes some rows of the batch")
+        n = lengths[axis]
+        first, behind, _ = slice(start, end).indices(n)
+        cut[axis] = -first, behind - n
+    if len(lengths) == 2:
+        columns = range(-cut[1][0], lengths[1] + cut[1][1])
+        return ImportStep(node.label, (node.value(),), (layers.Columns(list(columns)),))
+    return _read_ends(node, cut)
 
 
 def _of_places(node: NodeView, of_axes: list[Any], nothing: Any) -> tuple[str, list[Any], bool]:
@@ -251,14 +296,26 @@ def _read_resize(node: NodeView) -> ImportStep:
     node.expect(mode="nearest", nearest_mode="floor", coordinate_transformation_mode="asymmetric")
     for name, default in OF_OTHER_MODES.items():
         node.attribute(name, default)
-    if node.has(3):
-        raise ValueError("has sizes, where scales are supported")
-    scales = [float(scale) for scale in node.constant(2).reshape(-1)]
+    scales = _scales_of_sizes(node) if node.has(3) else node.constant(2).reshape(-1).tolist()
     x, own, is_first = _of_places(node, scales, 1.0)
     if any(scale != int(scale) for scale in own):
         raise ValueError(f"has scales {scales}, where whole numbers are supported")
     step = ImportStep(node.label, (x,), (layers.Upsample(one([int(n) for n in own])),))
     return channels_first(step) if is_first else step
+
+
+def _scales_of_sizes(node: NodeView) -> list[float]:
+    """Return how many times as long as before the axes become."""
+    sizes, shape = node.integers(3, are_lengths=True), node.shape(node.value())
+    if shape is None or len(sizes) != len(shape) + 1 or node.channels_last(node.value()) is None:
+        raise ValueError(f"has sizes={sizes} of a value whose shape is not known")
+    before = (None, shape[-1], *shape[:-1])
+    same = [(n, UNKNOWN if m is None else m) for n, m in zip(sizes, before, strict=True)]
+    if sizes[0] not in (BATCH, node.batch) or sizes[1] not in same[1]:
+        raise ValueError(f"changes batch or channels: {sizes}")
+    if any(m in (0, UNKNOWN) for _, m in same[2:]):
+        raise ValueError(f"has sizes={sizes} of axes whose lengths are not known")
+    return [1.0, 1.0, *(n / m for n, m in same[2:])]
 
 
 def _as_it_is(writer: Writer, layer: Layer, x: str) -> str:
@@ -280,5 +337,8 @@ READERS: dict[str, Callable[[NodeView], ImportStep]] = {
     "AveragePool": partial(_read_pool, AVG_POOLS),
     **{name: partial(_read_global_pool, layer) for name, layer in GLOBAL_POOLS.items()},
     "Pad": _read_pad,
+    "ReduceMax": read_reduce_max,
     "Resize": _read_resize,
+    "Slice": _read_slice,
+    "Unsqueeze": _read_unsqueeze,
 }

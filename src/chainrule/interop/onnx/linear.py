@@ -9,8 +9,9 @@ import numpy as np
 from chainrule import layers
 from chainrule.interop.onnx.activations import read_gated
 from chainrule.interop.onnx.columns import ByColumn
-from chainrule.interop.onnx.images import with_rows_of_pixels
+from chainrule.interop.onnx.layouts import as_its_inputs, weight_in_order
 from chainrule.interop.onnx.several_operators import (
+    read_centered,
     read_normalized,
     read_scaled,
     read_shifted,
@@ -42,12 +43,12 @@ def _gemm(node: NodeView) -> ImportStep:
     weight = node.constant(1)
     names = (*node.inputs[1:], f"transB={turned}")
     bias = node.constant(2) if node.has(2) else None
-    weight = with_rows_of_pixels(node, weight.T if turned else weight)
+    weight = weight_in_order(node, weight.T if turned else weight)
     return _linear(node.label, node.value(), names, weight, bias)
 
 
 def _matmul(node: NodeView) -> ImportStep:
-    weight = with_rows_of_pixels(node, node.constant(1))
+    weight = weight_in_order(node, node.constant(1))
     return _linear(node.label, node.value(), (node.inputs[1],), weight, None)
 
 
@@ -73,15 +74,16 @@ def _add(node: NodeView) -> ImportStep:
         for read in (read_sum_with_number, read_shifted):
             if (step := read(node, value, constant)) is not None:
                 return step
-        return _rescale(node, node.value(value), 1.0, node.row(constant))
+        x = node.value(value)
+        return _rescale(node, x, 1.0, node.row(constant, beside=x))
     return merged(node, "sum")
 
 
 def _mul(node: NodeView) -> ImportStep:
     for value, constant in ((0, 1), (1, 0)):
         if node.is_constant(constant):
-            step = read_scaled(node, value, constant)
-            return step or _rescale(node, node.value(value), node.row(constant), 0.0)
+            x, step = node.value(value), read_scaled(node, value, constant)
+            return step or _rescale(node, x, node.row(constant, beside=x), 0.0)
     for value, other in ((0, 1), (1, 0)):
         if (step := read_normalized(node, value, other, "scale")) is not None:
             return step
@@ -89,11 +91,13 @@ def _mul(node: NodeView) -> ImportStep:
 
 
 def _sub(node: NodeView) -> ImportStep:
-    if node.is_constant(0):
-        return _rescale(node, node.value(1), -1.0, node.row(0))
-    if node.is_constant(1):
-        return _rescale(node, node.value(0), 1.0, -node.row(1))
-    negated = node.add(_rescale(node, node.value(1), -1.0, 0.0))
+    for value, constant, sign in ((1, 0, -1.0), (0, 1, 1.0)):
+        if node.is_constant(constant):
+            x = node.value(value)
+            return _rescale(node, x, sign, -sign * node.row(constant, beside=x))
+    if (step := read_centered(node)) is not None:
+        return step
+    negated = node.add(as_its_inputs(node, _rescale(node, node.value(1), -1.0, 0.0)))
     return merged(node, "sum", (node.value(0), negated))
 
 
@@ -101,7 +105,7 @@ def _div(node: NodeView) -> ImportStep:
     if not node.is_constant(1):
         step = None if node.is_constant(0) else read_normalized(node, 0, 1, "root")
         return step or elementwise(node, np.divide)
-    divisor = node.row(1)
+    divisor = node.row(1, beside=node.value())
     if not divisor.all():
         raise ValueError("divides by 0")
     return _rescale(node, node.value(0), 1 / divisor, 0.0)

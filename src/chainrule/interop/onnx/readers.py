@@ -13,13 +13,14 @@ from chainrule.interop.onnx.activations import READERS as ACTIVATIONS
 from chainrule.interop.onnx.activations import erf_of, erfc_of
 from chainrule.interop.onnx.convolutions import READERS as CONVOLUTIONS
 from chainrule.interop.onnx.images import READERS as IMAGES
-from chainrule.interop.onnx.images import read_flattened, read_global_pool_flattened
+from chainrule.interop.onnx.images import without_ones
+from chainrule.interop.onnx.layouts import flattened
 from chainrule.interop.onnx.linear import LINEAR, elementwise, merged
 from chainrule.interop.onnx.normalization import READERS as NORMALIZATIONS
 from chainrule.interop.onnx.operators import FUNCTIONS, SIMPLE, SOFTMAXES
 from chainrule.interop.onnx.several_operators import READERS as OF_SEVERAL
 from chainrule.interop.onnx.several_operators import read_groups, read_root
-from chainrule.interop.onnx.steps import ImportStep, NodeView
+from chainrule.interop.onnx.steps import BATCH, UNKNOWN, ImportStep, NodeView
 from chainrule.interop.onnx.tables import READERS as TABLES
 from chainrule.layers.layer import Layer
 
@@ -137,27 +138,37 @@ def _concat(node: NodeView) -> ImportStep:
 
 def _flatten(node: NodeView) -> ImportStep:
     node.expect(axis=1)
-    return (
-        read_global_pool_flattened(node)
-        or read_flattened(node)
-        or ImportStep(node.label, (node.value(),), (layers.Flatten(),))
-    )
+    return _flattened_in_any_form(node)
+
+
+def _flattened_in_any_form(node: NodeView) -> ImportStep:
+    flat = ImportStep(node.label, (node.value(),), (layers.Flatten(),))
+    return without_ones(node) or flattened(node) or flat
 
 
 def _reshape(node: NodeView) -> ImportStep:
     zero_is_zero = node.attribute("allowzero", 0)  # otherwise 0 means the input's length
     if (step := read_groups(node)) is not None:
         return step
-    shape = node.integers(1)
+    shape = node.integers(1, are_lengths=True)
     if len(shape) != 2:
         raise ValueError("reshapes to anything but rows of one axis")
     rows, columns = shape
-    known = {-1, node.batch} if zero_is_zero else {0, -1, node.batch}
-    if rows not in known or columns == 0 or rows == columns == -1:
+    known = {-1, BATCH, node.batch} if zero_is_zero else {0, -1, BATCH, node.batch}
+    if rows not in known or columns in (0, BATCH, UNKNOWN) or rows == columns == -1:
         raise ValueError(f"reshapes to {(rows, columns)}")
-    step = read_global_pool_flattened(node) or read_flattened(node)
-    step = step or ImportStep(node.label, (node.value(),), (layers.Flatten(),))
-    return replace(step, columns=columns if columns > 0 else None)
+    return replace(_flattened_in_any_form(node), columns=columns if columns > 0 else None)
+
+
+def _squeeze(node: NodeView) -> ImportStep:
+    """Read a Squeeze of axes behind a global pooling."""
+    before, axes = node.step_before(0), node.integers(1)
+    rank = 2 + ((before and before.ones) or 0)
+    if any(axis % rank < 2 for axis in axes):
+        raise ValueError(f"takes away the axes {axes}, where those behind a pooling are supported")
+    step = without_ones(node, len(axes))
+    assert step is not None  # as it is an ending otherwise
+    return step
 
 
 READERS: dict[str, Reader] = {
@@ -182,6 +193,7 @@ READERS: dict[str, Reader] = {
     "Reshape": _reshape,
     "Selu": _selu,
     "Sqrt": _root(np.sqrt),
+    "Squeeze": _squeeze,
     "Sum": lambda node: merged(node, "sum"),
     "Where": _where,
 }

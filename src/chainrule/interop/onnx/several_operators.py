@@ -1,6 +1,7 @@
 """Normalizations that are no operator of opset 17: how they are written as several, and read.
 
-RMSNorm is ``x / sqrt(mean(x * x) + eps) * weight``. GroupNorm is InstanceNormalization of a value
+RMSNorm is ``x / sqrt(mean(x * x) + eps) * weight``, and LayerNorm, which older files write so, the
+same of ``x - mean(x)``, plus a bias. GroupNorm is InstanceNormalization of a value
 whose groups have one axis, with what stands in a group behind it.
 """
 
@@ -14,13 +15,15 @@ import numpy as np
 
 from chainrule import layers
 from chainrule.interop.onnx.activations import Writer
+from chainrule.interop.onnx.images import read_mean_of_places
+from chainrule.interop.onnx.layouts import channels_first, in_file_order
 from chainrule.interop.onnx.normalization import (
     features_first,
     features_last,
     parameter_or,
     shortest,
 )
-from chainrule.interop.onnx.steps import Array, ImportStep, NodeView, Part
+from chainrule.interop.onnx.steps import BATCH, Array, ImportStep, NodeView, Part
 from chainrule.layers.layer import Layer
 
 
@@ -50,17 +53,26 @@ def _group_norm(writer: Writer, layer: layers.GroupNorm, x: str) -> str:
 
 
 def _read_reduce_mean(node: NodeView) -> ImportStep:
-    """Read the mean of squares along the last axis, or of images with channels first."""
+    """Read the mean along the last axis, also of squares, or of images with channels first."""
+    if (step := read_mean_of_places(node)) is not None:
+        return step
     axes = node.integers(1) if node.has(1) else node.attribute("axes", [0])
-    if sorted(axes) in ([2, 3], [-2, -1]) and (x := node.channels_last(node.value())) is not None:
-        node.attribute("keepdims", 1)  # where they are kept, a Flatten follows
-        node.expect(noop_with_empty_axes=0)
-        return ImportStep(node.label, (x,), (layers.GlobalAvgPool(),))
     node.expect(keepdims=1, noop_with_empty_axes=0)
     square = node.step_before(0)
-    if square is None or square.squared is None or len(axes) != 1:
-        raise ValueError("is supported of squares along the last axis only, as a part of RMSNorm")
-    return ImportStep(node.label, (node.value(),), axis=axes[0], part=Part("mean", square.squared))
+    if len(axes) != 1:
+        raise ValueError(f"has axes={axes}, where one is supported, as a part of a normalization")
+    part = Part("average", node.value())
+    if square is not None and square.squared is not None:
+        part = Part("mean", square.squared)
+    return ImportStep(node.label, (node.value(),), axis=axes[0], part=part)
+
+
+def read_centered(node: NodeView) -> ImportStep | None:
+    """Return a value minus its mean along the last axis; None if it is something else."""
+    before, x = node.step_before(1), node.value(0)
+    if before is None or before.part is None or before.part[:2] != ("average", x):
+        return None
+    return replace(before, label=node.label, inputs=(x,), part=Part("centered", x))
 
 
 def read_sum_with_number(node: NodeView, value: int, constant: int) -> ImportStep | None:
@@ -95,24 +107,43 @@ def read_normalized(node: NodeView, value: int, other: int, kind: str) -> Import
 
 def read_scaled(node: NodeView, value: int, constant: int) -> ImportStep | None:
     """Return a normalized value times a weight as a layer; None if it is something else."""
-    before = node.step_before(value)
+    x, before = node.value(value), node.step_before(value)
     if before is None or node.constant(constant).ndim == 0:
         return None
     weight, part = node.constant(constant).reshape(-1), before.part
-    parameters = {"weight": weight}
     if part is not None and part.kind == "normalized" and part.groups == 0:
         eps = shortest(part.eps) if weight.dtype == np.float32 else part.eps
         is_default = weight.dtype.type(eps) == np.finfo(weight.dtype).eps
         layer: Layer = layers.RMSNorm(weight.size, None if is_default else eps)
-    else:
-        bare = _group_norm_of(before, weight.size)
-        if bare is None or bare.affine:
-            return None
-        layer, parameters["bias"] = replace(bare, affine=True), np.zeros_like(weight)
-    node.row(constant)
-    x = before.inputs if part is None else (part.x,)
-    names = node.inputs[constant], repr(layer)
-    return ImportStep(node.label, x, (layer,), parameters, names, axis=before.axis)
+        x, centered = part.x, node.step_of(part.x)
+        if centered is not None and centered.part is not None and centered.part.kind == "centered":
+            layer, x = layers.LayerNorm(weight.size, eps, bias=False), centered.part.x
+        names, parameters = (node.inputs[constant], repr(layer)), {"weight": weight}
+        node.row(constant, beside=x)
+        return ImportStep(node.label, (x,), (layer,), parameters, names, axis=before.axis)
+    own = before.transposed or before
+    bare = _group_norm_of(own, weight.size)
+    if bare is None or bare.affine:
+        return None
+    node.row(constant, beside=x)
+    names = node.inputs[constant], repr(bare)
+    step = _affine(node, own, bare, names, weight, np.zeros_like(weight))
+    return step if before.transposed is None else channels_first(step)
+
+
+def _affine(
+    node: NodeView,
+    step: ImportStep,
+    layer: layers.GroupNorm,
+    names: tuple[str, ...],
+    weight: Array,
+    bias: Array,
+) -> ImportStep:
+    """Return the step of a GroupNorm with a weight and a bias."""
+    x = step.inputs if step.part is None else (step.part.x,)
+    parameters = {"weight": weight, "bias": bias}
+    own = replace(layer, affine=True)
+    return ImportStep(node.label, x, (own,), parameters, names, axis=step.axis)
 
 
 def _group_norm_of(step: ImportStep, features: int) -> layers.GroupNorm | None:
@@ -125,16 +156,25 @@ def _group_norm_of(step: ImportStep, features: int) -> layers.GroupNorm | None:
 
 
 def read_shifted(node: NodeView, value: int, constant: int) -> ImportStep | None:
-    """Return a GroupNorm with a bias; None if the value is something else."""
+    """Return a GroupNorm or a LayerNorm with a bias; None if the value is something else."""
     before, bias = node.step_before(value), node.constant(constant)
-    if before is None or not before.parameters or len(before.names) > 2:
+    own = None if before is None else before.transposed or before
+    if before is None or own is None or not own.parameters:
         return None
-    if _group_norm_of(before, bias.size) is None:
+    layer, names = own.layers[0], own.names[:2]
+    if isinstance(layer, layers.LayerNorm) and not layer.bias:
+        if bias.shape[-1:] != (layer.features,):
+            return None
+        layer = layers.LayerNorm(layer.features, layer.eps)
+    elif len(own.names) > 2 or _group_norm_of(own, bias.size) is None:
         return None
-    node.row(constant)
-    parameters = {**before.parameters, "bias": bias.reshape(-1)}
-    names = *before.names, node.inputs[constant]
-    return replace(before, label=node.label, parameters=parameters, names=names)
+    node.row(constant, beside=node.value(value))
+    parameters = {**own.parameters, "bias": bias.reshape(-1)}
+    step = ImportStep(
+        *(node.label, own.inputs, (layer,), parameters, (*names, node.inputs[constant])),
+        axis=own.axis,
+    )
+    return step if before.transposed is None else channels_first(step)
 
 
 def read_groups(node: NodeView) -> ImportStep | None:
@@ -143,12 +183,12 @@ def read_groups(node: NodeView) -> ImportStep | None:
     part = None if before is None else before.part
     if part is not None and part.kind == "of groups":
         return _read_reshape_back(node, part)
-    shape = node.integers(1) if node.is_constant(1) else []
-    if len(shape) != 3 or shape[0] != 0 or shape[1] < 1 or shape[2] != -1:
+    shape = node.integers(1, are_lengths=True) if node.is_constant(1) else []
+    if len(shape) != 3 or shape[0] not in (0, BATCH) or shape[1] < 1 or shape[2] != -1:
         return None
-    is_transposed = before is not None and before.transposed is not None
-    x = before.inputs[0] if before is not None and is_transposed else node.value()
-    part = Part("groups", x, groups=shape[1], is_transposed=is_transposed)
+    last = node.channels_last(node.value())
+    x = in_file_order(node, node.value()) if last is None else last
+    part = Part("groups", x, groups=shape[1], is_transposed=last is not None)
     return ImportStep(node.label, (x,), part=part)
 
 
@@ -160,14 +200,17 @@ def _read_reshape_back(node: NodeView, part: Part) -> ImportStep:
             raise ValueError("reshapes to anything but the shape before InstanceNormalization")
         part = part._replace(kind="normalized")
         return ImportStep(node.label, (part.x,), axis=1, part=part)
-    shape = node.integers(1)
-    if len(shape) < 2 or shape[0] not in (0, -1) or (len(shape) > 2) != part.is_transposed:
+    shape, known = node.integers(1, are_lengths=True), node.shape(part.x)
+    if len(shape) < 2 or shape[0] not in (0, -1, BATCH) or (len(shape) > 2) != part.is_transposed:
         raise ValueError(f"reshapes to {shape} behind InstanceNormalization")
+    if known is not None:
+        before = known[-1], *known[:-1]
+        pairs = list(zip(before, shape[1:], strict=False))
+        if len(before) != len(shape) - 1 or any(n != m for n, m in pairs if n and m > 0):
+            raise ValueError(f"reshapes to {shape} what had {before} before")
     layer = layers.GroupNorm(part.groups, shape[1], part.eps, affine=False)
-    step = ImportStep(node.label, (part.x,), (layer,), axis=1)
-    if not part.is_transposed:
-        return step
-    return ImportStep(node.label, (part.x,), transposed=replace(step, axis=-1))
+    step = ImportStep(node.label, (part.x,), (layer,), axis=-1 if part.is_transposed else 1)
+    return channels_first(step) if part.is_transposed else step
 
 
 def _read_shape(node: NodeView) -> ImportStep:
@@ -176,13 +219,42 @@ def _read_shape(node: NodeView) -> ImportStep:
 
 
 def _read_instance_norm(node: NodeView) -> ImportStep:
-    before = node.step_before(0)
+    before, eps = node.step_before(0), shortest(node.attribute("epsilon", 1e-5))
+    if node.channels_last(node.value()) is not None:
+        return _of_channels(node, node.constant(1).size, eps)
     if before is None or before.part is None or before.part.kind != "groups":
-        raise ValueError("is supported behind a Reshape to (n, groups, -1) only, as of GroupNorm")
+        raise ValueError(
+            "is supported of images or signals with their channels first, or behind a Reshape to "
+            "(n, groups, -1), as of GroupNorm"
+        )
     if not (node.row(1) == 1).all() or node.row(2).any():
         raise ValueError("has a scale and a bias of groups")
-    part = before.part._replace(kind="of groups", eps=shortest(node.attribute("epsilon", 1e-5)))
+    part = before.part._replace(kind="of groups", eps=eps)
     return replace(before, label=node.label, inputs=(node.value(),), part=part)
+
+
+def _read_group_norm(node: NodeView) -> ImportStep:
+    """Read the operator; before opset 21, its scale and bias have a number for each group."""
+    node.expect(stash_type=1)
+    groups, eps = node.attribute("num_groups", 0), shortest(node.attribute("epsilon", 1e-5))
+    return _of_channels(node, groups, eps)
+
+
+def _of_channels(node: NodeView, groups: int, eps: float) -> ImportStep:
+    """Return a GroupNorm of the axis after the batch, with a scale and a bias."""
+    last = node.channels_last(node.value())
+    x = in_file_order(node, node.value()) if last is None else last
+    shape, weight, bias = node.shape(x), node.constant(1), node.constant(2)
+    features = shape[-1] if shape else None
+    if features is None or (last is None and len(shape or ()) != 1):
+        raise ValueError("takes a value whose channels are not known")
+    if weight.shape != bias.shape or weight.shape not in ((groups,), (features,)):
+        raise ValueError(f"has a scale of shape {weight.shape} for {features} channels")
+    layer = layers.GroupNorm(groups, features, eps)
+    weight, bias = (np.repeat(array, features // len(array)) for array in (weight, bias))
+    step = ImportStep(node.label, (x,), axis=-1 if last is not None else 1)
+    step = _affine(node, step, layer, (*node.inputs[1:], repr(layer)), weight, bias)
+    return channels_first(step) if last is not None else step
 
 
 WRITERS: dict[type[Layer], Callable[..., str]] = {
@@ -190,6 +262,7 @@ WRITERS: dict[type[Layer], Callable[..., str]] = {
     layers.RMSNorm: _rms_norm,
 }
 READERS: dict[str, Callable[[NodeView], Any]] = {
+    "GroupNormalization": _read_group_norm,
     "InstanceNormalization": _read_instance_norm,
     "ReduceMean": _read_reduce_mean,
     "Shape": _read_shape,

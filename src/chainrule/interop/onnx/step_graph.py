@@ -10,6 +10,7 @@ import numpy as np
 
 from chainrule import layers
 from chainrule.interop.onnx.columns import ByColumn, Simplifier
+from chainrule.interop.onnx.layouts import in_order
 from chainrule.interop.onnx.steps import ImportStep
 from chainrule.interop.onnx.written_out import MOST_PARTS, activation_of, evaluate
 from chainrule.layers.layer import Element
@@ -100,14 +101,17 @@ class StepGraph:
             (layer,) = step.layers
             if not isinstance(layer, ByColumn):
                 layer = replace(layer)  # another object, as checks are stored by id
-            self.simplifier.checks[id(layer)] = [step]
+            self.simplifier.check(layer, step)
             return (layer,)
         key = step.names
         if key not in self._trained:
             (spec,) = step.layers
-            layer = self.simplifier.own(spec, step.parameters)
+            parameters = {
+                name: in_order(step.flattened, array) for name, array in step.parameters.items()
+            }
+            layer = self.simplifier.own(spec, parameters)
             if step.axis != -1:
-                self.simplifier.checks[id(layer)] = [step]
+                self.simplifier.check(layer, step)
             self._trained[key] = layers.Shared(layer) if key in self._shared else layer
         self._uses[key] += 1
         return (self._trained[key],)
@@ -126,7 +130,7 @@ class StepGraph:
         if start == ROOT:
             merged = self._merge_inputs(step, depth)
             if step.axis != -1:
-                self.simplifier.checks[id(merged)] = [step]
+                self.simplifier.check(merged, step)
             return [merged]
         branches = [self._between(start, name, depth + 1) for name in step.inputs]
         if len(branches) == 1:
@@ -135,7 +139,7 @@ class StepGraph:
             return [layers.Residual(*(branches[0] or branches[1]))]
         parallel = layers.Parallel(*map(_one, branches), combine=step.merge)
         if step.axis != -1:
-            self.simplifier.checks[id(parallel)] = [step]
+            self.simplifier.check(parallel, step)
         return [parallel]
 
     def _merge_inputs(self, step: ImportStep, depth: int) -> Element:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import TensorProto, numpy_helper
 
 from chainrule import layers
 from chainrule.interop.onnx.columns import ByColumn
@@ -17,6 +18,12 @@ from chainrule.layers.layer import Layer
 Array = NDArray[Any]
 OF_ELEMENTS = (Elementwise, layers.Identity, layers.Rescale)
 Merge = Literal["sum", "concatenate", "product", "choice"]
+Known = tuple[int | None, ...]  # a row's shape, with channels last; None is an unknown length
+# Images that the file flattens channel by channel, side by side: how many channels and pixels each
+# has; the pixels are None if they are not known. Columns that are none have one channel.
+Layout = tuple[tuple[int, int | None], ...]
+# Numbers that stand for the batch size, and for other lengths that are not known, in a shape.
+BATCH, UNKNOWN = -(1 << 62), -(1 << 62) - 1
 
 
 class Part(NamedTuple):
@@ -69,9 +76,12 @@ class ImportStep:
         Whether the step only converts its value to integers, as indices into a table.
     part : Part, optional
         What it computes of a normalization.
-    flattened : int
-        How many channels images had that the file flattens channel by channel, but the step pixel
-        by pixel; 0 if it is none of these.
+    flattened : tuple
+        The images in its columns that the file flattens channel by channel, but the step pixel by
+        pixel; empty without any. ``parameters`` are in the file's order.
+    ones : int, optional
+        How many axes of length 1 its value has in the file behind the last one, as behind a global
+        pooling; -1 if it is a vector there and a column here; None if its inputs determine that.
     """
 
     label: str
@@ -87,7 +97,8 @@ class ImportStep:
     transposed: ImportStep | None = None
     is_codes: bool = False
     part: Part | None = None
-    flattened: int = 0
+    flattened: Layout = ()
+    ones: int | None = None
 
     @property
     def squared(self) -> str | None:
@@ -132,6 +143,13 @@ def channels_last(steps: dict[str, ImportStep], value: str) -> str | None:
     return name
 
 
+class ShapesOfValues(Protocol):
+    """What is known of the shapes of values."""
+
+    def of(self, value: str) -> Known | None:
+        """Return a value's shape, without the batch."""
+
+
 class NodeView:
     """A node while it is read: its inputs, and its attributes, each of which must be read.
 
@@ -146,10 +164,10 @@ class NodeView:
         constants: dict[str, Array],
         steps: dict[str, ImportStep],
         batch: int | None,
-        outputs: Sequence[str] = (),
-        source_channels: Mapping[str, int] | None = None,
+        outputs: Sequence[str],
+        shapes: ShapesOfValues,
     ) -> None:
-        self.source_channels = source_channels or {}  # of images and signals, if they are known
+        self._shapes = shapes
         self.label, self.inputs, self.outputs, self.batch = label, inputs, outputs, batch
         self._attributes, self._constants, self._steps = attributes, constants, steps
 
@@ -159,6 +177,16 @@ class NodeView:
         if type(value) is not type(default):
             raise ValueError(f"has {name}={value!r}")
         return value
+
+    def tensor(self, name: str, default: Any) -> Any:
+        """Return the one number that an attribute holds as a tensor."""
+        value = self._attributes.pop(name, None)
+        if value is None:
+            return default
+        is_here = isinstance(value, TensorProto) and value.data_location == TensorProto.DEFAULT
+        if not is_here or set(value.dims) - {1}:
+            raise ValueError(f"has a {name} that is not one number")
+        return numpy_helper.to_array(value).reshape(())[()]
 
     def expect(self, **expected: Any) -> None:
         """Raise ValueError if an attribute is present with another value."""
@@ -192,20 +220,39 @@ class NodeView:
             raise ValueError(f"has an input {number} that is a constant, or missing")
         return self.inputs[number]
 
-    def row(self, number: int) -> Array:
-        """Return an input that must be one known number, or one for each column."""
-        value = self.constant(number)
+    def row(self, number: int, beside: str = "") -> Array:
+        """Return an input that must be one known number, or one for each column or channel.
+
+        It is broadcast to the value ``beside``, whose channels may be after the batch.
+        """
+        value, behind = self.constant(number), self._axes_behind_channels(beside)
+        channels = value.ndim - 1 - behind
+        is_row = channels < 2 and value.shape[max(channels, 0) :] in (
+            (),
+            (value.size, *[1] * behind),
+        )
         # With more axes, broadcasting would give them to the other operand.
-        if (
-            value.ndim > 2
-            or value.dtype.kind not in "fi"
-            or value.shape[-1:] not in ((), (value.size,))
-        ):
+        if value.dtype.kind not in "fi" or not (is_row or (value.size == 1 and channels < 2)):
+            one = f"one for each channel, of shape (channels, {', '.join('1' * behind)})"
             raise ValueError(
                 f"has an input {number} of shape {value.shape}, where a number is supported, or "
-                "a row of them"
+                f"{one if behind else 'a row of them'}"
             )
         return value.astype(np.float64).reshape(() if value.size == 1 else -1)
+
+    def _axes_behind_channels(self, value: str) -> int:
+        """Return how many axes a value has in the file behind that of its channels, or columns."""
+        step = self.step_of(value)
+        if self.channels_last(value) is None:
+            return 0 if step is None else max(step.ones or 0, 0)
+        shape = self.shape(value)
+        if shape is None:
+            raise ValueError("takes images or signals whose number of axes is not known")
+        return len(shape) - 1
+
+    def shape(self, value: str) -> Known | None:
+        """Return what is known of a value's shape, without the batch and with channels last."""
+        return self._shapes.of(value)
 
     def number(self, number: int) -> float:
         """Return an input that must be one known number."""
@@ -214,12 +261,20 @@ class NodeView:
             raise ValueError(f"has an input {number} that is not one number")
         return float(value)
 
-    def integers(self, number: int) -> list[int]:
-        """Return an input that must be a known row of integers."""
+    def integers(self, number: int, *, are_lengths: bool = False) -> list[int]:
+        """Return an input that must be a known row of integers.
+
+        If they are lengths, ``BATCH`` and ``UNKNOWN`` may be among them.
+        """
         value = self.constant(number)
         if value.ndim > 1 or value.dtype.kind != "i":
             raise ValueError(f"has an input {number} that is no row of integers")
-        return [int(element) for element in value.reshape(-1)]
+        integers = [int(element) for element in value.reshape(-1)]
+        if not are_lengths and {BATCH, UNKNOWN} & set(integers):
+            raise ValueError(
+                f"has an input {number} that depends on the shape of the network's input"
+            )
+        return integers
 
     def step_before(self, number: int) -> ImportStep | None:
         """Return the step that gives an input."""

@@ -8,6 +8,7 @@ from onnx import TensorProto
 
 from chainrule import layers
 from chainrule.interop.onnx.activations import Writer
+from chainrule.interop.onnx.images import without_ones
 from chainrule.interop.onnx.steps import ImportStep, NodeView
 from chainrule.layers.layer import Layer
 
@@ -23,17 +24,27 @@ def _columns(writer: Writer, layer: layers.Columns, x: str) -> str:
 
 def _read_gather(node: NodeView) -> ImportStep:
     if not node.is_constant(0):
+        if node.constant(1).ndim == 0:  # of an axis of length 1, as it is no ending
+            node.attribute("axis", 0)
+            node.integers(1)
+            if (step := without_ones(node, 1)) is not None:
+                return step
         axis, columns = node.attribute("axis", 0), node.integers(1)
         return ImportStep(node.label, (node.value(),), (layers.Columns(columns),), axis=axis)
     node.expect(axis=0)
     weight, codes = node.constant(0), node.step_before(1)
     if weight.ndim != 2:
         raise ValueError(f"has a table of shape {weight.shape}, not of two axes")
-    if codes is not None and not codes.is_codes:
+    x = node.value(1)
+    if codes is not None and codes.is_codes:
+        (x,) = codes.inputs
+        codes = node.step_of(x)
+    is_vector = codes is not None and codes.ones == -1
+    if codes is not None and not (is_vector and codes.layers == (layers.Rescale(1.0),)):
         raise ValueError("is understood of the network's input as integers only")
-    inputs = (node.value(1),) if codes is None else codes.inputs
-    layer = layers.Embedding(*weight.shape)
-    return ImportStep(node.label, inputs, (layer,), {"weight": weight}, (node.inputs[0],))
+    layer, names = layers.Embedding(*weight.shape), (node.inputs[0],)
+    step = ImportStep(node.label, (x,), (layer,), {"weight": weight}, names, ones=0)
+    return ImportStep(node.label, (node.add(step),), (layers.Flatten(),)) if is_vector else step
 
 
 WRITERS: dict[type[Layer], Callable[..., str]] = {

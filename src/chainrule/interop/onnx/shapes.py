@@ -1,0 +1,64 @@
+"""What is known of the shapes of values while a file is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from chainrule import layers
+from chainrule.interop.onnx.columns import ByColumn
+from chainrule.interop.onnx.steps import ImportStep, Known
+from chainrule.layers.layer import Layer
+
+
+class Shapes:
+    """The shapes of rows of values, their channels last; None where an axis is not known.
+
+    ``sources`` has those of the inputs; a shape itself is None if its number of axes is not known.
+    """
+
+    def __init__(self, steps: Mapping[str, ImportStep], sources: dict[str, Known | None]) -> None:
+        self._steps, self._known = steps, sources
+
+    def of(self, value: str) -> Known | None:
+        """Return the shape of a value."""
+        if value not in self._known:
+            step = self._steps.get(value)
+            self._known[value] = None if step is None else self._after(step)
+        return self._known[value]
+
+    def _after(self, step: ImportStep) -> Known | None:
+        if step.transposed is not None:
+            return self._after(step.transposed)
+        shape, *others = (self.of(name) for name in step.inputs)
+        if step.part is not None or shape is None:
+            return None
+        if step.half is not None:
+            return (*shape[:-1], None if shape[-1] is None else shape[-1] // 2)
+        if step.merge == "concatenate":
+            lengths = [None if own is None else own[-1] for own in (shape, *others)]
+            known = [length for length in lengths if length is not None]
+            return (*shape[:-1], sum(known) if len(known) == len(lengths) else None)
+        for layer in step.layers:
+            shape = None if shape is None else _through(layer, shape)
+        return shape
+
+
+def _through(layer: Layer | ByColumn, shape: Known) -> Known | None:
+    """Return the shape that a layer makes of one; None if it does not fit, which is found later."""
+    if isinstance(layer, ByColumn):
+        return shape
+    known = tuple(length for length in shape if length is not None)
+    try:
+        if len(known) == len(shape):
+            return layer.output_shape(known)
+        if isinstance(layer, layers.Flatten):
+            return (None,)
+        if layer.axes or layer.merges_axes:  # windows over axes of unknown length
+            channels = layer.output_channels(shape[-1])
+            return (*(() if layer.merges_axes else (None,) * (len(shape) - 1)), channels)
+        if shape[-1] is None:
+            return shape if isinstance(layer, layers.Identity | layers.Rescale) else None
+        some = layer.output_shape(tuple(length or 1 for length in shape))
+        return (*shape[: len(some) - 1], some[-1])
+    except ValueError:
+        return None
