@@ -7,7 +7,7 @@ from typing import Any
 
 import chainrule as cr
 from chainrule.cli.tables import Encoding
-from chainrule.layers.graph import shape_text
+from chainrule.layers.shapes import shape_text
 from chainrule.models.errors import ModelFileError
 from chainrule.models.model_file import check_metadata
 from chainrule.models.saving import load_with_metadata

@@ -22,7 +22,8 @@ from chainrule.explain.page_network import page_network
 from chainrule.explain.path import format_sum
 from chainrule.explain.precomputed import precomputed_figures
 from chainrule.explain.proof import figure, unbuilt_paths
-from chainrule.layers.graph import layer_text, output_shapes
+from chainrule.layers.graph import layer_text
+from chainrule.layers.shapes import output_shapes
 from chainrule.operations.operation import Shape
 from chainrule.utils.wording import plural
 

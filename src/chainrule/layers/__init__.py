@@ -12,6 +12,7 @@ from chainrule.layers import (
     convolution,
     dropout,
     embedding,
+    flatten,
     glu,
     group_norm,
     layer_norm,
@@ -21,7 +22,6 @@ from chainrule.layers import (
     rescale,
     resizing,
     rms_norm,
-    shape,
     standardize,
     transposed_convolution,
 )
@@ -35,6 +35,7 @@ from chainrule.layers.convolution import *
 from chainrule.layers.custom_activation import Activation as Activation
 from chainrule.layers.dropout import *
 from chainrule.layers.embedding import *
+from chainrule.layers.flatten import *
 from chainrule.layers.glu import *
 from chainrule.layers.group_norm import *
 from chainrule.layers.layer import Layer as Layer
@@ -47,7 +48,6 @@ from chainrule.layers.prelu import *
 from chainrule.layers.rescale import *
 from chainrule.layers.resizing import *
 from chainrule.layers.rms_norm import *
-from chainrule.layers.shape import *
 from chainrule.layers.standardize import *
 from chainrule.layers.transposed_convolution import *
 from chainrule.utils.public import listing
@@ -61,6 +61,7 @@ __all__ += container.__all__
 __all__ += convolution.__all__
 __all__ += dropout.__all__
 __all__ += embedding.__all__
+__all__ += flatten.__all__
 __all__ += glu.__all__
 __all__ += group_norm.__all__
 __all__ += layer_norm.__all__
@@ -70,7 +71,6 @@ __all__ += prelu.__all__
 __all__ += rescale.__all__
 __all__ += resizing.__all__
 __all__ += rms_norm.__all__
-__all__ += shape.__all__
 __all__ += standardize.__all__
 __all__ += transposed_convolution.__all__
 

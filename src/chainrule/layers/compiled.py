@@ -17,8 +17,8 @@ from chainrule.layers.custom_tangent import (
     tangent_by,
     tangent_of_bilinear,
 )
-from chainrule.layers.graph import check_shape
 from chainrule.layers.layer import Layer, Parameter
+from chainrule.layers.shapes import check_shape
 from chainrule.operations.operation import Function, Operation, Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import flag

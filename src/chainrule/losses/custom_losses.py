@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.layers.custom_functions import check_function, function_name
-from chainrule.layers.graph import check_shape
 from chainrule.layers.returned import checked, pair
+from chainrule.layers.shapes import check_shape
 from chainrule.losses.loss import OutputLoss
 from chainrule.operations.loss import LossOperation
 from chainrule.operations.operation import Function, Shape

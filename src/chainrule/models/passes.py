@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.engine.backends import threads_for
 from chainrule.layers.graph import Node
+from chainrule.layers.shapes import check_batch
 from chainrule.models.batch_passes import BatchMachine, BatchPasses
 from chainrule.models.vectors import NetworkVectors
 from chainrule.operations.operation import Shape
@@ -203,5 +204,5 @@ class NetworkPasses(NetworkVectors):
     def check_training_batch(self, rows: int, input_shape: Shape) -> None:
         """Raise ValueError if a training step must not have so many rows of this shape."""
         if (rows, input_shape) not in self._training_batches:
-            self._graph.check_batch(rows, input_shape, training=True)
+            check_batch(self._graph, rows, input_shape, training=True)
             self._training_batches.add((rows, input_shape))

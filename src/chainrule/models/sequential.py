@@ -22,9 +22,9 @@ from chainrule.layers.graph import (
     graph_of,
     kind_of,
     lower,
-    output_shapes,
 )
 from chainrule.layers.layer import Element, Layer
+from chainrule.layers.shapes import check_batch, output_shapes
 from chainrule.losses import Loss
 from chainrule.models.batch_passes import BatchMachine
 from chainrule.models.methods import call_method
@@ -239,7 +239,7 @@ class Sequential(NetworkPasses):
         batch = input_batch(x, name, self.dtype, inputs)
         self._shapes_of_outputs(batch.shape[1:], name)
         if not self._graph.rows_are_independent:
-            self._graph.check_batch(len(batch), batch.shape[1:], training=False)
+            check_batch(self._graph, len(batch), batch.shape[1:], training=False)
         for node in self._coded:
             i = self._graph.input_number(node)
             called = input_names(name, inputs)[i]

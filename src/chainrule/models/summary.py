@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
-from chainrule.layers.graph import Graph, layer_text, output_shapes, shape_text
+from chainrule.layers.graph import Graph, layer_text
+from chainrule.layers.shapes import output_shapes, shape_text
 from chainrule.operations.operation import Shape, Step
 
 

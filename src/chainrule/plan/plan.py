@@ -230,8 +230,7 @@ def make_plan(
         caller, order, outputs, batch, fuse=not retain, backward=backward
     )
     calls: list[list[Call]] = [[] for _ in range(Section.COUNT)]
-    calls[Section.GATHER] = calls_of_gather(caller, gathered)
-    calls[Section.FORWARD] = forward
+    calls[Section.GATHER], calls[Section.FORWARD] = calls_of_gather(caller, gathered), forward
     calls[Section.LOSS] = calls_of_loss(caller, heads)
     calls[Section.LOSS_SUM] = calls_of_loss_sum(caller, heads)
     calls[Section.BUFFERS] = calls_of_buffers(caller, order)
@@ -247,7 +246,7 @@ def make_plan(
     # Several threads may be at different steps at the same time.
     places, size = memory.places(end, share=threads == 1 and not retain)
     scratch_at = -(-size // ALIGNMENT) * ALIGNMENT
-    program = tuple(call for section in calls for call in section)
+    program = tuple(chain.from_iterable(calls))
     return Plan(
         tuple(order),
         tuple(heads),

@@ -19,8 +19,9 @@ from chainrule.interop.onnx.normalization import WRITERS as NORMALIZATIONS
 from chainrule.interop.onnx.operators import SIMPLE, SOFTMAXES
 from chainrule.interop.onnx.several_operators import WRITERS as OF_SEVERAL
 from chainrule.interop.onnx.tables import WRITERS as TABLES
-from chainrule.layers.graph import INPUT, Node, layer_text, output_shapes
+from chainrule.layers.graph import INPUT, Node, layer_text
 from chainrule.layers.layer import Layer
+from chainrule.layers.shapes import output_shapes
 from chainrule.models.sequential import Sequential, check_network
 from chainrule.operations.operation import Shape
 from chainrule.utils.arguments import integer

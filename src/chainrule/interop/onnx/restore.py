@@ -14,7 +14,8 @@ from chainrule.interop.onnx.graph import GraphReader
 from chainrule.interop.onnx.step_graph import StepGraph
 from chainrule.interop.onnx.steps import ImportStep
 from chainrule.interop.onnx.tensors import Tensors
-from chainrule.layers.graph import graph_of, output_shapes
+from chainrule.layers.graph import graph_of
+from chainrule.layers.shapes import output_shapes
 from chainrule.models.errors import ModelFileError
 from chainrule.models.sequential import Sequential
 from chainrule.utils.arrays import all_finite

@@ -40,7 +40,8 @@ def _read_gather(node: NodeView) -> ImportStep:
         (x,) = codes.inputs
         codes = node.step_of(x)
     is_vector = codes is not None and codes.ones == -1
-    if codes is not None and not (is_vector and codes.layers == (layers.Rescale(1.0),)):
+    are_columns = codes is not None and isinstance(codes.layers[0], layers.Columns)
+    if not (codes is None or are_columns or (codes.layers == (layers.Rescale(1.0),) and is_vector)):
         raise ValueError("is understood of the network's input as integers only")
     layer, names = layers.Embedding(*weight.shape), (node.inputs[0],)
     step = ImportStep(node.label, (x,), (layer,), {"weight": weight}, names, ones=0)

@@ -1,4 +1,4 @@
-"""Layers that only change shapes."""
+"""A layer that makes one axis of all but the batch."""
 
 from dataclasses import dataclass
 from math import prod
