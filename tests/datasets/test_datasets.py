@@ -114,7 +114,10 @@ def test_mnist():
             ValueError,
             "must have shape (2,), one label an image, but their shape is (3,)",
         ),
-        ({"images": PIXELS, "labels": LABELS[:, None]}, ValueError, "their shape is (2, 1)"),
+        ({"images": PIXELS, "labels": LABELS[:, None]}, ValueError, "(2, 1). labels.ravel() has"),
+        ({"images": PIXELS, "labels": np.eye(2)}, TypeError, "labels.argmax(axis=1) has"),
+        ({"images": PIXELS, "labels": np.eye(2, dtype=int)}, ValueError, "labels.argmax(axis=1)"),
+        ({"images": PIXELS, "labels": np.array(["a", "b"])}, TypeError, "return_inverse=True)[1]"),
         ({"images": PIXELS[0, 0], "labels": LABELS}, ValueError, "their shape is (3,)"),
         ({"images": PIXELS[:0], "labels": LABELS[:0]}, ValueError, "their shape is (0, 3, 3)"),
         (
@@ -127,7 +130,7 @@ def test_mnist():
         (
             {"images": PIXELS, "labels": LABELS.astype(float)},
             TypeError,
-            "must be integers that fit into int64, but their dtype is float64",
+            "must be integers that fit into int64, but their dtype is float64. labels.astype(int)",
         ),
         ({"images": PIXELS, "labels": LABELS.astype(np.uint64)}, TypeError, "dtype is uint64"),
         (

@@ -139,7 +139,7 @@ def load_images(path: PathOrName, *, flatten: bool = True) -> Dataset:
     if labels.dtype.kind not in "biu" or not np.can_cast(labels.dtype, np.int64):
         raise TypeError(
             f"labels in {path} must be integers that fit into int64, "
-            f"but their dtype is {labels.dtype}."
+            f"but their dtype is {labels.dtype}.{_hint_on_labels(labels)}"
         )
     if images.ndim < 2 or images.size == 0:
         raise ValueError(
@@ -149,7 +149,7 @@ def load_images(path: PathOrName, *, flatten: bool = True) -> Dataset:
     if labels.shape != images.shape[:1]:
         raise ValueError(
             f"labels in {path} must have shape ({len(images)},), one label an image, "
-            f"but their shape is {labels.shape}."
+            f"but their shape is {labels.shape}.{_hint_on_labels(labels)}"
         )
     if flatten:
         images = images.reshape(len(images), -1)
@@ -159,6 +159,19 @@ def load_images(path: PathOrName, *, flatten: bool = True) -> Dataset:
     if images.dtype == np.uint8:
         X /= 255
     return X, labels.astype(np.int64)
+
+
+def _hint_on_labels(labels: NDArray[Any]) -> str:
+    """Return what makes a label an image of these, as a sentence behind a message."""
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        return " labels.ravel() has one axis."
+    if labels.ndim == 2:
+        return " With a column for each class, labels.argmax(axis=1) has the classes' numbers."
+    if labels.dtype.kind == "f":
+        return " labels.astype(int) makes integers of whole numbers."
+    if labels.dtype.kind in "US":
+        return " np.unique(labels, return_inverse=True)[1] numbers them."
+    return ""
 
 
 def load_table(path: PathOrName) -> Dataset:
