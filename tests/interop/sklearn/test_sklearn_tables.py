@@ -25,7 +25,7 @@ NUMBERS, CODES = TABLE[["height", "width"]].to_numpy(), TABLE[["code"]].to_numpy
 
 
 def divided(n_in, n_out):
-    code = cr.Sequential(cr.Columns([1]), cr.Embedding(5, 3), cr.Flatten())
+    code = cr.Sequential(cr.Columns([1]), cr.Embedding(5, 3), cr.Flatten(), seed=1)
     branches = cr.Parallel(code, cr.Columns([0, 2]), combine="concatenate")
     return cr.Sequential(branches, cr.Linear(5, n_out), seed=0)
 
