@@ -374,6 +374,9 @@ def test_an_embedding_takes_the_codes_of_its_own_input():
     x = rng.normal(size=(9, 2)), rng.integers(0, 5, (9, 2))
     report = cr.gradcheck(net, cr.MSELoss(), x, np.ones((9, 1)))
     assert [row.name for row in report.parameters][:2] == ["x[0]", "0.1.0.weight"]
+    (by_numbers, _), (_, by_codes) = cr.hessian_x(cr.Sequential(net, cr.Tanh(), seed=0), x)
+    assert by_numbers.any()
+    assert not by_codes.any()
     x[1][3, 1] = 7
     with pytest.raises(ValueError, match=r"X\[1\] has the code 7 at row 3, column 1"):
         net.predict(x)
