@@ -208,6 +208,7 @@ def test_a_gradient_that_is_wrong_at_one_smooth_point_is_found():
         cr.gradcheck(lambda x: float(np.sin(x).sum()), gradient, [0.0, 1.0])
 
 
+@pytest.mark.once
 def test_images_with_a_flat_background_and_max_pooling():
     """All windows of the background are equal, so that each pixel there is at many kinks."""
     x = np.zeros((2, 12, 12, 1))
