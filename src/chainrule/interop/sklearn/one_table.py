@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from scipy.sparse import issparse
+
 from chainrule.utils.inputs import kind_of_several
 
 INSTEAD = (
@@ -15,6 +17,7 @@ INSTEAD = (
 
 def check_one_table(X: Any) -> None:
     """Raise ValueError if X is several arrays: a tuple, a dict, or a list with different shapes."""
-    came = "a dict" if isinstance(X, dict) else kind_of_several(X)
+    is_dict = isinstance(X, dict) and not issparse(X)  # SciPy's dictionary of keys is a table
+    came = "a dict" if is_dict else kind_of_several(X)
     if came:
         raise ValueError(f"X must be one table, but it is {came}. {INSTEAD}")
