@@ -51,7 +51,8 @@ class Sequential(NetworkPasses):
     Parameters
     ----------
     *layers : Layer or Sequential
-        At least one. Of a network among them, the parameters are copied.
+        At least one. Of a network among them, the parameters are copied, as its own seed made them
+        or a training changed them.
     seed : int, optional
         Seed of the initial parameters; None draws one from the system.
     dtype : "float32" or "float64"
