@@ -8,10 +8,9 @@ from typing import Any
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.engine.backends import threads_for
-from chainrule.layers.graph import Node
 from chainrule.layers.shapes import check_batch
 from chainrule.models.batch_passes import BatchMachine, BatchPasses
-from chainrule.models.vectors import NetworkVectors
+from chainrule.models.plans import NetworkPlans
 from chainrule.operations.operation import Shape
 from chainrule.utils import arrays
 from chainrule.utils.arguments import flag
@@ -21,7 +20,7 @@ from chainrule.utils.inputs import one_or_tuple
 Output = Any
 
 
-class NetworkPasses(NetworkVectors):
+class NetworkPasses(NetworkPlans):
     """The forward and the backward pass of a network, for one batch after the other.
 
     Attributes
@@ -30,11 +29,9 @@ class NetworkPasses(NetworkVectors):
         Whether :meth:`forward` is that of a training step.
     """
 
-    _backend: str
     _training: bool
     _mask_key: int
     _draws: int  # of masks, so far
-    _coded: list[Node]  # those that take the input as codes
 
     def _clear_passes(self) -> None:
         """Forget the latest passes, and what is prepared for the next ones."""
@@ -48,10 +45,6 @@ class NetworkPasses(NetworkVectors):
     def pass_options(self) -> tuple[int, bool, tuple[str, ...]]:
         """What a machine for passes is made for, besides a batch's shape."""
         return threads_for(self._backend), self._training, self._frozen
-
-    @abstractmethod
-    def check_input(self, x: ArrayLike, name: str) -> NDArray[Any]:
-        """Return ``x`` as an array for the engine."""
 
     @abstractmethod
     def batch_machine(self, kept: BatchMachine | None, shape: Shape) -> BatchMachine:

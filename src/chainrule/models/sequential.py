@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -16,15 +15,12 @@ from chainrule.engine.pool import MachinePool
 from chainrule.layers.container import check_element
 from chainrule.layers.graph import (
     Graph,
-    check_codes,
     check_names,
     check_places,
     graph_of,
-    kind_of,
-    lower,
 )
 from chainrule.layers.layer import Element, Layer
-from chainrule.layers.shapes import check_batch, output_shapes
+from chainrule.layers.shapes import output_shapes
 from chainrule.losses import Loss
 from chainrule.models.batch_passes import BatchMachine
 from chainrule.models.methods import call_method
@@ -35,10 +31,9 @@ from chainrule.models.summary import Summary, summarize
 from chainrule.models.updates import Updates
 from chainrule.operations.operation import Shape
 from chainrule.optimizers import OptimizerState
-from chainrule.plan import Head, Plan, PlanBuilder, Tensor, make_plan
 from chainrule.utils import arrays
 from chainrule.utils.arguments import integer, shortened
-from chainrule.utils.inputs import arrays_of, input_batch, input_names, one_or_tuple
+from chainrule.utils.inputs import one_or_tuple
 
 PREDICT_ROWS = 256  # a block whose activations stay in cache
 MOST_PREDICTORS = 8  # in the pool for later calls
@@ -122,14 +117,13 @@ class Sequential(NetworkPasses):
 
     def _clear_caches(self) -> None:
         """Empty all caches."""
-        self._coded = [node for node in self._graph.nodes if node.layer.takes_codes]
-        self._output_shapes: dict[Shape, tuple[Shape, ...]] = {}  # by input shape
         self._predictors: MachinePool[Predictor] = MachinePool(MOST_PREDICTORS)
         # Of training and derivatives: machines, and what uses one for batches of one shape.
         self.machines: MachinePool[Machine] = MachinePool(MOST_MACHINES, MOST_BYTES)
         self.prepared: MachinePool[Any] = MachinePool(MOST_MACHINES)
         self._latest_key: tuple[Shape, int, int, int] | None = None  # of predict
         self._updates: Updates | None = None
+        self._clear_shapes()
         self._clear_passes()
 
     @property
@@ -198,10 +192,6 @@ class Sequential(NetworkPasses):
         plan = self.make_plan(shape, block, backward=False, steps=steps, threads=threads)
         return Predictor(self.make_machine(plan), self._params, self.takes_codes)
 
-    def make_machine(self, plan: Plan, backend: str | None = None) -> Machine:
-        """Return a machine for a plan of this network, with its buffers."""
-        return Machine(plan, self.dtype, backend or self.backend, self._buffer_vector)
-
     def input_gradient(self, x: ArrayLike) -> Any:
         """Return the gradient of the only output by the input.
 
@@ -229,110 +219,6 @@ class Sequential(NetworkPasses):
             self._updates = Updates(self._params, self.grads, self.backend)
         return self._updates
 
-    # Shapes and plans
-
-    def check_input(self, x: ArrayLike, name: str) -> Any:
-        """Return ``x`` as a batch for the engine; ValueError unless it fits the first layers.
-
-        It is an array, or an ``ArrayTuple`` if the network has several inputs.
-        """
-        inputs = self._graph.inputs
-        batch = input_batch(x, name, self.dtype, inputs)
-        self._shapes_of_outputs(batch.shape[1:], name)
-        if not self._graph.rows_are_independent:
-            check_batch(self._graph, len(batch), batch.shape[1:], training=False)
-        for node in self._coded:
-            i = self._graph.input_number(node)
-            called = input_names(name, inputs)[i]
-            check_codes(self._graph, node, arrays_of(batch)[i], called)
-        return batch
-
-    @property
-    def takes_codes(self) -> bool:
-        """Whether some layer takes the input as codes, by which there are no derivatives."""
-        return bool(self._coded)
-
-    @property
-    def coded_inputs(self) -> frozenset[int]:
-        """The numbers of the inputs that some layer takes as codes."""
-        return frozenset(map(self._graph.input_number, self._coded))
-
-    def output_shape(self, input_shape: Shape) -> Shape:
-        """Return the shape of a row's output, for rows of ``input_shape``.
-
-        Raises
-        ------
-        ValueError
-            If they do not fit the first layer, or there are several outputs.
-        """
-        first, *others = self.output_shapes(input_shape)
-        if others:
-            raise ValueError(
-                f"The network has {1 + len(others)} outputs: output_shapes has their shapes."
-            )
-        return first
-
-    def output_shapes(self, input_shape: Shape) -> tuple[Shape, ...]:
-        """Return the shapes of all of a row's outputs; errors are those of :meth:`output_shape`."""
-        source = "the input" if self._graph.inputs == 1 else "input_shape"
-        return self._shapes_of_outputs(input_shape, source)
-
-    def _shapes_of_outputs(self, input_shape: Shape, source: str) -> tuple[Shape, ...]:
-        if input_shape not in self._output_shapes:
-            shapes = output_shapes(self._graph, input_shape, source)
-            known = [shape for i in self._graph.outputs if (shape := shapes[i]) is not None]
-            assert len(known) == len(self._graph.outputs)  # as the input's is known
-            self._output_shapes[input_shape] = tuple(known)
-        return self._output_shapes[input_shape]
-
-    def lower(
-        self,
-        input_shape: Shape,
-        *,
-        retain: bool = False,
-        training: bool = False,
-        frozen: Collection[str] = (),
-    ) -> tuple[PlanBuilder, list[Tensor], list[Tensor]]:
-        """Return the layers' steps for rows of a shape, the inputs and the outputs."""
-        builder = PlanBuilder(training=training, frozen=frozen, dtype=self.dtype)
-        inputs = list(map(Tensor, self._graph.input_shapes(input_shape)))
-        return builder, inputs, lower(self._graph, builder, inputs, retain=retain)
-
-    def make_plan(
-        self,
-        input_shape: Shape,
-        batch: int,
-        *,
-        loss: Loss | None = None,
-        backward: bool = True,
-        steps: int = 1,
-        threads: int = 1,
-        retain: bool = False,
-        training: bool = False,
-        frozen: Collection[str] = (),
-    ) -> Plan:
-        """Return the plan for batches of up to ``batch`` rows of ``input_shape``.
-
-        See ``chainrule.plan.make_plan``; ``training`` is whether it is of training steps, or of
-        what the network predicts. The gradients by the parameters in ``frozen`` are left out.
-        """
-        options = {"retain": retain, "training": training}
-        builder, inputs, outputs = self.lower(input_shape, frozen=frozen, **options)
-        if loss is not None:
-            loss.check_numbers(self.dtype)
-        return make_plan(
-            builder,
-            inputs,
-            list(map(Head, outputs)) if loss is None else loss.heads(outputs),
-            offsets=self.offsets,
-            batch=batch,
-            dtype=self.dtype,
-            backward=backward,
-            steps=steps,
-            threads=threads,
-            retain=retain,
-        )
-
     def batch_machine(
         self, kept: BatchMachine | None, shape: Shape, loss: Loss | None = None
     ) -> BatchMachine:
@@ -345,12 +231,6 @@ class Sequential(NetworkPasses):
             shape[1:], shape[0], loss=loss, threads=threads, training=training, frozen=frozen
         )
         return BatchMachine(self.make_machine(plan), *options)
-
-    def layer_name(self, positions: tuple[int, ...]) -> str:
-        """Return the name for messages of the layers at these positions."""
-        nodes = [self._graph.nodes[position] for position in positions]
-        kinds = " + ".join(kind_of(node.layer) for node in nodes)
-        return f"{kinds} (layer {nodes[0].path})"
 
     def summary(self, input_shape: Shape | None = None) -> Summary:
         """Return a table of the layers, their output shapes and numbers of parameters.
