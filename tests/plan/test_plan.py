@@ -10,11 +10,12 @@ from chainrule.autodiff.plans import derivatives_plan
 from chainrule.engine.machine import Machine
 from chainrule.engine.records import NOTHING, make_data
 from chainrule.engine.update import Run, UpdateOptions, UpdateProgram
-from chainrule.kernels.context import ARENA, Phase, Section
+from chainrule.kernels.argument import Rows
+from chainrule.kernels.context import ARENA, Flag, Phase, Section
 from chainrule.operations.operation import Operation, ParameterUse, find, function
 from chainrule.plan import Head, PlanBuilder, Tensor, make_plan
 from chainrule.plan.arena import Lifetime, arrange
-from chainrule.plan.argument import number, rows_of
+from chainrule.plan.argument import Constants, number, rows_of
 from chainrule.plan.call import gradient
 
 
@@ -136,6 +137,43 @@ def test_prediction_needs_less_memory_than_training():
     (_, scratch) = training.scratch
     assert prediction.arena_bytes - scratch <= 3 * values
     assert training.arena_bytes - scratch < 2 * 11 * values  # gradients share two places
+
+
+@pytest.mark.parametrize("rows", [32, 64])
+@pytest.mark.parametrize("trained", [True, False])
+def test_with_several_threads_a_barrier_lies_between_buffers_that_share_memory(rows, trained):
+    """As one thread may have done all calls up to a barrier before another does the first."""
+    block = [cr.Conv2d(4, 4, 3, padding=1), cr.BatchNorm(4), cr.ReLU(), cr.MaxPool2d(2)]
+    net = cr.Sequential(
+        cr.Conv2d(3, 4, 3, padding=1), *block, cr.Residual(*block[:3]), *block, cr.Flatten(),
+        cr.Linear(64, 9), cr.BatchNorm(9), seed=0,
+    )  # fmt: skip
+    plan = net.make_plan(
+        (16, 16, 3), rows, loss=cr.MSELoss() if trained else None, backward=trained, steps=10_000,
+        threads=2, training=trained,
+    )  # fmt: skip
+    assert plan.threads == 2
+    uses, moment = {}, 0  # of each buffer: where it begins and ends; and when it is read or written
+    for last in (False, True):  # gradients by parameters come at the end, behind a barrier
+        moment += last
+        for call in plan.program:
+            if bool(call.flags & Flag.PARAMETERS) != last:
+                continue
+            # What is needed for the input's gradient only is left out, with its barriers.
+            moment += bool(call.flags & Flag.BARRIER and not call.flags & Flag.FOR_INPUT)
+            for kind, base, place, words in call.arguments:
+                if base == ARENA and not isinstance(place, Constants):
+                    size = {Rows.SLICE: rows, Rows.BATCH: rows, Rows.CHUNK: plan.chunks}
+                    if kind.rows in size:
+                        end = plan.places[place] + words[0] * size[kind.rows]
+                        uses.setdefault((plan.places[place], end, place), set()).add(moment)
+    shared = 0
+    for (start, end, place), moments in uses.items():
+        for (other_start, other_end, other), others in uses.items():
+            if place != other and start < other_end and other_start < end:
+                assert max(moments) < min(others) or max(others) < min(moments)
+                shared += 1
+    assert shared > 0 or not trained
 
 
 def test_gradients_survive_in_a_deep_network_of_mixed_widths():

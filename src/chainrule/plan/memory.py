@@ -1,4 +1,9 @@
-"""The buffers of a plan: their sizes and lifetimes."""
+"""The buffers of a plan: their sizes and lifetimes.
+
+A lifetime is counted in moments. With one thread, each call is a moment. Several threads may be at
+different calls at the same time, so that a moment lasts from one barrier to the next; and they
+compute the gradients by parameters at the end of the backward pass, behind a barrier.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,7 @@ from collections.abc import Hashable, Sequence
 from math import prod
 
 from chainrule.kernels.argument import Rows
-from chainrule.kernels.context import ARENA
+from chainrule.kernels.context import ARENA, Flag
 from chainrule.plan.arena import Lifetime, arrange, stack
 from chainrule.plan.argument import Constants
 from chainrule.plan.call import Call
@@ -15,39 +20,59 @@ _ROWS_OF_BATCH = Rows.SLICE, Rows.BATCH
 
 
 class Memory:
-    """Collects the sizes and lifetimes of buffers; moments count the calls.
+    """Collects the sizes and lifetimes of buffers.
 
     Parameters
     ----------
     item : bytes of a number.
     rows : of the largest batch.
     chunks : the largest number of chunks in a batch.
+    threads : the largest number of threads.
     """
 
-    def __init__(self, item: int, rows: int, chunks: int) -> None:
+    def __init__(self, item: int, rows: int, chunks: int, threads: int) -> None:
         self._item, self._rows, self._chunks = item, rows, chunks
+        self._alone = threads == 1
         self._lifetimes: dict[Hashable, Lifetime] = {}
         self._constants: dict[Hashable, int] = {}
 
-    def touch(self, calls: Sequence[Call], first_moment: int) -> int:
-        """Record the buffers of successive calls; return the moment after the last one."""
-        for moment, call in enumerate(calls, first_moment):
-            for kind, base, place, words in call.arguments:
-                if base != ARENA:
-                    continue
-                if kind.rows in _ROWS_OF_BATCH:
-                    size = words[0] * self._rows
-                elif kind.rows == Rows.CHUNK:
-                    size = words[0] * self._chunks
-                elif kind.rows == Rows.CHUNKS:
-                    size = prod(words) * self._item * self._chunks
-                else:
-                    size = prod(words) * self._item
-                if isinstance(place, Constants):
-                    self._constants[place] = size
-                else:
-                    self.need(place, size, moment, moment)
-        return first_moment + len(calls)
+    def touch(self, calls: Sequence[Call], moment: int) -> int:
+        """Record the buffers of successive calls from a moment on; return that of the next call."""
+        last: list[Call] = []  # gradients by parameters, if several threads compute them
+        for call in calls:
+            if not self._alone and call.flags & Flag.PARAMETERS:
+                last.append(call)
+                continue
+            # One before a call for the input's gradient is left out with it.
+            if not self._alone and call.flags & Flag.BARRIER and not call.flags & Flag.FOR_INPUT:
+                moment += 1
+            self._touch(call, moment)
+            moment = self.after(moment)
+        moment += bool(last)
+        for call in last:
+            self._touch(call, moment)
+        return moment
+
+    def after(self, moment: int) -> int:
+        """Return the moment of a call that comes after one of this moment, without a barrier."""
+        return moment + self._alone
+
+    def _touch(self, call: Call, moment: int) -> None:
+        for kind, base, place, words in call.arguments:
+            if base != ARENA:
+                continue
+            if kind.rows in _ROWS_OF_BATCH:
+                size = words[0] * self._rows
+            elif kind.rows == Rows.CHUNK:
+                size = words[0] * self._chunks
+            elif kind.rows == Rows.CHUNKS:
+                size = prod(words) * self._item * self._chunks
+            else:
+                size = prod(words) * self._item
+            if isinstance(place, Constants):
+                self._constants[place] = size
+            else:
+                self.need(place, size, moment, moment)
 
     def need(self, buffer: Hashable, size: int, first: int, last: int) -> None:
         """Record that a buffer of ``size`` bytes is alive from one moment to another."""

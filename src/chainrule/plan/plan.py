@@ -238,13 +238,12 @@ def make_plan(
     if backward:
         calls[Section.BACKWARD] = _calls_of_backward(caller, order, outputs, gathered, seeds)
 
-    memory = Memory(item, batch, chunks)
+    memory = Memory(item, batch, chunks, threads)
     first = [x.value for x in gathered]
     uses = uses_of_tables(order, batch) if backward else {}
     lasting = [*seeds, *chain.from_iterable(uses.values())]
     end = _reserve(memory, calls, first, lasting, outputs, batch * item, backward)
-    # Several threads may be at different steps at the same time.
-    places, size = memory.places(end, share=threads == 1 and not retain)
+    places, size = memory.places(end, share=not retain)
     scratch_at = -(-size // ALIGNMENT) * ALIGNMENT
     program = tuple(chain.from_iterable(calls))
     return Plan(
@@ -314,7 +313,7 @@ def _reserve(
         memory.need(value(output), output.size * row_bytes, between, between)
         if backward:
             memory.need(gradient(output), output.size * row_bytes, between, between)
-    end = memory.touch(calls[Section.BACKWARD], between + 1)
+    end = memory.touch(calls[Section.BACKWARD], memory.after(between))
     for tensor in lasting:
         memory.need(value(tensor), tensor.size * row_bytes, 0, end)
     for x in inputs:
