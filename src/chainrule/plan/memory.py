@@ -46,18 +46,19 @@ class Memory:
             # One before a call for the input's gradient is left out with it.
             if not self._alone and call.flags & Flag.BARRIER and not call.flags & Flag.FOR_INPUT:
                 moment += 1
-            self._touch(call, moment)
+            self.touch_call(call, moment)
             moment = self.after(moment)
         moment += bool(last)
         for call in last:
-            self._touch(call, moment)
+            self.touch_call(call, moment)
         return moment
 
     def after(self, moment: int) -> int:
         """Return the moment of a call that comes after one of this moment, without a barrier."""
         return moment + self._alone
 
-    def _touch(self, call: Call, moment: int) -> None:
+    def touch_call(self, call: Call, moment: int) -> None:
+        """Record the buffers of a call at a moment."""
         for kind, base, place, words in call.arguments:
             if base != ARENA:
                 continue

@@ -308,7 +308,7 @@ def _reserve(
     # The buffers of these sections all live at one moment, together with the outputs.
     for section in (Section.LOSS, Section.LOSS_SUM, Section.BUFFERS, Section.OUTPUT):
         for call in calls[section]:
-            memory.touch([call], between)
+            memory.touch_call(call, between)
     for output in outputs:
         memory.need(value(output), output.size * row_bytes, between, between)
         if backward:
