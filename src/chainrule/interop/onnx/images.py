@@ -69,8 +69,8 @@ def _ceil_mode(layer: Pool, shape: Shape) -> int:
         rest = (shape[axis] + 2 * padding - step * (size - 1) - 1) % stride
         if windows[axis] != whole[axis] + (rest > 0):
             raise ValueError(
-                f"{layer!r} cannot be written as ONNX, which has one more window along an axis "
-                f"of {shape[axis]}: without ceil_mode it can."
+                f"there, it has one more window along an axis of {shape[axis]}; without ceil_mode "
+                "it has the same"
             )
     return 1
 
