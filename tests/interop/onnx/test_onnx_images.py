@@ -162,7 +162,10 @@ def with_channels_first(*nodes):
             ("high", (4, 1)),
         )
     ]
-    weights.append(onnx.numpy_helper.from_array(np.float32([1, 1, 2, 3]), "scales"))
+    known = {"scales": np.float32([1, 1, 2, 3]), "one": np.float32([1]), "zero": np.float32([0]),
+             "K2": np.float32([[[[1]], [[2]]], [[[3]], [[5]]]]), "groups": np.array([0, 1, -1]),
+             "shape": np.array([0, 2, 6, 5])}  # fmt: skip
+    weights += [onnx.numpy_helper.from_array(value, name) for name, value in known.items()]
     graph = onnx.helper.make_graph(nodes, "g", values[:1], values[1:], weights)
     return onnx.helper.make_model(
         graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8
@@ -204,6 +207,9 @@ CONV = node("Conv", "x K", "h", kernel_shape=[3, 2])
         ([CONV, node("AveragePool", "h", "y", kernel_shape=[2, 2], auto_pad="SAME_UPPER",
                      count_include_pad=1)], "Conv2d ZeroPad AvgPool2d"),
         ([CONV, node("Mul", "h c", "m"), node("Add", "m c", "y")], "Conv2d"),
+        ([node("Conv", "x K2", "h"), node("Reshape", "h groups", "g"),
+          node("InstanceNormalization", "g one zero", "i"), node("Reshape", "i shape", "y")],
+         "Conv2d GroupNorm"),
         ([CONV, node("Flatten", "h", "y")], "Conv2d Flatten Columns"),
         ([CONV, node("Flatten", "h", "f"), node("Softmax", "f", "y")],
          "Conv2d Flatten Softmax Columns"),

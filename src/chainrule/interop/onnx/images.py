@@ -109,12 +109,16 @@ def read_pads(
     """
     axes, automatic = len(size), node.attribute("auto_pad", "NOTSET")
     pads = node.attribute("pads", [0] * 2 * axes)
+    if len(pads) != 2 * axes:
+        raise ValueError(f"has pads={pads}, where two numbers for each of {axes} axes are expected")
     if automatic in ("NOTSET", "VALID"):
         return pads if automatic == "NOTSET" else [0] * 2 * axes
     if automatic not in ("SAME_UPPER", "SAME_LOWER"):
         raise ValueError(f"has auto_pad={automatic!r}, which no layer has")
     both = []
     shape = node.shape(x) or (None,) * (axes + 1)
+    if min(strides) < 1:
+        raise ValueError(f"has strides={strides}")
     for n, k, s, d in zip(shape, size, strides, dilations, strict=False):
         if n is None and s > 1:
             raise ValueError(f"has auto_pad={automatic!r} on an axis whose length is not known")
@@ -227,6 +231,8 @@ def _padded(writer: Writer, x: str, ends: Sequence[tuple[int, int]]) -> str:
 def _read_pad(node: NodeView) -> ImportStep:
     node.expect(mode="constant")
     pads = node.integers(1)
+    if len(pads) % 2:
+        raise ValueError(f"has pads={pads}, where there are two numbers for each axis")
     ends = list(zip(pads[: len(pads) // 2], pads[len(pads) // 2 :], strict=True))
     if node.has(3) or (node.has(2) and node.number(2) != 0):
         raise ValueError("has axes, or another number than 0")
@@ -255,9 +261,11 @@ def _read_slice(node: NodeView) -> ImportStep:
     axes = node.integers(3) if node.has(3) else list(range(len(starts)))
     if node.has(4) and set(node.integers(4)) != {1}:
         raise ValueError("has steps, where neighbours are supported")
-    cut = [(0, 0)] * len(lengths)
+    cut, rank = [(0, 0)] * len(lengths), len(lengths)
+    if not len(starts) == len(ends) == len(axes) or any(not -rank <= a < rank for a in axes):
+        raise ValueError(f"has starts={starts}, ends={ends} and axes={axes}")
     for start, end, axis in zip(starts, ends, axes, strict=True):
-        if axis % len(lengths) == 0:
+        if axis % rank == 0:
             raise ValueError("takes some rows of the batch")
         n = lengths[axis]
         first, behind, _ = slice(start, end).indices(n)
