@@ -184,15 +184,16 @@ def read_mean_of_places(node: NodeView) -> ImportStep | None:
 
 
 def _read_unsqueeze(node: NodeView) -> ImportStep:
-    """Read an axis of length 1 more: a signal as an image of height 1, or a vector as a column."""
+    """Read an axis of length 1 more: of the input's only channel, or a signal's height."""
     before, axes, last = node.step_before(0), node.integers(1), node.channels_last(node.value())
-    if before is not None and before.ones == -1 and axes in ([1], [-1]):
-        return ImportStep(node.label, (node.value(),), (layers.Rescale(1.0),), ones=0)
+    if before is not None and before.ones == -1 and axes == [1]:
+        step = ImportStep(node.label, (node.value(),), (layers.Rescale(1.0),), ones=0)
+        return step if node.shape(node.value()) == (1,) else channels_first(step)
     shape = None if last is None else node.shape(last)
     if last is None or shape is None or len(shape) != 2 or axes not in ([2], [-2]):
         raise ValueError(
-            f"adds the axes {axes}, which no layer does: it is supported of a signal, as an image "
-            "of height 1 of which the mean or the maximum is taken"
+            f"adds the axes {axes}, where axis 1 of the network's input is supported, or an axis "
+            "of height 1 before the mean or the maximum of a signal"
         )
     return ImportStep(node.label, (last,), part=Part("image", last))
 
