@@ -301,8 +301,24 @@ OF_OTHER_MODES: dict[str, Any] = {
 }
 
 
+# Ways to find the nearest neighbour that give each pixel a whole number of times; the second one is
+# ONNX's default.
+REPEATING = {
+    ("asymmetric", "floor"),
+    ("half_pixel", "round_prefer_floor"),
+    ("half_pixel", "round_prefer_ceil"),
+}
+
+
 def _read_resize(node: NodeView) -> ImportStep:
-    node.expect(mode="nearest", nearest_mode="floor", coordinate_transformation_mode="asymmetric")
+    node.expect(mode="nearest")
+    coordinates = node.attribute("coordinate_transformation_mode", "half_pixel")
+    rounding = node.attribute("nearest_mode", "round_prefer_floor")
+    if (coordinates, rounding) not in REPEATING:
+        raise ValueError(
+            f"has coordinate_transformation_mode={coordinates!r} and nearest_mode={rounding!r}, "
+            "which do not repeat each pixel as often"
+        )
     for name, default in OF_OTHER_MODES.items():
         node.attribute(name, default)
     scales = _scales_of_sizes(node) if node.has(3) else node.constant(2).reshape(-1).tolist()
