@@ -232,6 +232,16 @@ def test_channels_first_without_any_transpose(tmp_path, nodes, names):
     assert " ".join(type(layer).__name__ for layer in net.layers) == names
 
 
+def test_labels_of_pixels(tmp_path):
+    path = tmp_path / "model.onnx"
+    model = with_channels_first(CONV, node("ArgMax", "h", "y", axis=1, keepdims=0))
+    model.graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.INT64
+    onnx.save(model, path)
+    x = np.random.default_rng(1).normal(size=(3, 2, 6, 5)).astype("float32")
+    scores = cr.from_onnx(path).predict(x.transpose(0, 2, 3, 1))
+    np.testing.assert_array_equal(scores.argmax(axis=-1), run(path, x, "x"))
+
+
 @pytest.mark.parametrize(
     ("nodes", "message"),
     [
@@ -253,6 +263,9 @@ def test_channels_first_without_any_transpose(tmp_path, nodes, names):
          "has coordinate_transformation_mode='half_pixel' and nearest_mode='floor'"),
         ([CONV, node("Resize", "h  scales", "y", nearest_mode="round_prefer_floor",
                      coordinate_transformation_mode="asymmetric")], "mode='asymmetric' and near"),
+        ([CONV, node("ArgMax", "h", "y", axis=2)], r"\(ArgMax\) is supported along the channels"),
+        ([CONV, node("Flatten", "h", "f"), node("ArgMax", "f", "y", axis=0)],
+         r"\(ArgMax\) has axis=0, where only the last is supported"),
         ([CONV, node("Unsqueeze", "h four", "y")], "that is no row of integers"),
         ([node("Conv", "x K", "y", kernel_shape=[2, 2])], "has kernel_shape"),
     ],

@@ -22,8 +22,8 @@ from chainrule.interop.onnx.tensors import DTYPES, Tensors, type_name
 from chainrule.operations.operation import Shape
 from chainrule.utils.inputs import one_or_tuple
 
-# Operators whose channels are after the batch.
 OF_OTHERS = {"Pad", "ReduceMax", "Resize", "Slice", "Unsqueeze"}
+# Operators whose channels are after the batch.
 WINDOWS = {"Conv", "ConvTranspose"} | OF_IMAGES.keys() - OF_OTHERS
 NORMALIZATIONS = {"BatchNormalization", "GroupNormalization", "InstanceNormalization"}
 # Operators behind which another axis may be the one after the batch.
@@ -102,7 +102,12 @@ class GraphReader:
                 raise ValueError(f"its output {name!r} is the output of no node")
         if not self.outputs:
             raise ValueError("it has no outputs")
-        self.outputs = list(map(self._as_output, self.outputs))
+        own = {name: self._as_output(name) for name in self.outputs}
+        self.outputs = [own[name] for name in self.outputs]
+        self.endings = [
+            replace(ending, value=own.get(ending.value, ending.value))
+            for ending in self._endings.values()
+        ]
 
     def _as_output(self, name: str) -> str:
         """Return a value with its channels last, and its columns in the file's order."""
@@ -154,10 +159,6 @@ class GraphReader:
             if not labels[i] or value not in scores + values[:i]
         ]
 
-    @property
-    def endings(self) -> list[Ending]:
-        return list(self._endings.values())
-
     def _read(self, node: onnx.NodeProto, label: str) -> None:
         operator = _operator(node)
         if not node.output:
@@ -198,7 +199,7 @@ class GraphReader:
             self._cast(view, output)
         elif operator in ENDINGS and (ending := ENDINGS[operator](view)) is not None:
             view.finish()
-            self._endings[output] = ending
+            self._endings[output] = _of_channels(view, ending)
         elif operator in READERS:
             step = READERS[operator](view)
             view.finish()
@@ -267,6 +268,15 @@ def _channels_of(graph: onnx.GraphProto, name: str, shape: Known | None) -> Chan
             reached.update(node.output)
             with_axis.update(node.output if has_axis else ())
     return "last"
+
+
+def _of_channels(node: NodeView, ending: Ending) -> Ending:
+    """Return the labels of images with their channels first as those of the last axis."""
+    if node.channels_last(ending.value) is None:
+        return ending
+    if not ending.is_label or ending.axis != 1:
+        raise ValueError("is supported along the channels of images or signals only, axis=1")
+    return replace(ending, axis=-1)
 
 
 def _whole(shapes: Sequence[Known | None]) -> Shape | None:
