@@ -117,6 +117,8 @@ def read_scaled(node: NodeView, value: int, constant: int) -> ImportStep | None:
         layer: Layer = layers.RMSNorm(weight.size, None if is_default else eps)
         x, centered = part.x, node.step_of(part.x)
         if centered is not None and centered.part is not None and centered.part.kind == "centered":
+            if centered.axis != before.axis:
+                raise ValueError("is of a value minus its mean along another axis")
             layer, x = layers.LayerNorm(weight.size, eps, bias=False), centered.part.x
         names, parameters = (node.inputs[constant], repr(layer)), {"weight": weight}
         node.row(constant, beside=x)
