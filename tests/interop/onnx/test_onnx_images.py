@@ -164,7 +164,8 @@ def with_channels_first(*nodes):
     ]
     known = {"scales": np.float32([1, 1, 2, 3]), "one": np.float32([1]), "zero": np.float32([0]),
              "K2": np.float32([[[[1]], [[2]]], [[[3]], [[5]]]]), "groups": np.array([0, 1, -1]),
-             "shape": np.array([0, 2, 6, 5])}  # fmt: skip
+             "shape": np.array([0, 2, 6, 5]), "first": np.array([0]), "second": np.array([1]),
+             "wider": np.array([6, 8, 4])}  # fmt: skip
     weights += [onnx.numpy_helper.from_array(value, name) for name, value in known.items()]
     graph = onnx.helper.make_graph(nodes, "g", values[:1], values[1:], weights)
     return onnx.helper.make_model(
@@ -266,6 +267,9 @@ def test_labels_of_pixels(tmp_path):
         ([CONV, node("ArgMax", "h", "y", axis=2)], r"\(ArgMax\) is supported along the channels"),
         ([CONV, node("Flatten", "h", "f"), node("ArgMax", "f", "y", axis=0)],
          r"\(ArgMax\) has axis=0, where only the last is supported"),
+        ([CONV, node("Shape", "h", "s"), node("Slice", "s first second", "b"),
+          node("Concat", "b wider", "t", axis=0), node("Resize", "h   t", "y")],
+         "changes batch or channels: .*6, 8, 4"),
         ([CONV, node("Unsqueeze", "h four", "y")], "that is no row of integers"),
         ([node("Conv", "x K", "y", kernel_shape=[2, 2])], "has kernel_shape"),
     ],

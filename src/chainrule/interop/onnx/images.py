@@ -154,20 +154,20 @@ def _read_global_pool(layer: Layer, node: NodeView) -> ImportStep:
 
 def _read_reduced(layer: Layer, node: NodeView) -> ImportStep | None:
     """Return the step of the mean, or the maximum, of all places; None if it is another one."""
-    before, last = node.step_before(0), node.channels_last(node.value())
-    is_higher = before is not None and before.part is not None and before.part.kind == "image"
-    if before is not None and before.part is not None and is_higher:
-        last = before.part.x
-    shape = None if last is None else node.shape(last)
-    if last is None or shape is None:
+    before, x = node.step_before(0), node.channels_last(node.value())
+    is_image = before is not None and before.part is not None and before.part.kind == "image"
+    if before is not None and is_image:
+        (x,) = before.inputs
+    shape = None if x is None else node.shape(x)
+    if x is None or shape is None:
         return None
-    shape = (1, *shape) if is_higher else shape
+    rank = len(shape) + 1 + is_image
     axes = node.integers(1) if node.has(1) else node.attribute("axes", [0])
-    if sorted(axis % (len(shape) + 1) for axis in axes) != list(range(2, len(shape) + 1)):
+    if sorted(axis % rank for axis in axes) != list(range(2, rank)):
         raise ValueError(f"has axes={axes}, where those of all places are supported")
     node.expect(noop_with_empty_axes=0)
     ones = len(axes) if node.attribute("keepdims", 1) else 0
-    return ImportStep(node.label, (last,), (layer,), ones=ones)
+    return ImportStep(node.label, (x,), (layer,), ones=ones)
 
 
 def read_reduce_max(node: NodeView) -> ImportStep:
@@ -334,13 +334,13 @@ def _scales_of_sizes(node: NodeView) -> list[float]:
     sizes, shape = node.integers(3, are_lengths=True), node.shape(node.value())
     if shape is None or len(sizes) != len(shape) + 1 or node.channels_last(node.value()) is None:
         raise ValueError(f"has sizes={sizes} of a value whose shape is not known")
-    before = (None, shape[-1], *shape[:-1])
-    same = [(n, UNKNOWN if m is None else m) for n, m in zip(sizes, before, strict=True)]
-    if sizes[0] not in (BATCH, node.batch) or sizes[1] not in same[1]:
+    *places, channels = shape
+    if sizes[0] not in (BATCH, node.batch) or sizes[1] not in (channels, UNKNOWN):
         raise ValueError(f"changes batch or channels: {sizes}")
-    if any(m in (0, UNKNOWN) for _, m in same[2:]):
+    known = [n for n in places if n]
+    if len(known) < len(places):
         raise ValueError(f"has sizes={sizes} of axes whose lengths are not known")
-    return [1.0, 1.0, *(n / m for n, m in same[2:])]
+    return [1.0, 1.0, *(size / n for size, n in zip(sizes[2:], known, strict=True))]
 
 
 def _as_it_is(writer: Writer, layer: Layer, x: str) -> str:

@@ -227,18 +227,11 @@ class NodeView:
         It is broadcast to the value ``beside``, whose channels may be after the batch.
         """
         value, behind = self.constant(number), self._axes_behind_channels(beside)
-        channels = value.ndim - 1 - behind
-        is_row = (
-            behind >= 0
-            and channels < 2
-            and value.shape[max(channels, 0) :]
-            in (
-                (),
-                (value.size, *[1] * behind),
-            )
-        )
+        before = value.ndim - 1 - behind  # axes before that of the channels
+        numbers = value.shape[max(before, 0) :]
+        is_row = behind >= 0 and numbers in ((), (value.size, *[1] * behind))
         # With more axes, broadcasting would give them to the other operand.
-        if value.dtype.kind not in "fi" or not (is_row or (value.size == 1 and channels < 2)):
+        if value.dtype.kind not in "fi" or before > 1 or not (is_row or value.size == 1):
             one = f"one for each channel, of shape (channels, {', '.join('1' * behind)})"
             raise ValueError(
                 f"has an input {number} of shape {value.shape}, where a number is supported, or "
