@@ -83,7 +83,10 @@ def _read_pool(kinds: Mapping[int, type[Pool]], node: NodeView) -> ImportStep:
     node.expect(storage_order=0)
     stride, dilation = (node.attribute(n, [1] * axes) for n in ("strides", "dilations"))
     pads = read_pads(node, x, size, stride, dilation)
-    options: dict[str, Any] = {"ceil_mode": bool(node.attribute("ceil_mode", 0))}
+    ceil_mode = node.attribute("ceil_mode", 0)
+    if ceil_mode not in (0, 1):
+        raise ValueError(f"has ceil_mode={ceil_mode}")
+    options: dict[str, Any] = {"ceil_mode": bool(ceil_mode)}
     counts = bool(node.attribute("count_include_pad", 0)) if kinds is AVG_POOLS else False
     if pads[:axes] != pads[axes:]:
         if not counts or options["ceil_mode"]:  # zeros around the image are not the same
