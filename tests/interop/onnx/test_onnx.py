@@ -95,13 +95,13 @@ def test_every_layer_there_and_back(tmp_path, name, shape):
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_float64(tmp_path, name):
+def test_float64(tmp_path, name, run_float64):
     net = cr.Sequential(*LAYERS[name], seed=0, dtype="float64")
     path = exported(tmp_path, net, input_shape=(6,))
-    evaluator, same = ReferenceEvaluator(str(path)), cr.from_onnx(path)
+    same = cr.from_onnx(path)
     assert same.dtype == np.float64
     x = rng.normal(size=(5, 6))
-    for found in (evaluator.run(None, {"input": x}), outputs_of(same, x)):
+    for found in (run_float64(path, x), outputs_of(same, x)):
         for one, other in zip(found, outputs_of(net, x), strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6)
 
@@ -144,6 +144,9 @@ def test_what_cannot_be_written(tmp_path):
         net.to_onnx(path, input_shape=(4,))
     with pytest.raises(TypeError, match="input_shape must be a tuple"):
         net.to_onnx(path, input_shape=3)
+    untracked = cr.Sequential(cr.Linear(3, 2), cr.BatchNorm(2, track=False), seed=0)
+    with pytest.raises(ValueError, match=r"^BatchNorm\(.*\(layer 1\) .* ONNX: it has no running"):
+        untracked.to_onnx(path)
     net.params[0] = np.nan
     with pytest.raises(ValueError, match=r"0\.weight holds NaN"):
         net.to_onnx(path)

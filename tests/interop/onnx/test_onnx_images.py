@@ -60,6 +60,20 @@ def test_there_and_back(tmp_path, name, options):
         assert [type(own) for own in same.layers] == expected or name.startswith("Random")
 
 
+@each
+def test_float64(tmp_path, name, options, run_float64):
+    shape = SHAPES.get(name[-2:], SHAPES["2d"])
+    net = cr.Sequential(getattr(cr, name)(**options), seed=0, dtype="float64")
+    path = exported(tmp_path, net, shape)
+    x = np.random.default_rng(0).normal(size=(3, *shape))
+    if "Transpose" not in name or options.get("groups", 1) == 1:  # which onnx's evaluator refuses
+        (found,) = run_float64(path, x)
+        np.testing.assert_allclose(found, net.predict(x), rtol=1e-12, atol=1e-12)
+    same = cr.from_onnx(path)
+    assert same.dtype == np.float64
+    np.testing.assert_array_equal(same.predict(x), net.predict(x))
+
+
 def test_windows_one_after_the_other(tmp_path):
     layers = [cr.MaxPool2d(2, 1), cr.AvgPool2d(2, 1), cr.ReLU(), cr.ZeroPad(1), cr.MaxPool2d(2)]
     net = cr.Sequential(*layers, seed=0)
@@ -71,7 +85,9 @@ def test_windows_one_after_the_other(tmp_path):
 
 def test_windows_that_onnx_counts_otherwise(tmp_path):
     net = cr.Sequential(cr.MaxPool2d((2, 3), (3, 3), ceil_mode=True))
-    with pytest.raises(ValueError, match=r"MaxPool2d\(.* has one more window along an axis of 6"):
+    with pytest.raises(
+        ValueError, match=r"MaxPool2d\(.*\(layer 0\) .* more window along an axis of 6"
+    ):
         net.to_onnx(tmp_path / "model.onnx", input_shape=(6, 4, 2))
 
 
@@ -146,7 +162,11 @@ def with_channels_first(*nodes):
             ("high", (4, 1)),
         )
     ]
-    weights.append(onnx.numpy_helper.from_array(np.float32([1, 1, 2, 3]), "scales"))
+    known = {"scales": np.float32([1, 1, 2, 3]), "one": np.float32([1]), "zero": np.float32([0]),
+             "K2": np.float32([[[[1]], [[2]]], [[[3]], [[5]]]]), "groups": np.array([0, 1, -1]),
+             "shape": np.array([0, 2, 6, 5]), "first": np.array([0]), "second": np.array([1]),
+             "wider": np.array([6, 8, 4])}  # fmt: skip
+    weights += [onnx.numpy_helper.from_array(value, name) for name, value in known.items()]
     graph = onnx.helper.make_graph(nodes, "g", values[:1], values[1:], weights)
     return onnx.helper.make_model(
         graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8
@@ -177,6 +197,9 @@ CONV = node("Conv", "x K", "h", kernel_shape=[3, 2])
         ([CONV, node("Resize", "h  scales", "y", mode="nearest", nearest_mode="floor",
                      coordinate_transformation_mode="asymmetric", cubic_coeff_a=-0.75)],
          "Conv2d Upsample"),
+        ([CONV, node("Resize", "h  scales", "y", mode="nearest")], "Conv2d Upsample"),
+        ([CONV, node("Resize", "h  scales", "y", nearest_mode="round_prefer_ceil")],
+         "Conv2d Upsample"),
         ([node("Conv", "x K", "h", auto_pad="SAME_UPPER"),
           node("MaxPool", "h", "y", kernel_shape=[2, 2])], "Conv2d MaxPool2d"),
         ([node("Conv", "x K", "y", auto_pad="SAME_LOWER")], "ZeroPad Conv2d"),
@@ -188,6 +211,9 @@ CONV = node("Conv", "x K", "h", kernel_shape=[3, 2])
         ([CONV, node("AveragePool", "h", "y", kernel_shape=[2, 2], auto_pad="SAME_UPPER",
                      count_include_pad=1)], "Conv2d ZeroPad AvgPool2d"),
         ([CONV, node("Mul", "h c", "m"), node("Add", "m c", "y")], "Conv2d"),
+        ([node("Conv", "x K2", "h"), node("Reshape", "h groups", "g"),
+          node("InstanceNormalization", "g one zero", "i"), node("Reshape", "i shape", "y")],
+         "Conv2d GroupNorm"),
         ([CONV, node("Flatten", "h", "y")], "Conv2d Flatten Columns"),
         ([CONV, node("Flatten", "h", "f"), node("Softmax", "f", "y")],
          "Conv2d Flatten Softmax Columns"),
@@ -207,6 +233,16 @@ def test_channels_first_without_any_transpose(tmp_path, nodes, names):
     assert " ".join(type(layer).__name__ for layer in net.layers) == names
 
 
+def test_labels_of_pixels(tmp_path):
+    path = tmp_path / "model.onnx"
+    model = with_channels_first(CONV, node("ArgMax", "h", "y", axis=1, keepdims=0))
+    model.graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.INT64
+    onnx.save(model, path)
+    x = np.random.default_rng(1).normal(size=(3, 2, 6, 5)).astype("float32")
+    scores = cr.from_onnx(path).predict(x.transpose(0, 2, 3, 1))
+    np.testing.assert_array_equal(scores.argmax(axis=-1), run(path, x, "x"))
+
+
 @pytest.mark.parametrize(
     ("nodes", "message"),
     [
@@ -224,6 +260,16 @@ def test_channels_first_without_any_transpose(tmp_path, nodes, names):
         ([CONV, node("Concat", "h h", "y", axis=2)], r"\(Concat\) has axis=2 of images"),
         ([CONV, node("Shape", "h", "s"), node("Mul", "s s", "t"), node("Reshape", "h t", "y")],
          r"node /t \(Mul\) computes with the batch size"),
+        ([CONV, node("Resize", "h  scales", "y", nearest_mode="floor")],
+         "has coordinate_transformation_mode='half_pixel' and nearest_mode='floor'"),
+        ([CONV, node("Resize", "h  scales", "y", nearest_mode="round_prefer_floor",
+                     coordinate_transformation_mode="asymmetric")], "mode='asymmetric' and near"),
+        ([CONV, node("ArgMax", "h", "y", axis=2)], r"\(ArgMax\) is supported along the channels"),
+        ([CONV, node("Flatten", "h", "f"), node("ArgMax", "f", "y", axis=0)],
+         r"\(ArgMax\) has axis=0, where only the last is supported"),
+        ([CONV, node("Shape", "h", "s"), node("Slice", "s first second", "b"),
+          node("Concat", "b wider", "t", axis=0), node("Resize", "h   t", "y")],
+         "changes batch or channels: .*6, 8, 4"),
         ([CONV, node("Unsqueeze", "h four", "y")], "that is no row of integers"),
         ([node("Conv", "x K", "y", kernel_shape=[2, 2])], "has kernel_shape"),
     ],

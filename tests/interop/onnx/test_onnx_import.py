@@ -476,6 +476,13 @@ REFUSED = {
     "a scaled Gemm": ([("Gemm", "x Wt b", "y", {"alpha": 2.0})], r"\(Gemm\) has alpha=2.0"),
     "a Gemm of values": ([("Gemm", "x x b", "y")], "input 1 that is no constant"),
     "an attribute": ([("Relu", "x", "y", {"slope": 1.0})], r"\(Relu\) has the attribute slope"),
+    "means along two axes": (
+        [("ReduceMean", "x", "m", {"axes": [0]}), ("Sub", "x m", "c_"), ("Mul", "c_ c_", "q"),
+         ("ReduceMean", "q", "v", {"axes": [-1]}), ("Add", "v tiny", "e"), ("Sqrt", "e", "r"),
+         ("Div", "c_ r", "d"), ("Mul", "d std", "y")],
+        r"\(Mul\) is of a value minus its mean along another axis"),
+    "CELU of 0": ([("Celu", "x", "y", {"alpha": 0.0})], r"\(Celu\) has alpha=0.0"),
+    "CELU below 0": ([("Celu", "x", "y", {"alpha": -1.0})], r"\(Celu\) has alpha=-1.0"),
     "another axis": ([("Softmax", "x", "y", {"axis": 0})], r"\(Softmax\) has axis=0"),
     "a vector of another length": ([("Add", "x b", "y")], "expects 4 input features"),
     "a vector that widens": ([("MatMul", "x V", "v"), ("Add", "v b", "y")],

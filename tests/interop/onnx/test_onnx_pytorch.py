@@ -245,6 +245,10 @@ NETWORKS = {
     "pooled, 1 x 1": (behind_conv(nn.AdaptiveAvgPool2d(1), nn.Conv2d(6, 4, 1), nn.Flatten()),
                       IMAGE),
     "adaptive": (behind_conv(nn.AdaptiveAvgPool2d((3, 4)), nn.Flatten(), nn.Linear(72, 2)), IMAGE),
+    "signals without channels": (
+        lambda: Of(lambda m, x: m.c((x / 2).unsqueeze(1)), c=nn.Conv1d(1, 4, 3)), (16,)),
+    "images without channels": (
+        lambda: Of(lambda m, x: m.c(x[:, None]), c=nn.Conv2d(1, 4, 3)), (8, 7)),
     "view": (
         lambda: Of(lambda m, x: m.fc(m.c(x).view(x.size(0), -1)), c=conv(3),
                    fc=nn.Linear(144, 4)), IMAGE),
@@ -268,7 +272,14 @@ NETWORKS = {
 OF_BOTH = [
     *("ResNet", "signal", "table", "ConvNeXt", "GroupNorm", "GroupNorm without weight"),
     *("LayerNorm, flattened", "channels, flattened", "PReLU, as high", "Upsample, size"),
-    *("largest", "pooled signal", "ZeroPad2d", "view", "GLU of channels"),
+    *(
+        "largest",
+        "pooled signal",
+        "ZeroPad2d",
+        "view",
+        "GLU of channels",
+        "signals without channels",
+    ),
 ]
 CASES = [(name, "script", 17) for name in NETWORKS]
 CASES += [(name, "script", 13) for name in ("LayerNorm of rows", "LayerNorm, flattened", "mean")]
@@ -314,10 +325,10 @@ def exported(model, inputs, exporter, opset, path):
         logging.disable(logging.NOTSET)
 
 
-def as_here(array):
+def as_here(array, has_channels=True):
     """Return an array as the network has it: channels last, and a vector as a column."""
-    if array.ndim == 1:
-        return array[:, np.newaxis]
+    if array.ndim == 1 or not has_channels:
+        return array[..., np.newaxis]
     return np.moveaxis(array, 1, -1)
 
 
@@ -327,7 +338,8 @@ def test_networks_of_pytorch(tmp_path, name, exporter, opset):
     path = tmp_path / "model.onnx"
     exported(model, inputs, exporter, opset, path)
     net = cr.from_onnx(path)
-    x = [as_here(tensor.numpy()) for tensor in inputs]
+    has_channels = not name.endswith("without channels")
+    x = [as_here(tensor.numpy(), has_channels) for tensor in inputs]
     for tensor in inputs:
         tensor.requires_grad_(tensor.is_floating_point())
     outputs = model(*inputs)
@@ -349,4 +361,5 @@ def test_networks_of_pytorch(tmp_path, name, exporter, opset):
     _, dx = pullback(dy if several else dy[0])
     for ours, tensor in zip(dx if len(x) > 1 else (dx,), inputs, strict=True):
         if tensor.grad is not None:
-            np.testing.assert_allclose(ours, as_here(tensor.grad.numpy()), rtol=1e-3, atol=1e-4)
+            expected = as_here(tensor.grad.numpy(), has_channels)
+            np.testing.assert_allclose(ours, expected, rtol=1e-3, atol=1e-4)

@@ -34,7 +34,7 @@ def folded(operator: str, node: NodeView) -> Array | None:
         with np.errstate(all="ignore"):
             given_or_none = (known.get(i) for i in range(len(node.inputs)))
             result = np.asarray(FUNCTIONS[operator](node, *given_or_none))
-    except (IndexError, TypeError, ValueError, ZeroDivisionError) as error:
+    except (AttributeError, IndexError, TypeError, ValueError, ZeroDivisionError) as error:
         raise ValueError(f"cannot be computed: {error}") from None
     if operator != "Cast" and not any(np.may_share_memory(result, v) for v in known.values()):
         _check_size(result.shape)

@@ -139,7 +139,12 @@ def written(net: Sequential, shape: Shape) -> tuple[Writer, list[str]]:
                 "chainrule's own layers can."
             )
         writer.node, writer.shape = node, shapes[node.inputs[0]] or ()
-        values[position] = rule(writer, node.layer, *(values[i] for i in node.inputs))
+        try:
+            values[position] = rule(writer, node.layer, *(values[i] for i in node.inputs))
+        except ValueError as error:
+            raise ValueError(
+                f"{layer_text(node.layer)} (layer {node.path}) cannot be written as ONNX: {error}."
+            ) from None
     return writer, [values[position] for position in net.graph.outputs]
 
 

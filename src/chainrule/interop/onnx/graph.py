@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import onnx
@@ -22,12 +22,13 @@ from chainrule.interop.onnx.tensors import DTYPES, Tensors, type_name
 from chainrule.operations.operation import Shape
 from chainrule.utils.inputs import one_or_tuple
 
-# Operators whose channels are after the batch.
 OF_OTHERS = {"Pad", "ReduceMax", "Resize", "Slice", "Unsqueeze"}
+# Operators whose channels are after the batch.
 WINDOWS = {"Conv", "ConvTranspose"} | OF_IMAGES.keys() - OF_OTHERS
 NORMALIZATIONS = {"BatchNormalization", "GroupNormalization", "InstanceNormalization"}
 # Operators behind which another axis may be the one after the batch.
 OTHER_AXES = {"Flatten", "Gather", "Gemm", "MatMul", "Shape", "Transpose"}
+Channels = Literal["first", "last", "none"]
 FLOATS = ("float32", "float64")
 CODES = ("int32", "int64")
 NUMBERS = {  # further types of an input
@@ -80,8 +81,7 @@ class GraphReader:
         self.steps: dict[str, ImportStep] = {}
         self._shapes_of_sources: dict[str, Known] = {}  # where the network's differ from the file's
         for i, (name, shape) in enumerate(zip(self.sources, shapes, strict=True)):
-            is_turned = _has_channels_first(graph, name, shape)
-            self.sources[i] = self._source(name, shape, is_turned=is_turned)
+            self.sources[i] = self._source(name, shape, _channels_of(graph, name, shape))
         shapes = tuple(
             self._shapes_of_sources.get(name, shape)
             for name, shape in zip(self.sources, shapes, strict=True)
@@ -102,7 +102,12 @@ class GraphReader:
                 raise ValueError(f"its output {name!r} is the output of no node")
         if not self.outputs:
             raise ValueError("it has no outputs")
-        self.outputs = list(map(self._as_output, self.outputs))
+        own = {name: self._as_output(name) for name in self.outputs}
+        self.outputs = [own[name] for name in self.outputs]
+        self.endings = [
+            replace(ending, value=own.get(ending.value, ending.value))
+            for ending in self._endings.values()
+        ]
 
     def _as_output(self, name: str) -> str:
         """Return a value with its channels last, and its columns in the file's order."""
@@ -115,22 +120,22 @@ class GraphReader:
         except ValueError as error:
             raise ValueError(f"{label} {error}") from None
 
-    def _source(self, name: str, shape: Known | None, *, is_turned: bool) -> str:
+    def _source(self, name: str, shape: Known | None, channels: Channels) -> str:
         """Return the name of the network's input in place of the file's.
 
-        Its channels come last, if they are first in the file; a vector is a column.
+        Its channels come last; a vector is a column.
         """
-        if shape == ():
-            source = f"{name}, as a column"
-            self.steps[name] = ImportStep(name, (source,), (layers.Rescale(1.0),), ones=-1)
-            self._shapes_of_sources[source] = (1,)
-            return source
-        if not is_turned:
+        if channels == "last":
             return name
         source = f"{name}, channels last"
-        self.steps[name] = channels_first(ImportStep(name, (source,), (layers.Identity(),)))
-        if shape is not None:
-            self._shapes_of_sources[source] = *shape[1:], shape[0]
+        if channels == "first":
+            self.steps[name] = channels_first(ImportStep(name, (source,), (layers.Identity(),)))
+            own = None if shape is None else (*shape[1:], shape[0])
+        else:
+            self.steps[name] = ImportStep(name, (source,), (layers.Rescale(1.0),), ones=-1)
+            own = None if shape is None else (*shape, 1)
+        if own is not None:
+            self._shapes_of_sources[source] = own
         return source
 
     def _view(
@@ -153,10 +158,6 @@ class GraphReader:
             for i, value in enumerate(values)
             if not labels[i] or value not in scores + values[:i]
         ]
-
-    @property
-    def endings(self) -> list[Ending]:
-        return list(self._endings.values())
 
     def _read(self, node: onnx.NodeProto, label: str) -> None:
         operator = _operator(node)
@@ -198,7 +199,7 @@ class GraphReader:
             self._cast(view, output)
         elif operator in ENDINGS and (ending := ENDINGS[operator](view)) is not None:
             view.finish()
-            self._endings[output] = ending
+            self._endings[output] = _of_channels(view, ending)
         elif operator in READERS:
             step = READERS[operator](view)
             view.finish()
@@ -248,22 +249,34 @@ def _operator(node: onnx.NodeProto) -> str:
     return f"{node.domain}.{node.op_type}"
 
 
-def _has_channels_first(graph: onnx.GraphProto, name: str, shape: Known | None) -> bool:
-    """Tell whether an input is of images or signals with their channels after the batch.
+def _channels_of(graph: onnx.GraphProto, name: str, shape: Known | None) -> Channels:
+    """Return where an input has its channels, or columns; "none" if the file adds their axis.
 
-    They are there if the first operator behind it that says where they are expects them there.
+    Of images and signals, they are where the first operator behind it that tells it expects them.
     """
-    if shape is not None and len(shape) < 2:
-        return False
-    reached, telling = {name}, WINDOWS if shape is None else WINDOWS | NORMALIZATIONS
+    if shape == ():
+        return "none"
+    telling = WINDOWS if shape is None else WINDOWS | NORMALIZATIONS
+    reached, with_axis = {name}, set[str]()
     for node in graph.node:
         if reached.isdisjoint(node.input):
             continue
-        if node.op_type in telling:
-            return True
+        has_axis = node.op_type == "Unsqueeze" or not with_axis.isdisjoint(node.input)
+        if node.op_type in telling and (has_axis or shape is None or len(shape) > 1):
+            return "none" if has_axis else "first"
         if node.op_type not in OTHER_AXES:
             reached.update(node.output)
-    return False
+            with_axis.update(node.output if has_axis else ())
+    return "last"
+
+
+def _of_channels(node: NodeView, ending: Ending) -> Ending:
+    """Return the labels of images with their channels first as those of the last axis."""
+    if node.channels_last(ending.value) is None:
+        return ending
+    if not ending.is_label or ending.axis != 1:
+        raise ValueError("is supported along the channels of images or signals only, axis=1")
+    return replace(ending, axis=-1)
 
 
 def _whole(shapes: Sequence[Known | None]) -> Shape | None:

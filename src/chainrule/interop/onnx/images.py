@@ -69,8 +69,8 @@ def _ceil_mode(layer: Pool, shape: Shape) -> int:
         rest = (shape[axis] + 2 * padding - step * (size - 1) - 1) % stride
         if windows[axis] != whole[axis] + (rest > 0):
             raise ValueError(
-                f"{layer!r} cannot be written as ONNX, which has one more window along an axis "
-                f"of {shape[axis]}: without ceil_mode it can."
+                f"there, it has one more window along an axis of {shape[axis]}; without ceil_mode "
+                "it has the same"
             )
     return 1
 
@@ -83,7 +83,10 @@ def _read_pool(kinds: Mapping[int, type[Pool]], node: NodeView) -> ImportStep:
     node.expect(storage_order=0)
     stride, dilation = (node.attribute(n, [1] * axes) for n in ("strides", "dilations"))
     pads = read_pads(node, x, size, stride, dilation)
-    options: dict[str, Any] = {"ceil_mode": bool(node.attribute("ceil_mode", 0))}
+    ceil_mode = node.attribute("ceil_mode", 0)
+    if ceil_mode not in (0, 1):
+        raise ValueError(f"has ceil_mode={ceil_mode}")
+    options: dict[str, Any] = {"ceil_mode": bool(ceil_mode)}
     counts = bool(node.attribute("count_include_pad", 0)) if kinds is AVG_POOLS else False
     if pads[:axes] != pads[axes:]:
         if not counts or options["ceil_mode"]:  # zeros around the image are not the same
@@ -109,12 +112,16 @@ def read_pads(
     """
     axes, automatic = len(size), node.attribute("auto_pad", "NOTSET")
     pads = node.attribute("pads", [0] * 2 * axes)
+    if len(pads) != 2 * axes:
+        raise ValueError(f"has pads={pads}, where two numbers for each of {axes} axes are expected")
     if automatic in ("NOTSET", "VALID"):
         return pads if automatic == "NOTSET" else [0] * 2 * axes
     if automatic not in ("SAME_UPPER", "SAME_LOWER"):
         raise ValueError(f"has auto_pad={automatic!r}, which no layer has")
     both = []
     shape = node.shape(x) or (None,) * (axes + 1)
+    if min(strides) < 1:
+        raise ValueError(f"has strides={strides}")
     for n, k, s, d in zip(shape, size, strides, dilations, strict=False):
         if n is None and s > 1:
             raise ValueError(f"has auto_pad={automatic!r} on an axis whose length is not known")
@@ -150,20 +157,20 @@ def _read_global_pool(layer: Layer, node: NodeView) -> ImportStep:
 
 def _read_reduced(layer: Layer, node: NodeView) -> ImportStep | None:
     """Return the step of the mean, or the maximum, of all places; None if it is another one."""
-    before, last = node.step_before(0), node.channels_last(node.value())
-    is_higher = before is not None and before.part is not None and before.part.kind == "image"
-    if before is not None and before.part is not None and is_higher:
-        last = before.part.x
-    shape = None if last is None else node.shape(last)
-    if last is None or shape is None:
+    before, x = node.step_before(0), node.channels_last(node.value())
+    is_image = before is not None and before.part is not None and before.part.kind == "image"
+    if before is not None and is_image:
+        (x,) = before.inputs
+    shape = None if x is None else node.shape(x)
+    if x is None or shape is None:
         return None
-    shape = (1, *shape) if is_higher else shape
+    rank = len(shape) + 1 + is_image
     axes = node.integers(1) if node.has(1) else node.attribute("axes", [0])
-    if sorted(axis % (len(shape) + 1) for axis in axes) != list(range(2, len(shape) + 1)):
+    if sorted(axis % rank for axis in axes) != list(range(2, rank)):
         raise ValueError(f"has axes={axes}, where those of all places are supported")
     node.expect(noop_with_empty_axes=0)
     ones = len(axes) if node.attribute("keepdims", 1) else 0
-    return ImportStep(node.label, (last,), (layer,), ones=ones)
+    return ImportStep(node.label, (x,), (layer,), ones=ones)
 
 
 def read_reduce_max(node: NodeView) -> ImportStep:
@@ -180,15 +187,16 @@ def read_mean_of_places(node: NodeView) -> ImportStep | None:
 
 
 def _read_unsqueeze(node: NodeView) -> ImportStep:
-    """Read an axis of length 1 more: a signal as an image of height 1, or a vector as a column."""
+    """Read an axis of length 1 more: of the input's only channel, or a signal's height."""
     before, axes, last = node.step_before(0), node.integers(1), node.channels_last(node.value())
-    if before is not None and before.ones == -1 and axes in ([1], [-1]):
-        return ImportStep(node.label, (node.value(),), (layers.Rescale(1.0),), ones=0)
+    if before is not None and before.ones == -1 and axes == [1]:
+        step = ImportStep(node.label, (node.value(),), (layers.Rescale(1.0),), ones=0)
+        return step if node.shape(node.value()) == (1,) else channels_first(step)
     shape = None if last is None else node.shape(last)
     if last is None or shape is None or len(shape) != 2 or axes not in ([2], [-2]):
         raise ValueError(
-            f"adds the axes {axes}, which no layer does: it is supported of a signal, as an image "
-            "of height 1 of which the mean or the maximum is taken"
+            f"adds the axes {axes}, where axis 1 of the network's input is supported, or an axis "
+            "of height 1 before the mean or the maximum of a signal"
         )
     return ImportStep(node.label, (last,), part=Part("image", last))
 
@@ -227,6 +235,8 @@ def _padded(writer: Writer, x: str, ends: Sequence[tuple[int, int]]) -> str:
 def _read_pad(node: NodeView) -> ImportStep:
     node.expect(mode="constant")
     pads = node.integers(1)
+    if len(pads) % 2:
+        raise ValueError(f"has pads={pads}, where there are two numbers for each axis")
     ends = list(zip(pads[: len(pads) // 2], pads[len(pads) // 2 :], strict=True))
     if node.has(3) or (node.has(2) and node.number(2) != 0):
         raise ValueError("has axes, or another number than 0")
@@ -255,9 +265,11 @@ def _read_slice(node: NodeView) -> ImportStep:
     axes = node.integers(3) if node.has(3) else list(range(len(starts)))
     if node.has(4) and set(node.integers(4)) != {1}:
         raise ValueError("has steps, where neighbours are supported")
-    cut = [(0, 0)] * len(lengths)
+    cut, rank = [(0, 0)] * len(lengths), len(lengths)
+    if not len(starts) == len(ends) == len(axes) or any(not -rank <= a < rank for a in axes):
+        raise ValueError(f"has starts={starts}, ends={ends} and axes={axes}")
     for start, end, axis in zip(starts, ends, axes, strict=True):
-        if axis % len(lengths) == 0:
+        if axis % rank == 0:
             raise ValueError("takes some rows of the batch")
         n = lengths[axis]
         first, behind, _ = slice(start, end).indices(n)
@@ -292,8 +304,24 @@ OF_OTHER_MODES: dict[str, Any] = {
 }
 
 
+# Ways to find the nearest neighbour that give each pixel a whole number of times; the second one is
+# ONNX's default.
+REPEATING = {
+    ("asymmetric", "floor"),
+    ("half_pixel", "round_prefer_floor"),
+    ("half_pixel", "round_prefer_ceil"),
+}
+
+
 def _read_resize(node: NodeView) -> ImportStep:
-    node.expect(mode="nearest", nearest_mode="floor", coordinate_transformation_mode="asymmetric")
+    node.expect(mode="nearest")
+    coordinates = node.attribute("coordinate_transformation_mode", "half_pixel")
+    rounding = node.attribute("nearest_mode", "round_prefer_floor")
+    if (coordinates, rounding) not in REPEATING:
+        raise ValueError(
+            f"has coordinate_transformation_mode={coordinates!r} and nearest_mode={rounding!r}, "
+            "which do not repeat each pixel as often"
+        )
     for name, default in OF_OTHER_MODES.items():
         node.attribute(name, default)
     scales = _scales_of_sizes(node) if node.has(3) else node.constant(2).reshape(-1).tolist()
@@ -309,13 +337,13 @@ def _scales_of_sizes(node: NodeView) -> list[float]:
     sizes, shape = node.integers(3, are_lengths=True), node.shape(node.value())
     if shape is None or len(sizes) != len(shape) + 1 or node.channels_last(node.value()) is None:
         raise ValueError(f"has sizes={sizes} of a value whose shape is not known")
-    before = (None, shape[-1], *shape[:-1])
-    same = [(n, UNKNOWN if m is None else m) for n, m in zip(sizes, before, strict=True)]
-    if sizes[0] not in (BATCH, node.batch) or sizes[1] not in same[1]:
+    *places, channels = shape
+    if sizes[0] not in (BATCH, node.batch) or sizes[1] not in (channels, UNKNOWN):
         raise ValueError(f"changes batch or channels: {sizes}")
-    if any(m in (0, UNKNOWN) for _, m in same[2:]):
+    known = [n for n in places if n]
+    if len(known) < len(places):
         raise ValueError(f"has sizes={sizes} of axes whose lengths are not known")
-    return [1.0, 1.0, *(n / m for n, m in same[2:])]
+    return [1.0, 1.0, *(size / n for size, n in zip(sizes[2:], known, strict=True))]
 
 
 def _as_it_is(writer: Writer, layer: Layer, x: str) -> str:

@@ -81,7 +81,9 @@ def _along_channels(node: NodeView, step: ImportStep) -> ImportStep:
     axes = ones + 2 if ones else 1 + len(shape or ())
     is_along_one = step.merge == "concatenate" or step.half is not None
     if not is_along_one and not _is_of(step, ALONG_ONE):
-        what = "a vector" if ones < 0 else "images or signals with their channels first"
+        what = "images or signals with their channels first"
+        if ones < 0:
+            what = "an input to which the file adds an axis for its channel later"
         raise ValueError(f"is not supported of {what}")
     if axis not in (1, 1 - axes):
         raise ValueError(

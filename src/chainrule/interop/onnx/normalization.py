@@ -19,7 +19,7 @@ def _batch_norm(writer: Writer, layer: layers.BatchNorm, x: str) -> str:
     """Write the operator, whose features are the axis after the batch."""
     if not layer.track:
         raise ValueError(
-            f"{layer!r} has no running statistics: an ONNX file cannot take those of the batch."
+            "it has no running statistics, and there is no operator that takes those of the batch"
         )
     weight, bias = (
         parameter_or(writer, layer, "weight", 1.0),

@@ -82,6 +82,8 @@ def _selu(node: NodeView) -> ImportStep:
 
 def _celu(node: NodeView) -> ImportStep:
     alpha = _shortest(node.attribute("alpha", 1.0))
+    if not alpha > 0:
+        raise ValueError(f"has alpha={alpha}, where a positive number is supported")
     chain = layers.Rescale(1 / alpha), layers.ELU(), layers.Rescale(alpha)
     return ImportStep(node.label, (node.value(),), chain)
 

@@ -31,15 +31,17 @@ def from_onnx(path: str | os.PathLike[str], *, backend: str = "numba") -> Sequen
     It reads files of :meth:`Sequential.to_onnx`, and other files with the same layers: linear ones
     as Gemm, or MatMul and Add; activations, also SiLU, GELU, Mish, Softplus and GLU in several
     operators, and Clip, Min, Max, HardSigmoid, Selu and Celu as equivalent chains;
-    BatchNormalization; Conv, ConvTranspose and pooling; Pad and Resize, as :class:`ZeroPad` and
-    :class:`Upsample`; addition of and multiplication by a number, as :class:`Rescale`, or by a
-    number for each column (scalers), as part of a neighbouring linear layer; Flatten, and
+    BatchNormalization, LayerNormalization, GroupNormalization and InstanceNormalization; Conv,
+    ConvTranspose and pooling; Pad, Slice and Resize, as :class:`ZeroPad` and :class:`Upsample`;
+    addition of and multiplication by a number, as :class:`Rescale`, or by a number for each column
+    or channel (scalers), as part of a neighbouring linear layer or convolution; Flatten, and
     equivalent Reshape; Add, Sub, Sum, Mul and Concat where branches merge. Dropout, Identity and a
     Cast to the same type are left out; so are nodes after the network: a Squeeze of its only
     column, and labels (ArgMax, ZipMap), in whose place the output is the scores.
 
-    Signals and images have their channels last in chainrule. Where the file has no Transpose, its
-    input has them after the batch, and the network takes ``X.transpose(0, 2, 3, 1)``.
+    Signals and images have their channels last in chainrule. Where the file has no Transpose before
+    them, its input has them after the batch, and the network takes ``X.transpose(0, 2, 3, 1)``; its
+    outputs have them last. A vector of the file is a column: ``codes[:, None]``.
 
     Parameters
     ----------

@@ -117,6 +117,8 @@ def read_scaled(node: NodeView, value: int, constant: int) -> ImportStep | None:
         layer: Layer = layers.RMSNorm(weight.size, None if is_default else eps)
         x, centered = part.x, node.step_of(part.x)
         if centered is not None and centered.part is not None and centered.part.kind == "centered":
+            if centered.axis != before.axis:
+                raise ValueError("is of a value minus its mean along another axis")
             layer, x = layers.LayerNorm(weight.size, eps, bias=False), centered.part.x
         names, parameters = (node.inputs[constant], repr(layer)), {"weight": weight}
         node.row(constant, beside=x)
@@ -127,23 +129,10 @@ def read_scaled(node: NodeView, value: int, constant: int) -> ImportStep | None:
         return None
     node.row(constant, beside=x)
     names = node.inputs[constant], repr(bare)
-    step = _affine(node, own, bare, names, weight, np.zeros_like(weight))
+    parameters = {"weight": weight, "bias": np.zeros_like(weight)}
+    inputs, affine = (own.inputs if part is None else (part.x,)), replace(bare, affine=True)
+    step = ImportStep(node.label, inputs, (affine,), parameters, names, axis=own.axis)
     return step if before.transposed is None else channels_first(step)
-
-
-def _affine(
-    node: NodeView,
-    step: ImportStep,
-    layer: layers.GroupNorm,
-    names: tuple[str, ...],
-    weight: Array,
-    bias: Array,
-) -> ImportStep:
-    """Return the step of a GroupNorm with a weight and a bias."""
-    x = step.inputs if step.part is None else (step.part.x,)
-    parameters = {"weight": weight, "bias": bias}
-    own = replace(layer, affine=True)
-    return ImportStep(node.label, x, (own,), parameters, names, axis=step.axis)
 
 
 def _group_norm_of(step: ImportStep, features: int) -> layers.GroupNorm | None:
@@ -252,8 +241,9 @@ def _of_channels(node: NodeView, groups: int, eps: float) -> ImportStep:
         raise ValueError(f"has a scale of shape {weight.shape} for {features} channels")
     layer = layers.GroupNorm(groups, features, eps)
     weight, bias = (np.repeat(array, features // len(array)) for array in (weight, bias))
-    step = ImportStep(node.label, (x,), axis=-1 if last is not None else 1)
-    step = _affine(node, step, layer, (*node.inputs[1:], repr(layer)), weight, bias)
+    parameters, names = {"weight": weight, "bias": bias}, (*node.inputs[1:], repr(layer))
+    axis = -1 if last is not None else 1
+    step = ImportStep(node.label, (x,), (layer,), parameters, names, axis=axis)
     return channels_first(step) if last is not None else step
 
 

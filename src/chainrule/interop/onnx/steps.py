@@ -81,7 +81,8 @@ class ImportStep:
         pixel; empty without any. ``parameters`` are in the file's order.
     ones : int, optional
         How many axes of length 1 its value has in the file behind the last one, as behind a global
-        pooling; -1 if it is a vector there and a column here; None if its inputs determine that.
+        pooling; -1 if it has no axis for its only channel, or column; None if its inputs determine
+        that.
     """
 
     label: str
@@ -226,17 +227,15 @@ class NodeView:
         It is broadcast to the value ``beside``, whose channels may be after the batch.
         """
         value, behind = self.constant(number), self._axes_behind_channels(beside)
-        channels = value.ndim - 1 - behind
-        is_row = channels < 2 and value.shape[max(channels, 0) :] in (
-            (),
-            (value.size, *[1] * behind),
-        )
+        before = value.ndim - 1 - behind  # axes before that of the channels
+        numbers = value.shape[max(before, 0) :]
+        is_row = behind >= 0 and numbers in ((), (value.size, *[1] * behind))
         # With more axes, broadcasting would give them to the other operand.
-        if value.dtype.kind not in "fi" or not (is_row or (value.size == 1 and channels < 2)):
+        if value.dtype.kind not in "fi" or before > 1 or not (is_row or value.size == 1):
             one = f"one for each channel, of shape (channels, {', '.join('1' * behind)})"
             raise ValueError(
                 f"has an input {number} of shape {value.shape}, where a number is supported, or "
-                f"{one if behind else 'a row of them'}"
+                f"{one if behind > 0 else 'a row of them'}"
             )
         return value.astype(np.float64).reshape(() if value.size == 1 else -1)
 
@@ -244,7 +243,7 @@ class NodeView:
         """Return how many axes a value has in the file behind that of its channels, or columns."""
         step = self.step_of(value)
         if self.channels_last(value) is None:
-            return 0 if step is None else max(step.ones or 0, 0)
+            return 0 if step is None else step.ones or 0
         shape = self.shape(value)
         if shape is None:
             raise ValueError("takes images or signals whose number of axes is not known")

@@ -9,7 +9,23 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from chainrule.layers import Columns, Dropout, Flatten, Identity, Linear, Parallel, Rescale
+from chainrule.layers import (
+    BatchNorm,
+    Columns,
+    Dropout,
+    Flatten,
+    GroupNorm,
+    Identity,
+    LayerNorm,
+    Linear,
+    LogSoftmax,
+    Parallel,
+    PReLU,
+    Rescale,
+    RMSNorm,
+    Softmax,
+    Standardize,
+)
 from chainrule.layers.activation import Elementwise
 from chainrule.layers.graph import Graph, Node, layer_text
 from chainrule.models.errors import ModelFileError
@@ -19,7 +35,9 @@ from chainrule.utils import arrays
 from chainrule.utils.arrays import FloatArray
 from chainrule.utils.files import write_whole
 
-ELEMENTWISE = Elementwise | Dropout | Identity | Rescale
+# Layers with a number for each column, and those that do the same in any order of the columns.
+OF_COLUMNS = BatchNorm | LayerNorm | PReLU | RMSNorm | Standardize
+IN_ANY_ORDER = Elementwise | Dropout | Identity | LogSoftmax | Rescale | Softmax | OF_COLUMNS
 
 
 class ParameterPlace(NamedTuple):
@@ -57,15 +75,16 @@ def places_of(net: Sequential) -> list[ParameterPlace]:
 
 
 def _flattened_channels(graph: Graph, node: Node) -> int:
-    """Return the channels of the images that are flattened before a linear layer; 0 without any.
+    """Return the channels of the images that are flattened before a layer; 0 without any.
 
     Raises
     ------
     ValueError
-        If what comes between is no elementwise layer: it is not known where PyTorch has its values.
+        If what comes between depends on the order of columns: it is not known where PyTorch has
+        its values.
     """
     place = node.inputs[0]
-    while place >= 0 and isinstance(graph.nodes[place].layer, ELEMENTWISE):
+    while place >= 0 and isinstance(graph.nodes[place].layer, IN_ANY_ORDER):
         place = graph.nodes[place].inputs[0]
     if not _is_flattened(graph, place):
         return 0
@@ -75,6 +94,11 @@ def _flattened_channels(graph: Graph, node: Node) -> int:
             f"{layer_text(node.layer)} (layer {node.path}) is behind images that are flattened, "
             f"which PyTorch does channel by channel, and {layer_text(before.layer)} (layer "
             f"{before.path}): the order of its weight in PyTorch is not known."
+        )
+    if isinstance(node.layer, GroupNorm):
+        raise ValueError(
+            f"{layer_text(node.layer)} (layer {node.path}) is behind images that are flattened, "
+            "which PyTorch does channel by channel: it has other columns in a group."
         )
     return _channels(graph, before.inputs[0])
 
@@ -135,16 +159,18 @@ def _torch_views(net: Sequential) -> dict[str, tuple[FloatArray, tuple[int, ...]
     Shared ones are there under each of their places.
     """
     values, views = net.named_values(), {}
-    weights = {
-        f"{node.path}.weight": _flattened_channels(net.graph, node)
+    flattened = {
+        node.path: _flattened_channels(net.graph, node)
         for node in net.graph.nodes
-        if isinstance(node.layer, Linear)
+        if isinstance(node.layer, Linear | GroupNorm | OF_COLUMNS)
     }
+    linear = {node.path for node in net.graph.nodes if isinstance(node.layer, Linear)}
     for place in _values_of(net):
-        view = place.transposed(values[place.parameter])
-        shape, channels = view.shape, weights.get(place.name, 0)
-        if channels:  # one axis for the pixels, and one for their channels, which come first
-            view = view.reshape(len(view), -1, channels).swapaxes(1, 2)
+        view, path = place.transposed(values[place.parameter]), place.name.rpartition(".")[0]
+        shape, channels = view.shape, flattened.get(path, 0)
+        is_of_columns = view.ndim == 2 if path in linear else view.size > 1
+        if channels and is_of_columns:  # an axis for the pixels, and one for their channels, first
+            view = view.reshape(*shape[:-1], -1, channels).swapaxes(-1, -2)
         views[place.name] = view, shape
     return views
 
@@ -166,16 +192,16 @@ def to_state_dict(
         Parameters and buffers, with the names of a ``torch.nn.Sequential`` of the same layers, such
         as ``"0.weight"``; weights of linear layers have shape (out, in), those of convolutions
         (out, in / groups, kernel height, kernel width). Behind a :class:`Flatten` of images whose
-        channels a layer determines, the weight is in the order in which PyTorch flattens them,
-        channel by channel. For a model with other
-        names in the same order:
+        channels a layer determines, the weight of a linear layer is in the order in which PyTorch
+        flattens them, channel by channel; so are the values of normalizations and of
+        :class:`PReLU` between the two. For a model with other names in the same order:
         ``dict(zip(model.state_dict(), to_state_dict(net).values()))``.
 
     Raises
     ------
     TypeError, ValueError
         If net is no network, or there is no such framework; or if, between a Flatten of images and
-        a linear layer, there is anything but elementwise layers.
+        a linear layer, there is anything that depends on the order of columns.
     ImportError
         If ``framework`` is "torch" and torch is not installed.
 
