@@ -300,7 +300,7 @@ def test_flattened_images_behind_other_elements(block):
 @pytest.mark.parametrize(
     "layers",
     [
-        [cr.Conv2d(1, 2, 3), cr.Flatten(), cr.BatchNorm(8), cr.Linear(8, 4)],
+        [cr.Conv2d(1, 2, 3), cr.Flatten(), cr.Columns([1, 0, *range(2, 8)]), cr.Linear(8, 4)],
         [cr.Inputs(cr.Sequential(cr.Conv2d(1, 2, 3), cr.Flatten()), cr.Identity()),
          cr.Linear(8 + 3, 4)],
     ],

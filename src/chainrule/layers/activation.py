@@ -30,6 +30,8 @@ __all__ = [
 class Elementwise(Layer):
     """An elementwise function; the output has the input's shape."""
 
+    in_any_order = True
+
     operation: ClassVar[str]  # a file's name in chainrule.operations
     # The largest slope, for functions that saturate at both ends; None for others.
     max_slope: ClassVar[float | None] = None
@@ -296,6 +298,8 @@ class Softsign(Elementwise):
 class Rowwise(Layer):
     """A function of the vectors along the last axis; the output has the input's shape."""
 
+    in_any_order = True
+
     operation: ClassVar[str]
 
     def output_shape(self, input_shape: Shape) -> Shape:
@@ -353,6 +357,8 @@ class Identity(Layer):
     >>> cr.Sequential(cr.Identity()).predict([[1.0, 2.0]])
     array([[1., 2.]], dtype=float32)
     """
+
+    in_any_order = True
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
         return x

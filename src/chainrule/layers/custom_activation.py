@@ -86,6 +86,8 @@ class Activation(Layer):
     True
     """
 
+    in_any_order = True
+
     f: Callable[..., Any]
     df: Callable[..., Any] | None = None
     d2f: Callable[..., Any] | None = None

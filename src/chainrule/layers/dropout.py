@@ -52,6 +52,8 @@ class Dropout(Layer):
     array([[1., 1.]], dtype=float32)
     """
 
+    in_any_order = True
+
     differs_in_training: ClassVar[bool] = True
     number_checks: ClassVar = {"p": fraction_below_one}
     p: float = 0.5

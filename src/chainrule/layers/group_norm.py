@@ -56,6 +56,8 @@ class GroupNorm(Normalization):
     array([[-1.,  1.,  1., -1.]])
     """
 
+    in_any_order = False
+
     operation: ClassVar[str] = "group_norm"
     number_checks: ClassVar = {"eps": above_zero, "affine": flag}
     groups: int

@@ -123,6 +123,8 @@ class Layer(Numbers):
     merges_axes: ClassVar[bool] = False
     # Whether it does something else in a training step than where the network predicts.
     differs_in_training: ClassVar[bool] = False
+    # Whether it does the same with columns in any order, if its numbers for them are in that one.
+    in_any_order: ClassVar[bool] = False
     # Whether its outputs are probabilities, which losses that take logits compute themselves.
     gives_probabilities: ClassVar[bool] = False
 

@@ -21,6 +21,8 @@ class Normalization(Layer):
         Whether there is a weight.
     """
 
+    in_any_order = True
+
     features: int
     affine: bool
 

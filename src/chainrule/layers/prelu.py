@@ -47,6 +47,8 @@ class PReLU(Layer):
     array([0.25, 0.25], dtype=float32)
     """
 
+    in_any_order = True
+
     operation: ClassVar[str] = "prelu"
     number_checks: ClassVar = {"init": real}
     num_parameters: int = 1

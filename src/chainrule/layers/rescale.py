@@ -41,6 +41,8 @@ class Rescale(Layer):
     array([[-1. , -0.5,  0.5]], dtype=float32)
     """
 
+    in_any_order = True
+
     number_checks: ClassVar = {"scale": real, "offset": real}
     scale: float
     offset: float = 0.0

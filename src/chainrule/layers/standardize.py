@@ -66,6 +66,8 @@ class Standardize(Layer):
            [ 1.225,  1.225]])
     """
 
+    in_any_order = True
+
     number_checks: ClassVar = {
         "mean": optional(several(real)),
         "variance": optional(several(above_zero)),

@@ -18,13 +18,9 @@ from numpy.typing import NDArray
 from chainrule import layers
 from chainrule.interop.onnx.columns import ByColumn
 from chainrule.interop.onnx.steps import Array, ImportStep, Layout, NodeView
+from chainrule.layers.activation import Rowwise
 
 MOST_COLUMNS = 1 << 20  # that are put into another order
-# Layers that do with each column, or all of them, the same in any order, if their parameters are.
-OF_COLUMNS = (
-    *(layers.BatchNorm, layers.LayerNorm, layers.RMSNorm, layers.PReLU),
-    *(layers.Softmax, layers.LogSoftmax),
-)
 
 
 def channels_last(node: NodeView) -> str:
@@ -93,7 +89,7 @@ def _along_channels(node: NodeView, step: ImportStep) -> ImportStep:
     return replace(step, axis=-1)
 
 
-ALONG_ONE = layers.BatchNorm, layers.Softmax, layers.LogSoftmax
+ALONG_ONE = layers.BatchNorm, Rowwise
 
 
 def _is_of(step: ImportStep, kinds: tuple[type, ...]) -> bool:
@@ -168,7 +164,10 @@ def _of_flattened(node: NodeView, step: ImportStep, layouts: list[Layout]) -> Im
         return step
     if step.merge == "concatenate":
         return replace(step, flattened=_side_by_side(node, step, layouts))
-    is_of_columns = step.is_elementwise or _is_of(step, (*OF_COLUMNS, ByColumn))
+    is_of_columns = step.is_elementwise or (
+        bool(step.layers)
+        and all(isinstance(own, ByColumn) or own.in_any_order for own in step.layers)
+    )
     if len(set(layouts)) > 1 or not is_of_columns:
         return replace(step, inputs=tuple(in_file_order(node, name) for name in step.inputs))
     (layout,) = set(layouts)

@@ -9,24 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from chainrule.layers import (
-    BatchNorm,
-    Columns,
-    Dropout,
-    Flatten,
-    GroupNorm,
-    Identity,
-    LayerNorm,
-    Linear,
-    LogSoftmax,
-    Parallel,
-    PReLU,
-    Rescale,
-    RMSNorm,
-    Softmax,
-    Standardize,
-)
-from chainrule.layers.activation import Elementwise
+from chainrule.layers import Columns, Flatten, GroupNorm, Layer, Linear, Parallel
 from chainrule.layers.graph import Graph, Node, layer_text
 from chainrule.models.errors import ModelFileError
 from chainrule.models.other_files import not_safetensors
@@ -34,10 +17,6 @@ from chainrule.models.sequential import Sequential, check_network
 from chainrule.utils import arrays
 from chainrule.utils.arrays import FloatArray
 from chainrule.utils.files import write_whole
-
-# Layers with a number for each column, and those that do the same in any order of the columns.
-OF_COLUMNS = BatchNorm | LayerNorm | PReLU | RMSNorm | Standardize
-IN_ANY_ORDER = Elementwise | Dropout | Identity | LogSoftmax | Rescale | Softmax | OF_COLUMNS
 
 
 class ParameterPlace(NamedTuple):
@@ -84,7 +63,7 @@ def _flattened_channels(graph: Graph, node: Node) -> int:
         its values.
     """
     place = node.inputs[0]
-    while place >= 0 and isinstance(graph.nodes[place].layer, IN_ANY_ORDER):
+    while place >= 0 and graph.nodes[place].layer.in_any_order:
         place = graph.nodes[place].inputs[0]
     if not _is_flattened(graph, place):
         return 0
@@ -101,6 +80,12 @@ def _flattened_channels(graph: Graph, node: Node) -> int:
             "which PyTorch does channel by channel: it has other columns in a group."
         )
     return _channels(graph, before.inputs[0])
+
+
+def _has_columns(layer: Layer) -> bool:
+    """Tell whether a layer has numbers for columns."""
+    has_numbers = bool(layer.parameters() or layer.buffers())
+    return isinstance(layer, Linear | GroupNorm) or (layer.in_any_order and has_numbers)
 
 
 def _is_flattened(graph: Graph, place: int) -> bool:
@@ -162,7 +147,7 @@ def _torch_views(net: Sequential) -> dict[str, tuple[FloatArray, tuple[int, ...]
     flattened = {
         node.path: _flattened_channels(net.graph, node)
         for node in net.graph.nodes
-        if isinstance(node.layer, Linear | GroupNorm | OF_COLUMNS)
+        if _has_columns(node.layer)
     }
     linear = {node.path for node in net.graph.nodes if isinstance(node.layer, Linear)}
     for place in _values_of(net):
