@@ -38,11 +38,10 @@ class Memory:
 
     def touch(self, calls: Sequence[Call], moment: int) -> int:
         """Record the buffers of successive calls from a moment on; return that of the next call."""
-        last: list[Call] = []  # gradients by parameters, if several threads compute them
+        last = []  # gradients by parameters, which one thread alone computes in their turn
         for call in calls:
             if not self._alone and call.flags & Flag.PARAMETERS:
                 last.append(call)
-                continue
             # One before a call for the input's gradient is left out with it.
             if not self._alone and call.flags & Flag.BARRIER and not call.flags & Flag.FOR_INPUT:
                 moment += 1
