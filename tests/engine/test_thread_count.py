@@ -79,6 +79,14 @@ def test_long_batches_are_shared_at_once(alone, ratio, idle, steps):
     assert taken <= 1.1 * best + 2 * first * alone * max(1.0, ratio)
 
 
+def test_first_shared_batches_cost_what_they_take_longer_than_with_one_thread(monkeypatch):
+    simulation = Simulation(monkeypatch, idle=True, work=thread_count.LONG_WORK)
+    simulation.run(1 + thread_count.FIRST_SHARED, 0.5, 0.52)
+    assert thread_count._budget.cost == thread_count.FIRST_COST
+    simulation.run(1, 0.5, 0.52)
+    assert thread_count._budget.cost == pytest.approx(thread_count.FIRST_SHARED * 0.02)
+
+
 @given(
     alone=st.floats(-4.5, -3).map(lambda power: 10**power),
     ratio=RATIOS,

@@ -147,11 +147,19 @@ class ThreadCount:
             self._first = max(seconds, 1e-9)
             return
         if choice.threads == 1 or (shared == 0 and choice.time_alone == 0.0):
+            is_first = self._alone.batches == 0
             self._alone.add(batches, seconds, now)
+            if is_first and self._together.batches > 0:  # only now is it known what these cost
+                self._note_cost(self._together.batches, self._together.seconds, now)
             return
         if shared > 0:  # the batches before the others joined do not count
             start = max(0.0, seconds - shared_seconds - (batches - shared) * self._alone.value)
             self._together.add(shared, shared_seconds + start, now)
+        if self._alone.batches > 0:
+            self._note_cost(shared, shared_seconds, now)
+
+    def _note_cost(self, shared: int, shared_seconds: float, now: float) -> None:
+        """Record by how much shared batches took longer than with one thread."""
         cost = max(0.0, shared_seconds - shared * self._alone.value)
         self._last_trial, self._last_cost = now, cost
         if cost > 0.0:

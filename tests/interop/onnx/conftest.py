@@ -66,7 +66,12 @@ def write(tmp_path):
 def made(operator, inputs, output, attributes=()):
     domain, _, kind = operator.rpartition(".")
     return helper.make_node(
-        kind, inputs.split(), output.split(), f"/{output}/{kind}", domain=domain, **dict(attributes)
+        kind,
+        inputs.split(),
+        output.split(" "),
+        f"/{output}/{kind}",
+        domain=domain,
+        **dict(attributes),
     )
 
 

@@ -165,7 +165,9 @@ def with_channels_first(*nodes):
     known = {"scales": np.float32([1, 1, 2, 3]), "one": np.float32([1]), "zero": np.float32([0]),
              "K2": np.float32([[[[1]], [[2]]], [[[3]], [[5]]]]), "groups": np.array([0, 1, -1]),
              "shape": np.array([0, 2, 6, 5]), "first": np.array([0]), "second": np.array([1]),
-             "wider": np.array([6, 8, 4])}  # fmt: skip
+             "wider": np.array([6, 8, 4]), "index": np.array(0), "number": np.array(1),
+             "twice": np.array([2, 2]), "three": np.float32([1, 1, 2]),
+             "K3": np.ones((2, 3, 2, 2), "float32")}  # fmt: skip
     weights += [onnx.numpy_helper.from_array(value, name) for name, value in known.items()]
     graph = onnx.helper.make_graph(nodes, "g", values[:1], values[1:], weights)
     return onnx.helper.make_model(
@@ -180,6 +182,7 @@ def node(operator, inputs, output, **attributes):
 
 
 CONV = node("Conv", "x K", "h", kernel_shape=[3, 2])
+POOLED = node("GlobalAveragePool", "x", "g")
 
 
 @pytest.mark.parametrize(
@@ -272,10 +275,51 @@ def test_labels_of_pixels(tmp_path):
          "changes batch or channels: .*6, 8, 4"),
         ([CONV, node("Unsqueeze", "h four", "y")], "that is no row of integers"),
         ([node("Conv", "x K", "y", kernel_shape=[2, 2])], "has kernel_shape"),
+        ([POOLED, node("Gather", "g index", "y", axis=1)],
+         r"takes away the axes \[1\], where those behind a pooling are supported: \[2, 3\]"),
+        ([POOLED, node("Gather", "g index", "y", axis=-4)], r"takes away the axes \[0\]"),
+        ([POOLED, node("Gather", "g number", "y", axis=3)], "takes the place 1 of an axis of len"),
+        ([POOLED, node("Squeeze", "g twice", "y")], r"takes away the axes \[2, 2\]"),
+        ([node("MaxPool", "x", "y", kernel_shape=[2, 2], strides=[2])],
+         r"has strides=\[2\], not a number for each of 2 axes"),
+        ([node("Conv", "x K", "y", dilations=[1, 1, 1])], r"has dilations=\[1, 1, 1\], not a num"),
+        ([node("ConvTranspose", "x K3", "y", strides=[2, 2], output_padding=[1])],
+         r"has output_padding=\[1\], not a number for each of 2 axes"),
+        ([CONV, node("InstanceNormalization", "h one zero", "y")],
+         r"has a scale of shape \(1,\) for 3 channels"),
+        ([CONV, node("Resize", "h  three", "y")], r"has \[1.0, 1.0, 2.0\] for a value of 4 axes"),
+        ([CONV, node("Transpose", "h", "y", perm=[0, 2, 1])],
+         r"has perm=\[0, 2, 1\] for a value of 4 axes"),
     ],
 )  # fmt: skip
 def test_what_is_not_understood_with_channels_first(tmp_path, nodes, message):
     path = tmp_path / "model.onnx"
     onnx.save(with_channels_first(*nodes), path)
     with pytest.raises(cr.ModelFileError, match=message):
+        cr.from_onnx(path)
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        [CONV, node("Softmax", "h", "y", axis=0)],
+        [CONV, node("Concat", "h h", "y", axis=0)],
+        [CONV, node("Concat", "h h", "y", axis=-4)],
+        [CONV, node("GlobalMaxPool", "h", "g"), node("Concat", "g g", "y", axis=-4)],
+    ],
+)
+def test_the_batch_is_no_axis_of_channels_of_images_of_unknown_shape(tmp_path, nodes):
+    path, model = tmp_path / "model.onnx", with_channels_first(*nodes)
+    model.graph.input[0].type.tensor_type.ClearField("shape")
+    onnx.save(model, path)
+    with pytest.raises(cr.ModelFileError, match="of images or signals with their channels first"):
+        cr.from_onnx(path)
+
+
+@pytest.mark.parametrize("operator", ["Softmax", "LogSoftmax"])
+def test_the_batch_is_no_axis_of_a_vector(tmp_path, operator):
+    path, model = tmp_path / "model.onnx", with_channels_first(node(operator, "x", "y", axis=0))
+    del model.graph.input[0].type.tensor_type.shape.dim[1:]
+    onnx.save(model, path)
+    with pytest.raises(cr.ModelFileError, match="not supported of an input to which the file adds"):
         cr.from_onnx(path)

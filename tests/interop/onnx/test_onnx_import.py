@@ -468,6 +468,9 @@ def new(model):
     model.opset_import[0].version = 999
 
 
+INT64 = {"to": TensorProto.INT64}
+NO_TYPE = TensorProto(dims=[1], data_type=99)
+
 REFUSED = {
     "an operator": ([("Det", "x", "y")], r"node /y/Det \(Det\) is not supported"),
     "a variance below 0": ([LINEAR, ("BatchNormalization", "h four b b b", "y")], "not positive"),
@@ -538,6 +541,24 @@ REFUSED = {
     "shapes": ([LINEAR, ("Gemm", "h W b", "y", {"transB": 1})], "expects 6 input features"),
     "another file": ([("MatMul", "x Wt", "y")], "'/etc/passwd', which is not in the", outside),
     "a huge tensor": ([("MatMul", "x Wt", "y")], "has 24 elements", huge),
+    "an output without a name": ([("Relu", "x", "y"), ("Tanh", "y", "")], "has no output"),
+    "an input too many": ([("Exp", "x x", "y")], r"\(Exp\) has 2 inputs, but takes 1 to 1"),
+    "an input too few": ([("Where", "x", "y")], r"\(Where\) has 1 inputs, but takes 3 to 3"),
+    "indices that are computed": ([("Add", "x x", "s"), ("Cast", "s", "c_", INT64),
+                                   ("Gather", "Wt c_", "y")],
+                                  r"\(Gather\) is understood of the network's input"),
+    "a value of no type": ([("ConstantOfShape", "vector", "c_", {"value": NO_TYPE}),
+                            ("Mul", "x c_", "y")], "has a value that is not one number"),
+    "a division of integers by 0": ([("Div", "first first", "q"), ("Relu", "x", "y")],
+                                    "divides by 0"),
+    "a place that is infinite": ([("Constant", "", "i", {"value_floats": [np.inf]}),
+                                  ("Slice", "classes i i", "s"), ("Relu", "x", "y")],
+                                 r"node /s/Slice \(Slice\) cannot convert float infinity"),
+    "a part from the batch size on": (
+        [("Shape", "x", "n", {"end": 1}), ("Slice", "mean n last", "s"), ("Mul", "x s", "y")],
+        r"\(Slice\) computes with the batch size"),
+    "a constant with itself": ([("Concat", "Wt " * 200, "c_", {"axis": 0}), ("Relu", "x", "y")],
+                               "computes 4800 known numbers, too many"),
     "an old opset": ([("Relu", "x", "y")], "opset 11, but 13 to .*convert_version", old),
     "a new opset": ([("Relu", "x", "y")], "opset 999, which needs a newer onnx", new),
     "no graph": ([("Relu", "x", "y")], "holds no graph", lambda model: model.ClearField("graph")),
@@ -549,6 +570,35 @@ def test_what_is_refused(write, name):
     nodes, message, *change = REFUSED[name]
     with pytest.raises(cr.ModelFileError, match=message):
         cr.from_onnx(write(nodes, change=change[0] if change else lambda model: None))
+
+
+@pytest.mark.parametrize(
+    ("nodes", "axis"),
+    [
+        ([("Softmax", "m", "y", {"axis": 1})], 1),
+        ([("Concat", "m m", "y", {"axis": 1})], 1),
+        ([("LayerNormalization", "m four", "y", {"axis": 1})], 1),
+        ([("BatchNormalization", "m four four four four", "y")], 1),
+        ([("ArgMax", "m", "y", {"axis": 1})], 1),
+        ([("Gather", "m rows4", "y", {"axis": 1})], 1),
+    ],
+)
+def test_an_axis_that_is_not_the_last_of_rows_of_unknown_length(write, nodes, axis):
+    """They were read as if rows had no axis but the one that the linear layer takes."""
+    nodes, rows4 = [("MatMul", "x Wt", "m"), *nodes], np.array([0, 1])
+    message = f"has axis={axis}, where only the last is supported"
+    with pytest.raises(cr.ModelFileError, match=message):
+        cr.from_onnx(write(nodes, ("n", "length", 6), rows4=rows4))
+    assert cr.from_onnx(write(nodes, ("n", 6), rows4=rows4)).predict(np.ones((2, 6))).ndim == 2
+
+
+def test_integers_are_divided_as_onnx_does(write):
+    """It rounds towards 0, where Python rounds down."""
+    nodes = [("Div", "less two_", "q"), ("Cast", "q", "f", FLOAT), ("Mul", "x f", "y")]
+    path = write(nodes, less=np.array([-7, 7, -8]), two_=np.array(2), shape=("n", 3))
+    x = np.ones((1, 3), "float32")
+    (expected,) = onnxruntime.InferenceSession(path).run(None, {"x": x})
+    np.testing.assert_array_equal(cr.from_onnx(path).predict(x), expected)
 
 
 def test_branches_without_end(write):
@@ -565,3 +615,6 @@ def test_a_small_file_cannot_ask_for_any_memory(write):
     nodes += [("Concat", f"a{i} a{i}", f"a{i + 1}", {"axis": 1}) for i in range(60)]
     with pytest.raises(cr.ModelFileError, match="numbers for each row"):
         cr.from_onnx(write([*nodes, ("Relu", "a60", "y")]))
+    cut = {"begin": np.array([0]), "behind": np.array([1 << 60]), "along": np.array([1])}
+    with pytest.raises(cr.ModelFileError, match="takes 1,099,511,627,776 columns"):
+        cr.from_onnx(write([("Slice", "x begin behind along", "y")], ("n", 1 << 40), **cut))

@@ -7,26 +7,13 @@ import logging
 import numpy as np
 import onnxruntime
 import pytest
+from with_torch import Of, torch
 
 import chainrule as cr
 
-torch = pytest.importorskip("torch")
 pytest.importorskip("onnxscript")
 pytestmark = pytest.mark.filterwarnings("ignore")  # of PyTorch about its exporters
 nn, F = torch.nn, torch.nn.functional
-
-
-class Of(nn.Module):
-    """A module of a function that takes it, and its parts by name."""
-
-    def __init__(self, function, **parts):
-        super().__init__()
-        self.function = function
-        for name, part in parts.items():
-            setattr(self, name, part)
-
-    def forward(self, *x):
-        return self.function(self, *x)
 
 
 def chain(*modules):

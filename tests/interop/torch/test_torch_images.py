@@ -2,25 +2,12 @@
 
 import numpy as np
 import pytest
+from with_torch import Of, torch
 
 import chainrule as cr
 
-torch = pytest.importorskip("torch")
 nn, F = torch.nn, torch.nn.functional
 from_state_dict, to_state_dict = cr.interop.torch.from_state_dict, cr.interop.torch.to_state_dict
-
-
-class Of(nn.Module):
-    """A module of a function that takes it, and its parts by name."""
-
-    def __init__(self, function, **parts):
-        super().__init__()
-        self.function = function
-        for name, part in parts.items():
-            setattr(self, name, part)
-
-    def forward(self, *x):
-        return self.function(self, *x)
 
 
 def lenet():

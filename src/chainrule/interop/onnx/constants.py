@@ -27,8 +27,9 @@ def folded(operator: str, node: NodeView) -> Array | None:
     if operator not in FUNCTIONS or not given or not all(map(node.is_constant, given)):
         return None
     known = {i: node.constant(i) for i in given}
-    lengths = [np.isin(array, (BATCH, UNKNOWN)).any() for array in known.values()]
-    if operator not in OF_PLACES and any(lengths):
+    # Lengths that are not known may be moved to other places, but do not tell places.
+    moved = known if operator == "Concat" else {0} if operator in OF_PLACES else ()
+    if any(np.isin(known[i], (BATCH, UNKNOWN)).any() for i in known if i not in moved):
         raise ValueError("computes with the batch size, or with a length that is not known")
     try:
         with np.errstate(all="ignore"):
@@ -101,6 +102,7 @@ def _squeeze(node: NodeView, x: Array, axes: Any = None) -> Array:
 
 
 def _concat(node: NodeView, *values: Array) -> Array:
+    _check_size((sum(value.size for value in values),))
     return np.concatenate(values, axis=node.attribute("axis", 0))
 
 
@@ -130,7 +132,12 @@ def _elementwise(function: Callable[[Array, Array], Array]) -> Callable[..., Arr
 
 
 def _divide(x: Array, y: Array) -> Array:
-    return x / y if x.dtype.kind == "f" else x // y
+    if x.dtype.kind == "f":
+        return x / y
+    if not y.all():
+        raise ValueError("divides by 0")
+    quotient = np.abs(x) // np.abs(y)  # ONNX rounds towards 0
+    return np.where((x < 0) == (y < 0), quotient, -quotient)
 
 
 # Those that only move numbers to other places, and those that compute with them.

@@ -46,11 +46,11 @@ def _read(kinds: Kinds, node: NodeView) -> ImportStep:
     channels = weight.shape[1] * groups, weight.shape[0]
     options: dict[str, Any] = {"groups": groups}
     for argument, name in (("stride", "strides"), ("dilation", "dilations")):
-        options[argument] = one(node.attribute(name, [1] * axes))
+        options[argument] = one(node.of_axes(name, [1] * axes))
     if kinds is TRANSPOSED:
         channels = channels[::-1]
         node.expect(output_shape=[])
-        options["output_padding"] = one(node.attribute("output_padding", [0] * axes))
+        options["output_padding"] = one(node.of_axes("output_padding", [0] * axes))
     bias = node.constant(2) if node.has(2) else None
     if bias is not None and bias.shape != channels[1:]:
         raise ValueError(f"has a bias of shape {bias.shape}, not of {channels[1]} numbers")

@@ -94,7 +94,7 @@ class GraphReader:
             label = f"node {node.name or number} ({node.op_type})"
             try:
                 self._read(node, label)
-            except (TypeError, ValueError) as error:
+            except (OverflowError, TypeError, ValueError) as error:
                 raise ValueError(f"{label} {error}") from None
         self.outputs = self._values([value.name for value in graph.output])
         for name in self.outputs:
@@ -161,8 +161,9 @@ class GraphReader:
 
     def _read(self, node: onnx.NodeProto, label: str) -> None:
         operator = _operator(node)
-        if not node.output:
+        if not any(node.output[:1]):
             raise ValueError("has no output")
+        _check_inputs(node)
         output = node.output[0]
         known = self.steps, self._constants, self._others, self._endings, self._texts
         if output in self.sources or any(output in names for names in known):
@@ -204,7 +205,9 @@ class GraphReader:
             step = READERS[operator](view)
             view.finish()
             self._check_dtype(step)
-            self.steps[output] = as_its_inputs(view, step)
+            step = self.steps[output] = as_its_inputs(view, step)
+            if step.part is None:
+                _check_axis(view, step.axis, step.inputs[0])
             self._shapes.of(output)  # now, as nodes before it are known
         else:
             raise ValueError(
@@ -249,6 +252,18 @@ def _operator(node: onnx.NodeProto) -> str:
     return f"{node.domain}.{node.op_type}"
 
 
+def _check_inputs(node: onnx.NodeProto) -> None:
+    """Raise ValueError unless a node has as many inputs as its operator takes, if it is ONNX's."""
+    try:
+        schema = onnx.defs.get_schema(node.op_type, "" if node.domain == "ai.onnx" else node.domain)
+    except onnx.defs.SchemaError:
+        return
+    if not schema.min_input <= len(node.input) <= schema.max_input:
+        raise ValueError(
+            f"has {len(node.input)} inputs, but takes {schema.min_input} to {schema.max_input}"
+        )
+
+
 def _channels_of(graph: onnx.GraphProto, name: str, shape: Known | None) -> Channels:
     """Return where an input has its channels, or columns; "none" if the file adds their axis.
 
@@ -273,10 +288,18 @@ def _channels_of(graph: onnx.GraphProto, name: str, shape: Known | None) -> Chan
 def _of_channels(node: NodeView, ending: Ending) -> Ending:
     """Return the labels of images with their channels first as those of the last axis."""
     if node.channels_last(ending.value) is None:
+        _check_axis(node, ending.axis, ending.value)
         return ending
     if not ending.is_label or ending.axis != 1:
         raise ValueError("is supported along the channels of images or signals only, axis=1")
     return replace(ending, axis=-1)
+
+
+def _check_axis(node: NodeView, axis: int, value: str) -> None:
+    """Raise ValueError if it is not the last one of a value, as far as its shape is known."""
+    shape = node.shape(value)
+    if axis != -1 and shape is not None and axis != len(shape):
+        raise ValueError(f"has axis={axis}, where only the last is supported")
 
 
 def _whole(shapes: Sequence[Known | None]) -> Shape | None:

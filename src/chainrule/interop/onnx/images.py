@@ -13,7 +13,7 @@ from typing import Any
 
 from chainrule import layers
 from chainrule.interop.onnx.activations import Writer
-from chainrule.interop.onnx.layouts import channels_first, channels_last
+from chainrule.interop.onnx.layouts import MOST_COLUMNS, channels_first, channels_last
 from chainrule.interop.onnx.normalization import features_first, features_last
 from chainrule.interop.onnx.steps import BATCH, UNKNOWN, ImportStep, NodeView, Part
 from chainrule.layers.layer import Layer
@@ -81,7 +81,7 @@ def _read_pool(kinds: Mapping[int, type[Pool]], node: NodeView) -> ImportStep:
     if axes not in kinds or any(node.outputs[1:]):
         raise ValueError(f"has {axes} axes and {len(node.outputs)} outputs")
     node.expect(storage_order=0)
-    stride, dilation = (node.attribute(n, [1] * axes) for n in ("strides", "dilations"))
+    stride, dilation = (node.of_axes(n, [1] * axes) for n in ("strides", "dilations"))
     pads = read_pads(node, x, size, stride, dilation)
     ceil_mode = node.attribute("ceil_mode", 0)
     if ceil_mode not in (0, 1):
@@ -201,16 +201,21 @@ def _read_unsqueeze(node: NodeView) -> ImportStep:
     return ImportStep(node.label, (last,), part=Part("image", last))
 
 
-def without_ones(node: NodeView, count: int | None = None) -> ImportStep | None:
-    """Return the step of a value without (so many) axes of length 1 behind a global pooling."""
+def without_ones(node: NodeView, axes: Sequence[int] | None = None) -> ImportStep | None:
+    """Return the step of a value without (these) axes of length 1 behind a global pooling."""
     before = node.step_before(0)
-    if before is None or (before.ones or 0) < 1:
+    ones = 0 if before is None else before.ones or 0
+    if ones < 1:
         return None
-    assert before.ones is not None
-    if count is not None and count > before.ones:
-        raise ValueError(f"takes away {count} axes, but {before.ones} have the length 1")
-    ones = 0 if count is None else before.ones - count
-    return ImportStep(node.label, (node.value(),), (layers.Rescale(1.0),), ones=ones)
+    behind = range(2, 2 + ones)
+    taken = list(behind) if axes is None else [axis + (2 + ones) * (axis < 0) for axis in axes]
+    if len(set(taken)) < len(taken) or not set(taken) <= set(behind):
+        raise ValueError(
+            f"takes away the axes {taken}, where those behind a pooling are supported: "
+            f"{list(behind)}"
+        )
+    step = ImportStep(node.label, (node.value(),), (layers.Rescale(1.0),))
+    return replace(step, ones=ones - len(taken))
 
 
 def _zero_pad(writer: Writer, layer: layers.ZeroPad, x: str) -> str:
@@ -276,6 +281,8 @@ def _read_slice(node: NodeView) -> ImportStep:
         cut[axis] = -first, behind - n
     if len(lengths) == 2:
         columns = range(-cut[1][0], lengths[1] + cut[1][1])
+        if len(columns) > MOST_COLUMNS:
+            raise ValueError(f"takes {len(columns):,} columns")
         return ImportStep(node.label, (node.value(),), (layers.Columns(list(columns)),))
     return _read_ends(node, cut)
 
@@ -286,6 +293,9 @@ def _of_places(node: NodeView, of_axes: list[Any], nothing: Any) -> tuple[str, l
     channels = 1 if is_first else -1
     if len(of_axes) not in (3, 4) or of_axes[0] != nothing or of_axes[channels] != nothing:
         raise ValueError(f"changes batch or channels: {of_axes}")
+    shape = node.shape(node.value())
+    if shape is not None and len(of_axes) != len(shape) + 1:
+        raise ValueError(f"has {of_axes} for a value of {len(shape) + 1} axes")
     own = of_axes[2:] if is_first else of_axes[1:-1]
     return channels_last(node) if is_first else node.value(), own, is_first
 

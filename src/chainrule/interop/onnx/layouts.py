@@ -74,14 +74,14 @@ def _along_channels(node: NodeView, step: ImportStep) -> ImportStep:
         return step
     own = node.step_of(step.inputs[0])
     ones = (own and own.ones) or 0
-    axes = ones + 2 if ones else 1 + len(shape or ())
     is_along_one = step.merge == "concatenate" or step.half is not None
-    if not is_along_one and not _is_of(step, ALONG_ONE):
+    if ones < 0 or not (is_along_one or _is_of(step, ALONG_ONE)):
         what = "images or signals with their channels first"
         if ones < 0:
             what = "an input to which the file adds an axis for its channel later"
         raise ValueError(f"is not supported of {what}")
-    if axis not in (1, 1 - axes):
+    behind = 0 if shape is None else ones or len(shape) - 1
+    if axis != 1 and (not behind or axis != -1 - behind):
         raise ValueError(
             f"has axis={axis} of images or signals with their channels first, where axis=1 is "
             "supported"

@@ -66,6 +66,9 @@ def features_last(rank: int) -> list[int]:
 def _read_transpose(node: NodeView) -> ImportStep:
     """Read it before and behind a normalization whose features are the axis after the batch."""
     before, axes = node.step_before(0), node.attribute("perm", [0])
+    shape = node.shape(node.value())
+    if shape is not None and len(axes) != len(shape) + 1:
+        raise ValueError(f"has perm={axes} for a value of {len(shape) + 1} axes")
     if before is not None and before.transposed is not None and axes == features_last(len(axes)):
         return before.transposed
     if axes != features_first(len(axes)):

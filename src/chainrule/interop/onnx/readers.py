@@ -164,11 +164,7 @@ def _reshape(node: NodeView) -> ImportStep:
 
 def _squeeze(node: NodeView) -> ImportStep:
     """Read a Squeeze of axes behind a global pooling."""
-    before, axes = node.step_before(0), node.integers(1)
-    rank = 2 + ((before and before.ones) or 0)
-    if any(axis % rank < 2 for axis in axes):
-        raise ValueError(f"takes away the axes {axes}, where those behind a pooling are supported")
-    step = without_ones(node, len(axes))
+    step = without_ones(node, node.integers(1))
     assert step is not None  # as it is an ending otherwise
     return step
 

@@ -210,7 +210,7 @@ def _read_shape(node: NodeView) -> ImportStep:
 def _read_instance_norm(node: NodeView) -> ImportStep:
     before, eps = node.step_before(0), shortest(node.attribute("epsilon", 1e-5))
     if node.channels_last(node.value()) is not None:
-        return _of_channels(node, node.constant(1).size, eps)
+        return _of_channels(node, None, eps)
     if before is None or before.part is None or before.part.kind != "groups":
         raise ValueError(
             "is supported of images or signals with their channels first, or behind a Reshape to "
@@ -229,14 +229,15 @@ def _read_group_norm(node: NodeView) -> ImportStep:
     return _of_channels(node, groups, eps)
 
 
-def _of_channels(node: NodeView, groups: int, eps: float) -> ImportStep:
-    """Return a GroupNorm of the axis after the batch, with a scale and a bias."""
+def _of_channels(node: NodeView, groups: int | None, eps: float) -> ImportStep:
+    """Return a GroupNorm of the axis after the batch; without ``groups``, each channel is one."""
     last = node.channels_last(node.value())
     x = in_file_order(node, node.value()) if last is None else last
     shape, weight, bias = node.shape(x), node.constant(1), node.constant(2)
     features = shape[-1] if shape else None
     if features is None or (last is None and len(shape or ()) != 1):
         raise ValueError("takes a value whose channels are not known")
+    groups = features if groups is None else groups
     if weight.shape != bias.shape or weight.shape not in ((groups,), (features,)):
         raise ValueError(f"has a scale of shape {weight.shape} for {features} channels")
     layer = layers.GroupNorm(groups, features, eps)

@@ -12,6 +12,7 @@ from onnx import TensorProto, numpy_helper
 
 from chainrule import layers
 from chainrule.interop.onnx.columns import ByColumn
+from chainrule.interop.onnx.tensors import DTYPES
 from chainrule.layers.activation import Elementwise
 from chainrule.layers.layer import Layer
 
@@ -179,13 +180,20 @@ class NodeView:
             raise ValueError(f"has {name}={value!r}")
         return value
 
+    def of_axes(self, name: str, default: list[int]) -> list[int]:
+        """Return an attribute with a number for each axis, as the default."""
+        numbers: list[int] = self.attribute(name, default)
+        if len(numbers) != len(default):
+            raise ValueError(f"has {name}={numbers}, not a number for each of {len(default)} axes")
+        return numbers
+
     def tensor(self, name: str, default: Any) -> Any:
         """Return the one number that an attribute holds as a tensor."""
         value = self._attributes.pop(name, None)
         if value is None:
             return default
         is_here = isinstance(value, TensorProto) and value.data_location == TensorProto.DEFAULT
-        if not is_here or set(value.dims) - {1}:
+        if not is_here or value.data_type not in DTYPES or set(value.dims) - {1}:
             raise ValueError(f"has a {name} that is not one number")
         return numpy_helper.to_array(value).reshape(())[()]
 

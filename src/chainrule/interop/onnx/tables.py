@@ -24,12 +24,12 @@ def _columns(writer: Writer, layer: layers.Columns, x: str) -> str:
 
 def _read_gather(node: NodeView) -> ImportStep:
     if not node.is_constant(0):
-        if node.constant(1).ndim == 0:  # of an axis of length 1, as it is no ending
-            node.attribute("axis", 0)
-            node.integers(1)
-            if (step := without_ones(node, 1)) is not None:
-                return step
         axis, columns = node.attribute("axis", 0), node.integers(1)
+        is_one = node.constant(1).ndim == 0  # of an axis of length 1, as it is no ending
+        if is_one and (step := without_ones(node, [axis])) is not None:
+            if columns not in ([0], [-1]):
+                raise ValueError(f"takes the place {columns[0]} of an axis of length 1")
+            return step
         return ImportStep(node.label, (node.value(),), (layers.Columns(columns),), axis=axis)
     node.expect(axis=0)
     weight, codes = node.constant(0), node.step_before(1)
@@ -40,7 +40,7 @@ def _read_gather(node: NodeView) -> ImportStep:
         (x,) = codes.inputs
         codes = node.step_of(x)
     is_vector = codes is not None and codes.ones == -1
-    are_columns = codes is not None and isinstance(codes.layers[0], layers.Columns)
+    are_columns = codes is not None and isinstance(next(iter(codes.layers), None), layers.Columns)
     if not (codes is None or are_columns or (codes.layers == (layers.Rescale(1.0),) and is_vector)):
         raise ValueError("is understood of the network's input as integers only")
     layer, names = layers.Embedding(*weight.shape), (node.inputs[0],)
