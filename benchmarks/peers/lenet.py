@@ -5,8 +5,7 @@
 The file has two arrays, ``images`` of 28 by 28 pixels and ``labels``. For each seed, a fifth of the
 rows, drawn at random, is the test; both libraries draw their own initial parameters and orders, by
 the same rules: batches of 32, Adam, a learning rate that falls as a cosine, smoothed labels. Both
-have one thread.
-Their turns alternate; the time is the shortest of a seed.
+have one thread. Their turns alternate; the time is the shortest of a seed.
 """
 
 import argparse
