@@ -27,10 +27,8 @@ def first_derivatives(matrices: FloatArray, shape: Shape, inputs: Sequence[Shape
 
     ``shape`` is that of all axes before the last one.
     """
-    if len(inputs) == 1:
-        return matrices.reshape(*shape, *inputs[0])
     parts = [matrices[..., columns] for columns in columns_of(inputs)]
-    return tuple(part.reshape(*shape, *x) for part, x in zip(parts, inputs, strict=True))
+    return one_or_tuple([part.reshape(*shape, *x) for part, x in zip(parts, inputs, strict=True)])
 
 
 def second_derivatives(matrices: FloatArray, shape: Shape, inputs: Sequence[Shape]) -> Any:

@@ -71,11 +71,11 @@ def derivatives_plan(
     shape of its input.
     """
     builder, inputs, (y,) = net.lower(shape)
-    primal = list(builder.steps)
+    primal, shapes = list(builder.steps), [x.shape for x in inputs]
     seeds, tangents, steps = [], {}, {}
     heads: dict[tuple[int, ...], Tensor] = {(): y}
     for i in elements_of(derivatives):
-        x = inputs[element_of(i, [x.shape for x in inputs])[0]]
+        x = inputs[element_of(i, shapes)[0]]
         seeds.append(Tensor(x.shape))
         tangents[i] = Tangents(builder, parameters_change=False, seeds=[(x, seeds[-1])])
         begin = len(builder.steps)

@@ -95,7 +95,7 @@ class ThreadCount:
     work : the multiply-adds of a batch.
     """
 
-    def __init__(self, most: int, work: int = 0) -> None:
+    def __init__(self, most: int, work: int) -> None:
         self.most, self._takes_long = most, work >= LONG_WORK
         self._alone, self._together = _Average(), _Average()
         self._first = 0.0  # seconds of the first batch, which may include loading or compiling

@@ -32,7 +32,7 @@ class ThreadGroup:
         The group's array where there is one thread only.
     """
 
-    def __init__(self, threads: int, work: int = 0) -> None:
+    def __init__(self, threads: int, work: int) -> None:
         self._thread_count = ThreadCount(threads, work)
         self.alone = new_group(Choice(1, 1))
 

@@ -1,7 +1,7 @@
 """Rows of few columns, several as one row: a loop along one row ends before it has paid for itself.
 
-A *wide row* is as many whole rows as are about ``NUMBERS`` long. What belongs to the columns is
-repeated for it. Sums along columns are made for each of its places, which do not wait for each
+A *wide row* is as many whole rows as are about ``WIDE_NUMBERS`` long. What belongs to the columns
+is repeated for it. Sums along columns are made for each of its places, which do not wait for each
 other, and folded at the end: always in the same order.
 """
 

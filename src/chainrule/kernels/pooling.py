@@ -52,10 +52,13 @@ def overlap(axis):
 
 
 @kernel
-def tiles(axis, windows):
-    """Tell whether each element is in one window, of which all elements are next to each other."""
-    length, kernel_size, stride, padding, dilation = axis
-    return stride == kernel_size and padding == 0 and dilation == 1 and windows * stride == length
+def is_tiled(of_rows, of_columns, dy):
+    """Tell whether each pixel is in one window, of which all pixels are next to each other."""
+    for axis, windows in ((of_rows, dy.shape[1]), (of_columns, dy.shape[2])):
+        length, kernel_size, stride, padding, dilation = axis
+        if stride != kernel_size or padding != 0 or dilation != 1 or windows * stride != length:
+            return False
+    return True
 
 
 @kernel

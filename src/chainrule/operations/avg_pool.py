@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chainrule.kernels.jit import kernel
-from chainrule.kernels.pooling import axes, give_all, inside, mean, overlap, tiles, write_zeros
+from chainrule.kernels.pooling import axes, give_all, inside, is_tiled, mean, overlap, write_zeros
 from chainrule.operations.max_pool import SAMPLE
 from chainrule.operations.operation import Operation, function, tangent_of_linear_map
 
@@ -42,9 +42,9 @@ def avg_pool_backward(dy, window, count_include_pad, adds, dx):
     all_rows = _counted(of_rows, count_include_pad)
     all_columns = _counted(of_columns, count_include_pad)
     sums = int(adds or overlap(of_rows) or overlap(of_columns))
-    is_tiled = tiles(of_rows, dy.shape[1]) and tiles(of_columns, dy.shape[2])
+    clears = not (adds or is_tiled(of_rows, of_columns, dy))
     for i in range(dy.shape[0]):
-        if not (adds or is_tiled):
+        if clears:
             write_zeros(dx[i])
         for a in range(dy.shape[1]):
             rows, height = inside(a, of_rows), _length(a, all_rows)

@@ -12,9 +12,9 @@ from chainrule.kernels.pooling import (
     axes,
     give_largest,
     inside,
+    is_tiled,
     overlap,
     take_largest,
-    tiles,
     write_zeros,
 )
 from chainrule.operations.operation import (
@@ -42,9 +42,9 @@ def max_pool(x, window, floor, y):
 def max_pool_backward(dy, x, window, adds, dx):
     of_rows, of_columns = axes(x.shape, window)
     sums = int(adds or overlap(of_rows) or overlap(of_columns))
-    is_tiled = tiles(of_rows, dy.shape[1]) and tiles(of_columns, dy.shape[2])
+    clears = not (adds or is_tiled(of_rows, of_columns, dy))
     for i in range(dy.shape[0]):
-        if not (adds or is_tiled):
+        if clears:
             write_zeros(dx[i])
         for a in range(dy.shape[1]):
             rows = inside(a, of_rows)

@@ -133,8 +133,13 @@ def read_pads(
 
 def padded_before(node: NodeView, x: str, pads: list[int]) -> str:
     """Return a value with zeros at the ends of its axes, or less where a number is negative."""
-    ends = list(zip(pads[: len(pads) // 2], pads[len(pads) // 2 :], strict=True))
-    return node.add(ImportStep(node.label, (x,), (layers.ZeroPad(ends),)))
+    return node.add(ImportStep(node.label, (x,), (layers.ZeroPad(_in_pairs(pads)),)))
+
+
+def _in_pairs(pads: list[int]) -> list[tuple[int, int]]:
+    """Return the numbers before and behind each axis, which ONNX has one after the other."""
+    half = len(pads) // 2
+    return list(zip(pads[:half], pads[half:], strict=True))
 
 
 def one(numbers: list[int]) -> int | list[int]:
@@ -242,10 +247,9 @@ def _read_pad(node: NodeView) -> ImportStep:
     pads = node.integers(1)
     if len(pads) % 2:
         raise ValueError(f"has pads={pads}, where there are two numbers for each axis")
-    ends = list(zip(pads[: len(pads) // 2], pads[len(pads) // 2 :], strict=True))
     if node.has(3) or (node.has(2) and node.number(2) != 0):
         raise ValueError("has axes, or another number than 0")
-    return _read_ends(node, ends)
+    return _read_ends(node, _in_pairs(pads))
 
 
 def _read_ends(node: NodeView, ends: list[tuple[int, int]]) -> ImportStep:

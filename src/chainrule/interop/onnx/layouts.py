@@ -171,7 +171,6 @@ def _of_flattened(node: NodeView, step: ImportStep, layouts: list[Layout]) -> Im
     if len(set(layouts)) > 1 or not is_of_columns:
         return replace(step, inputs=tuple(in_file_order(node, name) for name in step.inputs))
     (layout,) = set(layouts)
-
     return replace(
         step,
         flattened=layout,
