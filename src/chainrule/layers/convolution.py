@@ -22,6 +22,7 @@ from chainrule.layers.windows import (
 from chainrule.operations.operation import Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import Check, flag, integer
+from chainrule.utils.wording import possessive
 
 __all__ = ["Conv1d", "Conv2d"]
 
@@ -76,13 +77,13 @@ class Windowed(Layer):
         for channels in ("in_channels", "out_channels"):
             if getattr(self, channels) % groups:
                 raise ValueError(
-                    f"{name}'s {channels} must be a multiple of groups, {groups}, not "
+                    f"{possessive(name)} {channels} must be a multiple of groups, {groups}, not "
                     f"{getattr(self, channels)}."
                 )
         for initializer in ("weight_init", "bias_init"):
             if not isinstance(self._option(initializer), Initializer):
                 raise TypeError(
-                    f"{name}'s {initializer} must be an initializer such as "
+                    f"{possessive(name)} {initializer} must be an initializer such as "
                     f"cr.initializers.Zeros(), not {self._option(initializer)!r}."
                 )
 
@@ -146,8 +147,8 @@ class _Convolution(Windowed):
         super().check_numbers(dtype)
         if self.padding == "same" and max(for_each_axis(self.stride, self.axes)) > 1:
             raise ValueError(
-                f"{type(self).__name__}'s padding can be 'same' with a stride of 1 only, not "
-                f"{self.stride}."
+                f"{possessive(type(self).__name__)} padding can be 'same' with a stride of 1 "
+                f"only, not {self.stride}."
             )
 
     def _operation(self) -> str:

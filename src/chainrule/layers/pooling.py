@@ -13,6 +13,7 @@ from chainrule.layers.windows import apply_to_images, for_each_axis, lengths
 from chainrule.operations.operation import Numbers, Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import Check, flag, optional
+from chainrule.utils.wording import possessive
 
 __all__ = [
     "AvgPool1d",
@@ -55,8 +56,8 @@ class _Pooling(Layer):
         kernel_size, _, padding, _ = self._along_axes()
         if any(2 * own > size for own, size in zip(padding, kernel_size, strict=True)):
             raise ValueError(
-                f"{type(self).__name__}'s padding must be at most half of its kernel_size, "
-                f"{self.kernel_size}, not {self.padding}."
+                f"{possessive(type(self).__name__)} padding must be at most half of its "
+                f"kernel_size, {self.kernel_size}, not {self.padding}."
             )
 
     def __repr__(self) -> str:

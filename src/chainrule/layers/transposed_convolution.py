@@ -13,6 +13,7 @@ from chainrule.layers.layer import Parameter
 from chainrule.layers.windows import check_input, lengths
 from chainrule.operations.operation import Shape
 from chainrule.utils.arguments import Check
+from chainrule.utils.wording import possessive
 
 __all__ = ["ConvTranspose1d", "ConvTranspose2d"]
 
@@ -32,8 +33,8 @@ class _ConvTranspose(Windowed):
         values = self.along_axes("output_padding", "stride", "dilation")
         if any(own >= max(others) for own, *others in zip(*values, strict=True)):
             raise ValueError(
-                f"{type(self).__name__}'s output_padding must be less than stride, {self.stride}, "
-                f"or dilation, {self.dilation}, not {self.output_padding}."
+                f"{possessive(type(self).__name__)} output_padding must be less than stride, "
+                f"{self.stride}, or dilation, {self.dilation}, not {self.output_padding}."
             )
 
     def output_shape(self, input_shape: Shape) -> Shape:
