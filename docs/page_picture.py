@@ -1,6 +1,6 @@
 """Make static/page.png, the picture of the page in which a network runs.
 
-Run ``python docs/page_picture.py`` after a change of the page's looks. It needs playwright and chromium.
+Run ``python docs/page_picture.py`` when the page looks different. It needs playwright and chromium.
 """
 
 import shutil
