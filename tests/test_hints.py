@@ -96,6 +96,70 @@ def test_layers_that_pass_probabilities_may_follow(last):
         trained(network(*last), cr.CrossEntropyLoss(), Y)
 
 
+PIXELS = rng.integers(0, 256, (20, 8, 8, 1), np.uint8)
+OF_CLASSES = {"loss": cr.CrossEntropyLoss(), **OPTIONS}
+
+
+def trained_on_batches(net, x):
+    return cr.fit(net, [(x, Y)] * 3, loss=cr.CrossEntropyLoss(), epochs=2, progress=False)
+
+
+def stepped_twice(net, x):
+    step = cr.train_step(net, cr.CrossEntropyLoss(), cr.Adam())
+    return step(x, Y), step(x, Y)
+
+
+ON_PIXELS = {
+    "fit": lambda net, x: cr.fit(net, x, Y, **OF_CLASSES),
+    "fit on batches": trained_on_batches,
+    "find_lr": lambda net, x: cr.find_lr(net, x, Y, loss=cr.CrossEntropyLoss(), steps=3),
+    "train_step": stepped_twice,
+}
+OF_IMAGES = {
+    "Conv2d": [cr.Conv2d(1, 2, 3), cr.Flatten(), cr.Linear(72, 2)],
+    "Linear": [cr.RandomFlip(), cr.MaxPool2d(2), cr.Flatten(), cr.Linear(16, 2)],
+    "Residual": [cr.Residual(cr.Conv2d(1, 1, 3, padding=1)), cr.Flatten(), cr.Linear(64, 2)],
+    "Parallel": [cr.Parallel(cr.Flatten(), cr.Flatten()), cr.Linear(64, 2)],
+}
+
+
+@pytest.mark.parametrize("train", ON_PIXELS.values(), ids=ON_PIXELS)
+@pytest.mark.parametrize("layers", OF_IMAGES.values(), ids=OF_IMAGES)
+def test_pixels_that_are_not_rescaled_are_warned_of_once(train, layers):
+    message = r"^[xX] holds uint8 .* (Conv2d|Linear)\(.*\) \(layer [\d.]+\) .* Rescale\(1 / 255\)"
+    with pytest.warns(UserWarning, match=message) as said:
+        train(cr.Sequential(*layers, seed=0), PIXELS)
+    assert [warning.filename for warning in said] == [__file__]
+    with warnings.catch_warnings(action="error"):
+        train(cr.Sequential(cr.Rescale(1 / 255), *layers, seed=0), PIXELS)
+        train(cr.Sequential(*layers, seed=0), PIXELS / 255)
+        train(cr.Sequential(*layers, seed=0), (PIXELS > 99).astype(np.uint8))
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        [cr.BatchNorm(1), cr.Flatten()],
+        [cr.Flatten(), cr.LayerNorm(64)],
+        [cr.Flatten(), cr.Standardize().adapt(PIXELS.reshape(20, 64))],
+        [cr.Embedding(256, 1), cr.Flatten()],
+        [cr.Flatten(), cr.Columns(range(64))],
+    ],
+    ids=str,
+)
+def test_pixels_that_are_normalized_and_codes_are_not_warned_of(first):
+    with warnings.catch_warnings(action="error"):
+        cr.fit(cr.Sequential(*first, cr.Linear(64, 2), seed=0), PIXELS, Y, **OF_CLASSES)
+
+
+def test_which_input_has_pixels_that_are_not_rescaled():
+    inputs = cr.Inputs(cr.Identity(), cr.Sequential(cr.Flatten(), cr.Linear(64, 2)))
+    with pytest.warns(
+        UserWarning, match=r"^X\[1\] holds uint8 .* Linear\(64, 2\) \(layer 0\.1\.1\)"
+    ):
+        cr.fit(cr.Sequential(inputs, cr.Linear(5, 2), seed=0), (X, PIXELS), Y, **OF_CLASSES)
+
+
 def test_a_schedule_that_ends_too_early_is_named_at_the_users_line():
     schedule = cr.schedules.OneCycleLR(0.1, steps=2)
     with pytest.warns(UserWarning, match="fall to nothing") as said:

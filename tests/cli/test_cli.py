@@ -142,6 +142,31 @@ def test_which_files_hold_images(tmp_path, shape, read):
     np.testing.assert_array_equal(X, expected.reshape(read))
 
 
+IMAGES, CLASSES = np.zeros((20, 8, 8), np.uint8), np.arange(20) % 2
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"images": IMAGES}, r"labels missing among its arrays \(images\); np\.savez\(.*\) writes"),
+        ({"X": IMAGES, "y": CLASSES}, r"images and labels missing among its arrays \(X, y\); np\."),
+        ({"images": IMAGES, "labels": CLASSES[1:]}, r"must have shape \(20,\), one label an image"),
+        ({"images": IMAGES, "labels": CLASSES[:, None]}, r"labels\.ravel\(\) has one axis\."),
+        ({"images": IMAGES, "labels": np.eye(2)[CLASSES]}, r"labels\.argmax\(axis=1\) has the"),
+        ({"images": IMAGES, "labels": CLASSES / 2}, r"labels\.astype\(int\) makes integers of"),
+        ({"images": IMAGES, "labels": CLASSES.astype(str)}, r"np\.unique\(labels, .* numbers them"),
+        ({"images": IMAGES[:0], "labels": CLASSES[:0]}, r"none of it 0, but their shape is \(0, 8"),
+        ({"images": IMAGES, "labels": CLASSES * 0}, r"All labels are 0; a classifier needs two"),
+    ],
+)
+def test_wrong_images_write_nothing(capsys, tmp_path, arrays, message):
+    path, model = tmp_path / "images.npz", tmp_path / "model.safetensors"
+    np.savez(path, **arrays)
+    assert run("--data", str(path), "--out", str(model), *QUICK) == 2
+    assert re.search(message, capsys.readouterr().err)
+    assert list(tmp_path.iterdir()) == [path]
+
+
 @pytest.mark.skipif(not MNIST.exists(), reason="this data is not part of the project")
 @pytest.mark.skipif(JIT_DISABLED, reason="takes minutes")
 def test_mnist(capsys):

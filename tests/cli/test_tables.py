@@ -312,7 +312,7 @@ def test_what_a_file_has_no_room_for_is_refused_before_training(
     model = tmp_path / "model.safetensors"
     assert cli.main(["train", path, "--target", "goal", "--out", str(model)]) == 2
     error = capsys.readouterr().err
-    assert "no room for all names of columns and categories (--drop leaves columns out)" in error
+    assert "cannot hold all names of columns and categories (--drop leaves columns out)" in error
     assert "at most 200 characters" in error
     assert not model.exists()
 

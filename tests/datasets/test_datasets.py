@@ -94,6 +94,16 @@ def test_images_in_fortran_order_with_channels(save):
     np.testing.assert_allclose(X * 255, np.arange(24).reshape(2, 12), rtol=1e-6)
 
 
+def test_names_of_keras(save):
+    train = {"x_train": PIXELS, "y_train": LABELS}
+    X, y = datasets.load_images(save(**train, x_test=PIXELS[:1], y_test=LABELS[:1]))
+    expected = datasets.load_images(save(images=PIXELS, labels=LABELS))
+    np.testing.assert_array_equal(X, expected[0])
+    np.testing.assert_array_equal(y, expected[1])
+    _, y = datasets.load_images(save(images=PIXELS, labels=LABELS[::-1], **train))
+    assert y.tolist() == [1, 4]
+
+
 @pytest.mark.skipif(not MNIST.exists(), reason="mnist_5k.npz is not there")
 def test_mnist():
     X, y = datasets.load(MNIST)
@@ -115,7 +125,7 @@ def test_mnist():
             "must have shape (2,), one label an image, but their shape is (3,)",
         ),
         ({"images": PIXELS, "labels": LABELS[:, None]}, ValueError, "(2, 1). labels.ravel() has"),
-        ({"images": PIXELS, "labels": np.eye(2)}, TypeError, "labels.argmax(axis=1) has"),
+        ({"images": PIXELS, "labels": np.eye(2)}, ValueError, "labels.argmax(axis=1) has"),
         ({"images": PIXELS, "labels": np.eye(2, dtype=int)}, ValueError, "labels.argmax(axis=1)"),
         ({"images": PIXELS, "labels": np.array(["a", "b"])}, TypeError, "return_inverse=True)[1]"),
         ({"images": PIXELS[0, 0], "labels": LABELS}, ValueError, "their shape is (3,)"),
@@ -139,7 +149,25 @@ def test_mnist():
             "images[1, 1] is nan",
         ),
         ({"images": PIXELS * 1e300, "labels": LABELS}, ValueError, "images[0, 1] is inf"),
-        ({"images": PIXELS.astype(object), "labels": LABELS}, ValueError, "Object arrays"),
+        (
+            {"images": PIXELS.astype(object), "labels": LABELS},
+            ValueError,
+            "images holds Python objects, which are not read; np.array(images.tolist()) makes",
+        ),
+        ({"images": PIXELS.astype(int), "labels": LABELS}, TypeError, "images.astype(np.uint8)"),
+        ({"images": PIXELS > 4, "labels": LABELS}, TypeError, "images.astype(np.float32)"),
+        ({"images": PIXELS, "labels": LABELS[:, None] / 1}, ValueError, "labels.ravel() has"),
+        ({"images": PIXELS, "labels": np.array([b"a", b"b"])}, TypeError, "return_inverse=True"),
+        (
+            {"train_images": PIXELS, "train_labels": LABELS},
+            ValueError,
+            "images and labels missing among its arrays (train_images, train_labels); np.savez(",
+        ),
+        (
+            {"x_train": PIXELS, "y_train": LABELS / 2},
+            TypeError,
+            "must be integers that fit into int64, but their dtype is float64. y_train.astype(int)",
+        ),
     ],
 )
 def test_bad_images(save, arrays, error, message):

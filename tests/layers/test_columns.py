@@ -90,7 +90,7 @@ def test_codes_may_be_picked_several_times_and_of_more_axes():
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: cr.Columns([]), ValueError, "indices must have at least one number"),
+        (lambda: cr.Columns([]), ValueError, "^Columns' indices must have at least one number"),
         (lambda: cr.Columns(0), TypeError, "indices must be numbers in a list, not 0"),
         (lambda: cr.Columns([0.5]), TypeError, r"indices\[0\] must be an integer, not 0.5"),
         (

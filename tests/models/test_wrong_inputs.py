@@ -150,7 +150,7 @@ def test_wrong_arguments():
     with pytest.raises(TypeError, match="Part 1 of Inputs is no layer"):
         cr.Inputs(cr.Identity(), [cr.Identity()])
     with pytest.raises(
-        ValueError, match="Inputs's combine must be 'sum', 'concatenate' or 'product'"
+        ValueError, match="Inputs' combine must be 'sum', 'concatenate' or 'product'"
     ):
         cr.Inputs(cr.Identity(), cr.Identity(), combine="mean")
     with pytest.raises(

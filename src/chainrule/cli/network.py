@@ -170,7 +170,8 @@ def build_network(options: argparse.Namespace, data: Data, backend: str = "numba
     net = cr.Sequential(*layers, seed=options.seed, backend=backend)
     if data.X.ndim > 2:
         return net
-    # Training would leave these weights at random values, and another input would meet them later.
+    # Pixels that are 0 in all training images train no weights. These would stay random, and act on
+    # other images later.
     net.parameters()["0.weight"][~data.X[data.training].any(axis=0)] = 0
     return net
 

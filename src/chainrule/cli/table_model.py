@@ -26,7 +26,7 @@ def check_saving(encoding: Encoding | None) -> None:
         check_metadata(_metadata(encoding))
     except ValueError as error:
         raise ValueError(
-            "A model file has no room for all names of columns and categories "
+            "A model file cannot hold all names of columns and categories "
             f"(--drop leaves columns out): {error}"
         ) from None
 

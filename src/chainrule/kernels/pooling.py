@@ -113,13 +113,13 @@ class _Window:
             after = builder.add(builder.add(first, step), ir.Constant(INDEX, 1))
             return builder.icmp_signed("==", after, stop)
 
-        with builder.if_else(builder.and_(are_two(*self.rows), are_two(*self.columns))) as ways:
-            with ways[0]:
+        with builder.if_else(builder.and_(are_two(*self.rows), are_two(*self.columns))) as branches:
+            with branches[0]:
                 for row in (self.rows[0], builder.add(self.rows[0], self.rows[2])):
                     for column in (self.columns[0], builder.add(self.columns[0], self.columns[2])):
                         body(self.at(row, column))
             with (
-                ways[1],
+                branches[1],
                 cgutils.for_range_slice(builder, *self.rows, INDEX) as (row, _),
                 cgutils.for_range_slice(builder, *self.columns, INDEX) as (column, _),
             ):

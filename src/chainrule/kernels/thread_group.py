@@ -93,7 +93,7 @@ def stop_clock(group):
 
 @kernel
 def close(group):
-    """Close the group to further threads; wait until all members have left."""
+    """Close the group to further threads; wait until all threads have left."""
     state, left = group[STATE:].ctypes.data, group[LEFT:].ctypes.data
     if exchange(state, GATHERING, CLOSED):
         return

@@ -48,18 +48,18 @@ def _draw(
 class RandomShift(Layer):
     """Shift each image, or signal, by whole pixels at random in training; zeros come in.
 
-    It does so in the steps of :func:`fit`, and in ``net.forward`` as long as ``net.training`` is
-    True, for each row by itself. Everywhere else it is the identity, as :class:`Dropout` is, which
-    says more on that and on seeds.
+    Each row has a shift of its own, in the steps of :func:`fit`, and in ``net.forward`` as long as
+    ``net.training`` is True. Everywhere else, the output is the input. What is drawn follows from
+    the same seeds as the masks of :class:`Dropout`.
 
     Shapes: input ``(n, height, width, channels)`` or ``(n, length, channels)``, output the same.
 
     Parameters
     ----------
     shift : int, or tuple with an int for each axis
-        The farthest shift, forward and backward; all up to it are as probable. It is less than
-        the axis is long. (Keras's ``RandomTranslation`` and torchvision's ``RandomAffine`` take
-        fractions of the length.)
+        The largest shift, in both directions; all shifts up to it are equally probable. It must be
+        less than the length of the axis. (Keras' ``RandomTranslation`` and torchvision's
+        ``RandomAffine`` take fractions of the length.)
 
     Raises
     ------
@@ -111,17 +111,17 @@ class RandomShift(Layer):
 class RandomFlip(Layer):
     """Flip each image, or signal, with probability p in training.
 
-    Where it does so, and what is drawn, is as of :class:`RandomShift`.
+    It flips where :class:`RandomShift` shifts, and draws from the same seeds.
 
     Shapes: input ``(n, height, width, channels)`` or ``(n, length, channels)``, output the same.
 
     Parameters
     ----------
     mode : {"horizontal", "vertical", "horizontal_and_vertical"}
-        Whether left becomes right, as in a mirror, or top bottom; with both, each is drawn by
-        itself. A signal is turned around horizontally.
+        "horizontal" exchanges left and right, as a mirror does, and "vertical" top and bottom; with
+        both, each is drawn independently. "horizontal" reverses a signal.
     p : float
-        From 0 to 1.
+        The probability, from 0 to 1.
 
     Raises
     ------
@@ -162,8 +162,8 @@ class RandomFlip(Layer):
 class RandomCrop(Layer):
     """A part of each image, or signal, at a random place in training, else in the middle.
 
-    Where it draws, and what, is as of :class:`RandomShift`. The part in the middle begins at
-    ``(length - size) // 2``.
+    The place is random where :class:`RandomShift` shifts, and drawn from the same seeds. The part
+    in the middle begins at ``(length - size) // 2``.
 
     Shapes: input ``(n, height, width, channels)`` or ``(n, length, channels)``, output the same
     with axes of length ``size``.
@@ -171,9 +171,9 @@ class RandomCrop(Layer):
     Parameters
     ----------
     size : int, or tuple with an int for each axis
-        At least 1.
+        The length of the part, at least 1.
     padding : int, or tuple with an int for each axis
-        How many zeros are added at both ends first.
+        How many zeros are added at both ends before a random part is chosen.
 
     Raises
     ------

@@ -55,7 +55,7 @@ class BatchNorm(Normalization):
     ------
     ValueError
         If an argument is out of range; where a training step, or any batch with ``track=False``,
-        has but one row.
+        has only one row.
     TypeError
         If an argument is no number.
 

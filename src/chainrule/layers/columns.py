@@ -23,10 +23,10 @@ def _index(value: Any, name: str, dtype: np.dtype | None = None) -> int:
 
 @dataclass(frozen=True, repr=False)
 class Columns(Layer):
-    """Picks columns: elements of the last axis, by their numbers.
+    """Selects columns: elements of the last axis, by their numbers.
 
-    In the branches of a :class:`Parallel`, it divides a table: columns of codes to an
-    :class:`Embedding` each, the others to the layers behind.
+    In the branches of a :class:`Parallel`, it divides a table: each branch gets its columns, such as
+    a column of codes for an :class:`Embedding`, or all columns of numbers.
 
     Shapes: input ``(n, *, columns)``, output ``(n, *, len(indices))``.
 

@@ -11,6 +11,7 @@ from chainrule.layers.layer import Element, Group, Layer, repr_of_parts
 from chainrule.operations.operation import Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import kind_hint, shortened
+from chainrule.utils.wording import possessive
 
 __all__ = ["Branch", "Inputs", "Parallel", "Residual", "Shared"]
 
@@ -160,8 +161,8 @@ class Parallel(Container):
         super().__init__(*branches, name=name)
         if combine not in get_args(Combine):
             raise ValueError(
-                f"{type(self).__name__}'s combine must be 'sum', 'concatenate' or 'product', not "
-                f"{combine!r}."
+                f"{possessive(type(self).__name__)} combine must be 'sum', 'concatenate' or "
+                f"'product', not {combine!r}."
             )
         object.__setattr__(self, "combine", combine)
 

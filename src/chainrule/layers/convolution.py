@@ -22,6 +22,7 @@ from chainrule.layers.windows import (
 from chainrule.operations.operation import Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import Check, flag, integer
+from chainrule.utils.wording import possessive
 
 __all__ = ["Conv1d", "Conv2d"]
 
@@ -76,13 +77,13 @@ class Windowed(Layer):
         for channels in ("in_channels", "out_channels"):
             if getattr(self, channels) % groups:
                 raise ValueError(
-                    f"{name}'s {channels} must be a multiple of groups, {groups}, not "
+                    f"{possessive(name)} {channels} must be a multiple of groups, {groups}, not "
                     f"{getattr(self, channels)}."
                 )
         for initializer in ("weight_init", "bias_init"):
             if not isinstance(self._option(initializer), Initializer):
                 raise TypeError(
-                    f"{name}'s {initializer} must be an initializer such as "
+                    f"{possessive(name)} {initializer} must be an initializer such as "
                     f"cr.initializers.Zeros(), not {self._option(initializer)!r}."
                 )
 
@@ -146,8 +147,8 @@ class _Convolution(Windowed):
         super().check_numbers(dtype)
         if self.padding == "same" and max(for_each_axis(self.stride, self.axes)) > 1:
             raise ValueError(
-                f"{type(self).__name__}'s padding can be 'same' with a stride of 1 only, not "
-                f"{self.stride}."
+                f"{possessive(type(self).__name__)} padding can be 'same' with a stride of 1 "
+                f"only, not {self.stride}."
             )
 
     def _operation(self) -> str:
@@ -176,7 +177,7 @@ class _Convolution(Windowed):
 
 @dataclass(frozen=True, repr=False)
 class Conv1d(_Convolution):
-    """Slides along signals: each window, times the weight, plus the bias.
+    """Convolution of signals: each window times the weight, summed up, plus the bias.
 
     ``y[t, o] = sum over k, c of x[stride * t + dilation * k - padding, c] * weight[k, c, o] +
     bias[o]``, with zeros outside of the signal.
@@ -194,27 +195,28 @@ class Conv1d(_Convolution):
         The length of a window, at least 1. This and the other lengths may be a
         tuple of one.
     stride : int
-        How far apart windows begin, at least 1.
+        The distance between the beginnings of two windows, at least 1.
     padding : int, "same" or "valid"
-        Zeros at both ends of the signal; "valid" adds none, and "same" so many that the output is
-        as long as the input, the odd one at the end. "same" needs a stride of 1.
+        How many zeros are added at both ends of the signal. "valid" adds none; "same" adds as many
+        as make the output as long as the input, one more at the end if their number is odd. "same"
+        needs a stride of 1.
     dilation : int
-        How far apart the elements of a window are, at least 1.
+        The distance between two elements of a window, at least 1.
     groups : int
-        Into how many groups channels are divided: each output channel is of the channels of its
-        group only. A divisor of both; with as many as there are channels, each has a filter of its
-        own (a depthwise convolution).
+        The number of groups into which the channels are divided; an output channel depends on the
+        input channels of its group only. It must divide both numbers of channels. With as many
+        groups as input channels, each channel has filters of its own (a depthwise convolution).
     bias : bool
         Whether there is a bias.
     weight_init, bias_init : Initializer, optional
         The initializers of weight and bias; by default as in PyTorch, uniform within ``1 /
-        sqrt(fan_in)``, where ``fan_in`` is how many products an output is a sum of.
+        sqrt(fan_in)``, where ``fan_in`` is the number of products that an output sums up.
 
     Raises
     ------
     ValueError
-        If an argument is out of range; where a network is built, if channels are not the last axis
-        or not ``in_channels``, or a window is longer than the padded input.
+        If an argument is out of range; when a network is built or used, if the last axis of the
+        input has not ``in_channels`` elements, or a window is longer than the padded input.
     TypeError
         If an argument has the wrong type.
 
@@ -233,7 +235,7 @@ class Conv1d(_Convolution):
 
 @dataclass(frozen=True, repr=False)
 class Conv2d(_Convolution):
-    """Slides over images: each window, times the weight, plus the bias.
+    """Convolution of images: each window times the weight, summed up, plus the bias.
 
     ``y[i, j, o] = sum over a, b, c of x[stride * i + dilation * a - padding, stride * j + dilation
     * b - padding, c] * weight[a, b, c, o] + bias[o]``, with zeros outside of the image.
@@ -252,34 +254,36 @@ class Conv2d(_Convolution):
         The height and width of a window, at least 1. A tuple has a number for each axis, here and
         below.
     stride : int or tuple of two
-        How far apart windows begin, at least 1.
+        The distance between the beginnings of two windows, at least 1.
     padding : int or tuple of two, "same" or "valid"
-        Zeros at both ends of each axis; "valid" adds none, and "same" so many that the output is as
-        long as the input, the odd one at the end. "same" needs a stride of 1.
+        How many zeros are added at both ends of each axis. "valid" adds none; "same" adds as many
+        as make the output as long as the input, one more at the end if their number is odd. "same"
+        needs a stride of 1.
     dilation : int or tuple of two
-        How far apart the elements of a window are, at least 1.
+        The distance between two elements of a window, at least 1.
     groups : int
-        Into how many groups channels are divided: each output channel is of the channels of its
-        group only. A divisor of both; with as many as there are channels, each has a filter of its
-        own (a depthwise convolution).
+        The number of groups into which the channels are divided; an output channel depends on the
+        input channels of its group only. It must divide both numbers of channels. With as many
+        groups as input channels, each channel has filters of its own (a depthwise convolution).
     bias : bool
         Whether there is a bias.
     weight_init, bias_init : Initializer, optional
         The initializers of weight and bias; by default as in PyTorch, uniform within ``1 /
-        sqrt(fan_in)``, where ``fan_in`` is how many products an output is a sum of.
+        sqrt(fan_in)``, where ``fan_in`` is the number of products that an output sums up.
 
     Raises
     ------
     ValueError
-        If an argument is out of range; where a network is built, if channels are not the last axis
-        or not ``in_channels``, or a window is longer than the padded input.
+        If an argument is out of range; when a network is built or used, if the last axis of the
+        input has not ``in_channels`` elements, or a window is longer than the padded input.
     TypeError
         If an argument has the wrong type.
 
     Notes
     -----
     With few output channels, neighbouring outputs are computed together, as a wider window whose
-    weight has zeros between: where an input is infinite, its neighbours may become NaN, too.
+    weight has zeros in between. So where an input is infinite, the outputs of neighbouring windows
+    may become NaN, too.
 
     References
     ----------

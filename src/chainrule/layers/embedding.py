@@ -36,11 +36,11 @@ class _TableOfVectors(Initializer):
 
 @dataclass(frozen=True)
 class Embedding(Layer):
-    """Gives the vector of each code: row ``x`` of a table that is trained.
+    """Looks up the vector of each code: row ``x`` of a table, which is trained.
 
     Codes are whole numbers from 0 on, as integers or floats. They are the network's input, or
-    columns of it, so the layer stands at the head of a network or of a branch, or behind
-    :class:`Columns` there. By a code there is no derivative: it is 0.
+    columns of it, so the layer is the first of a network or of a branch, or follows
+    :class:`Columns` there. The derivative by a code is 0.
 
     Shapes: input ``(n, *)`` with at least one axis after the batch, output ``(n, *,
     embedding_dim)``; weight ``(num_embeddings, embedding_dim)``.
@@ -65,11 +65,11 @@ class Embedding(Layer):
 
     Notes
     -----
-    In :func:`fit`, a step of :class:`SGD` without momentum, weight decay and clipping takes as long
-    as the rows do that the batch picks, however large the table is: all others have the gradient 0,
-    and stay as they are. (``net.grads`` is not written then.) All other optimizers change every row
-    at each step, as the dense ones of PyTorch do: :class:`Adam` moves a row by its running mean
-    also where the batch does not pick it. Such a step is a pass over the table.
+    In :func:`fit`, a step of :class:`SGD` without momentum, weight decay and clipping reads and
+    changes only the rows of the table that the batch has codes of, as all others have the gradient
+    0. So its time does not depend on the size of the table. (``net.grads`` is not written then.)
+    All other optimizers change every row at each step, as PyTorch's do with a dense gradient:
+    :class:`Adam` moves a row by its running mean also where the batch has not its code.
 
     Examples
     --------

@@ -19,9 +19,9 @@ class GroupNorm(Normalization):
     """Brings each group of features to mean 0 and variance 1, then scales and shifts each feature.
 
     ``y = (x - mean) / sqrt(variance + eps) * weight + bias``. Mean and (biased) variance are those
-    of a group of neighbouring features in one row of the batch, over all axes between: with
-    ``groups=1``, of the whole row; with as many groups as features, of each feature by itself
-    (instance normalization).
+    of a group of neighbouring features in one row of the batch, over all axes between batch and
+    features. ``groups=1`` takes those of the whole row; as many groups as features take those of
+    each feature by itself (instance normalization).
 
     Shapes: input ``(n, *, features)``, output the same; weight and bias ``(features,)``.
     (PyTorch's features are the axis after the batch.)

@@ -7,6 +7,7 @@ from chainrule.layers.layer import Layer, Parameter, short_repr
 from chainrule.operations.operation import ParameterUse, Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import integer
+from chainrule.utils.wording import possessive
 
 
 class Normalization(Layer):
@@ -28,7 +29,7 @@ class Normalization(Layer):
 
     def __post_init__(self) -> None:
         self.check_numbers()
-        number = integer(self.features, f"{type(self).__name__}'s features", least=1)
+        number = integer(self.features, f"{possessive(type(self).__name__)} features", least=1)
         object.__setattr__(self, "features", number)
 
     def __repr__(self) -> str:

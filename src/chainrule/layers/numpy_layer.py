@@ -23,6 +23,7 @@ from chainrule.layers.returned import checked, pair
 from chainrule.operations.operation import Function, Operation, Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import flag
+from chainrule.utils.wording import possessive
 
 Array = NDArray[Any]
 
@@ -133,7 +134,8 @@ class NumPyLayer(Layer):
     def check_numbers(self, dtype: np.dtype | None = None) -> None:
         """Check the numbers, and what the functions take; done when a network is made."""
         super().check_numbers(dtype)
-        names = list(check_parameters(self.parameters(), f"{type(self).__name__}'s parameters"))
+        owner = possessive(type(self).__name__)
+        names = list(check_parameters(self.parameters(), f"{owner} parameters"))
         if not self._has("forward"):
             raise TypeError(
                 f"{type(self).__name__} has no forward(self, {', '.join(['x', *names])})."
@@ -148,7 +150,7 @@ class NumPyLayer(Layer):
             self._check_names("tangent_backward", ["dy", "x_dot", "saved"], changes)
             if not self._has("tangent"):
                 raise TypeError(f"{type(self).__name__} has a tangent_backward, but no tangent.")
-        linear = flag(self.linear, f"{type(self).__name__}'s linear")
+        linear = flag(self.linear, f"{owner} linear")
         if linear and self._has("tangent"):
             raise TypeError(f"{type(self).__name__} must have either a tangent or linear = True.")
 

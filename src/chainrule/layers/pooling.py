@@ -13,6 +13,7 @@ from chainrule.layers.windows import apply_to_images, for_each_axis, lengths
 from chainrule.operations.operation import Numbers, Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import Check, flag, optional
+from chainrule.utils.wording import possessive
 
 __all__ = [
     "AvgPool1d",
@@ -55,8 +56,8 @@ class _Pooling(Layer):
         kernel_size, _, padding, _ = self._along_axes()
         if any(2 * own > size for own, size in zip(padding, kernel_size, strict=True)):
             raise ValueError(
-                f"{type(self).__name__}'s padding must be at most half of its kernel_size, "
-                f"{self.kernel_size}, not {self.padding}."
+                f"{possessive(type(self).__name__)} padding must be at most half of its "
+                f"kernel_size, {self.kernel_size}, not {self.padding}."
             )
 
     def __repr__(self) -> str:
@@ -130,10 +131,10 @@ def _pool(
 
 @dataclass(frozen=True, repr=False)
 class MaxPool1d(_MaxPooling):
-    """The largest number of each window of a signal, channel by channel.
+    """Max pooling of signals: the largest number of each window, channel by channel.
 
-    Windows begin ``stride`` apart. Padding counts as nothing, and the first of several largest
-    numbers gets the gradient; a NaN is the largest of all.
+    Padding is never the largest number. Where several are the largest, the first one gets the
+    gradient. A NaN counts as larger than all numbers.
 
     Shapes: input ``(n, length, channels)``, output ``(n, windows, channels)``, with ``windows =
     (length + 2 * padding - dilation * (kernel_size - 1) - 1) // stride + 1``.
@@ -143,13 +144,13 @@ class MaxPool1d(_MaxPooling):
     kernel_size : int
         The length of a window, at least 1. This and the other lengths may be a tuple of one.
     stride : int, optional
-        By default the kernel_size.
+        The distance between the beginnings of two windows; by default the kernel_size.
     padding : int
-        What is added at both ends, at most half of the kernel_size.
+        How many elements are added at both ends, at most half of the kernel_size.
     dilation : int
-        The distance of a window's places.
+        The distance between two elements of a window, at least 1.
     ceil_mode : bool
-        Whether the number of windows is rounded up: the last one may end behind the padding.
+        Whether the number of windows is rounded up: the last one may extend beyond the padding.
 
     Raises
     ------
@@ -175,9 +176,10 @@ class MaxPool1d(_MaxPooling):
 
 @dataclass(frozen=True, repr=False)
 class MaxPool2d(_MaxPooling):
-    """The largest number of each window of an image, channel by channel.
+    """Max pooling of images: the largest number of each window, channel by channel.
 
-    As :class:`MaxPool1d`, along height and width: each length is a number for both, or a pair.
+    It does along height and width what :class:`MaxPool1d` does along one axis. Each length is a
+    number for both axes, or a tuple with one for each.
 
     Shapes: input ``(n, height, width, channels)``, output ``(n, rows, columns, channels)``.
 
@@ -211,7 +213,7 @@ class MaxPool2d(_MaxPooling):
 
 @dataclass(frozen=True, repr=False)
 class AvgPool1d(_AvgPooling):
-    """The mean of each window of a signal, channel by channel.
+    """Average pooling of signals: the mean of each window, channel by channel.
 
     Shapes: input ``(n, length, channels)``, output ``(n, windows, channels)``, with ``windows =
     (length + 2 * padding - kernel_size) // stride + 1``.
@@ -221,14 +223,14 @@ class AvgPool1d(_AvgPooling):
     kernel_size : int
         The length of a window, at least 1. This and the other lengths may be a tuple of one.
     stride : int, optional
-        By default the kernel_size.
+        The distance between the beginnings of two windows; by default the kernel_size.
     padding : int
         How many zeros are added at both ends, at most half of the kernel_size.
     ceil_mode : bool
-        Whether the number of windows is rounded up: the last one may end behind the padding. What
-        is behind it does not count.
+        Whether the number of windows is rounded up: the last one may extend beyond the padding. Its
+        mean is that of the elements up to there.
     count_include_pad : bool
-        Whether a mean is also over the zeros that were added.
+        Whether the zeros of the padding count in the means.
 
     Raises
     ------
@@ -252,9 +254,10 @@ class AvgPool1d(_AvgPooling):
 
 @dataclass(frozen=True, repr=False)
 class AvgPool2d(_AvgPooling):
-    """The mean of each window of an image, channel by channel.
+    """Average pooling of images: the mean of each window, channel by channel.
 
-    As :class:`AvgPool1d`, along height and width: each length is a number for both, or a pair.
+    It does along height and width what :class:`AvgPool1d` does along one axis. Each length is a
+    number for both axes, or a tuple with one for each.
 
     Shapes: input ``(n, height, width, channels)``, output ``(n, rows, columns, channels)``.
 
@@ -313,9 +316,17 @@ class _GlobalPooling(Layer):
 
 @dataclass(frozen=True)
 class GlobalMaxPool(_GlobalPooling):
-    """The largest number of each channel.
+    """Global max pooling: the largest number of each channel over all places.
 
-    Shapes: input ``(n, *, channels)`` with at least one axis between, output ``(n, channels)``.
+    Images or signals of any size become vectors of one length.
+
+    Shapes: input ``(n, *, channels)`` with at least one axis between batch and channels, output
+    ``(n, channels)``.
+
+    Raises
+    ------
+    ValueError
+        When a network is built or used, if there is no axis between batch and channels.
 
     Examples
     --------
@@ -329,9 +340,17 @@ class GlobalMaxPool(_GlobalPooling):
 
 @dataclass(frozen=True)
 class GlobalAvgPool(_GlobalPooling):
-    """The mean of each channel.
+    """Global average pooling: the mean of each channel over all places.
 
-    Shapes: input ``(n, *, channels)`` with at least one axis between, output ``(n, channels)``.
+    Images or signals of any size become vectors of one length.
+
+    Shapes: input ``(n, *, channels)`` with at least one axis between batch and channels, output
+    ``(n, channels)``.
+
+    Raises
+    ------
+    ValueError
+        When a network is built or used, if there is no axis between batch and channels.
 
     Examples
     --------

@@ -43,11 +43,10 @@ class ZeroPad(Layer):
     Parameters
     ----------
     padding : int, or tuple with an int or a pair of them for each axis
-        How many zeros come before and behind each axis, as in ``numpy.pad``, without the batch and
-        the channels: ``((top, bottom), (left, right))``. A negative number cuts so many pixels
-        off. PyTorch's order is another one:
-        ``ZeroPad2d((left, right, top, bottom))``; its ``ZeroPad1d((left, right))`` is
-        ``ZeroPad(((left, right),))``.
+        How many zeros are added before and after each axis but those of the batch and the
+        channels, as in ``numpy.pad``: ``((top, bottom), (left, right))``. A negative number cuts
+        that many pixels off. (PyTorch has another order, ``ZeroPad2d((left, right, top, bottom))``,
+        and its ``ZeroPad1d((left, right))`` is ``ZeroPad(((left, right),))``.)
 
     Raises
     ------
@@ -95,7 +94,7 @@ class ZeroPad(Layer):
 
 @dataclass(frozen=True, repr=False)
 class Upsample(Layer):
-    """Each pixel of an image, or each place of a signal, several times: the nearest neighbour.
+    """Repeats each pixel of an image, or each element of a signal (nearest neighbour).
 
     Shapes: input ``(n, height, width, channels)`` or ``(n, length, channels)``, output the same
     with axes that are ``scale_factor`` times as long.
@@ -103,7 +102,7 @@ class Upsample(Layer):
     Parameters
     ----------
     scale_factor : int, or tuple with an int for each axis
-        At least 1.
+        How often each is repeated, at least 1.
 
     Raises
     ------

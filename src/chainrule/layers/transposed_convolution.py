@@ -13,6 +13,7 @@ from chainrule.layers.layer import Parameter
 from chainrule.layers.windows import check_input, lengths
 from chainrule.operations.operation import Shape
 from chainrule.utils.arguments import Check
+from chainrule.utils.wording import possessive
 
 __all__ = ["ConvTranspose1d", "ConvTranspose2d"]
 
@@ -32,8 +33,8 @@ class _ConvTranspose(Windowed):
         values = self.along_axes("output_padding", "stride", "dilation")
         if any(own >= max(others) for own, *others in zip(*values, strict=True)):
             raise ValueError(
-                f"{type(self).__name__}'s output_padding must be less than stride, {self.stride}, "
-                f"or dilation, {self.dilation}, not {self.output_padding}."
+                f"{possessive(type(self).__name__)} output_padding must be less than stride, "
+                f"{self.stride}, or dilation, {self.dilation}, not {self.output_padding}."
             )
 
     def output_shape(self, input_shape: Shape) -> Shape:
@@ -61,14 +62,15 @@ def _checks(axes: int) -> dict[str, Check]:
 
 @dataclass(frozen=True, repr=False)
 class ConvTranspose1d(_ConvTranspose):
-    """Lays a window of outputs for each element of a signal, and adds up where they overlap.
+    """Transposed convolution of signals: each element times the weight is a window of outputs.
 
-    It is to :class:`Conv1d` what the gradient by the input is: a convolution with a stride makes a
-    signal shorter, and this one longer.
+    Where windows overlap, they are added up; then the bias is added. This is how the gradient by
+    the input of :class:`Conv1d` is computed: a convolution with a stride makes a signal shorter, a
+    transposed one makes it longer.
 
     Shapes: input ``(n, length, in_channels)``, output ``(n, longer, out_channels)``, with ``longer
     = (length - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1``;
-    weight ``(kernel_size, out_channels / groups, in_channels)``, that of the convolution in the
+    weight ``(kernel_size, out_channels / groups, in_channels)``, as of the convolution in the
     other direction; bias ``(out_channels,)``.
 
     Parameters
@@ -79,17 +81,17 @@ class ConvTranspose1d(_ConvTranspose):
         The length of a window, at least 1. This and the other lengths may be a
         tuple of one.
     stride : int
-        How far apart windows begin in the output, at least 1.
+        The distance between the beginnings of two windows in the output, at least 1.
     padding : int
-        How much is cut off at both ends of the output.
+        How many elements are cut off at both ends of the output.
     output_padding : int
-        How much longer the output is at its end; less than stride or dilation.
+        How many elements longer the output is at its end; less than stride or dilation.
     groups : int
-        Into how many groups channels are divided, a divisor of both.
+        The number of groups into which the channels are divided; it must divide both numbers.
     bias : bool
         Whether there is a bias.
     dilation : int
-        How far apart the elements of a window are, at least 1.
+        The distance between two elements of a window, at least 1.
     weight_init, bias_init : Initializer, optional
         The initializers of weight and bias; by default as in PyTorch, uniform within ``1 /
         sqrt(kernel_size * out_channels / groups)``.
@@ -97,8 +99,8 @@ class ConvTranspose1d(_ConvTranspose):
     Raises
     ------
     ValueError
-        If an argument is out of range; where a network is built, if channels are not the last axis
-        or not ``in_channels``, or no output is left.
+        If an argument is out of range; when a network is built or used, if the last axis of the
+        input has not ``in_channels`` elements, or no output is left.
     TypeError
         If an argument has the wrong type.
 
@@ -117,15 +119,16 @@ class ConvTranspose1d(_ConvTranspose):
 
 @dataclass(frozen=True, repr=False)
 class ConvTranspose2d(_ConvTranspose):
-    """Lays a window of outputs for each pixel of an image, and adds up where they overlap.
+    """Transposed convolution of images: each pixel times the weight is a window of outputs.
 
-    It is to :class:`Conv2d` what the gradient by the input is: a convolution with a stride makes an
-    image smaller, and this one larger.
+    Where windows overlap, they are added up; then the bias is added. This is how the gradient by
+    the input of :class:`Conv2d` is computed: a convolution with a stride makes an image smaller, a
+    transposed one makes it larger.
 
     Shapes: input ``(n, height, width, in_channels)``, output ``(n, rows, columns, out_channels)``,
     with ``rows = (height - 1) * stride - 2 * padding + dilation * (kernel_size - 1) +
     output_padding + 1``, and columns likewise; weight ``(kernel height, kernel width, out_channels
-    / groups, in_channels)``, that of the convolution in the other direction; bias
+    / groups, in_channels)``, as of the convolution in the other direction; bias
     ``(out_channels,)``.
 
     Parameters
@@ -136,27 +139,26 @@ class ConvTranspose2d(_ConvTranspose):
         The height and width of a window, at least 1. A tuple has a number for each axis, here and
         below.
     stride : int or tuple of two
-        How far apart windows begin in the output, at least 1.
+        The distance between the beginnings of two windows in the output, at least 1.
     padding : int or tuple of two
-        How much is cut off at both ends of each axis.
+        How many pixels are cut off at both ends of each axis of the output.
     output_padding : int or tuple of two
-        How much longer the output is at its end; less than stride or dilation.
+        How many elements longer the output is at its end; less than stride or dilation.
     groups : int
-        Into how many groups channels are divided, a divisor of both.
+        The number of groups into which the channels are divided; it must divide both numbers.
     bias : bool
         Whether there is a bias.
     dilation : int or tuple of two
-        How far apart the elements of a window are, at least 1.
+        The distance between two elements of a window, at least 1.
     weight_init, bias_init : Initializer, optional
         The initializers of weight and bias; by default as in PyTorch, uniform within ``1 /
-        sqrt(kernel_size * out_channels / groups)``, with the
-        kernel's height times its width.
+        sqrt(kernel height * kernel width * out_channels / groups)``.
 
     Raises
     ------
     ValueError
-        If an argument is out of range; where a network is built, if channels are not the last axis
-        or not ``in_channels``, or no output is left.
+        If an argument is out of range; when a network is built or used, if the last axis of the
+        input has not ``in_channels`` elements, or no output is left.
     TypeError
         If an argument has the wrong type.
 

@@ -44,7 +44,7 @@ def batch_mean(sums, scratch, y):
 
 
 def _scratch_bytes(step: Step, rows: int, item: int, backward: bool) -> int:
-    """Return the room for a number of each column."""
+    """Return the bytes of a number for each column."""
     return step.x.shape[-1] * item
 
 

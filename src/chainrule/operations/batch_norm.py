@@ -189,7 +189,7 @@ def batch_norm_update(moments, momentum, scratch, running_mean, running_var, num
 
 
 def _scratch_bytes(step: Step, rows: int, item: int, backward: bool) -> int:
-    """Return the room for four numbers of each column of a wide row."""
+    """Return the bytes of four numbers for each column of a wide row."""
     return 4 * blocks.wide_row(step.x.shape[-1]) * item
 
 

@@ -88,7 +88,7 @@ def group_norm_backward(dy, y, groups, channels, scale, scratch, dx):
 
 
 def scratch_bytes(step: Step, rows: int, item: int, backward: bool) -> int:
-    """Return the room for three numbers of each channel."""
+    """Return the bytes of three numbers for each channel."""
     return 3 * int(step.number("channels")) * item
 
 

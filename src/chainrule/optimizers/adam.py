@@ -7,6 +7,7 @@ import numpy as np
 
 from chainrule.optimizers.optimizer import LRFactors, Optimizer, WeightDecay, two_fractions
 from chainrule.utils.arguments import above_zero, flag
+from chainrule.utils.wording import possessive
 
 __all__ = ["Adam", "AdamW"]
 
@@ -21,7 +22,9 @@ class MomentOptimizer(Optimizer):
     def check_numbers(self, dtype: np.dtype | None = None) -> None:
         super().check_numbers(dtype)
         # It is this product that keeps the first steps' divisions finite.
-        above_zero(self.eps * sqrt(1 - self.betas[1]), f"{type(self).__name__}'s eps", dtype)
+        above_zero(
+            self.eps * sqrt(1 - self.betas[1]), f"{possessive(type(self).__name__)} eps", dtype
+        )
 
 
 class Adam(MomentOptimizer):

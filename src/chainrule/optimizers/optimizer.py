@@ -17,6 +17,7 @@ from chainrule.optimizers.state import OptimizerState
 from chainrule.utils.arguments import Check, Numbers, at_least_zero, fraction_below_one, shortened
 from chainrule.utils.arrays import FloatArray
 from chainrule.utils.patterns import by_pattern, check_patterns
+from chainrule.utils.wording import possessive
 
 PLAIN = UpdateOptions()
 
@@ -253,10 +254,10 @@ class Optimizer(Numbers, ABC):
         if not (frozen or factors or isinstance(decays, dict)):
             return [Run(0, network.params.size, decays)]
         if isinstance(decays, dict):
-            decay_of = by_pattern(decays, views, 0.0, f"{kind}'s weight_decay")
+            decay_of = by_pattern(decays, views, 0.0, f"{possessive(kind)} weight_decay")
         else:
             decay_of = dict.fromkeys(views, decays)
-        factor_of = by_pattern(factors, views, 1.0, f"{kind}'s lr_factors")
+        factor_of = by_pattern(factors, views, 1.0, f"{possessive(kind)} lr_factors")
         runs: list[Run] = []
         begin = 0
         for name, view in views.items():

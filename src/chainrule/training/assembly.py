@@ -11,6 +11,7 @@ from chainrule.models.sequential import Sequential
 from chainrule.training.class_weights import ClassWeight, weigh_classes
 from chainrule.training.epoch_runner import EpochRunner
 from chainrule.training.options import Options
+from chainrule.training.pixels import warn_of_pixels
 from chainrule.training.schedule import Schedule, warn_of_no_rate
 from chainrule.training.streams import Batches, Stream, StreamEpochRunner, check_absent
 from chainrule.training.validation_split import split
@@ -45,10 +46,12 @@ def make_runner(
             checkpoint=options.checkpoint,
         )
         stream = Stream(net, loss, X, options.epochs)
+        warn_of_pixels(net, stream.first.inputs, "x")
         schedule = _in_steps(options, stream.length)
         backend = options.backend
         return StreamEpochRunner(net, loss, optimizer, stream, backend, schedule, extras), options
     data = DataSet.checked(net, loss, X, y, sample_weight)
+    warn_of_pixels(net, data.inputs, "X")
     data.check_some_weight("sample_weight")
     if options.validation_split is not None:
         data, held_out = split(data, options.validation_split, extras.seed)

@@ -32,6 +32,7 @@ from chainrule.training.started_epochs import StartedEpochs
 from chainrule.utils.arguments import at_least_zero
 from chainrule.utils.arrays import FloatArray, all_finite
 from chainrule.utils.inputs import arrays_of, one_or_tuple
+from chainrule.utils.wording import possessive
 
 STEP = Phase.FORWARD | Phase.BACKWARD | Phase.UPDATE
 
@@ -240,7 +241,7 @@ class EpochRunner:
         if self.schedule is None:
             return None
         rates = self.schedule(np.arange(first, first + steps))
-        name = f"{type(self.schedule).__name__}'s highest rate"
+        name = f"{possessive(type(self.schedule).__name__)} highest rate"
         at_least_zero(float(rates.max()), name, self.net.dtype)
         self.optimizer.lr = float(rates[-1])
         return rates

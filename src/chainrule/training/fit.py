@@ -170,8 +170,10 @@ def fit(
     Warns
     -----
     UserWarning
-        If a schedule's rate falls to nothing before the end; or if the loss takes logits, but the
-        network ends in :class:`Softmax` or :class:`Sigmoid`.
+        If a schedule's rate falls to nothing before the end; if the loss takes logits, but the
+        network ends in :class:`Softmax` or :class:`Sigmoid`; or if X holds pixels from 0 to 255
+        (uint8), and a linear layer or a convolution takes them without :class:`Rescale` or a layer
+        that normalizes before it.
 
     Examples
     --------

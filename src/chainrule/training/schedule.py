@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from chainrule.utils.arguments import Numbers, above_zero, at_least_zero, integer
 from chainrule.utils.warning import warn_caller
-from chainrule.utils.wording import plural
+from chainrule.utils.wording import plural, possessive
 
 LENGTHS = {"total_steps", "step_size", "total_iters", "T_max"}  # in PyTorch, and here before
 
@@ -41,14 +41,14 @@ class Schedule(Numbers, ABC):
         rates = np.array(self.rates(steps), np.float64)
         if rates.shape != steps.shape:
             raise ValueError(
-                f"{type(self).__name__}'s rates must return an array of the shape of the steps, "
-                f"{steps.shape}, not {rates.shape}."
+                f"{possessive(type(self).__name__)} rates must return an array of the shape of "
+                f"the steps, {steps.shape}, not {rates.shape}."
             )
         wrong = ~(np.isfinite(rates) & (rates >= 0))
         if wrong.any():
             raise ValueError(
-                f"{type(self).__name__}'s rate of step {steps[wrong][0]:.0f} must be finite and 0 "
-                f"or more, not {rates[wrong][0]}."
+                f"{possessive(type(self).__name__)} rate of step {steps[wrong][0]:.0f} must be "
+                f"finite and 0 or more, not {rates[wrong][0]}."
             )
         return rates if rates.ndim else float(rates)
 
@@ -86,10 +86,10 @@ S = TypeVar("S", bound=Schedule)
 def check_length(kind: str, name: str, steps: Any, epochs: Any, *, least: int) -> None:
     """Check a length that is given in steps or in epochs, or in neither."""
     if steps is not None:
-        integer(steps, f"{kind}'s {name}steps", least=least)
+        integer(steps, f"{possessive(kind)} {name}steps", least=least)
     if epochs is not None:
         check = at_least_zero if least == 0 else above_zero
-        check(epochs, f"{kind}'s {name}epochs")
+        check(epochs, f"{possessive(kind)} {name}epochs")
         if steps is not None:
             raise ValueError(f"{kind} takes {name}epochs or {name}steps, not both.")
 
@@ -171,8 +171,8 @@ def with_unit(schedule: type[S]) -> type[S]:
         for old in LENGTHS & named.keys():
             length = named[old]
             raise TypeError(
-                f"{kind}'s {old} is called steps, or epochs if it counts these: steps={length!r} "
-                f"or epochs={length!r}."
+                f"{possessive(kind)} {old} is called steps, or epochs if it counts these: steps="
+                f"{length!r} or epochs={length!r}."
             )
         if len(numbers) > 1:
             length = numbers[1]

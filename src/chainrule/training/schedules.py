@@ -25,6 +25,7 @@ from chainrule.training.schedule import (
 )
 from chainrule.utils.arguments import above_zero, at_least_zero, fraction, integer
 from chainrule.utils.public import listing
+from chainrule.utils.wording import possessive
 
 __all__ = [
     "CosineAnnealingLR",
@@ -178,7 +179,8 @@ class CosineAnnealingLR(LastingSchedule):
             warmup, whole = getattr(self, f"warmup_{unit}"), getattr(self, unit)
             if warmup is not None and whole is not None and warmup >= whole:
                 raise ValueError(
-                    f"{kind}'s warmup_{unit} must be less than {unit}, {whole}, not {warmup}."
+                    f"{possessive(kind)} warmup_{unit} must be less than {unit}, {whole}, not "
+                    f"{warmup}."
                 )
 
     def in_steps(self, steps_an_epoch: int, epochs: int | None = None) -> Self:
@@ -192,8 +194,8 @@ class CosineAnnealingLR(LastingSchedule):
             whole = length_text(self.epochs or epochs, self.steps, schedule.length)
             given = length_text(self.warmup_epochs, self.warmup_steps, warmup)
             raise ValueError(
-                f"{type(self).__name__}'s warm-up must be shorter than the schedule, {whole}, not "
-                f"{given}."
+                f"{possessive(type(self).__name__)} warm-up must be shorter than the schedule, "
+                f"{whole}, not {given}."
             )
         return replace(schedule, warmup_steps=warmup)
 

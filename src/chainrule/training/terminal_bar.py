@@ -26,11 +26,11 @@ class TerminalBar:
         self._task = self._bar.add_task("", total=None, epoch=1, epochs=epochs, text="")
 
     def set(self, epoch: int, completed: int, total: int | None, text: str) -> None:
-        """Set what the next drawing shows; the last parts of the text only if there is room."""
-        room = self._bar.console.width - len(f"epoch {epoch}/{self._epochs}   {LONGEST_TIME}")
-        while text and len(text) > room - FEWEST_CELLS:
+        """Set what the next drawing shows; leave out the last parts of a long text."""
+        width = self._bar.console.width - len(f"epoch {epoch}/{self._epochs}   {LONGEST_TIME}")
+        while text and len(text) > width - FEWEST_CELLS:
             text = text.rpartition(", ")[0]
-        self._cells.bar_width = max(FEWEST_CELLS, min(MOST_CELLS, room - len(text)))
+        self._cells.bar_width = max(FEWEST_CELLS, min(MOST_CELLS, width - len(text)))
         self._bar.update(self._task, total=total, completed=completed, epoch=epoch, text=text)
 
     def start(self) -> None:

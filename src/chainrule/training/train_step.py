@@ -19,6 +19,7 @@ from chainrule.models.updates import UpdateRun
 from chainrule.optimizers import Optimizer
 from chainrule.optimizers.state import OptimizerState
 from chainrule.training.logits import warn_of_probabilities
+from chainrule.training.pixels import warn_of_pixels
 from chainrule.utils import arrays
 from chainrule.utils.arguments import kind_hint, shortened
 from chainrule.utils.inputs import shape_of
@@ -57,7 +58,8 @@ def train_step(net: Sequential, loss: Loss, optimizer: Optimizer) -> Callable[..
     Warns
     -----
     UserWarning
-        If the loss takes logits, but the network ends in :class:`Softmax` or :class:`Sigmoid`.
+        If the loss takes logits, but the network ends in :class:`Softmax` or :class:`Sigmoid`; at
+        the first step, if x holds pixels from 0 to 255 that are not rescaled.
 
     Examples
     --------
@@ -160,6 +162,8 @@ class _TrainStep:
         targets = self._loss.check_targets(y, outputs, net.dtype)
         weights = arrays.weight_array(sample_weight, rows, net.dtype)
         state = self._optimizer.state(net)
+        if self._kept is None:  # the first step
+            warn_of_pixels(net, batch, "x")
         kept, step = self._step_for(batch.shape, state)
         net.invalidate_forward("A training step")
         data = make_data(net.dtype, batch, weights=weights, **targets.arguments())

@@ -11,6 +11,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from chainrule.utils.wording import possessive
+
 Check = Callable[[Any, str, np.dtype | None], Any]
 MOST_SHOWN = 120  # characters of a wrong value
 
@@ -139,7 +141,7 @@ class Numbers:
 
     def checked(self, name: str, value: Any, dtype: np.dtype | None = None) -> Any:
         """Return ``value`` validated for the attribute; errors as of :meth:`check_numbers`."""
-        return self.number_checks[name](value, f"{type(self).__name__}'s {name}", dtype)
+        return self.number_checks[name](value, f"{possessive(type(self).__name__)} {name}", dtype)
 
 
 def _number(

@@ -1,4 +1,4 @@
-"""Counts as text."""
+"""Counts and names as text."""
 
 from decimal import Decimal
 
@@ -20,3 +20,13 @@ def plural(value: int, noun: str) -> str:
     """
     ending = "" if value == 1 else "es" if noun.endswith("s") else "s"
     return f"{count(value)} {noun}{ending}"
+
+
+def possessive(name: str) -> str:
+    """Return a name before what belongs to it.
+
+    >>> possessive("Linear"), possessive("MSELoss"), possessive("Columns")
+    ("Linear's", "MSELoss's", "Columns'")
+    """
+    is_plural = name.endswith("s") and not name.endswith("ss")
+    return f"{name}'" if is_plural else f"{name}'s"

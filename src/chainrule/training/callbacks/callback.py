@@ -20,6 +20,7 @@ from chainrule.utils import json_values
 from chainrule.utils.arguments import integer, kind_hint, shortened
 from chainrule.utils.arrays import FloatArray
 from chainrule.utils.interruption import Interruption
+from chainrule.utils.wording import possessive
 
 __all__ = ["Callback", "Training"]
 
@@ -342,7 +343,7 @@ class Callbacks:
                     first = raised
                 else:
                     kind = type(callback).__name__
-                    first.add_note(f"Then {kind}'s on_fit_end raised {raised!r}.")
+                    first.add_note(f"Then {possessive(kind)} on_fit_end raised {raised!r}.")
         self.training.error = None  # its traceback refers to the training: a reference cycle
         if error is None and first is not None:
             raise first

@@ -11,6 +11,7 @@ from typing import Any
 from chainrule.training.callbacks.callback import Training
 from chainrule.training.callbacks.file_callback import FileCallback
 from chainrule.utils.files import check_path, open_special
+from chainrule.utils.wording import possessive
 
 
 class EpochLog(FileCallback):
@@ -22,7 +23,7 @@ class EpochLog(FileCallback):
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(check_path(path, f"{type(self).__name__}'s path"))
+        self.path = Path(check_path(path, f"{possessive(type(self).__name__)} path"))
         self._file: FileIO | None = None
         self._pending = b""
         self._older: int | None = None  # bytes of an older file that stay
