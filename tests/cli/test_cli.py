@@ -5,21 +5,18 @@ import re
 import subprocess
 import sys
 import webbrowser
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import chainrule as cr
 from chainrule import cli
-from chainrule.cli import images as cli_images
 from chainrule.engine import ahead
 from chainrule.kernels import cache
 from chainrule.kernels.jit import JIT_DISABLED
 
 pytestmark = pytest.mark.once
 
-MNIST = Path(__file__).parents[3] / "shared" / "data" / "mnist_5k.npz"
 QUICK = ["--epochs", "3", "--hidden", "16"]
 
 
@@ -106,73 +103,6 @@ def test_labels_may_be_any_whole_numbers(capsys, table):
     table.write_text(table.read_text().replace(",1\n", ",-1000000000\n"))
     assert run("--data", str(table), *QUICK) == 0
     assert "-1000000000" in capsys.readouterr().out
-
-
-def test_images(capsys, tmp_path):
-    X, y = cr.datasets.load_digits()
-    path = tmp_path / "some.npz"
-    np.savez(path, images=(255 * X[:300]).astype(np.uint8).reshape(-1, 8, 8), labels=y[:300])
-    assert run("--data", str(path), "--activation", "tanh", *QUICK) == 0
-    shown = capsys.readouterr().out
-    assert "of 60 rows" in shown
-    assert "300 images of" in shown
-    assert "8 by 8 pixels, 1 channel, of 10 classes" in " ".join(shown.split())
-    assert "0 Conv2d(" in shown
-
-
-@pytest.mark.parametrize(
-    ("shape", "read"),
-    [
-        ((4, 9, 8), (4, 9, 8, 1)),
-        ((4, 9, 8, 3), (4, 9, 8, 3)),
-        ((4, 3, 9, 8), (4, 9, 8, 3)),  # channels first
-        ((4, 9, 7), (4, 63)),  # too small
-        ((4, 9, 8, 5), (4, 360)),
-        ((4, 30), (4, 30)),
-    ],
-)
-def test_which_files_hold_images(tmp_path, shape, read):
-    path = tmp_path / "some.npz"
-    images = np.random.default_rng(0).uniform(size=shape).astype("f4")
-    np.savez(path, images=images, labels=range(4))
-    X, labels = cli_images.read(path)
-    assert X.shape == read
-    assert list(labels) == [0, 1, 2, 3]
-    expected = images.transpose(0, 2, 3, 1) if read == (4, 9, 8, 3) != shape else images
-    np.testing.assert_array_equal(X, expected.reshape(read))
-
-
-IMAGES, CLASSES = np.zeros((20, 8, 8), np.uint8), np.arange(20) % 2
-
-
-@pytest.mark.parametrize(
-    ("arrays", "message"),
-    [
-        ({"images": IMAGES}, r"labels missing among its arrays \(images\); np\.savez\(.*\) writes"),
-        ({"X": IMAGES, "y": CLASSES}, r"images and labels missing among its arrays \(X, y\); np\."),
-        ({"images": IMAGES, "labels": CLASSES[1:]}, r"must have shape \(20,\), one label an image"),
-        ({"images": IMAGES, "labels": CLASSES[:, None]}, r"labels\.ravel\(\) has one axis\."),
-        ({"images": IMAGES, "labels": np.eye(2)[CLASSES]}, r"labels\.argmax\(axis=1\) has the"),
-        ({"images": IMAGES, "labels": CLASSES / 2}, r"labels\.astype\(int\) makes integers of"),
-        ({"images": IMAGES, "labels": CLASSES.astype(str)}, r"np\.unique\(labels, .* numbers them"),
-        ({"images": IMAGES[:0], "labels": CLASSES[:0]}, r"none of it 0, but their shape is \(0, 8"),
-        ({"images": IMAGES, "labels": CLASSES * 0}, r"All labels are 0; a classifier needs two"),
-    ],
-)
-def test_wrong_images_write_nothing(capsys, tmp_path, arrays, message):
-    path, model = tmp_path / "images.npz", tmp_path / "model.safetensors"
-    np.savez(path, **arrays)
-    assert run("--data", str(path), "--out", str(model), *QUICK) == 2
-    assert re.search(message, capsys.readouterr().err)
-    assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.skipif(not MNIST.exists(), reason="this data is not part of the project")
-@pytest.mark.skipif(JIT_DISABLED, reason="takes minutes")
-def test_mnist(capsys):
-    assert run("--data", str(MNIST), "--epochs", "15", "--batch-size", "64", "--lr", "2e-3") == 0
-    shown = capsys.readouterr().out
-    assert float(re.search(r"Test accuracy: ([\d.]+)%", shown)[1]) > 90
 
 
 def test_same_seed_same_result_on_both_backends(capsys):

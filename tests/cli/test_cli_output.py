@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.cli import info, main, table_model, train
+from chainrule.cli import info, main, saved_model, train
 from chainrule.models import saving
 from chainrule.training.callbacks import EarlyStopping
 
@@ -289,7 +289,7 @@ def test_a_folder_that_goes_away_while_it_trains(monkeypatch, tmp_path, table, c
     arguments = ["train", str(table), "--target", "kind", "--out", str(folder / "model")]
     assert main(arguments) == 2
     elsewhere = capsys.readouterr().err.strip().rpartition("the trained model is in ")[2]
-    assert table_model.load(elsewhere)[1].target.name == "kind"
+    assert saved_model.load(elsewhere)[1].target.name == "kind"
 
 
 def test_a_model_is_read_once(monkeypatch, saved, table):

@@ -8,7 +8,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import cli
-from chainrule.cli import table_model, train
+from chainrule.cli import saved_model, train
 from chainrule.training.callbacks import EarlyStopping
 
 SIGNALS = [
@@ -73,7 +73,7 @@ def test_once_ends_the_training_which_is_saved_and_tested(run, model, capsys, nu
     shown = capsys.readouterr().out
     assert "Saved:" in shown
     assert "Test: R2" in shown
-    table_model.load(model)
+    saved_model.load(model)
 
 
 @every_signal
@@ -83,7 +83,7 @@ def test_more_end_the_command_after_saving(run, model, capsys, number, times):
     shown = capsys.readouterr()
     assert shown.err.endswith("chainrule: interrupted\n")
     assert "Test: R2" not in shown.out
-    table_model.load(model)
+    saved_model.load(model)
 
 
 @every_signal
@@ -104,10 +104,10 @@ def test_saving_is_not_interrupted(run, model, monkeypatch, number):
         original(path, *arguments)
         signal.raise_signal(number)
 
-    original = table_model.save
-    monkeypatch.setattr(table_model, "save", save)
+    original = saved_model.save
+    monkeypatch.setattr(saved_model, "save", save)
     assert run("--epochs=2") == exit_code(number)
-    table_model.load(model)
+    saved_model.load(model)
 
 
 def test_a_program_in_the_background_ignores_ctrl_c_alone(run, model, monkeypatch, capsys):
@@ -119,7 +119,7 @@ def test_a_program_in_the_background_ignores_ctrl_c_alone(run, model, monkeypatc
     finally:
         signal.signal(signal.SIGINT, before)
     assert capsys.readouterr().err.endswith("chainrule: interrupted\n")
-    table_model.load(model)
+    saved_model.load(model)
 
 
 @pytest.mark.parametrize("number", SIGNALS[1:], ids=lambda number: number.name)

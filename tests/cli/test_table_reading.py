@@ -415,7 +415,7 @@ def test_a_category_of_no_training_row_cannot_shift_a_prediction(write, train, p
     cells[test_row] = "rare"
     _, report = train(write(columns(c=cells)))
     assert read_as(report)["c"] == "category of 3"
-    net, encoding = cli.table_model.load(tmp_path / "model.safetensors")
+    net, encoding = cli.saved_model.load(tmp_path / "model.safetensors")
     rare = encoding.inputs.index("c=rare")
     weights = net.parameters()["0.weight"]
     assert not weights[rare].any()

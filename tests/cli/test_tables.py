@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import chainrule as cr
 from chainrule import cli
-from chainrule.cli import table_model, tables
+from chainrule.cli import saved_model, tables
 from chainrule.training.callbacks import EarlyStopping
 
 pytestmark = pytest.mark.once
@@ -89,7 +89,7 @@ def test_train_predict_and_explain(write, tmp_path, capsys, kind):
     gradients = report["input_gradients"]
     assert list(gradients) == ["u", "colour", "v"]
     assert list(gradients["colour"]) == ["blue", "red"]
-    net, encoding = table_model.load(model)
+    net, encoding = saved_model.load(model)
     table = tables.read_table(path)
     X, y = encoding.encode(table)[:2], encoding.encode_target(table)[:2]
     _, d_output = (cr.CrossEntropyLoss() if classes else cr.MSELoss())(net.forward(X), y)
@@ -125,7 +125,7 @@ def test_ctrl_c(write, tmp_path, capsys, monkeypatch):
     report = json.loads(capsys.readouterr().out)
     assert report["interrupted"] is True
     assert report["epochs"] < 60
-    table_model.load(model)
+    saved_model.load(model)
 
     def interrupted(path):
         raise KeyboardInterrupt
@@ -170,11 +170,11 @@ def test_a_network_that_does_not_fit_its_columns(write, tmp_path, capsys):
     encoding = fit_encoding(tables.read_table(path), "goal", np.arange(80))
     model = tmp_path / "model.safetensors"
     for sizes, message in (((3, 1), "do not fit its network"), ((4, 2), "output has shape (n, 2)")):
-        table_model.save(model, cr.Sequential(cr.Linear(*sizes), seed=0), encoding)
+        saved_model.save(model, cr.Sequential(cr.Linear(*sizes), seed=0), encoding)
         assert cli.main(["predict", str(model), str(path)]) == 2
         assert message in capsys.readouterr().err
         with pytest.raises(cr.ModelFileError):
-            table_model.load(model)
+            saved_model.load(model)
 
 
 def test_names_that_python_takes_for_numbers_are_categories(write):
@@ -298,9 +298,9 @@ def test_a_table_of_twenty_thousand_named_columns_is_saved(tmp_path):
     )
     encoding = tables.Encoding(columns, tables.Number("age", mean=1 / 3, scale=2 / 3))
     net, path = cr.Sequential(cr.Linear(20_000, 1), seed=0), tmp_path / "model.safetensors"
-    table_model.check_saving(encoding)
-    table_model.save(path, net, encoding)
-    assert table_model.load(path)[1] == encoding
+    saved_model.check_saving(encoding)
+    saved_model.save(path, net, encoding)
+    assert saved_model.load(path)[1] == encoding
 
 
 def test_what_a_file_has_no_room_for_is_refused_before_training(

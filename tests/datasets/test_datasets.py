@@ -146,9 +146,9 @@ def test_mnist():
         (
             {"images": np.where(PIXELS == 10, np.nan, PIXELS), "labels": LABELS},
             ValueError,
-            "images[1, 1] is nan",
+            "images must be finite, but images[1, 0, 1] is nan",
         ),
-        ({"images": PIXELS * 1e300, "labels": LABELS}, ValueError, "images[0, 1] is inf"),
+        ({"images": PIXELS * 1e300, "labels": LABELS}, ValueError, "images[0, 0, 1] is inf"),
         (
             {"images": PIXELS.astype(object), "labels": LABELS},
             ValueError,

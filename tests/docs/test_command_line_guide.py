@@ -19,7 +19,7 @@ def test_commands(tmp_path, monkeypatch, capsys):
     guide = runpy.run_path(str(GUIDE.parent / "run_guide.py"))
     assert guide["run"](GUIDE, tmp_path).failed == 0
     monkeypatch.chdir(tmp_path)
-    assert len(COMMANDS) == 6
+    assert len(COMMANDS) == 8
     capsys.readouterr()
     for command, expected in COMMANDS:
         assert cli.main(shlex.split(command)[1:]) == 0

@@ -19,6 +19,8 @@ def describe(
     ``patience`` is the epochs without a better validation loss that end the training, if any.
     """
     yield f"Data: {_data(options, data)}."
+    if data.note:
+        yield data.note
     classes = ", each class in proportion" if len(data.classes) else ""
     yield (
         f"Split: {len(data.training):,} rows to train on, {len(data.validation):,} for validation, "
@@ -35,7 +37,7 @@ def _data(options: argparse.Namespace, data: Data) -> str:
     if data.encoding is not None:
         target = data.encoding.target.name
         return f"{rows} rows of {options.table}, to predict {target!r} ({data.encoding.task})"
-    if data.X.ndim > 2:
+    if data.are_images:
         height, width, channels = data.X.shape[1:]
         size = f"{height} by {width} pixels, {plural(channels, 'channel')}"
         return f"{rows} images of {options.data}, {size}, of {len(data.classes)} classes"

@@ -1,4 +1,4 @@
-"""``chainrule explain``: the chain rule on a new network, or on a saved one and its table."""
+"""``chainrule explain``: the chain rule on a new network, or on a saved one and its data."""
 
 from __future__ import annotations
 
@@ -8,17 +8,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
 import chainrule as cr
-from chainrule.cli import table_model, tables
+from chainrule.cli import saved_model, tables
+from chainrule.cli.array_encoding import ArrayEncoding
 from chainrule.cli.command import Report, add_command, check_writable, make_console
-from chainrule.cli.network import add_data_and_network, build_network, fit_network, read_data
+from chainrule.cli.network import (
+    Data,
+    add_data_and_network,
+    build_network,
+    fit_network,
+    read_data,
+)
+from chainrule.cli.tables import Encoding
 from chainrule.explain import Chain
 from chainrule.explain import Path as ChainPath
 from chainrule.losses import Loss
-from chainrule.models.saving import load_with_metadata
+from chainrule.models.errors import ModelFileError
 from chainrule.utils.arguments import integer
 from chainrule.utils.arrays import FloatArray
 from chainrule.utils.wording import plural
@@ -36,9 +45,9 @@ def add(commands: Any) -> None:
         "explain",
         _run,
         "Show the chain rule at work.\n\n"
-        "Explain a model of `chainrule train` on a table with its columns; or train a network\n"
-        "on handwritten digits, or on the file given by --data, explain it, and write a page\n"
-        f"to explore, {PAGE}.",
+        "Explain a model of `chainrule train` on a table with its columns, or on images; or train\n"
+        "a network on handwritten digits, or on the file given by --data, explain it, and write\n"
+        f"a page to explore, {PAGE}.",
         "  chainrule explain\n"
         "  chainrule explain model.safetensors houses.csv --parameter W1\n"
         "  chainrule explain --rows 2 --html digits.html --open",
@@ -46,7 +55,11 @@ def add(commands: Any) -> None:
     )
     command.add_argument("model", type=Path, nargs="?", help="a saved network, not a new one")
     command.add_argument(
-        "table", type=Path, nargs="?", help="a .csv file with its columns, if it is of a table"
+        "table",
+        type=Path,
+        nargs="?",
+        help="for a model of a table, a .csv file with its columns; for one of images, an .npz "
+        "file with images and labels",
     )
     add_data_and_network(command, hidden=(16,), activation="tanh", epochs=10)
     command.add_argument(
@@ -77,32 +90,101 @@ def _run(options: argparse.Namespace) -> Report:
     check_writable(options.html, options.model, options.table, options.data)
     rows = 1 if options.rows is None else integer(options.rows, "--rows", least=1)
     console = make_console()
-    if options.table is not None:
-        return _explain_table(options, rows, console)
-    data = read_data(options)
-    if rows > len(data.test):
-        raise ValueError(
-            f"--rows is {rows}, but the data has only {plural(len(data.test), 'test row')}."
-        )
-    loss, interrupted = cr.CrossEntropyLoss(), False
     if options.model is None:
-        net = build_network(options, data)
+        return _explain_new(options, rows, console)
+    if None not in (options.table, options.data):
+        raise ValueError(f"--data is for a new network, but there is {options.table}.")
+    source = options.table or options.data
+    net, encoding = saved_model.load(options.model)
+    if encoding is not None and source is not None:
+        saved_model.check_kind(options.model, encoding, source)
+        if isinstance(encoding, Encoding):
+            return _explain_table(options, rows, console, net, encoding, source)
+        return _explain_arrays(options, rows, console, net, encoding, source)
+    if isinstance(encoding, Encoding):
+        raise ValueError(
+            f"{options.model} is a model of a table: chainrule explain {options.model} FILE.csv"
+        )
+    if options.table is not None:
+        raise ModelFileError(
+            f"{options.model} is no model of chainrule train; with --data {options.table}, the "
+            "network is given the file's numbers."
+        )
+    data = read_data(options)
+    if encoding is not None and encoding.input_shape != data.X.shape[1:]:
+        raise ValueError(
+            f"{options.model} is a model of images: chainrule explain {options.model} FILE.npz"
+        )
+    return _explain_data(options, rows, console, net, data)
+
+
+def _explain_new(options: argparse.Namespace, rows: int, console: Console) -> Report:
+    """Train a network on the digits or the file of --data, and explain it."""
+    data = read_data(options)
+    _check_rows(rows, len(data.test), "the data", "test row")
+    net = build_network(options, data)
+    if data.note:
+        console.print(data.note)
+    console.print(str(net.summary(data.X.shape[1:])), soft_wrap=True)
+    interrupted = fit_network(options, net, data, cr.CrossEntropyLoss()).interrupted
+    return _explain_data(options, rows, console, net, data) | {"interrupted": interrupted}
+
+
+def _explain_data(
+    options: argparse.Namespace, rows: int, console: Console, net: cr.Sequential, data: Data
+) -> Report:
+    """Explain test rows, and some that the network was trained on."""
+    _check_rows(rows, len(data.test), "the data", "test row")
+    if options.model is not None:
         console.print(str(net.summary(data.X.shape[1:])), soft_wrap=True)
-        interrupted = fit_network(options, net, data, loss).interrupted
-    else:
-        net, metadata = load_with_metadata(options.model)
-        if table_model.KEY in metadata:
-            raise ValueError(
-                f"{options.model} is a model of a table: chainrule explain {options.model} FILE.csv"
-            )
-        console.print(str(net.summary()))
     some, batch = data.test[:rows], data.training[:INFLUENCE_ROWS]
-    chain = cr.explain(net, loss, data.X[some], data.y[some])
-    few = cr.explain(net, loss, data.X[batch], data.y[batch])
+    return _explain_rows(
+        options, console, net, (data.X[some], data.y[some]), (data.X[batch], data.y[batch])
+    )
+
+
+def _explain_arrays(
+    options: argparse.Namespace,
+    rows: int,
+    console: Console,
+    net: cr.Sequential,
+    encoding: ArrayEncoding,
+    source: Path,
+) -> Report:
+    """Explain the first images or rows of a file."""
+    X, y, note = encoding.encode_labelled(source)
+    _check_rows(rows, len(X), str(source), "row")
+    if note:
+        console.print(note)
+    console.print(str(net.summary(encoding.input_shape)), soft_wrap=True)
+    some, batch = (X[:rows], y[:rows]), (X[:INFLUENCE_ROWS], y[:INFLUENCE_ROWS])
+    report = _explain_rows(options, console, net, some, batch)
+    predicted = encoding.decode(net.predict(X[:rows]))
+    for row, (value, label) in enumerate(zip(predicted, y, strict=False), 1):
+        console.print(f"Row {row}: label is {encoding.classes[label]}, predicted {value}.")
+    return report | {"target": encoding.target, "predictions": predicted}
+
+
+def _explain_rows(
+    options: argparse.Namespace,
+    console: Console,
+    net: cr.Sequential,
+    some: tuple[NDArray[Any], NDArray[Any]],
+    batch: tuple[NDArray[Any], NDArray[Any]],
+) -> Report:
+    """Explain a classifier on ``some`` rows, and on a ``batch``."""
+    loss = cr.CrossEntropyLoss()
+    chain, few = cr.explain(net, loss, *some), cr.explain(net, loss, *batch)
     page = few if options.rows is None else chain
-    if options.rows is None and data.X.ndim > 2:
-        page = cr.explain(net, loss, data.X[batch[:ROWS_OF_IMAGES]], data.y[batch[:ROWS_OF_IMAGES]])
-    return _show(options, console, chain, few, page) | {"interrupted": interrupted}
+    X, y = batch
+    if options.rows is None and X.ndim > 2:
+        page = cr.explain(net, loss, X[:ROWS_OF_IMAGES], y[:ROWS_OF_IMAGES])
+    return _show(options, console, chain, few, page)
+
+
+def _check_rows(rows: int, there: int, where: str, what: str) -> None:
+    if rows > there:
+        raise ValueError(f"--rows is {rows}, but {where} has only {plural(there, what)}.")
 
 
 def _check_replaceable(path: Path) -> None:
@@ -115,15 +197,20 @@ def _check_replaceable(path: Path) -> None:
         )
 
 
-def _explain_table(options: argparse.Namespace, rows: int, console: Console) -> Report:
-    net, encoding = table_model.load(options.model)
+def _explain_table(
+    options: argparse.Namespace,
+    rows: int,
+    console: Console,
+    net: cr.Sequential,
+    encoding: Encoding,
+    source: Path,
+) -> Report:
     console.print(str(net.summary()))
-    table = tables.read_table(options.table)
+    table = tables.read_table(source)
     X, y = encoding.encode(table), encoding.encode_target(table)
     for note in table.notes:
         console.print(note)
-    if rows > len(X):
-        raise ValueError(f"--rows is {rows}, but {options.table} has only {plural(len(X), 'row')}.")
+    _check_rows(rows, len(X), str(source), "row")
     loss: Loss = cr.CrossEntropyLoss() if encoding.classes else cr.MSELoss()
     names = encoding.inputs
     chain = cr.explain(net, loss, X[:rows], y[:rows], feature_names=names)

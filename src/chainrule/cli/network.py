@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 import chainrule as cr
 from chainrule import datasets
 from chainrule.cli import images
-from chainrule.cli.tables import LARGEST, Encoding, is_constant, moments
+from chainrule.cli.array_encoding import check_labels
+from chainrule.cli.scaling import ColumnScales, column_scales, scaling_layer
+from chainrule.cli.tables import Encoding
 from chainrule.layers.activation import Elementwise
 from chainrule.layers.layer import Layer
 from chainrule.losses import Loss
 from chainrule.utils.arguments import integer
-from chainrule.utils.arrays import FloatArray
 from chainrule.utils.wording import plural
 
 Labels = NDArray[np.int64]
@@ -47,7 +48,8 @@ def add_data_and_network(
         "--data",
         type=Path,
         metavar="FILE",
-        help=".npz with images and labels, or .csv with the label last (default: built-in digits)",
+        help=".npz with the arrays images and labels, x_train and y_train, or X and y; or .csv with "
+        "the label last (default: built-in digits)",
     )
     command.add_argument(
         "--hidden",
@@ -95,33 +97,63 @@ def _sizes(text: str) -> tuple[int, ...]:
 class Data:
     """Inputs, targets, and the split of the rows.
 
-    ``classes`` is empty for a regression, and ``encoding`` is None except for a table.
+    Attributes
+    ----------
+    X : array of shape (n, features), or of images
+        As it is trained on.
+    y : array of shape (n, ...)
+    classes : array
+        Empty for a regression.
+    test, validation, training : arrays of row numbers
+    encoding : Encoding, optional
+        Of a table.
+    first : list of Layer
+        What the network for X begins with.
+    scales : ColumnScales, optional
+        What X was scaled by; None if it is as in its file.
+    note : str
+        What was changed, or is unusual.
     """
 
-    X: FloatArray
+    X: NDArray[Any]
     y: NDArray[Any]
     classes: NDArray[Any]
     test: Labels
     validation: Labels
     training: Labels
     encoding: Encoding | None = None
+    first: Sequence[Layer] = ()
+    scales: ColumnScales | None = None
+    note: str = ""
+
+    @property
+    def are_images(self) -> bool:
+        """Whether X holds images, not rows."""
+        return self.X.ndim > 2
 
 
 def read_data(options: argparse.Namespace) -> Data:
     """Return the digits, or the data from the file of --data."""
-    X, labels = datasets.load_digits() if options.data is None else _load(options.data)
+    X, labels, note = _digits() if options.data is None else _read(options.data)
     classes, y = _classes(labels)
     test, validation, training = split(len(X), options.seed, y)
-    seen = X[training]
-    if seen.min() < 0 or seen.max() > 1:  # not pixels, but columns of any scale
-        X = _standardized(X, training)
-    return Data(X, y, classes, test, validation, training)
+    if X.ndim > 2:
+        first = scaling_layer(X, training)
+        return Data(X, y, classes, test, validation, training, first=first, note=note)
+    scales = column_scales(X, training)
+    if scales is not None:
+        X = scales.apply(X)
+    return Data(X, y, classes, test, validation, training, scales=scales, note=note)
 
 
-def _load(path: Path) -> tuple[FloatArray, Labels]:
-    """Return the data of a file; the error for a table says how it can be read."""
+def _digits() -> tuple[NDArray[Any], NDArray[Any], str]:
+    return *datasets.load_digits(), ""
+
+
+def _read(path: Path) -> tuple[NDArray[Any], NDArray[Any], str]:
+    """Return X, the labels, and what was changed of a file; errors say how to read any table."""
     try:
-        return images.read(path)
+        rows, labels = images.read(path)
     except ValueError as error:
         if path.suffix != ".csv":
             raise
@@ -129,6 +161,8 @@ def _load(path: Path) -> tuple[FloatArray, Labels]:
             f"{error} With --data, all cells are numbers; chainrule train {path} --target COLUMN "
             "reads any table."
         ) from None
+    X, note = images.arrange(rows)
+    return X, check_labels(labels), note
 
 
 def split(rows: int, seed: int, classes: Labels | None = None) -> tuple[Labels, Labels, Labels]:
@@ -158,17 +192,18 @@ def _spread(classes: Labels) -> Labels:
 def build_network(options: argparse.Namespace, data: Data, backend: str = "numba") -> cr.Sequential:
     """Return a new network as the options describe it."""
     activation = ACTIVATIONS[options.activation]
-    layers: list[Layer] = []
+    layers: list[Layer] = [*data.first]
     inputs = data.X.shape[1]
-    if data.X.ndim > 2:
-        layers, inputs = images.convolutions(data.X.shape[1:], activation)
+    if data.are_images:
+        convolutions, inputs = images.convolutions(data.X.shape[1:], activation)
+        layers += convolutions
     for size in options.hidden:
         layers += [cr.Linear(inputs, size), activation()]
         inputs = size
     outputs = max(1, len(data.classes))
     layers.append(cr.Linear(inputs, outputs))
     net = cr.Sequential(*layers, seed=options.seed, backend=backend)
-    if data.X.ndim > 2:
+    if data.are_images:
         return net
     # Pixels that are 0 in all training images train no weights. These would stay random, and act on
     # other images later.
@@ -204,7 +239,7 @@ def fit_network(
     )
 
 
-def _classes(labels: Labels) -> tuple[Labels, Labels]:
+def _classes(labels: NDArray[Any]) -> tuple[NDArray[Any], Labels]:
     """Return the distinct labels, and for each row the index of its label among them."""
     classes, y = np.unique(labels, return_inverse=True)
     if len(classes) < 2:
@@ -215,23 +250,3 @@ def _classes(labels: Labels) -> tuple[Labels, Labels]:
             "expected to have several rows each."
         )
     return classes, y
-
-
-def _standardized(X: FloatArray, rows: Labels) -> FloatArray:
-    """Return X standardized: each column that varies has mean 0 and deviation 1 in these rows.
-
-    The other columns are 0. Of images, the pixels of a channel are one column.
-    """
-    result = np.zeros(X.shape)
-    for j in range(X.shape[-1]):
-        column = X[..., j]
-        seen = column[rows].ravel()
-        if not is_constant(seen):
-            mean, deviation = moments(seen.astype(float))
-            result[..., j] = (column.astype(float) - mean) / deviation
-    for row, *_, column in np.argwhere(np.abs(result) > LARGEST)[:1]:
-        raise ValueError(
-            f"Row {row + 1} of the data, column {column + 1}: {X[row, ..., column].max():.6g} is "
-            "too far from the training rows' values."
-        )
-    return result

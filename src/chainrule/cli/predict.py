@@ -1,4 +1,4 @@
-"""``chainrule predict``: predictions of a model of ``chainrule train`` for the rows of a table."""
+"""``chainrule predict``: predictions of a model of ``chainrule train`` for a table or images."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import argparse
 import csv
 import io
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from chainrule.cli import table_model
+from chainrule.cli import saved_model
+from chainrule.cli.array_encoding import ArrayEncoding
 from chainrule.cli.command import Report, add_command, check_writable
 from chainrule.cli.tables import CLASSIFICATION, read_table
+from chainrule.models.errors import ModelFileError
 from chainrule.utils.files import write_whole
 from chainrule.utils.terminal import printable
 
@@ -24,12 +27,18 @@ def add(commands: Any) -> None:
         commands,
         "predict",
         _run,
-        "Predict for the rows of a table, by a model of `chainrule train`.",
+        "Predict for the rows of a table, or for images, by a model of `chainrule train`.",
         "  chainrule predict model.safetensors new.csv --out predicted.csv\n"
-        "  chainrule predict model.safetensors new.csv --probabilities | head",
+        "  chainrule predict model.safetensors new.csv --probabilities | head\n"
+        "  chainrule predict model.safetensors images.npz",
     )
     command.add_argument("model", type=Path, help="what `chainrule train --out` wrote")
-    command.add_argument("table", type=Path, help="a .csv file with the same columns, in any order")
+    command.add_argument(
+        "data",
+        type=Path,
+        help="a .csv file with the same columns, in any order; or for a model of `chainrule train "
+        "--data`, an .npz file with images",
+    )
     command.add_argument("--out", type=Path, metavar="FILE", help="write there, not to stdout")
     command.add_argument(
         "--probabilities", action="store_true", help="one column for each class, of a classifier"
@@ -37,22 +46,32 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> Report:
-    check_writable(options.out, options.model, options.table)
-    net, encoding = table_model.load(options.model)
+    check_writable(options.out, options.model, options.data)
+    net, encoding = saved_model.load(options.model)
+    if encoding is None:
+        raise ModelFileError(f"{options.model} is no model of chainrule train.")
     if options.probabilities and encoding.task != CLASSIFICATION:
         raise ValueError("--probabilities is for classifiers; this model predicts numbers.")
-    table = read_table(options.table)
-    X = encoding.encode(table)
-    for note in table.notes:
+    saved_model.check_kind(options.model, encoding, options.data)
+    numbers: Sequence[int]
+    if isinstance(encoding, ArrayEncoding):
+        X, note = encoding.encode(options.data)
+        notes = [note] if note else []
+        target, what, numbers = encoding.target, "row", range(1, len(X) + 1)
+    else:
+        table = read_table(options.data)
+        X, notes = encoding.encode(table), table.notes
+        target, what, numbers = encoding.target.name, "line", table.lines
+    for note in notes:
         print(printable(note), file=sys.stderr)
     output = net.predict(X)
     for row in np.flatnonzero(~np.isfinite(output).all(axis=1))[:1]:
         raise ValueError(
-            f"{table.path}, line {table.lines[row]}: the network's output is not finite."
+            f"{options.data}, {what} {numbers[row]}: the network's output is not finite."
         )
     predicted = encoding.decode(output)
-    report = {"target": encoding.target.name, "predictions": predicted, "notes": table.notes}
-    header, rows = [encoding.target.name], [[value] for value in predicted]
+    report = {"target": target, "predictions": predicted, "notes": notes}
+    header, rows = [target], [[value] for value in predicted]
     if options.probabilities:
         exponentials = np.exp(output - output.max(axis=1, keepdims=True), dtype=float)
         probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)

@@ -58,6 +58,10 @@ def read_table_data(options: argparse.Namespace, console: Console) -> tuple[Data
     """Return a table's data, and for --json how it was read, which is also printed."""
     if options.data is not None:
         raise ValueError(f"--data is for a training without a table, but there is {options.table}.")
+    if options.table.suffix.lower() == ".npz":
+        raise ValueError(
+            f"{options.table} holds arrays, no table: chainrule train --data {options.table}"
+        )
     table = tables.read_table(options.table)
     if options.target is None:
         raise ValueError(

@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.table import Table
 
 import chainrule as cr
-from chainrule.cli import table_model
+from chainrule.cli import saved_model
+from chainrule.cli.array_encoding import ArrayEncoding
 from chainrule.cli.command import Report, add_command, check_writable, make_console
 from chainrule.cli.description import describe
 from chainrule.cli.network import (
@@ -28,7 +29,7 @@ from chainrule.cli.network import (
     read_data,
 )
 from chainrule.cli.table_data import add_table_options, check_no_table_options, read_table_data
-from chainrule.cli.tables import Encoding, Number
+from chainrule.cli.tables import Number
 from chainrule.engine.backends import BACKENDS
 from chainrule.losses import Loss
 from chainrule.training.callbacks import EarlyStopping
@@ -80,8 +81,8 @@ def _run(options: argparse.Namespace) -> Report:
         data = read_data(options)
     else:
         data, about = read_table_data(options, console)
-    if options.out is not None:
-        table_model.check_saving(data.encoding)
+    if options.out is not None and data.encoding is not None:
+        saved_model.check_saving(data.encoding)
     loss: Loss = cr.CrossEntropyLoss(label_smoothing=0.1 if data.encoding is None else 0.0)
     if not len(data.classes):
         loss = cr.MSELoss()
@@ -132,7 +133,7 @@ def _fit_and_save(
     def save() -> None:
         if options.out is not None:
             with uninterrupted():
-                _save(options.out, net, data.encoding)
+                _save(options.out, net, data)
             console.print(f"Saved: {options.out}")
 
     try:
@@ -152,13 +153,16 @@ def _fit_and_save(
     return history
 
 
-def _save(path: Path, net: cr.Sequential, encoding: Encoding | None) -> None:
+def _save(path: Path, net: cr.Sequential, data: Data) -> None:
     """Save the model; in a temporary folder if the disk is full or the folder no longer exists."""
+    if data.scales is not None:
+        net = data.scales.into_first_layer(net)
+    encoding = data.encoding or ArrayEncoding(data.X.shape[1:], tuple(data.classes.tolist()))
     try:
-        table_model.save(path, net, encoding)
+        saved_model.save(path, net, encoding)
     except OSError as error:
         elsewhere = Path(mkdtemp(prefix="chainrule-")) / path.name
-        table_model.save(elsewhere, net, encoding)
+        saved_model.save(elsewhere, net, encoding)
         raise OSError(f"{error}; the trained model is in {elsewhere}") from None
 
 

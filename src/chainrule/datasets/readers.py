@@ -3,22 +3,19 @@
 import csv
 import gzip
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
-from os import PathLike
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.datasets.npz import PathOrName, read_labelled
 from chainrule.utils.arguments import flag
-from chainrule.utils.arrays import real_array
 from chainrule.utils.files import check_path
 
-PathOrName = str | PathLike[str]
 Dataset = tuple[NDArray[np.float32], NDArray[np.int64]]
 
-NAMES = ("images", "labels"), ("x_train", "y_train")  # of arrays in files; the latter are Keras'
 LARGEST_LABEL = 2**53  # up to here float64 holds every whole number
 
 
@@ -100,8 +97,8 @@ def load_images(path: PathOrName, *, flatten: bool = True) -> Dataset:
     path : str or path
         The file, with two arrays: ``images`` of shape ``(n, ...)``, uint8 or floating, and
         ``labels`` of shape ``(n,)``, integers or booleans. They may also be called ``x_train`` and
-        ``y_train``, as in the ``mnist.npz`` of Keras. Other arrays are ignored, and nothing is
-        unpickled.
+        ``y_train``, as in the ``mnist.npz`` of Keras, or ``X`` and ``y``. Other arrays are ignored,
+        and nothing is unpickled.
     flatten : bool
         Whether each image is made a vector. Else images of shape ``(height, width)`` get an axis
         for their one channel, as convolutions expect it; axes of other images stay as they are.
@@ -133,62 +130,21 @@ def load_images(path: PathOrName, *, flatten: bool = True) -> Dataset:
     (2, 28, 28, 1)
     """
     flatten = flag(flatten, "flatten")
-    (name, images), (name_of_labels, labels) = _read_npz(path, NAMES).items()
-    if images.dtype != np.uint8 and images.dtype.kind != "f":
-        raise TypeError(
-            f"{name} in {path} must be uint8 or floating, but their dtype is {images.dtype}."
-            f"{_hint_on_pixels(images, name)}"
-        )
-    if images.ndim < 2 or images.size == 0:
-        raise ValueError(
-            f"{name} in {path} must have shape (n, ...), none of it 0, "
-            f"but their shape is {images.shape}."
-        )
-    if labels.shape != images.shape[:1]:
-        raise ValueError(
-            f"{name_of_labels} in {path} must have shape ({len(images)},), one label an image, "
-            f"but their shape is {labels.shape}.{_hint_on_axes(labels, name_of_labels)}"
-        )
-    if labels.dtype.kind not in "biu" or not np.can_cast(labels.dtype, np.int64):
-        raise TypeError(
-            f"{name_of_labels} in {path} must be integers that fit into int64, "
-            f"but their dtype is {labels.dtype}.{_hint_on_dtype(labels, name_of_labels)}"
-        )
+    images, labels = read_labelled(path)
+    if images.array.dtype != np.uint8 and images.array.dtype.kind != "f":
+        raise images.wrong_dtype("uint8 or floating")
+    if labels.array.dtype.kind not in "biu" or not np.can_cast(labels.array.dtype, np.int64):
+        raise labels.wrong_dtype("integers that fit into int64")
+    pixels = images.array
     if flatten:
-        images = images.reshape(len(images), -1)
-    elif images.ndim == 3:
-        images = images[..., np.newaxis]
-    X = real_array(images, name, np.dtype(np.float32)).copy()
-    if images.dtype == np.uint8:
+        pixels = pixels.reshape(len(pixels), -1)
+    elif pixels.ndim == 3:
+        pixels = pixels[..., np.newaxis]
+    images.check_finite(np.dtype(np.float32))
+    X = pixels.astype(np.float32, order="C")
+    if pixels.dtype == np.uint8:
         X /= 255
-    return X, labels.astype(np.int64)
-
-
-def _hint_on_pixels(images: NDArray[Any], name: str) -> str:
-    """Return what makes an array one of pixels, as a sentence behind a message."""
-    if images.dtype.kind in "iu":
-        return f" {name}.astype(np.uint8) makes pixels of whole numbers from 0 to 255."
-    if images.dtype.kind == "b":
-        return f" {name}.astype(np.float32) makes numbers of them."
-    return ""
-
-
-def _hint_on_axes(labels: NDArray[Any], name: str) -> str:
-    """Return what leaves one axis of labels, as a sentence behind a message."""
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        return f" {name}.ravel() has one axis."
-    if labels.ndim == 2:
-        return f" With a column for each class, {name}.argmax(axis=1) has the classes' numbers."
-    return ""
-
-
-def _hint_on_dtype(labels: NDArray[Any], name: str) -> str:
-    """Return what makes integers of labels, as a sentence behind a message."""
-    if labels.dtype.kind in "fu":
-        return f" {name}.astype(int) makes integers of whole numbers."
-    if labels.dtype.kind in "US":
-        return f" np.unique({name}, return_inverse=True)[1] numbers them."
-    return ""
+    return X, labels.array.astype(np.int64)
 
 
 def load_table(path: PathOrName) -> Dataset:
@@ -264,45 +220,6 @@ def load_table(path: PathOrName) -> Dataset:
 
 
 _READERS = {".npz": load_images, ".csv": load_table}
-
-
-def _read_npz(path: PathOrName, alternatives: Sequence[tuple[str, ...]]) -> dict[str, NDArray[Any]]:
-    """Return the arrays of the first names all of which are in the file."""
-    expected = " and ".join(alternatives[0])
-    check_path(path)
-    try:
-        with open(path, "rb") as file:
-            content = np.load(file, allow_pickle=False)
-            if not isinstance(content, np.lib.npyio.NpzFile):
-                raise ValueError("it holds one array only, as np.save writes")
-            for names in alternatives:
-                if all(name in content for name in names):
-                    return {name: _array(content, name) for name in names}
-            missing = " and ".join(name for name in alternatives[0] if name not in content)
-            found = ", ".join(content) or "none"
-            given = ", ".join(f"{name}={name}" for name in alternatives[0])
-            raise ValueError(
-                f"{missing} missing among its arrays ({found}); np.savez({str(path)!r}, {given}) "
-                "writes such a file"
-            )
-    except Exception as error:  # decoders of damaged files raise many types
-        if isinstance(error, MemoryError) or getattr(error, "errno", None) is not None:
-            raise
-        raise ValueError(
-            f"{path} must be an .npz file with the arrays {expected}: {error}."
-        ) from None
-
-
-def _array(content: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]:
-    try:
-        return content[name]
-    except ValueError as error:
-        if not str(error).startswith("Object arrays"):
-            raise
-        raise ValueError(
-            f"{name} holds Python objects, which are not read; np.array({name}.tolist()) makes "
-            "numbers or texts of them"
-        ) from None
 
 
 def read_rows(

@@ -32,6 +32,7 @@ class Encoding:
     columns: tuple[Column, ...]
     target: Number | Category
     task: str = field(init=False)
+    about_inputs = "columns"  # for errors
 
     def __post_init__(self) -> None:
         is_number = isinstance(self.target, Number)
@@ -54,6 +55,11 @@ class Encoding:
             if len(set(names)) == len(names):
                 return names
             quotes += 1  # each time the names are longer, but those of whole columns
+
+    @property
+    def input_shape(self) -> tuple[int]:
+        """The shape of a row of the network's input."""
+        return (len(self.inputs),)
 
     @property
     def outputs(self) -> list[str]:
