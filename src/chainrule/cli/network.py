@@ -48,8 +48,8 @@ def add_data_and_network(
         "--data",
         type=Path,
         metavar="FILE",
-        help=".npz with the arrays images and labels, x_train and y_train, or X and y; or .csv with "
-        "the label last (default: built-in digits)",
+        help=".npz with the arrays images and labels, x_train and y_train, or X and y; or .csv "
+        "with the label last (default: built-in digits)",
     )
     command.add_argument(
         "--hidden",
