@@ -176,6 +176,28 @@ def test_with_several_threads_a_barrier_lies_between_buffers_that_share_memory(r
     assert shared > 0 or not trained
 
 
+def test_gradients_of_small_kernels_are_computed_by_chunks():
+    """So that no thread reads images that another one has written."""
+    net = cr.Sequential(
+        cr.Conv2d(3, 8, 3), cr.Conv2d(8, 8, 3, groups=8), cr.ConvTranspose2d(8, 32, 3, stride=2),
+        cr.Conv2d(32, 128, 5, stride=5), cr.Conv2d(128, 256, 3), seed=0,
+    )  # fmt: skip
+
+    def flags_of(**options):
+        plan = net.make_plan((16, 16, 3), 64, loss=cr.MSELoss(), **options)
+        gradients = [call for call in plan.program if call.function.names[-1][:2] == "d_"]
+        return plan, [call.flags for call in gradients if call.function.names[0] in ("x", "dy")]
+
+    plan, flags = flags_of()
+    by_chunks, by_rows = Flag.VALUES | Flag.CHUNKED | Flag.FOR_PARAMETERS, Flag.PARAMETERS
+    assert flags == [by_rows] * 4 + [by_chunks] * 6  # weight and bias, of the last layer first
+    assert plan.chunks == 8
+    _, flags = flags_of(retain=True)
+    assert flags == [by_rows] * 10
+    plan = net.make_plan((16, 16, 3), 4096, backward=False)
+    assert plan.chunks == 512
+
+
 def test_gradients_survive_in_a_deep_network_of_mixed_widths():
     widths = [3, 17, 2, 29, 5, 1, 11, 4]
     layers = []

@@ -40,7 +40,7 @@ GATHER, PREDICT, LOSS, OUTPUT = Phase.GATHER, Phase.PREDICT, Phase.LOSS, Phase.O
 BACKWARD, INPUT_GRADIENT, UPDATE = Phase.BACKWARD, Phase.INPUT_GRADIENT, Phase.UPDATE
 BUFFERS, OF_BUFFERS = Phase.BUFFERS, Section.BUFFERS
 CHECK, CHECK_VECTORS = Phase.CHECK, Phase.CHECK_VECTORS
-FOR_INPUT, PARAMETERS = Flag.FOR_INPUT, Flag.PARAMETERS
+FOR_INPUT, PARAMETERS, FOR_PARAMETERS = Flag.FOR_INPUT, Flag.PARAMETERS, Flag.FOR_PARAMETERS
 # Numbers, not literals: each combination of literals would be compiled for by itself.
 VALUES, NO_FLAGS, START = np.int64(Flag.VALUES), np.int64(0), np.int64(0)
 CHUNKED, BARRIER, PYTHON = Flag.CHUNKED, Flag.BARRIER, Flag.PYTHON
@@ -121,6 +121,7 @@ def backward(program, sections, phases, differentiates, context, group):
     """Run the plan from the gradients by the outputs back; return whether nothing has failed."""
     begin, end, threads = sections[OF_BACKWARD], sections[OF_BACKWARD + 1], context[THREADS]
     skipped = NO_FLAGS if phases & INPUT_GRADIENT else FOR_INPUT
+    skipped += 0 if differentiates else FOR_PARAMETERS
     if threads == 1:  # a parameter's gradient at once, while both factors are in cache
         skipped += 0 if differentiates else PARAMETERS
         return execute(program, begin, end, skipped, context, group)

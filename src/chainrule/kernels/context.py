@@ -95,7 +95,8 @@ class Flag:
     CHUNKED = 4  # it is called for each chunk of rows
     BARRIER = 8  # all threads wait for each other before it
     PYTHON = 16  # it takes the GIL, and may raise an exception
-    VALUES = 32  # it computes the gradient by a value
+    VALUES = 32  # it computes the gradient by a value, or what rows give to one by a parameter
+    FOR_PARAMETERS = 64  # it is needed for the parameters' gradients only
 
 
 # The result of ``run`` if a function or a thread has failed.

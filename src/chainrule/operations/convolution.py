@@ -8,7 +8,7 @@ paddings before an image and dilations in the same order; and the number of grou
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import inf
+from math import inf, prod
 
 from chainrule.kernels.convolution import (
     LEAST_PRODUCTS,
@@ -35,6 +35,7 @@ from chainrule.operations.operation import (
     function,
 )
 
+FEW = 4  # parameters for each element of an image and its outputs
 SAMPLE = {"shape": (1, 1, 1), "weight": (1, 1), "bias": (1,), "window": (1.0,) * 9}
 
 
@@ -106,6 +107,14 @@ def multiply_adds(step: Step) -> int:
     return step.y.size * step.parameters["weight"].shape[0]
 
 
+def has_few_parameters(step: Step) -> bool:
+    """Tell whether to write the weight for each chunk takes less time than to exchange images.
+
+    With several threads, half of the images and more were written by another core.
+    """
+    return prod(step.parameters["weight"].shape) <= FEW * (step.x.size + step.y.size)
+
+
 def _scratch_bytes(step: Step, rows: int, item: int, backward: bool) -> int:
     window = step.numbers["window"]
     lengths = step.x.shape, step.y.shape
@@ -122,6 +131,7 @@ OPERATION = Operation(
     },
     tangent=bilinear_tangent,
     multiply_adds=multiply_adds,
+    by_chunks=has_few_parameters,
     scratch_bytes=_scratch_bytes,
     numbers={"floor": -inf},
     fuse={"relu": {"floor": 0.0}},

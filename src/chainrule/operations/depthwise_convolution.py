@@ -13,6 +13,7 @@ from chainrule.operations.convolution import (
     SAMPLE,
     bilinear_tangent,
     convolution_backward_bias,
+    has_few_parameters,
     multiply_adds,
 )
 from chainrule.operations.operation import Operation, function
@@ -104,6 +105,7 @@ OPERATION = Operation(
     },
     tangent=bilinear_tangent,
     multiply_adds=multiply_adds,
+    by_chunks=has_few_parameters,
     numbers={"floor": -inf},
     fuse={"relu": {"floor": 0.0}},
     weighs_columns=True,

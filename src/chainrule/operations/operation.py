@@ -7,7 +7,8 @@ take arrays and numbers **by the names of their parameters**:
 - ``dy``, the gradient of the loss by y; ``dx``, or ``d_`` and an operand's name, to write into;
 - parameters by their names; in ``gradients``, ``d_`` and a parameter's name is the part of its
   gradient that the thread is to write, some rows of the parameter, and ``begin`` the first of these
-  rows; in ``backward``, it is the gradient over the rows of the batch that the function gets;
+  rows; in ``backward``, and with ``by_chunks``, it is the gradient over the rows of the batch that
+  the function gets;
 - buffers, which are saved with the parameters but not trained, by their names;
 - what forward saves for backward, by the names in the step's ``saved``;
 - of sums over the batch, by the names in the step's ``sums``: ``chunk_`` and the name is what the
@@ -21,7 +22,8 @@ take arrays and numbers **by the names of their parameters**:
   ``number`` and ``position`` for what is drawn at random.
 
 What a backward function reads, the plan retains from the forward pass. A function gets some rows
-of the batch, those of its thread or of a chunk; one in ``gradients`` gets all rows of the batch.
+of the batch, those of its thread or of a chunk; one in ``gradients`` gets all rows of the batch,
+unless the gradients are computed by chunks.
 """
 
 from __future__ import annotations
@@ -135,6 +137,8 @@ class Operation:
     derivatives : of an elementwise operation: how its derivative, a function of what its backward
         reads, changes with that; then how this does. Missing ones are 0.
     multiply_adds : estimates how many a row takes, in one pass.
+    by_chunks : tells whether a step's gradients by its parameters are computed for each chunk of
+        rows, and then added up; else each thread computes a part of them from all rows.
     scratch_bytes : the workspace that one thread needs: for a step, the rows of a batch, the bytes
         of a number, and whether there is a backward pass.
     square_norms : adds the squares of the norms of each row's own gradients, by all parameters,
@@ -168,6 +172,7 @@ class Operation:
     no_backward: str = ""
     derivatives: tuple[Function, ...] = ()
     multiply_adds: Callable[[Step], int] | None = None
+    by_chunks: Callable[[Step], bool] | None = None
     scratch_bytes: Callable[[Step, int, int, bool], int] | None = None
     square_norms: Function | None = None
     optional: frozenset[str] = frozenset({"bias"})
@@ -215,6 +220,7 @@ class Step:
         functions get it as they get values.
     buffers : by the names that the operation gives them.
     sums : by name, the shape of what each chunk of the batch gives.
+    by_chunks : whether the functions in ``gradients`` are called for each chunk of rows.
     """
 
     operation: Operation
@@ -226,6 +232,7 @@ class Step:
     saved: Mapping[str, Tensor] = field(default_factory=dict)
     buffers: Mapping[str, ParameterUse] = field(default_factory=dict)
     sums: Mapping[str, Shape] = field(default_factory=dict)
+    by_chunks: bool = False
 
     @property
     def x(self) -> Tensor:

@@ -20,6 +20,7 @@ from chainrule.operations.convolution import (
     SAMPLE,
     bilinear_tangent,
     convolution_backward_bias,
+    has_few_parameters,
     scratch_bytes,
 )
 from chainrule.operations.operation import Operation, Step, function
@@ -64,6 +65,7 @@ OPERATION = Operation(
     },
     tangent=bilinear_tangent,
     multiply_adds=_multiply_adds,
+    by_chunks=has_few_parameters,
     scratch_bytes=_scratch_bytes,
     numbers={"floor": -inf},
     fuse={"relu": {"floor": 0.0}},

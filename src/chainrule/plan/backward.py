@@ -74,7 +74,11 @@ class Backward:
             if not use.is_trained:
                 continue
             adds = self._joins(use.name)
-            if name in operation.gradients:
+            if name in operation.gradients and step.by_chunks:
+                flags = Flag.VALUES | Flag.FOR_PARAMETERS | Flag.CHUNKED
+                self.calls.append(self._caller.call(step, operation.gradients[name], flags))
+                self.calls.append(self._sum_of_chunks(step, name, adds))
+            elif name in operation.gradients:
                 of_parameter = operation.gradients[name]
                 self.calls.append(self._caller.call(step, of_parameter, Flag.PARAMETERS, adds=adds))
             elif f"d_{name}" in summed:
@@ -136,7 +140,6 @@ class Backward:
 
 def takes_chunks(step: Step, code: Function) -> bool:
     """Tell whether a backward function sums gradients of parameters over the rows that it gets."""
-    return (
-        any(name[:2] == "d_" and name[2:] in step.parameters for name in code.names)
-        and code not in step.operation.gradients.values()
-    )
+    if code in step.operation.gradients.values():
+        return step.by_chunks
+    return any(name[:2] == "d_" and name[2:] in step.parameters for name in code.names)

@@ -194,6 +194,8 @@ class Caller:
         if name == "begin":
             (own,) = (n[2:] for n in function.names if n[2:] in step.parameters and n[:2] == "d_")
             use = step.parameters[own]
+            if step.by_chunks:
+                return number(0)
             return partition_start(self._offset(use), *units_of(use.shape))
         raise ValueError(
             f"{step.operation.name}'s functions take {name!r}, which the step does not have."
@@ -211,7 +213,7 @@ class Caller:
 
     def _parameter_gradient(self, step: Step, function: Function, name: str) -> Argument:
         use = step.parameters[name]
-        if function in step.operation.gradients.values():
+        if function in step.operation.gradients.values() and not step.by_chunks:
             return partition(context.GRADS, self._offset(use), *units_of(use.shape))
         argument = sum_of_chunk(("chunks", step, name), use.shape, self.item)
         return argument._replace(kind=argument.kind._replace(cleared=function.adds_up))

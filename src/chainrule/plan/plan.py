@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate, chain
 from typing import NamedTuple
@@ -216,7 +216,10 @@ def make_plan(
     """
     outputs = [head.output for head in heads]
     order = live_steps(builder.steps, outputs)
-    order = order if retain else reordered(order, outputs)
+    if not retain:
+        order = reordered(order, outputs)
+        if backward:  # with retain, the gradients of single samples may be wanted
+            order = [_by_chunks(step) for step in order]
     chunks = chunks_of(order, batch)
     most = threads if _can_compile(order, heads) else 1  # Python code need not be thread-safe
     work = work_of(order, batch, backward=backward)
@@ -269,6 +272,12 @@ def make_plan(
         fused,
         tables_of(uses, offsets, places),
     )
+
+
+def _by_chunks(step: Step) -> Step:
+    """Return the step as one whose gradients are computed by chunks of rows, where that pays."""
+    pays = step.operation.by_chunks
+    return step if pays is None or not step.trains else replace(step, by_chunks=pays(step))
 
 
 def _can_compile(order: Sequence[Step], heads: Sequence[Head]) -> bool:

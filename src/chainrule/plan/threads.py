@@ -18,7 +18,7 @@ from chainrule.plan.call import units_of
 LEAST_OF_A_STEP = 1_000_000  # for each thread
 LEAST_OF_A_CALL = 10_000_000
 
-CHUNKS = 4  # of a batch, if sums over chunks are needed
+CHUNKS = 8  # of a batch, if sums over chunks are needed
 ELEMENTWISE_COST = 16  # an activation and its derivative, for one element
 ALL_PARAMETERS = 1 << 62  # more than there are
 
@@ -101,7 +101,7 @@ def partition_parameters(
             rows, unit_shape = units_of(use.shape)
             shapes[use.name] = rows, prod(unit_shape)
             costs.setdefault(use.name, UPDATE_COST * prod(unit_shape))
-            if step.operation.multiply_adds is not None:
+            if step.operation.multiply_adds is not None and not step.by_chunks:
                 costs[use.name] += batch * step.operation.multiply_adds(step) // rows
     total = sum(costs[name] * rows for name, (rows, _) in shapes.items())
     cuts = []
