@@ -7,9 +7,11 @@ from operator import index
 from typing import Any
 
 from chainrule.layers.graph import Graph, layer_text
+from chainrule.layers.layer import DoesNotFit
 from chainrule.layers.linear import Linear
 from chainrule.operations.operation import Shape
 from chainrule.utils.inputs import input_names
+from chainrule.utils.wording import in_code, plural
 
 # The largest number of outputs of a layer for one row, a gigabyte of float32. Without a limit, a
 # few layers that concatenate their input with itself could need any amount of memory.
@@ -31,6 +33,8 @@ def output_shapes(graph: Graph, shape: Shape | None, source: str = "") -> list[S
                 f"{called} must have no empty axis, but its shape is {shape_text(own)}."
             )
     shapes: dict[int, Shape | None] = graph.at_inputs(of_inputs)
+    # The inputs that each value is made of: their names and shapes.
+    origins = graph.at_inputs([{own: shape} for own, shape in zip(sources, of_inputs, strict=True)])
     givers = graph.at_inputs([f"{called} has" for called in sources])
     assumed = shape is None
     with_places: set[int] = set()  # values of which the channels alone are known
@@ -43,6 +47,7 @@ def output_shapes(graph: Graph, shape: Shape | None, source: str = "") -> list[S
             givers[first] = f"{called} takes the same in"
         given = [known for i in node.inputs if (known := shapes[i]) is not None]
         shapes[position], givers[position] = None, f"{called} gives"
+        origins[position] = {name: own for i in node.inputs for name, own in origins[i].items()}
         count = len(with_places.intersection(node.inputs))
         if assumed and not layer.merges_axes and (layer.axes or (count and layer.by_last_axis)):
             with_places.add(position)
@@ -65,7 +70,8 @@ def output_shapes(graph: Graph, shape: Shape | None, source: str = "") -> list[S
                 but += "; Flatten() makes features of all axes"
             elif isinstance(layer, Linear) and len(given[0]) > 1:
                 but += f", of which Flatten() makes {prod(given[0])} features"
-            raise ValueError(f"{called} {error}, but {but}.") from None
+            about = _about_inputs(error, given, origins[position], names_it=first in like_inputs)
+            raise ValueError(f"{called} {error}, but {but}{about}.") from None
         result = check_shape(result, f"{called}: its output_shape")
         if 0 in result:
             raise ValueError(
@@ -85,6 +91,23 @@ def output_shapes(graph: Graph, shape: Shape | None, source: str = "") -> list[S
     return [None if i in with_places else shapes[i] for i in range(len(graph.nodes))]
 
 
+def _about_inputs(
+    error: ValueError, given: list[Shape], inputs: dict[str, Shape | None], *, names_it: bool
+) -> str:
+    """Return how to change the input that a layer was given as it is, or the shapes of all.
+
+    ``names_it`` is whether the message has the input's shape already.
+    """
+    remedy = error.remedy if isinstance(error, DoesNotFit) else ""
+    if remedy and given == list(inputs.values()):
+        (name,) = inputs
+        return f": {remedy.format(x=in_code(name))}"
+    if None in inputs.values() or (names_it and len(given) == 1):
+        return ""
+    known = (f"{name} has shape {shape_text(shape)}" for name, shape in inputs.items())
+    return f", as {' and '.join(known)}"
+
+
 def check_shape(shape: Any, owner: str) -> Shape:
     """Return a shape without the batch, as a tuple of ints of 0 or more."""
     try:
@@ -99,10 +122,13 @@ def check_shape(shape: Any, owner: str) -> Shape:
     return result
 
 
-def check_batch(graph: Graph, rows: int, input_shape: Shape, *, training: bool) -> None:
+def check_batch(
+    graph: Graph, rows: int, input_shape: Shape, *, training: bool, name: str, hint: str = ""
+) -> None:
     """Raise ValueError if a batch must not have so many rows of this shape.
 
-    It is one of training steps, or of predictions.
+    It is one of training steps, or of predictions. ``name`` is what messages call it; ``hint`` is
+    their last sentence.
     """
     shapes: dict[int, Shape | None] = {
         **graph.at_inputs(graph.input_shapes(input_shape)),
@@ -115,10 +141,10 @@ def check_batch(graph: Graph, rows: int, input_shape: Shape, *, training: bool) 
         assert shape is not None  # as the input's is known
         try:
             node.layer.check_training_batch(rows, shape)
-        except ValueError as error:
+        except DoesNotFit as error:
             raise ValueError(
-                f"{layer_text(node.layer)} (layer {node.path}) {error}, but a batch has "
-                f"{rows} row{'s' * (rows != 1)} of shape {shape_text(shape)}."
+                f"{layer_text(node.layer)} (layer {node.path}) {error}, but {name} has "
+                f"{plural(rows, 'row')} of shape {shape_text(shape)}: {error.remedy}.{hint}"
             ) from None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -14,7 +14,13 @@ from chainrule.losses import Loss
 from chainrule.models.vectors import NetworkVectors
 from chainrule.operations.operation import Shape
 from chainrule.plan import Head, Plan, PlanBuilder, Tensor, make_plan
-from chainrule.utils.inputs import arrays_of, input_batch, input_names
+from chainrule.utils.inputs import (
+    Batch,
+    arrays_of,
+    input_batch,
+    input_names,
+    names_of_columns,
+)
 
 
 class NetworkPlans(NetworkVectors):
@@ -36,12 +42,20 @@ class NetworkPlans(NetworkVectors):
         batch = input_batch(x, name, self.dtype, inputs)
         self._shapes_of_outputs(batch.shape[1:], name)
         if not self._graph.rows_are_independent:
-            check_batch(self._graph, len(batch), batch.shape[1:], training=False)
+            check_batch(self._graph, len(batch), batch.shape[1:], training=False, name=name)
+        if self._coded:
+            self.check_codes(batch, name, names_of_columns(x, inputs))
+        return batch
+
+    def check_codes(self, batch: Batch, name: str, columns: Sequence[Sequence[Any]]) -> None:
+        """Raise ValueError if an input has a code that some layer does not take.
+
+        ``columns`` are the names of the columns of each input, for messages.
+        """
+        arrays, called = arrays_of(batch), input_names(name, self._graph.inputs)
         for node in self._coded:
             i = self._graph.input_number(node)
-            called = input_names(name, inputs)[i]
-            check_codes(self._graph, node, arrays_of(batch)[i], called)
-        return batch
+            check_codes(self._graph, node, arrays[i], called[i], columns[i])
 
     @property
     def takes_codes(self) -> bool:

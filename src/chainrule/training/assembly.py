@@ -94,12 +94,18 @@ def _in_steps(options: Options, steps_an_epoch: int | None) -> Schedule | None:
 
 
 def _check_smallest_batch(net: Sequential, data: DataSet, batch_size: int) -> None:
-    """Raise ValueError if an epoch's last batch has fewer rows than some layer needs."""
-    last = data.rows % batch_size or batch_size
+    """Raise ValueError if a batch, which is an epoch's last, has fewer rows than a layer needs."""
+    rows, shape = data.rows, data.inputs.shape[1:]
     try:
-        net.check_training_batch(last, data.inputs.shape[1:])
+        net.check_training_batch(rows % batch_size or batch_size, shape)
     except ValueError as error:
+        if rows == 1:
+            raise ValueError(f"There is only 1 row to train on: {error}") from None
+        first = batch_size if batch_size > 1 else min(BATCH_SIZE, rows)
+        by_distance = sorted(range(2, rows + 1), key=lambda size: abs(size - first))
+        right = next(size for size in by_distance if rows % size != 1)
+        which = "The last batch of an epoch" if batch_size > 1 else "Each batch"
         raise ValueError(
-            f"The last batch of an epoch has {last} of {data.rows:,} rows with "
-            f"batch_size={batch_size}: {error}"
+            f"{which} has 1 of {rows:,} rows with batch_size={batch_size}: {error} With "
+            f"batch_size={right}, no batch has 1 row."
         ) from None

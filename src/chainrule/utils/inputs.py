@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from chainrule.utils.arguments import shortened
 from chainrule.utils.arrays import batch_array
+from chainrule.utils.columns import column_names
 from chainrule.utils.wording import plural
 
 
@@ -154,6 +155,13 @@ def parts_of(value: Any, name: str, inputs: int) -> tuple[Any, ...]:
         f"{name} must be a tuple of {inputs} arrays, one for each input of the network, but it is "
         f"{came}.{hint}"
     )
+
+
+def names_of_columns(value: Any, inputs: int) -> list[list[Any]]:
+    """Return the names of the columns of what is given for each input; none of what is no table."""
+    if inputs == 1:
+        return [column_names(value)]
+    return list(map(column_names, value.arrays if isinstance(value, ArrayTuple) else value))
 
 
 def check_one_array(value: Any, name: str) -> None:

@@ -2,6 +2,13 @@
 
 from decimal import Decimal
 
+IN_CODE = {
+    "validation X": "validation[0]",
+    "validation y": "validation[1]",
+    "validation sample_weight": "validation[2]",
+    **dict.fromkeys(("the input", "its input", "input_shape"), "X"),
+}
+
 
 def count(value: int) -> str:
     """Return a whole number, however large.
@@ -20,6 +27,18 @@ def plural(value: int, noun: str) -> str:
     """
     ending = "" if value == 1 else "es" if noun.endswith("s") else "s"
     return f"{count(value)} {noun}{ending}"
+
+
+def in_code(name: str) -> str:
+    """Return what messages call an array as an expression, for code that users may copy.
+
+    Validation data is named by its place in the argument of :func:`fit`.
+
+    >>> in_code("X[0]"), in_code("validation X[0]"), in_code("the input")
+    ('X[0]', 'validation[0][0]', 'X')
+    """
+    array, bracket, index = name.partition("[")
+    return IN_CODE.get(array, array) + bracket + index
 
 
 def possessive(name: str) -> str:

@@ -1,11 +1,16 @@
-"""X of an estimator is one table, which a module may divide."""
+"""X of an estimator is one table, which a module may divide: its validation by scikit-learn."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from scipy.sparse import issparse
+from sklearn.utils.validation import validate_data
 
+from chainrule.interop.sklearn.fitted import FittedNetwork
+from chainrule.utils.arrays import finite_array
+from chainrule.utils.columns import REAL
 from chainrule.utils.inputs import kind_of_several
 
 INSTEAD = (
@@ -21,3 +26,39 @@ def check_one_table(X: Any) -> None:
     came = "a dict" if is_dict else kind_of_several(X)
     if came:
         raise ValueError(f"X must be one table, but it is {came}. {INSTEAD}")
+
+
+def validated(
+    estimator: FittedNetwork, X: Any, *y: Any, reset: bool = False, **options: Any
+) -> Any:
+    """Return what scikit-learn's ``validate_data`` does: X, or X and y.
+
+    Its error is raised with the place of the first wrong number in X, and the name of its column.
+    """
+    check_one_table(X)
+    allow_nd = estimator.module is not None  # images, for a network of one's own
+    shape = getattr(X, "shape", ())
+    if not allow_nd and len(shape) > 2:
+        raise ValueError(
+            f"X must have shape (n, features), but its shape is {shape}. Give a network for "
+            "images as module, or X.reshape(len(X), -1), which makes features of all pixels."
+        )
+    options |= {"accept_sparse": ["csr", "csc"], "allow_nd": allow_nd, "reset": reset}
+    try:
+        checked = validate_data(estimator, X, *y, **options)
+    except (TypeError, ValueError) as error:
+        if not issparse(X) and (wrong := _what_is_wrong(X)):
+            raise type(error)(f"{wrong}\n{error}") from error
+        raise
+    array = checked[0] if y else checked
+    if array.dtype.kind not in REAL:
+        finite_array(X, "X", np.dtype(float))
+    return checked
+
+
+def _what_is_wrong(X: Any) -> str:
+    try:
+        finite_array(X, "X", np.dtype(float))
+    except (TypeError, ValueError) as error:
+        return str(error)
+    return ""
