@@ -12,6 +12,7 @@ from chainrule.losses.loss import OutputLoss, Targets, check_all
 from chainrule.operations.operation import Numbers, Shape
 from chainrule.utils import arguments, arrays
 from chainrule.utils.arrays import FloatArray
+from chainrule.utils.wording import in_code
 
 __all__ = ["BCEWithLogitsLoss", "CrossEntropyLoss"]
 
@@ -161,8 +162,14 @@ class CrossEntropyLoss(OutputLoss):
         self, y: ArrayLike, output_shape: tuple[int, ...], dtype: np.dtype, name: str = "y"
     ) -> NDArray[Any]:
         if len(output_shape) != 2:
-            more = len(output_shape) > 2
-            hint = " Flatten() or GlobalAvgPool() in the network leaves one axis." if more else ""
+            hint = ""
+            if np.shape(y) == output_shape[:-1] and len(output_shape) > 2:
+                hint = (
+                    " For a label at each place, BCEWithLogitsLoss takes the output's shape, as "
+                    f"numpy.eye({output_shape[-1]})[{in_code(name)}] has it."
+                )
+            elif len(output_shape) > 2:
+                hint = " Flatten() or GlobalAvgPool() in the network leaves one axis."
             raise ValueError(
                 f"CrossEntropyLoss takes an output of shape (n, classes), not {output_shape}.{hint}"
             )

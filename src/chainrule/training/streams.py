@@ -60,10 +60,16 @@ class Stream:
     """
 
     def __init__(self, net: Sequential, loss: Loss, batches: Any, epochs: int) -> None:
-        are_inputs = isinstance(batches, tuple | list) and len(batches) == net.graph.inputs > 1
-        inputs = batches if are_inputs else [batches]
-        if all(hasattr(x, "__array__") or hasattr(x, "__dlpack__") for x in inputs):
-            raise TypeError("y is missing: only an iterable of batches (x, y) comes without it.")
+        # A batch is no array, so a list of arrays is X, for several inputs, or X and y.
+        has_parts = isinstance(batches, tuple | list) and len(batches) > 0
+        given = batches if has_parts else [batches]
+        if all(hasattr(x, "__array__") or hasattr(x, "__dlpack__") for x in given):
+            hint = ""
+            if len(given) == net.graph.inputs + 1:
+                hint = " Give it after X: fit(net, X, y, ...)."
+            raise TypeError(
+                f"y is missing: only an iterable of batches (x, y) comes without it.{hint}"
+            )
         if not callable(batches) and not hasattr(batches, "__iter__"):
             raise TypeError(
                 "X must be an array, an iterable of batches (x, y), or a function that returns "

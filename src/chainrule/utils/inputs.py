@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from chainrule.utils.arguments import shortened
 from chainrule.utils.arrays import batch_array
-from chainrule.utils.columns import column_names
+from chainrule.utils.columns import column_names, different_shapes
 from chainrule.utils.wording import plural
 
 
@@ -167,9 +167,10 @@ def names_of_columns(value: Any, inputs: int) -> list[list[Any]]:
 def check_one_array(value: Any, name: str) -> None:
     """Raise ValueError if it is several arrays: the network has one input."""
     if came := kind_of_several(value):
+        different = f" {different_shapes(value)}" if isinstance(value, list) else ""
         raise ValueError(
             f"{name} must be one array, as the network has one input, but it is {came}; cr.Inputs "
-            "makes a network with several."
+            f"makes a network with several.{different}"
         )
 
 

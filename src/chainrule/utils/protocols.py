@@ -1,11 +1,16 @@
 """Conversion to arrays of objects with ``__array__``, DLPack or the buffer protocol."""
 
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.utils.columns import REAL, kind_of, not_numbers, own_dtypes
+from chainrule.utils.arguments import shortened
+from chainrule.utils.columns import REAL, different_shapes, kind_of, not_numbers, own_dtypes
+
+MOST_NAMES = 5  # of a mapping's arrays, in messages
 
 
 def as_array(value: Any, name: str, what: str = "real numbers") -> NDArray[Any]:
@@ -29,15 +34,25 @@ def as_array(value: Any, name: str, what: str = "real numbers") -> NDArray[Any]:
     """
     if type(value) is np.ndarray:
         return value
+    if isinstance(value, Mapping):  # a dict, or what numpy.load returns for a .npz file
+        names = ", ".join(shortened(key) for key in islice(value, MOST_NAMES))
+        more = ", ..." if len(value) > MOST_NAMES else ""
+        raise TypeError(
+            f"{name} must be an array, not a {type(value).__name__} of {names}{more}. Take one of "
+            "its arrays."
+        )
     try:
         array = np.asanyarray(value)
         if array.dtype == object:
             array = _of_objects(value, array)
     except (BufferError, RuntimeError, TypeError, ValueError) as error:
         kind = ValueError if isinstance(error, ValueError) else TypeError
-        raise kind(f"{name} cannot be read as an array: {error}") from error
+        different = different_shapes(value) if isinstance(value, tuple | list) else ""
+        why = f"{error} {different}".rstrip()
+        raise kind(f"{name} cannot be read as an array: {why}") from error
     if array.dtype == object and array.ndim == 0:
-        raise TypeError(f"{name} must be an array, not a {type(value).__name__}.")
+        hint = f" Give list({name})." if isinstance(value, Iterator) else ""
+        raise TypeError(f"{name} must be an array, not a {type(value).__name__}.{hint}")
     own = {kind_of(dtype) for dtype in own_dtypes(value)} - {None}
     if array.dtype.kind not in REAL or not own <= {*REAL}:
         raise not_numbers(value, array, name, what)
