@@ -36,6 +36,7 @@ def make_runner(
     The options that are returned have the validation data that is held out of X and y, if any.
     """
     loss, optimizer, extras = options.loss, options.optimizer, options.extras
+    validation_x = None if options.validation is None else options.validation.inputs
     if y is None:
         check_absent(
             batch_size=batch_size,
@@ -46,12 +47,12 @@ def make_runner(
             checkpoint=options.checkpoint,
         )
         stream = Stream(net, loss, X, options.epochs)
-        warn_of_pixels(net, stream.first.inputs, "x")
+        warn_of_pixels(net, stream.first.inputs, "x", validation_x)
         schedule = _in_steps(options, stream.length)
         backend = options.backend
         return StreamEpochRunner(net, loss, optimizer, stream, backend, schedule, extras), options
     data = DataSet.checked(net, loss, X, y, sample_weight)
-    warn_of_pixels(net, data.inputs, "X")
+    warn_of_pixels(net, data.inputs, "X", validation_x)
     data.check_some_weight("sample_weight")
     if options.validation_split is not None:
         data, held_out = split(data, options.validation_split, extras.seed)
