@@ -12,6 +12,7 @@ from chainrule.losses.loss import OutputLoss, Targets, check_all
 from chainrule.operations.operation import Numbers, Shape
 from chainrule.utils import arguments, arrays
 from chainrule.utils.arrays import FloatArray
+from chainrule.utils.columns import ones_and_zeros
 from chainrule.utils.wording import in_code
 
 __all__ = ["BCEWithLogitsLoss", "CrossEntropyLoss"]
@@ -77,7 +78,9 @@ class BCEWithLogitsLoss(OutputLoss):
     ) -> NDArray[Any]:
         target = super().check_target(y, output_shape, dtype, name)
         right = (target >= 0) & (target <= 1)
-        check_all(right, target, f"{name} must lie between 0 and 1 for BCEWithLogitsLoss")
+        if not right.all():
+            expected = f"{name} must lie between 0 and 1 for BCEWithLogitsLoss"
+            check_all(right, target, expected, ones_and_zeros(target, in_code(name)))
         return target
 
     def accuracy(

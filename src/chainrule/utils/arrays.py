@@ -138,7 +138,7 @@ def label_array(value: ArrayLike, rows: int, classes: int, name: str = "y") -> N
     if array.dtype.kind not in REAL:
         raise not_numbers(value, array, name, LABELS)
     if array.shape != (rows,):
-        hint = ""
+        hint = _hint_on_several(value)
         if array.shape == (rows, 1):
             hint = f" Use numpy.ravel({in_code(name)})."
         elif array.ndim == 2 and len(array) == rows:
@@ -169,6 +169,12 @@ def label_array(value: ArrayLike, rows: int, classes: int, name: str = "y") -> N
     return _read_only_view(labels)
 
 
+def _hint_on_several(value: Any) -> str:
+    """Return what takes a tuple of arrays, as the targets of one output are no such."""
+    is_tuple = isinstance(value, tuple) and any(getattr(part, "ndim", 0) for part in value)
+    return " A tuple of targets is for cr.MultiLoss, with several outputs." if is_tuple else ""
+
+
 def _hint_on_floats(array: NDArray[Any], name: str) -> str:
     """Return what to do about labels that are floats."""
     wrong = (array != np.trunc(array)) | np.isinf(array)  # NaN is not equal to itself
@@ -184,7 +190,7 @@ def target_array(
     """Return targets of the output's ``shape``; shape ``(n,)`` is accepted for ``(n, 1)``."""
     array = real_array(value, name, dtype)
     if array.shape != shape and (*array.shape, 1) != shape:
-        hint = ""
+        hint = _hint_on_several(value)
         if len(shape) > 2 and array.ndim <= 2 and array.size == prod(shape):
             hint = " Flatten() in the network leaves one axis of the output."
         elif array.shape == shape[:1] and set(np.unique(array)) <= set(range(shape[-1])):

@@ -90,6 +90,9 @@ def _hint(cells: Any, array: NDArray[Any], name: str, what: str, *, of_table: bo
     position, cell = next((pair for pair in wrong if not _is_missing(pair[1])), (-1, None))
     if array.dtype.kind == "M" or isinstance(cell, date | timedelta):
         return " Convert dates to numbers, such as the days since the first one."
+    if array.dtype.names:
+        function = "numpy.lib.recfunctions.structured_to_unstructured"
+        return f" {function}({name}) has a column for each field."
     is_feature, is_label = of_table or array.ndim > 1, what == LABELS
     if _dtype_text(cells, array).lower().startswith(("categor", "enum", "dictionary")):
         if is_feature:
@@ -112,7 +115,7 @@ def _hint(cells: Any, array: NDArray[Any], name: str, what: str, *, of_table: bo
         return row
     if missing and not is_feature:
         return missing
-    remedy = _unique(name) if is_label else ENCODE if is_feature else ""
+    remedy = _unique(name) if is_label else ENCODE if is_feature else ones_and_zeros(array, name)
     return row + (_hint_on_digits(cells, array, name, is_label) or remedy)
 
 
@@ -146,6 +149,20 @@ def _unique(name: str) -> str:
         found = f"numpy.searchsorted(classes, {name})"
         return f" {found} has each row's label, with the classes that numpy.unique(y) returns."
     return f" numpy.unique({name}, return_inverse=True) returns the classes and each row's label."
+
+
+def ones_and_zeros(array: NDArray[Any], name: str) -> str:
+    """Return how to make ones and zeros of two classes; an empty text if there are not two.
+
+    >>> ones_and_zeros(np.array([1, 2, 1]), "y"), ones_and_zeros(np.array([0, 1, 2]), "y")
+    (' numpy.asarray(y) == 2 has True and False for 1 and 0.', '')
+    """
+    values = set(array.flat)  # of texts or numbers
+    if len(values) != 2:
+        return ""
+    last = max(values)
+    text = repr(str(last)) if isinstance(last, str) else str(last)
+    return f" numpy.asarray({name}) == {text} has True and False for 1 and 0."
 
 
 def _hint_on_arrays(array: NDArray[Any], name: str) -> str:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from chainrule.utils.arguments import shortened
 from chainrule.utils.columns import REAL, different_shapes, kind_of, not_numbers, own_dtypes
+from chainrule.utils.wording import in_code
 
 MOST_NAMES = 5  # of a mapping's arrays, in messages
 
@@ -34,13 +35,8 @@ def as_array(value: Any, name: str, what: str = "real numbers") -> NDArray[Any]:
     """
     if type(value) is np.ndarray:
         return value
-    if isinstance(value, Mapping):  # a dict, or what numpy.load returns for a .npz file
-        names = ", ".join(shortened(key) for key in islice(value, MOST_NAMES))
-        more = ", ..." if len(value) > MOST_NAMES else ""
-        raise TypeError(
-            f"{name} must be an array, not a {type(value).__name__} of {names}{more}. Take one of "
-            "its arrays."
-        )
+    if isinstance(value, Mapping):
+        raise _is_mapping(value, name)
     try:
         array = np.asanyarray(value)
         if array.dtype == object:
@@ -51,7 +47,11 @@ def as_array(value: Any, name: str, what: str = "real numbers") -> NDArray[Any]:
         why = f"{error} {different}".rstrip()
         raise kind(f"{name} cannot be read as an array: {why}") from error
     if array.dtype == object and array.ndim == 0:
-        hint = f" Give list({name})." if isinstance(value, Iterator) else ""
+        hint = ""
+        if isinstance(value, Iterator):
+            hint = f" Give list({in_code(name)})."
+        elif hasattr(value, "toarray"):
+            hint = f" Give {in_code(name)}.toarray(), which is dense."
         raise TypeError(f"{name} must be an array, not a {type(value).__name__}.{hint}")
     own = {kind_of(dtype) for dtype in own_dtypes(value)} - {None}
     if array.dtype.kind not in REAL or not own <= {*REAL}:
@@ -59,6 +59,16 @@ def as_array(value: Any, name: str, what: str = "real numbers") -> NDArray[Any]:
     if np.any(getattr(array, "mask", False)):
         raise ValueError(f"{name} has masked entries; fill them, or leave their rows out.")
     return np.asarray(array)
+
+
+def _is_mapping(value: Mapping[Any, Any], name: str) -> TypeError:
+    """Return the error for a dict, or what ``numpy.load`` returns for a .npz file."""
+    names = ", ".join(shortened(key) for key in islice(value, MOST_NAMES))
+    more = ", ..." if len(value) > MOST_NAMES else ""
+    has_numbers = isinstance(value, dict) and not any(map(np.ndim, value.values()))
+    hint = "" if has_numbers else " Take one of its arrays."
+    kind = type(value).__name__
+    return TypeError(f"{name} must be an array, not a {kind} with {names}{more}.{hint}")
 
 
 def _of_objects(value: Any, array: NDArray[Any]) -> NDArray[Any]:
