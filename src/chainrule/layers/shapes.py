@@ -63,15 +63,17 @@ def output_shapes(graph: Graph, shape: Shape | None, source: str = "") -> list[S
             texts = [
                 shape_text(s, i in with_places) for s, i in zip(given, node.inputs, strict=True)
             ]
-            but = f"{givers[first]} shape {texts[0]}"
+            but, hint = f"{givers[first]} shape {texts[0]}", ""
             if len(texts) > 1:
                 but = f"it merges shapes {', '.join(texts[:-1])} and {texts[-1]}"
+                differ = len(set(map(len, given))) > 1
+                hint = "; Flatten() leaves one axis of each" if differ else ""
             elif isinstance(layer, Linear) and count:
-                but += "; Flatten() makes features of all axes"
+                hint = "; Flatten() makes features of all axes"
             elif isinstance(layer, Linear) and len(given[0]) > 1:
                 but += f", of which Flatten() makes {prod(given[0])} features"
             about = _about_inputs(error, given, origins[position], names_it=first in like_inputs)
-            raise ValueError(f"{called} {error}, but {but}{about}.") from None
+            raise ValueError(f"{called} {error}, but {but}{about}{hint}.") from None
         result = check_shape(result, f"{called}: its output_shape")
         if 0 in result:
             raise ValueError(

@@ -60,13 +60,12 @@ class Stream:
     """
 
     def __init__(self, net: Sequential, loss: Loss, batches: Any, epochs: int) -> None:
-        # A batch is no array, so a list of arrays is X, for several inputs, or X and y.
-        has_parts = isinstance(batches, tuple | list) and len(batches) > 0
-        given = batches if has_parts else [batches]
-        if all(hasattr(x, "__array__") or hasattr(x, "__dlpack__") for x in given):
-            hint = ""
-            if len(given) == net.graph.inputs + 1:
-                hint = " Give it after X: fit(net, X, y, ...)."
+        # A batch is no array, so a list with arrays is X, for several inputs, or X and y.
+        given = batches if isinstance(batches, tuple | list) else [batches]
+        are_arrays = [hasattr(x, "__array__") or hasattr(x, "__dlpack__") for x in given]
+        if any(are_arrays):
+            is_only_x = all(are_arrays) and len(given) == net.graph.inputs
+            hint = "" if is_only_x else " Give it after X: fit(net, X, y, ...)."
             raise TypeError(
                 f"y is missing: only an iterable of batches (x, y) comes without it.{hint}"
             )

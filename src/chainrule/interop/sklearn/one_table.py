@@ -9,8 +9,9 @@ from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
 from chainrule.interop.sklearn.fitted import FittedNetwork
+from chainrule.models.sequential import Sequential
 from chainrule.utils.arrays import finite_array
-from chainrule.utils.columns import REAL
+from chainrule.utils.columns import REAL, different_shapes
 from chainrule.utils.inputs import kind_of_several
 
 INSTEAD = (
@@ -25,7 +26,8 @@ def check_one_table(X: Any) -> None:
     is_dict = isinstance(X, dict) and not issparse(X)  # SciPy's dictionary of keys is a table
     came = "a dict" if is_dict else kind_of_several(X)
     if came:
-        raise ValueError(f"X must be one table, but it is {came}. {INSTEAD}")
+        different = f"{different_shapes(X)} " if isinstance(X, list) else ""
+        raise ValueError(f"X must be one table, but it is {came}. {different}{INSTEAD}")
 
 
 def validated(
@@ -47,7 +49,9 @@ def validated(
     try:
         checked = validate_data(estimator, X, *y, **options)
     except (TypeError, ValueError) as error:
-        if not issparse(X) and (wrong := _what_is_wrong(X)):
+        network = getattr(estimator, "network_", None)
+        images_of = network if len(shape) > 2 and not reset else None
+        if not issparse(X) and (wrong := _what_is_wrong(X, images_of)):
             raise type(error)(f"{wrong}\n{error}") from error
         raise
     array = checked[0] if y else checked
@@ -56,9 +60,15 @@ def validated(
     return checked
 
 
-def _what_is_wrong(X: Any) -> str:
+def _what_is_wrong(X: Any, network: Sequential | None) -> str:
+    """Return what this package finds wrong in X, and in images for a fitted network."""
     try:
-        finite_array(X, "X", np.dtype(float))
+        if network is None:
+            finite_array(X, "X", np.dtype(float))
+        else:
+            network.check_input(X, "X")
     except (TypeError, ValueError) as error:
         return str(error)
-    return ""
+    return (
+        "" if network is None else f"X's images must be as high as in fit: its shape is {X.shape}."
+    )
