@@ -69,6 +69,6 @@ def _what_is_wrong(X: Any, network: Sequential | None) -> str:
             network.check_input(X, "X")
     except (TypeError, ValueError) as error:
         return str(error)
-    return (
-        "" if network is None else f"X's images must be as high as in fit: its shape is {X.shape}."
-    )
+    if network is None:
+        return ""
+    return f"X must have images as high as those in fit, but its shape is {X.shape}."
