@@ -118,6 +118,34 @@ def test_what_errors_on_one_of_several_inputs_advise_helps(way, misfit):
     call(net, (right, TABLE), (mended, TABLE))
 
 
+def table_of(x):
+    return pytest.importorskip("pandas").DataFrame(x)
+
+
+@pytest.mark.parametrize(
+    ("given", "shape"),
+    [
+        (list(GRAY[..., 0]), "(n, 8, 8)"),
+        (list(GRAY.transpose(0, 3, 1, 2)), "(n, 1, 8, 8)"),
+        (GRAY[0].tolist(), "(n, 8, 1)"),
+        (lambda: table_of(GRAY.reshape(12, -1)), "(n, 64)"),
+    ],
+    ids=["grey images", "channels first", "one image", "table of pixels"],
+)
+def test_what_errors_on_lists_and_tables_advise_helps(given, shape):
+    given, net = given() if callable(given) else given, images(1)
+    for x, name, call in (
+        (given, "X", net.predict),
+        ((given, TABLE), "X[0]", lambda x: beside_table(net).predict((x[0], TABLE[: len(x[0])]))),
+    ):
+        with pytest.raises(ValueError, match=re.escape(f"but {name} has shape {shape}: ")) as e:
+            call(x)
+        (remedy,) = REMEDY.findall(str(e.value).replace(", and ", " has "))
+        assert remedy.startswith(f"np.asarray({name})")
+        mended = eval(remedy, {"np": np, "X": x, "height": 8, "width": 8})
+        call(mended if name == "X" else (mended, TABLE))
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_an_image_of_another_size_is_named_where_a_later_layer_finds_it(way):
     name, call = WAYS[way]
@@ -360,7 +388,7 @@ KINDS = {
     ),
     "grey pictures": (
         lambda path: [Picture(8, 8), Picture(8, 8)],
-        r"but X has shape \(n, 8, 8\): X\[..., np\.newaxis\] has an axis for the one channel",
+        r"X has shape \(n, 8, 8\): np\.asarray\(X\)\[..., np\.newaxis\] has an axis for the one ch",
     ),
     "an array of arrays": (
         lambda path: np.array([np.zeros((8, 8, 1)), np.zeros((9, 7, 1))], object),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from operator import index
 from typing import Any
 
 from chainrule.layers.graph import Graph, layer_text
-from chainrule.layers.layer import DoesNotFit
+from chainrule.layers.layer import DoesNotFit, Layer
 from chainrule.layers.linear import Linear
 from chainrule.operations.operation import Shape
 from chainrule.utils.inputs import input_names
@@ -18,12 +19,15 @@ from chainrule.utils.wording import in_code, plural
 MOST_NUMBERS = 1 << 28
 
 
-def output_shapes(graph: Graph, shape: Shape | None, source: str = "") -> list[Shape | None]:
+def output_shapes(
+    graph: Graph, shape: Shape | None, source: str = "", codes: Sequence[str] = ()
+) -> list[Shape | None]:
     """Return every layer's output shape, None where it is not known from the input's ``shape``.
 
     Without ``shape``, the first linear layer's expected shape is used; but its input may have more
     axes, so that the output of a Flatten is not known. Of signals and images, the channels alone
-    are checked then, and the shape is None. ``source`` names the input in messages.
+    are checked then, and the shape is None. ``source`` names the input in messages, and ``codes``
+    has an expression for each.
     """
     of_inputs = (None,) * graph.inputs if shape is None else graph.input_shapes(shape)
     sources = input_names(source, graph.inputs)
@@ -63,16 +67,11 @@ def output_shapes(graph: Graph, shape: Shape | None, source: str = "") -> list[S
             texts = [
                 shape_text(s, i in with_places) for s, i in zip(given, node.inputs, strict=True)
             ]
-            but, hint = f"{givers[first]} shape {texts[0]}", ""
-            if len(texts) > 1:
-                but = f"it merges shapes {', '.join(texts[:-1])} and {texts[-1]}"
-                differ = len(set(map(len, given))) > 1
-                hint = "; Flatten() leaves one axis of each" if differ else ""
-            elif isinstance(layer, Linear) and count:
-                hint = "; Flatten() makes features of all axes"
-            elif isinstance(layer, Linear) and len(given[0]) > 1:
-                but += f", of which Flatten() makes {prod(given[0])} features"
-            about = _about_inputs(error, given, origins[position], names_it=first in like_inputs)
+            but, hint = _what_came(layer, givers[first], given, texts, with_places=count > 0)
+            written = dict(zip(sources, codes or map(in_code, sources), strict=True))
+            about = _about_inputs(
+                error, given, origins[position], written, names_it=first in like_inputs
+            )
             raise ValueError(f"{called} {error}, but {but}{about}{hint}.") from None
         result = check_shape(result, f"{called}: its output_shape")
         if 0 in result:
@@ -93,17 +92,41 @@ def output_shapes(graph: Graph, shape: Shape | None, source: str = "") -> list[S
     return [None if i in with_places else shapes[i] for i in range(len(graph.nodes))]
 
 
+def _what_came(
+    layer: Layer, giver: str, given: list[Shape], texts: list[str], *, with_places: bool
+) -> tuple[str, str]:
+    """Return what a layer was given, for the message that it does not fit, and a hint."""
+    if len(texts) > 1:
+        differ = len(set(map(len, given))) > 1
+        hint = "; Flatten() leaves one axis of each" if differ else ""
+        return f"it merges shapes {', '.join(texts[:-1])} and {texts[-1]}", hint
+    but = f"{giver} shape {texts[0]}"
+    if not isinstance(layer, Linear):
+        return but, ""
+    if with_places:
+        return but, "; Flatten() makes features of all axes"
+    if len(given[0]) > 1:
+        but += f", of which Flatten() makes {prod(given[0])} features"
+    return but, ""
+
+
 def _about_inputs(
-    error: ValueError, given: list[Shape], inputs: dict[str, Shape | None], *, names_it: bool
+    error: ValueError,
+    given: list[Shape],
+    inputs: dict[str, Shape | None],
+    written: dict[str, str],
+    *,
+    names_it: bool,
 ) -> str:
     """Return how to change the input that a layer was given as it is, or the shapes of all.
 
-    ``names_it`` is whether the message has the input's shape already.
+    ``written`` has an expression for each; ``names_it`` is whether the message has the input's
+    shape already.
     """
     remedy = error.remedy if isinstance(error, DoesNotFit) else ""
     if remedy and given == list(inputs.values()):
         (name,) = inputs
-        return f": {remedy.format(x=in_code(name))}"
+        return f": {remedy.format(x=written[name])}"
     if None in inputs.values() or (names_it and len(given) == 1):
         return ""
     known = (f"{name} has shape {shape_text(shape)}" for name, shape in inputs.items())

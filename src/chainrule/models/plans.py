@@ -17,10 +17,12 @@ from chainrule.plan import Head, Plan, PlanBuilder, Tensor, make_plan
 from chainrule.utils.inputs import (
     Batch,
     arrays_of,
+    given_parts,
     input_batch,
     input_names,
     names_of_columns,
 )
+from chainrule.utils.wording import array_in_code
 
 
 class NetworkPlans(NetworkVectors):
@@ -40,7 +42,9 @@ class NetworkPlans(NetworkVectors):
         """
         inputs = self._graph.inputs
         batch = input_batch(x, name, self.dtype, inputs)
-        self._shapes_of_outputs(batch.shape[1:], name)
+        if batch.shape[1:] not in self._output_shapes:
+            codes = map(array_in_code, input_names(name, inputs), given_parts(x, inputs))
+            self._shapes_of_outputs(batch.shape[1:], name, tuple(codes))
         if not self._graph.rows_are_independent:
             check_batch(self._graph, len(batch), batch.shape[1:], training=False, name=name)
         if self._coded:
@@ -85,11 +89,13 @@ class NetworkPlans(NetworkVectors):
     def output_shapes(self, input_shape: Shape) -> tuple[Shape, ...]:
         """Return the shapes of all of a row's outputs; errors are those of :meth:`output_shape`."""
         source = "the input" if self._graph.inputs == 1 else "input_shape"
-        return self._shapes_of_outputs(input_shape, source)
+        return self._shapes_of_outputs(input_shape, source, ())
 
-    def _shapes_of_outputs(self, input_shape: Shape, source: str) -> tuple[Shape, ...]:
+    def _shapes_of_outputs(
+        self, input_shape: Shape, source: str, codes: tuple[str, ...]
+    ) -> tuple[Shape, ...]:
         if input_shape not in self._output_shapes:
-            shapes = output_shapes(self._graph, input_shape, source)
+            shapes = output_shapes(self._graph, input_shape, source, codes)
             known = [shape for i in self._graph.outputs if (shape := shapes[i]) is not None]
             assert len(known) == len(self._graph.outputs)  # as the input's is known
             self._output_shapes[input_shape] = tuple(known)

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from chainrule.utils.arguments import shortened
 from chainrule.utils.columns import LABELS, REAL, column_names, no_value, not_numbers
 from chainrule.utils.protocols import as_array
-from chainrule.utils.wording import in_code, plural
+from chainrule.utils.wording import array_in_code, in_code, plural
 
 FLOATS = ("float32", "float64")
 DOUBLE = np.dtype(np.float64)
@@ -113,7 +113,7 @@ def batch_array(value: ArrayLike, name: str, dtype: np.dtype) -> NDArray[Any]:
     if len(shape) < 2:
         hint = ""
         if array.ndim == 1:
-            code = in_code(name)
+            code = array_in_code(name, value)
             hint = f" A single sample is {code}[None], a single feature {code}[:, None]."
         raise ValueError(
             f"{name} must have shape (n, features), batch first, but its shape is "
@@ -161,7 +161,7 @@ def label_array(value: ArrayLike, rows: int, classes: int, name: str = "y") -> N
         if classes == 1:
             hint = " cr.BCEWithLogitsLoss() takes one output for two classes."
         elif labels.min() == 1 and labels.max() == classes:
-            hint = f" The first label is 0: take {in_code(name)} - 1."
+            hint = f" The first label is 0: take {array_in_code(name, value)} - 1."
         raise ValueError(
             f"{name} has label {array[row]} at row {row}, but the network has {outputs} (labels 0 "
             f"to {classes - 1}).{hint}"

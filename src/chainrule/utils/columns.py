@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.utils.arguments import shortened
-from chainrule.utils.wording import in_code
+from chainrule.utils.wording import IN_CODE, in_code
 
 REAL = "biuf"  # the kinds of dtypes that hold real numbers
 LABELS = "integer class labels"
@@ -152,12 +152,13 @@ def _unique(name: str) -> str:
 
 
 def ones_and_zeros(array: NDArray[Any], name: str) -> str:
-    """Return how to make ones and zeros of two classes; an empty text if there are not two.
+    """Return how targets of two classes become ones and zeros; an empty text for others.
 
     >>> ones_and_zeros(np.array([1, 2, 1]), "y"), ones_and_zeros(np.array([0, 1, 2]), "y")
     (' numpy.asarray(y) == 2 has True and False for 1 and 0.', '')
     """
-    values = set(array.flat)  # of texts or numbers
+    is_target = name.startswith(("y", IN_CODE["validation y"]))
+    values = set(array.flat) if is_target else set()  # of texts or numbers
     if len(values) != 2:
         return ""
     last = max(values)

@@ -157,11 +157,16 @@ def parts_of(value: Any, name: str, inputs: int) -> tuple[Any, ...]:
     )
 
 
+def given_parts(value: Any, inputs: int) -> list[Any]:
+    """Return what is given for each input, once it is checked that there is one for each."""
+    if inputs == 1:
+        return [value]
+    return list(value.arrays if isinstance(value, ArrayTuple) else value)
+
+
 def names_of_columns(value: Any, inputs: int) -> list[list[Any]]:
     """Return the names of the columns of what is given for each input; none of what is no table."""
-    if inputs == 1:
-        return [column_names(value)]
-    return list(map(column_names, value.arrays if isinstance(value, ArrayTuple) else value))
+    return list(map(column_names, given_parts(value, inputs)))
 
 
 def check_one_array(value: Any, name: str) -> None:

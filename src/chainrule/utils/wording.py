@@ -1,6 +1,9 @@
 """Counts and names as text."""
 
 from decimal import Decimal
+from typing import Any
+
+import numpy as np
 
 IN_CODE = {
     "validation X": "validation[0]",
@@ -39,6 +42,16 @@ def in_code(name: str) -> str:
     """
     array, bracket, index = name.partition("[")
     return IN_CODE.get(array, array) + bracket + index
+
+
+def array_in_code(name: str, value: Any) -> str:
+    """Return what was given as an expression that is an array, also where it is a list or a table.
+
+    >>> array_in_code("X", np.zeros(2)), array_in_code("X", [0.0, 0.0])
+    ('X', 'np.asarray(X)')
+    """
+    code = in_code(name)
+    return code if isinstance(value, np.ndarray) else f"np.asarray({code})"
 
 
 def possessive(name: str) -> str:
