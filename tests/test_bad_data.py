@@ -497,6 +497,22 @@ def test_other_arguments_of_fit(y, options, message):
     assert bits(net) == before
 
 
+@pytest.mark.parametrize(
+    ("layers", "y", "remedy"),
+    [
+        ([cr.Conv2d(1, 3, 1)], COLOUR.transpose(0, 3, 1, 2), "np.moveaxis(y, 1, -1)"),
+        ([cr.Conv1d(6, 6, 1)], SIGNALS.transpose(0, 2, 1), "np.moveaxis(y, 1, -1)"),
+        ([cr.Flatten(), cr.Linear(64, 64)], GRAY, "numpy.reshape(y, (12, 64))"),
+    ],
+)
+def test_what_errors_on_targets_of_images_advise_helps(layers, y, remedy):
+    net, options = cr.Sequential(*layers, seed=0), TRAINING | {"loss": cr.MSELoss()}
+    X = SIGNALS if isinstance(layers[0], cr.Conv1d) else GRAY
+    with pytest.raises(ValueError, match=re.escape(remedy)):
+        cr.fit(net, X, y, **options)
+    cr.fit(net, X, eval(remedy, {"np": np, "numpy": np, "y": y}), **options)
+
+
 def test_a_label_at_each_place():
     net, y = cr.Sequential(cr.Conv2d(1, 3, 1), seed=0), (GRAY[..., 0] > 0).astype(int)
     with pytest.raises(ValueError, match=r"takes the output's shape, as numpy\.eye\(3\)\[y\] has"):

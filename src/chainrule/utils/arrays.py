@@ -193,6 +193,11 @@ def target_array(
         hint = _hint_on_several(value)
         if len(shape) > 2 and array.ndim <= 2 and array.size == prod(shape):
             hint = " Flatten() in the network leaves one axis of the output."
+        elif array.ndim > 2 and np.moveaxis(array, 1, -1).shape == shape:
+            code = f"np.moveaxis({in_code(name)}, 1, -1)"
+            hint = f" Channels come last, as {code} puts them."
+        elif len(shape) == 2 < array.ndim and len(array) == shape[0] and array.size == prod(shape):
+            hint = f" Use numpy.reshape({in_code(name)}, {shape})."
         elif array.shape == shape[:1] and set(np.unique(array)) <= set(range(shape[-1])):
             hint = " cr.CrossEntropyLoss() takes class labels."
         raise ValueError(
