@@ -210,7 +210,7 @@ def test_one_row_by_hand_and_in_all():
     net, one, y = normalized(), TABLE[:1], Y[:1]
     with pytest.raises(ValueError, match=r"^There is only 1 row to train on: BatchNorm"):
         cr.fit(net, one, y, **TRAINING)
-    with pytest.raises(ValueError, match=r"^Batch 2 of epoch 1: BatchNorm.* GroupNorm normalize"):
+    with pytest.raises(ValueError, match=r"^Batch 2 of epoch 1: BatchNorm.* drop_last=True does"):
         cr.fit(net.copy(), [(TABLE, Y), (one, y)], **TRAINING)
     with pytest.raises(ValueError, match=r"1 row of .* GroupNorm normalize each row by itself\.$"):
         cr.train_step(net, cr.CrossEntropyLoss(), cr.SGD())(one, y)
@@ -226,6 +226,10 @@ def test_one_row_by_hand_and_in_all():
         untracked.predict(one)
     with pytest.raises(ValueError, match=r"but validation X has 1 row of shape"):
         cr.fit(untracked, TABLE, Y, validation=(one, y), **TRAINING)
+    before = bits(untracked)
+    with pytest.raises(ValueError, match=r"but what validation_split holds out has 1 row of sha"):
+        cr.fit(untracked, TABLE, Y, validation_split=1 / 12, **TRAINING)
+    assert bits(untracked) == before
 
 
 # Codes in tables

@@ -160,7 +160,10 @@ class GradientReport:
 
 
 class GradientMismatch(AssertionError):  # noqa: N818 - named for what was found
-    """A gradient differs from the central differences; ``report`` says where and by how much."""
+    """A gradient differs from the central differences, or could not be compared with them.
+
+    ``report`` says where, and by how much or why.
+    """
 
     __module__ = "chainrule"  # as users know it, in tracebacks
 

@@ -45,11 +45,15 @@ class NetworkPlans(NetworkVectors):
         if batch.shape[1:] not in self._output_shapes:
             codes = map(array_in_code, input_names(name, inputs), given_parts(x, inputs))
             self._shapes_of_outputs(batch.shape[1:], name, tuple(codes))
-        if not self._graph.rows_are_independent:
-            check_batch(self._graph, len(batch), batch.shape[1:], training=False, name=name)
+        self.check_prediction_batch(len(batch), batch.shape[1:], name)
         if self._coded:
             self.check_codes(batch, name, names_of_columns(x, inputs))
         return batch
+
+    def check_prediction_batch(self, rows: int, input_shape: Shape, name: str) -> None:
+        """Raise ValueError if there must not be so many rows, which messages call by a name."""
+        if not self._graph.rows_are_independent:
+            check_batch(self._graph, rows, input_shape, training=False, name=name)
 
     def check_codes(self, batch: Batch, name: str, columns: Sequence[Sequence[Any]]) -> None:
         """Raise ValueError if an input has a code that some layer does not take.

@@ -56,6 +56,8 @@ def make_runner(
     data.check_some_weight("sample_weight")
     if options.validation_split is not None:
         data, held_out = split(data, options.validation_split, extras.seed)
+        shape, name = held_out.inputs.shape[1:], "what validation_split holds out"
+        net.check_prediction_batch(held_out.rows, shape, name)
         options = replace(options, validation=held_out)
     if class_weight is not None:
         shapes = net.output_shapes(data.inputs.shape[1:])

@@ -123,7 +123,8 @@ class Stream:
                 f"{batch.inputs.shape[1:]}."
             )
         self._shape = batch.inputs.shape[1:]
-        self._net.check_training_batch(batch.rows, self._shape)
+        hint = " Leave the batch out, as a DataLoader with drop_last=True does."
+        self._net.check_training_batch(batch.rows, self._shape, hint)
         return batch.copy()
 
 
