@@ -166,7 +166,7 @@ class CrossEntropyLoss(OutputLoss):
     ) -> NDArray[Any]:
         if len(output_shape) != 2:
             hint = ""
-            if np.shape(y) == output_shape[:-1] and len(output_shape) > 2:
+            if getattr(y, "shape", ()) == output_shape[:-1] and len(output_shape) > 2:
                 hint = (
                     " For a label at each place, BCEWithLogitsLoss takes the output's shape, as "
                     f"numpy.eye({output_shape[-1]})[{in_code(name)}] has it."

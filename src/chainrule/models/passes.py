@@ -198,6 +198,5 @@ class NetworkPasses(NetworkPlans):
     def check_training_batch(self, rows: int, input_shape: Shape, hint: str = "") -> None:
         """Raise ValueError, with a hint, if a step must not have so many rows of this shape."""
         if (rows, input_shape) not in self._training_batches:
-            options = {"name": "a batch", "hint": hint}
-            check_batch(self._graph, rows, input_shape, training=True, **options)
+            check_batch(self._graph, rows, input_shape, training=True, name="a batch", hint=hint)
             self._training_batches.add((rows, input_shape))

@@ -105,8 +105,8 @@ def _check_smallest_batch(net: Sequential, data: DataSet, batch_size: int) -> No
         if rows == 1:
             raise ValueError(f"There is only 1 row to train on: {error}") from None
         first = batch_size if batch_size > 1 else min(BATCH_SIZE, rows)
-        by_distance = sorted(range(2, rows + 1), key=lambda size: abs(size - first))
-        right = next(size for size in by_distance if rows % size != 1)
+        near = range(2, min(rows, 2 * first + 64) + 1)  # no number is a multiple of all of 64
+        right = min((n for n in near if rows % n != 1), key=lambda size: abs(size - first))
         which = "The last batch of an epoch" if batch_size > 1 else "Each batch"
         raise ValueError(
             f"{which} has 1 of {rows:,} rows with batch_size={batch_size}: {error} With "

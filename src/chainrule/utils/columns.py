@@ -161,7 +161,7 @@ def ones_and_zeros(array: NDArray[Any], name: str) -> str:
     values = set(array.flat) if is_target else set()  # of texts or numbers
     if len(values) != 2:
         return ""
-    last = max(values)
+    last = max(values, key=lambda value: (type(value).__name__, value))  # texts may be bytes
     text = repr(str(last)) if isinstance(last, str) else str(last)
     return f" numpy.asarray({name}) == {text} has True and False for 1 and 0."
 

@@ -35,7 +35,7 @@ def as_array(value: Any, name: str, what: str = "real numbers") -> NDArray[Any]:
     """
     if type(value) is np.ndarray:
         return value
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and not hasattr(value, "__array__"):
         raise _is_mapping(value, name)
     try:
         array = np.asanyarray(value)

@@ -52,7 +52,8 @@ def validated(
         network = getattr(estimator, "network_", None)
         images_of = network if len(shape) > 2 and not reset else None
         if not issparse(X) and (wrong := _what_is_wrong(X, images_of)):
-            raise type(error)(f"{wrong}\n{error}") from error
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"{wrong}\n{error}") from error
         raise
     array = checked[0] if y else checked
     if array.dtype.kind not in REAL:
