@@ -200,7 +200,7 @@ BAD_OPTIONS = {
         ValueError,
         r"^sample_weight must not be 0 everywhere, in float32\.",
     ),
-    "validation of four": ({"validation": (X, Y, Y, Y)}, ValueError, r"\(X, y, sample_weight\)\."),
+    "validation of four": ({"validation": (X, Y, Y, Y)}, ValueError, r"not a tuple of 4\."),
     "negative validation weights": (
         {"validation": (X, Y, -np.ones(12))},
         ValueError,

@@ -109,11 +109,21 @@ def stepped_twice(net, x):
     return step(x, Y), step(x, Y)
 
 
+def estimated(net, x):
+    exceptions = pytest.importorskip("sklearn.exceptions")
+    from chainrule.interop.sklearn import NetworkClassifier
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", exceptions.ConvergenceWarning)
+        NetworkClassifier(module=net, max_iter=2, loss=cr.CrossEntropyLoss()).fit(x, Y)
+
+
 ON_PIXELS = {
     "fit": lambda net, x: cr.fit(net, x, Y, **OF_CLASSES),
     "fit on batches": trained_on_batches,
     "find_lr": lambda net, x: cr.find_lr(net, x, Y, loss=cr.CrossEntropyLoss(), steps=3),
     "train_step": stepped_twice,
+    "objective": lambda net, x: cr.objective(net, cr.CrossEntropyLoss(), x, Y),
 }
 OF_IMAGES = {
     "Conv2d": [cr.Conv2d(1, 2, 3), cr.Flatten(), cr.Linear(72, 2)],
@@ -126,7 +136,7 @@ OF_IMAGES = {
 @pytest.mark.parametrize("train", ON_PIXELS.values(), ids=ON_PIXELS)
 @pytest.mark.parametrize("layers", OF_IMAGES.values(), ids=OF_IMAGES)
 def test_pixels_that_are_not_rescaled_are_warned_of_once(train, layers):
-    message = r"^[xX] holds uint8 .* (Conv2d|Linear)\(.*\) \(layer [\d.]+\) .* Rescale\(1 / 255\)"
+    message = r"^[xX] holds whole .* (Conv2d|Linear)\(.*\) \(layer [\d.]+\) .* Rescale\(1 / 255\)"
     with pytest.warns(UserWarning, match=message) as said:
         train(cr.Sequential(*layers, seed=0), PIXELS)
     assert [warning.filename for warning in said] == [__file__]
@@ -134,12 +144,59 @@ def test_pixels_that_are_not_rescaled_are_warned_of_once(train, layers):
         train(cr.Sequential(cr.Rescale(1 / 255), *layers, seed=0), PIXELS)
         train(cr.Sequential(*layers, seed=0), PIXELS / 255)
         train(cr.Sequential(*layers, seed=0), (PIXELS > 99).astype(np.uint8))
+    with pytest.warns(UserWarning, match=r"^[xX] holds numbers from 0 to 1, which Rescale .*alre"):
+        train(cr.Sequential(cr.Rescale(1 / 255), *layers, seed=0), PIXELS / PIXELS.max())
+
+
+@pytest.mark.parametrize(
+    ("x", "scale"),
+    [
+        *((PIXELS.astype(dtype), 255) for dtype in ("int16", "int64", "f2", "f4", "f8")),
+        (257 * PIXELS.astype(np.uint16), 65535),
+        (16 * PIXELS.astype(np.uint16), 4095),  # a camera of 12 bits
+        ((80 * PIXELS.astype(int) - 10_000).astype(np.int16), 16383),  # a sound
+    ],
+    ids=str,
+)
+def test_whole_numbers_that_are_large_are_warned_of_in_any_dtype(x, scale):
+    net = cr.Sequential(*OF_IMAGES["Conv2d"], seed=0)
+    with pytest.warns(
+        UserWarning, match=rf"Rescale\(1 / {scale}\), or give X / {scale}\.$"
+    ) as said:
+        cr.fit(net, x, Y, **OF_CLASSES)
+    assert len(said) == 1
+    with warnings.catch_warnings(action="error"):
+        few = cr.Sequential(cr.Linear(63, 2), seed=0)  # of a table, and no pixels
+        cr.fit(few, x.reshape(20, -1)[:, :63], Y, **OF_CLASSES)
+        cr.fit(net, x + 0.25, Y, **OF_CLASSES)
+
+
+@pytest.mark.parametrize("layers", OF_IMAGES.values(), ids=OF_IMAGES)
+def test_estimators_warn_once_in_sklearn_as_they_do_of_convergence(layers):
+    with pytest.warns(UserWarning, match=r"^X holds whole numbers .*, or give X / 255\.$") as said:
+        estimated(cr.Sequential(*layers, seed=0), PIXELS)
+    assert len(said) == 1
+    with warnings.catch_warnings(action="error"):
+        estimated(cr.Sequential(cr.Rescale(1 / 255), *layers, seed=0), PIXELS)
+
+
+def test_validation_data_in_another_scale():
+    net = cr.Sequential(*OF_IMAGES["Conv2d"], seed=0)
+    with pytest.warns(
+        UserWarning, match="^validation X holds .* up to 255, but X does not"
+    ) as said:
+        cr.fit(net, PIXELS / 255, Y, validation=(PIXELS, Y), **OF_CLASSES)
+    with pytest.warns(UserWarning, match="^X holds") as both:
+        cr.fit(net, PIXELS, Y, validation=(PIXELS, Y), **OF_CLASSES)
+    assert len(said) == len(both) == 1
 
 
 @pytest.mark.parametrize(
     "first",
     [
         [cr.BatchNorm(1), cr.Flatten()],
+        [cr.Conv2d(1, 1, 3, padding=1), cr.BatchNorm(1), cr.Flatten()],
+        [cr.GroupNorm(1, 1), cr.Flatten()],
         [cr.Flatten(), cr.LayerNorm(64)],
         [cr.Flatten(), cr.Standardize().adapt(PIXELS.reshape(20, 64))],
         [cr.Embedding(256, 1), cr.Flatten()],
@@ -155,7 +212,7 @@ def test_pixels_that_are_normalized_and_codes_are_not_warned_of(first):
 def test_which_input_has_pixels_that_are_not_rescaled():
     inputs = cr.Inputs(cr.Identity(), cr.Sequential(cr.Flatten(), cr.Linear(64, 2)))
     with pytest.warns(
-        UserWarning, match=r"^X\[1\] holds uint8 .* Linear\(64, 2\) \(layer 0\.1\.1\)"
+        UserWarning, match=r"^X\[1\] holds whole .* Linear\(64, 2\) \(layer 0\.1\.1\)"
     ):
         cr.fit(cr.Sequential(inputs, cr.Linear(5, 2), seed=0), (X, PIXELS), Y, **OF_CLASSES)
 

@@ -220,6 +220,29 @@ def test_less_can_be_seen_of_a_larger_value():
 def test_where_a_gradient_is_zero_there_is_nothing_to_compare_an_error_with():
     report = cr.gradcheck(lambda x: 3.0, np.zeros_like, [1.0, 2.0])
     assert (report.parameters[0].checked, report.parameters[0].detectable) == (2, np.inf)
+    assert str(report).endswith(
+        "The gradient by x is 0 at all entries, and so are the differences. Other data shows more."
+    )
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_images_that_are_all_black(bias):
+    """Without a bias, all ReLUs are at their kink: no derivative, but no error either."""
+    convolution = cr.Conv2d(1, 2, 3, bias=bias, bias_init=cr.initializers.Constant(-0.1))
+    net = cr.Sequential(convolution, cr.ReLU(), cr.Flatten(), cr.Linear(18, 3), seed=0)
+    black, y = np.zeros((4, 5, 5, 1)), [0, 1, 2, 0]
+    report = report_of(cr.gradcheck, net, cr.CrossEntropyLoss(), black, y)
+    assert report.passed == bias
+    zero = "x, 0.weight, 0.bias, 3.weight" if bias else "0.weight, 3.weight"
+    assert f"The gradient by {zero} is 0 at all entries" in str(report)
+    if not bias:
+        assert str(report).startswith(
+            "Gradient check INCOMPLETE: no error was found, but nothing of x could be checked.\n"
+            "There are kinks at all entries of x, such as that of ReLU at 0"
+        )
+    assert report.error <= report.tolerance
+    grey = black + np.random.default_rng(0).normal(0, 0.01, black.shape)
+    assert cr.gradcheck(net, cr.CrossEntropyLoss(), grey, y).passed
 
 
 def test_small_entries_beside_large_ones_are_counted_as_hidden():
@@ -265,11 +288,11 @@ NOTHING = {
     ),
     "kinks": (
         lambda: cr.gradcheck(lambda x: np.abs(x).sum(), np.ones_like, np.zeros(3)),
-        "There are kinks at entries of x",
+        "There are kinks at all entries of x",
     ),
     "jumps": (
         lambda: cr.gradgradcheck(np.sign, lambda x, v: 0 * v, np.zeros(4)),
-        "There are kinks at entries of x",
+        "There are kinks at all entries of x",
     ),
     "no entries": (lambda: cr.gradcheck(lambda x: 0.0, np.copy, []), "There are no entries"),
 }

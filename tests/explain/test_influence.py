@@ -276,7 +276,24 @@ def test_updates_of_another_size_than_usual(optimizer, kind):
 def test_no_false_alarm_for_new_relu_networks(depth, width):
     influence = influence_of(deep(cr.ReLU(), depth, width))
     assert influence.findings == ()
-    assert influence.diagnosis == "Nothing unusual."
+    assert influence.diagnosis.startswith("Nothing unusual")
+
+
+def test_many_units_that_are_inactive_in_a_few_rows_are_explained():
+    """The table and the page mark them as dead, so that "nothing unusual" alone contradicts."""
+    net = cr.Sequential(cr.Linear(16, 20), cr.ReLU(), cr.Linear(20, 1), seed=0)
+    net.parameters()["0.bias"][:16] = -100
+    net.parameters()["0.bias"][16:] = 100
+    for rows, text in {
+        1: "the only row, but in so few this may be chance: 8 or more show whether they are dead.",
+        4: "all 4 rows, but in so few this may be chance: 8 or more show whether they are dead.",
+        9: "all 9 rows, but up to 85% may be chance, as in narrow layers.",
+    }.items():
+        influence = influence_of(net, rows)
+        assert influence.findings == ()
+        assert influence.links[1].dead == pytest.approx(0.8)
+        expected = f"80% of the units in H have the derivative 0 in {text}"
+        assert influence.diagnosis == f"Nothing unusual: {expected}"
 
 
 @pytest.mark.parametrize("layer", [cr.Tanh(), cr.GELU(), cr.SiLU(), cr.ELU(), cr.Sigmoid()])

@@ -180,7 +180,7 @@ def test_the_same_seed_gives_the_same_training():
 
 
 @pytest.mark.once
-@pytest.mark.filterwarnings("ignore:X holds uint8 numbers")
+@pytest.mark.filterwarnings("ignore:X holds whole numbers")
 @pytest.mark.parametrize("first", [[], [cr.Rescale(1 / 255)], [cr.RandomShift(1)]], ids=repr)
 def test_bytes_are_read_in_place(first):
     """Neither fit nor predict makes floats of all images."""

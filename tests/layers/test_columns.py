@@ -67,7 +67,7 @@ def test_a_wrong_code_is_named_by_its_column_of_x(column, last, code):
     X[7, column] = code
     net = network()
     before = net.params.copy()
-    message = rf"the code {code} at row 7, column {column}, but Embedding.* takes 0 to {last}\."
+    message = rf"the code {code} at row 7, column {column}, but Embedding.* from 0 to {last}\."
     with pytest.raises(ValueError, match="X has " + message):
         net.predict(X)
     with pytest.raises(ValueError, match="x has " + message):

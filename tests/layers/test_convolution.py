@@ -177,15 +177,15 @@ def test_wrong_arguments_of_one_kind():
 @pytest.mark.parametrize(
     ("layer", "shape", "message"),
     [
-        (cr.Conv2d(1, 6, 5), (1, 28, 28), r"channels come last, as X.transpose\(0, 2, 3, 1\) puts"),
-        (cr.Conv1d(2, 6, 5), (2, 28), r"channels come last, as X.transpose\(0, 2, 1\) puts them"),
-        (cr.Conv2d(1, 6, 5), (28, 28), r"X\[..., np.newaxis\] has an axis for the one channel"),
-        (cr.Conv2d(1, 6, 5), (28, 1), r"X\[np.newaxis\] has an axis for the one row"),
-        (cr.Conv2d(3, 6, 5), (28, 3), r"X\[np.newaxis\] has an axis for the one row"),
+        (cr.Conv2d(1, 6, 5), (1, 28, 28), r"come last, as [xX].transpose\(0, 2, 3, 1\) puts"),
+        (cr.Conv1d(2, 6, 5), (2, 28), r"come last, as [xX].transpose\(0, 2, 1\) puts them"),
+        (cr.Conv2d(1, 6, 5), (28, 28), r"[xX]\[..., np.newaxis\] has an axis for the one channel"),
+        (cr.Conv2d(1, 6, 5), (28, 1), r"[xX]\[np.newaxis\] has an axis for the one row"),
+        (cr.Conv2d(3, 6, 5), (28, 3), r"[xX]\[np.newaxis\] has an axis for the one row"),
         (
             cr.Conv2d(1, 6, 5),
             (784,),
-            r"X.reshape\(-1, height, width, 1\) makes images of flat rows",
+            r"[xX].reshape\(-1, height, width, 1\) makes images of flat rows",
         ),
         (cr.Conv2d(1, 6, 5), (28, 28, 3), r"expects shape \(n, height, width, 1\)"),
         (cr.Conv1d(1, 6, 5), (28, 28, 1), r"expects shape \(n, length, 1\)"),
@@ -193,7 +193,7 @@ def test_wrong_arguments_of_one_kind():
         (cr.Conv2d(1, 6, 5, dilation=9, padding=2), (28, 28, 1), "37, .* 28 with a padding of 4"),
         (cr.ConvTranspose2d(2, 6, 2, padding=1), (1, 1, 2), "no output: .* 2 places, .* off 2"),
         (cr.ConvTranspose1d(2, 6, 2, padding=3), (5, 2), "no output: .* 6 places, .* off 6"),
-        (cr.ConvTranspose2d(2, 6, 2), (2, 8, 8), r"as X.transpose\(0, 2, 3, 1\) puts them"),
+        (cr.ConvTranspose2d(2, 6, 2), (2, 8, 8), r"as [xX].transpose\(0, 2, 3, 1\) puts them"),
     ],
     ids=repr,
 )

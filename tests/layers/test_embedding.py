@@ -121,7 +121,10 @@ def with_code(value, at=(3, 1)):
         (with_code(7), r"has the code 7\.0 at row 3, column 1, but Embedding\(7, 3\) \(layer 0\)"),
         (with_code(-1, (0, 0)), r"has the code -1\.0 at row 0, column 0"),
         (with_code(2.5), r"has the code 2\.5 at row 3, column 1"),
-        (with_code(9).astype("uint8"), r"has the code 9 at row 3, column 1.* takes 0 to 6\."),
+        (
+            with_code(9).astype("uint8"),
+            r"has the code 9 at row 3, column 1.* from 0 to 6\.",
+        ),
     ],
 )
 def test_a_wrong_code_is_named_before_anything_changes(X, message):

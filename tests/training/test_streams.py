@@ -206,7 +206,7 @@ PAIR = X[:4], Y[:4]
         (lambda: 3, {}, TypeError, "must return an iterable of batches, not 3"),
         ([], {}, ValueError, "The iterable of batches is empty"),
         (lambda: [], {}, ValueError, "The iterable of batches is empty"),
-        ((X, Y), {}, TypeError, r"Batch 1 of epoch 1: it must be \(x, y\) or .* a ndarray"),
+        ((X, Y), {}, TypeError, r"^y is missing"),
         ([(*PAIR, None, 1)], {}, TypeError, "Batch 1 of epoch 1: .* a tuple of 4"),
         ([(X[0], Y[0])], {}, ValueError, "Batch 1 of epoch 1: x must have shape"),
         ([(X[:4], Y[:3])], {}, ValueError, r"Batch 1 of epoch 1: y must have shape \(4,\)"),

@@ -96,8 +96,8 @@ def gradcheck(
     ------
     GradientMismatch
         If an error is larger, or no entry of a parameter could be checked: the function has a kink
-        at each entry, or its changes are smaller than rounding. The message names the parameter and
-        a remedy; ``report`` is the report.
+        at each entry, or its changes are smaller than rounding. The message says which of both it
+        is, names the parameter and a remedy; ``report`` is the report.
     ValueError, TypeError
         If the arguments do not fit together.
 

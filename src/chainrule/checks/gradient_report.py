@@ -110,14 +110,20 @@ class GradientReport:
             lines = [f"{title} FAILED: worst relative error {self.error:.1e}."]
         elif self._unchecked:
             nothing = f"nothing of {_names(self._unchecked)} could be checked"
-            lines = [f"{title} FAILED: {nothing}.", *self._why()]
+            lines = [f"{title} INCOMPLETE: no error was found, but {nothing}.", *self._why()]
         else:
             lines = [f"{title} passed: worst relative error {self.error:.1e}."]
         lines.append(
             f"{'parameter':<11} {'checked':>8} {'kinks':>5} {'hidden':>6} {'error':>8} "
             f"{'detectable':>10}  worst entry"
         )
-        return "\n".join([*lines, *map(self._line, self.parameters)])
+        lines += map(self._line, self.parameters)
+        if zero := [p for p in self.parameters if p.detectable == np.inf]:
+            lines.append(
+                f"The {self.subject} by {_names(zero)} is 0 at all entries, and so are the "
+                "differences. Other data shows more."
+            )
+        return "\n".join(lines)
 
     __repr__ = __str__
 
@@ -133,8 +139,9 @@ class GradientReport:
             ]
         if kinks := [p for p in self._unchecked if p.kinks]:
             lines.append(
-                f"There are kinks at entries of {_names(kinks)}: change them a little, by random "
-                "numbers of 0.01, say."
+                f"There are kinks at all entries of {_names(kinks)}, such as that of ReLU at 0, or "
+                "of a maximum of equal numbers: there is no derivative to compare with. Change "
+                "these numbers a little, by random ones of 0.01, say."
             )
         return lines or ["There are no entries."]
 
@@ -145,14 +152,18 @@ class GradientReport:
             return f"{line} {'-':>8} {'-':>10}  none was compared"
         where = f"[{', '.join(map(str, p.index))}]"
         mark = "" if p.error <= self.tolerance else "  <-- wrong"
+        detectable = f"{p.detectable:.1e}" if np.isfinite(p.detectable) else "-"
         return (
-            f"{line} {p.error:>8.1e} {p.detectable:>10.1e}  "
+            f"{line} {p.error:>8.1e} {detectable:>10}  "
             f"{where} {self.subject} {p.analytic:.6g}, differences {p.numeric:.6g}{mark}"
         )
 
 
 class GradientMismatch(AssertionError):  # noqa: N818 - named for what was found
-    """A gradient differs from the central differences; ``report`` says where and by how much."""
+    """A gradient differs from the central differences, or could not be compared with them.
+
+    ``report`` says where, and by how much or why.
+    """
 
     __module__ = "chainrule"  # as users know it, in tracebacks
 

@@ -17,6 +17,7 @@ EXPLODING = 1e3
 # In a new deep network, the inputs of later layers differ little between rows, so that half of the
 # ReLUs are inactive in all rows; in a narrow layer it may be 80 % by chance.
 DEAD_FRACTION = 0.85
+INACTIVE_FRACTION = 0.5  # is usual, so that more is explained
 # A unit that is active in half of the rows is inactive in all of 8 rows with probability 1/256.
 DEAD_ROWS = 8
 # Most of a layer's values at an end of its range; initial weights put none there.
@@ -84,6 +85,22 @@ def diagnose(influence: Measures) -> tuple[Finding, ...]:
         _updates(influence, "updates too large"),
     ]
     return tuple(finding for finding in findings if finding is not None)
+
+
+def nothing_unusual(influence: Measures) -> str:
+    """Return the diagnosis without findings; it explains why many dead units are none."""
+    most = [(link.dead, link.symbol) for link in influence.links if link.dead is not None]
+    fraction, symbol = max(most, default=(0.0, ""))
+    if fraction <= INACTIVE_FRACTION:
+        return "Nothing unusual."
+    rows = influence.rows
+    chance = f"up to {DEAD_FRACTION:.0%} may be chance, as in narrow layers"
+    if rows < DEAD_ROWS:
+        chance = f"in so few this may be chance: {DEAD_ROWS} or more show whether they are dead"
+    return (
+        f"Nothing unusual: {fraction:.0%} of the units in {symbol} have the derivative 0 in "
+        f"{'the only row' if rows == 1 else f'all {rows} rows'}, but {chance}."
+    )
 
 
 def _gradient(influence: Measures, kind: Kind) -> Finding | None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.explain import notation
-from chainrule.explain.diagnosis import Finding, diagnose
+from chainrule.explain.diagnosis import Finding, diagnose, nothing_unusual
 from chainrule.explain.links import Links
 from chainrule.explain.measures import (
     LayerInfluence,
@@ -55,7 +55,7 @@ class Influence(Measures):
     @property
     def diagnosis(self) -> str:
         """The findings in plain words."""
-        return "\n".join(finding.text for finding in self.findings) or "Nothing unusual."
+        return "\n".join(finding.text for finding in self.findings) or nothing_unusual(self)
 
     def _link_rows(self, style: Notation) -> list[list[str]]:
         return [_link_cells(link, style) for link in reversed(self.links)]

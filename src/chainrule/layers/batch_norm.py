@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
 
-from chainrule.layers.layer import Buffer
+from chainrule.layers.layer import Buffer, DoesNotFit
 from chainrule.layers.normalization import Normalization
 from chainrule.operations.operation import Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
@@ -112,7 +112,10 @@ class BatchNorm(Normalization):
     def check_training_batch(self, rows: int, input_shape: Shape) -> None:
         if rows * prod(input_shape[:-1]) < 2:
             where = "training step" if self.track else "batch"
-            raise ValueError(f"expects at least two values of each feature in a {where}")
+            raise DoesNotFit(
+                f"expects at least two values of each feature in a {where}",
+                "LayerNorm and GroupNorm normalize each row by itself",
+            )
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
         buffers = {  # functions get numbers as arrays of one

@@ -56,7 +56,7 @@ class Columns(Layer):
     >>> net.predict([[12, 0.5, -1.0, 2.5]])
     Traceback (most recent call last):
         ...
-    ValueError: X has the code 12.0 at row 0, column 0, but Embedding(12, 4) (layer 0.0.1) takes 0 to 11.
+    ValueError: X has the code 12.0 at row 0, column 0, but Embedding(12, 4) (layer 0.0.1) takes whole numbers from 0 to 11. There are 12 codes, and the first is 0.
     """  # noqa: E501
 
     number_checks: ClassVar = {"indices": several(_index)}

@@ -13,7 +13,7 @@ from chainrule.layers.initializers import Initializer, Normal
 from chainrule.layers.layer import Layer, Parameter, short_repr
 from chainrule.operations.operation import Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
-from chainrule.utils.arguments import integer
+from chainrule.utils.arguments import integer, shortened
 from chainrule.utils.arrays import FloatArray
 
 __all__ = ["Embedding"]
@@ -82,8 +82,8 @@ class Embedding(Layer):
     >>> net.predict([[2, 3]])
     Traceback (most recent call last):
         ...
-    ValueError: X has the code 3 at row 0, column 1, but Embedding(3, 2) (layer 0) takes 0 to 2.
-    """
+    ValueError: X has the code 3 at row 0, column 1, but Embedding(3, 2) (layer 0) takes whole numbers from 0 to 2. There are 3 codes, and the first is 0.
+    """  # noqa: E501
 
     operation: ClassVar[str] = "embedding"
     by_last_axis: ClassVar[bool] = False
@@ -115,7 +115,12 @@ class Embedding(Layer):
             )
 
     def check_codes(
-        self, x: NDArray[Any], name: str, layer: str, columns: Sequence[int] | None = None
+        self,
+        x: NDArray[Any],
+        name: str,
+        layer: str,
+        columns: Sequence[int] | None = None,
+        column_names: Sequence[Any] = (),
     ) -> None:
         for begin in range(0, len(x), ROWS):
             codes = x[begin : begin + ROWS]
@@ -129,11 +134,20 @@ class Embedding(Layer):
                 code = codes[row, *column]
                 if columns is not None:
                     column[-1] = columns[column[-1]]
-                place = column[0] if len(column) == 1 else tuple(column)
+                place = str(column[0] if len(column) == 1 else tuple(column))
+                if column_names:
+                    place += f" ({shortened(column_names[column[-1]])})"
                 raise ValueError(
-                    f"{name} has the code {code} at row {begin + row}, column "
-                    f"{place}, but {self!r} ({layer}) takes 0 to {self.num_embeddings - 1}."
+                    f"{name} has the code {code} at row {begin + row}, column {place}, but "
+                    f"{self!r} ({layer}) takes whole numbers from 0 to {self.num_embeddings - 1}."
+                    f"{self._hint(code)}"
                 )
+
+    def _hint(self, code: float) -> str:
+        """Return what may be wrong where codes are one too many, or one too few."""
+        if code == self.num_embeddings:
+            return f" There are {code:.0f} codes, and the first is 0."
+        return " In codes of pandas, -1 stands for no value: give it a code." if code == -1 else ""
 
     def output_shape(self, input_shape: Shape) -> Shape:
         if not input_shape:

@@ -272,13 +272,15 @@ def columns_before(graph: Graph, node: Node) -> list[Columns] | None:
     return found[::-1]
 
 
-def check_codes(graph: Graph, node: Node, x: NDArray[Any], name: str) -> None:
+def check_codes(
+    graph: Graph, node: Node, x: NDArray[Any], name: str, column_names: Sequence[Any]
+) -> None:
     """Raise ValueError, naming row and column of x, if it has a code that a node does not take."""
     columns: Sequence[int] | None = None
     for layer in columns_before(graph, node) or ():
         known = range(x.shape[-1]) if columns is None else columns
         columns = [known[i] for i in layer.selected_of(len(known))]
-    node.layer.check_codes(x, name, f"layer {node.path}", columns)
+    node.layer.check_codes(x, name, f"layer {node.path}", columns, column_names)
 
 
 def kind_of(layer: Layer) -> str:

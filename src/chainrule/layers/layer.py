@@ -164,15 +164,20 @@ class Layer(Numbers):
         return {}
 
     def check_training_batch(self, rows: int, input_shape: Shape) -> None:
-        """Raise ValueError, naming what is expected, unless a step may have so many rows."""
+        """Raise DoesNotFit, naming what is expected, unless a step may have so many rows."""
 
     def check_codes(
-        self, x: NDArray[Any], name: str, layer: str, columns: Sequence[int] | None = None
+        self,
+        x: NDArray[Any],
+        name: str,
+        layer: str,
+        columns: Sequence[int] | None = None,
+        column_names: Sequence[Any] = (),
     ) -> None:
         """Raise ValueError, naming row and column, if x has a value that the layer does not take.
 
         ``name`` is what messages call x; ``layer`` says which layer it is. With ``columns``, the
-        layer gets these columns of x only.
+        layer gets these columns of x only. ``column_names`` are those of x, if it is a table.
         """
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
@@ -211,6 +216,21 @@ def repr_of_parts(short: str, parts: Sequence[object]) -> str:
     options = after[:-1].removeprefix(", ")
     lines = "".join(f"{text},\n" for text in [*texts, options] if text)
     return f"{before}\n{indent(lines, ' ' * 4)})"
+
+
+class DoesNotFit(ValueError):  # noqa: N818 - named for what was found
+    """A shape does not fit a layer: the message says what the layer expects.
+
+    Attributes
+    ----------
+    remedy : str
+        How to get there. ``{x}`` in it stands for the network's input, if that is what the layer
+        was given.
+    """
+
+    def __init__(self, expected: str, remedy: str = "") -> None:
+        super().__init__(expected)
+        self.remedy = remedy
 
 
 class Group:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from chainrule.layers.initializers import Constant, Zeros
-from chainrule.layers.layer import Layer, Parameter, short_repr
+from chainrule.layers.layer import DoesNotFit, Layer, Parameter, short_repr
+from chainrule.layers.windows import CHANNELS_LAST
 from chainrule.operations.operation import ParameterUse, Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import integer
@@ -46,7 +47,9 @@ class Normalization(Layer):
 
     def output_shape(self, input_shape: Shape) -> Shape:
         if input_shape[-1:] != (self.features,):
-            raise ValueError(f"expects {self.features} features")
+            is_first = input_shape[:1] == (self.features,)
+            remedy = CHANNELS_LAST.get(len(input_shape) - 1, "") if is_first else ""
+            raise DoesNotFit(f"expects {self.features} features", remedy)
         return input_shape
 
     def parameters(self) -> dict[str, Parameter]:

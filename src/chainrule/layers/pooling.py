@@ -8,7 +8,7 @@ from math import prod
 from typing import Any, ClassVar
 
 from chainrule.layers import windows
-from chainrule.layers.layer import Layer, short_repr
+from chainrule.layers.layer import DoesNotFit, Layer, short_repr
 from chainrule.layers.windows import apply_to_images, for_each_axis, lengths
 from chainrule.operations.operation import Numbers, Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
@@ -79,7 +79,7 @@ class _Pooling(Layer):
                 input_shape[:-1], kernel_size, stride, both_ends, dilation, ceil_mode=ceil_mode
             )
         except ValueError as error:
-            raise ValueError(f"{error}{_hint(input_shape, self.axes)}") from None
+            raise DoesNotFit(str(error), _remedy(input_shape, self.axes)) from None
         for length, own, step in zip(input_shape, padding, dilation, strict=False):
             if any(first % step >= length for first in range(-own, 0)):
                 raise ValueError(
@@ -89,12 +89,11 @@ class _Pooling(Layer):
         return (*outputs, input_shape[-1])
 
 
-def _hint(shape: Shape, axes: int) -> str:
+def _remedy(shape: Shape, axes: int) -> str:
     """Return what may be wrong where windows do not fit: channels first, of which there are few."""
     channels, *places = shape
-    if channels <= MOST_CHANNELS and channels < min(places):
-        return f" (channels come last: {windows.TO_CHANNELS_LAST[axes]} puts them there)"
-    return ""
+    is_first = channels <= MOST_CHANNELS and channels < min(places)
+    return windows.CHANNELS_LAST[axes] if is_first else ""
 
 
 @dataclass(frozen=True, repr=False)

@@ -10,12 +10,21 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.layers.layer import DoesNotFit
 from chainrule.operations.operation import Numbers, ParameterUse, Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import Check, integer, shortened
 
 AXES = {1: ("length",), 2: ("height", "width")}  # before the channels
-TO_CHANNELS_LAST = {1: "X.transpose(0, 2, 1)", 2: "X.transpose(0, 2, 3, 1)"}
+CHANNELS_LAST = {  # how to make them of channels first
+    1: "channels come last, as {x}.transpose(0, 2, 1) puts them",
+    2: "channels come last, as {x}.transpose(0, 2, 3, 1) puts them",
+}
+OTHER_CHANNELS = {  # of images, from so many channels to so many
+    (1, "3"): "{x}.repeat(3, axis=-1) has the one channel three times",
+    (3, "1"): "{x}.mean(axis=-1, keepdims=True) makes one channel of three",
+    (4, "3"): "{x}[..., :3] leaves out the fourth channel",
+}
 
 
 def lengths(axes: int | None, least: int) -> Check:
@@ -102,21 +111,23 @@ def check_axes(shape: Shape, *values: Any) -> int:
 
 def check_input(shape: Shape, axes: int, channels: int | None = None) -> None:
     """Raise ValueError, naming what is expected, unless a row is a signal, or an image."""
-    last = "channels" if channels is None else str(channels)
     if len(shape) == axes + 1 and channels in (None, shape[-1]):
         return
-    expected = f"expects shape (n, {', '.join(AXES[axes])}, {last})"
-    if len(shape) == axes + 1 and shape[0] == channels:
-        raise ValueError(f"{expected}: channels come last, as {TO_CHANNELS_LAST[axes]} puts them")
-    if len(shape) == axes and shape[-1] == channels:
-        raise ValueError(f"{expected}: X[np.newaxis] has an axis for the one row")
-    if len(shape) == axes and channels in (None, 1):
-        raise ValueError(f"{expected}: X[..., np.newaxis] has an axis for the one channel")
-    if len(shape) == 1 < axes:
-        raise ValueError(
-            f"{expected}: X.reshape(-1, {', '.join(AXES[axes])}, {last}) makes images of flat rows"
-        )
-    raise ValueError(expected)
+    last = "channels" if channels is None else str(channels)
+    places = ", ".join(AXES[axes])
+    remedy = ""
+    if len(shape) == axes + 1:
+        is_first = shape[0] == channels
+        remedy = CHANNELS_LAST[axes] if is_first else OTHER_CHANNELS.get((shape[-1], last), "")
+    elif len(shape) == axes and shape[-1] == channels:
+        remedy = "{x}[np.newaxis] has an axis for the one row"
+    elif len(shape) == axes and channels in (None, 1):
+        remedy = "{x}[..., np.newaxis] has an axis for the one channel"
+    elif len(shape) == 1 < axes:
+        remedy = f"{{x}}.reshape(-1, {places}, {last}) makes images of flat rows"
+        if channels in (None, 1):
+            remedy += ", and {x}[np.newaxis, ..., np.newaxis] a batch of one image"
+    raise DoesNotFit(f"expects shape (n, {places}, {last})", remedy)
 
 
 def output_lengths(

@@ -12,6 +12,8 @@ from chainrule.losses.loss import OutputLoss, Targets, check_all
 from chainrule.operations.operation import Numbers, Shape
 from chainrule.utils import arguments, arrays
 from chainrule.utils.arrays import FloatArray
+from chainrule.utils.columns import ones_and_zeros
+from chainrule.utils.wording import in_code
 
 __all__ = ["BCEWithLogitsLoss", "CrossEntropyLoss"]
 
@@ -76,7 +78,9 @@ class BCEWithLogitsLoss(OutputLoss):
     ) -> NDArray[Any]:
         target = super().check_target(y, output_shape, dtype, name)
         right = (target >= 0) & (target <= 1)
-        check_all(right, target, f"{name} must lie between 0 and 1 for BCEWithLogitsLoss")
+        if not right.all():
+            expected = f"{name} must lie between 0 and 1 for BCEWithLogitsLoss"
+            check_all(right, target, expected, ones_and_zeros(target, in_code(name)))
         return target
 
     def accuracy(
@@ -161,8 +165,14 @@ class CrossEntropyLoss(OutputLoss):
         self, y: ArrayLike, output_shape: tuple[int, ...], dtype: np.dtype, name: str = "y"
     ) -> NDArray[Any]:
         if len(output_shape) != 2:
-            more = len(output_shape) > 2
-            hint = " Flatten() or GlobalAvgPool() in the network leaves one axis." if more else ""
+            hint = ""
+            if getattr(y, "shape", ()) == output_shape[:-1] and len(output_shape) > 2:
+                hint = (
+                    " For a label at each place, BCEWithLogitsLoss takes the output's shape, as "
+                    f"numpy.eye({output_shape[-1]})[{in_code(name)}] has it."
+                )
+            elif len(output_shape) > 2:
+                hint = " Flatten() or GlobalAvgPool() in the network leaves one axis."
             raise ValueError(
                 f"CrossEntropyLoss takes an output of shape (n, classes), not {output_shape}.{hint}"
             )

@@ -298,8 +298,8 @@ class _LossRun(UsesMachine):
 _runs: MachinePool[_LossRun] = MachinePool(most=16, most_bytes=1 << 20)
 
 
-def check_all(right: NDArray[np.bool_], target: NDArray[Any], what: str) -> None:
+def check_all(right: NDArray[np.bool_], target: NDArray[Any], what: str, hint: str = "") -> None:
     """Raise ValueError that names the first row with a wrong value."""
     if not right.all():
         row, *_ = np.argwhere(~right)[0].tolist()
-        raise ValueError(f"{what}, but row {row} has {target[~right][0]}.")
+        raise ValueError(f"{what}, but row {row} has {target[~right][0]}.{hint}")

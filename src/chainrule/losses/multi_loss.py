@@ -11,6 +11,7 @@ from chainrule.losses.loss import Loss, OutputLoss, Targets
 from chainrule.plan import Head, Tensor
 from chainrule.utils import arguments
 from chainrule.utils.arrays import FloatArray
+from chainrule.utils.inputs import input_names
 from chainrule.utils.wording import plural
 
 
@@ -107,12 +108,10 @@ class MultiLoss(Loss):
         self, y: Any, output_shapes: Sequence[tuple[int, ...]], dtype: np.dtype, name: str = "y"
     ) -> Targets:
         self._check_number(len(output_shapes), "the network has")
-        of_heads = self._each(y, name)
+        of_heads, names = self._each(y, name), input_names(name, len(self.losses))
+        heads = zip(self.losses, of_heads, output_shapes, names, strict=True)
         values = (
-            loss.check_target(of_head, shape, dtype, f"{name}[{i}]")
-            for i, (loss, of_head, shape) in enumerate(
-                zip(self.losses, of_heads, output_shapes, strict=True)
-            )
+            loss.check_target(own, shape, dtype, called) for loss, own, shape, called in heads
         )
         return Targets(tuple(values))
 
@@ -160,7 +159,9 @@ class MultiLoss(Loss):
 
     def _each(self, values: Any, name: str) -> Sequence[Any]:
         if not isinstance(values, tuple | list):
-            raise TypeError(f"{name} must be a tuple, one for each loss, not {type(values)}.")
+            raise TypeError(
+                f"{name} must be a tuple, one for each loss, not a {type(values).__name__}."
+            )
         self._check_number(len(values), f"{name} has")
         return values
 

@@ -93,7 +93,8 @@ class NetworkPasses(NetworkPlans):
         batch = self.check_input(x, "x")
         rows = len(batch)
         if self._training:
-            self.check_training_batch(rows, batch.shape[1:])
+            hint = " With net.training = False, it is a prediction, of any number of rows."
+            self.check_training_batch(rows, batch.shape[1:], hint)
         self._rows_forward, self._outdated_by = 0, ""
         kept = None if passes is None else passes.batch_machine
         machine = self.batch_machine(kept, batch.shape)
@@ -194,8 +195,8 @@ class NetworkPasses(NetworkPlans):
             gradients.append(gradient)
         return gradients
 
-    def check_training_batch(self, rows: int, input_shape: Shape) -> None:
-        """Raise ValueError if a training step must not have so many rows of this shape."""
+    def check_training_batch(self, rows: int, input_shape: Shape, hint: str = "") -> None:
+        """Raise ValueError, with a hint, if a step must not have so many rows of this shape."""
         if (rows, input_shape) not in self._training_batches:
-            check_batch(self._graph, rows, input_shape, training=True)
+            check_batch(self._graph, rows, input_shape, training=True, name="a batch", hint=hint)
             self._training_batches.add((rows, input_shape))

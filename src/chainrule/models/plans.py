@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -14,7 +14,15 @@ from chainrule.losses import Loss
 from chainrule.models.vectors import NetworkVectors
 from chainrule.operations.operation import Shape
 from chainrule.plan import Head, Plan, PlanBuilder, Tensor, make_plan
-from chainrule.utils.inputs import arrays_of, input_batch, input_names
+from chainrule.utils.inputs import (
+    Batch,
+    arrays_of,
+    given_parts,
+    input_batch,
+    input_names,
+    names_of_columns,
+)
+from chainrule.utils.wording import array_in_code
 
 
 class NetworkPlans(NetworkVectors):
@@ -34,14 +42,28 @@ class NetworkPlans(NetworkVectors):
         """
         inputs = self._graph.inputs
         batch = input_batch(x, name, self.dtype, inputs)
-        self._shapes_of_outputs(batch.shape[1:], name)
+        if batch.shape[1:] not in self._output_shapes:
+            codes = map(array_in_code, input_names(name, inputs), given_parts(x, inputs))
+            self._shapes_of_outputs(batch.shape[1:], name, tuple(codes))
+        self.check_prediction_batch(len(batch), batch.shape[1:], name)
+        if self._coded:
+            self.check_codes(batch, name, names_of_columns(x, inputs))
+        return batch
+
+    def check_prediction_batch(self, rows: int, input_shape: Shape, name: str) -> None:
+        """Raise ValueError if there must not be so many rows, which messages call by a name."""
         if not self._graph.rows_are_independent:
-            check_batch(self._graph, len(batch), batch.shape[1:], training=False)
+            check_batch(self._graph, rows, input_shape, training=False, name=name)
+
+    def check_codes(self, batch: Batch, name: str, columns: Sequence[Sequence[Any]]) -> None:
+        """Raise ValueError if an input has a code that some layer does not take.
+
+        ``columns`` are the names of the columns of each input, for messages.
+        """
+        arrays, called = arrays_of(batch), input_names(name, self._graph.inputs)
         for node in self._coded:
             i = self._graph.input_number(node)
-            called = input_names(name, inputs)[i]
-            check_codes(self._graph, node, arrays_of(batch)[i], called)
-        return batch
+            check_codes(self._graph, node, arrays[i], called[i], columns[i])
 
     @property
     def takes_codes(self) -> bool:
@@ -71,11 +93,13 @@ class NetworkPlans(NetworkVectors):
     def output_shapes(self, input_shape: Shape) -> tuple[Shape, ...]:
         """Return the shapes of all of a row's outputs; errors are those of :meth:`output_shape`."""
         source = "the input" if self._graph.inputs == 1 else "input_shape"
-        return self._shapes_of_outputs(input_shape, source)
+        return self._shapes_of_outputs(input_shape, source, ())
 
-    def _shapes_of_outputs(self, input_shape: Shape, source: str) -> tuple[Shape, ...]:
+    def _shapes_of_outputs(
+        self, input_shape: Shape, source: str, codes: tuple[str, ...]
+    ) -> tuple[Shape, ...]:
         if input_shape not in self._output_shapes:
-            shapes = output_shapes(self._graph, input_shape, source)
+            shapes = output_shapes(self._graph, input_shape, source, codes)
             known = [shape for i in self._graph.outputs if (shape := shapes[i]) is not None]
             assert len(known) == len(self._graph.outputs)  # as the input's is known
             self._output_shapes[input_shape] = tuple(known)

@@ -36,6 +36,7 @@ def make_runner(
     The options that are returned have the validation data that is held out of X and y, if any.
     """
     loss, optimizer, extras = options.loss, options.optimizer, options.extras
+    validation_x = None if options.validation is None else options.validation.inputs
     if y is None:
         check_absent(
             batch_size=batch_size,
@@ -46,15 +47,17 @@ def make_runner(
             checkpoint=options.checkpoint,
         )
         stream = Stream(net, loss, X, options.epochs)
-        warn_of_pixels(net, stream.first.inputs, "x")
+        warn_of_pixels(net, stream.first.inputs, "x", validation_x)
         schedule = _in_steps(options, stream.length)
         backend = options.backend
         return StreamEpochRunner(net, loss, optimizer, stream, backend, schedule, extras), options
     data = DataSet.checked(net, loss, X, y, sample_weight)
-    warn_of_pixels(net, data.inputs, "X")
+    warn_of_pixels(net, data.inputs, "X", validation_x)
     data.check_some_weight("sample_weight")
     if options.validation_split is not None:
         data, held_out = split(data, options.validation_split, extras.seed)
+        shape, name = held_out.inputs.shape[1:], "what validation_split holds out"
+        net.check_prediction_batch(held_out.rows, shape, name)
         options = replace(options, validation=held_out)
     if class_weight is not None:
         shapes = net.output_shapes(data.inputs.shape[1:])
@@ -94,12 +97,18 @@ def _in_steps(options: Options, steps_an_epoch: int | None) -> Schedule | None:
 
 
 def _check_smallest_batch(net: Sequential, data: DataSet, batch_size: int) -> None:
-    """Raise ValueError if an epoch's last batch has fewer rows than some layer needs."""
-    last = data.rows % batch_size or batch_size
+    """Raise ValueError if a batch, which is an epoch's last, has fewer rows than a layer needs."""
+    rows, shape = data.rows, data.inputs.shape[1:]
     try:
-        net.check_training_batch(last, data.inputs.shape[1:])
+        net.check_training_batch(rows % batch_size or batch_size, shape)
     except ValueError as error:
+        if rows == 1:
+            raise ValueError(f"There is only 1 row to train on: {error}") from None
+        first = batch_size if batch_size > 1 else min(BATCH_SIZE, rows)
+        near = range(2, min(rows, 2 * first + 64) + 1)  # no number is a multiple of all of 64
+        right = min((n for n in near if rows % n != 1), key=lambda size: abs(size - first))
+        which = "The last batch of an epoch" if batch_size > 1 else "Each batch"
         raise ValueError(
-            f"The last batch of an epoch has {last} of {data.rows:,} rows with "
-            f"batch_size={batch_size}: {error}"
+            f"{which} has 1 of {rows:,} rows with batch_size={batch_size}: {error} With "
+            f"batch_size={right}, no batch has 1 row."
         ) from None

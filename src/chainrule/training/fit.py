@@ -171,9 +171,11 @@ def fit(
     -----
     UserWarning
         If a schedule's rate falls to nothing before the end; if the loss takes logits, but the
-        network ends in :class:`Softmax` or :class:`Sigmoid`; or if X holds pixels from 0 to 255
-        (uint8), and a linear layer or a convolution takes them without :class:`Rescale` or a layer
-        that normalizes before it.
+        network ends in :class:`Softmax` or :class:`Sigmoid`; if X holds whole numbers up to 255
+        or 65,535, as pixels are, 64 or more in a row (any number of uint8), and a linear layer or a
+        convolution takes them without :class:`Rescale` or a layer that normalizes before it; if
+        only the validation's X does; or if :class:`Rescale` is for such numbers, but X has those
+        from 0 to 1.
 
     Examples
     --------

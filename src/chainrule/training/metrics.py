@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
 from math import nan
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,11 @@ def checked_validation(net: Sequential, loss: Loss, validation: Any) -> DataSet 
     if validation is None:
         return None
     if not isinstance(validation, tuple | list) or len(validation) not in (2, 3):
-        raise ValueError("validation must be (X, y) or (X, y, sample_weight).")
+        is_fraction = isinstance(validation, Real)
+        hint = f" validation_split={validation} holds out some of the rows." if is_fraction else ""
+        several = isinstance(validation, tuple | list)
+        came = f"a {type(validation).__name__}" + (f" of {len(validation)}" if several else "")
+        raise ValueError(f"validation must be (X, y) or (X, y, sample_weight), not {came}.{hint}")
     X, y, weights = validation if len(validation) == 3 else (*validation, None)
     names, weights_name = ("validation X", "validation y"), "validation sample_weight"
     held_out = DataSet.checked(net, loss, X, y, weights, names, weights_name)

@@ -60,10 +60,15 @@ class Stream:
     """
 
     def __init__(self, net: Sequential, loss: Loss, batches: Any, epochs: int) -> None:
-        are_inputs = isinstance(batches, tuple | list) and len(batches) == net.graph.inputs > 1
-        inputs = batches if are_inputs else [batches]
-        if all(hasattr(x, "__array__") or hasattr(x, "__dlpack__") for x in inputs):
-            raise TypeError("y is missing: only an iterable of batches (x, y) comes without it.")
+        # A batch is no array, so a list with arrays is X, for several inputs, or X and y.
+        given = batches if isinstance(batches, tuple | list) else [batches]
+        are_arrays = [hasattr(x, "__array__") or hasattr(x, "__dlpack__") for x in given]
+        if any(are_arrays):
+            is_only_x = all(are_arrays) and len(given) == net.graph.inputs
+            hint = "" if is_only_x else " Give it after X: fit(net, X, y, ...)."
+            raise TypeError(
+                f"y is missing: only an iterable of batches (x, y) comes without it.{hint}"
+            )
         if not callable(batches) and not hasattr(batches, "__iter__"):
             raise TypeError(
                 "X must be an array, an iterable of batches (x, y), or a function that returns "
@@ -118,7 +123,8 @@ class Stream:
                 f"{batch.inputs.shape[1:]}."
             )
         self._shape = batch.inputs.shape[1:]
-        self._net.check_training_batch(batch.rows, self._shape)
+        hint = " Leave the batch out, as a DataLoader with drop_last=True does."
+        self._net.check_training_batch(batch.rows, self._shape, hint)
         return batch.copy()
 
 

@@ -59,7 +59,7 @@ def train_step(net: Sequential, loss: Loss, optimizer: Optimizer) -> Callable[..
     -----
     UserWarning
         If the loss takes logits, but the network ends in :class:`Softmax` or :class:`Sigmoid`; at
-        the first step, if x holds pixels from 0 to 255 that are not rescaled.
+        the first step, of pixels that are not scaled, or scaled twice, as :func:`fit` does.
 
     Examples
     --------

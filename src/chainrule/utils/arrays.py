@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from chainrule.utils.arguments import shortened
 from chainrule.utils.columns import LABELS, REAL, column_names, no_value, not_numbers
 from chainrule.utils.protocols import as_array
-from chainrule.utils.wording import plural
+from chainrule.utils.wording import array_in_code, in_code, plural
 
 FLOATS = ("float32", "float64")
 DOUBLE = np.dtype(np.float64)
@@ -113,7 +113,8 @@ def batch_array(value: ArrayLike, name: str, dtype: np.dtype) -> NDArray[Any]:
     if len(shape) < 2:
         hint = ""
         if array.ndim == 1:
-            hint = f" A single sample is {name}[None], a single feature {name}[:, None]."
+            code = array_in_code(name, value)
+            hint = f" A single sample is {code}[None], a single feature {code}[:, None]."
         raise ValueError(
             f"{name} must have shape (n, features), batch first, but its shape is "
             f"{array.shape}.{hint}"
@@ -137,11 +138,11 @@ def label_array(value: ArrayLike, rows: int, classes: int, name: str = "y") -> N
     if array.dtype.kind not in REAL:
         raise not_numbers(value, array, name, LABELS)
     if array.shape != (rows,):
-        hint = ""
+        hint = _hint_on_several(value)
         if array.shape == (rows, 1):
-            hint = " Use numpy.ravel(y)."
-        elif array.ndim == 2:
-            hint = " Use numpy.argmax(y, axis=1) if each row is one-hot."
+            hint = f" Use numpy.ravel({in_code(name)})."
+        elif array.ndim == 2 and len(array) == rows:
+            hint = f" Use numpy.argmax({in_code(name)}, axis=1) if each row is one-hot."
         raise ValueError(
             f"{name} must have shape ({rows},), one label a row, but its shape is "
             f"{array.shape}.{hint}"
@@ -156,7 +157,11 @@ def label_array(value: ArrayLike, rows: int, classes: int, name: str = "y") -> N
     if wrong.any():
         row = int(np.argmax(wrong))
         outputs = plural(classes, "output")
-        hint = " cr.BCEWithLogitsLoss() takes one output for two classes." if classes == 1 else ""
+        hint = ""
+        if classes == 1:
+            hint = " cr.BCEWithLogitsLoss() takes one output for two classes."
+        elif labels.min() == 1 and labels.max() == classes:
+            hint = f" The first label is 0: take {array_in_code(name, value)} - 1."
         raise ValueError(
             f"{name} has label {array[row]} at row {row}, but the network has {outputs} (labels 0 "
             f"to {classes - 1}).{hint}"
@@ -164,11 +169,17 @@ def label_array(value: ArrayLike, rows: int, classes: int, name: str = "y") -> N
     return _read_only_view(labels)
 
 
+def _hint_on_several(value: Any) -> str:
+    """Return what takes a tuple of arrays, as the targets of one output are no such."""
+    is_tuple = isinstance(value, tuple) and any(getattr(part, "ndim", 0) for part in value)
+    return " A tuple of targets is for cr.MultiLoss, with several outputs." if is_tuple else ""
+
+
 def _hint_on_floats(array: NDArray[Any], name: str) -> str:
     """Return what to do about labels that are floats."""
     wrong = (array != np.trunc(array)) | np.isinf(array)  # NaN is not equal to itself
     if not wrong.any():
-        return f" Use numpy.asarray({name}, int)."
+        return f" Use numpy.asarray({in_code(name)}, int)."
     row = int(np.argmax(wrong))
     return no_value(row) if np.isnan(array[row]) else f" Row {row} has {array[row]}."
 
@@ -179,8 +190,16 @@ def target_array(
     """Return targets of the output's ``shape``; shape ``(n,)`` is accepted for ``(n, 1)``."""
     array = real_array(value, name, dtype)
     if array.shape != shape and (*array.shape, 1) != shape:
-        is_flat = len(shape) > 2 and array.ndim <= 2 and array.size == prod(shape)
-        hint = " Flatten() in the network leaves one axis of the output." if is_flat else ""
+        hint = _hint_on_several(value)
+        if len(shape) > 2 and array.ndim <= 2 and array.size == prod(shape):
+            hint = " Flatten() in the network leaves one axis of the output."
+        elif array.ndim > 2 and np.moveaxis(array, 1, -1).shape == shape:
+            code = f"np.moveaxis({in_code(name)}, 1, -1)"
+            hint = f" Channels come last, as {code} puts them."
+        elif len(shape) == 2 < array.ndim and len(array) == shape[0] and array.size == prod(shape):
+            hint = f" Use numpy.reshape({in_code(name)}, {shape})."
+        elif array.shape == shape[:1] and set(np.unique(array)) <= set(range(shape[-1])):
+            hint = " cr.CrossEntropyLoss() takes class labels."
         raise ValueError(
             f"{name} must have the shape of the output, {shape}, but its shape is "
             f"{array.shape}.{hint}"
@@ -198,6 +217,7 @@ def weight_array(
     if array.shape != (rows,):
         raise ValueError(
             f"{name} must have shape ({rows},), one weight a row, but its shape is {array.shape}."
+            + (f" Use numpy.ravel({in_code(name)})." if array.shape == (rows, 1) else "")
         )
     return array
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, timedelta
 from numbers import Real
 from typing import Any
@@ -10,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.utils.arguments import shortened
+from chainrule.utils.wording import IN_CODE, in_code
 
 REAL = "biuf"  # the kinds of dtypes that hold real numbers
 LABELS = "integer class labels"
 NUMBERS = (Real, np.bool_)  # what a cell is
-UNIQUE = " numpy.unique(y, return_inverse=True) returns the classes and each row's label."
 ENCODE = (
     " Encode it as numbers: a column for each of its values, by pandas.get_dummies or "
     "scikit-learn's OneHotEncoder; or its codes, by pandas.factorize, for a cr.Embedding."
@@ -59,11 +60,11 @@ def not_numbers(value: Any, array: NDArray[Any], name: str, what: str) -> TypeEr
     """
     column, cells = _first_wrong_column(value)
     if column is None:
-        where, dtype, name_of_cells = "its dtype", _dtype_text(value, array), name
+        where, dtype, name_of_cells = "its dtype", _dtype_text(value, array), in_code(name)
     else:
         array = np.asarray(cells)
         where, dtype = f"the dtype of its column {shortened(column)}", _dtype_text(cells, array)
-        name_of_cells = f"{name}[{shortened(column)}]"
+        name_of_cells = f"{in_code(name)}[{shortened(column)}]"
     hint = _hint(cells, array, name_of_cells, what, of_table=column is not None)
     return TypeError(f"{name} must hold {what}, but {where} is {dtype}.{hint}")
 
@@ -89,12 +90,15 @@ def _hint(cells: Any, array: NDArray[Any], name: str, what: str, *, of_table: bo
     position, cell = next((pair for pair in wrong if not _is_missing(pair[1])), (-1, None))
     if array.dtype.kind == "M" or isinstance(cell, date | timedelta):
         return " Convert dates to numbers, such as the days since the first one."
+    if array.dtype.names:
+        function = "numpy.lib.recfunctions.structured_to_unstructured"
+        return f" {function}({name}) has a column for each field."
     is_feature, is_label = of_table or array.ndim > 1, what == LABELS
     if _dtype_text(cells, array).lower().startswith(("categor", "enum", "dictionary")):
         if is_feature:
             return ENCODE
         has_codes = hasattr(getattr(cells, "cat", None), "codes")
-        codes = " Its .cat.codes has a number for each category." if has_codes else UNIQUE
+        codes = " Its .cat.codes has a number for each category." if has_codes else _unique(name)
         return _missing_text(array) or (codes if is_label else "")
     if array.dtype.kind not in "OSU" or array.ndim == 0:
         return ""
@@ -102,6 +106,8 @@ def _hint(cells: Any, array: NDArray[Any], name: str, what: str, *, of_table: bo
     if position < 0:
         return missing or _hint_on_numbers(cells, array, is_label)
     row = f" Row {_row(array, position)} has"
+    if isinstance(cell, np.ndarray):
+        return _hint_on_arrays(array, name)
     if not isinstance(cell, str | bytes):
         return f"{row} {shortened(cell)}."
     row = f"{row} {shortened(cell if isinstance(cell, bytes) else str(cell))}."
@@ -109,7 +115,7 @@ def _hint(cells: Any, array: NDArray[Any], name: str, what: str, *, of_table: bo
         return row
     if missing and not is_feature:
         return missing
-    remedy = UNIQUE if is_label else ENCODE if is_feature else ""
+    remedy = _unique(name) if is_label else ENCODE if is_feature else ones_and_zeros(array, name)
     return row + (_hint_on_digits(cells, array, name, is_label) or remedy)
 
 
@@ -133,8 +139,57 @@ def _hint_on_digits(cells: Any, array: NDArray[Any], name: str, is_label: bool) 
         return ""
     in_pandas = type(cells).__module__.partition(".")[0] == "pandas"
     call = f"pandas.to_numeric({name})" if in_pandas else f"numpy.asarray({name}, {dtype.__name__})"
-    others = f" If these are no labels from 0 on:{UNIQUE}" if is_label else ""
+    others = f" If these are no labels from 0 on:{_unique(name)}" if is_label else ""
     return f" {call} has the numbers.{others}"
+
+
+def _unique(name: str) -> str:
+    """Return how to make labels of classes; those of validation data must be the same as of y."""
+    if name.startswith("validation"):
+        found = f"numpy.searchsorted(classes, {name})"
+        return f" {found} has each row's label, with the classes that numpy.unique(y) returns."
+    return f" numpy.unique({name}, return_inverse=True) returns the classes and each row's label."
+
+
+def ones_and_zeros(array: NDArray[Any], name: str) -> str:
+    """Return how targets of two classes become ones and zeros; an empty text for others.
+
+    >>> ones_and_zeros(np.array([1, 2, 1]), "y"), ones_and_zeros(np.array([0, 1, 2]), "y")
+    (' numpy.asarray(y) == 2 has True and False for 1 and 0.', '')
+    """
+    is_target = name.startswith(("y", IN_CODE["validation y"]))
+    values = set(array.flat) if is_target else set()  # of texts or numbers
+    if len(values) != 2:
+        return ""
+    last = max(values, key=lambda value: (type(value).__name__, value))  # texts may be bytes
+    text = repr(str(last)) if isinstance(last, str) else str(last)
+    return f" numpy.asarray({name}) == {text} has True and False for 1 and 0."
+
+
+def _hint_on_arrays(array: NDArray[Any], name: str) -> str:
+    """Return what to do about arrays, such as images, that are Python objects."""
+    different = different_shapes(array.flat)
+    return f" {different}" if different else f" numpy.stack({name}) makes one array of its arrays."
+
+
+def different_shapes(parts: Iterable[Any]) -> str:
+    """Return, as a sentence, which two parts have different shapes; an empty text if none have.
+
+    >>> different_shapes([np.ones((8, 8, 3)), np.ones((8, 8, 3)), np.ones((8, 8))])
+    'Rows of one array have one shape, but row 0 has (8, 8, 3) and row 2 has (8, 8).'
+    """
+    first = None
+    for i, part in enumerate(parts):
+        try:
+            shape = np.shape(part)
+        except (TypeError, ValueError):  # ragged itself
+            return ""
+        first = shape if first is None else first
+        if shape != first:
+            return (
+                f"Rows of one array have one shape, but row 0 has {first} and row {i} has {shape}."
+            )
+    return ""
 
 
 def _missing_text(array: NDArray[Any]) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from chainrule.utils.arguments import shortened
 from chainrule.utils.arrays import batch_array
+from chainrule.utils.columns import column_names, different_shapes
 from chainrule.utils.wording import plural
 
 
@@ -156,12 +157,25 @@ def parts_of(value: Any, name: str, inputs: int) -> tuple[Any, ...]:
     )
 
 
+def given_parts(value: Any, inputs: int) -> list[Any]:
+    """Return what is given for each input, once it is checked that there is one for each."""
+    if inputs == 1:
+        return [value]
+    return list(value.arrays if isinstance(value, ArrayTuple) else value)
+
+
+def names_of_columns(value: Any, inputs: int) -> list[list[Any]]:
+    """Return the names of the columns of what is given for each input; none of what is no table."""
+    return list(map(column_names, given_parts(value, inputs)))
+
+
 def check_one_array(value: Any, name: str) -> None:
     """Raise ValueError if it is several arrays: the network has one input."""
     if came := kind_of_several(value):
+        different = f" {different_shapes(value)}" if isinstance(value, list) else ""
         raise ValueError(
             f"{name} must be one array, as the network has one input, but it is {came}; cr.Inputs "
-            "makes a network with several."
+            f"makes a network with several.{different}"
         )
 
 

@@ -1,11 +1,17 @@
 """Conversion to arrays of objects with ``__array__``, DLPack or the buffer protocol."""
 
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.utils.columns import REAL, kind_of, not_numbers, own_dtypes
+from chainrule.utils.arguments import shortened
+from chainrule.utils.columns import REAL, different_shapes, kind_of, not_numbers, own_dtypes
+from chainrule.utils.wording import in_code
+
+MOST_NAMES = 5  # of a mapping's arrays, in messages
 
 
 def as_array(value: Any, name: str, what: str = "real numbers") -> NDArray[Any]:
@@ -29,21 +35,40 @@ def as_array(value: Any, name: str, what: str = "real numbers") -> NDArray[Any]:
     """
     if type(value) is np.ndarray:
         return value
+    if isinstance(value, Mapping) and not hasattr(value, "__array__"):
+        raise _is_mapping(value, name)
     try:
         array = np.asanyarray(value)
         if array.dtype == object:
             array = _of_objects(value, array)
     except (BufferError, RuntimeError, TypeError, ValueError) as error:
         kind = ValueError if isinstance(error, ValueError) else TypeError
-        raise kind(f"{name} cannot be read as an array: {error}") from error
+        different = different_shapes(value) if isinstance(value, tuple | list) else ""
+        why = f"{error} {different}".rstrip()
+        raise kind(f"{name} cannot be read as an array: {why}") from error
     if array.dtype == object and array.ndim == 0:
-        raise TypeError(f"{name} must be an array, not a {type(value).__name__}.")
+        hint = ""
+        if isinstance(value, Iterator):
+            hint = f" Give list({in_code(name)})."
+        elif hasattr(value, "toarray"):
+            hint = f" Give {in_code(name)}.toarray(), which is dense."
+        raise TypeError(f"{name} must be an array, not a {type(value).__name__}.{hint}")
     own = {kind_of(dtype) for dtype in own_dtypes(value)} - {None}
     if array.dtype.kind not in REAL or not own <= {*REAL}:
         raise not_numbers(value, array, name, what)
     if np.any(getattr(array, "mask", False)):
         raise ValueError(f"{name} has masked entries; fill them, or leave their rows out.")
     return np.asarray(array)
+
+
+def _is_mapping(value: Mapping[Any, Any], name: str) -> TypeError:
+    """Return the error for a dict, or what ``numpy.load`` returns for a .npz file."""
+    names = ", ".join(shortened(key) for key in islice(value, MOST_NAMES))
+    more = ", ..." if len(value) > MOST_NAMES else ""
+    has_numbers = isinstance(value, dict) and not any(map(np.ndim, value.values()))
+    hint = "" if has_numbers else " Take one of its arrays."
+    kind = type(value).__name__
+    return TypeError(f"{name} must be an array, not a {kind} with {names}{more}.{hint}")
 
 
 def _of_objects(value: Any, array: NDArray[Any]) -> NDArray[Any]:

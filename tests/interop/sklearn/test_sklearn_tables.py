@@ -50,7 +50,7 @@ def test_a_module_divides_a_table_of_numbers_and_codes(kind, y):
     wrong = TABLE.copy()
     wrong.loc[9, "code"] = 5
     for call in (model.predict, lambda X: kind(module=divided).fit(X, y)):
-        with pytest.raises(ValueError, match=r"X has the code 5\.0 at row 9, column 1, but Emb"):
+        with pytest.raises(ValueError, match=r"X has the code 5\.0 at row 9, column 1 \('code'\),"):
             call(wrong)
 
 

@@ -21,6 +21,7 @@ from chainrule.losses import Loss, MSELoss
 from chainrule.models.data_set import DataSet
 from chainrule.models.sequential import Sequential
 from chainrule.optimizers.optimizer import WeightDecay, weight_decay_number
+from chainrule.training.pixels import warn_of_pixels
 from chainrule.utils.arrays import DOUBLE
 from chainrule.utils.patterns import by_pattern
 from chainrule.utils.wording import plural
@@ -71,6 +72,11 @@ def objective(
     ------
     ValueError, TypeError
         If an argument is wrong.
+
+    Warns
+    -----
+    UserWarning
+        As :func:`fit` does, of pixels that are not scaled, or scaled twice.
 
     Examples
     --------
@@ -124,6 +130,7 @@ class Objective:
         self._weight_decay = weight_decay_number(weight_decay, "weight_decay")
         self._decay = self._decay_vector()
         self._batch = DataSet.checked(self._net, loss, X, y, sample_weight)
+        warn_of_pixels(self._net, self._batch.inputs, "X")
         self._order = np.arange(self._batch.rows)
         is_mean = loss.is_one_mean and self._net.graph.rows_are_independent
         self._block = BLOCK if is_mean else self._batch.rows

@@ -17,12 +17,12 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from chainrule.interop.sklearn.build import hidden_sizes, own_network, perceptron, weights_of
 from chainrule.interop.sklearn.fitted import FittedNetwork
 from chainrule.interop.sklearn.fitting import FIT_FRAMES
-from chainrule.interop.sklearn.one_table import check_one_table
+from chainrule.interop.sklearn.one_table import validated
 from chainrule.interop.sklearn.solvers import fit_epochs, fit_lbfgs, make_optimizer
 from chainrule.losses.multi_loss import MultiLoss
 from chainrule.models.sequential import Sequential
@@ -118,6 +118,7 @@ class BaseNetwork(FittedNetwork, BaseEstimator):
         random = check_random_state(self.random_state)
         if first:
             self._begin(X, sizes, int(random.randint(np.iinfo(np.int32).max)))
+        self._check_codes(X)
         if self.solver == "lbfgs":
             fit_lbfgs(self, X, self._targets(y), sample_weight)
             return self
@@ -202,11 +203,14 @@ class BaseNetwork(FittedNetwork, BaseEstimator):
     def _outputs(self, X: Any) -> Any:
         """Return the network's outputs before the last activation, shape (n, outputs)."""
         check_is_fitted(self)
-        allow_nd = self.module is not None  # images, for a network of one's own
-        sparse = ["csr", "csc"]
-        check_one_table(X)
-        X = validate_data(self, X, accept_sparse=sparse, allow_nd=allow_nd, reset=False)
-        return self.network_.predict(X.toarray() if issparse(X) else X)
+        X = validated(self, X)
+        X = X.toarray() if issparse(X) else X
+        self._check_codes(X)
+        return self.network_.predict(X)
+
+    def _check_codes(self, X: NDArray[Any]) -> None:
+        """Raise ValueError, naming X's column, if it has a code that an embedding does not take."""
+        self.network_.check_codes(X, "X", [list(getattr(self, "feature_names_in_", ()))])
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -16,11 +16,10 @@ from sklearn.utils.multiclass import (
     type_of_target,
     unique_labels,
 )
-from sklearn.utils.validation import validate_data
 
 from chainrule.interop.sklearn.base import BaseNetwork, only_stochastic
 from chainrule.interop.sklearn.fitting import column_as_vector, fitting
-from chainrule.interop.sklearn.one_table import check_one_table
+from chainrule.interop.sklearn.one_table import validated
 from chainrule.interop.sklearn.scores import fraction_of
 from chainrule.losses import BCEWithLogitsLoss, CrossEntropyLoss, OutputLoss
 from chainrule.training.class_weights import class_weights
@@ -210,17 +209,8 @@ class NetworkClassifier(ClassifierMixin, BaseNetwork):
         return bool(self.n_outputs_ == 1)
 
     def _check_data(self, X: Any, y: Any, *, reset: bool, incremental: bool) -> tuple[Any, Any]:
-        check_one_table(X)
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse=["csr", "csc"],
-            allow_nd=self.module is not None,
-            multi_output=True,
-            dtype=(np.float64, np.float32),
-            reset=reset,
-        )
+        dtypes = np.float64, np.float32
+        X, y = validated(self, X, y, reset=reset, multi_output=True, dtype=dtypes)
         check_classification_targets(y)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_as_vector(y)

@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.validation import validate_data
 
 from chainrule.interop.sklearn.base import BaseNetwork, only_stochastic
 from chainrule.interop.sklearn.columns import check_columns, join_columns, split_columns
 from chainrule.interop.sklearn.fitting import column_as_vector, fitting
-from chainrule.interop.sklearn.one_table import check_one_table
+from chainrule.interop.sklearn.one_table import validated
 from chainrule.interop.sklearn.scores import r2
 from chainrule.losses import Loss, MSELoss
 from chainrule.losses.custom_losses import CompiledLoss
@@ -172,20 +171,10 @@ class NetworkRegressor(RegressorMixin, BaseNetwork):
         return values[:, 0] if values.shape[1] == 1 else values
 
     def _check_data(self, X: Any, y: Any, *, reset: bool, incremental: bool) -> tuple[Any, Any]:
-        check_one_table(X)
         if isinstance(self.loss, MultiLoss) and isinstance(y, tuple):
             y = np.column_stack(y)
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse=["csr", "csc"],
-            allow_nd=self.module is not None,
-            multi_output=True,
-            y_numeric=True,
-            dtype=(np.float64, np.float32),
-            reset=reset,
-        )
+        dtypes = np.float64, np.float32
+        X, y = validated(self, X, y, reset=reset, multi_output=True, y_numeric=True, dtype=dtypes)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_as_vector(y)
         self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
