@@ -24,6 +24,7 @@ from chainrule.plan.forward import calls_of_buffers, calls_of_forward
 from chainrule.plan.live_steps import live_steps
 from chainrule.plan.loss import Head, calls_of_loss, calls_of_loss_sum
 from chainrule.plan.memory import Memory
+from chainrule.plan.merge import merged
 from chainrule.plan.reorder import reordered
 from chainrule.plan.tables import Table, tables_of, uses_of_tables
 from chainrule.plan.threads import (
@@ -216,7 +217,7 @@ def make_plan(
     """
     outputs = [head.output for head in heads]
     order = live_steps(builder.steps, outputs)
-    order = order if retain else reordered(order, outputs)
+    order = order if retain else merged(reordered(order, outputs), outputs)
     chunks = chunks_of(order, batch)
     most = threads if _can_compile(order, heads) else 1  # Python code need not be thread-safe
     work = work_of(order, batch, backward=backward)
