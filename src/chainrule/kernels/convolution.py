@@ -138,7 +138,7 @@ def _forward(w, count, floor, n, x, weight, bias, scratch, y):
 
 @kernel
 def _by_weight(w, count, floor, n, x, dy, begin, weight_rows, adds, scratch, d_weight, d_bias):
-    size, one = size_of(floor), w.outputs // count
+    size, joins_bias = size_of(floor), adds
     shift = w.step_x // count
     own_run = w.run - (count - 1) * shift
     end = begin + weight_rows - 1
@@ -150,11 +150,13 @@ def _by_weight(w, count, floor, n, x, dy, begin, weight_rows, adds, scratch, d_w
     element_places = scratch
     line_places = element_places + m * PLACE_BYTES
     sums = _aligned(line_places + images * w.lines * PLACE_BYTES)
-    images_at = _aligned(sums + (m * w.outputs * size if count > 1 else 0))
-    c = sums if count > 1 else d_weight
+    images_at = _aligned(sums + ((m + 1) * w.outputs * size if count > 1 else 0))
+    c, of_bias = d_weight, d_bias
+    if count > 1:
+        c, of_bias, joins_bias = sums, sums + m * w.outputs * size, NOTHING
     _write_elements(w, first, m, ONE, element_places)
     _write_windows(w, images, ONE, line_places)
-    has_start, joins_bias = count == 1 and adds != 0, adds
+    has_start = count == 1 and adds != 0
     for image in range(0, n, images):
         here = min(images, n - image)
         source = _padded(w, floor, here, x, image, images_at)
@@ -164,9 +166,6 @@ def _by_weight(w, count, floor, n, x, dy, begin, weight_rows, adds, scratch, d_w
                 a = source + (row * w.step_y + column * w.step_x) * size
                 here_columns = min(WINDOWS, w.columns - column)
                 b = dy + ((image * w.rows + row) * w.columns + column) * w.outputs * size
-                if d_bias != NOWHERE:
-                    add_rows(floor, b, lines * here_columns * count, one, joins_bias, d_bias)
-                    joins_bias = ONE
                 for g in range(w.groups):
                     offset = g * w.group_outputs * size
                     indirect_product(
@@ -175,12 +174,17 @@ def _by_weight(w, count, floor, n, x, dy, begin, weight_rows, adds, scratch, d_w
                         c + offset if has_start else NOWHERE, w.outputs, c + offset, w.outputs, m,
                         w.group_outputs,
                     )  # fmt: skip
-                has_start = True
+                if d_bias != NOWHERE:  # dy is in the first-level cache now
+                    add_rows(floor, b, lines * here_columns, w.outputs, joins_bias, of_bias)
+                has_start, joins_bias = True, ONE
     if count == 1:
         return
+    one = w.outputs // count
     target = vector_at(d_weight, weight_rows * one, floor)
     if adds == 0:
         _clear(floor, d_weight, target.size)
+    if d_bias != NOWHERE:
+        add_rows(floor, of_bias, count, one, adds, d_bias)
     for i in range(weight_rows):
         place = (begin + i) // own_run * w.run + (begin + i) % own_run - first
         for part in range(count):
