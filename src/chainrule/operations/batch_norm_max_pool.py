@@ -90,11 +90,15 @@ def batch_norm_max_pool_backward(
                 give_normalized(x[i], rows_here, columns, numbers, dy[i, a, b], floor, dx[i])
 
 
-def _scratch_bytes(step: Step, rows: int, item: int, backward: bool) -> int:
-    return (NUMBERS + SUMS) * step.x.shape[-1] * item
-
-
 _OF_NORM = batch_norm.OPERATION
+
+
+def _scratch_bytes(step: Step, rows: int, item: int, backward: bool) -> int:
+    """Return the bytes of its own numbers, and of those of the moments before."""
+    assert _OF_NORM.scratch_bytes is not None
+    own = (NUMBERS + SUMS) * step.x.shape[-1] * item
+    return max(own, _OF_NORM.scratch_bytes(step, rows, item, backward))
+
 
 OPERATION = Operation(
     "batch_norm_max_pool",
