@@ -262,7 +262,7 @@ def arguments(function, rows, columns, dtype, rng):
         shapes["folded"] = rows, columns
     if any(word in function.__module__ for word in ("batch_norm", "batch_mean", "standardize")):
         of_columns = "running_mean", "running_var", "mean", "squares", "variance", "scale"
-        of_columns += "weight", "bias", "d_weight", "d_bias"
+        of_columns += "weight", "bias", "d_weight", "d_bias", "shift", "of_dy", "of_x"
         numbers.pop("scale", None)
         shapes |= dict.fromkeys(of_columns, (columns,)) | {"num_batches_tracked": (1,)}
         shapes |= {"sums": (4, 2, columns), "chunk_sums": (2, columns)}
@@ -277,6 +277,10 @@ def arguments(function, rows, columns, dtype, rng):
         }
         shapes |= dict.fromkeys(("x", "dx", "direction"), (2, rows + 2, 5, columns))
         shapes |= dict.fromkeys(("y", "dy"), (2, (rows + 1) // 2 + 1, 4, columns))
+    if "batch_norm_max_pool" in name:  # each pixel is in one window
+        numbers["window"] = np.array([2, 3, 2, 3, 0, 0, 1, 1], dtype)
+        shapes |= dict.fromkeys(("x", "dx"), (2, 2 * rows, 6, columns))
+        shapes |= dict.fromkeys(("y", "dy"), (2, rows, 2, columns))
     if "convolution" in name:
         few = min(columns, 3)  # channels: sums of few terms are exact enough
         numbers |= {"begin": 1, "window": np.append(numbers["window"], dtype(1))}

@@ -72,13 +72,19 @@ def test_any_windows(problem, adds, floor, dtype):
     for pass_, given_, out in (
         ("", (x, weight, bias, window, floor, of_predictions), y),
         ("_backward", (y, weight, window, int(adds), scratch), x),
-        ("_backward_weight", (x, y, window, 0, int(adds), scratch), weight),
     ):
         found, expected = between_nans(out), out.copy()
         getattr(compiled, f"convolution{pass_}")(*given_, found)
         getattr(reference, f"convolution{pass_}")(*given_, expected)
         close(found, expected, 1e-10 if dtype == "f8" else 2e-3)
         assert np.isnan(found.base).sum() == found.base.size - found.size
+    found, expected = ([f(weight), f(bias)] for f in (between_nans, np.copy))
+    arguments = x, y, window, 0, int(adds), scratch
+    compiled.convolution_backward_parameters(*arguments, *found)
+    reference.convolution_backward_parameters(*arguments, *expected)
+    for mine, other in zip(found, expected, strict=True):
+        close(mine, other, 1e-10 if dtype == "f8" else 2e-3)
+        assert np.isnan(mine.base).sum() == mine.base.size - mine.size
     found, expected = between_nans(x), x.copy()
     arguments = y, weight, of_x, window, floor, scratch
     compiled_transposed.transposed_convolution(*arguments, found)
@@ -109,9 +115,12 @@ def test_any_division_of_the_work_gives_the_same_bits(problem, data):
         return output, gradient
 
     def by_rows(rows):
-        gradient = np.empty_like(weight[rows])
-        compiled.convolution_backward_weight(x, y, window, rows.start, 0, scratch, gradient)
-        return (gradient,)
+        gradient, none = np.empty_like(weight[rows]), np.empty(0)
+        of_bias = np.empty_like(weight[0]) if rows.stop == len(weight) else none
+        compiled.convolution_backward_parameters(
+            x, y, window, rows.start, 0, scratch, gradient, of_bias
+        )
+        return gradient, of_bias
 
     for function, length in ((by_images, len(x)), (by_rows, len(weight))):
         whole = function(slice(0, length))

@@ -87,11 +87,11 @@ def test_the_first_of_several_largest_gets_the_gradient():
     np.testing.assert_array_equal(found[0, :, 0], [0, 30, 0, 30, 0, 0])
 
 
-def arrays_of(kernel, x, dy, window):
+def arrays_of(kernel, x, dy, window, floor=-np.inf):
     forward, backward = kernel
     y, dx = np.full(dy.shape, -1.0), np.full(x.shape, -1.0)
-    forward(x, window, -np.inf, y)
-    backward(dy, x, window, 0, dx)
+    forward(x, window, floor, y)
+    backward(dy, x, window, floor, 0, dx)
     return y, dx
 
 
@@ -113,6 +113,10 @@ def test_nan_and_infinity_are_as_in_pytorch(kernel):
     np.testing.assert_array_equal(y.reshape(-1), [largest for _, largest, _ in blocks])
     expected = np.zeros((5, 4))
     expected[np.arange(5), [at for *_, at in blocks]] = dy.reshape(-1)
+    np.testing.assert_array_equal(dx.reshape(5, 4), expected)
+    y, dx = arrays_of(kernel, x, dy, window, floor=0.0)  # a ReLU behind it
+    np.testing.assert_array_equal(y.reshape(-1), [nan, nan, 0, inf, 0])
+    expected[[0, 1, 2, 4]] = 0
     np.testing.assert_array_equal(dx.reshape(5, 4), expected)
 
 
@@ -140,7 +144,7 @@ def test_a_relu_before_is_computed_behind(backend):
     x = rng.integers(-3, 2, (40, 6, 6, 3)).astype(float)
     options = {"seed": 0, "dtype": "float64", "backend": backend}
     net = cr.Sequential(*window, **options)
-    assert names_of(net) == ["max_pool", "relu"]
+    assert names_of(net) == ["max_pool"]
     assert names_of(net, retain=True) == ["relu", "max_pool"]
     relu, pool = (cr.Sequential(layer, **options) for layer in window)
     hidden = relu.forward(x)

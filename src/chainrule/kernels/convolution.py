@@ -49,13 +49,16 @@ def multiply_windows(x, weight, bias, window, floor, scratch, y):
 
 
 @kernel
-def weight_gradient(x, dy, window, begin, adds, scratch, d_weight):
-    """Write some rows of the gradient by the weight, from ``begin`` on: windows times dy."""
+def parameter_gradients(x, dy, window, begin, adds, scratch, d_weight, d_bias):
+    """Write some rows of the gradient by the weight, from ``begin`` on: windows times dy.
+
+    And the gradient by the bias, the sum of dy, unless it is empty: dy is in the cache anyway.
+    """
     _convolution(
-        BY_WEIGHT, d_weight.dtype.type(-np.inf), address(window), x.shape[0], x.shape[1],
-        x.shape[2], x.shape[3], dy.shape[1], dy.shape[2], dy.shape[3], address(x),
-        address(d_weight), begin, d_weight.shape[0], NOWHERE, np.int64(adds), address(scratch),
-        address(dy),
+        BY_WEIGHT, dy.dtype.type(-np.inf), address(window), x.shape[0], x.shape[1], x.shape[2],
+        x.shape[3], dy.shape[1], dy.shape[2], dy.shape[3], address(x), address(d_weight), begin,
+        d_weight.shape[0], address(d_bias) if d_bias.size > 0 else NOWHERE, np.int64(adds),
+        address(scratch), address(dy),
     )  # fmt: skip
 
 
@@ -89,7 +92,9 @@ def _convolution(
     if what == FORWARD:
         _forward(layout, count, floor, n, x, weight, bias, scratch, y)
     elif what == BY_WEIGHT:
-        _by_weight(layout, count, floor, n, x, y, begin, weight_rows, adds, scratch, weight)
+        _by_weight(
+            layout, count, floor, n, x, y, begin, weight_rows, adds, scratch, weight, bias
+        )  # fmt: skip
     else:
         _by_images(layout, floor, n, y, weight, adds, scratch, x)
 
@@ -132,8 +137,8 @@ def _forward(w, count, floor, n, x, weight, bias, scratch, y):
 
 
 @kernel
-def _by_weight(w, count, floor, n, x, dy, begin, weight_rows, adds, scratch, d_weight):
-    size = size_of(floor)
+def _by_weight(w, count, floor, n, x, dy, begin, weight_rows, adds, scratch, d_weight, d_bias):
+    size, joins_bias = size_of(floor), adds
     shift = w.step_x // count
     own_run = w.run - (count - 1) * shift
     end = begin + weight_rows - 1
@@ -141,12 +146,14 @@ def _by_weight(w, count, floor, n, x, dy, begin, weight_rows, adds, scratch, d_w
     if count > 1:  # all rows of the joined windows to which these belong
         first = begin // own_run * w.run + begin % own_run
         last = end // own_run * w.run + end % own_run + w.run - own_run
-    m, images = last + 1 - first, min(w.images, n)
+    m, images = last + 1 - first if weight_rows > 0 else 0, min(w.images, n)
     element_places = scratch
     line_places = element_places + m * PLACE_BYTES
     sums = _aligned(line_places + images * w.lines * PLACE_BYTES)
-    images_at = _aligned(sums + (m * w.outputs * size if count > 1 else 0))
-    c = sums if count > 1 else d_weight
+    images_at = _aligned(sums + ((m + 1) * w.outputs * size if count > 1 else 0))
+    c, of_bias = d_weight, d_bias
+    if count > 1:
+        c, of_bias, joins_bias = sums, sums + m * w.outputs * size, NOTHING
     _write_elements(w, first, m, ONE, element_places)
     _write_windows(w, images, ONE, line_places)
     has_start = count == 1 and adds != 0
@@ -157,22 +164,27 @@ def _by_weight(w, count, floor, n, x, dy, begin, weight_rows, adds, scratch, d_w
             lines = here * min(w.lines, w.rows - row)
             for column in range(0, w.columns, WINDOWS):
                 a = source + (row * w.step_y + column * w.step_x) * size
+                here_columns = min(WINDOWS, w.columns - column)
                 b = dy + ((image * w.rows + row) * w.columns + column) * w.outputs * size
                 for g in range(w.groups):
                     offset = g * w.group_outputs * size
                     indirect_product(
                         floor, a + g * w.group_channels * size, element_places, line_places, lines,
-                        min(WINDOWS, w.columns - column), w.step_x, b + offset, w.outputs,
-                        PANEL_BYTES // size, c + offset if has_start else NOWHERE, w.outputs,
-                        c + offset, w.outputs, m, w.group_outputs,
+                        here_columns, w.step_x, b + offset, w.outputs, PANEL_BYTES // size,
+                        c + offset if has_start else NOWHERE, w.outputs, c + offset, w.outputs, m,
+                        w.group_outputs,
                     )  # fmt: skip
-                has_start = True
+                if d_bias != NOWHERE:  # dy is in the first-level cache now
+                    add_rows(floor, b, lines * here_columns, w.outputs, joins_bias, of_bias)
+                has_start, joins_bias = True, ONE
     if count == 1:
         return
     one = w.outputs // count
     target = vector_at(d_weight, weight_rows * one, floor)
     if adds == 0:
         _clear(floor, d_weight, target.size)
+    if d_bias != NOWHERE:
+        add_rows(floor, of_bias, count, one, adds, d_bias)
     for i in range(weight_rows):
         place = (begin + i) // own_run * w.run + (begin + i) % own_run - first
         for part in range(count):
@@ -374,7 +386,11 @@ if JIT_DISABLED:  # addresses are for machine code
         product = np.einsum("nyxabgc,abcgo->nyxgo", each, own).reshape(y.shape)
         np.maximum(product + bias if bias.size > 0 else product, floor, out=y)
 
-    def weight_gradient(x, dy, window, begin, adds, scratch, d_weight):
+    def parameter_gradients(x, dy, window, begin, adds, scratch, d_weight, d_bias):
+        if d_bias.size > 0:
+            sum_pixels(dy, adds, d_bias)
+        if d_weight.size == 0:
+            return
         inner, each = _windows_in(x, dy, window)
         inner[...] = x
         by_group = dy.reshape(*each.shape[:3], each.shape[5], -1)

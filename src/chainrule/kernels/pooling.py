@@ -68,7 +68,7 @@ def write_zeros(image):
         elements[k] = zero
 
 
-class _Window:
+class Window:
     """A window of an image (height, width, channels), while code is written for it.
 
     ``rows`` and ``columns`` are each the first one, the one behind the last, and their distance.
@@ -146,12 +146,16 @@ class _Window:
             builder.store(builder.fadd(before, value), total)
         self.store(builder.load(total), array, first, mask, offset)
 
+    def pixel(self, first, offset, mask):
+        """Return the vector of a pixel that is compared with others."""
+        return self.load(self.image, first, offset, mask)
+
     def _at(self, array, first, offset):
         place = self.builder.gep(array, [first])
         return place if offset is None else self.builder.gep(place, [offset])
 
     def find_largest(self, first, mask, number):
-        """Return, as a place in memory, the vector ``number(offset)`` of each channel's largest."""
+        """Return each channel's largest pixel, and ``number(offset)`` of that."""
         builder = self.builder
         least = ir.Constant(self.vectors.vector, [float("-inf")] * self.vectors.width)
         largest = cgutils.alloca_once(builder, least.type)
@@ -161,14 +165,37 @@ class _Window:
         builder.store(start, found)
 
         def compare(offset):
-            x, before = self.load(self.image, first, offset, mask), builder.load(largest)
+            x, before = self.pixel(first, offset, mask), builder.load(largest)
             is_nan = builder.fcmp_unordered("uno", x, x)
             is_larger = builder.or_(builder.fcmp_ordered(">", x, before), is_nan)
             builder.store(builder.select(is_larger, x, before), largest)
             builder.store(builder.select(is_larger, number(offset), builder.load(found)), found)
 
         self.each_pixel(compare)
-        return found
+        return builder.load(largest), builder.load(found)
+
+    def number(self, offset):
+        """Return the offset of a pixel as integers of the elements' size, one for each channel."""
+        builder, element = self.builder, self.vectors.vector.element
+        bits = ir.IntType(8 * self.vectors.alignment)
+        narrow = offset if bits == INDEX else builder.trunc(offset, bits)
+        one = self.vectors.splat(builder.bitcast(narrow, element))
+        return builder.bitcast(one, ir.VectorType(bits, self.vectors.width))
+
+    def slope(self, largest, floor, dy, first, mask):
+        """Return each channel's dy, or 0 where the largest pixel is not more than the floor.
+
+        Minus infinity is no floor.
+        """
+        builder, dy = self.builder, self.load(dy, first, None, mask)
+        no_floor = builder.fcmp_ordered("==", floor, ir.Constant(floor.type, float("-inf")))
+        above = builder.fcmp_ordered(">", largest, self.vectors.splat(floor))
+        return builder.select(no_floor, dy, builder.select(above, dy, self.vectors.zero))
+
+    def share(self, slope, found, offset):
+        """Return the slope where the largest pixel, whose number was found, is this one, or 0."""
+        is_here = self.builder.icmp_signed("==", self.number(offset), found)
+        return self.builder.select(is_here, slope, self.vectors.zero)
 
 
 @intrinsic
@@ -179,12 +206,14 @@ def take_largest(typing_context, image, rows, columns, other, floor, out):
     """
 
     def codegen(context, builder, signature, values):
-        window = _Window(context, builder, signature, values)
+        window = Window(context, builder, signature, values)
         other, out = window.arrays
 
         def take(first, mask):
-            found = window.find_largest(first, mask, lambda at: window.load(other, first, at, mask))
-            taken = window.vectors.at_least(builder.load(found), window.vectors.splat(values[4]))
+            _, found = window.find_largest(
+                first, mask, lambda at: window.load(other, first, at, mask)
+            )
+            taken = window.vectors.at_least(found, window.vectors.splat(values[4]))
             window.store(taken, out, first, mask)
 
         window.each_vector(take)
@@ -194,38 +223,31 @@ def take_largest(typing_context, image, rows, columns, other, floor, out):
 
 
 @intrinsic
-def give_largest(typing_context, image, rows, columns, dy, adds, dx):
+def give_largest(typing_context, image, rows, columns, dy, floor, adds, dx):
     """Give each channel's dy to the pixel of dx where that of the image is the largest.
 
-    It is added to what is there, or, with ``adds`` 0, replaces it, as zeros do in other pixels.
+    That must be more than the floor, unless this is minus infinity. It is added to what is there,
+    or, with ``adds`` 0, replaces it, as zeros do in other pixels.
     """
 
     def codegen(context, builder, signature, values):
-        window = _Window(context, builder, signature, values)
-        vectors, (dy, dx) = window.vectors, window.arrays
-        bits = ir.IntType(signature.args[0].dtype.bitwidth)
-        numbers = ir.VectorType(bits, vectors.width)
-
-        def number(offset):
-            narrow = offset if bits == INDEX else builder.trunc(offset, bits)
-            one = builder.bitcast(narrow, vectors.vector.element)
-            return builder.bitcast(vectors.splat(one), numbers)
+        window = Window(context, builder, signature, values)
+        dy, dx = window.arrays
 
         def add(first, mask):
-            found = window.find_largest(first, mask, number)
-            slope = window.load(dy, first, None, mask)
+            largest, found = window.find_largest(first, mask, window.number)
+            slope = window.slope(largest, values[4], dy, first, mask)
 
-            def add_if_found(offset):
-                is_here = builder.icmp_signed("==", number(offset), builder.load(found))
-                here = builder.select(is_here, slope, vectors.zero)
-                window.give(here, dx, first, offset, mask, values[4])
+            def give(offset):
+                share = window.share(slope, found, offset)
+                window.give(share, dx, first, offset, mask, values[5])
 
-            window.each_pixel(add_if_found)
+            window.each_pixel(give)
 
         window.each_vector(add)
         return context.get_dummy_value()
 
-    return types.void(image, rows, columns, dy, adds, dx), codegen
+    return types.void(image, rows, columns, dy, floor, adds, dx), codegen
 
 
 @intrinsic
@@ -233,7 +255,7 @@ def mean(typing_context, image, rows, columns, count, out):
     """Write, for each channel, the sum of all pixels, divided by ``count``."""
 
     def codegen(context, builder, signature, values):
-        window = _Window(context, builder, signature, values)
+        window = Window(context, builder, signature, values)
         vectors, (out,) = window.vectors, window.arrays
         total = cgutils.alloca_once(builder, vectors.vector)
 
@@ -259,7 +281,7 @@ def give_all(typing_context, image, rows, columns, count, dy, adds):
     """Give each channel's dy, divided by ``count``, to all pixels, added or not."""
 
     def codegen(context, builder, signature, values):
-        window = _Window(context, builder, signature, values)
+        window = Window(context, builder, signature, values)
         (dy,) = window.arrays
 
         def add(first, mask):
@@ -279,12 +301,12 @@ def give_all(typing_context, image, rows, columns, count, dy, adds):
 
 if JIT_DISABLED:  # vectors are for machine code
 
-    def _in_window(rows, columns):
+    def in_window(rows, columns):
         return slice(*rows), slice(*columns)
 
-    def _place_of_largest(image, rows, columns):
+    def place_of_largest(image, rows, columns):
         """Return the row, the column and the channel of each channel's largest pixel."""
-        window = image[_in_window(rows, columns)]
+        window = image[in_window(rows, columns)]
         pixels = window.reshape(-1, window.shape[2])
         largest = pixels.argmax(axis=0)
         for channel in np.flatnonzero(np.isnan(pixels).any(axis=0)):
@@ -294,16 +316,17 @@ if JIT_DISABLED:  # vectors are for machine code
         return *place, np.arange(image.shape[2])
 
     def take_largest(image, rows, columns, other, floor, out):
-        out[...] = np.maximum(other[_place_of_largest(image, rows, columns)], floor)
+        out[...] = np.maximum(other[place_of_largest(image, rows, columns)], floor)
 
-    def give_largest(image, rows, columns, dy, adds, dx):
+    def give_largest(image, rows, columns, dy, floor, adds, dx):
         if not adds:
-            dx[_in_window(rows, columns)] = 0
-        dx[_place_of_largest(image, rows, columns)] += dy
+            dx[in_window(rows, columns)] = 0
+        place = place_of_largest(image, rows, columns)
+        dx[place] += np.where((image[place] > floor) | (floor == -np.inf), dy, 0)
 
     def mean(image, rows, columns, count, out):
-        out[...] = image[_in_window(rows, columns)].sum(axis=(0, 1)) / count
+        out[...] = image[in_window(rows, columns)].sum(axis=(0, 1)) / count
 
     def give_all(image, rows, columns, count, dy, adds):
-        window = image[_in_window(rows, columns)]
+        window = image[in_window(rows, columns)]
         window[...] = (window if adds else 0) + dy / count

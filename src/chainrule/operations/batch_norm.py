@@ -25,14 +25,15 @@ from chainrule.operations.operation import (
     TangentMap,
     Tensor,
     View,
+    find,
     function,
 )
 
 
 @kernel
 def batch_norm_moments(x, scratch, chunk_moments):
-    k, rows, numbers = x.shape[1], x.dtype.type(x.shape[0]), flat(x)
-    width = wide_row(k)
+    k, numbers = x.shape[x.ndim - 1], flat(x)
+    rows, width = x.dtype.type(x.size // k), wide_row(k)
     mean, off, squares = scratch[:width], scratch[width : 2 * width], scratch[2 * width : 3 * width]
     for j in range(width):
         mean[j] = off[j] = squares[j] = x.dtype.type(0)
@@ -88,17 +89,37 @@ def mean_and_scale(moments, eps, mean, scale):
 
 
 @kernel
-def batch_norm(x, moments, eps, weight, bias, floor, scratch, y):
-    k, zero, floor = x.shape[1], x.dtype.type(0), x.dtype.type(floor)
-    numbers, results, width = flat(x), flat(y), wide_row(x.shape[1])
-    mean, scale, shift = scratch[:width], scratch[width : 2 * width], scratch[2 * width : 3 * width]
-    mean_and_scale(moments, eps, mean[:k], scale[:k])
-    for j in range(k):
-        shift[j] = zero
+def scale_and_shift(weight, bias, scale, shift):
+    """Multiply the scale by the weight, and write the bias as the shift."""
+    for j in range(shift.size):
+        shift[j] = shift.dtype.type(0)
     for j in range(weight.size):
         scale[j] *= weight[j]
     for j in range(bias.size):
         shift[j] = bias[j]
+
+
+@kernel
+def mean_products(products, rows, scale, of_dy, of_x):
+    """Write the mean of dy, and of dy times the normalized x, which is ``scale`` times x."""
+    for j in range(of_dy.size):
+        of_dy[j] = of_x[j] = of_dy.dtype.type(0)
+    for c in range(products.shape[0]):
+        for j in range(of_dy.size):
+            of_dy[j] += products[c, 0, j]
+            of_x[j] += products[c, 1, j]
+    for j in range(of_dy.size):
+        of_dy[j] /= rows
+        of_x[j] = of_x[j] / rows * scale[j]
+
+
+@kernel
+def batch_norm(x, moments, eps, weight, bias, floor, scratch, y):
+    k, floor = x.shape[1], x.dtype.type(floor)
+    numbers, results, width = flat(x), flat(y), wide_row(x.shape[1])
+    mean, scale, shift = scratch[:width], scratch[width : 2 * width], scratch[2 * width : 3 * width]
+    mean_and_scale(moments, eps, mean[:k], scale[:k])
+    scale_and_shift(weight, bias, scale[:k], shift[:k])
     for vector in (mean, scale, shift):
         repeat(vector, k)
     for begin in range(0, numbers.size, width):
@@ -131,20 +152,12 @@ def batch_norm_products(dy, x, moments, eps, scratch, chunk_products):
 
 @kernel
 def batch_norm_backward(dy, x, moments, products, eps, weight, scratch, dx):
-    k, zero, width = dy.shape[1], dy.dtype.type(0), wide_row(dy.shape[1])
+    k, width = dy.shape[1], wide_row(dy.shape[1])
     numbers, slopes, results = flat(x), flat(dy), flat(dx)
     mean, factor = scratch[:width], scratch[width : 2 * width]
     of_dy, of_x = scratch[2 * width : 3 * width], scratch[3 * width : 4 * width]
     rows = mean_and_scale(moments, eps, mean[:k], factor[:k])
-    for j in range(k):
-        of_dy[j] = of_x[j] = zero
-    for c in range(products.shape[0]):
-        for j in range(k):
-            of_dy[j] += products[c, 0, j]
-            of_x[j] += products[c, 1, j]
-    for j in range(k):
-        of_dy[j] /= rows
-        of_x[j] = of_x[j] / rows * factor[j]
+    mean_products(products, rows, factor[:k], of_dy[:k], of_x[:k])
     for j in range(weight.size):
         factor[j] *= weight[j]
     for vector in (mean, factor, of_dy, of_x):
@@ -204,6 +217,27 @@ def _tangent(plan: StepBuilder, step: Step, tangents: TangentMap) -> Tensor | No
     return tangent_of_normalization(plan, step, tangents, mean, eps=step.number("eps"))
 
 
+SAMPLE = {
+    "weight": (2,),
+    "bias": (2,),
+    "sums": {"moments": (3, 2), "products": (2, 2)},
+    "buffers": {"running_mean": (2,), "running_var": (2,), "num_batches_tracked": (1,)},
+}
+
+
+def _merge(step: Step, after: Step) -> Operation | None:
+    """Return the operation that max-pools what it normalizes, if each pixel is in one window."""
+    if after.operation.name != "max_pool" or after.x.shape[-1] != step.x.shape[-1]:
+        return None
+    of_window = after.numbers["window"]
+    kernel_size, stride, padding, dilation = (of_window[i : i + 2] for i in range(0, 8, 2))
+    covered = tuple(n * step for n, step in zip(after.y.shape, stride, strict=False))
+    if (kernel_size, padding, dilation, covered) != (stride, (0, 0), (1, 1), after.x.shape[:2]):
+        return None
+    both: Operation = find("batch_norm_max_pool")
+    return both
+
+
 OPERATION = Operation(
     "batch_norm",
     function(batch_norm),
@@ -217,13 +251,9 @@ OPERATION = Operation(
     update_buffers=function(batch_norm_update),
     view=View.LAST_AXIS,
     tangent=_tangent,
+    merge=_merge,
     scratch_bytes=_scratch_bytes,
     numbers={"floor": -inf},
     fuse={"relu": {"floor": 0.0}},
-    sample={
-        "weight": (2,),
-        "bias": (2,),
-        "sums": {"moments": (3, 2), "products": (2, 2)},
-        "buffers": {"running_mean": (2,), "running_var": (2,), "num_batches_tracked": (1,)},
-    },
+    sample=SAMPLE,
 )

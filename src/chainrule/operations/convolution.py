@@ -17,8 +17,8 @@ from chainrule.kernels.convolution import (
     WINDOWS,
     add_windows,
     multiply_windows,
+    parameter_gradients,
     sum_pixels,
-    weight_gradient,
 )
 from chainrule.kernels.indirect import PANEL_BYTES, PLACE_BYTES
 from chainrule.kernels.jit import kernel
@@ -50,12 +50,13 @@ def convolution_backward(dy, weight, window, adds, scratch, dx):
 
 
 @kernel
-def convolution_backward_weight(x, dy, window, begin, adds, scratch, d_weight):
-    weight_gradient(x, dy, window, begin, adds, scratch, d_weight)
+def convolution_backward_parameters(x, dy, window, begin, adds, scratch, d_weight, d_bias):
+    parameter_gradients(x, dy, window, begin, adds, scratch, d_weight, d_bias)
 
 
 @kernel
 def convolution_backward_bias(dy, adds, d_bias):
+    """Write the gradient by the bias alone, for the other kinds of convolution."""
     sum_pixels(dy, adds, d_bias)
 
 
@@ -126,8 +127,8 @@ OPERATION = Operation(
     function(convolution),
     {"x": function(convolution_backward)},
     {
-        "weight": function(convolution_backward_weight),
-        "bias": function(convolution_backward_bias),
+        "weight": function(convolution_backward_parameters),
+        "bias": function(convolution_backward_parameters),
     },
     tangent=bilinear_tangent,
     multiply_adds=multiply_adds,

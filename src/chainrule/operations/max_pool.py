@@ -39,7 +39,8 @@ def max_pool(x, window, floor, y):
 
 
 @kernel
-def max_pool_backward(dy, x, window, adds, dx):
+def max_pool_backward(dy, x, window, floor, adds, dx):
+    floor = x.dtype.type(floor)
     of_rows, of_columns = axes(x.shape, window)
     sums = int(adds or overlap(of_rows) or overlap(of_columns))
     clears = not (adds or is_tiled(of_rows, of_columns, dy))
@@ -49,7 +50,7 @@ def max_pool_backward(dy, x, window, adds, dx):
         for a in range(dy.shape[1]):
             rows = inside(a, of_rows)
             for b in range(dy.shape[2]):
-                give_largest(x[i], rows, inside(b, of_columns), dy[i, a, b], sums, dx[i])
+                give_largest(x[i], rows, inside(b, of_columns), dy[i, a, b], floor, sums, dx[i])
 
 
 def _tangent(plan: StepBuilder, step: Step, tangents: TangentMap) -> Tensor | None:

@@ -146,7 +146,9 @@ class Operation:
     optional : the parameters that a step need not have: functions get an empty array then.
     numbers : the usual values of the functions' own numbers.
     fuse : by name of an elementwise operation that forward can do in the same pass, the numbers
-        with which it does.
+        with which it does; if backward takes them, it does that operation's as well.
+    merge : returns the operation that computes a step and the one behind it, in fewer passes over
+        memory, from what both are given; None if there is none.
     commutes_with : the names of elementwise operations that may as well come behind it as before.
     weighs_columns : whether y, in all its rows, is a sum of products with its ``weight``, whose
         last axis are y's columns, plus its ``bias``: then what scales these may be folded into it.
@@ -178,6 +180,7 @@ class Operation:
     optional: frozenset[str] = frozenset({"bias"})
     numbers: Mapping[str, float] = field(default_factory=dict)
     fuse: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    merge: Callable[[Step, Step], Operation | None] | None = None
     commutes_with: tuple[str, ...] = ()
     weighs_columns: bool = False
     by_column: Function | None = None

@@ -12,7 +12,7 @@ from chainrule.kernels.convolution import (
     add_bias,
     add_windows,
     multiply_windows,
-    weight_gradient,
+    parameter_gradients,
 )
 from chainrule.kernels.jit import kernel
 from chainrule.kernels.views import flat
@@ -42,7 +42,8 @@ def transposed_convolution_backward(dy, weight, window, scratch, dx):
 
 @kernel
 def transposed_convolution_backward_weight(x, dy, window, begin, adds, scratch, d_weight):
-    weight_gradient(dy, x, window, begin, adds, scratch, d_weight)
+    no_bias = flat(d_weight)[:0]  # that of the convolution has as many numbers as x has channels
+    parameter_gradients(dy, x, window, begin, adds, scratch, d_weight, no_bias)
 
 
 def _multiply_adds(step: Step) -> int:

@@ -70,21 +70,27 @@ class Backward:
             for code in operation.backward_of(operand)
             for name in code.names
         }
+        together: dict[tuple[Function, bool], list[str]] = {}
         for name, use in step.parameters.items():
             if not use.is_trained:
                 continue
             adds = self._joins(use.name)
-            if name in operation.gradients and step.by_chunks:
-                flags = Flag.VALUES | Flag.FOR_PARAMETERS | Flag.CHUNKED
-                self.calls.append(self._caller.call(step, operation.gradients[name], flags))
-                self.calls.append(self._sum_of_chunks(step, name, adds))
-            elif name in operation.gradients:
-                of_parameter = operation.gradients[name]
-                self.calls.append(self._caller.call(step, of_parameter, Flag.PARAMETERS, adds=adds))
+            if name in operation.gradients:
+                together.setdefault((operation.gradients[name], adds), []).append(name)
             elif f"d_{name}" in summed:
                 self.calls.append(self._sum_of_chunks(step, name, adds))
             else:
                 raise ValueError(f"{operation.name} has no gradient by its {name!r}.")
+        for (of_parameters, adds), names in together.items():
+            if step.by_chunks:
+                flags = Flag.VALUES | Flag.FOR_PARAMETERS | Flag.CHUNKED
+                self.calls.append(self._caller.call(step, of_parameters, flags, wanted=names))
+                self.calls += [self._sum_of_chunks(step, name, adds) for name in names]
+            else:
+                flags = Flag.PARAMETERS
+                self.calls.append(
+                    self._caller.call(step, of_parameters, flags, adds=adds, wanted=names)
+                )
 
     def _flags(self, step: Step, tensor: Tensor, last: Function) -> int | None:
         """Return the flags of the calls that compute a gradient; None if it is not needed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -29,6 +29,8 @@ CHUNK = "chunk_"  # before the name of a sum: what one chunk of the batch gives 
 
 # What a scale and a shift of each column are composed in, one after the other in the workspace.
 COLUMN_WORKSPACE = "scale", "shift"
+
+EMPTY = whole(context.PARAMS, 0, (0,))  # an optional parameter, or what is not wanted
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,15 +96,20 @@ class Caller:
         *,
         adds: bool = False,
         buffers: Mapping[str, Hashable] | None = None,
+        wanted: Collection[str] = (),
     ) -> Call:
         """Return the call of one of a step's functions.
 
-        ``buffers`` replaces the buffers of some arguments, by name.
+        ``buffers`` replaces the buffers of some arguments, by name. Of a function that computes
+        gradients by parameters, those ``wanted`` are named; arrays for others are empty.
         """
         buffers = buffers or {}
+        unwanted = step.operation.gradients.keys() - wanted if wanted else ()
         operands = dict(zip(step.operation.operands, step.operands, strict=True))
         arguments = [
-            self._argument(step, operands, function, name, adds, buffers.get(name))
+            EMPTY
+            if name[:2] == "d_" and name[2:] in unwanted
+            else self._argument(step, operands, function, name, adds, buffers.get(name))
             for name in function.names
         ]
         return Call(function, tuple(arguments), flags)
@@ -190,9 +197,9 @@ class Caller:
         if name in COLUMN_WORKSPACE:
             return column_argument(name, step.y.shape[-1], self.item)
         if name.removeprefix("d_") in step.operation.optional:  # there is none
-            return whole(context.PARAMS, 0, (0,))
-        if name == "begin":
-            (own,) = (n[2:] for n in function.names if n[2:] in step.parameters and n[:2] == "d_")
+            return EMPTY
+        if name == "begin":  # of the first one
+            own = next(n[2:] for n in function.names if n[2:] in step.parameters and n[:2] == "d_")
             use = step.parameters[own]
             if step.by_chunks:
                 return number(0)

@@ -24,6 +24,7 @@ from chainrule.plan.forward import calls_of_buffers, calls_of_forward
 from chainrule.plan.live_steps import live_steps
 from chainrule.plan.loss import Head, calls_of_loss, calls_of_loss_sum
 from chainrule.plan.memory import Memory
+from chainrule.plan.merge import merged
 from chainrule.plan.reorder import reordered
 from chainrule.plan.tables import Table, tables_of, uses_of_tables
 from chainrule.plan.threads import (
@@ -217,7 +218,7 @@ def make_plan(
     outputs = [head.output for head in heads]
     order = live_steps(builder.steps, outputs)
     if not retain:
-        order = reordered(order, outputs)
+        order = merged(reordered(order, outputs), outputs)
         if backward:  # with retain, the gradients of single samples may be wanted
             order = [_by_chunks(step) for step in order]
     chunks = chunks_of(order, batch)

@@ -5,8 +5,10 @@ import numpy as np
 
 def batch_norm_moments(x, scratch, chunk_moments):
     """Write how many rows there are, each feature's mean, and its sum of squared deviations."""
-    mean = x.mean(axis=0)
-    chunk_moments[...] = np.stack([np.full_like(mean, len(x)), mean, ((x - mean) ** 2).sum(axis=0)])
+    rows = x.reshape(-1, x.shape[-1])
+    mean = rows.mean(axis=0)
+    squares = ((rows - mean) ** 2).sum(axis=0)
+    chunk_moments[...] = np.stack([np.full_like(mean, len(rows)), mean, squares])
 
 
 def merge_moments(moments, mean, squares):
@@ -22,6 +24,18 @@ def mean_and_scale(moments, eps, mean, scale):
     rows = merge_moments(moments, mean, scale)
     scale[...] = 1 / np.sqrt(scale / rows + eps)
     return rows
+
+
+def scale_and_shift(weight, bias, scale, shift):
+    """Multiply the scale by the weight, and write the bias as the shift; empty ones are none."""
+    scale *= weight if weight.size else 1
+    shift[...] = bias if bias.size else 0
+
+
+def mean_products(products, rows, scale, of_dy, of_x):
+    """Write the mean of dy, and of dy times the normalized x, which is ``scale`` times x."""
+    of_dy[...], of_x[...] = products.sum(axis=0) / rows
+    of_x *= scale
 
 
 def _normalized(x, moments, eps):

@@ -26,8 +26,15 @@ def convolution_backward(dy, weight, window, adds, scratch, dx):
     dx[...] = dx + inner if adds else inner
 
 
-def convolution_backward_weight(x, dy, window, begin, adds, scratch, d_weight):
-    """Write some rows, from ``begin`` on, of ``windows.T @ dy``, summed over all windows."""
+def convolution_backward_parameters(x, dy, window, begin, adds, scratch, d_weight, d_bias):
+    """``d_weight = windows.T @ dy``, its rows from ``begin`` on, and ``d_bias = sum(dy)``.
+
+    Sums are over all windows. An array without elements is not wanted.
+    """
+    if d_bias.size:
+        convolution_backward_bias(dy, adds, d_bias)
+    if not d_weight.size:
+        return
     kernel_height, kernel_width = map(int, window[:2])
     channels = x.shape[3] // int(window[8])
     whole = np.zeros((kernel_height * kernel_width * channels, dy.shape[3]), dy.dtype)

@@ -5,7 +5,7 @@ import numpy as np
 from chainrule.reference.convolution import (
     convolution,
     convolution_backward,
-    convolution_backward_weight,
+    convolution_backward_parameters,
 )
 
 NOTHING = np.empty(0)  # no workspace is needed
@@ -23,7 +23,8 @@ def depthwise_convolution_backward(dy, weight, window, adds, dx):
 
 def depthwise_convolution_backward_weight(x, dy, window, begin, adds, d_weight):
     """Write some rows, from ``begin`` on, of the sums of ``x * dy`` at the kernel's places."""
-    convolution_backward_weight(x, dy, _grouped(window, x), begin, adds, NOTHING, d_weight)
+    grouped, no_bias = _grouped(window, x), NOTHING
+    convolution_backward_parameters(x, dy, grouped, begin, adds, NOTHING, d_weight, no_bias)
 
 
 def _grouped(window, x):

@@ -11,9 +11,12 @@ def max_pool(x, window, floor, y):
         y[:, a, b] = np.maximum(x[place].max(axis=(1, 2)), floor)
 
 
-def max_pool_backward(dy, x, window, adds, dx):
-    """Give each dy to its window's largest number."""
+def max_pool_backward(dy, x, window, floor, adds, dx):
+    """Give each dy to its window's largest number, if that is more than a floor."""
     if not adds:
         dx[...] = 0
     for (a, b), place in windows(x, window, dy):
-        dx[place] += is_largest(x[place]) * dy[:, a : a + 1, b : b + 1]
+        chosen = is_largest(x[place])
+        if floor > -np.inf:
+            chosen &= x[place] > floor
+        dx[place] += chosen * dy[:, a : a + 1, b : b + 1]

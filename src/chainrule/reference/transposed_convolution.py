@@ -8,7 +8,7 @@ import numpy as np
 from chainrule.reference.convolution import (
     convolution,
     convolution_backward,
-    convolution_backward_weight,
+    convolution_backward_parameters,
 )
 
 
@@ -25,4 +25,5 @@ def transposed_convolution_backward(dy, weight, window, scratch, dx):
 
 def transposed_convolution_backward_weight(x, dy, window, begin, adds, scratch, d_weight):
     """``d_weight`` is the convolution's: the pixels of x belong to windows of dy."""
-    convolution_backward_weight(dy, x, window, begin, adds, scratch, d_weight)
+    no_bias = np.empty(0)  # that of the convolution has as many numbers as x has channels
+    convolution_backward_parameters(dy, x, window, begin, adds, scratch, d_weight, no_bias)
