@@ -266,8 +266,8 @@ def arguments(function, rows, columns, dtype, rng):
         numbers.pop("scale", None)
         shapes |= dict.fromkeys(of_columns, (columns,)) | {"num_batches_tracked": (1,)}
         shapes |= {"sums": (4, 2, columns), "chunk_sums": (2, columns)}
-        shapes |= {"moments": (4, 3, columns), "products": (4, 2, columns)}
-        shapes |= {"chunk_moments": (3, columns), "chunk_products": (2, columns)}
+        shapes |= {"moments": (4, 4, columns), "products": (4, 2, columns)}
+        shapes |= {"chunk_moments": (4, columns), "chunk_products": (2, columns)}
     if "pool" in name or "convolution" in name:
         # Images of so many channels, windows of 3 by 2 that have elements in common.
         numbers |= {

@@ -57,14 +57,15 @@ def test_a_training_step_has_the_statistics_of_its_batch(backend):
     assert buffers["0.num_batches_tracked"] == 1
 
 
-def test_a_mean_far_from_zero_costs_no_digits():
-    x = np.random.default_rng(0).normal(size=(4096, 3)) + np.array([0, 1e3, -1e5])
+@pytest.mark.parametrize("seed", range(20))
+def test_a_mean_far_from_zero_costs_no_digits(seed):
+    x = np.random.default_rng(seed).normal(size=(4096, 3)) + np.array([0, 1e3, -1e5])
     x = x.astype("float32")
     net = cr.Sequential(cr.BatchNorm(3, eps=1e-12, momentum=1.0))
     output = net.forward(x)
     exact = x.astype(float)
     np.testing.assert_allclose(output, (exact - exact.mean(0)) / exact.std(0), atol=0.02)
-    np.testing.assert_allclose(net.buffers()["0.running_var"], exact.var(0, ddof=1), rtol=1e-4)
+    np.testing.assert_allclose(net.buffers()["0.running_var"], exact.var(0, ddof=1), rtol=2e-6)
 
 
 @BOTH

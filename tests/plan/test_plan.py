@@ -190,10 +190,10 @@ def test_gradients_of_small_kernels_are_computed_by_chunks():
 
     plan, flags = flags_of()
     by_chunks, by_rows = Flag.VALUES | Flag.CHUNKED | Flag.FOR_PARAMETERS, Flag.PARAMETERS
-    assert flags == [by_rows] * 4 + [by_chunks] * 6  # weight and bias, of the last layer first
+    assert flags == [by_rows] * 2 + [by_chunks] * 5  # of the last layer first
     assert plan.chunks == 8
     _, flags = flags_of(retain=True)
-    assert flags == [by_rows] * 10
+    assert flags == [by_rows] * 7
     plan = net.make_plan((16, 16, 3), 4096, backward=False)
     assert plan.chunks == 512
 

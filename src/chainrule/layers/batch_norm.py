@@ -132,7 +132,7 @@ class BatchNorm(Normalization):
                 parameters=uses,
                 buffers=buffers,
                 numbers={"eps": eps, "momentum": momentum},
-                sums={"moments": (3, k), "products": (2, k)},
+                sums={"moments": (4, k), "products": (2, k)},
             )
             if plan.training:
                 return y

@@ -2,8 +2,9 @@
 
 Its sums over the rows of the batch are added up in chunks of rows, so that they do not depend on
 the number of threads. ``moments`` are, for each chunk, how many rows it has, and each feature's
-mean and sum of squared deviations from it; they are merged as in Chan, Golub and LeVeque,
-*Algorithms for Computing the Sample Variance*, The American Statistician 37, 1983.
+mean, sum of squared deviations from it, and what the mean was rounded by; they are merged as in
+Chan, Golub and LeVeque, *Algorithms for Computing the Sample Variance*, The American Statistician
+37, 1983. Where means are far from 0, their rounding is a large part of how chunks differ.
 
 A weight and a bias for each feature are part of the same passes: in training, an image's features
 are far more than fit into a cache. What the backward pass adds up are their gradients as well.
@@ -12,6 +13,8 @@ are far more than fit into a cache. What the backward pass adds up are their gra
 from __future__ import annotations
 
 from math import inf, sqrt
+
+import numpy as np
 
 from chainrule.kernels import blocks
 from chainrule.kernels.jit import kernel
@@ -56,8 +59,9 @@ def batch_norm_moments(x, scratch, chunk_moments):
     for j in range(k):
         shift = off[j] / rows
         chunk_moments[0, j] = rows
-        chunk_moments[1, j] = mean[j] + shift
+        chunk_moments[1, j] = mean[j]
         chunk_moments[2, j] = squares[j] - shift * shift * rows
+        chunk_moments[3, j] = shift
 
 
 @kernel
@@ -67,14 +71,19 @@ def merge_moments(moments, mean, squares):
     rows = zero
     for j in range(mean.size):
         mean[j] = squares[j] = zero
+    first = moments[0, 1]  # means are counted from there, so that they keep their digits
     for c in range(moments.shape[0]):
         more, of_chunk, deviations = moments[c, 0, 0], moments[c, 1], moments[c, 2]
-        part = more / (rows + more)
+        shift, part = moments[c, 3], more / (rows + more)
         for j in range(mean.size):
-            change = of_chunk[j] - mean[j]
+            # In float64, as LLVM may add in another order.
+            away = np.float64(of_chunk[j]) - first[j] + shift[j]
+            change = mean.dtype.type(away - mean[j])
             mean[j] += change * part
             squares[j] += deviations[j] + change * change * rows * part
         rows += more
+    for j in range(mean.size):
+        mean[j] += first[j]
     return rows
 
 
@@ -220,7 +229,7 @@ def _tangent(plan: StepBuilder, step: Step, tangents: TangentMap) -> Tensor | No
 SAMPLE = {
     "weight": (2,),
     "bias": (2,),
-    "sums": {"moments": (3, 2), "products": (2, 2)},
+    "sums": {"moments": (4, 2), "products": (2, 2)},
     "buffers": {"running_mean": (2,), "running_var": (2,), "num_batches_tracked": (1,)},
 }
 

@@ -4,18 +4,21 @@ import numpy as np
 
 
 def batch_norm_moments(x, scratch, chunk_moments):
-    """Write how many rows there are, each feature's mean, and its sum of squared deviations."""
+    """Write how many rows there are, and each feature's mean, squared deviations, and rounding."""
     rows = x.reshape(-1, x.shape[-1])
     mean = rows.mean(axis=0)
-    squares = ((rows - mean) ** 2).sum(axis=0)
-    chunk_moments[...] = np.stack([np.full_like(mean, len(rows)), mean, squares])
+    shift = (rows - mean).mean(axis=0)  # 0, but for the rounding of the mean
+    squares = ((rows - mean - shift) ** 2).sum(axis=0)
+    chunk_moments[...] = np.stack([np.full_like(mean, len(rows)), mean, squares, shift])
 
 
 def merge_moments(moments, mean, squares):
     """Return how many rows all chunks have; write their mean and sum of squared deviations."""
     rows, of_chunks, deviations = moments[:, 0, :1], moments[:, 1], moments[:, 2]
-    mean[...] = (rows * of_chunks).sum(axis=0) / rows.sum()
-    squares[...] = (deviations + rows * (of_chunks - mean) ** 2).sum(axis=0)
+    away = of_chunks - of_chunks[0] + moments[:, 3]
+    from_first = (rows * away).sum(axis=0) / rows.sum()
+    mean[...] = of_chunks[0] + from_first
+    squares[...] = (deviations + rows * (away - from_first) ** 2).sum(axis=0)
     return rows.sum()
 
 
