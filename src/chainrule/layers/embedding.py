@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from chainrule.layers.initializers import Initializer, Normal
 from chainrule.layers.layer import Layer, Parameter, short_repr
+from chainrule.layers.lengths import PartialShape
 from chainrule.operations.operation import Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import integer
@@ -86,7 +87,6 @@ class Embedding(Layer):
     """
 
     operation: ClassVar[str] = "embedding"
-    by_last_axis: ClassVar[bool] = False
     takes_codes: ClassVar[bool] = True
     num_embeddings: int
     embedding_dim: int
@@ -135,10 +135,11 @@ class Embedding(Layer):
                     f"{place}, but {self!r} ({layer}) takes 0 to {self.num_embeddings - 1}."
                 )
 
-    def output_shape(self, input_shape: Shape) -> Shape:
-        if not input_shape:
+    def shape_after(self, *shapes: PartialShape) -> PartialShape:
+        (shape,) = shapes
+        if not shape:
             raise ValueError("expects at least one axis after the batch")
-        return (*input_shape, self.embedding_dim)
+        return (*shape, self.embedding_dim)
 
     def parameters(self) -> dict[str, Parameter]:
         shape = self.num_embeddings, self.embedding_dim

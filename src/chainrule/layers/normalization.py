@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from chainrule.layers.initializers import Constant, Zeros
 from chainrule.layers.layer import Layer, Parameter, short_repr
-from chainrule.operations.operation import ParameterUse, Shape, Tensor
+from chainrule.layers.lengths import PartialShape
+from chainrule.operations.operation import ParameterUse, Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import integer
 from chainrule.utils.wording import possessive
@@ -36,18 +37,19 @@ class Normalization(Layer):
         return short_repr(self, "features")
 
     @property
-    def expected_shape(self) -> Shape | None:
-        return (self.features,)
+    def last_length(self) -> int | None:
+        return self.features
 
     @property
     def has_bias(self) -> bool:
         """Whether there is a bias, beside the weight."""
         return self.affine
 
-    def output_shape(self, input_shape: Shape) -> Shape:
-        if input_shape[-1:] != (self.features,):
+    def shape_after(self, *shapes: PartialShape) -> PartialShape:
+        (shape,) = shapes
+        if shape[-1:] != (self.features,):
             raise ValueError(f"expects {self.features} features")
-        return input_shape
+        return shape
 
     def parameters(self) -> dict[str, Parameter]:
         shape, parameters = (self.features,), {}

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from math import prod
+from collections.abc import Sequence
 from operator import index
-from typing import Any
+from typing import Any, NamedTuple
 
-from chainrule.layers.graph import Graph, layer_text
+from chainrule.layers.graph import Graph, Node, layer_text
+from chainrule.layers.layer import Layer
+from chainrule.layers.lengths import (
+    PartialShape,
+    Unknown,
+    either,
+    known,
+    least_of,
+    may_be,
+    product,
+    text_of,
+)
 from chainrule.layers.linear import Linear
+from chainrule.layers.windows import AXES, MisfitError
 from chainrule.operations.operation import Shape
 from chainrule.utils.inputs import input_names
 
@@ -16,73 +28,208 @@ from chainrule.utils.inputs import input_names
 MOST_NUMBERS = 1 << 28
 
 
+# What the axes of signals and images are called, by their number.
+NAMES = {1: ("features",), **{axes + 1: (*own, "channels") for axes, own in AXES.items()}}
+# Of inputs of unknown shapes: more than any layer expects, so all larger numbers are alike.
+MOST_AXES = 6
+
+
+class _Value:
+    """What is known of a value of the network: the shape that it has with each number of axes.
+
+    Where a network is built, it may have several; layers that take it leave fewer.
+    """
+
+    def __init__(self, shapes: dict[int, PartialShape]) -> None:
+        self.shapes = shapes
+        self.narrowed_by: Node | None = None
+
+    def narrow(self, shapes: dict[int, PartialShape], node: Node) -> None:
+        """Keep the shapes that a node takes."""
+        if shapes != self.shapes:
+            self.shapes, self.narrowed_by = shapes, node
+
+
+def _anything() -> _Value:
+    return _Value({k: tuple(Unknown() for _ in range(k)) for k in range(1, MOST_AXES + 1)})
+
+
+class _Misfit(NamedTuple):
+    """The shapes that a layer does not take, and why; ``text`` is a whole sentence or its begin."""
+
+    shapes: tuple[PartialShape, ...]
+    text: str
+    is_sentence: bool = False
+    hint: str = ""  # for the network's input
+
+
 def output_shapes(graph: Graph, shape: Shape | None, source: str = "") -> list[Shape | None]:
     """Return every layer's output shape, None where it is not known from the input's ``shape``.
 
-    Without ``shape``, the first linear layer's expected shape is used; but its input may have more
-    axes, so that the output of a Flatten is not known. Of signals and images, the channels alone
-    are checked then, and the shape is None. ``source`` names the input in messages.
+    Without ``shape``, rows are taken to be vectors wherever that is possible, though a linear
+    layer, say, takes any number of axes. Errors are raised for layers that fit no input at all.
+    ``source`` names the input in messages.
     """
-    of_inputs = (None,) * graph.inputs if shape is None else graph.input_shapes(shape)
-    sources = input_names(source, graph.inputs)
-    for own, called in zip(of_inputs, sources, strict=True):
-        if own is not None and 0 in own:
-            raise ValueError(
-                f"{called} must have no empty axis, but its shape is {shape_text(own)}."
-            )
-    shapes: dict[int, Shape | None] = graph.at_inputs(of_inputs)
-    givers = graph.at_inputs([f"{called} has" for called in sources])
-    assumed = shape is None
-    with_places: set[int] = set()  # values of which the channels alone are known
-    like_inputs = set(shapes)  # values with an input's shape, of layers that take any
-    for position, node in enumerate(graph.nodes):
+    values = _inferred(graph, shape, source)
+    return [_known_shape(values[i]) for i in range(len(graph.nodes))]
+
+
+def expected_shapes(graph: Graph) -> list[Shape | None]:
+    """Return the shape of a row of each input that the layers take, None where there are several.
+
+    As in :func:`output_shapes`, rows are taken to be vectors wherever that is possible.
+    """
+    values = _inferred(graph, None)
+    return [_known_shape(values[place]) for place in graph.at_inputs([None] * graph.inputs)]
+
+
+def _inferred(graph: Graph, shape: Shape | None, source: str = "") -> dict[int, _Value]:
+    inference = _Inference(graph, shape, source)
+    for position in range(len(graph.nodes)):
+        inference.infer(position)
+    return inference.values
+
+
+def _known_shape(value: _Value) -> Shape | None:
+    first = next(iter(value.shapes.values()))
+    return known(first) if len(first) == 1 or len(value.shapes) == 1 else None
+
+
+class _Inference:
+    """Finds the shapes of all values, in the order of the nodes."""
+
+    def __init__(self, graph: Graph, shape: Shape | None, source: str = "") -> None:
+        sources = input_names(source, graph.inputs)
+        if shape is None:
+            of_inputs = [_anything() for _ in sources]
+        else:
+            shapes = graph.input_shapes(shape)
+            for own, called in zip(shapes, sources, strict=True):
+                if 0 in own:
+                    raise ValueError(
+                        f"{called} must have no empty axis, but its shape is {shape_text(own)}."
+                    )
+            of_inputs = [_Value({len(own): own}) for own in shapes]
+        self._graph = graph
+        self.values = graph.at_inputs(of_inputs)
+        # The inputs' names, also of what has an input's shape behind layers that take any.
+        self._sources = graph.at_inputs(sources)
+
+    def infer(self, position: int) -> None:
+        """Find what is known of a node's output, and what follows of its inputs.
+
+        ValueError, if it takes none of the shapes that these may have.
+        """
+        node = self._graph.nodes[position]
+        layer, inputs = node.layer, [self.values[i] for i in node.inputs]
+        taken: list[tuple[PartialShape, ...]] = []
+        results: dict[int, PartialShape] = {}
+        misfits, gives_anything = [], False
+        for of_values in _in_common(inputs):
+            given = tuple(_for_layer(layer, shape) for shape in of_values)
+            result = _shape_after(node, given)
+            if isinstance(result, _Misfit):
+                misfits.append(result)
+                continue
+            taken.append(given)
+            if result is None:
+                gives_anything = True
+            elif len(result) in results:
+                pairs = zip(results[len(result)], result, strict=True)
+                results[len(result)] = tuple(either(*pair) for pair in pairs)
+            else:
+                results[len(result)] = result
+        if not taken:
+            raise ValueError(self._message(node, misfits))
+        for i, value in enumerate(inputs):
+            value.narrow({len(given[i]): given[i] for given in taken}, node)
+        first = node.inputs[0]
+        if gives_anything:
+            self.values[position] = _anything()
+        elif (
+            layer.last_length is None and not layer.axes and [results] == [v.shapes for v in inputs]
+        ):
+            self.values[position] = inputs[0]
+            if first in self._sources:
+                self._sources[position] = self._sources[first]
+        else:
+            self.values[position] = _Value(results)
+
+    def _message(self, node: Node, misfits: Sequence[_Misfit]) -> str:
+        """Return why a node takes nothing: for the number of axes that it is made for, if given."""
         layer, first = node.layer, node.inputs[0]
-        called = f"{layer_text(layer)} (layer {node.path})"
-        if shapes[first] is None and layer.expected_shape is not None:
-            shapes[first] = layer.expected_shape
-            givers[first] = f"{called} takes the same in"
-        given = [known for i in node.inputs if (known := shapes[i]) is not None]
-        shapes[position], givers[position] = None, f"{called} gives"
-        count = len(with_places.intersection(node.inputs))
-        if assumed and not layer.merges_axes and (layer.axes or (count and layer.by_last_axis)):
-            with_places.add(position)
-        try:
-            if assumed and layer.axes:
-                channels = layer.output_channels(given[0][-1] if given else None)
-                shapes[position] = None if channels is None else (channels,)
-                continue
-            if len(given) < len(node.inputs) or 0 < count < len(given):
-                continue
-            result = layer.output_shape(*given)
-        except ValueError as error:
-            texts = [
-                shape_text(s, i in with_places) for s, i in zip(given, node.inputs, strict=True)
-            ]
-            but = f"{givers[first]} shape {texts[0]}"
-            if len(texts) > 1:
-                but = f"it merges shapes {', '.join(texts[:-1])} and {texts[-1]}"
-            elif isinstance(layer, Linear) and count:
-                but += "; Flatten() makes features of all axes"
-            elif isinstance(layer, Linear) and len(given[0]) > 1:
-                but += f", of which Flatten() makes {prod(given[0])} features"
-            raise ValueError(f"{called} {error}, but {but}.") from None
-        result = check_shape(result, f"{called}: its output_shape")
-        if 0 in result:
-            raise ValueError(
-                f"{called} must give no empty axis, but it gives shape {shape_text(result)}."
+        misfit = min(misfits, key=lambda own: len(own.shapes[0]) != layer.axes + 1)
+        text = f"{_called(node)} {misfit.text}"
+        if misfit.is_sentence:
+            return text
+        value, giver = self.values[first], f"{_called(self._graph.nodes[first])} gives"
+        if value.narrowed_by is not None:
+            giver = f"{_called(value.narrowed_by)} takes the same in"
+        elif first in self._sources:
+            giver, text = f"{self._sources[first]} has", text + misfit.hint
+        texts = [shape_text(own, misfit.shapes[0]) for own in misfit.shapes]
+        if len(texts) > 1:
+            return f"{text}, but it merges shapes {', '.join(texts[:-1])} and {texts[-1]}."
+        (shape,) = misfit.shapes
+        if len(shape) > 1 and len(value.shapes) > 1:
+            texts = [f"(n, ..., {text_of(shape[-1], 'features')})"]
+        if isinstance(layer, Linear) and len(shape) > 1:
+            features = product(shape)
+            texts[0] += (
+                f", of which Flatten() makes {features} features"
+                if isinstance(features, int)
+                else "; Flatten() makes features of all axes"
             )
-        if prod(result) > MOST_NUMBERS:
-            raise ValueError(
-                f"{called} gives {prod(result):,} numbers for each row, but {MOST_NUMBERS:,} are "
-                "the most that a layer may give."
-            )
-        if not assumed or layer.by_last_axis:
-            shapes[position] = result
-        takes_any = layer.expected_shape is None and not layer.axes
-        if takes_any and [result] == given and first in like_inputs:
-            like_inputs.add(position)
-            givers[position] = givers[first]
-    return [None if i in with_places else shapes[i] for i in range(len(graph.nodes))]
+        return f"{text}, but {giver} shape {texts[0]}."
+
+
+def _called(node: Node) -> str:
+    return f"{layer_text(node.layer)} (layer {node.path})"
+
+
+def _in_common(values: Sequence[_Value]) -> list[tuple[PartialShape, ...]]:
+    """Return the values' shapes with each number of axes that all of them may have.
+
+    If there is none, these are the first shapes of all, which do not fit together.
+    """
+    first = values[0].shapes
+    in_all = [axes for axes in first if all(axes in value.shapes for value in values)]
+    shapes = [tuple(value.shapes[axes] for value in values) for axes in in_all]
+    return shapes or [tuple(next(iter(value.shapes.values())) for value in values)]
+
+
+def _for_layer(layer: Layer, shape: PartialShape) -> PartialShape:
+    """Return a shape with the length that a layer expects of the last axis, if it may have it."""
+    length = layer.last_length
+    if length is None or not shape or not may_be(shape[-1], length):
+        return shape
+    return (*shape[:-1], length)
+
+
+def _shape_after(node: Node, given: tuple[PartialShape, ...]) -> PartialShape | _Misfit | None:
+    """Return what a node makes of shapes, and why if it does not take them; None: anything."""
+    layer = node.layer
+    try:
+        if type(layer).output_shape is Layer.output_shape:
+            result = layer.shape_after(*given)
+        else:  # a user's layer, which takes known lengths
+            shape = known(given[0])
+            if shape is None:
+                return None
+            result = check_shape(layer.output_shape(shape), f"{_called(node)}: its output_shape")
+    except MisfitError as error:
+        return _Misfit(given, error.expected, hint=error.hint)
+    except ValueError as error:
+        return _Misfit(given, str(error))
+    if result == given[0]:
+        return result
+    if 0 in result:
+        text = f"must give no empty axis, but it gives shape {shape_text(result)}."
+        return _Misfit(given, text, is_sentence=True)
+    if (least := least_of(product(result))) > MOST_NUMBERS:
+        text = f"gives {least:,} numbers for each row, but {MOST_NUMBERS:,} are the most that a "
+        return _Misfit(given, text + "layer may give.", is_sentence=True)
+    return result
 
 
 def check_shape(shape: Any, owner: str) -> Shape:
@@ -122,10 +269,18 @@ def check_batch(graph: Graph, rows: int, input_shape: Shape, *, training: bool) 
             ) from None
 
 
-def shape_text(shape: tuple[int, ...] | None, with_places: bool = False) -> str:
-    """Return a shape as text for messages, with the batch first; maybe of channels alone."""
+def shape_text(shape: PartialShape | None, than: PartialShape = ()) -> str:
+    """Return a shape as text for messages, with the batch first.
+
+    Unknown lengths are compared with those of another shape, ``than``, of as many axes.
+
+    >>> shape_text((4,)), shape_text((Unknown(), Unknown(), 3))
+    ('(n, 4)', '(n, height, width, 3)')
+    """
     if shape is None:
         return "depends on the input"
-    if with_places:
-        return f"(n, ..., {shape[-1]})"
-    return f"(n, {', '.join(map(str, shape))})" if shape else "(n,)"
+    if not shape:
+        return "(n,)"
+    names = NAMES.get(len(shape), ("?",) * len(shape))
+    others = than if len(than) == len(shape) else (0,) * len(shape)
+    return f"(n, {', '.join(map(text_of, shape, names, others))})"

@@ -10,12 +10,21 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.layers.lengths import Length, PartialShape, Unknown, scaled
 from chainrule.operations.operation import Numbers, ParameterUse, Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import Check, integer, shortened
 
 AXES = {1: ("length",), 2: ("height", "width")}  # before the channels
 TO_CHANNELS_LAST = {1: "X.transpose(0, 2, 1)", 2: "X.transpose(0, 2, 3, 1)"}
+
+
+class MisfitError(ValueError):
+    """A shape that a layer does not take: what it expects, and a hint if it is the X of a user."""
+
+    def __init__(self, expected: str, hint: str = "") -> None:
+        super().__init__(expected + hint)
+        self.expected, self.hint = expected, hint
 
 
 def lengths(axes: int | None, least: int) -> Check:
@@ -84,7 +93,7 @@ def apply_to_images(
     return plan.reshape(y, shape)
 
 
-def check_axes(shape: Shape, *values: Any) -> int:
+def check_axes(shape: PartialShape, *values: Any) -> int:
     """Return how many axes a signal or an image has before the channels.
 
     ValueError, naming what is expected, if it is neither, or one of the values is a tuple of
@@ -100,34 +109,33 @@ def check_axes(shape: Shape, *values: Any) -> int:
     return axes
 
 
-def check_input(shape: Shape, axes: int, channels: int | None = None) -> None:
+def check_input(shape: PartialShape, axes: int, channels: int | None = None) -> None:
     """Raise ValueError, naming what is expected, unless a row is a signal, or an image."""
     last = "channels" if channels is None else str(channels)
     if len(shape) == axes + 1 and channels in (None, shape[-1]):
         return
     expected = f"expects shape (n, {', '.join(AXES[axes])}, {last})"
+    hint = ""
     if len(shape) == axes + 1 and shape[0] == channels:
-        raise ValueError(f"{expected}: channels come last, as {TO_CHANNELS_LAST[axes]} puts them")
-    if len(shape) == axes and shape[-1] == channels:
-        raise ValueError(f"{expected}: X[np.newaxis] has an axis for the one row")
-    if len(shape) == axes and channels in (None, 1):
-        raise ValueError(f"{expected}: X[..., np.newaxis] has an axis for the one channel")
-    if len(shape) == 1 < axes:
-        raise ValueError(
-            f"{expected}: X.reshape(-1, {', '.join(AXES[axes])}, {last}) makes images of flat rows"
-        )
-    raise ValueError(expected)
+        hint = f"channels come last, as {TO_CHANNELS_LAST[axes]} puts them"
+    elif len(shape) == axes and shape[-1] == channels:
+        hint = "X[np.newaxis] has an axis for the one row"
+    elif len(shape) == axes and channels in (None, 1):
+        hint = "X[..., np.newaxis] has an axis for the one channel"
+    elif len(shape) == 1 < axes:
+        hint = f"X.reshape(-1, {', '.join(AXES[axes])}, {last}) makes images of flat rows"
+    raise MisfitError(expected, hint and f": {hint}")
 
 
 def output_lengths(
-    lengths: Sequence[int],
+    lengths: Sequence[Length],
     kernel: Sequence[int],
     stride: Sequence[int],
     padding: Sequence[int],
     dilation: Sequence[int],
     *,
     ceil_mode: bool = False,
-) -> tuple[int, ...]:
+) -> PartialShape:
     """Return how many windows there are along each axis.
 
     ``padding`` is what both ends of an axis get together. With ``ceil_mode``, the last window may
@@ -144,14 +152,19 @@ def output_lengths(
     >>> output_lengths([28, 28], [5, 5], [1, 1], [4, 4], [1, 1])
     (28, 28)
     """
-    counts = []
+    counts: list[Length] = []
     for n, k, s, p, d in zip(lengths, kernel, stride, padding, dilation, strict=True):
         window = d * (k - 1) + 1
-        if window > n + p:
-            padded = f" with a padding of {p}" if p else ""
-            raise ValueError(f"has windows of length {window}, which do not fit into {n}{padded}")
-        count = (n + p - window) // s + 1
-        if ceil_mode and (n + p - window) % s and count * s < n + p // 2:
-            count += 1
+        count = scaled(n, more=p - window + s, by=s)
+        if isinstance(n, int) and isinstance(count, int):
+            if window > n + p:
+                padded = f" with a padding of {p}" if p else ""
+                raise ValueError(
+                    f"has windows of length {window}, which do not fit into {n}{padded}"
+                )
+            if ceil_mode and (n + p - window) % s and count * s < n + p // 2:
+                count += 1
+        elif ceil_mode and isinstance(count, Unknown):
+            count = Unknown(count.first)  # or one more
         counts.append(count)
     return tuple(counts)
