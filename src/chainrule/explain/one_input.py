@@ -38,7 +38,6 @@ class OneOfInputs(Layer):
     first: int
     shape: Shape
 
-
     def __repr__(self) -> str:
         return f"x[{self.number}]"
 
