@@ -54,11 +54,12 @@ class _Pooling(Layer):
     def check_numbers(self, dtype: Any = None) -> None:
         super().check_numbers(dtype)
         kernel_size, _, padding, _ = self._along_axes()
-        if any(2 * own > size for own, size in zip(padding, kernel_size, strict=True)):
-            raise ValueError(
-                f"{possessive(type(self).__name__)} padding must be at most half of its "
-                f"kernel_size, {self.kernel_size}, not {self.padding}."
-            )
+        for axis, own, size in zip(windows.AXES[self.axes], padding, kernel_size, strict=True):
+            if 2 * own > size:
+                raise ValueError(
+                    f"{possessive(type(self).__name__)} padding of the {axis} must be at most "
+                    f"{size // 2}, half of the kernel_size ({size}), not {own}."
+                )
 
     def __repr__(self) -> str:
         return short_repr(self, "kernel_size")

@@ -11,7 +11,7 @@ from chainrule.layers.convolution import Lengths, Windowed, checks_of
 from chainrule.layers.initializers import Initializer, KaimingUniform, UniformByFanIn
 from chainrule.layers.layer import Parameter
 from chainrule.layers.lengths import PartialShape, scaled
-from chainrule.layers.windows import check_input, lengths
+from chainrule.layers.windows import AXES, check_input, lengths
 from chainrule.utils.arguments import Check
 from chainrule.utils.wording import possessive
 
@@ -31,11 +31,13 @@ class _ConvTranspose(Windowed):
     def check_numbers(self, dtype: np.dtype | None = None) -> None:
         super().check_numbers(dtype)
         values = self.along_axes("output_padding", "stride", "dilation")
-        if any(own >= max(others) for own, *others in zip(*values, strict=True)):
-            raise ValueError(
-                f"{possessive(type(self).__name__)} output_padding must be less than stride, "
-                f"{self.stride}, or dilation, {self.dilation}, not {self.output_padding}."
-            )
+        for axis, more, stride, dilation in zip(AXES[self.axes], *values, strict=True):
+            if more >= max(stride, dilation):
+                raise ValueError(
+                    f"{possessive(type(self).__name__)} output_padding of the {axis} must be at "
+                    f"most {max(stride, dilation) - 1}, less than the larger of stride ({stride}) "
+                    f"and dilation ({dilation}), not {more}."
+                )
 
     def shape_after(self, *shapes: PartialShape) -> PartialShape:
         (shape,) = shapes
@@ -46,8 +48,8 @@ class _ConvTranspose(Windowed):
             length = scaled(n, times=s, more=d * (k - 1) + 1 + more - s - 2 * p)
             if isinstance(length, int) and length < 1:
                 raise ValueError(
-                    f"has no output: its windows cover {length + 2 * p} places, and the padding "
-                    f"cuts off {2 * p}"
+                    f"has no output: its windows cover {length + 2 * p} places, of which the "
+                    f"padding cuts off {p} at both ends"
                 )
             outputs.append(length)
         return *outputs, self.out_channels

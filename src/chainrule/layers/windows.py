@@ -158,7 +158,8 @@ def output_lengths(
         count = scaled(n, more=p - window + s, by=s)
         if isinstance(n, int) and isinstance(count, int):
             if window > n + p:
-                padded = f" with a padding of {p}" if p else ""
+                # With "same", which may pad one end by one more, all windows fit.
+                padded = f" with a padding of {p // 2} at both ends" if p else ""
                 raise ValueError(
                     f"has windows of length {window}, which do not fit into {n}{padded}"
                 )

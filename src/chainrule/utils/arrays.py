@@ -10,6 +10,7 @@ arrays of other objects.
 """
 
 from math import isfinite, prod
+from sys import maxsize
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -209,6 +210,8 @@ def aligned_zeros(shape: int | tuple[int, ...], dtype: np.dtype) -> NDArray[Any]
     would take two lines: the gradient of a large weight takes a fifth longer.
     """
     size = prod(shape) if isinstance(shape, tuple) else shape
+    if size * dtype.itemsize > maxsize:  # for which NumPy has another error
+        raise MemoryError
     padded = np.zeros(size + CACHE_LINE // dtype.itemsize, dtype)
     start = -padded.ctypes.data % CACHE_LINE // dtype.itemsize
     return padded[start : start + size].reshape(shape)
