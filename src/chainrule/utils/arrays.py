@@ -177,7 +177,7 @@ def _hint_on_floats(array: NDArray[Any], name: str) -> str:
 def target_array(
     value: ArrayLike, shape: tuple[int, ...], dtype: np.dtype, name: str = "y"
 ) -> FloatArray:
-    """Return targets of the output's ``shape``; shape ``(n,)`` is accepted for ``(n, 1)``."""
+    """Return targets of the output's ``shape``; shape ``(n, *)`` is accepted for ``(n, *, 1)``."""
     array = real_array(value, name, dtype)
     if array.shape != shape and (*array.shape, 1) != shape:
         is_flat = len(shape) > 2 and array.ndim <= 2 and array.size == prod(shape)
