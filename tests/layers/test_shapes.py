@@ -44,6 +44,10 @@ WRONG = {
         r"Linear\(145, 10\) \(layer 2\) expects 145 input features, but Flatten\(\) \(layer 1\) "
         r"gives shape \(n, a multiple of 16\)\.",
     ),
+    "no such product": (
+        (cr.MaxPool2d(2), cr.ZeroPad(1), cr.Flatten(), cr.Linear(10, 2)),
+        r"shape \(n, \(3 or more\) \* \(3 or more\) \* \(1 or more\)\)\.$",
+    ),
     "known lengths": (
         (cr.RandomCrop(8), cr.Conv2d(1, 16, 3), cr.Flatten(), cr.Linear(575, 2)),
         r"expects 575 input features, but Flatten\(\) \(layer 2\) gives shape \(n, 576\)\.",

@@ -7,10 +7,11 @@ be, never less: what is refused fits no input.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import gcd, inf, prod
+from math import gcd, inf, isqrt, prod
 
 from chainrule.operations.operation import Shape
 
+LARGEST_FACTORED = 1 << 28  # whose divisors are found in a millisecond
 MOST_DIFFERENCES = 16  # that are known of a length; those of the latest axes
 
 
@@ -24,12 +25,14 @@ class Unknown:
     differences : dict of object: tuple of float
         How much longer it is, at least and at most, than the axes that it is computed from; the
         last one is its own, unless it differs by a known number.
+    factors : tuple of int or Unknown
+        The lengths that it is the product of, if it is one: not every multiple of ``step`` is.
     """
 
-    __slots__ = ("differences", "first", "step")
+    __slots__ = ("differences", "factors", "first", "step")
 
-    def __init__(self, first: int = 1, step: int = 1) -> None:
-        self.first, self.step = first, step
+    def __init__(self, first: int = 1, step: int = 1, factors: PartialShape = ()) -> None:
+        self.first, self.step, self.factors = first, step, factors
         self.differences: dict[object, tuple[float, float]] = {object(): (0, 0)}
 
 
@@ -48,10 +51,19 @@ def may_be(length: Length, n: int) -> bool:
 
     >>> may_be(Unknown(16, 16), 144), may_be(Unknown(16, 16), 145), may_be(3, 4)
     (True, False, False)
+    >>> area = product((Unknown(3), Unknown(3)))
+    >>> [n for n in range(9, 20) if may_be(area, n)]
+    [9, 12, 15, 16, 18]
     """
     if isinstance(length, int):
         return length == n
-    return n >= length.first and (n - length.first) % length.step == 0
+    if n < length.first or (n - length.first) % length.step:
+        return False
+    if not length.factors or n > LARGEST_FACTORED:
+        return True
+    one, others = length.factors[0], product(length.factors[1:])
+    halves = [d for d in range(1, isqrt(n) + 1) if n % d == 0]
+    return any(may_be(one, d) and may_be(others, n // d) for d in halves + [n // d for d in halves])
 
 
 def least_of(length: Length) -> int:
@@ -111,7 +123,7 @@ def product(lengths: PartialShape) -> Length:
     for n in unknown:
         step = gcd(step * n.first, step * n.step, first * n.step)
         first *= n.first
-    return Unknown(first, step)
+    return Unknown(first, step, (*unknown, factor))
 
 
 def total(lengths: PartialShape) -> Length:
@@ -189,11 +201,19 @@ def text_of(length: Length, name: str, than: Length = 0) -> str:
 
     >>> text_of(Unknown(16, 16), "features"), text_of(Unknown(), "width")
     ('a multiple of 16', 'width')
+    >>> text_of(product((Unknown(3), Unknown(2, 2))), "features")
+    '(3 or more) * (a multiple of 2)'
     """
     if isinstance(length, int):
         return str(length)
-    if length.step > 1 and length.first % length.step == 0:
+    if length.first == length.step > 1:
         return f"a multiple of {length.step}"
+    if length.first > 1 and length.factors:
+        return " * ".join(
+            str(own) if isinstance(own, int) else f"({text_of(own, f'{own.first} or more')})"
+            for own in length.factors
+            if own != 1
+        )
     least = most = 0.0
     if isinstance(than, Unknown):
         axis, (a, b) = [*than.differences.items()][-1]
