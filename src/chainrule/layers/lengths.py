@@ -1,4 +1,4 @@
-"""PartialShape of axes where a network is built: known, or unknown but for what they may be.
+"""Lengths of axes where a network is built: known, or unknown but for what they may be.
 
 Layers compute with both alike. Where nothing exact is known of a result, it may be more than it can
 be, never less: what is refused fits no input.
@@ -64,6 +64,13 @@ def may_be(length: Length, n: int) -> bool:
     one, others = length.factors[0], product(length.factors[1:])
     halves = [d for d in range(1, isqrt(n) + 1) if n % d == 0]
     return any(may_be(one, d) and may_be(others, n // d) for d in halves + [n // d for d in halves])
+
+
+def with_last(shape: PartialShape, length: int | None) -> PartialShape:
+    """Return a shape whose last axis has this length, if it may have it; else the shape itself."""
+    if length is None or not shape or not may_be(shape[-1], length):
+        return shape
+    return (*shape[:-1], length)
 
 
 def least_of(length: Length) -> int:

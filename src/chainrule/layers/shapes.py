@@ -14,9 +14,9 @@ from chainrule.layers.lengths import (
     either,
     known,
     least_of,
-    may_be,
     product,
     text_of,
+    with_last,
 )
 from chainrule.layers.linear import Linear
 from chainrule.layers.windows import AXES, MisfitError
@@ -26,8 +26,6 @@ from chainrule.utils.inputs import input_names
 # The largest number of outputs of a layer for one row, a gigabyte of float32. Without a limit, a
 # few layers that concatenate their input with itself could need any amount of memory.
 MOST_NUMBERS = 1 << 28
-
-
 # What the axes of signals and images are called, by their number.
 NAMES = {1: ("features",), **{axes + 1: (*own, "channels") for axes, own in AXES.items()}}
 # Of inputs of unknown shapes: more than any layer expects, so all larger numbers are alike.
@@ -126,7 +124,7 @@ class _Inference:
         results: dict[int, PartialShape] = {}
         misfits, gives_anything = [], False
         for of_values in _in_common(inputs):
-            given = tuple(_for_layer(layer, shape) for shape in of_values)
+            given = tuple(with_last(shape, layer.last_length) for shape in of_values)
             result = _shape_after(node, given)
             if isinstance(result, _Misfit):
                 misfits.append(result)
@@ -196,14 +194,6 @@ def _in_common(values: Sequence[_Value]) -> list[tuple[PartialShape, ...]]:
     in_all = [axes for axes in first if all(axes in value.shapes for value in values)]
     shapes = [tuple(value.shapes[axes] for value in values) for axes in in_all]
     return shapes or [tuple(next(iter(value.shapes.values())) for value in values)]
-
-
-def _for_layer(layer: Layer, shape: PartialShape) -> PartialShape:
-    """Return a shape with the length that a layer expects of the last axis, if it may have it."""
-    length = layer.last_length
-    if length is None or not shape or not may_be(shape[-1], length):
-        return shape
-    return (*shape[:-1], length)
 
 
 def _shape_after(node: Node, given: tuple[PartialShape, ...]) -> PartialShape | _Misfit | None:

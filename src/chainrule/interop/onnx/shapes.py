@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from chainrule.interop.onnx.columns import ByColumn
 from chainrule.interop.onnx.steps import ImportStep, Known
 from chainrule.layers.layer import Layer
-from chainrule.layers.lengths import Unknown
+from chainrule.layers.lengths import Unknown, with_last
 
 
 class Shapes:
@@ -49,7 +49,7 @@ def _through(layer: Layer | ByColumn, shape: Known) -> Known | None:
         return shape
     lengths = tuple(Unknown() if length is None else length for length in shape)
     try:
-        after = layer.shape_after(lengths)
+        after = layer.shape_after(with_last(lengths, layer.last_length))
     except ValueError:
         return None
     return tuple(length if isinstance(length, int) else None for length in after)
