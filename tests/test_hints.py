@@ -11,6 +11,7 @@ import pytest
 from safetensors.numpy import save_file
 
 import chainrule as cr
+from chainrule.utils.other_names import HINTS
 
 pytestmark = pytest.mark.once
 
@@ -462,3 +463,75 @@ def test_the_row_of_a_missing_target_is_named(kind):
 def test_floats_that_are_no_labels_are_not_truncated(make, wrong):
     with pytest.raises(TypeError, match=rf"Row 1 has {re.escape(str(wrong))}\.$"):
         cr.CrossEntropyLoss()(np.zeros((2, 2)), make([1.0, wrong]))
+
+
+@pytest.mark.parametrize("name", [f"{n}2d" if n in cr.__all__ else n for n in HINTS])
+def test_names_of_other_packages_say_what_to_take(name):
+    assert not hasattr(cr, name)
+    with pytest.raises(AttributeError, match=r"^module 'chainrule' has no attribute") as caught:
+        getattr(cr, name)
+    text = str(caught.value)
+    assert HINTS.get(name, HINTS.get(name.removesuffix("2d"))) in text
+    for path in re.findall(r"\bcr((?:\.\w+)+)", text):
+        attribute = cr
+        for part in path[1:].split("."):
+            attribute = getattr(attribute, part)
+
+
+def calls_in(text):
+    """Return the calls in a text, such as cr.ReLU()."""
+    for begin in (match.start() for match in re.finditer(r"\bcr\.\w+\(", text)):
+        for end in range(begin, len(text) + 1):
+            if text[begin:end].endswith(")") and text[begin:end].count("(") == text[
+                begin:end
+            ].count(")"):
+                yield text[begin:end]
+                break
+
+
+def test_calls_that_hints_name_can_be_made():
+    net, loss = network(), cr.CrossEntropyLoss()
+    names = {"cr": cr, "net": net, "loss": loss, "X": X, "y": Y, "p": 0.5}
+    names |= {"channels": 4, "features": 4, "codes": 9, "in_features": 3, "out_features": 2}
+    names |= dict.fromkeys(["top", "bottom", "left", "right"], 1)
+    calls = {call for hint in HINTS.values() for call in calls_in(hint)} - {"cr.load(path)"}
+    assert len(calls) > 40
+    for call in calls:
+        eval(call, dict(names))
+
+
+@pytest.mark.parametrize("module", ["torch.nn", "torch.optim"])
+def test_all_classes_of_pytorch_have_a_counterpart_or_a_hint(module):
+    names = vars(pytest.importorskip(module))
+    for name in (name for name in names if name[0].isupper() and not hasattr(cr, name)):
+        if name not in ("Optimizer",):
+            with pytest.raises(AttributeError, match=f"'{name}': "):
+                getattr(cr, name)
+
+
+@pytest.mark.parametrize("name", ["StepLR", "EarlyStopping", "XavierUniform", "r2_score"])
+def test_names_of_a_module_say_which(name):
+    with pytest.raises(AttributeError, match=rf"'{name}': it is cr\.\w+\.{name}\.$"):
+        getattr(cr, name)
+    assert not hasattr(cr, "something")
+
+
+LARGE = {  # more than addresses are there for
+    "Linear": lambda: cr.Linear(10**8, 10**8),
+    "Embedding": lambda: cr.Embedding(10**9, 10**8),
+    "Conv1d": lambda: cr.Conv1d(10**8, 10**8, 3),
+    "Conv2d": lambda: cr.Conv2d(10**7, 10**7, 30),
+    "ConvTranspose1d": lambda: cr.ConvTranspose1d(10**12, 10**6, 3),
+    "ConvTranspose2d": lambda: cr.ConvTranspose2d(10**12, 10**5, 30),
+    "more than an array can be": lambda: cr.Conv1d(10**8, 10**8, 10**8),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_what_needs_too_much_memory_is_named(name):
+    layer = LARGE[name]()
+    message = (
+        rf"The largest is the weight of {re.escape(repr(layer))} \(layer 0\), whose shape is \("
+    )
+    with pytest.raises(MemoryError, match=message + r".*\): [0-9,]+\.0 GB\.$"):
+        cr.Sequential(layer, cr.Sigmoid(), dtype="float64")

@@ -43,6 +43,7 @@ from chainrule.training.errors import NonFiniteError
 from chainrule.training.find_lr import find_lr
 from chainrule.training.history import History
 from chainrule.training.train_step import train_step
+from chainrule.utils.other_names import hint_for
 from chainrule.utils.public import listing
 from chainrule.utils.threads import get_num_threads, set_num_threads, threads
 from chainrule.utils.version import __version__
@@ -135,4 +136,10 @@ def __getattr__(name: str) -> Any:
         return import_module("chainrule.interop.onnx").from_onnx
     if name in ("ops", "reference"):
         return import_module(f"chainrule.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    hint = hint_for(name)
+    for module in (callbacks, initializers, metrics, schedules):
+        hint = (
+            f"it is cr.{module.__name__.split('.')[-1]}.{name}" if name in module.__all__ else hint
+        )
+    ending = f": {hint}." if hint else ""
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}{ending}")

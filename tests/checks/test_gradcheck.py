@@ -323,3 +323,33 @@ def test_tolerance():
 def test_wrong_arguments(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_a_network_is_checked_as_it_trains_or_as_it_predicts():
+    """By ``net.training``: a layer that is wrong in one of the two is found in that one."""
+
+    class Wrong(cr.NumPyLayer):
+        """Has a wrong gradient where its input is not normalized by the batch."""
+
+        def forward(self, x):
+            return 2 * x, abs(x.mean(axis=0)).max() < 1e-6
+
+        def backward(self, dy, is_normalized):
+            return (2 if is_normalized else 3) * dy, {}
+
+    net = cr.Sequential(cr.Linear(3, 2), cr.BatchNorm(2), Wrong(), seed=0)
+    assert cr.gradcheck(net, cr.MSELoss(), X, Y).passed
+    net.training = False
+    with pytest.raises(cr.GradientMismatch, match="<-- wrong"):
+        cr.gradcheck(net, cr.MSELoss(), X, Y)
+
+
+def test_gradcheck_of_what_is_predicted_agrees_with_derivatives():
+    net = cr.Sequential(cr.Linear(3, 4), cr.BatchNorm(4), cr.Dropout(0.5), cr.Linear(4, 2), seed=0)
+    loss, one_row = cr.MSELoss(), (X[:1], Y[:1])
+    assert cr.gradgradcheck(net, loss, *one_row).passed
+    with pytest.raises(ValueError, match="two values of each feature in a training step"):
+        cr.gradcheck(net, loss, *one_row)
+    net.training = False
+    assert cr.gradcheck(net, loss, *one_row).passed
+    assert cr.gradgradcheck(net, loss, *one_row).passed

@@ -270,6 +270,31 @@ def test_derivatives_and_find_lr_leave_them_as_they_are():
     assert cr.gradgradcheck(net, loss, X[:5], y[:5]).passed
 
 
+DERIVATIVES = {
+    "value_and_grad": lambda net, loss, x, y: cr.value_and_grad(net, loss)(net.params, x, y)[1],
+    "hvp": lambda net, loss, x, y: cr.hvp(net, loss, x, y, np.ones_like(net.params)),
+    "hessian": lambda net, loss, x, y: cr.hessian(net, loss, x, y),
+    "gauss_newton_vp": lambda net, loss, x, y: cr.gauss_newton_vp(
+        net, loss, x, y, np.ones_like(net.params)
+    ),
+    "per_sample_grad": lambda net, loss, x, y: cr.per_sample_grad(net, loss, x, y),
+    "jacobian": lambda net, loss, x, y: cr.jacobian(net, x),
+    "jvp": lambda net, loss, x, y: cr.jvp(net, x, net.params)[1],
+    "vjp": lambda net, loss, x, y: cr.vjp(net, x)[1](np.ones_like(net.predict(x)))[0],
+    "objective": lambda net, loss, x, y: cr.objective(net, loss, x, y).jac(net.params),
+    "explain": lambda net, loss, x, y: cr.explain(net, loss, x, y).gradients["0.weight"],
+}
+
+
+@pytest.mark.parametrize("name", DERIVATIVES)
+def test_derivatives_are_of_what_predict_computes_whatever_training_is(name):
+    net, (x, y) = trained(), data()
+    results = []
+    for net.training in (True, False):
+        results.append(DERIVATIVES[name](net, cr.MSELoss(), x[:5], y[:5]))
+    np.testing.assert_array_equal(*results)
+
+
 def test_explain_computes_what_predict_does():
     net, (X, y) = trained(), data()
     chain = cr.explain(net, cr.MSELoss(), X[:5], y[:5])

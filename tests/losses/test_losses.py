@@ -260,3 +260,26 @@ def test_losses_are_values():
 def test_wrong_arguments(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def losses_of_one_number():
+    """Return each loss that may have an output of one number, but class labels as targets."""
+    kinds = [getattr(cr, name) for name in cr.losses.__all__]
+    kinds = [kind for kind in kinds if not kind.takes_labels and kind is not cr.GaussianNLLLoss]
+    return [kind((0.3,)) if kind is cr.QuantileLoss else kind() for kind in kinds]
+
+
+@pytest.mark.parametrize("places", [(), (4,), (6,), (1,), (2, 3)])
+@pytest.mark.parametrize("loss", losses_of_one_number(), ids=repr)
+def test_targets_may_leave_out_a_last_axis_of_one_number(loss, places):
+    """There is one for each place, of an output for sequences too; nothing is broadcast."""
+    rng = np.random.default_rng(0)
+    output, y = rng.normal(size=(6, *places, 1)), rng.uniform(size=(6, *places))
+    value, d_output = loss(output, y)
+    same, d_same = loss(output, y[..., np.newaxis])
+    one_by_one = [loss([[a]], [b])[0] for a, b in zip(output.flat, y.flat, strict=True)]
+    assert value == same == pytest.approx(np.mean(one_by_one))
+    np.testing.assert_array_equal(d_output, d_same)
+    for other in {(6, *places, 3), (6, 1, *places)} - {output.shape, y.shape}:
+        with pytest.raises(ValueError, match="y must have the shape of the output"):
+            loss(output, np.zeros(other))

@@ -73,6 +73,12 @@ def gradcheck(
     2,000 parameters, 50 random entries of each. ``gradcheck(f, grad_f, x)`` checks any function of
     an array. Steps scale with the values, and if one step is not accurate enough, many are tried.
 
+    A network is checked as ``net.training`` says, as PyTorch's function of this name does. While
+    that is True, as at first, these are the gradients of a step of :func:`fit`, and of
+    ``net.backward``: :class:`BatchNorm` takes the statistics of the batch, and what is random, as
+    in :class:`Dropout`, stays the same. After ``net.training = False``, they are those of what
+    ``predict`` computes, as :func:`value_and_grad` returns them.
+
     Parameters
     ----------
     function : Sequential, or function of an array that returns a float

@@ -66,7 +66,8 @@ def gradgradcheck(
     """Compare second derivatives along a random direction with differences of gradients.
 
     ``gradgradcheck(net, loss, x, y)`` checks :func:`hvp` for a float64 copy of the network, by all
-    parameters and the input at once. ``gradgradcheck(grad_f, hvp_f, x)`` checks any function's
+    parameters and the input at once: those of what ``predict`` computes, whatever ``net.training``
+    is. ``gradgradcheck(grad_f, hvp_f, x)`` checks any function's
     ``hvp_f(x, v)``, the Hessian times v, by its gradient, which :func:`gradcheck` checks.
 
     Parameters

@@ -262,8 +262,9 @@ def explain(
 ) -> Chain:
     """Show the chain rule for one network and one batch: each factor, and their products.
 
-    The network is copied: later changes of it do not change the chain. The chain is computed in
-    float64 by the NumPy twins, and compared with the engine's gradients in the network's dtype.
+    The network is copied: later changes of it do not change the chain. The chain is that of what
+    ``predict`` computes: without dropout, and with running statistics. It is computed in float64 by
+    the NumPy twins, and compared with the engine's gradients in the network's dtype.
 
     Parameters
     ----------

@@ -182,8 +182,9 @@ class GradientFlow(Callback):
     """Record the sizes of signal and gradient during :func:`fit`; see :meth:`Chain.influence`.
 
     The records are in ``history.gradient_flow``, a :class:`Flow`, and in ``flow``, which is also
-    available while the training runs and after an error. Network and optimizer are not changed: a
-    training with this callback gives the same parameters to the bit.
+    available while the training runs and after an error. They are of what ``predict`` computes:
+    without dropout, and with running statistics. Network and optimizer are not changed: a training
+    with this callback gives the same parameters to the bit.
 
     Parameters
     ----------

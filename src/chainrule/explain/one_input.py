@@ -38,8 +38,6 @@ class OneOfInputs(Layer):
     first: int
     shape: Shape
 
-    by_last_axis = False
-
     def __repr__(self) -> str:
         return f"x[{self.number}]"
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from chainrule.layers.layer import Layer, short_repr
+from chainrule.layers.lengths import PartialShape
 from chainrule.layers.windows import apply_to_images, check_axes, for_each_axis, lengths, pair
 from chainrule.operations.operation import Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
@@ -83,7 +84,6 @@ class RandomShift(Layer):
     """
 
     differs_in_training: ClassVar[bool] = True
-    by_last_axis: ClassVar[bool] = False
     axes: ClassVar[int] = 1
     number_checks: ClassVar = {"shift": lengths(None, least=0)}
     shift: int | Sequence[int]
@@ -91,14 +91,15 @@ class RandomShift(Layer):
     def __repr__(self) -> str:
         return short_repr(self, "shift")
 
-    def _farthest(self, shape: Shape) -> tuple[int, ...]:
+    def _farthest(self, shape: PartialShape) -> tuple[int, ...]:
         return for_each_axis(self.shift, check_axes(shape, self.shift))
 
-    def output_shape(self, input_shape: Shape) -> Shape:
-        for length, farthest in zip(input_shape, self._farthest(input_shape), strict=False):
-            if farthest >= length:
+    def shape_after(self, *shapes: PartialShape) -> PartialShape:
+        (shape,) = shapes
+        for length, farthest in zip(shape, self._farthest(shape), strict=False):
+            if isinstance(length, int) and farthest >= length:
                 raise ValueError(f"shifts by up to {farthest}, which leaves nothing of {length}")
-        return input_shape
+        return shape
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
         farthest = self._farthest(x.shape)
@@ -139,16 +140,16 @@ class RandomFlip(Layer):
     """
 
     differs_in_training: ClassVar[bool] = True
-    by_last_axis: ClassVar[bool] = False
     axes: ClassVar[int] = 1
     number_checks: ClassVar = {"mode": _mode, "p": fraction}
     mode: str = "horizontal"
     p: float = 0.5
 
-    def output_shape(self, input_shape: Shape) -> Shape:
-        if check_axes(input_shape) == 1 and MODES[self.mode][0]:
+    def shape_after(self, *shapes: PartialShape) -> PartialShape:
+        (shape,) = shapes
+        if check_axes(shape) == 1 and MODES[self.mode][0]:
             raise ValueError("flips height, which a signal does not have: mode='horizontal'")
-        return input_shape
+        return shape
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
         if not plan.training:
@@ -197,7 +198,6 @@ class RandomCrop(Layer):
     """
 
     differs_in_training: ClassVar[bool] = True
-    by_last_axis: ClassVar[bool] = False
     axes: ClassVar[int] = 1
     number_checks: ClassVar = {
         "size": lengths(None, least=1),
@@ -209,17 +209,18 @@ class RandomCrop(Layer):
     def __repr__(self) -> str:
         return short_repr(self, "size")
 
-    def _along_axes(self, shape: Shape) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    def _along_axes(self, shape: PartialShape) -> tuple[tuple[int, ...], tuple[int, ...]]:
         axes = check_axes(shape, self.size, self.padding)
         return for_each_axis(self.size, axes), for_each_axis(self.padding, axes)
 
-    def output_shape(self, input_shape: Shape) -> Shape:
-        sizes, paddings = self._along_axes(input_shape)
-        for length, size, padding in zip(input_shape, sizes, paddings, strict=False):
-            if size > length + 2 * padding:
+    def shape_after(self, *shapes: PartialShape) -> PartialShape:
+        (shape,) = shapes
+        sizes, paddings = self._along_axes(shape)
+        for length, size, padding in zip(shape, sizes, paddings, strict=False):
+            if isinstance(length, int) and size > length + 2 * padding:
                 padded = f" with a padding of {padding} at both ends" if padding else ""
                 raise ValueError(f"has size {size}, which does not fit into {length}{padded}")
-        return (*sizes, input_shape[-1])
+        return (*sizes, shape[-1])
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
         sizes, paddings = self._along_axes(x.shape)

@@ -22,10 +22,11 @@ class BatchNorm(Normalization):
     In a training step, ``y = (x - mean) / sqrt(variance + eps) * weight + bias``, with the mean and
     the (biased) variance of the batch's rows. Running statistics follow them: ``running += momentum
     * (of_batch - running)``, where the variance is the unbiased one. Everywhere else, as in
-    ``predict``, these are used instead: in validation, and in all derivatives, which are of what
-    ``predict`` computes. Training steps are those of :func:`fit`, and ``net.forward`` as long as
-    ``net.training`` is True. :func:`objective` takes none, so that the running statistics
-    stay as they are.
+    ``predict``, these are used instead: in validation, and in the derivatives
+    (:func:`value_and_grad`, :func:`jvp` and the like), which are of what ``predict`` computes.
+    Training steps are those of :func:`fit`, and as long as ``net.training`` is True,
+    ``net.forward`` and ``net.backward``, which :func:`gradcheck` checks. :func:`objective` takes
+    none, so that the running statistics stay as they are.
 
     The running statistics are buffers: they are saved, loaded and copied with the parameters, but
     not trained (``net.buffers()``).

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from chainrule.layers.layer import Layer, short_repr
-from chainrule.operations.operation import Shape, Tensor
+from chainrule.layers.lengths import PartialShape
+from chainrule.operations.operation import Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import integer, several
 
@@ -78,11 +79,13 @@ class Columns(Layer):
             raise ValueError(f"expects at least {least} columns")
         return tuple(index % length for index in self.indices)
 
-    def output_shape(self, input_shape: Shape) -> Shape:
-        if not input_shape:
+    def shape_after(self, *shapes: PartialShape) -> PartialShape:
+        (shape,) = shapes
+        if not shape:
             raise ValueError("expects at least one axis after the batch")
-        self.selected_of(input_shape[-1])
-        return (*input_shape[:-1], len(self.indices))
+        if isinstance(shape[-1], int):
+            self.selected_of(shape[-1])
+        return (*shape[:-1], len(self.indices))
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
         selected = tuple(map(float, self.selected_of(x.shape[-1])))

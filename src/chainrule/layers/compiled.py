@@ -106,8 +106,6 @@ class CompiledLayer(Layer):
     True
     """
 
-    by_last_axis = False
-
     def __init__(
         self,
         forward: Callable[..., Any],

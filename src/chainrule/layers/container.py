@@ -8,7 +8,8 @@ from functools import partial, reduce
 from typing import Any, ClassVar, Literal, get_args
 
 from chainrule.layers.layer import Element, Group, Layer, repr_of_parts
-from chainrule.operations.operation import Shape, Tensor
+from chainrule.layers.lengths import PartialShape, common_shape, total
+from chainrule.operations.operation import Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import kind_hint, shortened
 from chainrule.utils.wording import possessive
@@ -23,7 +24,7 @@ class Container(Layer):
     """Base of layers that contain layers, its parts.
 
     Each part is a node of the network's graph. A container that merges branches is a node after
-    them, and its ``output_shape`` and ``lower`` take all values that it merges.
+    them, and its ``shape_after`` and ``lower`` take all values that it merges.
 
     Attributes
     ----------
@@ -105,10 +106,11 @@ class Residual(Container):
     def merged_values(self, x: Any, ends: Sequence[Any]) -> Sequence[Any]:
         return (x, *ends)
 
-    def output_shape(self, input_shape: Shape, *others: Shape) -> Shape:
-        if any(other != input_shape for other in others):
+    def shape_after(self, *shapes: PartialShape) -> PartialShape:
+        shape = common_shape(shapes)
+        if shape is None:
             raise ValueError("expects layers that keep the shape")
-        return input_shape
+        return shape
 
     def lower(self, plan: PlanBuilder, x: Tensor, *others: Tensor) -> Tensor:
         return plan.apply("add", x, *others)
@@ -173,17 +175,18 @@ class Parallel(Container):
     def short_repr(self) -> str:
         return f"{type(self).__name__}(..., combine={self.combine!r})"
 
-    def output_shape(self, input_shape: Shape, *others: Shape) -> Shape:
-        shapes = input_shape, *others
+    def shape_after(self, *shapes: PartialShape) -> PartialShape:
         if self.combine != "concatenate":
-            if any(shape != input_shape for shape in others):
+            shape = common_shape(shapes)
+            if shape is None:
                 raise ValueError(f"expects {self.parts_name} that give the same shape")
-            return input_shape
-        if not all(shapes) or any(shape[:-1] != input_shape[:-1] for shape in others):
+            return shape
+        places = common_shape([shape[:-1] for shape in shapes])
+        if not all(shapes) or places is None:
             raise ValueError(
                 f"expects {self.parts_name} whose shapes differ in nothing but the last axis"
             )
-        return (*input_shape[:-1], sum(shape[-1] for shape in shapes))
+        return (*places, total(tuple(shape[-1] for shape in shapes)))
 
     def lower(self, plan: PlanBuilder, x: Tensor, *others: Tensor) -> Tensor:
         if self.combine == "concatenate":

@@ -11,6 +11,7 @@ import numpy as np
 
 from chainrule.layers.initializers import Initializer, KaimingUniform, UniformByFanIn
 from chainrule.layers.layer import Layer, Parameter, short_repr
+from chainrule.layers.lengths import PartialShape
 from chainrule.layers.windows import (
     apply_to_images,
     check_input,
@@ -19,7 +20,7 @@ from chainrule.layers.windows import (
     output_lengths,
     window_of,
 )
-from chainrule.operations.operation import Shape, Tensor
+from chainrule.operations.operation import Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import Check, flag, integer
 from chainrule.utils.wording import possessive
@@ -59,7 +60,6 @@ def checks_of(axes: int) -> dict[str, Check]:
 class Windowed(Layer):
     """What convolutions and transposed ones have in common: windows, a weight and a bias."""
 
-    by_last_axis: ClassVar[bool] = False
     axes: ClassVar[int]
     operation: ClassVar[str]
     in_channels: int
@@ -99,10 +99,9 @@ class Windowed(Layer):
         """Return the name of the operation that computes it."""
         return self.operation
 
-    def output_channels(self, channels: int | None) -> int:
-        if channels not in (None, self.in_channels):
-            raise ValueError(f"expects {self.in_channels} channels")
-        return self.out_channels
+    @property
+    def last_length(self) -> int:
+        return self.in_channels
 
     def paddings(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Return the padding before each axis, and that behind it."""
@@ -164,11 +163,12 @@ class _Convolution(Windowed):
         both = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
         return tuple(n // 2 for n in both), tuple(n - n // 2 for n in both)
 
-    def output_shape(self, input_shape: Shape) -> Shape:
-        check_input(input_shape, self.axes, self.in_channels)
+    def shape_after(self, *shapes: PartialShape) -> PartialShape:
+        (shape,) = shapes
+        check_input(shape, self.axes, self.in_channels)
         kernel, stride, dilation = self.along_axes("kernel_size", "stride", "dilation")
         both = [sum(ends) for ends in zip(*self.paddings(), strict=True)]
-        counts = output_lengths(input_shape[:-1], kernel, stride, both, dilation)
+        counts = output_lengths(shape[:-1], kernel, stride, both, dilation)
         return *counts, self.out_channels
 
     def parameters(self) -> dict[str, Parameter]:

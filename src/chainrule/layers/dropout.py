@@ -19,7 +19,7 @@ class Dropout(Layer):
     mask, and the ``backward`` after it the same. Everywhere else it is the identity: in
     ``predict``, in validation, and in the derivatives (:func:`value_and_grad`, :func:`jvp` and the
     like), :func:`objective` and :func:`explain`, which are of what ``predict`` computes.
-    :func:`gradcheck` checks it with a mask that stays.
+    :func:`gradcheck` checks it with a mask that stays, unless ``net.training`` is False.
 
     Masks follow from the seed of ``fit`` and the number of the optimizer's step, or from the
     network's seed and the number of its forward pass; any number of threads draws the same.

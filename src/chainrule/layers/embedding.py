@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from chainrule.layers.initializers import Initializer, Normal
 from chainrule.layers.layer import Layer, Parameter, short_repr
+from chainrule.layers.lengths import PartialShape
 from chainrule.operations.operation import Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import integer, shortened
@@ -86,7 +87,6 @@ class Embedding(Layer):
     """  # noqa: E501
 
     operation: ClassVar[str] = "embedding"
-    by_last_axis: ClassVar[bool] = False
     takes_codes: ClassVar[bool] = True
     num_embeddings: int
     embedding_dim: int
@@ -149,10 +149,11 @@ class Embedding(Layer):
             return f" There are {code:.0f} codes, and the first is 0."
         return " In codes of pandas, -1 stands for no value: give it a code." if code == -1 else ""
 
-    def output_shape(self, input_shape: Shape) -> Shape:
-        if not input_shape:
+    def shape_after(self, *shapes: PartialShape) -> PartialShape:
+        (shape,) = shapes
+        if not shape:
             raise ValueError("expects at least one axis after the batch")
-        return (*input_shape, self.embedding_dim)
+        return (*shape, self.embedding_dim)
 
     def parameters(self) -> dict[str, Parameter]:
         shape = self.num_embeddings, self.embedding_dim

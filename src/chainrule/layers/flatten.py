@@ -1,10 +1,10 @@
 """A layer that makes one axis of all but the batch."""
 
 from dataclasses import dataclass
-from math import prod
 
 from chainrule.layers.layer import Layer
-from chainrule.operations.operation import Shape, Tensor
+from chainrule.layers.lengths import PartialShape, product
+from chainrule.operations.operation import Tensor
 from chainrule.plan.builder import PlanBuilder
 
 __all__ = ["Flatten"]
@@ -25,11 +25,8 @@ class Flatten(Layer):
     (5, 2)
     """
 
-    by_last_axis = False
-    merges_axes = True
-
-    def output_shape(self, input_shape: Shape) -> Shape:
-        return (prod(input_shape),)
+    def shape_after(self, *shapes: PartialShape) -> PartialShape:
+        return (product(shapes[0]),)
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
         return plan.reshape(x, self.output_shape(x.shape))

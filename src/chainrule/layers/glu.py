@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from chainrule.layers.layer import Layer
-from chainrule.operations.operation import Shape, Tensor
+from chainrule.layers.lengths import PartialShape, halved
+from chainrule.operations.operation import Tensor
 from chainrule.plan.builder import PlanBuilder
 
 __all__ = ["GLU"]
@@ -31,10 +32,11 @@ class GLU(Layer):
 
     operation: ClassVar[str] = "glu"
 
-    def output_shape(self, input_shape: Shape) -> Shape:
-        if not input_shape or input_shape[-1] % 2:
+    def shape_after(self, *shapes: PartialShape) -> PartialShape:
+        (shape,) = shapes
+        if not shape or (half := halved(shape[-1])) is None:
             raise ValueError("expects a last axis of even length")
-        return (*input_shape[:-1], input_shape[-1] // 2)
+        return (*shape[:-1], half)
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
         return plan.apply(self.operation, x, shape=self.output_shape(x.shape))

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 from numpy.typing import NDArray
 
 from chainrule.layers.initializers import Initializer
+from chainrule.layers.lengths import PartialShape, known
 from chainrule.operations.operation import Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import Numbers, integer
@@ -104,8 +105,9 @@ class Buffer(NamedTuple):
 class Layer(Numbers):
     """The base of layers, which are immutable descriptions.
 
-    A subclass defines its :meth:`output_shape`, its :meth:`parameters`, and its steps in a plan
-    (:meth:`lower`). Shapes are without the batch.
+    A subclass defines its :meth:`parameters`, its steps in a plan (:meth:`lower`), and its output's
+    shape: by :meth:`shape_after`, or by :meth:`output_shape` where it must know the input's. Shapes
+    are without the batch.
 
     Parameters
     ----------
@@ -115,12 +117,8 @@ class Layer(Numbers):
 
     name: str | None = field(default=None, kw_only=True, repr=False)
 
-    # Whether the length of the output's last axis depends on that of the input's last axis alone.
-    by_last_axis: ClassVar[bool] = True
     # How many axes its windows slide along, between the batch and the channels; 0 if it has none.
     axes: ClassVar[int] = 0
-    # Whether its output has no axes but the batch and the last one, whatever its input has.
-    merges_axes: ClassVar[bool] = False
     # Whether it does something else in a training step than where the network predicts.
     differs_in_training: ClassVar[bool] = False
     # Whether it does the same with columns in any order, if its numbers for them are in that one.
@@ -140,20 +138,23 @@ class Layer(Numbers):
     takes_codes: ClassVar[bool] = False
 
     @property
-    def expected_shape(self) -> Shape | None:
-        """The shortest input shape that the layer accepts; None if it accepts any."""
+    def last_length(self) -> int | None:
+        """The length that the input's last axis must have; None if it may have several."""
         return None
+
+    def shape_after(self, *shapes: PartialShape) -> PartialShape:
+        """Return the output's shape, for an input's shape whose lengths may be unknown.
+
+        The last one is known if it may be the :attr:`last_length`. ValueError, naming what is
+        expected, if no lengths fit.
+        """
+        return shapes[0]
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """Return the output's shape; ValueError, naming what is expected, if it does not fit."""
-        return input_shape
-
-    def output_channels(self, channels: int | None) -> int | None:
-        """Return how many channels it makes of so many, where it has windows; None if unknown.
-
-        ValueError, naming what is expected, if they do not fit.
-        """
-        return channels
+        shape = known(self.shape_after(input_shape))
+        assert shape is not None  # as the input's is known
+        return shape
 
     def parameters(self) -> dict[str, Parameter]:
         """Return the layer's parameters by name."""

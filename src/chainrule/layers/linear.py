@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from chainrule.layers.initializers import Initializer, KaimingUniform, UniformByFanIn
 from chainrule.layers.layer import Layer, Parameter
-from chainrule.operations.operation import Shape, Tensor
+from chainrule.layers.lengths import PartialShape
+from chainrule.operations.operation import Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import flag, integer
 
@@ -67,13 +68,14 @@ class Linear(Layer):
         )
 
     @property
-    def expected_shape(self) -> Shape:
-        return (self.in_features,)
+    def last_length(self) -> int:
+        return self.in_features
 
-    def output_shape(self, input_shape: Shape) -> Shape:
-        if not input_shape or input_shape[-1] != self.in_features:
+    def shape_after(self, *shapes: PartialShape) -> PartialShape:
+        (shape,) = shapes
+        if not shape or shape[-1] != self.in_features:
             raise ValueError(f"expects {self.in_features} input features")
-        return (*input_shape[:-1], self.out_features)
+        return (*shape[:-1], self.out_features)
 
     def parameters(self) -> dict[str, Parameter]:
         shape, fan_in = (self.in_features, self.out_features), self.in_features

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from chainrule.layers.initializers import Constant, Zeros
 from chainrule.layers.layer import DoesNotFit, Layer, Parameter, short_repr
+from chainrule.layers.lengths import PartialShape
 from chainrule.layers.windows import CHANNELS_LAST
-from chainrule.operations.operation import ParameterUse, Shape, Tensor
+from chainrule.operations.operation import ParameterUse, Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import integer
 from chainrule.utils.wording import possessive
@@ -37,20 +38,21 @@ class Normalization(Layer):
         return short_repr(self, "features")
 
     @property
-    def expected_shape(self) -> Shape | None:
-        return (self.features,)
+    def last_length(self) -> int | None:
+        return self.features
 
     @property
     def has_bias(self) -> bool:
         """Whether there is a bias, beside the weight."""
         return self.affine
 
-    def output_shape(self, input_shape: Shape) -> Shape:
-        if input_shape[-1:] != (self.features,):
-            is_first = input_shape[:1] == (self.features,)
-            remedy = CHANNELS_LAST.get(len(input_shape) - 1, "") if is_first else ""
+    def shape_after(self, *shapes: PartialShape) -> PartialShape:
+        (shape,) = shapes
+        if shape[-1:] != (self.features,):
+            is_first = shape[:1] == (self.features,)
+            remedy = CHANNELS_LAST.get(len(shape) - 1, "") if is_first else ""
             raise DoesNotFit(f"expects {self.features} features", remedy)
-        return input_shape
+        return shape
 
     def parameters(self) -> dict[str, Parameter]:
         shape, parameters = (self.features,), {}

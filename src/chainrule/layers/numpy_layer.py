@@ -66,7 +66,6 @@ class NumPyLayer(Layer):
     True
     """
 
-    by_last_axis = False
     linear: ClassVar[bool] = False
 
     # Two layers are the same if they are one, unless a subclass is a dataclass.

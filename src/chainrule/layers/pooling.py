@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from chainrule.layers import windows
 from chainrule.layers.layer import DoesNotFit, Layer, short_repr
+from chainrule.layers.lengths import PartialShape, known, product
 from chainrule.layers.windows import apply_to_images, for_each_axis, lengths
 from chainrule.operations.operation import Numbers, Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
@@ -45,7 +46,6 @@ def _checks(axes: int, *more: str) -> dict[str, Check]:
 class _Pooling(Layer):
     """What layers with windows of a given size have in common."""
 
-    by_last_axis: ClassVar[bool] = False
     axes: ClassVar[int]
     kernel_size: int | Sequence[int]
     stride: int | Sequence[int] | None = None
@@ -54,11 +54,12 @@ class _Pooling(Layer):
     def check_numbers(self, dtype: Any = None) -> None:
         super().check_numbers(dtype)
         kernel_size, _, padding, _ = self._along_axes()
-        if any(2 * own > size for own, size in zip(padding, kernel_size, strict=True)):
-            raise ValueError(
-                f"{possessive(type(self).__name__)} padding must be at most half of its "
-                f"kernel_size, {self.kernel_size}, not {self.padding}."
-            )
+        for axis, own, size in zip(windows.AXES[self.axes], padding, kernel_size, strict=True):
+            if 2 * own > size:
+                raise ValueError(
+                    f"{possessive(type(self).__name__)} padding of the {axis} must be at most "
+                    f"{size // 2}, half of the kernel_size ({size}), not {own}."
+                )
 
     def __repr__(self) -> str:
         return short_repr(self, "kernel_size")
@@ -69,29 +70,30 @@ class _Pooling(Layer):
         values = self.kernel_size, stride, self.padding, getattr(self, "dilation", 1)
         return [for_each_axis(value, self.axes) for value in values]
 
-    def output_shape(self, input_shape: Shape) -> Shape:
-        windows.check_input(input_shape, self.axes)
+    def shape_after(self, *shapes: PartialShape) -> PartialShape:
+        (shape,) = shapes
+        windows.check_input(shape, self.axes)
         kernel_size, stride, padding, dilation = self._along_axes()
         both_ends = [2 * own for own in padding]
         ceil_mode = getattr(self, "ceil_mode", False)
         try:
             outputs = windows.output_lengths(
-                input_shape[:-1], kernel_size, stride, both_ends, dilation, ceil_mode=ceil_mode
+                shape[:-1], kernel_size, stride, both_ends, dilation, ceil_mode=ceil_mode
             )
         except ValueError as error:
-            raise DoesNotFit(str(error), _remedy(input_shape, self.axes)) from None
-        for length, own, step in zip(input_shape, padding, dilation, strict=False):
-            if any(first % step >= length for first in range(-own, 0)):
+            raise DoesNotFit(str(error), _remedy(shape, self.axes)) from None
+        for length, own, step in zip(shape, padding, dilation, strict=False):
+            if isinstance(length, int) and any(first % step >= length for first in range(-own, 0)):
                 raise ValueError(
                     f"has windows of padding alone: with a dilation of {step} and a padding of "
                     f"{own}, they miss an axis of {length}"
                 )
-        return (*outputs, input_shape[-1])
+        return (*outputs, shape[-1])
 
 
-def _remedy(shape: Shape, axes: int) -> str:
+def _remedy(shape: PartialShape, axes: int) -> str:
     """Return what may be wrong where windows do not fit: channels first, of which there are few."""
-    channels, *places = shape
+    channels, *places = known(shape) or (MOST_CHANNELS + 1,)
     is_first = channels <= MOST_CHANNELS and channels < min(places)
     return windows.CHANNELS_LAST[axes] if is_first else ""
 
@@ -292,18 +294,18 @@ class AvgPool2d(_AvgPooling):
 class _GlobalPooling(Layer):
     """One window with all places of a signal or an image."""
 
-    by_last_axis: ClassVar[bool] = False
-    merges_axes: ClassVar[bool] = True
     axes: ClassVar[int] = 1
     operation: ClassVar[str]
     numbers: ClassVar[Numbers] = {}
 
-    def output_shape(self, input_shape: Shape) -> Shape:
-        if len(input_shape) < 2:
+    def shape_after(self, *shapes: PartialShape) -> PartialShape:
+        (shape,) = shapes
+        if len(shape) < 2:
             raise ValueError("expects at least one axis before the channels, which come last")
-        if prod(input_shape[:-1]) > MOST_PLACES:
+        places = product(shape[:-1])
+        if isinstance(places, int) and places > MOST_PLACES:
             raise ValueError(f"expects at most {MOST_PLACES:,} places")
-        return input_shape[-1:]
+        return shape[-1:]
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
         *places, channels = x.shape

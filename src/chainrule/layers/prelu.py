@@ -5,7 +5,8 @@ from typing import ClassVar
 
 from chainrule.layers.initializers import Constant
 from chainrule.layers.layer import Layer, Parameter, short_repr
-from chainrule.operations.operation import Shape, Tensor
+from chainrule.layers.lengths import PartialShape
+from chainrule.operations.operation import Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import integer, real
 
@@ -63,17 +64,16 @@ class PReLU(Layer):
         return short_repr(self, "num_parameters")
 
     @property
-    def expected_shape(self) -> Shape | None:
-        return None if self.num_parameters == 1 else (self.num_parameters,)
+    def last_length(self) -> int | None:
+        return None if self.num_parameters == 1 else self.num_parameters
 
-    def output_shape(self, input_shape: Shape) -> Shape:
-        if not input_shape or self.num_parameters not in (1, input_shape[-1]):
-            raise ValueError(
-                "expects at least one axis after the batch"
-                if self.num_parameters == 1
-                else f"expects {self.num_parameters} channels"
-            )
-        return input_shape
+    def shape_after(self, *shapes: PartialShape) -> PartialShape:
+        (shape,) = shapes
+        if not shape and self.num_parameters == 1:
+            raise ValueError("expects at least one axis after the batch")
+        if self.num_parameters != 1 and shape[-1:] != (self.num_parameters,):
+            raise ValueError(f"expects {self.num_parameters} channels")
+        return shape
 
     def parameters(self) -> dict[str, Parameter]:
         return {"weight": Parameter((self.num_parameters,), Constant(self.init))}

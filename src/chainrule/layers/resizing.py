@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from chainrule.layers.layer import Layer, short_repr
+from chainrule.layers.lengths import PartialShape, scaled
 from chainrule.layers.windows import apply_to_images, check_axes, for_each_axis, lengths, pair
-from chainrule.operations.operation import Shape, Tensor
+from chainrule.operations.operation import Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import shortened
 
@@ -62,7 +63,6 @@ class ZeroPad(Layer):
     array([0., 0., 5., 6., 0.], dtype=float32)
     """
 
-    by_last_axis: ClassVar[bool] = False
     axes: ClassVar[int] = 1
     number_checks: ClassVar = {"padding": _padding}
     padding: int | Sequence[int | Sequence[int]]
@@ -70,21 +70,22 @@ class ZeroPad(Layer):
     def __repr__(self) -> str:
         return short_repr(self, "padding")
 
-    def ends(self, shape: Shape) -> Pairs:
+    def ends(self, shape: PartialShape) -> Pairs:
         """Return how many zeros come before and behind each axis."""
         axes = check_axes(shape, self.padding)
         each = (self.padding,) * axes if isinstance(self.padding, int) else self.padding
         return tuple((own, own) if isinstance(own, int) else (own[0], own[1]) for own in each)
 
-    def output_shape(self, input_shape: Shape) -> Shape:
+    def shape_after(self, *shapes: PartialShape) -> PartialShape:
+        (shape,) = shapes
         padded = []
-        for n, own in zip(input_shape, self.ends(input_shape), strict=False):
-            if min(own) < 0 and n + min(*own, sum(own)) < 1:
+        for n, own in zip(shape, self.ends(shape), strict=False):
+            if isinstance(n, int) and min(own) < 0 and n + min(*own, sum(own)) < 1:
                 raise ValueError(
                     f"pads by {own[0]} and {own[1]} at the ends, which leaves nothing of {n}"
                 )
-            padded.append(n + sum(own))
-        return (*padded, input_shape[-1])
+            padded.append(scaled(n, more=sum(own)))
+        return (*padded, shape[-1])
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
         before = pair([own[0] for own in self.ends(x.shape)], 0)
@@ -118,7 +119,6 @@ class Upsample(Layer):
     array([5., 5., 6., 6.], dtype=float32)
     """
 
-    by_last_axis: ClassVar[bool] = False
     axes: ClassVar[int] = 1
     number_checks: ClassVar = {"scale_factor": lengths(None, least=1)}
     scale_factor: int | Sequence[int]
@@ -126,11 +126,11 @@ class Upsample(Layer):
     def __repr__(self) -> str:
         return short_repr(self, "scale_factor")
 
-    def output_shape(self, input_shape: Shape) -> Shape:
-        axes = check_axes(input_shape, self.scale_factor)
-        factors = for_each_axis(self.scale_factor, axes)
-        longer = (n * factor for n, factor in zip(input_shape, factors, strict=False))
-        return (*longer, input_shape[-1])
+    def shape_after(self, *shapes: PartialShape) -> PartialShape:
+        (shape,) = shapes
+        factors = for_each_axis(self.scale_factor, check_axes(shape, self.scale_factor))
+        longer = (scaled(n, times=factor) for n, factor in zip(shape, factors, strict=False))
+        return (*longer, shape[-1])
 
     def lower(self, plan: PlanBuilder, x: Tensor) -> Tensor:
         block = pair(for_each_axis(self.scale_factor, len(x.shape) - 1), 1)

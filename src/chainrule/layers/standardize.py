@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.layers.layer import Buffer, Layer, short_repr
-from chainrule.operations.operation import Shape, Tensor
+from chainrule.layers.lengths import PartialShape
+from chainrule.operations.operation import Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import above_zero, integer, optional, real, several
 from chainrule.utils.arrays import DOUBLE, batch_array
@@ -113,13 +114,14 @@ class Standardize(Layer):
                 )
 
     @property
-    def expected_shape(self) -> Shape | None:
-        return None if self.features is None else (self.features,)
+    def last_length(self) -> int | None:
+        return self.features
 
-    def output_shape(self, input_shape: Shape) -> Shape:
-        if self.features is not None and input_shape[-1:] != (self.features,):
+    def shape_after(self, *shapes: PartialShape) -> PartialShape:
+        (shape,) = shapes
+        if self.features is not None and shape[-1:] != (self.features,):
             raise ValueError(f"expects {self.features} features")
-        return input_shape
+        return shape
 
     def buffers(self) -> dict[str, Buffer]:
         shape = (self.features or 0,)

@@ -10,8 +10,8 @@ import numpy as np
 from chainrule.layers.convolution import Lengths, Windowed, checks_of
 from chainrule.layers.initializers import Initializer, KaimingUniform, UniformByFanIn
 from chainrule.layers.layer import Parameter
-from chainrule.layers.windows import check_input, lengths
-from chainrule.operations.operation import Shape
+from chainrule.layers.lengths import PartialShape, scaled
+from chainrule.layers.windows import AXES, check_input, lengths
 from chainrule.utils.arguments import Check
 from chainrule.utils.wording import possessive
 
@@ -31,24 +31,27 @@ class _ConvTranspose(Windowed):
     def check_numbers(self, dtype: np.dtype | None = None) -> None:
         super().check_numbers(dtype)
         values = self.along_axes("output_padding", "stride", "dilation")
-        if any(own >= max(others) for own, *others in zip(*values, strict=True)):
-            raise ValueError(
-                f"{possessive(type(self).__name__)} output_padding must be less than stride, "
-                f"{self.stride}, or dilation, {self.dilation}, not {self.output_padding}."
-            )
+        for axis, more, stride, dilation in zip(AXES[self.axes], *values, strict=True):
+            if more >= max(stride, dilation):
+                raise ValueError(
+                    f"{possessive(type(self).__name__)} output_padding of the {axis} must be at "
+                    f"most {max(stride, dilation) - 1}, less than the larger of stride ({stride}) "
+                    f"and dilation ({dilation}), not {more}."
+                )
 
-    def output_shape(self, input_shape: Shape) -> Shape:
-        check_input(input_shape, self.axes, self.in_channels)
+    def shape_after(self, *shapes: PartialShape) -> PartialShape:
+        (shape,) = shapes
+        check_input(shape, self.axes, self.in_channels)
         names = "kernel_size", "stride", "padding", "dilation", "output_padding"
         outputs = []
-        for n, k, s, p, d, more in zip(input_shape[:-1], *self.along_axes(*names), strict=True):
-            length = (n - 1) * s + d * (k - 1) + 1 + more
-            if length <= 2 * p:
+        for n, k, s, p, d, more in zip(shape[:-1], *self.along_axes(*names), strict=True):
+            length = scaled(n, times=s, more=d * (k - 1) + 1 + more - s - 2 * p)
+            if isinstance(length, int) and length < 1:
                 raise ValueError(
-                    f"has no output: its windows cover {length} places, and the padding cuts off "
-                    f"{2 * p}"
+                    f"has no output: its windows cover {length + 2 * p} places, of which the "
+                    f"padding cuts off {p} at both ends"
                 )
-            outputs.append(length - 2 * p)
+            outputs.append(length)
         return *outputs, self.out_channels
 
     def parameters(self) -> dict[str, Parameter]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.layers.layer import DoesNotFit
+from chainrule.layers.lengths import Length, PartialShape, Unknown, scaled
 from chainrule.operations.operation import Numbers, ParameterUse, Shape, Tensor
 from chainrule.plan.builder import PlanBuilder
 from chainrule.utils.arguments import Check, integer, shortened
@@ -20,7 +21,7 @@ CHANNELS_LAST = {  # how to make them of channels first
     1: "channels come last, as {x}.transpose(0, 2, 1) puts them",
     2: "channels come last, as {x}.transpose(0, 2, 3, 1) puts them",
 }
-OTHER_CHANNELS = {  # of images, from so many channels to so many
+OTHER_CHANNELS: dict[tuple[Length, str], str] = {  # of images, from so many channels to so many
     (1, "3"): "{x}.repeat(3, axis=-1) has the one channel three times",
     (3, "1"): "{x}.mean(axis=-1, keepdims=True) makes one channel of three",
     (4, "3"): "{x}[..., :3] leaves out the fourth channel",
@@ -93,7 +94,7 @@ def apply_to_images(
     return plan.reshape(y, shape)
 
 
-def check_axes(shape: Shape, *values: Any) -> int:
+def check_axes(shape: PartialShape, *values: Any) -> int:
     """Return how many axes a signal or an image has before the channels.
 
     ValueError, naming what is expected, if it is neither, or one of the values is a tuple of
@@ -109,7 +110,7 @@ def check_axes(shape: Shape, *values: Any) -> int:
     return axes
 
 
-def check_input(shape: Shape, axes: int, channels: int | None = None) -> None:
+def check_input(shape: PartialShape, axes: int, channels: int | None = None) -> None:
     """Raise ValueError, naming what is expected, unless a row is a signal, or an image."""
     if len(shape) == axes + 1 and channels in (None, shape[-1]):
         return
@@ -131,14 +132,14 @@ def check_input(shape: Shape, axes: int, channels: int | None = None) -> None:
 
 
 def output_lengths(
-    lengths: Sequence[int],
+    lengths: Sequence[Length],
     kernel: Sequence[int],
     stride: Sequence[int],
     padding: Sequence[int],
     dilation: Sequence[int],
     *,
     ceil_mode: bool = False,
-) -> tuple[int, ...]:
+) -> PartialShape:
     """Return how many windows there are along each axis.
 
     ``padding`` is what both ends of an axis get together. With ``ceil_mode``, the last window may
@@ -155,14 +156,20 @@ def output_lengths(
     >>> output_lengths([28, 28], [5, 5], [1, 1], [4, 4], [1, 1])
     (28, 28)
     """
-    counts = []
+    counts: list[Length] = []
     for n, k, s, p, d in zip(lengths, kernel, stride, padding, dilation, strict=True):
         window = d * (k - 1) + 1
-        if window > n + p:
-            padded = f" with a padding of {p}" if p else ""
-            raise ValueError(f"has windows of length {window}, which do not fit into {n}{padded}")
-        count = (n + p - window) // s + 1
-        if ceil_mode and (n + p - window) % s and count * s < n + p // 2:
-            count += 1
+        count = scaled(n, more=p - window + s, by=s)
+        if isinstance(n, int) and isinstance(count, int):
+            if window > n + p:
+                # With "same", which may pad one end by one more, all windows fit.
+                padded = f" with a padding of {p // 2} at both ends" if p else ""
+                raise ValueError(
+                    f"has windows of length {window}, which do not fit into {n}{padded}"
+                )
+            if ceil_mode and (n + p - window) % s and count * s < n + p // 2:
+                count += 1
+        elif ceil_mode and isinstance(count, Unknown):
+            count = Unknown(count.first)  # or one more
         counts.append(count)
     return tuple(counts)

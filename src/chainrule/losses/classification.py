@@ -29,8 +29,8 @@ def _number_or_several(value: Any, name: str, dtype: np.dtype | None = None) -> 
 class BCEWithLogitsLoss(OutputLoss):
     """Binary cross-entropy of ``sigmoid(output)``, computed from the logits without overflow.
 
-    Shapes: output ``(n, *)``, y the same, with values between 0 and 1; or output ``(n, 1)``,
-    y ``(n,)``.
+    Shapes: output ``(n, *)``, y the same, with values between 0 and 1; or output
+    ``(n, *, 1)``, y ``(n, *)``.
 
     Parameters
     ----------

@@ -125,7 +125,7 @@ def mean_squared_error(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     Parameters
     ----------
     y_true : array of shape ``(n, *)``
-    y_pred : array of the same shape, or of shape (n, 1) beside a y_true of shape (n,)
+    y_pred : array of the same shape, or of shape ``(n, *, 1)``
 
     Raises
     ------
@@ -147,7 +147,7 @@ def mean_absolute_error(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     Parameters
     ----------
     y_true : array of shape ``(n, *)``
-    y_pred : array of the same shape, or of shape (n, 1) beside a y_true of shape (n,)
+    y_pred : array of the same shape, or of shape ``(n, *, 1)``
 
     Raises
     ------
@@ -173,7 +173,7 @@ def r2_score(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     ----------
     y_true : array of shape ``(n, *)``
         Two rows at least.
-    y_pred : array of the same shape, or of shape (n, 1) beside a y_true of shape (n,)
+    y_pred : array of the same shape, or of shape ``(n, *, 1)``
 
     Raises
     ------

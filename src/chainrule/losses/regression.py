@@ -26,7 +26,7 @@ __all__ = [
 class MSELoss(OutputLoss):
     """Mean squared error: the mean over rows and outputs of ``(output - y)**2``.
 
-    Shapes: output ``(n, *)``, y the same; or output ``(n, 1)``, y ``(n,)``.
+    Shapes: output ``(n, *)``, y the same; or output ``(n, *, 1)``, y ``(n, *)``.
 
     Examples
     --------
@@ -43,7 +43,7 @@ class MSELoss(OutputLoss):
 class HuberLoss(OutputLoss):
     """Huber loss: ``e**2 / 2`` where ``|e| < delta``, else ``delta * (|e| - delta / 2)``.
 
-    Shapes: output ``(n, *)``, y the same; or output ``(n, 1)``, y ``(n,)``.
+    Shapes: output ``(n, *)``, y the same; or output ``(n, *, 1)``, y ``(n, *)``.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ class L1Loss(OutputLoss):
 
     Its derivative is taken as 0 where there is no error.
 
-    Shapes: output ``(n, *)``, y the same; or output ``(n, 1)``, y ``(n,)``.
+    Shapes: output ``(n, *)``, y the same; or output ``(n, *, 1)``, y ``(n, *)``.
 
     Examples
     --------
@@ -97,7 +97,7 @@ class QuantileLoss(OutputLoss):
     ``(1 - q) * (output - y)``. Its derivative is taken as 0 where they are equal. Nothing keeps the
     quantiles in order.
 
-    Shapes: output ``(n, *, quantiles)``, y ``(n, *)``; y ``(n, 1)`` is taken for ``(n,)``.
+    Shapes: output ``(n, *, quantiles)``, y ``(n, *)`` or ``(n, *, 1)``.
 
     Parameters
     ----------
@@ -158,8 +158,8 @@ class PoissonNLLLoss(OutputLoss):
     The mean over rows and outputs of ``exp(output) - y * output``; with ``log_input=False`` of
     ``output - y * log(output + eps)``.
 
-    Shapes: output ``(n, *)``, y the same, with values of 0 or more; or output ``(n, 1)``,
-    y ``(n,)``.
+    Shapes: output ``(n, *)``, y the same, with values of 0 or more; or output
+    ``(n, *, 1)``, y ``(n, *)``.
 
     Parameters
     ----------

@@ -75,6 +75,8 @@ class Sequential(NetworkPasses):
         If layers do not fit together.
     TypeError
         If an argument is not a layer.
+    MemoryError
+        If there is not enough memory for the parameters; it names the largest.
 
     Examples
     --------

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate
 from math import prod
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.layers.container import Container
-from chainrule.layers.graph import Graph
+from chainrule.layers.graph import Graph, layer_text
 from chainrule.layers.layer import Element, Group
 from chainrule.operations.operation import Shape
 from chainrule.utils import arrays
@@ -37,18 +38,33 @@ class NetworkVectors(Group):
     def _make_vectors(self, rng: np.random.Generator) -> None:
         """Make the vectors for the layers of the graph, with their initial values."""
         self._shapes = self._graph.parameter_shapes()
-        sizes = [prod(shape) for shape in self._shapes.values()]
-        ends = np.cumsum([0, *sizes])
-        self._offsets = dict(zip(self._shapes, map(int, ends[:-1]), strict=True))
+        self._offsets, parameters = _placed(self._shapes)
         self._buffers = self._graph.buffers()
-        sizes = [prod(buffer.shape) for buffer in self._buffers.values()]
-        of_buffers = np.cumsum([0, *sizes])
-        self._buffer_offsets = dict(zip(self._buffers, map(int, of_buffers[:-1]), strict=True))
-        parameters, buffers = int(ends[-1]), int(of_buffers[-1])
-        self._take_values(arrays.aligned_zeros(parameters + buffers, self.dtype), parameters)
-        self._grads = arrays.aligned_zeros(parameters, self.dtype)
+        self._buffer_offsets, buffers = _placed({n: b.shape for n, b in self._buffers.items()})
         self._frozen = ()
-        self._initialize(rng)
+        try:
+            self._take_values(arrays.aligned_zeros(parameters + buffers, self.dtype), parameters)
+            self._grads = arrays.aligned_zeros(parameters, self.dtype)
+            self._initialize(rng)
+        except MemoryError:
+            raise MemoryError(self._what_is_large()) from None
+
+    def _what_is_large(self) -> str:
+        """Return how much memory the parameters need, and the largest of them."""
+
+        def gigabytes(shape: Shape) -> str:
+            return f"{prod(shape) * self.dtype.itemsize / 1e9:,.1f} GB"
+
+        shapes = self._graph.shapes()
+        name, shape = max(shapes.items(), key=lambda own: prod(own[1]))
+        owner, _, own_name = name.rpartition(".")
+        layer = next(node.layer for node in self._graph.nodes if node.path == owner)
+        total = gigabytes((sum(map(prod, shapes.values())),))
+        return (
+            f"There is not enough memory for the network's parameters, which are {total} of "
+            f"{self.dtype}, and for as many gradients. The largest is the {own_name} of "
+            f"{layer_text(layer)} (layer {owner}), whose shape is {shape}: {gigabytes(shape)}."
+        )
 
     def _take_values(self, values: FloatArray, parameters: int) -> None:
         """Make a vector the network's memory, of which so many numbers are parameters."""
@@ -227,6 +243,12 @@ def _networks(
             yield path, element
         elif isinstance(element, Container):
             yield from _networks(element.parts, path)
+
+
+def _placed(shapes: Mapping[str, Shape]) -> tuple[dict[str, int], int]:
+    """Return where each array begins in a vector of all, and how long that is."""
+    *offsets, size = accumulate(map(prod, shapes.values()), initial=0)
+    return dict(zip(shapes, offsets, strict=True)), size
 
 
 def _views(

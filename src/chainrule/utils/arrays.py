@@ -10,6 +10,7 @@ arrays of other objects.
 """
 
 from math import isfinite, prod
+from sys import maxsize
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -187,7 +188,7 @@ def _hint_on_floats(array: NDArray[Any], name: str) -> str:
 def target_array(
     value: ArrayLike, shape: tuple[int, ...], dtype: np.dtype, name: str = "y"
 ) -> FloatArray:
-    """Return targets of the output's ``shape``; shape ``(n,)`` is accepted for ``(n, 1)``."""
+    """Return targets of the output's ``shape``; shape ``(n, *)`` is accepted for ``(n, *, 1)``."""
     array = real_array(value, name, dtype)
     if array.shape != shape and (*array.shape, 1) != shape:
         hint = _hint_on_several(value)
@@ -229,6 +230,8 @@ def aligned_zeros(shape: int | tuple[int, ...], dtype: np.dtype) -> NDArray[Any]
     would take two lines: the gradient of a large weight takes a fifth longer.
     """
     size = prod(shape) if isinstance(shape, tuple) else shape
+    if size * dtype.itemsize > maxsize:  # for which NumPy has another error
+        raise MemoryError
     padded = np.zeros(size + CACHE_LINE // dtype.itemsize, dtype)
     start = -padded.ctypes.data % CACHE_LINE // dtype.itemsize
     return padded[start : start + size].reshape(shape)

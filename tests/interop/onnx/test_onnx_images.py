@@ -113,7 +113,7 @@ def between(*nodes, rank=4):
     [
         ({"kernel_shape": [2, 2], "pads": [0, 0, 1, 1]}, "not the same at both ends"),
         ({"kernel_shape": [2, 2], "auto_pad": "SAME_UPPER"}, "not the same at both ends"),
-        ({"kernel_shape": [2, 2], "pads": [2, 2, 2, 2]}, "at most half of its kernel_size"),
+        ({"kernel_shape": [2, 2], "pads": [2, 2, 2, 2]}, "at most 1, half of the kernel_size"),
         ({"kernel_shape": [2, 2, 2]}, "has 3 axes"),
         ({"kernel_shape": [9, 2]}, "windows of length 9"),
     ],

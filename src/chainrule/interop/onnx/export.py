@@ -19,9 +19,9 @@ from chainrule.interop.onnx.normalization import WRITERS as NORMALIZATIONS
 from chainrule.interop.onnx.operators import SIMPLE, SOFTMAXES
 from chainrule.interop.onnx.several_operators import WRITERS as OF_SEVERAL
 from chainrule.interop.onnx.tables import WRITERS as TABLES
-from chainrule.layers.graph import INPUT, Node, layer_text
+from chainrule.layers.graph import Node, layer_text
 from chainrule.layers.layer import Layer
-from chainrule.layers.shapes import output_shapes
+from chainrule.layers.shapes import expected_shapes, output_shapes
 from chainrule.models.sequential import Sequential, check_network
 from chainrule.operations.operation import Shape
 from chainrule.utils.arguments import integer
@@ -68,28 +68,13 @@ def _checked_shapes(net: Sequential, shape: Any) -> tuple[Shape, ...]:
         )
         net.output_shapes(one_or_tuple(shapes))
         return shapes
-    known = [_known_shape(net, INPUT - i) for i in range(count)]
+    known = expected_shapes(net.graph)
     if any(of_one is None for of_one in known):
         raise ValueError(
             "The network takes inputs of several shapes: to_onnx needs one, without the batch, "
             f"such as input_shape={example}."
         )
     return tuple(of_one for of_one in known if of_one is not None)
-
-
-def _known_shape(net: Sequential, place: int) -> Shape | None:
-    """Return the shape of a row that the first layers after an input take, if there is only one."""
-    for position, node in enumerate(net.graph.nodes):
-        if node.inputs != (place,):
-            if place in node.inputs:
-                return None
-            continue
-        if node.layer.expected_shape is not None:
-            return node.layer.expected_shape
-        if not node.layer.by_last_axis:
-            return None
-        place = position
-    return None
 
 
 def _model(net: Sequential, shapes: tuple[Shape, ...]) -> onnx.ModelProto:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from chainrule import layers
 from chainrule.interop.onnx.columns import ByColumn
 from chainrule.interop.onnx.steps import ImportStep, Known
 from chainrule.layers.layer import Layer
+from chainrule.layers.lengths import Unknown, with_last
 
 
 class Shapes:
@@ -47,18 +47,9 @@ def _through(layer: Layer | ByColumn, shape: Known) -> Known | None:
     """Return the shape that a layer makes of one; None if it does not fit, which is found later."""
     if isinstance(layer, ByColumn):
         return shape
-    known = tuple(length for length in shape if length is not None)
+    lengths = tuple(Unknown() if length is None else length for length in shape)
     try:
-        if len(known) == len(shape):
-            return layer.output_shape(known)
-        if isinstance(layer, layers.Flatten):
-            return (None,)
-        if layer.axes or layer.merges_axes:  # windows over axes of unknown length
-            channels = layer.output_channels(shape[-1])
-            return (*(() if layer.merges_axes else (None,) * (len(shape) - 1)), channels)
-        if shape[-1] is None:
-            return shape if isinstance(layer, layers.Identity | layers.Rescale) else None
-        some = layer.output_shape(tuple(length or 1 for length in shape))
-        return (*shape[: len(some) - 1], some[-1])
+        after = layer.shape_after(with_last(lengths, layer.last_length))
     except ValueError:
         return None
+    return tuple(length if isinstance(length, int) else None for length in after)
