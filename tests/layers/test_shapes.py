@@ -77,7 +77,7 @@ WRONG = {
     "PReLU": ((CONV, cr.PReLU(3)), r"expects 3 channels, but .* width, 8\)"),
     "other channels in a shortcut": (
         (cr.Residual(cr.Conv2d(3, 4, 1)),),
-        r"merges shapes \(n, height, width, 3\) and \(n, height, width, 4\); Flatten",
+        r"merges shapes \(n, height, width, 3\) and \(n, height, width, 4\)\.",
     ),
     "no padding in a shortcut": (
         (CONV, cr.MaxPool2d(2), cr.Residual(cr.ReLU(), cr.Conv2d(8, 8, 3))),
