@@ -95,7 +95,9 @@ def give_normalized(typing_context, image, rows, columns, numbers, dy, floor, dx
             slope = window.slope(largest, values[5], dy, first, mask)
 
             def give(offset):
-                of_dy, of_x, scale = (window.of_channel(r, first, mask) for r in (OF_DY, OF_X, SCALE))
+                of_dy, of_x, scale = (
+                    window.of_channel(r, first, mask) for r in (OF_DY, OF_X, SCALE)
+                )
                 share = builder.fsub(window.share(slope, found, offset), of_dy)
                 by_x = builder.fneg(window.deviation(first, offset, mask))
                 share = vectors.multiply_add(by_x, of_x, share)

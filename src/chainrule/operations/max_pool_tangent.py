@@ -37,11 +37,7 @@ def _tangent(plan: StepBuilder, step: Step, tangents: TangentMap) -> Tensor | No
 OPERATION = Operation(
     "max_pool_tangent",
     function(max_pool_tangent),
-    {
-        "direction": function(
-            max_pool_backward, "dy", "x", "window", "floor", "adds", "d_direction"
-        )
-    },
+    {"direction": function(max_pool_backward, "dy", "x", "window", "floor", "adds", "d_direction")},
     operands=("x", "direction"),
     tangent=_tangent,
     numbers={"floor": -inf},
