@@ -40,6 +40,7 @@ WITHOUT_TWIN = {
         "native",
         "maximum",
         "narrow",
+        "normalized_pooling",
         "pipelines",
         "pooling",
         "routine",

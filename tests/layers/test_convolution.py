@@ -127,6 +127,9 @@ def test_any_division_of_the_work_gives_the_same_bits(problem, data):
         divided = [function(part) for part in parts(length)]
         for expected, *found in zip(whole, *divided, strict=True):
             np.testing.assert_array_equal(np.concatenate(found), expected)
+    _, of_bias = by_rows(slice(0, len(weight)))
+    _, alone = by_rows(slice(len(weight), len(weight)))  # a thread that has no row of the weight
+    np.testing.assert_array_equal(alone, of_bias)
 
 
 def test_many_terms_in_float32():

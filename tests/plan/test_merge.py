@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.kernels.jit import JIT_DISABLED
 
 NORM = cr.BatchNorm(3)
 TILED = ["batch_norm_max_pool"]
@@ -79,3 +80,20 @@ def test_a_convolution_has_both_gradients_in_one_call(frozen):
     plan = net.make_plan((3, 3, 2), 6, training=True, frozen=frozen)
     names = [call.function.code.__name__ for call in plan.program]
     assert names.count("convolution_backward_parameters") == 1
+
+
+@pytest.mark.skipif(JIT_DISABLED, reason="plain Python runs in one thread")
+def test_bits_depend_neither_on_threads_nor_on_their_rows_of_a_weight(all_threads):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(80, 16, 16, 3)), rng.integers(0, 3, 80)
+    found = []
+    for threads in (1, 2, 3, 4):
+        layers = cr.Conv2d(3, 6, 5, padding=2), cr.BatchNorm(6), cr.ReLU(), cr.MaxPool2d(2)
+        net = cr.Sequential(*layers, cr.Conv2d(6, 17, 3), cr.GlobalAvgPool(), cr.Linear(17, 3),
+                            seed=0)  # fmt: skip
+        plan = net.make_plan((16, 16, 3), 40, training=True, steps=2, threads=threads)
+        assert plan.threads == threads
+        with all_threads(), cr.threads(threads):
+            cr.fit(net, x, y, loss=cr.CrossEntropyLoss(), epochs=2, batch_size=40, progress=False)
+        found.append(net.values.tobytes())
+    assert len(set(found)) == 1

@@ -83,7 +83,13 @@ class _ViewReader:
     ) -> None:
         self._row, self._context, self._dtype, self._arrays = row, context, dtype, arrays
         self._position = HEADER
-        self.is_any = True
+        self._has_rows = True
+        self._parts: list[bool] = []
+
+    @property
+    def is_any(self) -> bool:
+        """Whether there is anything to do: rows, and a partition of some parameter."""
+        return self._has_rows and (any(self._parts) or not self._parts)
 
     def _next(self, count: int) -> Sequence[int]:
         first = self._position
@@ -120,7 +126,7 @@ class _ViewReader:
             first = context[words.FIRST] if is_slice else 0
             rows = context[words.LAST] - first if is_slice else context[words.ROWS]
             start = context[kind.word] if kind.word >= 0 else 0
-            self.is_any &= rows > 0
+            self._has_rows &= rows > 0
             shape, place = [rows * repeat], place + (first + start) * row_bytes
         elif kind.rows == Rows.CHUNK:
             (size,) = self._next(1)
@@ -130,7 +136,7 @@ class _ViewReader:
         elif kind.rows == Rows.PARTITION:
             start, units, unit, length = self._next(4)
             first, last = self._partition(start, units, unit)
-            self.is_any &= last > first
+            self._parts.append(last > first)
             shape, place = (
                 [(last - first) * length],
                 place + (start + first * unit) * dtype.itemsize,

@@ -58,7 +58,15 @@ class _ArgumentCode:
         self.target, self.builder = target, builder
         self.row, self.context = (builder.inttoptr(v, INDEX.as_pointer()) for v in values)
         self.position = HEADER
-        self.is_any = ir.Constant(ir.IntType(1), 1)
+        self._has_rows = ir.Constant(ir.IntType(1), 1)
+        self._has_part = None
+
+    @property
+    def is_any(self):
+        """Whether there is anything to do: rows, and a partition of some parameter."""
+        if self._has_part is None:
+            return self._has_rows
+        return self.builder.and_(self._has_rows, self._has_part)
 
     def next(self):
         """Return the next word of the row."""
@@ -123,7 +131,9 @@ class _ArgumentCode:
             before = builder.add(start, builder.mul(first, unit))
             address = builder.add(address, builder.mul(before, size))
             count = builder.sub(last, first)
-            self._need(count)
+            has_part = builder.icmp_signed(">", count, ir.Constant(INDEX, 0))
+            others = has_part if self._has_part is None else self._has_part
+            self._has_part = builder.or_(has_part, others)
             shape.append(builder.mul(count, self.next()))
         shape += [self.next() for _ in range(kind.ndim - len(shape))]
         return self._view(kind, type_, address, shape, size)
@@ -137,14 +147,10 @@ class _ArgumentCode:
             rows = builder.sub(self.word(words.LAST), first)
         if kind.word >= 0:
             first = builder.add(first, self.word(kind.word))
-        self._need(rows)
+        has_rows = builder.icmp_signed(">", rows, ir.Constant(INDEX, 0))
+        self._has_rows = builder.and_(self._has_rows, has_rows)
         shape.append(builder.mul(rows, repeat))
         return builder.add(address, builder.mul(first, row_bytes))
-
-    def _need(self, count):
-        """Note that there is nothing to do without these."""
-        is_any = self.builder.icmp_signed(">", count, ir.Constant(INDEX, 0))
-        self.is_any = self.builder.and_(self.is_any, is_any)
 
     def _view(self, kind, type_, address, shape, size):
         builder = self.builder

@@ -1,8 +1,8 @@
 """Batch normalization and max-pooling in one: what is normalized is never written.
 
 Both are passes over images that do not fit into a cache. What pooling reads is computed anew
-wherever it is needed, window by window: instead of 11 times, the backward pass reads or writes the
-numbers of the images 3 times. Plans replace the two by it where each pixel is in one window.
+wherever it is needed, window by window: a training step reads or writes the numbers of the images 5
+times instead of 11. Plans replace the two by it where each pixel is in exactly one window.
 """
 
 from __future__ import annotations
@@ -78,16 +78,16 @@ def batch_norm_max_pool_backward(
 ):
     floor, k = x.dtype.type(floor), x.shape[3]
     numbers = matrix(scratch[: NUMBERS * k], NUMBERS, k)
-    rows = mean_and_scale(moments, eps, numbers[MEAN], numbers[SCALE])
-    mean_products(products, rows, numbers[SCALE], numbers[OF_DY], numbers[OF_X])
+    count = mean_and_scale(moments, eps, numbers[MEAN], numbers[SCALE])
+    mean_products(products, count, numbers[SCALE], numbers[OF_DY], numbers[OF_X])
     scale_and_shift(weight, bias, numbers[SCALE], numbers[SHIFT])
     of_rows, of_columns = axes(x.shape, window)
     for i in range(dy.shape[0]):
         for a in range(dy.shape[1]):
-            rows_here = inside(a, of_rows)
+            rows = inside(a, of_rows)
             for b in range(dy.shape[2]):
                 columns = inside(b, of_columns)
-                give_normalized(x[i], rows_here, columns, numbers, dy[i, a, b], floor, dx[i])
+                give_normalized(x[i], rows, columns, numbers, dy[i, a, b], floor, dx[i])
 
 
 _OF_NORM = batch_norm.OPERATION

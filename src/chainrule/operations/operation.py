@@ -122,7 +122,8 @@ class Operation:
     forward : Function
     backward : by operand, the function that computes its gradient; none for integers. Or several
         in a row: what the first writes into ``temporary``, of y's shape, the next one reads.
-    gradients : by parameter, the function that computes a share of its gradient.
+    gradients : by parameter, the function that computes a share of its gradient. One may be that of
+        several parameters: arrays for those that are not wanted are empty.
     rows_of : by parameter, the operand with the numbers of its rows that the batch takes: all
         others have the gradient 0.
     reduce : comes before forward, for each chunk of rows, and writes what it says of the batch.
