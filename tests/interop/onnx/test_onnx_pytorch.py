@@ -272,6 +272,11 @@ CASES = [(name, "script", 17) for name in NETWORKS]
 CASES += [(name, "script", 13) for name in ("LayerNorm of rows", "LayerNorm, flattened", "mean")]
 CASES += [(name, "dynamo", 18) for name in OF_BOTH]
 CASES += [(name, "dynamo", 21) for name in ("GroupNorm", "GroupNorm without weight")]
+# With a fixed batch, as users export who give no dynamic shapes: shapes are numbers then.
+FIXED = ["GroupNorm", "GroupNorm, flattened", "GroupNorm of a signal", "GroupNorm of rows"]
+FIXED += ["Upsample, size", "GLU of channels", "view", "mean, kept", "InstanceNorm1d", "ResNet"]
+CASES += [(name, "dynamo, fixed", 18) for name in FIXED]
+CASES += [(name, "script, fixed", 17) for name in FIXED]
 
 
 def made(name):
@@ -283,9 +288,9 @@ def made(name):
         if getattr(module, "running_mean", None) is not None:
             module.running_mean.normal_()
             module.running_var.uniform_(0.5, 2.0)
-        if "Norm" in type(module).__name__ and getattr(module, "weight", None) is not None:
-            nn.init.normal_(module.weight)
-            nn.init.normal_(module.bias)
+        if "Norm" in type(module).__name__:
+            for parameter in module.parameters(recurse=False):
+                nn.init.normal_(parameter)
         if isinstance(module, nn.PReLU):
             nn.init.uniform_(module.weight)
     inputs = [
@@ -296,13 +301,15 @@ def made(name):
 
 
 def exported(model, inputs, exporter, opset, path):
-    if exporter == "script":
-        names = [f"x{i}" for i in range(len(inputs))]
+    names = [f"x{i}" for i in range(len(inputs))]
+    if "script" in exporter:
         options = {"dynamo": False, "input_names": names}
-        options["dynamic_axes"] = {name: {0: "batch"} for name in names}
     else:
-        shapes = tuple({0: torch.export.Dim("batch")} for _ in inputs)
         options = {"dynamo": True, "verbose": False, "external_data": False}
+    if exporter == "script":
+        options["dynamic_axes"] = {name: {0: "batch"} for name in names}
+    elif exporter == "dynamo":
+        shapes = tuple({0: torch.export.Dim("batch")} for _ in inputs)
         options["dynamic_shapes"] = (shapes,) if isinstance(model, Of) else shapes
     logging.disable(logging.CRITICAL)
     try:
