@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chainrule.interop.onnx.steps import NodeView
+from chainrule.interop.onnx.steps import BATCH, NodeView
 from chainrule.operations.operation import Shape
 
 
@@ -35,8 +35,6 @@ class Ending:
 
     def check(self, shape: Shape | None) -> None:
         """Raise ValueError unless the node accepts this shape of the value's rows."""
-        if self.axis != -1 and (shape is None or self.axis != len(shape)):
-            raise ValueError(f"{self.label} has axis={self.axis}, where only the last is supported")
         if self.is_column and shape != (1,):
             raise ValueError(f"{self.label} is supported of rows of one element, not of {shape}")
 
@@ -68,7 +66,9 @@ def _squeeze(node: NodeView) -> Ending | None:
 
 
 def _reshape(node: NodeView) -> Ending | None:
-    if not node.is_constant(1) or node.integers(1, are_lengths=True) != [-1]:
+    if not node.is_constant(1):
+        return None
+    if node.integers(1, are_lengths=True) not in ([-1], [BATCH], [node.batch]):
         return None
     node.attribute("allowzero", 0)
     return Ending(node.label, node.value(), is_column=True)

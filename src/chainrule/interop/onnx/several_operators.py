@@ -173,8 +173,9 @@ def read_groups(node: NodeView, row: list[int]) -> ImportStep | None:
         return None
     last = node.channels_last(node.value())
     shape = node.shape(node.value() if last is None else last)
-    whole = shape is not None and None not in shape and prod(n for n in shape if n is not None)
-    if row[1] != -1 and row[0] * row[1] != whole:
+    known = [n for n in shape or () if n is not None]
+    is_whole = len(known) == len(shape or (None,)) and row[0] * row[1] == prod(known)
+    if row[1] != -1 and not is_whole:
         return None
     x = in_file_order(node, node.value()) if last is None else last
     part = Part("groups", x, groups=row[0], is_transposed=last is not None)

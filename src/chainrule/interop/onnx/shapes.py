@@ -30,8 +30,10 @@ class Shapes:
         if step.transposed is not None:
             return self._after(step.transposed)
         shape, *others = (self.of(name) for name in step.inputs)
-        if step.part is not None or shape is None:
+        if step.part is not None:
             return None
+        if shape is None:
+            return (None,) if step.layers == (layers.Flatten(),) else None
         if step.half is not None:
             return (*shape[:-1], None if shape[-1] is None else shape[-1] // 2)
         if step.merge == "concatenate":
@@ -57,7 +59,9 @@ def _through(layer: Layer | ByColumn, shape: Known) -> Known | None:
             channels = layer.output_channels(shape[-1])
             return (*(() if layer.merges_axes else (None,) * (len(shape) - 1)), channels)
         if shape[-1] is None:
-            return shape if isinstance(layer, layers.Identity | layers.Rescale) else None
+            if layer.expected_shape is None:
+                return shape if layer.by_last_axis else None
+            shape = (*shape[:-1], layer.expected_shape[-1])
         some = layer.output_shape(tuple(length or 1 for length in shape))
         return (*shape[: len(some) - 1], some[-1])
     except ValueError:
