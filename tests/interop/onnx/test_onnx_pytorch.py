@@ -231,6 +231,12 @@ NETWORKS = {
     "pooled signal": (signal_head(lambda h: F.adaptive_avg_pool1d(h, 1).squeeze(-1)), SIGNAL),
     "pooled, 1 x 1": (behind_conv(nn.AdaptiveAvgPool2d(1), nn.Conv2d(6, 4, 1), nn.Flatten()),
                       IMAGE),
+    "windows as large as the image": (
+        head(lambda h: F.avg_pool2d(h, (6, 8)).squeeze(-1).squeeze(-1)), IMAGE),
+    "windows as large, picked": (head(lambda h: F.max_pool2d(h, (6, 8))[:, :, 0, 0]), IMAGE),
+    "windows as large, kept": (head(lambda h: F.max_pool2d(h, (6, 8)).view(-1, 6)), IMAGE),
+    "windows as long as the signal": (
+        signal_head(lambda h: F.max_pool1d(F.relu(h), 14).squeeze(2)), SIGNAL),
     "adaptive": (behind_conv(nn.AdaptiveAvgPool2d((3, 4)), nn.Flatten(), nn.Linear(72, 2)), IMAGE),
     "signals without channels": (
         lambda: Of(lambda m, x: m.c((x / 2).unsqueeze(1)), c=nn.Conv1d(1, 4, 3)), (16,)),
@@ -253,6 +259,9 @@ NETWORKS = {
     "activations": (
         behind_conv(nn.Hardswish(), nn.Hardsigmoid(), nn.ELU(0.5), nn.CELU(0.5), nn.GELU("tanh"),
                     nn.SELU(), nn.Mish(), nn.Softplus(2.0), nn.Hardtanh(), nn.Softsign()), IMAGE),
+    "RMSNorm, written out": (
+        lambda: Of(lambda m, x: m.w * (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6)),
+                   w=parameter(6)), ROW),
     "LayerNorm of rows": (lambda: nn.Sequential(nn.Linear(6, 5), nn.LayerNorm(5)), ROW),
 }  # fmt: skip
 # By PyTorch's new exporter, which takes more time: those whose nodes are others.
@@ -274,7 +283,16 @@ CASES += [(name, "dynamo", 18) for name in OF_BOTH]
 CASES += [(name, "dynamo", 21) for name in ("GroupNorm", "GroupNorm without weight")]
 # With a fixed batch, as users export who give no dynamic shapes: shapes are numbers then.
 FIXED = ["GroupNorm", "GroupNorm, flattened", "GroupNorm of a signal", "GroupNorm of rows"]
-FIXED += ["Upsample, size", "GLU of channels", "view", "mean, kept", "InstanceNorm1d", "ResNet"]
+FIXED += [
+    "windows as long as the signal",
+    "RMSNorm, written out",
+    "Upsample, size",
+    "GLU of channels",
+    "view",
+    "mean, kept",
+    "InstanceNorm1d",
+    "ResNet",
+]
 CASES += [(name, "dynamo, fixed", 18) for name in FIXED]
 CASES += [(name, "script, fixed", 17) for name in FIXED]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from chainrule.interop.onnx.images import ones_behind
 from chainrule.interop.onnx.steps import BATCH, NodeView
 from chainrule.operations.operation import Shape
 
@@ -58,7 +59,7 @@ def _zip_map(node: NodeView) -> Ending:
 
 
 def _squeeze(node: NodeView) -> Ending | None:
-    if _is_pooled(node):
+    if ones_behind(node) > 0:
         return None
     if not node.is_constant(1) or len(axes := node.integers(1)) != 1:
         raise ValueError("is supported with one axis, the last, only")
@@ -74,15 +75,9 @@ def _reshape(node: NodeView) -> Ending | None:
     return Ending(node.label, node.value(), is_column=True)
 
 
-def _is_pooled(node: NodeView) -> bool:
-    """Tell whether axes behind a global pooling are taken away."""
-    before = node.step_before(0)
-    return before is not None and (before.ones or 0) > 0
-
-
 def _gather(node: NodeView) -> Ending | None:
     # Rows of a table, or several columns.
-    if node.is_constant(0) or node.constant(1).ndim or _is_pooled(node):
+    if node.is_constant(0) or node.constant(1).ndim or ones_behind(node) > 0:
         return None
     if node.integers(1) not in ([0], [-1]):
         raise ValueError("is supported as the only column, at the network's end")

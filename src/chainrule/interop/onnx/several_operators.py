@@ -85,14 +85,14 @@ def read_sum_with_number(node: NodeView, value: int, constant: int) -> ImportSte
     return replace(before, label=node.label, inputs=(node.value(value),), part=part)
 
 
-def read_root(node: NodeView, function: Callable[..., Array]) -> ImportStep | None:
+def read_root(node: NodeView, function: Callable[..., Array], value: int = 0) -> ImportStep | None:
     """Return the root of a mean square, or one over it, as a step; None if it is something else."""
-    before = node.step_before(0)
+    before = node.step_before(value)
     old, new = ("variance", "root") if function is np.sqrt else ("root", "scale")
     if before is None or before.part is None or before.part.kind != old:
         return None
     part = before.part._replace(kind=new)
-    return replace(before, label=node.label, inputs=(node.value(),), part=part)
+    return replace(before, label=node.label, inputs=(node.value(value),), part=part)
 
 
 def read_normalized(node: NodeView, value: int, other: int, kind: str) -> ImportStep | None:
