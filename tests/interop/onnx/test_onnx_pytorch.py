@@ -237,6 +237,8 @@ NETWORKS = {
     "windows as large, kept": (head(lambda h: F.max_pool2d(h, (6, 8)).view(-1, 6)), IMAGE),
     "windows as long as the signal": (
         signal_head(lambda h: F.max_pool1d(F.relu(h), 14).squeeze(2)), SIGNAL),
+    "the last place": (signal_head(lambda h: h[:, :, -1]), SIGNAL),
+    "a place, activation": (signal_head(lambda h: F.relu(h[..., 3])), SIGNAL),
     "adaptive": (behind_conv(nn.AdaptiveAvgPool2d((3, 4)), nn.Flatten(), nn.Linear(72, 2)), IMAGE),
     "signals without channels": (
         lambda: Of(lambda m, x: m.c((x / 2).unsqueeze(1)), c=nn.Conv1d(1, 4, 3)), (16,)),
@@ -285,6 +287,7 @@ CASES += [(name, "dynamo", 21) for name in ("GroupNorm", "GroupNorm without weig
 FIXED = ["GroupNorm", "GroupNorm, flattened", "GroupNorm of a signal", "GroupNorm of rows"]
 FIXED += [
     "windows as long as the signal",
+    "the last place",
     "RMSNorm, written out",
     "Upsample, size",
     "GLU of channels",

@@ -79,6 +79,8 @@ def _gather(node: NodeView) -> Ending | None:
     # Rows of a table, or several columns.
     if node.is_constant(0) or node.constant(1).ndim or ones_behind(node) > 0:
         return None
+    if node.channels_last(node.value()) is not None:
+        return None
     if node.integers(1) not in ([0], [-1]):
         raise ValueError("is supported as the only column, at the network's end")
     return Ending(node.label, node.value(), axis=node.attribute("axis", 0), is_column=True)
