@@ -237,6 +237,11 @@ NETWORKS = {
     "windows as large, kept": (head(lambda h: F.max_pool2d(h, (6, 8)).view(-1, 6)), IMAGE),
     "windows as long as the signal": (
         signal_head(lambda h: F.max_pool1d(F.relu(h), 14).squeeze(2)), SIGNAL),
+    "a score of each image": (
+        lambda: Of(lambda m, x: m.d(m.c(x)).view(-1), c=conv(), d=nn.Conv2d(6, 1, (6, 8))), IMAGE),
+    "a score, Sigmoid": (
+        lambda: Of(lambda m, x: m.d(m.c(x)).sigmoid().mean((2, 3)).view(x.size(0)), c=conv(),
+                   d=nn.Conv2d(6, 1, 3)), IMAGE),
     "the last place": (signal_head(lambda h: h[:, :, -1]), SIGNAL),
     "a place, activation": (signal_head(lambda h: F.relu(h[..., 3])), SIGNAL),
     "adaptive": (behind_conv(nn.AdaptiveAvgPool2d((3, 4)), nn.Flatten(), nn.Linear(72, 2)), IMAGE),
@@ -288,6 +293,7 @@ FIXED = ["GroupNorm", "GroupNorm, flattened", "GroupNorm of a signal", "GroupNor
 FIXED += [
     "windows as long as the signal",
     "the last place",
+    "a score of each image",
     "RMSNorm, written out",
     "Upsample, size",
     "GLU of channels",

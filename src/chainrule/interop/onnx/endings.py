@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chainrule.interop.onnx.images import ones_behind
+from chainrule.interop.onnx.images import ones_behind, without_ones
 from chainrule.interop.onnx.steps import BATCH, NodeView
 from chainrule.operations.operation import Shape
 
@@ -72,7 +72,9 @@ def _reshape(node: NodeView) -> Ending | None:
     if node.integers(1, are_lengths=True) not in ([-1], [BATCH], [node.batch]):
         return None
     node.attribute("allowzero", 0)
-    return Ending(node.label, node.value(), is_column=True)
+    flat = without_ones(node)
+    value = node.value() if flat is None else node.add(flat)
+    return Ending(node.label, value, is_column=True)
 
 
 def _gather(node: NodeView) -> Ending | None:
