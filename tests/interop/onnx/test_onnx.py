@@ -139,6 +139,13 @@ def test_what_cannot_be_written(tmp_path):
         net.to_onnx(path)
     with pytest.raises(ValueError, match="inputs of several shapes"):
         cr.Sequential(cr.Flatten(), cr.Linear(3, 2)).to_onnx(path)
+    columns = cr.Parallel(cr.Columns([0, 2]), cr.Columns([-5]), combine="concatenate")
+    for layers, shape in (
+        ([columns], r"\(5,\)"),
+        ([cr.Inputs(columns, cr.BatchNorm(3))], r"\(\(5,\), \(3,\)\)"),
+    ):
+        with pytest.raises(ValueError, match=rf"input_shape={shape}\.$"):
+            cr.Sequential(*layers).to_onnx(path)
     net = cr.Sequential(cr.Linear(3, 2), seed=0)
     with pytest.raises(ValueError, match="expects 3 input features"):
         net.to_onnx(path, input_shape=(4,))
@@ -278,7 +285,7 @@ def test_shapes_of_several_inputs(tmp_path):
     unknown = cr.Sequential(
         cr.Inputs(cr.Linear(2, 3), cr.Sequential(cr.Flatten(), cr.Linear(4, 3)))
     )
-    with pytest.raises(ValueError, match=r"such as input_shape=\(\(28, 28, 1\), \(3,\)\)"):
+    with pytest.raises(ValueError, match=r"such as input_shape=\(\(2,\), \(28, 28, 1\)\)"):
         unknown.to_onnx(path)
     with pytest.raises(ValueError, match="a tuple of 2 shapes, one for each"):
         unknown.to_onnx(path, input_shape=(2, 4))

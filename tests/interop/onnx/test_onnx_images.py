@@ -145,11 +145,14 @@ def test_a_file_of_pytorch():
         np.testing.assert_allclose(found, other, rtol=1e-5, atol=1e-6)
 
 
-def with_channels_first(*nodes):
-    """Return a file with these nodes on images (n, 2, 6, 5), the last of which gives y."""
+def with_channels_first(*nodes, batch="n", **more):
+    """Return a file with these nodes on images (batch, 2, 6, 5), the last of which gives y.
+
+    ``more`` has further constants.
+    """
     make = onnx.helper.make_tensor_value_info
     values = [
-        make(n, onnx.TensorProto.FLOAT, dims) for n, dims in (("x", ["n", 2, 6, 5]), ("y", None))
+        make(n, onnx.TensorProto.FLOAT, dims) for n, dims in (("x", [batch, 2, 6, 5]), ("y", None))
     ]
     rng = np.random.default_rng(0)
     weights = [
@@ -168,6 +171,7 @@ def with_channels_first(*nodes):
              "wider": np.array([6, 8, 4]), "index": np.array(0), "number": np.array(1),
              "twice": np.array([2, 2]), "three": np.float32([1, 1, 2]),
              "K3": np.ones((2, 3, 2, 2), "float32")}  # fmt: skip
+    known |= more
     weights += [onnx.numpy_helper.from_array(value, name) for name, value in known.items()]
     graph = onnx.helper.make_graph(nodes, "g", values[:1], values[1:], weights)
     return onnx.helper.make_model(
@@ -234,6 +238,61 @@ def test_channels_first_without_any_transpose(tmp_path, nodes, names):
         expected = expected.transpose(0, 2, 3, 1)
     np.testing.assert_allclose(net.predict(x.transpose(0, 2, 3, 1)), expected, rtol=1e-5, atol=1e-5)
     assert " ".join(type(layer).__name__ for layer in net.layers) == names
+
+
+GROUPS = [
+    ("{b} 1 -1", "{b} 2 6 5"),
+    ("{b} 1 60", "{b} 2 6 5"),
+    ("{b} 2 -1", "{b} 2 -1 5"),
+    ("{b} 6 -1", "{b} 60"),  # of the flattened image
+    ("{b} 6 10", "{b} -1"),
+]
+
+
+@pytest.mark.parametrize("first", ["batch", "-1", "0"])
+@pytest.mark.parametrize("batch", [1, 3, "n"])
+@pytest.mark.parametrize("shapes", [*GROUPS, ("{b} 60",), ("{b} -1",)], ids=" to ".join)
+def test_a_reshape_says_the_batch_in_any_way(tmp_path, shapes, batch, first):
+    """It may be fixed in the file, as it is without dynamic axes."""
+    begin = first if first != "batch" else str(batch)
+    rows = [[begin if n == "{b}" else n for n in shape.split()] for shape in shapes]
+    if any(row.count("-1") > 1 or "n" in row for row in rows):
+        return  # no shape in ONNX
+    path = tmp_path / "model.onnx"
+    names = ["a", "b"][: len(rows)]
+    known = {name: np.array(row, np.int64) for name, row in zip(names, rows, strict=True)}
+    groups = 1 if len(rows) == 1 else int(rows[0][1])
+    known |= {"ones": np.ones(groups, "float32"), "zeros": np.zeros(groups, "float32")}
+    nodes = [node("Conv", "x K2", "h"), node("Reshape", "h a", "y" if len(rows) == 1 else "g")]
+    if len(rows) == 2:
+        nodes.append(node("InstanceNormalization", "g ones zeros", "i"))
+        nodes.append(node("Reshape", "i b", "y"))
+    onnx.save(with_channels_first(*nodes, batch=batch, **known), path)
+    size = 3 if batch == "n" else batch
+    x = np.random.default_rng(1).normal(size=(size, 2, 6, 5)).astype("float32")
+    expected = run(path, x, "x")
+    if expected.ndim == 4:
+        expected = expected.transpose(0, 2, 3, 1)
+    found = cr.from_onnx(path).predict(x.transpose(0, 2, 3, 1))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ([3, -1], r"reshapes to \(3, -1\), not to as many rows as before"),
+        ([-1, -1], r"reshapes to \(-1, -1\), not to as many rows as before"),
+        ([2, 0], r"reshapes to \(2, 0\)$"),
+        ([2, 3, 4, 5], r"reshapes rows to \(3, 4, 5\), not to one axis of known length"),
+        ([], r"reshapes to \(\)"),
+    ],
+)
+def test_what_changes_the_batch_is_refused(tmp_path, shape, message):
+    path = tmp_path / "model.onnx"
+    reshape = node("Reshape", "x to", "y")
+    onnx.save(with_channels_first(reshape, batch=2, to=np.array(shape, np.int64)), path)
+    with pytest.raises(cr.ModelFileError, match=message):
+        cr.from_onnx(path)
 
 
 def test_labels_of_pixels(tmp_path):

@@ -253,6 +253,9 @@ ENDINGS = {
     "one column": ([("MatMul", "x V", "v"), ("Squeeze", "v last", "y")], "(Linear(6, 1, {}),)"),
     "one column as a vector": ([("MatMul", "x V", "v"), ("Reshape", "v vector", "y")],
                                "(Linear(6, 1, {}),)"),
+    "a vector as long as the batch": (
+        [("Shape", "x", "n", {"end": 1}), ("MatMul", "x V", "v"), ("Reshape", "v n", "y")],
+        "(Linear(6, 1, {}),)"),
     "the only column": ([("MatMul", "x V", "v"), ("Gather", "v first", "y", {"axis": 1})],
                         "(Linear(6, 1, {}),)"),
     "the last column, the only one": ([("MatMul", "x V", "v"),
@@ -370,6 +373,73 @@ def test_layers_take_no_more_memory_than_a_file_may_ask_for(write, kind):
     }
     with pytest.raises(cr.ModelFileError, match="bytes of parameters"):
         cr.from_onnx(write(nodes, ("n", 1000), ("y100",), **tensors))
+
+
+@pytest.mark.parametrize("kind", ["of one constant", "one of the other"])
+def test_casts_take_no_more_memory_than_a_file_may_ask_for(write, kind):
+    double = {"to": TensorProto.DOUBLE}
+    casts = [
+        ("Cast", f"c{i}" if i and kind != "of one constant" else "large", f"c{i + 1}",
+         FLOAT if i % 2 and kind != "of one constant" else double)
+        for i in range(100)
+    ]  # fmt: skip
+    path = write([*casts, ("Relu", "x", "y")], large=np.ones(1 << 20, "float32"))
+    tracemalloc.start()
+    with pytest.raises(cr.ModelFileError, match=r"\(Cast\) computes more bytes of known numbers"):
+        cr.from_onnx(path)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 3 * restore.MOST_EXTRA_BYTES
+    assert cr.from_onnx(write([*casts[:2], ("Relu", "x", "y")], large=np.ones(9))).layers
+
+
+NUMBERS_OF_6 = {name: rng.uniform(0.5, 2, 6).astype("float32") for name in ("v1", "v2", "v3", "v4")}
+NORM = "v1 v2 v3 v4"
+NO_SHAPE = {
+    "Softmax, MatMul": [("Softmax", "x", "s", {"axis": 1}), ("MatMul", "s Wt", "y")],
+    "MatMul, Softmax": [("MatMul", "x Wt", "m"), ("Softmax", "m", "y", {"axis": 1})],
+    "MatMul, Softmax, last": [("MatMul", "x Wt", "m"), ("Softmax", "m", "y", {"axis": -1})],
+    "MatMul, ArgMax": [("MatMul", "x Wt", "m"), ("ArgMax", "m", "y", {"axis": 1})],
+    "MatMul, Concat": [("MatMul", "x Wt", "m"), ("Concat", "x m", "y", {"axis": 1})],
+    "Gemm, Softmax": [LINEAR, ("Softmax", "h", "y", {"axis": 1})],
+    "Norm": [("BatchNormalization", f"x {NORM}", "y")],
+    "Norm, Flatten": [("BatchNormalization", f"x {NORM}", "n"), ("Flatten", "n", "y")],
+    "Norm, Gemm": [("BatchNormalization", f"x {NORM}", "n"), ("Relu", "n", "r"),
+                   ("Gemm", "r W b", "y", {"transB": 1})],
+    "Flatten, Norm": [("Flatten", "x", "f"), ("BatchNormalization", f"f {NORM}", "n"),
+                      ("Gemm", "n W b", "y", {"transB": 1})],
+    "LayerNorm": [("LayerNormalization", "x v1 v2", "y", {"axis": 1})],
+    "LayerNorm, last": [("LayerNormalization", "x v1 v2", "y", {"axis": -1})],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NO_SHAPE)
+def test_an_input_of_unknown_shape_is_read_right_or_refused(write, name):
+    """The second axis is the last one of some inputs, and not of others."""
+
+    def forget(model):
+        for value in (*model.graph.input, *model.graph.output):
+            value.type.tensor_type.ClearField("shape")
+        if "ArgMax" in name:
+            model.graph.output[0].type.tensor_type.elem_type = TensorProto.INT64
+
+    path = write(NO_SHAPE[name], change=forget, **NUMBERS_OF_6)
+    is_known = "Gemm" in name or "last" in name or name == "Flatten, Norm"
+    if not is_known:
+        with pytest.raises(cr.ModelFileError, match="does not say how many axes its input has"):
+            cr.from_onnx(path)
+        return
+    net, session = cr.from_onnx(path), onnxruntime.InferenceSession(path)
+    for shape in ((5, 6), (5, 6, 6)) if "last" in name else ((5, 6),):
+        x = rng.normal(size=shape).astype("float32")
+        (expected,) = session.run(None, {"x": x})
+        np.testing.assert_allclose(net.predict(x), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_the_number_of_axes_is_enough(write):
+    nodes = [("Softmax", "x", "s", {"axis": 1}), ("MatMul", "s Wt", "y")]
+    assert cr.from_onnx(write(nodes, ("n", None))).layers == (
+        cr.Softmax(), cr.Linear(6, 4, bias=False))  # fmt: skip
 
 
 def test_weights_are_not_copied_beyond_what_a_file_may_ask_for(write):

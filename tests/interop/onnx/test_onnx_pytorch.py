@@ -231,6 +231,19 @@ NETWORKS = {
     "pooled signal": (signal_head(lambda h: F.adaptive_avg_pool1d(h, 1).squeeze(-1)), SIGNAL),
     "pooled, 1 x 1": (behind_conv(nn.AdaptiveAvgPool2d(1), nn.Conv2d(6, 4, 1), nn.Flatten()),
                       IMAGE),
+    "windows as large as the image": (
+        head(lambda h: F.avg_pool2d(h, (6, 8)).squeeze(-1).squeeze(-1)), IMAGE),
+    "windows as large, picked": (head(lambda h: F.max_pool2d(h, (6, 8))[:, :, 0, 0]), IMAGE),
+    "windows as large, kept": (head(lambda h: F.max_pool2d(h, (6, 8)).view(-1, 6)), IMAGE),
+    "windows as long as the signal": (
+        signal_head(lambda h: F.max_pool1d(F.relu(h), 14).squeeze(2)), SIGNAL),
+    "a score of each image": (
+        lambda: Of(lambda m, x: m.d(m.c(x)).view(-1), c=conv(), d=nn.Conv2d(6, 1, (6, 8))), IMAGE),
+    "a score, Sigmoid": (
+        lambda: Of(lambda m, x: m.d(m.c(x)).sigmoid().mean((2, 3)).view(x.size(0)), c=conv(),
+                   d=nn.Conv2d(6, 1, 3)), IMAGE),
+    "the last place": (signal_head(lambda h: h[:, :, -1]), SIGNAL),
+    "a place, activation": (signal_head(lambda h: F.relu(h[..., 3])), SIGNAL),
     "adaptive": (behind_conv(nn.AdaptiveAvgPool2d((3, 4)), nn.Flatten(), nn.Linear(72, 2)), IMAGE),
     "signals without channels": (
         lambda: Of(lambda m, x: m.c((x / 2).unsqueeze(1)), c=nn.Conv1d(1, 4, 3)), (16,)),
@@ -253,6 +266,9 @@ NETWORKS = {
     "activations": (
         behind_conv(nn.Hardswish(), nn.Hardsigmoid(), nn.ELU(0.5), nn.CELU(0.5), nn.GELU("tanh"),
                     nn.SELU(), nn.Mish(), nn.Softplus(2.0), nn.Hardtanh(), nn.Softsign()), IMAGE),
+    "RMSNorm, written out": (
+        lambda: Of(lambda m, x: m.w * (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6)),
+                   w=parameter(6)), ROW),
     "LayerNorm of rows": (lambda: nn.Sequential(nn.Linear(6, 5), nn.LayerNorm(5)), ROW),
 }  # fmt: skip
 # By PyTorch's new exporter, which takes more time: those whose nodes are others.
@@ -272,6 +288,22 @@ CASES = [(name, "script", 17) for name in NETWORKS]
 CASES += [(name, "script", 13) for name in ("LayerNorm of rows", "LayerNorm, flattened", "mean")]
 CASES += [(name, "dynamo", 18) for name in OF_BOTH]
 CASES += [(name, "dynamo", 21) for name in ("GroupNorm", "GroupNorm without weight")]
+# With a fixed batch, as users export who give no dynamic shapes: shapes are numbers then.
+FIXED = ["GroupNorm", "GroupNorm, flattened", "GroupNorm of a signal", "GroupNorm of rows"]
+FIXED += [
+    "windows as long as the signal",
+    "the last place",
+    "a score of each image",
+    "RMSNorm, written out",
+    "Upsample, size",
+    "GLU of channels",
+    "view",
+    "mean, kept",
+    "InstanceNorm1d",
+    "ResNet",
+]
+CASES += [(name, "dynamo, fixed", 18) for name in FIXED]
+CASES += [(name, "script, fixed", 17) for name in FIXED]
 
 
 def made(name):
@@ -283,9 +315,9 @@ def made(name):
         if getattr(module, "running_mean", None) is not None:
             module.running_mean.normal_()
             module.running_var.uniform_(0.5, 2.0)
-        if "Norm" in type(module).__name__ and getattr(module, "weight", None) is not None:
-            nn.init.normal_(module.weight)
-            nn.init.normal_(module.bias)
+        if "Norm" in type(module).__name__:
+            for parameter in module.parameters(recurse=False):
+                nn.init.normal_(parameter)
         if isinstance(module, nn.PReLU):
             nn.init.uniform_(module.weight)
     inputs = [
@@ -296,13 +328,15 @@ def made(name):
 
 
 def exported(model, inputs, exporter, opset, path):
-    if exporter == "script":
-        names = [f"x{i}" for i in range(len(inputs))]
+    names = [f"x{i}" for i in range(len(inputs))]
+    if "script" in exporter:
         options = {"dynamo": False, "input_names": names}
-        options["dynamic_axes"] = {name: {0: "batch"} for name in names}
     else:
-        shapes = tuple({0: torch.export.Dim("batch")} for _ in inputs)
         options = {"dynamo": True, "verbose": False, "external_data": False}
+    if exporter == "script":
+        options["dynamic_axes"] = {name: {0: "batch"} for name in names}
+    elif exporter == "dynamo":
+        shapes = tuple({0: torch.export.Dim("batch")} for _ in inputs)
         options["dynamic_shapes"] = (shapes,) if isinstance(model, Of) else shapes
     logging.disable(logging.CRITICAL)
     try:

@@ -487,3 +487,10 @@ def test_several_inputs_are_several_tensors():
         module(x[0])
     with pytest.raises(TypeError, match=r"x\[1\] must be a tensor, not ndarray"):
         module(x[0], arrays[1])
+
+
+def test_a_module_instead_of_its_state_is_told():
+    net = cr.Sequential(cr.Linear(2, 3))
+    message = r"not Linear: give module\.state_dict\(\)"
+    with pytest.raises(TypeError, match=message):
+        cr.interop.torch.from_state_dict(net, torch.nn.Linear(2, 3))

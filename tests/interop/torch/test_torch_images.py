@@ -189,3 +189,103 @@ def test_groups_of_flattened_images_are_refused():
         ValueError, match=r"GroupNorm\(2, 36\) \(layer 2\) .* other columns in a group"
     ):
         to_state_dict(net)
+
+
+UNTOLD = {
+    "MaxPool2d": (nn.MaxPool2d(2), [cr.MaxPool2d(2)], 6),
+    "AvgPool2d, ReLU": (nn.Sequential(nn.AvgPool2d(2), nn.ReLU()), [cr.AvgPool2d(2), cr.ReLU()], 6),
+    "ZeroPad": (nn.ZeroPad2d(1), [cr.ZeroPad(1)], 48),
+    "Upsample": (nn.Upsample(scale_factor=2), [cr.Upsample(2)], 96),
+    "RandomShift": (nn.Identity(), [cr.RandomShift(1)], 24),
+    "RandomFlip": (nn.Identity(), [cr.RandomFlip()], 24),
+    "RandomCrop": (nn.ZeroPad2d((-1, -1, -1, -1)), [cr.RandomCrop((4, 2))], 8),
+    "a shortcut": (nn.MaxPool2d(1), [cr.Residual(cr.MaxPool2d(1)), cr.Rescale(0.5)], 24),
+    # Flat rows, perhaps.
+    "nothing": (nn.Identity(), [], 24),
+    "Tanh": (nn.Tanh(), [cr.Tanh()], 24),
+    "Rescale": (nn.Identity(), [cr.Rescale(1.0)], 24),
+    "Flatten twice": (nn.Identity(), [cr.Flatten(), cr.ReLU()], 24),
+}  # fmt: skip
+
+
+def behind(name, channels):
+    """Return what is in UNTOLD, then a Flatten and a linear layer, of both; and the input."""
+    model, layers, pixels = UNTOLD[name]
+    size = channels * pixels
+    model = nn.Sequential(model, nn.ReLU(), nn.Flatten(), nn.BatchNorm1d(size), nn.Linear(size, 3))
+    own = [*layers, cr.ReLU(), cr.Flatten(), cr.BatchNorm(size), cr.Linear(size, 3)]
+    return model.eval(), cr.Sequential(*own, seed=0), torch.randn(5, channels, 6, 4)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", UNTOLD)
+def test_the_input_tells_the_channels_where_no_layer_does(name, channels, tmp_path):
+    model, net, x = behind(name, channels)
+    shape, path = (6, 4, channels), tmp_path / "state.safetensors"
+    from_state_dict(net, model.state_dict(), input_shape=shape)
+    expected = model(x).detach().numpy()
+    np.testing.assert_allclose(net.predict(as_here(x)), expected, atol=1e-6)
+    for found in (to_state_dict(net, input_shape=shape), model.state_dict()):
+        state = dict(zip(model.state_dict(), found.values(), strict=True))
+        model.load_state_dict(state)
+        np.testing.assert_allclose(model(x).detach().numpy(), expected, atol=1e-6)
+    cr.interop.torch.save_state_dict(net, path, input_shape=shape)
+    other = net.copy()
+    other.params = np.zeros_like(net.params)
+    from_state_dict(other, path, input_shape=list(shape))
+    np.testing.assert_array_equal(other.values, net.values)
+
+
+@pytest.mark.parametrize("name", UNTOLD)
+def test_channels_that_nothing_tells_are_an_error(name, tmp_path):
+    _, net, _ = behind(name, 1)
+    before, path = net.values.copy(), tmp_path / "state.safetensors"
+    calls = [
+        lambda: to_state_dict(net),
+        lambda: cr.interop.torch.save_state_dict(net, path),
+        lambda: from_state_dict(net, {}),
+    ]
+    if name not in ("nothing", "Tanh", "Rescale", "Flatten twice"):
+        for call in calls:
+            with pytest.raises(ValueError, match=r"^BatchNorm\(.*no layer tells .* input_shape=\("):
+                call()
+    else:  # of one channel, or rows: PyTorch has the same order
+        same = to_state_dict(net, input_shape=(6, 4, 1))
+        assert all(torch.equal(found, same[key]) for key, found in to_state_dict(net).items())
+    assert not path.exists() or name in ("nothing", "Tanh", "Rescale", "Flatten twice")
+    np.testing.assert_array_equal(net.values, before)
+
+
+def test_normalized_channels_tell_their_number():
+    model = nn.Sequential(nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(72, 2)).eval()
+    net = cr.Sequential(cr.BatchNorm(3), cr.Flatten(), cr.Linear(72, 2))
+    from_state_dict(net, model.state_dict())
+    x = torch.randn(5, 3, 6, 4)
+    np.testing.assert_allclose(net.predict(as_here(x)), model(x).detach().numpy(), atol=1e-6)
+
+
+def test_what_works_along_the_last_axis_in_pytorch_too_is_not_of_channels():
+    layers = cr.Linear(3, 2), cr.LayerNorm(2), cr.Flatten(), cr.Linear(48, 2)
+    model = nn.Sequential(nn.Linear(3, 2), nn.LayerNorm(2), nn.Flatten(), nn.Linear(48, 2))
+    net, x = cr.Sequential(*layers), torch.randn(5, 6, 4, 3)
+    from_state_dict(net, model.state_dict(), input_shape=(6, 4, 3))
+    np.testing.assert_allclose(net.predict(x.numpy()), model(x).detach().numpy(), atol=1e-6)
+
+
+def test_pooled_images_have_no_order_of_places():
+    net = cr.Sequential(cr.GlobalAvgPool(), cr.Flatten(), cr.Linear(3, 2))
+    assert to_state_dict(net)["2.weight"].shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("shape", "error", "message"),
+    [
+        ("28", TypeError, r"input_shape must be a tuple such as \(28, 28, 1\), not '28'"),
+        ((6, 4), ValueError, "MaxPool2d"),
+        ((6, 4, 2), ValueError, "Linear"),
+    ],
+)
+def test_an_input_shape_must_fit(shape, error, message):
+    net = cr.Sequential(cr.MaxPool2d(2), cr.Flatten(), cr.Linear(18, 3))
+    with pytest.raises(error, match=message):
+        to_state_dict(net, input_shape=shape)

@@ -102,6 +102,13 @@ def damaged(change):
     (damaged(lambda s: s.update({"2.bias": np.array([1, np.nan])})), ValueError, "must be finite"),
     (damaged(lambda s: s.update({"2.bias": np.array(["a", "b"])})), TypeError, "real numbers"),
     ([1, 2], TypeError, "must be a dict"),
+    (chain(), TypeError, r"must be a dict of tensors, or a path, not Sequential\.$"),
+    (damaged(lambda s: s.update({"4.weight": np.ones((2, 2)), "4.bias": np.ones(2)})), ValueError,
+     r"it has 4\.weight, 4\.bias, which the network does not have\. Expected are 0\.weight, "),
+    (damaged(lambda s: s.update({"2.scale": s.pop("2.bias")})), ValueError,
+     r"it lacks 2\.bias and has 2\.scale, which the network does not have"),
+    ({f"layers.{name}": 1 for name in ("0.weight", "0.bias", "2.weight", "2.bias", "3.bias")},
+     ValueError, r"it has layers\.3\.bias, which the network does not have"),
     ({0: np.ones(3)}, TypeError, "names as its keys"),
     ({}, ValueError, "lacks 0.weight"),
 ])  # fmt: skip

@@ -120,7 +120,7 @@ def _cast(node: NodeView, x: Array) -> Array:
     dtype = DTYPES.get(node.attribute("to", 0))
     if dtype is None or (dtype != "int64" and np.isin(x, (BATCH, UNKNOWN)).any()):
         raise ValueError("to another type")
-    return x.astype(dtype)
+    return x.astype(dtype, copy=False)
 
 
 def _elementwise(function: Callable[[Array, Array], Array]) -> Callable[..., Array]:

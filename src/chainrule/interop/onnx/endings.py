@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chainrule.interop.onnx.steps import NodeView
+from chainrule.interop.onnx.images import ones_behind, without_ones
+from chainrule.interop.onnx.steps import BATCH, NodeView
 from chainrule.operations.operation import Shape
 
 
@@ -35,8 +36,6 @@ class Ending:
 
     def check(self, shape: Shape | None) -> None:
         """Raise ValueError unless the node accepts this shape of the value's rows."""
-        if self.axis != -1 and (shape is None or self.axis != len(shape)):
-            raise ValueError(f"{self.label} has axis={self.axis}, where only the last is supported")
         if self.is_column and shape != (1,):
             raise ValueError(f"{self.label} is supported of rows of one element, not of {shape}")
 
@@ -60,7 +59,7 @@ def _zip_map(node: NodeView) -> Ending:
 
 
 def _squeeze(node: NodeView) -> Ending | None:
-    if _is_pooled(node):
+    if ones_behind(node) > 0:
         return None
     if not node.is_constant(1) or len(axes := node.integers(1)) != 1:
         raise ValueError("is supported with one axis, the last, only")
@@ -68,21 +67,21 @@ def _squeeze(node: NodeView) -> Ending | None:
 
 
 def _reshape(node: NodeView) -> Ending | None:
-    if not node.is_constant(1) or node.integers(1, are_lengths=True) != [-1]:
+    if not node.is_constant(1):
+        return None
+    if node.integers(1, are_lengths=True) not in ([-1], [BATCH], [node.batch]):
         return None
     node.attribute("allowzero", 0)
-    return Ending(node.label, node.value(), is_column=True)
-
-
-def _is_pooled(node: NodeView) -> bool:
-    """Tell whether axes behind a global pooling are taken away."""
-    before = node.step_before(0)
-    return before is not None and (before.ones or 0) > 0
+    flat = without_ones(node)
+    value = node.value() if flat is None else node.add(flat)
+    return Ending(node.label, value, is_column=True)
 
 
 def _gather(node: NodeView) -> Ending | None:
     # Rows of a table, or several columns.
-    if node.is_constant(0) or node.constant(1).ndim or _is_pooled(node):
+    if node.is_constant(0) or node.constant(1).ndim or ones_behind(node) > 0:
+        return None
+    if node.channels_last(node.value()) is not None:
         return None
     if node.integers(1) not in ([0], [-1]):
         raise ValueError("is supported as the only column, at the network's end")

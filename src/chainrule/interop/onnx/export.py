@@ -19,7 +19,7 @@ from chainrule.interop.onnx.normalization import WRITERS as NORMALIZATIONS
 from chainrule.interop.onnx.operators import SIMPLE, SOFTMAXES
 from chainrule.interop.onnx.several_operators import WRITERS as OF_SEVERAL
 from chainrule.interop.onnx.tables import WRITERS as TABLES
-from chainrule.layers.graph import Node, layer_text
+from chainrule.layers.graph import INPUT, Node, layer_text
 from chainrule.layers.layer import Layer
 from chainrule.layers.shapes import expected_shapes, output_shapes
 from chainrule.models.sequential import Sequential, check_network
@@ -72,9 +72,23 @@ def _checked_shapes(net: Sequential, shape: Any) -> tuple[Shape, ...]:
     if any(of_one is None for of_one in known):
         raise ValueError(
             "The network takes inputs of several shapes: to_onnx needs one, without the batch, "
-            f"such as input_shape={example}."
+            f"such as input_shape={_possible_shape(net, known)}."
         )
     return tuple(of_one for of_one in known if of_one is not None)
+
+
+def _possible_shape(net: Sequential, known: list[Shape | None]) -> Shape:
+    """Return an example of the network's input shape: the least one of tables, or one of images."""
+    shapes = []
+    for i, shape in enumerate(known):
+        least = [
+            max(max(node.layer.indices) + 1, -min(node.layer.indices))
+            for node in net.graph.nodes
+            if node.inputs == (INPUT - i,) and isinstance(node.layer, layers.Columns)
+        ]
+        shapes.append(shape or ((max(least),) if least else (28, 28, 1)))
+    example: Shape = one_or_tuple(shapes)
+    return example
 
 
 def _model(net: Sequential, shapes: tuple[Shape, ...]) -> onnx.ModelProto:

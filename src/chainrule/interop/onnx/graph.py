@@ -18,7 +18,7 @@ from chainrule.interop.onnx.layouts import as_its_inputs, channels_first, in_fil
 from chainrule.interop.onnx.readers import READERS
 from chainrule.interop.onnx.shapes import Shapes
 from chainrule.interop.onnx.steps import Array, ImportStep, Known, NodeView, channels_last
-from chainrule.interop.onnx.tensors import DTYPES, Tensors, type_name
+from chainrule.interop.onnx.tensors import DTYPES, MOST_EXTRA_BYTES, Tensors, type_name
 from chainrule.operations.operation import Shape
 from chainrule.utils.inputs import one_or_tuple
 
@@ -28,6 +28,7 @@ WINDOWS = {"Conv", "ConvTranspose"} | OF_IMAGES.keys() - OF_OTHERS
 NORMALIZATIONS = {"BatchNormalization", "GroupNormalization", "InstanceNormalization"}
 # Operators behind which another axis may be the one after the batch.
 OTHER_AXES = {"Flatten", "Gather", "Gemm", "MatMul", "Shape", "Transpose"}
+OTHER_NUMBER_OF_AXES = {"ReduceMax", "ReduceMean", "Reshape", "Squeeze", "Unsqueeze"}
 Channels = Literal["first", "last", "none"]
 FLOATS = ("float32", "float64")
 CODES = ("int32", "int64")
@@ -67,6 +68,9 @@ class GraphReader:
             for tensor in graph.initializer
             if tensor.name not in self._texts
         }
+        # What may be computed of constants: a Cast at most doubles each.
+        self._bytes_left = 2 * sum(array.nbytes for array in self._constants.values())
+        self._bytes_left += MOST_EXTRA_BYTES
         given = self._texts | self._constants.keys()
         inputs = [value for value in graph.input if value.name not in given]
         if not inputs:
@@ -76,7 +80,7 @@ class GraphReader:
         if others:
             raise ValueError(f"its inputs have {dtype} and {others[0]}")
         self.dtype = np.dtype(dtype)
-        batches, shapes = zip(*map(_dimensions, inputs), strict=True)
+        batches, shapes = zip(*(_dimensions(entry, graph) for entry in inputs), strict=True)
         self._batch = next((batch for batch in batches if batch is not None), None)
         self.steps: dict[str, ImportStep] = {}
         self._shapes_of_sources: dict[str, Known] = {}  # where the network's differ from the file's
@@ -187,6 +191,7 @@ class GraphReader:
             return
         if operator == "Constant":
             self._constants[output] = self._tensors.constant(node)
+            self._bytes_left += 2 * self._constants[output].nbytes
         elif operator == "Identity":
             self._others[output] = inputs[0] if inputs else ""
         elif operator == "Dropout":
@@ -196,6 +201,7 @@ class GraphReader:
         elif (constant := folded(operator, view)) is not None:
             view.finish()
             self._constants[output] = constant
+            self._take_memory(constant, inputs)
         elif operator == "Cast":
             self._cast(view, output)
         elif operator in ENDINGS and (ending := ENDINGS[operator](view)) is not None:
@@ -207,7 +213,7 @@ class GraphReader:
             self._check_dtype(step)
             step = self.steps[output] = as_its_inputs(view, step)
             if step.part is None:
-                _check_axis(view, step.axis, step.inputs[0])
+                step.axis = _checked_axis(view, step.axis, step.inputs[0])
             self._shapes.of(output)  # now, as nodes before it are known
         else:
             raise ValueError(
@@ -227,6 +233,14 @@ class GraphReader:
         value = f"{output}, not squeezed"
         self.steps[value] = step
         self._endings[output] = replace(behind[0], value=value)
+
+    def _take_memory(self, constant: Array, inputs: list[str]) -> None:
+        """Raise ValueError if what is computed of constants takes far more memory than they do."""
+        is_new = all(constant is not self._constants.get(name) for name in inputs)
+        if is_new and constant.base is None:  # otherwise a view
+            self._bytes_left -= constant.nbytes
+        if self._bytes_left < 0:
+            raise ValueError("computes more bytes of known numbers than the file holds")
 
     def _cast(self, view: NodeView, output: str) -> None:
         dtype = DTYPES.get(view.attribute("to", 0), "another type")
@@ -285,21 +299,42 @@ def _channels_of(graph: onnx.GraphProto, name: str, shape: Known | None) -> Chan
     return "last"
 
 
+def _is_matrix(graph: onnx.GraphProto, name: str) -> bool:
+    """Tell whether a value must have two axes, as a Gemm takes it, or what has as many axes."""
+    reached = {name}
+    for node in graph.node:
+        if reached.isdisjoint(node.input):
+            continue
+        if node.op_type == "Gemm":
+            return True
+        if node.op_type not in OTHER_AXES - {"MatMul"} | OTHER_NUMBER_OF_AXES:
+            reached.update(node.output)
+    return False
+
+
 def _of_channels(node: NodeView, ending: Ending) -> Ending:
     """Return the labels of images with their channels first as those of the last axis."""
     if node.channels_last(ending.value) is None:
-        _check_axis(node, ending.axis, ending.value)
-        return ending
+        return replace(ending, axis=_checked_axis(node, ending.axis, ending.value))
     if not ending.is_label or ending.axis != 1:
         raise ValueError("is supported along the channels of images or signals only, axis=1")
     return replace(ending, axis=-1)
 
 
-def _check_axis(node: NodeView, axis: int, value: str) -> None:
-    """Raise ValueError if it is not the last one of a value, as far as its shape is known."""
+def _checked_axis(node: NodeView, axis: int, value: str) -> int:
+    """Return -1 for the last axis of a value, if the number of its axes is known, else the axis.
+
+    Raises
+    ------
+    ValueError
+        If it is another one.
+    """
     shape = node.shape(value)
-    if axis != -1 and shape is not None and axis != len(shape):
+    if axis == -1 or shape is None:
+        return axis
+    if axis != len(shape):
         raise ValueError(f"has axis={axis}, where only the last is supported")
+    return -1
 
 
 def _whole(shapes: Sequence[Known | None]) -> Shape | None:
@@ -344,10 +379,12 @@ def _attributes(node: onnx.NodeProto, operator: str) -> dict[str, Any]:
     return attributes
 
 
-def _dimensions(entry: onnx.ValueInfoProto) -> tuple[int | None, Known | None]:
+def _dimensions(
+    entry: onnx.ValueInfoProto, graph: onnx.GraphProto
+) -> tuple[int | None, Known | None]:
     """Return the input's batch size and the shape of a row; None is what is not specified."""
     if not entry.type.tensor_type.HasField("shape"):
-        return None, None
+        return None, (None,) if _is_matrix(graph, entry.name) else None
     dimensions = [
         d.dim_value if d.HasField("dim_value") else None for d in entry.type.tensor_type.shape.dim
     ]

@@ -207,9 +207,8 @@ def _read_unsqueeze(node: NodeView) -> ImportStep:
 
 
 def without_ones(node: NodeView, axes: Sequence[int] | None = None) -> ImportStep | None:
-    """Return the step of a value without (these) axes of length 1 behind a global pooling."""
-    before = node.step_before(0)
-    ones = 0 if before is None else before.ones or 0
+    """Return the step of a value without (these) axes of length 1 behind a pooling."""
+    ones = ones_behind(node)
     if ones < 1:
         return None
     behind = range(2, 2 + ones)
@@ -219,8 +218,23 @@ def without_ones(node: NodeView, axes: Sequence[int] | None = None) -> ImportSte
             f"takes away the axes {taken}, where those behind a pooling are supported: "
             f"{list(behind)}"
         )
+    last = node.channels_last(node.value())
     step = ImportStep(node.label, (node.value(),), (layers.Rescale(1.0),))
+    if last is not None:
+        step = ImportStep(node.label, (last,), (layers.Flatten(),))
     return replace(step, ones=ones - len(taken))
+
+
+def ones_behind(node: NodeView) -> int:
+    """Return how many axes of length 1 a node's value has behind that of its channels.
+
+    It is what a global pooling leaves, or windows as large as the image.
+    """
+    before, last = node.step_before(0), node.channels_last(node.value())
+    *places, _ = (last and node.shape(last)) or (None,)
+    if places and set(places) == {1}:
+        return len(places)
+    return 0 if before is None else before.ones or 0
 
 
 def _zero_pad(writer: Writer, layer: layers.ZeroPad, x: str) -> str:

@@ -102,8 +102,11 @@ def _is_of(step: ImportStep, kinds: tuple[type, ...]) -> bool:
 def flattened(node: NodeView) -> ImportStep | None:
     """Return the step of a Flatten of images with channels first; None of anything else."""
     last = node.channels_last(node.value())
-    if last is None:
-        return None
+    return None if last is None else flattened_images(node, last)
+
+
+def flattened_images(node: NodeView, last: str) -> ImportStep:
+    """Return the step that flattens images, which have their channels last here."""
     *places, channels = node.shape(last) or (None,)
     if channels is None:
         raise ValueError("flattens images whose number of channels is not known")

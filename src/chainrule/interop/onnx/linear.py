@@ -13,6 +13,7 @@ from chainrule.interop.onnx.layouts import as_its_inputs, weight_in_order
 from chainrule.interop.onnx.several_operators import (
     read_centered,
     read_normalized,
+    read_root,
     read_scaled,
     read_shifted,
     read_sum_with_number,
@@ -103,7 +104,11 @@ def _sub(node: NodeView) -> ImportStep:
 
 def _div(node: NodeView) -> ImportStep:
     if not node.is_constant(1):
-        step = None if node.is_constant(0) else read_normalized(node, 0, 1, "root")
+        step = None
+        if not node.is_constant(0):
+            step = read_normalized(node, 0, 1, "root")
+        elif node.number(0) == 1:
+            step = read_root(node, np.reciprocal, 1)
         return step or elementwise(node, np.divide)
     divisor = node.row(1, beside=node.value())
     if not divisor.all():

@@ -19,8 +19,8 @@ from chainrule.interop.onnx.linear import LINEAR, elementwise, merged
 from chainrule.interop.onnx.normalization import READERS as NORMALIZATIONS
 from chainrule.interop.onnx.operators import FUNCTIONS, SIMPLE, SOFTMAXES
 from chainrule.interop.onnx.several_operators import READERS as OF_SEVERAL
-from chainrule.interop.onnx.several_operators import read_groups, read_root
-from chainrule.interop.onnx.steps import BATCH, UNKNOWN, ImportStep, NodeView
+from chainrule.interop.onnx.several_operators import read_groups, read_reshape_back, read_root
+from chainrule.interop.onnx.steps import UNKNOWN, ImportStep, NodeView, lengths_text
 from chainrule.interop.onnx.tables import READERS as TABLES
 from chainrule.layers.layer import Layer
 
@@ -149,17 +149,15 @@ def _flattened_in_any_form(node: NodeView) -> ImportStep:
 
 
 def _reshape(node: NodeView) -> ImportStep:
-    zero_is_zero = node.attribute("allowzero", 0)  # otherwise 0 means the input's length
-    if (step := read_groups(node)) is not None:
+    if (step := read_reshape_back(node)) is not None:
         return step
-    shape = node.integers(1, are_lengths=True)
-    if len(shape) != 2:
-        raise ValueError("reshapes to anything but rows of one axis")
-    rows, columns = shape
-    known = {-1, BATCH, node.batch} if zero_is_zero else {0, -1, BATCH, node.batch}
-    if rows not in known or columns in (0, BATCH, UNKNOWN) or rows == columns == -1:
-        raise ValueError(f"reshapes to {(rows, columns)}")
-    return replace(_flattened_in_any_form(node), columns=columns if columns > 0 else None)
+    row = node.reshaped_rows(1)
+    if (step := read_groups(node, row)) is not None:
+        return step
+    if len(row) != 1 or row[0] == UNKNOWN:
+        raise ValueError(f"reshapes rows to {lengths_text(row)}, not to one axis of known length")
+    columns = row[0] if row[0] > 0 else None
+    return replace(_flattened_in_any_form(node), columns=columns)
 
 
 def _squeeze(node: NodeView) -> ImportStep:

@@ -10,10 +10,11 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from chainrule.engine.backends import check_backend
+from chainrule.interop.onnx.endings import Ending
 from chainrule.interop.onnx.graph import GraphReader
 from chainrule.interop.onnx.step_graph import StepGraph
 from chainrule.interop.onnx.steps import ImportStep
-from chainrule.interop.onnx.tensors import Tensors
+from chainrule.interop.onnx.tensors import MOST_EXTRA_BYTES, Tensors
 from chainrule.layers.graph import graph_of
 from chainrule.layers.shapes import output_shapes
 from chainrule.models.errors import ModelFileError
@@ -22,7 +23,6 @@ from chainrule.utils.arrays import all_finite
 from chainrule.utils.files import check_path
 
 OLDEST_OPSET = 13
-MOST_EXTRA_BYTES = 1 << 24  # that layers may take, whatever the file's size
 
 
 def from_onnx(path: str | os.PathLike[str], *, backend: str = "numba") -> Sequential:
@@ -138,18 +138,28 @@ def _network(reader: GraphReader, size: int, backend: str) -> Sequential:
 def _check_shapes(
     reader: GraphReader, net: Sequential, checks: dict[int, list[ImportStep]]
 ) -> None:
-    """Compare the axes and columns of nodes with the shapes in the network."""
+    """Compare the columns of nodes with the shapes in the network; refuse axes in doubt.
+
+    The last axis of a value, whose number of axes is known from the file, is -1.
+    """
     shapes = output_shapes(net.graph, reader.shape, "its input")
     for position, node in enumerate(net.graph.nodes):
         shape = shapes[position]
         for step in checks.get(id(node.layer), ()):
-            if step.axis != -1 and (shape is None or step.axis != len(shape)):
-                raise ValueError(
-                    f"{step.label} has axis={step.axis}, where only the last is supported"
-                )
+            _check_axis(step)
             if step.columns is not None and shape != (step.columns,):
                 raise ValueError(f"{step.label} reshapes to {step.columns} columns, not to {shape}")
     for value, position in zip(reader.outputs, net.graph.outputs, strict=True):
         for ending in reader.endings:
             if ending.value == value:
+                _check_axis(ending)
                 ending.check(shapes[position])
+
+
+def _check_axis(step: ImportStep | Ending) -> None:
+    """Raise ValueError if a node has an axis of which nothing says that it is the last one."""
+    if step.axis != -1:
+        raise ValueError(
+            f"{step.label} has axis={step.axis}, where only the last is supported: the file does "
+            "not say how many axes its input has"
+        )

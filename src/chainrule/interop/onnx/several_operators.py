@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -16,14 +17,14 @@ import numpy as np
 from chainrule import layers
 from chainrule.interop.onnx.activations import Writer
 from chainrule.interop.onnx.images import read_mean_of_places
-from chainrule.interop.onnx.layouts import channels_first, in_file_order
+from chainrule.interop.onnx.layouts import channels_first, flattened_images, in_file_order
 from chainrule.interop.onnx.normalization import (
     features_first,
     features_last,
     parameter_or,
     shortest,
 )
-from chainrule.interop.onnx.steps import BATCH, Array, ImportStep, NodeView, Part
+from chainrule.interop.onnx.steps import Array, ImportStep, NodeView, Part, lengths_text
 from chainrule.layers.layer import Layer
 
 
@@ -84,14 +85,14 @@ def read_sum_with_number(node: NodeView, value: int, constant: int) -> ImportSte
     return replace(before, label=node.label, inputs=(node.value(value),), part=part)
 
 
-def read_root(node: NodeView, function: Callable[..., Array]) -> ImportStep | None:
+def read_root(node: NodeView, function: Callable[..., Array], value: int = 0) -> ImportStep | None:
     """Return the root of a mean square, or one over it, as a step; None if it is something else."""
-    before = node.step_before(0)
+    before = node.step_before(value)
     old, new = ("variance", "root") if function is np.sqrt else ("root", "scale")
     if before is None or before.part is None or before.part.kind != old:
         return None
     part = before.part._replace(kind=new)
-    return replace(before, label=node.label, inputs=(node.value(),), part=part)
+    return replace(before, label=node.label, inputs=(node.value(value),), part=part)
 
 
 def read_normalized(node: NodeView, value: int, other: int, kind: str) -> ImportStep | None:
@@ -166,38 +167,49 @@ def read_shifted(node: NodeView, value: int, constant: int) -> ImportStep | None
     return step if before.transposed is None else channels_first(step)
 
 
-def read_groups(node: NodeView) -> ImportStep | None:
-    """Return a Reshape before or behind InstanceNormalization; None if it is another one."""
-    before = node.step_before(0)
-    part = None if before is None else before.part
-    if part is not None and part.kind == "of groups":
-        return _read_reshape_back(node, part)
-    shape = node.integers(1, are_lengths=True) if node.is_constant(1) else []
-    if len(shape) != 3 or shape[0] not in (0, BATCH) or shape[1] < 1 or shape[2] != -1:
+def read_groups(node: NodeView, row: list[int]) -> ImportStep | None:
+    """Return a Reshape of rows to groups of one axis; None if ``row`` is no shape of these."""
+    if len(row) != 2 or row[0] < 1:
         return None
     last = node.channels_last(node.value())
+    shape = node.shape(node.value() if last is None else last)
+    known = [n for n in shape or () if n is not None]
+    is_whole = len(known) == len(shape or (None,)) and row[0] * row[1] == prod(known)
+    if row[1] != -1 and not is_whole:
+        return None
     x = in_file_order(node, node.value()) if last is None else last
-    part = Part("groups", x, groups=shape[1], is_transposed=last is not None)
+    part = Part("groups", x, groups=row[0], is_transposed=last is not None)
     return ImportStep(node.label, (x,), part=part)
 
 
-def _read_reshape_back(node: NodeView, part: Part) -> ImportStep:
-    """Read the Reshape behind InstanceNormalization, to the shape that there was before."""
+def read_reshape_back(node: NodeView) -> ImportStep | None:
+    """Return a Reshape behind InstanceNormalization, to the shape that there was before the groups.
+
+    None if it is another one.
+    """
+    before = node.step_before(0)
+    part = None if before is None else before.part
+    if part is None or part.kind != "of groups":
+        return None
     if not node.is_constant(1):
         shape_of = node.step_before(1)
         if shape_of is None or shape_of.part is None or shape_of.part[:2] != ("shape", part.x):
             raise ValueError("reshapes to anything but the shape before InstanceNormalization")
         part = part._replace(kind="normalized")
         return ImportStep(node.label, (part.x,), axis=1, part=part)
-    shape, known = node.integers(1, are_lengths=True), node.shape(part.x)
-    if len(shape) < 2 or shape[0] not in (0, -1, BATCH) or (len(shape) > 2) != part.is_transposed:
-        raise ValueError(f"reshapes to {shape} behind InstanceNormalization")
+    row, known = node.reshaped_rows(1), node.shape(part.x)
+    if part.is_transposed and len(row) == 1:  # of images that are flattened before
+        x = in_file_order(node, node.add(flattened_images(node, part.x)))
+        part, known = part._replace(x=x, is_transposed=False), node.shape(x)
     if known is not None:
-        before = known[-1], *known[:-1]
-        pairs = list(zip(before, shape[1:], strict=False))
-        if len(before) != len(shape) - 1 or any(n != m for n, m in pairs if n and m > 0):
-            raise ValueError(f"reshapes to {shape} what had {before} before")
-    layer = layers.GroupNorm(part.groups, shape[1], part.eps, affine=False)
+        first = known[-1], *known[:-1]
+        pairs = list(zip(first, row, strict=False))
+        if len(first) != len(row) or any(n != m for n, m in pairs if n and m > 0):
+            raise ValueError(f"reshapes rows to {lengths_text(row)}, which had {first} before")
+    features = known[-1] if known and row[0] == -1 else row[0]
+    if not features or features < 1 or (len(row) > 1) != part.is_transposed:
+        raise ValueError(f"reshapes rows to {lengths_text(row)} behind InstanceNormalization")
+    layer = layers.GroupNorm(part.groups, features, part.eps, affine=False)
     step = ImportStep(node.label, (part.x,), (layer,), axis=-1 if part.is_transposed else 1)
     return channels_first(step) if part.is_transposed else step
 

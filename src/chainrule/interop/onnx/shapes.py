@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from chainrule import layers
 from chainrule.interop.onnx.columns import ByColumn
 from chainrule.interop.onnx.steps import ImportStep, Known
 from chainrule.layers.layer import Layer
@@ -30,8 +31,10 @@ class Shapes:
         if step.transposed is not None:
             return self._after(step.transposed)
         shape, *others = (self.of(name) for name in step.inputs)
-        if step.part is not None or shape is None:
+        if step.part is not None:
             return None
+        if shape is None:
+            return (None,) if step.layers == (layers.Flatten(),) else None
         if step.half is not None:
             return (*shape[:-1], None if shape[-1] is None else shape[-1] // 2)
         if step.merge == "concatenate":

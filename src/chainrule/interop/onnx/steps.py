@@ -145,6 +145,12 @@ def channels_last(steps: dict[str, ImportStep], value: str) -> str | None:
     return name
 
 
+def lengths_text(lengths: Sequence[int]) -> str:
+    """Return a file's shape as text for a message."""
+    names = {BATCH: "batch", UNKNOWN: "?"}
+    return f"({', '.join(names.get(n, str(n)) for n in lengths)})"
+
+
 class ShapesOfValues(Protocol):
     """What is known of the shapes of values."""
 
@@ -282,6 +288,22 @@ class NodeView:
                 f"has an input {number} that depends on the shape of the network's input"
             )
         return integers
+
+    def reshaped_rows(self, number: int) -> list[int]:
+        """Return the shape of a row of what a Reshape makes, from its input with the whole shape.
+
+        A length of -1 follows from the others, and ``UNKNOWN`` is one that is not known.
+        """
+        shape = self.integers(number, are_lengths=True)
+        batches = {BATCH, self.batch}
+        if not self.attribute("allowzero", 0):  # otherwise 0 means no rows
+            batches.add(0)
+        first, *row = shape or [0]
+        if first not in batches and (first != -1 or -1 in row):
+            raise ValueError(f"reshapes to {lengths_text(shape)}, not to as many rows as before")
+        if not row or {0, BATCH} & set(row):
+            raise ValueError(f"reshapes to {lengths_text(shape)}")
+        return row
 
     def step_before(self, number: int) -> ImportStep | None:
         """Return the step that gives an input."""

@@ -30,6 +30,8 @@ def _read_gather(node: NodeView) -> ImportStep:
             if columns not in ([0], [-1]):
                 raise ValueError(f"takes the place {columns[0]} of an axis of length 1")
             return step
+        if is_one and (step := _of_one_place(node, axis, columns[0])) is not None:
+            return step
         return ImportStep(node.label, (node.value(),), (layers.Columns(columns),), axis=axis)
     node.expect(axis=0)
     weight, codes = node.constant(0), node.step_before(1)
@@ -46,6 +48,22 @@ def _read_gather(node: NodeView) -> ImportStep:
     layer, names = layers.Embedding(*weight.shape), (node.inputs[0],)
     step = ImportStep(node.label, (x,), (layer,), {"weight": weight}, names, ones=0)
     return ImportStep(node.label, (node.add(step),), (layers.Flatten(),)) if is_vector else step
+
+
+def _of_one_place(node: NodeView, axis: int, place: int) -> ImportStep | None:
+    """Return the channels of a signal at one place, as the last one; None of anything else."""
+    last = node.channels_last(node.value())
+    shape = None if last is None else node.shape(last)
+    if last is None or shape is None or len(shape) != 2 or axis not in (2, -1):
+        return None
+    length = shape[0]
+    if length is None or not -length <= place < length:
+        raise ValueError(f"takes the place {place} of a signal of length {length or 'unknown'}")
+    place %= length
+    cut = layers.ZeroPad([[-place, place + 1 - length]])
+    return ImportStep(
+        node.label, (node.add(ImportStep(node.label, (last,), (cut,))),), (layers.Flatten(),)
+    )
 
 
 WRITERS: dict[type[Layer], Callable[..., str]] = {

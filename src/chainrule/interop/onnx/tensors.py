@@ -19,6 +19,7 @@ DTYPES = {
     TensorProto.INT32: "int32",
     TensorProto.BOOL: "bool",
 }
+MOST_EXTRA_BYTES = 1 << 24  # that layers or constants may take, whatever the file's size
 FIELDS = {"float32": "float_data", "float64": "double_data", "int64": "int64_data"}
 
 

@@ -9,11 +9,12 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from chainrule.layers import Columns, Flatten, GroupNorm, Layer, Linear, Parallel
-from chainrule.layers.graph import Graph, Node, layer_text
+from chainrule.interop.torch.flattened import flattened_channels, has_columns, shapes_of_values
+from chainrule.layers import Linear
 from chainrule.models.errors import ModelFileError
 from chainrule.models.other_files import not_safetensors
 from chainrule.models.sequential import Sequential, check_network
+from chainrule.operations.operation import Shape
 from chainrule.utils import arrays
 from chainrule.utils.arrays import FloatArray
 from chainrule.utils.files import write_whole
@@ -53,75 +54,6 @@ def places_of(net: Sequential) -> list[ParameterPlace]:
     ]
 
 
-def _flattened_channels(graph: Graph, node: Node) -> int:
-    """Return the channels of the images that are flattened before a layer; 0 without any.
-
-    Raises
-    ------
-    ValueError
-        If what comes between depends on the order of columns: it is not known where PyTorch has
-        its values.
-    """
-    place = node.inputs[0]
-    while place >= 0 and graph.nodes[place].layer.in_any_order:
-        place = graph.nodes[place].inputs[0]
-    if not _is_flattened(graph, place):
-        return 0
-    before = graph.nodes[place]
-    if not isinstance(before.layer, Flatten):
-        raise ValueError(
-            f"{layer_text(node.layer)} (layer {node.path}) is behind images that are flattened, "
-            f"which PyTorch does channel by channel, and {layer_text(before.layer)} (layer "
-            f"{before.path}): the order of its weight in PyTorch is not known."
-        )
-    if isinstance(node.layer, GroupNorm):
-        raise ValueError(
-            f"{layer_text(node.layer)} (layer {node.path}) is behind images that are flattened, "
-            "which PyTorch does channel by channel: it has other columns in a group."
-        )
-    return _channels(graph, before.inputs[0])
-
-
-def _has_columns(layer: Layer) -> bool:
-    """Tell whether a layer has numbers for columns."""
-    has_numbers = bool(layer.parameters() or layer.buffers())
-    return isinstance(layer, Linear | GroupNorm) or (layer.in_any_order and has_numbers)
-
-
-def _is_flattened(graph: Graph, place: int) -> bool:
-    """Tell whether a value has the elements of images that a Flatten before it got."""
-    if place < 0 or isinstance(graph.nodes[place].layer, Linear):
-        return False
-    node = graph.nodes[place]
-    if isinstance(node.layer, Flatten):
-        return _has_windows(graph, node.inputs[0])
-    return any(_is_flattened(graph, before) for before in node.inputs)
-
-
-def _has_windows(graph: Graph, place: int) -> bool:
-    """Tell whether windows slide along images that a value is computed from."""
-    if place < 0:
-        return False
-    node = graph.nodes[place]
-    return node.layer.axes > 0 or any(_has_windows(graph, before) for before in node.inputs)
-
-
-def _channels(graph: Graph, place: int) -> int:
-    """Return how many channels a value has; 0 if no layer determines it."""
-    if place < 0:
-        return 0
-    layer, inputs = graph.nodes[place].layer, graph.nodes[place].inputs
-    for name in ("out_channels", "features", "out_features"):
-        if hasattr(layer, name):
-            return int(getattr(layer, name))
-    if isinstance(layer, Columns):
-        return len(layer.indices)
-    of_each = [_channels(graph, before) for before in inputs]
-    if isinstance(layer, Parallel) and layer.combine == "concatenate":
-        return sum(of_each) if all(of_each) else 0
-    return max(of_each)  # the same, as far as they are known
-
-
 def buffers_of(net: Sequential) -> list[ParameterPlace]:
     """Return the places of all buffers of the network."""
     return [
@@ -138,16 +70,19 @@ def _values_of(net: Sequential) -> list[ParameterPlace]:
     return sorted(places, key=lambda place: paths.index(place.name.rpartition(".")[0]))
 
 
-def _torch_views(net: Sequential) -> dict[str, tuple[FloatArray, tuple[int, ...]]]:
+def _torch_views(
+    net: Sequential, input_shape: Shape | None
+) -> dict[str, tuple[FloatArray, tuple[int, ...]]]:
     """Return views of all values by PyTorch's names, with their shapes in PyTorch.
 
     Shared ones are there under each of their places.
     """
     values, views = net.named_values(), {}
+    shapes = shapes_of_values(net, input_shape)
     flattened = {
-        node.path: _flattened_channels(net.graph, node)
+        node.path: flattened_channels(net.graph, node, shapes)
         for node in net.graph.nodes
-        if _has_columns(node.layer)
+        if has_columns(node.layer)
     }
     linear = {node.path for node in net.graph.nodes if isinstance(node.layer, Linear)}
     for place in _values_of(net):
@@ -161,7 +96,10 @@ def _torch_views(net: Sequential) -> dict[str, tuple[FloatArray, tuple[int, ...]
 
 
 def to_state_dict(
-    net: Sequential, *, framework: Literal["torch", "numpy"] = "torch"
+    net: Sequential,
+    *,
+    framework: Literal["torch", "numpy"] = "torch",
+    input_shape: Shape | None = None,
 ) -> dict[str, Any]:
     """Return a copy of all values for the ``load_state_dict`` of a PyTorch model.
 
@@ -170,23 +108,30 @@ def to_state_dict(
     net : Sequential
     framework : {"torch", "numpy"}
         Tensors, or arrays, which do not require torch.
+    input_shape : tuple of int, optional
+        The shape of a row of the network's input, channels last, such as ``(28, 28, 1)``; of
+        several inputs, a tuple of shapes. It is required where images are flattened and no layer
+        before tells how many channels they have. A network that begins with a :class:`Flatten`, or
+        with activations before it, does not require it: the order of columns is the same in both
+        libraries then, unless images have several channels.
 
     Returns
     -------
     dict
         Parameters and buffers, with the names of a ``torch.nn.Sequential`` of the same layers, such
         as ``"0.weight"``; weights of linear layers have shape (out, in), those of convolutions
-        (out, in / groups, kernel height, kernel width). Behind a :class:`Flatten` of images whose
-        channels a layer determines, the weight of a linear layer is in the order in which PyTorch
-        flattens them, channel by channel; so are the values of normalizations and of
-        :class:`PReLU` between the two. For a model with other names in the same order:
+        (out, in / groups, kernel height, kernel width). Behind a :class:`Flatten` of images, the
+        weight of a linear layer is in the order in which PyTorch flattens them, channel by channel;
+        so are the values of normalizations and of :class:`PReLU` between the two. For a model with
+        other names in the same order:
         ``dict(zip(model.state_dict(), to_state_dict(net).values()))``.
 
     Raises
     ------
     TypeError, ValueError
-        If net is no network, or there is no such framework; or if, between a Flatten of images and
-        a linear layer, there is anything that depends on the order of columns.
+        If net is no network, or there is no such framework; if, between a Flatten of images and
+        a linear layer, there is anything that depends on the order of columns; if the number of
+        their channels is not known; or if the network does not take ``input_shape``.
     ImportError
         If ``framework`` is "torch" and torch is not installed.
 
@@ -201,7 +146,7 @@ def to_state_dict(
     check_network(net)
     if framework not in ("torch", "numpy"):
         raise ValueError(f"framework must be 'torch' or 'numpy', not {framework!r}.")
-    views = _torch_views(net).items()
+    views = _torch_views(net, input_shape).items()
     copies = {name: np.array(view, order="C").reshape(shape) for name, (view, shape) in views}
     copies |= {p.name: copies[p.name].astype(np.int64) for p in buffers_of(net) if p.is_count}
     if framework == "numpy":
@@ -215,7 +160,9 @@ def to_state_dict(
     return {name: torch.from_numpy(copy) for name, copy in copies.items()}
 
 
-def save_state_dict(net: Sequential, path: str | os.PathLike[str]) -> None:
+def save_state_dict(
+    net: Sequential, path: str | os.PathLike[str], *, input_shape: Shape | None = None
+) -> None:
     """Write the parameters as in :func:`to_state_dict` into a safetensors file, without torch.
 
     PyTorch reads it with ``safetensors.torch.load_file``.
@@ -225,11 +172,13 @@ def save_state_dict(net: Sequential, path: str | os.PathLike[str]) -> None:
     net : Sequential
     path : path of the file
         An existing file is replaced atomically.
+    input_shape : tuple of int, optional
+        See :func:`to_state_dict`.
 
     Raises
     ------
-    TypeError
-        If net is no network.
+    TypeError, ValueError
+        As :func:`to_state_dict` does.
     OSError
         If the file cannot be written.
 
@@ -247,10 +196,15 @@ def save_state_dict(net: Sequential, path: str | os.PathLike[str]) -> None:
     """
     from safetensors.numpy import save  # imported on first use: it takes time
 
-    write_whole(path, save(to_state_dict(net, framework="numpy")))
+    write_whole(path, save(to_state_dict(net, framework="numpy", input_shape=input_shape)))
 
 
-def from_state_dict(net: Sequential, state: Mapping[str, Any] | str | os.PathLike[str]) -> None:
+def from_state_dict(
+    net: Sequential,
+    state: Mapping[str, Any] | str | os.PathLike[str],
+    *,
+    input_shape: Shape | None = None,
+) -> None:
     """Copy the parameters and buffers of a PyTorch model of the same layers into the network.
 
     Names are those of a ``torch.nn.Sequential`` of the same layers (``"0.weight"``), optionally
@@ -263,12 +217,14 @@ def from_state_dict(net: Sequential, state: Mapping[str, Any] | str | os.PathLik
     net : Sequential
     state : dict of tensors or arrays, or path of a .safetensors file
         Weights of linear layers have shape (out, in), and so on, see :func:`to_state_dict`.
+    input_shape : tuple of int, optional
+        See :func:`to_state_dict`.
 
     Raises
     ------
     ValueError, TypeError
         If parameters are missing, or too many, have other shapes, or hold NaN, infinity or no
-        real numbers; before anything is changed.
+        real numbers; or as :func:`to_state_dict` does; before anything is changed.
     ModelFileError
         If the file is no safetensors file, or a damaged one.
     OSError
@@ -288,8 +244,11 @@ def from_state_dict(net: Sequential, state: Mapping[str, Any] | str | os.PathLik
     is_file = isinstance(state, str | os.PathLike)
     found = _read(state) if isinstance(state, str | os.PathLike) else state
     if not isinstance(found, Mapping):
-        raise TypeError(f"state must be a dict of tensors, or a path, not {type(found).__name__}.")
-    expected = _torch_views(net)
+        hint = ": give module.state_dict()" if hasattr(found, "state_dict") else ""
+        raise TypeError(
+            f"state must be a dict of tensors, or a path, not {type(found).__name__}{hint}."
+        )
+    expected = _torch_views(net, input_shape)
     sources = _matched(net, list(found), ordered=not is_file)
     values: dict[str, FloatArray] = {}
     for name, source in sources.items():
@@ -350,13 +309,26 @@ def _matched(net: Sequential, names: list[str], *, ordered: bool) -> dict[str, s
                 "layers' order."
             )
     if list(map(_kind, names)) != list(map(_kind, expected)):
-        missing = [name for name in expected if name not in names]
-        more = [name for name in names if name not in expected]
-        raise ValueError(
-            f"state does not fit the network: it lacks {_listed(missing)} and has "
-            f"{_listed(more)} instead, and in order of appearance they do not agree either."
-        )
+        raise ValueError(_misfit(names, expected))
     return dict(zip(expected, names, strict=True))
+
+
+def _misfit(names: list[str], expected: list[str]) -> str:
+    """Return a message that tells which names are missing, and which the network does not have."""
+
+    def known(prefix: str) -> set[str]:
+        return {name.removeprefix(prefix) for name in names}.intersection(expected)
+
+    prefix = max(_prefixes(names), key=lambda prefix: len(known(prefix)))
+    missing = [name for name in expected if name not in known(prefix)]
+    more = [name for name in names if name.removeprefix(prefix) not in known(prefix)]
+    parts = [f"lacks {_listed(missing)}"] if missing else []
+    parts += [f"has {_listed(more)}, which the network does not have"] if more else []
+    return (
+        f"state does not fit the network: it {' and '.join(parts) or 'has another order'}. "
+        f"Expected are {_listed(expected)}; other names are taken in order, if each ends like the "
+        "expected one."
+    )
 
 
 def _prefixes(names: list[str]) -> list[str]:
