@@ -9,8 +9,8 @@ import pytest
 
 import chainrule as cr
 from chainrule import cli
-from chainrule.cli import array_encoding, images, saved_model
-from chainrule.datasets.npz import Named
+from chainrule.cli import array_encoding, arrays, images, network, saved_model
+from chainrule.datasets.npz import FileArray
 from chainrule.kernels.jit import JIT_DISABLED
 
 pytestmark = pytest.mark.once
@@ -62,6 +62,8 @@ OF_ANY_KIND = {
     "far from 0": 1000 + 20 * DIGITS,
     "rows of pixels": (255 * DIGITS).astype(np.uint8).reshape(-1, 64),
     "rows of numbers": (1000 + 20 * DIGITS).reshape(-1, 64) * np.arange(1, 65),
+    "rows of integers": (1000 * DIGITS).astype(np.int32).reshape(-1, 64) * np.arange(1, 65),
+    "rows far from 0": 1e6 + DIGITS.reshape(-1, 64),
     "channels first": np.stack([DIGITS, DIGITS > 0.4, 1 - DIGITS], axis=1),
     "too small": DIGITS[:, 1:],
 }
@@ -75,12 +77,14 @@ def test_a_saved_model_takes_images_as_they_are_in_the_file(capsys, save, tmp_pa
     options = ["--epochs", "15", "--out", model, "--json"]
     assert run("train", "--data", path, *options) == 0
     report = json.loads(capsys.readouterr().out)
-    assert report["test"]["accuracy"] > 0.75
     assert run("predict", model, path, "--json") == 0
-    predicted = np.array(json.loads(capsys.readouterr().out)["predictions"])
-    accuracy = np.mean(predicted == LABELS + 3)
-    assert accuracy > 0.85
-    X, _ = images.arrange(Named("images", X, path))
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["notes"] == report["notes"]
+    predicted = np.array(shown["predictions"])
+    test, _, _ = network.split(len(X), 0, LABELS)
+    right = predicted == LABELS + 3
+    assert report["test"]["accuracy"] == np.mean(right[test]) > 0.75
+    X, _ = arrays.arrange(FileArray("images", X, path))
     output = cr.load(model).predict(X)
     np.testing.assert_array_equal(output.argmax(axis=1) + 3, predicted)
 
@@ -131,8 +135,10 @@ def test_a_model_of_the_digits_that_come_with_the_package(capsys, save, tmp_path
     ("shape", "read", "note"),
     [
         ((4, 9, 8), (4, 9, 8, 1), ""),
+        ((4, 128, 9), (4, 128, 9, 1), "Arrays of 128 by 9 are read as grey images. If they are"),
         ((4, 9, 8, 3), (4, 9, 8, 3), ""),
-        ((4, 3, 9, 8), (4, 9, 8, 3), "The images have their 3 channels first"),
+        ((4, 3, 9, 8), (4, 9, 8, 3), "The images have 3 channels first"),
+        ((4, 1, 9, 8), (4, 9, 8, 1), "The images have 1 channel first"),
         ((4, 9, 7), (4, 63), "Each array of 9 by 7 becomes a row of 63 numbers, without conv"),
         ((4, 9, 8, 5), (4, 360), "Each array of 9 by 8 by 5"),
         ((4, 30), (4, 30), ""),
@@ -140,11 +146,11 @@ def test_a_model_of_the_digits_that_come_with_the_package(capsys, save, tmp_path
 )
 def test_which_arrays_are_images(shape, read, note):
     numbers = np.random.default_rng(0).uniform(size=shape).astype("f4")
-    X, said = images.arrange(Named("images", numbers, "some.npz"))
+    X, said = arrays.arrange(FileArray("images", numbers, "some.npz"))
     assert X.shape == read
-    assert said.startswith(note)
-    assert bool(said) == bool(note)
-    expected = numbers.transpose(0, 2, 3, 1) if "first" in note else numbers
+    assert "".join(said).startswith(note)
+    assert len(said) == bool(note)
+    expected = numbers.transpose(0, 2, 3, 1) if " first" in note else numbers
     np.testing.assert_array_equal(X, expected.reshape(read))
 
 
@@ -161,9 +167,9 @@ def test_what_is_changed_is_said(capsys, save, tmp_path):
     model = tmp_path / "model.safetensors"
     first = save(images=np.stack([DIGITS] * 3, axis=1), labels=LABELS)
     assert run("train", "--data", first, "--out", model, *QUICK) == 0
-    assert "The images have their 3 channels first, as in PyTorch;" in capsys.readouterr().out
+    assert "The images have 3 channels first, as in PyTorch;" in capsys.readouterr().out
     assert run("predict", model, first) == 0
-    assert "The images have their 3 channels first" in capsys.readouterr().err
+    assert "The images have 3 channels first" in capsys.readouterr().err
     signals = save("signals.npz", images=DIGITS[:, :4], labels=LABELS)
     assert run("train", "--data", signals, *QUICK) == 0
     shown = " ".join(capsys.readouterr().out.split())
@@ -183,11 +189,17 @@ BAD = np.where(np.arange(64).reshape(8, 8) == 9, np.nan, IMAGES)
         ({"images": IMAGES, "labels": CLASSES[:, None]}, r"labels\.ravel\(\) has one axis\."),
         ({"images": IMAGES, "labels": np.eye(2)[CLASSES]}, r"labels\.argmax\(axis=1\) has the"),
         ({"images": IMAGES, "labels": CLASSES / 2}, r"labels\.astype\(int\) makes integers of"),
-        ({"images": IMAGES, "labels": CLASSES.astype("S1")}, r"must be text, or integers"),
+        ({"images": IMAGES, "labels": CLASSES.astype("S1")}, r"labels\.astype\(str\) makes text"),
+        ({"images": IMAGES, "labels": np.array(["a", "b\udcff"])[CLASSES]}, r"cannot be written"),
         ({"images": IMAGES[:0], "labels": CLASSES[:0]}, r"none of it 0, but their shape is \(0, 8"),
         ({"images": IMAGES, "labels": CLASSES * 0}, r"All labels are 0; a classifier needs two"),
+        ({"images": IMAGES, "labels": np.arange(20) % 2 + 0j}, r"must be text, or integers"),
         ({"images": BAD, "labels": CLASSES}, r"images\.npz: images must be .*\[0, 1, 1\] is nan"),
-        ({"images": IMAGES - 1.5, "labels": CLASSES}, r"All numbers of the training images are"),
+        ({"images": IMAGES - 1.5, "labels": CLASSES}, r"All numbers of the training data are the"),
+        (
+            {"images": IMAGES, "labels": CLASSES},
+            r"All numbers of the training data are the same: 0",
+        ),
         ({"images": IMAGES * 1j, "labels": CLASSES}, r"must be real numbers, .* is complex128"),
     ],
 )
@@ -233,28 +245,75 @@ def test_wrong_files_for_a_model(capsys, save, tmp_path):
     refused(r"is read by this command", "predict", model, path, "--out", path)
 
 
+def test_another_scale_is_noted(capsys, save, tmp_path):
+    model = tmp_path / "model.safetensors"
+    pixels = save(images=(255 * DIGITS).astype(np.uint8), labels=LABELS)
+    assert run("train", "--data", pixels, "--out", model, *QUICK) == 0
+    floats = save("floats.npz", images=DIGITS, labels=LABELS)
+    for command in ("predict", "explain"):
+        capsys.readouterr()
+        assert run(command, model, floats, "--json") == 0
+        captured = capsys.readouterr()
+        message = "are at most 1 in size, but those of the training were 255"
+        assert message in " ".join(captured.err.split())
+        assert message in json.loads(captured.out)["notes"][0]
+
+
+def test_a_network_of_ones_own_is_given_the_numbers_of_the_file(capsys, save, tmp_path):
+    rows = 1000 * DIGITS.reshape(-1, 64)
+    path, model = save(X=rows, y=LABELS), tmp_path / "own.safetensors"
+    net = cr.Sequential(cr.Linear(64, 10), seed=0)
+    net.save(model)
+    assert run("explain", model, "--data", path, "--json") == 0
+    test, _, _ = network.split(len(rows), 0, LABELS)
+    loss, _ = cr.CrossEntropyLoss()(net.predict(rows[test[:1]]), LABELS[test[:1]])
+    assert json.loads(capsys.readouterr().out)["loss"] == pytest.approx(loss, rel=1e-5)
+
+
+def test_rows_of_a_csv_file_need_no_labels(capsys, tmp_path):
+    table, model = tmp_path / "rows.csv", tmp_path / "model.safetensors"
+    rows = (100 * DIGITS).reshape(-1, 64)
+    np.savetxt(table, np.column_stack([rows, LABELS]), "%.6g", ",")
+    assert run("train", "--data", table, "--out", model, *QUICK) == 0
+    shown = []
+    for width in (65, 64, 63):
+        np.savetxt(table, np.column_stack([rows, LABELS])[:, :width], "%.6g", ",")
+        capsys.readouterr()
+        code = run("predict", model, table)
+        captured = capsys.readouterr()
+        if width > 63:
+            assert code == 0
+            shown.append(captured.out)
+    assert code == 2
+    assert "must have 64 columns, or one more with labels, but it has 63" in captured.err
+    assert shown[0] == shown[1]
+
+
 @pytest.mark.parametrize(
     "damaged",
     [
         {},
         None,
         {"shape": [8, 8, 1]},
-        {"shape": [8, 8, "1"], "classes": [0, 1]},
-        {"shape": [8, 8, -1], "classes": [0, 1]},
-        {"shape": [], "classes": [0, 1]},
-        {"shape": [4], "classes": [0]},
-        {"shape": [4], "classes": [0, 0]},
-        {"shape": [4], "classes": [0, "1"]},
-        {"shape": [4], "classes": [0, True]},
-        {"shape": [4], "classes": [[0], [1]]},
-        {"shape": [5], "classes": [0, 1]},  # the network has 4 inputs
-        {"shape": [4], "classes": [0, 1, 2]},
+        {"shape": [8, 8, "1"], "classes": [0, 1], "largest": 1.0},
+        {"shape": [8, 8, -1], "classes": [0, 1], "largest": 1.0},
+        {"shape": [], "classes": [0, 1], "largest": 1.0},
+        {"shape": [4], "classes": [0], "largest": 1.0},
+        {"shape": [4], "classes": [0, 0], "largest": 1.0},
+        {"shape": [4], "classes": [0, "1"], "largest": 1.0},
+        {"shape": [4], "classes": [0, True], "largest": 1.0},
+        {"shape": [4], "classes": [[0], [1]], "largest": 1.0},
+        {"shape": [4], "classes": [0, 1]},
+        {"shape": [4], "classes": [0, 1], "largest": "1"},
+        {"shape": [4], "classes": [0, 1], "largest": -1.0},
+        {"shape": [5], "classes": [0, 1], "largest": 1.0},  # the network has 4 inputs
+        {"shape": [4], "classes": [0, 1, 2], "largest": 1.0},
     ],
 )
 def test_damaged_metadata(tmp_path, damaged):
     path = tmp_path / "model.safetensors"
     net = cr.Sequential(cr.Linear(4, 2), seed=0)
-    encoding = array_encoding.ArrayEncoding((4,), (0, 1))
+    encoding = array_encoding.ArrayEncoding((4,), (0, 1), 1.0)
     saved_model.save(path, net, encoding)
     assert saved_model.load(path)[1] == encoding
     net.save(path, metadata={"arrays": damaged})

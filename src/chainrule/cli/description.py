@@ -19,8 +19,7 @@ def describe(
     ``patience`` is the epochs without a better validation loss that end the training, if any.
     """
     yield f"Data: {_data(options, data)}."
-    if data.note:
-        yield data.note
+    yield from data.notes
     classes = ", each class in proportion" if len(data.classes) else ""
     yield (
         f"Split: {len(data.training):,} rows to train on, {len(data.validation):,} for validation, "
@@ -34,9 +33,9 @@ def describe(
 
 def _data(options: argparse.Namespace, data: Data) -> str:
     rows = f"{len(data.X):,}"
-    if data.encoding is not None:
-        target = data.encoding.target.name
-        return f"{rows} rows of {options.table}, to predict {target!r} ({data.encoding.task})"
+    if data.table is not None:
+        target = data.table.target.name
+        return f"{rows} rows of {options.table}, to predict {target!r} ({data.table.task})"
     if data.are_images:
         height, width, channels = data.X.shape[1:]
         size = f"{height} by {width} pixels, {plural(channels, 'channel')}"

@@ -34,7 +34,7 @@ from chainrule.utils.wording import plural
 
 PAGE = Path("chain.html")  # if no other is named
 INFLUENCE_ROWS = 64
-ROWS_OF_IMAGES = 8  # on a page, which computes all of their places
+ROWS_OF_IMAGES = 8
 MOST_INPUTS = 20  # that are shown of a table
 
 
@@ -96,26 +96,26 @@ def _run(options: argparse.Namespace) -> Report:
         raise ValueError(f"--data is for a new network, but there is {options.table}.")
     source = options.table or options.data
     net, encoding = saved_model.load(options.model)
-    if encoding is not None and source is not None:
-        saved_model.check_kind(options.model, encoding, source)
+    if encoding is None:  # a network that was saved in Python
+        if options.table is not None:
+            raise ModelFileError(
+                f"{options.model} is no model of chainrule train; with --data {options.table}, the "
+                "network is given the file's numbers."
+            )
+        return _explain_data(options, rows, console, net, read_data(options))
+    if source is not None:
+        encoding.check_file(source, options.model)
         if isinstance(encoding, Encoding):
             return _explain_table(options, rows, console, net, encoding, source)
         return _explain_arrays(options, rows, console, net, encoding, source)
-    if isinstance(encoding, Encoding):
-        raise ValueError(
-            f"{options.model} is a model of a table: chainrule explain {options.model} FILE.csv"
-        )
-    if options.table is not None:
-        raise ModelFileError(
-            f"{options.model} is no model of chainrule train; with --data {options.table}, the "
-            "network is given the file's numbers."
-        )
-    data = read_data(options)
-    if encoding is not None and encoding.input_shape != data.X.shape[1:]:
-        raise ValueError(
-            f"{options.model} is a model of images: chainrule explain {options.model} FILE.npz"
-        )
-    return _explain_data(options, rows, console, net, data)
+    digits = None if isinstance(encoding, Encoding) else read_data(options)
+    if digits is not None and digits.encoding == encoding:
+        return _explain_data(options, rows, console, net, digits)
+    kind = "csv" if isinstance(encoding, Encoding) else "npz"
+    raise ValueError(
+        f"{options.model} is a model of {encoding.about}: chainrule explain {options.model} "
+        f"FILE.{kind}"
+    )
 
 
 def _explain_new(options: argparse.Namespace, rows: int, console: Console) -> Report:
@@ -123,8 +123,8 @@ def _explain_new(options: argparse.Namespace, rows: int, console: Console) -> Re
     data = read_data(options)
     _check_rows(rows, len(data.test), "the data", "test row")
     net = build_network(options, data)
-    if data.note:
-        console.print(data.note)
+    for note in data.notes:
+        console.print(note)
     console.print(str(net.summary(data.X.shape[1:])), soft_wrap=True)
     interrupted = fit_network(options, net, data, cr.CrossEntropyLoss()).interrupted
     return _explain_data(options, rows, console, net, data) | {"interrupted": interrupted}
@@ -137,10 +137,11 @@ def _explain_data(
     _check_rows(rows, len(data.test), "the data", "test row")
     if options.model is not None:
         console.print(str(net.summary(data.X.shape[1:])), soft_wrap=True)
-    some, batch = data.test[:rows], data.training[:INFLUENCE_ROWS]
-    return _explain_rows(
+    some, batch = data.test[:rows], data.training[: _most_rows(data.X)]
+    report = _explain_rows(
         options, console, net, (data.X[some], data.y[some]), (data.X[batch], data.y[batch])
     )
+    return report | {"notes": list(data.notes)}
 
 
 def _explain_arrays(
@@ -152,17 +153,23 @@ def _explain_arrays(
     source: Path,
 ) -> Report:
     """Explain the first images or rows of a file."""
-    X, y, note = encoding.encode_labelled(source)
+    X, y, notes = encoding.encode_labelled(source)
     _check_rows(rows, len(X), str(source), "row")
-    if note:
+    for note in notes:
         console.print(note)
     console.print(str(net.summary(encoding.input_shape)), soft_wrap=True)
-    some, batch = (X[:rows], y[:rows]), (X[:INFLUENCE_ROWS], y[:INFLUENCE_ROWS])
+    most = _most_rows(X)
+    some, batch = (X[:rows], y[:rows]), (X[:most], y[:most])
     report = _explain_rows(options, console, net, some, batch)
     predicted = encoding.decode(net.predict(X[:rows]))
     for row, (value, label) in enumerate(zip(predicted, y, strict=False), 1):
         console.print(f"Row {row}: label is {encoding.classes[label]}, predicted {value}.")
-    return report | {"target": encoding.target, "predictions": predicted}
+    return report | {"target": encoding.target_name, "predictions": predicted, "notes": notes}
+
+
+def _most_rows(X: NDArray[Any]) -> int:
+    """Return how many rows the influence and the page are computed from, with all their places."""
+    return ROWS_OF_IMAGES if X.ndim > 2 else INFLUENCE_ROWS
 
 
 def _explain_rows(
@@ -175,11 +182,7 @@ def _explain_rows(
     """Explain a classifier on ``some`` rows, and on a ``batch``."""
     loss = cr.CrossEntropyLoss()
     chain, few = cr.explain(net, loss, *some), cr.explain(net, loss, *batch)
-    page = few if options.rows is None else chain
-    X, y = batch
-    if options.rows is None and X.ndim > 2:
-        page = cr.explain(net, loss, X[:ROWS_OF_IMAGES], y[:ROWS_OF_IMAGES])
-    return _show(options, console, chain, few, page)
+    return _show(options, console, chain, few, few if options.rows is None else chain)
 
 
 def _check_rows(rows: int, there: int, where: str, what: str) -> None:
@@ -228,6 +231,7 @@ def _explain_table(
         "target": encoding.target.name,
         "predictions": predicted,
         "input_gradients": encoding.by_column(gradients.T),
+        "notes": table.notes,
     }
 
 

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 import chainrule as cr
 from chainrule import datasets
-from chainrule.cli import images
-from chainrule.cli.array_encoding import check_labels
-from chainrule.cli.scaling import ColumnScales, column_scales, scaling_layer
+from chainrule.cli import arrays, images
+from chainrule.cli.array_encoding import ArrayEncoding, size_of_largest
 from chainrule.cli.tables import Encoding
 from chainrule.layers.activation import Elementwise
 from chainrule.layers.layer import Layer
@@ -100,18 +99,15 @@ class Data:
     Attributes
     ----------
     X : array of shape (n, features), or of images
-        As it is trained on.
     y : array of shape (n, ...)
     classes : array
         Empty for a regression.
     test, validation, training : arrays of row numbers
-    encoding : Encoding, optional
-        Of a table.
-    first : list of Layer
-        What the network for X begins with.
-    scales : ColumnScales, optional
-        What X was scaled by; None if it is as in its file.
-    note : str
+    encoding : Encoding or ArrayEncoding
+        Of a table, or of arrays.
+    scaling : sequence of Layer
+        What the network begins with.
+    notes : sequence of str
         What was changed, or is unusual.
     """
 
@@ -121,10 +117,14 @@ class Data:
     test: Labels
     validation: Labels
     training: Labels
-    encoding: Encoding | None = None
-    first: Sequence[Layer] = ()
-    scales: ColumnScales | None = None
-    note: str = ""
+    encoding: Encoding | ArrayEncoding
+    scaling: Sequence[Layer] = ()
+    notes: Sequence[str] = ()
+
+    @property
+    def table(self) -> Encoding | None:
+        """The encoding, if it is of a table."""
+        return self.encoding if isinstance(self.encoding, Encoding) else None
 
     @property
     def are_images(self) -> bool:
@@ -134,26 +134,22 @@ class Data:
 
 def read_data(options: argparse.Namespace) -> Data:
     """Return the digits, or the data from the file of --data."""
-    X, labels, note = _digits() if options.data is None else _read(options.data)
+    X, labels, notes = _digits() if options.data is None else _read(options.data)
     classes, y = _classes(labels)
     test, validation, training = split(len(X), options.seed, y)
-    if X.ndim > 2:
-        first = scaling_layer(X, training)
-        return Data(X, y, classes, test, validation, training, first=first, note=note)
-    scales = column_scales(X, training)
-    if scales is not None:
-        X = scales.apply(X)
-    return Data(X, y, classes, test, validation, training, scales=scales, note=note)
+    encoding = ArrayEncoding(X.shape[1:], tuple(classes.tolist()), size_of_largest(X[training]))
+    scaling = arrays.scaling_layers(X[training])
+    return Data(X, y, classes, test, validation, training, encoding, scaling, notes)
 
 
-def _digits() -> tuple[NDArray[Any], NDArray[Any], str]:
-    return *datasets.load_digits(), ""
+def _digits() -> tuple[NDArray[Any], NDArray[Any], list[str]]:
+    return *datasets.load_digits(), []
 
 
-def _read(path: Path) -> tuple[NDArray[Any], NDArray[Any], str]:
-    """Return X, the labels, and what was changed of a file; errors say how to read any table."""
+def _read(path: Path) -> tuple[NDArray[Any], NDArray[Any], list[str]]:
+    """Return X, the labels, and notes about a file; errors say how to read any table."""
     try:
-        rows, labels = images.read(path)
+        rows, labels = arrays.read(path)
     except ValueError as error:
         if path.suffix != ".csv":
             raise
@@ -161,8 +157,8 @@ def _read(path: Path) -> tuple[NDArray[Any], NDArray[Any], str]:
             f"{error} With --data, all cells are numbers; chainrule train {path} --target COLUMN "
             "reads any table."
         ) from None
-    X, note = images.arrange(rows)
-    return X, check_labels(labels), note
+    X, notes = arrays.arrange(rows)
+    return X, arrays.labels_of(labels), notes
 
 
 def split(rows: int, seed: int, classes: Labels | None = None) -> tuple[Labels, Labels, Labels]:
@@ -192,7 +188,7 @@ def _spread(classes: Labels) -> Labels:
 def build_network(options: argparse.Namespace, data: Data, backend: str = "numba") -> cr.Sequential:
     """Return a new network as the options describe it."""
     activation = ACTIVATIONS[options.activation]
-    layers: list[Layer] = [*data.first]
+    layers: list[Layer] = [*data.scaling]
     inputs = data.X.shape[1]
     if data.are_images:
         convolutions, inputs = images.convolutions(data.X.shape[1:], activation)
@@ -205,9 +201,10 @@ def build_network(options: argparse.Namespace, data: Data, backend: str = "numba
     net = cr.Sequential(*layers, seed=options.seed, backend=backend)
     if data.are_images:
         return net
-    # Pixels that are 0 in all training images train no weights. These would stay random, and act on
-    # other images later.
-    net.parameters()["0.weight"][~data.X[data.training].any(axis=0)] = 0
+    # Columns that are 0 in all training rows train no weights. These would stay random, and act on
+    # other rows later.
+    unused = arrays.unused_columns(data.X[data.training], layers)
+    net.parameters()[f"{len(data.scaling)}.weight"][unused] = 0
     return net
 
 

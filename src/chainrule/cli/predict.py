@@ -52,24 +52,24 @@ def _run(options: argparse.Namespace) -> Report:
         raise ModelFileError(f"{options.model} is no model of chainrule train.")
     if options.probabilities and encoding.task != CLASSIFICATION:
         raise ValueError("--probabilities is for classifiers; this model predicts numbers.")
-    saved_model.check_kind(options.model, encoding, options.data)
-    numbers: Sequence[int]
+    encoding.check_file(options.data, options.model)
+    rows_in_file: Sequence[int]
     if isinstance(encoding, ArrayEncoding):
-        X, note = encoding.encode(options.data)
-        notes = [note] if note else []
-        target, what, numbers = encoding.target, "row", range(1, len(X) + 1)
+        X, notes = encoding.encode(options.data)
+        what, rows_in_file = "row", range(1, len(X) + 1)
     else:
         table = read_table(options.data)
         X, notes = encoding.encode(table), table.notes
-        target, what, numbers = encoding.target.name, "line", table.lines
+        what, rows_in_file = "line", table.lines
     for note in notes:
         print(printable(note), file=sys.stderr)
     output = net.predict(X)
     for row in np.flatnonzero(~np.isfinite(output).all(axis=1))[:1]:
         raise ValueError(
-            f"{options.data}, {what} {numbers[row]}: the network's output is not finite."
+            f"{options.data}, {what} {rows_in_file[row]}: the network's output is not finite."
         )
     predicted = encoding.decode(output)
+    target = encoding.target_name
     report = {"target": target, "predictions": predicted, "notes": notes}
     header, rows = [target], [[value] for value in predicted]
     if options.probabilities:

@@ -25,15 +25,15 @@ def save(path: Path, net: cr.Sequential, encoding: Encoding | ArrayEncoding) -> 
     net.save(path, metadata=_metadata(encoding))
 
 
-def check_saving(encoding: Encoding) -> None:
+def check_saving(encoding: Encoding | ArrayEncoding) -> None:
     """Raise ValueError if :func:`save` would refuse the encoding."""
     try:
         check_metadata(_metadata(encoding))
     except ValueError as error:
-        raise ValueError(
-            "A model file cannot hold all names of columns and categories "
-            f"(--drop leaves columns out): {error}"
-        ) from None
+        names = "names of columns and categories (--drop leaves columns out)"
+        if isinstance(encoding, ArrayEncoding):
+            names = "classes"
+        raise ValueError(f"A model file cannot hold all {names}: {error}") from None
 
 
 def _metadata(encoding: Encoding | ArrayEncoding) -> dict[str, Any]:
@@ -58,23 +58,10 @@ def load(path: Path) -> tuple[cr.Sequential, Encoding | ArrayEncoding | None]:
             try:
                 encoding = kind.from_json(metadata[key])
             except ValueError as error:
-                raise ModelFileError(f"{path} is no model of {_WORDS[kind]}: {error}.") from None
+                raise ModelFileError(f"{path} has a damaged {key!r}: {error}.") from None
             _check_fit(path, net, encoding)
             return net, encoding
     return net, None
-
-
-def check_kind(model: Path, encoding: Encoding | ArrayEncoding, data: Path) -> None:
-    """Raise ValueError if a model of a table is given arrays, or one of images a table."""
-    are_arrays = data.suffix.lower() == ".npz"
-    if isinstance(encoding, Encoding):
-        if are_arrays:
-            raise ValueError(f"{model} is a model of a table; it takes a .csv file, not {data}.")
-    elif not are_arrays and len(encoding.input_shape) > 1:
-        raise ValueError(f"{model} is a model of images; it takes an .npz file, not {data}.")
-
-
-_WORDS = {Encoding: "a table", ArrayEncoding: "arrays"}
 
 
 def _check_fit(path: Path, net: cr.Sequential, encoding: Encoding | ArrayEncoding) -> None:
@@ -84,7 +71,7 @@ def _check_fit(path: Path, net: cr.Sequential, encoding: Encoding | ArrayEncodin
         shapes = net.output_shapes(encoding.input_shape)
     except (TypeError, ValueError) as error:
         raise ModelFileError(
-            f"{path} has {encoding.about_inputs} that do not fit its network: {error}"
+            f"{path} is of {encoding.about} that do not fit its network: {error}"
         ) from None
     if shapes != ((outputs,),):
         shown = ", ".join(map(shape_text, shapes))

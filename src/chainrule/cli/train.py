@@ -29,7 +29,7 @@ from chainrule.cli.network import (
     read_data,
 )
 from chainrule.cli.table_data import add_table_options, check_no_table_options, read_table_data
-from chainrule.cli.tables import Number
+from chainrule.cli.tables import Encoding, Number
 from chainrule.engine.backends import BACKENDS
 from chainrule.losses import Loss
 from chainrule.training.callbacks import EarlyStopping
@@ -75,18 +75,18 @@ def _run(options: argparse.Namespace) -> Report:
         if getattr(options, name) is None:
             setattr(options, name, value)
     console = make_console()
-    about: Report = {}
     if options.table is None:
         check_no_table_options(options)
         data = read_data(options)
+        about: Report = {"classes": data.classes.tolist(), "notes": list(data.notes)}
     else:
         data, about = read_table_data(options, console)
-    if options.out is not None and data.encoding is not None:
+    if options.out is not None:
         saved_model.check_saving(data.encoding)
-    loss: Loss = cr.CrossEntropyLoss(label_smoothing=0.1 if data.encoding is None else 0.0)
+    loss: Loss = cr.CrossEntropyLoss(label_smoothing=0.1 if data.table is None else 0.0)
     if not len(data.classes):
         loss = cr.MSELoss()
-    patience = None if data.encoding is None else PATIENCE
+    patience = None if data.table is None else PATIENCE
     callbacks = [] if patience is None else [EarlyStopping(patience=patience)]
     net = build_network(options, data, options.backend)
     for line in describe(options, data, loss, patience):
@@ -101,8 +101,7 @@ def _run(options: argparse.Namespace) -> Report:
         "epochs": len(history.loss),
         "validation_loss": min(history.validation_loss, default=None),
     }
-    if data.encoding is not None:
-        report |= {"target": data.encoding.target.name, "task": data.encoding.task} | about
+    report |= {"target": data.encoding.target_name, "task": data.encoding.task} | about
     report |= _test(console, net, data)
     if history.seconds:
         # The median epoch, of two the faster one: the first also loads or compiles the engine.
@@ -133,7 +132,7 @@ def _fit_and_save(
     def save() -> None:
         if options.out is not None:
             with uninterrupted():
-                _save(options.out, net, data)
+                _save(options.out, net, data.encoding)
             console.print(f"Saved: {options.out}")
 
     try:
@@ -153,11 +152,8 @@ def _fit_and_save(
     return history
 
 
-def _save(path: Path, net: cr.Sequential, data: Data) -> None:
+def _save(path: Path, net: cr.Sequential, encoding: Encoding | ArrayEncoding) -> None:
     """Save the model; in a temporary folder if the disk is full or the folder no longer exists."""
-    if data.scales is not None:
-        net = data.scales.into_first_layer(net)
-    encoding = data.encoding or ArrayEncoding(data.X.shape[1:], tuple(data.classes.tolist()))
     try:
         saved_model.save(path, net, encoding)
     except OSError as error:
@@ -183,9 +179,9 @@ def _test(console: Console, net: cr.Sequential, data: Data) -> Report:
 
 
 def _test_numbers(console: Console, data: Data, output: Any, y: NDArray[Any]) -> Report:
-    assert data.encoding is not None
-    assert isinstance(data.encoding.target, Number)
-    scale = data.encoding.target.scale
+    assert data.table is not None
+    assert isinstance(data.table.target, Number)
+    scale = data.table.target.scale
     error = cr.metrics.mean_absolute_error(y, output) * scale
     always = float(np.abs(y).mean()) * scale  # standardized, the training rows' mean is 0
     r2 = cr.metrics.r2_score(y, output) if len(y) > 1 and np.ptp(y) > 0 else None

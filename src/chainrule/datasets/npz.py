@@ -14,16 +14,18 @@ from chainrule.utils.files import check_path
 
 PathOrName = str | PathLike[str]
 
-# The names of the images and the labels; the second ones are those of Keras.
+# The names of images and labels; the second ones are those of Keras, who calls new images x_test.
 NAMES = ("images", "labels"), ("x_train", "y_train"), ("X", "y")
+NAMES_OF_IMAGES = ("images",), ("x_test",), ("x_train",), ("X",)
 
 
-class Named(NamedTuple):
+class FileArray(NamedTuple):
     """An array of a file, with its name and its file for errors."""
 
     name: str
     array: NDArray[Any]
     path: PathOrName
+    holds_labels: bool = False
 
     def wrong_dtype(self, expected: str) -> TypeError:
         """Return the error for an array of another dtype than was ``expected``, with a remedy."""
@@ -48,20 +50,18 @@ class Named(NamedTuple):
 
     def _hint_on_dtype(self) -> str:
         kind = self.array.dtype.kind
-        is_image = any(self.name == name for name, _ in NAMES)
-        if is_image and kind in "iu":
+        if self.holds_labels:
+            if kind in "fu":
+                return f" {self.name}.astype(int) makes integers of whole numbers."
+            numbers = f" np.unique({self.name}, return_inverse=True)[1] numbers them."
+            return numbers if kind in "US" else ""
+        if kind in "iu":
             return f" {self.name}.astype(np.uint8) makes pixels of whole numbers from 0 to 255."
-        if is_image:
-            return f" {self.name}.astype(np.float32) makes numbers of them." if kind == "b" else ""
-        if kind in "fu":
-            return f" {self.name}.astype(int) makes integers of whole numbers."
-        if kind in "US":
-            return f" np.unique({self.name}, return_inverse=True)[1] numbers them."
-        return ""
+        return f" {self.name}.astype(np.float32) makes numbers of them." if kind == "b" else ""
 
     def _hint_on_axes(self) -> str:
         shape = self.array.shape
-        if any(self.name == name for name, _ in NAMES) or len(shape) != 2:
+        if not self.holds_labels or len(shape) != 2:
             return ""
         if shape[1] == 1:
             return f" {self.name}.ravel() has one axis."
@@ -70,7 +70,7 @@ class Named(NamedTuple):
         )
 
 
-def read_labelled(path: PathOrName) -> tuple[Named, Named]:
+def read_labelled(path: PathOrName) -> tuple[FileArray, FileArray]:
     """Return a file's images, of shape (n, ...), and its labels, of shape (n,), as they are there.
 
     Raises
@@ -82,26 +82,27 @@ def read_labelled(path: PathOrName) -> tuple[Named, Named]:
     """
     images, labels = _read(path, NAMES)
     _check_images(images)
+    labels = labels._replace(holds_labels=True)
     if labels.array.shape != images.array.shape[:1]:
         raise labels.wrong_shape(f"({len(images.array)},), one label an image")
     return images, labels
 
 
-def read_images(path: PathOrName) -> Named:
+def read_images(path: PathOrName) -> FileArray:
     """Return a file's images as :func:`read_labelled` does; the file needs no labels."""
-    (images,) = _read(path, [(name,) for name, _ in NAMES])
+    (images,) = _read(path, NAMES_OF_IMAGES)
     _check_images(images)
     return images
 
 
-def _check_images(images: Named) -> None:
+def _check_images(images: FileArray) -> None:
     if images.array.ndim < 2 or images.array.size == 0:
         raise images.wrong_shape("(n, ...), none of it 0")
 
 
-def _read(path: PathOrName, alternatives: Sequence[tuple[str, ...]]) -> list[Named]:
+def _read(path: PathOrName, alternatives: Sequence[tuple[str, ...]]) -> list[FileArray]:
     """Return the arrays of the first names all of which are in the file."""
-    expected = " and ".join(alternatives[0])
+    expected, *others = (" and ".join(names) for names in alternatives)
     check_path(path)
     try:
         with open(path, "rb") as file:
@@ -114,13 +115,13 @@ def _read(path: PathOrName, alternatives: Sequence[tuple[str, ...]]) -> list[Nam
             content = np.load(file, allow_pickle=False)
             for names in alternatives:
                 if all(name in content for name in names):
-                    return [Named(name, _array(content, name), path) for name in names]
+                    return [FileArray(name, _array(content, name), path) for name in names]
             missing = " and ".join(name for name in alternatives[0] if name not in content)
             found = ", ".join(content) or "none"
             given = ", ".join(f"{name}={name}" for name in alternatives[0])
             raise ValueError(
-                f"{missing} missing among its arrays ({found}); np.savez({str(path)!r}, {given}) "
-                "writes such a file"
+                f"{missing} missing among its arrays ({found}); np.savez('labelled.npz', {given}) "
+                f"writes such a file ({', or '.join(others)} are read, too)"
             )
     except Exception as error:  # decoders of damaged files raise many types
         if isinstance(error, MemoryError) or getattr(error, "errno", None) is not None:

@@ -3,7 +3,7 @@
 import csv
 import gzip
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -178,6 +178,35 @@ def load_table(path: PathOrName) -> Dataset:
     >>> X.shape, y
     ((4, 2), array([0, 1, 1, 0]))
     """
+    table, lines = _read_numbers(path)
+    X = _finite(path, table[:, :-1], lines)
+    y = table[:, -1]
+    whole = (np.abs(y) <= LARGEST_LABEL) & (y == np.round(y))
+    if not whole.all():
+        row = int(np.argmin(whole))
+        _refuse(path, lines[row], X.shape[1], "a whole number, the label", str(y[row]))
+    return X, y.astype(np.int64)
+
+
+def load_rows(path: PathOrName, features: int) -> NDArray[np.float32]:
+    """Read a table as :func:`load_table` does, whose labels are ignored, or are not there.
+
+    Raises
+    ------
+    ValueError
+        Also if there are neither ``features`` columns nor one more.
+    """
+    table, lines = _read_numbers(path)
+    columns = table.shape[1]
+    if columns not in (features, features + 1):
+        raise ValueError(
+            f"{path} must have {features} columns, or one more with labels, but it has {columns}."
+        )
+    return _finite(path, table[:, :features], lines)
+
+
+def _read_numbers(path: PathOrName) -> tuple[NDArray[np.float64], Sequence[int]]:
+    """Return the cells of a table without its header, and the number of each row's line."""
     values = array("d")  # 8 bytes a cell, a list would take 32
     lines = array("q")
     columns = 0
@@ -204,19 +233,19 @@ def load_table(path: PathOrName) -> Dataset:
         lines.append(line)
     if not lines:
         raise ValueError(f"{path} must have at least one row of numbers, but it has none.")
+    return np.frombuffer(values).reshape(-1, columns), lines
 
-    table = np.frombuffer(values).reshape(-1, columns)
+
+def _finite(
+    path: PathOrName, numbers: NDArray[np.float64], lines: Sequence[int]
+) -> NDArray[np.float32]:
+    """Return numbers as float32; ValueError if one is not finite there."""
     with np.errstate(over="ignore"):
-        X = table[:, :-1].astype(np.float32)
+        X = numbers.astype(np.float32)
     if not np.isfinite(X).all():
         row, column = np.argwhere(~np.isfinite(X))[0]
-        _refuse(path, lines[row], column, "a finite float32 number", str(table[row, column]))
-    y = table[:, -1]
-    whole = (np.abs(y) <= LARGEST_LABEL) & (y == np.round(y))
-    if not whole.all():
-        row = int(np.argmin(whole))
-        _refuse(path, lines[row], columns - 1, "a whole number, the label", str(y[row]))
-    return X, y.astype(np.int64)
+        _refuse(path, lines[row], column, "a finite float32 number", str(numbers[row, column]))
+    return X
 
 
 _READERS = {".npz": load_images, ".csv": load_table}

@@ -145,7 +145,7 @@ class Layer(Numbers):
     def shape_after(self, *shapes: PartialShape) -> PartialShape:
         """Return the output's shape, for an input's shape whose lengths may be unknown.
 
-        The last one is known if it may be the :attr:`last_length`. ValueError, naming what is
+        The last one is known if it may be ``last_length``. ValueError, naming what is
         expected, if no lengths fit.
         """
         return shapes[0]

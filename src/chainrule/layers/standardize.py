@@ -138,8 +138,8 @@ class Standardize(Layer):
     def adapt(self, X: ArrayLike) -> Standardize:
         """Return this layer with the mean and the variance of each feature of X.
 
-        They are computed in float64; the variance is the biased one. A constant feature gets the
-        variance 1, so that it becomes 0.
+        They are computed in float64; the variance is the biased one. A feature that is constant,
+        but for the rounding of its numbers, gets the variance 1, so that it becomes 0.
 
         Parameters
         ----------
@@ -180,6 +180,9 @@ def _moments(rows: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float6
     # As in scikit-learn: differences as large as the rounding of a mean are none.
     eps = np.finfo(DOUBLE).eps
     is_constant = scaled <= count * eps * scaled + (count * mean * eps) ** 2
+    if rows.dtype.kind == "f":  # and so are differences as large as the rounding of the values
+        rounding = 8 * np.finfo(rows.dtype).eps * largest / units
+        is_constant |= np.ptp(ends / units, axis=0) <= rounding
     with np.errstate(over="ignore", under="ignore"):
         variance = np.where(is_constant, 1.0, scaled * units**2)
     for j in np.flatnonzero(~np.isfinite(variance) | (variance < np.finfo(DOUBLE).tiny))[:1]:

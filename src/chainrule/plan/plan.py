@@ -218,9 +218,7 @@ def make_plan(
     outputs = [head.output for head in heads]
     order = live_steps(builder.steps, outputs)
     if not retain:
-        order = merged(reordered(order, outputs), outputs)
-        if backward:  # with retain, the gradients of single samples may be wanted
-            order = [_by_chunks(step) for step in order]
+        order = _optimized(order, outputs, backward)
     chunks = chunks_of(order, batch)
     most = threads if _can_compile(order, heads) else 1  # Python code need not be thread-safe
     work = work_of(order, batch, backward=backward)
@@ -273,6 +271,15 @@ def make_plan(
         fused,
         tables_of(uses, offsets, places),
     )
+
+
+def _optimized(order: list[Step], outputs: Sequence[Tensor], backward: bool) -> list[Step]:
+    """Return steps that do the same in fewer passes over memory.
+
+    Gradients of single samples can no longer be computed then.
+    """
+    order = merged(reordered(order, outputs), outputs)
+    return [_by_chunks(step) for step in order] if backward else order
 
 
 def _by_chunks(step: Step) -> Step:

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from functools import partial
 from math import floor, log10
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ class Encoding:
     columns: tuple[Column, ...]
     target: Number | Category
     task: str = field(init=False)
-    about_inputs = "columns"  # for errors
+    about = "a table"  # what it is of, for messages
 
     def __post_init__(self) -> None:
         is_number = isinstance(self.target, Number)
@@ -55,6 +56,16 @@ class Encoding:
             if len(set(names)) == len(names):
                 return names
             quotes += 1  # each time the names are longer, but those of whole columns
+
+    @property
+    def target_name(self) -> str:
+        """The name of the column to predict."""
+        return self.target.name
+
+    def check_file(self, path: Path, model: Path) -> None:
+        """Raise ValueError if a model of this encoding takes another kind of file."""
+        if path.suffix.lower() == ".npz":
+            raise ValueError(f"{model} is a model of a table; it takes a .csv file, not {path}.")
 
     @property
     def input_shape(self) -> tuple[int]:
