@@ -162,7 +162,7 @@ def test_pixels_that_are_not_rescaled_are_warned_of_once(train, layers):
 def test_whole_numbers_that_are_large_are_warned_of_in_any_dtype(x, scale):
     net = cr.Sequential(*OF_IMAGES["Conv2d"], seed=0)
     with pytest.warns(
-        UserWarning, match=rf"Rescale\(1 / {scale}\), or give X / {scale}\.$"
+        UserWarning, match=rf"Put Rescale\(1 / {scale}\) before that layer, or scale X first\.$"
     ) as said:
         cr.fit(net, x, Y, **OF_CLASSES)
     assert len(said) == 1
@@ -174,7 +174,7 @@ def test_whole_numbers_that_are_large_are_warned_of_in_any_dtype(x, scale):
 
 @pytest.mark.parametrize("layers", OF_IMAGES.values(), ids=OF_IMAGES)
 def test_estimators_warn_once_in_sklearn_as_they_do_of_convergence(layers):
-    with pytest.warns(UserWarning, match=r"^X holds whole numbers .*, or give X / 255\.$") as said:
+    with pytest.warns(UserWarning, match=r"^X holds whole numbers .*, or scale X first\.$") as said:
         estimated(cr.Sequential(*layers, seed=0), PIXELS)
     assert len(said) == 1
     with warnings.catch_warnings(action="error"):
@@ -184,7 +184,7 @@ def test_estimators_warn_once_in_sklearn_as_they_do_of_convergence(layers):
 def test_validation_data_in_another_scale():
     net = cr.Sequential(*OF_IMAGES["Conv2d"], seed=0)
     with pytest.warns(
-        UserWarning, match="^validation X holds .* up to 255, but X does not"
+        UserWarning, match="^validation X holds .* as large as 255, but X does not"
     ) as said:
         cr.fit(net, PIXELS / 255, Y, validation=(PIXELS, Y), **OF_CLASSES)
     with pytest.warns(UserWarning, match="^X holds") as both:

@@ -35,6 +35,9 @@ LAYERS = [
     cr.Parallel(cr.Tanh(), cr.Linear(4, 2), combine="concatenate"),
     cr.Parallel(cr.Tanh(), cr.Linear(4, 4), combine="product"),
     cr.Standardize(mean=[0.0] * 4),
+    *(cr.Conv2d(4, 4, 3, padding=1), cr.Conv2d(4, 4, 3, padding=1, groups=4)),
+    *(cr.ConvTranspose2d(4, 4, 3), cr.Conv2d(4, 4, 3, padding=1, bias=False)),
+    *(cr.Conv2d(4, 256, 3, padding=1), cr.ConvTranspose2d(4, 256, 3)),  # large
     *(cr.MaxPool2d(2), cr.AvgPool2d(2), cr.ZeroPad(1), cr.Upsample(2), cr.RandomCrop(1)),
     *(layer for layer in made_without_arguments(cr.layers) if layer != cr.Standardize()),
 ]

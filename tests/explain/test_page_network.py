@@ -19,6 +19,7 @@ pytestmark = pytest.mark.once
 NOT_IN_THE_PAGE = {
     "batch_mean": "of tangents",
     "batch_norm": "a training step's; a prediction has standardize",
+    "batch_norm_max_pool": "a training step's, whose values are not retained",
     "dropout": "a training step's; a prediction has none",
     "linear_add": "of tangents",
     "max_pool_tangent": "of tangents",

@@ -57,6 +57,15 @@ def test_a_training_step_has_the_statistics_of_its_batch(backend):
     assert buffers["0.num_batches_tracked"] == 1
 
 
+@BOTH
+@pytest.mark.parametrize("value", [1.1e5, 1e6, 1e9])
+def test_constant_channels_have_no_negative_variance(backend, value):
+    x = np.full((64, 31, 33, 16), value, np.float32) * np.linspace(1, 1.1, 16, dtype=np.float32)
+    net = cr.Sequential(cr.BatchNorm(16), backend=backend)
+    assert np.isfinite(net.forward(x)).all()
+    assert (net.buffers()["0.running_var"] >= 0).all()
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_a_mean_far_from_zero_costs_no_digits(seed):
     x = np.random.default_rng(seed).normal(size=(4096, 3)) + np.array([0, 1e3, -1e5])

@@ -70,6 +70,10 @@ def calls_ahead(dtype: np.dtype, *, everything: bool) -> list[Call]:
         steps = [o for o in found.values() if isinstance(o, Operation)]
         for step in steps:
             calls += _plan_of([step], dtype, tangent=False).program
+            if step.prefers_chunks is not None:  # gradients are computed in two ways
+                calls += _plan_of([step], dtype, tangent=False, retain=True).program
+                calls += _plan_of([step], dtype, tangent=False, bias=False).program
+                calls += _plan_of([step], dtype, tangent=False, retain=True, bias=False).program
             if step.tangent is not None:
                 calls += _plan_of([step], dtype, tangent=True).program
         calls += _plan_that_folds(steps, dtype).program
@@ -79,13 +83,20 @@ def calls_ahead(dtype: np.dtype, *, everything: bool) -> list[Call]:
     return calls
 
 
-def _plan_of(operations: Iterable[Operation], dtype: np.dtype, *, tangent: bool) -> Plan:
+def _plan_of(
+    operations: Iterable[Operation],
+    dtype: np.dtype,
+    *,
+    tangent: bool,
+    retain: bool = False,
+    bias: bool = True,
+) -> Plan:
     """Return a plan of these operations in sequence and its backward pass, or of its tangent."""
     chain = list(operations)
     builder, x = PlanBuilder(training=True), Tensor(chain[0].sample.get("shape", SHAPE))
     y = x
     for builder.layer, operation in enumerate(chain):
-        y = _apply(builder, operation, y)
+        y = _apply(builder, operation, y, bias=bias)
     shapes = {u.name: u.shape for s in builder.steps for u in s.parameters.values()}
     of_buffers = {u.name: 0 for s in builder.steps for u in s.buffers.values()}
     offsets = of_buffers | dict(
@@ -98,7 +109,9 @@ def _plan_of(operations: Iterable[Operation], dtype: np.dtype, *, tangent: bool)
         tangents.append(list(builder.steps))
         change = tangents.of(y)
         heads += [] if change is None else [Head(change)]
-    return make_plan(builder, [x], heads, offsets=offsets, batch=1, dtype=dtype, seeds=seeds)
+    return make_plan(
+        builder, [x], heads, offsets=offsets, batch=1, dtype=dtype, seeds=seeds, retain=retain
+    )
 
 
 def _plan_that_folds(operations: Iterable[Operation], dtype: np.dtype) -> Plan:
@@ -117,9 +130,10 @@ def _plan_that_folds(operations: Iterable[Operation], dtype: np.dtype) -> Plan:
     )
 
 
-def _apply(builder: PlanBuilder, operation: Operation, x: Tensor) -> Tensor:
-    """Append a step with the operation's sample arguments."""
+def _apply(builder: PlanBuilder, operation: Operation, x: Tensor, *, bias: bool = True) -> Tensor:
+    """Append a step with the operation's sample arguments, or without a bias."""
     own = operation.names - _OF_STEPS - set(operation.operands)
+    own = own if bias else own - {"bias"}
     written = {name.removeprefix("d_") for name in own if name.startswith("d_")}
     saved, sums, buffers = (operation.sample.get(kind, {}) for kind in ("saved", "sums", "buffers"))
     known = {*saved, *sums, *buffers, *(CHUNK + name for name in sums)}

@@ -47,6 +47,7 @@ CHUNKED, BARRIER, PYTHON = Flag.CHUNKED, Flag.BARRIER, Flag.PYTHON
 OF_GATHER, OF_FORWARD, OF_LOSS = Section.GATHER, Section.FORWARD, Section.LOSS
 OF_LOSS_SUM, OF_OUTPUT, OF_BACKWARD = Section.LOSS_SUM, Section.OUTPUT, Section.BACKWARD
 ORDER_ROW, OUTPUT_ROW, STEP, DONE = word.ORDER_ROW, word.OUTPUT_ROW, word.STEP, word.DONE
+CHUNKS = word.CHUNKS
 FIRST, LAST, ROWS, CHUNK = word.FIRST, word.LAST, word.ROWS, word.CHUNK
 PARTITION_BEGIN, PARTITION_END = word.PARTITION_BEGIN, word.PARTITION_END
 THREAD, THREADS, MASK_DRAW = word.THREAD, word.THREADS, word.MASK_DRAW
@@ -208,7 +209,12 @@ def describe_batch(i, rows, each_epoch, layout, partitions, context):
     thread, threads, most = context[THREAD], context[THREADS], layout[MOST_CHUNKS]
     # In whole tiles, and by the rows that there are: the last batch of an epoch has fewer.
     tiles = (rows + ROWS_OF_A_TILE - 1) // ROWS_OF_A_TILE
-    context[CHUNK] = (tiles + most - 1) // most * ROWS_OF_A_TILE
+    each = 1
+    if most == 1:
+        each = tiles
+    elif most < 2 * CHUNKS:  # the sums of each chunk take time and memory
+        each = max(1, tiles // CHUNKS)
+    context[CHUNK] = each * ROWS_OF_A_TILE
     context[ROWS] = rows
     context[FIRST], context[LAST] = part_of(rows, thread, threads, context[CHUNK])
     context[OUTPUT_ROW] = i % each_epoch * layout[BATCH_SIZE]

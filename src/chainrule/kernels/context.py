@@ -99,6 +99,10 @@ class Flag:
     FOR_PARAMETERS = 64  # it is needed for the parameters' gradients only
 
 
+# Chunks of rows of a batch, if sums over chunks are needed; up to twice as many less one, as whole
+# tiles of rows are divided.
+CHUNKS = 8
+
 # The result of ``run`` if a function or a thread has failed.
 FAILED = -1
 

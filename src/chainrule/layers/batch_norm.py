@@ -84,6 +84,7 @@ class BatchNorm(Normalization):
 
     operation: ClassVar[str] = "batch_norm"
     differs_in_training: ClassVar[bool] = True
+    torch_axis: ClassVar[int | None] = 1
     number_checks: ClassVar = {
         "eps": above_zero,
         "momentum": optional(fraction),

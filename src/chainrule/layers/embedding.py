@@ -88,6 +88,7 @@ class Embedding(Layer):
 
     operation: ClassVar[str] = "embedding"
     takes_codes: ClassVar[bool] = True
+    torch_axis: ClassVar[int | None] = -1
     num_embeddings: int
     embedding_dim: int
     padding_idx: int | None = None

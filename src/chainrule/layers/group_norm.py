@@ -57,6 +57,7 @@ class GroupNorm(Normalization):
     """
 
     in_any_order = False
+    torch_axis: ClassVar[int | None] = 1
 
     operation: ClassVar[str] = "group_norm"
     number_checks: ClassVar = {"eps": above_zero, "affine": flag}

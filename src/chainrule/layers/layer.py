@@ -123,6 +123,9 @@ class Layer(Numbers):
     differs_in_training: ClassVar[bool] = False
     # Whether it does the same with columns in any order, if its numbers for them are in that one.
     in_any_order: ClassVar[bool] = False
+    # The axis along which PyTorch's counterpart has the channels: 1, behind the batch, or the last
+    # one, -1; None where it makes no difference.
+    torch_axis: ClassVar[int | None] = None
     # Whether its outputs are probabilities, which losses that take logits compute themselves.
     gives_probabilities: ClassVar[bool] = False
 

@@ -1,6 +1,7 @@
 """The linear layer."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from chainrule.layers.initializers import Initializer, KaimingUniform, UniformByFanIn
 from chainrule.layers.layer import Layer, Parameter
@@ -44,6 +45,7 @@ class Linear(Layer):
     (2, 3)
     """
 
+    torch_axis: ClassVar[int | None] = -1
     in_features: int
     out_features: int
     bias: bool = True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from chainrule.layers.initializers import Constant, Zeros
 from chainrule.layers.layer import DoesNotFit, Layer, Parameter, short_repr
 from chainrule.layers.lengths import PartialShape
@@ -25,6 +27,7 @@ class Normalization(Layer):
     """
 
     in_any_order = True
+    torch_axis: ClassVar[int | None] = -1
 
     features: int
     affine: bool

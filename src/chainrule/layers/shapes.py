@@ -63,7 +63,7 @@ class _Misfit(NamedTuple):
 
 
 def output_shapes(
-    graph: Graph, shape: Shape | None, source: str = "", codes: Sequence[str] = ()
+    graph: Graph, shape: Shape | None, source: str = "the input", codes: Sequence[str] = ()
 ) -> list[Shape | None]:
     """Return every layer's output shape, None where it is not known from the input's ``shape``.
 
@@ -84,8 +84,18 @@ def expected_shapes(graph: Graph) -> list[Shape | None]:
     return [_known_shape(values[place]) for place in graph.at_inputs([None] * graph.inputs)]
 
 
+def last_lengths(graph: Graph) -> dict[int, int | None]:
+    """Return how many channels each value has, None where no layer tells."""
+    found: dict[int, int | None] = {}
+    for place, value in _inferred(graph, None).items():
+        lengths = {shape[-1] if shape else None for shape in value.shapes.values()}
+        (length,) = lengths if len(lengths) == 1 else (None,)
+        found[place] = length if isinstance(length, int) else None
+    return found
+
+
 def _inferred(
-    graph: Graph, shape: Shape | None, source: str = "", codes: Sequence[str] = ()
+    graph: Graph, shape: Shape | None, source: str = "the input", codes: Sequence[str] = ()
 ) -> dict[int, _Value]:
     inference = _Inference(graph, shape, source, codes)
     for position in range(len(graph.nodes)):
@@ -139,9 +149,10 @@ class _Inference:
         taken: list[tuple[PartialShape, ...]] = []
         results: dict[int, PartialShape] = {}
         misfits, gives_anything = [], False
-        for of_values in _in_common(inputs):
+        possible = _in_common(inputs)
+        for of_values in possible:
             given = tuple(with_last(shape, layer.last_length) for shape in of_values)
-            result = _shape_after(node, given)
+            result = _shape_after(node, given, is_certain=len(possible) == 1)
             if isinstance(result, _Misfit):
                 misfits.append(result)
                 continue
@@ -228,7 +239,9 @@ def _in_common(values: Sequence[_Value]) -> list[tuple[PartialShape, ...]]:
     return shapes or [tuple(next(iter(value.shapes.values())) for value in values)]
 
 
-def _shape_after(node: Node, given: tuple[PartialShape, ...]) -> PartialShape | _Misfit | None:
+def _shape_after(
+    node: Node, given: tuple[PartialShape, ...], *, is_certain: bool
+) -> PartialShape | _Misfit | None:
     """Return what a node makes of shapes, and why if it does not take them; None: anything."""
     layer = node.layer
     try:
@@ -243,6 +256,11 @@ def _shape_after(node: Node, given: tuple[PartialShape, ...]) -> PartialShape | 
         return _Misfit(given, str(error), remedy=error.remedy)
     except ValueError as error:
         return _Misfit(given, str(error))
+    except Exception:
+        # A user's layer may fail in any way for a number of axes that its input need not have.
+        if is_certain or type(layer).output_shape is Layer.output_shape:
+            raise
+        return None
     if result == given[0]:
         return result
     if 0 in result:

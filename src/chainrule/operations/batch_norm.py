@@ -60,7 +60,8 @@ def batch_norm_moments(x, scratch, chunk_moments):
         shift = off[j] / rows
         chunk_moments[0, j] = rows
         chunk_moments[1, j] = mean[j]
-        chunk_moments[2, j] = squares[j] - shift * shift * rows
+        # Not below 0 by rounding, where a feature is constant.
+        chunk_moments[2, j] = max(squares[j] - shift * shift * rows, x.dtype.type(0))
         chunk_moments[3, j] = shift
 
 
@@ -76,7 +77,7 @@ def merge_moments(moments, mean, squares):
         more, of_chunk, deviations = moments[c, 0, 0], moments[c, 1], moments[c, 2]
         shift, part = moments[c, 3], more / (rows + more)
         for j in range(mean.size):
-            # In float64, as LLVM may add in another order.
+            # In float64: LLVM may exchange the terms, and a sum of large ones has few digits.
             away = np.float64(of_chunk[j]) - first[j] + shift[j]
             change = mean.dtype.type(away - mean[j])
             mean[j] += change * part

@@ -132,7 +132,7 @@ OPERATION = Operation(
     },
     tangent=bilinear_tangent,
     multiply_adds=multiply_adds,
-    by_chunks=has_few_parameters,
+    prefers_chunks=has_few_parameters,
     scratch_bytes=_scratch_bytes,
     numbers={"floor": -inf},
     fuse={"relu": {"floor": 0.0}},

@@ -105,7 +105,7 @@ OPERATION = Operation(
     },
     tangent=bilinear_tangent,
     multiply_adds=multiply_adds,
-    by_chunks=has_few_parameters,
+    prefers_chunks=has_few_parameters,
     numbers={"floor": -inf},
     fuse={"relu": {"floor": 0.0}},
     weighs_columns=True,

@@ -7,8 +7,8 @@ take arrays and numbers **by the names of their parameters**:
 - ``dy``, the gradient of the loss by y; ``dx``, or ``d_`` and an operand's name, to write into;
 - parameters by their names; in ``gradients``, ``d_`` and a parameter's name is the part of its
   gradient that the thread is to write, some rows of the parameter, and ``begin`` the first of these
-  rows; in ``backward``, and with ``by_chunks``, it is the gradient over the rows of the batch that
-  the function gets;
+  rows; in ``backward``, and if the step's are computed ``by_chunks``, it is the gradient over the
+  rows of the batch that the function gets;
 - buffers, which are saved with the parameters but not trained, by their names;
 - what forward saves for backward, by the names in the step's ``saved``;
 - of sums over the batch, by the names in the step's ``sums``: ``chunk_`` and the name is what the
@@ -138,8 +138,8 @@ class Operation:
     derivatives : of an elementwise operation: how its derivative, a function of what its backward
         reads, changes with that; then how this does. Missing ones are 0.
     multiply_adds : estimates how many a row takes, in one pass.
-    by_chunks : tells whether a step's gradients by its parameters are computed for each chunk of
-        rows, and then added up; else each thread computes a part of them from all rows.
+    prefers_chunks : tells whether a step's gradients by its parameters are computed for each chunk
+        of rows, and then added up; else each thread computes a part of them from all rows.
     scratch_bytes : the workspace that one thread needs: for a step, the rows of a batch, the bytes
         of a number, and whether there is a backward pass.
     square_norms : adds the squares of the norms of each row's own gradients, by all parameters,
@@ -175,7 +175,7 @@ class Operation:
     no_backward: str = ""
     derivatives: tuple[Function, ...] = ()
     multiply_adds: Callable[[Step], int] | None = None
-    by_chunks: Callable[[Step], bool] | None = None
+    prefers_chunks: Callable[[Step], bool] | None = None
     scratch_bytes: Callable[[Step, int, int, bool], int] | None = None
     square_norms: Function | None = None
     optional: frozenset[str] = frozenset({"bias"})

@@ -96,7 +96,7 @@ class Caller:
         *,
         adds: bool = False,
         buffers: Mapping[str, Hashable] | None = None,
-        wanted: Collection[str] = (),
+        wanted: Collection[str] | None = None,
     ) -> Call:
         """Return the call of one of a step's functions.
 
@@ -104,7 +104,7 @@ class Caller:
         gradients by parameters, those ``wanted`` are named; arrays for others are empty.
         """
         buffers = buffers or {}
-        unwanted = step.operation.gradients.keys() - wanted if wanted else ()
+        unwanted = () if wanted is None else step.operation.gradients.keys() - wanted
         operands = dict(zip(step.operation.operands, step.operands, strict=True))
         arguments = [
             EMPTY

@@ -41,6 +41,8 @@ def _both(step: Step, after: Step) -> Step | None:
     operation = step.operation.merge(step, after) if step.operation.merge else None
     if operation is None:
         return None
+    has_own = after.parameters or after.saved or after.sums
+    assert not has_own  # the step for both would lose them
     x = Tensor(after.x.shape, step.x.buffer)
     numbers = {**step.numbers, **after.numbers}
     return replace(

@@ -284,8 +284,8 @@ def _optimized(order: list[Step], outputs: Sequence[Tensor], backward: bool) -> 
 
 def _by_chunks(step: Step) -> Step:
     """Return the step as one whose gradients are computed by chunks of rows, where that pays."""
-    pays = step.operation.by_chunks
-    return step if pays is None or not step.trains else replace(step, by_chunks=pays(step))
+    prefers = step.operation.prefers_chunks
+    return step if prefers is None or not step.trains else replace(step, by_chunks=prefers(step))
 
 
 def _can_compile(order: Sequence[Step], heads: Sequence[Head]) -> bool:

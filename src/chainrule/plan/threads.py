@@ -9,6 +9,7 @@ from math import prod
 import numpy as np
 
 from chainrule.kernels.blocks import MOST_ROWS as ROWS_OF_A_TILE
+from chainrule.kernels.context import CHUNKS
 from chainrule.operations.operation import Function, Step
 from chainrule.plan.backward import takes_chunks
 from chainrule.plan.call import units_of
@@ -18,7 +19,6 @@ from chainrule.plan.call import units_of
 LEAST_OF_A_STEP = 1_000_000  # for each thread
 LEAST_OF_A_CALL = 10_000_000
 
-CHUNKS = 8  # of a batch, if sums over chunks are needed
 ELEMENTWISE_COST = 16  # an activation and its derivative, for one element
 ALL_PARAMETERS = 1 << 62  # more than there are
 
@@ -64,7 +64,7 @@ def chunks_of(steps: Sequence[Step], batch: int) -> int:
     tiles = -(-batch // ROWS_OF_A_TILE)
     if not functions:
         return tiles
-    return min(tiles, CHUNKS) if all(function.can_compile for function in functions) else 1
+    return min(tiles, 2 * CHUNKS - 1) if all(function.can_compile for function in functions) else 1
 
 
 def choose_threads(work: int, chunks: int, steps: int, limit: int) -> int:

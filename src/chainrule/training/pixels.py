@@ -42,7 +42,16 @@ class _Unscaled(NamedTuple):
 
     name: str
     largest: int
+    are_pixels: bool
     layer: str
+
+    @property
+    def remedy(self) -> str:
+        """The layer that scales: pixels have one scale, and the columns of a table each its own."""
+        if not self.are_pixels:
+            return f"Standardize().adapt({in_code(self.name)})"
+        bits = max(8, (self.largest - 1).bit_length())
+        return f"Rescale(1 / {(1 << bits) - 1})"
 
 
 def warn_of_pixels(net: Sequential, batch: Batch, name: str, held_out: Batch | None = None) -> None:
@@ -51,15 +60,15 @@ def warn_of_pixels(net: Sequential, batch: Batch, name: str, held_out: Batch | N
     Warn also if those of the validation data alone are large, or if small ones are scaled down.
     """
     if found := _unscaled(net, batch, name):
-        scale = (1 << found.largest.bit_length()) - 1
         warn_caller(
-            f"{found.name} holds whole numbers up to {count(found.largest)}, which {found.layer} "
-            "takes as they are; with inputs so large, training is slow or fails. Begin the network "
-            f"with Rescale(1 / {scale}), or give {in_code(found.name)} / {scale}."
+            f"{found.name} holds whole numbers as large as {count(found.largest)}, which "
+            f"{found.layer} takes as they are; with inputs so large, training is slow or fails. "
+            f"Put {found.remedy} before that layer, or scale {found.name} first."
         )
     elif held_out is not None and (found := _unscaled(net, held_out, "validation X")):
         warn_caller(
-            f"{found.name} holds whole numbers up to {count(found.largest)}, but {name} does not: "
+            f"{found.name} holds whole numbers as large as {count(found.largest)}, but {name} does "
+            "not: "
             "scale both in the same way."
         )
     else:
@@ -72,7 +81,7 @@ def _unscaled(net: Sequential, batch: Batch, name: str) -> _Unscaled | None:
     # The inputs whose numbers are found as they are, by place in the graph.
     places = net.graph.at_inputs(list(zip(names, arrays_of(batch), strict=True)))
     unscaled = {
-        place: (called, largest)
+        place: (called, largest, x.dtype == np.uint8 or x.ndim > 2)
         for place, (called, x) in places.items()
         if (largest := _largest_pixel(x))
     }

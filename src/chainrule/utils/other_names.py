@@ -130,9 +130,7 @@ _HINTS = {
     "SparseAdam": (
         "cr.Adam() and cr.SGD(); plain SGD changes only the rows of a table that a batch takes"
     ),
-    "Adadelta Adafactor Adamax Muon RAdam Rprop": (
-        "there is none; cr.AdamW() and cr.Lion() are the nearest"
-    ),
+    "Adadelta Adafactor Adamax Muon RAdam Rprop": ("there is none; cr.AdamW() is the nearest"),
     "nn": _IN_LAYERS,
     "functional": "functions on arrays are in cr.ops, as cr.ops.relu",
     "optim": "optimizers are names of cr itself, as cr.Adam()",

@@ -21,7 +21,7 @@ from chainrule.interop.onnx.several_operators import WRITERS as OF_SEVERAL
 from chainrule.interop.onnx.tables import WRITERS as TABLES
 from chainrule.layers.graph import INPUT, Node, layer_text
 from chainrule.layers.layer import Layer
-from chainrule.layers.shapes import expected_shapes, output_shapes
+from chainrule.layers.shapes import expected_shapes, last_lengths, output_shapes
 from chainrule.models.sequential import Sequential, check_network
 from chainrule.operations.operation import Shape
 from chainrule.utils.arguments import integer
@@ -69,24 +69,41 @@ def _checked_shapes(net: Sequential, shape: Any) -> tuple[Shape, ...]:
         net.output_shapes(one_or_tuple(shapes))
         return shapes
     known = expected_shapes(net.graph)
-    if any(of_one is None for of_one in known):
+    found = tuple(of_one for of_one in known if of_one is not None)
+    if len(found) < count or not _fit(net, found):
         raise ValueError(
             "The network takes inputs of several shapes: to_onnx needs one, without the batch, "
             f"such as input_shape={_possible_shape(net, known)}."
         )
-    return tuple(of_one for of_one in known if of_one is not None)
+    return found
+
+
+def _fit(net: Sequential, shapes: tuple[Shape, ...]) -> bool:
+    """Tell whether the network takes rows of these shapes; later layers may want more axes."""
+    try:
+        net.output_shapes(one_or_tuple(shapes))
+    except ValueError:
+        return False
+    return True
 
 
 def _possible_shape(net: Sequential, known: list[Shape | None]) -> Shape:
     """Return an example of the network's input shape: the least one of tables, or one of images."""
-    shapes = []
+    channels, shapes = last_lengths(net.graph), []
     for i, shape in enumerate(known):
         least = [
             max(max(node.layer.indices) + 1, -min(node.layer.indices))
             for node in net.graph.nodes
             if node.inputs == (INPUT - i,) and isinstance(node.layer, layers.Columns)
         ]
-        shapes.append(shape or ((max(least),) if least else (28, 28, 1)))
+        last = channels[INPUT - i] or 1
+        examples: list[Shape] = [(28, 28, last), (28, last), (last,)]
+        if least:
+            examples = [(max(least),)]
+        elif len(known) > 1 and shape is not None:
+            examples = [shape]
+        right = (example for example in examples if len(known) == 1 and _fit(net, (example,)))
+        shapes.append(next(right, examples[0]))
     example: Shape = one_or_tuple(shapes)
     return example
 

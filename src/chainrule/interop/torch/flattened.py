@@ -9,27 +9,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from chainrule.layers import (
-    BatchNorm,
-    Columns,
-    Embedding,
     Flatten,
     GlobalAvgPool,
     GlobalMaxPool,
     GroupNorm,
     Layer,
-    LayerNorm,
     Linear,
-    Parallel,
-    RMSNorm,
 )
 from chainrule.layers.graph import Graph, Node, layer_text
-from chainrule.layers.shapes import output_shapes
+from chainrule.layers.shapes import last_lengths, output_shapes
 from chainrule.models.sequential import Sequential
 from chainrule.operations.operation import Shape
 
 Shapes = Mapping[int, Shape | None]
-ALONG_CHANNELS = BatchNorm, GroupNorm  # which are after the batch in PyTorch, too
-ALONG_LAST_AXIS = Embedding, LayerNorm, Linear, RMSNorm  # in PyTorch, too
 
 
 def shapes_of_values(net: Sequential, input_shape: Any) -> Shapes:
@@ -71,7 +63,7 @@ def flattened_channels(graph: Graph, node: Node, shapes: Shapes) -> int:
         )
     images = _images_before(graph, before)
     known = shapes.get(images)
-    channels = known[-1] if known else _channels(graph, images)
+    channels = known[-1] if known else last_lengths(graph)[images]
     if not channels:
         raise ValueError(
             f"{called} is behind images that are flattened, which PyTorch does channel by channel, "
@@ -120,23 +112,7 @@ def _is_of_images(graph: Graph, place: int, shapes: Shapes, of_input: bool = Tru
     node = graph.nodes[place]
     if isinstance(node.layer, GlobalAvgPool | GlobalMaxPool):
         return False
-    if node.layer.axes > 0 or isinstance(node.layer, ALONG_CHANNELS):
+    if node.layer.axes > 0 or node.layer.torch_axis == 1:
         return True
-    of_input = of_input and not isinstance(node.layer, ALONG_LAST_AXIS)
+    of_input = of_input and node.layer.torch_axis != -1
     return any(_is_of_images(graph, before, shapes, of_input) for before in node.inputs)
-
-
-def _channels(graph: Graph, place: int) -> int:
-    """Return how many channels a value has; 0 if no layer determines it."""
-    if place < 0:
-        return 0
-    layer, inputs = graph.nodes[place].layer, graph.nodes[place].inputs
-    for name in ("out_channels", "features", "out_features"):
-        if hasattr(layer, name):
-            return int(getattr(layer, name))
-    if isinstance(layer, Columns):
-        return len(layer.indices)
-    of_each = [_channels(graph, before) for before in inputs]
-    if isinstance(layer, Parallel) and layer.combine == "concatenate":
-        return sum(of_each) if all(of_each) else 0
-    return max(of_each)  # the same, as far as they are known
