@@ -323,7 +323,7 @@ def test_explain_what_is_too_large_to_follow(capsys, tmp_path, monkeypatch):
     arguments = ["explain", "--data", str(few), "--epochs", "1", "--hidden", "1100,1100"]
     assert cli.main([*arguments, "--parameter", "b1"]) == 0
     printed = capsys.readouterr().out
-    assert "max_elements" in printed
+    assert "There are too many to follow" in printed
     assert "update / weight" in printed
 
 

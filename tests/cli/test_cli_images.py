@@ -254,7 +254,7 @@ def test_another_scale_is_noted(capsys, save, tmp_path):
         capsys.readouterr()
         assert run(command, model, floats, "--json") == 0
         captured = capsys.readouterr()
-        message = "are at most 1 in size, but those of the training were 255"
+        message = "are at most 1 in size, but those of the training were at most 255"
         assert message in " ".join(captured.err.split())
         assert message in json.loads(captured.out)["notes"][0]
 

@@ -288,10 +288,13 @@ def _inputs_table(names: list[str], x: FloatArray, gradient: FloatArray) -> Tabl
 
 
 def _trace_of_largest(chain: Chain, path: ChainPath) -> object:
-    """Return the paths of the entry with the largest gradient, or the error of ``trace``."""
+    """Return the paths of the entry with the largest gradient, or why there are none."""
     sizes = np.abs(path.gradient)
     largest = np.unravel_index(int(np.argmax(sizes)), sizes.shape)
     try:
         return chain.trace(path.name, [int(i) for i in largest])
-    except ValueError as error:  # a Jacobian is too large
-        return error
+    except ValueError:  # a Jacobian is too large
+        return (
+            "There are too many to follow: the layers behind it have too large Jacobians. "
+            "--parameter names one of a later layer."
+        )
