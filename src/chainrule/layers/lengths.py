@@ -1,7 +1,7 @@
 """Lengths of axes where a network is built: known, or unknown but for what they may be.
 
-Layers compute with both alike. Where nothing exact is known of a result, it may be more than it can
-be, never less: what is refused fits no input.
+Layers compute with both alike. The set of lengths that a result may have can be too large, but
+never too small: so what is refused fits no input.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ class Unknown:
     first, step : int
         Both at least 1.
     differences : dict of object: tuple of float
-        How much longer it is, at least and at most, than the axes that it is computed from; the
-        last one is its own, unless it differs by a known number.
+        How much longer it is, at least and at most, than the axes that it is computed from: behind
+        a convolution with a kernel of 3, an axis is 2 shorter than the image's, (-2, -2). An axis
+        of which no such number is known has itself as the last one.
     factors : tuple of int or Unknown
         The lengths that it is the product of, if it is one: not every multiple of ``step`` is.
     """
