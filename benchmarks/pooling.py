@@ -38,7 +38,7 @@ class Pooling:
             "max": (lambda: max_pool(x, TWO_BY_TWO, -np.inf, y), x.nbytes + y.nbytes),
             "average": (lambda: avg_pool(x, TWO_BY_TWO, 1, y), x.nbytes + y.nbytes),
             "max backward": (
-                lambda: max_pool_backward(dy, x, TWO_BY_TWO, 0, dx),
+                lambda: max_pool_backward(dy, x, TWO_BY_TWO, -np.inf, 0, dx),
                 2 * x.nbytes + y.nbytes,
             ),
         }[what]
