@@ -102,16 +102,18 @@ def _run(options: argparse.Namespace) -> Report:
                 f"{options.model} is no model of chainrule train; with --data {options.table}, the "
                 "network is given the file's numbers."
             )
-        return _explain_data(options, rows, console, net, read_data(options))
+        return _explain_data(options, console, net, _read_data(options, rows), rows)
     if source is not None:
         encoding.check_file(source, options.model)
         if isinstance(encoding, Encoding):
             return _explain_table(options, rows, console, net, encoding, source)
         return _explain_arrays(options, rows, console, net, encoding, source)
-    digits = None if isinstance(encoding, Encoding) else read_data(options)
-    if digits is not None and digits.encoding == encoding:
-        return _explain_data(options, rows, console, net, digits)
-    kind = "csv" if isinstance(encoding, Encoding) else "npz"
+    kind = "csv"
+    if isinstance(encoding, ArrayEncoding):
+        digits, kind = read_data(options), "npz"
+        if digits.encoding == encoding:
+            _check_rows(rows, len(digits.test), "the data", "test row")
+            return _explain_data(options, console, net, digits, rows)
     raise ValueError(
         f"{options.model} is a model of {encoding.about}: chainrule explain {options.model} "
         f"FILE.{kind}"
@@ -120,21 +122,26 @@ def _run(options: argparse.Namespace) -> Report:
 
 def _explain_new(options: argparse.Namespace, rows: int, console: Console) -> Report:
     """Train a network on the digits or the file of --data, and explain it."""
-    data = read_data(options)
-    _check_rows(rows, len(data.test), "the data", "test row")
+    data = _read_data(options, rows)
     net = build_network(options, data)
     for note in data.notes:
         console.print(note)
     console.print(str(net.summary(data.X.shape[1:])), soft_wrap=True)
     interrupted = fit_network(options, net, data, cr.CrossEntropyLoss()).interrupted
-    return _explain_data(options, rows, console, net, data) | {"interrupted": interrupted}
+    return _explain_data(options, console, net, data, rows) | {"interrupted": interrupted}
+
+
+def _read_data(options: argparse.Namespace, rows: int) -> Data:
+    """Return the digits, or the data of --data, once it is checked that it has enough test rows."""
+    data = read_data(options)
+    _check_rows(rows, len(data.test), "the data", "test row")
+    return data
 
 
 def _explain_data(
-    options: argparse.Namespace, rows: int, console: Console, net: cr.Sequential, data: Data
+    options: argparse.Namespace, console: Console, net: cr.Sequential, data: Data, rows: int
 ) -> Report:
     """Explain test rows, and some that the network was trained on."""
-    _check_rows(rows, len(data.test), "the data", "test row")
     if options.model is not None:
         console.print(str(net.summary(data.X.shape[1:])), soft_wrap=True)
     some, batch = data.test[:rows], data.training[: _most_rows(data.X)]

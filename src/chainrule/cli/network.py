@@ -137,8 +137,9 @@ def read_data(options: argparse.Namespace) -> Data:
     X, labels, notes = _digits() if options.data is None else _read(options.data)
     classes, y = _classes(labels)
     test, validation, training = split(len(X), options.seed, y)
-    encoding = ArrayEncoding(X.shape[1:], tuple(classes.tolist()), size_of_largest(X[training]))
-    scaling = arrays.scaling_layers(X[training])
+    seen = X[training]
+    encoding = ArrayEncoding(X.shape[1:], tuple(classes.tolist()), size_of_largest(seen))
+    scaling = arrays.scaling_layers(seen)
     return Data(X, y, classes, test, validation, training, encoding, scaling, notes)
 
 

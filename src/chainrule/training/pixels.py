@@ -68,8 +68,7 @@ def warn_of_pixels(net: Sequential, batch: Batch, name: str, held_out: Batch | N
     elif held_out is not None and (found := _unscaled(net, held_out, "validation X")):
         warn_caller(
             f"{found.name} holds whole numbers as large as {count(found.largest)}, but {name} does "
-            "not: "
-            "scale both in the same way."
+            "not: scale both in the same way."
         )
     else:
         _warn_of_scaled_twice(net, batch, name)
@@ -77,12 +76,10 @@ def warn_of_pixels(net: Sequential, batch: Batch, name: str, held_out: Batch | N
 
 def _unscaled(net: Sequential, batch: Batch, name: str) -> _Unscaled | None:
     """Return the first input whose large whole numbers reach a layer that sums them up."""
-    names = input_names(name, net.graph.inputs)
     # The inputs whose numbers are found as they are, by place in the graph.
-    places = net.graph.at_inputs(list(zip(names, arrays_of(batch), strict=True)))
     unscaled = {
         place: (called, largest, x.dtype == np.uint8 or x.ndim > 2)
-        for place, (called, x) in places.items()
+        for place, (called, x) in _inputs(net.graph, batch, name).items()
         if (largest := _largest_pixel(x))
     }
     for position, node in enumerate(net.graph.nodes):
@@ -92,6 +89,12 @@ def _unscaled(net: Sequential, batch: Batch, name: str) -> _Unscaled | None:
         if found and isinstance(node.layer, PASSING):
             unscaled[position] = found
     return None
+
+
+def _inputs(graph: Graph, batch: Batch, name: str) -> dict[int, tuple[str, NDArray[Any]]]:
+    """Return the name and the array of each input, by its place in the graph."""
+    names = input_names(name, graph.inputs)
+    return graph.at_inputs(list(zip(names, arrays_of(batch), strict=True)))
 
 
 def _is_normalized(graph: Graph, position: int) -> bool:
@@ -120,8 +123,7 @@ def _first_rows(x: NDArray[Any]) -> NDArray[Any]:
 
 def _warn_of_scaled_twice(net: Sequential, batch: Batch, name: str) -> None:
     """Warn if numbers from 0 to 1 are divided as if they were pixels."""
-    names = input_names(name, net.graph.inputs)
-    places = net.graph.at_inputs(list(zip(names, arrays_of(batch), strict=True)))
+    places = _inputs(net.graph, batch, name)
     for node in net.graph.nodes:
         layer = node.layer
         if node.inputs[0] not in places or not isinstance(layer, layers.Rescale):
